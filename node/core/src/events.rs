@@ -1,0 +1,48 @@
+//! Hints sent after a commit ("look now"). Losing one loses nothing: every listener also looks at the rows themselves.
+
+use tokio::sync::broadcast;
+
+/// How many hints a slow listener may fall behind before it is told to look at everything.
+const PENDING_MAX: usize = 1024;
+
+/// What may have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The journal has new records: federation's outbox should look.
+    Journal,
+    /// A post, photo or other public thing changed: cached pages are stale.
+    Public,
+    /// The owner's timeline changed.
+    Timeline,
+    /// A mail folder changed; the number is the folder's id.
+    Mailbox(u32),
+    /// The mail queue has something to send.
+    Queue,
+    /// Friends or invites changed.
+    Friends,
+    /// The identity, its log or its homes changed.
+    Identity,
+}
+
+/// The channel of hints. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::channel(PENDING_MAX).0)
+    }
+}
+
+impl Events {
+    /// Sends a hint to whoever listens.
+    pub fn send(&self, event: Event) {
+        // Nobody listening is not an error: the rows are the truth.
+        let _ = self.0.send(event);
+    }
+
+    /// Listens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

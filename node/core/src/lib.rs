@@ -1,0 +1,8 @@
+//! The nouns of a Freehold node and their rules: who, what, who may see; and the store beneath them.
+//!
+//! This crate opens no socket, renders no page and parses no protocol line.
+
+pub mod clock;
+pub mod events;
+pub mod random;
+pub mod store;
