@@ -3,6 +3,7 @@
 //! This crate opens no socket, renders no page and parses no protocol line.
 
 pub mod clock;
+pub mod engine;
 pub mod events;
 pub mod random;
 pub mod store;
