@@ -3,22 +3,38 @@
 //! An engine is told only what the log already holds, so it may lose whatever it was not asked to flush.
 //! Values are opaque here (sealed above); a group is applied whole or not at all, over all tables.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::store::{Scan, StoreError};
 
+mod adversarial;
+#[cfg(test)]
+mod conformance;
+mod guarded;
 mod memory;
+mod redb;
+mod sled;
 
+pub use adversarial::{AdversarialEngine, Harm};
 pub use memory::MemoryEngine;
+pub use redb::RedbEngine;
+pub use sled::SledEngine;
 
 /// How much memory an engine keeps for its cache, unless the config says otherwise; bytes.
 pub const CACHE_LEN_DEFAULT: u64 = 8 * 1024 * 1024;
 
 /// Which engine holds the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
+    /// sled 0.34.
+    #[default]
+    Sled,
+    /// redb.
+    Redb,
     /// Nothing is kept past the process: the model that the others are tested against.
     Memory,
 }
@@ -77,8 +93,7 @@ pub struct Cell {
     pub value: Vec<u8>,
 }
 
-/// Holds rows. Many threads read while one applies; a reader sees a group whole or not at all for one row, and for
-/// several rows only as far as the one call goes (the committer lets readers in between groups).
+/// Holds rows. Many threads read while one applies; what one call reads is of one moment, before or after a group.
 pub trait Engine: Send + Sync {
     /// One row's bytes.
     ///
@@ -133,8 +148,9 @@ pub trait Engine: Send + Sync {
 /// # Errors
 /// As [`EngineError`].
 pub fn open(kind: EngineKind, folder: &Path, cache_len: u64) -> Result<Arc<dyn Engine>, EngineError> {
-    let _ = (folder, cache_len);
     Ok(match kind {
+        EngineKind::Sled => Arc::new(SledEngine::open(folder, cache_len)?),
+        EngineKind::Redb => Arc::new(RedbEngine::open(folder, cache_len)?),
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }
@@ -183,4 +199,39 @@ fn parted(joined: &[u8]) -> Result<(&str, &[u8]), EngineError> {
     let (table, key) = joined.split_at(zero);
     let table = std::str::from_utf8(table).map_err(|_| damaged())?;
     Ok((table, key.get(1..).unwrap_or_default()))
+}
+
+fn full_or_unavailable(error: &std::io::Error) -> EngineError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => EngineError::Full,
+        _ => EngineError::Unavailable(error.to_string()),
+    }
+}
+
+/// Syncs every file below `folder` and the folders themselves.
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_folder(&path)?;
+        } else {
+            match File::open(&path) {
+                Ok(file) => file.sync_data()?,
+                // A file that the engine removed meanwhile needs no sync.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    File::open(folder)?.sync_all()
+}
+
+fn folder_size(folder: &Path) -> std::io::Result<u64> {
+    let mut size = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        size += if about.is_dir() { folder_size(&entry.path())? } else { about.len() };
+    }
+    Ok(size)
 }
