@@ -5,5 +5,6 @@
 pub mod clock;
 pub mod engine;
 pub mod events;
+pub mod fs;
 pub mod random;
 pub mod store;
