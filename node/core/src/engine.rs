@@ -165,8 +165,11 @@ fn joined(table: &str, key: &[u8]) -> Vec<u8> {
     joined
 }
 
+/// From and to, among joined keys.
+type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// The range of joined keys a scan covers; `None` when it covers nothing.
-fn bounds(table: &str, scan: &Scan) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+fn bounds(table: &str, scan: &Scan) -> Option<KeyRange> {
     let start = joined(table, &scan.prefix);
     let end = past_prefix(&start)?;
     let after = scan.after.as_ref().map(|key| joined(table, key));

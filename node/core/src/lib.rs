@@ -7,4 +7,5 @@ pub mod engine;
 pub mod events;
 pub mod fs;
 pub mod random;
+pub mod seal;
 pub mod store;

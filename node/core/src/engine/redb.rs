@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::guarded::Guarded;
-use super::{Cell, Engine, EngineError, Pair, Write, bounds, folder_size, full_or_unavailable, joined, parted};
+use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, folder_size, full_or_unavailable, joined, parted};
 use crate::store::Scan;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -82,18 +82,20 @@ fn told(error: impl Into<redb::Error>) -> EngineError {
 
 fn pages<T>(
     database: &Database,
-    range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    range: KeyRange,
     (reverse, limit): (bool, usize),
     one: impl Fn(&[u8], &[u8]) -> Result<T, EngineError>,
 ) -> Result<Vec<T>, EngineError> {
     let rows = database.begin_read().map_err(told)?.open_table(ROWS).map_err(told)?;
     let (from, to) = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
-    let found = rows.range::<&[u8]>((from, to)).map_err(told)?;
-    let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), redb::StorageError>| {
+    let mut found = rows.range::<&[u8]>((from, to)).map_err(told)?;
+    let mut page = Vec::new();
+    for _ in 0..limit {
+        let Some(row) = (if reverse { found.next_back() } else { found.next() }) else { break };
         let (key, value) = row.map_err(told)?;
-        one(key.value(), value.value())
-    };
-    if reverse { found.rev().take(limit).map(row).collect() } else { found.take(limit).map(row).collect() }
+        page.push(one(key.value(), value.value())?);
+    }
+    Ok(page)
 }
 
 impl Engine for RedbEngine {
