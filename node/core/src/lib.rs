@@ -9,3 +9,4 @@ pub mod fs;
 pub mod random;
 pub mod seal;
 pub mod store;
+pub mod vault;
