@@ -2,11 +2,18 @@
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 
+pub mod cbor;
 pub mod clock;
+pub mod domains;
 pub mod engine;
 pub mod events;
+pub mod feed;
 pub mod fs;
+pub mod hlc;
+pub mod identity;
+pub mod keys;
 pub mod random;
 pub mod seal;
 pub mod store;
 pub mod vault;
+pub mod words;

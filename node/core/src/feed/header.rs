@@ -1,0 +1,183 @@
+//! The signed header of an entry: about 270 bytes that stay when the body is deleted.
+//!
+//! `{0: version 1, 2: person, 4: node key, 6: lane, 8: epoch, 10: seq, 12: prev, 14: hlc, 16: kind, 18: body length, 20: body hash,
+//! 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent in a node's very first entry of a lane, 26 and 27 where not needed.
+
+use super::{BODY_LEN_MAX, EntryId, HEADER_LEN_MAX, Lane, LogId, REFS_MAX};
+use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
+use crate::clock::Timestamp;
+use crate::hlc::Hlc;
+use crate::identity::PersonId;
+use crate::keys::PublicKey;
+
+/// What an entry is. The numbers are even: one that is not understood is kept and forwarded, not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A blog post.
+    Post,
+    /// A new version of the post it refers to.
+    Edit,
+    /// Takes back the entry it refers to.
+    Tombstone,
+    /// Name, strapline, about.
+    Profile,
+    /// Where the person's nodes and mirrors are.
+    Homes,
+    /// The state of the person's logs, for newcomers who start late.
+    Checkpoint,
+    /// Epoch keys wrapped to the recovery KEM key.
+    KeyBackup,
+    /// The real kind lies inside the sealed body.
+    Sealed,
+    /// Something a newer program wrote.
+    Unknown(u64),
+}
+
+impl Kind {
+    /// The kind's number.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Post => 0,
+            Self::Edit => 2,
+            Self::Tombstone => 4,
+            Self::Profile => 6,
+            Self::Homes => 8,
+            Self::Checkpoint => 10,
+            Self::KeyBackup => 12,
+            Self::Sealed => 14,
+            Self::Unknown(number) => number,
+        }
+    }
+
+    /// The kind of a number.
+    pub fn from_number(number: u64) -> Self {
+        match number {
+            0 => Self::Post,
+            2 => Self::Edit,
+            4 => Self::Tombstone,
+            6 => Self::Profile,
+            8 => Self::Homes,
+            10 => Self::Checkpoint,
+            12 => Self::KeyBackup,
+            14 => Self::Sealed,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+/// Who can read the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever has it: `{0: 0}`.
+    Public,
+    /// Who has the circle's epoch key: `{0: 2, 2: nonce, 4: commitment}`.
+    Sealed {
+        /// Mixed with the epoch key into a key used once.
+        nonce: [u8; 32],
+        /// Compared before decrypting.
+        commit: [u8; 32],
+    },
+}
+
+/// A header as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whose log, node, lane and epoch.
+    pub log: LogId,
+    /// Place in the log, from 0.
+    pub seq: u64,
+    /// The entry before it; for the first of an epoch the last known one of this node's lane.
+    pub prev: Option<EntryId>,
+    /// When, by the author.
+    pub hlc: Hlc,
+    /// What.
+    pub kind: Kind,
+    /// The body's length in bytes.
+    pub body_len: u32,
+    /// BLAKE3 of the body.
+    pub body_hash: [u8; 32],
+    /// Who can read it.
+    pub audience: Audience,
+    /// What it refers to.
+    pub refs: Vec<EntryId>,
+    /// When the body is to be dropped.
+    pub expires: Option<Timestamp>,
+    /// Whether every key that must be understood was; if not, the entry is kept and forwarded, not shown.
+    pub understood: bool,
+}
+
+impl Header {
+    /// The canonical bytes: what is hashed and signed.
+    pub fn to_canonical(&self) -> Vec<u8> {
+        self.write().uint(18, self.body_len).bytes(20, &self.body_hash).canonical()
+    }
+
+    /// The header without what depends on the ciphertext: the associated data of a sealed body.
+    pub fn associated_data(&self) -> Vec<u8> {
+        self.write().canonical()
+    }
+
+    fn write(&self) -> MapWriter {
+        let audience = match &self.audience {
+            Audience::Public => MapWriter::new().uint(0, 0u8),
+            Audience::Sealed { nonce, commit } => MapWriter::new().uint(0, 2u8).bytes(2, nonce).bytes(4, commit),
+        };
+        MapWriter::new()
+            .uint(0, 1u8)
+            .bytes(2, &self.log.person.0)
+            .put(4, self.log.node.to_value())
+            .bytes(6, &self.log.lane.0)
+            .uint(8, self.log.epoch)
+            .uint(10, self.seq)
+            .maybe(12, self.prev.map(|prev| Value::Bytes(prev.0.to_vec())))
+            .uint(14, self.hlc.0)
+            .uint(16, self.kind.number())
+            .put(22, audience.value())
+            .list(24, &self.refs, |entry| Value::Bytes(entry.0.to_vec()))
+            .maybe(26, self.expires.map(|at| Value::Uint(at.0)))
+    }
+
+    /// Reads exact bytes.
+    ///
+    /// # Errors
+    /// When they are too long, malformed, not canonical, or of another version.
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
+        if bytes.len() > HEADER_LEN_MAX {
+            return Err(CborError::Malformed("a header over 1 KiB"));
+        }
+        let mut fields = Fields::from_canonical(bytes)?;
+        if fields.uint(0)? != 1 {
+            return Err(CborError::NotUnderstood(0));
+        }
+        let person = PersonId(fields.array(2)?);
+        let node = PublicKey::from_value(fields.need(4)?, 4)?;
+        let log = LogId { person, node, lane: Lane(fields.array(6)?), epoch: fields.uint(8)? };
+        let seq = fields.uint(10)?;
+        let prev = fields.maybe_array(12)?.map(EntryId);
+        let hlc = Hlc(fields.uint(14)?);
+        let kind = Kind::from_number(fields.uint(16)?);
+        let body_len: u32 = fields.small(18)?;
+        let body_hash = fields.array(20)?;
+        let (audience, audience_understood) = audience(fields.need(22)?)?;
+        let refs = fields.list(24, REFS_MAX, exactly::<32>)?.into_iter().map(EntryId).collect();
+        let expires = fields.maybe_uint(26)?.map(Timestamp);
+        let understood = fields.finish().is_ok() && audience_understood && !matches!(kind, Kind::Unknown(_));
+        if body_len as usize > BODY_LEN_MAX {
+            return Err(CborError::Invalid(18));
+        }
+        if seq > 0 && prev.is_none() {
+            return Err(CborError::Missing(12));
+        }
+        Ok(Self { log, seq, prev, hlc, kind, body_len, body_hash, audience, refs, expires, understood })
+    }
+}
+
+fn audience(value: Value) -> Result<(Audience, bool), CborError> {
+    let mut fields = Fields::of(value, 22)?;
+    let audience = match fields.uint(0)? {
+        0 => Audience::Public,
+        2 => Audience::Sealed { nonce: fields.array(2)?, commit: fields.array(4)? },
+        _ => return Ok((Audience::Public, false)),
+    };
+    Ok((audience, fields.finish().is_ok()))
+}

@@ -1,0 +1,197 @@
+//! Who a person is: a log of ops signed by root keys that live on paper, certifying the node keys that live on nodes.
+//!
+//! The person's id is the hash of the log's first op, so keys can change and the id cannot.
+
+mod card;
+pub mod log;
+pub mod op;
+pub mod op_body;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use zeroize::Zeroizing;
+
+pub use card::{CardError, NodeCard};
+pub use log::{IdentityLog, LogError};
+
+use crate::domains::Domain;
+use crate::keys::{KemKey, KemSecret, NodeKeys, PublicKey, SecretKey, Signature};
+use crate::random::Random;
+use crate::store::{Store, StoreError, Table, Tx};
+
+/// This node's own: its keys (`keys`) and whose node it is (`person`).
+const SELF: Table = Table::new("identity_self");
+/// Everybody's ops: person ‖ index (two bytes) → signed op.
+const OPS: Table = Table::new("identity_ops");
+
+const KEYS_ROW: &[u8] = b"keys";
+const PERSON_ROW: &[u8] = b"person";
+const KEYS_VERSION: u8 = 1;
+
+/// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits (lower-case base32).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId(pub [u8; 32]);
+
+/// A text that is not a person's id.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a person's id (52 letters and digits)")]
+pub struct NotAPerson;
+
+impl PersonId {
+    /// The first eight characters, for people and logs; not unique.
+    pub fn short(&self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
+
+impl fmt::Display for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::BASE32_NOPAD.encode(&self.0).to_lowercase())
+    }
+}
+
+impl fmt::Debug for PersonId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PersonId({self})")
+    }
+}
+
+impl FromStr for PersonId {
+    type Err = NotAPerson;
+
+    fn from_str(text: &str) -> Result<Self, NotAPerson> {
+        let bytes = data_encoding::BASE32_NOPAD.decode(text.to_uppercase().as_bytes()).map_err(|_| NotAPerson)?;
+        Ok(Self(bytes.try_into().map_err(|_| NotAPerson)?))
+    }
+}
+
+/// This node's keys, and the person it belongs to once claimed. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    keys: NodeKeys,
+    /// The feed epoch of this process: drawn at start, so that a rolled-back disk can never fork a log.
+    epoch: u64,
+    own: RwLock<Option<Arc<IdentityLog>>>,
+}
+
+impl Identity {
+    /// Loads the node's keys (making them on the first start) and the person's log. Waits for the disk on the first start.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written, or its rows are not what this program wrote.
+    pub fn load(store: &Store, random: &Random) -> Result<Self, StoreError> {
+        let keys = match store.get(SELF, KEYS_ROW)? {
+            Some(row) => keys_from_row(&row.value).ok_or_else(|| damaged(KEYS_ROW))?,
+            None => {
+                let keys = NodeKeys::generate(random);
+                let row = keys_to_row(&keys);
+                store.commit_blocking(move |tx| tx.put(SELF, KEYS_ROW, &row))?;
+                keys
+            }
+        };
+        let own = match store.get(SELF, PERSON_ROW)? {
+            Some(row) => {
+                let person = PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
+                let log = stored_log(&person, |scan| store.scan(OPS, scan))?;
+                Some(Arc::new(log.ok_or_else(|| damaged(PERSON_ROW))?))
+            }
+            None => None,
+        };
+        Ok(Self(Arc::new(Inner { keys, epoch: random.u64(), own: RwLock::new(own) })))
+    }
+
+    /// The node's public signing key.
+    pub fn node_key(&self) -> PublicKey {
+        self.0.keys.sign.public()
+    }
+
+    /// The node's public KEM key.
+    pub fn kem_key(&self) -> KemKey {
+        self.0.keys.kem.public()
+    }
+
+    /// Both, as a text that can be pasted.
+    pub fn card(&self) -> NodeCard {
+        NodeCard { sign: self.node_key(), kem: self.kem_key() }
+    }
+
+    /// Signs `domain ‖ message` with the node key.
+    pub fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
+        self.0.keys.sign.sign(domain, message)
+    }
+
+    /// The secret half of the node key, for libp2p's own handshake.
+    pub fn libp2p_secret(&self) -> Zeroizing<[u8; 32]> {
+        self.0.keys.sign.to_bytes()
+    }
+
+    /// Whose node this is; `None` until claimed.
+    pub fn person(&self) -> Option<PersonId> {
+        self.log().map(|log| log.person())
+    }
+
+    /// The log of the person whose node this is; `None` until claimed.
+    pub fn log(&self) -> Option<Arc<IdentityLog>> {
+        self.0.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The feed epoch of this process.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.0.epoch
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("node", &self.node_key()).field("person", &self.person()).finish()
+    }
+}
+
+fn keys_to_row(keys: &NodeKeys) -> Zeroizing<Vec<u8>> {
+    let (sign, kem) = (keys.sign.to_bytes(), keys.kem.to_bytes());
+    Zeroizing::new([[KEYS_VERSION].as_slice(), sign.as_slice(), kem.as_slice()].concat())
+}
+
+fn keys_from_row(row: &[u8]) -> Option<NodeKeys> {
+    let (version, row) = row.split_first()?;
+    let (sign, kem) = row.split_first_chunk::<32>()?;
+    let kem: [u8; 32] = kem.try_into().ok()?;
+    (*version == KEYS_VERSION).then(|| NodeKeys { sign: SecretKey::from_bytes(sign), kem: KemSecret::from_bytes(kem) })
+}
+
+fn damaged(key: &[u8]) -> StoreError {
+    StoreError::Corrupt { table: SELF.name().to_owned(), key: key.to_vec() }
+}
+
+type Rows = Vec<(Vec<u8>, crate::store::Row)>;
+
+/// A person's log as stored, verified again (a row could have been put back from an older one).
+fn stored_log(
+    person: &PersonId,
+    scan: impl FnOnce(&crate::store::Scan) -> Result<Rows, StoreError>,
+) -> Result<Option<IdentityLog>, StoreError> {
+    let rows = scan(&crate::store::Scan::prefix(&person.0, op::OPS_MAX))?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let ops: Vec<Vec<u8>> = rows.into_iter().map(|(_, row)| row.value).collect();
+    match IdentityLog::verify(&ops) {
+        Ok(log) if log.person() == *person => Ok(Some(log)),
+        _ => Err(StoreError::Corrupt { table: OPS.name().to_owned(), key: person.0.to_vec() }),
+    }
+}
+
+/// Writes a whole log, replacing what was stored of that person.
+fn put_log(tx: &mut Tx<'_>, log: &IdentityLog) -> Result<(), StoreError> {
+    for (key, _) in tx.scan(OPS, &crate::store::Scan::prefix(&log.person().0, op::OPS_MAX))? {
+        tx.delete(OPS, &key);
+    }
+    for (index, op) in (0u16..).zip(log.ops()) {
+        tx.put(OPS, &[log.person().0.as_slice(), &index.to_be_bytes()].concat(), op.as_bytes())?;
+    }
+    Ok(())
+}

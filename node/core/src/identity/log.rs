@@ -1,0 +1,255 @@
+//! A person's identity log, verified: a pure function of its ops, without clocks.
+
+use std::collections::BTreeMap;
+
+use super::op::{Cutoff, OPS_MAX, OPS_RESERVED, Op, OpBody, OpId, OpSignature, Recovery, Role, SignedOp, hash};
+use super::{NodeCard, PersonId};
+use crate::cbor::CborError;
+use crate::domains;
+use crate::keys::{KemKey, PublicKey};
+
+/// A log whose every op has been verified. Only [`IdentityLog::verify`] builds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityLog {
+    person: PersonId,
+    ops: Vec<SignedOp>,
+    state: State,
+}
+
+/// What the ops add up to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Root keys by priority.
+    pub roots: Vec<PublicKey>,
+    /// Who may help to recover.
+    pub recovery: Recovery,
+    /// What every epoch key is also wrapped to.
+    pub recovery_kem: KemKey,
+    /// Every node that was ever certified, by its signing key.
+    pub nodes: BTreeMap<PublicKey, NodeState>,
+    /// The domain that vouches for the name.
+    pub domain: Option<String>,
+    /// The identity was ended by its owner.
+    pub ended: bool,
+    /// The first op that is kept but not acted upon (not understood, or a recovery that waits); nothing after it is either.
+    pub frozen_at: Option<u16>,
+}
+
+/// One certified node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeState {
+    /// What is wrapped to it.
+    pub kem: KemKey,
+    /// Set once it was retired: the last good entry of each of its logs.
+    pub retired: Option<Vec<Cutoff>>,
+}
+
+/// Why ops are not a valid log.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LogError {
+    /// There is nothing in it.
+    #[error("the log is empty")]
+    Empty,
+    /// There are too many ops, or the last places are used for something else than they are kept for.
+    #[error("the log is full at op {0}")]
+    Full(usize),
+    /// An op's bytes are refused.
+    #[error("op {at}: {cause}")]
+    Bytes {
+        /// Which, from 0.
+        at: usize,
+        /// Why.
+        cause: CborError,
+    },
+    /// An op does not follow the one before it, or is of another person.
+    #[error("op {0} does not follow the one before it")]
+    Chain(usize),
+    /// A signature is missing, does not hold, or is by a key that has no say.
+    #[error("op {0} is not signed as it must be")]
+    Signature(usize),
+    /// An op that cannot be: a node added twice, one retired that is not there, anything after the end.
+    #[error("op {0} cannot follow from what came before")]
+    Impossible(usize),
+}
+
+impl IdentityLog {
+    /// Verifies a log from its exact bytes.
+    ///
+    /// # Errors
+    /// The first op that is refused, and why.
+    pub fn verify(ops: &[Vec<u8>]) -> Result<Self, LogError> {
+        let parse = |(at, bytes): (usize, &Vec<u8>)| SignedOp::from_canonical(bytes).map_err(|cause| LogError::Bytes { at, cause });
+        Self::from_ops(ops.iter().take(OPS_MAX + 1).enumerate().map(parse).collect::<Result<_, _>>()?)
+    }
+
+    /// Verifies a log of parsed ops.
+    ///
+    /// # Errors
+    /// As [`IdentityLog::verify`].
+    pub fn from_ops(ops: Vec<SignedOp>) -> Result<Self, LogError> {
+        let mut ops = ops.into_iter();
+        let first = ops.next().ok_or(LogError::Empty)?;
+        let state = begin(&first)?;
+        let mut log = Self { person: first.person(), ops: vec![first], state };
+        for op in ops {
+            log.extend(op)?;
+        }
+        Ok(log)
+    }
+
+    /// Appends one op after verifying it.
+    ///
+    /// # Errors
+    /// Why it cannot follow; the log is unchanged then.
+    pub fn extend(&mut self, op: SignedOp) -> Result<(), LogError> {
+        let at = self.ops.len();
+        let body = &op.op().body;
+        if at >= OPS_MAX || (at >= OPS_MAX - OPS_RESERVED && !body.may_use_reserve()) {
+            return Err(LogError::Full(at));
+        }
+        if op.op().person != Some(self.person) || op.op().prev != Some(self.head()) || usize::from(op.op().index) != at {
+            return Err(LogError::Chain(at));
+        }
+        if self.state.frozen_at.is_none() {
+            self.state = follow(&self.state, &op, at)?;
+        }
+        self.ops.push(op);
+        Ok(())
+    }
+
+    /// Whose log this is.
+    pub fn person(&self) -> PersonId {
+        self.person
+    }
+
+    /// The verified ops.
+    pub fn ops(&self) -> &[SignedOp] {
+        &self.ops
+    }
+
+    /// Their exact bytes, as they are stored and sent.
+    pub fn to_bytes(&self) -> Vec<Vec<u8>> {
+        self.ops.iter().map(|op| op.as_bytes().to_vec()).collect()
+    }
+
+    /// The last op's id.
+    pub fn head(&self) -> OpId {
+        // A log is never empty; a zero id could only ever refuse.
+        self.ops.last().map_or(OpId([0; 32]), SignedOp::id)
+    }
+
+    /// What the ops add up to.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The node, if it was ever certified.
+    pub fn node(&self, key: &PublicKey) -> Option<&NodeState> {
+        self.state.nodes.get(key)
+    }
+
+    /// The nodes that may write now.
+    pub fn live_nodes(&self) -> impl Iterator<Item = &PublicKey> {
+        self.state.nodes.iter().filter(|(_, node)| node.retired.is_none()).map(|(key, _)| key)
+    }
+
+    /// The next op, unsigned.
+    pub fn next_op(&self, body: OpBody) -> Op {
+        Op { person: Some(self.person), index: u16::try_from(self.ops.len()).unwrap_or(u16::MAX), prev: Some(self.head()), body }
+    }
+}
+
+/// Verifies Genesis: signed by the first root key, countersigned by the node.
+fn begin(op: &SignedOp) -> Result<State, LogError> {
+    let OpBody::Genesis(genesis) = &op.op().body else { return Err(LogError::Chain(0)) };
+    let signed = root_signers(op, 0)?;
+    if genesis.roots.first() != Some(&signed) || !countersigned_by(op, &genesis.node) || guardian_count(op) != 0 {
+        return Err(LogError::Signature(0));
+    }
+    Ok(State {
+        roots: genesis.roots.clone(),
+        recovery: genesis.recovery.clone(),
+        recovery_kem: genesis.recovery_kem.clone(),
+        nodes: BTreeMap::from([(genesis.node.sign, NodeState { kem: genesis.node.kem.clone(), retired: None })]),
+        domain: None,
+        ended: false,
+        frozen_at: None,
+    })
+}
+
+/// Verifies an op against the state before it and gives the state after it.
+pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, LogError> {
+    if before.ended {
+        return Err(LogError::Impossible(at));
+    }
+    let mut state = before.clone();
+    let body = &op.op().body;
+    let signed = root_signers(op, at)?;
+    let guardians = guardians(before, op).ok_or(LogError::Signature(at))?;
+    let (may_sign, node) = match body {
+        OpBody::Recover(roots) => (roots.first() == Some(&signed) && enough(before, guardians), None),
+        OpBody::AddNode(card) => (before.roots.contains(&signed), Some(card)),
+        _ => (before.roots.contains(&signed), None),
+    };
+    let countersigned = match (node, body) {
+        (Some(card), _) => countersigned_by(op, card),
+        (None, OpBody::Unknown { .. }) => true,
+        (None, _) => !op.signatures().iter().any(|signature| signature.role == Role::Node),
+    };
+    if !may_sign || !countersigned {
+        return Err(LogError::Signature(at));
+    }
+    match body {
+        OpBody::Genesis(_) => return Err(LogError::Impossible(at)),
+        OpBody::Rotate(roots) => state.roots = roots.clone(),
+        OpBody::AddNode(card) => {
+            let node = NodeState { kem: card.kem.clone(), retired: None };
+            if state.nodes.insert(card.sign, node).is_some() {
+                return Err(LogError::Impossible(at));
+            }
+        }
+        OpBody::RetireNode(retire) => {
+            let node = state.nodes.get_mut(&retire.node).filter(|node| node.retired.is_none());
+            node.ok_or(LogError::Impossible(at))?.retired = Some(retire.cutoffs.clone());
+        }
+        OpBody::SetDomain(domain) => state.domain.clone_from(domain),
+        OpBody::SetGuardians(recovery) => state.recovery = recovery.clone(),
+        OpBody::Tombstone => state.ended = true,
+        OpBody::Recover(_) | OpBody::Unknown { .. } => state.frozen_at = Some(op.op().index),
+    }
+    Ok(state)
+}
+
+/// The one root key that signed; exactly one must have.
+pub(super) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
+    match op.verified(Role::Root).as_deref() {
+        Some([one]) => Ok(one.key),
+        _ => Err(LogError::Signature(at)),
+    }
+}
+
+fn countersigned_by(op: &SignedOp, card: &NodeCard) -> bool {
+    matches!(op.verified(Role::Node).as_deref(), Some([one]) if one.key == card.sign)
+}
+
+fn guardian_count(op: &SignedOp) -> usize {
+    op.signatures().iter().filter(|signature| signature.role == Role::Guardian).count()
+}
+
+/// How many guardians of `before` countersigned; `None` when one of those signatures does not hold or is by somebody else.
+pub(super) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
+    let signed = op.verified(Role::Guardian)?;
+    let known =
+        |signature: &&OpSignature| before.recovery.guardians.contains(&commitment(&signature.key, signature.salt.unwrap_or_default()));
+    signed.iter().all(known).then_some(signed.len())
+}
+
+/// Whether so many guardians are enough.
+pub(super) fn enough(before: &State, guardians: usize) -> bool {
+    before.recovery.needed > 0 && guardians >= usize::from(before.recovery.needed)
+}
+
+/// What a log says of a guardian before the guardian signs: a hash that names nobody.
+pub fn commitment(guardian: &PublicKey, salt: [u8; 16]) -> [u8; 32] {
+    hash(domains::GUARDIAN, &[salt.as_slice(), guardian.as_bytes()].concat())
+}

@@ -1,0 +1,134 @@
+//! The 24 words: 256 bits of entropy as BIP 39 words, and the three keys derived from them by labelled HKDF-SHA256.
+//!
+//! They are made on the owner's own computer and never stored on a node. Whoever has them is the person.
+
+use bip39::{Language, Mnemonic};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::domains::{self, Domain};
+use crate::keys::{KemSecret, SecretKey};
+use crate::random::Random;
+
+/// How many words there are.
+pub const WORDS_COUNT: usize = 24;
+
+/// The 24 words. Wiped when dropped; deliberately without `Debug` and `Display`.
+#[derive(Clone)]
+pub struct Words(Zeroizing<[u8; 32]>);
+
+/// What the words are not.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WordsError {
+    /// Another number of words.
+    #[error("these are {0} words, there should be 24")]
+    Count(usize),
+    /// A word (counted from 1) that is not in the list.
+    #[error("word {0} is not one of the list")]
+    Unknown(usize),
+    /// All words are of the list, but they do not belong together in this order.
+    #[error("a word is wrong or out of order (the words' checksum does not hold)")]
+    Checksum,
+}
+
+/// The keys that the words stand for.
+pub struct WordKeys {
+    /// Signs identity ops.
+    pub root: SecretKey,
+    /// Opens what was wrapped for recovery.
+    pub recovery: KemSecret,
+    /// The secret of the backup's age identity (X25519).
+    pub backup: Zeroizing<[u8; 32]>,
+}
+
+impl Words {
+    /// Fresh words.
+    pub fn generate(random: &Random) -> Self {
+        Self(Zeroizing::new(random.array()))
+    }
+
+    /// The words of given entropy.
+    pub fn from_entropy(entropy: [u8; 32]) -> Self {
+        Self(Zeroizing::new(entropy))
+    }
+
+    /// Reads 24 words, in any case and spacing (line breaks and numbering like `3.` are passed over).
+    ///
+    /// # Errors
+    /// Which word is wrong, or that they do not belong together.
+    pub fn parse(text: &str) -> Result<Self, WordsError> {
+        let lower = Zeroizing::new(text.to_lowercase());
+        let words: Vec<&str> = lower
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .map(|word| word.trim_matches(|c: char| !c.is_alphabetic()))
+            .filter(|word| !word.is_empty())
+            .collect();
+        if words.len() != WORDS_COUNT {
+            return Err(WordsError::Count(words.len()));
+        }
+        let phrase = Zeroizing::new(words.join(" "));
+        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(|error| match error {
+            bip39::Error::UnknownWord(at) => WordsError::Unknown(at + 1),
+            _ => WordsError::Checksum,
+        })?;
+        let entropy = Zeroizing::new(mnemonic.to_entropy());
+        let entropy: [u8; 32] = entropy.as_slice().try_into().map_err(|_| WordsError::Checksum)?;
+        Ok(Self::from_entropy(entropy))
+    }
+
+    /// The words with a space between them.
+    pub fn phrase(&self) -> Zeroizing<String> {
+        // 32 bytes always make 24 words; an empty phrase would be noticed by whoever reads it back.
+        Zeroizing::new(Mnemonic::from_entropy(self.0.as_slice()).map(|words| words.to_string()).unwrap_or_default())
+    }
+
+    /// The keys derived from the words.
+    pub fn keys(&self) -> WordKeys {
+        let root = self.derive(domains::WORDS_ROOT);
+        let recovery = self.derive(domains::WORDS_RECOVERY);
+        WordKeys {
+            root: SecretKey::from_bytes(&root),
+            recovery: KemSecret::from_bytes(*recovery),
+            backup: self.derive(domains::WORDS_BACKUP),
+        }
+    }
+
+    fn derive(&self, label: Domain) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0u8; 32]);
+        let hkdf = Hkdf::<Sha256>::new(Some(domains::WORDS.bytes()), self.0.as_slice());
+        // HKDF refuses only lengths over 8,160 bytes.
+        let _ = hkdf.expand(label.bytes(), key.as_mut_slice());
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_written_on_paper_are_read_back() {
+        let words = Words::from_entropy([0x7f; 32]);
+        let phrase = words.phrase();
+        assert_eq!(phrase.split(' ').count(), WORDS_COUNT);
+        let numbered: String = phrase.split(' ').enumerate().map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase())).collect();
+        let again = Words::parse(&numbered).unwrap();
+        assert_eq!(again.keys().root.public(), words.keys().root.public());
+    }
+
+    #[test]
+    fn a_wrong_word_is_named() {
+        let phrase = Words::from_entropy([0; 32]).phrase();
+        assert_eq!(Words::parse("abandon art").err(), Some(WordsError::Count(2)));
+        assert_eq!(Words::parse(&phrase.replacen("abandon", "freehold", 1)).err(), Some(WordsError::Unknown(1)));
+        assert_eq!(Words::parse(&phrase.replacen("abandon", "ability", 1)).err(), Some(WordsError::Checksum));
+    }
+
+    #[test]
+    fn the_three_keys_differ() {
+        let keys = Words::from_entropy([1; 32]).keys();
+        assert_ne!(keys.root.to_bytes(), keys.recovery.to_bytes());
+        assert_ne!(*keys.backup, *keys.recovery.to_bytes());
+    }
+}
