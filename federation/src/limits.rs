@@ -1,0 +1,66 @@
+//! What a peer may cost this node. One table, so that it can be read at a glance.
+//!
+//! | protocol | message | limit |
+//! |---|---|---|
+//! | `/freehold/hello/1` | both ways, first on each connection | [`HELLO_LEN_MAX`], [`ANSWER_TIMEOUT`] |
+//! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
+//! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
+//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`] |
+//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get |
+
+use std::time::Duration;
+
+/// Bytes in a hello.
+pub(crate) const HELLO_LEN_MAX: usize = 8 * 1024;
+/// Bytes in a request for an identity log.
+pub(crate) const IDENTITY_GET_LEN_MAX: usize = 256;
+/// Bytes of identity operations in one answer.
+pub(crate) const OPS_LEN_MAX: usize = 256 * 1024;
+/// Bytes in a follow message.
+pub(crate) const FOLLOW_LEN_MAX: usize = 2 * 1024;
+/// Bytes of plain text in the note of a request.
+pub(crate) const NOTE_LEN_MAX: usize = 500;
+/// Addresses one side tells the other.
+pub(crate) const ADDRESSES_MAX: usize = 4;
+/// Bytes in one address.
+pub(crate) const ADDRESS_LEN_MAX: usize = 200;
+/// A peer without a token asks once in this time.
+pub(crate) const REQUEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// A peer that does not answer within this is hung up on.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Entries in one frame.
+pub(crate) const ENTRIES_MAX: usize = 64;
+/// Bytes of entries in one frame.
+pub(crate) const ENTRIES_LEN_MAX: usize = 256 * 1024;
+/// Bytes in one sync frame: a full load of entries, and what wraps them.
+pub(crate) const SYNC_FRAME_LEN_MAX: usize = ENTRIES_LEN_MAX + 16 * 1024;
+/// Bytes of entries sent and not yet acknowledged.
+pub(crate) const CREDIT: usize = 1 << 20;
+/// Logs one Have may name.
+pub(crate) const HAVE_MAX: usize = 512;
+/// Entries a peer may push per second, when nobody asked for them.
+pub(crate) const PUSH_PER_SECOND: u32 = 20;
+/// Entries a peer may push at once after a quiet while.
+pub(crate) const PUSH_BURST: u32 = 200;
+/// Frames a stranger may send per second on a sync stream.
+pub(crate) const STRANGER_FRAMES_PER_SECOND: u32 = 2;
+/// Frames a stranger may send at once.
+pub(crate) const STRANGER_FRAMES_BURST: u32 = 10;
+/// Short requests (identity, follow) a peer may make per second.
+pub(crate) const REQUESTS_PER_SECOND: u32 = 1;
+/// Short requests a peer may make at once.
+pub(crate) const REQUESTS_BURST: u32 = 30;
+/// Bytes waiting to be sent to a peer that does not read, before it is hung up on.
+pub(crate) const UNSENT_LEN_MAX: usize = 4 << 20;
+
+/// Blob streams a peer may have open.
+pub(crate) const BLOB_STREAMS_MAX: usize = 4;
+/// Bytes in a blob that is taken from or given to a friend.
+pub(crate) const BLOB_LEN_MAX: u64 = 64 << 20;
+/// Bytes of a blob that one Get may ask for.
+pub(crate) const BLOB_RANGE_LEN_MAX: u64 = 1 << 20;
+/// Bytes in one frame of a slice.
+pub(crate) const BLOB_FRAME_LEN_MAX: usize = 64 * 1024;
+/// Bytes in a request for a blob.
+pub(crate) const BLOB_GET_LEN_MAX: usize = 256;

@@ -1,0 +1,118 @@
+//! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a public table would
+//! publish who is where, topics would leak who reads what, and for one person's friends direct streams are simpler.
+
+use std::time::Duration;
+
+use libp2p::connection_limits::ConnectionLimits;
+use libp2p::identity::Keypair;
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{Swarm, SwarmBuilder, autonat, dcutr, identify, mdns, noise, ping, relay, tcp, upnp, yamux};
+use libp2p::{allow_block_list, connection_limits};
+
+use crate::config::FederationConfig;
+use crate::network::StartError;
+
+/// Between public hosts a ping only has to notice that a peer is gone.
+const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
+/// Behind a router it also keeps the router's mapping alive.
+const PING_INTERVAL_HOME: Duration = Duration::from_secs(60);
+/// A connection without streams is closed after this long; a friend's always has its sync stream.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Streams a peer may have open at once: sync, four blobs, and short requests.
+const STREAMS_MAX: usize = 32;
+/// Bytes a peer may have under way to us on one QUIC stream.
+const QUIC_STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes a peer may have under way to us on one QUIC connection.
+const QUIC_CONNECTION_WINDOW: u32 = 4 << 20;
+/// Handshakes under way from outside.
+const PENDING_INCOMING_MAX: u32 = 32;
+/// Handshakes under way to the outside.
+const PENDING_OUTGOING_MAX: u32 = 32;
+/// Connections one stranger may hold; friends are exempt, or two who dial each other at once would both hang up.
+const PER_STRANGER_MAX: u32 = 1;
+/// What identify tells: the family of protocols, and no version an attacker could look up.
+const PROTOCOL_VERSION: &str = "freehold/1";
+
+#[derive(NetworkBehaviour)]
+#[behaviour(prelude = "libp2p::swarm::derive_prelude")]
+pub(super) struct Behaviour {
+    // The limits come first: a connection they deny reaches nothing below.
+    pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    pub(super) limits: connection_limits::Behaviour,
+    memory: libp2p_memory_connection_limits::Behaviour,
+    pub(super) streams: libp2p_stream::Behaviour,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    relay: relay::client::Behaviour,
+    dcutr: Toggle<dcutr::Behaviour>,
+    autonat: Toggle<autonat::v2::client::Behaviour>,
+    autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    mdns: Toggle<mdns::tokio::Behaviour>,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+}
+
+fn muxer() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(STREAMS_MAX);
+    config
+}
+
+/// Builds the swarm. Nothing listens yet.
+pub(super) fn swarm(keypair: Keypair, config: &FederationConfig) -> Result<Swarm<Behaviour>, StartError> {
+    let build = SwarmBuilder::with_existing_identity(keypair)
+        .with_tokio()
+        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, muxer)
+        .map_err(|error| StartError::Transport(error.to_string()))?
+        .with_quic_config(|mut quic| {
+            quic.max_concurrent_stream_limit = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
+            quic.max_stream_data = QUIC_STREAM_WINDOW;
+            quic.max_connection_data = QUIC_CONNECTION_WINDOW;
+            quic
+        })
+        .with_dns()
+        .map_err(|error| StartError::Transport(error.to_string()))?;
+    let build = build
+        .with_relay_client(noise::Config::new, muxer)
+        .map_err(|error| StartError::Transport(error.to_string()))?
+        .with_behaviour(|keypair, relay| behaviour(keypair, relay, config))
+        .map_err(|error| StartError::Transport(error.to_string()))?;
+    Ok(build
+        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT).with_max_negotiating_inbound_streams(STREAMS_MAX))
+        .build())
+}
+
+fn behaviour(
+    keypair: &Keypair,
+    relay: relay::client::Behaviour,
+    config: &FederationConfig,
+) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
+    let me = keypair.public().to_peer_id();
+    let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
+        .with_agent_version("freehold".to_owned())
+        .with_hide_listen_addrs(true)
+        .with_cache_size(0);
+    let ping = if config.behind_router { PING_INTERVAL_HOME } else { PING_INTERVAL_PUBLIC };
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
+        .with_max_pending_outgoing(Some(PENDING_OUTGOING_MAX))
+        .with_max_established_incoming(Some(config.strangers_max))
+        .with_max_established_per_peer(Some(PER_STRANGER_MAX));
+    // On loopback nobody could dial back, so asking would only make noise.
+    let reachability = config.behind_router && !config.is_local();
+    let mdns = config.local_discovery.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me)).transpose()?;
+    Ok(Behaviour {
+        blocked: allow_block_list::Behaviour::default(),
+        limits: connection_limits::Behaviour::new(limits),
+        memory: libp2p_memory_connection_limits::Behaviour::with_max_bytes(config.memory_bytes_max),
+        streams: libp2p_stream::Behaviour::new(),
+        identify: identify::Behaviour::new(identify),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(ping)),
+        relay,
+        dcutr: config.behind_router.then(|| dcutr::Behaviour::new(me)).into(),
+        autonat: reachability.then(autonat::v2::client::Behaviour::default).into(),
+        autonat_server: (!config.behind_router && !config.is_local()).then(autonat::v2::server::Behaviour::default).into(),
+        mdns: mdns.into(),
+        upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
+    })
+}

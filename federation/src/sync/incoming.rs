@@ -1,0 +1,83 @@
+//! The half that takes: the peer's logs, asked for where they are longer than what is held.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use freehold_core::clock::Timestamp;
+
+use super::Action;
+use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, PUSH_PER_SECOND};
+use crate::rate::Bucket;
+use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
+
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// What was asked for, to its last entry.
+    wanted: BTreeMap<Log, u64>,
+    /// The weights of what is being stored, oldest first.
+    storing: VecDeque<usize>,
+    pushes: Bucket,
+}
+
+impl Incoming {
+    pub(super) fn new(now: Timestamp) -> Self {
+        let pushes = Bucket::per_second(PUSH_PER_SECOND, PUSH_BURST, now);
+        Self { wanted: BTreeMap::new(), storing: VecDeque::new(), pushes }
+    }
+
+    pub(super) fn offered(heads: Vec<Head>) -> Vec<Action> {
+        if heads.is_empty() { Vec::new() } else { vec![Action::Compare(heads)] }
+    }
+
+    pub(super) fn compared(&mut self, heads: Vec<(Head, Option<(u64, [u8; 32])>)>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (offered, held) in heads {
+            let log = offered.log;
+            let from = match held {
+                None => offered.lo,
+                Some((hi, id)) if hi > offered.hi || (hi == offered.hi && id == offered.head) => {
+                    actions.push(Action::Send(Sync::Ack { log, through: offered.hi }));
+                    continue;
+                }
+                // The same number under another id: asking for it brings the proof of the fork.
+                Some((hi, _)) if hi == offered.hi => hi,
+                Some((hi, _)) => offered.lo.max(hi + 1),
+            };
+            self.wanted.insert(log, offered.hi);
+            actions.push(Action::Send(Sync::Want { log, from }));
+        }
+        actions
+    }
+
+    /// Entries that answer a Want. Those that nobody asked for are pushes by another name.
+    pub(super) fn answered(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
+        if self.wanted.is_empty() { self.pushed(entries, now) } else { self.store(entries) }
+    }
+
+    pub(super) fn pushed(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
+        if self.pushes.take(entries.len(), now) { self.store(entries) } else { Err(Reason::Rate) }
+    }
+
+    pub(super) fn forked(&mut self, one: Entry, other: Entry, now: Timestamp) -> Result<Vec<Action>, Reason> {
+        if self.pushes.take(2, now) { Ok(vec![Action::Forked(Box::new((one, other)))]) } else { Err(Reason::Rate) }
+    }
+
+    fn store(&mut self, entries: Vec<Entry>) -> Result<Vec<Action>, Reason> {
+        let weight: usize = entries.iter().map(Entry::len).sum();
+        // One entry may be larger than a frame's share, but never the frame: reading it has checked that.
+        if self.storing.iter().sum::<usize>() + weight > CREDIT + ENTRIES_LEN_MAX {
+            return Err(Reason::Rate);
+        }
+        self.storing.push_back(weight);
+        Ok(vec![Action::Store(entries)])
+    }
+
+    pub(super) fn stored(&mut self, reach: &[(Log, u64)]) -> Vec<Action> {
+        self.storing.pop_front();
+        for (log, through) in reach {
+            if self.wanted.get(log).is_some_and(|goal| through >= goal) {
+                self.wanted.remove(log);
+            }
+        }
+        reach.iter().map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through })).collect()
+    }
+}

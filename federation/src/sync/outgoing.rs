@@ -1,0 +1,195 @@
+//! The half that gives: own logs, each offered, then fed, then live.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+
+use freehold_core::clock::Timestamp;
+
+use super::{Action, Fresh};
+use crate::limits::{CREDIT, ENTRIES_LEN_MAX, HAVE_MAX, PUSH_BURST, PUSH_PER_SECOND};
+use crate::rate::Bucket;
+use crate::wire::sync::{self, Head, Log, Reason, Sync};
+
+/// How far the peer has come with a log.
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Offered; the peer has not said where it stands.
+    Offered,
+    /// The peer asked; entries are being sent up to the log's end.
+    Feeding { reading: bool },
+    /// The peer has been sent everything; new entries are pushed.
+    Live,
+}
+
+#[derive(Debug)]
+struct Offer {
+    head: Head,
+    stage: Stage,
+    /// The next entry to send.
+    next: u64,
+    /// The peer has said that it holds everything before this.
+    acknowledged: u64,
+    /// Sent and not acknowledged: the last number in each frame and the frame's weight.
+    unacknowledged: VecDeque<(u64, usize)>,
+}
+
+impl Offer {
+    fn new(head: Head, stage: Stage) -> Self {
+        Self { head, stage, next: head.lo, acknowledged: head.lo, unacknowledged: VecDeque::new() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    offers: BTreeMap<Log, Offer>,
+    /// Bytes sent and not acknowledged, over all logs.
+    weight: usize,
+    /// The peer's patience with pushes, counted here so as not to try it.
+    pushes: Bucket,
+    pushing: bool,
+}
+
+impl Outgoing {
+    pub(super) fn start(ours: Vec<Head>, pushing: bool, now: Timestamp) -> (Self, Vec<Action>) {
+        let offers = ours.iter().map(|head| (head.log, Offer::new(*head, Stage::Offered))).collect();
+        // Half of what the peer allows: its clock and ours need not agree to the millisecond.
+        let pushes = Bucket::per_second(PUSH_PER_SECOND / 2, PUSH_BURST / 2, now);
+        (Self { offers, weight: 0, pushes, pushing }, have(ours))
+    }
+
+    /// Offers what has grown since, or appeared.
+    pub(super) fn offer_again(&mut self, ours: Vec<Head>) -> Vec<Action> {
+        let mut grown = Vec::new();
+        for head in ours {
+            match self.offers.entry(head.log) {
+                Entry::Vacant(new) => {
+                    new.insert(Offer::new(head, Stage::Offered));
+                    grown.push(head);
+                }
+                Entry::Occupied(mut old) if old.get().head.hi < head.hi => {
+                    let offer = old.get_mut();
+                    offer.head = head;
+                    if matches!(offer.stage, Stage::Live | Stage::Offered) {
+                        offer.stage = Stage::Offered;
+                        grown.push(head);
+                    }
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+        let mut actions = have(grown);
+        actions.extend(self.pump());
+        actions
+    }
+
+    pub(super) fn grown(&mut self, fresh: &Fresh, now: Timestamp) -> Vec<Action> {
+        if !self.pushing {
+            return Vec::new();
+        }
+        let head = fresh.head;
+        // A log that begins with this very entry cannot have been seen by the peer: no need to ask.
+        let begins = head.lo == head.hi;
+        let offer = self.offers.entry(head.log).or_insert_with(|| Offer::new(head, if begins { Stage::Live } else { Stage::Offered }));
+        if head.hi < offer.next {
+            return Vec::new();
+        }
+        offer.head = head;
+        let weight = fresh.entry.len();
+        match offer.stage {
+            Stage::Live if offer.next == head.hi && self.weight + weight <= CREDIT && self.pushes.take(1, now) => {
+                offer.next += 1;
+                offer.unacknowledged.push_back((head.hi, weight));
+                self.weight += weight;
+                vec![Action::Send(Sync::Push(vec![fresh.entry.clone()]))]
+            }
+            Stage::Live => {
+                offer.stage = Stage::Offered;
+                have(vec![head])
+            }
+            // A first offer may already be on its way; the peer's Want is served to the end as it is then.
+            Stage::Offered if offer.unacknowledged.is_empty() => have(vec![head]),
+            Stage::Offered => Vec::new(),
+            Stage::Feeding { .. } => self.pump(),
+        }
+    }
+
+    pub(super) fn wanted(&mut self, log: &Log, from: u64) -> Result<Vec<Action>, Reason> {
+        // A log that is not offered does not exist for this peer.
+        let Some(offer) = self.offers.get_mut(log) else { return Ok(Vec::new()) };
+        if from < offer.head.lo || from > offer.head.hi.saturating_add(1) {
+            return Err(Reason::Invalid);
+        }
+        if offer.stage != Stage::Offered {
+            // Asking twice would let a peer have the same bytes read over and over.
+            return Ok(Vec::new());
+        }
+        // What was pushed before stays counted until its Ack; the peer may have asked before it read that far.
+        offer.next = from.max(offer.acknowledged).max(offer.unacknowledged.back().map_or(0, |(last, _)| last + 1));
+        offer.stage = Stage::Feeding { reading: false };
+        Ok(self.pump())
+    }
+
+    pub(super) fn acknowledged(&mut self, log: &Log, through: u64) -> Vec<Action> {
+        let Some(offer) = self.offers.get_mut(log) else { return Vec::new() };
+        let through = through.min(offer.head.hi);
+        while offer.unacknowledged.front().is_some_and(|(last, _)| *last <= through) {
+            self.weight -= offer.unacknowledged.pop_front().map_or(0, |(_, weight)| weight);
+        }
+        offer.acknowledged = offer.acknowledged.max(through.saturating_add(1));
+        if offer.stage == Stage::Offered && through == offer.head.hi {
+            offer.stage = Stage::Live;
+            offer.next = through + 1;
+        }
+        let mut actions = vec![Action::Arrived { log: *log, through }];
+        actions.extend(self.pump());
+        actions
+    }
+
+    pub(super) fn read(&mut self, log: &Log, entries: Vec<sync::Entry>) -> Vec<Action> {
+        let Some(offer) = self.offers.get_mut(log) else { return Vec::new() };
+        if offer.stage != (Stage::Feeding { reading: true }) {
+            return Vec::new();
+        }
+        offer.stage = Stage::Feeding { reading: false };
+        let Some(count) = u64::try_from(entries.len()).ok().filter(|count| *count > 0) else {
+            // Nothing there that should be: do not spin on it, the next connection asks again.
+            offer.stage = Stage::Live;
+            return Vec::new();
+        };
+        let weight: usize = entries.iter().map(sync::Entry::len).sum();
+        offer.next += count;
+        offer.unacknowledged.push_back((offer.next - 1, weight));
+        self.weight += weight;
+        let mut actions = vec![Action::Send(Sync::Entries(entries))];
+        actions.extend(self.pump());
+        actions
+    }
+
+    /// Asks for the next entries wherever there is credit, and lets logs that are sent whole go live.
+    fn pump(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let reading = self.offers.values().filter(|offer| offer.stage == Stage::Feeding { reading: true }).count();
+        // Reserved for what a read may bring, so that two logs do not share the same credit.
+        let mut weight = self.weight + reading * ENTRIES_LEN_MAX;
+        for (log, offer) in &mut self.offers {
+            if offer.stage != (Stage::Feeding { reading: false }) {
+                continue;
+            }
+            if offer.next > offer.head.hi {
+                offer.stage = Stage::Live;
+                continue;
+            }
+            if weight + ENTRIES_LEN_MAX <= CREDIT {
+                offer.stage = Stage::Feeding { reading: true };
+                weight += ENTRIES_LEN_MAX;
+                actions.push(Action::Read { log: *log, from: offer.next, len_max: ENTRIES_LEN_MAX });
+            }
+        }
+        actions
+    }
+}
+
+/// The offer, in as many messages as it needs.
+fn have(heads: Vec<Head>) -> Vec<Action> {
+    heads.chunks(HAVE_MAX).map(|part| Action::Send(Sync::Have(part.to_vec()))).collect()
+}
