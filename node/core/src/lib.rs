@@ -2,6 +2,8 @@
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 
+pub mod audience;
+pub mod blobs;
 pub mod cbor;
 pub mod clock;
 pub mod domains;
@@ -12,8 +14,14 @@ pub mod fs;
 pub mod hlc;
 pub mod identity;
 pub mod keys;
+pub mod logins;
+pub mod mailbox;
+pub mod node;
+pub mod profile;
 pub mod random;
+pub mod row;
 pub mod seal;
 pub mod store;
+pub mod testing;
 pub mod vault;
 pub mod words;

@@ -1,0 +1,121 @@
+//! The owner's password: Argon2id with the second of RFC 9106's smaller recommendations (OWASP: 19 MiB, two passes, one lane).
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use minicbor::{Decode, Encode};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{StoreError, Table, Tx};
+
+/// The shortest password, in characters.
+pub const PASSWORD_LEN_MIN: usize = 10;
+/// The longest password, in bytes.
+pub const PASSWORD_LEN_MAX: usize = 1000;
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// How many hashes are computed at once in this process: each takes 19 MiB and a core.
+static HASHING: Semaphore = Semaphore::const_new(2);
+
+/// Why a password was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Shorter than [`PASSWORD_LEN_MIN`].
+    #[error("the password needs at least {PASSWORD_LEN_MIN} characters")]
+    TooShort,
+    /// Longer than [`PASSWORD_LEN_MAX`].
+    #[error("the password may have at most {PASSWORD_LEN_MAX} bytes")]
+    TooLong,
+    /// There is no memory to hash it.
+    #[error("the password could not be hashed")]
+    Hash,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct PasswordRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    salt: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    hash: [u8; 32],
+    #[n(2)]
+    memory_kib: u32,
+    #[n(3)]
+    passes: u32,
+    #[n(4)]
+    lanes: u32,
+}
+
+impl Record for PasswordRow {
+    const TABLE: Table = Table::new("logins.password");
+    const VERSION: u8 = 1;
+}
+
+const OWNER: &[u8] = b"owner";
+
+/// Replaces the owner's password and ends every session: whoever changes a password may be shutting somebody out.
+///
+/// # Errors
+/// When the password is not allowed or the store refuses.
+pub async fn set_password(node: &Node, password: &str) -> Result<(), PasswordError> {
+    let row = hashed(node, password).await?;
+    node.store
+        .commit(move |tx| {
+            put(tx, &row)?;
+            super::sessions::end_all(tx)
+        })
+        .await
+        .map_err(PasswordError::Store)
+}
+
+pub(super) fn put(tx: &mut Tx<'_>, row: &PasswordRow) -> Result<(), StoreError> {
+    row::put(tx, OWNER, row)
+}
+
+pub(super) fn is_set(rows: &impl row::Rows) -> Result<bool, StoreError> {
+    Ok(row::get::<PasswordRow>(rows, OWNER)?.is_some())
+}
+
+/// The row for `password`, computed off the async threads.
+pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, PasswordError> {
+    if password.chars().count() < PASSWORD_LEN_MIN {
+        return Err(PasswordError::TooShort);
+    }
+    if password.len() > PASSWORD_LEN_MAX {
+        return Err(PasswordError::TooLong);
+    }
+    let mut row = PasswordRow { salt: node.random.array(), hash: [0; 32], memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES };
+    row.hash = *computed(&row, password).await.ok_or(PasswordError::Hash)?;
+    Ok(row)
+}
+
+/// Whether `password` is the owner's. Takes as long when no password is set.
+pub(super) async fn is_right(node: &Node, password: &str) -> Result<bool, StoreError> {
+    let stored = row::get::<PasswordRow>(&node.store, OWNER)?;
+    let is_set = stored.is_some();
+    let row = stored.unwrap_or(PasswordRow { salt: [0; 16], hash: [0; 32], memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES });
+    if password.len() > PASSWORD_LEN_MAX {
+        return Ok(false);
+    }
+    let hash = computed(&row, password).await.ok_or_else(|| StoreError::Unavailable("no memory to hash a password".to_owned()))?;
+    Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
+}
+
+async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let _turn = HASHING.acquire().await.ok()?;
+    let (row, password) = (row.clone(), Zeroizing::new(password.to_owned()));
+    let hash = move || {
+        let params = Params::new(row.memory_kib, row.passes, row.lanes, None).ok()?;
+        let mut hash = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password.as_bytes(), &row.salt, hash.as_mut()).ok()?;
+        Some(hash)
+    };
+    tokio::task::spawn_blocking(hash).await.ok().flatten()
+}

@@ -1,0 +1,123 @@
+//! Growing delays for who guesses wrong. Kept in memory and bounded: a restart forgets, a crowd of guessers pushes out the
+//! oldest guesses, and neither lets anyone guess faster than the password hash allows.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Timestamp;
+
+const NETWORKS_MAX: usize = 4096;
+const FREE_FAILURES: u32 = 3;
+const DELAY_FIRST_MS: u64 = 1000;
+const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
+const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
+
+/// Where a guess comes from: an IPv4 address, or the /64 an IPv6 address lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientNet([u8; 8]);
+
+impl From<IpAddr> for ClientNet {
+    fn from(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [a, b, c, d] = v4.octets();
+                Self([0, 0, 0, 0, a, b, c, d])
+            }
+            IpAddr::V6(v6) => Self(crate::row::key_part(&v6.octets(), 0)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Guesses {
+    failures: u32,
+    last: Timestamp,
+}
+
+impl Guesses {
+    fn allowed_at(self) -> Timestamp {
+        match self.failures.checked_sub(FREE_FAILURES) {
+            None => self.last,
+            Some(doublings) => {
+                let delay = DELAY_FIRST_MS.saturating_mul(1 << doublings.min(20)).min(DELAY_MS_MAX);
+                self.last.plus_millis(delay)
+            }
+        }
+    }
+}
+
+/// Who has guessed wrong lately. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Throttle(Arc<Mutex<HashMap<ClientNet, Guesses>>>);
+
+impl Throttle {
+    /// How long `net` must wait before its next guess, in milliseconds; `None` when it may guess now.
+    pub(crate) fn wait_ms(&self, net: ClientNet, now: Timestamp) -> Option<u64> {
+        let guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed_at = guesses.get(&net)?.allowed_at();
+        (allowed_at > now).then(|| allowed_at.millis_since(now))
+    }
+
+    pub(crate) fn failed(&self, net: ClientNet, now: Timestamp) {
+        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = guesses.get(&net).filter(|g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS).map_or(0, |g| g.failures);
+        if guesses.len() >= NETWORKS_MAX && !guesses.contains_key(&net) {
+            guesses.retain(|_, g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS);
+            if guesses.len() >= NETWORKS_MAX {
+                let oldest = guesses.iter().min_by_key(|(_, g)| g.last).map(|(net, _)| *net);
+                oldest.map(|net| guesses.remove(&net));
+            }
+        }
+        guesses.insert(net, Guesses { failures: before.saturating_add(1), last: now });
+    }
+
+    pub(crate) fn succeeded(&self, net: ClientNet) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&net);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(n: u32) -> ClientNet {
+        ClientNet::from(IpAddr::from(n.to_be_bytes()))
+    }
+
+    #[test]
+    fn delays_grow_and_end() {
+        let throttle = Throttle::default();
+        let mut now = Timestamp(1_000_000);
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            throttle.failed(net(1), now);
+            let wait = throttle.wait_ms(net(1), now).unwrap_or(0);
+            waits.push(wait);
+            now = now.plus_millis(wait);
+        }
+        assert_eq!(waits[..6], [0, 0, 1000, 2000, 4000, 8000]);
+        assert_eq!(waits[19], DELAY_MS_MAX);
+        assert_eq!(throttle.wait_ms(net(2), now), None);
+        throttle.failed(net(1), now.plus_millis(FORGOTTEN_AFTER_MS));
+        assert_eq!(throttle.wait_ms(net(1), now.plus_millis(FORGOTTEN_AFTER_MS)), None);
+    }
+
+    #[test]
+    fn a_crowd_of_guessers_does_not_fill_the_memory() {
+        let throttle = Throttle::default();
+        for n in 0..10_000 {
+            throttle.failed(net(n), Timestamp(u64::from(n)));
+        }
+        assert_eq!(throttle.0.lock().unwrap().len(), NETWORKS_MAX);
+    }
+
+    #[test]
+    fn neighbours_in_one_ipv6_network_share_their_delays() {
+        let one: IpAddr = "2001:db8:1:2::1".parse().unwrap();
+        let two: IpAddr = "2001:db8:1:2:ffff::9".parse().unwrap();
+        let far: IpAddr = "2001:db8:1:3::1".parse().unwrap();
+        assert_eq!(ClientNet::from(one), ClientNet::from(two));
+        assert_ne!(ClientNet::from(one), ClientNet::from(far));
+    }
+}

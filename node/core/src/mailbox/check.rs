@@ -1,0 +1,93 @@
+//! Whether the mailbox keeps its own rules: for `freehold check` and for every test node when it is dropped.
+
+use std::collections::BTreeSet;
+
+use super::change::ChangeRow;
+use super::folders::{Folder, folders};
+use super::read::{MessageRow, body, from_uid, key, messages};
+use super::summary::Summary;
+use super::{Flags, Message};
+use crate::node::Node;
+use crate::row;
+use crate::store::{Scan, StoreError};
+
+const PAGE: usize = 1000;
+
+/// What is wrong with the mailbox, a sentence each: counts that don't add up, UIDs or modseqs out of place, summaries or
+/// texts that are missing.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+    let mut wrong = Vec::new();
+    for folder in folders(node)? {
+        let all = every_message(node, &folder)?;
+        check_counts(&folder, &all, &mut wrong);
+        check_changes(node, &folder, &all, &mut wrong)?;
+        for message in &all {
+            if row::get::<Summary>(&node.store, &key(folder.id, message.uid))?.is_none() {
+                wrong.push(format!("folder {}: message {} has no summary", folder.id.0, message.uid));
+            }
+            match body(node, message) {
+                Ok(text) if text.len() == message.size => {}
+                _ => wrong.push(format!("folder {}: message {} has no text", folder.id.0, message.uid)),
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+fn every_message(node: &Node, folder: &Folder) -> Result<Vec<Message>, StoreError> {
+    let mut all: Vec<Message> = Vec::new();
+    loop {
+        let first = all.last().map_or(0, |m| m.uid.saturating_add(1));
+        let page = messages(node, folder.id, first, u32::MAX, PAGE)?;
+        let is_last = page.len() < PAGE;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
+    let unseen = all.iter().filter(|m| !m.flags.has(Flags::SEEN)).count();
+    let deleted = all.iter().filter(|m| m.flags.has(Flags::DELETED)).count();
+    let counted = (folder.total as usize, folder.unseen as usize, folder.deleted as usize, folder.size);
+    let found = (all.len(), unseen, deleted, all.iter().map(|m| m.size).sum::<u64>());
+    if counted != found {
+        wrong.push(format!("folder {}: it counts {counted:?}, there are {found:?}", folder.id.0));
+    }
+    if all.iter().any(|m| m.uid == 0 || m.uid >= folder.uid_next || m.modseq > folder.highest_modseq) {
+        wrong.push(format!("folder {}: a message has a number not yet given out", folder.id.0));
+    }
+}
+
+/// Every message stands in the list of changes at its modseq, once, and what is gone is not there.
+fn check_changes(node: &Node, folder: &Folder, all: &[Message], wrong: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut live = BTreeSet::new();
+    let mut scan = Scan::prefix(&folder.id.key(), PAGE);
+    loop {
+        let page = row::scan::<ChangeRow>(&node.store, &scan)?;
+        for (found, change) in &page {
+            let modseq = u64::from_be_bytes(row::key_part(found, 4));
+            if !change.is_gone {
+                live.insert((change.uid, modseq));
+            } else if row::get::<MessageRow>(&node.store, &key(folder.id, change.uid))?.is_some() {
+                wrong.push(format!("folder {}: message {} is gone and there", folder.id.0, change.uid));
+            }
+        }
+        match page.last() {
+            Some((last, _)) if page.len() == PAGE => scan = Scan::prefix(&folder.id.key(), PAGE).after(last),
+            _ => break,
+        }
+    }
+    if live != all.iter().map(|m| (m.uid, m.modseq)).collect() {
+        wrong.push(format!("folder {}: the list of changes is not that of its messages", folder.id.0));
+    }
+    let orphans = row::scan::<MessageRow>(&node.store, &from_uid(folder.id, folder.uid_next, 1))?;
+    if !orphans.is_empty() {
+        wrong.push(format!("folder {}: there are messages beyond its next number", folder.id.0));
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Messages coming in: from SMTP, from a mail program's APPEND, from ourselves.
+
+use std::collections::BTreeSet;
+
+use minicbor::{Decode, Encode};
+
+use super::folders::{FolderId, load, save};
+use super::read::{Message, MessageId, MessageRow, key};
+use super::summary::{self, Summary};
+use super::{change, flags};
+use crate::blobs::Pinned;
+use crate::clock::Timestamp;
+use crate::mailbox::{FlagError, Flags};
+use crate::node::Node;
+use crate::row::{self, Record, id16};
+use crate::store::{StoreError, Table, Tx};
+
+id16! {
+    /// Names one delivery: handing in the same one again gives the message it made, not a second one.
+    DeliveryId
+}
+
+impl DeliveryId {
+    /// The id of a delivery that is the same whenever `parts` are.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        Self(row::key_part(hasher.finalize().as_bytes(), 0))
+    }
+
+    /// An id of its own, for what is never handed in twice.
+    pub fn new(node: &Node) -> Self {
+        Self(node.random.array())
+    }
+}
+
+/// A message to be kept.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Where it goes.
+    pub folder: FolderId,
+    /// Its text, stored as [`crate::blobs::Form::Private`].
+    pub blob: Pinned,
+    /// What makes handing it in twice harmless.
+    pub id: DeliveryId,
+    /// When it arrived.
+    pub internal_date: Timestamp,
+    /// Its first flags.
+    pub flags: Flags,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// There is no such folder.
+    #[error("there is no such folder")]
+    NoSuchFolder,
+    /// A flag is not allowed.
+    #[error(transparent)]
+    Flags(FlagError),
+    /// The folder has given out its last UID.
+    #[error("the folder is full")]
+    FolderFull,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<FlagError> for DeliverError {
+    fn from(error: FlagError) -> Self {
+        match error {
+            FlagError::Store(error) => Self::Store(error),
+            FlagError::NoSuchFolder => Self::NoSuchFolder,
+            refused => Self::Flags(refused),
+        }
+    }
+}
+
+/// Under the delivery's id: the message it made.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(super) struct DeliveredRow {
+    #[n(0)]
+    pub(super) folder: FolderId,
+    #[n(1)]
+    pub(super) uid: u32,
+}
+
+impl Record for DeliveredRow {
+    const TABLE: Table = Table::new("mailbox.delivered");
+    const VERSION: u8 = 1;
+}
+
+/// A delivery read and ready for a commit.
+pub(super) struct Ready {
+    pub(super) delivery: Delivery,
+    summary: Summary,
+    message: MessageId,
+    now: Timestamp,
+}
+
+/// Keeps a message; once this returns it is durable.
+///
+/// # Errors
+/// When there is no such folder or the store refuses; nothing is kept then.
+pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
+    let ready = read(node, delivery).await?;
+    node.store
+        .commit(move |tx| {
+            let folder = ready.delivery.folder;
+            keep(tx, &ready, folder)
+        })
+        .await
+}
+
+/// Keeps one message in several folders, in all or none; `delivery.folder` is one more of them if it is not named.
+///
+/// # Errors
+/// As [`deliver`].
+pub async fn deliver_many(node: &Node, delivery: Delivery, folders: &[FolderId]) -> Result<Vec<Message>, DeliverError> {
+    let others: BTreeSet<FolderId> = folders.iter().copied().filter(|f| *f != delivery.folder).collect();
+    let ready = read(node, delivery).await?;
+    node.store
+        .commit(move |tx| {
+            let mut made = vec![keep(tx, &ready, ready.delivery.folder)?];
+            for folder in others {
+                // Each folder's copy has a delivery id of its own, derived from the one handed in.
+                let id = DeliveryId::of(&[&ready.delivery.id.0, &folder.0.to_be_bytes()]);
+                made.push(keep_as(tx, &ready, folder, id)?);
+            }
+            Ok(made)
+        })
+        .await
+}
+
+/// Reads what a delivery's lists will show of it.
+pub(super) async fn read(node: &Node, delivery: Delivery) -> Result<Ready, DeliverError> {
+    flags::checked(&delivery.flags)?;
+    let summary = summary::of(node, delivery.blob.id, delivery.blob.len).await?;
+    Ok(Ready { delivery, summary, message: MessageId(node.random.array()), now: node.clock.now() })
+}
+
+/// Writes a message inside a commit, or finds the one this delivery made before.
+pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<Message, DeliverError> {
+    keep_as(tx, ready, folder, ready.delivery.id)
+}
+
+fn keep_as(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId, delivery: DeliveryId) -> Result<Message, DeliverError> {
+    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)?
+        && let Some(message) = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?
+    {
+        return Ok(message.shown(made.folder, made.uid));
+    }
+    tx.attach(&ready.delivery.blob);
+    let row = MessageRow {
+        modseq: 0,
+        flags: ready.delivery.flags.clone(),
+        internal_date: ready.delivery.internal_date,
+        saved: ready.now,
+        size: ready.delivery.blob.len,
+        blob: ready.delivery.blob.id,
+        id: ready.message,
+        delivery: Some(delivery),
+    };
+    add(tx, folder, row, &ready.summary)
+}
+
+/// Gives a message the folder's next UID and modseq and writes its rows.
+pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summary: &Summary) -> Result<Message, DeliverError> {
+    let mut folder = load(tx, id)?.ok_or(DeliverError::NoSuchFolder)?;
+    let uid = folder.uid_next;
+    folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
+    message.modseq = folder.next_modseq();
+    folder.total = folder.total.saturating_add(1);
+    folder.size = folder.size.saturating_add(message.size);
+    flags::count(&mut folder, &message.flags, true);
+    flags::learn_keywords(&mut folder, &message.flags)?;
+    row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
+    row::put(tx, &key(id, uid), summary)?;
+    change::note(tx, id, uid, None, message.modseq, false)?;
+    if let Some(delivery) = message.delivery {
+        row::put(tx, &delivery.0, &DeliveredRow { folder: id, uid })?;
+    }
+    save(tx, &folder)?;
+    Ok(message.shown(id, uid))
+}
+
+#[cfg(test)]
+mod tests;

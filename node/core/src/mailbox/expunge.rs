@@ -1,0 +1,86 @@
+//! Removing messages for good.
+
+use super::deliver::DeliveredRow;
+use super::folders::{Folder, FolderId, load, save};
+use super::read::{MessageRow, from_uid, key, uid_of};
+use super::summary::Summary;
+use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, flags};
+use crate::node::Node;
+use crate::row;
+use crate::store::{Scan, StoreError, Tx};
+
+/// Removes the messages marked \Deleted, of `uids` only if given (UID EXPUNGE, RFC 4315), and returns their UIDs in order.
+/// Many messages take several commits, each whole.
+///
+/// # Errors
+/// When there is no such folder or the store refuses; what was removed before stays removed.
+pub async fn expunge(node: &Node, folder: FolderId, uids: Option<&[u32]>) -> Result<Vec<u32>, FlagError> {
+    let wanted = match uids {
+        Some(uids) => uids.to_vec(),
+        None => marked(node, folder)?,
+    };
+    let mut gone = Vec::new();
+    for some in wanted.chunks(MESSAGES_PER_COMMIT) {
+        let some = some.to_vec();
+        gone.extend(node.store.commit(move |tx| expunge_some(tx, folder, &some)).await?);
+    }
+    gone.sort_unstable();
+    Ok(gone)
+}
+
+/// The UIDs marked \Deleted; reads the folder only if its row says there are any.
+fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
+    let folder = load(&node.store, id)?.ok_or(FlagError::NoSuchFolder)?;
+    let (mut marked, mut first) = (Vec::new(), 0);
+    while marked.len() < folder.deleted as usize {
+        let page = row::scan::<MessageRow>(&node.store, &from_uid(id, first, 1000))?;
+        marked.extend(page.iter().filter(|(_, m)| m.flags.has(Flags::DELETED)).map(|(key, _)| uid_of(key)));
+        match page.last() {
+            Some((last, _)) => first = uid_of(last).saturating_add(1),
+            None => break,
+        }
+    }
+    Ok(marked)
+}
+
+fn expunge_some(tx: &mut Tx<'_>, id: FolderId, uids: &[u32]) -> Result<Vec<u32>, FlagError> {
+    let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
+    let mut gone = Vec::new();
+    for uid in uids.iter().copied() {
+        // The flag may have been taken away since it was looked at.
+        let Some(message) = row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED)) else { continue };
+        take_out(tx, &mut folder, uid, &message)?;
+        if let Some(delivery) = message.delivery {
+            row::delete::<DeliveredRow>(tx, &delivery.0);
+        }
+        gone.push(uid);
+    }
+    if !gone.is_empty() {
+        save(tx, &folder)?;
+    }
+    Ok(gone)
+}
+
+/// Removes a message's rows, counts it out of `folder` (which the caller saves) and notes that it is gone.
+pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: &MessageRow) -> Result<(), StoreError> {
+    row::delete::<MessageRow>(tx, &key(folder.id, uid));
+    row::delete::<Summary>(tx, &key(folder.id, uid));
+    flags::count(folder, &message.flags, false);
+    folder.total = folder.total.saturating_sub(1);
+    folder.size = folder.size.saturating_sub(message.size);
+    let modseq = folder.next_modseq();
+    change::note(tx, folder.id, uid, Some(message.modseq), modseq, true)
+}
+
+/// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.
+pub(super) fn forget_some(tx: &mut Tx<'_>, folder: FolderId) -> Result<usize, StoreError> {
+    let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
+    for (key, message) in &found {
+        row::delete::<MessageRow>(tx, key);
+        row::delete::<Summary>(tx, key);
+        if let Some(delivery) = message.delivery {
+            row::delete::<DeliveredRow>(tx, &delivery.0);
+        }
+    }
+    Ok(found.len())
+}

@@ -1,0 +1,116 @@
+//! Taking a message to be sent.
+
+use super::{DueRow, ItemRow, QueueId, RECIPIENTS_MAX, Recipient, RecipientState, due_key, recipient_key};
+use crate::blobs::Pinned;
+use crate::events::Event;
+use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
+use crate::mailbox::folders::special_in;
+use crate::mailbox::{Flags, SpecialUse};
+use crate::node::Node;
+use crate::row;
+use crate::store::StoreError;
+
+const ADDRESS_LEN_MAX: usize = 320;
+
+/// A message the owner wants sent.
+#[derive(Debug)]
+pub struct Submission {
+    /// The sender of the envelope: an address of the owner's, or empty for a report (the null sender).
+    pub from: String,
+    /// Whom it goes to; duplicates are sent once.
+    pub recipients: Vec<String>,
+    /// The text, stored as [`crate::blobs::Form::Private`].
+    pub blob: Pinned,
+    /// Whether a copy is kept in Sent.
+    pub copy_to_sent: bool,
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// It goes to nobody.
+    #[error("there is no recipient")]
+    NoRecipient,
+    /// More than [`RECIPIENTS_MAX`].
+    #[error("there are {0} recipients, the limit is {RECIPIENTS_MAX}")]
+    TooManyRecipients(usize),
+    /// An address with control characters, without `@`, or too long.
+    #[error("that is not an address")]
+    BadAddress,
+    /// The copy for Sent was not taken.
+    #[error(transparent)]
+    Copy(DeliverError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both are durable.
+///
+/// # Errors
+/// When an address is no address, there are none or too many, or the store refuses; nothing is queued then.
+pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
+    let Submission { from, recipients: wanted, blob, copy_to_sent } = submission;
+    let mut recipients: Vec<String> = Vec::new();
+    for address in wanted {
+        if !is_address(&address) {
+            return Err(SubmitError::BadAddress);
+        }
+        if !recipients.iter().any(|r| same(r, &address)) {
+            recipients.push(address);
+        }
+    }
+    match recipients.len() {
+        0 => return Err(SubmitError::NoRecipient),
+        len if len > RECIPIENTS_MAX => return Err(SubmitError::TooManyRecipients(len)),
+        _ if !from.is_empty() && !is_address(&from) => return Err(SubmitError::BadAddress),
+        _ => {}
+    }
+    let (id, now) = (QueueId(node.random.array()), node.clock.now());
+    let sent = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
+    let (blob_id, size) = (blob.id, blob.len);
+    // The pin travels with the copy, or by itself.
+    let (copy, alone) = match sent {
+        Some(sent) => {
+            let flags = Flags::of(Flags::SEEN);
+            let delivery = Delivery { folder: sent.id, blob, id: DeliveryId::of(&[&id.0]), internal_date: now, flags };
+            (Some(deliver::read(node, delivery).await.map_err(SubmitError::Copy)?), None)
+        }
+        None => (None, Some(blob)),
+    };
+    node.store
+        .commit(move |tx| {
+            if let Some(blob) = &alone {
+                tx.attach(blob);
+            }
+            if let Some(copy) = &copy {
+                deliver::keep(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
+            }
+            let item = ItemRow { from, blob: blob_id, size, created: now, next_attempt: now };
+            row::put_referring(tx, &id.0, &item, &[blob_id])?;
+            for (place, address) in (0u16..).zip(recipients) {
+                let waiting =
+                    Recipient { address, state: RecipientState::Waiting, attempts: 0, last_reply: String::new(), next_attempt: now };
+                row::put(tx, &recipient_key(id, place), &waiting)?;
+            }
+            row::put(tx, &due_key(now, id), &DueRow {})?;
+            tx.after(Event::Queue);
+            Ok(id)
+        })
+        .await
+}
+
+/// Whether it can stand in an envelope; who exists is for their server to say.
+fn is_address(address: &str) -> bool {
+    let parts = address.rsplit_once('@');
+    let is_whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    is_whole && address.len() <= ADDRESS_LEN_MAX && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
+}
+
+/// Whether two addresses are one: the domain counts without case (RFC 5321 2.4).
+fn same(one: &str, two: &str) -> bool {
+    match (one.rsplit_once('@'), two.rsplit_once('@')) {
+        (Some((l1, d1)), Some((l2, d2))) => l1 == l2 && d1.eq_ignore_ascii_case(d2),
+        _ => false,
+    }
+}

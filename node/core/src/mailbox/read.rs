@@ -1,0 +1,191 @@
+//! Reading messages, summaries and bodies.
+
+use minicbor::{Decode, Encode};
+
+use super::deliver::DeliveryId;
+use super::flags::Flags;
+use super::folders::{FolderId, load};
+use super::summary::Summary;
+use crate::blobs::BlobReader;
+use crate::clock::Timestamp;
+use crate::node::Node;
+use crate::row::{self, Record, Rows, id16};
+use crate::store::{BlobId, Scan, StoreError, Table};
+
+/// The longest message, in bytes.
+pub const MESSAGE_LEN_MAX: u64 = 64 * 1024 * 1024;
+const PAGE: usize = 1000;
+
+id16! {
+    /// Which message, wherever its copies lie (EMAILID of RFC 8474).
+    MessageId
+}
+
+/// A message in a folder, without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where it lies.
+    pub folder: FolderId,
+    /// Its number there.
+    pub uid: u32,
+    /// The number of its latest change there.
+    pub modseq: u64,
+    /// Its flags and keywords.
+    pub flags: Flags,
+    /// When it arrived (INTERNALDATE).
+    pub internal_date: Timestamp,
+    /// When it came into this folder (SAVEDATE, RFC 8514).
+    pub saved: Timestamp,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its text, as it arrived.
+    pub blob: BlobId,
+    /// Which message it is, whatever folder it lies in.
+    pub id: MessageId,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct MessageRow {
+    #[n(0)]
+    pub(super) modseq: u64,
+    #[n(1)]
+    pub(super) flags: Flags,
+    #[n(2)]
+    pub(super) internal_date: Timestamp,
+    #[n(3)]
+    pub(super) saved: Timestamp,
+    #[n(4)]
+    pub(super) size: u64,
+    #[n(5)]
+    pub(super) blob: BlobId,
+    #[n(6)]
+    pub(super) id: MessageId,
+    /// What made it idempotent; moves along with the message, is not copied.
+    #[n(7)]
+    pub(super) delivery: Option<DeliveryId>,
+}
+
+impl Record for MessageRow {
+    const TABLE: Table = Table::new("mailbox.messages");
+    const VERSION: u8 = 1;
+}
+
+impl MessageRow {
+    pub(super) fn shown(self, folder: FolderId, uid: u32) -> Message {
+        Message {
+            folder,
+            uid,
+            modseq: self.modseq,
+            flags: self.flags,
+            internal_date: self.internal_date,
+            saved: self.saved,
+            size: self.size,
+            blob: self.blob,
+            id: self.id,
+        }
+    }
+}
+
+pub(super) fn key(folder: FolderId, uid: u32) -> Vec<u8> {
+    row::key(&[&folder.key(), &uid.to_be_bytes()])
+}
+
+pub(super) fn uid_of(key: &[u8]) -> u32 {
+    u32::from_be_bytes(row::key_part(key, 4))
+}
+
+/// The scan of a folder's rows from UID `first` up.
+pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
+    let scan = Scan::prefix(&folder.key(), limit);
+    match first.checked_sub(1) {
+        Some(before) => scan.after(&key(folder, before)),
+        None => scan,
+    }
+}
+
+/// Messages with a UID from `first` to `last`, at most `limit`, in the order of UIDs.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn messages(node: &Node, folder: FolderId, first: u32, last: u32, limit: usize) -> Result<Vec<Message>, StoreError> {
+    messages_in(&node.store, folder, first, last, limit)
+}
+
+/// [`messages`] as `rows` have them.
+///
+/// # Errors
+/// As [`messages`].
+pub fn messages_in(rows: &impl Rows, folder: FolderId, first: u32, last: u32, limit: usize) -> Result<Vec<Message>, StoreError> {
+    let span = usize::try_from(last.saturating_sub(first)).unwrap_or(usize::MAX).saturating_add(1);
+    if last < first {
+        return Ok(Vec::new());
+    }
+    let found = row::scan::<MessageRow>(rows, &from_uid(folder, first, limit.min(span)))?;
+    Ok(found.into_iter().map(|(key, row)| row.shown(folder, uid_of(&key))).take_while(|m| m.uid <= last).collect())
+}
+
+/// One message.
+///
+/// # Errors
+/// As [`messages`].
+pub fn message(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Message>, StoreError> {
+    Ok(row::get::<MessageRow>(&node.store, &key(folder, uid))?.map(|row| row.shown(folder, uid)))
+}
+
+/// What lists show, the newest first: messages with a UID below `before` (all for `None`), at most `limit`.
+///
+/// # Errors
+/// As [`messages`].
+pub fn summaries(node: &Node, folder: FolderId, before: Option<u32>, limit: usize) -> Result<Vec<(Message, Summary)>, StoreError> {
+    let scan = Scan::prefix(&folder.key(), limit).reversed();
+    let scan = match before {
+        Some(uid) => scan.after(&key(folder, uid)),
+        None => scan,
+    };
+    let mut listed = Vec::new();
+    for (found, row) in row::scan::<MessageRow>(&node.store, &scan)? {
+        // A message may be expunged between the two reads; then it is simply not listed.
+        if let Some(summary) = row::get::<Summary>(&node.store, &found)? {
+            listed.push((row.shown(folder, uid_of(&found)), summary));
+        }
+    }
+    Ok(listed)
+}
+
+/// The summary of one message.
+///
+/// # Errors
+/// As [`messages`].
+pub fn summary(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Summary>, StoreError> {
+    row::get(&node.store, &key(folder, uid))
+}
+
+/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1).
+///
+/// # Errors
+/// As [`messages`].
+pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
+    if load(&node.store, folder)?.is_none_or(|f| f.unseen == 0) {
+        return Ok(None);
+    }
+    let mut first = 0;
+    loop {
+        let page = messages(node, folder, first, u32::MAX, PAGE)?;
+        if let Some(found) = page.iter().find(|m| !m.flags.has(Flags::SEEN)) {
+            return Ok(Some(found.uid));
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => first = last.uid.saturating_add(1),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// The text of a message, as it arrived.
+///
+/// # Errors
+/// When it is damaged, or expunged since `message` was read.
+pub fn body(node: &Node, message: &Message) -> Result<BlobReader, StoreError> {
+    node.blobs.open(&message.blob)
+}

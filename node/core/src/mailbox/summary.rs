@@ -1,0 +1,208 @@
+//! What a list shows of a message, taken from its text once, when it is delivered, so that no list opens a blob.
+
+use mail_parser::{Address, HeaderValue, MessageParser};
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::node::Node;
+use crate::row::{Record, cut};
+use crate::store::{BlobId, StoreError, Table};
+
+/// How much of a message is looked at: enough for any header and the beginning of any text.
+const LOOKED_AT_LEN_MAX: usize = 512 * 1024;
+/// A message up to this long is read where we are; a longer one on a thread that may block.
+const READ_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
+// Together these keep the row under 4 KiB.
+const NAME_LEN_MAX: usize = 120;
+const ADDRESS_LEN_MAX: usize = 254; // RFC 5321 4.5.3.1.3
+const RECIPIENTS_MAX: usize = 3;
+const SUBJECT_LEN_MAX: usize = 500;
+const PREVIEW_CHARS: usize = 200;
+const PREVIEW_LEN_MAX: usize = 600;
+const MESSAGE_ID_LEN_MAX: usize = 200;
+const REFERENCES_MAX: usize = 4;
+
+/// A name and an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Correspondent {
+    /// The name; may be empty.
+    #[n(0)]
+    pub name: String,
+    /// The address; may be empty.
+    #[n(1)]
+    pub address: String,
+}
+
+impl Correspondent {
+    /// The name, or the address where there is none.
+    pub fn shown(&self) -> &str {
+        if self.name.is_empty() { &self.address } else { &self.name }
+    }
+}
+
+/// What a list shows of a message. Everything is decoded, cut to a length and may be empty: it is what a stranger wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Summary {
+    /// Who it says it is from.
+    #[n(0)]
+    pub from: Correspondent,
+    /// Whom it is to; the first three.
+    #[n(1)]
+    pub to: Vec<Correspondent>,
+    /// What it is about.
+    #[n(2)]
+    pub subject: String,
+    /// When it says it was written.
+    #[n(3)]
+    pub date: Option<Timestamp>,
+    /// How its text begins: one line of at most 200 characters.
+    #[n(4)]
+    pub preview: String,
+    /// Its Message-ID, without brackets.
+    #[n(5)]
+    pub message_id: Option<String>,
+    /// What it answers, without brackets.
+    #[n(6)]
+    pub in_reply_to: Option<String>,
+    /// The last four of its References, without brackets.
+    #[n(7)]
+    pub references: Vec<String>,
+    /// Whether it has attachments.
+    #[n(8)]
+    pub has_files: bool,
+}
+
+impl Record for Summary {
+    const TABLE: Table = Table::new("mailbox.summaries");
+    const VERSION: u8 = 1;
+}
+
+/// The summary of a stored message.
+pub(super) async fn of(node: &Node, blob: BlobId, len: u64) -> Result<Summary, StoreError> {
+    let node = node.clone();
+    let read = move || {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(LOOKED_AT_LEN_MAX)];
+        let reader = node.blobs.open(&blob)?;
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match reader.read_at(filled as u64, rest)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(from_text(&bytes))
+    };
+    if len <= READ_IN_PLACE_LEN_MAX {
+        return read();
+    }
+    tokio::task::spawn_blocking(read).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+}
+
+/// The summary of a message's text, whatever it is.
+fn from_text(text: &[u8]) -> Summary {
+    let Some(message) = MessageParser::default().parse(text) else { return Summary::default() };
+    Summary {
+        from: people(message.from()).next().unwrap_or_default(),
+        to: people(message.to()).take(RECIPIENTS_MAX).collect(),
+        subject: one_line(message.subject().unwrap_or_default(), SUBJECT_LEN_MAX),
+        date: message.date().and_then(|d| u64::try_from(d.to_timestamp()).ok()).map(|secs| Timestamp(secs.saturating_mul(1000))),
+        preview: preview(&message.body_preview(PREVIEW_CHARS * 2).unwrap_or_default()),
+        message_id: message.message_id().map(id),
+        in_reply_to: ids(message.in_reply_to()).pop(),
+        references: {
+            let mut all = ids(message.references());
+            all.split_off(all.len().saturating_sub(REFERENCES_MAX))
+        },
+        has_files: message.attachment_count() > 0,
+    }
+}
+
+fn people<'a>(address: Option<&'a Address<'a>>) -> impl Iterator<Item = Correspondent> {
+    address.into_iter().flat_map(Address::iter).map(|one| Correspondent {
+        name: one_line(one.name().unwrap_or_default(), NAME_LEN_MAX),
+        address: one_line(one.address().unwrap_or_default(), ADDRESS_LEN_MAX),
+    })
+}
+
+fn ids(value: &HeaderValue<'_>) -> Vec<String> {
+    match value {
+        HeaderValue::Text(one) => vec![id(one)],
+        HeaderValue::TextList(many) => many.iter().map(|one| id(one)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn id(text: &str) -> String {
+    one_line(text, MESSAGE_ID_LEN_MAX)
+}
+
+fn preview(text: &str) -> String {
+    let line = one_line(text, PREVIEW_LEN_MAX);
+    line.chars().take(PREVIEW_CHARS).collect()
+}
+
+/// `text` on one line, without control characters and without those that turn the direction of what follows.
+fn one_line(text: &str, len_max: usize) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().filter(|c| !turns(*c)));
+        if line.len() > len_max {
+            break;
+        }
+    }
+    cut(&line, len_max).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row;
+    use crate::store::VALUE_LEN_MAX;
+
+    #[test]
+    fn a_message_is_summed_up() {
+        let text = b"From: =?utf-8?q?B=C3=B6b?= <bob@bob.example>\r\nTo: alice@alice.example, Carol <carol@carol.example>\r\n\
+            Subject: On\r\n the hill\r\nDate: Fri, 1 May 2026 10:00:00 +0200\r\nMessage-ID: <m2@bob.example>\r\n\
+            In-Reply-To: <m1@alice.example>\r\nReferences: <m0@x> <m1@alice.example>\r\n\
+            Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Look,\r\na <b>view</b></p>\r\n\
+            --b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\r\nx\r\n--b--\r\n";
+        let summary = from_text(text);
+        assert_eq!(summary.from, Correspondent { name: "Böb".into(), address: "bob@bob.example".into() });
+        assert_eq!(summary.to.iter().map(Correspondent::shown).collect::<Vec<_>>(), ["alice@alice.example", "Carol"]);
+        assert_eq!((summary.subject.as_str(), summary.preview.as_str()), ("On the hill", "Look, a view"));
+        assert_eq!(summary.date, Some(Timestamp(1_777_622_400_000)));
+        assert_eq!(summary.message_id.as_deref(), Some("m2@bob.example"));
+        assert_eq!(summary.in_reply_to.as_deref(), Some("m1@alice.example"));
+        assert_eq!(summary.references, ["m0@x", "m1@alice.example"]);
+        assert!(summary.has_files);
+    }
+
+    #[test]
+    fn whatever_a_stranger_writes_fits_a_row() {
+        let long = "ä".repeat(5000);
+        let ids = format!("<{long}> ").repeat(20);
+        let people = format!("\"{long}\" <{long}@x>, ").repeat(20);
+        let text = format!(
+            "From: {people}x@x\r\nTo: {people}x@x\r\nSubject: {long}\r\nMessage-ID: <{long}>\r\nIn-Reply-To: {ids}\r\nReferences: {ids}\r\n\r\n{long}"
+        );
+        assert!(row::encode(1, &from_text(text.as_bytes())).len() < VALUE_LEN_MAX);
+        for hostile in
+            [&b""[..], b"\0\0\0", b"\r\n\r\n", b"From:", b"Content-Type: multipart/mixed; boundary=\r\n\r\n----\r\n", &[0xff; 100]]
+        {
+            from_text(hostile);
+        }
+    }
+
+    #[test]
+    fn a_subject_can_neither_break_lines_nor_turn_the_text_around() {
+        let summary = from_text("Subject: =?utf-8?q?a=0D=0Ab=E2=80=AEc?=\r\n\r\n".as_bytes());
+        assert_eq!(summary.subject, "a bc");
+    }
+}

@@ -1,0 +1,98 @@
+//! One person's node: the handful of parts every noun works with.
+
+use crate::blobs::Blobs;
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::identity::Identity;
+use crate::logins::Throttle;
+use crate::random::Random;
+use crate::row::{self, Record};
+use crate::store::{Store, StoreError, Table};
+
+/// The parts of one node. Cheap to clone; every part is usable from the first moment.
+#[derive(Clone)]
+pub struct Node {
+    /// The node's keys and whose node it is.
+    pub identity: Identity,
+    /// Rows.
+    pub store: Store,
+    /// Content too long for rows.
+    pub blobs: Blobs,
+    /// Hints after commits.
+    pub events: Events,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where random bytes come from.
+    pub random: Random,
+    /// Who has guessed passwords lately.
+    pub throttle: Throttle,
+}
+
+/// The node's key for hashing names into row keys; made once, never leaves the store.
+#[derive(minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+struct HashKey {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    key: [u8; 32],
+}
+
+impl Record for HashKey {
+    const TABLE: Table = Table::new("node");
+    const VERSION: u8 = 1;
+}
+
+const HASH_KEY: &[u8] = b"hash";
+
+impl Node {
+    /// A node that forgets everything when dropped.
+    ///
+    /// # Errors
+    /// Only a store of memory that refuses to be written.
+    pub fn in_memory(clock: Clock, random: Random) -> Result<Self, StoreError> {
+        let events = Events::default();
+        let store = Store::in_memory(events.clone());
+        let identity = Identity::load(&store, &random)?;
+        let node = Self { identity, store, blobs: Blobs::in_memory(), events, clock, random, throttle: Throttle::default() };
+        node.prepare()?;
+        Ok(node)
+    }
+
+    /// Makes what every noun relies on. Safe to repeat.
+    fn prepare(&self) -> Result<(), StoreError> {
+        if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {
+            let made = HashKey { key: self.random.array() };
+            self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &made))?;
+        }
+        Ok(())
+    }
+
+    /// A hash of `name` under a key only this node has, for row keys that must not tell names. `purpose` keeps equal names
+    /// in different tables apart.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub fn keyed(&self, purpose: &str, name: &[u8]) -> Result<[u8; 16], StoreError> {
+        let key =
+            row::get::<HashKey>(&self.store, HASH_KEY)?.ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
+        let mut hasher = blake3::Hasher::new_keyed(&key.key);
+        hasher.update(&(purpose.len() as u64).to_be_bytes());
+        hasher.update(purpose.as_bytes());
+        hasher.update(name);
+        Ok(row::key_part(hasher.finalize().as_bytes(), 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn two_nodes_hash_the_same_name_differently() {
+        let one = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap();
+        let two = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(2)).unwrap();
+        assert_eq!(one.keyed("slug", b"hello").unwrap(), one.keyed("slug", b"hello").unwrap());
+        assert_ne!(one.keyed("slug", b"hello").unwrap(), one.keyed("name", b"hello").unwrap());
+        assert_ne!(one.keyed("slug", b"hello").unwrap(), two.keyed("slug", b"hello").unwrap());
+    }
+}

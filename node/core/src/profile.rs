@@ -1,0 +1,214 @@
+//! Who the owner says they are: name, address, a line and a paragraph, a colour. Public, all of it.
+
+use minicbor::{Decode, Encode};
+
+use crate::events::Event;
+use crate::node::Node;
+use crate::row::{self, Record, Rows};
+use crate::store::{StoreError, Table, Tx};
+
+const NAME_LEN_MAX: usize = 80;
+const LOGIN_LEN_MAX: usize = 40;
+const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
+const STRAPLINE_LEN_MAX: usize = 200;
+const ABOUT_LEN_MAX: usize = 2000;
+/// How many colours a person may paint their house in.
+pub const PAINTS: u8 = 8;
+
+/// The owner's public profile.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Profile {
+    /// The name people see.
+    #[n(0)]
+    pub name: String,
+    /// The local part of the address: `a-z`, `0-9` and `-`.
+    #[n(1)]
+    pub login: String,
+    /// The domain of the address, lower case.
+    #[n(2)]
+    pub domain: String,
+    /// One line under the name; may be empty.
+    #[n(3)]
+    pub strapline: String,
+    /// A paragraph or two, Markdown; may be empty.
+    #[n(4)]
+    pub about: String,
+    /// The colour of the house, below [`PAINTS`].
+    #[n(5)]
+    pub paint: u8,
+}
+
+impl Record for Profile {
+    const TABLE: Table = Table::new("profile");
+    const VERSION: u8 = 1;
+}
+
+const OWNER: &[u8] = b"owner";
+
+/// Why a profile was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// No name.
+    #[error("a name is needed")]
+    NoName,
+    /// Something is too long.
+    #[error("the {what} is {len} bytes, the limit is {len_max}")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        len_max: usize,
+    },
+    /// The local part is not made of `a-z`, `0-9` and inner `-`.
+    #[error("the login may have letters a to z, digits and inner dashes")]
+    BadLogin,
+    /// The domain is no host name.
+    #[error("that is not a domain")]
+    BadDomain,
+    /// There is no such colour.
+    #[error("there is no paint {0}")]
+    NoSuchPaint(u8),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The owner's profile; `None` until the node is set up.
+///
+/// # Errors
+/// When the row is damaged or the store is unavailable.
+pub fn get(node: &Node) -> Result<Option<Profile>, StoreError> {
+    read(&node.store)
+}
+
+/// The profile as `rows` have it, for use inside a commit.
+///
+/// # Errors
+/// As [`get`].
+pub fn read(rows: &impl Rows) -> Result<Option<Profile>, StoreError> {
+    row::get(rows, OWNER)
+}
+
+/// Replaces the profile.
+///
+/// # Errors
+/// When a part is not allowed, or the store refuses.
+pub async fn set(node: &Node, profile: Profile) -> Result<(), ProfileError> {
+    let profile = checked(profile)?;
+    node.store.commit(move |tx| put(tx, &profile)).await
+}
+
+/// Writes a [`checked`] profile inside a commit.
+pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError> {
+    row::put(tx, OWNER, profile)?;
+    tx.after(Event::Public);
+    Ok(())
+}
+
+/// The profile as it will be stored: trimmed, the address in lower case.
+///
+/// # Errors
+/// When a part is not allowed.
+pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
+    let profile = Profile {
+        name: profile.name.trim().to_owned(),
+        login: profile.login.trim().to_ascii_lowercase(),
+        domain: profile.domain.trim().trim_end_matches('.').to_ascii_lowercase(),
+        strapline: profile.strapline.trim().to_owned(),
+        about: profile.about.trim().to_owned(),
+        paint: profile.paint,
+    };
+    let limits = [
+        ("name", &profile.name, NAME_LEN_MAX),
+        ("login", &profile.login, LOGIN_LEN_MAX),
+        ("domain", &profile.domain, DOMAIN_LEN_MAX),
+        ("strapline", &profile.strapline, STRAPLINE_LEN_MAX),
+        ("about text", &profile.about, ABOUT_LEN_MAX),
+    ];
+    for (what, text, len_max) in limits {
+        if text.len() > len_max {
+            return Err(ProfileError::TooLong { what, len: text.len(), len_max });
+        }
+    }
+    if profile.name.is_empty() || profile.name.chars().any(char::is_control) {
+        return Err(ProfileError::NoName);
+    }
+    if !is_label(&profile.login) {
+        return Err(ProfileError::BadLogin);
+    }
+    if !profile.domain.split('.').all(|label| label.len() <= 63 && is_label(label)) {
+        return Err(ProfileError::BadDomain);
+    }
+    if profile.paint >= PAINTS {
+        return Err(ProfileError::NoSuchPaint(profile.paint));
+    }
+    Ok(profile)
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// The owner's mail address, `login@domain`.
+pub fn address(profile: &Profile) -> String {
+    format!("{}@{}", profile.login, profile.domain)
+}
+
+/// Whether mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1) at the domain, or the bare
+/// `postmaster`; compared without case.
+///
+/// # Errors
+/// As [`get`].
+pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
+    let Some(profile) = get(node)? else { return Ok(false) };
+    if address.eq_ignore_ascii_case("postmaster") {
+        return Ok(true);
+    }
+    let Some((local, domain)) = address.rsplit_once('@') else { return Ok(false) };
+    let base = local.split_once('+').map_or(local, |(base, _)| base);
+    let local_is_ours = base.eq_ignore_ascii_case(&profile.login) || local.eq_ignore_ascii_case("postmaster");
+    Ok(local_is_ours && domain.trim_end_matches('.').eq_ignore_ascii_case(&profile.domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+
+    #[tokio::test]
+    async fn the_owner_has_tags_and_postmaster_in_any_case() {
+        let alice = TestNode::new("alice").await;
+        for ours in ["alice@alice.example", "ALICE@Alice.Example", "alice+shop@alice.example", "postmaster@alice.example", "Postmaster"] {
+            assert!(owns(&alice, ours).unwrap(), "{ours}");
+        }
+        for not in
+            ["bob@alice.example", "alice@bob.example", "alice", "alice%bob.example@relay.example", "@alice.example", "", "+x@alice.example"]
+        {
+            assert!(!owns(&alice, not).unwrap(), "{not}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_profile_is_trimmed_checked_and_kept() {
+        let alice = TestNode::new("alice").await;
+        let mut profile = get(&alice).unwrap().unwrap();
+        profile.name = "  Alice Ant ".into();
+        profile.domain = "Alice.Example.".into();
+        set(&alice, profile.clone()).await.unwrap();
+        let kept = get(&alice).unwrap().unwrap();
+        assert_eq!((kept.name.as_str(), address(&kept).as_str()), ("Alice Ant", "alice@alice.example"));
+        let refused = [
+            (Profile { name: " ".into(), ..profile.clone() }, ProfileError::NoName),
+            (Profile { login: "a@b".into(), ..profile.clone() }, ProfileError::BadLogin),
+            (Profile { domain: "a..b".into(), ..profile.clone() }, ProfileError::BadDomain),
+            (Profile { paint: 8, ..profile.clone() }, ProfileError::NoSuchPaint(8)),
+        ];
+        for (bad, why) in refused {
+            assert_eq!(set(&alice, bad).await, Err(why));
+        }
+    }
+}

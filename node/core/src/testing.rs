@@ -1,0 +1,93 @@
+//! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
+
+use std::ops::Deref;
+
+use crate::clock::{Clock, Timestamp};
+use crate::logins;
+use crate::mailbox;
+use crate::node::Node;
+use crate::profile::Profile;
+use crate::random::Random;
+
+/// When a test begins: 1 May 2026, 12:00 UTC.
+pub const START: Timestamp = Timestamp(1_777_636_800_000);
+/// The password of every test node's owner.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A node for tests: clock and randomness are the test's, nothing touches a disk, and its invariants are checked when it
+/// is dropped. Dereferences to [`Node`].
+pub struct TestNode {
+    node: Node,
+    /// Whether the test means to leave mail in the queue.
+    queue_may_be_left: bool,
+}
+
+impl TestNode {
+    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up and ready.
+    #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
+    pub async fn new(name: &str) -> Self {
+        let node = Self::unset(name).await;
+        let token = logins::offer_setup(&node).await.unwrap().unwrap();
+        logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
+        node
+    }
+
+    /// A node that nobody has set up yet.
+    #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
+    pub async fn unset(name: &str) -> Self {
+        let node = Node::in_memory(Clock::manual(START), Random::seeded(seed_of(name))).unwrap();
+        mailbox::prepare(&node).await.unwrap();
+        Self { node, queue_may_be_left: false }
+    }
+
+    /// The same node, allowed to end with mail still in its queue.
+    pub fn leaving_its_queue(mut self) -> Self {
+        self.queue_may_be_left = true;
+        self
+    }
+}
+
+/// What a person called `name` would fill in at set-up.
+pub fn profile_of(name: &str) -> Profile {
+    let mut letters = name.chars();
+    let shown = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    Profile {
+        name: shown,
+        login: name.to_owned(),
+        domain: format!("{name}.example"),
+        strapline: format!("{name} writes here"),
+        about: String::new(),
+        paint: 0,
+    }
+}
+
+fn seed_of(name: &str) -> u64 {
+    name.bytes().fold(14_695_981_039_346_656_037, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211))
+}
+
+impl Deref for TestNode {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Drop for TestNode {
+    #[allow(clippy::panic, reason = "a broken invariant must fail the test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut wrong = Vec::new();
+        for checked in [mailbox::check(&self.node), mailbox::queue::check(&self.node, self.queue_may_be_left)] {
+            match checked {
+                Ok(found) => wrong.extend(found),
+                Err(error) => wrong.push(error.to_string()),
+            }
+        }
+        if !wrong.is_empty() {
+            panic!("invariants broken: {wrong:#?}");
+        }
+    }
+}
