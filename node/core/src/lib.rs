@@ -17,6 +17,7 @@ pub mod keys;
 pub mod logins;
 pub mod mailbox;
 pub mod node;
+pub mod photos;
 pub mod profile;
 pub mod random;
 pub mod row;

@@ -1,0 +1,110 @@
+// Every page of the demo in Chromium, at 360 and 1280 px, light and dark, without JavaScript and with it:
+// no accessibility finding, no sideways scrolling, no control under 44 px, nothing the browser complains of.
+//   node pages.mjs DEMO.json SHOTS_FOLDER HTML_FOLDER
+import { createRequire } from 'node:module';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+const require = createRequire(process.env.FREEHOLD_NPM + '/package.json');
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const [, , demo, shots, html] = process.argv;
+mkdirSync(shots, { recursive: true });
+mkdirSync(html, { recursive: true });
+const people = JSON.parse(readFileSync(demo, 'utf8')).people;
+const alice = people[0];
+const base = alice.web.replace(/\/$/, '');
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+const findings = [];
+
+async function visitor(options, owner) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !/40[0-9]/.test(message.text())) findings.push(`console on ${page.url()}: ${message.text()}`); });
+  page.on('requestfailed', (request) => findings.push(`failed: ${request.url()}`));
+  page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) findings.push(`a request leaves the site: ${request.url()}`); });
+  if (owner) {
+    await page.goto(base + '/login');
+    await page.fill('input[name=password]', alice.password);
+    await page.click('main button[type=submit], main form button');
+  }
+  return { context, page };
+}
+
+async function linkOn(page, path, selector) {
+  await page.goto(base + path);
+  const href = await page.locator(selector).first().getAttribute('href').catch(() => null);
+  if (!href) { findings.push(`${path} has no link ${selector}`); return null; }
+  return new URL(href, base).pathname;
+}
+
+const scout = await visitor({}, true);
+const places = [
+  ['front', '/', false],
+  ['post', await linkOn(scout.page, '/', 'main h2 a, main h1 a'), false],
+  ['photos', '/photos', false],
+  ['photo', await linkOn(scout.page, '/photos', 'main a[href^="/photo"]:has(img)'), false],
+  ['about', '/about', false],
+  ['not-found', '/no-such-page', false],
+  ['login', '/login', false],
+  ['home', '/home', true],
+  ['write', '/write', true],
+  ['upload', '/photos/add', true],
+  ['mail', '/mail', true],
+  ['letter', await linkOn(scout.page, '/mail', 'main a[href^="/mail/"]:has-text("Larch")'), true],
+  ['friends', '/friends', true],
+  ['settings', '/settings', true],
+];
+await scout.context.close();
+
+for (const width of [1280, 360]) for (const colorScheme of ['light', 'dark']) for (const owner of [false, true]) {
+  const { context, page } = await visitor({ viewport: { width, height: width > 500 ? 860 : 740 }, colorScheme, reducedMotion: 'reduce' }, owner);
+  for (const [name, path, needsOwner] of places) {
+    if (!path || needsOwner !== owner) continue;
+    const what = `${name} ${width} ${colorScheme}`;
+    const answer = await page.goto(base + path);
+    const expected = name === 'not-found' ? 404 : 200;
+    if (answer.status() !== expected) findings.push(`${what}: status ${answer.status()}`);
+    await page.screenshot({ path: `${shots}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+    if (width === 1280 && colorScheme === 'light') writeFileSync(`${html}/${name}.html`, await (await context.request.get(base + path)).text());
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (overflow > 0) findings.push(`${what}: ${overflow} px too wide`);
+    // Playwright's own evaluation runs outside the page's policy, which forbids every script.
+    await page.evaluate(axe);
+    const result = await page.evaluate(() => axe.run({ resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+    for (const violation of result.violations) findings.push(`${what}: ${violation.id} (${violation.impact}): ${violation.nodes.map((node) => node.target).slice(0, 3).join(' | ')}`);
+    const small = await page.evaluate(() => [...document.querySelectorAll('main button, main input:not([type=hidden]):not([type=checkbox]):not([type=radio]), main select, nav a')].filter((element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.height < 43.5; }).map((element) => element.outerHTML.slice(0, 80)));
+    for (const control of small) findings.push(`${what}: under 44 px: ${control}`);
+  }
+  await context.close();
+}
+
+// The whole way without JavaScript: write a post, see it in public, withdraw nothing of it.
+const { context, page } = await visitor({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } }, true);
+await page.goto(base + '/write');
+await page.fill('[name=title]', 'Written without a script');
+await page.fill('[name=text]', 'A form, a button, a page.');
+await page.click('button[value=publish]');
+await page.goto(base + '/');
+if (!(await page.textContent('main')).includes('Written without a script')) findings.push('a post written without JavaScript is not on the front page');
+await context.close();
+// And it reaches the neighbours.
+const bob = people[1];
+const neighbour = await browser.newContext();
+const home = await neighbour.newPage();
+await home.goto(bob.web + 'login');
+await home.fill('input[name=password]', bob.password);
+await home.click('main button[type=submit], main form button');
+let there = false;
+for (let look = 0; look < 50 && !there; look++) {
+  await home.goto(bob.web + 'home');
+  there = (await home.textContent('main')).includes('Written without a script');
+}
+if (!there) findings.push("the post did not reach Bob's timeline");
+await browser.close();
+for (const finding of findings) console.log(finding);
+console.log(`${places.length} pages, ${findings.length} findings`);
+process.exit(findings.length ? 1 : 0);

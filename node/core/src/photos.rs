@@ -1,0 +1,3 @@
+//! The owner's photos.
+
+pub mod develop;

@@ -1,0 +1,225 @@
+//! From a camera's file to what is shown: told by content what it is, turned upright, made into two sizes without any metadata.
+//!
+//! One decode serves all sizes, and a picture is turned only after it was made small, so that 24 megapixels need about 100 MiB.
+
+use std::io::Cursor;
+
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+/// The most pixels that are decoded: above what cameras make, below what fills a small machine.
+pub const PIXELS_MAX: u64 = 100_000_000;
+/// The most memory a decoder may take, in bytes: the pixels at four bytes each, and some room.
+const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
+/// The longer edge of the large size, in pixels.
+pub const LARGE_EDGE: u32 = 1600;
+/// The longer edge of the small size, in pixels.
+pub const SMALL_EDGE: u32 = 400;
+/// The longer edge thumbhash takes at most, in pixels.
+const HASH_EDGE: u32 = 100;
+/// JPEG quality of what is shown, of 100.
+const QUALITY: u8 = 82;
+
+/// What kind of file a picture came in, told by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// image/jpeg
+    Jpeg,
+    /// image/png
+    Png,
+    /// image/webp
+    WebP,
+    /// image/gif
+    Gif,
+    /// image/heic and its kin: kept, but not shown.
+    Heic,
+}
+
+impl MediaType {
+    /// What the first bytes of a file say it is.
+    pub fn sniff(bytes: &[u8]) -> Option<Self> {
+        let brand = bytes.get(4..12).and_then(|b| b.strip_prefix(b"ftyp"));
+        if brand.is_some_and(|brand| [&b"heic"[..], b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif"].contains(&brand)) {
+            return Some(Self::Heic);
+        }
+        match image::guess_format(bytes).ok()? {
+            ImageFormat::Jpeg => Some(Self::Jpeg),
+            ImageFormat::Png => Some(Self::Png),
+            ImageFormat::WebP => Some(Self::WebP),
+            ImageFormat::Gif => Some(Self::Gif),
+            _ => None,
+        }
+    }
+
+    /// The media type's name (RFC 2046).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
+            Self::Heic => "image/heic",
+        }
+    }
+
+    fn format(self) -> Option<ImageFormat> {
+        match self {
+            Self::Jpeg => Some(ImageFormat::Jpeg),
+            Self::Png => Some(ImageFormat::Png),
+            Self::WebP => Some(ImageFormat::WebP),
+            Self::Gif => Some(ImageFormat::Gif),
+            Self::Heic => None,
+        }
+    }
+}
+
+/// Why a file can't be shown as a picture.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DevelopError {
+    /// The content is no picture we know, whatever the name says.
+    #[error("this file is not a JPEG, PNG, WebP or GIF picture")]
+    NotAPicture,
+    /// A picture in a format that can be kept but not shown.
+    #[error("{0} pictures can't be shown here yet; save it as JPEG and add that")]
+    CannotShow(&'static str),
+    /// More pixels than are decoded.
+    #[error("the picture has {pixels} pixels, the limit is {pixels_max}")]
+    TooManyPixels {
+        /// How many it says it has.
+        pixels: u64,
+        /// The limit.
+        pixels_max: u64,
+    },
+    /// The file is damaged; what the decoder said.
+    #[error("the picture is damaged: {0}")]
+    Damaged(String),
+}
+
+/// One size of a picture: a JPEG without metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Print {
+    /// The file.
+    pub jpeg: Vec<u8>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// A picture made ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Developed {
+    /// What kind of file it came in.
+    pub media_type: MediaType,
+    /// Width of the original, upright, in pixels.
+    pub width: u32,
+    /// Height of the original, upright, in pixels.
+    pub height: u32,
+    /// When it was taken, as the camera's clock says, without a time zone: `YYYY-MM-DD HH:MM:SS`.
+    pub taken: Option<String>,
+    /// At most [`LARGE_EDGE`] on its longer edge.
+    pub large: Print,
+    /// At most [`SMALL_EDGE`] on its longer edge.
+    pub small: Print,
+    /// A few bytes that stand for the picture until it has loaded (thumbhash).
+    pub thumbhash: Vec<u8>,
+}
+
+/// Makes a picture ready to be shown. Takes a second of processor time for 24 megapixels: call it where that may be.
+///
+/// # Errors
+/// When the content is no picture, is damaged, too large, or of a kind that can't be shown.
+pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
+    let media_type = MediaType::sniff(bytes).ok_or(DevelopError::NotAPicture)?;
+    let format = media_type.format().ok_or(DevelopError::CannotShow("HEIC"))?;
+    let (picture, orientation) = decode(bytes, format)?;
+    let (width, height) = (picture.width(), picture.height());
+    let mut large = shrink(&picture, LARGE_EDGE)?;
+    drop(picture);
+    large.apply_orientation(orientation);
+    let small = shrink(&large, SMALL_EDGE)?;
+    let hash = shrink(&small, HASH_EDGE)?.to_rgba8();
+    let thumbhash = thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
+    let (width, height) = if turned(orientation) { (height, width) } else { (width, height) };
+    Ok(Developed { media_type, width, height, taken: taken(bytes), large: print(&large)?, small: print(&small)?, thumbhash })
+}
+
+fn decode(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientation), DevelopError> {
+    let damaged = |error: image::ImageError| DevelopError::Damaged(error.to_string());
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(DECODE_ALLOC_MAX);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > PIXELS_MAX {
+        return Err(DevelopError::TooManyPixels { pixels, pixels_max: PIXELS_MAX });
+    }
+    if pixels == 0 {
+        return Err(DevelopError::Damaged("it has no pixels".to_owned()));
+    }
+    // A damaged orientation is no reason to refuse a picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    Ok((flatten(picture), orientation))
+}
+
+/// Eight bits a channel, no transparency: what JPEG can hold. What was transparent becomes white.
+fn flatten(picture: DynamicImage) -> DynamicImage {
+    match picture {
+        DynamicImage::ImageRgb8(_) | DynamicImage::ImageLuma8(_) => picture,
+        other if other.color().has_alpha() => {
+            let rgba = other.into_rgba8();
+            let over_white = |channel: u8, alpha: u8| {
+                let sum = u32::from(channel) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
+                u8::try_from(sum / 255).unwrap_or(255)
+            };
+            let flat = RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+                let [r, g, b, a] = rgba.get_pixel(x, y).0;
+                image::Rgb([over_white(r, a), over_white(g, a), over_white(b, a)])
+            });
+            DynamicImage::ImageRgb8(flat)
+        }
+        other => DynamicImage::ImageRgb8(other.into_rgb8()),
+    }
+}
+
+/// The picture with its longer edge at most `edge`; never enlarged.
+fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, DevelopError> {
+    let (width, height) = (picture.width(), picture.height());
+    let longer = width.max(height);
+    if longer <= edge {
+        return Ok(picture.clone());
+    }
+    let scaled = |side: u32| u32::try_from(u64::from(side) * u64::from(edge) / u64::from(longer)).unwrap_or(1).max(1);
+    let mut smaller = DynamicImage::new(scaled(width), scaled(height), picture.color());
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    Resizer::new().resize(picture, &mut smaller, &options).map_err(|error| DevelopError::Damaged(error.to_string()))?;
+    Ok(smaller)
+}
+
+fn print(picture: &DynamicImage) -> Result<Print, DevelopError> {
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(picture).map_err(|error| DevelopError::Damaged(error.to_string()))?;
+    Ok(Print { jpeg, width: picture.width(), height: picture.height() })
+}
+
+fn turned(orientation: Orientation) -> bool {
+    matches!(orientation, Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH)
+}
+
+/// The camera's own date, if the file has one that reads as a date.
+fn taken(bytes: &[u8]) -> Option<String> {
+    let exif = exif::Reader::new().read_from_container(&mut Cursor::new(bytes)).ok()?;
+    let field = exif.get_field(exif::Tag::DateTimeOriginal, exif::In::PRIMARY)?;
+    let exif::Value::Ascii(values) = &field.value else { return None };
+    let date = exif::DateTime::from_ascii(values.first()?).ok()?;
+    // Cameras with an unset clock write a year of zeroes.
+    (date.year >= 1826 && (1..=12).contains(&date.month) && (1..=31).contains(&date.day)).then(|| date.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! Generated pictures of every kind, upright and turned, whole and damaged; real ones where `FREEHOLD_REAL_DATA` names a folder of them.
+
+use img_parts::ImageEXIF;
+
+use super::*;
+
+/// A picture with a red left half and a blue right half.
+fn halves(width: u32, height: u32) -> DynamicImage {
+    let picture =
+        RgbImage::from_fn(width, height, |x, _| if x < width / 2 { image::Rgb([220, 20, 20]) } else { image::Rgb([20, 20, 220]) });
+    DynamicImage::ImageRgb8(picture)
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// EXIF with an orientation, a date and a place, as a camera writes it (TIFF, big-endian).
+fn exif_block(orientation: u16) -> Vec<u8> {
+    let mut tiff = b"MM\0\x2a\0\0\0\x08".to_vec();
+    let date = b"2026:11:22 08:15:00\0";
+    // IFD0: orientation, Exif IFD, GPS IFD.
+    tiff.extend_from_slice(&3u16.to_be_bytes());
+    let entry = |tiff: &mut Vec<u8>, tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+        tiff.extend_from_slice(&tag.to_be_bytes());
+        tiff.extend_from_slice(&kind.to_be_bytes());
+        tiff.extend_from_slice(&count.to_be_bytes());
+        tiff.extend_from_slice(&value);
+    };
+    let (exif_at, gps_at, date_at) = (50u32, 68u32, 98u32);
+    entry(&mut tiff, 0x0112, 3, 1, [orientation.to_be_bytes()[0], orientation.to_be_bytes()[1], 0, 0]);
+    entry(&mut tiff, 0x8769, 4, 1, exif_at.to_be_bytes());
+    entry(&mut tiff, 0x8825, 4, 1, gps_at.to_be_bytes());
+    tiff.extend_from_slice(&0u32.to_be_bytes());
+    tiff.extend_from_slice(&1u16.to_be_bytes());
+    entry(&mut tiff, 0x9003, 2, 20, date_at.to_be_bytes());
+    tiff.extend_from_slice(&0u32.to_be_bytes());
+    tiff.extend_from_slice(&2u16.to_be_bytes());
+    entry(&mut tiff, 0x0001, 2, 2, *b"N\0\0\0");
+    entry(&mut tiff, 0x0003, 2, 2, *b"E\0\0\0");
+    tiff.extend_from_slice(&0u32.to_be_bytes());
+    tiff.extend_from_slice(date);
+    tiff
+}
+
+fn with_exif(jpeg: &[u8], orientation: u16) -> Vec<u8> {
+    let mut parts = img_parts::jpeg::Jpeg::from_bytes(jpeg.to_vec().into()).unwrap();
+    parts.set_exif(Some(exif_block(orientation).into()));
+    parts.encoder().bytes().to_vec()
+}
+
+fn redder(print: &Print, x: u32, y: u32) -> bool {
+    let picture = image::load_from_memory(&print.jpeg).unwrap().into_rgb8();
+    let [red, _, blue] = picture.get_pixel(x, y).0;
+    red > blue
+}
+
+#[test]
+fn every_format_is_told_by_content_and_made_into_two_sizes() {
+    for (format, media_type) in [
+        (ImageFormat::Jpeg, MediaType::Jpeg),
+        (ImageFormat::Png, MediaType::Png),
+        (ImageFormat::WebP, MediaType::WebP),
+        (ImageFormat::Gif, MediaType::Gif),
+    ] {
+        let developed = develop(&encoded(&halves(2000, 1000), format)).unwrap();
+        assert_eq!(developed.media_type, media_type);
+        assert_eq!((developed.width, developed.height), (2000, 1000));
+        assert_eq!((developed.large.width, developed.large.height), (1600, 800));
+        assert_eq!((developed.small.width, developed.small.height), (400, 200));
+        assert!(redder(&developed.small, 20, 100) && !redder(&developed.small, 380, 100));
+        assert!(!developed.thumbhash.is_empty() && developed.thumbhash.len() < 40);
+    }
+}
+
+#[test]
+fn a_small_picture_is_not_enlarged() {
+    let developed = develop(&encoded(&halves(300, 200), ImageFormat::Png)).unwrap();
+    assert_eq!((developed.large.width, developed.large.height), (300, 200));
+    assert_eq!((developed.small.width, developed.small.height), (300, 200));
+}
+
+#[test]
+fn a_turned_picture_is_shown_upright() {
+    let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
+    // Orientation 6: the camera stood on its right side; the left edge of the file is the top of the picture.
+    let developed = develop(&with_exif(&jpeg, 6)).unwrap();
+    assert_eq!((developed.width, developed.height), (300, 600));
+    assert!(redder(&developed.large, 150, 50) && !redder(&developed.large, 150, 550));
+    // Orientation 3: upside down.
+    let developed = develop(&with_exif(&jpeg, 3)).unwrap();
+    assert_eq!((developed.width, developed.height), (600, 300));
+    assert!(!redder(&developed.large, 50, 150) && redder(&developed.large, 550, 150));
+}
+
+#[test]
+fn the_date_is_read_and_nothing_of_the_place_leaves() {
+    let developed = develop(&with_exif(&encoded(&halves(600, 300), ImageFormat::Jpeg), 1)).unwrap();
+    assert_eq!(developed.taken.as_deref(), Some("2026-11-22 08:15:00"));
+    for print in [&developed.large, &developed.small] {
+        let parts = img_parts::jpeg::Jpeg::from_bytes(print.jpeg.clone().into()).unwrap();
+        assert!(parts.exif().is_none());
+        assert!(!print.jpeg.windows(4).any(|w| w == b"Exif" || w == b"http"));
+    }
+}
+
+#[test]
+fn what_is_transparent_becomes_white() {
+    let clear = DynamicImage::ImageRgba8(image::RgbaImage::from_pixel(50, 50, image::Rgba([0, 0, 0, 0])));
+    let developed = develop(&encoded(&clear, ImageFormat::Png)).unwrap();
+    let shown = image::load_from_memory(&developed.large.jpeg).unwrap().into_rgb8();
+    assert!(shown.get_pixel(25, 25).0.iter().all(|channel| *channel > 250));
+}
+
+#[test]
+fn what_is_no_picture_is_refused() {
+    assert_eq!(develop(b""), Err(DevelopError::NotAPicture));
+    assert_eq!(develop(b"<svg onload=alert(1)>"), Err(DevelopError::NotAPicture));
+    assert_eq!(develop(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), Err(DevelopError::CannotShow("HEIC")));
+}
+
+#[test]
+fn a_picture_that_claims_too_many_pixels_is_refused_before_decoding() {
+    let mut png = encoded(&halves(2, 2), ImageFormat::Png);
+    png[16..20].copy_from_slice(&50_000u32.to_be_bytes());
+    png[20..24].copy_from_slice(&50_000u32.to_be_bytes());
+    // The header's checksum is made right again, so that only the size is wrong.
+    let checksum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.to_be_bytes());
+    let error = develop(&png).unwrap_err();
+    assert!(matches!(error, DevelopError::TooManyPixels { .. } | DevelopError::Damaged(_)), "{error:?}");
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 })
+    })
+}
+
+#[test]
+fn a_damaged_picture_is_an_error_or_a_picture_and_never_a_panic() {
+    let whole = encoded(&halves(64, 48), ImageFormat::Jpeg);
+    for cut in (0..whole.len()).step_by(7) {
+        let _ = develop(&whole[..cut]);
+    }
+    for at in (0..whole.len()).step_by(5) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x55;
+        let _ = develop(&flipped);
+    }
+    assert!(matches!(develop(&whole[..whole.len() / 4]), Err(DevelopError::Damaged(_))));
+}
+
+#[test]
+fn real_pictures_are_shown_upright_without_metadata_or_refused_clearly() {
+    let Some(folder) = std::env::var_os("FREEHOLD_REAL_DATA").map(std::path::PathBuf::from) else { return };
+    for entry in std::fs::read_dir(folder.join("photos")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        match develop(&std::fs::read(&path).unwrap()) {
+            Ok(developed) => {
+                let parts = img_parts::jpeg::Jpeg::from_bytes(developed.large.jpeg.clone().into()).unwrap();
+                assert!(parts.exif().is_none(), "{name}");
+                if name.starts_with("portrait") {
+                    assert!(developed.height > developed.width, "{name}");
+                } else if name.starts_with("landscape") {
+                    assert!(developed.width > developed.height, "{name}");
+                }
+            }
+            Err(error) => {
+                assert!(["HEIC", "corrupted", "36-memory_error", "image00971"].iter().any(|n| name.contains(n)), "{name}: {error}")
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Who may depend on whom: web, mail and federation know core and not each other; only node links everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{metadata, read, root};
+
+#[test]
+fn the_wire_crates_know_core_and_not_each_other() {
+    let metadata = metadata();
+    let mut house: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().expect("a name");
+        if !name.starts_with("freehold") {
+            continue;
+        }
+        let known = package["dependencies"].as_array().expect("dependencies").iter();
+        let known = known.filter_map(|d| d["name"].as_str()).filter(|n| n.starts_with("freehold")).map(str::to_owned);
+        house.insert(name.to_owned(), known.collect());
+    }
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+    let expected = BTreeMap::from([
+        ("freehold-core".to_owned(), set(&[])),
+        ("freehold-web".to_owned(), set(&["freehold-core"])),
+        ("freehold-mail".to_owned(), set(&["freehold-core"])),
+        ("freehold-federation".to_owned(), set(&["freehold-core"])),
+        ("freehold".to_owned(), set(&["freehold-core", "freehold-web", "freehold-mail", "freehold-federation"])),
+    ]);
+    assert_eq!(house, expected);
+}
+
+#[test]
+fn each_wire_stays_in_its_crate() {
+    // Which crates may name a package at all: what they speak is theirs alone.
+    let homes: [(&str, &[&str]); 9] = [
+        ("libp2p", &["federation"]),
+        ("axum", &["web"]),
+        ("askama", &["web"]),
+        ("lettre", &["mail"]),
+        ("smtp-proto", &["mail"]),
+        ("sled", &["node/core"]),
+        ("redb", &["node/core"]),
+        ("clap", &["node"]),
+        ("anyhow", &["node"]),
+    ];
+    for (package, allowed) in homes {
+        for folder in ["node", "node/core", "web", "mail", "federation"] {
+            let manifest: toml::Table = read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
+            let named = manifest["dependencies"].as_table().is_some_and(|d| d.contains_key(package));
+            assert!(!named || allowed.contains(&folder), "{folder} may not depend on {package}; it belongs to {allowed:?}");
+        }
+    }
+}
+
+#[test]
+fn every_dependency_is_listed_once_for_the_workspace() {
+    for folder in ["node", "node/core", "web", "mail", "federation"] {
+        let manifest: toml::Table = read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
+        for section in ["dependencies", "dev-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(|s| s.as_table()) else { continue };
+            for (name, value) in table {
+                let inherited = value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                assert!(inherited, "{folder}: {name} must be taken from [workspace.dependencies]");
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! On-disk names never change: a table that is renamed in the code has lost its rows.
+
+use std::collections::BTreeSet;
+
+use crate::{files_below, read, root};
+
+#[test]
+fn no_table_was_renamed_or_dropped() {
+    let known = read(&root().join("node/tests/tidy/tables.txt"));
+    let known: BTreeSet<&str> = known.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let mut found = BTreeSet::new();
+    for path in files_below(&root().join("node/core/src"), &[".rs"]) {
+        let text = read(&path);
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        for part in text.split("Table::new(\"").skip(1) {
+            found.insert(part.split('"').next().unwrap_or_default().to_owned());
+        }
+    }
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
+    let lost: Vec<_> = known.difference(&found).collect();
+    assert!(lost.is_empty(), "tables that stores on disk already have are gone from the code: {lost:?}");
+    let new: Vec<_> = found.difference(&known).collect();
+    assert!(new.is_empty(), "add the new tables to node/tests/tidy/tables.txt, for good: {new:?}");
+}
