@@ -1,1 +1,27 @@
-//! Being built.
+//! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without JavaScript.
+//!
+//! A request passes `door` (is this name ours? is the page in memory?), then the router built from the table in
+//! `routes`, then a handler of about ten lines that asks core and renders a template. Who asks is a type in the handler's
+//! signature (`visitor`); the strict headers go on last, whatever answered.
+
+mod answer;
+mod assets;
+mod config;
+mod dates;
+mod door;
+mod frame;
+mod headers;
+mod health;
+mod hosts;
+mod listen;
+mod logins;
+mod pages;
+mod routes;
+mod site;
+mod visitor;
+
+pub use config::WebConfig;
+pub use door::Door;
+pub use listen::{Entrance, StartError, Web};
+pub use routes::{Access, Route};
+pub use site::{door, routes};

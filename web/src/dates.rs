@@ -1,0 +1,94 @@
+//! Moments as people read them. The node's own time zone is UTC until it knows better; a reader's is not ours to know.
+
+use freehold_core::clock::Timestamp;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+
+const MINUTE_MS: u64 = 60 * 1000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAYS_NAMED: i32 = 6;
+
+fn zoned(at: Timestamp) -> Zoned {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC)
+}
+
+/// `14 November 2026`.
+pub(crate) fn long(at: Timestamp) -> String {
+    zoned(at).strftime("%-d %B %Y").to_string()
+}
+
+/// `14 November`, with the year if it is not this one.
+pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
+    let (at, now) = (zoned(at), zoned(now));
+    let form = if at.year() == now.year() { "%-d %B" } else { "%-d %B %Y" };
+    at.strftime(form).to_string()
+}
+
+/// As short as the reader's distance allows: `12 minutes ago`, `8:15`, `yesterday, 18:04`, `Friday`, `14 November`.
+pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+    let passed = now.millis_since(at);
+    if passed < MINUTE_MS {
+        return "just now".to_owned();
+    }
+    if passed < HOUR_MS {
+        let minutes = passed / MINUTE_MS;
+        return if minutes == 1 { "a minute ago".to_owned() } else { format!("{minutes} minutes ago") };
+    }
+    let (then, today) = (zoned(at), zoned(now));
+    let days = (today.date() - then.date()).get_days();
+    match days {
+        0 => then.strftime("%-H:%M").to_string(),
+        1 => then.strftime("yesterday, %-H:%M").to_string(),
+        2..=DAYS_NAMED => then.strftime("%A").to_string(),
+        _ => day(at, now),
+    }
+}
+
+/// The same for a narrow column: `9:12`, `yesterday`, `Friday`, `14 Nov`.
+pub(crate) fn brief(at: Timestamp, now: Timestamp) -> String {
+    let (then, today) = (zoned(at), zoned(now));
+    match (today.date() - then.date()).get_days() {
+        0 => then.strftime("%-H:%M").to_string(),
+        1 => "yesterday".to_owned(),
+        2..=DAYS_NAMED => then.strftime("%A").to_string(),
+        _ if then.year() == today.year() => then.strftime("%-d %b").to_string(),
+        _ => then.strftime("%-d %b %Y").to_string(),
+    }
+}
+
+/// For machines (RFC 3339), as `<time datetime>` and Atom want it.
+pub(crate) fn machine(at: Timestamp) -> String {
+    zoned(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The year, as it stands in a post's address.
+pub(crate) fn year(at: Timestamp) -> i16 {
+    zoned(at).year()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 May 2026, 12:00 UTC, a Friday.
+    const NOON: Timestamp = Timestamp(1_777_636_800_000);
+
+    #[test]
+    fn moments_are_told_as_a_person_would() {
+        let before = |millis: u64| ago(Timestamp(NOON.0 - millis), NOON);
+        assert_eq!(before(0), "just now");
+        assert_eq!(before(MINUTE_MS), "a minute ago");
+        assert_eq!(before(59 * MINUTE_MS), "59 minutes ago");
+        assert_eq!(before(4 * HOUR_MS), "8:00");
+        assert_eq!(before(13 * HOUR_MS), "yesterday, 23:00");
+        assert_eq!(before(72 * HOUR_MS), "Tuesday");
+        assert_eq!(before(24 * 10 * HOUR_MS), "21 April");
+        assert_eq!(before(24 * 200 * HOUR_MS), "13 October 2025");
+        assert_eq!(ago(Timestamp(NOON.0 + HOUR_MS), NOON), "just now");
+        assert_eq!(brief(Timestamp(NOON.0 - 13 * HOUR_MS), NOON), "yesterday");
+        assert_eq!(machine(NOON), "2026-05-01T12:00:00Z");
+        assert_eq!(long(NOON), "1 May 2026");
+        assert_eq!(year(NOON), 2026);
+    }
+}

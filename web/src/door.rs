@@ -1,0 +1,115 @@
+//! The way in for every request: is the name ours, is the page in memory, else the router; then the strict headers.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use flate2::Compression;
+use tower::ServiceExt;
+use tower_http::csrf::CsrfLayer;
+
+use crate::answer::{self, Keep, Problem};
+use crate::pages::Page;
+use crate::site::Site;
+use crate::{assets, headers, hosts, visitor};
+
+/// A public page is at most this long; a longer one is answered but not kept.
+const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
+
+/// Who is at the other end of a connection, and over what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// Whether the connection is under TLS.
+    pub(crate) secure: bool,
+}
+
+/// A node's site as a function from request to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    site: Site,
+    router: Router,
+    client: Client,
+}
+
+impl Door {
+    pub(crate) fn new(site: Site, router: Router<Site>) -> Self {
+        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin).
+        let router = router.layer(CsrfLayer::new()).with_state(site.clone());
+        Self { site, router, client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false } }
+    }
+
+    /// The same door for a client at `address`, under TLS or not.
+    pub fn towards(&self, address: IpAddr, secure: bool) -> Self {
+        Self { client: Client { address, secure }, ..self.clone() }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body_util::BodyExt + hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let mut response = self.undressed(request).await;
+        headers::dress(response.headers_mut(), self.client.secure);
+        response
+    }
+
+    async fn undressed<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if !self.is_ours(&request) {
+            return answer::problem(&self.site, &Problem::NotThisHouse);
+        }
+        let looking = matches!(*request.method(), Method::GET | Method::HEAD);
+        let anonymous = !visitor::has_cookie(request.headers(), &self.site);
+        let keepable = looking && anonymous && request.uri().query().is_none();
+        if keepable && let Some(page) = self.remembered(request.uri().path()) {
+            return page.answer(request.headers());
+        }
+        let keepable = keepable && request.method() == Method::GET;
+        let generation = self.site.pages.generation();
+        let path = request.uri().path().to_owned();
+        let asked = if keepable { request.headers().clone() } else { HeaderMap::new() };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.client);
+        // A router's error type is `Infallible`.
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        if keepable && response.extensions().get::<Keep>().is_some() {
+            return self.keep(&path, generation, &asked, response).await;
+        }
+        answer::with_problem_page(&self.site, &path, response)
+    }
+
+    fn is_ours<B>(&self, request: &Request<B>) -> bool {
+        let Some(host) = hosts::host_of(request) else { return false };
+        // If the profile can't be read the site still answers on the names it has without it.
+        let profile = self.site.profile().unwrap_or_default();
+        hosts::is_ours(&host, profile.as_deref(), &self.site.config.names, self.site.config.public_url.as_deref())
+    }
+
+    fn remembered(&self, path: &str) -> Option<Arc<Page>> {
+        match path.strip_prefix("/assets/") {
+            Some(name) => assets::find(name),
+            None => self.site.pages.get(path),
+        }
+    }
+
+    async fn keep(&self, path: &str, generation: u64, asked: &HeaderMap, response: Response<Body>) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, KEPT_LEN_MAX).await else {
+            return answer::problem(&self.site, &Problem::Unwell("a public page is too long to keep".to_owned()));
+        };
+        headers::dress(&mut parts.headers, false);
+        parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
+        let page = Arc::new(Page::new(parts.headers, body, Compression::best()));
+        if parts.status == StatusCode::OK {
+            self.site.pages.keep(path, generation, page.clone());
+        }
+        page.answer(asked)
+    }
+}

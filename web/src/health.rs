@@ -1,0 +1,23 @@
+//! `/livez`: the process answers. `/readyz`: it can read its rows.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use freehold_core::profile;
+
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new().get("/livez", Access::Anyone, livez).get("/readyz", Access::Anyone, readyz)
+}
+
+async fn livez() -> &'static str {
+    "alive\n"
+}
+
+async fn readyz(State(site): State<Site>) -> (StatusCode, &'static str) {
+    match profile::get(&site.node) {
+        Ok(_) => (StatusCode::OK, "ready\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}

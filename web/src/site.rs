@@ -1,0 +1,72 @@
+//! What every handler works with, and the router made of all nouns.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use freehold_core::mailbox::{self, SpecialUse};
+use freehold_core::node::Node;
+use freehold_core::profile::{self, Profile};
+use freehold_core::store::StoreError;
+
+use crate::config::WebConfig;
+use crate::door::Door;
+use crate::frame::Frame;
+use crate::pages::Pages;
+use crate::routes::{Route, Routes};
+use crate::{assets, health, logins};
+
+/// One node's site. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) node: Node,
+    pub(crate) config: Arc<WebConfig>,
+    pub(crate) pages: Arc<Pages>,
+    /// The port people reach us on, for the address a laptop has.
+    pub(crate) port: u16,
+    /// The session cookie's name; of this node alone.
+    pub(crate) cookie: Arc<str>,
+}
+
+impl Site {
+    /// The address of the site without a slash at its end, as it stands in feeds and invites.
+    pub(crate) fn base(&self, profile: Option<&Profile>) -> String {
+        match (&self.config.public_url, profile) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(profile)) => format!("http://{}.localhost:{}", profile.login, self.port),
+            (None, None) => format!("http://localhost:{}", self.port),
+        }
+    }
+
+    /// The owner's profile, from memory where it can be.
+    pub(crate) fn profile(&self) -> Result<Option<Arc<Profile>>, StoreError> {
+        self.pages.profile(|| profile::get(&self.node))
+    }
+
+    /// The frame of one of the owner's rooms.
+    pub(crate) fn home_frame(&self, title: &str, room: &str) -> Result<Frame, StoreError> {
+        let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?.map_or(0, |inbox| inbox.unseen.into());
+        Ok(Frame::home(self.profile()?.as_deref(), title, room, unread))
+    }
+}
+
+fn table() -> Routes {
+    Routes::new().merge(assets::routes()).merge(health::routes()).merge(logins::routes())
+}
+
+/// Every route of the site.
+pub fn routes() -> Vec<Route> {
+    table().into_parts().1
+}
+
+/// The site of `node` as a function from request to answer, for a listener or a test. `port` is the one people reach it on.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError> {
+    let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
+    let mark = node.keyed("web.cookie", b"")?;
+    let cookie = format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
+    let site = Site { node, config: Arc::new(config), pages, port, cookie };
+    let (router, _) = table().into_parts();
+    Ok(Door::new(site, router))
+}

@@ -1,0 +1,66 @@
+//! Names, health, assets and what is said when there is nothing.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use freehold_core::testing::TestNode;
+
+use crate::browser::Browser;
+
+#[tokio::test]
+async fn health_is_answered() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    assert_eq!(visitor.get("/livez").await.text(), "alive\n");
+    assert_eq!(visitor.get("/readyz").await.text(), "ready\n");
+}
+
+#[tokio::test]
+async fn a_foreign_name_pointed_at_us_reaches_no_page() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    for (host, status) in [("alice.localhost:8080", 200), ("127.0.0.1:9", 200), ("evil.example", 421), ("bob.localhost:8080", 421)] {
+        let request = Request::builder().uri("/livez").header("host", host).body(Body::empty()).unwrap();
+        assert_eq!(visitor.send(request).await.status.as_u16(), status, "{host}");
+    }
+    let nameless = Request::builder().uri("/livez").body(Body::empty()).unwrap();
+    assert_eq!(visitor.send(nameless).await.status, StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_in_words() {
+    let alice = TestNode::new("alice").await;
+    let seen = Browser::stranger(&alice).get("/2026/%3Cscript%3E").await;
+    assert_eq!(seen.status, StatusCode::NOT_FOUND);
+    assert!(seen.text().contains("There is no room here"));
+    assert!(!seen.text().contains("<script>"));
+}
+
+#[tokio::test]
+async fn styles_and_fonts_are_kept_forever_and_named_by_their_content() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    let page = visitor.get("/login").await.text();
+    let path = page.split("href=\"").find(|part| part.starts_with("/assets/paper.")).unwrap().split('"').next().unwrap();
+    let styles = visitor.get(path).await;
+    assert_eq!(styles.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(styles.header("cache-control"), "public, max-age=31536000, immutable");
+    let text = styles.text();
+    let font = text.split("url(").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    let font = visitor.get(&font).await;
+    assert_eq!((font.status, font.header("content-type")), (StatusCode::OK, "font/woff2"));
+    assert_eq!(visitor.get("/assets/paper.0000000000.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_form_from_another_site_is_refused() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")] {
+        let request = owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
+        let seen = owner.send(request).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name}: {value}");
+        assert!(seen.text().contains("another site"));
+    }
+    let own = owner.request("POST", "/logout").header("origin", "http://localhost:8080").body(Body::empty()).unwrap();
+    assert_eq!(owner.send(own).await.location(), "/");
+}

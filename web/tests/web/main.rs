@@ -1,0 +1,6 @@
+//! The site as a browser meets it: every test drives the whole door in this process.
+
+mod browser;
+mod door;
+mod logins;
+mod walk;
