@@ -6,6 +6,8 @@
 mod behaviour;
 mod drive;
 mod key;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::io;

@@ -87,13 +87,22 @@ impl Outgoing {
             return Vec::new();
         }
         let head = fresh.head;
-        // A log that begins with this very entry cannot have been seen by the peer: no need to ask.
-        let begins = head.lo == head.hi;
-        let offer = self.offers.entry(head.log).or_insert_with(|| Offer::new(head, if begins { Stage::Live } else { Stage::Offered }));
-        if head.hi < offer.next {
-            return Vec::new();
-        }
-        offer.head = head;
+        let offer = match self.offers.entry(head.log) {
+            // A log that begins with this very entry cannot have been seen by the peer: no need to ask.
+            Entry::Vacant(new) if head.lo == head.hi => new.insert(Offer::new(head, Stage::Live)),
+            Entry::Vacant(new) => {
+                new.insert(Offer::new(head, Stage::Offered));
+                return have(vec![head]);
+            }
+            Entry::Occupied(old) => {
+                let offer = old.into_mut();
+                if head.hi <= offer.head.hi {
+                    return Vec::new();
+                }
+                offer.head = Head { lo: offer.head.lo, ..head };
+                offer
+            }
+        };
         let weight = fresh.entry.len();
         match offer.stage {
             Stage::Live if offer.next == head.hi && self.weight + weight <= CREDIT && self.pushes.take(1, now) => {
