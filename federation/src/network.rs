@@ -79,6 +79,7 @@ pub(super) enum Command {
     Hangup(PeerKey),
     Trust(HashSet<PeerKey>),
     Block(HashSet<PeerKey>),
+    KeepNewest(PeerKey),
     Stop(oneshot::Sender<()>),
 }
 
@@ -147,6 +148,11 @@ impl Network {
     /// Names the peers whose connections are refused, in place of those named before.
     pub(crate) fn block(&self, peers: HashSet<PeerKey>) {
         self.send(Command::Block(peers));
+    }
+
+    /// Ends every connection to a peer but the newest.
+    pub(crate) fn keep_newest(&self, peer: PeerKey) {
+        self.send(Command::KeepNewest(peer));
     }
 
     /// Opens a stream to a connected peer.

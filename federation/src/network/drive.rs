@@ -1,6 +1,6 @@
 //! The loop that owns the swarm: takes commands, reports what happened.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,8 +8,8 @@ use futures::StreamExt;
 use futures::stream::SelectAll;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::SwarmEvent;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, mdns};
 use libp2p_stream::IncomingStreams;
 use tokio::sync::{mpsc, oneshot};
@@ -93,6 +93,14 @@ fn own_addresses(swarm: &Swarm<Behaviour>) -> Vec<String> {
         .collect()
 }
 
+/// What the loop remembers of peers.
+#[derive(Default)]
+struct Peers {
+    trusted: HashSet<PeerId>,
+    /// Open connections, oldest first.
+    connections: HashMap<PeerId, Vec<ConnectionId>>,
+}
+
 /// Drives the swarm until told to stop.
 pub(super) async fn run(
     mut swarm: Swarm<Behaviour>,
@@ -100,12 +108,12 @@ pub(super) async fn run(
     events: mpsc::Sender<NetworkEvent>,
     addresses: Addresses,
 ) {
-    let mut trusted = HashSet::new();
+    let mut peers = Peers::default();
     loop {
         let event = tokio::select! {
             order = orders.recv() => match order {
                 Some(Command::Stop(done)) => return stop(swarm, done).await,
-                Some(order) => { obey(&mut swarm, &mut trusted, order, &events); continue }
+                Some(order) => { obey(&mut swarm, &mut peers, order, &events); continue }
                 None => return,
             },
             event = swarm.select_next_some() => event,
@@ -115,9 +123,11 @@ pub(super) async fn run(
                 *addresses.write().unwrap_or_else(PoisonError::into_inner) = own_addresses(&swarm);
                 continue;
             }
-            SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. } if num_established.get() == 1 => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, num_established, endpoint, .. } => {
+                peers.connections.entry(peer_id).or_default().push(connection_id);
                 match PeerKey::of(&peer_id) {
-                    Some(peer) => vec![NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() }],
+                    Some(peer) if num_established.get() == 1 => vec![NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() }],
+                    Some(_) => continue,
                     None => {
                         // No Freehold node has another kind of key; an error means that it is gone already.
                         let _ = swarm.disconnect_peer_id(peer_id);
@@ -125,7 +135,14 @@ pub(super) async fn run(
                     }
                 }
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                if num_established > 0 {
+                    if let Some(open) = peers.connections.get_mut(&peer_id) {
+                        open.retain(|id| *id != connection_id);
+                    }
+                    continue;
+                }
+                peers.connections.remove(&peer_id);
                 PeerKey::of(&peer_id).map(NetworkEvent::Disconnected).into_iter().collect()
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
@@ -146,7 +163,7 @@ fn discovered(found: Vec<(PeerId, Multiaddr)>) -> Vec<NetworkEvent> {
     found.into_iter().filter_map(|(peer, address)| Some(NetworkEvent::Discovered(PeerKey::of(&peer)?, address.to_string()))).collect()
 }
 
-fn obey(swarm: &mut Swarm<Behaviour>, trusted: &mut HashSet<PeerId>, order: Command, events: &mpsc::Sender<NetworkEvent>) {
+fn obey(swarm: &mut Swarm<Behaviour>, known: &mut Peers, order: Command, events: &mpsc::Sender<NetworkEvent>) {
     match order {
         Command::Dial(peer, texts) => {
             let Some(peer_id) = peer.peer_id() else { return };
@@ -169,9 +186,9 @@ fn obey(swarm: &mut Swarm<Behaviour>, trusted: &mut HashSet<PeerId>, order: Comm
         Command::Trust(peers) => {
             let peers: HashSet<PeerId> = peers.iter().filter_map(PeerKey::peer_id).collect();
             let limits = &mut swarm.behaviour_mut().limits;
-            trusted.difference(&peers).for_each(|peer| limits.remove_peer_id(peer));
-            peers.difference(trusted).for_each(|peer| limits.bypass_peer_id(peer));
-            *trusted = peers;
+            known.trusted.difference(&peers).for_each(|peer| limits.remove_peer_id(peer));
+            peers.difference(&known.trusted).for_each(|peer| limits.bypass_peer_id(peer));
+            known.trusted = peers;
         }
         Command::Block(peers) => {
             let peers: HashSet<PeerId> = peers.iter().filter_map(PeerKey::peer_id).collect();
@@ -182,6 +199,14 @@ fn obey(swarm: &mut Swarm<Behaviour>, trusted: &mut HashSet<PeerId>, order: Comm
             }
             for peer in peers.difference(&before) {
                 list.block_peer(*peer);
+            }
+        }
+        Command::KeepNewest(peer) => {
+            let open = peer.peer_id().and_then(|peer| known.connections.get(&peer)).map(Vec::as_slice).unwrap_or_default();
+            if let [older @ .., _] = open {
+                for id in older {
+                    swarm.close_connection(*id);
+                }
             }
         }
         Command::Stop(_) => {}

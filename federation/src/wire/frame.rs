@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_as_it_was() {
-        let hello = Hello { person: Some([7; 32]), ops: 3, head: [9; 32], capabilities: 0, versions: vec![1] };
+        let hello = Hello { person: Some([7; 32]), ops: 3, head: [9; 32], capabilities: 0, versions: vec![1], run: 7 };
         let mut bytes = Vec::new();
         block_on(write(&mut bytes, &hello)).unwrap();
         assert_eq!(block_on(read::<Hello, _>(&mut Cursor::new(bytes))).unwrap(), hello);

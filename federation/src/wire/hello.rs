@@ -31,6 +31,10 @@ pub(crate) struct Hello {
     /// Message versions it speaks.
     #[n(3)]
     pub(crate) versions: Vec<u8>,
+    /// A number drawn at the node's start: another one means that connections from before are dead, whatever they look
+    /// like from here.
+    #[n(5)]
+    pub(crate) run: u64,
 }
 
 impl Message for Hello {

@@ -1,0 +1,148 @@
+//! Saying hello, and judging whether a peer is who it says. The steps are told in `wire::hello`.
+
+use std::sync::{Arc, PoisonError};
+
+use freehold_core::identity::{IdentityLog, PersonId};
+use freehold_core::keys::PublicKey;
+use minicbor::bytes::ByteVec;
+
+use crate::limits::ANSWER_TIMEOUT;
+use crate::network::ByteStream;
+use crate::peers::{Peer, Shared, Standing};
+use crate::wire::frame::{self, FrameError};
+use crate::wire::hello::{Hello, PROTOCOL};
+use crate::wire::identity::{self, Get, Ops};
+
+/// Operations a log may have; core's own limit.
+const OPS_MAX: usize = freehold_core::identity::op::OPS_MAX;
+
+fn own(shared: &Shared) -> Hello {
+    let log = shared.node.identity.log();
+    Hello {
+        person: log.as_ref().map(|log| log.person().0),
+        ops: log.as_ref().map_or(0, |log| u32::try_from(log.ops().len()).unwrap_or(u32::MAX)),
+        head: log.as_ref().map_or([0; 32], |log| log.head().0),
+        capabilities: 0,
+        versions: vec![1],
+        run: shared.run,
+    }
+}
+
+/// Says hello to a peer that was called, and judges its answer.
+pub(crate) async fn greet(shared: &Shared, peer: &Peer) -> Result<(), FrameError> {
+    let exchange = async {
+        let mut stream = shared.network.open(peer.key, PROTOCOL).await?;
+        frame::write(&mut stream, &own(shared)).await?;
+        frame::read::<Hello, _>(&mut stream).await
+    };
+    judge(shared, peer, within(exchange).await?).await
+}
+
+/// Answers a peer's hello, and judges it.
+pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+    let exchange = async {
+        let hello = frame::read::<Hello, _>(&mut stream).await?;
+        frame::write(&mut stream, &own(shared)).await?;
+        Ok(hello)
+    };
+    let hello = within(exchange).await?;
+    let before = peer.run.lock().unwrap_or_else(PoisonError::into_inner).replace(hello.run);
+    if before.is_some_and(|before| before != hello.run) {
+        shared.network.keep_newest(peer.key);
+    }
+    judge(shared, peer, hello).await
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<T, FrameError> {
+    let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(late)?
+}
+
+/// Looks up who the peer is and writes down its standing.
+async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameError> {
+    let log = match hello.person {
+        Some(person) => fetch(shared, peer, PersonId(person)).await?.filter(|log| names(log, peer)).map(Arc::new),
+        None => None,
+    };
+    peer.standing.send_replace(Some(Standing { person: log.as_ref().map(|log| log.person()), log }));
+    Ok(())
+}
+
+/// Whether the log certifies the key that the connection has proved.
+fn names(log: &IdentityLog, peer: &Peer) -> bool {
+    PublicKey::from_ed25519(peer.key.0).is_ok_and(|key| log.live_nodes().any(|live| *live == key))
+}
+
+/// Asks the peer for a person's log; `None` when it has none that is valid.
+async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<IdentityLog>, FrameError> {
+    let mut ops: Vec<Vec<u8>> = Vec::new();
+    within(async {
+        let mut stream = shared.network.open(peer.key, identity::PROTOCOL).await?;
+        loop {
+            frame::write(&mut stream, &Get { person: person.0, from: u32::try_from(ops.len()).unwrap_or(u32::MAX) }).await?;
+            let answer: Ops = frame::read(&mut stream).await?;
+            let more = answer.more && !answer.ops.is_empty();
+            ops.extend(answer.ops.into_iter().map(Vec::from));
+            if !more || ops.len() > OPS_MAX {
+                return Ok(());
+            }
+        }
+    })
+    .await?;
+    // A log that does not hold is the same as none: the peer stays a stranger.
+    Ok(IdentityLog::verify(&ops).ok().filter(|log| log.person() == person))
+}
+
+/// Answers questions about identity logs on one stream.
+pub(crate) async fn serve_identity(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+    loop {
+        let get: Get = match frame::read(&mut stream).await {
+            Err(FrameError::End) => return Ok(()),
+            get => get?,
+        };
+        if !peer.may_ask(shared) {
+            return Ok(());
+        }
+        let log = shared.node.identity.log().filter(|log| log.person().0 == get.person);
+        let ops = log.map(|log| log.to_bytes()).unwrap_or_default();
+        frame::write(&mut stream, &part(ops, get.from)).await?;
+    }
+}
+
+/// The operations from number `from` on, as many as one answer holds.
+fn part(ops: Vec<Vec<u8>>, from: u32) -> Ops {
+    // What CBOR wraps around an operation, and around them all.
+    const WRAPPING: usize = 16;
+    let mut room = crate::limits::OPS_LEN_MAX - WRAPPING;
+    let mut answer = Ops::default();
+    for op in ops.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+        let len = op.len() + WRAPPING;
+        if len > room {
+            answer.more = true;
+            break;
+        }
+        room -= len;
+        answer.ops.push(ByteVec::from(op));
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_too_long_for_one_answer_comes_in_parts() {
+        let ops: Vec<Vec<u8>> = (0..200u8).map(|i| vec![i; 3000]).collect();
+        let mut got: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let answer = part(ops.clone(), u32::try_from(got.len()).unwrap());
+            assert!(crate::wire::encode(&answer).len() <= crate::limits::OPS_LEN_MAX);
+            got.extend(answer.ops.into_iter().map(Vec::from));
+            if !answer.more {
+                break;
+            }
+        }
+        assert_eq!(got, ops);
+    }
+}
