@@ -1,0 +1,151 @@
+//! Friends: who they are, how their nodes are reached, and how one becomes one.
+//!
+//! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a picture.
+//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`State::Asked`]. Federation sees that ([`asked`]) and dials.
+//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`welcome`] checks and ends the token and makes
+//!    Bob a friend, in one commit. A token works once, until it expires.
+//! 4. Bob's node hears yes: [`confirmed`] makes Alice a friend.
+//!
+//! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an invite becomes a friend in Bob's
+//! place, and Bob's own try then fails: both owners see it.
+
+mod ask;
+mod invite;
+mod list;
+mod request;
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::identity::PersonId;
+use crate::keys::PublicKey;
+use crate::row::{self, Record};
+use crate::store::{StoreError, Table};
+
+pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
+pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
+pub use list::{block, get, is_friend, list, reached, remove, unblock};
+pub use request::{Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
+
+/// How many addresses of a node are kept.
+pub const ADDRESSES_MAX: usize = 4;
+const ADDRESS_LEN_MAX: usize = 256;
+const NAME_LEN_MAX: usize = 80;
+const NOTE_LEN_MAX: usize = 500;
+/// How many friends a person has, the blocked included.
+pub const FRIENDS_MAX: usize = 5000;
+
+/// Somebody, as their node introduces them; their node has proved its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// Who.
+    pub person: PersonId,
+    /// Their node's key.
+    pub node: PublicKey,
+    /// The name they give.
+    pub name: String,
+    /// Where their node is reached: libp2p addresses.
+    pub addresses: Vec<String>,
+}
+
+/// How far a friendship is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum State {
+    /// Their invite was accepted here; their node has not answered yet.
+    #[n(0)]
+    Asked,
+    /// Both agreed.
+    #[n(1)]
+    Friend,
+    /// The owner wants to hear nothing from them.
+    #[n(2)]
+    Blocked,
+    /// Their node said no: the invite was used or had expired.
+    #[n(3)]
+    Refused,
+}
+
+/// A friend, or somebody on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Friend {
+    /// Who.
+    pub person: PersonId,
+    /// Their name, as they gave it.
+    pub name: String,
+    /// Their node's key.
+    pub node: PublicKey,
+    /// Where their node is reached; at most [`ADDRESSES_MAX`].
+    pub addresses: Vec<String>,
+    /// Since when it has been in this state.
+    pub since: Timestamp,
+    /// How far it is.
+    pub state: State,
+    /// When their node was last reached, to the hour.
+    pub last_seen: Option<Timestamp>,
+}
+
+#[derive(Clone, Encode, Decode)]
+#[cbor(map)]
+struct FriendRow {
+    #[n(0)]
+    name: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    node: [u8; 32],
+    #[n(2)]
+    addresses: Vec<String>,
+    #[n(3)]
+    since: Timestamp,
+    #[n(4)]
+    state: State,
+    #[n(5)]
+    last_seen: Option<Timestamp>,
+    /// The invite's token, until it is answered.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    token: Option<[u8; 16]>,
+}
+
+impl Record for FriendRow {
+    const TABLE: Table = Table::new("friends.friends");
+    const VERSION: u8 = 1;
+}
+
+impl FriendRow {
+    fn new(from: &Introduction, state: State, now: Timestamp) -> Self {
+        let from = from.checked();
+        Self { name: from.name, node: *from.node.as_bytes(), addresses: from.addresses, since: now, state, last_seen: None, token: None }
+    }
+
+    fn shown(self, person: PersonId) -> Result<Friend, StoreError> {
+        let damaged = |_| StoreError::Corrupt { table: Self::TABLE.name().to_owned(), key: person.0.to_vec() };
+        let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
+        let Self { name, addresses, since, state, last_seen, .. } = self;
+        Ok(Friend { person, name, node, addresses, since, state, last_seen })
+    }
+}
+
+impl Introduction {
+    /// The same with everything cut to its limit: it is what a stranger wrote.
+    fn checked(&self) -> Self {
+        let name: String = self.name.chars().filter(|c| !c.is_control()).collect();
+        let name = match row::cut(name.trim(), NAME_LEN_MAX).trim() {
+            "" => self.person.short(),
+            name => name.to_owned(),
+        };
+        Self { name, addresses: checked_addresses(&self.addresses), ..self.clone() }
+    }
+}
+
+fn checked_addresses(addresses: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for address in addresses {
+        let is_good = !address.is_empty() && address.len() <= ADDRESS_LEN_MAX && address.chars().all(|c| c.is_ascii_graphic());
+        if is_good && !kept.contains(address) && kept.len() < ADDRESSES_MAX {
+            kept.push(address.clone());
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Invites: a link that makes its bearer a friend, once.
+//!
+//! On the wire: `<site>/i#<base64url of version byte ‖ CBOR>`. What follows `#` never reaches a server.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64URL_NOPAD;
+use minicbor::{Decode, Encode};
+
+use super::{Introduction, NAME_LEN_MAX, checked_addresses};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::identity::PersonId;
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::profile;
+use crate::row::{self, Record, cut};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// How long an invite is good for, in milliseconds: two weeks.
+pub const INVITE_MS: u64 = 14 * 24 * 60 * 60 * 1000;
+const INVITES_MAX: usize = 500;
+const LABEL_LEN_MAX: usize = 80;
+const TEXT_LEN_MAX: usize = 4096;
+const WIRE_VERSION: u8 = 1;
+
+/// An invite as its bearer has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// Who invites.
+    pub person: PersonId,
+    /// Their node's key.
+    pub node: PublicKey,
+    /// Their name.
+    pub name: String,
+    /// Where their node is reached; at most four.
+    pub addresses: Vec<String>,
+    /// What makes it good, once.
+    pub token: [u8; 16],
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invite({}, …)", self.person)
+    }
+}
+
+/// Even keys must be understood, so a reader refuses those it does not know; odd ones may be ignored.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Wire {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    person: [u8; 32],
+    #[n(2)]
+    suite: u8,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    node: [u8; 32],
+    #[cbor(n(6), with = "minicbor::bytes")]
+    token: [u8; 16],
+    #[n(8)]
+    expires: Timestamp,
+    #[n(10)]
+    addresses: Vec<String>,
+    #[n(11)]
+    name: String,
+}
+
+/// Text that is no invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("that is not an invite")]
+pub struct NotAnInvite;
+
+impl Invite {
+    /// The link, on the inviter's own site (`https://alice.example`).
+    pub fn to_url(&self, base: &str) -> String {
+        format!("{}/i#{self}", base.trim_end_matches('/'))
+    }
+
+    /// Who invites, as an introduction.
+    pub fn introduction(&self) -> Introduction {
+        Introduction { person: self.person, node: self.node, name: self.name.clone(), addresses: self.addresses.clone() }
+    }
+}
+
+impl fmt::Display for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wire = Wire {
+            person: self.person.0,
+            suite: self.node.suite(),
+            node: *self.node.as_bytes(),
+            token: self.token,
+            expires: self.expires,
+            addresses: self.addresses.clone(),
+            name: self.name.clone(),
+        };
+        f.write_str(&BASE64URL_NOPAD.encode(&row::encode(WIRE_VERSION, &wire)))
+    }
+}
+
+impl FromStr for Invite {
+    type Err = NotAnInvite;
+
+    /// Reads a link or what stands after its `#`, spaces and line breaks around and inside it left out.
+    fn from_str(text: &str) -> Result<Self, NotAnInvite> {
+        if text.len() > TEXT_LEN_MAX {
+            return Err(NotAnInvite);
+        }
+        let text: String = text.split_ascii_whitespace().collect();
+        let code = text.rsplit_once('#').map_or(text.as_str(), |(_, code)| code);
+        let bytes = BASE64URL_NOPAD.decode(code.trim_end_matches('=').as_bytes()).map_err(|_| NotAnInvite)?;
+        let wire: Wire = row::decode(WIRE_VERSION, &bytes).map_err(|_| NotAnInvite)?;
+        if wire.suite != crate::keys::SUITE_25519 {
+            return Err(NotAnInvite);
+        }
+        let node = PublicKey::from_ed25519(wire.node).map_err(|_| NotAnInvite)?;
+        let known = Introduction { person: PersonId(wire.person), node, name: wire.name, addresses: wire.addresses }.checked();
+        let Introduction { person, node, name, addresses } = known;
+        Ok(Self { person, node, name, addresses, token: wire.token, expires: wire.expires })
+    }
+}
+
+/// Under the token's hash: an invite nobody has used yet.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct InviteRow {
+    #[n(0)]
+    label: String,
+    #[n(1)]
+    created: Timestamp,
+    #[n(2)]
+    expires: Timestamp,
+}
+
+impl Record for InviteRow {
+    const TABLE: Table = Table::new("friends.invites");
+    const VERSION: u8 = 1;
+}
+
+/// An invite that is still good, as its owner sees it in a list; the link itself was shown once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenInvite {
+    /// Names it for [`revoke_invite`]; not the token.
+    pub id: [u8; 32],
+    /// Whom it is for, in the owner's words.
+    pub label: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Until when it is good.
+    pub expires: Timestamp,
+}
+
+/// Why no invite was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InviteError {
+    /// The node has not been claimed, or has no profile.
+    #[error("this node belongs to nobody yet")]
+    Unclaimed,
+    /// There are five hundred open ones.
+    #[error("there are too many open invites")]
+    TooMany,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes an invite good for [`INVITE_MS`], naming these addresses of this node (the first four).
+///
+/// # Errors
+/// When the node is unclaimed, there are too many, or the store refuses.
+pub async fn create_invite(node: &Node, label: &str, addresses: &[String]) -> Result<Invite, InviteError> {
+    let person = node.identity.person().ok_or(InviteError::Unclaimed)?;
+    let profile = profile::get(node)?.ok_or(InviteError::Unclaimed)?;
+    let now = node.clock.now();
+    let invite = Invite {
+        person,
+        node: node.identity.node_key(),
+        name: cut(&profile.name, NAME_LEN_MAX).to_owned(),
+        addresses: checked_addresses(addresses),
+        token: node.random.array(),
+        expires: now.plus_millis(INVITE_MS),
+    };
+    let row = InviteRow { label: cut(label.trim(), LABEL_LEN_MAX).to_owned(), created: now, expires: invite.expires };
+    let key = key(&invite.token);
+    node.store
+        .commit(move |tx| {
+            let mut open = 0;
+            for (key, invite) in row::scan::<InviteRow>(tx, &Scan::prefix(&[], INVITES_MAX))? {
+                if invite.expires <= now { row::delete::<InviteRow>(tx, &key) } else { open += 1 }
+            }
+            if open >= INVITES_MAX {
+                return Err(InviteError::TooMany);
+            }
+            row::put(tx, &key, &row)?;
+            tx.after(Event::Friends);
+            Ok(())
+        })
+        .await?;
+    Ok(invite)
+}
+
+fn key(token: &[u8; 16]) -> [u8; 32] {
+    *blake3::hash(token).as_bytes()
+}
+
+/// Ends the invite of a token inside a commit; whether it was good.
+pub(super) fn consume(tx: &mut Tx<'_>, token: &[u8; 16], now: Timestamp) -> Result<bool, StoreError> {
+    let key = key(token);
+    let found = row::get::<InviteRow>(tx, &key)?;
+    row::delete::<InviteRow>(tx, &key);
+    Ok(found.is_some_and(|invite| invite.expires > now))
+}
+
+/// Invites that are still good, the newest first.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn open_invites(node: &Node) -> Result<Vec<OpenInvite>, StoreError> {
+    let now = node.clock.now();
+    let rows = row::scan::<InviteRow>(&node.store, &Scan::prefix(&[], INVITES_MAX))?;
+    let good = rows.into_iter().filter(|(_, invite)| invite.expires > now);
+    let mut open: Vec<OpenInvite> = good
+        .map(|(key, row)| OpenInvite { id: row::key_part(&key, 0), label: row.label, created: row.created, expires: row.expires })
+        .collect();
+    open.sort_by_key(|invite| std::cmp::Reverse(invite.created));
+    Ok(open)
+}
+
+/// Ends an invite; one that is not there is no error.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn revoke_invite(node: &Node, id: [u8; 32]) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            row::delete::<InviteRow>(tx, &id);
+            tx.after(Event::Friends);
+            Ok(())
+        })
+        .await
+}

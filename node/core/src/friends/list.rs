@@ -1,0 +1,118 @@
+//! Who is a friend, and no longer being one.
+
+use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, request};
+use crate::events::Event;
+use crate::identity::PersonId;
+use crate::node::Node;
+use crate::row;
+use crate::store::{Scan, StoreError};
+
+/// How stale `last_seen` may be: a row per connection would be a commit per connection.
+const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
+
+/// Everyone known, whatever their state, by name.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
+    let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (key, row) in rows {
+        all.push(row.shown(PersonId(row::key_part(&key, 0)))?);
+    }
+    all.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()).then_with(|| a.person.cmp(&b.person)));
+    Ok(all)
+}
+
+/// One of them.
+///
+/// # Errors
+/// As [`list`].
+pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError> {
+    row::get::<FriendRow>(&node.store, &person.0)?.map(|row| row.shown(*person)).transpose()
+}
+
+/// Whether both agreed to be friends.
+///
+/// # Errors
+/// As [`list`].
+pub fn is_friend(node: &Node, person: &PersonId) -> Result<bool, StoreError> {
+    Ok(row::get::<FriendRow>(&node.store, &person.0)?.is_some_and(|friend| friend.state == State::Friend))
+}
+
+/// Notes that a friend's node was reached, and where, if any addresses are given.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn reached(node: &Node, person: PersonId, addresses: &[String]) -> Result<(), StoreError> {
+    let (now, addresses) = (node.clock.now(), checked_addresses(addresses));
+    let is_news = |friend: &FriendRow| {
+        let is_moved = !addresses.is_empty() && friend.addresses != addresses;
+        is_moved || friend.last_seen.is_none_or(|at| now.millis_since(at) >= TOUCHED_EVERY_MS)
+    };
+    if !row::get::<FriendRow>(&node.store, &person.0)?.is_some_and(|friend| is_news(&friend)) {
+        return Ok(());
+    }
+    node.store
+        .commit(move |tx| {
+            let Some(mut friend) = row::get::<FriendRow>(tx, &person.0)? else { return Ok(()) };
+            friend.last_seen = Some(now);
+            if !addresses.is_empty() {
+                friend.addresses = addresses;
+            }
+            row::put(tx, &person.0, &friend)
+        })
+        .await
+}
+
+/// Ends a friendship, or takes back a question. What they have already stays with them.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            row::delete::<FriendRow>(tx, &person.0);
+            request::forget(tx, &person);
+            tx.after(Event::Friends);
+            Ok(())
+        })
+        .await
+}
+
+/// Blocks a friend or somebody who asked; `false` when there is no such person here.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    let now = node.clock.now();
+    let asked = super::requests(node)?.into_iter().find(|request| request.from.person == person);
+    node.store
+        .commit(move |tx| {
+            let known = row::get::<FriendRow>(tx, &person.0)?;
+            let Some(row) = known.or_else(|| asked.map(|request| FriendRow::new(&request.from, State::Blocked, now))) else {
+                return Ok(false);
+            };
+            row::put(tx, &person.0, &FriendRow { state: State::Blocked, since: now, token: None, ..row })?;
+            request::forget(tx, &person);
+            tx.after(Event::Friends);
+            Ok(true)
+        })
+        .await
+}
+
+/// Forgets that somebody was blocked; they are a stranger again.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn unblock(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            if row::get::<FriendRow>(tx, &person.0)?.is_some_and(|friend| friend.state == State::Blocked) {
+                row::delete::<FriendRow>(tx, &person.0);
+                tx.after(Event::Friends);
+            }
+            Ok(())
+        })
+        .await
+}

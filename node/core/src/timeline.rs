@@ -1,0 +1,223 @@
+//! The owner's timeline: their own posts and their friends', newest first.
+//!
+//! Written inside the commit that takes an entry in. On disk: the item under its entry, its place under `shown ‖ entry`, a row
+//! per photo. An item keeps the beginning of a text; the whole text lies in the feed's entry and is read from there.
+//! Time shown is the author's, but never later than when it was first seen here: nobody can pin themselves to the top.
+
+mod apply;
+mod blobs;
+mod page;
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::feed::EntryId;
+use crate::identity::PersonId;
+use crate::row::{self, Record};
+use crate::store::{BlobId, Table};
+
+pub use apply::{Verified, apply, edit, withdraw};
+pub use blobs::{Size, WantedBlob, blob_arrived, image_bytes, wanted_blobs};
+pub use page::{Cursor, get, mark_seen, newest, page, unread};
+
+/// How much of a text an item keeps, in bytes; what is longer is read from the entry.
+const TEXT_KEPT_MAX: usize = 2000;
+const TITLE_LEN_MAX: usize = 600;
+const SLUG_LEN_MAX: usize = 256;
+/// How much of an alternative text or a caption is kept, in bytes.
+const ALT_LEN_MAX: usize = 1700;
+
+/// A post in the timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Whose.
+    pub author: PersonId,
+    /// The entry of the post itself, whatever edited it since.
+    pub entry: EntryId,
+    /// Its title; empty for a note.
+    pub title: String,
+    /// The beginning of its text, Markdown; all of it if `is_whole`.
+    pub text: String,
+    /// Whether `text` is all there is; if not, the rest lies in the feed.
+    pub is_whole: bool,
+    /// The last part of its address on the author's site.
+    pub slug: String,
+    /// Its photos, in order.
+    pub photos: Vec<ItemPhoto>,
+    /// When, by the author, but not after it was first seen here.
+    pub shown: Timestamp,
+    /// When it was last edited, if it was.
+    pub edited: Option<Timestamp>,
+    /// Whether the owner has seen it.
+    pub seen: bool,
+}
+
+impl Item {
+    /// The cursor of the page after this item.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { shown: self.shown, entry: self.entry }
+    }
+}
+
+/// A photo of a post in the timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemPhoto {
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+    /// What the author says about it.
+    pub caption: String,
+    /// Width of the large one, in pixels.
+    pub width: u32,
+    /// Height of the large one, in pixels.
+    pub height: u32,
+    /// A blurred impression to show until it is there.
+    pub thumbhash: Vec<u8>,
+    /// Whether the large one has arrived.
+    pub has_large: bool,
+    /// Whether the small one has arrived.
+    pub has_small: bool,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+struct ItemRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    author: [u8; 32],
+    #[n(1)]
+    title: String,
+    #[n(2)]
+    text: String,
+    #[n(3)]
+    is_whole: bool,
+    #[n(4)]
+    slug: String,
+    #[n(5)]
+    shown: Timestamp,
+    /// The edit it shows: its author's time and its entry. Later ones win.
+    #[n(6)]
+    edited: Option<Timestamp>,
+    #[cbor(n(7), with = "minicbor::bytes")]
+    version: [u8; 32],
+    /// How many items had arrived when this one did.
+    #[n(8)]
+    arrival: u64,
+    /// Whether the post itself has come; false when only an edit of it has.
+    #[n(9)]
+    has_post: bool,
+}
+
+impl Record for ItemRow {
+    const TABLE: Table = Table::new("timeline.items");
+    const VERSION: u8 = 1;
+}
+
+/// Under `shown ‖ entry`.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct PlaceRow {}
+
+impl Record for PlaceRow {
+    const TABLE: Table = Table::new("timeline.places");
+    const VERSION: u8 = 1;
+}
+
+/// Under `entry ‖ number`: a photo; keeps those of its blobs alive that have arrived.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+struct PhotoRow {
+    #[n(0)]
+    large: BlobId,
+    #[n(1)]
+    large_len: u64,
+    #[n(2)]
+    small: BlobId,
+    #[n(3)]
+    small_len: u64,
+    #[n(4)]
+    alt: String,
+    #[n(5)]
+    caption: String,
+    #[n(6)]
+    width: u32,
+    #[n(7)]
+    height: u32,
+    #[cbor(n(8), with = "minicbor::bytes")]
+    thumbhash: Vec<u8>,
+    #[n(9)]
+    has_large: bool,
+    #[n(10)]
+    has_small: bool,
+}
+
+impl Record for PhotoRow {
+    const TABLE: Table = Table::new("timeline.photos");
+    const VERSION: u8 = 1;
+}
+
+impl PhotoRow {
+    /// The blobs that have arrived.
+    fn held(&self) -> Vec<BlobId> {
+        let both = [(self.has_small, self.small), (self.has_large, self.large)];
+        both.into_iter().filter(|(has, _)| *has).map(|(_, blob)| blob).collect()
+    }
+}
+
+/// Under `blob ‖ entry ‖ number`: a blob that has not arrived and the photo it belongs to.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WantedRow {
+    #[n(0)]
+    len: u64,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    author: [u8; 32],
+}
+
+impl Record for WantedRow {
+    const TABLE: Table = Table::new("timeline.wanted");
+    const VERSION: u8 = 1;
+}
+
+/// Under the entry's id: what its author took back; it does not come again.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WithdrawnRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    author: [u8; 32],
+}
+
+impl Record for WithdrawnRow {
+    const TABLE: Table = Table::new("timeline.withdrawn");
+    const VERSION: u8 = 1;
+}
+
+/// How many items have arrived, and how many had when the owner last looked.
+#[derive(Default, Encode, Decode)]
+#[cbor(map)]
+struct SeenRow {
+    #[n(0)]
+    arrived: u64,
+    #[n(1)]
+    seen: u64,
+}
+
+impl Record for SeenRow {
+    const TABLE: Table = Table::new("timeline.seen");
+    const VERSION: u8 = 1;
+}
+
+const SEEN: &[u8] = b"seen";
+
+fn place_key(shown: Timestamp, entry: &EntryId) -> Vec<u8> {
+    row::key(&[&shown.0.to_be_bytes(), &entry.0])
+}
+
+fn photo_key(entry: &EntryId, number: u16) -> Vec<u8> {
+    row::key(&[&entry.0, &number.to_be_bytes()])
+}
+
+fn wanted_key(blob: &BlobId, photo_key: &[u8]) -> Vec<u8> {
+    row::key(&[&blob.0, photo_key])
+}
+
+#[cfg(test)]
+mod tests;

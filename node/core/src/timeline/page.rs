@@ -1,0 +1,115 @@
+//! Reading the timeline.
+
+use super::{Item, ItemPhoto, ItemRow, PhotoRow, PlaceRow, SEEN, SeenRow, place_key};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::feed::{EntryId, PHOTOS_MAX};
+use crate::identity::PersonId;
+use crate::node::Node;
+use crate::row;
+use crate::store::{Scan, StoreError};
+
+/// Where a page ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The time of its last item.
+    pub shown: Timestamp,
+    /// Its last item.
+    pub entry: EntryId,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.shown.0, self.entry)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = row::NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (shown, entry) = text.split_once('-').ok_or(row::NotAnId)?;
+        let shown = Timestamp(shown.parse().map_err(|_| row::NotAnId)?);
+        Ok(Self { shown, entry: entry.parse().map_err(|_| row::NotAnId)? })
+    }
+}
+
+/// Items before `before` (from the newest for `None`), newest first, at most `limit`.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn page(node: &Node, before: Option<Cursor>, limit: usize) -> Result<Vec<Item>, StoreError> {
+    let scan = Scan::prefix(&[], limit).reversed();
+    let scan = match before {
+        Some(cursor) => scan.after(&place_key(cursor.shown, &cursor.entry)),
+        None => scan,
+    };
+    let mut items = Vec::new();
+    for (key, _) in node.store.scan(<PlaceRow as row::Record>::TABLE, &scan)? {
+        items.extend(get(node, &EntryId(row::key_part(&key, 8)))?);
+    }
+    Ok(items)
+}
+
+/// One item.
+///
+/// # Errors
+/// As [`page`].
+pub fn get(node: &Node, entry: &EntryId) -> Result<Option<Item>, StoreError> {
+    let Some(row) = row::get::<ItemRow>(&node.store, &entry.0)? else { return Ok(None) };
+    let seen = row::get::<SeenRow>(&node.store, SEEN)?.unwrap_or_default();
+    let photos = row::scan::<PhotoRow>(&node.store, &Scan::prefix(&entry.0, PHOTOS_MAX))?;
+    Ok(Some(Item {
+        author: PersonId(row.author),
+        entry: *entry,
+        title: row.title,
+        text: row.text,
+        is_whole: row.is_whole,
+        slug: row.slug,
+        photos: photos.into_iter().map(|(_, photo)| shown(photo)).collect(),
+        shown: row.shown,
+        edited: row.edited,
+        seen: row.arrival <= seen.seen,
+    }))
+}
+
+fn shown(photo: PhotoRow) -> ItemPhoto {
+    let PhotoRow { alt, caption, width, height, thumbhash, has_large, has_small, .. } = photo;
+    ItemPhoto { alt, caption, width, height, thumbhash, has_large, has_small }
+}
+
+/// How many items the owner has not seen; those taken back since may still count until they look.
+///
+/// # Errors
+/// As [`page`].
+pub fn unread(node: &Node) -> Result<u64, StoreError> {
+    let row = row::get::<SeenRow>(&node.store, SEEN)?.unwrap_or_default();
+    Ok(row.arrived.saturating_sub(row.seen))
+}
+
+/// How many items have ever arrived: what [`mark_seen`] takes, read before the page is shown.
+///
+/// # Errors
+/// As [`page`].
+pub fn newest(node: &Node) -> Result<u64, StoreError> {
+    Ok(row::get::<SeenRow>(&node.store, SEEN)?.unwrap_or_default().arrived)
+}
+
+/// Marks the first `up_to` items that arrived as seen.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn mark_seen(node: &Node, up_to: u64) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            let mut row = row::get::<SeenRow>(tx, SEEN)?.unwrap_or_default();
+            let up_to = up_to.min(row.arrived);
+            if up_to > row.seen {
+                row.seen = up_to;
+                row::put(tx, SEEN, &row)?;
+                tx.after(Event::Timeline);
+            }
+            Ok(())
+        })
+        .await
+}
