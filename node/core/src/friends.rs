@@ -106,7 +106,7 @@ struct FriendRow {
 }
 
 impl Record for FriendRow {
-    const TABLE: Table = Table::new("friends.friends");
+    const TABLE: Table = Table::new("friends_friends");
     const VERSION: u8 = 1;
 }
 

@@ -107,7 +107,7 @@ struct ItemRow {
 }
 
 impl Record for ItemRow {
-    const TABLE: Table = Table::new("timeline.items");
+    const TABLE: Table = Table::new("timeline_items");
     const VERSION: u8 = 1;
 }
 
@@ -117,7 +117,7 @@ impl Record for ItemRow {
 struct PlaceRow {}
 
 impl Record for PlaceRow {
-    const TABLE: Table = Table::new("timeline.places");
+    const TABLE: Table = Table::new("timeline_places");
     const VERSION: u8 = 1;
 }
 
@@ -150,7 +150,7 @@ struct PhotoRow {
 }
 
 impl Record for PhotoRow {
-    const TABLE: Table = Table::new("timeline.photos");
+    const TABLE: Table = Table::new("timeline_photos");
     const VERSION: u8 = 1;
 }
 
@@ -173,7 +173,7 @@ struct WantedRow {
 }
 
 impl Record for WantedRow {
-    const TABLE: Table = Table::new("timeline.wanted");
+    const TABLE: Table = Table::new("timeline_wanted");
     const VERSION: u8 = 1;
 }
 
@@ -186,7 +186,7 @@ struct WithdrawnRow {
 }
 
 impl Record for WithdrawnRow {
-    const TABLE: Table = Table::new("timeline.withdrawn");
+    const TABLE: Table = Table::new("timeline_withdrawn");
     const VERSION: u8 = 1;
 }
 
@@ -201,7 +201,7 @@ struct SeenRow {
 }
 
 impl Record for SeenRow {
-    const TABLE: Table = Table::new("timeline.seen");
+    const TABLE: Table = Table::new("timeline_seen");
     const VERSION: u8 = 1;
 }
 

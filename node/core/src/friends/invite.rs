@@ -135,7 +135,7 @@ struct InviteRow {
 }
 
 impl Record for InviteRow {
-    const TABLE: Table = Table::new("friends.invites");
+    const TABLE: Table = Table::new("friends_invites");
     const VERSION: u8 = 1;
 }
 

@@ -61,7 +61,7 @@ struct RequestRow {
 }
 
 impl Record for RequestRow {
-    const TABLE: Table = Table::new("friends.requests");
+    const TABLE: Table = Table::new("friends_requests");
     const VERSION: u8 = 1;
 }
 

@@ -51,7 +51,7 @@ struct AppRow {
 }
 
 impl Record for AppRow {
-    const TABLE: Table = Table::new("logins.apps");
+    const TABLE: Table = Table::new("logins_apps");
     const VERSION: u8 = 1;
 }
 

@@ -54,7 +54,7 @@ pub(super) struct PasswordRow {
 }
 
 impl Record for PasswordRow {
-    const TABLE: Table = Table::new("logins.password");
+    const TABLE: Table = Table::new("logins_password");
     const VERSION: u8 = 1;
 }
 

@@ -43,7 +43,7 @@ struct SessionRow {
 }
 
 impl Record for SessionRow {
-    const TABLE: Table = Table::new("logins.sessions");
+    const TABLE: Table = Table::new("logins_sessions");
     const VERSION: u8 = 1;
 }
 

@@ -18,7 +18,7 @@ struct OfferRow {
 }
 
 impl Record for OfferRow {
-    const TABLE: Table = Table::new("logins.setup");
+    const TABLE: Table = Table::new("logins_setup");
     const VERSION: u8 = 1;
 }
 

@@ -21,7 +21,7 @@ pub(super) struct ChangeRow {
 }
 
 impl Record for ChangeRow {
-    const TABLE: Table = Table::new("mailbox.changes");
+    const TABLE: Table = Table::new("mailbox_changes");
     const VERSION: u8 = 1;
 }
 

@@ -90,7 +90,7 @@ pub(super) struct DeliveredRow {
 }
 
 impl Record for DeliveredRow {
-    const TABLE: Table = Table::new("mailbox.delivered");
+    const TABLE: Table = Table::new("mailbox_delivered");
     const VERSION: u8 = 1;
 }
 

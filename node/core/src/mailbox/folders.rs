@@ -120,7 +120,7 @@ pub struct Folder {
 }
 
 impl Record for Folder {
-    const TABLE: Table = Table::new("mailbox.folders");
+    const TABLE: Table = Table::new("mailbox_folders");
     const VERSION: u8 = 1;
 }
 
@@ -150,7 +150,7 @@ struct Numbers {
 }
 
 impl Record for Numbers {
-    const TABLE: Table = Table::new("mailbox.numbers");
+    const TABLE: Table = Table::new("mailbox_numbers");
     const VERSION: u8 = 1;
 }
 
@@ -162,7 +162,7 @@ const NUMBERS: &[u8] = b"numbers";
 struct Doomed {}
 
 impl Record for Doomed {
-    const TABLE: Table = Table::new("mailbox.doomed");
+    const TABLE: Table = Table::new("mailbox_doomed");
     const VERSION: u8 = 1;
 }
 

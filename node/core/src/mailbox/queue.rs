@@ -68,7 +68,7 @@ pub struct Recipient {
 }
 
 impl Record for Recipient {
-    const TABLE: Table = Table::new("queue.recipients");
+    const TABLE: Table = Table::new("queue_recipients");
     const VERSION: u8 = 1;
 }
 
@@ -103,7 +103,7 @@ struct ItemRow {
 }
 
 impl Record for ItemRow {
-    const TABLE: Table = Table::new("queue.items");
+    const TABLE: Table = Table::new("queue_items");
     const VERSION: u8 = 1;
 }
 
@@ -113,7 +113,7 @@ impl Record for ItemRow {
 struct DueRow {}
 
 impl Record for DueRow {
-    const TABLE: Table = Table::new("queue.due");
+    const TABLE: Table = Table::new("queue_due");
     const VERSION: u8 = 1;
 }
 

@@ -67,7 +67,7 @@ pub(super) struct MessageRow {
 }
 
 impl Record for MessageRow {
-    const TABLE: Table = Table::new("mailbox.messages");
+    const TABLE: Table = Table::new("mailbox_messages");
     const VERSION: u8 = 1;
 }
 

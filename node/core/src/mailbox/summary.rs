@@ -75,7 +75,7 @@ pub struct Summary {
 }
 
 impl Record for Summary {
-    const TABLE: Table = Table::new("mailbox.summaries");
+    const TABLE: Table = Table::new("mailbox_summaries");
     const VERSION: u8 = 1;
 }
 
