@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod door;
+pub mod smtp;
 pub mod stream;
 
 use std::net::SocketAddr;

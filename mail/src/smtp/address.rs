@@ -1,0 +1,186 @@
+//! Mail addresses as they stand in an envelope (RFC 5321 4.1.2, RFC 6531 3.3).
+//!
+//! An address is kept in one spelling: quotes only where the local part needs them. So `"alice"@host` is `alice@host`, while
+//! `"alice@elsewhere"@host` stays the odd local part that it is and matches nobody.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; variable return paths of mailing lists go beyond).
+const PATH_LEN_MAX: usize = 512;
+/// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
+const DOMAIN_LEN_MAX: usize = 255;
+/// The longest part of a domain between two dots, in bytes (RFC 1035 2.3.4).
+const LABEL_LEN_MAX: usize = 63;
+
+/// A mailbox: what stands before the @ and after it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mailbox {
+    local: String,
+    domain: String,
+}
+
+impl Mailbox {
+    /// Reads `local@domain`, nothing before or after it.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > PATH_LEN_MAX {
+            return None;
+        }
+        let (local, domain) = match text.strip_prefix('"') {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let (local, domain) = text.split_once('@')?;
+                is_dot_string(local).then(|| (local.to_owned(), domain))?
+            }
+        };
+        is_domain(domain).then(|| Self { local, domain: domain.to_owned() })
+    }
+
+    /// The local part, without quotes.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The domain or address literal, as written.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether it can only travel under SMTPUTF8 (RFC 6531).
+    pub fn is_international(&self) -> bool {
+        !self.local.is_ascii() || !self.domain.is_ascii()
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_dot_string(&self.local) {
+            return write!(f, "{}@{}", self.local, self.domain);
+        }
+        f.write_str("\"")?;
+        for c in self.local.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_str("\\")?;
+            }
+            write!(f, "{c}")?;
+        }
+        write!(f, "\"@{}", self.domain)
+    }
+}
+
+/// Splits what follows the opening quote into the local part without quotes and the domain (`Quoted-string` of RFC 5321 4.1.2).
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let mut local = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => {
+                let domain = quoted.get(at + 1..)?.strip_prefix('@')?;
+                return (!local.is_empty()).then_some((local, domain));
+            }
+            '\\' => match chars.next()? {
+                (_, escaped @ ' '..='~') => local.push(escaped),
+                _ => return None,
+            },
+            c if c.is_control() => return None,
+            c => local.push(c),
+        }
+    }
+    None
+}
+
+/// `Dot-string`: atoms with single dots between them.
+fn is_dot_string(local: &str) -> bool {
+    local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// RFC 5322 3.2.3, with RFC 6531 3.3's letters beyond ASCII.
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+}
+
+/// A domain name or an address literal (RFC 5321 4.1.2, 4.1.3).
+pub fn is_domain(domain: &str) -> bool {
+    if domain.len() > DOMAIN_LEN_MAX {
+        return false;
+    }
+    if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match literal.get(..5) {
+            Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => literal.get(5..).is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+            _ => literal.parse::<Ipv4Addr>().is_ok(),
+        };
+    }
+    domain.split('.').all(is_label)
+}
+
+fn is_label(label: &str) -> bool {
+    let letters = label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (!c.is_ascii() && c.is_alphanumeric()));
+    (1..=LABEL_LEN_MAX).contains(&label.len()) && letters && !label.starts_with('-') && !label.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spelled(text: &str) -> Option<String> {
+        Mailbox::parse(text).map(|mailbox| mailbox.to_string())
+    }
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        assert_eq!(spelled("alice@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(spelled("\"alice\"@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(spelled("\"al\\ice\"@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(spelled("\"a b\\\"c\"@host.test").as_deref(), Some("\"a b\\\"c\"@host.test"));
+        assert_eq!(spelled("alice+shop@[192.0.2.1]").as_deref(), Some("alice+shop@[192.0.2.1]"));
+        assert_eq!(spelled("a@[IPv6:::1]").as_deref(), Some("a@[IPv6:::1]"));
+        assert_eq!(spelled("дядя@пример.test").as_deref(), Some("дядя@пример.test"));
+    }
+
+    #[test]
+    fn a_quoted_at_sign_is_not_a_domain() {
+        let odd = Mailbox::parse("\"alice@elsewhere.test\"@host.test").unwrap();
+        assert_eq!((odd.local(), odd.domain()), ("alice@elsewhere.test", "host.test"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "@",
+            "alice",
+            "alice@",
+            "@host.test",
+            "a@b@c",
+            ".a@host.test",
+            "a.@host.test",
+            "a..b@host.test",
+            "a b@host.test",
+            "a@ho st",
+            "a@-host",
+            "a@host..test",
+            "a@[1.2.3]",
+            "a@[IPv6:zz]",
+            "\"\"@host.test",
+            "\"a@host.test",
+            "\"a\"host.test",
+            "\"a\r\"@host.test",
+            "a@host.test\r\n",
+            "a@[IPv6:é",
+            "<a@host.test>",
+        ] {
+            assert_eq!(spelled(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_spelling_reads_back_as_the_same_address(text in "\"?[a-z\\\\\" .@é+]{0,12}\"?@[a-z.\\[\\]0-9:-]{0,12}") {
+            if let Some(mailbox) = Mailbox::parse(&text) {
+                prop_assert_eq!(Mailbox::parse(&mailbox.to_string()), Some(mailbox));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn sender(line: &str) -> Sender {
+    match Command::parse(line) {
+        Ok(Command::Mail(sender)) => sender,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+fn recipient(line: &str) -> Recipient {
+    match Command::parse(line) {
+        Ok(Command::Rcpt(recipient)) => recipient,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+fn refused(line: &str) -> CommandError {
+    Command::parse(line).expect_err(line)
+}
+
+#[test]
+fn commands_are_read_whatever_their_case() {
+    assert_eq!(Command::parse("ehlo mail.test"), Ok(Command::Ehlo("mail.test".into())));
+    assert_eq!(Command::parse("HeLo [192.0.2.1]"), Ok(Command::Helo("[192.0.2.1]".into())));
+    assert_eq!(Command::parse("DATA "), Ok(Command::Data));
+    assert_eq!(Command::parse("bdat 12 last"), Ok(Command::Bdat { len: 12, last: true }));
+    assert_eq!(Command::parse("NOOP whatever you like"), Ok(Command::Noop));
+    assert_eq!(Command::parse("auth plain AGEAYg=="), Ok(Command::Auth { mechanism: "PLAIN".into(), initial: Some("AGEAYg==".into()) }));
+}
+
+#[test]
+fn mail_carries_its_parameters() {
+    let mail = sender("MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 AUTH=<>");
+    assert_eq!(mail.mailbox.unwrap().to_string(), "a@b.test");
+    assert_eq!(mail.size, Some(1000));
+    assert!(mail.eight_bit && mail.international && mail.return_headers_only);
+    assert_eq!(mail.envelope_id.as_deref(), Some("QQ+1"));
+    assert_eq!(sender("MAIL FROM:<>").mailbox, None);
+    assert_eq!(sender("mail from: <a@b.test>").mailbox.unwrap().to_string(), "a@b.test");
+}
+
+#[test]
+fn rcpt_carries_its_parameters() {
+    let rcpt = recipient("RCPT TO:<a@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b.test");
+    assert_eq!(rcpt.notify, Notify { success: true, failure: false, delay: true });
+    assert_eq!(rcpt.original.as_deref(), Some("rfc822;a@b.test"));
+    assert_eq!(recipient("RCPT TO:<POSTMASTER>").mailbox, None);
+    assert_eq!(recipient("RCPT TO:<\"a>b\"@c.test>").mailbox.unwrap().local(), "a>b");
+}
+
+#[test]
+fn a_source_route_is_set_aside() {
+    assert_eq!(recipient("RCPT TO:<@one.test,@two.test:bob@three.test>").mailbox.unwrap().to_string(), "bob@three.test");
+    assert_eq!(refused("RCPT TO:<@one.test:>"), CommandError::Address);
+    assert_eq!(refused("RCPT TO:<@one.test>"), CommandError::Address);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    assert_eq!(refused("GET / HTTP/1.1"), CommandError::Web);
+    assert_eq!(refused("XYZZY"), CommandError::Unknown);
+    assert_eq!(refused(""), CommandError::Unknown);
+    assert_eq!(refused("EXPN list"), CommandError::NotOffered);
+    assert_eq!(refused("MAIL FROM:<a@b.test> BODY=BINARYMIME"), CommandError::Value);
+    assert_eq!(refused("MAIL FROM:<a@b.test> SIZE=1 SIZE=2"), CommandError::Value);
+    assert_eq!(refused("MAIL FROM:<a@b.test> SIZE=-1"), CommandError::Value);
+    assert_eq!(refused("MAIL FROM:<a@b.test> COLOUR=RED"), CommandError::Parameter);
+    assert_eq!(refused("MAIL FROM:<é@b.test>"), CommandError::Address);
+    assert_eq!(refused("RCPT TO:<a@b.test> NOTIFY=NEVER,SUCCESS"), CommandError::Value);
+    assert_eq!(refused("RCPT TO:<>"), CommandError::Address);
+    assert_eq!(refused("RCPT TO:<a@b@c>"), CommandError::Address);
+    assert!(matches!(refused("MAIL FROM:a@b.test"), CommandError::Syntax(_)));
+    assert!(matches!(refused("MAIL FROM:<a@b.test>SIZE=1"), CommandError::Syntax(_)));
+    assert!(matches!(refused("MAIL FROM:<\"a@b.test>"), CommandError::Syntax(_)));
+    assert!(matches!(refused("RSET now"), CommandError::Syntax(_)));
+    assert!(matches!(refused("NO\0OP"), CommandError::Syntax(_)));
+    assert!(matches!(refused("BDAT -1"), CommandError::Syntax(_)));
+    assert!(matches!(refused("EHLO"), CommandError::Syntax(_)));
+}
+
+proptest! {
+    #[test]
+    fn any_line_is_read_or_refused(line in "(MAIL FROM:|RCPT TO:|BDAT |AUTH |EHLO )?.{0,80}") {
+        let _ = Command::parse(&line);
+    }
+
+    /// smtp-proto is another reading of the same RFCs: where both take a plain transaction, they take it for the same.
+    #[test]
+    fn another_parser_reads_the_same(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9]{1,8}(\\.[a-z]{2,5}){1,2}", size in 0u32..) {
+        let line = format!("MAIL FROM:<{local}@{domain}> SIZE={size} BODY=8BITMIME\r\n");
+        if let Ok(smtp_proto::Request::Mail { from }) = smtp_proto::Request::parse(&mut line.as_bytes().iter())
+            && let Ok(Command::Mail(ours)) = Command::parse(line.trim_end())
+        {
+            prop_assert_eq!(ours.mailbox.unwrap().to_string(), from.address.to_string());
+            prop_assert_eq!(ours.size, Some(from.size as u64));
+        }
+    }
+}
