@@ -20,6 +20,8 @@
 pub mod address;
 pub mod command;
 pub mod envelope;
+pub mod headers;
 pub mod reply;
 pub mod session;
 pub mod text;
+pub mod trace;

@@ -1,0 +1,129 @@
+//! The lines a server writes above a message: Return-Path and Received (RFC 5321 4.4), and the dates and names in them.
+
+use std::net::IpAddr;
+
+use freehold_core::clock::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::address::{Mailbox, is_domain};
+use super::envelope::Envelope;
+use crate::stream::TlsSummary;
+
+/// Where a message came from, as far as the connection shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address.
+    pub address: IpAddr,
+    /// How the connection was encrypted.
+    pub tls: Option<TlsSummary>,
+}
+
+/// `Return-Path`, written where a message is finally delivered; the null sender is `<>`.
+pub fn return_path(sender: Option<&Mailbox>) -> String {
+    sender.map_or_else(|| "Return-Path: <>\r\n".to_owned(), |mailbox| format!("Return-Path: <{mailbox}>\r\n"))
+}
+
+/// `Received` for a message from another server.
+pub fn received(envelope: &Envelope, peer: &Peer, hostname: &str, id: &str, now: Timestamp) -> String {
+    let literal = address_literal(peer.address);
+    // The name is the client's own claim: it is only repeated when it could be one.
+    let claimed = Some(envelope.hello.name.as_str()).filter(|name| is_domain(name) && name.is_ascii());
+    let from = format!("from {} ({literal})\r\n\t", claimed.unwrap_or(&literal));
+    line(&from, envelope, peer.tls.as_ref(), hostname, id, now)
+}
+
+/// `Received` for a message from one of the owner's programs. It says nothing of where the owner was: that is for nobody to read.
+pub fn submitted(envelope: &Envelope, peer: &Peer, hostname: &str, id: &str, now: Timestamp) -> String {
+    line("", envelope, peer.tls.as_ref(), hostname, id, now)
+}
+
+fn line(from: &str, envelope: &Envelope, tls: Option<&TlsSummary>, hostname: &str, id: &str, now: Timestamp) -> String {
+    let tls_comment = tls.map(|tls| format!("\r\n\t({} {})", tls.version, tls.cipher)).unwrap_or_default();
+    // With more than one recipient the clause would tell one of the others (RFC 5321 7.2).
+    let for_clause = match envelope.recipients.as_slice() {
+        [one] => one.mailbox.as_ref().map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let with = protocol(envelope, tls.is_some());
+    format!("Received: {from}by {hostname} (Freehold) with {with} id {id}{tls_comment}{for_clause};\r\n\t{}\r\n", date(now))
+}
+
+/// The name of what was spoken (RFC 3848, RFC 6531 4.3).
+fn protocol(envelope: &Envelope, tls: bool) -> String {
+    let base = match (envelope.hello.extended, envelope.sender.international) {
+        (false, _) => return "SMTP".to_owned(),
+        (true, true) => "UTF8SMTP",
+        (true, false) => "ESMTP",
+    };
+    let secure = if tls { "S" } else { "" };
+    let authenticated = if envelope.login.is_some() { "A" } else { "" };
+    format!("{base}{secure}{authenticated}")
+}
+
+/// RFC 5321 4.1.3.
+fn address_literal(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => format!("[{v4}]"),
+        IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
+    }
+}
+
+/// A moment as mail writes it (RFC 5322 3.3).
+pub fn date(now: Timestamp) -> String {
+    let millis = i64::try_from(now.0).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
+    jiff::fmt::rfc2822::to_string(&moment).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::envelope::{Hello, Notify, Recipient, Sender};
+    use super::*;
+
+    const NOON: Timestamp = Timestamp(1_777_636_800_000);
+
+    fn envelope(hello: &str, to: &[&str]) -> Envelope {
+        let recipient = |text: &&str| Recipient { mailbox: Mailbox::parse(text), notify: Notify::default(), original: None };
+        Envelope {
+            hello: Hello { name: hello.into(), extended: true },
+            login: None,
+            sender: Sender::default(),
+            recipients: to.iter().map(recipient).collect(),
+        }
+    }
+
+    fn peer(tls: bool) -> Peer {
+        let tls = tls.then(|| TlsSummary { version: "TLSv1.3".into(), cipher: "TLS13_AES_256_GCM_SHA384".into() });
+        Peer { address: "::ffff:192.0.2.7".parse().unwrap(), tls }
+    }
+
+    #[test]
+    fn a_trace_says_who_brought_it_how_and_when() {
+        let line = received(&envelope("mail.bob.test", &["alice@alice.test"]), &peer(true), "alice.test", "abc", NOON);
+        insta::assert_snapshot!(line.replace("\r\n", "\n"), @r"
+        Received: from mail.bob.test ([192.0.2.7])
+        	by alice.test (Freehold) with ESMTPS id abc
+        	(TLSv1.3 TLS13_AES_256_GCM_SHA384)
+        	for <alice@alice.test>;
+        	Fri, 1 May 2026 12:00:00 +0000
+        ");
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_not_repeated_and_recipients_are_not_told_of_each_other() {
+        let line = received(&envelope("evil)\tfor", &["a@alice.test", "b@alice.test"]), &peer(false), "alice.test", "abc", NOON);
+        assert!(line.starts_with("Received: from [192.0.2.7] ([192.0.2.7])\r\n") && !line.contains("evil") && !line.contains("for <"));
+    }
+
+    #[test]
+    fn where_the_owner_wrote_from_is_not_told() {
+        let mut mine = envelope("[10.0.0.7]", &["bob@bob.test"]);
+        mine.login = Some("alice".into());
+        let line = submitted(&mine, &peer(true), "alice.test", "abc", NOON);
+        assert!(
+            line.starts_with("Received: by alice.test (Freehold) with ESMTPSA id abc")
+                && !line.contains("192.0.2")
+                && !line.contains("10.0.0")
+        );
+    }
+}
