@@ -2,14 +2,61 @@
 
 pub mod config;
 pub mod door;
+pub mod house;
+mod queue;
 pub mod smtp;
 pub mod stream;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
+use freehold_core::node::Node;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use house::House;
 
 pub use config::MailConfig;
+
+/// How long connections may take to come to an end when mail stops; the process as a whole has 5 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// SMTP and IMAP of one node, running.
+pub struct Mail {
+    house: House,
+    addresses: MailAddresses,
+}
+
+impl Mail {
+    /// Serves on `listeners` and sends what is queued, until [`Mail::shutdown`]. `tls` is what a client is shown when it asks for TLS.
+    ///
+    /// # Errors
+    /// When a listener does not know its own address.
+    pub fn start(node: Node, config: MailConfig, listeners: MailListeners, tls: Arc<ServerConfig>) -> std::io::Result<Self> {
+        let addresses = listeners.addresses()?;
+        let house = House::new(node, config, tls);
+        smtp::listen(&house, listeners.smtp, listeners.submission, listeners.smtps);
+        Ok(Self { house, addresses })
+    }
+
+    /// Where mail listens.
+    pub fn addresses(&self) -> MailAddresses {
+        self.addresses
+    }
+
+    /// Takes no more connections, lets what is under way come to its end for a few seconds, then cuts off the rest.
+    pub async fn shutdown(self) {
+        self.house.stop.cancel();
+        self.house.tasks.close();
+        if timeout(STOP_TIMEOUT, self.house.tasks.wait()).await.is_err() {
+            tracing::warn!("some mail connections did not end in time and were cut off");
+        }
+        self.house.halt.cancel();
+        self.house.tasks.wait().await;
+    }
+}
 
 /// The sockets mail listens on, bound by the process before anything starts.
 #[derive(Debug)]

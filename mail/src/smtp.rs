@@ -19,9 +19,53 @@
 
 pub mod address;
 pub mod command;
+mod connection;
 pub mod envelope;
+pub mod exchange;
 pub mod headers;
+mod incoming;
+mod receive;
 pub mod reply;
 pub mod session;
+mod submit;
 pub mod text;
 pub mod trace;
+
+use tokio::net::TcpListener;
+
+use crate::door::Door;
+use crate::house::House;
+use crate::stream::Stream;
+use session::Role;
+
+/// What a client hears when there is no room (RFC 5321 3.8).
+const FULL: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
+
+/// One of the three ports.
+#[derive(Clone, Copy, Debug)]
+struct Port {
+    role: Role,
+    implicit_tls: bool,
+}
+
+/// Listens on the three SMTP ports. Other servers and the owner's programs have doors of their own: a crowd at the one does not lock
+/// the other.
+pub(crate) fn listen(house: &House, smtp: TcpListener, submission: TcpListener, smtps: TcpListener) {
+    let config = &house.config;
+    let door = || Door::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
+    let (servers, programs) = (door(), door());
+    for (listener, door, role, implicit_tls) in
+        [(smtp, servers, Role::Receive, false), (submission, programs.clone(), Role::Submit, false), (smtps, programs, Role::Submit, true)]
+    {
+        let port = Port { role, implicit_tls };
+        let full = if implicit_tls { &b""[..] } else { FULL };
+        house.listen(listener, door, full, move |house, socket, peer, ticket| async move {
+            let stream = if port.implicit_tls { Stream::tls(socket, peer, &house.tls).await } else { Ok(Stream::plain(socket, peer)) };
+            match stream {
+                Ok(stream) => Box::pin(connection::serve(house, stream, port)).await,
+                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+            }
+            drop(ticket);
+        });
+    }
+}

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use freehold_core::mailbox::queue;
+
 use super::command::Command;
 use super::envelope::{Envelope, Hello, Recipient, Sender};
 use super::reply::Reply;
@@ -21,8 +23,8 @@ const COMMAND_LEN_MAX: usize = 2048;
 const AUTH_LEN_MAX: usize = 12_288;
 /// How much of an over-long line is skipped to find its end before the connection is closed instead, in bytes.
 const SKIP_LEN_MAX: usize = 64 * 1024;
-/// The most recipients of one message; RFC 5321 4.5.3.1.8 asks for at least 100.
-pub const RECIPIENTS_MAX: usize = 1000;
+/// The most recipients of one message from another server; RFC 5321 4.5.3.1.8 asks for at least 100.
+const RECIPIENTS_MAX: usize = 1000;
 /// How many commands may be wrong before the connection is closed.
 const JUNK_MAX: u32 = 20;
 /// How many recipients may be refused before the connection is taken for somebody guessing addresses.
@@ -333,7 +335,7 @@ impl Session {
             "CHUNKING".into(),
             "ENHANCEDSTATUSCODES".into(),
             "DSN".into(),
-            format!("LIMITS RCPTMAX={RECIPIENTS_MAX}").into(),
+            format!("LIMITS RCPTMAX={}", self.recipients_max()).into(),
         ];
         if !self.settings.tls {
             lines.push("STARTTLS".into());
@@ -369,6 +371,14 @@ impl Session {
         };
         let commands = "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
         self.say(Reply::listing(214, vec![text.into(), commands.into()]));
+    }
+
+    /// RFC 9422 4.3 announces it, RFC 5321 4.5.3.1.10 is how it is held.
+    fn recipients_max(&self) -> usize {
+        match self.settings.role {
+            Role::Receive => RECIPIENTS_MAX,
+            Role::Submit => queue::RECIPIENTS_MAX,
+        }
     }
 
     fn newlines(&self) -> Newlines {

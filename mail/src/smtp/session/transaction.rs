@@ -3,7 +3,7 @@
 use super::super::command::CommandError;
 use super::super::envelope::{Envelope, Hello, Recipient, Sender};
 use super::super::reply::Reply;
-use super::{Question, RECIPIENTS_MAX, REFUSED_MAX, Role, Session, State};
+use super::{Question, REFUSED_MAX, Role, Session, State};
 
 impl Session {
     /// RFC 5321 4.1.1.2, RFC 1870 6.1 (declared size), RFC 4954 6 (530).
@@ -33,7 +33,7 @@ impl Session {
     /// RFC 5321 4.1.1.3, 4.5.3.1.10 (452 when there are too many), RFC 9422 (RCPTMAX).
     pub(super) fn rcpt(&mut self, recipient: Recipient) {
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::Mail(envelope) if envelope.recipients.len() >= RECIPIENTS_MAX => {
+            State::Mail(envelope) if envelope.recipients.len() >= self.recipients_max() => {
                 self.state = State::Mail(envelope);
                 self.say(Reply::new(452, "4.5.3", "too many recipients, send them the rest as another message"));
             }

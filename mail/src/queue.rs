@@ -1,0 +1,3 @@
+//! Mail on its way out.
+
+pub(crate) mod route;

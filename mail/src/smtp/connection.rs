@@ -1,0 +1,118 @@
+//! The loop around a session: reads, writes, asks the node, and keeps the time.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::exchange::Exchange;
+use super::reply::Reply;
+use super::session::{Session, Settings, Step};
+use super::trace::Peer;
+use super::{Port, Role};
+use crate::house::House;
+use crate::stream::{Stream, StreamError};
+
+/// How long a client may take to accept a reply.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one connection may last; a sender with more to say comes back.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+/// How many bytes of replies are gathered before they are sent.
+const REPLIES_LEN_MAX: usize = 32 * 1024;
+
+/// Serves one client from the greeting to the end.
+pub(super) async fn serve(house: House, mut stream: Stream, port: Port) {
+    let ended = converse(&house, &mut stream, port).await;
+    match ended {
+        Ok(()) => {}
+        Err(StreamError::Timeout) => say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye")).await,
+        // Somebody hung up: that is not news.
+        Err(StreamError::Io(error)) => tracing::debug!(%error, "an SMTP connection broke"),
+    }
+    stream.close().await;
+}
+
+async fn say_last(stream: &mut Stream, reply: &Reply) {
+    let mut bytes = Vec::new();
+    reply.write_to(&mut bytes);
+    // The client may be gone already.
+    let _ = stream.write(&bytes, WRITE_TIMEOUT).await;
+}
+
+async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), StreamError> {
+    let settings = Settings {
+        hostname: house.hostname(),
+        role: port.role,
+        tls: stream.is_tls(),
+        clear_login: stream.is_loopback(),
+        message_len_max: house.config.message_len_max,
+    };
+    if port.role == Role::Receive && speaks_first(house, stream).await? {
+        say_last(stream, &Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye")).await;
+        return Ok(());
+    }
+    let peer = Peer { address: stream.peer().ip(), tls: stream.tls_summary() };
+    let mut exchange = Exchange::new(house.clone(), port.role, peer);
+    let mut session = Session::new(settings);
+    let mut replies = Vec::new();
+    let end = Instant::now() + CONNECTION_TIME_MAX;
+    loop {
+        let (used, step) = session.step(stream.input());
+        stream.consume(used);
+        match step {
+            Step::Reply(reply) => {
+                reply.write_to(&mut replies);
+                if replies.len() > REPLIES_LEN_MAX {
+                    flush(stream, &mut replies).await?;
+                }
+            }
+            Step::Ask(question) => {
+                let reply = exchange.answer(question).await;
+                session.answer(reply);
+            }
+            Step::Content(text) => exchange.content(&text),
+            Step::Abandon => exchange.abandon(),
+            Step::StartTls => {
+                flush(stream, &mut replies).await?;
+                stream.start_tls(&house.tls).await?;
+                session.encrypted();
+                exchange.encrypted(stream.tls_summary());
+            }
+            Step::Close => return flush(stream, &mut replies).await,
+            Step::More => {
+                flush(stream, &mut replies).await?;
+                let idle = Duration::from_secs(house.config.smtp_idle_timeout_secs);
+                let wait = idle.min(end.saturating_duration_since(Instant::now()));
+                let read = tokio::select! {
+                    read = stream.fill(wait) => read?,
+                    () = house.stop.cancelled(), if session.is_between_messages() => {
+                        say_last(stream, &Reply::closing("4.3.2", "this server is stopping, come back soon")).await;
+                        return Ok(());
+                    }
+                };
+                if read == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamError> {
+    if !replies.is_empty() {
+        stream.write(replies, WRITE_TIMEOUT).await?;
+        replies.clear();
+    }
+    Ok(())
+}
+
+/// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen later (RFC 5321 4.3.1).
+async fn speaks_first(house: &House, stream: &mut Stream) -> Result<bool, StreamError> {
+    let delay = Duration::from_millis(house.config.greeting_delay_ms);
+    if delay.is_zero() || stream.is_tls() {
+        return Ok(false);
+    }
+    tokio::select! {
+        read = stream.fill(delay * 2) => Ok(read? > 0),
+        () = sleep(delay) => Ok(false),
+    }
+}
