@@ -3,16 +3,30 @@
 //! There is one log per (person, node key, lane, epoch). An entry is a signed header and a body that can be deleted. Every process start
 //! opens a new epoch, whose first entry names the last known one: a disk rolled back to an older state branches by epoch and never forks.
 
+mod append;
 mod body;
+mod due;
+mod effects;
+mod forks;
 mod header;
+mod read;
+mod receive;
+mod rows;
+mod verify;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use append::{AppendError, append, append_expiring};
 pub use body::{
     BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody, WrappedKey,
 };
+pub use due::{next_due, run_due};
+pub use forks::{Fork, forks};
 pub use header::{Audience, Header, Kind};
+pub use read::{entry, head, heads, latest, opened, profile_of, read};
+pub use receive::{RECEIVE_MAX, Received, Refused, receive};
+pub use verify::{EntryError, VerifiedEntry};
 
 use crate::identity::PersonId;
 use crate::keys::{PublicKey, Signature};

@@ -24,7 +24,7 @@ use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
 pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
-pub use list::{block, get, is_friend, list, reached, remove, unblock};
+pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
 pub use request::{Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
 
 /// How many addresses of a node are kept.

@@ -2,10 +2,16 @@
 //!
 //! The person's id is the hash of the log's first op, so keys can change and the id cannot.
 
+mod armour;
 mod card;
+mod claim;
+mod fork;
+pub mod homes;
+mod learn;
 pub mod log;
 pub mod op;
 pub mod op_body;
+pub mod paper;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,8 +19,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
+pub use armour::ArmourError;
 pub use card::{CardError, NodeCard};
+pub use claim::{ClaimError, Unclaimed, claim, create, create_with, request, request_add_node, request_retire_node, upload};
+pub use fork::{Choice, choose};
+pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
+pub use paper::{Claim, PaperError, Request, SignedRequest, sign_with_words};
 
 use crate::domains::Domain;
 use crate::keys::{KemKey, KemSecret, NodeKeys, PublicKey, SecretKey, Signature};
@@ -137,6 +148,11 @@ impl Identity {
     /// The log of the person whose node this is; `None` until claimed.
     pub fn log(&self) -> Option<Arc<IdentityLog>> {
         self.0.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The person's log is known, or has grown.
+    fn become_of(&self, log: Arc<IdentityLog>) {
+        *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Some(log);
     }
 
     /// The feed epoch of this process.

@@ -14,6 +14,7 @@ pub mod friends;
 pub mod fs;
 pub mod hlc;
 pub mod identity;
+pub mod journal;
 pub mod keys;
 pub mod logins;
 pub mod mailbox;

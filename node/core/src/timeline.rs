@@ -16,7 +16,7 @@ use crate::identity::PersonId;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
-pub use apply::{Verified, apply, edit, withdraw};
+pub use apply::{Verified, apply, edit, show_version, withdraw};
 pub use blobs::{Size, WantedBlob, blob_arrived, image_bytes, wanted_blobs};
 pub use page::{Cursor, get, mark_seen, newest, page, unread};
 

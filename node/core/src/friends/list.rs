@@ -37,7 +37,15 @@ pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError>
 /// # Errors
 /// As [`list`].
 pub fn is_friend(node: &Node, person: &PersonId) -> Result<bool, StoreError> {
-    Ok(row::get::<FriendRow>(&node.store, &person.0)?.is_some_and(|friend| friend.state == State::Friend))
+    is_friend_in(&node.store, person)
+}
+
+/// [`is_friend`] for a look from inside a change.
+///
+/// # Errors
+/// As [`list`].
+pub fn is_friend_in(rows: &impl row::Rows, person: &PersonId) -> Result<bool, StoreError> {
+    Ok(row::get::<FriendRow>(rows, &person.0)?.is_some_and(|friend| friend.state == State::Friend))
 }
 
 /// Notes that a friend's node was reached, and where, if any addresses are given.

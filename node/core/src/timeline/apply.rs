@@ -65,6 +65,27 @@ pub fn edit(tx: &mut Tx<'_>, of: &EntryId, edit: &Verified<'_>) -> Result<(), St
     if is_newer { write(tx, of, edit, Some(before)) } else { Ok(()) }
 }
 
+/// Makes the post `of` say what this version says, whatever it said before: for the feed, which knows the order of versions better than
+/// any clock (and shows an earlier one again when a later one is taken back).
+///
+/// # Errors
+/// As [`apply`].
+pub fn show_version(tx: &mut Tx<'_>, of: &EntryId, version: &Verified<'_>) -> Result<(), StoreError> {
+    if is_withdrawn(tx, of, &version.author)? {
+        return Ok(());
+    }
+    let before = row::get::<ItemRow>(tx, &of.0)?;
+    if before.as_ref().is_some_and(|item| item.author != version.author.0) {
+        return Ok(());
+    }
+    let first = version.entry == *of;
+    write(tx, of, version, Some(before))?;
+    match row::get::<ItemRow>(tx, &of.0)? {
+        Some(item) if first => row::put(tx, &of.0, &ItemRow { edited: None, has_post: true, ..item }),
+        _ => Ok(()),
+    }
+}
+
 /// Takes the post `of` out of the timeline, its photos with it, and keeps it out.
 ///
 /// # Errors

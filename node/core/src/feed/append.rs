@@ -1,0 +1,87 @@
+//! Saying something: the next entry of one of this node's logs, and its journal record, inside the commit that has a reason for it.
+
+use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, effects, rows};
+use crate::clock::Timestamp;
+use crate::domains;
+use crate::hlc::Hlc;
+use crate::journal::{self, JournalRecord};
+use crate::node::Node;
+use crate::store::{StoreError, Tx};
+
+/// Why an entry could not be written.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AppendError {
+    /// The node has not been claimed by anyone yet.
+    #[error("this node belongs to nobody yet")]
+    Unclaimed,
+    /// The body is over its limit.
+    #[error("the text is {len} bytes as an entry, the limit is {len_max}")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        len_max: usize,
+    },
+    /// The body has something a reader would refuse (a field over its limit, too many photos).
+    #[error("no reader would take this: {0}")]
+    NotReadable(crate::cbor::CborError),
+    /// The store's own error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
+///
+/// # Errors
+/// When the node is unclaimed, the body is too long or unreadable, or the store's own error.
+pub fn append(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body) -> Result<EntryId, AppendError> {
+    append_expiring(tx, node, lane, body, None)
+}
+
+/// [`append`] with a time at which every honest node drops the body.
+///
+/// # Errors
+/// As [`append`].
+pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, expires: Option<Timestamp>) -> Result<EntryId, AppendError> {
+    let person = node.identity.person().ok_or(AppendError::Unclaimed)?;
+    let bytes = body.to_canonical(node.random.array());
+    let too_long = || AppendError::TooLong { len: bytes.len(), len_max: BODY_LEN_MAX };
+    let body_len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= BODY_LEN_MAX).ok_or_else(too_long)?;
+    // What the author's own reader refuses would stall the log at every friend.
+    Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
+
+    let log = LogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
+    let (seq, prev, generation) = match rows::log(tx, &log)? {
+        Some(row) => (row.hi + 1, Some(EntryId(row.head)), row.generation),
+        None => match rows::tip(tx, &log)? {
+            Some(tip) => (0, Some(EntryId(tip.head)), tip.generation + 1),
+            None => (0, None, 0),
+        },
+    };
+    let now = node.clock.now();
+    let hlc = Hlc::next(rows::clock(tx)?, now);
+    let header = Header {
+        log,
+        seq,
+        prev,
+        hlc,
+        kind: body.kind(),
+        body_len,
+        body_hash: *blake3::hash(&bytes).as_bytes(),
+        audience: Audience::Public,
+        refs: body.refs(),
+        expires,
+        understood: true,
+    };
+    let header_bytes = header.to_canonical();
+    let signature = node.identity.sign(domains::ENTRY, &header_bytes);
+    let id = EntryId::of(&header_bytes);
+    let raw = RawEntry { header: header_bytes, signature, body: Some(bytes) };
+
+    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, dead: false, generation })?;
+    rows::advance(tx, &log, seq, &id, generation)?;
+    rows::put_clock(tx, hlc)?;
+    effects::of_own(tx, &id, &header, generation, body)?;
+    journal::append(tx, &JournalRecord { entry: id, log, seq })?;
+    Ok(id)
+}

@@ -1,0 +1,105 @@
+//! Proof that a key has signed two entries at one place of one log. The log ends at the last common entry; the person goes on.
+
+use minicbor::{Decode, Encode};
+
+use super::verify::VerifiedEntry;
+use super::{EntryId, LogId, RawEntry, effects, rows};
+use crate::identity::PersonId;
+use crate::keys::Signature;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// Proofs kept of one person, at most, in one look.
+const LOOK_MAX: usize = 256;
+
+/// Log → the two headers.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ForkRow {
+    #[n(0)]
+    seq: u64,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    header: Vec<u8>,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    signature: [u8; 64],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    other_header: Vec<u8>,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    other_signature: [u8; 64],
+}
+
+impl Record for ForkRow {
+    const TABLE: Table = Table::new("feed_forks");
+    const VERSION: u8 = 1;
+}
+
+/// Entry id of a fork's other side → the log and how many epochs came before, so that a later epoch may continue from it.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WitnessRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    log: Vec<u8>,
+    #[n(1)]
+    generation: u64,
+}
+
+impl Record for WitnessRow {
+    const TABLE: Table = Table::new("feed_fork_witness");
+    const VERSION: u8 = 1;
+}
+
+/// Two entries at one place of a log, each signed by the same node key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The log.
+    pub log: LogId,
+    /// The place.
+    pub seq: u64,
+    /// One, without its body.
+    pub one: RawEntry,
+    /// The other, without its body.
+    pub other: RawEntry,
+}
+
+/// Keeps the proof, ends the log before it and takes back what came from there on.
+pub(super) fn found(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &rows::LogRow) -> Result<(), StoreError> {
+    let (log, seq) = (entry.header().log, entry.header().seq);
+    let Some(held) = rows::at(tx, &log, seq)? else { return Ok(()) };
+    let Some(held_row) = rows::entry(tx, &held)? else { return Ok(()) };
+    let proof = ForkRow {
+        seq,
+        header: held_row.header,
+        signature: held_row.signature,
+        other_header: entry.raw().header.clone(),
+        other_signature: entry.raw().signature.0,
+    };
+    row::put(tx, &rows::log_key(&log), &proof)?;
+    row::put(tx, &entry.id().0, &WitnessRow { log: rows::log_key(&log), generation: row.generation })?;
+    for place in seq..=row.hi {
+        if let Some(id) = rows::at(tx, &log, place)? {
+            effects::take_back(tx, node, &log.person, &id)?;
+        }
+    }
+    // The places beyond stay readable, as part of the proof; the head says where the log ended.
+    rows::put_log(tx, &log, &rows::LogRow { retired: true, ..*row })
+}
+
+pub(super) fn witness(tx: &Tx<'_>, id: &EntryId) -> Result<Option<(LogId, u64)>, StoreError> {
+    let found = row::get::<WitnessRow>(tx, &id.0)?;
+    found.map(|row| Ok((rows::log_of_key(&row.log)?, row.generation))).transpose()
+}
+
+/// The forks of a person's logs, each with its proof.
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn forks(node: &Node, person: &PersonId) -> Result<Vec<Fork>, StoreError> {
+    let rows = row::scan::<ForkRow>(&node.store, &Scan::prefix(&person.0, LOOK_MAX))?;
+    let fork = |(key, row): (Vec<u8>, ForkRow)| {
+        let one = RawEntry { header: row.header, signature: Signature(row.signature), body: None };
+        let other = RawEntry { header: row.other_header, signature: Signature(row.other_signature), body: None };
+        Ok(Fork { log: rows::log_of_key(&key)?, seq: row.seq, one, other })
+    };
+    rows.into_iter().map(fork).collect()
+}

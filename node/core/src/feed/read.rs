@@ -1,0 +1,90 @@
+//! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change in the making.
+
+use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, effects, rows};
+use crate::identity::PersonId;
+use crate::node::Node;
+use crate::row::Rows;
+use crate::store::StoreError;
+
+/// Logs of one person that are looked at, at most.
+const LOGS_MAX: usize = 4_096;
+/// Entries read in one call, at most.
+const ENTRIES_MAX: usize = 256;
+
+/// What is held of a person's well-known lanes. A private lane is asked for by its id: [`head`].
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError> {
+    let logs = rows::logs(&node.store, person, LOGS_MAX)?;
+    Ok(logs.into_iter().filter(|(log, _)| log.lane.is_well_known()).map(|(log, row)| rows::log_head(log, &row)).collect())
+}
+
+/// What is held of one log.
+///
+/// # Errors
+/// As [`heads`].
+pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
+    Ok(rows::log(&node.store, log)?.map(|row| rows::log_head(*log, &row)))
+}
+
+/// The entries of a log from `from_seq` on: at most `entries_max`, and no more once `bytes_max` is reached (but always one, if there is one).
+///
+/// # Errors
+/// As [`heads`].
+pub fn read(node: &Node, log: &LogId, from_seq: u64, entries_max: usize, bytes_max: usize) -> Result<Vec<RawEntry>, StoreError> {
+    let (mut all, mut len) = (Vec::new(), 0usize);
+    for (_, id) in rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))? {
+        let Some(raw) = entry(node, &id)? else { break };
+        len += raw.header.len() + raw.signature.0.len() + raw.body.as_ref().map_or(0, Vec::len);
+        if len > bytes_max && !all.is_empty() {
+            break;
+        }
+        all.push(raw);
+    }
+    Ok(all)
+}
+
+/// One entry by its id.
+///
+/// # Errors
+/// As [`heads`].
+pub fn entry(node: &Node, id: &EntryId) -> Result<Option<RawEntry>, StoreError> {
+    rows::entry(&node.store, id)?.map(|row| rows::raw(&node.store, id, row)).transpose()
+}
+
+/// One entry's header and, if it is still there and understood, its body.
+///
+/// # Errors
+/// As [`heads`].
+pub fn opened(node: &Node, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+    opened_in(&node.store, id)
+}
+
+fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+    let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
+    let header = rows::header(id, &row)?;
+    let raw = rows::raw(rows, id, row)?;
+    let body = raw.body.and_then(|bytes| Body::from_canonical(header.kind, &header.refs, &bytes).ok());
+    Ok(Some((header, body)))
+}
+
+/// The body of a kind that counts for a person: the last Profile, the Homes of the highest version.
+///
+/// # Errors
+/// As [`heads`].
+pub fn latest(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<Body>, StoreError> {
+    let Some(id) = effects::latest_of(rows, person, kind)? else { return Ok(None) };
+    Ok(opened_in(rows, &id)?.and_then(|(_, body)| body))
+}
+
+/// Who a person says they are, as far as is known here.
+///
+/// # Errors
+/// As [`heads`].
+pub fn profile_of(node: &Node, person: &PersonId) -> Result<Option<ProfileBody>, StoreError> {
+    Ok(match latest(&node.store, person, Kind::Profile)? {
+        Some(Body::Profile(profile)) => Some(profile),
+        _ => None,
+    })
+}

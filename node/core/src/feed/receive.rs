@@ -1,0 +1,242 @@
+//! Taking in entries from another node. What an attacker gets: a batch with one bad entry is refused whole; a replay changes nothing; a
+//! gap or a wrong predecessor is refused; two entries at one place of a log are kept as proof and end that log; nothing of a stranger is
+//! stored. Signatures are verified before the commit, order inside it, so that two connections cannot interleave.
+
+use std::collections::BTreeMap;
+
+use super::verify::{EntryError, VerifiedEntry};
+use super::{EntryId, Header, LogId, RawEntry, due, effects, forks, rows};
+use crate::clock::Timestamp;
+use crate::friends;
+use crate::hlc::Hlc;
+use crate::identity::{self, IdentityLog, PersonId};
+use crate::node::Node;
+use crate::store::{BlobId, StoreError, Tx};
+
+/// Entries taken in one call, at most.
+pub const RECEIVE_MAX: usize = 256;
+/// Entries in one commit, at most.
+const COMMIT_ENTRIES_MAX: usize = 32;
+/// Bytes of entries in one commit, at most (a commit may carry 1 MiB).
+const COMMIT_LEN_MAX: usize = 384 * 1024;
+/// How far ahead an author's clock may be before an entry is held until it is due.
+const AHEAD_MAX_MS: u64 = 60_000;
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Entries that are new and now durable.
+    pub accepted: usize,
+    /// Entries that were held already.
+    pub known: usize,
+    /// Of the accepted ones, those that wait for their time.
+    pub held: usize,
+    /// Logs found forked: nothing more of them is taken.
+    pub forked: Vec<LogId>,
+    /// Photos that the accepted entries need.
+    pub wanted_blobs: Vec<(BlobId, u64)>,
+}
+
+/// Why a batch is refused.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refused {
+    /// More than [`RECEIVE_MAX`] entries.
+    #[error("{0} entries at once are too many")]
+    TooMany(usize),
+    /// The peer or the author is not a friend.
+    #[error("{0} is not a friend")]
+    NotAFriend(PersonId),
+    /// The author's identity log is not known here yet.
+    #[error("the identity log of {0} is not known here")]
+    UnknownAuthor(PersonId),
+    /// An entry is bad in itself.
+    #[error("entry {at} of the batch: {cause}")]
+    Entry {
+        /// Which, from 0.
+        at: usize,
+        /// What is wrong with it.
+        cause: EntryError,
+    },
+    /// Entries before it are missing.
+    #[error("entries of a log are missing before {seq}, {expected} would be next")]
+    Gap {
+        /// The log.
+        log: LogId,
+        /// The entry's place.
+        seq: u64,
+        /// The place that is next here.
+        expected: u64,
+    },
+    /// It names another predecessor than the one held here.
+    #[error("entry {seq} of a log names another predecessor")]
+    Predecessor {
+        /// The log.
+        log: LogId,
+        /// The entry's place.
+        seq: u64,
+    },
+    /// The log was found forked earlier; nothing more of it is taken.
+    #[error("the log was forked and has ended")]
+    Ended(LogId),
+    /// It claims to be from this very process, which did not write it.
+    #[error("an entry of this process that this process did not write")]
+    NotMine(LogId),
+    /// The store's own error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Verifies and stores what a peer brought: all in order, each part of a batch durable before the next. `from` is the person whose node
+/// the connection has proved.
+///
+/// # Errors
+/// Why the batch is refused. What came before a refused part stays (it was verified on its own); sending it again is harmless.
+pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Result<Received, Refused> {
+    if entries.len() > RECEIVE_MAX {
+        return Err(Refused::TooMany(entries.len()));
+    }
+    let own = node.identity.person();
+    if own != Some(from) && !friends::is_friend(node, &from)? {
+        return Err(Refused::NotAFriend(from));
+    }
+    let verified = verify_all(node, entries)?;
+    let mut done = Received::default();
+    let mut verified = verified.into_iter().peekable();
+    while verified.peek().is_some() {
+        let (mut part, mut len) = (Vec::new(), 0);
+        while let Some(entry) =
+            verified.next_if(|entry| part.is_empty() || (part.len() < COMMIT_ENTRIES_MAX && len + weight(entry) <= COMMIT_LEN_MAX))
+        {
+            len += weight(&entry);
+            part.push(entry);
+        }
+        let inside = node.clone();
+        let taken = node.store.commit(move |tx| take_all(tx, &inside, &part)).await?;
+        done.accepted += taken.accepted;
+        done.known += taken.known;
+        done.held += taken.held;
+        done.forked.extend(taken.forked);
+        done.wanted_blobs.extend(taken.wanted_blobs);
+    }
+    Ok(done)
+}
+
+fn weight(entry: &VerifiedEntry) -> usize {
+    entry.raw().header.len() + entry.raw().body.as_ref().map_or(0, Vec::len)
+}
+
+fn verify_all(node: &Node, entries: Vec<RawEntry>) -> Result<Vec<VerifiedEntry>, Refused> {
+    let now = node.clock.now();
+    let mut authors: BTreeMap<PersonId, IdentityLog> = BTreeMap::new();
+    let mut verified = Vec::with_capacity(entries.len());
+    for (at, raw) in entries.into_iter().enumerate() {
+        let refused = |cause| Refused::Entry { at, cause };
+        let author = Header::from_canonical(&raw.header).map_err(|cause| refused(EntryError::Header(cause)))?.log.person;
+        if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
+            if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
+                return Err(Refused::NotAFriend(author));
+            }
+            free.insert(identity::log_of(node, &author)?.ok_or(Refused::UnknownAuthor(author))?);
+        }
+        let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;
+        verified.push(VerifiedEntry::verify(raw, log, now).map_err(refused)?);
+    }
+    Ok(verified)
+}
+
+fn take_all(tx: &mut Tx<'_>, node: &Node, entries: &[VerifiedEntry]) -> Result<Received, Refused> {
+    let mut done = Received::default();
+    for entry in entries {
+        let author = entry.header().log.person;
+        // A friend may have been removed between the look before and this commit.
+        if node.identity.person() != Some(author) && !friends::is_friend_in(tx, &author)? {
+            return Err(Refused::NotAFriend(author));
+        }
+        take(tx, node, entry, &mut done)?;
+    }
+    Ok(done)
+}
+
+fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received) -> Result<(), Refused> {
+    let (id, header) = (entry.id(), entry.header());
+    let log = header.log;
+    if let Some(row) = rows::entry(tx, &id)? {
+        done.known += 1;
+        return fill_in(tx, node, entry, &row, done);
+    }
+    if log.node == node.identity.node_key() && log.epoch == node.identity.epoch() {
+        return Err(Refused::NotMine(log));
+    }
+    let generation = match rows::log(tx, &log)? {
+        Some(row) if row.retired => return Err(Refused::Ended(log)),
+        Some(row) if header.seq <= row.hi => {
+            forks::found(tx, node, entry, &row)?;
+            done.forked.push(log);
+            return Ok(());
+        }
+        Some(row) if header.seq > row.hi + 1 => return Err(Refused::Gap { log, seq: header.seq, expected: row.hi + 1 }),
+        Some(row) if header.prev != Some(EntryId(row.head)) => return Err(Refused::Predecessor { log, seq: header.seq }),
+        Some(row) => row.generation,
+        None if header.seq > 0 => return Err(Refused::Gap { log, seq: header.seq, expected: 0 }),
+        None => first_of_epoch(tx, header)?,
+    };
+
+    let now = node.clock.now();
+    let taken_back = effects::is_taken_back(tx, &log.person, &id)?;
+    let dead = taken_back || header.expires.is_some_and(|at| at <= now);
+    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), dead, generation })?;
+    rows::advance(tx, &log, header.seq, &id, generation)?;
+    done.accepted += 1;
+    if dead {
+        return Ok(());
+    }
+    show(tx, node, entry, generation, done)
+}
+
+/// A body that comes after its header: a peer that had deleted it, or a mirror, brought only the header before.
+fn fill_in(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &rows::EntryRow, done: &mut Received) -> Result<(), Refused> {
+    let has_body = rows::raw(tx, &entry.id(), row.clone())?.body.is_some();
+    if row.dead || has_body || entry.raw().body.is_none() {
+        return Ok(());
+    }
+    let how = rows::Circumstances { seen: row.seen, dead: false, generation: row.generation };
+    rows::put_entry(tx, &entry.id(), entry.raw(), how)?;
+    show(tx, node, entry, row.generation, done)
+}
+
+fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64, done: &mut Received) -> Result<(), Refused> {
+    let (header, now) = (entry.header(), node.clock.now());
+    if let Some(at) = header.expires {
+        due::expire_at(tx, at, &entry.id())?;
+    }
+    if header.hlc.time() > now.plus_millis(AHEAD_MAX_MS) {
+        done.held += 1;
+        due::release_at(tx, header.hlc.time(), &entry.id(), generation, header.seq)?;
+        return Ok(());
+    }
+    if node.identity.person() == Some(header.log.person) {
+        let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));
+        rows::put_clock(tx, merged)?;
+    }
+    effects::of_received(tx, node, entry, generation)?;
+    if let Some(post) = entry.body().and_then(super::Body::post) {
+        done.wanted_blobs.extend(post.photos.iter().flat_map(|photo| [(photo.small, photo.small_len), (photo.blob, photo.len)]));
+    }
+    Ok(())
+}
+
+/// How many epochs came before the one that this entry opens. Its predecessor must be held already, in the same lane of the same node.
+fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
+    let Some(prev) = header.prev else { return Ok(0) };
+    let refused = Refused::Predecessor { log: header.log, seq: header.seq };
+    let (before, generation) = match rows::entry(tx, &prev)? {
+        Some(row) => (rows::header(&prev, &row)?.log, row.generation),
+        // The other side of a fork is known by its proof alone.
+        None => forks::witness(tx, &prev)?.ok_or_else(|| refused.clone())?,
+    };
+    let same_lane = LogId { epoch: header.log.epoch, ..before } == header.log;
+    if !same_lane || before.epoch == header.log.epoch {
+        return Err(refused);
+    }
+    Ok(generation + 1)
+}

@@ -1,0 +1,138 @@
+//! The one place where an entry is verified. A [`VerifiedEntry`] can be built nowhere else.
+
+use super::{Audience, Body, EntryId, Header, Kind, RawEntry, rows};
+use crate::cbor::CborError;
+use crate::clock::Timestamp;
+use crate::domains;
+use crate::identity::IdentityLog;
+use crate::row::Rows;
+use crate::store::StoreError;
+
+/// An entry that its author's certified node key has signed, byte for byte, with its body if it still has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedEntry {
+    id: EntryId,
+    header: Header,
+    raw: RawEntry,
+    body: Option<Body>,
+    seen: Timestamp,
+}
+
+/// Why an entry is refused, whoever brought it.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EntryError {
+    /// The header is malformed, not canonical, too long or of another version.
+    #[error("header: {0}")]
+    Header(CborError),
+    /// The body is malformed or not canonical.
+    #[error("body: {0}")]
+    Body(CborError),
+    /// The body is not the one the header names.
+    #[error("the body is not the one the header names")]
+    AnotherBody,
+    /// The kind, audience, lane and refs do not fit together.
+    #[error("kind, audience, lane and references do not fit together")]
+    Misfit,
+    /// The author's log does not certify this node key.
+    #[error("the node key is not certified by its person")]
+    UnknownNode,
+    /// The node was retired and this lies beyond its cut-off.
+    #[error("the node was retired before this entry")]
+    Retired,
+    /// The signature does not hold.
+    #[error("the signature does not hold")]
+    Signature,
+}
+
+impl VerifiedEntry {
+    /// Verifies an entry against its author's log: canonical bytes, certified node key, strict signature, the body that was signed.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn verify(raw: RawEntry, author: &IdentityLog, now: Timestamp) -> Result<Self, EntryError> {
+        let header = Header::from_canonical(&raw.header).map_err(EntryError::Header)?;
+        let id = EntryId::of(&raw.header);
+        let node = author.node(&header.log.node).filter(|_| header.log.person == author.person()).ok_or(EntryError::UnknownNode)?;
+        if let Some(cutoffs) = &node.retired {
+            let same_log = |cutoff: &&crate::identity::op::Cutoff| cutoff.lane == header.log.lane.0 && cutoff.epoch == header.log.epoch;
+            let within =
+                |cutoff: &crate::identity::op::Cutoff| header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
+            if !cutoffs.iter().find(same_log).is_some_and(within) {
+                return Err(EntryError::Retired);
+            }
+        }
+        let signed = header.log.node.verify(domains::ENTRY, &raw.header, &raw.signature);
+        signed.map_err(|_| EntryError::Signature)?;
+        fits(&header)?;
+        let body = match &raw.body {
+            Some(bytes) => body(&header, bytes)?,
+            None => None,
+        };
+        Ok(Self { id, header, raw, body, seen: now })
+    }
+
+    /// The entry of a row. Only verified entries are ever written, and the store notices rows that were changed.
+    pub(super) fn from_store(rows: &impl Rows, id: &EntryId) -> Result<Option<(Self, u64)>, StoreError> {
+        let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
+        let header = rows::header(id, &row)?;
+        let (seen, generation) = (row.seen, row.generation);
+        let raw = rows::raw(rows, id, row)?;
+        let body = raw.body.as_deref().and_then(|bytes| body(&header, bytes).ok().flatten());
+        Ok(Some((Self { id: *id, header, raw, body, seen }, generation)))
+    }
+
+    /// Its id.
+    pub fn id(&self) -> EntryId {
+        self.id
+    }
+
+    /// What was signed.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Its body, if it still has one and this program understands it.
+    pub fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+
+    /// Its exact bytes.
+    pub fn raw(&self) -> &RawEntry {
+        &self.raw
+    }
+
+    /// When this node first had it.
+    pub fn first_seen(&self) -> Timestamp {
+        self.seen
+    }
+
+    /// The time to show: the author's, but never later than when this node first had it.
+    pub fn shown(&self) -> Timestamp {
+        self.header.hlc.time().min(self.seen)
+    }
+}
+
+fn fits(header: &Header) -> Result<(), EntryError> {
+    let sealed = matches!(header.audience, Audience::Sealed { .. });
+    let wrong = if header.understood {
+        sealed != (header.kind == Kind::Sealed) || sealed == header.log.lane.is_well_known() || (sealed && !header.refs.is_empty())
+    } else {
+        false
+    };
+    if wrong { Err(EntryError::Misfit) } else { Ok(()) }
+}
+
+/// Checks a body against its header and reads it if it can be read here.
+fn body(header: &Header, bytes: &[u8]) -> Result<Option<Body>, EntryError> {
+    if bytes.len() != header.body_len as usize || *blake3::hash(bytes).as_bytes() != header.body_hash {
+        return Err(EntryError::AnotherBody);
+    }
+    if !header.understood || header.kind == Kind::Sealed {
+        return Ok(None);
+    }
+    match Body::from_canonical(header.kind, &header.refs, bytes) {
+        Ok(body) => Ok(Some(body)),
+        Err(CborError::NotUnderstood(_)) => Ok(None),
+        Err(cause) => Err(EntryError::Body(cause)),
+    }
+}

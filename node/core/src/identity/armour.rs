@@ -1,0 +1,58 @@
+//! Claims, requests and signed ops as text files that survive mail, paste and print: a header line, base64url lines, a checksum line.
+
+use std::fmt;
+
+use super::op::hash;
+use crate::domains;
+
+/// Characters in a line.
+const LINE_LEN: usize = 64;
+/// Bytes of checksum.
+const CHECK_LEN: usize = 6;
+/// The longest text that is read, in bytes: a full log of 256 ops of 3 KiB, in base64.
+const TEXT_LEN_MAX: usize = 1_200_000;
+
+/// Why a text is not the file it should be.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ArmourError {
+    /// Another file, or none of ours.
+    #[error("this is not a {0} (its first line should say so)")]
+    NotThis(&'static str),
+    /// Lines are missing or changed.
+    #[error("the file is damaged: a line is missing or was changed")]
+    Damaged,
+}
+
+/// Writes a file whose first line is `title`.
+pub(super) fn write(f: &mut fmt::Formatter<'_>, title: &'static str, payload: &[u8]) -> fmt::Result {
+    writeln!(f, "{title}")?;
+    let body = data_encoding::BASE64URL_NOPAD.encode(payload);
+    for line in body.as_bytes().chunks(LINE_LEN) {
+        writeln!(f, "{}", String::from_utf8_lossy(line))?;
+    }
+    writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&check(title, payload)))
+}
+
+/// Reads a file whose first line must be `title`; blank lines, spaces and what stands before the title are passed over.
+pub(super) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+    if text.len() > TEXT_LEN_MAX {
+        return Err(ArmourError::Damaged);
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).skip_while(|line| *line != title);
+    lines.next().ok_or(ArmourError::NotThis(title))?;
+    let mut body = String::new();
+    for line in lines {
+        if let Some(found) = line.strip_prefix('=') {
+            let payload = data_encoding::BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| ArmourError::Damaged)?;
+            let same = data_encoding::BASE64URL_NOPAD.encode(&check(title, &payload)) == found;
+            return if same { Ok(payload) } else { Err(ArmourError::Damaged) };
+        }
+        body.push_str(line);
+    }
+    Err(ArmourError::Damaged)
+}
+
+fn check(title: &str, payload: &[u8]) -> Vec<u8> {
+    let whole = hash(domains::ARMOUR, &[title.as_bytes(), b"\n", payload].concat());
+    whole.get(..CHECK_LEN).unwrap_or_default().to_vec()
+}

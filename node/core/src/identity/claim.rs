@@ -1,0 +1,127 @@
+//! A node becomes somebody's: it countersigns a claim that names it. And what its person has signed since is taken in.
+
+use std::sync::Arc;
+
+use super::op::{OpBody, RetireNode, Role, sign as sign_op};
+use super::paper::{self, Claim, PaperError, Request, SignedRequest};
+use super::{IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, put_log};
+use crate::cbor::CborError;
+use crate::events::Event;
+use crate::node::Node;
+use crate::store::StoreError;
+use crate::words::Words;
+
+/// Why a node did not become somebody's.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ClaimError {
+    /// The node has a person already.
+    #[error("this node already belongs to {0}")]
+    AlreadyClaimed(PersonId),
+    /// The claim names another node.
+    #[error("this claim is for another node")]
+    AnotherNode,
+    /// The claim's log is not valid, even with this node's countersignature.
+    #[error("the claim is not valid: {0}")]
+    Log(#[from] LogError),
+    /// The claim cannot be made or read.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// The claim is over a limit once countersigned.
+    #[error("the claim is not valid: {0}")]
+    Content(#[from] CborError),
+    /// The store's own error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Countersigns a claim that names this node and makes the node that person's. Gives the person.
+///
+/// # Errors
+/// When the node has a person already, or the claim is for another node, tampered with or not valid.
+pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
+    if let Some(person) = node.identity.person() {
+        return Err(ClaimError::AlreadyClaimed(person));
+    }
+    if claim.node() != Some(&node.identity.card()) {
+        return Err(ClaimError::AnotherNode);
+    }
+    let mut ops = claim.ops.clone();
+    if let Some(last) = ops.pop() {
+        let countersignature = sign_op(Role::Node, &node.identity.0.keys.sign, last.op_bytes());
+        ops.push(last.with_signature(countersignature)?);
+    }
+    let log = Arc::new(IdentityLog::from_ops(ops)?);
+    let written = log.clone();
+    let write = move |tx: &mut crate::store::Tx<'_>| {
+        if let Some(row) = tx.get(SELF, PERSON_ROW)? {
+            let person = PersonId(crate::row::key_part(&row.value, 0));
+            return Err(ClaimError::AlreadyClaimed(person));
+        }
+        put_log(tx, &written)?;
+        tx.put(SELF, PERSON_ROW, &written.person().0)?;
+        tx.after(Event::Identity);
+        Ok(())
+    };
+    node.store.commit(write).await?;
+    node.identity.become_of(log.clone());
+    Ok(log.person())
+}
+
+/// Makes words on this node, for convenience, and claims the node with them. They are given back once and stored nowhere; whoever runs
+/// this machine could have seen them.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn create(node: &Node) -> Result<(Words, PersonId), ClaimError> {
+    create_with(node, Words::generate(&node.random)).await
+}
+
+/// [`create`] with given words.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn create_with(node: &Node, words: Words) -> Result<(Words, PersonId), ClaimError> {
+    let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
+    Ok((words, person))
+}
+
+/// Why no request could be made.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("this node belongs to nobody yet")]
+pub struct Unclaimed;
+
+/// Asks for a root key's signature under an op. The text goes to where the words are.
+///
+/// # Errors
+/// When the node has no person.
+pub fn request(node: &Node, body: OpBody) -> Result<Request, Unclaimed> {
+    Ok(Request::new(&*node.identity.log().ok_or(Unclaimed)?, body))
+}
+
+/// Asks to let another node speak for this person.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_add_node(node: &Node, card: &NodeCard) -> Result<Request, Unclaimed> {
+    request(node, OpBody::AddNode(card.clone()))
+}
+
+/// Asks to end a node's right to speak.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_retire_node(node: &Node, retire: RetireNode) -> Result<Request, Unclaimed> {
+    request(node, OpBody::RetireNode(retire))
+}
+
+/// Takes in what the person has signed for this node.
+///
+/// # Errors
+/// When it is of another person, or not valid.
+pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<(), super::LearnError> {
+    let log = IdentityLog::from_ops(signed.ops.clone())?;
+    if node.identity.person() != Some(log.person()) {
+        return Err(super::LearnError::AnotherPerson(log.person()));
+    }
+    super::learn(node, log.to_bytes()).await.map(|_| ())
+}

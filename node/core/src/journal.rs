@@ -1,0 +1,166 @@
+//! What this node has said, in the order it said it: one record per own entry, numbered without gaps from 1.
+//!
+//! A record is written in the same commit as its entry, so federation's outbox (which reads it with a cursor per friend) may be down and
+//! nothing is lost. Reading gives only what is durable: nothing may be sent that a power cut can take back.
+
+use minicbor::{Decode, Encode};
+
+use crate::events::Event;
+use crate::feed::{EntryId, Lane, LogId};
+use crate::identity::PersonId;
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// One entry of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalRecord {
+    /// The entry.
+    pub entry: EntryId,
+    /// The log it is in.
+    pub log: LogId,
+    /// Its place there.
+    pub seq: u64,
+}
+
+/// Number (8 bytes) → the entry.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct RecordRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    entry: [u8; 32],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    person: [u8; 32],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    node: [u8; 32],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    lane: [u8; 16],
+    #[n(4)]
+    epoch: u64,
+    #[n(5)]
+    seq: u64,
+}
+
+impl Record for RecordRow {
+    const TABLE: Table = Table::new("journal");
+    const VERSION: u8 = 1;
+}
+
+/// The last number given out.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct HeadRow {
+    #[n(0)]
+    last: u64,
+}
+
+impl Record for HeadRow {
+    const TABLE: Table = Table::new("journal_head");
+    const VERSION: u8 = 1;
+}
+
+/// Friend → the last number that friend's node has acknowledged as durable.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct CursorRow {
+    #[n(0)]
+    acknowledged: u64,
+}
+
+impl Record for CursorRow {
+    const TABLE: Table = Table::new("journal_cursor");
+    const VERSION: u8 = 1;
+}
+
+const HEAD: &[u8] = b"head";
+
+/// Writes the next record, inside the commit that writes its entry.
+pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, StoreError> {
+    let last = row::get::<HeadRow>(tx, HEAD)?.map_or(0, |head| head.last) + 1;
+    row::put(tx, HEAD, &HeadRow { last })?;
+    let JournalRecord { entry, log, seq } = record;
+    let value =
+        RecordRow { entry: entry.0, person: log.person.0, node: *log.node.as_bytes(), lane: log.lane.0, epoch: log.epoch, seq: *seq };
+    row::put(tx, &last.to_be_bytes(), &value)?;
+    tx.after(Event::Journal);
+    Ok(last)
+}
+
+/// Up to `limit` records with numbers above `after`, each with its number.
+///
+/// # Errors
+/// When the store is unavailable or a record is damaged.
+pub fn read(node: &Node, after: u64, limit: usize) -> Result<Vec<(u64, JournalRecord)>, StoreError> {
+    let rows = row::scan::<RecordRow>(&node.store, &Scan::prefix(&[], limit).after(&after.to_be_bytes()))?;
+    rows.into_iter().map(|(key, row)| Ok((u64::from_be_bytes(row::key_part(&key, 0)), record(&key, &row)?))).collect()
+}
+
+fn record(key: &[u8], row: &RecordRow) -> Result<JournalRecord, StoreError> {
+    let damaged = |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
+    let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
+    let log = LogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
+    Ok(JournalRecord { entry: EntryId(row.entry), log, seq: row.seq })
+}
+
+/// The number of the last durable record; 0 when there is none.
+///
+/// # Errors
+/// As [`read`].
+pub fn durable_head(node: &Node) -> Result<u64, StoreError> {
+    Ok(row::get::<HeadRow>(&node.store, HEAD)?.map_or(0, |head| head.last))
+}
+
+/// The last number that a friend's node has acknowledged; 0 when there is none.
+///
+/// # Errors
+/// As [`read`].
+pub fn cursor(node: &Node, friend: &PersonId) -> Result<u64, StoreError> {
+    Ok(row::get::<CursorRow>(&node.store, &friend.0)?.map_or(0, |cursor| cursor.acknowledged))
+}
+
+/// Remembers what a friend's node has acknowledged. The cursor never goes back: an acknowledgement may be overtaken by a later one.
+///
+/// # Errors
+/// As [`read`], or when the store takes no changes.
+pub async fn set_cursor(node: &Node, friend: &PersonId, acknowledged: u64) -> Result<(), StoreError> {
+    let friend = *friend;
+    let set = move |tx: &mut Tx<'_>| {
+        let before = row::get::<CursorRow>(tx, &friend.0)?.map_or(0, |cursor| cursor.acknowledged);
+        if acknowledged > before { row::put(tx, &friend.0, &CursorRow { acknowledged }) } else { Ok(()) }
+    };
+    node.store.commit(set).await
+}
+
+/// Forgets how far a friend's node had come: it starts again from the first record.
+pub fn reset_cursor(tx: &mut Tx<'_>, friend: &PersonId) {
+    row::delete::<CursorRow>(tx, &friend.0);
+}
+
+/// What is wrong with the journal; empty when its numbers have no gaps and end at the head.
+///
+/// # Errors
+/// As [`read`].
+pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+    let head = durable_head(node)?;
+    let (mut wrong, mut last) = (Vec::new(), 0);
+    loop {
+        let page = read(node, last, 256)?;
+        if page.is_empty() {
+            break;
+        }
+        for (number, record) in page {
+            if number != last + 1 {
+                wrong.push(format!("journal: {number} follows {last}"));
+            }
+            if crate::feed::entry(node, &record.entry)?.is_none() {
+                wrong.push(format!("journal: record {number} has no entry"));
+            }
+            last = number;
+        }
+    }
+    if last != head {
+        wrong.push(format!("journal: ends at {last}, its head says {head}"));
+    }
+    Ok(wrong)
+}
