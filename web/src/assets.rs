@@ -99,7 +99,7 @@ fn minified(css: &str) -> String {
             continue;
         }
         let tight = |c: char| matches!(c, '{' | '}' | ';' | ',' | '>');
-        if space && !tight(c) && !small.ends_with(|last| tight(last) || last == ':') {
+        if space && !small.is_empty() && !tight(c) && !small.ends_with(|last| tight(last) || last == ':') {
             small.push(' ');
         }
         if c == '}' && small.ends_with(';') {

@@ -50,7 +50,7 @@ impl Site {
 }
 
 fn table() -> Routes {
-    Routes::new().merge(assets::routes()).merge(health::routes()).merge(logins::routes())
+    Routes::new().merge(assets::routes()).merge(health::routes()).merge(logins::routes()).merge(crate::mailbox::routes())
 }
 
 /// Every route of the site.

@@ -3,4 +3,5 @@
 mod browser;
 mod door;
 mod logins;
+mod mailbox;
 mod walk;

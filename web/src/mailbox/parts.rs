@@ -1,0 +1,147 @@
+//! What is inside a letter: its words, its files, its original text.
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use freehold_core::mailbox::{self, Message};
+use freehold_core::store::StoreError;
+use mail_parser::{MessageParser, MimeHeaders, PartType};
+
+use super::letter::{File, found};
+use super::sanitise;
+use crate::answer::{Answer, Problem};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::visitor::Owner;
+use crate::{assets, headers};
+
+/// A longer letter is not taken apart here; a mail program can.
+const SHOWN_LEN_MAX: usize = 24 * 1024 * 1024;
+/// Longer text is cut.
+const TEXT_LEN_MAX: usize = 512 * 1024;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/home/mail/{folder}/{uid}/letter", Access::Owner, frame)
+        .get("/home/mail/{folder}/{uid}/original", Access::Owner, original)
+        .get("/home/mail/{folder}/{uid}/files/{number}", Access::Owner, file)
+}
+
+/// The words of a letter.
+pub(super) enum Words {
+    /// Plain text, shown in place.
+    Text(String),
+    /// HTML, shown in a frame; how many pictures from elsewhere were left out.
+    Html(usize),
+    /// Too long to be taken apart.
+    TooLong,
+}
+
+/// The whole message, or `None` if it is too long to look into.
+pub(super) fn raw(site: &Site, message: &Message) -> Result<Option<Vec<u8>>, Problem> {
+    match mailbox::body(&site.node, message)?.read_all(SHOWN_LEN_MAX) {
+        Ok(raw) => Ok(Some(raw)),
+        Err(StoreError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn html_of<'a>(parsed: &'a mail_parser::Message<'_>) -> Option<&'a str> {
+    parsed.html_bodies().find_map(|part| if let PartType::Html(html) = &part.body { Some(html.as_ref()) } else { None })
+}
+
+pub(super) fn words(parsed: Option<&mail_parser::Message<'_>>) -> Words {
+    let Some(parsed) = parsed else { return Words::TooLong };
+    if let Some(html) = html_of(parsed) {
+        return Words::Html(sanitise::clean(html).pictures);
+    }
+    let mut text = parsed.body_text(0).unwrap_or_default().trim_end().replace("\r\n", "\n");
+    text.truncate(text.floor_char_boundary(TEXT_LEN_MAX));
+    Words::Text(text)
+}
+
+pub(super) fn files(parsed: &mail_parser::Message<'_>) -> Vec<File> {
+    let named = |(number, part): (usize, &mail_parser::MessagePart<'_>)| File {
+        number,
+        name: part.attachment_name().map_or_else(|| format!("file {}", number + 1), str::to_owned),
+        size: size(part.len()),
+    };
+    parsed.attachments().enumerate().map(named).collect()
+}
+
+/// `340 KB`: thousands, as shops count.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        1000..1_000_000 => format!("{} KB", bytes / 1000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "mailbox/frame.html")]
+struct LetterFrame {
+    styles: &'static str,
+    html: String,
+}
+
+/// The inside of the frame: an origin of its own, with a policy that lets nothing run or load.
+async fn frame(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+    let (message, _) = found(&site, folder, uid)?;
+    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
+    let parsed = MessageParser::default().parse(&raw).ok_or(Problem::NotFound)?;
+    let html = sanitise::clean(html_of(&parsed).ok_or(Problem::NotFound)?).html;
+    let page = Html(LetterFrame { styles: assets::address("letter.css"), html }.render()?);
+    Ok((
+        [(header::CONTENT_SECURITY_POLICY, headers::LETTER_POLICY), (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))],
+        page,
+    )
+        .into_response())
+}
+
+async fn original(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+    let (message, _) = found(&site, folder, uid)?;
+    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], raw).into_response())
+}
+
+/// A file, only ever to be saved: what it claims to be is a stranger's word.
+async fn file(State(site): State<Site>, _: Owner, Path((folder, uid, number)): Path<(u32, u32, usize)>) -> Answer {
+    let (message, _) = found(&site, folder, uid)?;
+    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
+    let parsed = MessageParser::default().parse(&raw).ok_or(Problem::NotFound)?;
+    let part = parsed.attachments().nth(number).ok_or(Problem::NotFound)?;
+    let name = part.attachment_name().unwrap_or("file");
+    Ok(saved_as(name, part.contents().to_vec()))
+}
+
+fn saved_as(name: &str, bytes: Vec<u8>) -> Response<Body> {
+    let disposition: (HeaderName, HeaderValue) = (header::CONTENT_DISPOSITION, disposition(name));
+    (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")), disposition], bytes).into_response()
+}
+
+/// `attachment` with the name in the one spelling that needs no quoting (RFC 6266 4.3, RFC 8187).
+fn disposition(name: &str) -> HeaderValue {
+    let encoded: String = name.bytes().take(200).map(encode).collect();
+    HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}")).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+fn encode(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_file_name_stays_in_its_header() {
+        assert_eq!(
+            disposition("a\"; x=\"\r\nSet-Cookie: é/..\u{202e}.pdf"),
+            "attachment; filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20%C3%A9%2F..%E2%80%AE.pdf"
+        );
+        assert_eq!((size(12).as_str(), size(340_500).as_str(), size(31_400_000).as_str()), ("12 bytes", "340 KB", "31.4 MB"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Letters in the browser, kind ones and hostile ones.
+
+use axum::http::StatusCode;
+use freehold_core::blobs::Form;
+use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::node::Node;
+use freehold_core::testing::TestNode;
+
+use crate::browser::Browser;
+
+const PLAIN: &str = "From: Joost Verhagen <joost@verhagen.example>\r\nTo: Alice <alice@alice.example>\r\nSubject: The survey\r\n\
+    Message-ID: <one@verhagen.example>\r\n\r\nDear Alice,\r\n\r\nthe 14th suits us <b>well</b>.\r\n";
+const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r\nSubject: =?utf-8?q?=3Cscript=3Ealert(1)=3C/script=3E?=\r\n\
+    MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+    <script>alert(2)</script><p style=\"position:fixed\">Hello</p><img src=\"https://tracker.example/p.gif\"><form action=\"/logout\"></form>\r\n\
+    --b\r\nContent-Type: text/html; name=\"evil.html\"\r\nContent-Disposition: attachment; filename=\"evil.html\"\r\n\r\n\
+    <script>alert(3)</script>\r\n--b--\r\n";
+
+/// Puts a letter into the inbox and says where: `folder/uid`.
+async fn arrives(node: &Node, text: &str) -> String {
+    let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
+    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    let delivery = Delivery { folder: inbox.id, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags: Flags::default() };
+    let message = mailbox::deliver(node, delivery).await.unwrap();
+    format!("{}/{}", inbox.id.0, message.uid)
+}
+
+#[tokio::test]
+async fn a_plain_letter_is_listed_read_and_counted() {
+    let alice = TestNode::new("alice").await;
+    let place = arrives(&alice, PLAIN).await;
+    let mut owner = Browser::owner(&alice).await;
+    let list = owner.get("/home/mail").await.text();
+    assert!(list.contains("Joost Verhagen") && list.contains("The survey") && list.contains("Unread: "));
+    assert!(list.contains("<span class=\"new\">1<span class=\"hid\"> unread"));
+    let letter = owner.get(&format!("/home/mail/{place}")).await;
+    assert!(letter.text().contains("the 14th suits us &#60;b&#62;well&#60;/b&#62;."));
+    assert!(!letter.text().contains("<iframe"));
+    assert!(!owner.get("/home/mail").await.text().contains("Unread: "));
+    owner.post(&format!("/home/mail/{place}/unread"), &[]).await;
+    assert!(owner.get("/home/mail").await.text().contains("Unread: "));
+    assert_eq!(owner.get(&format!("/home/mail/{place}/original")).await.text(), PLAIN);
+}
+
+#[tokio::test]
+async fn a_hostile_letter_runs_loads_and_dresses_nothing() {
+    let alice = TestNode::new("alice").await;
+    let place = arrives(&alice, HOSTILE).await;
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    assert!(!page.text().contains("<script"));
+    assert!(page.text().contains("sandbox=\"allow-popups allow-popups-to-escape-sandbox\""));
+    assert!(page.text().contains("a picture from elsewhere. It was not loaded."));
+    assert!(page.header("content-security-policy").contains("frame-src 'self'"));
+    let frame = owner.get(&format!("/home/mail/{place}/letter")).await;
+    for bad in ["script", "position", "tracker", "<form"] {
+        assert!(!frame.text().contains(bad), "{bad}");
+    }
+    let policy = frame.header("content-security-policy");
+    assert!(
+        policy.contains("sandbox allow-popups") && policy.contains("frame-ancestors 'self'") && !policy.contains("img-src"),
+        "{policy}"
+    );
+    let file = owner.get(&format!("/home/mail/{place}/files/0")).await;
+    assert_eq!(file.header("content-type"), "application/octet-stream");
+    assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''evil.html");
+    assert_eq!(owner.get(&format!("/home/mail/{place}/files/1")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nobody_else_reads_a_letter() {
+    let alice = TestNode::new("alice").await;
+    let place = arrives(&alice, PLAIN).await;
+    let mut stranger = Browser::stranger(&alice);
+    for end in ["", "/letter", "/original", "/files/0"] {
+        let seen = stranger.get(&format!("/home/mail/{place}{end}")).await;
+        assert!(seen.location().starts_with("/login"), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_letter_is_carried_to_another_folder() {
+    let alice = TestNode::new("alice").await;
+    let place = arrives(&alice, PLAIN).await;
+    let mut owner = Browser::owner(&alice).await;
+    let seen = owner.post(&format!("/home/mail/{place}/move"), &[("to", "kept")]).await;
+    assert!(seen.location().starts_with("/home/mail/"));
+    let kept = mailbox::special_folder(&alice, SpecialUse::Archive).unwrap().unwrap();
+    assert_eq!(kept.total, 1);
+    assert!(owner.get(&format!("/home/mail/{}", kept.id.0)).await.text().contains("The survey"));
+    assert_eq!(owner.post(&format!("/home/mail/{place}/move"), &[("to", "nowhere")]).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn an_answer_is_queued_threaded_and_kept_in_sent() {
+    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let place = arrives(&alice, PLAIN).await;
+    let mut owner = Browser::owner(&alice).await;
+    let form = owner.get(&format!("/home/mail/write?reply={}", place.replace('/', "."))).await;
+    assert_eq!(form.field("to"), "joost@verhagen.example");
+    assert_eq!(form.field("subject"), "Re: The survey");
+    let reply = place.replace('/', ".");
+    let fields = [
+        ("to", "Joost <joost@verhagen.example>"),
+        ("subject", "Re: The survey\r\nBcc: x@evil.example"),
+        ("text", "Good.\r\n.\r\nAlice"),
+        ("reply", &reply),
+    ];
+    let sent = owner.post("/home/mail/write", &fields).await;
+    assert!(owner.get(&sent.location()).await.text().contains("joost@verhagen.example"));
+    let due = mailbox::due(&alice, alice.clock.now(), 10).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!((due[0].from.as_str(), due[0].recipients[0].address.as_str()), ("alice@alice.example", "joost@verhagen.example"));
+    let text = String::from_utf8(alice.blobs.open(&due[0].blob).unwrap().read_all(100_000).unwrap()).unwrap();
+    assert!(text.contains("In-Reply-To: <one@verhagen.example>") && !text.contains("\r\nBcc:"), "{text}");
+}
+
+#[tokio::test]
+async fn a_letter_to_no_address_comes_back_with_its_words() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for to in ["", "dora", "dora@finch.example, <x y>"] {
+        let seen = owner.post("/home/mail/write", &[("to", to), ("text", "Dear Dora")]).await;
+        assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(seen.text().contains("Dear Dora") && seen.text().contains("aria-invalid"));
+    }
+}
