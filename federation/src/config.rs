@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FederationConfig {
-    /// Where to listen, as `address:port`; each serves TCP and QUIC on the same port number. Port 0 takes a free one.
+    /// Where to listen; each serves TCP and QUIC on the same port number. Port 0 takes a free one. The process sets it: all
+    /// addresses stand in one section of the file, its own.
+    #[serde(skip)]
     pub listen: Vec<SocketAddr>,
     /// Speak TCP (with Noise and Yamux).
     pub tcp: bool,

@@ -1,15 +1,11 @@
 //! The `[web]` section of the configuration.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use serde::{Deserialize, Serialize};
 
 /// How the site is reached and what it takes in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebConfig {
-    /// Where to listen. Port 0 lets the system choose.
-    pub listen: SocketAddr,
     /// The site's own address as people type it, such as `https://ruth.example`; nothing means `http://<login>.localhost:<port>`,
     /// for a laptop.
     pub public_url: Option<String>,
@@ -24,7 +20,6 @@ pub struct WebConfig {
 impl Default for WebConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             public_url: None,
             names: Vec::new(),
             upload_len_max: 64 * 1024 * 1024,
