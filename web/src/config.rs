@@ -19,11 +19,6 @@ pub struct WebConfig {
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self {
-            public_url: None,
-            names: Vec::new(),
-            upload_len_max: 64 * 1024 * 1024,
-            connections_max: 1024,
-        }
+        Self { public_url: None, names: Vec::new(), upload_len_max: 64 * 1024 * 1024, connections_max: 1024 }
     }
 }
