@@ -16,6 +16,7 @@ pub mod hlc;
 pub mod identity;
 pub mod journal;
 pub mod keys;
+pub(crate) mod log;
 pub mod logins;
 pub mod mailbox;
 pub mod node;
