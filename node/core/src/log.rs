@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use crate::fs::{self, Fs};
 use crate::random::Random;
-use crate::seal::Seal;
 
 pub(crate) mod group;
 mod record;
@@ -37,6 +36,15 @@ pub(crate) struct Mark {
     /// Its last position.
     pub(crate) position: u64,
     pub(crate) hash: Hash,
+}
+
+/// How long segments are made, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SegmentLens {
+    /// The first of a run, which is waited for.
+    pub(crate) first: u64,
+    /// Those after it.
+    pub(crate) usual: u64,
 }
 
 /// How a group failed to become durable.
@@ -78,12 +86,12 @@ impl fmt::Debug for Log {
 
 impl Log {
     /// Begins a new segment behind `end`, with the doubtful group in it: that becomes durable by this, in the new place, at once.
-    pub(crate) fn begin(reader: Reader, random: Random, end: &End, first_len: u64, segment_len: u64) -> io::Result<Self> {
+    pub(crate) fn begin(reader: Reader, random: Random, id: LogId, end: &End, lens: SegmentLens) -> io::Result<Self> {
         let mut log = Self {
-            id: end.log.unwrap_or_else(|| random.array()),
+            id,
             reader,
             random,
-            segment_len,
+            segment_len: lens.usual,
             segment: None,
             offset: 0,
             generation: end.generation,
@@ -98,7 +106,7 @@ impl Log {
             after = log.encode(log.generation + 1, &group.changes)?;
         }
         let records = std::mem::take(&mut log.bytes);
-        log.next_segment(&records, first_len)?;
+        log.next_segment(&records, lens.first)?;
         log.end = Mark { generation: log.generation, ..after };
         Ok(log)
     }
@@ -106,11 +114,6 @@ impl Log {
     /// The last acknowledged place.
     pub(crate) fn end(&self) -> &Mark {
         &self.end
-    }
-
-    /// The log's name.
-    pub(crate) fn id(&self) -> LogId {
-        self.id
     }
 
     /// How long the last sync took.
@@ -121,11 +124,6 @@ impl Log {
     /// Where spares are put.
     pub(crate) fn spare(&self) -> SpareShelf {
         self.spare.clone()
-    }
-
-    /// How much of the open segment is used, in bytes; zero without one.
-    pub(crate) fn used(&self) -> u64 {
-        if self.segment.is_some() { self.offset } else { 0 }
     }
 
     /// Makes a group durable; its changes get the positions after [`Log::end`].

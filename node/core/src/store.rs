@@ -3,16 +3,46 @@
 //! A change is a function run by the one committer, in order, on a view that includes everything committed before it;
 //! so numbers that must be gapless are simply read and raised inside it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
-use crate::blobs::Pinned;
-use crate::events::{Event, Events};
+use tokio::sync::oneshot;
+
+use crate::events::Events;
+use crate::fs::{self, MemoryFs};
+
+mod checkpoint;
+mod committer;
+mod keeper;
+mod options;
+mod rebuild;
+mod rows;
+mod snapshot;
+mod start;
+mod tx;
+
+pub use crate::log::group::SmallBlob;
+pub use crate::log::recover::LogError;
+pub use options::{EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
+pub use tx::Tx;
+
+use committer::{Job, Shared};
+use keeper::Keeper;
+use start::Started;
 
 /// The longest value of a row, in bytes; what is longer belongs in a blob.
 pub const VALUE_LEN_MAX: usize = 4096;
 /// The longest key of a row, in bytes.
 pub const KEY_LEN_MAX: usize = 256;
+
+/// The longest blob that travels in the log with the change that stores it, in bytes; a longer one is a file of its own first.
+pub const BLOB_LEN_MAX: usize = 128 * 1024;
+/// The most rows one change may write; larger work is done in steps.
+pub const ROWS_MAX: usize = 1000;
+/// The most bytes of keys and values one change may write, small blobs not counted.
+pub const WRITTEN_LEN_MAX: usize = 1024 * 1024;
 
 /// A named set of rows. Declared `const`, private, beside its only writer; its on-disk name never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +107,36 @@ pub enum StoreError {
     NoBlob,
 }
 
+impl StoreError {
+    pub(crate) fn from_io(error: &io::Error) -> Self {
+        if fs::is_full(error) { Self::Full } else { Self::Unavailable(error.to_string()) }
+    }
+}
+
+/// How much room there is for changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// Enough.
+    #[default]
+    Enough = 0,
+    /// Only for changes that are small (4 KiB without blobs) or delete something.
+    Low = 1,
+    /// Only for changes that delete something.
+    None = 2,
+}
+
+/// Where small blobs go from the log: files of the blob store.
+pub trait Filing: Send + Sync {
+    /// Whether a blob is stored as a file.
+    fn holds(&self, id: &BlobId) -> bool;
+
+    /// Stores blobs as files, durably on return; one that is there already is no error.
+    ///
+    /// # Errors
+    /// The file system's; any part may have been stored then.
+    fn file(&self, blobs: &[SmallBlob]) -> io::Result<()>;
+}
+
 /// Which rows of a table to read, in key order.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
@@ -109,19 +169,41 @@ impl Scan {
     }
 }
 
-type Rows = BTreeMap<(Table, Vec<u8>), Row>;
+/// The store of one node. Cheap to clone; the last clone to go closes it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
 
-/// The store of one node. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Store {
-    rows: Arc<RwLock<(u64, Rows)>>,
-    events: Events,
+struct Inner {
+    started: Result<(Arc<Shared>, Arc<Keeper>), StoreError>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
 }
 
 impl Store {
-    /// A store that forgets when dropped.
+    /// Opens the store, whatever the last run left, and starts its committer. May take long after a power cut.
+    ///
+    /// # Errors
+    /// As [`OpenError`].
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        let Started { shared, keeper, threads } = start::start(options)?;
+        Ok(Self(Arc::new(Inner { started: Ok((shared, keeper)), threads: Mutex::new(threads) })))
+    }
+
+    /// A store that forgets when dropped, and behaves like the others in all else.
     pub fn in_memory(events: Events) -> Self {
-        Self { rows: Arc::default(), events }
+        Self::open(StoreOptions::in_memory(MemoryFs::new(), events)).unwrap_or_else(|error| {
+            let started = Err(StoreError::Unavailable(error.to_string()));
+            Self(Arc::new(Inner { started, threads: Mutex::default() }))
+        })
+    }
+
+    fn started(&self) -> Result<&(Arc<Shared>, Arc<Keeper>), StoreError> {
+        self.0.started.as_ref().map_err(Clone::clone)
     }
 
     /// One row.
@@ -129,8 +211,7 @@ impl Store {
     /// # Errors
     /// When the row is damaged or the store is unavailable.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(rows.1.get(&(table, key.to_vec())).cloned())
+        self.started()?.0.rows.get(table, key)
     }
 
     /// Rows in key order.
@@ -138,11 +219,51 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(scan_rows(&rows.1, table, scan))
+        self.started()?.0.rows.scan(table, scan)
     }
 
-    /// Runs `work` on the committer and makes what it wrote durable, all or nothing; returns once it is.
+    /// A small blob that is stored and not yet filed. Look here first, then among the files: it goes from here only once it is one.
+    pub fn small_blob(&self, id: &BlobId) -> Option<SmallBlob> {
+        self.started().ok()?.0.rows.pending(id)
+    }
+
+    /// The last position that is durable and visible.
+    pub fn position(&self) -> u64 {
+        self.started().map_or(0, |(shared, _)| shared.end().position)
+    }
+
+    /// Says how much room there is; changes that need more are refused with [`StoreError::Full`].
+    pub fn set_room(&self, room: Room) {
+        if let Ok((shared, _)) = self.started() {
+            shared.set_room(room);
+        }
+    }
+
+    /// Files what is pending and flushes the engine, so that a start has less to read. Blocks.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let (shared, keeper) = self.started()?;
+        keeper.checkpoint_now(&shared.end())
+    }
+
+    /// Makes a checkpoint and a snapshot of it; what is older than two snapshots is forgotten. Blocks, perhaps for long.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn snapshot(&self) -> Result<(), StoreError> {
+        self.checkpoint()?;
+        self.started()?.1.snapshot()
+    }
+
+    /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Runs `work` on the committer and makes what it wrote durable, all or nothing; returns once it is. Dropping the future does
+    /// not take the change back.
     ///
     /// # Errors
     /// What `work` returned (nothing was written then), or the store's own error.
@@ -152,7 +273,9 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.commit_blocking(work)
+        let (reply, answer) = oneshot::channel();
+        self.send(work, reply)?;
+        answer.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
     /// [`Store::commit`] for a thread that may block.
@@ -165,98 +288,94 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let mut guard = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-        let (position, rows) = &mut *guard;
-        let mut tx = Tx { position: *position + 1, rows: rows.clone(), events: Vec::new(), durable: std::marker::PhantomData };
-        let done = work(&mut tx)?;
-        *rows = tx.rows;
-        *position += 1;
-        let events = tx.events;
-        drop(guard);
-        for event in events {
-            self.events.send(event);
-        }
-        Ok(done)
-    }
-}
-
-fn scan_rows(rows: &Rows, table: Table, scan: &Scan) -> Vec<(Vec<u8>, Row)> {
-    let wanted = rows.iter().filter(|((t, key), _)| *t == table && key.starts_with(&scan.prefix)).map(|((_, k), r)| (k, r));
-    let take = |found: &mut dyn Iterator<Item = (&Vec<u8>, &Row)>| -> Vec<(Vec<u8>, Row)> {
-        found.take(scan.limit).map(|(k, r)| (k.clone(), r.clone())).collect()
-    };
-    match (&scan.after, scan.reverse) {
-        (None, false) => take(&mut wanted.into_iter()),
-        (None, true) => take(&mut wanted.collect::<Vec<_>>().into_iter().rev()),
-        (Some(after), false) => take(&mut wanted.filter(|(k, _)| *k > after)),
-        (Some(after), true) => take(&mut wanted.filter(|(k, _)| *k < after).collect::<Vec<_>>().into_iter().rev()),
-    }
-}
-
-/// A change in the making: sees everything committed before it and its own writes.
-pub struct Tx<'a> {
-    position: u64,
-    rows: Rows,
-    events: Vec<Event>,
-    durable: std::marker::PhantomData<&'a ()>,
-}
-
-impl Tx<'_> {
-    /// The log position this change will have; every row it writes gets it as version.
-    pub fn position(&self) -> u64 {
-        self.position
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.send(work, reply)?;
+        answer.recv().unwrap_or_else(|_| Err(stopped().into()))
     }
 
-    /// One row, this change's own writes included.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows.get(&(table, key.to_vec())).cloned())
-    }
-
-    /// Rows in key order, this change's own writes included.
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        Ok(scan_rows(&self.rows, table, scan))
-    }
-
-    /// Writes a row that refers to no blob.
-    ///
-    /// # Errors
-    /// When key, value or the whole change is over its limit.
-    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        self.put_referring(table, key, value, &[])
-    }
-
-    /// Writes a row that keeps `blobs` alive. Each must be stored already (pinned, or referred to by another row).
-    ///
-    /// # Errors
-    /// As [`Tx::put`], and [`StoreError::NoBlob`].
-    pub fn put_referring(&mut self, table: Table, key: &[u8], value: &[u8], blobs: &[BlobId]) -> Result<(), StoreError> {
-        if value.len() > VALUE_LEN_MAX {
-            return Err(StoreError::TooLarge { what: "row", len: value.len(), len_max: VALUE_LEN_MAX });
-        }
-        if key.len() > KEY_LEN_MAX {
-            return Err(StoreError::TooLarge { what: "key", len: key.len(), len_max: KEY_LEN_MAX });
-        }
-        let row = Row { version: self.position, value: value.to_vec(), blobs: blobs.to_vec() };
-        self.rows.insert((table, key.to_vec()), row);
+    fn send<T, E, F, R>(&self, work: F, reply: R) -> Result<(), StoreError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        R: Reply<Result<T, E>>,
+    {
+        let job = Waiter { work: Some(work), done: None, reply };
+        self.started()?.0.queue.push(Box::new(job));
         Ok(())
     }
+}
 
-    /// Lets a small blob travel with this change, so that both become durable at once; a large one already is.
-    pub fn attach(&mut self, _pinned: &Pinned) {}
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store has stopped".into())
+}
 
-    /// Removes a row; a row that is not there is no error.
-    pub fn delete(&mut self, table: Table, key: &[u8]) {
-        self.rows.remove(&(table, key.to_vec()));
-    }
+/// Whom to answer.
+trait Reply<T>: Send + 'static {
+    fn send(self, answer: T);
+}
 
-    /// Sends `event` once this change is durable and visible.
-    pub fn after(&mut self, event: Event) {
-        self.events.push(event);
+impl<T: Send + 'static> Reply<T> for oneshot::Sender<T> {
+    fn send(self, answer: T) {
+        // Whoever asked may have gone; the change stands.
+        let _ = oneshot::Sender::send(self, answer);
     }
 }
+
+impl<T: Send + 'static> Reply<T> for std::sync::mpsc::SyncSender<T> {
+    fn send(self, answer: T) {
+        let _ = std::sync::mpsc::SyncSender::send(&self, answer);
+    }
+}
+
+struct Waiter<F, T, E, R> {
+    work: Option<F>,
+    done: Option<Result<T, E>>,
+    reply: R,
+}
+
+impl<F, T, E, R> Job for Waiter<F, T, E, R>
+where
+    F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+    R: Reply<Result<T, E>>,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+        self.done = self.work.take().map(|work| work(tx));
+        matches!(self.done, Some(Ok(_)))
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let panicked = || Err(StoreError::Unavailable("the change panicked".into()).into());
+        self.reply.send(match outcome {
+            Ok(()) => self.done.unwrap_or_else(panicked),
+            Err(error) => Err(error.into()),
+        });
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        if let Ok((shared, _)) = &self.started {
+            shared.queue.close();
+        }
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // The last clone may go in a change that the committer itself drops; it can't wait for itself.
+        if threads.iter().any(|handle| handle.thread().id() == thread::current().id()) {
+            return;
+        }
+        for handle in threads {
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

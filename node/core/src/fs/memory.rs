@@ -86,12 +86,14 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     free: u64,
     dead: bool,
+    /// What there was before each call, if a test asked for it.
+    past: Option<Vec<Vec<Node>>>,
 }
 
 impl Default for State {
     fn default() -> Self {
         let (locks, faults) = (BTreeSet::new(), BTreeMap::new());
-        Self { nodes: vec![Node::folder()], locks, order: 0, calls: 0, faults, free: TOTAL / 2, dead: false }
+        Self { nodes: vec![Node::folder()], locks, order: 0, calls: 0, faults, free: TOTAL / 2, dead: false, past: None }
     }
 }
 
@@ -141,6 +143,9 @@ impl State {
     fn call(&mut self) -> io::Result<Option<Fault>> {
         if self.dead {
             return Err(gone());
+        }
+        if let Some(past) = &mut self.past {
+            past.push(self.nodes.clone());
         }
         self.calls += 1;
         self.order += 1;
@@ -246,6 +251,11 @@ impl MemoryFs {
         let mut state = self.state();
         let at = state.calls + n;
         state.faults.insert(at, fault);
+    }
+
+    /// Remembers from now on what there is before each call, for [`MemoryFs::power_cut_before`].
+    pub fn record(&self) {
+        self.state().past = Some(Vec::new());
     }
 
     /// Forgets the faults that have not come yet.

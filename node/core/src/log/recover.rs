@@ -76,6 +76,13 @@ pub(crate) struct End {
     pub(crate) generation: u64,
 }
 
+impl End {
+    /// The last position there is, the doubtful group's included.
+    pub(crate) fn last_position(&self) -> u64 {
+        self.doubtful.as_ref().map_or(self.mark.position, Group::last)
+    }
+}
+
 /// The log's folder and what opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
@@ -88,24 +95,42 @@ pub(crate) struct Reader {
 struct Walk<'a> {
     reader: &'a Reader,
     after: u64,
+    until: u64,
     log: Option<LogId>,
     /// The end of what was handed on.
     before: Mark,
     /// The end of what verified.
     at: Mark,
     held: Option<Group>,
-    take: &'a mut dyn FnMut(Group) -> Result<(), LogError>,
+    take: Take<'a>,
 }
 
+/// Whoever takes the groups.
+pub(crate) type Take<'a> = &'a mut dyn FnMut(Group) -> Result<(), LogError>;
+
 impl Reader {
-    /// Hands every group after `from` (a position that is known to stand) to `take`, in order, except the last, and says where
-    /// the log ends. Without `from` the log must be there from its beginning.
-    pub(crate) fn read(&self, from: Option<&Mark>, take: &mut dyn FnMut(Group) -> Result<(), LogError>) -> Result<End, LogError> {
+    /// Hands every group after `from` (a place that is known to stand) to `take`, in order, except the last, and says where the
+    /// log ends. Without `from` the log must be there from its beginning.
+    pub(crate) fn read(&self, from: Option<&Mark>, take: Take<'_>) -> Result<End, LogError> {
+        self.walk(from, u64::MAX, take)
+    }
+
+    /// Hands every group after `from` up to `until`, which is known to be acknowledged, to `take`; what the committer appends
+    /// meanwhile is not looked at.
+    pub(crate) fn read_until(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<(), LogError> {
+        let end = self.walk(from, until, take)?;
+        if let Some(group) = end.doubtful {
+            take(group)?;
+        }
+        Ok(())
+    }
+
+    fn walk(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<End, LogError> {
         let names = segment::list(&*self.fs, &self.folder)?;
         let generation = names.last().map_or(0, |name| name.generation);
         let origin = from.cloned().unwrap_or_default();
-        let mut walk =
-            Walk { reader: self, after: origin.position, log: None, before: origin.clone(), at: origin.clone(), held: None, take };
+        let (after, before, at) = (origin.position, origin.clone(), origin.clone());
+        let mut walk = Walk { reader: self, after, until, log: None, before, at, held: None, take };
         for name in names.iter().filter(|name| name.generation >= origin.generation) {
             walk.segment(name, from)?;
         }
@@ -127,7 +152,7 @@ impl Walk<'_> {
             return Err(LogError::Damaged { segment: path, offset: 0 });
         }
         match (self.log, from) {
-            // The first segment read begins where its header says: at or before the known position.
+            // The first segment read holds the known place, or begins right after it if what came before has been removed.
             (None, Some(from)) if header.generation == from.generation && header.position <= from.position => {
                 if header.position == from.position && header.hash != from.hash {
                     return Err(LogError::Damaged { segment: path, offset: 0 });
@@ -135,24 +160,31 @@ impl Walk<'_> {
                 self.at = Mark { generation: header.generation, position: header.position, hash: header.hash };
                 self.before = self.at.clone();
             }
-            (None, Some(from)) => return Err(LogError::Missing { position: from.position }),
-            _ => self.join(&header)?,
+            _ => {
+                if !self.join(&header)? {
+                    return Ok(());
+                }
+            }
         }
         self.log = Some(header.log);
         self.at.generation = header.generation;
         self.records(&bytes, &header, &path, from)
     }
 
-    /// Goes on into the next segment: from the end, or voiding the one record that was never acknowledged.
-    fn join(&mut self, header: &Header) -> Result<(), LogError> {
+    /// Goes on into the next segment: from the end, or voiding the one record that was never acknowledged. False if the segment
+    /// lies beyond what is asked for.
+    fn join(&mut self, header: &Header) -> Result<bool, LogError> {
         let joins = |mark: &Mark| header.position == mark.position && header.hash == mark.hash;
         if joins(&self.at) {
-            return Ok(());
+            return Ok(true);
         }
         if self.held.is_some() && joins(&self.before) {
             self.held = None;
             self.at = self.before.clone();
-            return Ok(());
+            return Ok(true);
+        }
+        if self.at.position >= self.until && header.position > self.at.position {
+            return Ok(false);
         }
         Err(LogError::Missing { position: self.at.position.min(header.position) })
     }
@@ -160,7 +192,8 @@ impl Walk<'_> {
     fn records(&mut self, bytes: &[u8], header: &Header, path: &Path, from: Option<&Mark>) -> Result<(), LogError> {
         let mut offset = HEADER_LEN;
         let damaged = |offset: usize| LogError::Damaged { segment: path.to_owned(), offset: offset as u64 };
-        while let Some(record) = bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest)) {
+        while self.at.position < self.until {
+            let Some(record) = bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest)) else { break };
             let follows = record.generation == header.generation
                 && record.first == self.at.position + 1
                 && record.before == self.at.hash
@@ -178,6 +211,9 @@ impl Walk<'_> {
                 return Err(damaged(offset));
             }
             offset += record.len;
+        }
+        if self.at.position >= self.until {
+            return Ok(());
         }
         let rest = bytes.get(offset..).unwrap_or_default();
         match good_behind(&header.log, rest) {

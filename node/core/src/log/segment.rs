@@ -14,7 +14,7 @@ use crate::fs::{File, Fs};
 pub(super) const HEADER_LEN: usize = 4096;
 const MAGIC: [u8; 8] = *b"FHlog\0\0\x01";
 const SPARE: &str = "spare";
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What a power cut may leave of the writes and names that were not yet synced.
 
+use std::sync::{Arc, Mutex};
+
 use super::{Change, MemoryFs, Naming, Node, State, Write, apply_change, apply_name};
 
 /// The size of the pieces a disk writes or does not write.
@@ -38,27 +40,38 @@ impl MemoryFs {
     pub fn power_cut(&self, how: PowerCut, seed: u64) -> Self {
         let mut state = self.state();
         state.dead = true;
-        let mut dice = Dice(seed);
-        let last = match how {
-            PowerCut::Nothing => 0,
-            PowerCut::Prefix => {
-                let first = oldest_pending(&state);
-                first + dice.below(state.order.saturating_sub(first) + 2)
-            }
-            PowerCut::Subset => u64::MAX,
-        };
-        let mut left = State { free: state.free, ..State::default() };
-        left.nodes = state.nodes.iter().map(|node| remains(node, how, last, &mut dice)).collect();
-        Self(std::sync::Arc::new(std::sync::Mutex::new(left)))
+        left(&state.nodes, state.free, how, seed)
+    }
+
+    /// The file system as it may be found after a power cut before the `call`-th recorded call (the first is 0); `None` if there
+    /// were not so many. This one goes on.
+    pub fn power_cut_before(&self, call: usize, how: PowerCut, seed: u64) -> Option<Self> {
+        let state = self.state();
+        Some(left(state.past.as_ref()?.get(call)?, state.free, how, seed))
     }
 }
 
-fn oldest_pending(state: &State) -> u64 {
-    let orders = state.nodes.iter().filter_map(|node| match node {
-        Node::File { pending, .. } => pending.iter().map(|w| w.order).min(),
-        Node::Folder { pending, .. } => pending.iter().map(|n| n.order).min(),
-    });
-    orders.min().unwrap_or(state.order)
+fn left(nodes: &[Node], free: u64, how: PowerCut, seed: u64) -> MemoryFs {
+    let mut dice = Dice(seed);
+    let orders: Vec<u64> = nodes.iter().flat_map(pending_orders).collect();
+    let last = match how {
+        PowerCut::Nothing => 0,
+        PowerCut::Prefix => {
+            let first = orders.iter().min().copied().unwrap_or(0);
+            let end = orders.iter().max().map_or(0, |order| order + 1);
+            first + dice.below(end.saturating_sub(first) + 2)
+        }
+        PowerCut::Subset => u64::MAX,
+    };
+    let nodes = nodes.iter().map(|node| remains(node, how, last, &mut dice)).collect();
+    MemoryFs(Arc::new(Mutex::new(State { free, nodes, ..State::default() })))
+}
+
+fn pending_orders(node: &Node) -> Vec<u64> {
+    match node {
+        Node::File { pending, .. } => pending.iter().map(|w| w.order).collect(),
+        Node::Folder { pending, .. } => pending.iter().map(|n| n.order).collect(),
+    }
 }
 
 fn remains(node: &Node, how: PowerCut, last: u64, dice: &mut Dice) -> Node {

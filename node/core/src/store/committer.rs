@@ -1,0 +1,297 @@
+//! The one thread that commits: collect what waits → evaluate in order → append one group → one sync → apply → acknowledge → hint.
+//!
+//! Nothing is visible to a reader before it is durable. When several writers are active it waits a little for their return, so that
+//! they share a sync: at most an eighth of the last one, and never for a lone writer.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::keeper::Keeper;
+use super::rows::Rows;
+use super::tx::{Overlay, Tx};
+use super::{Room, SmallBlob, StoreError};
+use crate::events::{Event, Events};
+use crate::fs::Lock;
+use crate::log::group::Change;
+use crate::log::{AppendError, Log, Mark};
+
+/// At most so many changes share a group.
+const GROUP_CHANGES_MAX: usize = 1024;
+/// A group that is so long takes no further change; bytes.
+const GROUP_LEN_MAX: usize = 4 * 1024 * 1024;
+/// After so long without a change a checkpoint is made.
+const IDLE: Duration = Duration::from_secs(2);
+/// The longest wait for returning writers, whatever the last sync took.
+const LINGER_MAX: Duration = Duration::from_millis(2);
+
+/// A change and whoever waits for it.
+pub(super) trait Job: Send {
+    /// Does the work; whether what it wrote is to be kept.
+    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    /// Tells whoever waits: what the work returned, or why it could not be kept.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Box<dyn Job>>,
+    closing: bool,
+    /// The committer sleeps until so many wait.
+    asleep: bool,
+}
+
+/// Where changes wait for the committer.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    count: AtomicUsize,
+    wake: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, job: Box<dyn Job>) {
+        let mut waiting = self.lock();
+        if waiting.closing {
+            drop(waiting);
+            job.finish(Err(StoreError::Unavailable("the store is closed".into())));
+            return;
+        }
+        waiting.jobs.push_back(job);
+        self.count.store(waiting.jobs.len(), Ordering::Release);
+        let wake = std::mem::take(&mut waiting.asleep);
+        drop(waiting);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes no further change and refuses what waits: the committer is gone.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let jobs = std::mem::take(&mut self.lock().jobs);
+        for job in jobs {
+            job.finish(Err(StoreError::Unavailable("the store has failed".into())));
+        }
+    }
+
+    /// Takes no further change; what waits is still committed.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.wake.notify_one();
+    }
+}
+
+/// What readers and the committer share.
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) rows: Rows,
+    /// Up to where everything is durable and visible.
+    end: Mutex<Mark>,
+    room: AtomicU8,
+}
+
+impl Shared {
+    pub(super) fn new(rows: Rows, end: Mark) -> Self {
+        Self { queue: Queue::default(), rows, end: Mutex::new(end), room: AtomicU8::new(0) }
+    }
+
+    /// Up to where everything is durable and visible.
+    pub(super) fn end(&self) -> Mark {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_end(&self, end: &Mark) {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone_from(end);
+    }
+
+    pub(super) fn set_room(&self, room: Room) {
+        self.room.store(room as u8, Ordering::Relaxed);
+    }
+
+    fn room(&self) -> Room {
+        match self.room.load(Ordering::Relaxed) {
+            0 => Room::Enough,
+            1 => Room::Low,
+            _ => Room::None,
+        }
+    }
+}
+
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    log: Log,
+    keeper: Arc<Keeper>,
+    events: Events,
+    /// How many writers seem to be active: those just answered and those waiting then.
+    active: usize,
+    /// The data folder is this store's until the committer is done.
+    lock: Box<dyn Lock>,
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, lock: Box<dyn Lock>) -> Self {
+        Self { shared, log, keeper, events, active: 0, lock }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Commits until the queue is closed and empty, then stops cleanly.
+    pub(super) fn run(mut self) {
+        let shared = self.shared.clone();
+        let mut segment = self.log.end().generation;
+        while let Some(jobs) = self.collect(&shared.queue) {
+            self.commit(jobs);
+            if self.log.end().generation != segment {
+                segment = self.log.end().generation;
+                self.keeper.segment_begun(self.log.end());
+            }
+        }
+        self.log.close();
+        self.keeper.stop(self.log.end());
+        drop(self.lock);
+    }
+
+    fn collect(&mut self, queue: &Queue) -> Option<VecDeque<Box<dyn Job>>> {
+        if self.active > 1 {
+            self.linger(queue);
+        }
+        let mut waiting = queue.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.closing {
+                return None;
+            }
+            waiting.asleep = true;
+            let (woken, timeout) = queue.wake.wait_timeout(waiting, IDLE).unwrap_or_else(PoisonError::into_inner);
+            waiting = woken;
+            waiting.asleep = false;
+            if timeout.timed_out() && waiting.jobs.is_empty() {
+                drop(waiting);
+                self.keeper.idle(self.log.end());
+                waiting = queue.lock();
+            }
+        }
+        let taken = waiting.jobs.len().min(GROUP_CHANGES_MAX);
+        let rest = waiting.jobs.split_off(taken);
+        let jobs = std::mem::replace(&mut waiting.jobs, rest);
+        queue.count.store(waiting.jobs.len(), Ordering::Release);
+        Some(jobs)
+    }
+
+    /// Waits for the active writers to come back. The wait is far shorter than a sleeping thread takes to wake, so it only yields.
+    fn linger(&self, queue: &Queue) {
+        let until = Instant::now() + (self.log.last_sync() / 8).min(LINGER_MAX);
+        while queue.count.load(Ordering::Acquire) < self.active && Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
+
+    fn commit(&mut self, mut jobs: VecDeque<Box<dyn Job>>) {
+        if self.shared.rows.is_behind()
+            && let Err(error) = self.catch_up()
+        {
+            jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
+            return;
+        }
+        let first = self.log.end().position + 1;
+        let mut group = Group::default();
+        while let Some(job) = jobs.pop_front() {
+            group.evaluate(job, first, &self.shared);
+            if group.len > GROUP_LEN_MAX {
+                break;
+            }
+        }
+        self.put_back(jobs);
+        let outcome = self.keep(first, &group.changes);
+        self.active = group.jobs.len() + self.shared.queue.count.load(Ordering::Acquire);
+        for (job, failed) in group.jobs {
+            job.finish(failed.map_or_else(|| outcome.clone(), Err));
+        }
+        if outcome.is_ok() {
+            group.events.into_iter().for_each(|event| self.events.send(event));
+        }
+    }
+
+    /// Makes a group durable, then visible.
+    fn keep(&mut self, first: u64, changes: &[Change]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.log.append(changes).map_err(|error| match error {
+            AppendError::Full => StoreError::Full,
+            AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
+            AppendError::Stopped => StoreError::Unavailable("the disk failed; changes are not taken until the next start".into()),
+        })?;
+        if let Err(error) = self.shared.rows.apply(first, changes) {
+            tracing::error!(%error, "applying a durable group failed; the engine is reopened");
+            self.catch_up()?;
+        }
+        self.shared.set_end(self.log.end());
+        Ok(())
+    }
+
+    /// Reopens the engine and applies again what the log holds since the checkpoint; nobody reads meanwhile.
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        let caught_up = self.keeper.catch_up(&self.shared.rows, self.log.end());
+        if caught_up.is_ok() {
+            self.shared.set_end(self.log.end());
+        }
+        caught_up
+    }
+
+    fn put_back(&self, jobs: VecDeque<Box<dyn Job>>) {
+        if !jobs.is_empty() {
+            let mut waiting = self.shared.queue.lock();
+            for job in jobs.into_iter().rev() {
+                waiting.jobs.push_front(job);
+            }
+            self.shared.queue.count.store(waiting.jobs.len(), Ordering::Release);
+        }
+    }
+}
+
+/// The changes evaluated for one append.
+#[derive(Default)]
+struct Group {
+    overlay: Overlay,
+    blobs: Vec<SmallBlob>,
+    changes: Vec<Change>,
+    jobs: Vec<(Box<dyn Job>, Option<StoreError>)>,
+    events: Vec<Event>,
+    len: usize,
+}
+
+impl Group {
+    fn evaluate(&mut self, mut job: Box<dyn Job>, first: u64, shared: &Shared) {
+        let position = first + self.changes.len() as u64;
+        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, shared.room());
+        // A change that panics has written nothing and harms no other; whoever waits for it is told.
+        let kept = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
+        let written = match (kept, tx.finish()) {
+            (false, _) => return self.jobs.push((job, None)),
+            (true, Err(error)) => return self.jobs.push((job, Some(error))),
+            (true, Ok(written)) => written,
+        };
+        if !written.rows.is_empty() || !written.blobs.is_empty() {
+            let rows = match shared.rows.seal(&written.rows) {
+                Ok(rows) => rows,
+                Err(error) => return self.jobs.push((job, Some(error))),
+            };
+            self.len += rows.iter().map(|row| row.key.len() + row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+            self.len += written.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+            self.blobs.extend(written.blobs.iter().cloned());
+            self.changes.push(Change { rows, blobs: written.blobs });
+            self.overlay.extend(written.rows);
+        }
+        self.events.extend(written.events);
+        self.jobs.push((job, None));
+    }
+}

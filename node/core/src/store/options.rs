@@ -1,0 +1,176 @@
+//! What a store is opened with, and why it may not open.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Filing, StoreError};
+use crate::engine::{self, Engine, EngineError, EngineKind};
+use crate::events::Events;
+use crate::fs::{Fs, MemoryFs};
+use crate::log::recover::LogError;
+use crate::random::Random;
+use crate::seal::SecretKey;
+
+/// How long a log segment is, in bytes.
+const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
+/// A snapshot is made when the log since the last is longer than this (and than that snapshot), in bytes.
+const SNAPSHOT_AFTER: u64 = 256 * 1024 * 1024;
+/// A test's segments are short, for it has many stores.
+const SEGMENT_LEN_IN_MEMORY: u64 = 64 * 1024;
+
+/// Where the engine comes from.
+#[derive(Clone)]
+pub enum EngineSource {
+    /// One of the engines there are, with so many bytes of cache.
+    Kind(EngineKind, u64),
+    /// Whatever this opens in the folder given to it: for tests.
+    Custom(Arc<OpenEngine>),
+}
+
+/// Opens an engine in a folder.
+pub type OpenEngine = dyn Fn(&Path) -> Result<Arc<dyn Engine>, EngineError> + Send + Sync;
+
+impl EngineSource {
+    pub(super) fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
+        match self {
+            Self::Kind(kind, cache_len) => engine::open(*kind, folder, *cache_len),
+            Self::Custom(open) => open(folder),
+        }
+    }
+
+    /// What its folder is called by.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Kind(EngineKind::Sled, _) => "sled",
+            Self::Kind(EngineKind::Redb, _) => "redb",
+            Self::Kind(EngineKind::Memory, _) => "memory",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    /// Whether it keeps its rows when closed.
+    pub(super) fn keeps(&self) -> bool {
+        !matches!(self, Self::Kind(EngineKind::Memory, _))
+    }
+}
+
+/// What the start is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Filling a new engine from a snapshot; `done` counts rows, `total` is the snapshot's position.
+    Rebuilding,
+    /// Applying the log; `done` is a log position, `total` is not known.
+    Applying,
+}
+
+/// Told how far a long start is: stage, done, total (zero where unknown).
+pub type Progress = dyn Fn(Stage, u64, u64) + Send + Sync;
+
+/// What a store is opened with.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// The data folder; its parent must exist. The store's own are `log`, `rows-*`, `snapshots`, `checkpoint` and `lock` in it.
+    pub data: PathBuf,
+    /// The file system.
+    pub fs: Arc<dyn Fs>,
+    /// The engine.
+    pub engine: EngineSource,
+    /// The store key.
+    pub key: SecretKey,
+    /// The log's name, from the vault.
+    pub log: [u8; 16],
+    /// Which boot of the machine this is; see [`boot_id`].
+    pub boot: [u8; 32],
+    /// Where hints are sent.
+    pub events: Events,
+    /// Randomness for nonces.
+    pub random: Random,
+    /// Told how far a long start is.
+    pub progress: Option<Arc<Progress>>,
+    /// Where small blobs are filed; without it they are found only until the store is closed.
+    pub filing: Option<Arc<dyn Filing>>,
+    /// How long a log segment is, in bytes.
+    pub segment_len: u64,
+    /// A snapshot is made when so many bytes of log have gathered.
+    pub snapshot_after: u64,
+    /// Whether segments and checkpoints are made beside the committer. Tests turn it off so that each run is the same.
+    pub background: bool,
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl StoreOptions {
+    /// A node's store on disk, with the usual lengths.
+    pub fn new(data: PathBuf, fs: Arc<dyn Fs>, engine: EngineSource, key: SecretKey, log: [u8; 16], random: Random) -> Self {
+        Self {
+            data,
+            fs,
+            engine,
+            key,
+            log,
+            boot: boot_id(&random),
+            events: Events::default(),
+            random,
+            progress: None,
+            filing: None,
+            segment_len: SEGMENT_LEN,
+            snapshot_after: SNAPSHOT_AFTER,
+            background: true,
+        }
+    }
+
+    /// A store on a file system in memory, the same in every run.
+    pub fn in_memory(fs: MemoryFs, events: Events) -> Self {
+        let engine = EngineSource::Kind(EngineKind::Memory, 0);
+        let key = SecretKey::new([1; 32]);
+        let mut options = Self::new(PathBuf::from("/data"), Arc::new(fs), engine, key, [1; 16], Random::seeded(1));
+        options.boot = [1; 32];
+        options.events = events;
+        options.segment_len = SEGMENT_LEN_IN_MEMORY;
+        options.background = false;
+        options
+    }
+
+    pub(super) fn report(&self, stage: Stage, done: u64, total: u64) {
+        if let Some(progress) = &self.progress {
+            progress(stage, done, total);
+        }
+    }
+}
+
+/// Names the machine's present boot. Where it can't be told each start is taken to be another boot, which is always safe.
+pub fn boot_id(random: &Random) -> [u8; 32] {
+    match std::fs::read("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => *blake3::hash(&id).as_bytes(),
+        Err(_) => random.array(),
+    }
+}
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data folder is in use by another process")]
+    InUse,
+    /// The checkpoint or the log is not the one the vault belongs to.
+    #[error("the log in the data folder belongs to another vault")]
+    OtherLog,
+    /// The log can't be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A row, a snapshot or a blob could not be handled.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file system failed.
+    #[error("opening the store: {0}")]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,94 @@
+//! Makes the engine's rows anew from the newest snapshot and the log since.
+//!
+//! It goes into a new folder that takes the old one's place only when it is whole and durable; nothing reads meanwhile, or deleted
+//! posts and ended sessions would rise from the dead.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::options::{OpenError, Stage, StoreOptions};
+use super::rows::Rows;
+use super::snapshot::{self, Snapshot};
+use super::start::{engine_folder, open_engine, take};
+use crate::engine::{Engine, Write};
+use crate::fs::Fs;
+use crate::log::recover::{End, Reader};
+use crate::seal::RowSeal;
+
+/// So many rows of a snapshot are applied at once.
+const PAGE_ROWS: usize = 500;
+
+/// Rebuilds; small blobs of groups up to `filed` are files already. The end's doubtful group is left to the caller.
+pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, filed: u64) -> Result<(Rows, End), OpenError> {
+    let fs = &*options.fs;
+    let folder = engine_folder(&options.data, &options.engine);
+    let new = folder.with_extension("new");
+    if !options.engine.keeps() {
+        return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
+    }
+    remove(fs, &new)?;
+    let (rows, end) = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
+    rows.engine().flush()?;
+    // Closed before it is moved: an engine may remember where its files are.
+    let pending = rows.into_pending();
+    remove(fs, &folder)?;
+    fs.rename(&new, &folder)?;
+    fs.sync_folder(&options.data)?;
+    let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.filing.clone());
+    rows.set_pending(pending);
+    remove_others(options)?;
+    Ok((rows, end))
+}
+
+fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<(Rows, End), OpenError> {
+    let snapshot = snapshot::newest(reader, &options.data, options.log)?;
+    let from = snapshot.as_ref().map(|(snapshot, _)| snapshot.mark.clone());
+    if let Some((snapshot, _)) = snapshot {
+        fill_from(snapshot, &*engine, options)?;
+    }
+    let rows = Rows::new(engine, seal.clone(), options.filing.clone());
+    let end = reader.read(from.as_ref(), &mut |group| Ok(take(&rows, &group, filed, options)?))?;
+    Ok((rows, end))
+}
+
+fn fill_from(snapshot: Snapshot, engine: &dyn Engine, options: &StoreOptions) -> Result<(), OpenError> {
+    let position = snapshot.mark.position;
+    let mut done = 0;
+    let mut page = Vec::with_capacity(PAGE_ROWS);
+    for row in snapshot {
+        page.push(row?);
+        if page.len() == PAGE_ROWS {
+            done += PAGE_ROWS as u64;
+            apply(engine, &mut page)?;
+            options.report(Stage::Rebuilding, done, position);
+        }
+    }
+    apply(engine, &mut page)
+}
+
+fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {
+    let writes: Vec<_> = page.iter().map(|((table, key), value)| Write { table, key, value: Some(value) }).collect();
+    engine.apply(&writes)?;
+    page.clear();
+    Ok(())
+}
+
+fn remove(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
+    match fs.remove_folder(folder) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the rows of engines used before this one.
+fn remove_others(options: &StoreOptions) -> io::Result<()> {
+    let kept = engine_folder(&options.data, &options.engine);
+    for entry in options.fs.list(&options.data)? {
+        let path = options.data.join(&entry.name);
+        if entry.folder && entry.name.starts_with("rows-") && path != kept {
+            options.fs.remove_folder(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Opening: claim the folder, see how the last run ended, bring the engine up to the log, begin a new segment.
+//!
+//! First the lock, then the checkpoint. After a clean stop the engine holds everything; after a crash on the same boot the log since
+//! the checkpoint is applied again; after a power cut an engine that can't be trusted with one is rebuilt first (rebuild.rs). Next the
+//! checkpoint says that the store runs, and the log is read; its last record is written again into a new segment, for what a process
+//! that is gone failed to sync may be in the page cache only. Then the committer starts.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checkpoint::{Checkpoint, Condition};
+use super::committer::{Committer, Shared};
+use super::keeper::{Keeper, Parts};
+use super::options::{EngineSource, OpenError, Stage, StoreOptions};
+use super::rebuild;
+use super::rows::Rows;
+use crate::engine::{Engine, EngineError};
+use crate::fs::{Fs, Lock};
+use crate::log::recover::{Group, LogError, Reader};
+use crate::log::{self, Log, Mark, SegmentLens};
+use crate::seal::{RowSeal, Seal};
+
+/// Small blobs read back from the log are filed when so many bytes of them are held.
+const PENDING_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// A store that runs.
+pub(super) struct Started {
+    pub(super) shared: Arc<Shared>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// The engine's folder within the data folder.
+pub(super) fn engine_folder(data: &Path, source: &EngineSource) -> PathBuf {
+    data.join(format!("rows-{}", source.name()))
+}
+
+fn engine_name(source: &EngineSource) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.iter_mut().zip(source.name().bytes()).for_each(|(to, from)| *to = from);
+    name
+}
+
+pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
+    let fs = options.fs.clone();
+    create_folders(&*fs, &options.data)?;
+    let lock = fs.lock(&options.data).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::InUse,
+        _ => error.into(),
+    })?;
+    let reader = Reader { fs: fs.clone(), folder: log::folder(&options.data), seal: Seal::derived(&options.key, "freehold 2026 log") };
+    let found = Checkpoint::read(&*fs, &options.data)?;
+    if found.as_ref().is_some_and(|found| found.log != options.log) {
+        return Err(OpenError::OtherLog);
+    }
+    let engine = usable_engine(&options, found.as_ref());
+    let rebuilding = engine.is_none();
+    let mut running = Checkpoint {
+        log: options.log,
+        condition: if rebuilding { Condition::Rebuilding } else { Condition::Running },
+        boot: options.boot,
+        engine: engine_name(&options.engine),
+        mark: found.as_ref().map(|found| found.mark.clone()).unwrap_or_default(),
+    };
+    // From here on the next start must not take the engine for clean; while it is rebuilt, not for usable.
+    running.write(&*fs, &options.data)?;
+
+    let seal = RowSeal::new(&options.key, options.random.clone());
+    let filed = running.mark.position;
+    let rebuilt = match engine {
+        Some(engine) => catch_up(&reader, &options, engine, &seal, &running.mark)?,
+        None => rebuild::rebuild(&reader, &options, &seal, filed)?,
+    };
+    let (rows, end) = rebuilt;
+    if end.log.is_some_and(|id| id != options.log) {
+        return Err(OpenError::OtherLog);
+    }
+    if found.is_some_and(|found| found.condition == Condition::Clean && found.mark.position != end.last_position()) {
+        return Err(LogError::Missing { position: end.last_position() }.into());
+    }
+    let lens = SegmentLens { first: options.segment_len.min(FIRST_SEGMENT_LEN), usual: options.segment_len };
+    let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
+    if let Some(group) = &end.doubtful {
+        rows.apply(group.first, &group.changes)?;
+    }
+    if rebuilding {
+        // What was rebuilt is flushed before it may be called usable.
+        rows.file(log.end().position)?;
+        rows.engine().flush()?;
+        running = Checkpoint { condition: Condition::Running, mark: log.end().clone(), ..running };
+        running.write(&*fs, &options.data)?;
+    }
+    go(options, reader, log, rows, running, lock)
+}
+
+/// The first segment of a run is filled while the start waits, so it is short; bytes.
+const FIRST_SEGMENT_LEN: u64 = 1024 * 1024;
+
+fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpoint, lock: Box<dyn Lock>) -> Result<Started, OpenError> {
+    let shared = Arc::new(Shared::new(rows, log.end().clone()));
+    let keeper = Keeper::new(Parts {
+        reader,
+        data: options.data,
+        random: options.random,
+        shared: shared.clone(),
+        spare: log.spare(),
+        segment_len: options.segment_len,
+        snapshot_after: options.snapshot_after,
+        last,
+        threaded: options.background,
+    });
+    let mut threads = Vec::new();
+    threads.extend(keeper.start()?);
+    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, lock);
+    threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
+    Ok(Started { shared, keeper, threads })
+}
+
+/// Commits until the store is closed. Should the committer itself panic, nobody is left waiting for it.
+fn commit(committer: Committer) {
+    let shared = committer.shared();
+    if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
+        tracing::error!("the committer failed; no change is taken until the next start");
+        shared.queue.abandon();
+    }
+}
+
+fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
+    fs.create_folder(data)?;
+    if let Some(parent) = data.parent() {
+        fs.sync_folder(parent)?;
+    }
+    fs.create_folder(&log::folder(data))?;
+    fs.sync_folder(data)
+}
+
+/// The engine as the last run left it, if it can be relied on.
+fn usable_engine(options: &StoreOptions, found: Option<&Checkpoint>) -> Option<Arc<dyn Engine>> {
+    let found = found?;
+    let folder = engine_folder(&options.data, &options.engine);
+    let same = found.engine == engine_name(&options.engine) && found.condition != Condition::Rebuilding;
+    if !same || !options.engine.keeps() || !options.fs.exists(&folder).unwrap_or(false) {
+        return None;
+    }
+    let engine = options.engine.open(&folder);
+    let engine = engine.inspect_err(|error| tracing::warn!(%error, "the store engine does not open; it is rebuilt")).ok()?;
+    let power_cut = found.condition == Condition::Running && found.boot != options.boot;
+    if power_cut && !engine.survives_power_cut() {
+        tracing::info!("the last run ended in a power cut; the store is rebuilt from snapshot and log");
+        return None;
+    }
+    Some(engine)
+}
+
+type CaughtUp = (Rows, log::recover::End);
+
+fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, seal: &RowSeal, mark: &Mark) -> Result<CaughtUp, OpenError> {
+    let rows = Rows::new(engine, seal.clone(), options.filing.clone());
+    let from = (*mark != Mark::default()).then_some(mark);
+    let end = reader.read(from, &mut |group| Ok(take(&rows, &group, mark.position, options)?))?;
+    Ok((rows, end))
+}
+
+/// Applies a group read from the log. Blobs of groups up to `filed` are files already.
+pub(super) fn take(rows: &Rows, group: &Group, filed: u64, options: &StoreOptions) -> Result<(), super::StoreError> {
+    if group.last() > filed {
+        rows.apply(group.first, &group.changes)?;
+        if rows.pending_len_over(PENDING_LEN_MAX) {
+            rows.file(group.last()).map_err(|e| super::StoreError::from_io(&e))?;
+        }
+    } else {
+        rows.apply_rows(&group.changes)?;
+    }
+    options.report(Stage::Applying, group.last(), 0);
+    Ok(())
+}
+
+/// Opens the engine that `source` says in `folder`, which is made.
+pub(super) fn open_engine(fs: &dyn Fs, source: &EngineSource, folder: &Path) -> Result<Arc<dyn Engine>, OpenError> {
+    fs.create_folder(folder)?;
+    source.open(folder).map_err(|error: EngineError| error.into())
+}

@@ -1,0 +1,275 @@
+//! The power is cut before every call of a run, in every mode; and the same tests must fail if a part of the work is left out.
+
+use super::*;
+use crate::engine::Harm;
+use crate::fs::PowerCut;
+
+const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
+
+/// What there is to see after each acknowledged step, and how many calls had been made then.
+struct Run {
+    steps: Vec<(usize, Seen)>,
+    calls: usize,
+}
+
+/// Step `n` of a run that writes, overwrites, deletes, attaches and fails.
+fn step(store: &Store, n: u32) -> Result<(), StoreError> {
+    store.commit_blocking(move |tx| {
+        let last = tx.get(T, b"last")?.map_or(0, |row| u32::from_be_bytes(row.value.try_into().unwrap()));
+        assert_eq!(last + 1, n);
+        tx.put(T, b"last", &n.to_be_bytes())?;
+        for row in 0..n % 4 {
+            tx.put(U, &[u8::try_from(row + n % 7).unwrap()], &vec![u8::try_from(n).unwrap(); usize::try_from(n * 53 % 900).unwrap()])?;
+        }
+        if n.is_multiple_of(5) {
+            tx.delete(U, &[u8::try_from(n % 7).unwrap()]);
+        }
+        if n.is_multiple_of(3) {
+            let small = small_blob(&n.to_be_bytes().repeat(100));
+            tx.attach_small(&small);
+            tx.put_referring(T, &[b"blob", &n.to_be_bytes()[..]].concat(), b"", &[small.id])?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs on `options`; the faults are in its file system. `calls` tells how far that is.
+fn run(options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
+    let store = Store::open(options).unwrap();
+    let mut steps = vec![(0, seen(&store)), (calls(), seen(&store))];
+    let first = seen(&store).len();
+    assert_eq!(first, 0);
+    for n in 1..=28 {
+        step(&store, n).unwrap();
+        steps.push((calls(), seen(&store)));
+        match n {
+            9 => store.checkpoint().unwrap(),
+            14 | 19 | 24 => store.snapshot().unwrap(),
+            _ => {}
+        }
+    }
+    drop(store);
+    Run { steps, calls: calls() }
+}
+
+/// Checks that a store opened after a cut before call `call` holds all that was acknowledged, and the next step whole or not at all.
+fn check(run: &Run, call: usize, fs: &MemoryFs, options: StoreOptions) -> Result<(), String> {
+    let store = Store::open(options).map_err(|e| format!("does not open: {e}"))?;
+    let now = seen(&store);
+    let acknowledged = run.steps.iter().rposition(|(calls, _)| *calls <= call).unwrap();
+    let allowed = &run.steps[acknowledged..run.steps.len().min(acknowledged + 2)];
+    if !allowed.iter().any(|(_, seen)| *seen == now) {
+        return Err(format!("of {acknowledged} acknowledged steps something is lost or half there"));
+    }
+    for row in now.values() {
+        for id in &row.blobs {
+            let bytes = blob(&store, fs, id).ok_or("a blob is lost")?;
+            if blake3::hash(&bytes).as_bytes() != &id.0 {
+                return Err("a blob is damaged".into());
+            }
+        }
+    }
+    // And it goes on from there.
+    let last = now.get(&("t".into(), b"last".to_vec())).map_or(0, |row| u32::from_be_bytes(row.value.clone().try_into().unwrap()));
+    step(&store, last + 1).map_err(|e| e.to_string())
+}
+
+/// Cuts the power before every call and gives the first thing that goes wrong.
+fn cut_everywhere(run: &Run, fs: &MemoryFs, seeds: u64, options: &dyn Fn(&MemoryFs) -> StoreOptions) -> Result<usize, String> {
+    let mut states = 0;
+    for call in 0..run.calls {
+        for (how, seed) in CUTS.into_iter().flat_map(|how| (0..seeds).map(move |seed| (how, seed))) {
+            let left = fs.power_cut_before(call, how, seed ^ (call as u64) << 8).unwrap();
+            check(run, call, &left, options(&left)).map_err(|e| format!("cut before call {call}, {how:?} {seed}: {e}"))?;
+            states += 1;
+        }
+    }
+    Ok(states)
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_power_cut_at_any_moment() {
+    let fs = MemoryFs::new();
+    fs.record();
+    let done = run(options(&fs), &|| usize::try_from(fs.calls()).unwrap());
+    let states = cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], ..options(left) }).unwrap();
+    assert!(states > 500, "{states}");
+}
+
+#[test]
+fn nothing_is_lost_by_a_second_cut_while_the_first_is_being_recovered_from() {
+    let fs = MemoryFs::new();
+    fs.record();
+    let done = run(options(&fs), &|| usize::try_from(fs.calls()).unwrap());
+    for call in (3..done.calls).step_by(29) {
+        let left = fs.power_cut_before(call, PowerCut::Prefix, call as u64).unwrap();
+        left.record();
+        drop(Store::open(options(&left)).unwrap());
+        for second in (0..usize::try_from(left.calls()).unwrap()).step_by(3) {
+            let how = CUTS[second % 3];
+            let left = left.power_cut_before(second, how, second as u64).unwrap();
+            check(&done, call, &left, options(&left)).unwrap_or_else(|e| panic!("cut before {call}, then before {second}, {how:?}: {e}"));
+        }
+    }
+}
+
+/// An engine with a life of its own: what it kept through the cut must not matter.
+#[test]
+fn an_engine_that_loses_reverts_or_refuses_is_rebuilt() {
+    for harm in [Harm::LoseUnflushed, Harm::Tear(0x5a5a_1234_9876_cafe), Harm::Revert(1), Harm::Refuse] {
+        let (fs, engines) = (MemoryFs::new(), Engines::default());
+        let with = |fs: &MemoryFs, boot| StoreOptions { engine: engines.source(), boot: [boot; 32], ..options(fs) };
+        let store = Store::open(with(&fs, 1)).unwrap();
+        for n in 1..=20 {
+            step(&store, n).unwrap();
+            if n == 11 {
+                store.snapshot().unwrap();
+            }
+        }
+        let before = seen(&store);
+        engines.current().power_cut(harm);
+        let left = fs.power_cut(PowerCut::Nothing, 1);
+        drop(store);
+        let store = Store::open(with(&left, 2)).unwrap();
+        assert_eq!(seen(&store), before, "{harm:?}");
+    }
+}
+
+#[test]
+fn a_crash_on_the_same_boot_applies_the_log_again() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = |fs: &MemoryFs| StoreOptions { engine: engines.source(), ..options(fs) };
+    let store = Store::open(with(&fs)).unwrap();
+    (1..=20).for_each(|n| step(&store, n).unwrap());
+    let before = seen(&store);
+    // The process is gone: what it wrote is seen, what its engine had not flushed is torn.
+    fs.record();
+    drop(fs.create(Path::new("/data/mark")));
+    let left = fs.power_cut_before(0, PowerCut::Prefix, 0);
+    engines.current().power_cut(Harm::Tear(0x1234_5678_9abc_def1));
+    drop(store);
+    let store = Store::open(with(&left.unwrap())).unwrap();
+    assert_eq!(seen(&store), before);
+}
+
+mod breaks {
+    //! Breaks seeded on purpose. If these tests could not tell, they would prove nothing.
+
+    use super::*;
+    use crate::fs::{Entry, File, Lock, Space};
+
+    /// A file system that leaves out a part of the work.
+    #[derive(Clone, Debug)]
+    struct Careless {
+        fs: MemoryFs,
+        skip_sync: Option<&'static str>,
+        skip_folder: Option<&'static str>,
+    }
+
+    #[derive(Debug)]
+    struct CarelessFile(Box<dyn File>, bool);
+
+    impl File for CarelessFile {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.0.read_at(buf, offset)
+        }
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+            self.0.write_at(bytes, offset)
+        }
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn allocate(&self, len: u64) -> io::Result<()> {
+            self.0.allocate(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            if self.1 { Ok(()) } else { self.0.sync_data() }
+        }
+    }
+
+    impl Careless {
+        fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
+            Box::new(CarelessFile(file, self.skip_sync.is_some_and(|part| path.to_str().unwrap().contains(part))))
+        }
+    }
+
+    impl Fs for Careless {
+        fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+            self.fs.open(path)
+        }
+        fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
+            Ok(self.file(path, self.fs.edit(path)?))
+        }
+        fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+            Ok(self.file(path, self.fs.create(path)?))
+        }
+        fn create_folder(&self, path: &Path) -> io::Result<()> {
+            self.fs.create_folder(path)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.fs.rename(from, to)
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.fs.remove(path)
+        }
+        fn remove_folder(&self, path: &Path) -> io::Result<()> {
+            self.fs.remove_folder(path)
+        }
+        fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+            self.fs.list(path)
+        }
+        fn exists(&self, path: &Path) -> io::Result<bool> {
+            self.fs.exists(path)
+        }
+        fn sync_folder(&self, path: &Path) -> io::Result<()> {
+            if self.skip_folder.is_some_and(|name| path.ends_with(name)) { Ok(()) } else { self.fs.sync_folder(path) }
+        }
+        fn sync_all(&self, path: &Path) -> io::Result<()> {
+            self.fs.sync_all(path)
+        }
+        fn space(&self, path: &Path) -> io::Result<Space> {
+            self.fs.space(path)
+        }
+        fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+            self.fs.lock(folder)
+        }
+    }
+
+    fn careless(skip_sync: Option<&'static str>, skip_folder: Option<&'static str>) -> Result<usize, String> {
+        let fs = MemoryFs::new();
+        fs.record();
+        let broken = Careless { fs: fs.clone(), skip_sync, skip_folder };
+        let broken: Arc<dyn Fs> = Arc::new(broken);
+        let with = StoreOptions { filing: Some(Arc::new(Folder(broken.clone()))), fs: broken, ..options(&fs) };
+        let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
+        cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], ..options(left) })
+    }
+
+    #[test]
+    fn the_tests_notice_a_log_that_is_not_synced() {
+        careless(Some("spare"), None).unwrap_err();
+    }
+
+    #[test]
+    fn the_tests_notice_a_log_folder_that_is_not_synced() {
+        careless(None, Some("log")).unwrap_err();
+    }
+
+    #[test]
+    fn the_tests_notice_a_checkpoint_that_is_not_synced() {
+        careless(Some("checkpoint"), None).unwrap_err();
+    }
+
+    #[test]
+    fn the_tests_notice_blobs_that_are_not_synced() {
+        careless(Some("blobs"), None).unwrap_err();
+    }
+
+    #[test]
+    fn the_tests_notice_a_snapshot_that_is_not_synced() {
+        careless(Some("merge"), None).unwrap_err();
+    }
+}

@@ -1,0 +1,172 @@
+//! A change in the making, and the view it has: its own writes over its group's over what is durable.
+
+use std::collections::BTreeMap;
+
+use super::rows::Rows;
+use super::{BLOB_LEN_MAX, BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, SmallBlob, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
+use crate::blobs::Pinned;
+use crate::events::Event;
+
+/// Rows written and not yet in the engine; `None` is a deleted one.
+pub(super) type Overlay = BTreeMap<(Table, Vec<u8>), Option<Row>>;
+
+/// A change in the making: sees everything committed before it and its own writes.
+pub struct Tx<'a> {
+    position: u64,
+    rows: &'a Rows,
+    group: &'a Overlay,
+    group_blobs: &'a [SmallBlob],
+    room: Room,
+    own: Overlay,
+    blobs: Vec<SmallBlob>,
+    events: Vec<Event>,
+    len: usize,
+    /// The first limit it broke: it fails by this even if its work goes on.
+    broken: Option<StoreError>,
+}
+
+/// What a change wrote.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) rows: Overlay,
+    pub(super) blobs: Vec<SmallBlob>,
+    pub(super) events: Vec<Event>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(position: u64, rows: &'a Rows, group: &'a Overlay, group_blobs: &'a [SmallBlob], room: Room) -> Self {
+        let (own, blobs, events) = (Overlay::new(), Vec::new(), Vec::new());
+        Self { position, rows, group, group_blobs, room, own, blobs, events, len: 0, broken: None }
+    }
+
+    pub(super) fn finish(self) -> Result<Written, StoreError> {
+        if let Some(broken) = self.broken {
+            return Err(broken);
+        }
+        let deletes = self.own.values().any(Option::is_none);
+        let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
+        match self.room {
+            // What is small or makes room goes on: logging in, marking as read, deleting.
+            Room::Low if !small && !deletes => return Err(StoreError::Full),
+            Room::None if !deletes && !self.own.is_empty() => return Err(StoreError::Full),
+            _ => {}
+        }
+        Ok(Written { rows: self.own, blobs: self.blobs, events: self.events })
+    }
+
+    /// The log position this change will have; every row it writes gets it as version.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// One row, this change's own writes included.
+    ///
+    /// # Errors
+    /// As [`super::Store::get`].
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let place = (table, key.to_vec());
+        match self.own.get(&place).or_else(|| self.group.get(&place)) {
+            Some(row) => Ok(row.clone()),
+            None => self.rows.get(table, key),
+        }
+    }
+
+    /// Rows in key order, this change's own writes included.
+    ///
+    /// # Errors
+    /// As [`super::Store::get`].
+    pub fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        let mut written: BTreeMap<&[u8], &Option<Row>> = BTreeMap::new();
+        for overlay in [self.group, &self.own] {
+            let from = overlay.range((table, scan.prefix.clone())..);
+            let of_prefix = from.take_while(|((t, key), _)| *t == table && key.starts_with(&scan.prefix));
+            written.extend(of_prefix.filter(|((_, key), _)| in_scan(scan, key)).map(|((_, key), row)| (key.as_slice(), row)));
+        }
+        if written.is_empty() {
+            return self.rows.scan(table, scan);
+        }
+        // So many more that what is overlaid can't leave the page short.
+        let wider = Scan { limit: scan.limit.saturating_add(written.len()), ..scan.clone() };
+        let mut found: BTreeMap<Vec<u8>, Row> = self.rows.scan(table, &wider)?.into_iter().collect();
+        for (key, row) in written {
+            match row {
+                Some(row) => found.insert(key.to_vec(), row.clone()),
+                None => found.remove(key),
+            };
+        }
+        let rows = found.into_iter();
+        Ok(if scan.reverse { rows.rev().take(scan.limit).collect() } else { rows.take(scan.limit).collect() })
+    }
+
+    /// Writes a row that refers to no blob.
+    ///
+    /// # Errors
+    /// When key, value or the whole change is over its limit.
+    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.put_referring(table, key, value, &[])
+    }
+
+    /// Writes a row that keeps `blobs` alive. Each must be stored already (attached, pinned, or referred to by another row).
+    ///
+    /// # Errors
+    /// As [`Tx::put`], and [`StoreError::NoBlob`].
+    pub fn put_referring(&mut self, table: Table, key: &[u8], value: &[u8], blobs: &[BlobId]) -> Result<(), StoreError> {
+        let result = self.write(table, key, Some((value, blobs)));
+        if let Err(error) = &result {
+            self.broken.get_or_insert_with(|| error.clone());
+        }
+        result
+    }
+
+    /// Removes a row; a row that is not there is no error.
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        if let Err(error) = self.write(table, key, None) {
+            self.broken.get_or_insert(error);
+        }
+    }
+
+    /// Lets a small blob travel with this change, so that both become durable at once; a large one already is.
+    pub fn attach(&mut self, _pinned: &Pinned) {}
+
+    /// [`Tx::attach`] for the bytes themselves.
+    pub fn attach_small(&mut self, blob: &SmallBlob) {
+        let (len, len_max) = (blob.bytes.len(), BLOB_LEN_MAX);
+        if len > len_max {
+            self.broken.get_or_insert(StoreError::TooLarge { what: "attached blob", len, len_max });
+        } else if !self.rows.holds(&blob.id) && !self.blobs.iter().any(|other| other.id == blob.id) {
+            self.blobs.push(blob.clone());
+        }
+    }
+
+    /// Sends `event` once this change is durable and visible.
+    pub fn after(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn write(&mut self, table: Table, key: &[u8], put: Option<(&[u8], &[BlobId])>) -> Result<(), StoreError> {
+        let within = |what, len, len_max| if len > len_max { Err(StoreError::TooLarge { what, len, len_max }) } else { Ok(()) };
+        let value_len = put.map_or(0, |(value, blobs)| value.len() + blobs.len() * 32);
+        within("row", put.map_or(0, |(value, _)| value.len()), VALUE_LEN_MAX)?;
+        within("key", key.len(), KEY_LEN_MAX)?;
+        within("rows of a change", self.own.len() + 1, ROWS_MAX)?;
+        within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
+        for blob in put.map_or(&[][..], |(_, blobs)| blobs) {
+            let attached = self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *blob);
+            if !attached && !self.rows.holds(blob) {
+                return Err(StoreError::NoBlob);
+            }
+        }
+        self.len += key.len() + value_len;
+        let row = put.map(|(value, blobs)| Row { version: self.position, value: value.to_vec(), blobs: blobs.to_vec() });
+        self.own.insert((table, key.to_vec()), row);
+        Ok(())
+    }
+}
+
+fn in_scan(scan: &Scan, key: &[u8]) -> bool {
+    match &scan.after {
+        None => true,
+        Some(after) if scan.reverse => key < after.as_slice(),
+        Some(after) => key > after.as_slice(),
+    }
+}
