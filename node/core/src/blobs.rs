@@ -1,134 +1,209 @@
-//! Blobs: content too long for a row, under the address of its own bytes.
+//! Blobs: what is too long for a row. Content-addressed, written once, kept by the rows that refer to them.
+//!
+//! On disk `blobs/ab/cd/<name>`, the name being a keyed hash, so that it reveals nothing and equal content is stored once.
+//! A small blob travels in the log's group with the first row that refers to it, is read from memory until a checkpoint files
+//! it, and is forgotten if no row came; a larger one is a durable file before any row may refer to it.
+//! While pinned a blob is never collected: from its first byte or the discovery that it is there already, until the change
+//! that refers to it is applied. Nothing here depends on the clock.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use zeroize::Zeroizing;
+
+use crate::fs::{self, Fs};
+use crate::random::Random;
+use crate::seal::{Seal, SecretKey};
+use crate::space::{Margins, Space};
 use crate::store::{BlobId, StoreError};
+use crate::vault::Keys;
 
-/// How a blob lies on the disk.
+mod collect;
+mod file;
+mod pin;
+mod read;
+mod seal;
+mod small;
+mod write;
+
+pub use collect::{Collected, Collection};
+pub use pin::Pinned;
+pub use read::BlobReader;
+pub use small::SmallBlob;
+pub use write::BlobWriter;
+
+/// The longest blob that travels in the log, in bytes.
+pub const SMALL_LEN_MAX: usize = 128 * 1024;
+
+/// The name under which a damaged blob is reported, where a row's table would stand.
+pub const DAMAGE_TABLE: &str = "blobs";
+
+/// How a blob is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// As the bytes themselves: what anyone may fetch.
+    /// As the bytes themselves: what anybody may have.
     Public,
-    /// Sealed with a key of its own: what is the owner's alone.
+    /// Sealed under the store key.
     Private,
 }
 
-/// A blob that is stored and stays until this is dropped, referred to by a row or not.
-#[derive(Debug)]
-pub struct Pinned {
-    /// Its address.
-    pub id: BlobId,
-    /// Its length in bytes.
-    pub len: u64,
-}
-
-type Files = Arc<RwLock<HashMap<BlobId, Arc<[u8]>>>>;
-
-/// The blobs of one node. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Blobs(Files);
-
-impl Blobs {
-    /// Blobs that are forgotten when dropped.
-    pub fn in_memory() -> Self {
-        Self(Arc::default())
+impl Form {
+    /// The form's number in the log.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Public => 1,
+            Self::Private => 2,
+        }
     }
 
-    /// Stores `content`.
+    /// The form of this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Public),
+            2 => Some(Self::Private),
+            _ => None,
+        }
+    }
+}
+
+/// The blobs of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Blobs(Arc<Shelf>);
+
+struct Shelf {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+    random: Random,
+    space: Space,
+    logless: bool,
+    name_key: SecretKey,
+    key_seal: Seal,
+    state: Mutex<State>,
+    /// Held by whoever files, collects or unlinks; the state's lock alone guards pins.
+    filing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    pins: HashMap<BlobId, usize>,
+    small: HashMap<BlobId, small::Small>,
+    /// While a collection runs: all that was pinned at any moment of it.
+    touched: Option<collect::Touched>,
+    /// Folders whose own names are known to be durable.
+    durable_folders: HashSet<[u8; 2]>,
+    /// Public blobs found whole by this process.
+    verified: HashSet<BlobId>,
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blobs({})", self.0.folder.display())
+    }
+}
+
+impl Blobs {
+    /// The blobs in `data/blobs`, which is made where there is none; what an interrupted write left behind is removed.
     ///
     /// # Errors
-    /// When the disk is full or unavailable.
-    pub fn put(&self, content: &[u8], form: Form) -> Result<Pinned, StoreError> {
-        let mut writer = self.writer(form, content.len() as u64)?;
-        writer.write(content)?;
+    /// The disk's.
+    pub fn new(fs: Arc<dyn Fs>, data: &Path, keys: &Keys, random: Random, space: Space) -> Result<Self, StoreError> {
+        let folder = data.join("blobs");
+        file::prepare(&*fs, data, &folder).map_err(|e| told(&e))?;
+        Ok(Self(Arc::new(Shelf {
+            fs,
+            folder,
+            random,
+            space,
+            logless: false,
+            name_key: keys.blob_name(),
+            key_seal: Seal::derived(keys.store(), "freehold 2026 blob keys"),
+            state: Mutex::default(),
+            filing: Mutex::default(),
+        })))
+    }
+
+    /// Blobs in a file system of their own in memory, under keys from `random`, for a store without a log: a small blob
+    /// counts as logged from the beginning.
+    ///
+    /// # Errors
+    /// None that memory does not have.
+    pub fn in_memory(random: Random) -> Result<Self, StoreError> {
+        let fs: Arc<dyn Fs> = Arc::new(fs::MemoryFs::new());
+        let data = Path::new("/");
+        let space = Space::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
+        file::prepare(&*fs, data, &data.join("blobs")).map_err(|e| told(&e))?;
+        let store_key: SecretKey = Zeroizing::new(random.array());
+        Ok(Self(Arc::new(Shelf {
+            fs,
+            folder: data.join("blobs"),
+            name_key: Zeroizing::new(random.array()),
+            key_seal: Seal::derived(&store_key, "freehold 2026 blob keys"),
+            random,
+            space,
+            logless: true,
+            state: Mutex::default(),
+            filing: Mutex::default(),
+        })))
+    }
+
+    /// Stores `bytes`, or finds them stored already. A small blob is durable only with the change that refers to it;
+    /// a larger one blocks until its file is durable, so call this for it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or the disk's.
+    pub fn put(&self, bytes: &[u8], form: Form) -> Result<Pinned, StoreError> {
+        let mut writer = self.writer(form, u64::MAX)?;
+        writer.write(bytes)?;
         writer.finish()
     }
 
-    /// Begins a blob of at most `len_max` bytes that arrives in pieces.
+    /// Takes a blob in pieces, never holding the whole of a large one; at most `len_max` bytes.
     ///
     /// # Errors
-    /// As [`Blobs::put`].
-    pub fn writer(&self, _form: Form, len_max: u64) -> Result<BlobWriter, StoreError> {
-        Ok(BlobWriter { files: self.0.clone(), content: Vec::new(), len_max })
+    /// [`StoreError::Full`] when nothing more is taken in.
+    pub fn writer(&self, form: Form, len_max: u64) -> Result<BlobWriter, StoreError> {
+        self.0.space.check()?;
+        Ok(BlobWriter::new(self.clone(), form, len_max))
     }
 
-    /// Opens a stored blob.
+    /// Opens a blob for reading.
     ///
     /// # Errors
-    /// [`StoreError::NoBlob`], or when it is damaged.
+    /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it is damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        let files = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        files.get(id).cloned().map(BlobReader).ok_or(StoreError::NoBlob)
-    }
-}
-
-/// A blob on its way in; dropped without [`BlobWriter::finish`] it leaves nothing behind.
-#[derive(Debug)]
-pub struct BlobWriter {
-    files: Files,
-    content: Vec<u8>,
-    len_max: u64,
-}
-
-impl BlobWriter {
-    /// Adds `bytes`.
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`] past the limit, or when the disk is full.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let len = self.content.len().saturating_add(bytes.len());
-        if len as u64 > self.len_max {
-            return Err(StoreError::TooLarge { what: "blob", len, len_max: usize::try_from(self.len_max).unwrap_or(usize::MAX) });
+        if let Some(small) = self.state().small.get(id) {
+            return Ok(BlobReader::in_memory(small.blob.bytes.clone()));
         }
-        self.content.extend_from_slice(bytes);
-        Ok(())
+        self.open_file(id)
     }
 
-    /// Makes the blob durable.
+    /// Whether the blob is there; its bytes are not looked at.
     ///
     /// # Errors
-    /// As [`Blobs::put`].
-    pub fn finish(self) -> Result<Pinned, StoreError> {
-        let id = BlobId(*blake3::hash(&self.content).as_bytes());
-        let len = self.content.len() as u64;
-        self.files.write().unwrap_or_else(PoisonError::into_inner).insert(id, self.content.into());
-        Ok(Pinned { id, len })
+    /// The disk's.
+    pub fn contains(&self, id: &BlobId) -> Result<bool, StoreError> {
+        if self.state().small.contains_key(id) {
+            return Ok(true);
+        }
+        self.has_file(id)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An open blob.
-#[derive(Debug)]
-pub struct BlobReader(Arc<[u8]>);
-
-impl BlobReader {
-    /// Its length in bytes.
-    #[allow(clippy::len_without_is_empty, reason = "an empty blob is no special case for anyone")]
-    pub fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    /// Reads from `offset` into `buf`; how many bytes were there, 0 at the end.
-    ///
-    /// # Errors
-    /// When that part is damaged.
-    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, StoreError> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let len = rest.len().min(buf.len());
-        if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        Ok(len)
-    }
-
-    /// The whole content, if it is at most `len_max` bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::TooLarge`], or when it is damaged.
-    pub fn read_all(&self, len_max: usize) -> Result<Vec<u8>, StoreError> {
-        if self.0.len() > len_max {
-            return Err(StoreError::TooLarge { what: "blob", len: self.0.len(), len_max });
-        }
-        Ok(self.0.to_vec())
-    }
+/// What an error of the file system means to the store.
+fn told(error: &io::Error) -> StoreError {
+    if fs::is_full(error) { StoreError::Full } else { StoreError::Unavailable(error.to_string()) }
 }
+
+fn damaged(id: &BlobId) -> StoreError {
+    StoreError::Corrupt { table: DAMAGE_TABLE.to_owned(), key: id.0.to_vec() }
+}
+
+#[cfg(test)]
+mod tests;

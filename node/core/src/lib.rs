@@ -25,6 +25,7 @@ pub mod profile;
 pub mod random;
 pub mod row;
 pub mod seal;
+pub mod space;
 pub mod store;
 pub mod testing;
 pub mod timeline;

@@ -52,7 +52,7 @@ impl Node {
         let events = Events::default();
         let store = Store::in_memory(events.clone());
         let identity = Identity::load(&store, &random)?;
-        let node = Self { identity, store, blobs: Blobs::in_memory(), events, clock, random, throttle: Throttle::default() };
+        let node = Self { identity, store, blobs: Blobs::in_memory(random.clone())?, events, clock, random, throttle: Throttle::default() };
         node.prepare()?;
         Ok(node)
     }

@@ -1,0 +1,72 @@
+//! Pins: while one is held, the blob is not collected.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Blobs;
+use crate::store::{BlobId, StoreError};
+
+/// A blob that stays at least as long as this is held, referred to by a row or not.
+#[derive(Clone)]
+pub struct Pinned {
+    /// Its content address.
+    pub id: BlobId,
+    /// Its length in bytes.
+    pub len: u64,
+    _pin: Arc<Pin>,
+}
+
+struct Pin {
+    blobs: Blobs,
+    id: BlobId,
+}
+
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pinned({} bytes)", self.len)
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut state = self.blobs.state();
+        let Some(count) = state.pins.get_mut(&self.id) else { return };
+        *count -= 1;
+        if *count == 0 {
+            state.pins.remove(&self.id);
+            // A small blob to which nothing durable refers is nowhere but here.
+            if state.small.get(&self.id).is_some_and(|small| !small.logged) {
+                state.small.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl Blobs {
+    /// Pins a blob that is there: for a change that refers to it, until the change is applied.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBlob`], or the disk's.
+    pub fn pin(&self, id: &BlobId) -> Result<Pinned, StoreError> {
+        let pinned = self.hold(*id, 0);
+        // Pinned first, looked for second: nothing can remove it in between.
+        let small = self.state().small.get(id).map(|small| small.blob.bytes.len() as u64);
+        let len = match small.map_or_else(|| self.file_content_len(id), Ok) {
+            // A row may go on referring to a damaged blob: it can still be moved, flagged and deleted.
+            Err(StoreError::Corrupt { .. }) => 0,
+            other => other?,
+        };
+        Ok(Pinned { len, ..pinned })
+    }
+
+    /// Pins an id whether or not there is such a blob.
+    pub(super) fn hold(&self, id: BlobId, len: u64) -> Pinned {
+        let mut state = self.state();
+        *state.pins.entry(id).or_insert(0) += 1;
+        if let Some(touched) = &mut state.touched {
+            touched.insert(id, self.names(&id));
+        }
+        drop(state);
+        Pinned { id, len, _pin: Arc::new(Pin { blobs: self.clone(), id }) }
+    }
+}

@@ -1,0 +1,270 @@
+//! How blobs behave; the hostile half is in `tests/hostile.rs`.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::fs::MemoryFs;
+use crate::vault::{Unlock, Vault};
+
+mod hostile;
+
+const EDGES: [usize; 12] = [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 196_608, 196_609, 262_144, 400_000];
+const FORMS: [Form; 2] = [Form::Public, Form::Private];
+
+fn content(len: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Random::seeded(seed).fill(&mut bytes);
+    bytes
+}
+
+fn id_of(bytes: &[u8]) -> BlobId {
+    BlobId(*blake3::hash(bytes).as_bytes())
+}
+
+/// Blobs in `fs` under keys that are always the same: opened again, it is the same node.
+fn open_in(fs: &MemoryFs) -> Blobs {
+    let vault_fs: Arc<dyn Fs> = Arc::new(MemoryFs::new());
+    let vault = Vault::create(vault_fs, Path::new("/"), &Unlock::KeyFile("/key".into()), &Random::seeded(1)).unwrap();
+    let shared: Arc<dyn Fs> = Arc::new(fs.clone());
+    let space = Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
+    Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
+}
+
+fn fresh() -> (MemoryFs, Blobs) {
+    let fs = MemoryFs::new();
+    (fs.clone(), open_in(&fs))
+}
+
+/// What the committer does with a small blob.
+fn log(blobs: &Blobs, id: &BlobId) {
+    if let Some(small) = blobs.unlogged(id) {
+        blobs.logged(small);
+    }
+}
+
+fn read(blobs: &Blobs, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+    blobs.open(id)?.read_all(usize::MAX)
+}
+
+fn files(blobs: &Blobs) -> usize {
+    blobs.orphans(&HashSet::new()).unwrap().len()
+}
+
+fn temporary_files(fs: &MemoryFs) -> usize {
+    fs.list(Path::new("/blobs/new")).unwrap().len()
+}
+
+#[test]
+fn a_blob_of_any_length_and_form_comes_back() {
+    for form in FORMS {
+        let (fs, blobs) = fresh();
+        for (seed, len) in EDGES.into_iter().enumerate() {
+            let bytes = content(len, seed as u64);
+            let pinned = blobs.put(&bytes, form).unwrap();
+            assert_eq!((pinned.id, pinned.len), (id_of(&bytes), len as u64));
+            assert_eq!(read(&blobs, &pinned.id).unwrap(), bytes, "{form:?} {len}");
+            log(&blobs, &pinned.id);
+        }
+        blobs.file_logged().unwrap();
+        assert_eq!(blobs.unfiled_len(), 0);
+        let again = open_in(&fs);
+        for (seed, len) in EDGES.into_iter().enumerate() {
+            let bytes = content(len, seed as u64);
+            let reader = again.open(&id_of(&bytes)).unwrap();
+            assert_eq!(reader.len(), len as u64);
+            assert_eq!(reader.read_all(len).unwrap(), bytes, "{form:?} {len}");
+            assert!(len == 0 || reader.read_all(len - 1).is_err());
+        }
+        assert_eq!(temporary_files(&fs), 0);
+    }
+}
+
+#[test]
+fn a_private_blob_shows_nothing_of_itself_on_disk() {
+    let (_, blobs) = fresh();
+    let bytes = b"the quick brown fox ".repeat(20_000);
+    let pinned = blobs.put(&bytes, Form::Private).unwrap();
+    let stored = fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Private)), 1 << 20).unwrap();
+    assert!(!stored.windows(9).any(|part| part == b"the quick"));
+    let name = blobs.name(&pinned.id, Form::Private).hex();
+    assert!(!name.contains(&data_encoding::HEXLOWER.encode(&pinned.id.0[..4])));
+}
+
+#[test]
+fn a_public_blob_lies_there_as_its_bytes() {
+    let (_, blobs) = fresh();
+    let bytes = content(300_000, 1);
+    let pinned = blobs.put(&bytes, Form::Public).unwrap();
+    assert_eq!(fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Public)), 1 << 20).unwrap(), bytes);
+}
+
+#[test]
+fn equal_content_is_stored_once() {
+    let (_, blobs) = fresh();
+    let bytes = content(200_000, 1);
+    let (one, two) = (blobs.put(&bytes, Form::Private).unwrap(), blobs.put(&bytes, Form::Private).unwrap());
+    assert_eq!(one.id, two.id);
+    assert_eq!(files(&blobs), 1);
+    let small = content(100, 2);
+    let pinned = blobs.put(&small, Form::Private).unwrap();
+    log(&blobs, &pinned.id);
+    blobs.file_logged().unwrap();
+    let again = blobs.put(&small, Form::Private).unwrap();
+    assert_eq!(blobs.unlogged(&again.id), None, "it is stored already and need not travel again");
+    assert_eq!(files(&blobs), 2);
+}
+
+#[test]
+fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
+    let (fs, blobs) = fresh();
+    let mut writer = blobs.writer(Form::Private, 300_000).unwrap();
+    writer.write(&content(300_000, 1)).unwrap();
+    assert_eq!(temporary_files(&fs), 1);
+    let refused = writer.write(b"x");
+    assert_eq!(refused, Err(StoreError::TooLarge { what: "blob", len: 300_001, len_max: 300_000 }));
+    drop(writer);
+    assert_eq!((temporary_files(&fs), files(&blobs)), (0, 0));
+}
+
+#[test]
+fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
+    let (_, blobs) = fresh();
+    let pinned = blobs.put(b"hello", Form::Private).unwrap();
+    let (id, second) = (pinned.id, pinned.clone());
+    drop(pinned);
+    assert_eq!(read(&blobs, &id).unwrap(), b"hello");
+    drop(second);
+    assert_eq!(read(&blobs, &id), Err(StoreError::NoBlob));
+    assert!(matches!(blobs.pin(&id), Err(StoreError::NoBlob)));
+
+    let pinned = blobs.put(b"hello", Form::Private).unwrap();
+    log(&blobs, &id);
+    drop(pinned);
+    assert_eq!(blobs.pin(&id).unwrap().len, 5);
+    assert_eq!(blobs.unfiled_len(), 5);
+    assert_eq!(files(&blobs), 0);
+    assert_eq!(blobs.file_logged(), Ok(1));
+    assert_eq!((files(&blobs), blobs.unfiled_len()), (1, 0));
+    assert_eq!(read(&blobs, &id).unwrap(), b"hello");
+    assert_eq!(blobs.file_logged(), Ok(0));
+}
+
+#[test]
+fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
+    let (_, blobs) = fresh();
+    for bytes in [&b"kept"[..], b"gone"] {
+        blobs.logged(SmallBlob { id: id_of(bytes), form: Form::Private, bytes: bytes.into() });
+    }
+    blobs.retain_unfiled(|id| *id == id_of(b"kept"));
+    assert_eq!(blobs.file_logged(), Ok(1));
+    assert_eq!(read(&blobs, &id_of(b"gone")), Err(StoreError::NoBlob));
+}
+
+#[test]
+fn growth_is_refused_under_the_watermark_and_reading_goes_on() {
+    let (fs, blobs) = fresh();
+    let pinned = blobs.put(&content(200_000, 1), Form::Private).unwrap();
+    fs.set_free(100);
+    assert_eq!(blobs.put(b"small", Form::Private).unwrap_err(), StoreError::Full);
+    assert_eq!(blobs.put(&content(200_000, 2), Form::Private).unwrap_err(), StoreError::Full);
+    assert!(read(&blobs, &pinned.id).is_ok());
+    fs.set_free(1 << 30);
+    assert!(blobs.put(&content(200_000, 2), Form::Private).is_ok());
+}
+
+#[test]
+fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
+    let (_, blobs) = fresh();
+    let put = |seed| blobs.put(&content(200_000, seed), Form::Private).unwrap();
+    let (live, dead, pinned) = (put(1).id, put(2).id, put(3));
+    let small = blobs.put(b"small and dead", Form::Private).unwrap().id;
+    blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small and dead"[..].into() });
+    let collection = blobs.collection().unwrap();
+    assert!(blobs.collection().is_none(), "one at a time");
+    let collected = collection.sweep(&HashSet::from([live])).unwrap();
+    assert_eq!(collected, Collected { files: 1, small: 1 });
+    assert!(read(&blobs, &live).is_ok());
+    assert!(read(&blobs, &pinned.id).is_ok());
+    assert_eq!(read(&blobs, &dead), Err(StoreError::NoBlob));
+    assert_eq!(read(&blobs, &small), Err(StoreError::NoBlob));
+    let gone = pinned.id;
+    drop(pinned);
+    assert_eq!(blobs.collection().unwrap().sweep(&HashSet::from([live])).unwrap().files, 1);
+    assert_eq!(read(&blobs, &gone), Err(StoreError::NoBlob));
+}
+
+#[test]
+fn what_was_pinned_at_any_moment_of_a_collection_stays() {
+    let (_, blobs) = fresh();
+    let bytes = content(200_000, 1);
+    let id = blobs.put(&bytes, Form::Private).unwrap().id;
+    let collection = blobs.collection().unwrap();
+    // The rows were looked at; now the same content comes again, a row refers to it, and the pin is let go.
+    drop(blobs.put(&bytes, Form::Private).unwrap());
+    assert_eq!(collection.sweep(&HashSet::new()).unwrap(), Collected::default());
+    assert_eq!(read(&blobs, &id).unwrap(), bytes);
+}
+
+#[test]
+fn an_open_reader_outlives_the_file() {
+    let (_, blobs) = fresh();
+    let bytes = content(200_000, 1);
+    let id = blobs.put(&bytes, Form::Private).unwrap().id;
+    let reader = blobs.open(&id).unwrap();
+    blobs.collection().unwrap().sweep(&HashSet::new()).unwrap();
+    assert_eq!(reader.read_all(1 << 20).unwrap(), bytes);
+}
+
+#[test]
+fn what_is_not_ours_in_the_folder_is_reported_and_left_alone() {
+    let (fs, blobs) = fresh();
+    let id = blobs.put(&content(200_000, 1), Form::Private).unwrap().id;
+    for folder in ["/blobs/zz", "/blobs/zz/00"] {
+        fs.create_folder(Path::new(folder)).unwrap();
+    }
+    for stranger in ["/blobs/README", "/blobs/zz/00/note", "/blobs/zz/file"] {
+        fs.create(Path::new(stranger)).unwrap();
+    }
+    assert_eq!(blobs.orphans(&HashSet::from([id])).unwrap().len(), 3);
+    assert_eq!(blobs.collection().unwrap().sweep(&HashSet::from([id])).unwrap().files, 0);
+    assert!(fs.exists(Path::new("/blobs/README")).unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn pieces_in_and_ranges_out_are_the_content(
+        len in prop_oneof![0usize..300_000, prop::sample::select(EDGES.to_vec())],
+        pieces in prop::collection::vec(1usize..150_000, 1..6),
+        ranges in prop::collection::vec((0u64..310_000, 0usize..150_000), 1..6),
+        public: bool,
+    ) {
+        let form = if public { Form::Public } else { Form::Private };
+        let (_, blobs) = fresh();
+        let bytes = content(len, 7);
+        let mut writer = blobs.writer(form, len as u64).unwrap();
+        let mut rest = &bytes[..];
+        for piece in pieces.iter().cycle() {
+            let (now, later) = rest.split_at((*piece).min(rest.len()));
+            writer.write(now).unwrap();
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let pinned = writer.finish().unwrap();
+        log(&blobs, &pinned.id);
+        for _ in 0..2 {
+            let reader = blobs.open(&pinned.id).unwrap();
+            for (offset, wanted) in &ranges {
+                let mut buf = vec![0; *wanted];
+                let read = reader.read_at(*offset, &mut buf).unwrap();
+                let expected = bytes.get(usize::try_from(*offset).unwrap()..).unwrap_or_default();
+                prop_assert!(read > 0 || expected.is_empty() || *wanted == 0);
+                prop_assert_eq!(&buf[..read], &expected[..read]);
+            }
+            blobs.file_logged().unwrap();
+        }
+    }
+}
