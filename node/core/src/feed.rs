@@ -138,3 +138,6 @@ pub struct RawEntry {
     /// The body's exact bytes; `None` once it was deleted.
     pub body: Option<Vec<u8>>,
 }
+
+#[cfg(test)]
+mod tests;

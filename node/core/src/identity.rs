@@ -211,3 +211,6 @@ fn put_log(tx: &mut Tx<'_>, log: &IdentityLog) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Saying something: the next entry of one of this node's logs, and its journal record, inside the commit that has a reason for it.
 
-use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, effects, rows};
+use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows};
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::hlc::Hlc;
@@ -82,6 +82,9 @@ pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, ex
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
     effects::of_own(tx, &id, &header, generation, body)?;
+    if let Some(at) = expires {
+        due::expire_at(tx, at, &id)?;
+    }
     journal::append(tx, &JournalRecord { entry: id, log, seq })?;
     Ok(id)
 }

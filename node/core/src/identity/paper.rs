@@ -1,7 +1,7 @@
 //! What needs the 24 words, done where they are: on the owner's own computer. Texts go in and out; no node, no store, no network.
 //!
-//! 1. A node shows its card. 2. [`begin`] (new person) or [`sign`] (an op the person's node has asked for) makes a text with the root
-//! key's signature. 3. The text goes to the node: a [`Claim`] is countersigned by the node it names, a [`SignedRequest`] is taken as it is.
+//! A node shows its card. Then [`begin`] (new person) or [`sign`] (an op the person's node has asked for) makes a text with the root
+//! key's signature. The text goes to the node: a [`Claim`] is countersigned by the node it names, a [`SignedRequest`] is taken as it is.
 
 use std::fmt;
 use std::str::FromStr;

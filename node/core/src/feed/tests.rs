@@ -1,0 +1,149 @@
+mod hostile;
+mod meaning;
+mod order;
+
+use super::*;
+use crate::clock::{Clock, Timestamp};
+use crate::domains;
+use crate::friends::{self, Invite};
+use crate::hlc::Hlc;
+use crate::identity::{self, Identity};
+use crate::node::Node;
+use crate::random::Random;
+use crate::store::BlobId;
+use crate::words::Words;
+
+const START: Timestamp = Timestamp(1_777_636_800_000);
+
+/// A claimed node; the same seed gives the same keys, words and person.
+async fn person(seed: u64) -> Node {
+    let node = Node::in_memory(Clock::manual(START), Random::seeded(seed)).unwrap();
+    identity::create_with(&node, Words::from_entropy([u8::try_from(seed).unwrap(); 32])).await.unwrap();
+    node
+}
+
+/// The same node after a restart: the same rows, a new epoch.
+fn restarted(node: &Node, seed: u64) -> Node {
+    let random = Random::seeded(seed);
+    Node { identity: Identity::load(&node.store, &random).unwrap(), random, ..node.clone() }
+}
+
+fn who(node: &Node) -> PersonId {
+    node.identity.person().unwrap()
+}
+
+/// Makes `other` a friend of `node`'s person, its identity log known.
+async fn befriend(node: &Node, other: &Node) {
+    identity::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
+    let invite = Invite {
+        person: who(other),
+        node: other.identity.node_key(),
+        name: "a friend".to_owned(),
+        addresses: Vec::new(),
+        token: [7; 16],
+        expires: START.plus_millis(1_000_000),
+    };
+    friends::accept_invite(node, &invite).await.unwrap();
+    friends::confirmed(node, who(other)).await.unwrap();
+}
+
+/// Alice and Bob, friends of each other.
+async fn friends_of_two() -> (Node, Node) {
+    let (alice, bob) = (person(1).await, person(2).await);
+    befriend(&alice, &bob).await;
+    befriend(&bob, &alice).await;
+    (alice, bob)
+}
+
+fn note(text: &str) -> PostBody {
+    PostBody {
+        media_type: MARKDOWN.to_owned(),
+        lang: "en".to_owned(),
+        title: None,
+        slug: text.chars().filter(|c| c.is_alphanumeric()).take(20).collect(),
+        text: text.to_owned(),
+        published: START,
+        photos: Vec::new(),
+    }
+}
+
+async fn say(node: &Node, body: Body) -> EntryId {
+    say_in(node, Lane::PUBLIC, body).await.unwrap()
+}
+
+async fn say_in(node: &Node, lane: Lane, body: Body) -> Result<EntryId, AppendError> {
+    let inside = node.clone();
+    node.clock.advance(1);
+    node.store.commit(move |tx| append(tx, &inside, lane, &body)).await
+}
+
+async fn post(node: &Node, text: &str) -> EntryId {
+    say(node, Body::Post(note(text))).await
+}
+
+/// Everything a node holds of a person, in the order its epochs were opened.
+fn everything(node: &Node, of: &PersonId) -> Vec<RawEntry> {
+    let mut all: Vec<_> =
+        heads(node, of).unwrap().into_iter().flat_map(|head| read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect();
+    all.sort_by_key(|entry| Header::from_canonical(&entry.header).unwrap().hlc);
+    all
+}
+
+/// Bob's node asks Alice's for all there is.
+async fn sync(alice: &Node, bob: &Node) -> Received {
+    receive(bob, who(alice), everything(alice, &who(alice))).await.unwrap()
+}
+
+fn shown(node: &Node) -> Vec<String> {
+    let mut texts: Vec<_> = crate::timeline::page(node, None, 100).unwrap().into_iter().map(|item| item.text).collect();
+    texts.sort();
+    texts
+}
+
+/// An entry signed by a node's key with whatever header it is given.
+fn signed(node: &Node, header: &Header, body: &[u8]) -> RawEntry {
+    let header = header.to_canonical();
+    let signature = node.identity.sign(domains::ENTRY, &header);
+    RawEntry { header, signature, body: Some(body.to_vec()) }
+}
+
+/// What the next public entry of a node would be.
+fn next_header(node: &Node, body: &[u8]) -> Header {
+    let log = LogId { person: who(node), node: node.identity.node_key(), lane: Lane::PUBLIC, epoch: node.identity.epoch() };
+    let head = head(node, &log).unwrap();
+    Header {
+        log,
+        seq: head.map_or(0, |head| head.hi + 1),
+        prev: head.map(|head| head.head),
+        hlc: Hlc::at(node.clock.now()),
+        kind: Kind::Post,
+        body_len: u32::try_from(body.len()).unwrap(),
+        body_hash: *blake3::hash(body).as_bytes(),
+        audience: Audience::Public,
+        refs: Vec::new(),
+        expires: None,
+        understood: true,
+    }
+}
+
+/// A forged but well-signed next entry of a node.
+fn forged(node: &Node, text: &str, change: impl FnOnce(&mut Header)) -> RawEntry {
+    let body = Body::Post(note(text)).to_canonical([9; 16]);
+    let mut header = next_header(node, &body);
+    change(&mut header);
+    signed(node, &header, &body)
+}
+
+fn photo(number: u8) -> Photo {
+    Photo {
+        blob: BlobId([number; 32]),
+        len: 1_000,
+        small: BlobId([number + 100; 32]),
+        small_len: 100,
+        alt: "a boat".to_owned(),
+        caption: String::new(),
+        width: 1600,
+        height: 1200,
+        thumbhash: vec![1, 2, 3],
+    }
+}

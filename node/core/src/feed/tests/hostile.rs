@@ -1,0 +1,255 @@
+use super::*;
+
+async fn refusal(bob: &Node, from: &Node, entries: Vec<RawEntry>) -> Refused {
+    receive(bob, who(from), entries).await.unwrap_err()
+}
+
+fn cause(refused: Refused) -> EntryError {
+    match refused {
+        Refused::Entry { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_byte_changed_anywhere_is_refused() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "the boat is in the water").await;
+    let good = everything(&alice, &who(&alice)).remove(0);
+    let body = good.body.clone().unwrap();
+    for at in 0..good.header.len() {
+        let mut bad = good.clone();
+        bad.header[at] ^= 0x01;
+        refusal(&bob, &alice, vec![bad]).await;
+    }
+    for at in 0..64 {
+        let mut bad = good.clone();
+        bad.signature.0[at] ^= 0x80;
+        assert_eq!(cause(refusal(&bob, &alice, vec![bad]).await), EntryError::Signature);
+    }
+    for at in 0..body.len() {
+        let mut bad = good.clone();
+        bad.body.as_mut().unwrap()[at] ^= 0x01;
+        assert_eq!(cause(refusal(&bob, &alice, vec![bad]).await), EntryError::AnotherBody);
+    }
+    for len in 0..good.header.len() {
+        let bad = RawEntry { header: good.header[..len].to_vec(), ..good.clone() };
+        refusal(&bob, &alice, vec![bad]).await;
+    }
+    assert!(shown(&bob).is_empty());
+    assert!(heads(&bob, &who(&alice)).unwrap().is_empty());
+    assert_eq!(receive(&bob, who(&alice), vec![good]).await.unwrap().accepted, 1);
+}
+
+#[tokio::test]
+async fn an_entry_by_another_key_is_refused() {
+    let (alice, bob) = friends_of_two().await;
+    let mallory = person(3).await;
+    // Mallory signs as Alice, naming Alice's node key.
+    let body = Body::Post(note("I am Alice")).to_canonical([0; 16]);
+    let forged = signed(&mallory, &next_header(&alice, &body), &body);
+    assert_eq!(cause(refusal(&bob, &alice, vec![forged]).await), EntryError::Signature);
+    // And naming Mallory's own.
+    let mut header = next_header(&alice, &body);
+    header.log.node = mallory.identity.node_key();
+    let forged = signed(&mallory, &header, &body);
+    assert_eq!(cause(refusal(&bob, &alice, vec![forged]).await), EntryError::UnknownNode);
+}
+
+#[tokio::test]
+async fn nothing_of_a_stranger_is_stored() {
+    let (alice, bob) = friends_of_two().await;
+    let mallory = person(3).await;
+    post(&mallory, "buy now").await;
+    let spam = everything(&mallory, &who(&mallory));
+    assert_eq!(receive(&bob, who(&mallory), spam.clone()).await, Err(Refused::NotAFriend(who(&mallory))));
+    // Nor when a friend brings it.
+    assert_eq!(receive(&bob, who(&alice), spam).await, Err(Refused::NotAFriend(who(&mallory))));
+    assert!(heads(&bob, &who(&mallory)).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_second_encoding_is_refused_even_when_it_is_signed() {
+    let (alice, bob) = friends_of_two().await;
+    let good = forged(&alice, "hello", |_| ());
+    // The version in two bytes instead of one: the same thing said otherwise.
+    assert_eq!(&good.header[1..3], &[0x00, 0x01]);
+    let mut header = good.header.clone();
+    header.splice(2..3, [0x18, 0x01]);
+    let signature = alice.identity.sign(domains::ENTRY, &header);
+    let bad = RawEntry { header, signature, body: good.body.clone() };
+    assert_eq!(cause(refusal(&bob, &alice, vec![bad]).await), EntryError::Header(crate::cbor::CborError::NotCanonical));
+
+    // The same with a body.
+    let mut body = good.body.clone().unwrap();
+    assert_eq!(body[1], 0x00);
+    body.splice(1..2, [0x18, 0x00]);
+    let bad = signed(&alice, &next_header(&alice, &body), &body);
+    assert!(matches!(cause(refusal(&bob, &alice, vec![bad]).await), EntryError::Body(_)));
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused() {
+    let (alice, bob) = friends_of_two().await;
+    let long = forged(&alice, "hello", |header| header.refs = vec![EntryId([1; 32]); REFS_MAX + 1]);
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+
+    let body = vec![0u8; BODY_LEN_MAX + 1];
+    let long = signed(&alice, &next_header(&alice, &body), &body);
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+
+    let mut header = crate::cbor::Value::from_canonical(&forged(&alice, "x", |_| ()).header).unwrap();
+    if let crate::cbor::Value::Map(fields) = &mut header {
+        fields.push((27, crate::cbor::Value::Bytes(vec![0; HEADER_LEN_MAX])));
+    }
+    let header = header.to_canonical();
+    let signature = alice.identity.sign(domains::ENTRY, &header);
+    let long = RawEntry { header, signature, body: None };
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+
+    let many = vec![forged(&alice, "x", |_| ()); RECEIVE_MAX + 1];
+    assert_eq!(refusal(&bob, &alice, many).await, Refused::TooMany(RECEIVE_MAX + 1));
+
+    let told = say_in(&alice, Lane::PUBLIC, Body::Post(note(&"x".repeat(BODY_LEN_MAX)))).await;
+    assert!(matches!(told, Err(AppendError::TooLong { .. })));
+}
+
+/// A header with one more key, signed.
+fn with_key(node: &Node, key: u64) -> RawEntry {
+    let plain = forged(node, "from the future", |_| ());
+    let mut header = crate::cbor::Value::from_canonical(&plain.header).unwrap();
+    if let crate::cbor::Value::Map(fields) = &mut header {
+        fields.push((key, crate::cbor::Value::Uint(1)));
+    }
+    let header = header.to_canonical();
+    RawEntry { signature: node.identity.sign(domains::ENTRY, &header), header, body: plain.body }
+}
+
+#[tokio::test]
+async fn an_even_key_that_is_not_understood_is_kept_and_forwarded_but_not_shown() {
+    let (alice, bob) = friends_of_two().await;
+    let strange = with_key(&alice, 28);
+    assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
+    assert!(shown(&bob).is_empty());
+    assert_eq!(everything(&bob, &who(&alice)), vec![strange]);
+}
+
+#[tokio::test]
+async fn an_odd_key_that_is_not_understood_is_kept_and_the_entry_shown() {
+    let (alice, bob) = friends_of_two().await;
+    let strange = with_key(&alice, 27);
+    assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
+    assert_eq!(shown(&bob), ["from the future"]);
+    assert_eq!(everything(&bob, &who(&alice)), vec![strange]);
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_understood_is_kept_and_forwarded_but_not_shown() {
+    let (alice, bob) = friends_of_two().await;
+    let strange = forged(&alice, "a poll", |header| header.kind = Kind::Unknown(1_000));
+    assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
+    assert!(shown(&bob).is_empty());
+    assert_eq!(everything(&bob, &who(&alice)), vec![strange]);
+}
+
+#[tokio::test]
+async fn a_replay_changes_nothing() {
+    let (alice, bob) = friends_of_two().await;
+    for text in ["one", "two", "three"] {
+        post(&alice, text).await;
+    }
+    assert_eq!(sync(&alice, &bob).await.accepted, 3);
+    let before = (everything(&bob, &who(&alice)), shown(&bob));
+    for _ in 0..2 {
+        let again = sync(&alice, &bob).await;
+        assert_eq!((again.accepted, again.known), (0, 3));
+    }
+    assert_eq!(before, (everything(&bob, &who(&alice)), shown(&bob)));
+}
+
+#[tokio::test]
+async fn a_gap_and_a_wrong_predecessor_are_refused() {
+    let (alice, bob) = friends_of_two().await;
+    for text in ["one", "two", "three"] {
+        post(&alice, text).await;
+    }
+    let all = everything(&alice, &who(&alice));
+    assert!(matches!(refusal(&bob, &alice, vec![all[1].clone()]).await, Refused::Gap { seq: 1, expected: 0, .. }));
+    receive(&bob, who(&alice), vec![all[0].clone()]).await.unwrap();
+    assert!(matches!(refusal(&bob, &alice, vec![all[2].clone()]).await, Refused::Gap { seq: 2, expected: 1, .. }));
+    receive(&bob, who(&alice), all).await.unwrap();
+    let astray = forged(&alice, "astray", |header| header.prev = Some(EntryId([3; 32])));
+    assert!(matches!(refusal(&bob, &alice, vec![astray]).await, Refused::Predecessor { seq: 3, .. }));
+    // A new epoch must continue from something known.
+    let astray = forged(&alice, "astray", |header| {
+        (header.log.epoch, header.seq, header.prev) = (99, 0, Some(EntryId([3; 32])));
+    });
+    assert!(matches!(refusal(&bob, &alice, vec![astray]).await, Refused::Predecessor { seq: 0, .. }));
+}
+
+#[tokio::test]
+async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_person() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "common").await;
+    sync(&alice, &bob).await;
+    let (one, other) = (forged(&alice, "one side", |_| ()), forged(&alice, "other side", |_| ()));
+    receive(&bob, who(&alice), vec![one.clone()]).await.unwrap();
+    assert_eq!(shown(&bob), ["common", "one side"]);
+
+    let found = receive(&bob, who(&alice), vec![other.clone()]).await.unwrap();
+    let log = Header::from_canonical(&one.header).unwrap().log;
+    assert_eq!(found.forked, [log]);
+    let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
+    assert_eq!((proof.log, proof.seq), (log, 1));
+    assert_eq!((&proof.one.header, &proof.other.header), (&one.header, &other.header));
+    assert_eq!(shown(&bob), ["common"], "what came after the last common entry is taken back");
+
+    let more = forged(&alice, "more", |header| (header.seq, header.prev) = (2, Some(EntryId::of(&one.header))));
+    assert_eq!(refusal(&bob, &alice, vec![more]).await, Refused::Ended(log));
+
+    // The person goes on in a new epoch, whichever side it continues from.
+    for (epoch, side) in [(7, &one), (8, &other)] {
+        let next = forged(&alice, &format!("epoch {epoch}"), |header| {
+            (header.log.epoch, header.seq, header.prev) = (epoch, 0, Some(EntryId::of(&side.header)));
+        });
+        assert_eq!(receive(&bob, who(&alice), vec![next]).await.unwrap().accepted, 1);
+    }
+    assert_eq!(shown(&bob), ["common", "epoch 7", "epoch 8"]);
+}
+
+#[tokio::test]
+async fn nobody_can_add_to_what_this_process_says() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "mine").await;
+    // Somebody with a copy of Alice's key writes into the very log of her running process.
+    let stolen = forged(&alice, "not mine", |_| ());
+    assert!(matches!(receive(&alice, who(&bob), vec![stolen]).await, Err(Refused::NotMine(_))));
+}
+
+#[tokio::test]
+async fn a_batch_with_one_bad_entry_is_refused_whole() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "one").await;
+    post(&alice, "two").await;
+    let mut all = everything(&alice, &who(&alice));
+    all[1].signature.0[0] ^= 1;
+    assert!(matches!(refusal(&bob, &alice, all).await, Refused::Entry { at: 1, .. }));
+    assert!(shown(&bob).is_empty());
+}
+
+#[tokio::test]
+async fn kind_and_lane_and_audience_must_fit() {
+    let (alice, bob) = friends_of_two().await;
+    let sealed = Audience::Sealed { nonce: [0; 32], commit: [0; 32] };
+    let changes: [fn(&mut Header, Audience); 3] =
+        [|header, sealed| header.audience = sealed, |header, _| header.kind = Kind::Sealed, |header, _| header.log.lane = Lane([4; 16])];
+    for change in changes {
+        let misfit = forged(&alice, "x", |header| change(header, sealed));
+        assert_eq!(cause(refusal(&bob, &alice, vec![misfit]).await), EntryError::Misfit);
+    }
+    // A tombstone that names nothing, an edit that names two.
+    for refs in [Vec::new(), vec![EntryId([1; 32]); 2]] {
+        let misfit = forged(&alice, "x", |header| (header.kind, header.refs) = (Kind::Edit, refs));
+        assert!(matches!(cause(refusal(&bob, &alice, vec![misfit]).await), EntryError::Body(_)));
+    }
+}

@@ -1,0 +1,149 @@
+use super::*;
+use crate::store::{Scan, Table};
+
+/// Whether any row of the feed or the timeline still has these words.
+fn is_anywhere(node: &Node, words: &str) -> bool {
+    let tables = ["feed_entries", "feed_bodies", "timeline_items", "timeline_photos"].map(Table::new);
+    let rows = tables.iter().flat_map(|table| node.store.scan(*table, &Scan::prefix(&[], 10_000)).unwrap());
+    rows.into_iter().any(|(_, row)| row.value.windows(words.len()).any(|window| window == words.as_bytes()))
+}
+
+#[tokio::test]
+async fn an_edit_replaces_and_a_tombstone_deletes_for_good() {
+    let (alice, bob) = friends_of_two().await;
+    let of = post(&alice, "first words").await;
+    say(&alice, Body::Edit { of, post: note("second words") }).await;
+    sync(&alice, &bob).await;
+    assert_eq!(shown(&bob), ["second words"]);
+    assert!(is_anywhere(&bob, "first words") && is_anywhere(&bob, "second words"));
+
+    say(&alice, Body::Tombstone { of }).await;
+    sync(&alice, &bob).await;
+    for node in [&alice, &bob] {
+        assert!(!is_anywhere(node, "first words") && !is_anywhere(node, "second words"));
+        let (header, body) = opened(node, &of).unwrap().unwrap();
+        assert_eq!((header.kind, body), (Kind::Post, None), "the header stays");
+    }
+    assert!(shown(&bob).is_empty());
+    // Who comes later gets headers only, and nothing to show.
+    let carol = person(3).await;
+    befriend(&carol, &alice).await;
+    assert_eq!(sync(&alice, &carol).await.accepted, 3);
+    assert!(shown(&carol).is_empty());
+}
+
+#[tokio::test]
+async fn a_long_body_is_deleted_in_all_its_pieces() {
+    let (alice, bob) = friends_of_two().await;
+    let of = post(&alice, &format!("{} the end", "word ".repeat(12_000))).await;
+    sync(&alice, &bob).await;
+    assert!(is_anywhere(&bob, "the end") || is_anywhere(&bob, "word word"));
+    say(&alice, Body::Tombstone { of }).await;
+    sync(&alice, &bob).await;
+    assert!(!is_anywhere(&bob, "word word") && !is_anywhere(&bob, "the end"));
+}
+
+#[tokio::test]
+async fn logs_that_arrive_in_any_order_show_the_same() {
+    // Three epochs of one node: a post, two edits of it, a second post taken back.
+    let alice = person(1).await;
+    let one = post(&alice, "one").await;
+    let two = post(&alice, "two").await;
+    let second = restarted(&alice, 20);
+    say(&second, Body::Edit { of: one, post: note("one, edited") }).await;
+    say(&second, Body::Tombstone { of: two }).await;
+    let third = restarted(&alice, 21);
+    // This node's clock is behind: the order of edits does not go by it.
+    let third = Node { clock: Clock::manual(Timestamp(START.0 - 1_000_000)), ..third };
+    say(&third, Body::Edit { of: one, post: note("one, edited again") }).await;
+
+    // Headers first and bodies later, in every rotation.
+    let all = everything(&third, &who(&alice));
+    for turn in 0..all.len() {
+        let bob = person(2).await;
+        befriend(&bob, &alice).await;
+        let bare = all.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
+        receive(&bob, who(&alice), bare).await.unwrap();
+        for at in 0..all.len() {
+            receive(&bob, who(&alice), vec![all[(at + turn) % all.len()].clone()]).await.unwrap();
+        }
+        assert_eq!(shown(&bob), ["one, edited again"], "turn {turn}");
+        assert!(!is_anywhere(&bob, "two"), "turn {turn}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_edits_or_takes_back_what_another_said() {
+    let (alice, bob) = friends_of_two().await;
+    let carol = person(3).await;
+    befriend(&carol, &alice).await;
+    befriend(&carol, &bob).await;
+    let of = post(&alice, "alice's own words").await;
+    say(&bob, Body::Edit { of, post: note("bob's words") }).await;
+    say(&bob, Body::Tombstone { of }).await;
+    sync(&bob, &carol).await;
+    sync(&alice, &carol).await;
+    assert_eq!(shown(&carol), ["alice's own words"]);
+}
+
+#[tokio::test]
+async fn an_edit_that_is_taken_back_shows_what_it_replaced() {
+    let (alice, bob) = friends_of_two().await;
+    let of = post(&alice, "first").await;
+    say(&alice, Body::Edit { of, post: note("second") }).await;
+    let third = say(&alice, Body::Edit { of, post: note("third") }).await;
+    sync(&alice, &bob).await;
+    assert_eq!(shown(&bob), ["third"]);
+    say(&alice, Body::Tombstone { of: third }).await;
+    sync(&alice, &bob).await;
+    assert_eq!(shown(&bob), ["second"]);
+}
+
+#[tokio::test]
+async fn a_post_that_expires_is_gone_when_its_time_comes() {
+    let (alice, bob) = friends_of_two().await;
+    let until = START.plus_millis(10_000);
+    let inside = alice.clone();
+    let body = Body::Post(note("only today"));
+    alice.store.commit(move |tx| append_expiring(tx, &inside, Lane::PUBLIC, &body, Some(until))).await.unwrap();
+    sync(&alice, &bob).await;
+    assert_eq!(shown(&bob), ["only today"]);
+    for node in [&alice, &bob] {
+        assert_eq!(next_due(node).unwrap(), Some(until));
+        node.clock.advance(20_000);
+        assert_eq!(run_due(node).await.unwrap(), 1);
+        assert!(!is_anywhere(node, "only today"));
+    }
+    assert!(shown(&bob).is_empty());
+    let carol = person(3).await;
+    befriend(&carol, &alice).await;
+    carol.clock.advance(20_000);
+    assert_eq!(receive(&carol, who(&alice), everything(&bob, &who(&alice))).await.unwrap().accepted, 1);
+    assert!(shown(&carol).is_empty());
+}
+
+#[tokio::test]
+async fn a_profile_is_the_last_one_said() {
+    let (alice, bob) = friends_of_two().await;
+    for name in ["Alice", "Alice A."] {
+        let profile = ProfileBody { name: name.to_owned(), address: "alice@alice.example".to_owned(), ..ProfileBody::default() };
+        say(&alice, Body::Profile(profile)).await;
+    }
+    sync(&alice, &bob).await;
+    assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice A.");
+    assert_eq!(profile_of(&alice, &who(&alice)).unwrap().unwrap().name, "Alice A.");
+}
+
+#[tokio::test]
+async fn a_node_that_belongs_to_nobody_says_nothing() {
+    let node = Node::in_memory(Clock::manual(START), Random::seeded(5)).unwrap();
+    assert_eq!(say_in(&node, Lane::PUBLIC, Body::Post(note("hello"))).await, Err(AppendError::Unclaimed));
+}
+
+#[tokio::test]
+async fn what_a_reader_would_refuse_is_not_written() {
+    let alice = person(1).await;
+    let mut crowded = note("too many photos");
+    crowded.photos = (0..=u8::try_from(PHOTOS_MAX).unwrap()).map(photo).collect();
+    assert!(matches!(say_in(&alice, Lane::PUBLIC, Body::Post(crowded)).await, Err(AppendError::NotReadable(_))));
+}

@@ -1,0 +1,140 @@
+use super::*;
+use crate::journal;
+
+#[tokio::test]
+async fn what_alice_says_bob_sees() {
+    let (alice, bob) = friends_of_two().await;
+    let mut with_photo = note("a boat at dawn");
+    with_photo.photos = vec![photo(1)];
+    post(&alice, "hello").await;
+    say(&alice, Body::Post(with_photo)).await;
+    let received = sync(&alice, &bob).await;
+    assert_eq!(received.accepted, 2);
+    assert_eq!(received.wanted_blobs, [(BlobId([101; 32]), 100), (BlobId([1; 32]), 1_000)]);
+    assert_eq!(shown(&bob), ["a boat at dawn", "hello"]);
+    assert_eq!(everything(&alice, &who(&alice)), everything(&bob, &who(&alice)), "exact bytes travel");
+}
+
+#[tokio::test]
+async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
+    let (alice, bob) = friends_of_two().await;
+    for text in ["one", "two", "three"] {
+        post(&alice, text).await;
+    }
+    assert_eq!(journal::durable_head(&alice).unwrap(), 3);
+    let records = journal::read(&alice, 1, 10).unwrap();
+    assert_eq!(records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(), [(2, 1), (3, 2)]);
+    assert_eq!(journal::check(&alice).unwrap(), Vec::<String>::new());
+
+    let bob = who(&bob);
+    assert_eq!(journal::cursor(&alice, &bob).unwrap(), 0);
+    journal::set_cursor(&alice, &bob, 2).await.unwrap();
+    journal::set_cursor(&alice, &bob, 1).await.unwrap();
+    assert_eq!(journal::cursor(&alice, &bob).unwrap(), 2);
+}
+
+#[tokio::test]
+async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
+    let (alice, bob) = friends_of_two().await;
+    let first = post(&alice, "before").await;
+    let alice = restarted(&alice, 77);
+    let second = post(&alice, "after").await;
+    let (header, _) = opened(&alice, &second).unwrap().unwrap();
+    assert_eq!((header.seq, header.prev), (0, Some(first)));
+    assert_eq!(sync(&alice, &bob).await.accepted, 2);
+    assert_eq!(shown(&bob), ["after", "before"]);
+    assert_eq!(journal::durable_head(&alice).unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
+    let (alice, bob) = friends_of_two().await;
+    for text in ["kept", "lost one", "lost two"] {
+        post(&alice, text).await;
+    }
+    sync(&alice, &bob).await;
+    // The same node as it was after its first post: an old backup.
+    let restored = person(1).await;
+    befriend(&restored, &bob).await;
+    post(&restored, "kept").await;
+    let restored = restarted(&restored, 78);
+    assert_eq!(who(&restored), who(&alice));
+    post(&restored, "a new day").await;
+    let received = sync(&restored, &bob).await;
+    assert_eq!((received.accepted, received.known, received.forked.len()), (1, 1, 0));
+    assert_eq!(shown(&bob), ["a new day", "kept", "lost one", "lost two"]);
+    assert!(forks(&bob, &who(&alice)).unwrap().is_empty());
+
+    // And the friend gives back what the disk had lost.
+    assert_eq!(receive(&restored, who(&bob), everything(&bob, &who(&alice))).await.unwrap().accepted, 2);
+    post(&restored, "and on").await;
+    assert_eq!(sync(&restored, &bob).await.accepted, 1);
+}
+
+#[tokio::test]
+async fn times_never_run_backwards_and_only_the_own_person_moves_the_clock() {
+    let (alice, bob) = friends_of_two().await;
+    let hlc = |node: &Node, id: &EntryId| opened(node, id).unwrap().unwrap().0.hlc;
+    let one = post(&alice, "one").await;
+    let two = post(&alice, "two").await;
+    assert!(hlc(&alice, &two) > hlc(&alice, &one));
+    // Bob's clock is 50 seconds ahead: not so far that his post is held.
+    bob.clock.advance(50_000);
+    post(&bob, "from bob").await;
+    sync(&bob, &alice).await;
+    let three = post(&alice, "three").await;
+    assert_eq!(hlc(&alice, &three).time(), alice.clock.now());
+}
+
+#[tokio::test]
+async fn an_entry_from_the_future_is_held_until_it_is_due() {
+    let (alice, bob) = friends_of_two().await;
+    alice.clock.advance(3_600_000);
+    post(&alice, "from the future").await;
+    let received = sync(&alice, &bob).await;
+    assert_eq!((received.accepted, received.held), (1, 1));
+    assert!(shown(&bob).is_empty());
+    assert_eq!(run_due(&bob).await.unwrap(), 0);
+    assert_eq!(next_due(&bob).unwrap(), Some(alice.clock.now()));
+    bob.clock.advance(3_600_001);
+    assert_eq!(run_due(&bob).await.unwrap(), 1);
+    assert_eq!(shown(&bob), ["from the future"]);
+    assert_eq!(next_due(&bob).unwrap(), None);
+}
+
+#[tokio::test]
+async fn many_long_entries_are_taken_in_parts() {
+    let (alice, bob) = friends_of_two().await;
+    for number in 0..40u8 {
+        post(&alice, &format!("{number:02} {}", "long ".repeat(11_000))).await;
+    }
+    let (log, mut from, mut parts) = (heads(&alice, &who(&alice)).unwrap()[0].log, 0, 0);
+    loop {
+        let part = read(&alice, &log, from, 64, 256 * 1024).unwrap();
+        if part.is_empty() {
+            break;
+        }
+        assert!(part.len() <= 5);
+        from += part.len() as u64;
+        parts += 1;
+        receive(&bob, who(&alice), part).await.unwrap();
+    }
+    assert_eq!((from, parts), (40, 10));
+    assert_eq!(everything(&alice, &who(&alice)), everything(&bob, &who(&alice)));
+    // And all of them at once.
+    let carol = person(3).await;
+    befriend(&carol, &alice).await;
+    assert_eq!(sync(&alice, &carol).await.accepted, 40);
+}
+
+#[tokio::test]
+async fn homes_of_the_highest_version_count() {
+    let (alice, bob) = friends_of_two().await;
+    let web = |n: u8| vec![format!("https://{n}.alice.example")];
+    assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
+    assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1, "nothing has changed");
+    assert_eq!(identity::homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
+    sync(&alice, &bob).await;
+    assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
+    assert_eq!(journal::durable_head(&alice).unwrap(), 2);
+}

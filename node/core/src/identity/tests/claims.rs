@@ -1,0 +1,143 @@
+use super::super::op::RetireNode;
+use super::super::paper::{self, Signed};
+use super::*;
+use crate::feed::{self, Body};
+
+#[tokio::test]
+async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
+    let node = unclaimed(1);
+    // On the owner's own computer, with nothing but the card's text.
+    let card: NodeCard = node.identity.card().to_string().parse().unwrap();
+    let text = paper::begin(&words(1), &card).unwrap().to_string();
+    // On the node.
+    let person = claim(&node, &text.parse().unwrap()).await.unwrap();
+    assert_eq!(node.identity.person(), Some(person));
+    let log = node.identity.log().unwrap();
+    assert_eq!(log.state().roots, [words(1).keys().root.public()]);
+    assert_eq!(log.state().recovery_kem, words(1).keys().recovery.public());
+    assert_eq!(IdentityLog::verify(&log.to_bytes()).unwrap().person(), person);
+    // And after a restart.
+    let again = Identity::load(&node.store, &Random::seeded(9)).unwrap();
+    assert_eq!((again.person(), again.node_key()), (Some(person), node.identity.node_key()));
+    assert_ne!(again.epoch(), node.identity.epoch());
+}
+
+#[tokio::test]
+async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
+    let (one, two) = (unclaimed(1), unclaimed(2));
+    let for_one = paper::begin(&words(1), &one.identity.card()).unwrap();
+    assert_eq!(claim(&two, &for_one).await, Err(ClaimError::AnotherNode));
+    let person = claim(&one, &for_one).await.unwrap();
+    assert_eq!(claim(&one, &for_one).await, Err(ClaimError::AlreadyClaimed(person)));
+
+    let text = paper::begin(&words(2), &two.identity.card()).unwrap().to_string();
+    for at in 0..text.len() {
+        let mut bad = text.clone().into_bytes();
+        bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
+        let bad = String::from_utf8(bad).unwrap();
+        assert!(bad.parse::<Claim>().is_err(), "the text changed at {at} was taken");
+    }
+    // Changed so that text and checksum fit, but not the signature.
+    let honest: Claim = text.parse().unwrap();
+    let op = honest.ops[0].op_bytes().to_vec();
+    let forged = SignedOp::new(op.clone(), vec![sign_op(Role::Root, &key(77), &op)]).unwrap();
+    assert_eq!(claim(&two, &Claim { ops: vec![forged] }).await, Err(ClaimError::Log(LogError::Signature(0))));
+    assert_eq!(two.identity.person(), None);
+}
+
+#[tokio::test]
+async fn two_claims_at_once_end_with_one_person() {
+    let node = unclaimed(1);
+    let (one, two) = (paper::begin(&words(1), &node.identity.card()).unwrap(), paper::begin(&words(2), &node.identity.card()).unwrap());
+    let (first, second) = tokio::join!(claim(&node, &one), claim(&node, &two));
+    assert!(first.is_ok() != second.is_ok());
+    assert_eq!(node.identity.person(), first.or(second).ok());
+}
+
+#[test]
+fn a_card_with_a_typing_mistake_is_noticed() {
+    let text = unclaimed(1).identity.card().to_string();
+    assert!(text.len() < 140, "{} characters are too many to paste", text.len());
+    for at in 0..text.len() {
+        let mut bad = text.clone().into_bytes();
+        bad[at] = if bad[at] == b'x' { b'y' } else { b'x' };
+        assert!(String::from_utf8(bad).unwrap().parse::<NodeCard>().is_err(), "a mistake at {at} was taken");
+    }
+    assert!(format!("  {}\n  {}\n", &text[..40], &text[40..]).parse::<NodeCard>().is_ok(), "a broken line is not a mistake");
+}
+
+#[tokio::test]
+async fn a_second_node_is_added_by_the_words_and_its_own_countersignature() {
+    let (old, new) = (claimed(1).await, unclaimed(2));
+    let request = request_add_node(&old, &new.identity.card()).unwrap().to_string();
+    assert!(matches!(sign_with_words(&request, &words(3)), Err(PaperError::OtherWords(_))));
+    let claim_text = sign_with_words(&request, &words(1)).unwrap();
+    let person = claim(&new, &claim_text.parse().unwrap()).await.unwrap();
+    assert_eq!(Some(person), old.identity.person());
+
+    // The old node hears of it; so does a friend.
+    let log = new.identity.log().unwrap().to_bytes();
+    assert_eq!(learn(&old, log).await.unwrap().1, Learned::Newer);
+    assert_eq!(old.identity.log().unwrap().live_nodes().count(), 2);
+}
+
+#[tokio::test]
+async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
+    let node = claimed(1).await;
+    let asked = request(&node, OpBody::SetDomain(Some("alice.example".to_owned()))).unwrap();
+    assert!(asked.describe().contains("alice.example"));
+    let signed: SignedRequest = sign_with_words(&asked.to_string(), &words(1)).unwrap().parse().unwrap();
+    upload(&node, &signed).await.unwrap();
+    assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("alice.example"));
+    upload(&node, &signed).await.unwrap();
+
+    let other = claimed(2).await;
+    assert!(matches!(upload(&other, &signed).await, Err(LearnError::AnotherPerson(_))));
+    assert_eq!(request(&unclaimed(3), OpBody::Tombstone).err(), Some(Unclaimed));
+}
+
+#[tokio::test]
+async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
+    let alice = claimed(1).await;
+    let homes = |n: u8| (vec![format!("https://{n}.example")], Vec::new(), Vec::new());
+    for n in 0..3 {
+        let (web, libp2p, mirrors) = homes(n);
+        homes::set(&alice, web, libp2p, mirrors).await.unwrap();
+    }
+    let person = alice.identity.person().unwrap();
+    let head = feed::heads(&alice, &person).unwrap().remove(0);
+    let entries = feed::read(&alice, &head.log, 0, 10, usize::MAX).unwrap();
+    let cutoff = op::Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 1, entry: feed::EntryId::of(&entries[1].header).0 };
+    let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
+    let Signed::Done(signed) = paper::sign(&request_retire_node(&alice, retire).unwrap(), &words(1)).unwrap() else { panic!() };
+    let log = IdentityLog::from_ops(signed.ops).unwrap();
+    let now = alice.clock.now();
+    let verdicts: Vec<_> = entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
+    assert!(verdicts[0].is_ok() && verdicts[1].is_ok());
+    assert!(matches!(verdicts[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2));
+    assert_eq!(verdicts[2], Err(feed::EntryError::Retired));
+}
+
+#[test]
+fn a_persons_id_is_read_back_and_a_wrong_one_refused() {
+    let person = genesis(&[1]).person();
+    assert_eq!(person.to_string().parse(), Ok(person));
+    assert_eq!(person.to_string().len(), 52);
+    assert_eq!(person.to_string(), person.to_string().to_lowercase());
+    assert_eq!(person.short().len(), 8);
+    assert_eq!("abc".parse::<PersonId>(), Err(NotAPerson));
+}
+
+#[tokio::test]
+async fn the_words_are_in_no_row_of_the_node() {
+    let node = unclaimed(1);
+    let (words, _) = create(&node).await.unwrap();
+    let phrase = words.phrase();
+    let root = words.keys().root.to_bytes();
+    for table in ["identity_self", "identity_ops"] {
+        for (_, row) in node.store.scan(Table::new(table), &crate::store::Scan::prefix(&[], 100)).unwrap() {
+            assert!(!row.value.windows(32).any(|window| window == root.as_slice()));
+            assert!(!row.value.windows(phrase.len()).any(|window| window == phrase.as_bytes()));
+        }
+    }
+}
