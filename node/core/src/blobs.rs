@@ -175,7 +175,7 @@ impl Blobs {
     /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it is damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
         if let Some(small) = self.state().small.get(id) {
-            return Ok(BlobReader::in_memory(small.blob.bytes.clone()));
+            return Ok(BlobReader::in_memory(small.blob.form, small.blob.bytes.clone()));
         }
         self.open_file(id)
     }

@@ -13,7 +13,8 @@ use crate::store::{BlobId, StoreError};
 const TEMPORARY: &str = "new";
 /// How many public blobs are remembered as found whole; then the remembering starts over.
 const VERIFIED_MAX: usize = 4096;
-const FORMS: [Form; 2] = [Form::Private, Form::Public];
+/// In the order of looking: what is kept in both forms is public.
+const FORMS: [Form; 2] = [Form::Public, Form::Private];
 
 /// Makes the folders, and removes what interrupted writes left.
 pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()> {

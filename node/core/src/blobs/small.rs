@@ -86,6 +86,11 @@ impl Blobs {
     }
 
     pub(super) fn keep_small(&self, blob: SmallBlob) {
-        self.state().small.entry(blob.id).or_insert(Small { blob, logged: self.0.logless });
+        let mut state = self.state();
+        let known = state.small.get(&blob.id).map(|small| small.blob.form);
+        // What was private and is now put as public travels once more, as public; the other way there is nothing to hide.
+        if known.is_none() || blob.form == Form::Public {
+            state.small.insert(blob.id, Small { blob, logged: self.0.logless });
+        }
     }
 }

@@ -115,6 +115,24 @@ fn equal_content_is_stored_once() {
 }
 
 #[test]
+fn what_is_put_as_public_is_public_whatever_it_was_before() {
+    let (_, blobs) = fresh();
+    for len in [10, 200_000] {
+        let bytes = content(len, 1);
+        let form = |blobs: &Blobs| blobs.open(&id_of(&bytes)).unwrap().form();
+        let one = blobs.put(&bytes, Form::Private).unwrap();
+        log(&blobs, &one.id);
+        assert_eq!(form(&blobs), Form::Private);
+        let two = blobs.put(&bytes, Form::Public).unwrap();
+        assert_eq!(form(&blobs), Form::Public);
+        log(&blobs, &two.id);
+        drop(blobs.put(&bytes, Form::Private).unwrap());
+        blobs.file_logged().unwrap();
+        assert_eq!(form(&blobs), Form::Public);
+    }
+}
+
+#[test]
 fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
     let (fs, blobs) = fresh();
     let mut writer = blobs.writer(Form::Private, 300_000).unwrap();
