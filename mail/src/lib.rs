@@ -37,6 +37,7 @@ impl Mail {
     pub fn start(node: Node, config: MailConfig, listeners: MailListeners, tls: Arc<ServerConfig>) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
         let house = House::new(node, config, tls);
+        house.spawn(Box::pin(queue::run(house.clone())));
         smtp::listen(&house, listeners.smtp, listeners.submission, listeners.smtps);
         Ok(Self { house, addresses })
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use freehold_core::mailbox::{self, Message, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
@@ -35,9 +36,14 @@ pub struct Place {
 impl Place {
     /// Opens `node`'s mail, as `config` says.
     pub async fn open(node: TestNode, config: MailConfig) -> Self {
+        Self::open_on(node, config, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// The same, with mail from other servers coming in at `smtp`.
+    pub async fn open_on(node: TestNode, config: MailConfig, smtp: SocketAddr) -> Self {
         let bind = || TcpListener::bind("127.0.0.1:0");
         let listeners = MailListeners {
-            smtp: bind().await.unwrap(),
+            smtp: TcpListener::bind(smtp).await.unwrap(),
             submission: bind().await.unwrap(),
             smtps: bind().await.unwrap(),
             imap: bind().await.unwrap(),
@@ -94,6 +100,12 @@ impl Client {
     pub async fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n").as_bytes()).await;
         self.reply().await
+    }
+
+    /// Logs in with AUTH PLAIN.
+    pub async fn login(&mut self, user: &str, password: &str) {
+        let response = BASE64.encode(format!("\0{user}\0{password}").as_bytes());
+        assert!(self.say(&format!("AUTH PLAIN {response}")).await.starts_with("235"));
     }
 
     /// Sends bytes as they are.

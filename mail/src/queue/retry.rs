@@ -1,0 +1,54 @@
+//! When a message is tried again, and when no more (RFC 5321 4.5.4.1).
+
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::Outcome;
+
+use crate::MailConfig;
+
+/// The longest pause, in milliseconds.
+const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
+const HOUR_MS: u64 = 60 * 60 * 1000;
+
+/// What an attempt that failed for the moment comes to, after `attempts` earlier ones: another at a later time, or the end.
+pub(super) fn later(config: &MailConfig, created: Timestamp, now: Timestamp, attempts: u32, reply: String) -> Outcome {
+    let at = now.plus_millis(pause_ms(config.retry_first_ms, attempts));
+    let hours = config.retry_hours_max;
+    if at > created.plus_millis(hours.saturating_mul(HOUR_MS)) {
+        return Outcome::Failed(format!("{reply} (tried for {hours} hours)"));
+    }
+    Outcome::Later { at, reply }
+}
+
+/// 1, 5, 10, 20, 40 … times the first pause: a server that is only being restarted is soon found again, one that is gone is left alone.
+fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
+    let times = match attempts.checked_sub(1) {
+        None => 1,
+        Some(doublings) => 5u64.saturating_mul(1 << doublings.min(32)),
+    };
+    first_ms.max(1).saturating_mul(times).min(PAUSE_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour() {
+        let pauses: Vec<u64> = (0..14).map(|attempts| pause_ms(1000, attempts) / 1000).collect();
+        assert_eq!(pauses, [1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
+        assert_eq!(pause_ms(1000, u32::MAX), PAUSE_MS_MAX);
+    }
+
+    #[test]
+    fn after_two_days_it_is_over() {
+        let config = MailConfig::default();
+        let created = Timestamp(0);
+        let almost = Timestamp(46 * HOUR_MS);
+        assert_eq!(
+            later(&config, created, almost, 50, "451 later".into()),
+            Outcome::Later { at: Timestamp(47 * HOUR_MS), reply: "451 later".into() }
+        );
+        let over = Timestamp(47 * HOUR_MS + 1);
+        assert_eq!(later(&config, created, over, 50, "451 later".into()), Outcome::Failed("451 later (tried for 48 hours)".into()));
+    }
+}
