@@ -66,7 +66,8 @@ async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), 
                 }
             }
             Step::Ask(question) => {
-                let reply = exchange.answer(question).await;
+                // Boxed: what a delivery needs while it lasts is not kept by every idle connection.
+                let reply = Box::pin(exchange.answer(question)).await;
                 session.answer(reply);
             }
             Step::Content(text) => exchange.content(&text),

@@ -73,11 +73,6 @@ impl Text {
         Self { dots: false, ..Self::dotted(newlines, len_max) }
     }
 
-    /// Its length so far, in bytes as stored.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
     /// What is wrong with it.
     pub fn fault(&self) -> Option<Fault> {
         self.fault

@@ -10,18 +10,17 @@ use freehold_core::testing::TestNode;
 use freehold_core::{events::Event, logins};
 use freehold_mail::{Mail, MailAddresses, MailConfig, MailListeners};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A certificate of this test's own, for localhost.
-pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
+pub fn tls() -> Arc<ServerConfig> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
-    (Arc::new(config), certificate)
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    Arc::new(config)
 }
 
 /// Somebody's node and mail.
@@ -30,7 +29,6 @@ pub struct Place {
     pub mail: Mail,
     pub addresses: MailAddresses,
     pub app_password: String,
-    pub certificate: CertificateDer<'static>,
 }
 
 impl Place {
@@ -49,11 +47,11 @@ impl Place {
             imap: bind().await.unwrap(),
             imaps: bind().await.unwrap(),
         };
-        let (tls, certificate) = tls();
+        let tls = tls();
         let (_, app_password) = logins::create_app_password(&node, "test").await.unwrap();
         let mail = Mail::start(Node::clone(&node), config, listeners, tls).unwrap();
         let addresses = mail.addresses();
-        Self { node, mail, addresses, app_password, certificate }
+        Self { node, mail, addresses, app_password }
     }
 
     /// Closes the mail, and the node with it.

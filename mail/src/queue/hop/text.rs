@@ -83,11 +83,12 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use freehold_core::blobs::{Blobs, Form};
+    use freehold_core::random::Random;
 
     use super::*;
 
     fn text(content: &[u8]) -> Text {
-        let blobs = Blobs::in_memory();
+        let blobs = Blobs::in_memory(Random::seeded(1)).unwrap();
         let pinned = blobs.put(content, Form::Private).unwrap();
         Text::open(blobs.open(&pinned.id).unwrap()).unwrap()
     }
