@@ -11,6 +11,7 @@ mod dates;
 mod door;
 mod doors;
 mod frame;
+mod friends;
 mod headers;
 mod health;
 mod hosts;
@@ -18,7 +19,9 @@ mod listen;
 mod logins;
 mod mailbox;
 mod pages;
+mod profile;
 mod routes;
+mod setup;
 mod site;
 mod visitor;
 

@@ -13,7 +13,7 @@ use crate::door::Door;
 use crate::frame::Frame;
 use crate::pages::Pages;
 use crate::routes::{Route, Routes};
-use crate::{assets, health, logins};
+use crate::{assets, friends, health, logins, setup};
 
 /// One node's site. Cheap to clone.
 #[derive(Clone)]
@@ -50,7 +50,14 @@ impl Site {
 }
 
 fn table() -> Routes {
-    Routes::new().merge(assets::routes()).merge(health::routes()).merge(logins::routes()).merge(crate::mailbox::routes())
+    Routes::new()
+        .merge(assets::routes())
+        .merge(friends::routes())
+        .merge(health::routes())
+        .merge(logins::routes())
+        .merge(crate::mailbox::routes())
+        .merge(crate::profile::routes())
+        .merge(setup::routes())
 }
 
 /// Every route of the site.

@@ -25,7 +25,7 @@ pub use claim::{ClaimError, Unclaimed, claim, create, create_with, request, requ
 pub use fork::{Choice, choose};
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
-pub use paper::{Claim, PaperError, Request, SignedRequest, sign_with_words};
+pub use paper::{Claim, PaperError, Request, SignedRequest, begin, sign_with_words};
 
 use crate::domains::Domain;
 use crate::keys::{KemKey, KemSecret, NodeKeys, PublicKey, SecretKey, Signature};

@@ -3,11 +3,13 @@
 use std::ops::Deref;
 
 use crate::clock::{Clock, Timestamp};
+use crate::identity;
 use crate::logins;
 use crate::mailbox;
 use crate::node::Node;
 use crate::profile::Profile;
 use crate::random::Random;
+use crate::words::Words;
 
 /// When a test begins: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -23,12 +25,14 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up and ready.
+    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up, claimed with words made of the name, and ready.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
         let node = Self::unset(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
         logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
+        let words = Words::from_entropy(*blake3::hash(name.as_bytes()).as_bytes());
+        identity::create_with(&node, words).await.unwrap();
         node
     }
 

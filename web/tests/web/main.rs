@@ -2,6 +2,9 @@
 
 mod browser;
 mod door;
+mod friends;
 mod logins;
 mod mailbox;
+mod profile;
+mod setup;
 mod walk;

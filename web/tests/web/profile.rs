@@ -1,0 +1,67 @@
+//! Who lives here, and changing it.
+
+use axum::http::StatusCode;
+use freehold_core::profile;
+use freehold_core::testing::{PASSWORD, TestNode};
+
+use crate::browser::Browser;
+
+#[tokio::test]
+async fn a_change_in_the_settings_is_on_the_public_pages_at_once() {
+    let alice = TestNode::new("alice").await;
+    let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
+    let before = visitor.get("/about").await;
+    assert!(before.text().contains("About Alice"), "{}", before.text());
+    let fields = [("name", "Alice Ant"), ("strapline", "Notes from <b>here</b>"), ("about", "I mend boats."), ("paint", "3")];
+    assert!(owner.post("/home/settings", &fields).await.text().contains("Saved."));
+    let after = visitor.get("/about").await;
+    assert!(after.text().contains("About Alice Ant") && after.text().contains("I mend boats."));
+    assert!(!after.text().contains("<b>here"));
+    assert_ne!(before.header("etag"), after.header("etag"));
+    assert!(visitor.get("/icon.svg").await.text().contains("#6d5a1e"));
+}
+
+#[tokio::test]
+async fn a_public_page_is_asked_after_by_its_tag_and_comes_compressed() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    let first = visitor.get("/about").await;
+    for _ in 0..2 {
+        let request = visitor.request("GET", "/about").header("if-none-match", first.header("etag")).body(Default::default()).unwrap();
+        let again = visitor.send(request).await;
+        assert_eq!((again.status, again.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+    let request = visitor.request("GET", "/about").header("accept-encoding", "gzip").body(Default::default()).unwrap();
+    let small = visitor.send(request).await;
+    assert_eq!(small.header("content-encoding"), "gzip");
+    assert!(small.bytes.len() < first.bytes.len());
+}
+
+#[tokio::test]
+async fn settings_that_can_not_be_taken_change_nothing() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for fields in [[("name", " "), ("paint", "0")], [("name", "Alice"), ("paint", "200")]] {
+        assert_eq!(owner.post("/home/settings", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(profile::get(&alice).unwrap().unwrap().name, "Alice");
+}
+
+#[tokio::test]
+async fn a_new_password_needs_the_old_one_and_logs_out_the_others() {
+    let alice = TestNode::new("alice").await;
+    let (mut here, mut there) = (Browser::owner(&alice).await, Browser::owner(&alice).await);
+    let change = |current, new, again| [("current", current), ("new", new), ("again", again)];
+    let bad = [
+        change("not mine at all", "a new long one", "a new long one"),
+        change(PASSWORD, "a new long one", "another"),
+        change(PASSWORD, "short", "short"),
+    ];
+    for fields in bad {
+        assert_eq!(here.post("/home/settings/password", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let done = here.post("/home/settings/password", &change(PASSWORD, "a new long one", "a new long one")).await;
+    assert_eq!(done.location(), "/home/settings");
+    assert_eq!(here.get("/home/settings").await.status, StatusCode::OK);
+    assert_eq!(there.get("/home/settings").await.location(), "/login?next=/home/settings");
+}
