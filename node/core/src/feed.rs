@@ -12,6 +12,7 @@ mod header;
 mod read;
 mod receive;
 mod rows;
+mod sealed;
 mod verify;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use forks::{Fork, forks};
 pub use header::{Audience, Header, Kind};
 pub use read::{entry, head, heads, latest, opened, profile_of, read};
 pub use receive::{RECEIVE_MAX, Received, Refused, receive};
+pub use sealed::{EpochKey, Opened, SealedError, padme};
 pub use verify::{EntryError, VerifiedEntry};
 
 use crate::identity::PersonId;

@@ -3,6 +3,7 @@
 //! The person's id is the hash of the log's first op, so keys can change and the id cannot.
 
 mod armour;
+pub mod backup;
 mod card;
 mod claim;
 mod fork;
@@ -21,7 +22,9 @@ use zeroize::Zeroizing;
 
 pub use armour::ArmourError;
 pub use card::{CardError, NodeCard};
-pub use claim::{ClaimError, Unclaimed, claim, create, create_with, request, request_add_node, request_retire_node, upload};
+pub use claim::{
+    ClaimError, Unclaimed, backup_recipient, claim, create, create_with, request, request_add_node, request_retire_node, upload,
+};
 pub use fork::{Choice, choose};
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
@@ -39,6 +42,7 @@ const OPS: Table = Table::new("identity_ops");
 
 const KEYS_ROW: &[u8] = b"keys";
 const PERSON_ROW: &[u8] = b"person";
+const BACKUP_ROW: &[u8] = b"backup";
 const KEYS_VERSION: u8 = 1;
 
 /// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits (lower-case base32).

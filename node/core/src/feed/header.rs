@@ -112,11 +112,6 @@ impl Header {
         self.write().uint(18, self.body_len).bytes(20, &self.body_hash).canonical()
     }
 
-    /// The header without what depends on the ciphertext: the associated data of a sealed body.
-    pub fn associated_data(&self) -> Vec<u8> {
-        self.write().canonical()
-    }
-
     fn write(&self) -> MapWriter {
         let audience = match &self.audience {
             Audience::Public => MapWriter::new().uint(0, 0u8),

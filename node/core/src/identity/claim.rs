@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::op::{OpBody, RetireNode, Role, sign as sign_op};
 use super::paper::{self, Claim, PaperError, Request, SignedRequest};
-use super::{IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, put_log};
+use super::{BACKUP_ROW, IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, put_log};
 use crate::cbor::CborError;
 use crate::events::Event;
 use crate::node::Node;
@@ -51,7 +51,7 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         ops.push(last.with_signature(countersignature)?);
     }
     let log = Arc::new(IdentityLog::from_ops(ops)?);
-    let written = log.clone();
+    let (written, backup) = (log.clone(), claim.backup);
     let write = move |tx: &mut crate::store::Tx<'_>| {
         if let Some(row) = tx.get(SELF, PERSON_ROW)? {
             let person = PersonId(crate::row::key_part(&row.value, 0));
@@ -59,6 +59,7 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         }
         put_log(tx, &written)?;
         tx.put(SELF, PERSON_ROW, &written.person().0)?;
+        tx.put(SELF, BACKUP_ROW, &backup)?;
         tx.after(Event::Identity);
         Ok(())
     };
@@ -83,6 +84,14 @@ pub async fn create(node: &Node) -> Result<(Words, PersonId), ClaimError> {
 pub async fn create_with(node: &Node, words: Words) -> Result<(Words, PersonId), ClaimError> {
     let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
     Ok((words, person))
+}
+
+/// What backups are sealed to: the public half (X25519) of the words' backup key. `None` until the node is claimed.
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn backup_recipient(node: &Node) -> Result<Option<[u8; 32]>, StoreError> {
+    Ok(node.store.get(SELF, BACKUP_ROW)?.and_then(|row| row.value.try_into().ok()))
 }
 
 /// Why no request could be made.

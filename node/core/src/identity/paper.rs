@@ -10,7 +10,7 @@ use super::armour::{self, ArmourError};
 use super::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::{IdentityLog, LogError, NodeCard, PersonId};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
-use crate::words::Words;
+use crate::words::{WordKeys, Words};
 
 const CLAIM: &str = "freehold claim 1";
 const REQUEST: &str = "freehold request 1";
@@ -37,6 +37,8 @@ pub enum PaperError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub(super) ops: Vec<SignedOp>,
+    /// The public half of the words' backup key, so that the node can make backups that only the words open.
+    pub(super) backup: [u8; 32],
 }
 
 /// An op that a node asks its person to sign, with the log it would follow.
@@ -76,7 +78,7 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
     };
     let op = Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
     let signature = sign_op(Role::Root, &keys.root, &op);
-    Ok(Claim { ops: vec![SignedOp::new(op, vec![signature])?] })
+    Ok(Claim { ops: vec![SignedOp::new(op, vec![signature])?], backup: backup_of(&keys) })
 }
 
 /// Signs what a request asks for.
@@ -84,14 +86,18 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
 /// # Errors
 /// When the words are not the person's.
 pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
-    let root = words.keys().root;
-    if !request.log.state().roots.contains(&root.public()) {
+    let keys = words.keys();
+    if !request.log.state().roots.contains(&keys.root.public()) {
         return Err(PaperError::OtherWords(request.log.person()));
     }
-    let signed = SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &root, &request.op)])?;
+    let signed = SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
     let adds_node = matches!(request.body, OpBody::AddNode(_));
     let ops = request.log.ops().iter().cloned().chain([signed]).collect();
-    Ok(if adds_node { Signed::Claim(Claim { ops }) } else { Signed::Done(SignedRequest { ops }) })
+    Ok(if adds_node { Signed::Claim(Claim { ops, backup: backup_of(&keys) }) } else { Signed::Done(SignedRequest { ops }) })
+}
+
+fn backup_of(keys: &WordKeys) -> [u8; 32] {
+    *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup)).as_bytes()
 }
 
 /// Reads a request and signs it: texts in, text out.
@@ -173,7 +179,7 @@ fn ops_from(fields: &mut Fields) -> Result<Vec<SignedOp>, CborError> {
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, CLAIM, &ops_payload(&self.ops).canonical())
+        armour::write(f, CLAIM, &ops_payload(&self.ops).bytes(2, &self.backup).canonical())
     }
 }
 
@@ -183,8 +189,9 @@ impl FromStr for Claim {
     fn from_str(text: &str) -> Result<Self, PaperError> {
         let mut fields = Fields::from_canonical(&armour::read(CLAIM, text)?)?;
         let ops = ops_from(&mut fields)?;
+        let backup = fields.array(2)?;
         fields.finish()?;
-        Ok(Self { ops })
+        Ok(Self { ops, backup })
     }
 }
 

@@ -16,6 +16,9 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
     assert_eq!(log.state().roots, [words(1).keys().root.public()]);
     assert_eq!(log.state().recovery_kem, words(1).keys().recovery.public());
     assert_eq!(IdentityLog::verify(&log.to_bytes()).unwrap().person(), person);
+    let backup = words(1).keys().backup;
+    let recipient = *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*backup)).as_bytes();
+    assert_eq!(backup_recipient(&node).unwrap(), Some(recipient));
     // And after a restart.
     let again = Identity::load(&node.store, &Random::seeded(9)).unwrap();
     assert_eq!((again.person(), again.node_key()), (Some(person), node.identity.node_key()));
@@ -41,7 +44,7 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let honest: Claim = text.parse().unwrap();
     let op = honest.ops[0].op_bytes().to_vec();
     let forged = SignedOp::new(op.clone(), vec![sign_op(Role::Root, &key(77), &op)]).unwrap();
-    assert_eq!(claim(&two, &Claim { ops: vec![forged] }).await, Err(ClaimError::Log(LogError::Signature(0))));
+    assert_eq!(claim(&two, &Claim { ops: vec![forged], ..honest }).await, Err(ClaimError::Log(LogError::Signature(0))));
     assert_eq!(two.identity.person(), None);
 }
 

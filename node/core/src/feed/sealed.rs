@@ -1,0 +1,236 @@
+//! Sealed entries: who has a circle's epoch key reads them; a mirror sees author, lane, place, padded size and time, nothing else.
+//!
+//! `key ‖ commit = BLAKE3-derive("freehold/body/1", epoch key ‖ nonce)`; the commitment is compared before anything is decrypted, so one
+//! ciphertext cannot mean two things under two keys. XChaCha20-Poly1305 with a zero nonce (the key is used once); associated data is the
+//! header without body length and body hash. Plaintext: length (4 bytes) ‖ `{0: kind, 2: refs, 4: body}` ‖ zeros, padded by Padmé.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Kind, Lane, REFS_MAX};
+use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
+use crate::domains;
+
+/// Bytes of plaintext length in front.
+const LEN_LEN: usize = 4;
+/// Bytes that the cipher adds.
+const TAG_LEN: usize = 16;
+
+/// A circle epoch's key. Wiped when dropped.
+#[derive(Clone)]
+pub struct EpochKey(Zeroizing<[u8; 32]>);
+
+/// What a sealed entry really is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The real kind.
+    pub kind: Kind,
+    /// The real references.
+    pub refs: Vec<EntryId>,
+    /// The body.
+    pub body: Body,
+}
+
+/// Why a sealed body was not made or not opened.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SealedError {
+    /// The entry is not sealed.
+    #[error("the entry is not sealed")]
+    NotSealed,
+    /// The commitment is for another key.
+    #[error("this is not the key it was sealed with")]
+    AnotherKey,
+    /// The ciphertext or the header was changed.
+    #[error("the sealed body was changed")]
+    Changed,
+    /// What was sealed is malformed.
+    #[error("what was sealed is malformed: {0}")]
+    Content(#[from] CborError),
+    /// The body would be over its limit once padded and sealed.
+    #[error("the text is too long to be sealed")]
+    TooLong,
+}
+
+impl EpochKey {
+    /// From its 32 bytes.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The lane of this epoch. Knowing it is the right to fetch ciphertext.
+    pub fn lane(&self) -> Lane {
+        let whole = blake3::derive_key(domains::LANE.text(), self.0.as_slice());
+        Lane(crate::row::key_part(&whole, 0))
+    }
+
+    /// The secret bytes, to be wrapped.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn body_key(&self, nonce: &[u8; 32]) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
+        let mut both = Zeroizing::new([0u8; 64]);
+        let mut hasher = blake3::Hasher::new_derive_key(domains::BODY.text());
+        hasher.update(self.0.as_slice());
+        hasher.update(nonce);
+        hasher.finalize_xof().fill(both.as_mut_slice());
+        (Zeroizing::new(crate::row::key_part(both.as_slice(), 0)), crate::row::key_part(both.as_slice(), 32))
+    }
+
+    /// Seals a body into a header: sets the header's kind, audience, refs, body length and body hash, and gives the ciphertext.
+    ///
+    /// # Errors
+    /// When the body is too long once padded.
+    pub fn seal(&self, header: &mut Header, body: &Body, salt: [u8; 16], nonce: [u8; 32]) -> Result<Vec<u8>, SealedError> {
+        let (key, commit) = self.body_key(&nonce);
+        header.kind = Kind::Sealed;
+        header.audience = Audience::Sealed { nonce, commit };
+        header.refs = Vec::new();
+        let inner = MapWriter::new()
+            .uint(0, body.kind().number())
+            .list(2, &body.refs(), |entry| Value::Bytes(entry.0.to_vec()))
+            .bytes(4, &body.to_canonical(salt))
+            .canonical();
+        let len = u32::try_from(inner.len()).map_err(|_| SealedError::TooLong)?;
+        let mut plain = Zeroizing::new([len.to_be_bytes().as_slice(), &inner].concat());
+        let padded = padme(plain.len());
+        plain.resize(padded, 0);
+        if padded + TAG_LEN > BODY_LEN_MAX {
+            return Err(SealedError::TooLong);
+        }
+        let place = associated_data(&header.to_canonical())?;
+        let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
+        let sealed = cipher.encrypt(&XNonce::from([0; 24]), Payload { msg: &plain, aad: &place }).map_err(|_| SealedError::TooLong)?;
+        header.body_len = u32::try_from(sealed.len()).map_err(|_| SealedError::TooLong)?;
+        header.body_hash = *blake3::hash(&sealed).as_bytes();
+        Ok(sealed)
+    }
+
+    /// Opens the body of a verified entry by its header's exact bytes.
+    ///
+    /// # Errors
+    /// When it is not sealed, was sealed with another key, was changed, or holds nothing that can be read.
+    pub fn open(&self, header_bytes: &[u8], sealed: &[u8]) -> Result<Opened, SealedError> {
+        let header = Header::from_canonical(header_bytes)?;
+        let Audience::Sealed { nonce, commit } = header.audience else { return Err(SealedError::NotSealed) };
+        let (key, expected) = self.body_key(&nonce);
+        if !bool::from(expected.ct_eq(&commit)) {
+            return Err(SealedError::AnotherKey);
+        }
+        let place = associated_data(header_bytes)?;
+        let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
+        let plain = cipher.decrypt(&XNonce::from([0; 24]), Payload { msg: sealed, aad: &place }).map_err(|_| SealedError::Changed)?;
+        let plain = Zeroizing::new(plain);
+        let (len, rest) = plain.split_first_chunk::<LEN_LEN>().ok_or(SealedError::Changed)?;
+        let (inner, padding) = rest.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or(SealedError::Changed)?;
+        if plain.len() != padme(LEN_LEN + inner.len()) || padding.iter().any(|byte| *byte != 0) {
+            return Err(SealedError::Content(CborError::NotCanonical));
+        }
+        let mut fields = Fields::from_canonical(inner)?;
+        let kind = Kind::from_number(fields.uint(0)?);
+        let refs: Vec<_> = fields.list(2, REFS_MAX, exactly::<32>)?.into_iter().map(EntryId).collect();
+        let body = Body::from_canonical(kind, &refs, &fields.bytes(4, BODY_LEN_MAX)?)?;
+        fields.finish()?;
+        Ok(Opened { kind, refs, body })
+    }
+}
+
+/// A header's exact bytes without what depends on the ciphertext; keys that this program does not know stay in.
+fn associated_data(header: &[u8]) -> Result<Vec<u8>, CborError> {
+    match Value::from_canonical(header)? {
+        Value::Map(mut fields) => {
+            fields.retain(|(key, _)| *key != 18 && *key != 20);
+            Ok(Value::Map(fields).to_canonical())
+        }
+        _ => Err(CborError::Malformed("not a map")),
+    }
+}
+
+/// The padded length: at most about a tenth more, and only few lengths there are (Padmé, of the PURB paper, 2019, section 4).
+pub fn padme(len: usize) -> usize {
+    let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return len };
+    let kept_bits = exponent.ilog2() + 1;
+    let mask = (1usize << (exponent - kept_bits.min(exponent))) - 1;
+    (len + mask) & !mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::feed::{LogId, PostBody};
+    use crate::hlc::Hlc;
+    use crate::identity::PersonId;
+    use crate::keys::SecretKey;
+
+    fn header(lane: Lane) -> Header {
+        let node = SecretKey::from_bytes(&[3; 32]).public();
+        Header {
+            log: LogId { person: PersonId([1; 32]), node, lane, epoch: 4 },
+            seq: 2,
+            prev: Some(EntryId([5; 32])),
+            hlc: Hlc::at(Timestamp(1_777_636_800_000)),
+            kind: Kind::Post,
+            body_len: 0,
+            body_hash: [0; 32],
+            audience: Audience::Public,
+            refs: Vec::new(),
+            expires: None,
+            understood: true,
+        }
+    }
+
+    fn edit() -> Body {
+        Body::Edit { of: EntryId([6; 32]), post: PostBody { text: "for friends".to_owned(), ..PostBody::default() } }
+    }
+
+    #[test]
+    fn what_was_sealed_is_opened_by_the_same_key_only() {
+        let key = EpochKey::new([8; 32]);
+        let mut header = header(key.lane());
+        let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
+        let bytes = header.to_canonical();
+        assert!(Header::from_canonical(&bytes).unwrap().understood);
+        assert_eq!(key.open(&bytes, &sealed), Ok(Opened { kind: Kind::Edit, refs: vec![EntryId([6; 32])], body: edit() }));
+        assert_eq!(EpochKey::new([0; 32]).open(&bytes, &sealed), Err(SealedError::AnotherKey));
+        assert!(header.refs.is_empty());
+        assert!(!bytes.windows(32).any(|window| window == [6; 32]), "the header does not tell what is edited");
+    }
+
+    #[test]
+    fn a_sealed_body_that_was_changed_or_moved_is_refused() {
+        let key = EpochKey::new([8; 32]);
+        let mut header = header(key.lane());
+        let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 1;
+            assert_eq!(key.open(&header.to_canonical(), &bad), Err(SealedError::Changed));
+        }
+        let moved = Header { seq: 3, ..header.clone() };
+        assert_eq!(key.open(&moved.to_canonical(), &sealed), Err(SealedError::Changed));
+        let public = Header { audience: Audience::Public, ..header };
+        assert_eq!(key.open(&public.to_canonical(), &sealed), Err(SealedError::NotSealed));
+    }
+
+    #[test]
+    fn few_lengths_are_seen_and_little_is_added() {
+        let known = [(0, 0), (1, 1), (9, 10), (100, 104), (1_000, 1_024), (10_000, 10_240), (65_000, 65_536)];
+        for (len, padded) in known {
+            assert_eq!(padme(len), padded, "{len}");
+        }
+        let all: std::collections::BTreeSet<_> = (1_000..60_000).map(padme).collect();
+        assert!(all.len() < 130);
+        assert!((16..60_000).all(|len| padme(len) >= len && padme(len) * 100 <= len * 113));
+        assert!((0..60_000).all(|len| padme(padme(len)) == padme(len)));
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_not_sealed() {
+        let key = EpochKey::new([8; 32]);
+        let body = Body::Post(PostBody { text: "x".repeat(65_000), ..PostBody::default() });
+        assert_eq!(key.seal(&mut header(key.lane()), &body, [0; 16], [0; 32]), Err(SealedError::TooLong));
+    }
+}
