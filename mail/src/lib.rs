@@ -3,6 +3,7 @@
 pub mod config;
 pub mod door;
 pub mod house;
+mod imap;
 mod queue;
 pub mod smtp;
 pub mod stream;
@@ -38,6 +39,7 @@ impl Mail {
         let addresses = listeners.addresses()?;
         let house = House::new(node, config, tls);
         house.spawn(Box::pin(queue::run(house.clone())));
+        imap::listen(&house, listeners.imap, listeners.imaps);
         smtp::listen(&house, listeners.smtp, listeners.submission, listeners.smtps);
         Ok(Self { house, addresses })
     }

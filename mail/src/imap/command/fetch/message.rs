@@ -1,0 +1,165 @@
+//! One message's answer: text, and pieces of its blob that are read only when they are sent.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use freehold_core::blobs::BlobReader;
+use freehold_core::mailbox::{self, Message};
+use freehold_core::store::StoreError;
+
+use super::item::{Item, Wanted};
+use crate::imap::context::Context;
+use crate::imap::date;
+use crate::imap::flags;
+use crate::imap::mime::section::Text;
+use crate::imap::mime::{HEADER_LEN_MAX, envelope, header};
+use crate::imap::outlines::read_range;
+use crate::imap::print::Printer;
+
+/// A piece of the answer.
+#[derive(Debug)]
+pub(crate) enum Segment {
+    Text(Vec<u8>),
+    /// Bytes of a blob, `from` to `end`.
+    Bytes {
+        blob: Arc<BlobReader>,
+        from: u64,
+        end: u64,
+    },
+}
+
+impl Segment {
+    /// Prints at most `len_max` bytes and returns what is left.
+    pub(crate) fn print(self, out: &mut Printer, len_max: usize) -> Result<Option<Self>, StoreError> {
+        match self {
+            Self::Text(text) => {
+                out.raw(text);
+                Ok(None)
+            }
+            Self::Bytes { blob, from, end } => {
+                let len = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX).min(len_max);
+                let bytes = read_range(&blob, from, len)?;
+                if bytes.len() < len {
+                    return Err(StoreError::NoBlob);
+                }
+                out.octets(&bytes);
+                let from = from.saturating_add(bytes.len() as u64);
+                Ok((from < end).then_some(Self::Bytes { blob, from, end }))
+            }
+        }
+    }
+}
+
+/// The whole answer for one message.
+pub(crate) fn segments(cx: &Context, number: u32, message: &Message, items: &[Item]) -> Result<VecDeque<Segment>, StoreError> {
+    let mut answer = Answer { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
+    answer.out.show(format_args!("* {number} FETCH ("));
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            answer.out.raw(" ");
+        }
+        answer.item(item)?;
+    }
+    answer.out.raw(")\r\n");
+    let text = answer.out.take();
+    answer.segments.push_back(Segment::Text(text));
+    Ok(answer.segments)
+}
+
+struct Answer<'a> {
+    cx: &'a Context,
+    message: &'a Message,
+    blob: Option<Arc<BlobReader>>,
+    out: Printer,
+    segments: VecDeque<Segment>,
+}
+
+impl Answer<'_> {
+    fn item(&mut self, item: &Item) -> Result<(), StoreError> {
+        let (cx, message) = (self.cx, self.message);
+        match item {
+            Item::Flags => {
+                self.out.raw("FLAGS ");
+                flags::print(&mut self.out, &message.flags);
+            }
+            Item::Uid => drop(self.out.show(format_args!("UID {}", message.uid))),
+            Item::ModSeq => drop(self.out.show(format_args!("MODSEQ ({})", message.modseq))),
+            Item::Size => drop(self.out.show(format_args!("RFC822.SIZE {}", message.size))),
+            Item::InternalDate => drop(self.out.show(format_args!("INTERNALDATE \"{}\"", date::write(message.internal_date)))),
+            Item::Envelope => {
+                self.out.raw("ENVELOPE ");
+                envelope::print(&mut self.out, &cx.shared.outlines.header(&cx.node, message)?);
+            }
+            Item::Body => drop(self.out.raw("BODY ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body)),
+            Item::BodyStructure => drop(self.out.raw("BODYSTRUCTURE ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body_structure)),
+            Item::Section(wanted) => self.section(wanted)?,
+        }
+        Ok(())
+    }
+
+    /// RFC 3501 6.4.5, `BODY[<section>]<<partial>>`.
+    fn section(&mut self, wanted: &Wanted) -> Result<(), StoreError> {
+        let (cx, message) = (self.cx, self.message);
+        wanted.print_name(&mut self.out);
+        self.out.raw(" ");
+        let section = &wanted.section;
+        let range = if section.needs_structure() {
+            match section.range(&cx.shared.outlines.outline(&cx.node, message)?.root) {
+                Some(range) => range.start as u64..range.end as u64,
+                None => {
+                    self.out.raw("NIL");
+                    return Ok(());
+                }
+            }
+        } else {
+            match section.text {
+                Text::Whole => 0..message.size,
+                Text::Body => cx.shared.outlines.header(&cx.node, message)?.len() as u64..message.size,
+                Text::Header | Text::Mime | Text::Fields { .. } => {
+                    let bytes = cx.shared.outlines.header(&cx.node, message)?;
+                    self.header(wanted, &bytes);
+                    return Ok(());
+                }
+            }
+        };
+        if let Text::Fields { .. } = section.text {
+            let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+            let blob = self.blob()?;
+            let bytes = read_range(&blob, range.start, len.min(HEADER_LEN_MAX))?;
+            self.header(wanted, &bytes);
+            return Ok(());
+        }
+        let (skip, take) = wanted.partial.map_or((0, u64::MAX), |(from, len)| (u64::from(from), u64::from(len)));
+        let from = range.start.saturating_add(skip).min(range.end);
+        let end = from.saturating_add(take).min(range.end);
+        self.out.show(format_args!("{{{}}}\r\n", end.saturating_sub(from)));
+        if from < end {
+            let blob = self.blob()?;
+            let text = self.out.take();
+            self.segments.extend([Segment::Text(text), Segment::Bytes { blob, from, end }]);
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, wanted: &Wanted, bytes: &[u8]) {
+        let selected;
+        let bytes = match &wanted.section.text {
+            Text::Fields { not, names } => {
+                selected = header::select(bytes, names, *not);
+                selected.as_slice()
+            }
+            _ => bytes,
+        };
+        let (skip, take) = wanted.partial.map_or((0, usize::MAX), |(from, len)| (from as usize, len as usize));
+        let rest = bytes.get(skip..).unwrap_or_default();
+        self.out.literal(rest.get(..take).unwrap_or(rest));
+    }
+
+    fn blob(&mut self) -> Result<Arc<BlobReader>, StoreError> {
+        if let Some(blob) = &self.blob {
+            return Ok(Arc::clone(blob));
+        }
+        let blob = Arc::new(mailbox::body(&self.cx.node, self.message)?);
+        Ok(Arc::clone(self.blob.insert(blob)))
+    }
+}

@@ -1,0 +1,48 @@
+//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder and leaves it empty.
+
+use freehold_core::mailbox::{self, FolderId, SpecialUse};
+
+use crate::imap::answer::Done;
+use crate::imap::context::Context;
+use crate::imap::cursor::{Bad, Cursor};
+
+/// Messages moved at once out of INBOX.
+const PAGE: usize = 1_000;
+
+/// A folder and the name it is to have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rename {
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
+impl Rename {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        cursor.space()?;
+        let from = cursor.mailbox()?;
+        cursor.space()?;
+        Ok(Self { from, to: cursor.mailbox()? })
+    }
+}
+
+/// Renames the folder.
+pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Done, Done> {
+    let folder = mailbox::folder_named(&cx.node, &rename.from)?.ok_or_else(Done::no_folder)?;
+    if folder.special == Some(SpecialUse::Inbox) {
+        let target = mailbox::create_folder(&cx.node, &rename.to).await?;
+        empty_into(cx, folder.id, target.id).await?;
+    } else {
+        mailbox::rename_folder(&cx.node, folder.id, &rename.to).await?;
+    }
+    Ok(Done::ok("renamed"))
+}
+
+async fn empty_into(cx: &mut Context, from: FolderId, to: FolderId) -> Result<(), Done> {
+    loop {
+        let uids: Vec<u32> = mailbox::messages(&cx.node, from, 1, u32::MAX, PAGE)?.iter().map(|message| message.uid).collect();
+        if uids.is_empty() {
+            return Ok(());
+        }
+        mailbox::move_messages(&cx.node, from, &uids, to).await?;
+    }
+}

@@ -1,0 +1,228 @@
+//! What SEARCH looks for (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5).
+
+use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::date::Day;
+use crate::imap::sequence::Set;
+
+/// Deepest nesting of NOT, OR and parentheses.
+const DEPTH_MAX: usize = 32;
+/// Most keys of one search.
+const KEYS_MAX: usize = 2_000;
+
+/// Where a date comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dated {
+    /// When the message arrived.
+    Arrived,
+    /// When its `Date` header says it was sent.
+    Sent,
+}
+
+/// How a date compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Before,
+    On,
+    Since,
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    All,
+    /// All of them.
+    And(Vec<Key>),
+    Body(String),
+    Date(Dated, Order, Day),
+    /// A flag is set, as written in FETCH.
+    Flag(String),
+    /// A header field contains a text; an empty text asks whether the field is there.
+    Header(String, String),
+    Larger(u32),
+    ModSeq(u64),
+    /// Nothing: what `NEW` and `RECENT` find where no message is ever recent.
+    None,
+    Not(Box<Key>),
+    Numbers(Set),
+    /// Arrived more than so many seconds ago.
+    Older(u32),
+    Or(Box<Key>, Box<Key>),
+    Smaller(u32),
+    Text(String),
+    Uids(Set),
+    /// Arrived within so many seconds.
+    Younger(u32),
+}
+
+impl Key {
+    /// One or more keys up to the end, all of which must hold; the cheap ones come first.
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        let mut count = 0;
+        let mut keys = vec![one(cursor, 0, &mut count)?];
+        while !cursor.is_done() && cursor.rest() != b" " {
+            cursor.space()?;
+            keys.push(one(cursor, 0, &mut count)?);
+        }
+        Ok(all(keys))
+    }
+
+    /// How much it takes to find out, from 0 (the row) over 1 (the header) to 2 (the whole message).
+    pub(crate) fn cost(&self) -> u8 {
+        match self {
+            Self::Body(_) | Self::Text(_) => 2,
+            Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
+            Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(0),
+            Self::Not(key) => key.cost(),
+            Self::Or(a, b) => a.cost().max(b.cost()),
+            _ => 0,
+        }
+    }
+
+    /// Whether a modification sequence is asked for anywhere (RFC 7162 3.1.5).
+    pub(crate) fn asks_modseq(&self) -> bool {
+        match self {
+            Self::ModSeq(_) => true,
+            Self::And(keys) => keys.iter().any(Self::asks_modseq),
+            Self::Not(key) => key.asks_modseq(),
+            Self::Or(a, b) => a.asks_modseq() || b.asks_modseq(),
+            _ => false,
+        }
+    }
+}
+
+fn all(mut keys: Vec<Key>) -> Key {
+    if keys.len() == 1 {
+        return keys.pop().unwrap_or(Key::All);
+    }
+    keys.sort_by_key(Key::cost);
+    Key::And(keys)
+}
+
+fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, Bad> {
+    *count = count.saturating_add(1);
+    if depth > DEPTH_MAX || *count > KEYS_MAX {
+        return Err(Bad("the search is nested too deep or too long"));
+    }
+    let deeper = depth.saturating_add(1);
+    match cursor.peek() {
+        Some(b'(') => {
+            let keys = cursor.list(|cursor| one(cursor, deeper, count))?;
+            return if keys.is_empty() { Err(Bad("an empty list is no search key")) } else { Ok(all(keys)) };
+        }
+        Some(b'0'..=b'9' | b'*') => return cursor.set().map(Key::Numbers),
+        _ => {}
+    }
+    let name = cursor.atom()?.to_ascii_uppercase();
+    let key = match name.as_str() {
+        "ALL" => Key::All,
+        "ANSWERED" | "DELETED" | "DRAFT" | "FLAGGED" | "SEEN" => system(&name),
+        "UNANSWERED" | "UNDELETED" | "UNDRAFT" | "UNFLAGGED" | "UNSEEN" => not(system(name.trim_start_matches("UN"))),
+        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(name, text(cursor)?),
+        "BEFORE" => Key::Date(Dated::Arrived, Order::Before, day(cursor)?),
+        "ON" => Key::Date(Dated::Arrived, Order::On, day(cursor)?),
+        "SINCE" => Key::Date(Dated::Arrived, Order::Since, day(cursor)?),
+        "SENTBEFORE" => Key::Date(Dated::Sent, Order::Before, day(cursor)?),
+        "SENTON" => Key::Date(Dated::Sent, Order::On, day(cursor)?),
+        "SENTSINCE" => Key::Date(Dated::Sent, Order::Since, day(cursor)?),
+        "BODY" => Key::Body(text(cursor)?),
+        "TEXT" => Key::Text(text(cursor)?),
+        "HEADER" => {
+            let field = text(cursor)?;
+            Key::Header(field, text(cursor)?)
+        }
+        "KEYWORD" => Key::Flag(flag(cursor)?),
+        "UNKEYWORD" => not(Key::Flag(flag(cursor)?)),
+        "LARGER" => Key::Larger(number(cursor)?),
+        "SMALLER" => Key::Smaller(number(cursor)?),
+        "OLDER" => Key::Older(number(cursor)?),
+        "YOUNGER" => Key::Younger(number(cursor)?),
+        "MODSEQ" => {
+            cursor.space()?;
+            if cursor.peek() == Some(b'"') {
+                // An entry name and type: this node keeps one modification sequence for all that a message has.
+                cursor.string()?;
+                cursor.space()?;
+                cursor.atom()?;
+                cursor.space()?;
+            }
+            Key::ModSeq(cursor.number64()?)
+        }
+        "NEW" | "RECENT" => Key::None,
+        "OLD" => Key::All,
+        "NOT" => {
+            cursor.space()?;
+            not(one(cursor, deeper, count)?)
+        }
+        "OR" => {
+            cursor.space()?;
+            let first = one(cursor, deeper, count)?;
+            cursor.space()?;
+            Key::Or(Box::new(first), Box::new(one(cursor, deeper, count)?))
+        }
+        "UID" => {
+            cursor.space()?;
+            Key::Uids(cursor.set()?)
+        }
+        _ => return Err(Bad("unknown search key")),
+    };
+    Ok(key)
+}
+
+fn not(key: Key) -> Key {
+    Key::Not(Box::new(key))
+}
+
+fn system(name: &str) -> Key {
+    Key::Flag(format!("\\{name}"))
+}
+
+fn text(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+    cursor.space()?;
+    String::from_utf8(cursor.astring()?).map_err(|_| Bad("the text to look for is not UTF-8"))
+}
+
+fn flag(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+    cursor.space()?;
+    cursor.atom()
+}
+
+fn day(cursor: &mut Cursor<'_>) -> Result<Day, Bad> {
+    cursor.space()?;
+    cursor.day()
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Result<u32, Bad> {
+    cursor.space()?;
+    cursor.number()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Key, Bad> {
+        Key::parse(&mut Cursor::new(text.as_bytes()))
+    }
+
+    #[test]
+    fn cheap_keys_come_first() {
+        let Key::And(keys) = parse("BODY x FROM y UNSEEN").unwrap() else { panic!("no list") };
+        assert_eq!(keys.iter().map(Key::cost).collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        assert!(parse(&("NOT ".repeat(30) + "ALL")).is_ok());
+        assert!(parse(&("NOT ".repeat(100_000) + "ALL")).is_err());
+        assert!(parse(&("(".repeat(100_000))).is_err());
+        assert!(parse(&("OR ALL ".repeat(3_000) + "ALL")).is_err());
+        assert!(parse(&("ALL ".repeat(3_000) + "ALL")).is_err());
+    }
+
+    #[test]
+    fn malformed_searches_are_refused() {
+        for text in ["", "FROM", "SINCE 31-Feb-2026", "()", "OR ALL", "LARGER x", "NOSUCH", "1:", "ALL  ALL"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Whether a message is what SEARCH looks for. The row is asked first, then the header, the whole message last.
+
+use std::sync::Arc;
+
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
+use freehold_core::store::StoreError;
+
+use super::key::{Dated, Key, Order};
+use super::text;
+use crate::imap::command::By;
+use crate::imap::context::Context;
+use crate::imap::cursor::Bad;
+use crate::imap::date::Day;
+use crate::imap::flags;
+use crate::imap::mime::{self, header};
+use crate::imap::selected::Selected;
+
+/// Keys made ready: sets resolved, texts folded to lower case.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    key: Key,
+    cost: u8,
+    now: Timestamp,
+}
+
+/// A message looked at; what was read of it is kept for the next key.
+pub(crate) struct Candidate<'a> {
+    cx: &'a Context,
+    message: &'a Message,
+    number: u32,
+    header: Option<Arc<Vec<u8>>>,
+    /// The texts of the body, decoded and in lower case.
+    body: Option<String>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32) -> Self {
+        Self { cx, message, number, header: None, body: None }
+    }
+
+    fn header(&mut self) -> Result<Arc<Vec<u8>>, StoreError> {
+        if let Some(header) = &self.header {
+            return Ok(Arc::clone(header));
+        }
+        let header = self.cx.shared.outlines.header(&self.cx.node, self.message)?;
+        Ok(Arc::clone(self.header.insert(header)))
+    }
+
+    fn body(&mut self) -> Result<&str, StoreError> {
+        let body = match self.body.take() {
+            Some(body) => body,
+            None => {
+                let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
+                let bytes = mailbox::body(&self.cx.node, self.message)?.read_all(len_max)?;
+                text::body(&bytes, &mime::parse(&bytes)).to_lowercase()
+            }
+        };
+        Ok(self.body.insert(body))
+    }
+}
+
+impl Terms {
+    /// Makes keys ready for one folder at one moment. A sequence number that is not there is an error, as everywhere.
+    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, Bad> {
+        let cost = key.cost();
+        let key = ready(key, selected)?;
+        Ok(Self { key, cost, now })
+    }
+
+    /// Whether more than rows must be read.
+    pub(crate) fn reads_blobs(&self) -> bool {
+        self.cost > 0
+    }
+
+    /// Whether all of it holds for a message.
+    pub(crate) fn hold(&self, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
+        self.holds(&self.key, candidate)
+    }
+
+    fn holds(&self, key: &Key, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
+        let message = candidate.message;
+        Ok(match key {
+            Key::All => true,
+            Key::None => false,
+            Key::And(keys) => {
+                for key in keys {
+                    if !self.holds(key, candidate)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Key::Or(a, b) => self.holds(a, candidate)? || self.holds(b, candidate)?,
+            Key::Not(key) => !self.holds(key, candidate)?,
+            Key::Flag(name) => match flags::system(name) {
+                Some(bit) => message.flags.has(bit),
+                None => message.flags.has_keyword(name),
+            },
+            Key::Larger(size) => message.size > u64::from(*size),
+            Key::Smaller(size) => message.size < u64::from(*size),
+            Key::ModSeq(least) => message.modseq >= *least,
+            Key::Older(seconds) => self.now.millis_since(message.internal_date) / 1_000 >= u64::from(*seconds),
+            Key::Younger(seconds) => self.now.millis_since(message.internal_date) / 1_000 <= u64::from(*seconds),
+            Key::Numbers(set) => set.contains(candidate.number),
+            Key::Uids(set) => set.contains(message.uid),
+            Key::Date(Dated::Arrived, order, day) => compare(Day::of(message.internal_date), *order, *day),
+            Key::Date(Dated::Sent, order, day) => {
+                let header = candidate.header()?;
+                // RFC 3501 6.4.4 asks for the Date header; without one, the day it arrived is the best there is.
+                let sent = header::first(&header, "date").and_then(Day::of_header).unwrap_or_else(|| Day::of(message.internal_date));
+                compare(sent, *order, *day)
+            }
+            Key::Header(name, wanted) => {
+                let header = candidate.header()?;
+                header::fields(&header)
+                    .filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+                    .any(|field| wanted.is_empty() || text::field(field.value).to_lowercase().contains(wanted))
+            }
+            Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
+            Key::Text(wanted) => {
+                let header = candidate.header()?;
+                text::header(&header).to_lowercase().contains(wanted) || candidate.body()?.contains(wanted.as_str())
+            }
+        })
+    }
+}
+
+/// Texts in lower case, and sets checked.
+fn ready(key: Key, selected: &Selected) -> Result<Key, Bad> {
+    Ok(match key {
+        Key::Body(text) => Key::Body(text.to_lowercase()),
+        Key::Text(text) => Key::Text(text.to_lowercase()),
+        Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
+        Key::Numbers(set) => {
+            selected.named(&set, By::Number)?;
+            Key::Numbers(set.resolved(selected.len()))
+        }
+        Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
+        Key::Not(key) => Key::Not(Box::new(ready(*key, selected)?)),
+        Key::Or(a, b) => Key::Or(Box::new(ready(*a, selected)?), Box::new(ready(*b, selected)?)),
+        Key::And(keys) => Key::And(keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?),
+        other => other,
+    })
+}
+
+fn compare(found: Day, order: Order, wanted: Day) -> bool {
+    match order {
+        Order::Before => found < wanted,
+        Order::On => found == wanted,
+        Order::Since => found >= wanted,
+    }
+}

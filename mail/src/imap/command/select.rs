@@ -1,0 +1,66 @@
+//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8).
+
+use freehold_core::mailbox;
+
+use crate::imap::answer::Done;
+use crate::imap::context::Context;
+use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::flags;
+use crate::imap::selected::{Opened, Selected};
+
+/// What may be done to the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// SELECT.
+    Write,
+    /// EXAMINE.
+    Read,
+}
+
+/// A folder to open.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Select {
+    pub(crate) name: String,
+    pub(crate) access: Access,
+    pub(crate) condstore: bool,
+}
+
+impl Select {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, access: Access) -> Result<Self, Bad> {
+        cursor.space()?;
+        let name = cursor.mailbox()?;
+        let mut condstore = false;
+        if cursor.eat(" (") {
+            cursor.expect("CONDSTORE", "unknown parameter of SELECT")?;
+            cursor.expect(")", "unknown parameter of SELECT")?;
+            condstore = true;
+        }
+        Ok(Self { name, access, condstore })
+    }
+}
+
+/// Opens the folder and describes it. Whatever was open is closed, also when this fails.
+pub(crate) async fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Done), Done> {
+    let folder = mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Done::no_folder)?;
+    cx.condstore |= select.condstore;
+    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access).await?;
+    let writable = select.access == Access::Write;
+    cx.out.raw("* FLAGS ");
+    flags::print_known(&mut cx.out, &folder.keywords, false);
+    cx.out.end().raw("* OK [PERMANENTFLAGS ");
+    if writable {
+        flags::print_known(&mut cx.out, &folder.keywords, true);
+    } else {
+        cx.out.raw("()");
+    }
+    cx.out.line("] flags that are kept");
+    // RFC 9051 dropped \Recent; no message is ever recent here.
+    cx.out.line(format!("* {} EXISTS", selected.len())).line("* 0 RECENT");
+    if let Some(number) = first_unseen {
+        cx.out.line(format!("* OK [UNSEEN {number}] first unseen message"));
+    }
+    cx.out.line(format!("* OK [UIDVALIDITY {}] UIDs are valid", folder.uid_validity));
+    cx.out.line(format!("* OK [UIDNEXT {}] predicted next UID", folder.uid_next));
+    cx.out.line(format!("* OK [HIGHESTMODSEQ {}] highest", folder.highest_modseq));
+    Ok((selected, if writable { Done::ok("selected").code("READ-WRITE") } else { Done::ok("examined").code("READ-ONLY") }))
+}

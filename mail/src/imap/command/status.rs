@@ -1,0 +1,87 @@
+//! STATUS (RFC 3501 6.3.10; SIZE, RFC 8438; DELETED, RFC 9051 6.3.11; HIGHESTMODSEQ, RFC 7162 3.1.7).
+
+use freehold_core::mailbox::{self, Folder};
+
+use crate::imap::answer::Done;
+use crate::imap::context::Context;
+use crate::imap::cursor::{Bad, Cursor};
+
+/// Most items asked for at once.
+const ITEMS_MAX: usize = 20;
+
+/// A count of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    AppendLimit,
+    Deleted,
+    HighestModSeq,
+    Messages,
+    Recent,
+    Size,
+    UidNext,
+    UidValidity,
+    Unseen,
+}
+
+/// A folder and what to say of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) items: Vec<Item>,
+}
+
+impl Status {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+        cursor.space()?;
+        let name = cursor.mailbox()?;
+        cursor.space()?;
+        Ok(Self { name, items: items(cursor)? })
+    }
+}
+
+/// `(item item …)`.
+pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, Bad> {
+    let items = cursor.list(|cursor| {
+        Ok(match cursor.atom()?.to_ascii_uppercase().as_str() {
+            "APPENDLIMIT" => Item::AppendLimit,
+            "DELETED" => Item::Deleted,
+            "HIGHESTMODSEQ" => Item::HighestModSeq,
+            "MESSAGES" => Item::Messages,
+            "RECENT" => Item::Recent,
+            "SIZE" => Item::Size,
+            "UIDNEXT" => Item::UidNext,
+            "UIDVALIDITY" => Item::UidValidity,
+            "UNSEEN" => Item::Unseen,
+            _ => return Err(Bad("unknown status item")),
+        })
+    })?;
+    if items.is_empty() || items.len() > ITEMS_MAX { Err(Bad("no status items, or too many")) } else { Ok(items) }
+}
+
+/// Answers from the folder's row: no message is read.
+pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Done, Done> {
+    let folder = mailbox::folder_named(&cx.node, &status.name)?.ok_or_else(Done::no_folder)?;
+    print(cx, &folder, &status.items);
+    Ok(Done::ok("status"))
+}
+
+/// One untagged STATUS.
+pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
+    let limit = cx.shared.message_len_max;
+    cx.condstore |= items.contains(&Item::HighestModSeq);
+    cx.out.raw("* STATUS ").mailbox(&folder.name).raw(" ");
+    cx.out.list(items, |out, item| {
+        match item {
+            Item::AppendLimit => out.show(format_args!("APPENDLIMIT {limit}")),
+            Item::Deleted => out.show(format_args!("DELETED {}", folder.deleted)),
+            Item::HighestModSeq => out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq)),
+            Item::Messages => out.show(format_args!("MESSAGES {}", folder.total)),
+            Item::Recent => out.raw("RECENT 0"),
+            Item::Size => out.show(format_args!("SIZE {}", folder.size)),
+            Item::UidNext => out.show(format_args!("UIDNEXT {}", folder.uid_next)),
+            Item::UidValidity => out.show(format_args!("UIDVALIDITY {}", folder.uid_validity)),
+            Item::Unseen => out.show(format_args!("UNSEEN {}", folder.unseen)),
+        };
+    });
+    cx.out.end();
+}

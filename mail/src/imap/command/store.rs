@@ -1,0 +1,101 @@
+//! STORE (RFC 3501 6.4.6; UNCHANGEDSINCE, RFC 7162 3.1.3).
+
+use freehold_core::mailbox::{self, FlagChange};
+
+use super::By;
+use super::select::Access;
+use crate::imap::answer::Done;
+use crate::imap::context::Context;
+use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::flags;
+use crate::imap::selected::Selected;
+use crate::imap::sequence::{self, Set};
+
+/// Which way flags change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Add,
+    Remove,
+    Replace,
+}
+
+/// Messages, and how their flags change.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Store {
+    pub(crate) by: By,
+    pub(crate) set: Set,
+    pub(crate) unchanged_since: Option<u64>,
+    pub(crate) sign: Sign,
+    pub(crate) silent: bool,
+    pub(crate) flags: Vec<String>,
+}
+
+impl Store {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By) -> Result<Self, Bad> {
+        cursor.space()?;
+        let set = cursor.set()?;
+        cursor.space()?;
+        let unchanged_since = if cursor.eat("(UNCHANGEDSINCE ") {
+            let since = cursor.number64()?;
+            cursor.expect(") ", "the modifier does not end")?;
+            Some(since)
+        } else {
+            None
+        };
+        let sign = match cursor.peek() {
+            Some(b'+') => Sign::Add,
+            Some(b'-') => Sign::Remove,
+            _ => Sign::Replace,
+        };
+        cursor.run(|byte| matches!(byte, b'+' | b'-'));
+        cursor.expect("FLAGS", "only flags can be stored")?;
+        let silent = cursor.eat(".SILENT");
+        cursor.space()?;
+        let flags = if cursor.peek() == Some(b'(') {
+            cursor.list(Cursor::flag)?
+        } else {
+            let mut flags = vec![cursor.flag()?];
+            while !cursor.is_done() && cursor.rest() != b" " {
+                cursor.space()?;
+                flags.push(cursor.flag()?);
+            }
+            flags
+        };
+        Ok(Self { by, set, unchanged_since, sign, silent, flags })
+    }
+}
+
+/// Changes the flags and, unless asked to be silent, says what they are now.
+pub(crate) async fn run(cx: &mut Context, selected: &mut Selected, store: &Store) -> Result<Done, Done> {
+    if selected.access == Access::Read {
+        return Err(Done::read_only());
+    }
+    let flags = flags::from_wire(&store.flags)?;
+    let change = match store.sign {
+        Sign::Add => FlagChange::Add(flags),
+        Sign::Remove => FlagChange::Remove(flags),
+        Sign::Replace => FlagChange::Set(flags),
+    };
+    cx.condstore |= store.unchanged_since.is_some();
+    let uids: Vec<u32> = selected.named(&store.set, store.by)?.iter().map(|named| named.uid).collect();
+    let outcome = mailbox::store_flags(&cx.node, selected.folder, &uids, change, store.unchanged_since).await?;
+    for (uid, modseq, now) in &outcome.changed {
+        selected.told(*uid, *modseq);
+        if !store.silent {
+            selected.tell_flags(cx, *uid, *modseq, now);
+        } else if cx.condstore
+            && let Some(number) = selected.number_of(*uid)
+        {
+            // RFC 7162 3.1.3: the new modification sequence is said even when silent.
+            cx.out.line(format!("* {number} FETCH (UID {uid} MODSEQ ({modseq}))"));
+        }
+    }
+    if outcome.modified.is_empty() {
+        return Ok(Done::ok("stored"));
+    }
+    let modified: Vec<u32> = match store.by {
+        By::Uid => outcome.modified,
+        By::Number => outcome.modified.iter().filter_map(|uid| selected.number_of(*uid)).collect(),
+    };
+    Ok(Done::ok("some had changed meanwhile").code(format!("MODIFIED {}", sequence::write(&modified))))
+}

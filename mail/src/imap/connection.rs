@@ -1,0 +1,114 @@
+//! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All IO of IMAP is here.
+
+use std::time::Duration;
+
+use freehold_core::events::Event;
+use tokio::sync::broadcast;
+
+use super::session::{Session, Step};
+use crate::house::House;
+use crate::stream::{Stream, StreamError};
+
+/// How long a client may take to log in.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may be silent after that. RFC 3501 5.4: at least 30 minutes.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
+/// How often an idle client is shown that we are still here: networks forget connections that are silent for longer.
+const STILL_HERE_EVERY: Duration = Duration::from_secs(4 * 60);
+/// How long a client may take to accept what is sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take to hear that it was silent for too long.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much is gathered before it is sent, in bytes.
+const SEND_LEN: usize = 32 * 1024;
+
+/// Why the connection woke up.
+enum Woken {
+    Received(usize),
+    Failed(StreamError),
+    Changed,
+    Tick,
+    Shutdown,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn run(house: &House, mut stream: Stream, mut session: Session) {
+    // Listening begins before anything is read, so that no change falls between.
+    let mut events = house.node.events.subscribe();
+    match converse(house, &mut stream, &mut session, &mut events).await {
+        Ok(()) => {}
+        Err(StreamError::Timeout) => {
+            session.bye("silent for too long");
+            // The client may be gone; nothing depends on its hearing this.
+            let _ = stream.write(&session.take_output(), GOODBYE_TIMEOUT).await;
+        }
+        Err(error) => tracing::debug!(%error, "imap: connection ended"),
+    }
+    stream.close().await;
+}
+
+async fn converse(
+    house: &House,
+    stream: &mut Stream,
+    session: &mut Session,
+    events: &mut broadcast::Receiver<Event>,
+) -> Result<(), StreamError> {
+    loop {
+        let step = session.step().await;
+        let must_send = step != Step::More || session.output_len() >= SEND_LEN;
+        if must_send && session.output_len() > 0 {
+            stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
+        }
+        match step {
+            // Others get their turn between two slices.
+            Step::More => tokio::task::yield_now().await,
+            Step::Close => return Ok(()),
+            Step::StartTls => {
+                stream.start_tls(&house.tls).await?;
+                session.tls_started();
+            }
+            Step::Read => match wait(house, stream, session, events).await {
+                Woken::Received(0) => return Ok(()),
+                Woken::Received(_) => {
+                    session.receive(stream.input());
+                    stream.consume(usize::MAX);
+                }
+                Woken::Changed => session.wake(),
+                Woken::Tick => session.still_here(),
+                Woken::Shutdown => {
+                    session.bye("this server is going down");
+                    stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
+                    return Ok(());
+                }
+                Woken::Failed(error) => return Err(error),
+            },
+        }
+    }
+}
+
+async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mut broadcast::Receiver<Event>) -> Woken {
+    let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
+    let idle = session.is_idle();
+    let patience = if session.is_logged_in() { SILENCE_TIMEOUT } else { LOGIN_TIMEOUT };
+    let changed = async {
+        loop {
+            match events.recv().await {
+                Ok(event) if Some(&event) == watched.as_ref() => return,
+                // Some hints were missed: one of them may have been ours.
+                Err(broadcast::error::RecvError::Lagged(_)) if watched.is_some() => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                _ => {}
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = house.stop.cancelled() => Woken::Shutdown,
+        read = stream.fill(patience) => match read {
+            Ok(len) => Woken::Received(len),
+            Err(error) => Woken::Failed(error),
+        },
+        () = changed => Woken::Changed,
+        () = tokio::time::sleep(STILL_HERE_EVERY), if idle => Woken::Tick,
+    }
+}

@@ -1,0 +1,292 @@
+//! Reads the tokens of RFC 3501 section 9 out of one whole command, literals inline. Never reads past the end, never recurses.
+
+use super::date::{self, Day};
+use super::sequence::{End, RANGES_MAX, Set};
+use super::utf7;
+use freehold_core::clock::Timestamp;
+
+/// What was wrong with a command: a sentence for the BAD response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bad(pub(crate) &'static str);
+
+/// A reading position in a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the front of a command.
+    pub(crate) fn new(command: &'a [u8]) -> Self {
+        Self { rest: command }
+    }
+
+    /// What is not yet read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next octet, not taken.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// True at the end.
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Refuses what is left over.
+    pub(crate) fn done(&self) -> Result<(), Bad> {
+        if self.is_done() { Ok(()) } else { Err(Bad("something follows the command's end")) }
+    }
+
+    /// Takes `token` if it comes next, whatever its case.
+    pub(crate) fn eat(&mut self, token: &str) -> bool {
+        let Some((head, tail)) = self.rest.split_at_checked(token.len()) else { return false };
+        let found = head.eq_ignore_ascii_case(token.as_bytes());
+        if found {
+            self.rest = tail;
+        }
+        found
+    }
+
+    /// Takes `token` or fails.
+    pub(crate) fn expect(&mut self, token: &'static str, or: &'static str) -> Result<(), Bad> {
+        if self.eat(token) { Ok(()) } else { Err(Bad(or)) }
+    }
+
+    /// One space.
+    pub(crate) fn space(&mut self) -> Result<(), Bad> {
+        self.expect(" ", "a space is missing")
+    }
+
+    /// The longest run of octets that `allowed` lets through.
+    pub(crate) fn run(&mut self, allowed: impl Fn(u8) -> bool) -> &'a [u8] {
+        let len = self.rest.iter().position(|byte| !allowed(*byte)).unwrap_or(self.rest.len());
+        let (head, tail) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
+        self.rest = tail;
+        head
+    }
+
+    /// `tag`: an astring's characters but `+`.
+    pub(crate) fn tag(&mut self) -> Result<String, Bad> {
+        let tag = self.run(|byte| is_astring_char(byte) && byte != b'+');
+        text(tag, "a command starts with a tag")
+    }
+
+    /// `atom`.
+    pub(crate) fn atom(&mut self) -> Result<String, Bad> {
+        text(self.run(is_atom_char), "a word is missing")
+    }
+
+    /// `astring`, as octets.
+    pub(crate) fn astring(&mut self) -> Result<Vec<u8>, Bad> {
+        match self.peek() {
+            Some(b'"' | b'{' | b'~') => self.string(),
+            _ => {
+                let run = self.run(is_astring_char);
+                if run.is_empty() { Err(Bad("a string is missing")) } else { Ok(run.to_vec()) }
+            }
+        }
+    }
+
+    /// `string`: quoted or literal.
+    pub(crate) fn string(&mut self) -> Result<Vec<u8>, Bad> {
+        match self.peek() {
+            Some(b'"') => self.quoted(),
+            Some(b'{') => self.literal(),
+            _ => Err(Bad("a quoted string or literal is missing")),
+        }
+    }
+
+    /// `nstring`: a string, or NIL as nothing.
+    pub(crate) fn nstring(&mut self) -> Result<Option<Vec<u8>>, Bad> {
+        if self.eat("NIL") { Ok(None) } else { self.string().map(Some) }
+    }
+
+    fn quoted(&mut self) -> Result<Vec<u8>, Bad> {
+        self.expect("\"", "a quote is missing")?;
+        let mut out = Vec::new();
+        loop {
+            out.extend_from_slice(self.run(|byte| !matches!(byte, b'"' | b'\\' | b'\r' | b'\n' | 0)));
+            let mut rest = self.rest.iter();
+            match (rest.next(), rest.next()) {
+                (Some(b'"'), _) => {
+                    self.rest = self.rest.get(1..).unwrap_or(&[]);
+                    return Ok(out);
+                }
+                (Some(b'\\'), Some(escaped @ (b'"' | b'\\'))) => {
+                    out.push(*escaped);
+                    self.rest = self.rest.get(2..).unwrap_or(&[]);
+                }
+                _ => return Err(Bad("a quoted string does not end")),
+            }
+        }
+    }
+
+    fn literal(&mut self) -> Result<Vec<u8>, Bad> {
+        let malformed = Bad("a literal is malformed");
+        self.expect("{", "a literal is missing")?;
+        let len = usize::try_from(self.number64()?).map_err(|_| malformed)?;
+        self.eat("+");
+        self.expect("}", "a literal is malformed")?;
+        if !self.eat("\r\n") && !self.eat("\n") {
+            return Err(malformed);
+        }
+        let (octets, rest) = self.rest.split_at_checked(len).ok_or(malformed)?;
+        if octets.contains(&0) {
+            return Err(Bad("a literal holds an octet of zero"));
+        }
+        self.rest = rest;
+        Ok(octets.to_vec())
+    }
+
+    /// A number that fits 32 bits.
+    pub(crate) fn number(&mut self) -> Result<u32, Bad> {
+        u32::try_from(self.number64()?).map_err(|_| Bad("a number is too large"))
+    }
+
+    /// A number that is not zero.
+    pub(crate) fn nz_number(&mut self) -> Result<u32, Bad> {
+        match self.number()? {
+            0 => Err(Bad("a number must not be zero")),
+            number => Ok(number),
+        }
+    }
+
+    /// `number64` (RFC 9051) and `mod-sequence-value` (RFC 7162): at most 63 bits.
+    pub(crate) fn number64(&mut self) -> Result<u64, Bad> {
+        let digits = text(self.run(|byte| byte.is_ascii_digit()), "a number is missing")?;
+        digits.parse().ok().filter(|number| *number <= i64::MAX.unsigned_abs()).ok_or(Bad("a number is too large"))
+    }
+
+    /// `sequence-set`.
+    pub(crate) fn set(&mut self) -> Result<Set, Bad> {
+        let mut ranges = Vec::new();
+        loop {
+            let from = self.end()?;
+            let to = if self.eat(":") { self.end()? } else { from };
+            ranges.push((from, to));
+            if ranges.len() > RANGES_MAX {
+                return Err(Bad("the set has too many ranges"));
+            }
+            if !self.eat(",") {
+                return Ok(Set(ranges));
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<End, Bad> {
+        if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
+    }
+
+    /// `mailbox`: a folder's name out of modified UTF-7; INBOX in any case is INBOX.
+    pub(crate) fn mailbox(&mut self) -> Result<String, Bad> {
+        let wire = self.astring()?;
+        folder_name(&wire)
+    }
+
+    /// `list-mailbox`: a pattern with wildcards.
+    pub(crate) fn pattern(&mut self) -> Result<String, Bad> {
+        let wire = match self.peek() {
+            Some(b'"' | b'{') => self.string()?,
+            _ => self.run(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*')).to_vec(),
+        };
+        utf7::decode(&wire).ok_or(Bad("a name is not modified UTF-7"))
+    }
+
+    /// `date-time`, quoted.
+    pub(crate) fn moment(&mut self) -> Result<Timestamp, Bad> {
+        let quoted = self.quoted()?;
+        std::str::from_utf8(&quoted).ok().and_then(date::moment).ok_or(Bad("the date and time is malformed"))
+    }
+
+    /// `date`, quoted or not.
+    pub(crate) fn day(&mut self) -> Result<Day, Bad> {
+        let day = self.astring()?;
+        std::str::from_utf8(&day).ok().and_then(date::day).ok_or(Bad("the date is malformed"))
+    }
+
+    /// `flag`, with its backslash where it is a system flag.
+    pub(crate) fn flag(&mut self) -> Result<String, Bad> {
+        let slash = self.eat("\\");
+        let name = self.atom()?;
+        Ok(if slash { format!("\\{name}") } else { name })
+    }
+
+    /// `(item item …)` or `()`.
+    pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T, Bad>) -> Result<Vec<T>, Bad> {
+        self.expect("(", "a list is missing")?;
+        let mut items = Vec::new();
+        if self.eat(")") {
+            return Ok(items);
+        }
+        loop {
+            items.push(item(self)?);
+            if self.eat(")") {
+                return Ok(items);
+            }
+            self.space()?;
+        }
+    }
+}
+
+/// A folder's name as given on the wire.
+pub(crate) fn folder_name(wire: &[u8]) -> Result<String, Bad> {
+    let name = utf7::decode(wire).ok_or(Bad("a folder's name is not modified UTF-7"))?;
+    Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name })
+}
+
+fn text(bytes: &[u8], missing: &'static str) -> Result<String, Bad> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err(Bad(missing)),
+    }
+}
+
+/// `ATOM-CHAR`.
+pub(crate) fn is_atom_char(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+}
+
+/// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are let through: programs that send UTF-8 names exist.
+pub(crate) fn is_astring_char(byte: u8) -> bool {
+    is_atom_char(byte) || byte == b']' || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_in_their_three_forms() {
+        for input in ["alice ", "\"alice\" ", "{5}\r\nalice ", "{5+}\r\nalice "] {
+            let mut cursor = Cursor::new(input.as_bytes());
+            assert_eq!(cursor.astring().unwrap(), b"alice");
+            assert_eq!(cursor.rest(), b" ");
+        }
+        assert_eq!(Cursor::new(br#""a\"b\\c""#).astring().unwrap(), br#"a"b\c"#);
+        for input in ["", "\"a", "\"a\\b\"", "{5}\r\nal", "{x}", "{99999999999999999999}\r\n", "(", "\"a\r\n\""] {
+            assert!(Cursor::new(input.as_bytes()).astring().is_err(), "{input}");
+        }
+    }
+
+    #[test]
+    fn sets_and_numbers() {
+        let mut cursor = Cursor::new(b"1,3:*,7 ");
+        assert_eq!(cursor.set().unwrap().ranges(9), [(1, 1), (3, 9)]);
+        for input in ["0", "1:", "a", "", "4294967296", "1,,2"] {
+            assert!(Cursor::new(input.as_bytes()).set().is_err(), "{input}");
+        }
+    }
+
+    #[test]
+    fn lists_and_flags() {
+        let mut cursor = Cursor::new(b"(\\Seen $Junk)x");
+        assert_eq!(cursor.list(Cursor::flag).unwrap(), ["\\Seen", "$Junk"]);
+        assert_eq!(cursor.rest(), b"x");
+        assert_eq!(Cursor::new(b"()").list(Cursor::flag).unwrap(), Vec::<String>::new());
+        assert!(Cursor::new(b"(a  b)").list(Cursor::flag).is_err());
+    }
+}

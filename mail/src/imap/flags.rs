@@ -1,0 +1,49 @@
+//! Flags between the wire's names and core's bits (RFC 3501 2.3.2).
+
+use freehold_core::mailbox::Flags;
+
+use super::cursor::Bad;
+use super::print::Printer;
+
+const SYSTEM: [(&str, u8); 5] = [
+    ("\\Answered", Flags::ANSWERED),
+    ("\\Flagged", Flags::FLAGGED),
+    ("\\Deleted", Flags::DELETED),
+    ("\\Seen", Flags::SEEN),
+    ("\\Draft", Flags::DRAFT),
+];
+
+/// The bit of a system flag.
+pub(crate) fn system(name: &str) -> Option<u8> {
+    SYSTEM.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
+}
+
+/// Flags as a client sent them. `\Recent` is not the client's to set, and there are no system flags but the five.
+pub(crate) fn from_wire(names: &[String]) -> Result<Flags, Bad> {
+    let mut flags = Flags::default();
+    for name in names {
+        match system(name) {
+            Some(bit) => flags.bits |= bit,
+            None if name.starts_with('\\') => return Err(Bad("there is no such system flag")),
+            None if flags.has_keyword(name) => {}
+            None => flags.keywords.push(name.clone()),
+        }
+    }
+    Ok(flags)
+}
+
+/// Prints a parenthesised list of what is set.
+pub(crate) fn print(out: &mut Printer, flags: &Flags) {
+    let system = SYSTEM.iter().filter(|(_, bit)| flags.has(*bit)).map(|(name, _)| *name);
+    out.list(system.chain(flags.keywords.iter().map(String::as_str)), |out, name| {
+        out.raw(name);
+    });
+}
+
+/// Prints every flag a folder knows; with `open`, also that keywords may be made up (RFC 3501 7.1, `PERMANENTFLAGS`).
+pub(crate) fn print_known(out: &mut Printer, keywords: &[String], open: bool) {
+    let known = SYSTEM.iter().map(|(name, _)| *name).chain(keywords.iter().map(String::as_str));
+    out.list(known.chain(open.then_some("\\*")), |out, name| {
+        out.raw(name);
+    });
+}

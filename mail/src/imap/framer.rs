@@ -1,0 +1,319 @@
+//! Cuts what a client sends into whole commands, within bounds that hold before anything is allocated (RFC 3501 2.2.1, RFC 7888).
+//!
+//! A command is lines joined by literals: `A1 LOGIN {5}` CRLF `alice {4}` CRLF `pass` CRLF. The framer stops at each announced
+//! literal and asks: is it kept in the command, streamed elsewhere (APPEND), or refused? It never holds more than one command
+//! and what one read brought.
+
+/// Longest line before login. RFC 7162 section 4 advises to accept 8,192 octets.
+const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
+/// Longest literal before login: names and passwords are short.
+const LITERAL_LEN_BEFORE_LOGIN_MAX: u64 = 4 * 1024;
+/// Longest line after login: programs send long lists of UIDs.
+const LINE_LEN_MAX: usize = 64 * 1024;
+/// Longest literal kept in a command after login: folder names and search strings. APPEND streams its literal instead.
+const LITERAL_LEN_MAX: u64 = 64 * 1024;
+/// Longest command, its lines and kept literals together.
+const COMMAND_LEN_MAX: usize = 256 * 1024;
+/// Largest piece of a streamed literal handed out at once.
+const PIECE_LEN_MAX: usize = 64 * 1024;
+
+/// What the bytes received so far amount to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// More bytes are needed.
+    Incomplete,
+    /// A whole command, literals inline, without its last line end.
+    Command(Vec<u8>),
+    /// The line ended by announcing a literal; `Framer::text` is the command so far. Answer with `keep`, `stream` or `refuse`.
+    Literal(Announced),
+    /// The next piece of a literal that is being streamed.
+    Piece(Vec<u8>),
+    /// The streamed literal is complete; the command's next line follows.
+    PieceEnd,
+    /// A line or command longer than allowed: the connection can't go on.
+    TooLong,
+}
+
+/// A literal announced at the end of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// Octets the client says it will send.
+    pub(crate) len: u64,
+    /// True when the client waits for `+` first; false for `{n+}` (RFC 7888), whose octets come in any case.
+    pub(crate) waits: bool,
+    /// True for `~{n}` (RFC 3516).
+    pub(crate) binary: bool,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Line,
+    Asking(Announced),
+    Keeping { left: usize },
+    Streaming { left: u64 },
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    input: Vec<u8>,
+    /// Octets at the front of `input` known to hold no line end, so that byte-wise input is not scanned again.
+    scanned: usize,
+    /// Pieces of the present command that are complete.
+    command: Vec<u8>,
+    mode: Mode,
+    line_len_max: usize,
+    literal_len_max: u64,
+}
+
+impl Framer {
+    /// A framer with the limits that hold before login.
+    pub(crate) fn new() -> Self {
+        Self {
+            input: Vec::new(),
+            scanned: 0,
+            command: Vec::new(),
+            mode: Mode::Line,
+            line_len_max: LINE_LEN_BEFORE_LOGIN_MAX,
+            literal_len_max: LITERAL_LEN_BEFORE_LOGIN_MAX,
+        }
+    }
+
+    /// Raises the limits: the client has shown who it is.
+    pub(crate) fn logged_in(&mut self) {
+        self.line_len_max = LINE_LEN_MAX;
+        self.literal_len_max = LITERAL_LEN_MAX;
+    }
+
+    /// Hands in what was received.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Forgets everything received and not yet used: what came in plain text before TLS was agreed must not count after it.
+    pub(crate) fn forget(&mut self) {
+        self.input.clear();
+        self.command.clear();
+        self.scanned = 0;
+        self.mode = Mode::Line;
+    }
+
+    /// The command as far as it is complete.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.command
+    }
+
+    /// Whether a literal may be kept in the command by the limits that hold now.
+    pub(crate) fn may_keep(&self, literal: Announced) -> bool {
+        literal.len <= self.literal_len_max
+            && usize::try_from(literal.len).is_ok_and(|len| self.command.len().saturating_add(len) <= COMMAND_LEN_MAX)
+    }
+
+    /// Keeps the announced literal in the command. The caller has asked `may_keep`.
+    pub(crate) fn keep(&mut self) {
+        if let Mode::Asking(literal) = self.mode {
+            self.mode = match usize::try_from(literal.len) {
+                Ok(0) | Err(_) => Mode::Line,
+                Ok(left) => Mode::Keeping { left },
+            };
+        }
+    }
+
+    /// Hands the announced literal out in pieces.
+    pub(crate) fn stream(&mut self) {
+        if let Mode::Asking(literal) = self.mode {
+            self.mode = Mode::Streaming { left: literal.len };
+        }
+    }
+
+    /// Drops the command: the client was told no before it sent the literal's octets.
+    pub(crate) fn refuse(&mut self) {
+        self.command.clear();
+        self.mode = Mode::Line;
+    }
+
+    /// Takes the next frame out of what was received.
+    pub(crate) fn next(&mut self) -> Frame {
+        loop {
+            match self.mode {
+                Mode::Asking(literal) => return Frame::Literal(literal),
+                Mode::Keeping { left } => {
+                    let taken = self.take(left);
+                    if taken.is_empty() {
+                        return Frame::Incomplete;
+                    }
+                    self.command.extend_from_slice(&taken);
+                    let left = left.saturating_sub(taken.len());
+                    self.mode = if left == 0 { Mode::Line } else { Mode::Keeping { left } };
+                }
+                Mode::Streaming { left: 0 } => {
+                    self.mode = Mode::Line;
+                    return Frame::PieceEnd;
+                }
+                Mode::Streaming { left } => {
+                    let piece = self.take(usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_LEN_MAX));
+                    if piece.is_empty() {
+                        return Frame::Incomplete;
+                    }
+                    self.mode = Mode::Streaming { left: left.saturating_sub(piece.len() as u64) };
+                    return Frame::Piece(piece);
+                }
+                Mode::Line => match self.line() {
+                    Some(frame) => return frame,
+                    None => continue,
+                },
+            }
+        }
+    }
+
+    /// One line; `None` when it ended in a literal and `next` should look again.
+    fn line(&mut self) -> Option<Frame> {
+        let found = self.input.iter().skip(self.scanned).position(|byte| *byte == b'\n');
+        let Some(end) = found.map(|at| at.saturating_add(self.scanned)) else {
+            self.scanned = self.input.len();
+            let over = self.input.len() > self.line_len_max || self.command.len() > COMMAND_LEN_MAX;
+            return Some(if over { Frame::TooLong } else { Frame::Incomplete });
+        };
+        if end > self.line_len_max || self.command.len().saturating_add(end) > COMMAND_LEN_MAX {
+            return Some(Frame::TooLong);
+        }
+        let mut line = self.take(end.saturating_add(1));
+        self.scanned = 0;
+        let announced = announced(&line);
+        if announced.is_none() {
+            // A lone LF ends a line as well: people type into this with netcat.
+            line.pop();
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+        }
+        self.command.extend_from_slice(&line);
+        match announced {
+            Some(literal) => {
+                self.mode = Mode::Asking(literal);
+                None
+            }
+            None => Some(Frame::Command(std::mem::take(&mut self.command))),
+        }
+    }
+
+    fn take(&mut self, len_max: usize) -> Vec<u8> {
+        let len = len_max.min(self.input.len());
+        let rest = self.input.split_off(len);
+        self.scanned = 0;
+        std::mem::replace(&mut self.input, rest)
+    }
+}
+
+/// The literal that a line announces at its end, if it does: `{n}`, `{n+}` or `~{n}` before CRLF.
+fn announced(line: &[u8]) -> Option<Announced> {
+    let line = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"))?.strip_suffix(b"}")?;
+    let open = line.iter().rposition(|byte| *byte == b'{')?;
+    let (before, digits) = line.split_at_checked(open)?;
+    let digits = digits.strip_prefix(b"{")?;
+    let (digits, waits) = match digits.strip_suffix(b"+") {
+        Some(digits) => (digits, false),
+        None => (digits, true),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // A number too long for u64 is still an announcement, and over every limit.
+    let len = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
+    Some(Announced { len, waits, binary: before.last() == Some(&b'~') })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(framer: &mut Framer, bytes: &[u8]) -> Vec<Frame> {
+        framer.push(bytes);
+        let mut frames = Vec::new();
+        loop {
+            match framer.next() {
+                Frame::Incomplete => return frames,
+                Frame::Literal(literal) => {
+                    frames.push(Frame::Literal(literal));
+                    if framer.may_keep(literal) {
+                        framer.keep();
+                    } else {
+                        framer.refuse();
+                    }
+                }
+                Frame::TooLong => {
+                    frames.push(Frame::TooLong);
+                    return frames;
+                }
+                other => frames.push(other),
+            }
+        }
+    }
+
+    #[test]
+    fn literals_stay_inline_wherever_the_input_is_split() {
+        let input = b"A1 LOGIN {5}\r\nal{3} {4+}\r\n\r\n{2\r\nA2 NOOP\n";
+        for at in 0..=input.len() {
+            let mut framer = Framer::new();
+            let mut got = frames(&mut framer, &input[..at]);
+            got.extend(frames(&mut framer, &input[at..]));
+            got.retain(|frame| matches!(frame, Frame::Command(_)));
+            assert_eq!(got, [Frame::Command(b"A1 LOGIN {5}\r\nal{3} {4+}\r\n\r\n{2".to_vec()), Frame::Command(b"A2 NOOP".to_vec())]);
+        }
+    }
+
+    #[test]
+    fn huge_literals_are_known_before_anything_is_allocated() {
+        let mut framer = Framer::new();
+        framer.push(b"A1 LOGIN {999999999}\r\n");
+        let Frame::Literal(literal) = framer.next() else { panic!("no literal") };
+        assert!(!framer.may_keep(literal) && literal.waits);
+        framer.refuse();
+        framer.push(b"A1 LOGIN {99999999999999999999999999+}\r\n");
+        let Frame::Literal(literal) = framer.next() else { panic!("no literal") };
+        assert_eq!(literal, Announced { len: u64::MAX, waits: false, binary: false });
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_off_at_the_limit() {
+        let mut framer = Framer::new();
+        assert_eq!(frames(&mut framer, &[b'x'; LINE_LEN_BEFORE_LOGIN_MAX + 1]), [Frame::TooLong]);
+        let mut framer = Framer::new();
+        framer.logged_in();
+        assert_eq!(frames(&mut framer, &[b'x'; LINE_LEN_BEFORE_LOGIN_MAX + 1]), []);
+    }
+
+    #[test]
+    fn kept_literals_together_are_bounded() {
+        let mut framer = Framer::new();
+        framer.logged_in();
+        framer.push(b"A1 SEARCH");
+        for kept in 0..10 {
+            framer.push(b" {60000}\r\n");
+            let Frame::Literal(literal) = framer.next() else { panic!("no literal") };
+            if !framer.may_keep(literal) {
+                assert!(kept >= 4);
+                return;
+            }
+            framer.keep();
+            framer.push(&[b'x'; 60000]);
+            assert_eq!(framer.next(), Frame::Incomplete);
+        }
+        panic!("no bound");
+    }
+
+    #[test]
+    fn a_streamed_literal_comes_in_pieces() {
+        let mut framer = Framer::new();
+        framer.push(b"A1 APPEND INBOX {5+}\r\nhel");
+        assert!(matches!(framer.next(), Frame::Literal(_)));
+        assert_eq!(framer.text(), b"A1 APPEND INBOX {5+}\r\n");
+        framer.stream();
+        assert_eq!(framer.next(), Frame::Piece(b"hel".to_vec()));
+        assert_eq!(framer.next(), Frame::Incomplete);
+        framer.push(b"lo\r\n");
+        assert_eq!(framer.next(), Frame::Piece(b"lo".to_vec()));
+        assert_eq!(framer.next(), Frame::PieceEnd);
+        assert_eq!(framer.next(), Frame::Command(b"A1 APPEND INBOX {5+}\r\n".to_vec()));
+    }
+}

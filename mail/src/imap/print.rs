@@ -1,0 +1,169 @@
+//! Writes responses (RFC 3501 section 7 and 9): the one place that decides between quoted string and literal.
+
+use std::fmt::Write;
+
+use super::utf7;
+
+/// Longest text put into a quoted string; longer ones travel as literals, as many programs bound a line.
+const QUOTED_LEN_MAX: usize = 1_000;
+
+/// Responses waiting to be sent.
+#[derive(Debug, Default)]
+pub(crate) struct Printer(Vec<u8>);
+
+impl Printer {
+    /// Octets waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes what is waiting.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Octets as they are.
+    pub(crate) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.0.extend_from_slice(bytes.as_ref());
+        self
+    }
+
+    /// A number or anything else that prints as syntax.
+    pub(crate) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
+        let mut text = String::new();
+        // Writing into a String can't fail.
+        let _ = write!(text, "{value}");
+        self.raw(text)
+    }
+
+    /// The end of a line.
+    pub(crate) fn end(&mut self) -> &mut Self {
+        self.raw("\r\n")
+    }
+
+    /// One untagged line.
+    pub(crate) fn line(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
+        self.raw(text).end()
+    }
+
+    /// `string`.
+    pub(crate) fn string(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let bytes = bytes.as_ref();
+        let plain = bytes.len() <= QUOTED_LEN_MAX && bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\t');
+        if !plain {
+            return self.literal(bytes);
+        }
+        self.raw("\"");
+        for byte in bytes {
+            if matches!(byte, b'"' | b'\\') {
+                self.0.push(b'\\');
+            }
+            self.0.push(*byte);
+        }
+        self.raw("\"")
+    }
+
+    /// `nstring`.
+    pub(crate) fn nstring(&mut self, bytes: Option<impl AsRef<[u8]>>) -> &mut Self {
+        match bytes {
+            Some(bytes) => self.string(bytes),
+            None => self.raw("NIL"),
+        }
+    }
+
+    /// `literal`. An octet of zero can't travel in one: it becomes 0x80, so that lengths stay true.
+    pub(crate) fn literal(&mut self, bytes: &[u8]) -> &mut Self {
+        self.show(format_args!("{{{}}}\r\n", bytes.len())).octets(bytes)
+    }
+
+    /// Part of a literal whose length was announced before.
+    pub(crate) fn octets(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
+        self
+    }
+
+    /// `mailbox`.
+    pub(crate) fn mailbox(&mut self, name: &str) -> &mut Self {
+        let wire = utf7::encode(name);
+        let atom = !wire.is_empty() && wire.bytes().all(super::cursor::is_atom_char) && !wire.eq_ignore_ascii_case("NIL");
+        if atom { self.raw(wire) } else { self.string(wire) }
+    }
+
+    /// Items separated by spaces, in parentheses.
+    pub(crate) fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut print: impl FnMut(&mut Self, T)) -> &mut Self {
+        self.raw("(");
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                self.raw(" ");
+            }
+            print(self, item);
+        }
+        self.raw(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(print: impl FnOnce(&mut Printer)) -> String {
+        let mut printer = Printer::default();
+        print(&mut printer);
+        String::from_utf8_lossy(&printer.take()).into_owned()
+    }
+
+    #[test]
+    fn strings_take_the_form_that_holds_them() {
+        assert_eq!(
+            printed(|p| {
+                p.string(r#"a "b" \c"#);
+            }),
+            r#""a \"b\" \\c""#
+        );
+        assert_eq!(
+            printed(|p| {
+                p.string("grüße");
+            }),
+            "{7}\r\ngrüße"
+        );
+        assert_eq!(
+            printed(|p| {
+                p.string("a\r\nb");
+            }),
+            "{4}\r\na\r\nb"
+        );
+        assert_eq!(
+            printed(|p| {
+                p.nstring(None::<&str>);
+            }),
+            "NIL"
+        );
+        assert_eq!(
+            printed(|p| {
+                p.mailbox("INBOX");
+            }),
+            "INBOX"
+        );
+        assert_eq!(
+            printed(|p| {
+                p.mailbox("Entwürfe 2");
+            }),
+            "\"Entw&APw-rfe 2\""
+        );
+        assert_eq!(
+            printed(|p| {
+                p.list([1, 2], |p, n| {
+                    p.show(n);
+                });
+            }),
+            "(1 2)"
+        );
+    }
+
+    #[test]
+    fn zero_octets_never_travel() {
+        let mut printer = Printer::default();
+        printer.string(b"a\0b");
+        assert_eq!(printer.take(), b"{3}\r\na\x80b");
+    }
+}

@@ -1,0 +1,79 @@
+//! Sessions without sockets: transcripts, the same byte by byte, and hostile input.
+
+mod oracle;
+mod transcript;
+
+use proptest::prelude::*;
+
+use transcript::{Feed, Play};
+
+/// Plays every transcript in one way.
+async fn play_all(feed: Feed) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/transcripts/imap");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 10, "transcripts are missing");
+    for file in files {
+        Play::read(&file).run(feed).await;
+    }
+}
+
+#[tokio::test]
+async fn transcripts_hold() {
+    play_all(Feed::Whole).await;
+}
+
+#[tokio::test]
+async fn transcripts_hold_when_the_input_comes_byte_by_byte() {
+    play_all(Feed::Bytes).await;
+}
+
+#[tokio::test]
+async fn transcripts_hold_when_the_input_comes_in_uneven_pieces() {
+    for len in [2, 3, 7] {
+        play_all(Feed::Pieces(len)).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_are_taken_without_falling_over(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(transcript::throw(&pieces, logged_in));
+    }
+}
+
+/// Pieces of commands, literals, and noise.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        proptest::sample::select(vec![
+            "a SELECT INBOX\r\n",
+            "a ",
+            "b UID FETCH 1:* (FLAGS BODY[1.2.MIME]<0.5>)\r\n",
+            "{5}\r\n",
+            "{5+}\r\nhello",
+            "\r\n",
+            "c SEARCH OR ",
+            "NOT (",
+            ")",
+            "\"",
+            "d APPEND INBOX {3}\r\nabc\r\n",
+            "e IDLE\r\n",
+            "DONE\r\n",
+            "f STORE 1:* +FLAGS (\\Seen)\r\n",
+            "{999999999}\r\n",
+            "g EXPUNGE\r\n",
+            "h LIST (SUBSCRIBED) \"\" (*) RETURN (STATUS (MESSAGES))\r\n",
+            "i AUTHENTICATE PLAIN\r\n",
+            "*\r\n",
+            "&-",
+            "BODY[",
+            "j UID COPY * Sent\r\n",
+            "k LOGOUT\r\n",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}

@@ -1,0 +1,102 @@
+//! Folder names on the wire: modified UTF-7 (RFC 3501 5.1.3).
+
+use data_encoding::{Encoding, Specification};
+use std::sync::LazyLock;
+
+/// BASE64 with `,` for `/` and without padding.
+static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,");
+    spec.encoding().ok()
+});
+
+/// A folder's name as the wire carries it.
+pub(crate) fn encode(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut wide: Vec<u8> = Vec::new();
+    for c in name.chars() {
+        if c == ' ' || c.is_ascii_graphic() {
+            flush(&mut out, &mut wide);
+            out.push(c);
+            if c == '&' {
+                out.push('-');
+            }
+        } else {
+            let mut units = [0u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                wide.extend_from_slice(&unit.to_be_bytes());
+            }
+        }
+    }
+    flush(&mut out, &mut wide);
+    out
+}
+
+fn flush(out: &mut String, wide: &mut Vec<u8>) {
+    if !wide.is_empty()
+        && let Some(base64) = &*BASE64
+    {
+        out.push('&');
+        out.push_str(&base64.encode(wide));
+        out.push('-');
+    }
+    wide.clear();
+}
+
+/// The name that came over the wire. Names that are not modified UTF-7 but valid UTF-8 are taken as they are: programs that
+/// ignore the encoding exist, and the name they see again is the one they gave.
+pub(crate) fn decode(wire: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(wire).ok()?;
+    if !text.is_ascii() {
+        return Some(text.to_owned());
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, shifted)) = rest.split_once('&') {
+        out.push_str(before);
+        let (coded, after) = shifted.split_once('-')?;
+        if coded.is_empty() {
+            out.push('&');
+        } else {
+            let bytes = BASE64.as_ref()?.decode(coded.as_bytes()).ok()?;
+            if bytes.len() % 2 != 0 {
+                return None;
+            }
+            let units = bytes.chunks(2).map(|pair| pair.iter().fold(0u16, |unit, byte| unit << 8 | u16::from(*byte)));
+            for c in char::decode_utf16(units) {
+                out.push(c.ok()?);
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_examples_of_rfc_3501() {
+        assert_eq!(encode("~peter/mail/台北/日本語"), "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
+        assert_eq!(decode(b"~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(), Some("~peter/mail/台北/日本語"));
+        assert_eq!(encode("Tom & Jerry"), "Tom &- Jerry");
+        assert_eq!(decode(b"Entw&APw-rfe").as_deref(), Some("Entwürfe"));
+        assert_eq!(decode(b"&AP"), None);
+        assert_eq!(decode("Entwürfe".as_bytes()).as_deref(), Some("Entwürfe"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_comes_back(name in "\\PC{0,30}") {
+            prop_assert_eq!(decode(encode(&name).as_bytes()), Some(name));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_falling_over(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            decode(&bytes);
+        }
+    }
+}
