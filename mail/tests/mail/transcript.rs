@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use freehold_core::mailbox::SpecialUse;
+use freehold_core::mailbox::{self, FlagChange, Flags, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::profile;
 use freehold_core::testing::{TestNode, profile_of};
@@ -73,17 +73,30 @@ impl Transcript {
     }
 
     /// How many bytes the client sends in all.
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         if self.whole { 0 } else { self.turns.iter().map(|turn| turn.says.len()).sum() }
     }
 
-    /// Plays the conversation with the client's bytes cut in two at `cut`.
-    pub async fn play(&self, cut: usize) {
+    /// Plays the conversation whole and then cut in two at every byte, on one node whose inbox is emptied in between.
+    pub async fn play(&self) {
         // Set up without a browser's password, which takes longer to make than most conversations last.
         let node = TestNode::unset("alice").await;
         profile::set(&node, profile_of("alice")).await.unwrap();
+        for cut in 0..self.len().max(1) {
+            Box::pin(self.play_cut(&node, cut)).await;
+            // Whoever guessed passwords here is forgiven.
+            node.clock.advance(48 * 60 * 60 * 1000);
+            let inbox = mailbox::special_folder(&node, SpecialUse::Inbox).unwrap().unwrap().id;
+            let messages = mailbox::messages(&node, inbox, 1, u32::MAX, 100).unwrap();
+            let uids: Vec<u32> = messages.iter().map(|message| message.uid).collect();
+            mailbox::store_flags(&node, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+            mailbox::expunge(&node, inbox, Some(&uids)).await.unwrap();
+        }
+    }
+
+    async fn play_cut(&self, node: &Node, cut: usize) {
         let config = MailConfig { message_len_max: self.settings.message_len_max, ..MailConfig::default() };
-        let house = House::new(Node::clone(&node), config, Arc::clone(&tls_config()));
+        let house = House::new(node.clone(), config, Arc::clone(&tls_config()));
         let peer = Peer { address: "192.0.2.7".parse().unwrap(), tls: None };
         let mut server = Server {
             session: Session::new(self.settings.clone()),
@@ -105,7 +118,7 @@ impl Transcript {
             let says = String::from_utf8_lossy(&turn.says).into_owned();
             assert!(same, "cut at {cut}, after\n{says}\nthe server said {said:#?}\nand not {:#?}", turn.hears);
         }
-        let kept = texts(&node, SpecialUse::Inbox);
+        let kept = texts(node, SpecialUse::Inbox);
         assert!(self.kept_count.is_none_or(|count| count == kept.len()), "cut at {cut}: {} messages were kept", kept.len());
         let kept = kept.concat();
         let mut lines = kept.lines();
