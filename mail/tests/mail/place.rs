@@ -4,23 +4,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use freehold_core::mailbox::{self, Message, SpecialUse};
+use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_core::{events::Event, logins};
 use freehold_mail::{Mail, MailAddresses, MailConfig, MailListeners};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A certificate of this test's own, for localhost.
-pub fn tls() -> Arc<ServerConfig> {
+pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     rustls::crypto::ring::default_provider().install_default().ok();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-    Arc::new(config)
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+    (Arc::new(config), certificate)
 }
 
 /// Somebody's node and mail.
@@ -29,6 +32,7 @@ pub struct Place {
     pub mail: Mail,
     pub addresses: MailAddresses,
     pub app_password: String,
+    pub certificate: CertificateDer<'static>,
 }
 
 impl Place {
@@ -47,11 +51,11 @@ impl Place {
             imap: bind().await.unwrap(),
             imaps: bind().await.unwrap(),
         };
-        let tls = tls();
+        let (tls, certificate) = tls();
         let (_, app_password) = logins::create_app_password(&node, "test").await.unwrap();
         let mail = Mail::start(Node::clone(&node), config, listeners, tls).unwrap();
         let addresses = mail.addresses();
-        Self { node, mail, addresses, app_password }
+        Self { node, mail, addresses, app_password, certificate }
     }
 
     /// Closes the mail, and the node with it.
@@ -60,16 +64,16 @@ impl Place {
     }
 }
 
-/// The messages of a special folder and their texts.
-pub fn texts(node: &Node, special: SpecialUse) -> Vec<String> {
+/// The messages of a special folder, to the byte.
+pub fn bodies(node: &Node, special: SpecialUse) -> Vec<Vec<u8>> {
     let folder = mailbox::special_folder(node, special).unwrap().unwrap();
     let messages = mailbox::messages(node, folder.id, 1, u32::MAX, 10_000).unwrap();
-    messages.iter().map(|message| text(node, message)).collect()
+    messages.iter().map(|message| mailbox::body(node, message).unwrap().read_all(100_000_000).unwrap()).collect()
 }
 
-/// One message's text.
-pub fn text(node: &Node, message: &Message) -> String {
-    String::from_utf8_lossy(&mailbox::body(node, message).unwrap().read_all(100_000_000).unwrap()).into_owned()
+/// The messages of a special folder as text.
+pub fn texts(node: &Node, special: SpecialUse) -> Vec<String> {
+    bodies(node, special).iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
 }
 
 /// Waits until `what` holds, looking again at every hint from `node`.
@@ -84,16 +88,34 @@ pub async fn until(node: &Node, what: impl Fn() -> bool) {
 }
 
 /// A client that says lines and reads replies.
-pub struct Client(BufReader<TcpStream>);
+pub struct Client<S = TcpStream>(BufReader<S>);
 
 impl Client {
+    /// Connects.
+    pub async fn raw(to: SocketAddr) -> Self {
+        Self(BufReader::new(TcpStream::connect(to).await.unwrap()))
+    }
+
     /// Connects and reads the greeting.
     pub async fn connect(to: SocketAddr) -> Self {
-        let mut client = Self(BufReader::new(TcpStream::connect(to).await.unwrap()));
+        let mut client = Self::raw(to).await;
         assert!(client.reply().await.starts_with("220 "));
         client
     }
 
+    /// Shakes hands with `place`, and with nobody else.
+    pub async fn encrypt(self, place: &Place) -> Client<TlsStream<TcpStream>> {
+        assert!(self.0.buffer().is_empty(), "the server spoke in the clear");
+        let mut known = RootCertStore::empty();
+        known.add(place.certificate.clone()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(known).with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("localhost").unwrap();
+        Client(BufReader::new(connector.connect(name, self.0.into_inner()).await.unwrap()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends `line` and its CR LF and reads the reply.
     pub async fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n").as_bytes()).await;

@@ -1,5 +1,11 @@
 //! SMTP: every transcript, wherever its input is cut; and what needs real connections.
 
+use freehold_core::mailbox::SpecialUse;
+use freehold_core::testing::TestNode;
+use freehold_mail::MailConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::place::{Client, Place, bodies, texts};
 use crate::transcript::Transcript;
 
 #[tokio::test]
@@ -11,4 +17,161 @@ async fn every_transcript_comes_out_as_written() {
         eprintln!("{}", path.display());
         Transcript::read(&std::fs::read_to_string(path).unwrap()).play().await;
     }
+}
+
+/// A message for alice, up to the text.
+async fn envelope<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) {
+    assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
+    assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+}
+
+#[tokio::test]
+async fn a_full_house_says_so() {
+    let config = MailConfig { smtp_connections_max: 1, ..MailConfig::default() };
+    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let first = Client::connect(alice.addresses.smtp).await;
+    let mut second = Client::raw(alice.addresses.smtp).await;
+    assert_eq!(second.reply().await, "421 4.7.0 too many connections, try again later\r\n");
+    // The owner's programs have a door of their own.
+    let own = Client::connect(alice.addresses.submission).await;
+    drop((first, own));
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn a_silent_client_is_sent_away() {
+    let config = MailConfig { smtp_idle_timeout_secs: 0, ..MailConfig::default() };
+    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    assert_eq!(client.reply().await, "421 4.4.2 you were silent for too long, goodbye\r\n");
+    assert_eq!(client.reply().await, "");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn whoever_speaks_before_the_greeting_is_turned_away() {
+    let config = MailConfig { greeting_delay_ms: 60_000, ..MailConfig::default() };
+    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let mut client = Client::raw(alice.addresses.smtp).await;
+    client.send(b"EHLO hasty.test\r\n").await;
+    assert_eq!(client.reply().await, "554 5.5.0 you spoke before you were greeted, goodbye\r\n");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_the_rest() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut idle = Client::connect(alice.addresses.smtp).await;
+    let mut busy = Client::connect(alice.addresses.smtp).await;
+    busy.say("EHLO bob.example").await;
+    envelope(&mut busy).await;
+    assert!(busy.say("DATA").await.starts_with("354"));
+    let Place { node, mail, .. } = alice;
+    let stopping = tokio::spawn(mail.shutdown());
+    assert_eq!(idle.reply().await, "421 4.3.2 this server is stopping, come back soon\r\n");
+    assert!(busy.say("Subject: last\r\n\r\n.").await.starts_with("250"));
+    assert!(busy.reply().await.starts_with("421 4.3.2"));
+    stopping.await.unwrap();
+    assert_eq!(texts(&node, SpecialUse::Inbox).len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_breaks_off_is_not_kept() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.say("HELO bob.example").await;
+    envelope(&mut client).await;
+    assert!(client.say("DATA").await.starts_with("354"));
+    client.send(b"Subject: half\r\n\r\nhal").await;
+    drop(client);
+    let Place { node, mail, .. } = alice;
+    mail.shutdown().await;
+    assert_eq!(texts(&node, SpecialUse::Inbox).len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_injected_before_the_handshake_never_runs_behind_it() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.say("EHLO bob.example").await;
+    // One segment: the command in the clear arrives together with STARTTLS.
+    client.send(b"STARTTLS\r\nMAIL FROM:<injected@evil.test>\r\n").await;
+    assert!(client.reply().await.starts_with("220"));
+    let mut client = client.encrypt(&alice).await;
+    assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("503"));
+    assert!(!client.say("EHLO bob.example").await.contains("STARTTLS"));
+    envelope(&mut client).await;
+    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.say("Subject: sealed\r\n\r\n.").await.starts_with("250"));
+    assert!(texts(&alice.node, SpecialUse::Inbox)[0].contains("with ESMTPS id"));
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn a_program_may_begin_with_tls() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::raw(alice.addresses.smtps).await.encrypt(&alice).await;
+    assert!(client.reply().await.starts_with("220"));
+    let offers = client.say("EHLO laptop.test").await;
+    assert!(offers.contains("AUTH PLAIN LOGIN") && !offers.contains("STARTTLS"), "{offers}");
+    client.login("alice@alice.example", &alice.app_password).await;
+    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_many() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.say("EHLO bob.example").await;
+    assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
+    let commands: String = (0..1001).map(|n| format!("RCPT TO:<alice+{n}@alice.example>\r\n")).collect();
+    client.send(commands.as_bytes()).await;
+    for _ in 0..1000 {
+        assert_eq!(client.reply().await, "250 2.1.5 ok\r\n");
+    }
+    assert!(client.reply().await.starts_with("452 4.5.3"));
+    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.say("Subject: all\r\n\r\n.").await.starts_with("250"));
+    assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
+    alice.close().await;
+}
+
+/// The real messages in the folder named by `FREEHOLD_REAL_DATA` arrive as they were sent.
+#[tokio::test]
+async fn real_messages_arrive_to_the_byte() {
+    let Some(folder) = std::env::var_os("FREEHOLD_REAL_DATA") else { return };
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.say("EHLO bob.example").await;
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "eml"));
+    paths.sort();
+    for path in paths {
+        let (text, stuffed) = lines(&std::fs::read(&path).unwrap());
+        envelope(&mut client).await;
+        assert!(client.say("DATA").await.starts_with("354"));
+        client.send(&stuffed).await;
+        let reply = client.reply().await;
+        assert!(reply.starts_with("250"), "{}: {reply}", path.display());
+        let stored = bodies(&alice.node, SpecialUse::Inbox).pop().unwrap();
+        assert!(stored.ends_with(&text), "{} was changed on its way", path.display());
+        let above = String::from_utf8(stored[..stored.len() - text.len()].to_vec()).unwrap();
+        assert!(above.starts_with("Return-Path: <bob@bob.example>\r\nReceived: ") && above.ends_with(" +0000\r\n"), "{above}");
+    }
+    alice.close().await;
+}
+
+/// A file's lines as mail has them, and as DATA sends them.
+fn lines(file: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut text, mut stuffed) = (Vec::new(), Vec::new());
+    for line in file.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let dot: &[u8] = if line.starts_with(b".") { b"." } else { b"" };
+        stuffed.extend([dot, line, b"\r\n"].concat());
+        text.extend([line, b"\r\n"].concat());
+    }
+    stuffed.extend(b".\r\n");
+    (text, stuffed)
 }

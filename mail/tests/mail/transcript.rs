@@ -132,7 +132,7 @@ impl Transcript {
 /// One configuration for all: making a certificate takes longer than most conversations.
 fn tls_config() -> Arc<rustls::ServerConfig> {
     static CONFIG: std::sync::OnceLock<Arc<rustls::ServerConfig>> = std::sync::OnceLock::new();
-    Arc::clone(CONFIG.get_or_init(tls))
+    Arc::clone(CONFIG.get_or_init(|| tls().0))
 }
 
 /// The server without its sockets.
