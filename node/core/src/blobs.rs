@@ -32,11 +32,9 @@ mod write;
 pub use collect::{Collected, Collection};
 pub use pin::Pinned;
 pub use read::BlobReader;
-pub use small::SmallBlob;
 pub use write::BlobWriter;
 
-/// The longest blob that travels in the log, in bytes.
-pub const SMALL_LEN_MAX: usize = 128 * 1024;
+pub use crate::store::BLOB_LEN_MAX as SMALL_LEN_MAX;
 
 /// The name under which a damaged blob is reported, where a row's table would stand.
 pub const DAMAGE_TABLE: &str = "blobs";
@@ -126,7 +124,7 @@ impl Blobs {
     }
 
     /// Blobs in a file system of their own in memory, under keys from `random`, for a store without a log: a small blob
-    /// counts as logged from the beginning.
+    /// counts as carried from the beginning.
     ///
     /// # Errors
     /// None that memory does not have.
@@ -175,7 +173,7 @@ impl Blobs {
     /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it is damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
         if let Some(small) = self.state().small.get(id) {
-            return Ok(BlobReader::in_memory(small.blob.form, small.blob.bytes.clone()));
+            return Ok(BlobReader::in_memory(small.form(), small.bytes.clone()));
         }
         self.open_file(id)
     }

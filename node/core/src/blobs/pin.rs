@@ -35,7 +35,7 @@ impl Drop for Pin {
         if *count == 0 {
             state.pins.remove(&self.id);
             // A small blob to which nothing durable refers is nowhere but here.
-            if state.small.get(&self.id).is_some_and(|small| !small.logged) {
+            if state.small.get_mut(&self.id).is_some_and(|small| !small.let_go()) {
                 state.small.remove(&self.id);
             }
         }
@@ -48,9 +48,9 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
     pub fn pin(&self, id: &BlobId) -> Result<Pinned, StoreError> {
-        let pinned = self.hold(*id, 0);
+        let pinned = self.pin_unseen(*id, 0);
         // Pinned first, looked for second: nothing can remove it in between.
-        let small = self.state().small.get(id).map(|small| small.blob.bytes.len() as u64);
+        let small = self.state().small.get(id).map(|small| small.bytes.len() as u64);
         let len = match small.map_or_else(|| self.file_content_len(id), Ok) {
             // A row may go on referring to a damaged blob: it can still be moved, flagged and deleted.
             Err(StoreError::Corrupt { .. }) => 0,
@@ -60,7 +60,7 @@ impl Blobs {
     }
 
     /// Pins an id whether or not there is such a blob.
-    pub(super) fn hold(&self, id: BlobId, len: u64) -> Pinned {
+    pub(super) fn pin_unseen(&self, id: BlobId, len: u64) -> Pinned {
         let mut state = self.state();
         *state.pins.entry(id).or_insert(0) += 1;
         if let Some(touched) = &mut state.touched {

@@ -6,91 +6,107 @@ use std::sync::Arc;
 use super::seal::CHUNK_LEN;
 use super::write::Spill;
 use super::{Blobs, Form, told};
-use crate::store::{BlobId, StoreError};
-
-/// A blob that travels in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmallBlob {
-    /// Its content address.
-    pub id: BlobId,
-    /// How it is to be kept.
-    pub form: Form,
-    /// Its content.
-    pub bytes: Arc<[u8]>,
-}
+use crate::store::{BlobId, Filing, Hold, SmallBlob, StoreError};
 
 pub(super) struct Small {
-    pub(super) blob: SmallBlob,
-    /// Whether a durable group holds it; until then it lives by its pins only.
-    pub(super) logged: bool,
+    pub(super) bytes: Arc<[u8]>,
+    /// The form in which a durable group carries it.
+    carried: Option<Form>,
+    /// The form in which it waits for a change to take it along; so it lives by its pins only.
+    travelling: Option<Form>,
 }
 
-impl Blobs {
-    /// The small blob if no durable group holds it yet: the group that first refers to it must carry it along.
-    pub fn unlogged(&self, id: &BlobId) -> Option<SmallBlob> {
-        self.state().small.get(id).filter(|small| !small.logged).map(|small| small.blob.clone())
+impl Small {
+    /// What is public in either is public.
+    pub(super) fn form(&self) -> Form {
+        if [self.carried, self.travelling].contains(&Some(Form::Public)) { Form::Public } else { Form::Private }
     }
 
-    /// A durable group holds `blob` now (just appended, or met again when the log is replayed): it is readable from memory
-    /// until the next checkpoint files it.
-    pub fn logged(&self, blob: SmallBlob) {
-        self.state().small.insert(blob.id, Small { blob, logged: true });
+    /// Nobody holds it any more: only what a durable group carries stays.
+    pub(super) fn let_go(&mut self) -> bool {
+        self.travelling = None;
+        self.carried.is_some()
+    }
+}
+
+impl Filing for Blobs {
+    fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
+        let pinned = self.pin_unseen(*id, 0);
+        // Pinned first, looked for second: nothing can remove it in between. A damaged one counts: a row may go on referring
+        // to it, to be moved, flagged and deleted.
+        if self.contains(id)? { Ok(Box::new(pinned)) } else { Err(StoreError::NoBlob) }
     }
 
-    /// How many bytes of small blobs await the next checkpoint.
-    pub fn unfiled_len(&self) -> u64 {
-        self.state().small.values().filter(|small| small.logged).map(|small| small.blob.bytes.len() as u64).sum()
+    fn travelling(&self, id: &BlobId) -> Option<SmallBlob> {
+        let state = self.state();
+        let small = state.small.get(id)?;
+        Some(SmallBlob { id: *id, form: small.travelling?.number(), bytes: small.bytes.clone() })
     }
 
-    /// Of the small blobs that await filing, forgets those that `keep` does not want: after a replay, what no row refers to.
-    pub fn retain_unfiled(&self, mut keep: impl FnMut(&BlobId) -> bool) {
+    fn carried(&self, blob: &SmallBlob) {
+        // A form that is not known comes from a later version, and is kept as what shows least.
+        let form = Form::from_number(blob.form).unwrap_or(Form::Private);
         let mut state = self.state();
-        let state = &mut *state;
-        state.small.retain(|id, small| !small.logged || state.pins.contains_key(id) || keep(id));
+        let small = state.small.entry(blob.id).or_insert(Small { bytes: blob.bytes.clone(), carried: None, travelling: None });
+        small.travelling = small.travelling.filter(|travelling| *travelling != form);
+        // What two groups carry, once private and once public, need only be found.
+        small.carried = if small.carried == Some(Form::Public) { small.carried } else { Some(form) };
     }
 
-    /// Files every small blob that a durable group held when this began, all made durable by one sync of the file system: then
-    /// the log before that moment is not needed for blobs. Whatever stood under their names is written over, since it may be
-    /// what an interrupted filing left. Returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`], or the disk's; all are still in memory then, and filed anew the next time.
-    pub fn file_logged(&self) -> Result<usize, StoreError> {
+    fn file(&self, blobs: &[SmallBlob]) -> Result<(), StoreError> {
         let _filing = self.filing();
-        let waiting: Vec<SmallBlob> = self.state().small.values().filter(|small| small.logged).map(|small| small.blob.clone()).collect();
-        if waiting.is_empty() {
-            return Ok(0);
+        let mut filed = Vec::with_capacity(blobs.len());
+        for blob in blobs {
+            let small = self.state().small.get(&blob.id).and_then(|small| Some((small.bytes.clone(), small.carried?)));
+            let Some((bytes, form)) = small else { continue };
+            self.file_one(&blob.id, &bytes, form)?;
+            filed.push((blob.id, form));
         }
-        for blob in &waiting {
-            let mut spill = Spill::new(self, blob.form)?;
-            let mut chunks = blob.bytes.chunks(CHUNK_LEN).peekable();
-            if chunks.peek().is_none() {
-                spill.append(&[], true)?;
-            }
-            while let Some(chunk) = chunks.next() {
-                spill.append(chunk, chunks.peek().is_none())?;
-            }
-            spill.finish(&blob.id, blob.form, blob.bytes.len() as u64, false)?;
+        if filed.is_empty() {
+            return Ok(());
         }
         self.0.fs.sync_all(&self.0.folder).map_err(|e| told(&e))?;
         let mut state = self.state();
-        for blob in &waiting {
-            state.small.remove(&blob.id);
+        for (id, form) in filed {
+            // One that came again meanwhile in another form waits for the next time, or goes on travelling.
+            let Some(small) = state.small.get_mut(&id).filter(|small| small.carried == Some(form)) else { continue };
+            small.carried = None;
+            if small.travelling.is_none() {
+                state.small.remove(&id);
+            }
         }
-        Ok(waiting.len())
+        Ok(())
+    }
+}
+
+impl Blobs {
+    /// Writes the file of a small blob, to be made durable by a sync of everything.
+    fn file_one(&self, id: &BlobId, bytes: &[u8], form: Form) -> Result<(), StoreError> {
+        let mut spill = Spill::new(self, form)?;
+        let mut chunks = bytes.chunks(CHUNK_LEN).peekable();
+        if chunks.peek().is_none() {
+            spill.append(&[], true)?;
+        }
+        while let Some(chunk) = chunks.next() {
+            spill.append(chunk, chunks.peek().is_none())?;
+        }
+        spill.finish(id, form, bytes.len() as u64, false)
     }
 
     /// Whether the blob is in memory, in this form.
     pub(super) fn has_small(&self, id: &BlobId, form: Form) -> bool {
-        self.state().small.get(id).is_some_and(|small| small.blob.form == form)
+        self.state().small.get(id).is_some_and(|small| [small.carried, small.travelling].contains(&Some(form)))
     }
 
-    pub(super) fn keep_small(&self, blob: SmallBlob) {
+    pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {
         let mut state = self.state();
-        let known = state.small.get(&blob.id).map(|small| small.blob.form);
+        let small = state.small.entry(id).or_insert(Small { bytes, carried: None, travelling: None });
         // What was private and is now put as public travels once more, as public; the other way there is nothing to hide.
-        if known.is_none() || blob.form == Form::Public {
-            state.small.insert(blob.id, Small { blob, logged: self.0.logless });
+        if small.form() == Form::Private {
+            small.travelling = Some(form);
+        }
+        if self.0.logless {
+            small.carried = small.travelling.take().or(small.carried);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::seal::{CHUNK_LEN, ChunkSeal, HEAD_LEN, head};
-use super::{Blobs, Form, Pinned, SMALL_LEN_MAX, SmallBlob, told};
+use super::{Blobs, Form, Pinned, SMALL_LEN_MAX, told};
 use crate::fs::File;
 use crate::seal::SecretKey;
 use crate::store::{BlobId, StoreError};
@@ -108,10 +108,10 @@ impl BlobWriter {
         let id = BlobId(self.hasher.finalize().into());
         let (blobs, form) = (self.blobs.clone(), self.form);
         // From here on a collection leaves this blob alone, whether it was there before or comes now.
-        let pinned = blobs.hold(id, self.len);
+        let pinned = blobs.pin_unseen(id, self.len);
         let Some(mut spill) = self.spill.take() else {
             if !blobs.has_small(&id, form) && !blobs.stored(&id, form)? {
-                blobs.keep_small(SmallBlob { id, form, bytes: Arc::from(std::mem::take(&mut self.rest)) });
+                blobs.keep_small(id, Arc::from(std::mem::take(&mut self.rest)), form);
             }
             return Ok(pinned);
         };
