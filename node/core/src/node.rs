@@ -9,6 +9,10 @@ use crate::random::Random;
 use crate::row::{self, Record};
 use crate::store::{Store, StoreError, Table};
 
+mod open;
+
+pub use open::{NodeOpenError, NodeOptions};
+
 /// The parts of one node. Cheap to clone; every part is usable from the first moment.
 #[derive(Clone)]
 pub struct Node {

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Measures a built node from outside: memory, start, pages, photos, and a post's way to a friend. Python's standard library only.
+
+    node/bench/measure.py target/release/freehold [idle] [ten] [full] [page] [photo] [post]
+
+Each figure is printed as it is measured. `full` fills a node with 100,000 messages and 10,000 posts first, by SMTP and by its control
+socket, and takes minutes. `page` compares with nginx serving the same bytes where nginx is installed.
+"""
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+FREEHOLD = str(Path(sys.argv[1]).resolve())
+WANTED = sys.argv[2:] or ["idle", "ten", "page", "photo", "post"]
+PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def say(what, value):
+    print(f"{what:72} {value}", flush=True)
+
+
+class Node:
+    """A node in a folder of its own."""
+
+    def __init__(self, folder, login, routes=None):
+        self.data, self.login, self.process = Path(folder), login, None
+        self.data.mkdir(parents=True, exist_ok=True)
+        held = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
+        self.ports = {name: s.getsockname()[1] for name, s in zip(PORTS, held)}
+        for s in held:
+            s.close()
+        lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
+        (self.data / "freehold.toml").write_text("\n".join(lines) + "\n")
+        subprocess.run([FREEHOLD, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
+                       input=b"measuring the whole house", check=True, stdout=subprocess.DEVNULL)
+
+    def start(self):
+        """Starts it; gives the seconds until it says it is ready."""
+        begun = time.monotonic()
+        self.process = subprocess.Popen([FREEHOLD, "--data", self.data, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                if b" 200 " in self.get("/readyz").split(b"\r\n")[0]:
+                    return time.monotonic() - begun
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"the node in {self.data} ended with {self.process.returncode}")
+                time.sleep(0.002)
+
+    def get(self, path, host="127.0.0.1"):
+        with socket.create_connection(("127.0.0.1", self.ports["web"]), timeout=10) as s:
+            s.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{self.ports['web']}\r\n\r\n".encode())
+            answer = b""
+            while chunk := s.recv(65536):
+                answer += chunk
+            return answer
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.wait()
+
+    def ask(self, **request):
+        """One request through the control socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.data / "control.sock"))
+            s.sendall(json.dumps(request).encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n") and (chunk := s.recv(65536)):
+                answer += chunk
+        answer = json.loads(answer)
+        if "error" in answer:
+            sys.exit(f"{request['ask']}: {answer['error']}")
+        return answer["value"]
+
+    def memory(self, field):
+        """A field of smaps_rollup, in MiB."""
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def cpu(self):
+        """Seconds of processor time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak(self):
+        """The most memory it ever held, in MiB."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+
+def settled(node):
+    """Waits until the node has been idle for a second."""
+    while True:
+        before = node.cpu()
+        time.sleep(1)
+        if node.cpu() - before < 0.02:
+            return
+
+
+def idle(base):
+    starts = []
+    node = Node(base / "idle", "idle")
+    for _ in range(5):
+        starts.append(node.start())
+        settled(node)
+        memory = (node.memory("Pss"), node.memory("Private_Dirty"))
+        node.stop()
+    say("empty node, start to ready, median of 5, s", f"{statistics.median(starts):.3f}")
+    say("empty node, idle, PSS MiB (private dirty MiB)", f"{memory[0]:.1f} ({memory[1]:.1f})")
+
+
+def ten(base):
+    nodes = [Node(base / f"ten{i}", f"ten{i}") for i in range(10)]
+    for node in nodes:
+        node.start()
+    for node in nodes:
+        settled(node)
+    pss = [node.memory("Pss") for node in nodes]
+    say("ten empty nodes on one machine, PSS each, mean (most) MiB", f"{statistics.mean(pss):.1f} ({max(pss):.1f})")
+    for node in nodes:
+        node.stop()
+
+
+def deliver(node, count, sessions=32):
+    """Delivers `count` messages by SMTP over `sessions` connections."""
+    address = f"{node.login}@{node.login}.localhost"
+    body = "It rained, and then it did not.\r\n" * 40
+
+    def session(numbers):
+        with smtplib.SMTP("127.0.0.1", node.ports["smtp"], local_hostname="bench.example") as smtp:
+            for number in numbers:
+                smtp.sendmail("sender@bench.example", [address],
+                              f"From: sender@bench.example\r\nTo: {address}\r\nSubject: Letter {number}\r\n"
+                              f"Message-ID: <{number}@bench.example>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n{body}")
+
+    threads = [threading.Thread(target=session, args=(range(i, count, sessions),)) for i in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def publish(node, count, sessions=16):
+    """Publishes `count` posts through the control socket."""
+    def session(numbers):
+        for number in numbers:
+            node.ask(ask="post", title=f"Entry {number}", text="A short thing that was worth writing down. " * 5, photos=[], draft=False)
+
+    threads = [threading.Thread(target=session, args=(range(i, count, sessions),)) for i in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def full(base, messages=100_000, entries=10_000):
+    node = Node(base / "full", "full")
+    node.start()
+    begun = time.monotonic()
+    deliver(node, messages)
+    took = time.monotonic() - begun
+    say(f"{messages} messages of 1.4 KB by SMTP, 32 sessions, messages/s", f"{messages / took:.0f}")
+    begun = time.monotonic()
+    publish(node, entries)
+    say(f"{entries} posts published, 16 writers, posts/s", f"{entries / (time.monotonic() - begun):.0f}")
+    node.stop()
+    say("full node, start to ready after a clean stop, s", f"{node.start():.2f}")
+    settled(node)
+    say("full node, idle, PSS MiB (private dirty MiB)", f"{node.memory('Pss'):.1f} ({node.memory('Private_Dirty'):.1f})")
+    node.stop(signal.SIGKILL)
+    say("full node, start to ready after kill -9, s", f"{node.start():.2f}")
+    node.stop(signal.SIGKILL)
+    # Another boot without a clean stop is what a power cut looks like; the engine is then rebuilt from snapshot and log.
+    marks = [path for path in node.data.rglob("*boot*")]
+    for path in marks:
+        path.unlink()
+    say(f"full node, start to ready after a power cut (rebuild), s [{len(marks)} boot marks removed]", f"{node.start():.2f}")
+    node.stop()
+    say("full node, data folder MiB", f"{sum(p.stat().st_blocks * 512 for p in node.data.rglob('*') if p.is_file()) / 2**20:.0f}")
+
+
+def load(pid_cpu, port, path, host, requests):
+    """Keep-alive requests over four connections; gives CPU ms per request and the median first byte in ms."""
+    first = []
+
+    def session(count):
+        with socket.create_connection(("127.0.0.1", port)) as s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            ask = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+            for _ in range(count):
+                begun = time.perf_counter()
+                s.sendall(ask)
+                answer = s.recv(65536)
+                first.append(time.perf_counter() - begun)
+                head, _, body = answer.partition(b"\r\n\r\n")
+                want = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+                got = len(body)
+                while got < want:
+                    got += len(s.recv(65536))
+
+    before = pid_cpu()
+    threads = [threading.Thread(target=session, args=(requests // 4,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (pid_cpu() - before) / requests * 1000, statistics.median(first) * 1000
+
+
+def page(base, requests=40_000):
+    node = Node(base / "page", "page")
+    node.start()
+    text = "\n\n".join(["The chart is honest about this in its way: depths liable to change. " * 6] * 12)
+    made = node.ask(ask="post", title="A page that many people read", text=text, photos=[], draft=False)
+    path, host = made["path"], f"127.0.0.1:{node.ports['web']}"
+    answer = node.get(path)
+    body = answer.partition(b"\r\n\r\n")[2]
+    say("public post page, bytes", len(body))
+    load(node.cpu, node.ports["web"], path, host, 2000)
+    nginx = shutil.which("nginx")
+    with tempfile.TemporaryDirectory() as folder:
+        if nginx:
+            os.chmod(folder, 0o755)
+            Path(folder, "post.html").write_bytes(body)
+            port = socket.create_server(("127.0.0.1", 0))
+            number = port.getsockname()[1]
+            port.close()
+            Path(folder, "nginx.conf").write_text(
+                f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error; events {{}}\n"
+                f"http {{ access_log off; types {{ text/html html; }} gzip_static off; keepalive_requests 10000000; server {{ listen 127.0.0.1:{number}; root {folder}; }} }}\n")
+            server = subprocess.Popen([nginx, "-c", f"{folder}/nginx.conf"], stderr=subprocess.DEVNULL)
+            time.sleep(0.5)
+            worker = int(subprocess.check_output(["pgrep", "-P", str(server.pid)]).split()[0])
+
+            def nginx_cpu():
+                fields = Path(f"/proc/{worker}/stat").read_text().rsplit(")", 1)[1].split()
+                return (int(fields[11]) + int(fields[12])) / TICKS
+        ours, theirs = [], []
+        for _ in range(3):
+            ours.append(load(node.cpu, node.ports["web"], path, host, requests))
+            if nginx:
+                theirs.append(load(nginx_cpu, number, "/post.html", host, requests))
+        say("public post page, CPU ms per request, median of 3 (first byte ms)", "{:.4f} ({:.2f})".format(*sorted(ours)[1]))
+        if nginx:
+            say("nginx, the same bytes as a static file, in turns", "{:.4f} ({:.2f})".format(*sorted(theirs)[1]))
+            server.terminate()
+            server.wait()
+    node.stop()
+
+
+def photo(base):
+    try:
+        from PIL import Image
+    except ImportError:
+        say("photo", "left out: needs python3-pil to make a 24-megapixel picture")
+        return
+    picture = base / "24.jpg"
+    noise = Image.effect_noise((1500, 1000), 40).resize((6000, 4000), Image.BICUBIC)
+    Image.merge("RGB", [noise, noise.rotate(180), noise.transpose(Image.FLIP_LEFT_RIGHT)]).save(picture, quality=92)
+    node = Node(base / "photo", "photo")
+    node.start()
+    settled(node)
+    before, begun = node.cpu(), time.monotonic()
+    node.ask(ask="photo", file=str(picture), alt="noise", caption="")
+    say(f"24-megapixel photo ({picture.stat().st_size >> 20} MiB), CPU s (wall s)", f"{node.cpu() - before:.2f} ({time.monotonic() - begun:.2f})")
+    say("24-megapixel photo, peak memory of the node, MiB", f"{node.peak():.0f}")
+    node.stop()
+
+
+def post(base, count=100):
+    alice, bob = Node(base / "alice", "alice"), Node(base / "bob", "bob")
+    for node in (alice, bob):
+        node.start()
+    bob.ask(ask="friend-add", invite=alice.ask(ask="invite")["invite"])
+    while not all(any(f["state"] == "friend" for f in node.ask(ask="friend-list")) for node in (alice, bob)):
+        time.sleep(0.01)
+    took = []
+    for number in range(count):
+        title = f"Post number {number} on its way"
+        begun = time.perf_counter()
+        alice.ask(ask="post", title=title, text="Going.", photos=[], draft=False)
+        while not any(item["title"] == title for item in bob.ask(ask="timeline")):
+            pass
+        took.append((time.perf_counter() - begun) * 1000)
+    say(f"post on one node to another's timeline, loopback, median (95 %) of {count}, ms",
+        f"{statistics.median(took):.1f} ({sorted(took)[int(count * .95)]:.1f})")
+    for node in (alice, bob):
+        node.stop()
+
+
+with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as base:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    say("commit", commit)
+    say("machine", f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB")
+    for name in WANTED:
+        {"idle": idle, "ten": ten, "full": full, "page": page, "photo": photo, "post": post}[name](Path(base))

@@ -1,0 +1,67 @@
+//! The command line: what can be asked, taught by `--help`. Each command is a file; what a node does while it runs and what a command
+//! asks of it goes through the same functions (`control`).
+
+mod arguments;
+mod identity;
+mod init;
+mod request;
+mod serve;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::{config, demo, exit, logging, say};
+pub(crate) use arguments::Demo as DemoArguments;
+use arguments::{Arguments, Command, IdentityCommand};
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> Result<()> {
+    let arguments = Arguments::parse();
+    let data = arguments.data.clone().unwrap_or_else(config::data_default);
+    let command = arguments.command.unwrap_or(Command::Serve);
+    if let Command::Config = command {
+        say::line(config::EXAMPLE.trim_end());
+        return Ok(());
+    }
+    let config = config::load(&data, arguments.config.as_deref(), &arguments.set)?;
+    // One-shot commands speak for themselves; a log line among their words would only confuse.
+    let serving = matches!(command, Command::Serve);
+    logging::start(if serving { &config.node.log } else { "error" })?;
+    let place = Place { data, config };
+    match command {
+        Command::Serve => block_on(&place, serve::run(place.clone())),
+        Command::Init(init) => block_on(&place, init::run(place.clone(), init)),
+        Command::Demo(demo) => block_on(&place, demo::run(arguments.data.clone(), demo)),
+        Command::Config => Ok(()),
+        Command::Identity { command: IdentityCommand::New(new) } => identity::new(&new),
+        Command::Identity { command: IdentityCommand::Sign(sign) } => identity::sign(&sign),
+        other => block_on(&place, request::run(place.clone(), other)),
+    }
+}
+
+/// Whose node a command is about: its folder and its configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The data folder.
+    pub(crate) data: std::path::PathBuf,
+    /// Its configuration.
+    pub(crate) config: config::Config,
+}
+
+fn block_on(place: &Place, work: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if place.config.node.threads > 0 {
+        builder.worker_threads(place.config.node.threads);
+    }
+    let runtime = builder.enable_all().thread_name("freehold").build().context("the runtime could not start")?;
+    let done = runtime.block_on(work);
+    // What still runs has been told to stop; a thread that hangs in a system call must not hold the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    done
+}
+
+/// Reads a file a command was given; `-` is standard input.
+pub(crate) fn read_input(path: &std::path::Path) -> Result<String> {
+    let read = if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    read.map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display())))
+}

@@ -1,0 +1,106 @@
+//! Commands that ask something of a node: of the one that runs in the folder, or else of the folder itself.
+
+use anyhow::Result;
+
+use super::arguments::{Command, FriendCommand, IdentityCommand};
+use super::{Place, read_input};
+use crate::control::{self, Acting, Request};
+use crate::{exit, open, say};
+
+/// Asks, and prints the answer.
+pub(super) async fn run(place: Place, command: Command) -> Result<()> {
+    let json = matches!(&command, Command::Status(status) if status.json);
+    let needs_running = matches!(command, Command::Status(_));
+    let request = request(command)?;
+    let response = match control::ask(&place.data, &request).await? {
+        Some(response) => response,
+        None if needs_running => {
+            return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
+        }
+        None => {
+            if !open::is_there(&place.data) {
+                return Err(exit::with(
+                    exit::NO_INPUT,
+                    format!("there is no node in {}; `freehold` alone makes one", place.data.display()),
+                ));
+            }
+            let node = open::node(&place.data, &place.config).await?;
+            let acting = Acting {
+                node: node.clone(),
+                data: place.data.clone(),
+                ports: place.config.listen.clone(),
+                web_url: place.config.web.public_url.clone(),
+            };
+            let done = control::act(&acting, request).await;
+            drop(acting);
+            tokio::task::spawn_blocking(move || node.close()).await?;
+            done?
+        }
+    };
+    if json {
+        say::line(serde_json::to_string_pretty(&response.value)?);
+    } else {
+        say::line(response.text);
+    }
+    if response.value["whole"] == false {
+        return Err(exit::with(exit::DATA, "the node is damaged; nothing was changed"));
+    }
+    Ok(())
+}
+
+fn request(command: Command) -> Result<Request> {
+    Ok(match command {
+        Command::Invite => Request::Invite,
+        Command::Friend { command: FriendCommand::Add { invite } } => Request::FriendAdd { invite },
+        Command::Friend { command: FriendCommand::List } => Request::FriendList,
+        Command::Post(post) => {
+            let (title, text) = titled(&read_input(&post.file)?);
+            Request::Post { title, text, photos: Vec::new(), draft: post.draft }
+        }
+        Command::Photo(photo) => {
+            // The node may have another working folder than this command.
+            let file = std::fs::canonicalize(&photo.file)
+                .map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", photo.file.display())))?;
+            Request::Photo { file, alt: photo.alt, caption: photo.caption }
+        }
+        Command::AppPassword(app) => Request::AppPassword { label: app.label },
+        Command::Check => Request::Check,
+        Command::Status(_) => Request::Status,
+        Command::Identity { command: IdentityCommand::Card } => Request::IdentityCard,
+        Command::Identity { command: IdentityCommand::Claim { file } } => Request::IdentityClaim { claim: read_input(&file)? },
+        Command::Identity { command: IdentityCommand::AddNode { card } } => Request::IdentityAddNode { card },
+        Command::Identity { command: IdentityCommand::Upload { file } } => Request::IdentityUpload { signed: read_input(&file)? },
+        Command::Serve
+        | Command::Init(_)
+        | Command::Config
+        | Command::Demo(_)
+        | Command::Identity { command: IdentityCommand::New(_) | IdentityCommand::Sign(_) } => {
+            anyhow::bail!("this command asks nothing of a node")
+        }
+    })
+}
+
+/// A first line `# Title` is the title; the rest is the text.
+fn titled(markdown: &str) -> (String, String) {
+    let markdown = markdown.trim_start_matches('\u{feff}').trim();
+    match markdown.strip_prefix("# ") {
+        Some(rest) => {
+            let (title, text) = rest.split_once('\n').unwrap_or((rest, ""));
+            (title.trim().to_owned(), text.trim().to_owned())
+        }
+        None => (String::new(), markdown.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::titled;
+
+    #[test]
+    fn the_first_heading_is_the_title() {
+        assert_eq!(titled("# One\n\ntwo\n"), ("One".to_owned(), "two".to_owned()));
+        assert_eq!(titled("\u{feff}# One"), ("One".to_owned(), String::new()));
+        assert_eq!(titled("no title\n# later"), (String::new(), "no title\n# later".to_owned()));
+        assert_eq!(titled("#hashtag"), (String::new(), "#hashtag".to_owned()));
+    }
+}

@@ -1,0 +1,204 @@
+//! The configuration: one TOML file, a section per crate, each defined where it is used; environment and flags override it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::exit;
+use crate::listen::ListenConfig;
+
+/// The example that `freehold config` prints: every setting at its default, with what it means.
+pub(crate) const EXAMPLE: &str = include_str!("../freehold.example.toml");
+
+/// The file's name in the data folder.
+pub(crate) const FILE_NAME: &str = "freehold.toml";
+
+/// What can be configured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The process itself.
+    pub(crate) node: NodeConfig,
+    /// Where it listens.
+    pub(crate) listen: ListenConfig,
+    /// What people see.
+    pub(crate) web: freehold_web::WebConfig,
+    /// SMTP and IMAP.
+    pub(crate) mail: freehold_mail::MailConfig,
+    /// Friends' nodes.
+    pub(crate) federation: freehold_federation::FederationConfig,
+}
+
+/// The process itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NodeConfig {
+    /// What is logged.
+    pub(crate) log: String,
+    /// The store's engine: sled or redb.
+    pub(crate) engine: String,
+    /// Memory the engine may use for its cache, in MiB.
+    pub(crate) cache_mib: u64,
+    /// Threads that serve; 0 is one per core.
+    pub(crate) threads: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { log: "info".to_owned(), engine: "sled".to_owned(), cache_mib: 8, threads: 2 }
+    }
+}
+
+/// Reads the configuration: `file` (or `freehold.toml` in `data`, if it is there), then the environment's
+/// `FREEHOLD_SECTION_KEY`, then `sets` (`section.key=value`).
+pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<Config> {
+    let named = file.map(Path::to_path_buf);
+    let path = named.clone().unwrap_or_else(|| data.join(FILE_NAME));
+    let mut table = match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&path, &text)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => toml::Table::new(),
+        Err(error) => return Err(exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))),
+    };
+    for (name, value) in std::env::vars() {
+        if let Some((section, key)) = variable(&name) {
+            put(&mut table, section, &key, &value);
+        }
+    }
+    for set in sets {
+        let Some(((section, key), value)) = set.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value))) else {
+            return Err(exit::with(exit::USAGE, format!("--set takes section.key=value, not {set:?}")));
+        };
+        put(&mut table, section.trim(), key.trim(), value.trim());
+    }
+    let config: Config =
+        table.try_into().map_err(|error: toml::de::Error| exit::with(exit::CONFIG, format!("a setting is wrong: {}", error.message())))?;
+    config.check()?;
+    Ok(config)
+}
+
+impl Config {
+    fn check(&self) -> Result<()> {
+        if !["sled", "redb"].contains(&self.node.engine.as_str()) {
+            let said = format!("node.engine is {:?}; it can be \"sled\" or \"redb\"", self.node.engine);
+            return Err(exit::with(exit::CONFIG, said));
+        }
+        Ok(())
+    }
+
+    /// Writes the settings that differ from the defaults to `freehold.toml` in `data`, for a node that others set up.
+    pub(crate) fn save(&self, data: &Path) -> Result<PathBuf> {
+        let default = toml::Table::try_from(Self::default())?;
+        let mut table = toml::Table::try_from(self)?;
+        for (section, settings) in &mut table {
+            if let (Some(settings), Some(default)) = (settings.as_table_mut(), default.get(section).and_then(|s| s.as_table())) {
+                settings.retain(|key, value| default.get(key) != Some(value));
+            }
+        }
+        table.retain(|_, settings| settings.as_table().is_none_or(|s| !s.is_empty()));
+        let path = data.join(FILE_NAME);
+        let text = format!("# What differs from the defaults; `freehold config` prints all settings.\n\n{}", toml::to_string(&table)?);
+        std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// The table in a file; what is wrong is said with its line.
+fn parse(path: &Path, text: &str) -> Result<toml::Table> {
+    let wrong = |error: &toml::de::Error| {
+        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+        exit::with(exit::CONFIG, format!("{}, line {line}: {}", path.display(), error.message()))
+    };
+    // Read as a whole configuration first: only then does an unknown or ill-typed setting know its line.
+    toml::from_str::<Config>(text).map_err(|error| wrong(&error))?;
+    text.parse::<toml::Table>().map_err(|error| wrong(&error))
+}
+
+/// `FREEHOLD_WEB_TITLE` is section `web`, key `title`.
+fn variable(name: &str) -> Option<(&'static str, String)> {
+    let rest = name.strip_prefix("FREEHOLD_")?;
+    ["node", "listen", "web", "mail", "federation"].into_iter().find_map(|section| {
+        let key = rest.strip_prefix(&section.to_uppercase())?.strip_prefix('_')?;
+        Some((section, key.to_lowercase()))
+    })
+}
+
+fn put(table: &mut toml::Table, section: &str, key: &str, value: &str) {
+    // A value is read as TOML where it is TOML (7, true, ["a"]), and as plain text otherwise.
+    let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
+    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let Some(section) = section.as_table_mut() {
+        section.insert(key.to_owned(), value);
+    }
+}
+
+/// Where the data is if nobody says: `$XDG_DATA_HOME/freehold`, or `~/.local/share/freehold`.
+pub(crate) fn data_default() -> PathBuf {
+    let base = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    base.or_else(home).unwrap_or_default().join("freehold")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str, sets: &[&str]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), text).unwrap();
+        load(folder.path(), None, &sets.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn no_file_is_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(load(folder.path(), None, &[]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let said = load_text("[node]\nlog = \"info\"\nengine = 7\n", &[]).unwrap_err().to_string();
+        assert!(said.contains("line 3"), "{said}");
+        let said = load_text("[node]\nlgo = \"info\"\n", &[]).unwrap_err().to_string();
+        assert!(said.contains("line 2") && said.contains("lgo"), "{said}");
+        let said = load_text("[node\n", &[]).unwrap_err().to_string();
+        assert!(said.contains("line 1"), "{said}");
+    }
+
+    #[test]
+    fn an_unknown_engine_is_refused() {
+        let said = load_text("[node]\nengine = \"rocks\"\n", &[]).unwrap_err().to_string();
+        assert!(said.contains("\"sled\" or \"redb\""), "{said}");
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file() {
+        let config = load_text("[node]\nlog = \"info\"\n", &["node.log=warn", "node.threads=1", "listen.web=127.0.0.1:9"]).unwrap();
+        assert_eq!((config.node.log.as_str(), config.node.threads, config.listen.web.port()), ("warn", 1, 9));
+    }
+
+    #[test]
+    fn what_is_saved_is_what_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { listen: ListenConfig::free().unwrap(), ..Config::default() };
+        config.save(folder.path()).unwrap();
+        assert_eq!(load(folder.path(), None, &[]).unwrap(), config);
+    }
+
+    /// The example's settings, uncommented.
+    fn example() -> toml::Table {
+        let settings = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) => {
+                rest.to_owned()
+            }
+            _ => line.to_owned(),
+        };
+        EXAMPLE.lines().map(settings).collect::<Vec<_>>().join("\n").parse().unwrap()
+    }
+
+    #[test]
+    fn the_commented_example_says_the_defaults() {
+        assert_eq!(example(), toml::Table::try_from(Config::default()).unwrap());
+    }
+}

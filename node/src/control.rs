@@ -1,0 +1,156 @@
+//! A command on a running node's folder talks to it through a socket in that folder: one line of JSON each way.
+//!
+//! Who may open the folder may use the socket: it has mode 0600 and holds no secret of its own.
+
+mod act;
+
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+pub(crate) use act::{Acting, act};
+
+use crate::exit;
+
+/// The socket's name in the data folder.
+const SOCKET_NAME: &str = "control.sock";
+/// The longest request, in bytes: a post with its text is the largest.
+const REQUEST_LEN_MAX: u64 = 1024 * 1024;
+
+/// What can be asked of a node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask")]
+pub(crate) enum Request {
+    /// How it is doing, and where everything is.
+    Status,
+    /// An invitation for one friend.
+    Invite,
+    /// Accept an invitation.
+    FriendAdd { invite: String },
+    /// Who the friends are.
+    FriendList,
+    /// The newest of the timeline.
+    Timeline,
+    /// Change the words that stand at the top of the site.
+    Profile { strapline: String, about: String },
+    /// Publish a post, or keep it as a draft; `photos` are ids.
+    Post { title: String, text: String, photos: Vec<String>, draft: bool },
+    /// Change a published post.
+    Edit { id: String, title: String, text: String },
+    /// Withdraw a post.
+    Withdraw { id: String },
+    /// Add a photo from a file.
+    Photo { file: PathBuf, alt: String, caption: String },
+    /// A new password for a mail program.
+    AppPassword { label: String },
+    /// Read and verify everything.
+    Check,
+    /// The node's card.
+    IdentityCard,
+    /// Take a claim.
+    IdentityClaim { claim: String },
+    /// A request, to be signed with the words, that certifies another node.
+    IdentityAddNode { card: String },
+    /// Take a signed operation.
+    IdentityUpload { signed: String },
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Response {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    #[serde(default)]
+    pub(crate) value: serde_json::Value,
+}
+
+impl Response {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), value: serde_json::Value::Null }
+    }
+
+    pub(crate) fn with(mut self, value: serde_json::Value) -> Self {
+        self.value = value;
+        self
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refusal {
+    error: String,
+    code: u8,
+}
+
+/// Asks the node that runs in `data`; `None` if none runs there.
+pub(crate) async fn ask(data: &Path, request: &Request) -> Result<Option<Response>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    let (read, mut write) = stream.into_split();
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    write.write_all(&line).await.context("the running node closed its socket")?;
+    let mut answer = String::new();
+    BufReader::new(read).read_line(&mut answer).await.context("the running node closed its socket")?;
+    if let Ok(refusal) = serde_json::from_str::<Refusal>(&answer) {
+        return Err(exit::with(refusal.code, refusal.error));
+    }
+    Ok(Some(serde_json::from_str(&answer).context("the running node ended before it answered")?))
+}
+
+async fn connect(data: &Path) -> Result<Option<UnixStream>> {
+    let Ok(folder) = std::fs::File::open(data) else { return Ok(None) };
+    match UnixStream::connect(short(&folder)).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("can't talk to the node in {}", data.display())),
+    }
+}
+
+/// The socket by way of the open folder: a socket's path may have only 107 bytes, a folder's more.
+fn short(folder: &std::fs::File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()))
+}
+
+/// Opens the socket. The caller holds the folder's lock, so a socket that is already there is a dead node's.
+pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
+    let folder = std::fs::File::open(data)?;
+    let path = short(&folder);
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).with_context(|| format!("can't open the control socket in {}", data.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers until the task is dropped.
+pub(crate) async fn serve(listener: UnixListener, acting: Acting) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let acting = acting.clone();
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, acting).await {
+                tracing::debug!(%error, "a command left early");
+            }
+        });
+    }
+}
+
+async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(REQUEST_LEN_MAX)).read_line(&mut line).await?;
+    let done = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => act(&acting, request).await,
+        Err(_) => Err(exit::with(exit::DATA, "the running node does not know this request; is it the same version?")),
+    };
+    let mut answer = match done {
+        Ok(response) => serde_json::to_vec(&response)?,
+        Err(error) => serde_json::to_vec(&Refusal { error: exit::sentence(&error), code: exit::code(&error) })?,
+    };
+    answer.push(b'\n');
+    write.write_all(&answer).await?;
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! What a request does: the same core functions that the pages call.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use freehold_core::node::Node;
+use freehold_core::profile::{self, Profile};
+use freehold_core::{friends, identity, logins, mailbox, timeline};
+use serde_json::json;
+
+use super::{Request, Response};
+use crate::listen::ListenConfig;
+use crate::{certificate, exit};
+
+/// The node a request acts on.
+#[derive(Clone)]
+pub(crate) struct Acting {
+    /// The node.
+    pub(crate) node: Node,
+    /// Its data folder.
+    pub(crate) data: PathBuf,
+    /// Where it listens.
+    pub(crate) ports: ListenConfig,
+    /// The site's own address, where the configuration gives one.
+    pub(crate) web_url: Option<String>,
+}
+
+impl Acting {
+    fn owner(&self) -> Result<Profile> {
+        let nobody = || exit::with(exit::UNAVAILABLE, format!("nobody lives in {} yet; open the set-up page first", self.data.display()));
+        profile::get(&self.node)?.ok_or_else(nobody)
+    }
+
+    /// The site's address without a slash at its end.
+    fn url(&self, owner: &Profile) -> String {
+        let url = self.web_url.clone().unwrap_or_else(|| crate::welcome::url(Some(owner), self.ports.web));
+        url.trim_end_matches('/').to_owned()
+    }
+}
+
+/// What is wrong with what was handed in, as an error that says so.
+fn refused(error: impl std::fmt::Display) -> anyhow::Error {
+    exit::with(exit::DATA, error.to_string())
+}
+
+/// Does what is asked.
+pub(crate) async fn act(acting: &Acting, request: Request) -> Result<Response> {
+    let node = &acting.node;
+    match request {
+        Request::Status => status(acting),
+        Request::Invite => {
+            let owner = acting.owner()?;
+            let invite = friends::create_invite(node, "", &acting.ports.multiaddrs()).await.map_err(refused)?;
+            let url = invite.to_url(&acting.url(&owner));
+            let text = format!("{url}\n\nGive this to one friend: they paste it into their own node. It works once.");
+            Ok(Response::text(text).with(json!({ "invite": url })))
+        }
+        Request::FriendAdd { invite } => {
+            let invite = invite.parse().map_err(refused)?;
+            let friend = friends::accept_invite(node, &invite).await.map_err(refused)?;
+            Ok(Response::text(format!("Asked {}'s node; you are friends as soon as it answers.", friend.name)))
+        }
+        Request::FriendList => friend_list(node),
+        Request::Timeline => {
+            let items = timeline::page(node, None, 50)?;
+            let list: Vec<_> = items.iter().map(|item| json!({ "title": item.title, "text": item.text, "slug": item.slug })).collect();
+            let text: Vec<&str> =
+                items.iter().map(|item| if item.title.is_empty() { &item.text } else { &item.title }).map(String::as_str).collect();
+            Ok(Response::text(text.join("\n")).with(list.into()))
+        }
+        Request::Profile { strapline, about } => {
+            let profile = Profile { strapline, about, ..acting.owner()? };
+            profile::set(node, profile).await.map_err(refused)?;
+            Ok(Response::text("Changed."))
+        }
+        Request::Post { .. } | Request::Photo { .. } | Request::Check | Request::Edit { .. } | Request::Withdraw { .. } => {
+            anyhow::bail!("later")
+        }
+        Request::AppPassword { label } => app_password(acting, &label).await,
+        Request::IdentityCard => {
+            Ok(Response::text(node.identity.card().to_string()).with(json!({ "card": node.identity.card().to_string() })))
+        }
+        Request::IdentityClaim { claim } => {
+            let claim = claim.parse().map_err(refused)?;
+            let person = identity::claim(node, &claim).await.map_err(refused)?;
+            Ok(Response::text(format!("This node is {person}'s now.")))
+        }
+        Request::IdentityAddNode { card } => {
+            let asked = identity::request_add_node(node, &card.trim().parse().map_err(refused)?).map_err(refused)?;
+            Ok(Response::text(asked.to_string()))
+        }
+        Request::IdentityUpload { signed } => {
+            let signed = signed.parse().map_err(refused)?;
+            identity::upload(node, &signed).await.map_err(refused)?;
+            Ok(Response::text("Taken into the identity log."))
+        }
+    }
+}
+
+fn status(acting: &Acting) -> Result<Response> {
+    let node = &acting.node;
+    let owner = profile::get(node)?;
+    let ports = &acting.ports;
+    let url = owner.as_ref().map_or_else(|| crate::welcome::url(None, ports.web), |owner| acting.url(owner));
+    let posts = 0;
+    let friends = friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
+    let inbox = mailbox::folders(node)?.into_iter().find(|folder| folder.name == "INBOX").map_or(0, |folder| folder.total);
+    let text = format!(
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} letters in the inbox\nprocess {}, data in {}",
+        owner.as_ref().map_or("Nobody yet", |owner| owner.name.as_str()),
+        std::process::id(),
+        acting.data.display(),
+    );
+    Ok(Response::text(text).with(json!({
+        "name": owner.as_ref().map(|owner| &owner.name),
+        "web": format!("{url}/"),
+        "login": owner.as_ref().map(|owner| &owner.login),
+        "address": owner.as_ref().map(profile::address),
+        "person": node.identity.person().map(|person| person.to_string()),
+        "posts": posts,
+        "friends": friends,
+        "ports": {
+            "web": ports.web.port(),
+            "smtp": ports.smtp.port(),
+            "submission": ports.submission.port(),
+            "smtps": ports.smtps.port(),
+            "imap": ports.imap.port(),
+            "imaps": ports.imaps.port(),
+        },
+        "certificate": certificate::path(&acting.data),
+        "libp2p": ports.multiaddrs(),
+        "data": acting.data,
+        "pid": std::process::id(),
+    })))
+}
+
+fn friend_list(node: &Node) -> Result<Response> {
+    let word = |state| match state {
+        friends::State::Asked => "asked",
+        friends::State::Friend => "friend",
+        friends::State::Blocked => "blocked",
+        friends::State::Refused => "refused",
+    };
+    let list = friends::list(node)?;
+    let text: Vec<String> = list.iter().map(|friend| format!("{:8} {}", word(friend.state), friend.name)).collect();
+    let text = if text.is_empty() { "No friends yet; `freehold invite` makes an invitation.".to_owned() } else { text.join("\n") };
+    let list: Vec<_> = list
+        .iter()
+        .map(|friend| json!({ "name": friend.name, "person": friend.person.to_string(), "state": word(friend.state) }))
+        .collect();
+    Ok(Response::text(text).with(list.into()))
+}
+
+async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
+    let owner = acting.owner()?;
+    let node = &acting.node;
+    // One password per label: making a new one for the same program is how a lost one is replaced.
+    for old in logins::app_passwords(node)?.into_iter().filter(|old| old.label == label) {
+        logins::revoke_app_password(node, old.id).await?;
+    }
+    let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
+    let text = format!("{password}\n\nFor {label}, with the name {}. It is shown this once.", profile::address(&owner));
+    Ok(Response::text(text).with(json!({ "app_password": password })))
+}

@@ -1,0 +1,210 @@
+//! One person's node of the demo: its folder, its ports, its process.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use super::people::Person;
+use super::wire::Browser;
+use crate::config::Config;
+use crate::control::{self, Request, Response};
+use crate::listen::ListenConfig;
+
+/// How long a node may take to answer after its start.
+const READY_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long a node may take to stop.
+const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// One person's node.
+pub(crate) struct House {
+    pub(crate) name: String,
+    pub(crate) login: String,
+    pub(crate) password: String,
+    pub(crate) app_password: String,
+    pub(crate) ports: ListenConfig,
+    data: PathBuf,
+    child: Option<Child>,
+}
+
+impl House {
+    /// Where it will be. Ports that were chosen once stay, so that what was printed yesterday still holds.
+    pub(crate) fn plan(data: &Path, person: &Person) -> Result<Self> {
+        std::fs::create_dir_all(data).with_context(|| format!("can't make {}", data.display()))?;
+        let known = data.join(crate::config::FILE_NAME).exists();
+        let ports = if known { crate::config::load(data, None, &[])?.listen } else { ListenConfig::free()? };
+        Ok(Self {
+            name: person.name.clone(),
+            login: person.login.clone(),
+            password: format!("{} keeps the lamp lit", person.login),
+            app_password: String::new(),
+            ports,
+            data: data.to_path_buf(),
+            child: None,
+        })
+    }
+
+    /// Writes the configuration and, the first time, makes the identity.
+    pub(crate) async fn set_up(&self, routes: &[(String, String)]) -> Result<()> {
+        let mut config = Config { listen: self.ports.clone(), ..Config::default() };
+        config.mail.routes = routes.iter().filter(|(domain, _)| *domain != self.domain()).cloned().collect();
+        config.mail.retry_first_ms = 200;
+        config.save(&self.data)?;
+        if self.data.join("vault").exists() || self.data.join("log").exists() {
+            return Ok(());
+        }
+        let password_file = self.data.join("password.txt");
+        std::fs::write(&password_file, &self.password)?;
+        let mut init = self.freehold();
+        init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file"]).arg(&password_file);
+        let output = init.output().await.context("freehold could not be started")?;
+        std::fs::remove_file(&password_file)?;
+        ensure!(output.status.success(), "{}'s node could not be set up: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
+    /// Starts the process and waits until it answers.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
+        let mut serve = self.freehold();
+        serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // If the demo itself is killed, its nodes end with it instead of holding their ports.
+        serve.env("FREEHOLD_END_WITH_PARENT", "1");
+        let mut child = serve.spawn().context("freehold could not be started")?;
+        let ready = async {
+            loop {
+                if let Ok(Some(_)) = control::ask(&self.data, &Request::Status).await {
+                    return Ok(());
+                }
+                if let Some(status) = child.try_wait()? {
+                    let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
+                    anyhow::bail!("{}'s node ended at once ({status}): {}", self.name, said.lines().last().unwrap_or_default());
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(READY_WITHIN, ready).await.with_context(|| format!("{}'s node does not answer", self.name))??;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn freehold(&self) -> Command {
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("freehold"));
+        let mut command = Command::new(program);
+        // The demo's own settings must not leak into its nodes.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FREEHOLD_")) {
+            command.env_remove(name);
+        }
+        command.arg("--data").arg(&self.data);
+        command
+    }
+
+    /// Asks the running node.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Response> {
+        control::ask(&self.data, &request).await?.with_context(|| format!("{}'s node is not running", self.name))
+    }
+
+    /// Makes a fresh password for mail programs; the old ones are not known any more.
+    pub(crate) async fn make_app_password(&mut self) -> Result<()> {
+        let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?;
+        self.app_password = made.value["app_password"].as_str().context("no app password")?.to_owned();
+        Ok(())
+    }
+
+    /// Ends the process as a power cut would: kill -9.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("not running")?;
+        child.kill().await.context("kill")?;
+        Ok(())
+    }
+
+    /// Stops the process as an administrator would: SIGTERM.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
+            child.kill().await?;
+            anyhow::bail!("{}'s node did not stop in {} s", self.name, STOP_WITHIN.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Whether the process has ended since somebody last looked.
+    pub(crate) fn ended(&mut self) -> bool {
+        let ended = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
+        if ended {
+            self.child = None;
+        }
+        ended
+    }
+
+    /// A browser in which this person is logged in.
+    pub(crate) async fn browser(&self) -> Result<Browser> {
+        let mut browser = self.visitor();
+        let page = browser.post("/login", &[("password", &self.password)]).await?;
+        ensure!((300..400).contains(&page.status), "{} could not log in: status {}", self.name, page.status);
+        Ok(browser)
+    }
+
+    /// A browser in which nobody is logged in.
+    pub(crate) fn visitor(&self) -> Browser {
+        Browser::new(&self.domain(), self.ports.web.port())
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub(crate) fn domain(&self) -> String {
+        format!("{}.localhost", self.login)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("{}@{}", self.login, self.domain())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}:{}/", self.domain(), self.ports.web.port())
+    }
+
+    pub(crate) fn certificate(&self) -> PathBuf {
+        crate::certificate::path(&self.data)
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// What starts this node again.
+    pub(crate) fn start_line(&self) -> String {
+        format!("{} --data {}", crate::welcome::program(), self.data.display())
+    }
+
+    /// Where everything is, for programs.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "web": self.url(),
+            "login": self.login,
+            "address": self.address(),
+            "password": self.password,
+            "app_password": self.app_password,
+            "ports": {
+                "web": self.ports.web.port(),
+                "smtp": self.ports.smtp.port(),
+                "submission": self.ports.submission.port(),
+                "smtps": self.ports.smtps.port(),
+                "imap": self.ports.imap.port(),
+                "imaps": self.ports.imaps.port(),
+            },
+            "certificate": self.certificate(),
+            "libp2p": self.ports.multiaddrs(),
+            "data": self.data,
+            "pid": self.pid(),
+        })
+    }
+}

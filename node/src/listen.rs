@@ -1,0 +1,125 @@
+//! The sockets, all opened before anything starts, so that a port that is taken is one clear sentence and nothing has happened yet.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::exit;
+
+/// Where the node listens. Port 0 lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ListenConfig {
+    /// The web pages.
+    pub(crate) web: SocketAddr,
+    /// SMTP: mail from other servers (RFC 5321).
+    pub(crate) smtp: SocketAddr,
+    /// Submission: mail from the owner's programs, TLS by STARTTLS (RFC 6409).
+    pub(crate) submission: SocketAddr,
+    /// Submission with TLS from the first byte (RFC 8314).
+    pub(crate) smtps: SocketAddr,
+    /// IMAP, TLS by STARTTLS (RFC 3501).
+    pub(crate) imap: SocketAddr,
+    /// IMAP with TLS from the first byte (RFC 8314).
+    pub(crate) imaps: SocketAddr,
+    /// Friends' nodes over libp2p: TCP and QUIC on the same port.
+    pub(crate) libp2p: SocketAddr,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self::loopback(7080, 7025, 7587, 7465, 7143, 7993, 7001)
+    }
+}
+
+impl ListenConfig {
+    fn loopback(web: u16, smtp: u16, submission: u16, smtps: u16, imap: u16, imaps: u16, libp2p: u16) -> Self {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            web: at(web),
+            smtp: at(smtp),
+            submission: at(submission),
+            smtps: at(smtps),
+            imap: at(imap),
+            imaps: at(imaps),
+            libp2p: at(libp2p),
+        }
+    }
+
+    /// Loopback ports that are free at this moment, for a node whose ports must stay the same when it starts again.
+    pub(crate) fn free() -> Result<Self> {
+        // All are held until all are known, so that none is given twice.
+        let held = (0..7).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0))).collect::<Result<Vec<_>, _>>()?;
+        let ports = held.iter().map(|listener| listener.local_addr().map(|a| a.port())).collect::<Result<Vec<_>, _>>()?;
+        match ports.as_slice() {
+            &[web, smtp, submission, smtps, imap, imaps, libp2p] => Ok(Self::loopback(web, smtp, submission, smtps, imap, imaps, libp2p)),
+            _ => anyhow::bail!("no free ports"),
+        }
+    }
+
+    /// The addresses at which libp2p listens, as multiaddrs, TCP first.
+    pub(crate) fn multiaddrs(&self) -> Vec<String> {
+        let (family, ip, port) = match self.libp2p {
+            SocketAddr::V4(at) => ("ip4", at.ip().to_string(), at.port()),
+            SocketAddr::V6(at) => ("ip6", at.ip().to_string(), at.port()),
+        };
+        vec![format!("/{family}/{ip}/tcp/{port}"), format!("/{family}/{ip}/udp/{port}/quic-v1")]
+    }
+}
+
+/// The open sockets. (libp2p opens its own, after a look whether it can.)
+pub(crate) struct Listeners {
+    pub(crate) web: TcpListener,
+    pub(crate) smtp: TcpListener,
+    pub(crate) submission: TcpListener,
+    pub(crate) smtps: TcpListener,
+    pub(crate) imap: TcpListener,
+    pub(crate) imaps: TcpListener,
+}
+
+impl Listeners {
+    /// Opens all, or says which one could not be.
+    pub(crate) async fn open(config: &ListenConfig) -> Result<Self> {
+        // libp2p reports a taken port only later and in its own words, so the question is asked here first.
+        drop(open("libp2p", config.libp2p).await?);
+        Ok(Self {
+            web: open("web", config.web).await?,
+            smtp: open("smtp", config.smtp).await?,
+            submission: open("submission", config.submission).await?,
+            smtps: open("smtps", config.smtps).await?,
+            imap: open("imap", config.imap).await?,
+            imaps: open("imaps", config.imaps).await?,
+        })
+    }
+}
+
+async fn open(name: &str, at: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(at).await.map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights this process does not have".to_owned(),
+            std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+            _ => error.to_string(),
+        };
+        let advice = format!("choose another with --set listen.{name}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]");
+        exit::with(exit::UNAVAILABLE, format!("can't listen on {at} for {name}: {why}; {advice}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_what_to_do() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = ListenConfig::free().unwrap();
+        config.imap = taken.local_addr().unwrap();
+        let Err(error) = Listeners::open(&config).await else { panic!("the port is taken") };
+        let said = error.to_string();
+        assert!(said.contains("for imap: another program has this port"), "{said}");
+        assert!(said.contains("--set listen.imap="), "{said}");
+    }
+}

@@ -1,0 +1,127 @@
+//! One node, running: its parts in the order they start, and in the reverse order when they stop.
+//!
+//! Core first (the folder's lock, the log, the store), then the sockets, then the wires that use them; the control socket last, so that
+//! whoever gets an answer from it finds everything up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use freehold_core::node::Node;
+use freehold_core::{logins, profile};
+use freehold_federation::Federation;
+use freehold_mail::{Mail, MailListeners};
+use freehold_web::{Entrance, Web};
+use tokio::task::JoinHandle;
+
+use crate::cli::Place;
+use crate::config::Config;
+use crate::control::{self, Acting};
+use crate::listen::{ListenConfig, Listeners};
+use crate::welcome::Welcome;
+use crate::{certificate, open};
+
+/// How long the parts may take to finish what they are in the middle of.
+const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A node and its wires.
+pub(crate) struct Server {
+    node: Node,
+    data: PathBuf,
+    config: Config,
+    ports: ListenConfig,
+    web: Web,
+    mail: Mail,
+    federation: Federation,
+    control: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything, or nothing.
+    pub(crate) async fn start(place: &Place) -> Result<Self> {
+        let Place { data, config } = place.clone();
+        let node = open::node(&data, &config).await?;
+        let listeners = Listeners::open(&config.listen).await?;
+        let ports = listeners.ports(&config.listen)?;
+        let owner = profile::get(&node)?;
+        let tls = certificate::open(&data, owner.as_ref().map(|p| p.domain.as_str()))?;
+
+        let federation = freehold_federation::FederationConfig { listen: vec![ports.libp2p], ..config.federation.clone() };
+        let federation = Federation::start(node.clone(), federation).await.context("libp2p could not start")?;
+        let ports = ListenConfig {
+            libp2p: libp2p_port(&federation.addresses()).map_or(ports.libp2p, |port| {
+                let mut at = ports.libp2p;
+                at.set_port(port);
+                at
+            }),
+            ..ports
+        };
+        let mail = MailListeners {
+            smtp: listeners.smtp,
+            submission: listeners.submission,
+            smtps: listeners.smtps,
+            imap: listeners.imap,
+            imaps: listeners.imaps,
+        };
+        let mail = Mail::start(node.clone(), config.mail.clone(), mail, tls.clone()).context("mail could not start")?;
+        let entrance = Entrance { listener: listeners.web, tls: None };
+        let web = Web::start(node.clone(), config.web.clone(), vec![entrance]).await.context("the site could not start")?;
+
+        let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web_url: config.web.public_url.clone() };
+        let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
+        tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
+        Ok(Self { node, data, config, ports, web, mail, federation, control })
+    }
+
+    /// Prints where to open it and what to paste.
+    pub(crate) async fn welcome(&self) -> Result<()> {
+        let owner = profile::get(&self.node)?;
+        let setup = logins::offer_setup(&self.node).await?;
+        let certificate = certificate::path(&self.data);
+        let welcome = Welcome {
+            data: &self.data,
+            ports: &self.ports,
+            url: self.config.web.public_url.clone().unwrap_or_else(|| crate::welcome::url(owner.as_ref(), self.ports.web)),
+            setup: setup.map(|token| format!("http://localhost:{}/setup?token={token}", self.ports.web.port())),
+            address: owner.as_ref().map(profile::address),
+            certificate: &certificate,
+        };
+        welcome.print();
+        Ok(())
+    }
+
+    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends; within a few seconds whatever happens.
+    pub(crate) async fn shutdown(self) -> Result<()> {
+        self.control.abort();
+        let wires = async {
+            tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
+        };
+        if tokio::time::timeout(STOP_WITHIN - std::time::Duration::from_secs(1), wires).await.is_err() {
+            tracing::warn!("a connection did not end in time and was cut");
+        }
+        let node = self.node;
+        tokio::task::spawn_blocking(move || node.close()).await.context("the store's thread ended")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn libp2p_port(addresses: &[String]) -> Option<u16> {
+    addresses.iter().find_map(|address| address.split("/tcp/").nth(1)?.split('/').next()?.parse().ok())
+}
+
+impl Listeners {
+    /// The ports as they are, where the configuration let the system choose.
+    fn ports(&self, config: &ListenConfig) -> Result<ListenConfig> {
+        let at = |listener: &tokio::net::TcpListener| -> Result<SocketAddr> { Ok(listener.local_addr()?) };
+        Ok(ListenConfig {
+            web: at(&self.web)?,
+            smtp: at(&self.smtp)?,
+            submission: at(&self.submission)?,
+            smtps: at(&self.smtps)?,
+            imap: at(&self.imap)?,
+            imaps: at(&self.imaps)?,
+            libp2p: config.libp2p,
+        })
+    }
+}
