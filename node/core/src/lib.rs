@@ -19,6 +19,7 @@ pub mod keys;
 pub(crate) mod log;
 pub mod logins;
 pub mod mailbox;
+pub mod markdown;
 pub mod node;
 pub mod photos;
 pub mod profile;

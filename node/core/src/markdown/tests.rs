@@ -1,0 +1,125 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+
+#[test]
+fn a_text_has_tables_footnotes_code_and_named_headings_one_level_down() {
+    let html = render(
+        "# The hill\n\nWe *walked*[^1] ~~ran~~.\n\n```rust\nfn a() {}\n```\n\n|a|b|\n|:-|-:|\n|1|2|\n\n# The hill\n\n[^1]: Slowly.\n",
+    );
+    let html = html.as_str();
+    for part in [
+        "<h2 id=\"the-hill\">The hill</h2>",
+        "<h2 id=\"the-hill-2\">",
+        "<em>walked</em>",
+        "<del>ran</del>",
+        "<code class=\"language-rust\">",
+        "<td class=\"right\">2</td>",
+        "href=\"#fn-1\"",
+        "id=\"fn-1\"",
+    ] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
+    assert!(!html.contains("<h1") && !html.contains("style="));
+}
+
+#[test]
+fn nothing_hostile_passes_whoever_wrote_it() {
+    let hostile = [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "<a href=\"javascript:alert(1)\">x</a>",
+        "[x](javascript:alert(1))",
+        "[x](data:text/html;base64,PHNjcmlwdD4=)",
+        "[x](vbscript:x)",
+        "![x](https://tracker.example/a.png)",
+        "![x](//tracker.example/a.png)",
+        "![x](/photos/../../private)",
+        "<img src=\"/photos//tracker.example/a.png\">",
+        "<iframe src=https://x.example></iframe>",
+        "<svg><script>alert(1)</script></svg>",
+        "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+        "<form action=https://x.example><input name=password><button>go</button></form>",
+        "<p style=\"position:fixed\" onclick=x class=menu>x</p>",
+        "<link rel=stylesheet href=https://x.example><meta http-equiv=refresh content=0>",
+        "<base href=https://x.example>",
+        "<video src=https://x.example autoplay></video><object data=x></object><embed src=x>",
+        "```x\" onload=\"alert(1)\n```",
+    ];
+    for text in hostile {
+        for html in [render(text), render_foreign(text, "a-")] {
+            let html = html.as_str().replace("&lt;", "(").replace("&quot;", "'");
+            for bad in [
+                "<script",
+                "<img src",
+                "<iframe",
+                "<svg",
+                "<form",
+                "<input",
+                "<style",
+                "<link",
+                "<meta",
+                "<base",
+                "<video",
+                "javascript:\"",
+                " onerror=\"",
+                " onload=\"",
+                " style=\"",
+                "href=\"data:",
+                "href=\"vbscript:",
+            ] {
+                assert!(!html.contains(bad), "{bad} of {text} in {html}");
+            }
+        }
+    }
+}
+
+#[test]
+fn own_pictures_are_shown_and_others_become_links() {
+    assert!(render("![the hill](/photos/the-hill/1600)").as_str().contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\""));
+    let remote = render("![the hill](https://x.example/a.png)");
+    assert!(remote.as_str().contains("<a href=\"https://x.example/a.png\" rel=\"noopener\">the hill</a>"), "{remote}");
+    let foreign = render_foreign("![the hill](/photos/the-hill/1600) <b>bold</b> [in](/settings) [to](#a-x)", "a-");
+    assert!(
+        !foreign.as_str().contains("/photos/") && !foreign.as_str().contains("/settings") && !foreign.as_str().contains("<b>"),
+        "{foreign}"
+    );
+    assert!(foreign.as_str().contains("href=\"#a-x\""), "{foreign}");
+}
+
+#[test]
+fn a_text_made_to_be_slow_is_not() {
+    let bombs = [
+        ">".repeat(60_000),
+        "> ".repeat(30_000),
+        "- ".repeat(30_000),
+        "[".repeat(60_000),
+        "*a ".repeat(20_000),
+        "`".repeat(60_000),
+        "<div>".repeat(12_000),
+        "[^1]".repeat(15_000),
+        format!("|{}\n|{}\n{}", "a|".repeat(500), "-|".repeat(500), "|\n".repeat(20_000)),
+        "# a\n".repeat(15_000),
+    ];
+    for bomb in bombs {
+        let start = Instant::now();
+        let html = render_foreign(&bomb, "a-");
+        let head: String = bomb.chars().take(10).collect();
+        assert!(start.elapsed() < Duration::from_secs(10), "{head} took {:?} for {} bytes", start.elapsed(), html.as_str().len());
+    }
+}
+
+#[test]
+fn a_summary_is_plain_and_ends_at_a_word() {
+    let text = "# Title\n\nThe *bread* rose, slowly.\n\n```\ncode\n```\n\n> And [then](https://x.example) it fell.";
+    assert_eq!(summary(text, 100), "The bread rose, slowly. And then it fell.");
+    assert_eq!(summary(text, 16), "The bread rose…");
+    assert_eq!(summary("<script>alert(1)</script>", 50), "");
+    assert_eq!(summary("", 10), "");
+    assert_eq!(summary("Ünïcödé wörds hére", 8), "Ünïcödé…");
+}
+
+#[test]
+fn a_minute_is_two_hundred_and_twenty_words() {
+    assert_eq!([minutes(""), minutes(&"word ".repeat(220)), minutes(&"word ".repeat(221))], [1, 1, 2]);
+}
