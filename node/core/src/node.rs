@@ -6,7 +6,7 @@ use crate::events::Events;
 use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::store::{Store, StoreError, Table};
 
 mod open;
@@ -70,20 +70,27 @@ impl Node {
         Ok(())
     }
 
-    /// A hash of `name` under a key only this node has, for row keys that must not tell names. `purpose` keeps equal names
-    /// in different tables apart.
+    /// [`keyed`] by what is durable.
     ///
     /// # Errors
     /// When the store is unavailable.
     pub fn keyed(&self, purpose: &str, name: &[u8]) -> Result<[u8; 16], StoreError> {
-        let key =
-            row::get::<HashKey>(&self.store, HASH_KEY)?.ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
-        let mut hasher = blake3::Hasher::new_keyed(&key.key);
-        hasher.update(&(purpose.len() as u64).to_be_bytes());
-        hasher.update(purpose.as_bytes());
-        hasher.update(name);
-        Ok(row::key_part(hasher.finalize().as_bytes(), 0))
+        keyed(&self.store, purpose, name)
     }
+}
+
+/// A hash of `name` under a key only this node has, for row keys that must not tell names. `purpose` keeps equal names in
+/// different tables apart. Inside a commit `rows` is the change itself.
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn keyed(rows: &impl Rows, purpose: &str, name: &[u8]) -> Result<[u8; 16], StoreError> {
+    let key = row::get::<HashKey>(rows, HASH_KEY)?.ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
+    let mut hasher = blake3::Hasher::new_keyed(&key.key);
+    hasher.update(&(purpose.len() as u64).to_be_bytes());
+    hasher.update(purpose.as_bytes());
+    hasher.update(name);
+    Ok(row::key_part(hasher.finalize().as_bytes(), 0))
 }
 
 #[cfg(test)]

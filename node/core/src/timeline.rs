@@ -17,8 +17,8 @@ use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
 pub use apply::{Verified, apply, edit, show_version, withdraw};
-pub use blobs::{Size, WantedBlob, blob_arrived, image_bytes, wanted_blobs};
-pub use page::{Cursor, get, mark_seen, newest, page, unread};
+pub use blobs::{WantedBlob, blob_arrived, image_bytes, wanted_blobs};
+pub use page::{Cursor, get, mark_seen, newest, page, text, unread};
 
 /// How much of a text an item keeps, in bytes; what is longer is read from the entry.
 const TEXT_KEPT_MAX: usize = 2000;
@@ -38,7 +38,7 @@ pub struct Item {
     pub title: String,
     /// The beginning of its text, Markdown; all of it if `is_whole`.
     pub text: String,
-    /// Whether `text` is all there is; if not, the rest lies in the feed.
+    /// Whether `text` is all there is; if not, [`text`] reads it.
     pub is_whole: bool,
     /// The last part of its address on the author's site.
     pub slug: String,

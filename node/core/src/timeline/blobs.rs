@@ -6,19 +6,11 @@ use crate::events::Event;
 use crate::feed::EntryId;
 use crate::identity::PersonId;
 use crate::node::Node;
+use crate::photos::Size;
 use crate::row;
 use crate::store::{BlobId, Scan, StoreError};
 
 const PHOTOS_OF_ONE_BLOB_MAX: usize = 300;
-
-/// Which size of a photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// At most 1600 pixels on the longer edge.
-    Large,
-    /// At most 400.
-    Small,
-}
 
 /// A blob that a friend's post names and that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

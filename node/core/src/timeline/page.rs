@@ -3,7 +3,7 @@
 use super::{Item, ItemPhoto, ItemRow, PhotoRow, PlaceRow, SEEN, SeenRow, place_key};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::feed::{EntryId, PHOTOS_MAX};
+use crate::feed::{self, EntryId, PHOTOS_MAX};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row;
@@ -76,6 +76,19 @@ pub fn get(node: &Node, entry: &EntryId) -> Result<Option<Item>, StoreError> {
 fn shown(photo: PhotoRow) -> ItemPhoto {
     let PhotoRow { alt, caption, width, height, thumbhash, has_large, has_small, .. } = photo;
     ItemPhoto { alt, caption, width, height, thumbhash, has_large, has_small }
+}
+
+/// The whole text of an item's latest version, Markdown; `None` once it is gone.
+///
+/// # Errors
+/// As [`page`].
+pub fn text(node: &Node, entry: &EntryId) -> Result<Option<String>, StoreError> {
+    let Some(row) = row::get::<ItemRow>(&node.store, &entry.0)? else { return Ok(None) };
+    if row.is_whole {
+        return Ok(Some(row.text));
+    }
+    let opened = feed::opened(node, &EntryId(row.version))?;
+    Ok(opened.and_then(|(_, body)| body).and_then(|body| body.post().map(|post| post.text.clone())))
 }
 
 /// How many items the owner has not seen; those taken back since may still count until they look.

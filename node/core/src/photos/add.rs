@@ -1,0 +1,243 @@
+//! Adding, changing and deleting photos.
+
+use tokio::sync::Semaphore;
+
+use super::develop::{self, DevelopError, Developed};
+use super::{ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print, SlugRow, kept, uses};
+use crate::audience::Audience;
+use crate::blobs::{BlobWriter, Form, Pinned};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::markdown::slugify;
+use crate::node::{Node, keyed};
+use crate::row::{self, Rows, cut};
+use crate::store::{BlobId, StoreError, Tx};
+
+/// How many pictures are decoded at once in this process: each takes some hundred MiB at worst.
+static DECODING: Semaphore = Semaphore::const_new(1);
+
+/// A file to be added.
+#[derive(Debug)]
+pub struct Upload {
+    /// The file, as [`upload_writer`] stored it.
+    pub file: Pinned,
+    /// What it is called; only shown, never a path.
+    pub file_name: String,
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+    /// What the owner says about it.
+    pub caption: String,
+    /// Who may see it.
+    pub audience: Audience,
+}
+
+/// Why a photo was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// The file can't be shown; nothing of it is kept.
+    #[error(transparent)]
+    Develop(DevelopError),
+    /// The file can't be shown here but is a photo (HEIC), so it is kept; nothing is lost.
+    #[error("{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that")]
+    KeptButNotShown {
+        /// What it is.
+        media_type: &'static str,
+    },
+    /// Alternative text or caption are too long.
+    #[error("the {what} is {len} bytes, the limit is {len_max}")]
+    TooLong {
+        /// Which of them.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        len_max: usize,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a photo was not changed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such photo.
+    #[error("there is no such photo")]
+    NoSuchPhoto,
+    /// A post shows it; take it out of the post first.
+    #[error("a post shows this photo")]
+    InUse,
+    /// Alternative text or caption are too long.
+    #[error("the {what} is {len} bytes, the limit is {len_max}")]
+    TooLong {
+        /// Which of them.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        len_max: usize,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the bytes of an upload go, piece by piece; past [`FILE_LEN_MAX`] it refuses.
+///
+/// # Errors
+/// When the disk is full.
+pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
+    node.blobs.writer(Form::Private, FILE_LEN_MAX)
+}
+
+/// Adds a photo: told by content what it is, turned upright, made into two sizes.
+///
+/// # Errors
+/// When the file is no picture, damaged or too large; nothing of it is kept then. HEIC is kept, and said so.
+pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
+    let Upload { file, file_name, alt, caption, audience } = upload;
+    if let Err((what, len)) = checked(&alt, &caption) {
+        return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
+    }
+    let file_name = plain_name(&file_name);
+    let developed = match developed(node, file.id).await? {
+        Ok(developed) => developed,
+        Err(DevelopError::CannotShow(media_type)) => {
+            kept::keep(node, file, file_name, media_type).await?;
+            return Err(AddError::KeptButNotShown { media_type });
+        }
+        Err(error) => return Err(AddError::Develop(error)),
+    };
+    let large = node.blobs.put(&developed.large.jpeg, Form::Public)?;
+    let small = node.blobs.put(&developed.small.jpeg, Form::Public)?;
+    let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
+    let wanted = slugify(row::cut(&alt, 60)).or_else(|| slugify(stem)).unwrap_or_else(|| "photo".to_owned());
+    let photo = Photo {
+        id: PhotoId(node.random.array()),
+        slug: wanted,
+        alt,
+        caption,
+        file_name,
+        media_type: developed.media_type.as_str().to_owned(),
+        taken: developed.taken,
+        added: node.clock.now(),
+        width: developed.width,
+        height: developed.height,
+        thumbhash: developed.thumbhash,
+        original: file.id,
+        original_len: file.len,
+        large: Print { blob: large.id, len: large.len, width: developed.large.width, height: developed.large.height },
+        small: Print { blob: small.id, len: small.len, width: developed.small.width, height: developed.small.height },
+        audience,
+    };
+    node.store
+        .commit(move |tx| {
+            for pinned in [&file, &large, &small] {
+                tx.attach(pinned);
+            }
+            write(tx, photo).map_err(AddError::Store)
+        })
+        .await
+}
+
+/// Decodes off the async threads, one picture at a time.
+async fn developed(node: &Node, file: BlobId) -> Result<Result<Developed, DevelopError>, StoreError> {
+    let stopped = |error: String| StoreError::Unavailable(error);
+    let _turn = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
+    let blobs = node.blobs.clone();
+    let work = move || {
+        let bytes = blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
+        Ok(develop::develop(&bytes))
+    };
+    // A decoder that panics on a damaged file has not hurt anything else.
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(_) => Ok(Err(DevelopError::Damaged("the decoder gave up".to_owned()))),
+    }
+}
+
+/// Writes a new photo's rows, its slug made unique.
+fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
+    let base = photo.slug.clone();
+    let mut count = 1u32;
+    while row::get::<SlugRow>(tx, &slug_key(tx, &photo.slug)?)?.is_some() {
+        count += 1;
+        photo.slug = format!("{base}-{count}");
+    }
+    let key = slug_key(tx, &photo.slug)?;
+    row::put(tx, &key, &SlugRow { photo: photo.id })?;
+    row::put(tx, &place_key(photo.added, photo.id), &PlaceRow {})?;
+    for print in [photo.large, photo.small] {
+        row::put(tx, &row::key(&[&print.blob.0, &photo.id.0]), &BlobRow {})?;
+    }
+    row::put_referring(tx, &photo.id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
+    tx.after(Event::Public);
+    Ok(photo)
+}
+
+pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreError> {
+    keyed(rows, "photo slug", slug.as_bytes())
+}
+
+pub(super) fn place_key(added: Timestamp, id: PhotoId) -> Vec<u8> {
+    row::key(&[&added.0.to_be_bytes(), &id.0])
+}
+
+fn checked(alt: &str, caption: &str) -> Result<(), (&'static str, usize)> {
+    for (what, text) in [("alternative text", alt), ("caption", caption)] {
+        if text.len() > ALT_LEN_MAX {
+            return Err((what, text.len()));
+        }
+    }
+    Ok(())
+}
+
+/// The last part of whatever path a browser sent, on one line.
+fn plain_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let line: String = last.chars().filter(|c| !c.is_control()).collect();
+    cut(line.trim(), FILE_NAME_LEN_MAX).to_owned()
+}
+
+/// Changes what is said about a photo and who may see it.
+///
+/// # Errors
+/// When there is no such photo or a text is too long.
+pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audience: Audience) -> Result<Photo, ChangeError> {
+    if let Err((what, len)) = checked(&alt, &caption) {
+        return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
+    }
+    node.store
+        .commit(move |tx| {
+            let before = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
+            let photo = Photo { alt, caption, audience, ..before };
+            row::put_referring(tx, &id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
+            tx.after(Event::Public);
+            Ok(photo)
+        })
+        .await
+}
+
+/// Deletes a photo, the original included.
+///
+/// # Errors
+/// When there is no such photo, or a post shows it.
+pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
+    node.store
+        .commit(move |tx| {
+            let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
+            if uses::is_used(tx, id)? {
+                return Err(ChangeError::InUse);
+            }
+            row::delete::<Photo>(tx, &id.0);
+            let key = slug_key(tx, &photo.slug)?;
+            row::delete::<SlugRow>(tx, &key);
+            row::delete::<PlaceRow>(tx, &place_key(photo.added, id));
+            for print in [photo.large, photo.small] {
+                row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
+            }
+            tx.after(Event::Public);
+            Ok(())
+        })
+        .await
+}

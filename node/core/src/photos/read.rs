@@ -1,0 +1,106 @@
+//! Reading photos, by whoever may.
+
+use super::add::{place_key, slug_key};
+use super::{BlobRow, Photo, PhotoId, PlaceRow, Print, Size, SlugRow, uses};
+use crate::audience::{Visitor, may_see};
+use crate::blobs::BlobReader;
+use crate::feed;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{BlobId, Scan, StoreError};
+
+/// How many photos may share one file before the rest is not looked at.
+const SHARING_MAX: usize = 100;
+
+/// One photo, if `visitor` may see it.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn by_id(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo>, StoreError> {
+    Ok(row::get::<Photo>(&node.store, &id.0)?.filter(|photo| may_see(&photo.audience, visitor)))
+}
+
+/// The photo whose page has that address, if `visitor` may see it.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Photo>, StoreError> {
+    match row::get::<SlugRow>(&node.store, &slug_key(&node.store, slug)?)? {
+        Some(found) => by_id(node, visitor, found.photo),
+        None => Ok(None),
+    }
+}
+
+/// Photos that `visitor` may see, the newest first: those added before `before` (all for `None`), at most `limit`.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn list(node: &Node, visitor: &Visitor, before: Option<&Photo>, limit: usize) -> Result<Vec<Photo>, StoreError> {
+    let mut found = Vec::new();
+    let mut scan = Scan::prefix(&[], limit.max(1)).reversed();
+    if let Some(photo) = before {
+        scan = scan.after(&place_key(photo.added, photo.id));
+    }
+    while found.len() < limit {
+        let page = node.store.scan(PlaceRow::TABLE, &scan)?;
+        for (key, _) in &page {
+            found.extend(by_id(node, visitor, PhotoId(row::key_part(key, 8)))?);
+        }
+        match page.last() {
+            Some((last, _)) => scan = Scan::prefix(&[], limit).reversed().after(last),
+            None => break,
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The JPEG of one size and what it is, if `visitor` may see the photo.
+///
+/// # Errors
+/// When it is damaged or the store is unavailable.
+pub fn image_bytes(node: &Node, visitor: &Visitor, id: PhotoId, size: Size) -> Result<Option<(Print, BlobReader)>, StoreError> {
+    let Some(photo) = by_id(node, visitor, id)? else { return Ok(None) };
+    let print = photo.print(size);
+    Ok(Some((print, node.blobs.open(&print.blob)?)))
+}
+
+/// The file as it came, location and all: for the owner alone.
+///
+/// # Errors
+/// As [`image_bytes`].
+pub fn original_bytes(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
+    match by_id(node, visitor, id)? {
+        Some(photo) if *visitor == Visitor::Owner => node.blobs.open(&photo.original).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A blob that a photo shows, by its id, if `visitor` may see any such photo; nothing else can be had this way.
+///
+/// # Errors
+/// As [`image_bytes`].
+pub fn shared_blob(node: &Node, visitor: &Visitor, blob: &BlobId) -> Result<Option<BlobReader>, StoreError> {
+    for (key, _) in node.store.scan(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))? {
+        let photo = PhotoId(row::key_part(&key, blob.0.len()));
+        if by_id(node, visitor, photo)?.is_some() || uses::is_published(node, photo)? {
+            return node.blobs.open(blob).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The photo as a feed entry tells of it.
+pub fn of_entry(photo: &Photo) -> feed::Photo {
+    feed::Photo {
+        blob: photo.large.blob,
+        len: photo.large.len,
+        small: photo.small.blob,
+        small_len: photo.small.len,
+        alt: photo.alt.clone(),
+        caption: photo.caption.clone(),
+        width: photo.large.width,
+        height: photo.large.height,
+        thumbhash: photo.thumbhash.clone(),
+    }
+}

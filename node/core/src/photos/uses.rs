@@ -1,0 +1,48 @@
+//! Which posts show which photos, so that none is deleted from under a post.
+
+use minicbor::{Decode, Encode};
+
+use super::PhotoId;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// Under `photo ‖ post`.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct UseRow {
+    /// Whether the post is out: then the photo has left with it.
+    #[n(0)]
+    is_published: bool,
+}
+
+impl Record for UseRow {
+    const TABLE: Table = Table::new("photos_uses");
+    const VERSION: u8 = 1;
+}
+
+const USES_MAX: usize = 1000;
+
+/// Notes that a post (by its id's bytes) shows these photos.
+pub(crate) fn note_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId], is_published: bool) -> Result<(), StoreError> {
+    for photo in photos {
+        row::put(tx, &row::key(&[&photo.0, post]), &UseRow { is_published })?;
+    }
+    Ok(())
+}
+
+/// Notes that a post does not show these photos any more.
+pub(crate) fn forget_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) {
+    for photo in photos {
+        row::delete::<UseRow>(tx, &row::key(&[&photo.0, post]));
+    }
+}
+
+pub(super) fn is_used(tx: &Tx<'_>, photo: PhotoId) -> Result<bool, StoreError> {
+    Ok(!tx.scan(UseRow::TABLE, &Scan::prefix(&photo.0, 1))?.is_empty())
+}
+
+pub(super) fn is_published(node: &Node, photo: PhotoId) -> Result<bool, StoreError> {
+    let uses = row::scan::<UseRow>(&node.store, &Scan::prefix(&photo.0, USES_MAX))?;
+    Ok(uses.iter().any(|(_, used)| used.is_published))
+}
