@@ -1,6 +1,7 @@
 mod hostile;
 mod meaning;
 mod order;
+mod power;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};

@@ -1,0 +1,255 @@
+//! The power is cut before every call of a run in which a peer looks all the time. Whatever the peer could get, the author's node still
+//! has; and what it says next forks nothing.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::blobs::Blobs;
+use crate::events::Events;
+use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space};
+use crate::journal;
+use crate::logins::Throttle;
+use crate::store::{Store, StoreOptions};
+
+const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
+/// How often a segment is synced before its first record.
+const HEADER_SYNCS: usize = 2;
+
+/// What a peer could have got before each call, and who is being watched now.
+#[derive(Clone, Default)]
+struct Watch {
+    alice: Arc<Mutex<Option<Node>>>,
+    seen: Arc<Mutex<BTreeMap<usize, Vec<RawEntry>>>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+/// A file system that lets the peer look before each call that changes anything, and may leave out the log's syncs.
+#[derive(Clone, Debug)]
+struct Watched {
+    fs: MemoryFs,
+    watch: Watch,
+    skip_sync: bool,
+}
+
+#[derive(Debug)]
+struct WatchedFile {
+    file: Box<dyn File>,
+    fs: Watched,
+    skip_sync: bool,
+    synced: AtomicUsize,
+}
+
+impl Watched {
+    fn look(&self) {
+        let alice = self.watch.alice.lock().unwrap().clone();
+        let seen = alice.and_then(|alice| alice.identity.person().map(|person| everything(&alice, &person)));
+        let call = usize::try_from(self.fs.calls()).unwrap();
+        self.watch.seen.lock().unwrap().insert(call, seen.unwrap_or_default());
+    }
+
+    fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
+        // A log segment begins its life under this name.
+        let skip_sync = self.skip_sync && path.to_string_lossy().contains("spare");
+        Box::new(WatchedFile { file, fs: self.clone(), skip_sync, synced: AtomicUsize::default() })
+    }
+}
+
+impl File for WatchedFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.fs.look();
+        self.file.write_at(bytes, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.fs.look();
+        self.file.set_len(len)
+    }
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.fs.look();
+        self.file.allocate(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.fs.look();
+        // What opens a segment is synced, what follows in it is not.
+        let before = self.synced.fetch_add(1, Ordering::SeqCst);
+        if self.skip_sync && before >= HEADER_SYNCS { Ok(()) } else { self.file.sync_data() }
+    }
+}
+
+impl Fs for Watched {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.fs.open(path)
+    }
+    fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        Ok(self.file(path, self.fs.edit(path)?))
+    }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.look();
+        Ok(self.file(path, self.fs.create(path)?))
+    }
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.create_folder(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.remove(path)
+    }
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.remove_folder(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        self.fs.list(path)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.fs.exists(path)
+    }
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.sync_folder(path)
+    }
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        self.look();
+        self.fs.sync_all(path)
+    }
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.fs.space(path)
+    }
+    fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+        self.fs.lock(folder)
+    }
+}
+
+fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<Node, String> {
+    let (events, random) = (Events::default(), Random::seeded(seed));
+    let usual = StoreOptions::in_memory(memory.clone(), events.clone());
+    let store = Store::open(StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, ..usual }).map_err(|e| e.to_string())?;
+    let identity = Identity::load(&store, &random).map_err(|e| e.to_string())?;
+    let blobs = Blobs::in_memory(random.clone()).map_err(|e| e.to_string())?;
+    let clock = Clock::manual(START.plus_millis(seed * 1_000));
+    Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })
+}
+
+/// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the peer looks before each call.
+async fn alices_day(fs: &Watched) -> IdentityOps {
+    let open = |seed| {
+        let alice = node_on(&fs.fs, Arc::new(fs.clone()), 1, seed).unwrap();
+        *fs.watch.alice.lock().unwrap() = Some(alice.clone());
+        alice
+    };
+    let alice = open(1);
+    identity::create_with(&alice, Words::from_entropy([1; 32])).await.unwrap();
+    let ops = alice.identity.log().unwrap().to_bytes();
+    let of = post(&alice, "a walk").await;
+    post(&alice, &"a long story ".repeat(1_000)).await;
+    say(&alice, Body::Edit { of, post: note("a long walk") }).await;
+    let inside = alice.clone();
+    let both = move |tx: &mut crate::store::Tx<'_>| {
+        append(tx, &inside, Lane::PUBLIC, &Body::Post(note("one of two")))?;
+        append(tx, &inside, Lane::CONTROL, &Body::Homes(Homes { version: 1, ..Homes::default() }))
+    };
+    alice.store.commit(both).await.unwrap();
+    alice.store.checkpoint().unwrap();
+    say(&alice, Body::Tombstone { of }).await;
+    *fs.watch.alice.lock().unwrap() = None;
+    alice.store.close();
+    drop(alice);
+
+    let alice = open(2);
+    post(&alice, "good morning").await;
+    post(&alice, "good night").await;
+    alice.store.snapshot().unwrap();
+    *fs.watch.alice.lock().unwrap() = None;
+    ops
+}
+
+type IdentityOps = Vec<Vec<u8>>;
+
+/// Alice's node starts from what the cut has left; Bob's holds what a peer could have got before it.
+async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> Result<(), String> {
+    let alice = node_on(left, Arc::new(left.clone()), 2, 50)?;
+    let Some(person) = alice.identity.person() else {
+        return if got.is_empty() { Ok(()) } else { Err("the peer has entries of nobody".to_owned()) };
+    };
+    let bob = person_of(&alice, ops).await;
+    receive(&bob, person, got.to_vec()).await.map_err(|e| format!("what the peer got is refused: {e}"))?;
+    for theirs in got {
+        let id = EntryId::of(&theirs.header);
+        let mine = entry(&alice, &id).unwrap().ok_or_else(|| format!("the peer holds {id}, its author does not"))?;
+        if mine.signature != theirs.signature || (mine.body.is_some() && mine.body != theirs.body) {
+            return Err(format!("{id} is not what the peer holds"));
+        }
+    }
+    let wrong = journal::check(&alice).unwrap();
+    if !wrong.is_empty() {
+        return Err(wrong.join(", "));
+    }
+    post(&alice, "after the cut").await;
+    let received = receive(&bob, person, everything(&alice, &person)).await.map_err(|e| format!("the new day is refused: {e}"))?;
+    if !received.forked.is_empty() || !forks(&bob, &person).unwrap().is_empty() {
+        return Err("a fork".to_owned());
+    }
+    if !shown(&bob).contains(&"after the cut".to_owned()) {
+        return Err("the new day is not shown".to_owned());
+    }
+    Ok(())
+}
+
+/// A new Bob who is Alice's friend.
+async fn person_of(alice: &Node, ops: &IdentityOps) -> Node {
+    let bob = person(2).await;
+    bob.clock.advance(200_000);
+    identity::learn(&bob, ops.clone()).await.unwrap();
+    befriend(&bob, alice).await;
+    bob
+}
+
+async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> {
+    let memory = MemoryFs::new();
+    memory.record();
+    let fs = Watched { fs: memory.clone(), watch: Watch::default(), skip_sync };
+    let ops = alices_day(&fs).await;
+    let seen = fs.watch.seen.lock().unwrap().clone();
+    let most = seen.values().map(Vec::len).max().unwrap();
+    assert_eq!(most, 8, "the peer saw everything in the end");
+    let mut states = 0;
+    for (call, got) in seen {
+        for how in CUTS.into_iter().cycle().skip(call % CUTS.len()).take(modes) {
+            let Some(left) = memory.power_cut_before(call, how, call as u64) else { continue };
+            after_the_cut(&left, &ops, &got).await.map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
+            states += 1;
+        }
+    }
+    Ok(states)
+}
+
+#[tokio::test]
+async fn a_peer_never_holds_what_a_power_cut_took_and_no_fork_results() {
+    let states = cut_everywhere(false, 1).await.unwrap();
+    assert!(states > 60, "{states}");
+}
+
+#[tokio::test]
+async fn the_test_notices_a_log_that_is_not_synced() {
+    let error = cut_everywhere(true, 3).await.unwrap_err();
+    assert!(error.contains("its author does not") || error.contains("nobody"), "{error}");
+}
