@@ -30,11 +30,13 @@ mod small;
 mod write;
 
 pub use collect::{Collected, Collection};
-pub use pin::Pinned;
+pub use pin::{Hold, Pinned};
 pub use read::BlobReader;
+pub use small::SmallBlob;
 pub use write::BlobWriter;
 
-pub use crate::store::BLOB_LEN_MAX as SMALL_LEN_MAX;
+/// The longest blob that travels in the log, in bytes; a longer one is a file of its own first.
+pub const SMALL_LEN_MAX: usize = 128 * 1024;
 
 /// The name under which a damaged blob is reported, where a row's table would stand.
 pub const DAMAGE_TABLE: &str = "blobs";
@@ -124,7 +126,7 @@ impl Blobs {
     }
 
     /// Blobs in a file system of their own in memory, under keys from `random`, for a store without a log: a small blob
-    /// counts as carried from the beginning.
+    /// counts as logged from the beginning.
     ///
     /// # Errors
     /// None that memory does not have.

@@ -3,7 +3,6 @@
 //! A change is a function run by the one committer, in order, on a view that includes everything committed before it;
 //! so numbers that must be gapless are simply read and raised inside it.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,29 +125,16 @@ pub enum Room {
     None = 2,
 }
 
-/// Keeps a blob from being collected for as long as it lives.
-pub type Hold = Box<dyn Any + Send>;
-
-/// The blob store as the store needs it: small blobs go there from the log, and what a change refers to must stay there.
+/// Where small blobs go from the log: files of the blob store.
 pub trait Filing: Send + Sync {
-    /// Keeps a blob that is there, in memory or filed, from being collected while the answer lives.
-    ///
-    /// # Errors
-    /// [`StoreError::NoBlob`], or the disk's.
-    fn hold(&self, id: &BlobId) -> Result<Hold, StoreError>;
+    /// Whether a blob is stored as a file.
+    fn holds(&self, id: &BlobId) -> bool;
 
-    /// The blob, if it is in memory only: the change that refers to it must carry it into the log.
-    fn travelling(&self, id: &BlobId) -> Option<SmallBlob>;
-
-    /// A durable group carries this blob: it is there from now on, however long its filing takes.
-    fn carried(&self, blob: &SmallBlob);
-
-    /// Stores carried blobs as files, durably on return; one that is there already is written over, for an interrupted filing
-    /// may have left a part of it. One collected since it was carried is left out.
+    /// Stores blobs as files, durably on return; one that is there already is no error.
     ///
     /// # Errors
     /// The file system's; any part may have been stored then.
-    fn file(&self, blobs: &[SmallBlob]) -> Result<(), StoreError>;
+    fn file(&self, blobs: &[SmallBlob]) -> io::Result<()>;
 }
 
 /// Which rows of a table to read, in key order.

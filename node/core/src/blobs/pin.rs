@@ -16,6 +16,12 @@ pub struct Pinned {
     _pin: Arc<Pin>,
 }
 
+/// Keeps a blob from collection, as [`Pinned`] does, without knowing anything of it.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    _pinned: Pinned,
+}
+
 struct Pin {
     blobs: Blobs,
     id: BlobId,
@@ -57,6 +63,17 @@ impl Blobs {
             other => other?,
         };
         Ok(Pinned { len, ..pinned })
+    }
+
+    /// Keeps a blob that is there, in memory or as a file, from collection for as long as the answer is held; its bytes are
+    /// not looked at, so that a row may go on referring to a damaged one, to be moved, flagged and deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBlob`], or the disk's.
+    pub fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
+        let pinned = self.pin_unseen(*id, 0);
+        // Pinned first, looked for second: nothing can remove it in between.
+        if self.contains(id)? { Ok(Hold { _pinned: pinned }) } else { Err(StoreError::NoBlob) }
     }
 
     /// Pins an id whether or not there is such a blob.

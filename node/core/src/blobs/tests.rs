@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fs::MemoryFs;
-use crate::store::{Filing, SmallBlob};
 use crate::vault::{Unlock, Vault};
 
 mod hostile;
@@ -38,17 +37,9 @@ fn fresh() -> (MemoryFs, Blobs) {
 
 /// What the committer does with a small blob.
 fn log(blobs: &Blobs, id: &BlobId) {
-    if let Some(small) = blobs.travelling(id) {
-        blobs.carried(&small);
+    if let Some(small) = blobs.unlogged(id) {
+        blobs.logged(small);
     }
-}
-
-/// What a checkpoint does with those that were carried; how many are left.
-fn file(blobs: &Blobs) -> Result<usize, StoreError> {
-    let waiting = |id: &BlobId| SmallBlob { id: *id, form: 0, bytes: [][..].into() };
-    let all: Vec<SmallBlob> = blobs.state().small.keys().map(waiting).collect();
-    blobs.file(&all)?;
-    Ok(blobs.state().small.len())
 }
 
 fn read(blobs: &Blobs, id: &BlobId) -> Result<Vec<u8>, StoreError> {
@@ -74,7 +65,7 @@ fn a_blob_of_any_length_and_form_comes_back() {
             assert_eq!(read(&blobs, &pinned.id).unwrap(), bytes, "{form:?} {len}");
             log(&blobs, &pinned.id);
         }
-        file(&blobs).unwrap();
+        blobs.file_logged().unwrap();
         let again = open_in(&fs);
         for (seed, len) in EDGES.into_iter().enumerate() {
             let bytes = content(len, seed as u64);
@@ -116,9 +107,9 @@ fn equal_content_is_stored_once() {
     let small = content(100, 2);
     let pinned = blobs.put(&small, Form::Private).unwrap();
     log(&blobs, &pinned.id);
-    file(&blobs).unwrap();
+    blobs.file_logged().unwrap();
     let again = blobs.put(&small, Form::Private).unwrap();
-    assert_eq!(blobs.travelling(&again.id), None, "it is stored already and need not travel again");
+    assert_eq!(blobs.unlogged(&again.id), None, "it is stored already and need not travel again");
     assert_eq!(files(&blobs), 2);
 }
 
@@ -135,7 +126,7 @@ fn what_is_put_as_public_is_public_whatever_it_was_before() {
         assert_eq!(form(&blobs), Form::Public);
         log(&blobs, &two.id);
         drop(blobs.put(&bytes, Form::Private).unwrap());
-        file(&blobs).unwrap();
+        blobs.file_logged().unwrap();
         assert_eq!(form(&blobs), Form::Public);
     }
 }
@@ -168,7 +159,7 @@ fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
     drop(pinned);
     assert_eq!(blobs.pin(&id).unwrap().len, 5);
     assert_eq!(files(&blobs), 0);
-    assert_eq!(file(&blobs), Ok(0));
+    assert_eq!((blobs.unfiled_len(), blobs.file_logged()), (5, Ok(1)));
     assert_eq!(files(&blobs), 1);
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
@@ -182,18 +173,19 @@ fn a_carried_blob_that_nothing_wants_as_public_after_all_stays_as_it_was() {
     let id = pinned.id;
     drop((pinned, again));
     assert_eq!(blobs.open(&id).unwrap().form(), Form::Private);
-    assert_eq!(file(&blobs), Ok(0));
+    assert_eq!(blobs.file_logged(), Ok(1));
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
 
 #[test]
-fn what_was_collected_before_it_was_filed_is_not_filed() {
+fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
     let (_, blobs) = fresh();
-    let small = SmallBlob { id: id_of(b"gone"), form: 2, bytes: b"gone"[..].into() };
-    blobs.carried(&small);
-    blobs.collection().unwrap().sweep(&HashSet::new()).unwrap();
-    blobs.file(&[small]).unwrap();
-    assert_eq!(files(&blobs), 0);
+    for bytes in [&b"kept"[..], b"gone"] {
+        blobs.logged(SmallBlob { id: id_of(bytes), form: Form::Private, bytes: bytes.into() });
+    }
+    blobs.retain_unfiled(|id| *id == id_of(b"kept"));
+    assert_eq!(blobs.file_logged(), Ok(1));
+    assert_eq!(read(&blobs, &id_of(b"gone")), Err(StoreError::NoBlob));
 }
 
 #[test]
@@ -214,7 +206,7 @@ fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
     let put = |seed| blobs.put(&content(200_000, seed), Form::Private).unwrap();
     let (live, dead, pinned) = (put(1).id, put(2).id, put(3));
     let small = blobs.put(b"small and dead", Form::Private).unwrap().id;
-    blobs.carried(&SmallBlob { id: small, form: 2, bytes: b"small and dead"[..].into() });
+    blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small and dead"[..].into() });
     let collection = blobs.collection().unwrap();
     assert!(blobs.collection().is_none(), "one at a time");
     let collected = collection.sweep(&HashSet::from([live])).unwrap();
@@ -300,7 +292,7 @@ proptest! {
                 prop_assert!(read > 0 || expected.is_empty() || *wanted == 0);
                 prop_assert_eq!(&buf[..read], &expected[..read]);
             }
-            file(&blobs).unwrap();
+            blobs.file_logged().unwrap();
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::keeper::Keeper;
 use super::rows::Rows;
 use super::tx::{Overlay, Tx};
-use super::{Hold, Room, SmallBlob, StoreError};
+use super::{Room, SmallBlob, StoreError};
 use crate::events::{Event, Events};
 use crate::fs::Lock;
 use crate::log::group::Change;
@@ -211,7 +211,6 @@ impl Committer {
         }
         self.put_back(jobs);
         let outcome = self.keep(first, &group.changes);
-        drop(group.holds);
         self.active = group.jobs.len() + self.shared.queue.count.load(Ordering::Acquire);
         for (job, failed) in group.jobs {
             job.finish(failed.map_or_else(|| outcome.clone(), Err));
@@ -264,8 +263,6 @@ impl Committer {
 struct Group {
     overlay: Overlay,
     blobs: Vec<SmallBlob>,
-    /// What the changes refer to is kept from collection until they are applied.
-    holds: Vec<Hold>,
     changes: Vec<Change>,
     jobs: Vec<(Box<dyn Job>, Option<StoreError>)>,
     events: Vec<Event>,
@@ -294,7 +291,6 @@ impl Group {
             self.changes.push(Change { rows, blobs: written.blobs });
             self.overlay.extend(written.rows);
         }
-        self.holds.extend(written.holds);
         self.events.extend(written.events);
         self.jobs.push((job, None));
     }

@@ -161,7 +161,7 @@ impl Keeper {
     fn checkpoint(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.shared.rows;
         let io = |e: io::Error| StoreError::from_io(&e);
-        rows.file(mark.position)?;
+        rows.file(mark.position).map_err(io)?;
         {
             // An engine that is behind, or reopened meanwhile, must not be said to hold what it lost.
             let _open = rows.enter()?;

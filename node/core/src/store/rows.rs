@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Filing, Hold, Row, Scan, SmallBlob, StoreError, Table};
+use super::{BlobId, Filing, Row, Scan, SmallBlob, StoreError, Table};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
 use crate::seal::RowSeal;
@@ -100,9 +100,6 @@ impl Rows {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         for (position, change) in (first..).zip(changes) {
             for blob in &change.blobs {
-                if let Some(filing) = &self.filing {
-                    filing.carried(blob);
-                }
                 pending.insert(blob.id, (position, blob.clone()));
             }
         }
@@ -114,18 +111,14 @@ impl Rows {
         pending.get(id).map(|(_, blob)| blob.clone())
     }
 
-    /// Keeps a blob that is stored, filed or not, from being collected. Without a place to file them, all are taken to be.
-    pub(super) fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
-        self.filing.as_ref().map_or_else(|| Ok(Box::new(()) as Hold), |filing| filing.hold(id))
-    }
-
-    /// The blob, if no durable group carries it yet.
-    pub(super) fn travelling(&self, id: &BlobId) -> Option<SmallBlob> {
-        self.filing.as_ref()?.travelling(id)
+    /// Whether a blob is stored, filed or not. Without a place to file them, all are taken to be.
+    pub(super) fn holds(&self, id: &BlobId) -> bool {
+        let filed = self.filing.as_ref().is_none_or(|filing| filing.holds(id));
+        filed || self.pending(id).is_some()
     }
 
     /// Files the pending blobs up to `position`, durably.
-    pub(super) fn file(&self, position: u64) -> Result<(), StoreError> {
+    pub(super) fn file(&self, position: u64) -> std::io::Result<()> {
         let Some(filing) = &self.filing else { return Ok(()) };
         let due: Vec<_> = {
             let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

@@ -168,7 +168,7 @@ pub(super) fn take(rows: &Rows, group: &Group, filed: u64, options: &StoreOption
     if group.last() > filed {
         rows.apply(group.first, &group.changes)?;
         if rows.pending_len_over(PENDING_LEN_MAX) {
-            rows.file(group.last())?;
+            rows.file(group.last()).map_err(|e| super::StoreError::from_io(&e))?;
         }
     } else {
         rows.apply_rows(&group.changes)?;

@@ -1,6 +1,6 @@
 //! The store against a power that goes, a disk that fails and an engine that forgets.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -59,46 +59,30 @@ impl Engines {
 }
 
 /// Files of small blobs, on the same file system.
-struct Folder(Arc<dyn Fs>, Mutex<HashSet<BlobId>>);
+struct Folder(Arc<dyn Fs>);
 
 impl Folder {
-    fn new(fs: Arc<dyn Fs>) -> Self {
-        Self(fs, Mutex::default())
-    }
-
     fn path(id: &BlobId) -> PathBuf {
         Path::new("/data/blobs").join(data_encoding::HEXLOWER.encode(&id.0[..8]))
     }
 }
 
 impl Filing for Folder {
-    fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
-        let there = self.1.lock().unwrap().contains(id) || self.0.exists(&Self::path(id)).unwrap_or(false);
-        if there { Ok(Box::new(())) } else { Err(StoreError::NoBlob) }
+    fn holds(&self, id: &BlobId) -> bool {
+        self.0.exists(&Self::path(id)).unwrap_or(false)
     }
 
-    fn travelling(&self, _id: &BlobId) -> Option<SmallBlob> {
-        None
-    }
-
-    fn carried(&self, blob: &SmallBlob) {
-        self.1.lock().unwrap().insert(blob.id);
-    }
-
-    fn file(&self, blobs: &[SmallBlob]) -> Result<(), StoreError> {
-        let file = || {
-            self.0.create_folder(Path::new("/data/blobs"))?;
-            self.0.sync_folder(Path::new("/data"))?;
-            blobs.iter().try_for_each(|blob| fs::replace(&*self.0, &Self::path(&blob.id), &blob.bytes))
-        };
-        file().map_err(|error| StoreError::from_io(&error))
+    fn file(&self, blobs: &[SmallBlob]) -> io::Result<()> {
+        self.0.create_folder(Path::new("/data/blobs"))?;
+        self.0.sync_folder(Path::new("/data"))?;
+        blobs.iter().try_for_each(|blob| fs::replace(&*self.0, &Self::path(&blob.id), &blob.bytes))
     }
 }
 
 fn options(fs: &MemoryFs) -> StoreOptions {
     let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
     options.segment_len = 8 * 1024;
-    options.filing = Some(Arc::new(Folder::new(Arc::new(fs.clone()))));
+    options.filing = Some(Arc::new(Folder(Arc::new(fs.clone()))));
     options
 }
 

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rows::Rows;
-use super::{
-    BLOB_LEN_MAX, BlobId, Hold, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, SmallBlob, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
-};
+use super::{BLOB_LEN_MAX, BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, SmallBlob, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
 use crate::blobs::Pinned;
 use crate::events::Event;
 
@@ -21,7 +19,6 @@ pub struct Tx<'a> {
     room: Room,
     own: Overlay,
     blobs: Vec<SmallBlob>,
-    holds: Vec<Hold>,
     events: Vec<Event>,
     len: usize,
     /// The first limit it broke: it fails by this even if its work goes on.
@@ -33,15 +30,13 @@ pub struct Tx<'a> {
 pub(super) struct Written {
     pub(super) rows: Overlay,
     pub(super) blobs: Vec<SmallBlob>,
-    /// What it refers to stays until it is applied.
-    pub(super) holds: Vec<Hold>,
     pub(super) events: Vec<Event>,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(position: u64, rows: &'a Rows, group: &'a Overlay, group_blobs: &'a [SmallBlob], room: Room) -> Self {
-        let (own, blobs, holds, events) = (Overlay::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { position, rows, group, group_blobs, room, own, blobs, holds, events, len: 0, broken: None }
+        let (own, blobs, events) = (Overlay::new(), Vec::new(), Vec::new());
+        Self { position, rows, group, group_blobs, room, own, blobs, events, len: 0, broken: None }
     }
 
     pub(super) fn finish(self) -> Result<Written, StoreError> {
@@ -56,7 +51,7 @@ impl<'a> Tx<'a> {
             Room::None if !deletes && !self.own.is_empty() => return Err(StoreError::Full),
             _ => {}
         }
-        Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, events: self.events })
+        Ok(Written { rows: self.own, blobs: self.blobs, events: self.events })
     }
 
     /// The log position this change will have; every row it writes gets it as version.
@@ -130,28 +125,15 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Lets a small blob travel with this change, so that both become durable at once; a large one already is. A row that refers
-    /// to it does the same.
-    pub fn attach(&mut self, pinned: &Pinned) {
-        self.carry(&pinned.id);
-    }
-
-    /// Takes a blob along that is in memory only.
-    fn carry(&mut self, id: &BlobId) {
-        if self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *id) {
-            return;
-        }
-        if let Some(blob) = self.rows.travelling(id) {
-            self.blobs.push(blob);
-        }
-    }
+    /// Lets a small blob travel with this change, so that both become durable at once; a large one already is.
+    pub fn attach(&mut self, _pinned: &Pinned) {}
 
     /// [`Tx::attach`] for the bytes themselves.
     pub fn attach_small(&mut self, blob: &SmallBlob) {
         let (len, len_max) = (blob.bytes.len(), BLOB_LEN_MAX);
         if len > len_max {
             self.broken.get_or_insert(StoreError::TooLarge { what: "attached blob", len, len_max });
-        } else if self.rows.hold(&blob.id).is_err() && !self.blobs.iter().any(|other| other.id == blob.id) {
+        } else if !self.rows.holds(&blob.id) && !self.blobs.iter().any(|other| other.id == blob.id) {
             self.blobs.push(blob.clone());
         }
     }
@@ -169,14 +151,9 @@ impl<'a> Tx<'a> {
         within("rows of a change", self.own.len() + 1, ROWS_MAX)?;
         within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
         for blob in put.map_or(&[][..], |(_, blobs)| blobs) {
-            match self.rows.hold(blob) {
-                Ok(hold) => {
-                    self.holds.push(hold);
-                    self.carry(blob);
-                }
-                // Carried by this group, it is there as soon as the group is.
-                Err(_) if self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *blob) => {}
-                Err(error) => return Err(error),
+            let attached = self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *blob);
+            if !attached && !self.rows.holds(blob) {
+                return Err(StoreError::NoBlob);
             }
         }
         self.len += key.len() + value_len;

@@ -179,7 +179,7 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
             }
             let before = fs.calls();
             fs.fail_at(n, fault);
-            let filed = file(&blobs);
+            let filed = blobs.file_logged();
             let unharmed = fs.calls() < before + n;
             for bytes in &contents {
                 if fault != Fault::Power || blobs.state().small.contains_key(&id_of(bytes)) {
@@ -193,9 +193,9 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
                 if filed.is_err() {
                     // The log still has them, and they come again in the replay.
                     for (number, bytes) in contents.iter().enumerate() {
-                        again.carried(&SmallBlob { id: id_of(bytes), form: FORMS[number % 2].number(), bytes: bytes.as_slice().into() });
+                        again.logged(SmallBlob { id: id_of(bytes), form: FORMS[number % 2], bytes: bytes.as_slice().into() });
                     }
-                    file(&again).unwrap();
+                    again.file_logged().unwrap();
                 }
                 let last = open_in(&left.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {
@@ -215,7 +215,7 @@ fn a_blob_unlinked_now_is_gone_for_good() {
     let put = |seed| blobs.put(&content(140_000, seed), Form::Public).unwrap();
     let (gone, shared, pinned) = (put(1).id, put(2).id, put(3));
     let small = blobs.put(b"small", Form::Private).unwrap().id;
-    blobs.carried(&SmallBlob { id: small, form: 2, bytes: b"small"[..].into() });
+    blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small"[..].into() });
     let all = [gone, shared, pinned.id, small];
     let collected = blobs.collection().unwrap().unlink_now(&all, &HashSet::from([shared])).unwrap();
     assert_eq!(collected, Collected { files: 1, small: 1 });

@@ -243,7 +243,7 @@ mod breaks {
         fs.record();
         let broken = Careless { fs: fs.clone(), skip_sync, skip_folder };
         let broken: Arc<dyn Fs> = Arc::new(broken);
-        let with = StoreOptions { filing: Some(Arc::new(Folder::new(broken.clone()))), fs: broken, ..options(&fs) };
+        let with = StoreOptions { filing: Some(Arc::new(Folder(broken.clone()))), fs: broken, ..options(&fs) };
         let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
         cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], ..options(left) })
     }
