@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "this binary is its own only user")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+mod imap;
 mod place;
 mod queue;
 mod smtp;

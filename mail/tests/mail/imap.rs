@@ -1,0 +1,245 @@
+//! IMAP over real connections: TLS in both its forms, two sessions, waking from IDLE, long bodies, the end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use freehold_core::blobs::Form;
+use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::node::Node;
+use freehold_core::testing::TestNode;
+use freehold_mail::MailConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::place::Place;
+
+/// Longer than anything here takes; a test that runs into it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A mail program on a connection.
+struct Program<S>(BufReader<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
+    async fn new(socket: S) -> Self {
+        let mut program = Self(BufReader::new(socket));
+        assert!(program.line().await.starts_with("* OK "));
+        program
+    }
+
+    async fn send(&mut self, text: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(text.as_ref()).await.unwrap();
+        self.0.get_mut().flush().await.unwrap();
+    }
+
+    /// The next line; empty at the end of the connection.
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        tokio::time::timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("no line came").unwrap();
+        line
+    }
+
+    async fn octets(&mut self, len: usize) -> Vec<u8> {
+        let mut octets = vec![0; len];
+        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut octets)).await.expect("too few octets came").unwrap();
+        octets
+    }
+
+    /// Sends a command and reads up to its tagged answer.
+    async fn say(&mut self, command: &str) -> Vec<String> {
+        self.send(format!("t {command}\r\n")).await;
+        let mut lines = Vec::new();
+        loop {
+            lines.push(self.line().await);
+            if lines.last().is_some_and(|line| line.starts_with("t ") || line.is_empty()) {
+                return lines;
+            }
+        }
+    }
+
+    async fn ok(&mut self, command: &str) -> Vec<String> {
+        let lines = self.say(command).await;
+        assert!(lines.last().unwrap().starts_with("t OK"), "{command}: {lines:?}");
+        lines
+    }
+}
+
+async fn plain(to: SocketAddr) -> Program<TcpStream> {
+    Program::new(TcpStream::connect(to).await.unwrap()).await
+}
+
+async fn inbox(place: &Place) -> Program<TcpStream> {
+    let mut program = plain(place.addresses.imap).await;
+    program.ok(&format!("LOGIN alice {}", place.app_password)).await;
+    program.ok("SELECT INBOX").await;
+    program
+}
+
+async fn deliver(node: &Node, message: &[u8]) {
+    let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
+    let blob = node.blobs.put(message, Form::Private).unwrap();
+    let delivery = Delivery { folder, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags: Flags::default() };
+    mailbox::deliver(node, delivery).await.unwrap();
+}
+
+/// Takes any certificate: who the server is, is not what these tests ask.
+#[derive(Debug)]
+struct Anyone(Arc<rustls::crypto::CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth();
+    TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), socket).await.unwrap()
+}
+
+async fn open() -> Place {
+    Place::open(TestNode::new("alice").await, MailConfig::default()).await
+}
+
+#[tokio::test]
+async fn both_forms_of_tls_lead_to_the_inbox() {
+    let place = open().await;
+    let mut program = Program::new(encrypt(TcpStream::connect(place.addresses.imaps).await.unwrap()).await).await;
+    assert!(!program.ok("CAPABILITY").await[0].contains("STARTTLS"));
+    program.ok(&format!("LOGIN alice@alice.example {}", place.app_password)).await;
+    program.ok("SELECT INBOX").await;
+
+    let mut program = plain(place.addresses.imap).await;
+    // What a stranger slips in behind STARTTLS, before the handshake, is never run.
+    program.send("t STARTTLS\r\nx CREATE Slipped\r\nt LOGOUT\r\n").await;
+    assert!(program.line().await.starts_with("t OK"));
+    let mut program = Program(BufReader::new(encrypt(program.0.into_inner()).await));
+    assert!(program.ok("CAPABILITY").await[0].contains("AUTH=PLAIN"));
+    program.ok(&format!("LOGIN alice {}", place.app_password)).await;
+    assert!(!program.ok("LIST \"\" *").await.iter().any(|line| line.contains("Slipped")));
+    place.close().await;
+}
+
+#[tokio::test]
+async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
+    let place = open().await;
+    let (mut one, mut two) = (inbox(&place).await, inbox(&place).await);
+    one.send("i IDLE\r\n").await;
+    assert_eq!(one.line().await, "+ idling\r\n");
+    deliver(&place.node, b"Subject: hello\r\n\r\nbody\r\n").await;
+    assert_eq!(one.line().await, "* 1 EXISTS\r\n");
+    two.ok("NOOP").await;
+    two.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
+    assert_eq!(one.line().await, "* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n");
+    two.ok("EXPUNGE").await;
+    assert_eq!(one.line().await, "* 1 EXPUNGE\r\n");
+    one.send("DONE\r\n").await;
+    assert_eq!(one.line().await, "i OK idle is over\r\n");
+    place.close().await;
+}
+
+#[tokio::test]
+async fn a_long_message_goes_in_and_comes_out_as_it_was() {
+    let place = open().await;
+    let mut program = inbox(&place).await;
+    let mut message = b"Subject: long\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n".to_vec();
+    let part: Vec<u8> = (0..3_000_000u32).map(|at| b'a' + (at % 23) as u8).collect();
+    message.extend_from_slice(&part);
+    message.extend_from_slice(b"\r\n--b--\r\n");
+    program.send(format!("a APPEND INBOX {{{}+}}\r\n", message.len())).await;
+    program.send(&message).await;
+    program.send("\r\n").await;
+    assert_eq!(program.line().await, "* 1 EXISTS\r\n");
+    assert!(program.line().await.starts_with("a OK [APPENDUID "));
+    for (section, wanted) in
+        [("BODY.PEEK[]", message.as_slice()), ("BODY.PEEK[1]", &part), ("BODY.PEEK[1]<1000000.5000>", &part[1_000_000..1_005_000])]
+    {
+        program.send(format!("f FETCH 1 {section}\r\n")).await;
+        assert!(program.line().await.ends_with(&format!(" {{{}}}\r\n", wanted.len())));
+        assert!(program.octets(wanted.len()).await == wanted, "{section}");
+        assert_eq!(program.line().await, ")\r\n");
+        assert!(program.line().await.starts_with("f OK"));
+    }
+    place.close().await;
+}
+
+#[tokio::test]
+async fn commands_sent_together_are_answered_in_order() {
+    let place = open().await;
+    let mut program = inbox(&place).await;
+    for number in 0..300 {
+        deliver(&place.node, format!("Subject: {number}\r\n\r\n{number}\r\n").as_bytes()).await;
+    }
+    program.ok("NOOP").await;
+    program.send("a FETCH 1:* (UID FLAGS)\r\nb SEARCH ALL\r\nc NOOP\r\n").await;
+    let mut answers = Vec::new();
+    let mut fetched = 0;
+    while answers.len() < 3 {
+        let line = program.line().await;
+        fetched += usize::from(line.contains(" FETCH "));
+        if !line.starts_with('*') {
+            answers.push(line.chars().next().unwrap());
+        }
+    }
+    assert_eq!((answers, fetched), (vec!['a', 'b', 'c'], 300));
+    place.close().await;
+}
+
+#[tokio::test]
+async fn a_stopping_server_says_goodbye() {
+    let place = open().await;
+    let mut program = inbox(&place).await;
+    let mut idle = inbox(&place).await;
+    idle.send("i IDLE\r\n").await;
+    assert_eq!(idle.line().await, "+ idling\r\n");
+    place.close().await;
+    assert!(program.line().await.starts_with("* BYE "));
+    assert!(idle.line().await.starts_with("* BYE "));
+    assert_eq!(idle.line().await, "");
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_sent_away() {
+    let config = MailConfig { imap_connections_max: 1, ..MailConfig::default() };
+    let place = Place::open(TestNode::new("alice").await, config).await;
+    let mut first = plain(place.addresses.imap).await;
+    let mut second = Program(BufReader::new(TcpStream::connect(place.addresses.imap).await.unwrap()));
+    assert!(second.line().await.starts_with("* BYE "));
+    first.ok("LOGOUT").await;
+    place.close().await;
+}
