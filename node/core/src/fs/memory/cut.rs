@@ -43,6 +43,13 @@ impl MemoryFs {
         left(&state.nodes, state.free, how, seed)
     }
 
+    /// The file system as the next process finds it when this one was killed: all that was written is seen, synced or not, and no
+    /// lock is held. This one goes on.
+    pub fn crash(&self) -> Self {
+        let state = self.state();
+        Self(Arc::new(Mutex::new(State { free: state.free, nodes: state.nodes.clone(), order: state.order, ..State::default() })))
+    }
+
     /// The file system as it may be found after a power cut before the `call`-th recorded call (the first is 0); `None` if there
     /// were not so many. This one goes on.
     pub fn power_cut_before(&self, call: usize, how: PowerCut, seed: u64) -> Option<Self> {

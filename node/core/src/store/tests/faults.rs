@@ -1,1 +1,244 @@
+//! The disk fails at the n-th call, for n = 1 until a run passes without: what was refused is not there, what was acknowledged is.
 
+use super::*;
+use crate::engine::EngineError;
+use crate::fs::{Fault, PowerCut};
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn put(store: &Store, n: u8) -> Result<(), StoreError> {
+    store.commit_blocking(move |tx| {
+        tx.put(T, &[n % 5], &vec![n; 700])?;
+        tx.put(T, &[n, n], b"mark")
+    })
+}
+
+fn rows(store: &Store) -> Result<Model, StoreError> {
+    Ok(store.scan(T, &Scan::prefix(b"", usize::MAX))?.into_iter().map(|(key, row)| (key, row.value)).collect())
+}
+
+/// Runs with one fault; true if it came to bear. Whatever happens, no acknowledged row is lost, then or after a power cut.
+fn with_fault(call: u64, fault: Fault) -> bool {
+    let fs = MemoryFs::new();
+    fs.fail_at(call, fault);
+    let mut model = Model::new();
+    // What a refused change would have made of it: its outcome is unknown until something is known to follow it.
+    let mut unknown: Option<Model> = None;
+    let opened = Store::open(options(&fs));
+    if let Ok(store) = &opened {
+        for n in 1..=16 {
+            let mut after = model.clone();
+            after.insert(vec![n % 5], vec![n; 700]);
+            after.insert(vec![n, n], b"mark".to_vec());
+            match put(store, n) {
+                Ok(()) => (model, unknown) = (after, None),
+                Err(StoreError::Full | StoreError::Unavailable(_)) => unknown = unknown.or(Some(after)),
+                Err(other) => panic!("{other}"),
+            }
+            // A reader sees what is acknowledged and nothing else.
+            assert_eq!(rows(store).unwrap(), model, "{fault:?} at call {call}, after {n}");
+            if n % 6 == 0 {
+                let _ = store.checkpoint();
+            }
+            if n == 13 {
+                let _ = store.snapshot();
+            }
+        }
+    }
+    let came = fs.calls() >= call;
+    let one_of = |store: &Store| {
+        let found = rows(store).unwrap();
+        found == model || unknown.as_ref() == Some(&found)
+    };
+    // The process ends and starts again on the same boot: the page cache may still show what the disk lacks.
+    let again = fs.crash();
+    let cut = fs.power_cut(PowerCut::Nothing, call);
+    drop(opened);
+    let open = |options| Store::open(options).unwrap_or_else(|e| panic!("{fault:?} at call {call}: {e}"));
+    let store = open(options(&again));
+    assert!(one_of(&store), "{fault:?} at call {call}, after a restart");
+    put(&store, 99).unwrap();
+    // What a restart has shown must survive a power cut after it.
+    let found = rows(&store).unwrap();
+    let left = again.power_cut(PowerCut::Nothing, 0);
+    drop(store);
+    let store = open(StoreOptions { boot: [3; 32], ..options(&left) });
+    assert_eq!(rows(&store).unwrap(), found, "{fault:?} at call {call}, after a restart and a power cut");
+    let store = open(StoreOptions { boot: [2; 32], ..options(&cut) });
+    assert!(one_of(&store), "{fault:?} at call {call}, after a power cut");
+    came
+}
+
+#[test]
+fn a_disk_that_fails_once_at_any_call_loses_nothing() {
+    for fault in [Fault::Io, Fault::Full, Fault::Short] {
+        assert!((1..2000).any(|call| !with_fault(call, fault)), "{fault:?}: the run never passed");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    put(&store, 1).unwrap();
+    for _ in 0..3 {
+        // Nothing at all can be written.
+        (1..=64).for_each(|call| fs.fail_at(call, Fault::Full));
+        assert_eq!(put(&store, 2), Err(StoreError::Full));
+        assert_eq!(rows(&store).unwrap().len(), 2);
+        fs.heal();
+        put(&store, 3).unwrap();
+        put(&store, 1).unwrap();
+        store
+            .commit_blocking(|tx| {
+                tx.delete(T, &[3]);
+                tx.delete(T, &[3, 3]);
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_keeps_failing_stops_the_store_and_a_new_start_goes_on() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    put(&store, 1).unwrap();
+    (1..=64).for_each(|call| fs.fail_at(call, Fault::Io));
+    assert!(matches!(put(&store, 2), Err(StoreError::Unavailable(_))));
+    fs.heal();
+    assert!(matches!(put(&store, 3), Err(StoreError::Unavailable(_))), "it does not trust this disk again");
+    assert_eq!(rows(&store).unwrap().len(), 2);
+    drop(store);
+    let store = Store::open(options(&fs)).unwrap();
+    let found = rows(&store).unwrap();
+    assert!(!found.contains_key(&vec![3]));
+    put(&store, 3).unwrap();
+}
+
+#[test]
+fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
+    for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
+        for call in 0..60 {
+            let (fs, engines) = (MemoryFs::new(), Engines::default());
+            let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
+            put(&store, 1).unwrap();
+            let mut model = rows(&store).unwrap();
+            let engine = engines.current();
+            engine.fail_at(call, error.clone());
+            for n in 2..12 {
+                let done = store.commit_blocking(move |tx| tx.put(T, &[n], b"x"));
+                if done.is_ok() {
+                    model.insert(vec![n], b"x".to_vec());
+                }
+                if n == 6 {
+                    let _ = store.checkpoint();
+                }
+            }
+            drop(store);
+            engine.fail_at(u64::from(u32::MAX), EngineError::Full);
+            let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
+            let found = rows(&store).unwrap();
+            let lost: Vec<_> = model.iter().filter(|(key, value)| found.get(*key) != Some(value)).collect();
+            assert!(lost.is_empty(), "{error:?} at {call}: {lost:?}");
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_of_the_log_is_said_loudly_and_a_torn_end_is_not() {
+    let fs = MemoryFs::new();
+    fs.record();
+    let store = Store::open(options(&fs)).unwrap();
+    (1..=6).for_each(|n| put(&store, n).unwrap());
+    let names = crate::log::segment::list(&fs, Path::new("/data/log")).unwrap();
+    let path = Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", names[0].first, names[0].generation));
+    let last = fs.crash();
+    drop(store);
+    let len = fs::read(&last, &path, 1 << 20).unwrap().len() as u64;
+    // The records are one behind the other from 4096 on; find where they end.
+    let used = fs::read(&last, &path, 1 << 20).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
+    let mut loud = 0;
+    for at in (0..len).step_by(61) {
+        let damaged = last.crash();
+        damaged.damage(&path, at, 0x40).unwrap();
+        match Store::open(options(&damaged)) {
+            Err(OpenError::Log(_)) => loud += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+            // Only in the header's padding, in the last record or behind it may a changed byte go by.
+            Ok(store) => {
+                let found = rows(&store).unwrap().len();
+                assert!(found == 11 || (found >= 9 && at > used - 2000), "byte {at}: {found} rows");
+            }
+        }
+    }
+    assert!(loud > 50, "{loud}");
+}
+
+#[test]
+fn a_missing_segment_is_said_loudly() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    (1..=60).for_each(|n| put(&store, n).unwrap());
+    drop(store);
+    let names = crate::log::segment::list(&fs, Path::new("/data/log")).unwrap();
+    assert!(names.len() > 3);
+    let name = &names[1];
+    fs.remove(&Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", name.first, name.generation))).unwrap();
+    assert!(matches!(Store::open(StoreOptions { boot: [2; 32], ..options(&fs) }), Err(OpenError::Log(_))));
+}
+
+#[test]
+fn a_damaged_snapshot_gives_way_to_the_one_before() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    for n in 1..=60 {
+        put(&store, n).unwrap();
+        if n % 20 == 0 {
+            store.snapshot().unwrap();
+        }
+    }
+    let before = rows(&store).unwrap();
+    drop(store);
+    let names: Vec<_> = fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(names, [format!("{:016x}.snap", 40), format!("{:016x}.snap", 60)]);
+    let len = fs.open(&Path::new("/data/snapshots").join(&names[1])).unwrap().len().unwrap();
+    for at in (0..len).step_by(97) {
+        let damaged = fs.crash();
+        damaged.damage(&Path::new("/data/snapshots").join(&names[1]), at, 1).unwrap();
+        let store = Store::open(options(&damaged)).unwrap_or_else(|e| panic!("byte {at}: {e}"));
+        assert_eq!(rows(&store).unwrap(), before, "byte {at}");
+    }
+    // Without both there is no way back to the beginning, for the log before them is gone.
+    names.iter().for_each(|name| fs.remove(&Path::new("/data/snapshots").join(name)).unwrap());
+    assert!(matches!(Store::open(options(&fs)), Err(OpenError::Log(_))));
+}
+
+#[test]
+fn a_store_made_anew_from_snapshot_and_log_has_every_row_of_the_old() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = |boot| StoreOptions { engine: engines.source(), boot: [boot; 32], ..options(&fs) };
+    let store = Store::open(with(1)).unwrap();
+    for n in 1..=90 {
+        put(&store, n).unwrap();
+        if n % 7 == 0 {
+            store
+                .commit_blocking(move |tx| {
+                    tx.delete(T, &[n - 1, n - 1]);
+                    Ok::<_, StoreError>(())
+                })
+                .unwrap();
+        }
+        if n == 30 || n == 70 {
+            store.snapshot().unwrap();
+        }
+    }
+    store.close();
+    let old = engines.current().walk(None, usize::MAX).unwrap();
+    // The engine is gone; the store does not start from anything it left.
+    fs.remove_folder(Path::new("/data/rows-custom")).unwrap();
+    drop(store);
+    let store = Store::open(with(2)).unwrap();
+    store.close();
+    assert_eq!(engines.current().walk(None, usize::MAX).unwrap(), old);
+}
