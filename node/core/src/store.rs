@@ -23,9 +23,8 @@ mod snapshot;
 mod start;
 mod tx;
 
-pub use crate::log::group::SmallBlob;
 pub use crate::log::recover::LogError;
-pub use options::{EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
+pub use options::{Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
 pub use tx::Tx;
 
 use committer::{Job, Shared};
@@ -37,8 +36,6 @@ pub const VALUE_LEN_MAX: usize = 4096;
 /// The longest key of a row, in bytes.
 pub const KEY_LEN_MAX: usize = 256;
 
-/// The longest blob that travels in the log with the change that stores it, in bytes; a longer one is a file of its own first.
-pub const BLOB_LEN_MAX: usize = 128 * 1024;
 /// The most rows one change may write; larger work is done in steps.
 pub const ROWS_MAX: usize = 1000;
 /// The most bytes of keys and values one change may write, small blobs not counted.
@@ -125,18 +122,6 @@ pub enum Room {
     None = 2,
 }
 
-/// Where small blobs go from the log: files of the blob store.
-pub trait Filing: Send + Sync {
-    /// Whether a blob is stored as a file.
-    fn holds(&self, id: &BlobId) -> bool;
-
-    /// Stores blobs as files, durably on return; one that is there already is no error.
-    ///
-    /// # Errors
-    /// The file system's; any part may have been stored then.
-    fn file(&self, blobs: &[SmallBlob]) -> io::Result<()>;
-}
-
 /// Which rows of a table to read, in key order.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
@@ -220,11 +205,6 @@ impl Store {
     /// As [`Store::get`].
     pub fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.started()?.0.rows.scan(table, scan)
-    }
-
-    /// A small blob that is stored and not yet filed. Look here first, then among the files: it goes from here only once it is one.
-    pub fn small_blob(&self, id: &BlobId) -> Option<SmallBlob> {
-        self.started().ok()?.0.rows.pending(id)
     }
 
     /// The last position that is durable and visible.

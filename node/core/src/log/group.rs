@@ -4,8 +4,8 @@
 //! 0 for a delete or 1 and the value (4 + n); number of blobs (2), each id (32), form (1), bytes (4 + n).
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
+use crate::blobs::{Form, SmallBlob};
 use crate::store::BlobId;
 
 const FORMAT: u8 = 1;
@@ -16,17 +16,6 @@ pub(crate) struct RowWrite {
     pub(crate) table: Cow<'static, str>,
     pub(crate) key: Vec<u8>,
     pub(crate) value: Option<Vec<u8>>,
-}
-
-/// A blob small enough to travel in the group that first refers to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmallBlob {
-    /// BLAKE3 of its bytes.
-    pub id: BlobId,
-    /// How it is to be kept; the blobs' own word.
-    pub form: u8,
-    /// The bytes as handed in.
-    pub bytes: Arc<[u8]>,
 }
 
 /// One change of a group.
@@ -58,7 +47,7 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
         out.extend_from_slice(&u16::try_from(change.blobs.len()).unwrap_or(u16::MAX).to_le_bytes());
         for blob in &change.blobs {
             out.extend_from_slice(&blob.id.0);
-            out.push(blob.form);
+            out.push(blob.form.number());
             put_u32(&mut out, blob.bytes.len());
             out.extend_from_slice(&blob.bytes);
         }
@@ -127,7 +116,7 @@ impl<'a> Left<'a> {
         }
         for _ in 0..self.u16()? {
             let id = BlobId(self.array()?);
-            let form = self.u8()?;
+            let form = Form::from_number(self.u8()?)?;
             let len = self.u32()?;
             change.blobs.push(SmallBlob { id, form, bytes: self.bytes(len)?.into() });
         }
@@ -143,7 +132,7 @@ mod tests {
     fn what_a_group_says_is_read_back() {
         let put = RowWrite { table: "posts".into(), key: b"k".to_vec(), value: Some(vec![1; 300]) };
         let delete = RowWrite { table: "t".into(), key: vec![0; 256], value: None };
-        let blob = SmallBlob { id: BlobId([3; 32]), form: 1, bytes: vec![7; 1000].into() };
+        let blob = SmallBlob { id: BlobId([3; 32]), form: Form::Public, bytes: vec![7; 1000].into() };
         let changes = vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
         let payload = encode(&changes);
         assert_eq!(decode(&payload, 2), Some(changes));

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use super::keeper::Keeper;
 use super::rows::Rows;
 use super::tx::{Overlay, Tx};
-use super::{Room, SmallBlob, StoreError};
+use super::{Claim, Room, StoreError};
+use crate::blobs::SmallBlob;
 use crate::events::{Event, Events};
-use crate::fs::Lock;
 use crate::log::group::Change;
 use crate::log::{AppendError, Log, Mark};
 
@@ -132,12 +132,12 @@ pub(super) struct Committer {
     /// How many writers seem to be active: those just answered and those waiting then.
     active: usize,
     /// The data folder is this store's until the committer is done.
-    lock: Box<dyn Lock>,
+    claim: Claim,
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, lock: Box<dyn Lock>) -> Self {
-        Self { shared, log, keeper, events, active: 0, lock }
+    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, claim: Claim) -> Self {
+        Self { shared, log, keeper, events, active: 0, claim }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -157,7 +157,7 @@ impl Committer {
         }
         self.log.close();
         self.keeper.stop(self.log.end());
-        drop(self.lock);
+        drop(self.claim);
     }
 
     fn collect(&mut self, queue: &Queue) -> Option<VecDeque<Box<dyn Job>>> {
@@ -210,7 +210,7 @@ impl Committer {
             }
         }
         self.put_back(jobs);
-        let outcome = self.keep(first, &group.changes);
+        let outcome = self.keep(&group.changes);
         self.active = group.jobs.len() + self.shared.queue.count.load(Ordering::Acquire);
         for (job, failed) in group.jobs {
             job.finish(failed.map_or_else(|| outcome.clone(), Err));
@@ -221,7 +221,7 @@ impl Committer {
     }
 
     /// Makes a group durable, then visible.
-    fn keep(&mut self, first: u64, changes: &[Change]) -> Result<(), StoreError> {
+    fn keep(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Committer {
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
             AppendError::Stopped => StoreError::Unavailable("the disk failed; changes are not taken until the next start".into()),
         })?;
-        if let Err(error) = self.shared.rows.apply(first, changes) {
+        if let Err(error) = self.shared.rows.apply(changes) {
             tracing::error!(%error, "applying a durable group failed; the engine is reopened");
             self.catch_up()?;
         }

@@ -161,7 +161,7 @@ impl Keeper {
     fn checkpoint(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.shared.rows;
         let io = |e: io::Error| StoreError::from_io(&e);
-        rows.file(mark.position).map_err(io)?;
+        rows.file()?;
         {
             // An engine that is behind, or reopened meanwhile, must not be said to hold what it lost.
             let _open = rows.enter()?;
@@ -180,7 +180,7 @@ impl Keeper {
             let from = self.lock().last.mark.clone();
             rows.engine().reopen()?;
             let from = (from != Mark::default()).then_some(from);
-            let mut take = |group: crate::log::recover::Group| Ok(rows.apply(group.first, &group.changes).map_err(StoreError::from)?);
+            let mut take = |group: crate::log::recover::Group| Ok(rows.apply(&group.changes).map_err(StoreError::from)?);
             self.reader.read_until(from.as_ref(), end.position, &mut take).map_err(|error| match error {
                 LogError::Taker(error) => error,
                 other => StoreError::Unavailable(other.to_string()),

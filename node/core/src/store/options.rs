@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Filing, StoreError};
+use super::StoreError;
+use crate::blobs::Blobs;
 use crate::engine::{self, Engine, EngineError, EngineKind};
 use crate::events::Events;
-use crate::fs::{Fs, MemoryFs};
+use crate::fs::{Fs, Lock, MemoryFs};
 use crate::log::recover::LogError;
 use crate::random::Random;
 use crate::seal::SecretKey;
@@ -56,6 +57,30 @@ impl EngineSource {
     }
 }
 
+/// A data folder that is this process's alone until the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    _held: Arc<dyn Lock>,
+}
+
+impl Claim {
+    /// Makes the folder where there is none (its parent must exist), and claims it.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when another process has it, or the file system's.
+    pub fn take(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
+        fs.create_folder(data)?;
+        if let Some(parent) = data.parent() {
+            fs.sync_folder(parent)?;
+        }
+        match fs.lock(data) {
+            Ok(lock) => Ok(Self { _held: Arc::from(lock) }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::InUse),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// What the start is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -89,8 +114,10 @@ pub struct StoreOptions {
     pub random: Random,
     /// Told how far a long start is.
     pub progress: Option<Arc<Progress>>,
-    /// Where small blobs are filed; without it they are found only until the store is closed.
-    pub filing: Option<Arc<dyn Filing>>,
+    /// The blobs that rows refer to, small ones by way of the log. Without them no reference is checked.
+    pub blobs: Option<Blobs>,
+    /// The data folder, if it was claimed already (as it must be before blobs or vault are opened in it).
+    pub claim: Option<Claim>,
     /// How long a log segment is, in bytes.
     pub segment_len: u64,
     /// A snapshot is made when so many bytes of log have gathered.
@@ -118,7 +145,8 @@ impl StoreOptions {
             events: Events::default(),
             random,
             progress: None,
-            filing: None,
+            blobs: None,
+            claim: None,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,
             background: true,

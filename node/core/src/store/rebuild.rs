@@ -31,12 +31,11 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
     let (rows, end) = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
     rows.engine().flush()?;
     // Closed before it is moved: an engine may remember where its files are.
-    let pending = rows.into_pending();
+    drop(rows);
     remove(fs, &folder)?;
     fs.rename(&new, &folder)?;
     fs.sync_folder(&options.data)?;
-    let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.filing.clone());
-    rows.set_pending(pending);
+    let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
     remove_others(options)?;
     Ok((rows, end))
 }
@@ -47,7 +46,7 @@ fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn
     if let Some((snapshot, _)) = snapshot {
         fill_from(snapshot, &*engine, options)?;
     }
-    let rows = Rows::new(engine, seal.clone(), options.filing.clone());
+    let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
     let end = reader.read(from.as_ref(), &mut |group| Ok(take(&rows, &group, filed, options)?))?;
     Ok((rows, end))
 }

@@ -1,23 +1,23 @@
 //! The engine behind its gate: rows are sealed on the way in, unsealed on the way out, and nobody reads while it is behind the log.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Filing, Row, Scan, SmallBlob, StoreError, Table};
+use super::{BlobId, Row, Scan, StoreError, Table};
+use crate::blobs::{Blobs, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
 use crate::seal::RowSeal;
 
-/// The rows, and the small blobs that are in the log and not yet filed.
+/// The rows, and the blobs they refer to.
 pub(super) struct Rows {
     engine: Arc<dyn Engine>,
     seal: RowSeal,
     /// Open while the engine holds all that is acknowledged.
     gate: RwLock<Result<(), StoreError>>,
-    filing: Option<Arc<dyn Filing>>,
-    pending: Mutex<Pending>,
+    blobs: Option<Blobs>,
 }
 
 impl fmt::Debug for Rows {
@@ -27,8 +27,8 @@ impl fmt::Debug for Rows {
 }
 
 impl Rows {
-    pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, filing: Option<Arc<dyn Filing>>) -> Self {
-        Self { engine, seal, gate: RwLock::new(Ok(())), filing, pending: Mutex::default() }
+    pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
+        Self { engine, seal, gate: RwLock::new(Ok(())), blobs }
     }
 
     pub(super) fn engine(&self) -> &dyn Engine {
@@ -76,8 +76,8 @@ impl Rows {
     }
 
     /// Applies a durable group; its small blobs are found from here on, until they are filed.
-    pub(super) fn apply(&self, first: u64, changes: &[Change]) -> Result<(), EngineError> {
-        self.keep(first, changes);
+    pub(super) fn apply(&self, changes: &[Change]) -> Result<(), EngineError> {
+        self.keep(changes);
         self.apply_rows(changes)
     }
 
@@ -93,61 +93,60 @@ impl Rows {
         applied.unwrap_or_else(|_| Err(EngineError::Unavailable("panicked".into())))
     }
 
-    fn keep(&self, first: u64, changes: &[Change]) {
-        if changes.iter().all(|change| change.blobs.is_empty()) {
-            return;
+    fn keep(&self, changes: &[Change]) {
+        let Some(blobs) = &self.blobs else { return };
+        for blob in changes.iter().flat_map(|change| &change.blobs) {
+            blobs.logged(blob.clone());
         }
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        for (position, change) in (first..).zip(changes) {
-            for blob in &change.blobs {
-                pending.insert(blob.id, (position, blob.clone()));
+    }
+
+    /// The blob if no group holds it yet: the change that refers to it carries it along.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBlob`], or the disk's.
+    pub(super) fn carried(&self, id: &BlobId) -> Result<Option<SmallBlob>, StoreError> {
+        match &self.blobs {
+            None => Ok(None),
+            Some(blobs) => match blobs.unlogged(id) {
+                None if !blobs.contains(id)? => Err(StoreError::NoBlob),
+                found => Ok(found),
+            },
+        }
+    }
+
+    /// Files the small blobs of all groups applied so far, durably.
+    pub(super) fn file(&self) -> Result<(), StoreError> {
+        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.file_logged().map(drop))
+    }
+
+    /// Whether more than `len` bytes of small blobs wait to be filed.
+    pub(super) fn unfiled_over(&self, len: u64) -> bool {
+        self.blobs.as_ref().is_some_and(|blobs| blobs.unfiled_len() > len)
+    }
+
+    /// Forgets the small blobs waiting to be filed to which no row refers: after a replay, those of rows that are gone.
+    pub(super) fn drop_unreferred(&self) -> Result<(), StoreError> {
+        let Some(blobs) = self.blobs.as_ref().filter(|blobs| blobs.unfiled_len() > 0) else { return Ok(()) };
+        let mut referred = HashSet::new();
+        let mut after: Option<(String, Vec<u8>)> = None;
+        loop {
+            let page = self.engine.walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), WALK_ROWS)?;
+            for cell in &page {
+                // A damaged row is found when it is read; it keeps nothing alive that a good one would not.
+                if let Ok(row) = self.seal.open(&cell.table, &cell.key, &cell.value) {
+                    referred.extend(row.blobs);
+                }
+            }
+            let full = page.len() == WALK_ROWS;
+            after = page.into_iter().last().map(|cell| (cell.table, cell.key));
+            if !full {
+                break;
             }
         }
-    }
-
-    /// A small blob that is in the log and not yet filed.
-    pub(super) fn pending(&self, id: &BlobId) -> Option<SmallBlob> {
-        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.get(id).map(|(_, blob)| blob.clone())
-    }
-
-    /// Whether a blob is stored, filed or not. Without a place to file them, all are taken to be.
-    pub(super) fn holds(&self, id: &BlobId) -> bool {
-        let filed = self.filing.as_ref().is_none_or(|filing| filing.holds(id));
-        filed || self.pending(id).is_some()
-    }
-
-    /// Files the pending blobs up to `position`, durably.
-    pub(super) fn file(&self, position: u64) -> std::io::Result<()> {
-        let Some(filing) = &self.filing else { return Ok(()) };
-        let due: Vec<_> = {
-            let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            pending.values().filter(|(at, _)| *at <= position).map(|(_, blob)| blob.clone()).collect()
-        };
-        if due.is_empty() {
-            return Ok(());
-        }
-        filing.file(&due)?;
-        // Found as files from here on; one that came again since is filed again.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (at, _)| *at > position);
+        blobs.retain_unfiled(|id| referred.contains(id));
         Ok(())
-    }
-
-    /// Whether more than `len` bytes of small blobs wait to be filed, and can be.
-    pub(super) fn pending_len_over(&self, len: usize) -> bool {
-        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        self.filing.is_some() && pending.values().map(|(_, blob)| blob.bytes.len()).sum::<usize>() > len
-    }
-
-    /// Lets the engine go and gives what is pending.
-    pub(super) fn into_pending(self) -> Pending {
-        self.pending.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn set_pending(&self, pending: Pending) {
-        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
     }
 }
 
-/// Small blobs not yet filed, with the position that stored them.
-pub(super) type Pending = HashMap<BlobId, (u64, SmallBlob)>;
+/// So many rows are looked at in one go.
+const WALK_ROWS: usize = 1000;

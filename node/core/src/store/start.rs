@@ -13,17 +13,17 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::{Committer, Shared};
 use super::keeper::{Keeper, Parts};
-use super::options::{EngineSource, OpenError, Stage, StoreOptions};
+use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
 use super::rebuild;
 use super::rows::Rows;
 use crate::engine::{Engine, EngineError};
-use crate::fs::{Fs, Lock};
+use crate::fs::Fs;
 use crate::log::recover::{Group, LogError, Reader};
 use crate::log::{self, Log, Mark, SegmentLens};
 use crate::seal::{RowSeal, Seal};
 
 /// Small blobs read back from the log are filed when so many bytes of them are held.
-const PENDING_LEN_MAX: usize = 8 * 1024 * 1024;
+const UNFILED_LEN_MAX: u64 = 8 * 1024 * 1024;
 
 /// A store that runs.
 pub(super) struct Started {
@@ -45,11 +45,8 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
 
 pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
     let fs = options.fs.clone();
+    let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
-    let lock = fs.lock(&options.data).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::InUse,
-        _ => error.into(),
-    })?;
     let reader = Reader { fs: fs.clone(), folder: log::folder(&options.data), seal: Seal::derived(&options.key, "freehold 2026 log") };
     let found = Checkpoint::read(&*fs, &options.data)?;
     if found.as_ref().is_some_and(|found| found.log != options.log) {
@@ -83,22 +80,23 @@ pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
     let lens = SegmentLens { first: options.segment_len.min(FIRST_SEGMENT_LEN), usual: options.segment_len };
     let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
     if let Some(group) = &end.doubtful {
-        rows.apply(group.first, &group.changes)?;
+        rows.apply(&group.changes)?;
     }
+    rows.drop_unreferred()?;
     if rebuilding {
         // What was rebuilt is flushed before it may be called usable.
-        rows.file(log.end().position)?;
+        rows.file()?;
         rows.engine().flush()?;
         running = Checkpoint { condition: Condition::Running, mark: log.end().clone(), ..running };
         running.write(&*fs, &options.data)?;
     }
-    go(options, reader, log, rows, running, lock)
+    go(options, reader, log, rows, running, claim)
 }
 
 /// The first segment of a run is filled while the start waits, so it is short; bytes.
 const FIRST_SEGMENT_LEN: u64 = 1024 * 1024;
 
-fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpoint, lock: Box<dyn Lock>) -> Result<Started, OpenError> {
+fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpoint, claim: Claim) -> Result<Started, OpenError> {
     let shared = Arc::new(Shared::new(rows, log.end().clone()));
     let keeper = Keeper::new(Parts {
         reader,
@@ -113,7 +111,7 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
     });
     let mut threads = Vec::new();
     threads.extend(keeper.start()?);
-    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, lock);
+    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, claim);
     threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
     Ok(Started { shared, keeper, threads })
 }
@@ -128,10 +126,6 @@ fn commit(committer: Committer) {
 }
 
 fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
-    fs.create_folder(data)?;
-    if let Some(parent) = data.parent() {
-        fs.sync_folder(parent)?;
-    }
     fs.create_folder(&log::folder(data))?;
     fs.sync_folder(data)
 }
@@ -157,7 +151,7 @@ fn usable_engine(options: &StoreOptions, found: Option<&Checkpoint>) -> Option<A
 type CaughtUp = (Rows, log::recover::End);
 
 fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, seal: &RowSeal, mark: &Mark) -> Result<CaughtUp, OpenError> {
-    let rows = Rows::new(engine, seal.clone(), options.filing.clone());
+    let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
     let from = (*mark != Mark::default()).then_some(mark);
     let end = reader.read(from, &mut |group| Ok(take(&rows, &group, mark.position, options)?))?;
     Ok((rows, end))
@@ -166,9 +160,9 @@ fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, se
 /// Applies a group read from the log. Blobs of groups up to `filed` are files already.
 pub(super) fn take(rows: &Rows, group: &Group, filed: u64, options: &StoreOptions) -> Result<(), super::StoreError> {
     if group.last() > filed {
-        rows.apply(group.first, &group.changes)?;
-        if rows.pending_len_over(PENDING_LEN_MAX) {
-            rows.file(group.last()).map_err(|e| super::StoreError::from_io(&e))?;
+        rows.apply(&group.changes)?;
+        if rows.unfiled_over(UNFILED_LEN_MAX) {
+            rows.file()?;
         }
     } else {
         rows.apply_rows(&group.changes)?;

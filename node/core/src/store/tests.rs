@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::blobs::{Blobs, Form};
 use crate::engine::{AdversarialEngine, Engine, EngineError};
 use crate::fs::{Fs, MemoryFs};
+use crate::random::Random;
+use crate::space::{Margins, Space};
+use crate::vault::{Unlock, Vault};
 
 mod basics;
 mod faults;
@@ -58,40 +62,23 @@ impl Engines {
     }
 }
 
-/// Files of small blobs, on the same file system.
-struct Folder(Arc<dyn Fs>);
-
-impl Folder {
-    fn path(id: &BlobId) -> PathBuf {
-        Path::new("/data/blobs").join(data_encoding::HEXLOWER.encode(&id.0[..8]))
-    }
+/// The node's keys: the same in every run.
+fn vault() -> Vault {
+    Vault::create(Arc::new(MemoryFs::new()), Path::new("/"), &Unlock::KeyFile("/key".into()), &Random::seeded(1)).unwrap()
 }
 
-impl Filing for Folder {
-    fn holds(&self, id: &BlobId) -> bool {
-        self.0.exists(&Self::path(id)).unwrap_or(false)
-    }
-
-    fn file(&self, blobs: &[SmallBlob]) -> io::Result<()> {
-        self.0.create_folder(Path::new("/data/blobs"))?;
-        self.0.sync_folder(Path::new("/data"))?;
-        blobs.iter().try_for_each(|blob| fs::replace(&*self.0, &Self::path(&blob.id), &blob.bytes))
-    }
-}
-
+/// Options for a store with blobs on `fs`; a file system that is dead already has none.
 fn options(fs: &MemoryFs) -> StoreOptions {
+    options_on(fs, Arc::new(fs.clone()))
+}
+
+/// The same with everything written through `through`.
+fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
-    options.segment_len = 8 * 1024;
-    options.filing = Some(Arc::new(Folder(Arc::new(fs.clone()))));
+    options.fs = through.clone();
+    options.segment_len = 7 * 1024;
+    let _ = through.create_folder(Path::new("/data"));
+    let space = Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+    options.blobs = Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options
-}
-
-fn small_blob(content: &[u8]) -> SmallBlob {
-    SmallBlob { id: BlobId(*blake3::hash(content).as_bytes()), form: 0, bytes: content.into() }
-}
-
-/// A blob's bytes, wherever they are.
-fn blob(store: &Store, fs: &MemoryFs, id: &BlobId) -> Option<Vec<u8>> {
-    let small = store.small_blob(id).map(|blob| blob.bytes.to_vec());
-    small.or_else(|| fs::read(fs, &Folder::path(id), 1 << 20).ok())
 }

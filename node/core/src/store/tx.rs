@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::rows::Rows;
-use super::{BLOB_LEN_MAX, BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, SmallBlob, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
-use crate::blobs::Pinned;
+use super::{BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
+use crate::blobs::{Pinned, SmallBlob};
 use crate::events::Event;
 
 /// Rows written and not yet in the engine; `None` is a deleted one.
@@ -106,7 +106,8 @@ impl<'a> Tx<'a> {
         self.put_referring(table, key, value, &[])
     }
 
-    /// Writes a row that keeps `blobs` alive. Each must be stored already (attached, pinned, or referred to by another row).
+    /// Writes a row that keeps `blobs` alive. Each must be pinned, or referred to by another row; a small
+    /// one that no group holds yet travels with this change.
     ///
     /// # Errors
     /// As [`Tx::put`], and [`StoreError::NoBlob`].
@@ -125,17 +126,23 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Lets a small blob travel with this change, so that both become durable at once; a large one already is.
-    pub fn attach(&mut self, _pinned: &Pinned) {}
-
-    /// [`Tx::attach`] for the bytes themselves.
-    pub fn attach_small(&mut self, blob: &SmallBlob) {
-        let (len, len_max) = (blob.bytes.len(), BLOB_LEN_MAX);
-        if len > len_max {
-            self.broken.get_or_insert(StoreError::TooLarge { what: "attached blob", len, len_max });
-        } else if !self.rows.holds(&blob.id) && !self.blobs.iter().any(|other| other.id == blob.id) {
-            self.blobs.push(blob.clone());
+    /// Lets a small blob travel with this change even if no row of it refers to it, so that both become durable at once; a large one
+    /// is durable already.
+    pub fn attach(&mut self, pinned: &Pinned) {
+        if let Err(error) = self.carry(&pinned.id) {
+            self.broken.get_or_insert(error);
         }
+    }
+
+    /// Takes a blob along that no group holds yet.
+    fn carry(&mut self, id: &BlobId) -> Result<(), StoreError> {
+        if self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *id) {
+            return Ok(());
+        }
+        if let Some(blob) = self.rows.carried(id)? {
+            self.blobs.push(blob);
+        }
+        Ok(())
     }
 
     /// Sends `event` once this change is durable and visible.
@@ -150,12 +157,7 @@ impl<'a> Tx<'a> {
         within("key", key.len(), KEY_LEN_MAX)?;
         within("rows of a change", self.own.len() + 1, ROWS_MAX)?;
         within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
-        for blob in put.map_or(&[][..], |(_, blobs)| blobs) {
-            let attached = self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *blob);
-            if !attached && !self.rows.holds(blob) {
-                return Err(StoreError::NoBlob);
-            }
-        }
+        put.map_or(&[][..], |(_, blobs)| blobs).iter().try_for_each(|blob| self.carry(blob))?;
         self.len += key.len() + value_len;
         let row = put.map(|(value, blobs)| Row { version: self.position, value: value.to_vec(), blobs: blobs.to_vec() });
         self.own.insert((table, key.to_vec()), row);

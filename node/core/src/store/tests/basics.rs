@@ -132,7 +132,7 @@ fn two_processes_cannot_have_one_folder_on_the_machines_disk() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&MemoryFs::new());
     options.fs = Arc::new(crate::fs::OsFs);
-    options.filing = None;
+    options.blobs = None;
     options.data = folder.path().join("data");
     let store = Store::open(options.clone()).unwrap();
     put(&store, b"a", b"1").unwrap();
@@ -143,48 +143,74 @@ fn two_processes_cannot_have_one_folder_on_the_machines_disk() {
 }
 
 #[test]
-fn a_small_blob_is_found_in_the_log_and_then_as_a_file() {
+fn a_small_blob_travels_with_the_change_that_refers_to_it() {
     let fs = MemoryFs::new();
-    let store = Store::open(options(&fs)).unwrap();
-    let small = small_blob(b"a small picture");
-    let id = small.id;
-    let missing = store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id]));
+    let options = options(&fs);
+    let blobs = options.blobs.clone().unwrap();
+    let store = Store::open(options).unwrap();
+    let missing = store.commit_blocking(|tx| tx.put_referring(T, b"a", b"", &[BlobId([7; 32])]));
     assert_eq!(missing, Err(StoreError::NoBlob));
+    let pinned = blobs.put(b"a small picture", Form::Private).unwrap();
+    let id = pinned.id;
+    let failed = store.commit_blocking(move |tx| {
+        tx.put_referring(T, b"a", b"", &[id])?;
+        Err::<(), _>(StoreError::NoBlob)
+    });
+    assert_eq!(failed, Err(StoreError::NoBlob));
+    assert!(blobs.unlogged(&id).is_some(), "a change that failed carried nothing");
+    store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id])).unwrap();
+    drop(pinned);
+    assert!(blobs.unlogged(&id).is_none());
+    // No file is needed for it to survive a power cut.
+    let left = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
+    let again = super::options(&left);
+    let (blobs, store) = (again.blobs.clone().unwrap(), Store::open(again).unwrap());
+    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small picture");
+    store.checkpoint().unwrap();
+    assert_eq!(blobs.unfiled_len(), 0);
+    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small picture");
+    store.commit_blocking(move |tx| tx.put_referring(T, b"b", b"", &[id])).unwrap();
+}
+
+#[test]
+fn a_replayed_small_blob_is_kept_only_if_a_row_still_refers_to_it() {
+    let fs = MemoryFs::new();
+    let options = options(&fs);
+    let blobs = options.blobs.clone().unwrap();
+    let store = Store::open(options).unwrap();
+    let ids: Vec<_> = [b"kept", b"gone"].map(|bytes| blobs.put(bytes, Form::Private).unwrap()).into_iter().collect();
+    let (kept, gone) = (ids[0].id, ids[1].id);
     store
         .commit_blocking(move |tx| {
-            tx.attach_small(&small);
-            tx.put_referring(T, b"a", b"", &[id])
+            tx.put_referring(T, b"kept", b"", &[kept])?;
+            tx.put_referring(T, b"gone", b"", &[gone])
         })
         .unwrap();
-    assert!(store.small_blob(&id).is_some());
-    assert!(!fs.exists(&Folder::path(&id)).unwrap());
-    store.checkpoint().unwrap();
-    assert!(store.small_blob(&id).is_none());
-    assert_eq!(blob(&store, &fs, &id).unwrap(), b"a small picture");
-    store.commit_blocking(move |tx| tx.put_referring(T, b"b", b"", &[id])).unwrap();
-    let large = small_blob(&vec![0; BLOB_LEN_MAX + 1]);
-    assert!(
-        store
-            .commit_blocking(move |tx| {
-                tx.attach_small(&large);
-                Ok::<_, StoreError>(())
-            })
-            .is_err()
-    );
+    store
+        .commit_blocking(|tx| {
+            tx.delete(T, b"gone");
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let left = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
+    let again = super::options(&left);
+    let (blobs, _store) = (again.blobs.clone().unwrap(), Store::open(again).unwrap());
+    assert!(blobs.contains(&kept).unwrap());
+    assert!(!blobs.contains(&gone).unwrap());
 }
 
 #[test]
 fn without_room_only_what_is_small_or_deletes_goes_on() {
-    let store = Store::open(options(&MemoryFs::new())).unwrap();
+    let options = options(&MemoryFs::new());
+    let blobs = options.blobs.clone().unwrap();
+    let store = Store::open(options).unwrap();
     put(&store, b"a", b"1").unwrap();
-    let attach = |store: &Store| {
-        store.commit_blocking(|tx| {
-            tx.attach_small(&small_blob(b"mail"));
-            tx.put_referring(T, b"m", b"", &[small_blob(b"mail").id])
-        })
+    let take = |store: &Store, blobs: &Blobs| {
+        let pinned = blobs.put(b"mail", Form::Private).unwrap();
+        store.commit_blocking(move |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
     };
     store.set_room(Room::Low);
-    assert_eq!(attach(&store), Err(StoreError::Full));
+    assert_eq!(take(&store, &blobs), Err(StoreError::Full));
     put(&store, b"session", b"1").unwrap();
     store.set_room(Room::None);
     assert_eq!(put(&store, b"session", b"2"), Err(StoreError::Full));
@@ -196,5 +222,5 @@ fn without_room_only_what_is_small_or_deletes_goes_on() {
         .unwrap();
     assert_eq!(store.get(T, b"a").unwrap(), None);
     store.set_room(Room::Enough);
-    attach(&store).unwrap();
+    take(&store, &blobs).unwrap();
 }
