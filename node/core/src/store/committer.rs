@@ -13,7 +13,7 @@ use super::keeper::Keeper;
 use super::rows::Rows;
 use super::tx::{Overlay, Tx};
 use super::{Claim, Room, StoreError};
-use crate::blobs::SmallBlob;
+use crate::blobs::{Hold, SmallBlob};
 use crate::events::{Event, Events};
 use crate::log::group::Change;
 use crate::log::{AppendError, Log, Mark};
@@ -211,6 +211,7 @@ impl Committer {
         }
         self.put_back(jobs);
         let outcome = self.keep(&group.changes);
+        drop(group.holds);
         self.active = group.jobs.len() + self.shared.queue.count.load(Ordering::Acquire);
         for (job, failed) in group.jobs {
             job.finish(failed.map_or_else(|| outcome.clone(), Err));
@@ -263,6 +264,8 @@ impl Committer {
 struct Group {
     overlay: Overlay,
     blobs: Vec<SmallBlob>,
+    /// What the changes refer to is kept from collection until they are applied.
+    holds: Vec<Hold>,
     changes: Vec<Change>,
     jobs: Vec<(Box<dyn Job>, Option<StoreError>)>,
     events: Vec<Event>,
@@ -291,6 +294,7 @@ impl Group {
             self.changes.push(Change { rows, blobs: written.blobs });
             self.overlay.extend(written.rows);
         }
+        self.holds.extend(written.holds);
         self.events.extend(written.events);
         self.jobs.push((job, None));
     }

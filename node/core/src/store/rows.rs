@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{BlobId, Row, Scan, StoreError, Table};
-use crate::blobs::{Blobs, SmallBlob};
+use crate::blobs::{Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
 use crate::seal::RowSeal;
@@ -100,18 +100,14 @@ impl Rows {
         }
     }
 
-    /// The blob if no group holds it yet: the change that refers to it carries it along.
+    /// Keeps a blob from collection until the change that refers to it is applied, and gives it if no group holds it yet: the change
+    /// carries it along.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
-    pub(super) fn carried(&self, id: &BlobId) -> Result<Option<SmallBlob>, StoreError> {
-        match &self.blobs {
-            None => Ok(None),
-            Some(blobs) => match blobs.unlogged(id) {
-                None if !blobs.contains(id)? => Err(StoreError::NoBlob),
-                found => Ok(found),
-            },
-        }
+    pub(super) fn hold(&self, id: &BlobId) -> Result<(Option<Hold>, Option<SmallBlob>), StoreError> {
+        let Some(blobs) = &self.blobs else { return Ok((None, None)) };
+        Ok((Some(blobs.hold(id)?), blobs.unlogged(id)))
     }
 
     /// Files the small blobs of all groups applied so far, durably.
@@ -120,7 +116,7 @@ impl Rows {
     }
 
     /// Whether more than `len` bytes of small blobs wait to be filed.
-    pub(super) fn unfiled_over(&self, len: u64) -> bool {
+    pub(super) fn unfiled_over(&self, len: usize) -> bool {
         self.blobs.as_ref().is_some_and(|blobs| blobs.unfiled_len() > len)
     }
 

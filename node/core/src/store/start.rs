@@ -23,7 +23,7 @@ use crate::log::{self, Log, Mark, SegmentLens};
 use crate::seal::{RowSeal, Seal};
 
 /// Small blobs read back from the log are filed when so many bytes of them are held.
-const UNFILED_LEN_MAX: u64 = 8 * 1024 * 1024;
+const UNFILED_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// A store that runs.
 pub(super) struct Started {

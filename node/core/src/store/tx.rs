@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::rows::Rows;
 use super::{BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
-use crate::blobs::{Pinned, SmallBlob};
+use crate::blobs::{Hold, Pinned, SmallBlob};
 use crate::events::Event;
 
 /// Rows written and not yet in the engine; `None` is a deleted one.
@@ -19,6 +19,7 @@ pub struct Tx<'a> {
     room: Room,
     own: Overlay,
     blobs: Vec<SmallBlob>,
+    holds: Vec<Hold>,
     events: Vec<Event>,
     len: usize,
     /// The first limit it broke: it fails by this even if its work goes on.
@@ -30,13 +31,15 @@ pub struct Tx<'a> {
 pub(super) struct Written {
     pub(super) rows: Overlay,
     pub(super) blobs: Vec<SmallBlob>,
+    /// Keeps what it refers to from collection until it is applied.
+    pub(super) holds: Vec<Hold>,
     pub(super) events: Vec<Event>,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(position: u64, rows: &'a Rows, group: &'a Overlay, group_blobs: &'a [SmallBlob], room: Room) -> Self {
-        let (own, blobs, events) = (Overlay::new(), Vec::new(), Vec::new());
-        Self { position, rows, group, group_blobs, room, own, blobs, events, len: 0, broken: None }
+        let (own, blobs, holds, events) = (Overlay::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { position, rows, group, group_blobs, room, own, blobs, holds, events, len: 0, broken: None }
     }
 
     pub(super) fn finish(self) -> Result<Written, StoreError> {
@@ -51,7 +54,7 @@ impl<'a> Tx<'a> {
             Room::None if !deletes && !self.own.is_empty() => return Err(StoreError::Full),
             _ => {}
         }
-        Ok(Written { rows: self.own, blobs: self.blobs, events: self.events })
+        Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, events: self.events })
     }
 
     /// The log position this change will have; every row it writes gets it as version.
@@ -134,14 +137,13 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Takes a blob along that no group holds yet.
+    /// Holds a blob until this change is applied, and takes it along if no group has it yet.
     fn carry(&mut self, id: &BlobId) -> Result<(), StoreError> {
-        if self.blobs.iter().chain(self.group_blobs).any(|other| other.id == *id) {
-            return Ok(());
-        }
-        if let Some(blob) = self.rows.carried(id)? {
-            self.blobs.push(blob);
-        }
+        let (hold, blob) = self.rows.hold(id)?;
+        self.holds.extend(hold);
+        let carried =
+            |blob: &SmallBlob| self.blobs.iter().chain(self.group_blobs).any(|other| other.id == blob.id && other.form == blob.form);
+        self.blobs.extend(blob.filter(|blob| !carried(blob)));
         Ok(())
     }
 
