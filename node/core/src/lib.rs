@@ -22,6 +22,7 @@ pub mod mailbox;
 pub mod markdown;
 pub mod node;
 pub mod photos;
+pub mod posts;
 pub mod profile;
 pub mod random;
 pub mod row;

@@ -1,1 +1,139 @@
+use super::*;
+use crate::blobs::Form;
+use crate::feed::{Photo, PostBody};
+use crate::photos::Size;
+use crate::store::StoreError;
+use crate::testing::{START, TestNode};
 
+const BOB: PersonId = PersonId([2; 32]);
+
+fn said(text: &str) -> PostBody {
+    PostBody { title: Some("A title".into()), slug: "a-title".into(), text: text.into(), published: START, ..PostBody::default() }
+}
+
+fn verified(entry: u8, at: Timestamp, post: &PostBody) -> Verified<'_> {
+    Verified { author: BOB, entry: EntryId([entry; 32]), at, first_seen: START, has_blobs: false, is_news: true, post }
+}
+
+async fn post(node: &TestNode, entry: u8, at: Timestamp, post: PostBody) {
+    node.store.commit(move |tx| apply(tx, &verified(entry, at, &post))).await.unwrap();
+}
+
+async fn change(node: &TestNode, of: u8, entry: u8, at: Timestamp, post: PostBody) {
+    node.store.commit(move |tx| edit(tx, &EntryId([of; 32]), &verified(entry, at, &post))).await.unwrap();
+}
+
+fn texts(node: &TestNode) -> Vec<String> {
+    page(node, None, 10).unwrap().into_iter().map(|item| item.text).collect()
+}
+
+#[tokio::test]
+async fn items_are_newest_first_and_nobody_pins_themselves_to_the_top() {
+    let alice = TestNode::new("alice").await;
+    post(&alice, 1, Timestamp(START.0 - 1000), said("earlier")).await;
+    post(&alice, 2, Timestamp(START.0 + 1_000_000_000), said("from the future")).await;
+    post(&alice, 3, Timestamp(START.0 - 500), said("between")).await;
+    assert_eq!(texts(&alice), ["from the future", "between", "earlier"]);
+    let first = page(&alice, None, 1).unwrap();
+    assert_eq!(first[0].shown, START);
+    let rest = page(&alice, Some(first[0].cursor().to_string().parse().unwrap()), 10).unwrap();
+    assert_eq!(rest.len(), 2);
+}
+
+#[tokio::test]
+async fn a_post_its_edits_and_its_end_come_to_the_same_in_any_order() {
+    let orders: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let alice = TestNode::new("alice").await;
+        for step in order {
+            match step {
+                0 => post(&alice, 1, START, said("first")).await,
+                1 => change(&alice, 1, 2, START.plus_millis(10), said("second")).await,
+                _ => change(&alice, 1, 3, START.plus_millis(20), said("third")).await,
+            }
+        }
+        assert_eq!(texts(&alice), ["third"], "{order:?}");
+        alice.store.commit(|tx| withdraw(tx, &BOB, &EntryId([1; 32]))).await.unwrap();
+        post(&alice, 1, START, said("first")).await;
+        change(&alice, 1, 4, START.plus_millis(30), said("fourth")).await;
+        assert_eq!(texts(&alice), [""; 0], "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_author_edits_and_takes_back() {
+    let alice = TestNode::new("alice").await;
+    post(&alice, 1, START, said("mine")).await;
+    let mallory = PersonId([6; 32]);
+    alice
+        .store
+        .commit(move |tx| {
+            let body = said("forged");
+            let forged = Verified { author: mallory, ..verified(9, START.plus_millis(5), &body) };
+            edit(tx, &EntryId([1; 32]), &forged)?;
+            show_version(tx, &EntryId([1; 32]), &forged)?;
+            withdraw(tx, &mallory, &EntryId([1; 32]))?;
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(texts(&alice), ["mine"]);
+    // Nor does taking back what is not there yet keep another's post away.
+    alice.store.commit(move |tx| withdraw(tx, &mallory, &EntryId([2; 32]))).await.unwrap();
+    post(&alice, 2, START, said("later")).await;
+    assert_eq!(texts(&alice).len(), 2);
+}
+
+#[tokio::test]
+async fn photos_appear_when_their_blobs_arrive() {
+    let alice = TestNode::new("alice").await;
+    let (large, small) = (alice.blobs.put(b"large", Form::Public).unwrap(), alice.blobs.put(b"small", Form::Public).unwrap());
+    let photo = Photo {
+        blob: large.id,
+        len: 5,
+        small: small.id,
+        small_len: 5,
+        alt: "ä".repeat(2000),
+        caption: "ö".repeat(2000),
+        width: 4,
+        height: 3,
+        thumbhash: vec![1; 30],
+    };
+    let body = PostBody { photos: vec![photo.clone(), photo], ..said("look") };
+    post(&alice, 1, START, body.clone()).await;
+    let wanted = wanted_blobs(&alice, None, 100).unwrap();
+    assert_eq!(wanted.len(), 2);
+    assert!(wanted.iter().all(|w| w.author == BOB && w.len == 5));
+    let (large_id, small_id) = (large.id, small.id);
+    assert!(image_bytes(&alice, &EntryId([1; 32]), 0, Size::Large).unwrap().is_none());
+    assert!(blob_arrived(&alice, large).await.unwrap());
+    assert!(blob_arrived(&alice, small).await.unwrap());
+    assert_eq!(wanted_blobs(&alice, None, 100).unwrap(), []);
+    for (number, size, bytes) in [(0, Size::Large, b"large"), (1, Size::Small, b"small")] {
+        let reader = image_bytes(&alice, &EntryId([1; 32]), number, size).unwrap().unwrap();
+        assert_eq!(reader.read_all(10).unwrap(), bytes);
+    }
+    // An edit that shows the same photo does not ask for it again.
+    change(&alice, 1, 2, START.plus_millis(1), body).await;
+    assert_eq!(wanted_blobs(&alice, None, 100).unwrap(), []);
+    assert!(page(&alice, None, 1).unwrap()[0].photos[1].has_large);
+    let unasked = alice.blobs.put(b"unasked", Form::Public).unwrap();
+    assert!(!blob_arrived(&alice, unasked).await.unwrap());
+    assert_ne!(large_id, small_id);
+}
+
+#[tokio::test]
+async fn what_the_owner_has_not_seen_is_counted_until_they_look() {
+    let alice = TestNode::new("alice").await;
+    post(&alice, 1, START, said("one")).await;
+    post(&alice, 2, Timestamp(1), said("an old one that arrives late")).await;
+    assert_eq!(unread(&alice).unwrap(), 2);
+    let up_to = newest(&alice).unwrap();
+    post(&alice, 3, START, said("while looking")).await;
+    mark_seen(&alice, up_to).await.unwrap();
+    assert_eq!(unread(&alice).unwrap(), 1);
+    let seen: Vec<bool> = page(&alice, None, 10).unwrap().iter().map(|item| item.seen).collect();
+    assert_eq!(seen.iter().filter(|s| **s).count(), 2);
+    mark_seen(&alice, u64::MAX).await.unwrap();
+    assert_eq!(unread(&alice).unwrap(), 0);
+}

@@ -1,0 +1,124 @@
+//! Saving a draft, and what a draft must be to be saved at all.
+
+use super::rows::{self, DraftRow, PostRow, ReadyText};
+use super::{PHOTOS_MAX, Post, PostError, PostId, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_LEN_MAX};
+use crate::audience::Audience;
+use crate::clock::Timestamp;
+use crate::markdown;
+use crate::node::Node;
+use crate::photos::{self, Photo, PhotoId};
+use crate::row;
+use crate::store::{StoreError, Tx};
+
+/// What the owner has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// The draft it replaces; `None` begins a new one.
+    pub id: Option<PostId>,
+    /// The title; empty for a note.
+    pub title: String,
+    /// The text, Markdown.
+    pub text: String,
+    /// The photos it shows, in order.
+    pub photos: Vec<PhotoId>,
+    /// The last part of the address, if the owner chose one; otherwise it is made of the title or the text.
+    pub slug: Option<String>,
+}
+
+/// A draft within its limits, its text stored.
+pub(super) struct Ready {
+    pub(super) title: String,
+    pub(super) text: ReadyText,
+    pub(super) raw: String,
+    pub(super) summary: String,
+    pub(super) minutes: u32,
+    pub(super) photos: Vec<PhotoId>,
+    pub(super) slug: Option<String>,
+}
+
+pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
+    let title = draft.title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let raw = draft.text.replace("\r\n", "\n").trim_end().to_owned();
+    for (what, len, len_max) in [("title", title.len(), TITLE_LEN_MAX), ("text", raw.len(), TEXT_LEN_MAX)] {
+        if len > len_max {
+            return Err(PostError::TooLong { what, len, len_max });
+        }
+    }
+    if draft.photos.len() > PHOTOS_MAX {
+        return Err(PostError::TooManyPhotos(draft.photos.len()));
+    }
+    let slug = draft.slug.map(|slug| slug.trim().to_owned()).filter(|slug| !slug.is_empty());
+    if slug.as_deref().is_some_and(|slug| !markdown::is_slug(slug)) {
+        return Err(PostError::BadSlug);
+    }
+    let mut photos = Vec::new();
+    for photo in draft.photos {
+        if !photos.contains(&photo) {
+            photos.push(photo);
+        }
+    }
+    let summary = markdown::summary(&raw, SUMMARY_CHARS);
+    Ok(Ready { title, text: ReadyText::store(node, &raw)?, summary, minutes: markdown::minutes(&raw), raw, photos, slug })
+}
+
+impl Ready {
+    /// The address it asks for, or one made of its words.
+    pub(super) fn wanted_slug(&self) -> String {
+        let made = || markdown::slugify(&self.title).or_else(|| markdown::slugify(row::cut(&self.summary, 50)));
+        self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
+    }
+
+    /// Its photos, which must all be there.
+    pub(super) fn load_photos(&self, tx: &Tx<'_>) -> Result<Vec<Photo>, PostError> {
+        load_photos(tx, &self.photos)
+    }
+}
+
+pub(super) fn load_photos(tx: &Tx<'_>, ids: &[PhotoId]) -> Result<Vec<Photo>, PostError> {
+    let load = |id: &PhotoId| row::get::<Photo>(tx, &id.0)?.ok_or(PostError::NoSuchPhoto);
+    ids.iter().map(load).collect()
+}
+
+/// Saves a draft: a new one, or over the one it names.
+///
+/// # Errors
+/// When something is too long, a photo is not there, or the post it names is published or gone.
+pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
+    let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
+    let is_new = draft.id.is_none();
+    let (ready, now) = (ready(node, draft)?, node.clock.now());
+    let row = node.store.commit(move |tx| write(tx, id, is_new, &ready, now)).await?;
+    Ok(rows::shown(node, id, row)?)
+}
+
+fn write(tx: &mut Tx<'_>, id: PostId, is_new: bool, ready: &Ready, now: Timestamp) -> Result<PostRow, PostError> {
+    let before = if is_new { None } else { Some(rows::load(tx, id)?) };
+    if before.as_ref().is_some_and(|row| row.state == State::Published) {
+        return Err(PostError::AlreadyPublished);
+    }
+    ready.load_photos(tx)?;
+    ready.text.attach(tx);
+    if let Some(before) = &before {
+        photos::forget_uses(tx, &id.0, &before.photos);
+    }
+    photos::note_uses(tx, &id.0, &ready.photos, false)?;
+    let row = PostRow {
+        slug: ready.wanted_slug(),
+        title: ready.title.clone(),
+        text: ready.text.text.clone(),
+        summary: ready.summary.clone(),
+        photos: ready.photos.clone(),
+        state: State::Draft,
+        created: before.map_or(now, |row| row.created),
+        updated: now,
+        published: None,
+        edited: None,
+        entry: None,
+        audience: Audience::Public,
+        minutes: ready.minutes,
+        has_own_slug: ready.slug.is_some(),
+    };
+    rows::save(tx, id, &row)?;
+    row::put(tx, &id.0, &DraftRow {})?;
+    Ok::<_, StoreError>(row).map_err(PostError::Store)
+}

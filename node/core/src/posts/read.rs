@@ -1,0 +1,117 @@
+//! Reading posts, by whoever may.
+
+use super::rows::{self, DraftRow, PlaceRow, PostRow, SlugRow};
+use super::{Post, PostId, State};
+use crate::audience::{Visitor, may_see};
+use crate::clock::Timestamp;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError};
+
+const DRAFTS_MAX: usize = 1000;
+
+/// What an address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The post itself.
+    Here(Post),
+    /// The address it has now.
+    Moved(String),
+}
+
+/// Where a page of posts ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When its last post came out.
+    pub published: Timestamp,
+    /// Its last post.
+    pub id: PostId,
+}
+
+impl Post {
+    /// The cursor of the page after this post; `None` for a draft.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.published.map(|published| Cursor { published, id: self.id })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.published.0, self.id)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = row::NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (published, id) = text.split_once('-').ok_or(row::NotAnId)?;
+        Ok(Self { published: Timestamp(published.parse().map_err(|_| row::NotAnId)?), id: id.parse()? })
+    }
+}
+
+fn visible(row: &PostRow, visitor: &Visitor) -> bool {
+    match row.state {
+        State::Draft => *visitor == Visitor::Owner,
+        State::Published => may_see(&row.audience, visitor),
+    }
+}
+
+/// One post, if `visitor` may see it; drafts are the owner's.
+///
+/// # Errors
+/// When a row or text is damaged or the store is unavailable.
+pub fn by_id(node: &Node, visitor: &Visitor, id: PostId) -> Result<Option<Post>, StoreError> {
+    let row = row::get::<PostRow>(&node.store, &id.0)?.filter(|row| visible(row, visitor));
+    row.map(|row| rows::shown(node, id, row)).transpose()
+}
+
+/// What the address `slug` leads to, if `visitor` may see it.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Found>, StoreError> {
+    let Some(found) = row::get::<SlugRow>(&node.store, &rows::slug_key(&node.store, slug)?)? else { return Ok(None) };
+    let Some(row) = row::get::<PostRow>(&node.store, &found.post.0)?.filter(|row| visible(row, visitor)) else { return Ok(None) };
+    if row.slug != slug {
+        return Ok(Some(Found::Moved(row.slug)));
+    }
+    rows::shown(node, found.post, row).map(Found::Here).map(Some)
+}
+
+/// Published posts that `visitor` may see, the newest first: those before `before` (all for `None`), at most `limit`.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn published(node: &Node, visitor: &Visitor, before: Option<Cursor>, limit: usize) -> Result<Vec<Post>, StoreError> {
+    let mut found = Vec::new();
+    let mut scan = Scan::prefix(&[], limit.max(1)).reversed();
+    if let Some(cursor) = before {
+        scan = scan.after(&rows::place_key(cursor.published, cursor.id));
+    }
+    while found.len() < limit {
+        let page = node.store.scan(PlaceRow::TABLE, &scan)?;
+        for (key, _) in &page {
+            found.extend(by_id(node, visitor, PostId(row::key_part(key, 8)))?);
+        }
+        match page.last() {
+            Some((last, _)) => scan = Scan::prefix(&[], limit).reversed().after(last),
+            None => break,
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The owner's drafts, the one saved last first.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn drafts(node: &Node) -> Result<Vec<Post>, StoreError> {
+    let mut found = Vec::new();
+    for (key, _) in node.store.scan(DraftRow::TABLE, &Scan::prefix(&[], DRAFTS_MAX))? {
+        found.extend(by_id(node, &Visitor::Owner, PostId(row::key_part(&key, 0)))?);
+    }
+    found.sort_by_key(|post| std::cmp::Reverse(post.updated));
+    Ok(found)
+}

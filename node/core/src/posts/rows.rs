@@ -1,0 +1,196 @@
+//! How posts lie in the store.
+
+use minicbor::{Decode, Encode};
+
+use super::{Post, PostError, PostId, State};
+use crate::audience::Audience;
+use crate::blobs::{Form, Pinned};
+use crate::clock::Timestamp;
+use crate::feed::EntryId;
+use crate::node::{Node, keyed};
+use crate::photos::PhotoId;
+use crate::row::{self, Record, Rows};
+use crate::store::{BlobId, Scan, StoreError, Table, Tx};
+
+/// A text up to this many bytes lies in the post's row, a longer one in a blob.
+const INLINE_LEN_MAX: usize = 1500;
+/// How many addresses a post may have had.
+pub(super) const ADDRESSES_MAX: usize = 100;
+
+/// Under the post's id.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct PostRow {
+    #[n(0)]
+    pub(super) slug: String,
+    #[n(1)]
+    pub(super) title: String,
+    #[n(2)]
+    pub(super) text: Text,
+    #[n(3)]
+    pub(super) summary: String,
+    #[n(4)]
+    pub(super) photos: Vec<PhotoId>,
+    #[n(5)]
+    pub(super) state: State,
+    #[n(6)]
+    pub(super) created: Timestamp,
+    #[n(7)]
+    pub(super) updated: Timestamp,
+    #[n(8)]
+    pub(super) published: Option<Timestamp>,
+    #[n(9)]
+    pub(super) edited: Option<Timestamp>,
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub(super) entry: Option<[u8; 32]>,
+    #[n(11)]
+    pub(super) audience: Audience,
+    #[n(12)]
+    pub(super) minutes: u32,
+    /// Whether the owner chose the slug; then it does not follow the title.
+    #[n(13)]
+    pub(super) has_own_slug: bool,
+}
+
+impl Record for PostRow {
+    const TABLE: Table = Table::new("posts_posts");
+    const VERSION: u8 = 1;
+}
+
+/// Where a text is.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(super) enum Text {
+    #[n(0)]
+    Here(#[n(0)] String),
+    #[n(1)]
+    Blob(#[n(0)] BlobId),
+}
+
+/// A text ready for a commit.
+pub(super) struct ReadyText {
+    pub(super) text: Text,
+    pinned: Option<Pinned>,
+}
+
+impl ReadyText {
+    pub(super) fn store(node: &Node, text: &str) -> Result<Self, StoreError> {
+        if text.len() <= INLINE_LEN_MAX {
+            return Ok(Self { text: Text::Here(text.to_owned()), pinned: None });
+        }
+        let pinned = node.blobs.put(text.as_bytes(), Form::Private)?;
+        Ok(Self { text: Text::Blob(pinned.id), pinned: Some(pinned) })
+    }
+
+    pub(super) fn attach(&self, tx: &mut Tx<'_>) {
+        if let Some(pinned) = &self.pinned {
+            tx.attach(pinned);
+        }
+    }
+}
+
+/// Under the slug's keyed hash: the post that has or had that address.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(super) struct SlugRow {
+    #[n(0)]
+    pub(super) post: PostId,
+}
+
+impl Record for SlugRow {
+    const TABLE: Table = Table::new("posts_slugs");
+    const VERSION: u8 = 1;
+}
+
+/// Under `post ‖ slug's keyed hash`: an address of the post.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct AddressRow {}
+
+impl Record for AddressRow {
+    const TABLE: Table = Table::new("posts_addresses");
+    const VERSION: u8 = 1;
+}
+
+/// Under `published ‖ post`.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(super) struct PlaceRow {}
+
+impl Record for PlaceRow {
+    const TABLE: Table = Table::new("posts_places");
+    const VERSION: u8 = 1;
+}
+
+/// Under the post's id while it is a draft.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(super) struct DraftRow {}
+
+impl Record for DraftRow {
+    const TABLE: Table = Table::new("posts_drafts");
+    const VERSION: u8 = 1;
+}
+
+pub(super) fn place_key(published: Timestamp, id: PostId) -> Vec<u8> {
+    row::key(&[&published.0.to_be_bytes(), &id.0])
+}
+
+pub(super) fn load(rows: &impl Rows, id: PostId) -> Result<PostRow, PostError> {
+    row::get(rows, &id.0)?.ok_or(PostError::NoSuchPost)
+}
+
+pub(super) fn save(tx: &mut Tx<'_>, id: PostId, row: &PostRow) -> Result<(), StoreError> {
+    match &row.text {
+        Text::Here(_) => row::put(tx, &id.0, row),
+        Text::Blob(blob) => row::put_referring(tx, &id.0, row, &[*blob]),
+    }
+}
+
+/// The text of a row, from wherever it is.
+pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
+    match &row.text {
+        Text::Here(text) => Ok(text.clone()),
+        Text::Blob(blob) => {
+            let bytes = node.blobs.open(blob)?.read_all(super::TEXT_LEN_MAX)?;
+            String::from_utf8(bytes).map_err(|_| StoreError::Corrupt { table: "blobs".to_owned(), key: blob.0.to_vec() })
+        }
+    }
+}
+
+pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
+    let text = text(node, &row)?;
+    let PostRow { slug, title, summary, photos, state, created, updated, published, edited, entry, audience, minutes, .. } = row;
+    let entry = entry.map(EntryId);
+    Ok(Post { id, slug, title, text, summary, photos, state, created, updated, published, edited, entry, audience, minutes })
+}
+
+pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreError> {
+    keyed(rows, "post slug", slug.as_bytes())
+}
+
+/// Whether no other post has or had that address.
+pub(super) fn is_free(tx: &Tx<'_>, slug: &str, id: PostId) -> Result<bool, StoreError> {
+    let key = slug_key(tx, slug)?;
+    Ok(row::get::<SlugRow>(tx, &key)?.is_none_or(|taken| taken.post == id))
+}
+
+/// Gives the post that address; those it had lead to it.
+pub(super) fn claim_slug(tx: &mut Tx<'_>, slug: &str, id: PostId) -> Result<(), StoreError> {
+    let key = slug_key(tx, slug)?;
+    row::put(tx, &key, &SlugRow { post: id })?;
+    row::put(tx, &row::key(&[&id.0, &key]), &AddressRow {})
+}
+
+/// Frees every address the post has or had.
+pub(super) fn free_slugs(tx: &mut Tx<'_>, id: PostId) -> Result<(), StoreError> {
+    for (key, _) in tx.scan(AddressRow::TABLE, &Scan::prefix(&id.0, ADDRESSES_MAX))? {
+        row::delete::<AddressRow>(tx, &key);
+        row::delete::<SlugRow>(tx, &row::key_part::<16>(&key, 16));
+    }
+    Ok(())
+}
+
+/// How many addresses the post has or had.
+pub(super) fn addresses(tx: &Tx<'_>, id: PostId) -> Result<usize, StoreError> {
+    Ok(tx.scan(AddressRow::TABLE, &Scan::prefix(&id.0, ADDRESSES_MAX))?.len())
+}

@@ -1,0 +1,179 @@
+use super::*;
+use crate::audience::Visitor;
+use crate::feed;
+use crate::journal;
+use crate::node::Node;
+use crate::photos::{self, Photo, Upload};
+use crate::testing::TestNode;
+use crate::timeline;
+
+fn draft(title: &str, text: &str) -> Draft {
+    Draft { title: title.into(), text: text.into(), ..Draft::default() }
+}
+
+async fn posted(node: &Node, title: &str, text: &str) -> Post {
+    let saved = save_draft(node, draft(title, text)).await.unwrap();
+    publish(node, saved.id).await.unwrap()
+}
+
+fn here(node: &Node, slug: &str) -> Option<Post> {
+    match by_slug(node, &Visitor::Stranger, slug).unwrap() {
+        Some(Found::Here(post)) => Some(post),
+        _ => None,
+    }
+}
+
+async fn photo(node: &Node) -> Photo {
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let file = node.blobs.put(&png.into_inner(), crate::blobs::Form::Private).unwrap();
+    let upload = Upload { file, file_name: "hill.png".into(), alt: "a hill".into(), caption: "late".into(), audience: Audience::Public };
+    photos::add(node, upload).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_draft_is_the_owners_until_it_is_published() {
+    let alice = TestNode::new("alice").await;
+    let saved = save_draft(&alice, draft("  The  hill ", "We walked.\r\nSlowly.  \n")).await.unwrap();
+    assert_eq!((saved.title.as_str(), saved.text.as_str(), saved.slug.as_str()), ("The hill", "We walked.\nSlowly.", "the-hill"));
+    assert_eq!(by_id(&alice, &Visitor::Stranger, saved.id).unwrap(), None);
+    assert_eq!(by_slug(&alice, &Visitor::Owner, "the-hill").unwrap(), None);
+    assert_eq!(drafts(&alice).unwrap(), [saved.clone()]);
+    let again = save_draft(&alice, Draft { id: Some(saved.id), ..draft("The hill", "We ran.") }).await.unwrap();
+    assert_eq!((again.id, again.created), (saved.id, saved.created));
+
+    let post = publish(&alice, saved.id).await.unwrap();
+    assert_eq!(drafts(&alice).unwrap(), []);
+    assert_eq!(here(&alice, "the-hill"), Some(post.clone()));
+    assert_eq!(published(&alice, &Visitor::Stranger, None, 10).unwrap(), [post.clone()]);
+    assert_eq!(publish(&alice, saved.id).await, Err(PostError::AlreadyPublished));
+    assert_eq!(save_draft(&alice, Draft { id: Some(saved.id), ..draft("x", "y") }).await, Err(PostError::AlreadyPublished));
+}
+
+#[tokio::test]
+async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
+    let alice = TestNode::new("alice").await;
+    let picture = photo(&alice).await;
+    let head = journal::durable_head(&alice).unwrap();
+    let saved =
+        save_draft(&alice, Draft { photos: vec![picture.id, picture.id], ..draft("The hill", &"words ".repeat(3000)) }).await.unwrap();
+    let post = publish(&alice, saved.id).await.unwrap();
+    assert_eq!(journal::durable_head(&alice).unwrap(), head + 1);
+    let (_, body) = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap();
+    let body = body.unwrap();
+    let entry = body.post().unwrap();
+    assert_eq!((entry.slug.as_str(), entry.text.as_str(), entry.photos.len()), ("the-hill", post.text.as_str(), 1));
+    assert_eq!((entry.photos[0].blob, entry.photos[0].alt.as_str()), (picture.large.blob, "a hill"));
+    let items = timeline::page(&alice, None, 10).unwrap();
+    assert_eq!((items.len(), items[0].entry, items[0].seen, items[0].is_whole), (1, post.entry.unwrap(), true, false));
+    assert!(items[0].photos[0].has_large && items[0].photos[0].has_small);
+    assert_eq!(timeline::text(&alice, &post.entry.unwrap()).unwrap(), Some(post.text));
+    assert_eq!(timeline::unread(&alice).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_new() {
+    let alice = TestNode::new("alice").await;
+    let post = posted(&alice, "The hill", "We walked.").await;
+    alice.clock.advance(1000);
+    let edited = edit(&alice, post.id, draft("The high hill", "We ran.")).await.unwrap();
+    assert_eq!((edited.slug.as_str(), edited.published, edited.edited), ("the-hill", post.published, Some(alice.clock.now())));
+    let moved = edit(&alice, post.id, Draft { slug: Some("high-hill".into()), ..draft("The high hill", "We flew.") }).await.unwrap();
+    assert_eq!(moved.slug, "high-hill");
+    assert_eq!(by_slug(&alice, &Visitor::Stranger, "the-hill").unwrap(), Some(Found::Moved("high-hill".into())));
+    assert_eq!(here(&alice, "high-hill").unwrap().text, "We flew.");
+    let item = &timeline::page(&alice, None, 10).unwrap()[0];
+    assert_eq!((item.entry, item.title.as_str(), item.text.as_str()), (post.entry.unwrap(), "The high hill", "We flew."));
+    // And back again.
+    let back = edit(&alice, post.id, Draft { slug: Some("the-hill".into()), ..draft("The hill", "We sat.") }).await.unwrap();
+    assert_eq!(back.slug, "the-hill");
+    assert_eq!(by_slug(&alice, &Visitor::Stranger, "high-hill").unwrap(), Some(Found::Moved("the-hill".into())));
+    let body = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1;
+    assert!(body.is_some());
+}
+
+#[tokio::test]
+async fn two_posts_never_share_an_address_even_an_old_one() {
+    let alice = TestNode::new("alice").await;
+    let first = posted(&alice, "Bread", "Rye.").await;
+    let second = posted(&alice, "Bread", "Wheat.").await;
+    assert_eq!((first.slug.as_str(), second.slug.as_str()), ("bread", "bread-2"));
+    edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") }).await.unwrap();
+    assert_eq!(edit(&alice, second.id, Draft { slug: Some("bread".into()), ..draft("Bread", "W") }).await, Err(PostError::BadSlug));
+    let third = save_draft(&alice, Draft { slug: Some("bread".into()), ..draft("Other", "Oats.") }).await.unwrap();
+    assert_eq!(publish(&alice, third.id).await, Err(PostError::BadSlug));
+    for bad in ["Bread", "a/b", "..", "a b"] {
+        assert_eq!(save_draft(&alice, Draft { slug: Some(bad.into()), ..draft("x", "y") }).await, Err(PostError::BadSlug), "{bad}");
+    }
+    let note = posted(&alice, "", "Only a few words.").await;
+    assert_eq!(note.slug, "only-a-few-words");
+    assert_eq!(posted(&alice, "", "?!").await.slug, "note");
+}
+
+#[tokio::test]
+async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addresses() {
+    let alice = TestNode::new("alice").await;
+    let picture = photo(&alice).await;
+    let saved = save_draft(&alice, Draft { photos: vec![picture.id], ..draft("The hill", &"secret ".repeat(1000)) }).await.unwrap();
+    let post = publish(&alice, saved.id).await.unwrap();
+    edit(&alice, post.id, Draft { slug: Some("hill".into()), photos: vec![picture.id], ..draft("The hill", "x") }).await.unwrap();
+    assert_eq!(photos::delete(&alice, picture.id).await, Err(photos::ChangeError::InUse));
+    delete(&alice, post.id).await.unwrap();
+    assert_eq!(delete(&alice, post.id).await, Err(PostError::NoSuchPost));
+    for slug in ["the-hill", "hill"] {
+        assert_eq!(by_slug(&alice, &Visitor::Owner, slug).unwrap(), None);
+    }
+    assert_eq!(published(&alice, &Visitor::Owner, None, 10).unwrap(), []);
+    assert_eq!(timeline::page(&alice, None, 10).unwrap(), []);
+    assert!(feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1.is_none());
+    photos::delete(&alice, picture.id).await.unwrap();
+    assert_eq!(posted(&alice, "The hill", "again").await.slug, "the-hill");
+}
+
+#[tokio::test]
+async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
+    let alice = TestNode::new("alice").await;
+    let empty = save_draft(&alice, draft("Title", " \n ")).await.unwrap();
+    assert_eq!(publish(&alice, empty.id).await, Err(PostError::Empty));
+    assert!(matches!(save_draft(&alice, draft(&"x".repeat(301), "y")).await, Err(PostError::TooLong { what: "title", .. })));
+    assert!(matches!(save_draft(&alice, draft("x", &"y".repeat(60_001))).await, Err(PostError::TooLong { what: "text", .. })));
+    let missing = Draft { photos: vec![photos::PhotoId([9; 16])], ..draft("x", "y") };
+    assert_eq!(save_draft(&alice, missing).await, Err(PostError::NoSuchPhoto));
+    assert_eq!(publish(&alice, PostId([9; 16])).await, Err(PostError::NoSuchPost));
+    assert_eq!(edit(&alice, empty.id, draft("x", "y")).await, Err(PostError::NotPublished));
+    delete(&alice, empty.id).await.unwrap();
+
+    let nobody = TestNode::unset("nobody").await;
+    let saved = save_draft(&nobody, draft("x", "y")).await.unwrap();
+    assert_eq!(publish(&nobody, saved.id).await, Err(PostError::Unclaimed));
+    assert_eq!(here(&nobody, "x"), None);
+}
+
+#[tokio::test]
+async fn pages_go_back_through_all_posts_without_gap_or_repeat() {
+    let alice = TestNode::new("alice").await;
+    for n in 0..7 {
+        posted(&alice, &format!("Post {n}"), "text").await;
+        alice.clock.advance(u64::from(n % 2 == 0));
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = published(&alice, &Visitor::Stranger, before, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.cursor().unwrap().to_string().parse().unwrap());
+        seen.extend(page.into_iter().map(|post| post.title));
+    }
+    seen.sort();
+    assert_eq!(seen, (0..7).map(|n| format!("Post {n}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_long_text_is_kept_to_the_letter() {
+    let alice = TestNode::new("alice").await;
+    let long = "Ünïcödé wörds. ".repeat(3000);
+    let saved = save_draft(&alice, draft("Long", &long)).await.unwrap();
+    assert_eq!(saved.text, long.trim_end());
+    let post = publish(&alice, saved.id).await.unwrap();
+    assert_eq!(here(&alice, "long").unwrap().text, long.trim_end());
+    assert_eq!(post.minutes, 28);
+}
