@@ -388,3 +388,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

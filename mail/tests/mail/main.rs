@@ -4,6 +4,7 @@
 
 mod imap;
 mod place;
+mod proxy;
 mod queue;
 mod smtp;
 mod transcript;

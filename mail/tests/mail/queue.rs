@@ -1,15 +1,20 @@
 //! Mail between two nodes, over real connections: through submission, queue and SMTP into the other's inbox.
 
-use freehold_core::mailbox::{self, SpecialUse};
+use std::net::SocketAddr;
+
+use freehold_core::clock::Timestamp;
+use freehold_core::events::Event;
+use freehold_core::mailbox::{self, Recipient, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
 use tokio::net::TcpListener;
 
 use crate::place::{Client, Place, texts, until};
+use crate::proxy::{self, Side};
 
 /// A configuration that knows where `domain` is.
-fn route(domain: &str, hop: std::net::SocketAddr) -> MailConfig {
+fn route(domain: &str, hop: SocketAddr) -> MailConfig {
     MailConfig { routes: [(domain.to_owned(), hop.to_string())].into(), ..MailConfig::default() }
 }
 
@@ -27,7 +32,23 @@ async fn submit(place: &Place, to: &[&str], text: &str) -> String {
 }
 
 fn in_queue(node: &Node) -> usize {
-    mailbox::due(node, freehold_core::clock::Timestamp(u64::MAX), 100).unwrap().len()
+    mailbox::due(node, Timestamp(u64::MAX), 100).unwrap().len()
+}
+
+/// The first recipient in the queue.
+fn first(node: &Node) -> Recipient {
+    mailbox::due(node, Timestamp(u64::MAX), 1).unwrap()[0].recipients[0].clone()
+}
+
+/// An address that nobody listens on.
+async fn nobody_there() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Lets `millis` pass at `place`, and the queue look.
+fn later(place: &Place, millis: u64) {
+    place.node.clock.advance(millis);
+    place.node.events.send(Event::Queue);
 }
 
 #[tokio::test]
@@ -54,17 +75,12 @@ async fn a_message_travels_from_one_node_to_another() {
 
 #[tokio::test]
 async fn a_next_hop_that_is_down_is_tried_again_until_it_is_up() {
-    // A port that nobody listens on, but that bob will.
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hop = socket.local_addr().unwrap();
-    drop(socket);
+    let hop = nobody_there().await;
     let alice = Place::open(TestNode::new("alice").await, route("bob.example", hop)).await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250"));
-    let attempts = || mailbox::due(&alice.node, freehold_core::clock::Timestamp(u64::MAX), 1).unwrap()[0].recipients[0].attempts;
-    until(&alice.node, || attempts() == 1).await;
+    until(&alice.node, || first(&alice.node).attempts == 1).await;
     let bob = Place::open_on(TestNode::new("bob").await, MailConfig::default(), hop).await;
-    alice.node.clock.advance(1000);
-    alice.node.events.send(freehold_core::events::Event::Queue);
+    later(&alice, 1000);
     until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     alice.close().await;
@@ -140,4 +156,80 @@ async fn a_message_sent_again_after_a_crash_is_not_kept_twice() {
     }
     assert_eq!(texts(&bob.node, SpecialUse::Inbox).len(), 1);
     bob.close().await;
+}
+
+#[tokio::test]
+async fn a_lost_reply_does_not_make_two_messages() {
+    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    // In the clear, so that the line can break exactly when bob has promised to keep the message.
+    let line = proxy::open(
+        bob.addresses.smtp,
+        Box::new(|number, side, bytes| {
+            let promised = number == 0 && side == Side::Server && bytes.windows(7).any(|window| window == b"kept as");
+            (!promised).then(|| proxy::replaced(bytes, "STARTTLS", "XTARTTLS"))
+        }),
+    )
+    .await;
+    let alice = Place::open(TestNode::new("alice").await, route("bob.example", line)).await;
+    assert!(submit(&alice, &["bob@bob.example"], "Subject: once\r\n\r\n").await.starts_with("250"));
+    until(&alice.node, || in_queue(&alice.node) == 1 && first(&alice.node).attempts == 1).await;
+    assert_eq!(texts(&bob.node, SpecialUse::Inbox).len(), 1);
+    assert!(first(&alice.node).last_reply.starts_with("451 4.4.2"), "{:?}", first(&alice.node));
+    later(&alice, 1000);
+    until(&alice.node, || in_queue(&alice.node) == 0).await;
+    assert_eq!(texts(&bob.node, SpecialUse::Inbox).len(), 1);
+    alice.close().await;
+    bob.close().await;
+}
+
+#[tokio::test]
+async fn a_next_hop_that_can_not_encrypt_gets_the_message_all_the_same() {
+    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    // STARTTLS is offered, taken, and then nothing sensible comes.
+    let line = proxy::open(
+        bob.addresses.smtp,
+        Box::new(|_, side, bytes| match side {
+            Side::Client if bytes.starts_with(b"STARTTLS") => None,
+            _ => Some(bytes.to_vec()),
+        }),
+    )
+    .await;
+    let alice = Place::open(TestNode::new("alice").await, route("bob.example", line)).await;
+    assert!(submit(&alice, &["bob@bob.example"], "Subject: open\r\n\r\n").await.starts_with("250"));
+    until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
+    until(&alice.node, || in_queue(&alice.node) == 0).await;
+    assert!(texts(&bob.node, SpecialUse::Inbox)[0].contains("with ESMTP id"));
+    alice.close().await;
+    bob.close().await;
+}
+
+#[tokio::test]
+async fn what_is_queued_survives_a_restart_and_ends_after_two_days() {
+    let alice = Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+    assert!(submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250"));
+    until(&alice.node, || first(&alice.node).attempts == 1).await;
+    let Place { node, mail, .. } = alice;
+    mail.shutdown().await;
+    assert_eq!(in_queue(&node), 1);
+    node.clock.advance(49 * 60 * 60 * 1000);
+    // Another start finds it due at once.
+    let alice = Place::open(node, route("bob.example", nobody_there().await)).await;
+    until(&alice.node, || in_queue(&alice.node) == 0).await;
+    let report = texts(&alice.node, SpecialUse::Inbox).pop().unwrap();
+    assert!(report.contains("Final-Recipient: rfc822; bob@bob.example") && report.contains("tried for 48 hours"), "{report}");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn a_route_that_is_gone_is_an_end_and_not_a_way_into_the_world() {
+    let alice = Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+    assert!(submit(&alice, &["bob@bob.example"], "Subject: stay\r\n\r\n").await.starts_with("250"));
+    until(&alice.node, || first(&alice.node).attempts == 1).await;
+    let Place { node, mail, .. } = alice;
+    mail.shutdown().await;
+    node.clock.advance(1000);
+    let alice = Place::open(node, MailConfig::default()).await;
+    until(&alice.node, || in_queue(&alice.node) == 0).await;
+    assert!(texts(&alice.node, SpecialUse::Inbox)[0].contains("this node does not send to the world yet"));
+    alice.close().await;
 }
