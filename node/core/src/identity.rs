@@ -187,6 +187,12 @@ fn damaged(key: &[u8]) -> StoreError {
     StoreError::Corrupt { table: SELF.name().to_owned(), key: key.to_vec() }
 }
 
+/// What a pasted text carries.
+#[cfg(test)]
+pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
+    armour::read(title, text).unwrap()
+}
+
 type Rows = Vec<(Vec<u8>, crate::store::Row)>;
 
 /// A person's log as stored, verified again (a row could have been put back from an older one).

@@ -33,3 +33,6 @@ pub mod testing;
 pub mod timeline;
 pub mod vault;
 pub mod words;
+
+#[cfg(test)]
+mod vectors;
