@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, PoisonError};
 
-use freehold_core::identity::{IdentityLog, PersonId};
+use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
 use freehold_core::keys::PublicKey;
 use minicbor::bytes::ByteVec;
 
 use crate::limits::ANSWER_TIMEOUT;
 use crate::network::ByteStream;
-use crate::peers::{Peer, Shared, Standing};
+use crate::peers::{self, Peer, Relation, Shared, Standing};
 use crate::wire::frame::{self, FrameError};
 use crate::wire::hello::{Hello, PROTOCOL};
 use crate::wire::identity::{self, Get, Ops};
@@ -61,11 +61,38 @@ async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<
 /// Looks up who the peer is and writes down its standing.
 async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameError> {
     let log = match hello.person {
-        Some(person) => fetch(shared, peer, PersonId(person)).await?.filter(|log| names(log, peer)).map(Arc::new),
+        Some(person) => look_up(shared, peer, PersonId(person), &hello.head).await?.filter(|log| names(log, peer)).map(Arc::new),
         None => None,
     };
-    peer.standing.send_replace(Some(Standing { person: log.as_ref().map(|log| log.person()), log }));
+    let person = log.as_ref().map(|log| log.person());
+    let standing = Standing { person, log, relation: peers::relation(shared, person) };
+    if standing.relation == Relation::Friend {
+        keep(shared, &standing).await;
+    }
+    peer.standing.send_replace(Some(standing));
     Ok(())
+}
+
+/// The log of who the peer says it is: the one held here if it is the one the peer has, else the peer's.
+async fn look_up(shared: &Shared, peer: &Peer, person: PersonId, head: &[u8; 32]) -> Result<Option<IdentityLog>, FrameError> {
+    let held = core_identity::log_of(&shared.node, &person).map_err(std::io::Error::other)?;
+    match held {
+        Some(held) if held.head().0 == *head => Ok(Some(held)),
+        // One held here may be the longer one, then what the peer shows changes nothing.
+        held => Ok(fetch(shared, peer, person).await?.filter(|log| held.is_none_or(|held| log.ops().len() >= held.ops().len()))),
+    }
+}
+
+/// Keeps the log of somebody who matters here. A stranger's is only looked at, or anyone could fill the disk.
+pub(crate) async fn keep(shared: &Shared, standing: &Standing) {
+    let Some(log) = &standing.log else { return };
+    let known = core_identity::log_of(&shared.node, &log.person()).ok().flatten();
+    if known.is_some_and(|known| known.head() == log.head()) {
+        return;
+    }
+    if let Err(error) = core_identity::learn(&shared.node, log.to_bytes()).await {
+        tracing::warn!(%error, "cannot keep an identity log");
+    }
 }
 
 /// Whether the log certifies the key that the connection has proved.
@@ -103,6 +130,7 @@ pub(crate) async fn serve_identity(shared: &Shared, peer: &Peer, mut stream: Byt
         if !peer.may_ask(shared) {
             return Ok(());
         }
+        // The owner's alone: whom else this node knows is nobody's business.
         let log = shared.node.identity.log().filter(|log| log.person().0 == get.person);
         let ops = log.map(|log| log.to_bytes()).unwrap_or_default();
         frame::write(&mut stream, &part(ops, get.from)).await?;

@@ -7,9 +7,12 @@
 mod blobs;
 mod config;
 mod dial;
+mod follow;
 mod hello;
+mod inbox;
 mod limits;
 mod network;
+mod outbox;
 mod peers;
 mod rate;
 mod serve;
@@ -40,6 +43,8 @@ impl Federation {
         let (network, events, swarm) = network::Network::start(node.identity.libp2p_secret(), &config, &wire::PROTOCOLS).await?;
         let shared = Arc::new(Shared::new(node, network, &config));
         shared.tasks.spawn(peers::run(Arc::clone(&shared), events));
+        let outbox = outbox::run(Arc::clone(&shared));
+        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(outbox));
         Ok(Self { shared, swarm })
     }
 

@@ -56,6 +56,10 @@ pub(crate) const UNSENT_LEN_MAX: usize = 4 << 20;
 
 /// Blob streams a peer may have open.
 pub(crate) const BLOB_STREAMS_MAX: usize = 4;
+/// KiB of blobs a stranger may take per second.
+pub(crate) const STRANGER_BLOB_KIB_PER_SECOND: u32 = 64;
+/// KiB of blobs a stranger may take at once.
+pub(crate) const STRANGER_BLOB_KIB_BURST: u32 = 4096;
 /// Bytes in a blob that is taken from or given to a friend.
 pub(crate) const BLOB_LEN_MAX: u64 = 64 << 20;
 /// Bytes of a blob that one Get may ask for.

@@ -5,6 +5,7 @@
 
 mod incoming;
 mod outgoing;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 

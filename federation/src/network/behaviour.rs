@@ -29,8 +29,9 @@ const QUIC_CONNECTION_WINDOW: u32 = 4 << 20;
 const PENDING_INCOMING_MAX: u32 = 32;
 /// Handshakes under way to the outside.
 const PENDING_OUTGOING_MAX: u32 = 32;
-/// Connections one stranger may hold; friends are exempt, or two who dial each other at once would both hang up.
-const PER_STRANGER_MAX: u32 = 1;
+/// Connections one stranger may hold: one, and for a moment another, since a caller tries TCP and QUIC at once and drops
+/// the slower. Friends are exempt, or two who call each other at once could both hang up.
+const PER_STRANGER_MAX: u32 = 2;
 /// What identify tells: the family of protocols, and no version an attacker could look up.
 const PROTOCOL_VERSION: &str = "freehold/1";
 

@@ -47,6 +47,9 @@ pub(super) struct Outgoing {
     /// The peer's patience with pushes, counted here so as not to try it.
     pushes: Bucket,
     pushing: bool,
+    /// Logs being fed, in the order in which they were asked for: an epoch continues the one before it, so the peer must
+    /// have that whole first.
+    feeding: VecDeque<Log>,
 }
 
 impl Outgoing {
@@ -54,7 +57,7 @@ impl Outgoing {
         let offers = ours.iter().map(|head| (head.log, Offer::new(*head, Stage::Offered))).collect();
         // Half of what the peer allows: its clock and ours need not agree to the millisecond.
         let pushes = Bucket::per_second(PUSH_PER_SECOND / 2, PUSH_BURST / 2, now);
-        (Self { offers, weight: 0, pushes, pushing }, have(ours))
+        (Self { offers, weight: 0, pushes, pushing, feeding: VecDeque::new() }, have(ours))
     }
 
     /// Offers what has grown since, or appeared.
@@ -87,9 +90,11 @@ impl Outgoing {
             return Vec::new();
         }
         let head = fresh.head;
+        let settled = self.offers.values().all(|offer| offer.stage == Stage::Live);
         let offer = match self.offers.entry(head.log) {
-            // A log that begins with this very entry cannot have been seen by the peer: no need to ask.
-            Entry::Vacant(new) if head.lo == head.hi => new.insert(Offer::new(head, Stage::Live)),
+            // A log that begins with this very entry cannot have been seen by the peer: no need to ask, unless it
+            // continues one that the peer does not have whole.
+            Entry::Vacant(new) if head.lo == head.hi && settled => new.insert(Offer::new(head, Stage::Live)),
             Entry::Vacant(new) => {
                 new.insert(Offer::new(head, Stage::Offered));
                 return have(vec![head]);
@@ -135,6 +140,7 @@ impl Outgoing {
         // What was pushed before stays counted until its Ack; the peer may have asked before it read that far.
         offer.next = from.max(offer.acknowledged).max(offer.unacknowledged.back().map_or(0, |(last, _)| last + 1));
         offer.stage = Stage::Feeding { reading: false };
+        self.feeding.push_back(*log);
         Ok(self.pump())
     }
 
@@ -163,7 +169,7 @@ impl Outgoing {
         let Some(count) = u64::try_from(entries.len()).ok().filter(|count| *count > 0) else {
             // Nothing there that should be: do not spin on it, the next connection asks again.
             offer.stage = Stage::Live;
-            return Vec::new();
+            return self.pump();
         };
         let weight: usize = entries.iter().map(sync::Entry::len).sum();
         offer.next += count;
@@ -174,27 +180,24 @@ impl Outgoing {
         actions
     }
 
-    /// Asks for the next entries wherever there is credit, and lets logs that are sent whole go live.
+    /// Asks for the next entries if there is credit, and lets logs that are sent whole go live.
     fn pump(&mut self) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let reading = self.offers.values().filter(|offer| offer.stage == Stage::Feeding { reading: true }).count();
-        // Reserved for what a read may bring, so that two logs do not share the same credit.
-        let mut weight = self.weight + reading * ENTRIES_LEN_MAX;
-        for (log, offer) in &mut self.offers {
-            if offer.stage != (Stage::Feeding { reading: false }) {
-                continue;
+        while let Some(log) = self.feeding.front() {
+            match self.offers.get_mut(log) {
+                Some(Offer { stage: Stage::Feeding { reading: true }, .. }) => return Vec::new(),
+                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.head.hi => {
+                    if self.weight + ENTRIES_LEN_MAX > CREDIT {
+                        return Vec::new();
+                    }
+                    offer.stage = Stage::Feeding { reading: true };
+                    return vec![Action::Read { log: *log, from: offer.next, len_max: ENTRIES_LEN_MAX }];
+                }
+                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) => offer.stage = Stage::Live,
+                _ => {}
             }
-            if offer.next > offer.head.hi {
-                offer.stage = Stage::Live;
-                continue;
-            }
-            if weight + ENTRIES_LEN_MAX <= CREDIT {
-                offer.stage = Stage::Feeding { reading: true };
-                weight += ENTRIES_LEN_MAX;
-                actions.push(Action::Read { log: *log, from: offer.next, len_max: ENTRIES_LEN_MAX });
-            }
+            self.feeding.pop_front();
         }
-        actions
+        Vec::new()
     }
 }
 

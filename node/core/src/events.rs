@@ -20,6 +20,8 @@ pub enum Event {
     Queue,
     /// Friends or invites changed.
     Friends,
+    /// A friend's node has acknowledged entries of the owner's.
+    Arrivals,
     /// The identity, its log or its homes changed.
     Identity,
 }

@@ -127,7 +127,11 @@ pub async fn set_cursor(node: &Node, friend: &PersonId, acknowledged: u64) -> Re
     let friend = *friend;
     let set = move |tx: &mut Tx<'_>| {
         let before = row::get::<CursorRow>(tx, &friend.0)?.map_or(0, |cursor| cursor.acknowledged);
-        if acknowledged > before { row::put(tx, &friend.0, &CursorRow { acknowledged }) } else { Ok(()) }
+        if acknowledged > before {
+            row::put(tx, &friend.0, &CursorRow { acknowledged })?;
+            tx.after(Event::Arrivals);
+        }
+        Ok(())
     };
     node.store.commit(set).await
 }

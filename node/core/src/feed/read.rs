@@ -11,12 +11,13 @@ const LOGS_MAX: usize = 4_096;
 /// Entries read in one call, at most.
 const ENTRIES_MAX: usize = 256;
 
-/// What is held of a person's well-known lanes. A private lane is asked for by its id: [`head`].
+/// What is held of a person's well-known lanes, each log after the one it continues. A private lane is asked for by its id: [`head`].
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
 pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError> {
-    let logs = rows::logs(&node.store, person, LOGS_MAX)?;
+    let mut logs = rows::logs(&node.store, person, LOGS_MAX)?;
+    logs.sort_by_key(|(_, row)| row.generation);
     Ok(logs.into_iter().filter(|(log, _)| log.lane.is_well_known()).map(|(log, row)| rows::log_head(log, &row)).collect())
 }
 

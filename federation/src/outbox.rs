@@ -1,0 +1,144 @@
+//! What goes out: the journal read as it grows, own logs offered and fed to peers, and how far each friend has come.
+//!
+//! Only what is durable is ever read, so no friend can hold what a power cut takes from the author.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use freehold_core::events::Event;
+use freehold_core::feed::{self, EntryId, Lane, LogHead, LogId, RawEntry};
+use freehold_core::identity::PersonId;
+use freehold_core::journal;
+use freehold_core::keys::PublicKey;
+use freehold_core::store::StoreError;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::limits::{ENTRIES_LEN_MAX, ENTRIES_MAX};
+use crate::peers::Shared;
+use crate::sync::{Fresh, Trust};
+use crate::wire::sync::{Entry, Head, Log};
+
+/// Journal records read in one go.
+const RECORDS_MAX: usize = 256;
+
+/// Reads the journal as it grows and hands each new entry, once, to every sync stream.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut hints = shared.node.events.subscribe();
+    // What was said before this moment is in the logs that every stream begins by offering.
+    let mut cursor = journal::durable_head(&shared.node).unwrap_or_default();
+    loop {
+        match hints.recv().await {
+            Ok(Event::Journal) | Err(RecvError::Lagged(_)) => {}
+            Ok(_) => continue,
+            Err(RecvError::Closed) => return,
+        }
+        if let Err(error) = announce(&shared, &mut cursor) {
+            tracing::warn!(%error, "cannot read the journal");
+        }
+    }
+}
+
+fn announce(shared: &Shared, cursor: &mut u64) -> Result<(), StoreError> {
+    loop {
+        let records = journal::read(&shared.node, *cursor, RECORDS_MAX)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        for (number, record) in records {
+            if let Some(raw) = feed::entry(&shared.node, &record.entry)? {
+                let head = Head { log: to_wire(&record.log), lo: 0, hi: record.seq, head: record.entry.0 };
+                // Nobody connected is no loss: each stream begins with the logs themselves.
+                let _ = shared.fresh.send(Arc::new(Fresh { head, entry: entry_to_wire(raw) }));
+            }
+            *cursor = number;
+        }
+    }
+}
+
+/// Whether a peer may see a lane.
+pub(crate) fn may_see(trust: Trust, lane: &[u8; 16]) -> bool {
+    match trust {
+        Trust::Friend(_) => Lane(*lane).is_well_known(),
+        Trust::Stranger => *lane == Lane::PUBLIC.0,
+    }
+}
+
+/// The own logs that a peer may see, each after the one it continues.
+pub(crate) fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> {
+    let Some(person) = shared.node.identity.person() else { return Ok(Vec::new()) };
+    let heads = feed::heads(&shared.node, &person)?;
+    Ok(heads.iter().map(head_to_wire).filter(|head| may_see(trust, &head.log.lane)).collect())
+}
+
+/// Entries of an own log for a peer who asked.
+pub(crate) fn read(shared: &Shared, log: &Log, from: u64, len_max: usize) -> Result<Vec<Entry>, StoreError> {
+    let Some(log) = from_wire(log) else { return Ok(Vec::new()) };
+    let raw = feed::read(&shared.node, &log, from, ENTRIES_MAX, len_max.min(ENTRIES_LEN_MAX))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut len = 0;
+    for entry in raw.into_iter().map(entry_to_wire) {
+        len += entry.len();
+        if len > len_max && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// How far one friend has come, from its acknowledgements by log to the journal's numbering.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrivals {
+    friend: PersonId,
+    through: BTreeMap<Log, u64>,
+}
+
+impl Arrivals {
+    pub(crate) fn new(friend: PersonId) -> Self {
+        Self { friend, through: BTreeMap::new() }
+    }
+
+    /// The friend's node holds `log` up to `through`.
+    pub(crate) fn note(&mut self, log: Log, through: u64) {
+        let before = self.through.entry(log).or_insert(through);
+        *before = through.max(*before);
+    }
+
+    /// Writes down how far that is, if it is further than before.
+    pub(crate) async fn record(&self, shared: &Shared) -> Result<(), StoreError> {
+        let before = journal::cursor(&shared.node, &self.friend)?;
+        let mut cursor = before;
+        'journal: loop {
+            let records = journal::read(&shared.node, cursor, RECORDS_MAX)?;
+            if records.is_empty() {
+                break;
+            }
+            for (number, record) in records {
+                if self.through.get(&to_wire(&record.log)).is_none_or(|through| *through < record.seq) {
+                    break 'journal;
+                }
+                cursor = number;
+            }
+        }
+        if cursor > before { journal::set_cursor(&shared.node, &self.friend, cursor).await } else { Ok(()) }
+    }
+}
+
+pub(crate) fn to_wire(log: &LogId) -> Log {
+    Log { person: log.person.0, suite: log.node.suite(), node: *log.node.as_bytes(), lane: log.lane.0, epoch: log.epoch }
+}
+
+/// The log that a peer names; `None` if its key is none.
+pub(crate) fn from_wire(log: &Log) -> Option<LogId> {
+    let node = PublicKey::from_ed25519(log.node).ok().filter(|key| key.suite() == log.suite)?;
+    Some(LogId { person: PersonId(log.person), node, lane: Lane(log.lane), epoch: log.epoch })
+}
+
+fn head_to_wire(head: &LogHead) -> Head {
+    let EntryId(id) = head.head;
+    Head { log: to_wire(&head.log), lo: head.lo, hi: head.hi, head: id }
+}
+
+fn entry_to_wire(raw: RawEntry) -> Entry {
+    Entry { header: raw.header, signature: raw.signature.0.to_vec(), body: raw.body }
+}

@@ -1,0 +1,222 @@
+//! The loop around a session: reads and writes the stream, asks the store, listens to the outbox.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use freehold_core::identity::PersonId;
+use freehold_core::store::StoreError;
+use futures::io::{ReadHalf, WriteHalf};
+use futures::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Action, Session, Trust};
+use crate::limits::UNSENT_LEN_MAX;
+use crate::network::ByteStream;
+use crate::outbox::{self, Arrivals};
+use crate::peers::{Peer, Shared};
+use crate::wire::frame::{self, FrameError};
+use crate::wire::sync::{Entry, Log, Reason, Sync};
+use crate::{inbox, wire};
+
+/// Messages read and not yet looked at; further ones wait in the network.
+const READ_AHEAD_MAX: usize = 4;
+/// How long the last words of a stream may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+type Storing = Pin<Box<dyn Future<Output = Result<Vec<(Log, u64)>, Reason>> + Send>>;
+type Recording = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Why a stream ended, and how many seconds to wait before the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) reason: Reason,
+    pub(crate) retry_after: u32,
+}
+
+const GONE: Ended = Ended { reason: Reason::Leaving, retry_after: 0 };
+
+struct Running<'a> {
+    shared: &'a Arc<Shared>,
+    trust: Trust,
+    session: Session,
+    todo: VecDeque<Action>,
+    batches: VecDeque<Vec<Entry>>,
+    storing: Option<Storing>,
+    arrivals: Option<Arrivals>,
+    arrived: bool,
+    unsent: Arc<AtomicUsize>,
+    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+/// Runs one sync stream to its end. A newer stream with the same peer ends it.
+pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream: ByteStream) -> Result<Ended, StoreError> {
+    let replaced = peer.gone.child_token();
+    std::mem::replace(&mut *peer.sync.lock().unwrap_or_else(PoisonError::into_inner), replaced.clone()).cancel();
+    let (reader, writer) = stream.split();
+    let (incoming, mut messages) = mpsc::channel(READ_AHEAD_MAX);
+    let (outgoing, frames) = mpsc::unbounded_channel();
+    let unsent = Arc::new(AtomicUsize::new(0));
+    // Both halves end with this function: dropping the guard cancels them.
+    let halves = CancellationToken::new();
+    let _guard = halves.clone().drop_guard();
+    tokio::spawn(halves.clone().run_until_cancelled_owned(read(reader, incoming)));
+    let written = tokio::spawn(write(writer, frames, Arc::clone(&unsent)));
+
+    // Listening begins before the logs are read, or what is said in between would be missed.
+    let mut fresh = shared.fresh.subscribe();
+    let (session, first) = Session::start(trust, outbox::offers(shared, trust)?, shared.node.clock.now());
+    let arrivals = if let Trust::Friend(friend) = trust { Some(Arrivals::new(PersonId(friend))) } else { None };
+    let todo = VecDeque::from(first);
+    let mut running =
+        Running { shared, trust, session, todo, batches: VecDeque::new(), storing: None, arrivals, arrived: false, unsent, outgoing };
+    let mut recording: Option<Recording> = None;
+    let mut standing = peer.standing.subscribe();
+
+    let ended = loop {
+        if let Some(ended) = running.act()? {
+            break ended;
+        }
+        if recording.is_none() && std::mem::take(&mut running.arrived) {
+            recording = running.record();
+        }
+        let now = || shared.node.clock.now();
+        tokio::select! {
+            biased;
+            () = replaced.cancelled() => break GONE,
+            changed = standing.changed() => {
+                let trusted = standing.borrow_and_update().as_ref().map(crate::peers::Standing::trust);
+                if changed.is_err() || trusted != Some(trust) {
+                    break GONE;
+                }
+            }
+            entry = fresh.recv() => match entry {
+                Ok(entry) if outbox::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    let offers = outbox::offers(shared, trust)?;
+                    running.todo.extend(running.session.offer_again(offers));
+                }
+                Err(RecvError::Closed) => break GONE,
+            },
+            stored = wait(&mut running.storing) => {
+                running.storing = None;
+                running.todo.extend(match stored {
+                    Ok(reach) => running.session.stored(&reach),
+                    Err(reason) => running.session.refused(reason),
+                });
+            }
+            recorded = wait(&mut recording) => {
+                recording = None;
+                recorded?;
+            }
+            message = messages.recv() => match message {
+                Some(Ok(message)) => running.todo.extend(running.session.received(message, now())),
+                Some(Err(FrameError::End | FrameError::Io(_))) | None => return Ok(GONE),
+                Some(Err(error)) => {
+                    tracing::warn!(peer = %peer.key, %error, "a bad frame");
+                    running.todo.extend(running.session.refused(Reason::Invalid));
+                }
+            },
+        }
+    };
+    if ended == GONE {
+        running.send(&Sync::Bye { reason: Reason::Leaving, retry_after: 0 });
+    }
+    drop(running);
+    // The last words are a courtesy: whoever does not take them in time misses them.
+    let _ = tokio::time::timeout(FAREWELL, written).await;
+    Ok(ended)
+}
+
+impl Running<'_> {
+    /// Does what the session asks for, until it asks for nothing more.
+    fn act(&mut self) -> Result<Option<Ended>, StoreError> {
+        while let Some(action) = self.todo.pop_front() {
+            match action {
+                Action::Send(message) => self.send(&message),
+                Action::Read { log, from, len_max } => {
+                    let entries = outbox::read(self.shared, &log, from, len_max)?;
+                    self.todo.extend(self.session.read(&log, entries));
+                }
+                Action::Compare(heads) => {
+                    if let Trust::Friend(friend) = self.trust {
+                        let compared = inbox::compare(self.shared, PersonId(friend), heads)?;
+                        self.todo.extend(self.session.compared(compared));
+                    }
+                }
+                Action::Store(entries) => self.batches.push_back(entries),
+                Action::Forked(proof) => self.batches.push_back(vec![proof.0, proof.1]),
+                Action::Arrived { log, through } => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.note(log, through);
+                        self.arrived = true;
+                    }
+                }
+                Action::End(reason) => return Ok(Some(Ended { reason, retry_after: super::retry_after(reason) })),
+                Action::Ended { reason, retry_after } => return Ok(Some(Ended { reason, retry_after })),
+            }
+        }
+        if self.storing.is_none()
+            && let (Some(entries), Trust::Friend(friend)) = (self.batches.pop_front(), self.trust)
+        {
+            let shared = Arc::clone(self.shared);
+            self.storing = Some(Box::pin(async move { inbox::store(&shared, PersonId(friend), entries).await }));
+        }
+        // A peer that asks and does not read would have this node hold ever more for it.
+        if self.unsent.load(Ordering::Relaxed) > UNSENT_LEN_MAX {
+            return Ok(Some(Ended { reason: Reason::Rate, retry_after: super::retry_after(Reason::Rate) }));
+        }
+        Ok(None)
+    }
+
+    fn send(&self, message: &Sync) {
+        let bytes = wire::encode(message);
+        self.unsent.fetch_add(bytes.len(), Ordering::Relaxed);
+        // The writer is gone only when the stream is broken, which the reader will report.
+        let _ = self.outgoing.send(bytes);
+    }
+
+    fn record(&self) -> Option<Recording> {
+        let arrivals = self.arrivals.clone()?;
+        let shared = Arc::clone(self.shared);
+        Some(Box::pin(async move { arrivals.record(&shared).await }))
+    }
+}
+
+/// Waits for what is under way; for ever when nothing is.
+async fn wait<T>(work: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read(mut stream: ReadHalf<ByteStream>, messages: mpsc::Sender<Result<Sync, FrameError>>) {
+    loop {
+        let message = frame::read::<Sync, _>(&mut stream).await;
+        let is_last = message.is_err();
+        if messages.send(message).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+async fn write(mut stream: WriteHalf<ByteStream>, mut frames: mpsc::UnboundedReceiver<Vec<u8>>, unsent: Arc<AtomicUsize>) {
+    while let Some(bytes) = frames.recv().await {
+        if frame::write_bytes(&mut stream, &bytes).await.is_err() {
+            return;
+        }
+        unsent.fetch_sub(bytes.len(), Ordering::Relaxed);
+        // What is queued behind goes out in the same packet.
+        if frames.is_empty() && stream.flush().await.is_err() {
+            return;
+        }
+    }
+    // The stream may be broken already.
+    let _ = stream.close().await;
+}

@@ -1,0 +1,166 @@
+//! People with nodes that federate, and waiting for what must become true without watching the clock.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::time::Duration;
+
+use freehold_core::blobs::Form;
+use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
+use freehold_core::friends;
+use freehold_core::identity::{self, Identity, PersonId};
+use freehold_core::node::Node;
+use freehold_core::store::Tx;
+use freehold_core::testing::TestNode;
+use freehold_core::timeline;
+use freehold_federation::{Federation, FederationConfig};
+
+/// Long enough for the slowest machine; nothing waits this long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which transports a node speaks.
+#[derive(Clone, Copy)]
+pub(crate) enum Over {
+    Tcp,
+    Quic,
+    Both,
+}
+
+fn config(over: Over, listen: SocketAddr) -> FederationConfig {
+    let (tcp, quic) = match over {
+        Over::Tcp => (true, false),
+        Over::Quic => (false, true),
+        Over::Both => (true, true),
+    };
+    FederationConfig { listen: vec![listen], tcp, quic, ..FederationConfig::default() }
+}
+
+/// A person, their node, and its federation while it is up.
+pub(crate) struct Person {
+    test: TestNode,
+    node: Node,
+    over: Over,
+    listen: SocketAddr,
+    federation: Option<Federation>,
+}
+
+impl Deref for Person {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Person {
+    /// Somebody with a claimed node that is up.
+    pub(crate) async fn new(name: &str, over: Over) -> Self {
+        let test = TestNode::new(name).await;
+        if test.identity.person().is_none() {
+            identity::create(&test).await.unwrap();
+        }
+        let node = test.clone();
+        let mut person = Self { test, node, over, listen: "127.0.0.1:0".parse().unwrap(), federation: None };
+        person.up().await;
+        person
+    }
+
+    /// Starts the node's federation, as a new run of the node, on the port it had.
+    pub(crate) async fn up(&mut self) {
+        let identity = Identity::load(&self.test.store, &self.test.random).unwrap();
+        self.node = Node { identity, ..self.test.clone() };
+        let federation = Federation::start(self.node.clone(), config(self.over, self.listen)).await.unwrap();
+        let port = federation.addresses()[0].split('/').nth(4).unwrap().parse().unwrap();
+        self.listen.set_port(port);
+        self.federation = Some(federation);
+    }
+
+    pub(crate) async fn down(&mut self) {
+        self.federation.take().unwrap().shutdown().await;
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.federation.as_ref().unwrap().addresses()
+    }
+
+    pub(crate) fn id(&self) -> PersonId {
+        self.node.identity.person().unwrap()
+    }
+
+    pub(crate) async fn befriend(&self, other: &Person) {
+        let invite = friends::create_invite(self, other.name(), &self.addresses()).await.unwrap();
+        friends::accept_invite(other, &invite).await.unwrap();
+        self.until("they are a friend", |node| friends::is_friend(node, &other.id()).unwrap()).await;
+        other.until("they are a friend", |node| friends::is_friend(node, &self.id()).unwrap()).await;
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        "somebody"
+    }
+
+    /// Waits until `is_so` holds, looking again after each event of the node.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Node) -> bool) {
+        let mut events = self.node.events.subscribe();
+        let holds = async {
+            while !is_so(&self.node) {
+                // A lagging listener looks again as well.
+                let _ = events.recv().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+    }
+
+    pub(crate) async fn say(&self, body: Body) -> EntryId {
+        let node = self.node.clone();
+        self.node.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body)).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, text: &str) -> EntryId {
+        self.say(Body::Post(post(text))).await
+    }
+
+    /// A post with a photo of `large` and `small` bytes; both stay as long as the test does.
+    pub(crate) async fn post_photo(&self, text: &str, large: usize, small: usize) -> EntryId {
+        let bytes = |len: usize| (0..len).map(|i| (i * 7919 % 253) as u8).collect::<Vec<u8>>();
+        let (large, small) =
+            (self.node.blobs.put(&bytes(large), Form::Public).unwrap(), self.node.blobs.put(&bytes(small), Form::Public).unwrap());
+        let photo = Photo {
+            blob: large.id,
+            len: large.len,
+            small: small.id,
+            small_len: small.len,
+            alt: "a photo".to_owned(),
+            caption: String::new(),
+            width: 1600,
+            height: 1200,
+            thumbhash: Vec::new(),
+        };
+        std::mem::forget((large, small));
+        self.say(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await
+    }
+
+    /// Waits until the timeline shows exactly these texts of others. In no order: the clocks of tests stand still.
+    pub(crate) async fn shows(&self, texts: &[&str]) {
+        self.until(&format!("the timeline shows {texts:?}"), |node| {
+            let mut wanted = texts.to_vec();
+            wanted.sort_unstable();
+            self.timeline_of(node) == wanted
+        })
+        .await;
+    }
+
+    fn timeline_of(&self, node: &Node) -> Vec<String> {
+        let items = timeline::page(node, None, 500).unwrap().into_iter().filter(|item| item.author != self.id());
+        let mut texts: Vec<String> = items.map(|item| item.text).collect();
+        texts.sort_unstable();
+        texts
+    }
+}
+
+pub(crate) fn post(text: &str) -> PostBody {
+    PostBody { media_type: MARKDOWN.to_owned(), slug: "slug".to_owned(), text: text.to_owned(), ..PostBody::default() }
+}
+
+/// Bytes that stand for a photo.
+pub(crate) fn pixels(len: usize) -> Vec<u8> {
+    (0..len).map(|at| u8::try_from(at * 7919 % 253).unwrap()).collect()
+}
