@@ -58,16 +58,30 @@ fn quic(address: SocketAddr) -> Multiaddr {
 /// Starts one listener and waits for its first address; returns its port.
 async fn listen_on(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<u16, StartError> {
     let failed = |cause: String| StartError::Listen { address: address.to_string(), cause };
-    let listener: ListenerId = swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))?;
+    let listener: ListenerId = swarm.listen_on(address.clone()).map_err(|error| failed(whole(&error)))?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => return Ok(port(&address)),
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
-                return Err(failed(reason.err().map_or_else(|| "closed".to_owned(), |error| error.to_string())));
+                return Err(failed(reason.err().map_or_else(|| "closed".to_owned(), |error| whole(&error))));
             }
             _ => {}
         }
     }
+}
+
+/// An error with its causes: a transport's own text is often empty.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = if text.is_empty() { more } else { format!("{text}: {more}") };
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn port(address: &Multiaddr) -> u16 {

@@ -12,7 +12,7 @@ use freehold_core::node::Node;
 use freehold_core::store::Tx;
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
-use freehold_federation::{Federation, FederationConfig};
+use freehold_federation::{Federation, FederationConfig, StartError};
 
 /// Long enough for the slowest machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,7 +68,19 @@ impl Person {
     pub(crate) async fn up(&mut self) {
         let identity = Identity::load(&self.test.store, &self.test.random).unwrap();
         self.node = Node { identity, ..self.test.clone() };
-        let federation = Federation::start(self.node.clone(), config(self.over, self.listen)).await.unwrap();
+        let config = config(self.over, self.listen);
+        // QUIC keeps its socket for a few round trips after a stop in the same process, and a call that nobody answered
+        // counts those by the second.
+        let started = async {
+            loop {
+                match Federation::start(self.node.clone(), config.clone()).await {
+                    Ok(federation) => return federation,
+                    Err(StartError::Listen { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        let federation = tokio::time::timeout(PATIENCE, started).await.unwrap();
         let port = federation.addresses()[0].split('/').nth(4).unwrap().parse().unwrap();
         self.listen.set_port(port);
         self.federation = Some(federation);
