@@ -1,4 +1,5 @@
 use freehold_core::feed::Body;
+use freehold_core::photos::Size;
 use freehold_core::{journal, timeline};
 
 use crate::network::{Over, Person, pixels, post};
@@ -13,7 +14,7 @@ async fn a_post_with_a_photo_travels(over: Over) {
         item.photos[0].has_large && item.photos[0].has_small
     })
     .await;
-    let size = timeline::Size::Large;
+    let size = Size::Large;
     let theirs = timeline::image_bytes(&bob, &entry, 0, size).unwrap().unwrap().read_all(3_000_000).unwrap();
     assert_eq!(theirs, pixels(2_500_000));
     bob.post("nice").await;
