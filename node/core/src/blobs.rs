@@ -90,8 +90,9 @@ struct Shelf {
 struct State {
     pins: HashMap<BlobId, usize>,
     small: HashMap<BlobId, small::Small>,
-    /// While a collection runs: all that was pinned at any moment of it.
-    touched: Option<collect::Touched>,
+    /// For each collection that runs: all that was pinned at any moment of it.
+    touched: HashMap<u64, collect::Touched>,
+    collections: u64,
     /// Folders whose own names are known to be durable.
     durable_folders: HashSet<[u8; 2]>,
     /// Public blobs found whole by this process.

@@ -5,6 +5,7 @@
 pub mod audience;
 pub mod blobs;
 pub mod cbor;
+pub mod check;
 pub mod clock;
 pub mod domains;
 pub mod engine;

@@ -72,6 +72,17 @@ pub struct Row {
     pub blobs: Vec<BlobId>,
 }
 
+/// A row met on a walk through all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its table's on-disk name.
+    pub table: String,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// The row, or [`StoreError::Corrupt`].
+    pub row: Result<Row, StoreError>,
+}
+
 /// Why the store could not answer or take a change.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StoreError {
@@ -205,6 +216,23 @@ impl Store {
     /// As [`Store::get`].
     pub fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.started()?.0.rows.scan(table, scan)
+    }
+
+    /// A page of all rows, in order of table name, then key, past the row `after`: for checks and collections. A damaged row
+    /// is among them as the error it is.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        self.started()?.0.rows.walk(after, limit)
+    }
+
+    /// One row of a table known only by its name, as [`Store::walk`] gives it.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.started()?.0.rows.get_named(table, key)
     }
 
     /// The last position that is durable and visible.

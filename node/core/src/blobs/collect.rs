@@ -1,18 +1,15 @@
-//! Collection: what no row refers to is marked by a look at all rows, then swept. Rows go first, files later, pinned ones never.
+//! Collection: what no row refers to is found by a look at all rows, then swept. Rows go first, files later, pinned ones never.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::file::Name;
 use super::{Blobs, told};
-use crate::store::{BlobId, StoreError};
+use crate::store::{BlobId, Store, StoreError, Table};
 
-/// A collection that has begun: whatever is pinned from its beginning on is left alone. Begin it, then look at the rows.
-#[must_use]
-#[derive(Debug)]
-pub struct Collection {
-    blobs: Blobs,
-}
+/// The last collection's row, written so that a failed group whose fate is open is settled before files go.
+const SWEPT: Table = Table::new("blobs_swept");
+const PAGE_ROWS: usize = 500;
 
 /// What was pinned at any moment of a collection, and the names of its files.
 #[derive(Default)]
@@ -28,6 +25,14 @@ impl Touched {
     }
 }
 
+/// A collection that has begun: whatever is pinned from its beginning on is left alone. Begin it, then look at the rows.
+#[must_use]
+#[derive(Debug)]
+pub struct Collection {
+    blobs: Blobs,
+    number: u64,
+}
+
 /// What a collection removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -37,44 +42,71 @@ pub struct Collected {
     pub small: u64,
 }
 
-impl Blobs {
-    /// Begins a collection; `None` while another runs.
-    pub fn collection(&self) -> Option<Collection> {
-        let mut state = self.state();
-        if state.touched.is_some() {
-            return None;
+/// Every blob that a row refers to.
+///
+/// # Errors
+/// As [`Store::walk`]; also when a row is damaged, for nobody knows what it refers to.
+fn referred(store: &Store) -> Result<HashSet<BlobId>, StoreError> {
+    let mut referred = HashSet::new();
+    let mut after: Option<(String, Vec<u8>)> = None;
+    loop {
+        let page = store.walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?;
+        let Some(last) = page.last() else { return Ok(referred) };
+        after = Some((last.table.clone(), last.key.clone()));
+        for found in page {
+            referred.extend(found.row?.blobs);
         }
+    }
+}
+
+impl Blobs {
+    /// Removes what no row refers to. Blocks, for all rows are read.
+    ///
+    /// # Errors
+    /// The store's, a damaged row included (then nothing is removed), or the disk's.
+    pub fn collect(&self, store: &Store) -> Result<Collected, StoreError> {
+        let collection = self.collection();
+        settle(store)?;
+        collection.sweep(&referred(store)?)
+    }
+
+    /// Removes those of `gone` to which no row refers any more, durably: for a deletion that is acknowledged only once it is
+    /// real. Blocks, for all rows are read.
+    ///
+    /// # Errors
+    /// As [`Blobs::collect`]; part may have been removed.
+    pub fn unlink_now(&self, store: &Store, gone: &[BlobId]) -> Result<Collected, StoreError> {
+        let collection = self.collection();
+        settle(store)?;
+        collection.unlink(gone, &referred(store)?)
+    }
+
+    /// Begins a collection.
+    pub fn collection(&self) -> Collection {
+        let mut state = self.state();
         let mut touched = Touched::default();
         for id in state.pins.keys() {
             touched.insert(*id, self.names(id));
         }
-        state.touched = Some(touched);
+        state.collections += 1;
+        let number = state.collections;
+        state.touched.insert(number, touched);
         drop(state);
-        Some(Collection { blobs: self.clone() })
+        Collection { blobs: self.clone(), number }
     }
+}
 
-    /// The files that belong to none of `live`: orphans, by path.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn orphans(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
-        let names: HashSet<Name> = live.iter().flat_map(|id| self.names(id)).collect();
-        let mut orphans = Vec::new();
-        self.each_file(|found| {
-            match found {
-                Ok(name) if names.contains(&name) => {}
-                Ok(name) => orphans.push(self.path(&name)),
-                Err(path) => orphans.push(path),
-            }
-            Ok(())
-        })?;
-        Ok(orphans)
-    }
+/// Once this change is acknowledged, a group that failed before it is void for ever: no row of it can come back.
+fn settle(store: &Store) -> Result<(), StoreError> {
+    store.commit_blocking(|tx| {
+        let position = tx.position().to_be_bytes();
+        tx.put(SWEPT, b"last", &position)
+    })
 }
 
 impl Drop for Collection {
     fn drop(&mut self) {
-        self.blobs.state().touched = None;
+        self.blobs.state().touched.remove(&self.number);
     }
 }
 
@@ -87,41 +119,32 @@ impl Collection {
         let blobs = &self.blobs;
         let _filing = blobs.filing();
         let mut collected = Collected::default();
-        let mut names: HashSet<Name> = live.iter().flat_map(|id| blobs.names(id)).collect();
         {
             let mut state = blobs.state();
             let state = &mut *state;
-            let touched = state.touched.as_ref().map(|touched| &touched.ids);
+            let touched = state.touched.get(&self.number).map(|touched| &touched.ids);
             let before = state.small.len();
             state.small.retain(|id, _| live.contains(id) || touched.is_some_and(|touched| touched.contains(id)));
             collected.small = (before - state.small.len()) as u64;
-            // A small blob in memory may have a file already, of an interrupted filing; that one is written over.
-            names.extend(state.small.keys().flat_map(|id| blobs.names(id)));
         }
-        let mut dead = Vec::new();
-        blobs.each_file(|found| {
-            dead.extend(found.ok().filter(|name| !names.contains(name)));
-            Ok(())
-        })?;
-        for name in dead {
-            collected.files += u64::from(self.remove(&name)?);
+        for orphan in self.orphans(live)?.into_iter().flatten() {
+            collected.files += u64::from(self.remove(&orphan)?);
         }
         Ok(collected)
     }
 
-    /// Removes those of `gone` that are not in `live` and were not pinned meanwhile, durably: for a deletion that is
-    /// acknowledged only once it is real.
+    /// Removes those of `gone` that are not in `live` and were not pinned meanwhile, durably.
     ///
     /// # Errors
     /// The disk's; part may have been removed.
-    pub fn unlink_now(self, gone: &[BlobId], live: &HashSet<BlobId>) -> Result<Collected, StoreError> {
+    pub fn unlink(self, gone: &[BlobId], live: &HashSet<BlobId>) -> Result<Collected, StoreError> {
         let blobs = &self.blobs;
         let _filing = blobs.filing();
         let mut collected = Collected::default();
         for id in gone.iter().filter(|id| !live.contains(id)) {
             {
                 let mut state = blobs.state();
-                let touched = state.touched.as_ref().is_some_and(|touched| touched.ids.contains(id));
+                let touched = state.touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id));
                 if !touched && state.small.remove(id).is_some() {
                     collected.small += 1;
                 }
@@ -139,11 +162,40 @@ impl Collection {
         Ok(collected)
     }
 
+    /// The files that belong to no blob of `live`, nor to one that was pinned meanwhile, nor to one in memory (that is written
+    /// over when it is filed); what is none of ours by its path.
+    pub(super) fn orphans(&self, live: &HashSet<BlobId>) -> Result<Vec<Result<Name, PathBuf>>, StoreError> {
+        let blobs = &self.blobs;
+        let mut names: HashSet<Name> = live.iter().flat_map(|id| blobs.names(id)).collect();
+        names.extend(blobs.state().small.keys().flat_map(|id| blobs.names(id)));
+        let mut orphans = Vec::new();
+        blobs.each_file(|found| {
+            if found.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_touched(name)) || found.is_err() {
+                orphans.push(found);
+            }
+            Ok(())
+        })?;
+        Ok(orphans)
+    }
+
+    /// The paths of what [`Collection::sweep`] would remove, and of what is not ours.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn orphan_paths(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
+        let path = |found: Result<Name, PathBuf>| found.map_or_else(|path| path, |name| self.blobs.path(&name));
+        Ok(self.orphans(live)?.into_iter().map(path).collect())
+    }
+
+    fn is_touched(&self, name: &Name) -> bool {
+        self.blobs.state().touched.get(&self.number).is_some_and(|touched| touched.names.contains(name))
+    }
+
     /// Removes a file unless its blob was pinned since the beginning. The state is locked over both, so that who pins first
     /// keeps the file and who pins later does not find it.
     fn remove(&self, name: &Name) -> Result<bool, StoreError> {
         let state = self.blobs.state();
-        let touched = state.touched.as_ref().is_some_and(|touched| touched.names.contains(name));
+        let touched = state.touched.get(&self.number).is_some_and(|touched| touched.names.contains(name));
         if touched { Ok(false) } else { self.blobs.unlink(name) }
     }
 }

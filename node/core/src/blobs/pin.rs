@@ -80,7 +80,7 @@ impl Blobs {
     pub(super) fn pin_unseen(&self, id: BlobId, len: u64) -> Pinned {
         let mut state = self.state();
         *state.pins.entry(id).or_insert(0) += 1;
-        if let Some(touched) = &mut state.touched {
+        for touched in state.touched.values_mut() {
             touched.insert(id, self.names(&id));
         }
         drop(state);

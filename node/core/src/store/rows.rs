@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Row, Scan, StoreError, Table};
+use super::{BlobId, Found, Row, Scan, StoreError, Table};
 use crate::blobs::{Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
@@ -54,9 +54,19 @@ impl Rows {
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.get_named(table.name(), key)
+    }
+
+    pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
         let _open = self.enter()?;
-        let found = self.engine.get(table.name(), key)?;
-        found.map(|bytes| self.seal.open(table.name(), key, &bytes)).transpose()
+        let found = self.engine.get(table, key)?;
+        found.map(|bytes| self.seal.open(table, key, &bytes)).transpose()
+    }
+
+    pub(super) fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        let _open = self.enter()?;
+        let cells = self.engine.walk(after, limit)?.into_iter();
+        Ok(cells.map(|cell| Found { row: self.seal.open(&cell.table, &cell.key, &cell.value), table: cell.table, key: cell.key }).collect())
     }
 
     pub(super) fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {

@@ -217,7 +217,7 @@ fn a_blob_unlinked_now_is_gone_for_good() {
     let small = blobs.put(b"small", Form::Private).unwrap().id;
     blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small"[..].into() });
     let all = [gone, shared, pinned.id, small];
-    let collected = blobs.collection().unwrap().unlink_now(&all, &HashSet::from([shared])).unwrap();
+    let collected = blobs.collection().unlink(&all, &HashSet::from([shared])).unwrap();
     assert_eq!(collected, Collected { files: 1, small: 1 });
     let after = open_in(&fs.power_cut(PowerCut::Nothing, 1));
     assert_eq!(read(&after, &gone), Err(StoreError::NoBlob));
@@ -248,7 +248,7 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
         }
         threads.spawn(|| {
             for _ in 0..20 {
-                let collection = blobs.collection().unwrap();
+                let collection = blobs.collection();
                 let live = rows.lock().unwrap().clone();
                 collection.sweep(&live).unwrap();
             }

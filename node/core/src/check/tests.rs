@@ -1,0 +1,171 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::blobs::{Form, Pinned};
+use crate::engine::{Engine, MemoryEngine, Write};
+use crate::events::Events;
+use crate::fs::{Fs, MemoryFs};
+use crate::random::Random;
+use crate::space::{Margins, Space};
+use crate::store::{EngineSource, StoreOptions, Table};
+use crate::vault::{Unlock, Vault};
+
+const T: Table = Table::new("things");
+const DATA: &str = "/data";
+
+/// A store and its blobs on one file system, and a hand on what is beneath.
+struct Fixture {
+    fs: MemoryFs,
+    engine: Arc<MemoryEngine>,
+    store: Store,
+    blobs: Blobs,
+}
+
+fn fixture() -> Fixture {
+    let fs = MemoryFs::new();
+    let shared: Arc<dyn Fs> = Arc::new(fs.clone());
+    shared.create_folder(Path::new(DATA)).unwrap();
+    let random = Random::seeded(1);
+    let vault = Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random).unwrap();
+    let space = Space::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
+    let blobs = Blobs::new(shared, Path::new(DATA), vault.keys(), random, space).unwrap();
+    let engine = Arc::new(MemoryEngine::default());
+    let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
+    let given = engine.clone();
+    options.engine = EngineSource::Custom(Arc::new(move |_| Ok(given.clone())));
+    options.blobs = Some(blobs.clone());
+    Fixture { fs, engine, store: Store::open(options).unwrap(), blobs }
+}
+
+impl Fixture {
+    /// A row that refers to a new blob; a long one is a file at once.
+    fn refer(&self, key: &'static [u8], len: usize) -> BlobId {
+        let pinned = self.put(key, len);
+        let id = pinned.id;
+        self.store.commit_blocking(move |tx| tx.put_referring(T, key, b"", &[pinned.id])).unwrap();
+        id
+    }
+
+    fn put(&self, key: &[u8], len: usize) -> Pinned {
+        self.blobs.put(&key.repeat(len.div_ceil(key.len())), Form::Public).unwrap()
+    }
+
+    fn delete(&self, key: &'static [u8]) {
+        let done: Result<(), StoreError> = self.store.commit_blocking(move |tx| {
+            tx.delete(T, key);
+            Ok(())
+        });
+        done.unwrap();
+    }
+
+    fn check(&self) -> Report {
+        check(&self.store, &self.blobs, &|_, _, _| {}).unwrap()
+    }
+
+    /// The only files there are that hold a blob.
+    fn files(&self) -> Vec<PathBuf> {
+        self.blobs.collection().orphan_paths(&HashSet::new()).unwrap()
+    }
+}
+
+fn place(key: &[u8]) -> Place {
+    Place { table: "things".into(), key: key.to_vec() }
+}
+
+#[test]
+fn a_sound_store_is_read_to_the_end() {
+    let fixture = fixture();
+    for key in [b"a", b"b", b"c"] {
+        fixture.refer(key, 200_000);
+    }
+    fixture.refer(b"small", 5);
+    let report = fixture.check();
+    assert!(report.is_sound() && report.orphans.is_empty());
+    assert_eq!((report.rows, report.blobs, report.blob_bytes), (4, 4, 600_005));
+    fixture.store.checkpoint().unwrap();
+    assert_eq!(fixture.check(), report);
+}
+
+#[test]
+fn damage_is_named_and_the_rest_is_still_read() {
+    let fixture = fixture();
+    let (hurt, gone) = (fixture.refer(b"hurt", 200_000), fixture.refer(b"gone", 200_004));
+    fixture.refer(b"good", 200_008);
+    fixture.store.commit_blocking(|tx| tx.put(T, b"row", b"value")).unwrap();
+    for path in fixture.files() {
+        match fixture.fs.open(&path).unwrap().len().unwrap() {
+            200_000 => fixture.fs.damage(&path, 100_000, 1).unwrap(),
+            200_004 => fixture.fs.remove(&path).unwrap(),
+            _ => {}
+        }
+    }
+    let mut sealed = fixture.engine.get("things", b"row").unwrap().unwrap();
+    sealed[40] ^= 1;
+    fixture.engine.apply(&[Write { table: "things", key: b"row", value: Some(&sealed) }]).unwrap();
+    let report = fixture.check();
+    assert!(!report.is_sound());
+    assert_eq!(report.damaged_rows, [place(b"row")]);
+    assert_eq!(report.damaged_blobs, [(hurt, place(b"hurt"))]);
+    assert_eq!(report.dangling, [(gone, place(b"gone"))]);
+    assert_eq!((report.rows, report.blobs), (4, 1));
+    // What the damaged row referred to can't be known, so nothing is called an orphan and nothing is collected.
+    assert_eq!(report.orphans, Vec::<PathBuf>::new());
+    assert!(matches!(fixture.blobs.collect(&fixture.store), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn what_no_row_refers_to_is_an_orphan_until_it_is_collected() {
+    let fixture = fixture();
+    fixture.refer(b"a", 200_000);
+    let kept = fixture.refer(b"b", 200_000);
+    let small = fixture.refer(b"small", 5);
+    fixture.delete(b"a");
+    fixture.delete(b"small");
+    let pinned = fixture.put(b"pinned", 200_000);
+    let report = fixture.check();
+    assert!(report.is_sound());
+    assert_eq!(report.orphans.len(), 1, "what is pinned is on its way, not left over");
+    let collected = fixture.blobs.collect(&fixture.store).unwrap();
+    assert_eq!((collected.files, collected.small), (1, 1));
+    assert_eq!(fixture.check().orphans, Vec::<PathBuf>::new());
+    assert!(fixture.blobs.contains(&kept).unwrap() && fixture.blobs.contains(&pinned.id).unwrap());
+    assert!(!fixture.blobs.contains(&small).unwrap());
+}
+
+#[test]
+fn a_deletion_that_must_be_real_removes_what_no_other_row_needs() {
+    let fixture = fixture();
+    let (alone, shared) = (fixture.refer(b"alone", 200_000), fixture.refer(b"shared", 200_000));
+    fixture.store.commit_blocking(move |tx| tx.put_referring(T, b"other", b"", &[shared])).unwrap();
+    fixture.delete(b"alone");
+    fixture.delete(b"shared");
+    let removed = fixture.blobs.unlink_now(&fixture.store, &[alone, shared]).unwrap();
+    assert_eq!(removed.files, 1);
+    assert!(!fixture.blobs.contains(&alone).unwrap());
+    assert!(fixture.blobs.contains(&shared).unwrap());
+}
+
+#[test]
+fn a_change_in_flight_keeps_its_blob_through_a_collection() {
+    let fixture = fixture();
+    let pinned = fixture.put(b"x", 200_000);
+    let (blobs, id) = (fixture.blobs.clone(), pinned.id);
+    // The pin goes before the change is applied, and a whole collection comes in between.
+    let referred = fixture.store.commit_blocking(move |tx| {
+        tx.put_referring(T, b"row", b"", &[id])?;
+        drop(pinned);
+        blobs.collection().sweep(&HashSet::new())
+    });
+    assert_eq!(referred.unwrap().files, 0);
+    assert!(fixture.check().is_sound());
+}
+
+#[test]
+fn a_row_may_go_on_referring_to_a_damaged_blob() {
+    let fixture = fixture();
+    let id = fixture.refer(b"a", 200_000);
+    fixture.fs.damage(&fixture.files()[0], 5, 1).unwrap();
+    fixture.store.commit_blocking(move |tx| tx.put_referring(T, b"moved", b"", &[id])).unwrap();
+    assert_eq!(fixture.check().damaged_blobs.len(), 1);
+}
