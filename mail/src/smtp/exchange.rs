@@ -34,7 +34,7 @@ impl Exchange {
     /// Answers what only the node can decide.
     pub async fn answer(&mut self, question: Question) -> Reply {
         match question {
-            Question::Login { user, password } => self.login(&user, &password).await,
+            Question::Login { user, password } => self.login(&user, &password.0).await,
             Question::Sender(sender, _) => self.sender(&sender),
             Question::Recipient(recipient) => self.recipient(&recipient),
             Question::Begin(envelope) => self.begin(*envelope),

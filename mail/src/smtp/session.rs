@@ -5,6 +5,7 @@
 //! from a text file, cut wherever one likes.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use freehold_core::mailbox::queue;
 
@@ -83,7 +84,7 @@ pub enum Question {
         /// The name.
         user: String,
         /// The password.
-        password: String,
+        password: Password,
     },
     /// May this sender send? With the name of the login, if there was one.
     Sender(Sender, Option<String>),
@@ -93,6 +94,15 @@ pub enum Question {
     Begin(Box<Envelope>),
     /// The message is whole: is it safe?
     Finish,
+}
+
+/// A password on its way to being checked; it is never shown, not even in a log of everything.
+pub struct Password(pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 /// One conversation.

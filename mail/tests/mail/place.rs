@@ -26,6 +26,20 @@ pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     (Arc::new(config), certificate)
 }
 
+/// Starts `node`'s mail, with mail from other servers coming in at `smtp`.
+pub async fn serve(node: Node, config: MailConfig, smtp: SocketAddr) -> (Mail, CertificateDer<'static>) {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = MailListeners {
+        smtp: TcpListener::bind(smtp).await.unwrap(),
+        submission: bind().await.unwrap(),
+        smtps: bind().await.unwrap(),
+        imap: bind().await.unwrap(),
+        imaps: bind().await.unwrap(),
+    };
+    let (tls, certificate) = tls();
+    (Mail::start(node, config, listeners, tls).unwrap(), certificate)
+}
+
 /// Somebody's node and mail.
 pub struct Place {
     pub node: TestNode,
@@ -43,17 +57,8 @@ impl Place {
 
     /// The same, with mail from other servers coming in at `smtp`.
     pub async fn open_on(node: TestNode, config: MailConfig, smtp: SocketAddr) -> Self {
-        let bind = || TcpListener::bind("127.0.0.1:0");
-        let listeners = MailListeners {
-            smtp: TcpListener::bind(smtp).await.unwrap(),
-            submission: bind().await.unwrap(),
-            smtps: bind().await.unwrap(),
-            imap: bind().await.unwrap(),
-            imaps: bind().await.unwrap(),
-        };
-        let (tls, certificate) = tls();
         let (_, app_password) = logins::create_app_password(&node, "test").await.unwrap();
-        let mail = Mail::start(Node::clone(&node), config, listeners, tls).unwrap();
+        let (mail, certificate) = serve(Node::clone(&node), config, smtp).await;
         let addresses = mail.addresses();
         Self { node, mail, addresses, app_password, certificate }
     }

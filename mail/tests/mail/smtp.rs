@@ -1,11 +1,22 @@
 //! SMTP: every transcript, wherever its input is cut; and what needs real connections.
 
-use freehold_core::mailbox::SpecialUse;
-use freehold_core::testing::TestNode;
+use std::path::Path;
+use std::sync::Arc;
+
+use freehold_core::blobs::Blobs;
+use freehold_core::clock::Clock;
+use freehold_core::fs::MemoryFs;
+use freehold_core::mailbox::{self, SpecialUse};
+use freehold_core::node::Node;
+use freehold_core::profile;
+use freehold_core::random::Random;
+use freehold_core::space::{Margins, Space};
+use freehold_core::testing::{START, TestNode, profile_of};
+use freehold_core::vault::{Unlock, Vault};
 use freehold_mail::MailConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::place::{Client, Place, bodies, texts};
+use crate::place::{Client, Place, bodies, serve, texts};
 use crate::transcript::Transcript;
 
 #[tokio::test]
@@ -135,6 +146,32 @@ async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_man
     assert!(client.say("Subject: all\r\n\r\n.").await.starts_with("250"));
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
     alice.close().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_before_the_message_comes() {
+    let fs = MemoryFs::new();
+    let data = Path::new("/");
+    let random = Random::seeded(1);
+    let vault = Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random).unwrap();
+    let space = Space::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
+    let blobs = Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
+    let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
+    mailbox::prepare(&node).await.unwrap();
+    profile::set(&node, profile_of("alice")).await.unwrap();
+    let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
+    let mut client = Client::connect(mail.addresses().smtp).await;
+    client.say("EHLO bob.example").await;
+    fs.set_free(999);
+    envelope(&mut client).await;
+    assert_eq!(client.say("DATA").await, "452 4.3.1 there is no room for this at the moment, try again later\r\n");
+    envelope(&mut client).await;
+    client.send(b"BDAT 4\r\nab\r\n").await;
+    assert!(client.reply().await.starts_with("452 4.3.1"));
+    fs.set_free(1_000_000);
+    envelope(&mut client).await;
+    assert!(client.say("DATA").await.starts_with("354"));
+    mail.shutdown().await;
 }
 
 /// The real messages in the folder named by `FREEHOLD_REAL_DATA` arrive as they were sent.

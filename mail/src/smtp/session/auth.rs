@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::super::reply::Reply;
-use super::{LOGINS_FAILED_MAX, Question, Role, Session, State};
+use super::{LOGINS_FAILED_MAX, Password, Question, Role, Session, State};
 
 /// Where a login is.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Session {
     }
 
     fn ask_login(&mut self, user: String, password: String) {
-        self.ask(Question::Login { user: user.clone(), password }, State::AskedLogin { user });
+        self.ask(Question::Login { user: user.clone(), password: Password(password) }, State::AskedLogin { user });
     }
 
     pub(super) fn login_answered(&mut self, user: String, reply: Reply) {
