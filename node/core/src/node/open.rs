@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
 use crate::space::{Margins, Space};
-use crate::store::{self, EngineSource, Progress, Store, StoreError, StoreOptions};
+use crate::store::{self, Claim, EngineSource, Progress, Store, StoreError, StoreOptions};
 use crate::vault::{Unlock, Vault, VaultError};
 
 /// What the service manager calls the key file it hands over.
@@ -92,6 +92,8 @@ impl Node {
         made.map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
+        // Before anything in the folder is opened or made, so that a second process touches nothing.
+        let claim = Claim::take(&*fs, &data)?;
         let vault = if Vault::exists(&*fs, &data)? {
             Vault::open(fs.clone(), &data, &unlock)?
         } else {
@@ -103,6 +105,8 @@ impl Node {
         let blobs = Blobs::new(fs.clone(), &data, keys, random.clone(), space)?;
         let source = EngineSource::Kind(engine, cache_len);
         let mut options = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random.clone());
+        options.claim = Some(claim);
+        options.blobs = Some(blobs.clone());
         options.events = events.clone();
         options.progress = progress;
         let store = Store::open(options)?;
