@@ -20,7 +20,7 @@ use crate::store::StoreError;
 pub use delete::delete;
 pub use draft::{Draft, save_draft};
 pub use publish::{edit, publish};
-pub use read::{Cursor, Found, by_id, by_slug, drafts, published};
+pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
 
 /// The longest title, in bytes.
 pub const TITLE_LEN_MAX: usize = 300;

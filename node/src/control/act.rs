@@ -3,14 +3,20 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use freehold_core::audience::{Audience, Visitor};
 use freehold_core::node::Node;
+use freehold_core::photos::PhotoId;
+use freehold_core::posts::{self, Draft, PostId};
 use freehold_core::profile::{self, Profile};
-use freehold_core::{friends, identity, logins, mailbox, timeline};
+use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use serde_json::json;
 
 use super::{Request, Response};
 use crate::listen::ListenConfig;
 use crate::{certificate, exit};
+
+/// How much of a photo is in memory at once while it is taken in, in bytes.
+const UPLOAD_CHUNK_LEN: usize = 64 * 1024;
 
 /// The node a request acts on.
 #[derive(Clone)]
@@ -73,10 +79,21 @@ pub(crate) async fn act(acting: &Acting, request: Request) -> Result<Response> {
             profile::set(node, profile).await.map_err(refused)?;
             Ok(Response::text("Changed."))
         }
-        Request::Post { .. } | Request::Photo { .. } | Request::Check | Request::Edit { .. } | Request::Withdraw { .. } => {
-            anyhow::bail!("later")
+        Request::Post { title, text, photos, draft } => post(acting, title, text, &photos, draft).await,
+        Request::Edit { id, title, text } => {
+            let id: PostId = id.parse().map_err(refused)?;
+            let before = posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
+            let draft = Draft { id: Some(id), title, text, photos: before.photos, slug: None };
+            posts::edit(node, id, draft).await.map_err(refused)?;
+            Ok(Response::text("Changed; friends' nodes are told."))
         }
+        Request::Withdraw { id } => {
+            posts::delete(node, id.parse().map_err(refused)?).await.map_err(refused)?;
+            Ok(Response::text("Withdrawn; friends' nodes are told."))
+        }
+        Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
         Request::AppPassword { label } => app_password(acting, &label).await,
+        Request::Check => verify(node).await,
         Request::IdentityCard => {
             Ok(Response::text(node.identity.card().to_string()).with(json!({ "card": node.identity.card().to_string() })))
         }
@@ -102,7 +119,7 @@ fn status(acting: &Acting) -> Result<Response> {
     let owner = profile::get(node)?;
     let ports = &acting.ports;
     let url = owner.as_ref().map_or_else(|| crate::welcome::url(None, ports.web), |owner| acting.url(owner));
-    let posts = 0;
+    let posts = posts::count(node)?;
     let friends = friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
     let inbox = mailbox::folders(node)?.into_iter().find(|folder| folder.name == "INBOX").map_or(0, |folder| folder.total);
     let text = format!(
@@ -151,6 +168,42 @@ fn friend_list(node: &Node) -> Result<Response> {
     Ok(Response::text(text).with(list.into()))
 }
 
+async fn post(acting: &Acting, title: String, text: String, photos: &[String], draft: bool) -> Result<Response> {
+    let node = &acting.node;
+    let owner = acting.owner()?;
+    let photos: Vec<PhotoId> = photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
+    let kept = posts::save_draft(node, Draft { id: None, title, text, photos, slug: None }).await.map_err(refused)?;
+    if draft {
+        return Ok(Response::text("Kept as a draft.").with(json!({ "id": kept.id.to_string() })));
+    }
+    let post = posts::publish(node, kept.id).await.map_err(refused)?;
+    let path = format!("/{}", post.slug);
+    let url = format!("{}{path}", acting.url(&owner));
+    Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))
+}
+
+async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> Result<Response> {
+    acting.owner()?;
+    let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let unreadable = |error: std::io::Error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()));
+    let mut opened = std::fs::File::open(&file).map_err(unreadable)?;
+    let mut writer = photos::upload_writer(&acting.node)?;
+    let stored = tokio::task::spawn_blocking(move || -> Result<_> {
+        let mut chunk = vec![0; UPLOAD_CHUNK_LEN];
+        loop {
+            match std::io::Read::read(&mut opened, &mut chunk)? {
+                0 => return Ok(writer.finish()?),
+                len => writer.write(chunk.get(..len).unwrap_or_default())?,
+            }
+        }
+    });
+    let stored = stored.await.context("reading the photo ended early")??;
+    let upload = photos::Upload { file: stored, file_name, alt, caption, audience: Audience::Public };
+    let photo = photos::add(&acting.node, upload).await.map_err(refused)?;
+    let text = format!("Added: {} × {} pixels.", photo.width, photo.height);
+    Ok(Response::text(text).with(json!({ "id": photo.id.to_string() })))
+}
+
 async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let owner = acting.owner()?;
     let node = &acting.node;
@@ -161,4 +214,8 @@ async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
     let text = format!("{password}\n\nFor {label}, with the name {}. It is shown this once.", profile::address(&owner));
     Ok(Response::text(text).with(json!({ "app_password": password })))
+}
+
+async fn verify(_node: &Node) -> Result<Response> {
+    anyhow::bail!("later")
 }

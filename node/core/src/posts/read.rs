@@ -8,6 +8,8 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError};
 
+/// How many keys are read at once while counting.
+const COUNT_PAGE: usize = 1000;
 const DRAFTS_MAX: usize = 1000;
 
 /// What an address leads to.
@@ -101,6 +103,22 @@ pub fn published(node: &Node, visitor: &Visitor, before: Option<Cursor>, limit: 
     }
     found.truncate(limit);
     Ok(found)
+}
+
+/// How many posts are published, whoever may see them. Reads a key per post.
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn count(node: &Node) -> Result<usize, StoreError> {
+    let (mut counted, mut scan) = (0, Scan::prefix(&[], COUNT_PAGE));
+    loop {
+        let page = node.store.scan(PlaceRow::TABLE, &scan)?;
+        counted += page.len();
+        match page.last() {
+            Some((last, _)) => scan = Scan::prefix(&[], COUNT_PAGE).after(last),
+            None => return Ok(counted),
+        }
+    }
 }
 
 /// The owner's drafts, the one saved last first.
