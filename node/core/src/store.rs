@@ -15,6 +15,7 @@ use crate::fs::{self, MemoryFs};
 
 mod checkpoint;
 mod committer;
+mod door;
 mod keeper;
 mod options;
 mod rebuild;
@@ -122,7 +123,7 @@ impl StoreError {
 }
 
 /// How much room there is for changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
     /// Enough.
     #[default]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::door::Door;
 use super::keeper::Keeper;
 use super::rows::Rows;
 use super::tx::{Overlay, Tx};
@@ -131,13 +132,14 @@ pub(super) struct Committer {
     events: Events,
     /// How many writers seem to be active: those just answered and those waiting then.
     active: usize,
+    door: Door,
     /// The data folder is this store's until the committer is done.
     claim: Claim,
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, claim: Claim) -> Self {
-        Self { shared, log, keeper, events, active: 0, claim }
+    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, door: Door, claim: Claim) -> Self {
+        Self { shared, log, keeper, events, active: 0, door, claim }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -202,7 +204,7 @@ impl Committer {
             return;
         }
         let first = self.log.end().position + 1;
-        let mut group = Group::default();
+        let mut group = Group { room: self.door.room(self.shared.room()), ..Group::default() };
         while let Some(job) = jobs.pop_front() {
             group.evaluate(job, first, &self.shared);
             if group.len > GROUP_LEN_MAX {
@@ -226,7 +228,12 @@ impl Committer {
         if changes.is_empty() {
             return Ok(());
         }
-        self.log.append(changes).map_err(|error| match error {
+        let mut appended = self.log.append(changes);
+        if matches!(appended, Err(AppendError::Full)) && self.door.give_up_reserve() {
+            // Whatever of it may lie in the abandoned segment is void before this one is in the next.
+            appended = self.log.append(changes);
+        }
+        appended.map_err(|error| match error {
             AppendError::Full => StoreError::Full,
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
             AppendError::Stopped => StoreError::Unavailable("the disk failed; changes are not taken until the next start".into()),
@@ -270,12 +277,13 @@ struct Group {
     jobs: Vec<(Box<dyn Job>, Option<StoreError>)>,
     events: Vec<Event>,
     len: usize,
+    room: Room,
 }
 
 impl Group {
     fn evaluate(&mut self, mut job: Box<dyn Job>, first: u64, shared: &Shared) {
         let position = first + self.changes.len() as u64;
-        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, shared.room());
+        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, self.room);
         // A change that panics has written nothing and harms no other; whoever waits for it is told.
         let kept = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
         let written = match (kept, tx.finish()) {

@@ -13,6 +13,7 @@ use crate::fs::{Fs, Lock, MemoryFs};
 use crate::log::recover::LogError;
 use crate::random::Random;
 use crate::seal::SecretKey;
+use crate::space::Space;
 
 /// How long a log segment is, in bytes.
 const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
@@ -116,6 +117,8 @@ pub struct StoreOptions {
     pub progress: Option<Arc<Progress>>,
     /// The blobs that rows refer to, small ones by way of the log. Without them no reference is checked.
     pub blobs: Option<Blobs>,
+    /// The watch over free space; without it the disk alone says when it is full.
+    pub space: Option<Space>,
     /// The data folder, if it was claimed already (as it must be before blobs or vault are opened in it).
     pub claim: Option<Claim>,
     /// How long a log segment is, in bytes.
@@ -146,6 +149,7 @@ impl StoreOptions {
             random,
             progress: None,
             blobs: None,
+            space: None,
             claim: None,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::{Committer, Shared};
+use super::door::Door;
 use super::keeper::{Keeper, Parts};
 use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
 use super::rebuild;
@@ -111,7 +112,7 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
     });
     let mut threads = Vec::new();
     threads.extend(keeper.start()?);
-    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, claim);
+    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, Door::new(options.space), claim);
     threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
     Ok(Started { shared, keeper, threads })
 }
