@@ -106,6 +106,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Bad> {
                 _ => return Err(Bad("no such command takes UIDs")),
             }
         }
+        "APPEND" => return Err(Bad("a message is missing")),
         "AUTHENTICATE" => Command::Authenticate(authenticate::Authenticate::parse(cursor)?),
         "CAPABILITY" => Command::Capability,
         "CHECK" => Command::Check,

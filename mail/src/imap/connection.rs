@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use freehold_core::events::Event;
 use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep};
 
 use super::session::{Session, Step};
 use crate::house::House;
@@ -53,6 +54,7 @@ async fn converse(
     session: &mut Session,
     events: &mut broadcast::Receiver<Event>,
 ) -> Result<(), StreamError> {
+    let log_in_by = Instant::now() + LOGIN_TIMEOUT;
     loop {
         let step = session.step().await;
         let must_send = step != Step::More || session.output_len() >= SEND_LEN;
@@ -67,7 +69,7 @@ async fn converse(
                 stream.start_tls(&house.tls).await?;
                 session.tls_started();
             }
-            Step::Read => match wait(house, stream, session, events).await {
+            Step::Read => match wait(house, stream, session, events, log_in_by).await {
                 Woken::Received(0) => return Ok(()),
                 Woken::Received(_) => {
                     session.receive(stream.input());
@@ -86,10 +88,10 @@ async fn converse(
     }
 }
 
-async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mut broadcast::Receiver<Event>) -> Woken {
+async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mut broadcast::Receiver<Event>, log_in_by: Instant) -> Woken {
     let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
     let idle = session.is_idle();
-    let patience = if session.is_logged_in() { SILENCE_TIMEOUT } else { LOGIN_TIMEOUT };
+    let patience = if session.is_logged_in() { SILENCE_TIMEOUT } else { log_in_by.saturating_duration_since(Instant::now()) };
     let changed = async {
         loop {
             match events.recv().await {
@@ -109,6 +111,6 @@ async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mu
             Err(error) => Woken::Failed(error),
         },
         () = changed => Woken::Changed,
-        () = tokio::time::sleep(STILL_HERE_EVERY), if idle => Woken::Tick,
+        () = sleep(STILL_HERE_EVERY), if idle => Woken::Tick,
     }
 }

@@ -1,5 +1,7 @@
 //! Dates on the wire: `date-time` and `date` of RFC 3501 section 9, and the `Date` header's day for SEARCH.
 
+use std::ops::RangeInclusive;
+
 use freehold_core::clock::Timestamp;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -23,16 +25,13 @@ impl Day {
     }
 }
 
-/// `25-Nov-2026` or ` 5-Nov-2026` (`date`, without its quotes).
+/// `25-Nov-2026` or `5-Nov-2026` (`date`, without its quotes).
 pub(crate) fn day(text: &str) -> Option<Day> {
-    let mut parts = text.trim_start_matches(' ').splitn(3, '-');
-    let day = small(parts.next()?)?;
+    let mut parts = text.splitn(3, '-');
+    let day = number(parts.next()?, 1..=2)?;
     let month = month(parts.next()?)?;
-    let year = parts.next()?;
-    if year.len() != 4 {
-        return None;
-    }
-    days(i64::from(small(year)?), month, day).map(Day)
+    let year = number(parts.next()?, 4..=4)?;
+    days(i64::from(year), month, day).map(Day)
 }
 
 /// `17-Jul-1996 02:44:25 -0700` (`date-time`, without its quotes), as a moment. Moments before 1970 are taken as 1970.
@@ -40,7 +39,8 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     let mut words = text.trim_start_matches(' ').split(' ');
     let Day(day) = day(words.next()?)?;
     let mut clock = words.next()?.splitn(3, ':');
-    let (hours, minutes, seconds) = (small(clock.next()?)?, small(clock.next()?)?, small(clock.next()?)?);
+    let mut two = || number(clock.next()?, 2..=2);
+    let (hours, minutes, seconds) = (two()?, two()?, two()?);
     let zone = words.next()?;
     if words.next().is_some() || hours > 23 || minutes > 59 || seconds > 60 || zone.len() != 5 {
         return None;
@@ -50,7 +50,7 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
         "-" => -1,
         _ => return None,
     };
-    let (zone_hours, zone_minutes) = (small(zone.get(1..3)?)?, small(zone.get(3..5)?)?);
+    let (zone_hours, zone_minutes) = (number(zone.get(1..3)?, 2..=2)?, number(zone.get(3..5)?, 2..=2)?);
     let local = day * 86_400 + i64::from(hours) * 3_600 + i64::from(minutes) * 60 + i64::from(seconds);
     let utc = local - sign * (i64::from(zone_hours) * 3_600 + i64::from(zone_minutes) * 60);
     Some(Timestamp(u64::try_from(utc.checked_mul(1_000)?).unwrap_or(0)))
@@ -65,8 +65,8 @@ pub(crate) fn write(moment: Timestamp) -> String {
     format!("{day:2}-{name}-{year:04} {hours:02}:{minutes:02}:{rest:02} +0000")
 }
 
-fn small(digits: &str) -> Option<u32> {
-    (!digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+fn number(digits: &str, len: RangeInclusive<usize>) -> Option<u32> {
+    (len.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 fn month(name: &str) -> Option<u32> {
@@ -98,6 +98,8 @@ mod tests {
         assert_eq!(write(moment("17-Jul-1996 02:44:25 -0700").unwrap()), "17-Jul-1996 09:44:25 +0000");
         assert_eq!(moment("31-Feb-2024 00:00:00 +0000"), None);
         assert_eq!(moment("1-Feb-2024 00:00:00"), None);
+        assert_eq!(moment("1-Feb-2024 0:00:00 +0000"), None);
+        assert_eq!(day("001-Feb-2024"), None);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Outline {
 struct Entry {
     header: Option<Arc<Vec<u8>>>,
     outline: Option<Arc<Outline>>,
+    /// About how much memory it takes, in bytes.
+    len: usize,
 }
 
 #[derive(Debug, Default)]
@@ -75,20 +77,41 @@ impl Outlines {
         Ok(outline)
     }
 
+    /// What is known of a blob; knowing it again keeps it young.
     fn entry(&self, blob: &BlobId) -> Entry {
-        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.young.get(blob).or_else(|| generations.old.get(blob)).cloned().unwrap_or_default()
+        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match generations.old.remove(blob) {
+            Some(entry) => {
+                generations.put(*blob, entry.clone());
+                entry
+            }
+            None => generations.young.get(blob).cloned().unwrap_or_default(),
+        }
     }
 
     fn keep(&self, blob: BlobId, len: usize, set: impl FnOnce(&mut Entry)) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if generations.young_len > GENERATION_LEN_MAX {
-            generations.young_len = 0;
-            generations.old = std::mem::take(&mut generations.young);
+        let mut entry = generations.take(&blob).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
+        entry.len = entry.len.saturating_add(len);
+        set(&mut entry);
+        generations.put(blob, entry);
+    }
+}
+
+impl Generations {
+    fn take(&mut self, blob: &BlobId) -> Option<Entry> {
+        let entry = self.young.remove(blob);
+        self.young_len = self.young_len.saturating_sub(entry.as_ref().map_or(0, |entry| entry.len));
+        entry.or_else(|| self.old.remove(blob))
+    }
+
+    fn put(&mut self, blob: BlobId, entry: Entry) {
+        if self.young_len.saturating_add(entry.len) > GENERATION_LEN_MAX {
+            self.young_len = 0;
+            self.old = std::mem::take(&mut self.young);
         }
-        generations.young_len = generations.young_len.saturating_add(len).saturating_add(ENTRY_LEN);
-        let known = generations.old.remove(&blob);
-        set(generations.young.entry(blob).or_insert_with(|| known.unwrap_or_default()));
+        self.young_len = self.young_len.saturating_add(entry.len);
+        self.young.insert(blob, entry);
     }
 }
 
@@ -139,4 +162,30 @@ pub(crate) fn read_range(blob: &BlobReader, from: u64, len_max: usize) -> Result
     }
     bytes.truncate(filled);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blob(number: u32) -> BlobId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        BlobId(id)
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_used_stays() {
+        let outlines = Outlines::default();
+        let header = Arc::new(vec![b'x'; 10_000]);
+        for number in 0..5_000 {
+            outlines.keep(blob(number), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
+            assert!(outlines.entry(&blob(0)).header.is_some());
+        }
+        assert!(outlines.entry(&blob(1)).header.is_none());
+        let generations = outlines.0.lock().unwrap();
+        let kept = generations.young.len() + generations.old.len();
+        assert!(kept * 10_000 <= GENERATION_LEN_MAX * 2 && generations.young_len <= GENERATION_LEN_MAX);
+        assert_eq!(generations.young_len, generations.young.values().map(|entry| entry.len).sum::<usize>());
+    }
 }

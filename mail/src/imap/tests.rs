@@ -1,6 +1,9 @@
 //! Sessions without sockets: transcripts, the same byte by byte, and hostile input.
 
 mod oracle;
+mod real;
+mod rewrite;
+mod spoken;
 mod transcript;
 
 use proptest::prelude::*;
@@ -42,6 +45,20 @@ proptest! {
     fn any_bytes_are_taken_without_falling_over(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(transcript::throw(&pieces, logged_in));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_command_means_the_same_to_somebody_else(text in spoken::command()) {
+        oracle::same_meaning(&text);
+    }
+
+    #[test]
+    fn a_damaged_command_is_refused_by_both_or_by_neither(text in spoken::damaged()) {
+        oracle::command(&text);
     }
 }
 

@@ -3,12 +3,16 @@
 use freehold_core::blobs::{BlobWriter, Form};
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, FolderId};
+use freehold_core::store::StoreError;
 
 use crate::imap::answer::Done;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Bad, Cursor};
 use crate::imap::flags;
 use crate::imap::framer::Announced;
+
+/// A message up to this long travels with its row's commit; a longer one is written to the disk on a thread that may wait.
+const FINISH_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
 
 /// What stands before the message.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub(crate) struct Append {
 #[derive(Debug)]
 struct Target {
     writer: BlobWriter,
+    len: u64,
     folder: FolderId,
     uid_validity: u32,
     flags: freehold_core::mailbox::Flags,
@@ -87,8 +92,14 @@ impl Append {
 
     /// Keeps the message.
     pub(crate) async fn finish(self, cx: &mut Context) -> Result<Done, Done> {
-        let Target { writer, folder, uid_validity, flags, date } = self.into?;
-        let blob = writer.finish()?;
+        let Target { writer, len, folder, uid_validity, flags, date } = self.into?;
+        let blob = if len <= FINISH_IN_PLACE_LEN_MAX {
+            writer.finish()?
+        } else {
+            // Making it durable takes the disk a while.
+            let finished = tokio::task::spawn_blocking(move || writer.finish()).await;
+            finished.map_err(|error| Done::from(StoreError::Unavailable(error.to_string())))??
+        };
         let internal_date = date.unwrap_or_else(|| cx.node.clock.now());
         let id = DeliveryId::new(&cx.node);
         let message = mailbox::deliver(&cx.node, Delivery { folder, blob, id, internal_date, flags }).await?;
@@ -106,7 +117,7 @@ fn target(cx: &Context, head: &Head, literal: Announced) -> Result<Target, Done>
     let folder = mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Done::try_create)?;
     let flags = flags::from_wire(&head.flags)?;
     let writer = cx.node.blobs.writer(Form::Private, literal.len)?;
-    Ok(Target { writer, folder: folder.id, uid_validity: folder.uid_validity, flags, date: head.date })
+    Ok(Target { writer, len: literal.len, folder: folder.id, uid_validity: folder.uid_validity, flags, date: head.date })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use imap_codec::decode::{CommandDecodeError, Decoder, GreetingDecodeError, ResponseDecodeError};
 use imap_codec::{CommandCodec, GreetingCodec, ResponseCodec};
 
+use super::rewrite;
 use crate::imap::command;
 
 /// What we print that imap-codec does not know (it has no ESEARCH, LIST-STATUS, APPENDLIMIT and so on).
@@ -41,7 +42,8 @@ pub(super) fn responses(bytes: &[u8]) {
 pub(super) fn command(text: &str) {
     let known = UNKNOWN_COMMANDS.iter().all(|unknown| !text.to_ascii_uppercase().contains(unknown));
     let upper = text.to_ascii_uppercase();
-    if !known || upper.contains(" APPEND ") || upper.starts_with("DONE") || !text.contains(' ') {
+    if !known || upper.contains(" APPEND ") || upper.starts_with("DONE") || !text.contains(' ') || upper.ends_with(" \r\n") {
+        // We let a last space pass, which it does not.
         return;
     }
     // imap-codec stops at a literal to have it acknowledged; with `+` it reads on.
@@ -59,4 +61,14 @@ pub(super) fn command(text: &str) {
         (Err(unreadable), Ok(_)) if unreadable.bad.0.contains("UTF-7") => {}
         _ => panic!("{text:?}\nours: {ours:?}\ntheirs: {theirs:?}"),
     }
+}
+
+/// What we read, written down again, is to imap-codec what the original was.
+pub(super) fn same_meaning(text: &str) {
+    let theirs = |text: &str| match CommandCodec::default().decode(text.as_bytes()) {
+        Ok(([], command)) => format!("{command:?}"),
+        other => panic!("imap-codec can't read {text:?}: {other:?}"),
+    };
+    let ours = command::parse(text.trim_end().as_bytes()).unwrap_or_else(|error| panic!("we can't read {text:?}: {error:?}"));
+    assert_eq!(theirs(text), theirs(&rewrite::command(&ours)), "{text}");
 }

@@ -126,7 +126,7 @@ impl Terms {
     }
 }
 
-/// Texts in lower case, and sets checked.
+/// Texts in lower case, sets resolved, cheap keys first.
 fn ready(key: Key, selected: &Selected) -> Result<Key, Bad> {
     Ok(match key {
         Key::Body(text) => Key::Body(text.to_lowercase()),
@@ -139,7 +139,11 @@ fn ready(key: Key, selected: &Selected) -> Result<Key, Bad> {
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
         Key::Not(key) => Key::Not(Box::new(ready(*key, selected)?)),
         Key::Or(a, b) => Key::Or(Box::new(ready(*a, selected)?), Box::new(ready(*b, selected)?)),
-        Key::And(keys) => Key::And(keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?),
+        Key::And(keys) => {
+            let mut keys: Vec<Key> = keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?;
+            keys.sort_by_key(Key::cost);
+            Key::And(keys)
+        }
         other => other,
     })
 }
