@@ -25,7 +25,9 @@ pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named, folders, prepare, rename_folder,
     special_folder, subscribe,
 };
-pub use queue::{Outcome, Outgoing, QueueId, Recipient, RecipientState, Submission, due, next_due, record, submit};
+pub use queue::{
+    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError, due, next_due, record, submit,
+};
 pub use read::{MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen, summaries, summary};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};

@@ -3,11 +3,12 @@
 use std::ops::Deref;
 
 use crate::clock::{Clock, Timestamp};
+use crate::friends;
 use crate::identity;
 use crate::logins;
 use crate::mailbox;
 use crate::node::Node;
-use crate::profile::Profile;
+use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::words::Words;
 
@@ -34,6 +35,34 @@ impl TestNode {
         let words = Words::from_entropy(*blake3::hash(name.as_bytes()).as_bytes());
         identity::create_with(&node, words).await.unwrap();
         node
+    }
+
+    /// Alice and Bob, each with the other as a friend and knowing the other's identity.
+    #[allow(clippy::unwrap_used, reason = "test nodes that can't be made are a failed test")]
+    pub async fn pair() -> (Self, Self) {
+        let (alice, bob) = (Self::new("alice").await, Self::new("bob").await);
+        alice.befriend(&bob).await;
+        (alice, bob)
+    }
+
+    /// Makes the owners of both nodes friends, by an invite of this one's.
+    #[allow(clippy::unwrap_used, reason = "test nodes that can't be made friends are a failed test")]
+    pub async fn befriend(&self, other: &Self) {
+        let invite = friends::create_invite(self, "for a test", &[]).await.unwrap();
+        friends::accept_invite(other, &invite).await.unwrap();
+        friends::welcome(self, &other.introduction(), invite.token).await.unwrap();
+        assert!(friends::confirmed(other, invite.person).await.unwrap(), "the invite was not asked about");
+        for (knows, known) in [(self, other), (other, self)] {
+            let log = known.identity.log().unwrap();
+            identity::learn(knows, log.to_bytes()).await.unwrap();
+        }
+    }
+
+    /// How this node introduces itself.
+    #[allow(clippy::unwrap_used, reason = "only a claimed node has anybody to introduce")]
+    pub fn introduction(&self) -> friends::Introduction {
+        let name = profile::get(self).unwrap().unwrap().name;
+        friends::Introduction { person: self.identity.person().unwrap(), node: self.identity.node_key(), name, addresses: Vec::new() }
     }
 
     /// A node that nobody has set up yet.

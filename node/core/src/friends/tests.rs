@@ -1,1 +1,173 @@
+use super::*;
+use crate::node::Node;
+use crate::testing::TestNode;
 
+fn stranger(n: u8) -> Introduction {
+    let node = crate::keys::SecretKey::from_bytes(&[n; 32]).public();
+    Introduction { person: PersonId([n; 32]), node, name: format!("Stranger {n}"), addresses: vec!["/ip4/192.0.2.1/tcp/1".into()] }
+}
+
+fn state(node: &Node, person: PersonId) -> Option<State> {
+    get(node, &person).unwrap().map(|friend| friend.state)
+}
+
+#[tokio::test]
+async fn an_invite_makes_two_friends() {
+    let (alice, bob) = TestNode::pair().await;
+    let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
+    assert!(is_friend(&alice, &bob_id).unwrap() && is_friend(&bob, &alice_id).unwrap());
+    assert_eq!(list(&alice).unwrap()[0].name, "Bob");
+    assert_eq!(asked(&bob).unwrap(), []);
+    assert_eq!(open_invites(&alice).unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_invite_is_a_link_that_survives_mail_programs() {
+    let alice = TestNode::new("alice").await;
+    let addresses: Vec<String> = (0..6).map(|n| format!("/ip4/192.0.2.{n}/tcp/4001")).collect();
+    let invite = create_invite(&alice, " Bob ", &addresses).await.unwrap();
+    assert_eq!(invite.addresses.len(), ADDRESSES_MAX);
+    let url = invite.to_url("https://alice.example/");
+    assert!(url.starts_with("https://alice.example/i#") && url.len() < 500, "{url}");
+    let (head, tail) = url.split_at(60);
+    for text in [url.clone(), invite.to_string(), format!("  {head}\r\n {tail}\n"), format!("{url}==")] {
+        assert_eq!(text.parse::<Invite>().unwrap(), invite);
+    }
+    for bad in ["", "https://alice.example/i#", "https://alice.example/i#AAAA", "not an invite", &"A".repeat(5000)] {
+        assert_eq!(bad.parse::<Invite>(), Err(NotAnInvite));
+    }
+    let open = open_invites(&alice).unwrap();
+    assert_eq!((open.len(), open[0].label.as_str()), (1, "Bob"));
+    assert!(!format!("{invite:?}").contains(&data_encoding::HEXLOWER.encode(&invite.token)));
+}
+
+#[tokio::test]
+async fn a_token_works_once_until_it_expires_or_is_revoked() {
+    let alice = TestNode::new("alice").await;
+    let used = create_invite(&alice, "", &[]).await.unwrap();
+    assert!(welcome(&alice, &stranger(5), used.token).await.is_ok());
+    assert_eq!(welcome(&alice, &stranger(6), used.token).await, Err(WelcomeError::BadToken));
+    // Whoever got no answer may ask again and is told the same.
+    assert!(welcome(&alice, &stranger(5), used.token).await.is_ok());
+
+    let late = create_invite(&alice, "", &[]).await.unwrap();
+    alice.clock.advance(INVITE_MS);
+    assert_eq!(welcome(&alice, &stranger(6), late.token).await, Err(WelcomeError::BadToken));
+
+    let revoked = create_invite(&alice, "", &[]).await.unwrap();
+    revoke_invite(&alice, open_invites(&alice).unwrap()[0].id).await.unwrap();
+    assert_eq!(welcome(&alice, &stranger(6), revoked.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(welcome(&alice, &stranger(6), [0; 16]).await, Err(WelcomeError::BadToken));
+    assert_eq!(state(&alice, stranger(6).person), None);
+}
+
+#[tokio::test]
+async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
+    let alice = TestNode::new("alice").await;
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    let (one, two) = (stranger(5), stranger(6));
+    let (one, two) = tokio::join!(welcome(&alice, &one, invite.token), welcome(&alice, &two, invite.token));
+    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|in_| **in_).count(), 1);
+}
+
+#[tokio::test]
+async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
+    let alice = TestNode::new("alice").await;
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    welcome(&alice, &stranger(5), invite.token).await.unwrap();
+    // Somebody with another key who says they are the same person needs a token of their own.
+    let other = Introduction { node: stranger(7).node, ..stranger(5) };
+    assert_eq!(welcome(&alice, &other, invite.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(get(&alice, &other.person).unwrap().unwrap().node, stranger(5).node);
+    assert!(!confirmed(&alice, stranger(6).person).await.unwrap());
+    assert_eq!(state(&alice, stranger(6).person), None);
+}
+
+#[tokio::test]
+async fn ones_own_and_an_expired_invite_are_not_accepted() {
+    let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    assert_eq!(accept_invite(&alice, &invite).await, Err(AskError::Own));
+    accept_invite(&bob, &invite).await.unwrap();
+    let waiting = asked(&bob).unwrap();
+    assert_eq!((waiting.len(), waiting[0].token, waiting[0].friend.state), (1, invite.token, State::Asked));
+    assert!(!is_friend(&bob, &invite.person).unwrap());
+    assert!(refused(&bob, invite.person).await.unwrap());
+    assert_eq!((asked(&bob).unwrap().len(), state(&bob, invite.person)), (0, Some(State::Refused)));
+    // A fresh invite may be tried again.
+    let fresh = create_invite(&alice, "", &[]).await.unwrap();
+    accept_invite(&bob, &fresh).await.unwrap();
+    confirmed(&bob, fresh.person).await.unwrap();
+    assert_eq!(accept_invite(&bob, &fresh).await, Err(AskError::Already));
+    bob.clock.advance(INVITE_MS);
+    assert_eq!(accept_invite(&bob, &fresh).await, Err(AskError::Expired));
+}
+
+#[tokio::test]
+async fn a_request_waits_for_the_owner() {
+    let alice = TestNode::new("alice").await;
+    let from = Introduction { name: "\u{7} ".into(), addresses: vec!["x".repeat(300), "a b".into(), "/ok".into()], ..stranger(5) };
+    assert!(!request(&alice, &from, &"hello\u{0}\n".repeat(200)).await.unwrap());
+    let waiting = requests(&alice).unwrap();
+    assert_eq!((waiting.len(), waiting[0].from.name.as_str()), (1, from.person.short().as_str()));
+    assert_eq!(waiting[0].from.addresses, ["/ok"]);
+    assert!(waiting[0].note.len() <= NOTE_LEN_MAX && !waiting[0].note.contains('\0'));
+    accept_request(&alice, from.person).await.unwrap();
+    assert!(is_friend(&alice, &from.person).unwrap());
+    assert_eq!(requests(&alice).unwrap(), []);
+    assert_eq!(accept_request(&alice, from.person).await, Err(WelcomeError::NoSuchRequest));
+    // A friend who asks again is told yes.
+    assert!(request(&alice, &from, "").await.unwrap());
+
+    request(&alice, &stranger(6), "").await.unwrap();
+    reject_request(&alice, stranger(6).person).await.unwrap();
+    assert_eq!((requests(&alice).unwrap().len(), state(&alice, stranger(6).person)), (0, None));
+}
+
+#[tokio::test]
+async fn requests_are_bounded() {
+    let alice = TestNode::new("alice").await;
+    for n in 0..=200u8 {
+        let from = Introduction { person: PersonId([n; 32]), ..stranger(5) };
+        let answer = request(&alice, &from, "").await;
+        assert_eq!(answer, if n < 200 { Ok(false) } else { Err(WelcomeError::TooMany) });
+    }
+    assert_eq!(request(&alice, &Introduction { person: PersonId([3; 32]), ..stranger(5) }, "again").await, Ok(false));
+}
+
+#[tokio::test]
+async fn the_blocked_are_not_welcome_until_unblocked() {
+    let (alice, bob) = TestNode::pair().await;
+    let bob_id = bob.identity.person().unwrap();
+    block(&alice, bob_id).await.unwrap();
+    assert!(!is_friend(&alice, &bob_id).unwrap());
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    assert_eq!(welcome(&alice, &bob.introduction(), invite.token).await, Err(WelcomeError::NotWelcome));
+    assert_eq!(open_invites(&alice).unwrap().len(), 1);
+    assert_eq!(request(&alice, &bob.introduction(), "").await, Err(WelcomeError::NotWelcome));
+    let theirs = create_invite(&bob, "", &[]).await.unwrap();
+    assert_eq!(accept_invite(&alice, &theirs).await, Err(AskError::Blocked));
+    unblock(&alice, bob_id).await.unwrap();
+    assert!(welcome(&alice, &bob.introduction(), invite.token).await.is_ok());
+
+    request(&alice, &stranger(6), "").await.unwrap();
+    assert!(block(&alice, stranger(6).person).await.unwrap());
+    assert_eq!((requests(&alice).unwrap().len(), state(&alice, stranger(6).person)), (0, Some(State::Blocked)));
+    assert!(!block(&alice, stranger(9).person).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_friend_who_moved_is_reached_at_the_new_address() {
+    let (alice, bob) = TestNode::pair().await;
+    let bob_id = bob.identity.person().unwrap();
+    reached(&alice, bob_id, &["/ip4/192.0.2.7/tcp/1".into()]).await.unwrap();
+    let friend = get(&alice, &bob_id).unwrap().unwrap();
+    assert_eq!((friend.addresses, friend.last_seen), (vec!["/ip4/192.0.2.7/tcp/1".to_owned()], Some(alice.clock.now())));
+    alice.clock.advance(2 * 60 * 60 * 1000);
+    reached(&alice, bob_id, &[]).await.unwrap();
+    let friend = get(&alice, &bob_id).unwrap().unwrap();
+    assert_eq!((friend.addresses.len(), friend.last_seen), (1, Some(alice.clock.now())));
+    reached(&alice, stranger(5).person, &["/x".into()]).await.unwrap();
+    remove(&alice, bob_id).await.unwrap();
+    assert_eq!(list(&alice).unwrap(), []);
+}

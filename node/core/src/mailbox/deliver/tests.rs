@@ -1,1 +1,92 @@
+use super::*;
+use crate::blobs::Form;
+use crate::mailbox::{SpecialUse, body, changes_since, folder, folder_named, messages, oldest_unseen, special_folder, summaries};
+use crate::testing::TestNode;
 
+fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delivery {
+    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    Delivery { folder, blob, id, internal_date: node.clock.now(), flags: Flags::default() }
+}
+
+async fn delivered(node: &Node, subject: &str) -> Message {
+    let inbox = special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
+    let text = format!("From: bob@bob.example\r\nSubject: {subject}\r\n\r\nHello.\r\n");
+    deliver(node, delivery(node, inbox.id, &text, DeliveryId::new(node))).await.unwrap()
+}
+
+#[tokio::test]
+async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
+    let alice = TestNode::new("alice").await;
+    for n in 1..=5 {
+        assert_eq!(delivered(&alice, &format!("No. {n}")).await.uid, n);
+    }
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    assert_eq!((inbox.uid_next, inbox.total, inbox.unseen, inbox.highest_modseq), (6, 5, 5, 6));
+    assert_eq!(oldest_unseen(&alice, inbox.id).unwrap(), Some(1));
+    let listed = summaries(&alice, inbox.id, None, 2).unwrap();
+    let subjects: Vec<&str> = listed.iter().map(|(_, s)| s.subject.as_str()).collect();
+    assert_eq!(subjects, ["No. 5", "No. 4"]);
+    assert_eq!(summaries(&alice, inbox.id, Some(4), 10).unwrap().len(), 3);
+    let uids: Vec<u32> = messages(&alice, inbox.id, 2, 4, 10).unwrap().iter().map(|m| m.uid).collect();
+    assert_eq!(uids, [2, 3, 4]);
+    assert_eq!(messages(&alice, inbox.id, 4, 2, 10).unwrap(), []);
+    assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, 2).unwrap().len(), 2);
+    let text = body(&alice, &listed[0].0).unwrap().read_all(1000).unwrap();
+    assert!(text.ends_with(b"Hello.\r\n"));
+}
+
+#[tokio::test]
+async fn the_same_delivery_twice_is_one_message() {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    let sent = folder_named(&alice, "Sent").unwrap().unwrap();
+    let id = DeliveryId::of(&[b"queue item", b"7"]);
+    let first = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
+    let again = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
+    assert_eq!(first, again);
+    let other = DeliveryId::of(&[b"queue item", b"8"]);
+    let both = deliver_many(&alice, delivery(&alice, inbox.id, "y", other), &[sent.id, inbox.id, sent.id]).await.unwrap();
+    let again = deliver_many(&alice, delivery(&alice, inbox.id, "y", other), &[sent.id]).await.unwrap();
+    assert_eq!((both.len(), &both), (2, &again));
+    assert_eq!(both[0].id, both[1].id);
+    assert_eq!((folder(&alice, inbox.id).unwrap().unwrap().total, folder(&alice, sent.id).unwrap().unwrap().total), (2, 1));
+}
+
+#[tokio::test]
+async fn a_delivery_to_no_folder_or_with_a_bad_keyword_leaves_nothing() {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    let nowhere = delivery(&alice, FolderId(99), "x", DeliveryId::new(&alice));
+    assert_eq!(deliver(&alice, nowhere).await, Err(DeliverError::NoSuchFolder));
+    let half = delivery(&alice, inbox.id, "x", DeliveryId::new(&alice));
+    assert_eq!(deliver_many(&alice, half, &[FolderId(99)]).await, Err(DeliverError::NoSuchFolder));
+    let flags = Flags { bits: 0, keywords: vec!["a b".into()] };
+    let bad = Delivery { flags, ..delivery(&alice, inbox.id, "x", DeliveryId::new(&alice)) };
+    assert_eq!(deliver(&alice, bad).await, Err(DeliverError::Flags(FlagError::BadKeyword)));
+    assert_eq!(folder(&alice, inbox.id).unwrap(), Some(inbox));
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    let deep = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n".repeat(2000);
+    for text in ["\0\u{1}", "\r\n", &deep, &"x".repeat(1_000_000)] {
+        let message = deliver(&alice, delivery(&alice, inbox.id, text, DeliveryId::new(&alice))).await.unwrap();
+        assert_eq!(body(&alice, &message).unwrap().read_all(2_000_000).unwrap(), text.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn what_changed_since_is_told_in_the_order_of_modseqs() {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    delivered(&alice, "one").await;
+    let since = folder(&alice, inbox.id).unwrap().unwrap().highest_modseq;
+    delivered(&alice, "two").await;
+    delivered(&alice, "three").await;
+    let changes = changes_since(&alice, inbox.id, since).unwrap();
+    assert_eq!(changes.changed.iter().map(|m| m.uid).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(changes_since(&alice, inbox.id, 0).unwrap().changed.len(), 3);
+    assert_eq!(changes_since(&alice, inbox.id, u64::MAX).unwrap(), crate::mailbox::Changes::default());
+}

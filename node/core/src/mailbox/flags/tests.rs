@@ -1,1 +1,80 @@
+use super::*;
+use crate::blobs::Form;
+use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, expunge, folder, folder_named, message};
+use crate::testing::TestNode;
 
+async fn filled(count: u32) -> (TestNode, FolderId) {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
+    for n in 0..count {
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+        let id = DeliveryId::new(&alice);
+        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() }).await.unwrap();
+    }
+    (alice, inbox)
+}
+
+fn words(keywords: &[&str]) -> Flags {
+    Flags { bits: 0, keywords: keywords.iter().map(|k| (*k).to_owned()).collect() }
+}
+
+#[tokio::test]
+async fn flags_are_set_added_and_removed_and_counted() {
+    let (alice, inbox) = filled(3).await;
+    let seen = FlagChange::Add(Flags::of(Flags::SEEN | Flags::FLAGGED));
+    let outcome = store_flags(&alice, inbox, &[1, 3, 9], seen.clone(), None).await.unwrap();
+    assert_eq!(outcome.changed.iter().map(|(uid, modseq, _)| (*uid, *modseq)).collect::<Vec<_>>(), [(1, 5), (3, 6)]);
+    assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 1);
+    // What is so already stays as it was.
+    let again = store_flags(&alice, inbox, &[1], seen, None).await.unwrap();
+    assert_eq!((again.changed[0].1, folder(&alice, inbox).unwrap().unwrap().highest_modseq), (5, 6));
+    store_flags(&alice, inbox, &[1], FlagChange::Remove(Flags::of(Flags::SEEN)), None).await.unwrap();
+    store_flags(&alice, inbox, &[3], FlagChange::Set(words(&["$Forwarded"])), None).await.unwrap();
+    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, Flags::of(Flags::FLAGGED));
+    assert_eq!(message(&alice, inbox, 3).unwrap().unwrap().flags, words(&["$Forwarded"]));
+    assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 3);
+}
+
+#[tokio::test]
+async fn keywords_are_one_whatever_their_case_and_bounded() {
+    let (alice, inbox) = filled(1).await;
+    let all = Flags { bits: 0, keywords: vec!["Work".into(), "WORK".into(), "$Junk".into()] };
+    store_flags(&alice, inbox, &[1], FlagChange::Set(all), None).await.unwrap();
+    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, words(&["Work", "$Junk"]));
+    store_flags(&alice, inbox, &[1], FlagChange::Remove(words(&["work"])), None).await.unwrap();
+    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, words(&["$Junk"]));
+    assert_eq!(folder(&alice, inbox).unwrap().unwrap().keywords, ["Work", "$Junk"]);
+    for bad in ["", "a b", "\\Seen", "a(", "ä", "x\r\n", &"k".repeat(51)] {
+        let refused = store_flags(&alice, inbox, &[1], FlagChange::Add(words(&[bad])), None).await;
+        assert_eq!(refused, Err(FlagError::BadKeyword), "{bad:?}");
+    }
+    let many: Vec<String> = (0..51).map(|n| format!("k{n}")).collect();
+    let many = Flags { bits: 0, keywords: many };
+    assert_eq!(store_flags(&alice, inbox, &[1], FlagChange::Add(many), None).await, Err(FlagError::TooManyKeywords));
+}
+
+#[tokio::test]
+async fn a_change_based_on_an_old_state_is_refused_message_by_message() {
+    let (alice, inbox) = filled(2).await;
+    let known = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
+    store_flags(&alice, inbox, &[2], FlagChange::Add(Flags::of(Flags::SEEN)), None).await.unwrap();
+    let outcome = store_flags(&alice, inbox, &[1, 2], FlagChange::Add(Flags::of(Flags::FLAGGED)), Some(known)).await.unwrap();
+    assert_eq!((outcome.changed.len(), outcome.modified), (1, vec![2]));
+}
+
+#[tokio::test]
+async fn expunged_messages_are_gone_but_known_to_be_gone() {
+    let (alice, inbox) = filled(250).await;
+    let uids: Vec<u32> = (1..=250).collect();
+    let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
+    store_flags(&alice, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+    store_flags(&alice, inbox, &[7], FlagChange::Remove(Flags::of(Flags::DELETED)), None).await.unwrap();
+    assert_eq!(expunge(&alice, inbox, Some(&[7, 8, 900])).await.unwrap(), [8]);
+    assert_eq!(expunge(&alice, inbox, None).await.unwrap().len(), 248);
+    let changes = changes_since(&alice, inbox, since).unwrap();
+    assert_eq!((changes.changed.len(), changes.vanished.len()), (1, 249));
+    let left = folder(&alice, inbox).unwrap().unwrap();
+    assert_eq!((left.total, left.unseen, left.deleted, left.uid_next), (1, 1, 0, 251));
+    assert_eq!(expunge(&alice, inbox, None).await.unwrap(), [0; 0]);
+    assert_eq!(expunge(&alice, FolderId(99), None).await, Err(FlagError::NoSuchFolder));
+}

@@ -1,1 +1,78 @@
+use super::*;
+use crate::mailbox::{Delivery, DeliveryId, Flags, deliver, messages};
+use crate::testing::TestNode;
 
+#[tokio::test]
+async fn six_folders_always_exist_and_keep_their_names() {
+    let alice = TestNode::new("alice").await;
+    prepare(&alice).await.unwrap();
+    let all = folders(&alice).unwrap();
+    let names: Vec<(&str, &str)> = all.iter().map(|f| (f.name.as_str(), f.title())).collect();
+    assert_eq!(
+        names,
+        [("INBOX", "Inbox"), ("Drafts", "Drafts"), ("Sent", "Sent"), ("Archive", "Kept"), ("Junk", "Junk"), ("Trash", "Bin")]
+    );
+    let inbox = folder_named(&alice, "inBox").unwrap().unwrap();
+    assert_eq!(rename_folder(&alice, inbox.id, "Post").await, Err(FolderError::Special));
+    assert_eq!(delete_folder(&alice, inbox.id).await, Err(FolderError::Special));
+    assert_eq!(create_folder(&alice, "Inbox").await, Err(FolderError::Exists));
+}
+
+#[tokio::test]
+async fn a_name_is_made_used_again_and_never_means_old_uids() {
+    let alice = TestNode::new("alice").await;
+    let first = create_folder(&alice, "Lists/rust/").await.unwrap();
+    assert_eq!(first.name, "Lists/rust");
+    delete_folder(&alice, first.id).await.unwrap();
+    let second = create_folder(&alice, "Lists/rust").await.unwrap();
+    assert!(second.uid_validity > first.uid_validity && second.id > first.id);
+    for bad in ["", "/", "a//b", " a", "a/", "a\n", "a*", "a%b", "a/b/c/d/e/f/g/h/i/j/k", &"x".repeat(201)] {
+        if bad != "a/" {
+            assert_eq!(create_folder(&alice, bad).await, Err(FolderError::BadName), "{bad:?}");
+        }
+    }
+    assert_eq!(create_folder(&alice, "INBOX/kin").await.unwrap().name, "INBOX/kin");
+    assert_eq!(create_folder(&alice, "inbox/kin").await, Err(FolderError::Exists));
+}
+
+#[tokio::test]
+async fn renaming_takes_what_is_below_along() {
+    let alice = TestNode::new("alice").await;
+    let top = create_folder(&alice, "a").await.unwrap();
+    let below = create_folder(&alice, "a/b").await.unwrap();
+    let beside = create_folder(&alice, "ab").await.unwrap();
+    rename_folder(&alice, top.id, "c").await.unwrap();
+    let name = |id| folder(&alice, id).unwrap().unwrap().name;
+    assert_eq!([name(top.id), name(below.id), name(beside.id)], ["c", "c/b", "ab"]);
+    assert_eq!(rename_folder(&alice, top.id, "c/d").await, Err(FolderError::BadName));
+    assert_eq!(rename_folder(&alice, top.id, "ab").await, Err(FolderError::Exists));
+    assert_eq!(rename_folder(&alice, FolderId(999), "x").await, Err(FolderError::NoSuchFolder));
+    let kept = folder(&alice, below.id).unwrap().unwrap();
+    assert_eq!((kept.uid_validity, kept.uid_next), (below.uid_validity, below.uid_next));
+    subscribe(&alice, below.id, false).await.unwrap();
+    assert!(!folder(&alice, below.id).unwrap().unwrap().subscribed);
+}
+
+#[tokio::test]
+async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_later() {
+    let alice = TestNode::new("alice").await;
+    let doomed = create_folder(&alice, "doomed").await.unwrap();
+    for n in 0..250u32 {
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::Form::Private).unwrap();
+        let id = DeliveryId::new(&alice);
+        let delivery = Delivery { folder: doomed.id, blob, id, internal_date: alice.clock.now(), flags: Flags::default() };
+        deliver(&alice, delivery).await.unwrap();
+    }
+    // As a stop right after the first commit leaves it.
+    let id = doomed.id;
+    let cut = alice.store.commit(move |tx| {
+        row::delete::<Folder>(tx, &id.key());
+        row::put(tx, &id.key(), &Doomed {})
+    });
+    cut.await.unwrap();
+    prepare(&alice).await.unwrap();
+    assert_eq!(messages(&alice, doomed.id, 0, u32::MAX, 10).unwrap(), []);
+    assert_eq!(row::scan::<Doomed>(&alice.store, &Scan::prefix(&[], 10)).unwrap().len(), 0);
+    assert_eq!(alice.store.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), 10)).unwrap().len(), 0);
+    assert_eq!(delete_folder(&alice, id).await, Err(FolderError::NoSuchFolder));
+}

@@ -1,1 +1,63 @@
+use super::*;
+use crate::blobs::Form;
+use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary};
+use crate::testing::TestNode;
 
+async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
+    let archive = folder_named(&alice, "Archive").unwrap().unwrap().id;
+    for n in 1..=count {
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+        let id = DeliveryId::of(&[&n.to_be_bytes()]);
+        let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
+        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags }).await.unwrap();
+    }
+    alice.clock.advance(5000);
+    (alice, inbox, archive)
+}
+
+#[tokio::test]
+async fn a_copy_is_the_same_message_elsewhere() {
+    let (alice, inbox, archive) = filled(250).await;
+    let uids: Vec<u32> = (1..=250).collect();
+    let pairs = copy_messages(&alice, inbox, &uids, archive).await.unwrap();
+    assert_eq!((pairs.len(), pairs[249]), (250, (250, 250)));
+    let (old, new) = (message(&alice, inbox, 3).unwrap().unwrap(), message(&alice, archive, 3).unwrap().unwrap());
+    assert_eq!((old.id, old.blob, &old.flags, old.internal_date), (new.id, new.blob, &new.flags, new.internal_date));
+    assert!(new.saved > old.saved);
+    assert_eq!(summary(&alice, archive, 3).unwrap().unwrap().subject, "3");
+    assert_eq!(copy_messages(&alice, inbox, &[900], archive).await.unwrap(), []);
+    // Into its own folder: one more.
+    assert_eq!(copy_messages(&alice, inbox, &[1], inbox).await.unwrap(), [(1, 251)]);
+}
+
+#[tokio::test]
+async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
+    let (alice, inbox, archive) = filled(3).await;
+    let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
+    assert_eq!(move_messages(&alice, inbox, &[3, 1], archive).await.unwrap(), [(3, 1), (1, 2)]);
+    assert_eq!(changes_since(&alice, inbox, since).unwrap().vanished, [3, 1]);
+    let left = folder(&alice, inbox).unwrap().unwrap();
+    assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
+    // The delivery that made it still finds it there.
+    let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", Form::Private).unwrap();
+    let id = DeliveryId::of(&[&3u32.to_be_bytes()]);
+    let again = Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() };
+    let found = deliver(&alice, again).await.unwrap();
+    assert_eq!((found.folder, found.uid), (archive, 1));
+    // Within its own folder it becomes the newest.
+    assert_eq!(move_messages(&alice, inbox, &[2], inbox).await.unwrap(), [(2, 4)]);
+}
+
+#[tokio::test]
+async fn folders_that_are_not_there_are_told_apart() {
+    let (alice, inbox, _) = filled(1).await;
+    let nowhere = FolderId(99);
+    for uids in [&[1][..], &[]] {
+        assert_eq!(copy_messages(&alice, inbox, uids, nowhere).await, Err(TransferError::NoTarget));
+        assert_eq!(copy_messages(&alice, nowhere, uids, inbox).await, Err(TransferError::NoSource));
+        assert_eq!(move_messages(&alice, inbox, uids, nowhere).await, Err(TransferError::NoTarget));
+        assert_eq!(move_messages(&alice, nowhere, uids, inbox).await, Err(TransferError::NoSource));
+    }
+}
