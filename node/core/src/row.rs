@@ -1,6 +1,6 @@
 //! How a row's value looks on disk: one version byte, then CBOR with integer keys.
 //!
-//! A noun declares its row struct as a [`Record`] beside its rules; the struct is private to the noun, so what is on disk
+//! A noun declares its row struct as a [`Record`] beside its rules, private unless it is what callers see anyway, so that what is on disk
 //! and what callers see change apart from each other.
 
 use minicbor::{Decode, Decoder, Encode, Encoder};

@@ -4,11 +4,14 @@ use super::deliver::{self, DeliverError};
 use super::folders::{FolderId, load, save};
 use super::read::{MessageRow, key};
 use super::summary::Summary;
-use super::{FlagChange, FlagError, Flags, MESSAGES_PER_COMMIT, expunge, store_flags};
+use super::{FlagChange, FlagError, Flags, expunge, store_flags};
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
+
+/// A moved message is two of a row that may be 4 KiB and a folder's twice: fewer fit a commit than elsewhere.
+const MESSAGES_PER_COMMIT: usize = 50;
 
 /// Why messages were not copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

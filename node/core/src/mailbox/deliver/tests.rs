@@ -90,3 +90,27 @@ async fn what_changed_since_is_told_in_the_order_of_modseqs() {
     assert_eq!(changes_since(&alice, inbox.id, 0).unwrap().changed.len(), 3);
     assert_eq!(changes_since(&alice, inbox.id, u64::MAX).unwrap(), crate::mailbox::Changes::default());
 }
+
+#[tokio::test]
+async fn a_mailbox_of_many_messages_is_read_in_parts() {
+    let many: u32 = std::env::var("FREEHOLD_MANY_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let alice = TestNode::new("alice").await;
+    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
+    let start = std::time::Instant::now();
+    for n in 0..many {
+        delivered(&alice, &format!("No. {n}")).await;
+    }
+    eprintln!("delivered {many} in {:?}", start.elapsed());
+    let timed = |what: &str, work: &dyn Fn()| {
+        let start = std::time::Instant::now();
+        work();
+        eprintln!("{what}: {:?}", start.elapsed());
+    };
+    timed("the newest fifty", &|| assert_eq!(summaries(&alice, inbox.id, None, 50).unwrap().len(), 50));
+    timed("fifty in the middle", &|| assert_eq!(summaries(&alice, inbox.id, Some(many / 2), 50).unwrap().len(), 50));
+    timed("all folders", &|| assert_eq!(crate::mailbox::folders(&alice).unwrap().len(), 6));
+    timed("one message", &|| assert!(crate::mailbox::message(&alice, inbox.id, many / 2).unwrap().is_some()));
+    let latest = folder(&alice, inbox.id).unwrap().unwrap().highest_modseq - 20;
+    timed("the last changes", &|| assert_eq!(changes_since(&alice, inbox.id, latest).unwrap().changed.len(), 20));
+    timed("every message", &|| assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, usize::MAX).unwrap().len(), many as usize));
+}

@@ -96,10 +96,11 @@ fn settle(recipient: &mut Recipient, outcome: &Outcome) {
 fn write(tx: &mut Tx<'_>, id: QueueId, outcomes: &[(String, Outcome)], report: Option<&deliver::Ready>) -> Result<(), RecordError> {
     let mut item = row::get::<ItemRow>(tx, &id.0)?.ok_or(RecordError::NoSuchItem)?;
     let mut all = recipients(tx, id)?;
+    let mut settled = Vec::new();
     for (key, recipient) in &mut all {
         if let Some((_, outcome)) = outcomes.iter().find(|(address, _)| *address == recipient.address) {
             settle(recipient, outcome);
-            row::put(tx, key, recipient)?;
+            settled.push((key.clone(), recipient.clone()));
         }
     }
     if let Some(report) = report {
@@ -109,6 +110,9 @@ fn write(tx: &mut Tx<'_>, id: QueueId, outcomes: &[(String, Outcome)], report: O
     let waiting = all.iter().map(|(_, r)| r).filter(|r| r.state == RecipientState::Waiting);
     match waiting.map(|r| r.next_attempt).min() {
         Some(next) => {
+            for (key, recipient) in settled {
+                row::put(tx, &key, &recipient)?;
+            }
             item.next_attempt = next;
             row::put_referring(tx, &id.0, &item, &[item.blob])?;
             row::put(tx, &due_key(next, id), &DueRow {})?;
