@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::verify::VerifiedEntry;
-use super::{EntryId, LogId, RawEntry, effects, rows};
+use super::{LogId, RawEntry, effects, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
@@ -34,21 +34,6 @@ impl Record for ForkRow {
     const VERSION: u8 = 1;
 }
 
-/// Entry id of a fork's other side → the log and how many epochs came before, so that a later epoch may continue from it.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct WitnessRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    log: Vec<u8>,
-    #[n(1)]
-    generation: u64,
-}
-
-impl Record for WitnessRow {
-    const TABLE: Table = Table::new("feed_fork_witness");
-    const VERSION: u8 = 1;
-}
-
 /// Two entries at one place of a log, each signed by the same node key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
@@ -75,7 +60,6 @@ pub(super) fn found(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &r
         other_signature: entry.raw().signature.0,
     };
     row::put(tx, &rows::log_key(&log), &proof)?;
-    row::put(tx, &entry.id().0, &WitnessRow { log: rows::log_key(&log), generation: row.generation })?;
     for place in seq..=row.hi {
         if let Some(id) = rows::at(tx, &log, place)? {
             effects::take_back(tx, node, &log.person, &id)?;
@@ -85,9 +69,10 @@ pub(super) fn found(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &r
     rows::put_log(tx, &log, &rows::LogRow { retired: true, ..*row })
 }
 
-pub(super) fn witness(tx: &Tx<'_>, id: &EntryId) -> Result<Option<(LogId, u64)>, StoreError> {
-    let found = row::get::<WitnessRow>(tx, &id.0)?;
-    found.map(|row| Ok((rows::log_of_key(&row.log)?, row.generation))).transpose()
+/// Whether any log of this node's lane has forked: what the next epoch continues from may then be unknown here, for nothing is taken
+/// beyond a fork.
+pub(super) fn is_forked_lane(tx: &Tx<'_>, log: &LogId) -> Result<bool, StoreError> {
+    Ok(!row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), 1))?.is_empty())
 }
 
 /// The forks of a person's logs, each with its proof.

@@ -31,7 +31,9 @@ pub struct Received {
     pub known: usize,
     /// Of the accepted ones, those that wait for their time.
     pub held: usize,
-    /// Logs found forked: nothing more of them is taken.
+    /// Entries of logs that ended in a fork earlier: not kept.
+    pub voided: usize,
+    /// Logs found forked by this batch: nothing more of them is taken.
     pub forked: Vec<LogId>,
     /// Photos that the accepted entries need.
     pub wanted_blobs: Vec<(BlobId, u64)>,
@@ -75,9 +77,6 @@ pub enum Refused {
         /// The entry's place.
         seq: u64,
     },
-    /// The log was found forked earlier; nothing more of it is taken.
-    #[error("the log was forked and has ended")]
-    Ended(LogId),
     /// It claims to be from this very process, which did not write it.
     #[error("an entry of this process that this process did not write")]
     NotMine(LogId),
@@ -115,6 +114,7 @@ pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Res
         done.accepted += taken.accepted;
         done.known += taken.known;
         done.held += taken.held;
+        done.voided += taken.voided;
         done.forked.extend(taken.forked);
         done.wanted_blobs.extend(taken.wanted_blobs);
     }
@@ -168,7 +168,10 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received
         return Err(Refused::NotMine(log));
     }
     let generation = match rows::log(tx, &log)? {
-        Some(row) if row.retired => return Err(Refused::Ended(log)),
+        Some(row) if row.retired => {
+            done.voided += 1;
+            return Ok(());
+        }
         Some(row) if header.seq <= row.hi => {
             forks::found(tx, node, entry, &row)?;
             done.forked.push(log);
@@ -225,14 +228,15 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64, do
     Ok(())
 }
 
-/// How many epochs came before the one that this entry opens. Its predecessor must be held already, in the same lane of the same node.
+/// How many epochs came before the one that this entry opens. Its predecessor must be held already, in the same lane of the same node;
+/// only after a fork may it be one of those that were not taken.
 fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
     let Some(prev) = header.prev else { return Ok(0) };
     let refused = Refused::Predecessor { log: header.log, seq: header.seq };
     let (before, generation) = match rows::entry(tx, &prev)? {
         Some(row) => (rows::header(&prev, &row)?.log, row.generation),
-        // The other side of a fork is known by its proof alone.
-        None => forks::witness(tx, &prev)?.ok_or_else(|| refused.clone())?,
+        None if forks::is_forked_lane(tx, &header.log)? => return Ok(rows::tip(tx, &header.log)?.map_or(0, |tip| tip.generation + 1)),
+        None => return Err(refused),
     };
     let same_lane = LogId { epoch: header.log.epoch, ..before } == header.log;
     if !same_lane || before.epoch == header.log.epoch {

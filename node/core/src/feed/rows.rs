@@ -131,7 +131,8 @@ fn place_key(log: &LogId, seq: u64) -> Vec<u8> {
     row::key(&[&log_key(log), &seq.to_be_bytes()])
 }
 
-fn tip_key(log: &LogId) -> Vec<u8> {
+/// The key of a node's lane, which begins the keys of all its logs.
+pub(super) fn lane_key(log: &LogId) -> Vec<u8> {
     row::key(&[&log.person.0, log.node.as_bytes(), &log.lane.0])
 }
 
@@ -221,13 +222,13 @@ pub(super) fn advance(tx: &mut Tx<'_>, log: &LogId, seq: u64, id: &EntryId, gene
     put_log(tx, log, &LogRow { hi: seq, head: id.0, generation, retired: false })?;
     row::put(tx, &place_key(log, seq), &PlaceRow { entry: id.0 })?;
     if tip(tx, log)?.is_none_or(|tip| generation >= tip.generation) {
-        row::put(tx, &tip_key(log), &TipRow { head: id.0, generation })?;
+        row::put(tx, &lane_key(log), &TipRow { head: id.0, generation })?;
     }
     Ok(())
 }
 
 pub(super) fn tip(rows: &impl Rows, log: &LogId) -> Result<Option<TipRow>, StoreError> {
-    row::get(rows, &tip_key(log))
+    row::get(rows, &lane_key(log))
 }
 
 pub(super) fn at(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {

@@ -84,10 +84,7 @@ async fn post(node: &Node, text: &str) -> EntryId {
 
 /// Everything a node holds of a person, in the order its epochs were opened.
 fn everything(node: &Node, of: &PersonId) -> Vec<RawEntry> {
-    let mut all: Vec<_> =
-        heads(node, of).unwrap().into_iter().flat_map(|head| read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect();
-    all.sort_by_key(|entry| Header::from_canonical(&entry.header).unwrap().hlc);
-    all
+    heads(node, of).unwrap().into_iter().flat_map(|head| read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect()
 }
 
 /// Bob's node asks Alice's for all there is.

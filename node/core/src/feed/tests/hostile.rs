@@ -205,16 +205,18 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
     assert_eq!(shown(&bob), ["common"], "what came after the last common entry is taken back");
 
     let more = forged(&alice, "more", |header| (header.seq, header.prev) = (2, Some(EntryId::of(&one.header))));
-    assert_eq!(refusal(&bob, &alice, vec![more]).await, Refused::Ended(log));
+    let more_id = EntryId::of(&more.header);
+    assert_eq!(receive(&bob, who(&alice), vec![more]).await.unwrap(), Received { voided: 1, ..Received::default() });
+    assert_eq!(entry(&bob, &more_id).unwrap(), None);
 
-    // The person goes on in a new epoch, whichever side it continues from.
-    for (epoch, side) in [(7, &one), (8, &other)] {
+    // The person goes on in a new epoch, whichever side it continues from, or from what was not taken.
+    for (epoch, prev) in [(7, EntryId::of(&one.header)), (8, EntryId::of(&other.header)), (9, more_id)] {
         let next = forged(&alice, &format!("epoch {epoch}"), |header| {
-            (header.log.epoch, header.seq, header.prev) = (epoch, 0, Some(EntryId::of(&side.header)));
+            (header.log.epoch, header.seq, header.prev) = (epoch, 0, Some(prev));
         });
         assert_eq!(receive(&bob, who(&alice), vec![next]).await.unwrap().accepted, 1);
     }
-    assert_eq!(shown(&bob), ["common", "epoch 7", "epoch 8"]);
+    assert_eq!(shown(&bob), ["common", "epoch 7", "epoch 8", "epoch 9"]);
 }
 
 #[tokio::test]
