@@ -74,6 +74,12 @@ pub(crate) fn page(template: &impl Template) -> Answer {
     Ok(Html(template.render()?).into_response())
 }
 
+/// `text` as it may stand in HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    let Ok(safe) = askama::filters::escape(text, askama::filters::Html);
+    safe.to_string()
+}
+
 /// A page with another status, such as a form sent back with its faults.
 pub(crate) fn page_with(status: StatusCode, template: &impl Template) -> Answer {
     Ok((status, Html(template.render()?)).into_response())

@@ -11,6 +11,7 @@ use flate2::Compression;
 
 use crate::answer::Problem;
 use crate::pages::Page;
+use crate::pictures;
 use crate::routes::{Access, Routes};
 
 const HOUSE: &str = include_str!("../../themes/house.css");
@@ -35,6 +36,9 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     }
     let mut house = minified(HOUSE);
     house.push_str(&minified(PAPER));
+    for tenths in pictures::RATIOS {
+        house.push_str(&format!(".r{tenths}{{--r:{}.{}}}", tenths / 10, tenths % 10));
+    }
     for (name, _) in FONTS {
         house = house.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
     }

@@ -57,6 +57,12 @@ pub(crate) fn brief(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A camera's own `2026-11-03 07:18:00`, which knows no zone, as `3 November 2026, 7:18`.
+pub(crate) fn camera(taken: &str) -> Option<String> {
+    let at: jiff::civil::DateTime = taken.replace(' ', "T").parse().ok()?;
+    Some(at.strftime("%-d %B %Y, %-H:%M").to_string())
+}
+
 /// For machines (RFC 3339), as `<time datetime>` and Atom want it.
 pub(crate) fn machine(at: Timestamp) -> String {
     zoned(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

@@ -53,6 +53,11 @@ impl Frame {
         Self { is_owner: true, ..Self::new(profile, title, rooms) }
     }
 
+    /// The same, saying at its foot that the owner is the one who reads.
+    pub(crate) fn for_owner(self, is_owner: bool) -> Self {
+        Self { is_owner, ..self }
+    }
+
     fn new(profile: Option<&Profile>, title: &str, rooms: Vec<Room>) -> Self {
         let name = profile.map_or("Freehold", |profile| &profile.name);
         Self {

@@ -19,10 +19,14 @@ mod listen;
 mod logins;
 mod mailbox;
 mod pages;
+mod photos;
+mod pictures;
+mod posts;
 mod profile;
 mod routes;
 mod setup;
 mod site;
+mod timeline;
 mod visitor;
 
 pub use config::WebConfig;

@@ -5,6 +5,8 @@ mod letter;
 mod parts;
 mod sanitise;
 
+pub(crate) use parts::disposition;
+
 use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, SpecialUse};
 use serde::Deserialize;

@@ -5,6 +5,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, LoginError, PasswordError};
+use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
@@ -43,7 +44,7 @@ async fn about(State(site): State<Site>) -> Answer {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let page = AboutPage {
         page: Frame::public(Some(&profile), "About", "About"),
-        text: profile.about.clone(),
+        text: markdown::render(&profile.about).to_string(),
         strapline: profile.strapline.clone(),
         address: profile::address(&profile),
     };

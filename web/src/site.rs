@@ -13,7 +13,7 @@ use crate::door::Door;
 use crate::frame::Frame;
 use crate::pages::Pages;
 use crate::routes::{Route, Routes};
-use crate::{assets, friends, health, logins, setup};
+use crate::{assets, friends, health, logins, photos, posts, setup, timeline};
 
 /// One node's site. Cheap to clone.
 #[derive(Clone)]
@@ -56,8 +56,11 @@ fn table() -> Routes {
         .merge(health::routes())
         .merge(logins::routes())
         .merge(crate::mailbox::routes())
+        .merge(photos::routes())
+        .merge(posts::routes())
         .merge(crate::profile::routes())
         .merge(setup::routes())
+        .merge(timeline::routes())
 }
 
 /// Every route of the site.

@@ -123,7 +123,7 @@ fn saved_as(name: &str, bytes: Vec<u8>) -> Response<Body> {
 }
 
 /// `attachment` with the name in the one spelling that needs no quoting (RFC 6266 4.3, RFC 8187).
-fn disposition(name: &str) -> HeaderValue {
+pub(crate) fn disposition(name: &str) -> HeaderValue {
     let encoded: String = name.bytes().take(200).map(encode).collect();
     HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}")).unwrap_or(HeaderValue::from_static("attachment"))
 }

@@ -54,7 +54,12 @@ impl Browser {
 
     /// The owner, logged in.
     pub(crate) async fn owner(node: &Node) -> Self {
-        let mut browser = Self::stranger(node);
+        Self::owner_with(node, WebConfig::default()).await
+    }
+
+    /// The owner of a site that is configured so.
+    pub(crate) async fn owner_with(node: &Node, config: WebConfig) -> Self {
+        let mut browser = Self { door: freehold_web::door(node.clone(), config, 8080).unwrap(), cookie: None };
         let seen = browser.post("/login", &[("password", PASSWORD)]).await;
         assert_eq!(seen.location(), "/home");
         browser

@@ -215,11 +215,12 @@ impl Committer {
         let outcome = self.keep(&group.changes);
         drop(group.holds);
         self.active = group.jobs.len() + self.shared.queue.count.load(Ordering::Acquire);
-        for (job, failed) in group.jobs {
-            job.finish(failed.map_or_else(|| outcome.clone(), Err));
-        }
+        // Hinted before the writer is answered: whoever acts on the answer finds the caches told.
         if outcome.is_ok() {
             group.events.into_iter().for_each(|event| self.events.send(event));
+        }
+        for (job, failed) in group.jobs {
+            job.finish(failed.map_or_else(|| outcome.clone(), Err));
         }
     }
 

@@ -1,0 +1,128 @@
+//! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it is there.
+
+use askama::Template;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use freehold_core::blobs::Pinned;
+use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Upload};
+use freehold_core::store::StoreError;
+
+use super::Described;
+use crate::answer::{self, Answer, Problem};
+use crate::frame::Frame;
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::visitor::Owner;
+
+/// What a form may hold beside its file.
+const REST_LEN_MAX: usize = 64 * 1024;
+
+pub(super) fn routes() -> Routes {
+    let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(REST_LEN_MAX);
+    Routes::new().get("/home/photos/add", Access::Owner, show).post_with(
+        "/home/photos/add",
+        Access::Owner,
+        post(add).layer(DefaultBodyLimit::max(limit)),
+    )
+}
+
+#[derive(Template)]
+#[template(path = "photos/add.html")]
+struct AddPage {
+    page: Frame,
+    form: Described,
+    fault: Option<String>,
+}
+
+/// What came with the form.
+#[derive(Default)]
+struct Sent {
+    described: Described,
+    file: Option<(Pinned, String)>,
+}
+
+/// Why a form could not be read to its end.
+enum Broken {
+    TooLarge,
+    Form,
+    Store(StoreError),
+}
+
+impl From<MultipartError> for Broken {
+    fn from(error: MultipartError) -> Self {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Self::TooLarge } else { Self::Form }
+    }
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::TooLarge { .. }) { Self::TooLarge } else { Self::Store(error) }
+    }
+}
+
+async fn show(State(site): State<Site>, _: Owner) -> Answer {
+    answer::page(&AddPage { page: site.home_frame("Add a photo", "Photos")?, form: Described::default(), fault: None })
+}
+
+async fn add(State(site): State<Site>, _: Owner, mut form: Multipart) -> Answer {
+    let sent = match read(&site, &mut form).await {
+        Ok(sent) => sent,
+        Err(Broken::TooLarge) => {
+            let mebibytes = site.config.upload_len_max / (1024 * 1024);
+            let fault = format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
+            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault);
+        }
+        Err(Broken::Form) => return Err(Problem::BadRequest),
+        Err(Broken::Store(error)) => return Err(error.into()),
+    };
+    let Some((file, file_name)) = sent.file else {
+        return again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, "Choose a file first.".to_owned());
+    };
+    let Described { alt, caption, .. } = &sent.described;
+    let upload = Upload { file, file_name, alt: alt.clone(), caption: caption.replace("\r\n", "\n"), audience: sent.described.audience() };
+    let fault = match photos::add(&site.node, upload).await {
+        Ok(photo) => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
+        Err(AddError::Store(error)) => return Err(error.into()),
+        Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
+        Err(AddError::KeptButNotShown { .. }) => {
+            "That kind of picture can’t be shown here yet. The file is kept, nothing is lost. Save it as JPEG and add that.".to_owned()
+        }
+        Err(AddError::Develop(error)) => format!("It was not taken: {error}."),
+    };
+    again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault)
+}
+
+fn again(site: &Site, status: StatusCode, form: Described, fault: String) -> Answer {
+    answer::page_with(status, &AddPage { page: site.home_frame("Add a photo", "Photos")?, form, fault: Some(fault) })
+}
+
+async fn read(site: &Site, form: &mut Multipart) -> Result<Sent, Broken> {
+    let mut sent = Sent::default();
+    while let Some(field) = form.next_field().await? {
+        match field.name().unwrap_or_default() {
+            "alt" => sent.described.alt = field.text().await?,
+            "caption" => sent.described.caption = field.text().await?,
+            "audience" => sent.described.audience = field.text().await?,
+            "file" => sent.file = stored(site, field).await?,
+            _ => {}
+        }
+    }
+    Ok(sent)
+}
+
+/// Writes the file piece by piece; an empty one means that none was chosen.
+async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, String)>, Broken> {
+    let name = field.file_name().unwrap_or("photo").to_owned();
+    let mut writer = photos::upload_writer(&site.node)?;
+    let mut len = 0;
+    while let Some(piece) = field.chunk().await? {
+        len += piece.len() as u64;
+        if len > site.config.upload_len_max {
+            return Err(Broken::TooLarge);
+        }
+        writer.write(&piece)?;
+    }
+    if len == 0 { Ok(None) } else { Ok(Some((writer.finish()?, name))) }
+}

@@ -1,0 +1,215 @@
+//! The desk: what is being written, a look at how it will stand, and putting it out, changing it or taking it back.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use freehold_core::audience::Visitor;
+use freehold_core::markdown;
+use freehold_core::photos::{self, PhotoId};
+use freehold_core::posts::{self, Draft, Post, PostError, PostId, State as Stage};
+
+use super::path_of;
+use crate::answer::{self, Answer, Problem};
+use crate::dates;
+use crate::frame::Frame;
+use crate::pictures::{self, Picture};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::visitor::Owner;
+
+/// How many of the newest photos are offered for a post.
+const OFFERED_MAX: usize = 24;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/home/write", Access::Owner, desk)
+        .post("/home/write", Access::Owner, save_new)
+        .get("/home/write/{id}", Access::Owner, open)
+        .post("/home/write/{id}", Access::Owner, save)
+        .post("/home/write/{id}/withdraw", Access::Owner, withdraw)
+}
+
+/// A photo that can be put into the post.
+struct Offered {
+    id: String,
+    picture: Picture,
+    is_chosen: bool,
+}
+
+/// A line of the lists under the desk.
+struct Kept {
+    href: String,
+    title: String,
+    when: String,
+}
+
+#[derive(Template)]
+#[template(path = "posts/write.html")]
+struct WritePage {
+    page: Frame,
+    /// Where the form goes.
+    action: String,
+    title: String,
+    text: String,
+    slug: String,
+    is_published: bool,
+    /// What stands in the margin: when it was saved, or when it came out.
+    state: String,
+    /// How it will stand; `None` until asked for.
+    preview: Option<String>,
+    offered: Vec<Offered>,
+    drafts: Vec<Kept>,
+    published: Vec<Kept>,
+    live: Option<String>,
+    fault: Option<String>,
+}
+
+/// The form's fields in the order they came; one name may come many times.
+type Fields = Vec<(String, String)>;
+
+/// What the form sent.
+#[derive(Default)]
+struct Sent {
+    title: String,
+    text: String,
+    slug: String,
+    photos: Vec<PhotoId>,
+    /// Which button.
+    then: String,
+}
+
+impl Sent {
+    /// Reads a form whose `photo` may come many times, which a struct can't say.
+    fn of(form: Fields) -> Self {
+        let mut sent = Self::default();
+        for (name, value) in form {
+            match name.as_str() {
+                "title" => sent.title = value.trim().to_owned(),
+                "text" => sent.text = value.replace("\r\n", "\n"),
+                "slug" => sent.slug = value.trim().to_lowercase(),
+                "then" => sent.then = value,
+                "photo" => sent.photos.extend(value.parse::<PhotoId>().ok()),
+                _ => {}
+            }
+        }
+        sent
+    }
+
+    fn draft(&self, id: Option<PostId>) -> Draft {
+        let slug = (!self.slug.is_empty()).then(|| self.slug.clone());
+        Draft { id, title: self.title.clone(), text: self.text.clone(), photos: self.photos.clone(), slug }
+    }
+}
+
+fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String>) -> Result<WritePage, Problem> {
+    let now = site.node.clock.now();
+    let is_published = post.is_some_and(|post| post.state == Stage::Published);
+    let title_of = |post: &Post| if post.title.is_empty() { markdown::summary(&post.text, 60) } else { post.title.clone() };
+    let kept = |post: &Post, when: String| Kept { href: format!("/home/write/{}", post.id), title: title_of(post), when };
+    let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
+    let offered = newest.iter().map(|photo| Offered {
+        id: photo.id.to_string(),
+        picture: Picture::own(photo),
+        is_chosen: sent.photos.contains(&photo.id),
+    });
+    let drafts = posts::drafts(&site.node)?;
+    let out = posts::published(&site.node, &Visitor::Owner, None, 10)?;
+    Ok(WritePage {
+        page: site.home_frame(if is_published { "Change a post" } else { "Write" }, "Write")?,
+        action: post.map_or_else(|| "/home/write".to_owned(), |post| format!("/home/write/{}", post.id)),
+        is_published,
+        state: match post.map(|post| (post.published, post.updated)) {
+            Some((Some(published), _)) => format!("Out since {}", dates::ago(published, now)),
+            Some((None, updated)) => format!("Saved {}", dates::ago(updated, now)),
+            None => "Not saved yet".to_owned(),
+        },
+        preview: (sent.then == "preview").then(|| markdown::render(&sent.text).to_string()),
+        offered: offered.collect(),
+        drafts: drafts
+            .iter()
+            .filter(|draft| post.is_none_or(|post| post.id != draft.id))
+            .map(|draft| kept(draft, dates::ago(draft.updated, now)))
+            .collect(),
+        published: out.iter().map(|post| kept(post, post.published.map(|at| dates::ago(at, now)).unwrap_or_default())).collect(),
+        live: post.filter(|_| is_published).map(path_of),
+        title: sent.title,
+        text: sent.text,
+        slug: sent.slug,
+        fault,
+    })
+}
+
+async fn desk(State(site): State<Site>, _: Owner) -> Answer {
+    answer::page(&write_page(&site, None, Sent::default(), None)?)
+}
+
+fn own(site: &Site, id: &str) -> Result<Post, Problem> {
+    posts::by_id(&site.node, &Visitor::Owner, pictures::id(id)?)?.ok_or(Problem::NotFound)
+}
+
+async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+    let post = own(&site, &id)?;
+    let sent = Sent {
+        title: post.title.clone(),
+        text: post.text.clone(),
+        slug: post.slug.clone(),
+        photos: post.photos.clone(),
+        then: String::new(),
+    };
+    answer::page(&write_page(&site, Some(&post), sent, None)?)
+}
+
+async fn save_new(State(site): State<Site>, _: Owner, Form(form): Form<Fields>) -> Answer {
+    saved(&site, None, Sent::of(form)).await
+}
+
+async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>, Form(form): Form<Fields>) -> Answer {
+    let post = own(&site, &id)?;
+    saved(&site, Some(post), Sent::of(form)).await
+}
+
+/// Does what the button says: looks, keeps, or puts out.
+async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
+    if sent.then == "preview" {
+        return answer::page(&write_page(site, post.as_ref(), sent, None)?);
+    }
+    let id = post.as_ref().map(|post| post.id);
+    let is_published = post.as_ref().is_some_and(|post| post.state == Stage::Published);
+    let done = match (id, is_published, sent.then.as_str()) {
+        (Some(id), true, _) => posts::edit(&site.node, id, sent.draft(Some(id))).await,
+        (id, _, "publish") => match posts::save_draft(&site.node, sent.draft(id)).await {
+            Ok(draft) => posts::publish(&site.node, draft.id).await,
+            Err(error) => Err(error),
+        },
+        (id, _, _) => posts::save_draft(&site.node, sent.draft(id)).await,
+    };
+    match done {
+        Ok(post) if post.state == Stage::Published => Ok(answer::see(&path_of(&post))),
+        Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        Err(PostError::Store(error)) => Err(error.into()),
+        Err(PostError::NoSuchPost) => Err(Problem::NotFound),
+        Err(error) => {
+            let page = write_page(site, post.as_ref(), sent, Some(words_for(&error)))?;
+            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+    }
+}
+
+fn words_for(error: &PostError) -> String {
+    match error {
+        PostError::Empty => "There is nothing in it yet. Write a line, or choose a photo.".to_owned(),
+        PostError::BadSlug => "Another post has that address, or it is not one. Letters, digits and dashes make one.".to_owned(),
+        PostError::ChangedMeanwhile => {
+            "It was changed in another window meanwhile. What you see here is yours; open the post again to see the other.".to_owned()
+        }
+        other => format!("It was not kept: {other}."),
+    }
+}
+
+async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+    match posts::delete(&site.node, own(&site, &id)?.id).await {
+        Ok(()) => Ok(answer::see("/home/write")),
+        Err(PostError::Store(error)) => Err(error.into()),
+        Err(_) => Err(Problem::NotFound),
+    }
+}

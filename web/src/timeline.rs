@@ -1,0 +1,288 @@
+//! Home: what friends and the owner said, newest first, with a line where the owner had read to; and a place to say something.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::{Form, Path, Query, State};
+use axum::http::StatusCode;
+use freehold_core::audience::Visitor;
+use freehold_core::clock::Timestamp;
+use freehold_core::feed::EntryId;
+use freehold_core::friends;
+use freehold_core::identity::{PersonId, homes};
+use freehold_core::markdown;
+use freehold_core::posts::{self, Draft};
+use freehold_core::profile::Profile;
+use freehold_core::timeline::{self, Cursor, Item};
+use serde::Deserialize;
+
+use crate::answer::{self, Answer, Problem};
+use crate::dates;
+use crate::doors::PersonDoor;
+use crate::frame::Frame;
+use crate::pictures::{self, Picture};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::visitor::Owner;
+
+const PAGE_LEN: usize = 20;
+const EXCERPT_CHARS: usize = 240;
+/// How many friends the column at the side names.
+const NAMED_MAX: usize = 6;
+/// Whoever was reached within this time counts as awake.
+const AWAKE_MS: u64 = 2 * 60 * 60 * 1000;
+
+pub(crate) fn routes() -> Routes {
+    Routes::new()
+        .get("/home", Access::Owner, home)
+        .post("/home", Access::Owner, say)
+        .get("/home/timeline/{entry}", Access::Owner, whole)
+        .get("/home/timeline/{entry}/{number}/{size}", Access::Owner, picture)
+}
+
+/// A post as the timeline shows it.
+struct Said {
+    door: PersonDoor,
+    name: String,
+    when: String,
+    machine_time: String,
+    /// Where it can be read alone.
+    href: String,
+    title: String,
+    /// The text of a note, or how a longer post begins.
+    html: String,
+    pictures: Vec<Picture>,
+    is_edited: bool,
+    /// Where the owner changes it, if it is theirs.
+    edit: Option<String>,
+    /// Whether the line "Seen already" stands above it.
+    begins_seen: bool,
+}
+
+/// Somebody named at the side.
+struct Named {
+    door: PersonDoor,
+    name: String,
+}
+
+struct Unfinished {
+    href: String,
+    title: String,
+}
+
+#[derive(Template)]
+#[template(path = "timeline/home.html")]
+struct HomePage {
+    page: Frame,
+    feed: Vec<Said>,
+    older: Option<String>,
+    is_first: bool,
+    at_the_door: Vec<Named>,
+    awake: Vec<Named>,
+    unfinished: Vec<Unfinished>,
+    /// What was typed and could not be said.
+    typed: String,
+    fault: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "timeline/quiet.html")]
+struct QuietPage {
+    page: Frame,
+}
+
+#[derive(Template)]
+#[template(path = "timeline/whole.html")]
+struct WholePage {
+    page: Frame,
+    said: Said,
+}
+
+#[derive(Deserialize)]
+struct Older {
+    before: Option<String>,
+    /// Asked for from the quiet page: the composer even though there is nothing yet.
+    #[serde(default)]
+    write: Option<String>,
+}
+
+async fn home(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
+    if site.node.identity.person().is_none() {
+        return Ok(answer::see("/setup/words"));
+    }
+    let before: Option<Cursor> = query.before.as_deref().map(pictures::id).transpose()?;
+    // Read first: what arrives while the page is made has not been seen.
+    let newest = timeline::newest(&site.node)?;
+    let page = home_page(&site, before, String::new(), None)?;
+    timeline::mark_seen(&site.node, newest).await.or_else(unless_full)?;
+    if page.feed.is_empty() && page.is_first && query.write.is_none() && page.at_the_door.is_empty() {
+        return answer::page(&QuietPage { page: site.home_frame("Home", "Home")? });
+    }
+    answer::page(&page)
+}
+
+/// A full disk keeps nobody from reading.
+fn unless_full(error: freehold_core::store::StoreError) -> Result<(), Problem> {
+    match error {
+        freehold_core::store::StoreError::Full => Ok(()),
+        other => Err(other.into()),
+    }
+}
+
+fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<String>) -> Result<HomePage, Problem> {
+    let items = timeline::page(&site.node, before, PAGE_LEN)?;
+    let older = (items.len() == PAGE_LEN).then(|| items.last().map(|item| item.cursor().to_string())).flatten();
+    let seen_from = items.iter().position(|item| item.seen).filter(|at| *at > 0);
+    let mut voices = Voices::new(site)?;
+    let mut feed = Vec::new();
+    for (at, item) in items.into_iter().enumerate() {
+        feed.push(Said { begins_seen: seen_from == Some(at), ..voices.said(item)? });
+    }
+    let now = site.node.clock.now();
+    let awake = friends::list(&site.node)?
+        .into_iter()
+        .filter(|friend| friend.state == friends::State::Friend && friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS));
+    let named = |name: String, person: &PersonId| Named { door: PersonDoor::of(&name, &person.0), name };
+    Ok(HomePage {
+        page: site.home_frame("Home", "Home")?,
+        feed,
+        older,
+        is_first: before.is_none(),
+        at_the_door: friends::requests(&site.node)?
+            .into_iter()
+            .take(NAMED_MAX)
+            .map(|asks| named(asks.from.name, &asks.from.person))
+            .collect(),
+        awake: awake.take(NAMED_MAX).map(|friend| named(friend.name, &friend.person)).collect(),
+        unfinished: posts::drafts(&site.node)?
+            .into_iter()
+            .take(NAMED_MAX)
+            .map(|draft| Unfinished {
+                href: format!("/home/write/{}", draft.id),
+                title: if draft.title.is_empty() { markdown::summary(&draft.text, 40) } else { draft.title },
+            })
+            .collect(),
+        typed,
+        fault,
+    })
+}
+
+/// Whoever speaks in the timeline, looked up once per page.
+struct Voices<'a> {
+    site: &'a Site,
+    own: Option<PersonId>,
+    profile: Option<std::sync::Arc<Profile>>,
+    /// Name and web address.
+    others: HashMap<PersonId, (String, Option<String>)>,
+    now: Timestamp,
+}
+
+impl<'a> Voices<'a> {
+    fn new(site: &'a Site) -> Result<Self, Problem> {
+        let (own, profile) = (site.node.identity.person(), site.profile()?);
+        Ok(Self { site, own, profile, others: HashMap::new(), now: site.node.clock.now() })
+    }
+
+    fn other(&mut self, person: PersonId) -> Result<(String, Option<String>), Problem> {
+        if let Some(known) = self.others.get(&person) {
+            return Ok(known.clone());
+        }
+        let name = friends::get(&self.site.node, &person)?.map_or_else(|| person.short(), |friend| friend.name);
+        // A friend says where their site is; only an address of the web becomes a link.
+        let web = homes::of(&self.site.node, &person)?.and_then(|homes| homes.web.into_iter().next());
+        let web =
+            web.filter(|web| web.starts_with("https://") || web.starts_with("http://")).map(|web| web.trim_end_matches('/').to_owned());
+        self.others.insert(person, (name.clone(), web.clone()));
+        Ok((name, web))
+    }
+
+    fn said(&mut self, item: Item) -> Result<Said, Problem> {
+        let is_own = self.own == Some(item.author);
+        let path = format!("/{}/{}", dates::year(item.shown), item.slug);
+        let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
+            Some(profile) => (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path),
+            None => {
+                let (name, web) = self.other(item.author)?;
+                let door = PersonDoor::of(&name, &item.author.0);
+                let inside = format!("/home/timeline/{}", item.entry);
+                (name, door, if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside })
+            }
+        };
+        let html = if item.title.is_empty() && item.is_whole {
+            rendered(&item.text, &item.entry, is_own)
+        } else {
+            format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
+        };
+        Ok(Said {
+            name,
+            door,
+            href,
+            when: dates::ago(item.shown, self.now),
+            machine_time: dates::machine(item.shown),
+            html,
+            pictures: item.photos.into_iter().enumerate().map(|(number, photo)| Picture::of_item(&item.entry, number, photo)).collect(),
+            is_edited: item.edited.is_some(),
+            edit: if is_own { own_edit(self.site, &item.slug)? } else { None },
+            title: item.title,
+            begins_seen: false,
+        })
+    }
+}
+
+/// Where the owner changes the post at `slug`.
+fn own_edit(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
+    match posts::by_slug(&site.node, &Visitor::Owner, slug)? {
+        Some(posts::Found::Here(post)) => Ok(Some(format!("/home/write/{}", post.id))),
+        _ => Ok(None),
+    }
+}
+
+fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
+    let prefix = format!("e{}-", entry.to_string().get(..8).unwrap_or_default());
+    if is_own { markdown::render_prefixed(text, &prefix).to_string() } else { markdown::render_foreign(text, &prefix).to_string() }
+}
+
+/// One post alone, whole, in the version that is here.
+async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> Answer {
+    let entry: EntryId = pictures::id(&entry)?;
+    let item = timeline::get(&site.node, &entry)?.ok_or(Problem::NotFound)?;
+    let text = timeline::text(&site.node, &entry)?.ok_or(Problem::NotFound)?;
+    let is_own = site.node.identity.person() == Some(item.author);
+    let said = Said { html: rendered(&text, &entry, is_own), ..Voices::new(&site)?.said(item)? };
+    let title = if said.title.is_empty() { said.name.clone() } else { said.title.clone() };
+    answer::page(&WholePage { page: site.home_frame(&title, "Home")?, said })
+}
+
+async fn picture(State(site): State<Site>, _: Owner, Path((entry, number, size)): Path<(String, u16, String)>) -> Answer {
+    let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
+    let reader = timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
+    pictures::file(reader, "no-store")
+}
+
+#[derive(Deserialize)]
+struct Note {
+    #[serde(default)]
+    text: String,
+}
+
+/// A note: said at once, without a title.
+async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answer {
+    let text = note.text.replace("\r\n", "\n");
+    if text.trim().is_empty() {
+        let page = home_page(&site, None, text, Some("There is nothing to say yet. Write a line or two.".to_owned()))?;
+        return answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    let draft = Draft { id: None, title: String::new(), text: text.clone(), photos: Vec::new(), slug: None };
+    let published = match posts::save_draft(&site.node, draft).await {
+        Ok(saved) => posts::publish(&site.node, saved.id).await,
+        Err(error) => Err(error),
+    };
+    match published {
+        Ok(_) => Ok(answer::see("/home")),
+        Err(posts::PostError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let page = home_page(&site, None, text, Some(format!("It was not said: {error}.")))?;
+            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Hanging photos, looking at them, keeping some to oneself.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use freehold_core::audience::Visitor;
+use freehold_core::photos;
+use freehold_core::testing::TestNode;
+use freehold_web::WebConfig;
+
+use crate::browser::{Browser, Seen};
+
+const BOUNDARY: &str = "----boundary";
+
+/// A small picture, made here: a PNG of three by two pixels.
+fn png() -> Vec<u8> {
+    data_encoding::BASE64.decode(PNG.as_bytes()).unwrap()
+}
+
+/// 3 × 2 pixels, eight-bit RGB.
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAE0lEQVR4nGM4kWIEQQwn8owgCABWNghTvIXE3wAAAABJRU5ErkJggg==";
+
+async fn upload(owner: &mut Browser, fields: &[(&str, &str)], file: &[u8]) -> Seen {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+    }
+    body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n").into_bytes());
+    body.extend(file);
+    body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let request = owner.request("POST", "/home/photos/add").header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
+    owner.send(request).await
+}
+
+#[tokio::test]
+async fn a_photo_is_hung_and_seen_by_anyone() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let seen = upload(&mut owner, &[("alt", "Low sun <over> it"), ("caption", "Before breakfast.")], &png()).await;
+    assert!(seen.location().starts_with("/home/photos/"));
+    let photo = photos::list(&alice, &Visitor::Stranger, None, 9).unwrap().remove(0);
+    let mut visitor = Browser::stranger(&alice);
+    assert!(visitor.get("/photos").await.text().contains(&format!("/photos/{}", photo.slug)));
+    let page = visitor.get(&format!("/photos/{}", photo.slug)).await.text();
+    assert!(page.contains("Low sun &#60;over&#62; it") && page.contains("Before breakfast."), "{page}");
+    assert_eq!(visitor.get(&format!("/photos/{}", photo.id)).await.location(), format!("/photos/{}", photo.slug));
+    for size in ["400.jpg", "1600.jpg"] {
+        let file = visitor.get(&format!("/photos/{}/{size}", photo.id)).await;
+        assert_eq!((file.status, file.header("content-type")), (StatusCode::OK, "image/jpeg"));
+        assert_eq!(file.bytes[..3], [0xff, 0xd8, 0xff]);
+    }
+    assert_eq!(visitor.get(&format!("/photos/{}/original", photo.id)).await.status, StatusCode::NOT_FOUND);
+    let original = owner.get(&format!("/home/photos/{}/original", photo.id)).await;
+    assert_eq!(original.bytes, png());
+}
+
+#[tokio::test]
+async fn a_photo_kept_to_oneself_is_not_found_by_anyone_else() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    upload(&mut owner, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
+    let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
+    let mut visitor = Browser::stranger(&alice);
+    for path in [format!("/photos/{}", photo.slug), format!("/photos/{}", photo.id), format!("/photos/{}/400.jpg", photo.id)] {
+        assert_eq!(visitor.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert!(!visitor.get("/photos").await.text().contains("Mine"));
+    let own = owner.get(&format!("/photos/{}/400.jpg", photo.id)).await;
+    assert_eq!((own.status, own.header("cache-control")), (StatusCode::OK, "no-store"));
+    assert_eq!(owner.get(&format!("/photos/{}", photo.slug)).await.header("cache-control"), "no-store");
+    owner.post(&format!("/home/photos/{}", photo.id), &[("alt", "Ours"), ("audience", "public")]).await;
+    assert!(visitor.get("/photos").await.text().contains("Ours"));
+    owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
+    assert!(!visitor.get("/photos").await.text().contains("Ours"));
+}
+
+#[tokio::test]
+async fn what_is_no_picture_or_too_large_is_refused_and_leaves_nothing() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let script = upload(&mut owner, &[("alt", "evil")], b"<svg onload=alert(1)>").await;
+    assert_eq!(script.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let none = upload(&mut owner, &[("alt", "nothing")], b"").await;
+    assert!(none.text().contains("Choose a file first."));
+    let mut narrow = Browser::owner_with(&alice, WebConfig { upload_len_max: 100, ..WebConfig::default() }).await;
+    let large = upload(&mut narrow, &[("alt", "large")], &[0; 101]).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
+    let stranger = upload(&mut Browser::stranger(&alice), &[("alt", "x")], &png()).await;
+    assert_eq!(stranger.location(), "/login");
+}

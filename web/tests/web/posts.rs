@@ -1,0 +1,135 @@
+//! Writing, publishing, changing and taking back; what strangers see of it.
+
+use axum::http::StatusCode;
+use freehold_core::audience::Visitor;
+use freehold_core::posts::{self, Draft, Found};
+use freehold_core::testing::TestNode;
+
+use crate::browser::Browser;
+
+const TEXT: &str = "On the first Monday I row out.\r\n\r\n## The field book\r\n\r\nIt is *legible*. <script>alert(1)</script>";
+
+/// Publishes a post through the form and says where it lives.
+async fn published(owner: &mut Browser, title: &str, text: &str) -> String {
+    owner.post("/home/write", &[("title", title), ("text", text), ("then", "publish")]).await.location()
+}
+
+#[tokio::test]
+async fn a_post_written_in_the_browser_is_read_by_anyone() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let mut visitor = Browser::stranger(&alice);
+    assert!(visitor.get("/").await.text().contains("Nothing is written here yet."));
+    let path = published(&mut owner, "The mud remembers", TEXT).await;
+    assert_eq!(path, "/2026/the-mud-remembers");
+    let post = visitor.get(&path).await.text();
+    assert!(post.contains("<em>legible</em>") && post.contains("The field book") && !post.contains("<script"), "{post}");
+    assert!(!post.contains("/home/write/"), "a stranger is offered no pen");
+    let front = visitor.get("/").await.text();
+    assert!(front.contains("<h1><a href=\"/2026/the-mud-remembers\">The mud remembers</a></h1>"), "{front}");
+    assert!(owner.get(&path).await.text().contains("/home/write/"));
+}
+
+#[tokio::test]
+async fn a_draft_is_found_by_nobody_but_its_owner() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let desk = owner.post("/home/write", &[("title", "Six stakes"), ("text", "soon"), ("then", "draft")]).await.location();
+    assert!(owner.get(&desk).await.text().contains("Six stakes"));
+    let mut visitor = Browser::stranger(&alice);
+    let (draft, nothing) = (visitor.get("/2026/six-stakes").await, visitor.get("/2026/six-snakes").await);
+    assert_eq!((draft.status, nothing.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(draft.text().replace("six-stakes", ""), nothing.text().replace("six-snakes", ""), "the same answer");
+    assert_eq!(draft.headers, nothing.headers);
+    for page in ["/", "/feed.atom", "/writing"] {
+        assert!(!visitor.get(page).await.text().contains("Six stakes"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_it_saves_nothing() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let seen = owner.post("/home/write", &[("title", "T"), ("text", "**bold** <img src=x onerror=alert(1)>"), ("then", "preview")]).await;
+    assert!(seen.text().contains("<strong>bold</strong>") && !seen.text().contains("<img src=x"));
+    assert!(posts::drafts(&alice).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_change_is_seen_at_once_and_an_old_address_leads_on() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let mut visitor = Browser::stranger(&alice);
+    let path = published(&mut owner, "First", "one").await;
+    assert!(visitor.get(&path).await.text().contains("one"));
+    let Some(Found::Here(post)) = posts::by_slug(&alice, &Visitor::Owner, "first").unwrap() else { panic!("no post") };
+    alice.clock.advance(1000);
+    let moved = owner
+        .post(&format!("/home/write/{}", post.id), &[("title", "Second"), ("text", "two"), ("slug", "second"), ("then", "edit")])
+        .await;
+    assert_eq!(moved.location(), "/2026/second");
+    assert!(visitor.get("/2026/second").await.text().contains("two"));
+    assert_eq!(visitor.get(&path).await.location(), "/2026/second");
+    assert_eq!(visitor.get("/2019/second").await.location(), "/2026/second");
+    assert_eq!(visitor.get("/nonsense/second").await.status, StatusCode::NOT_FOUND);
+    owner.post(&format!("/home/write/{}/withdraw", post.id), &[]).await;
+    assert_eq!(visitor.get("/2026/second").await.status, StatusCode::NOT_FOUND);
+    assert!(!visitor.get("/").await.text().contains("Second"));
+}
+
+#[tokio::test]
+async fn what_can_not_be_kept_comes_back_with_its_words() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    published(&mut owner, "Taken", "text").await;
+    let empty = owner.post("/home/write", &[("title", ""), ("text", ""), ("then", "publish")]).await;
+    assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let taken = owner.post("/home/write", &[("title", "Other"), ("text", "my words"), ("slug", "taken"), ("then", "publish")]).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(taken.text().contains("my words") && taken.text().contains("Another post has that address"));
+    assert_eq!(owner.get("/home/write/00000000000000000000000000000000").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_feed_is_whole_and_its_ids_stay_when_addresses_change() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    published(&mut owner, "Tide & time", "See [this](/photos) and <b>that</b>.").await;
+    let seen = Browser::stranger(&alice).get("/feed.atom").await;
+    assert_eq!(seen.header("content-type"), "application/atom+xml; charset=utf-8");
+    let feed = seen.text();
+    assert!(feed.starts_with("<?xml version=\"1.0\" encoding=\"utf-8\"?>"), "{feed}");
+    let person = alice.identity.person().unwrap();
+    for part in [
+        format!("<id>urn:freehold:{person}</id>"),
+        "<title>Tide &#38; time</title>".to_owned(),
+        "href=\"http://alice.localhost:8080/2026/tide-time\"".to_owned(),
+        "<updated>2026-05-01T12:00:00Z</updated>".to_owned(),
+        "&#60;a href=&#34;http://alice.localhost:8080/photos&#34;".to_owned(),
+    ] {
+        assert!(feed.contains(&part), "{part} not in {feed}");
+    }
+}
+
+#[tokio::test]
+async fn the_writing_is_paged_to_its_end() {
+    let alice = TestNode::new("alice").await;
+    for number in 0..45 {
+        alice.clock.advance(1000);
+        let draft = Draft { title: format!("Post {number:02}."), text: "words".into(), ..Draft::default() };
+        let draft = posts::save_draft(&alice, draft).await.unwrap();
+        posts::publish(&alice, draft.id).await.unwrap();
+    }
+    let mut visitor = Browser::stranger(&alice);
+    let (mut path, mut seen) = ("/".to_owned(), 0);
+    loop {
+        let text = visitor.get(&path).await.text();
+        seen += text.matches("Post ").count();
+        match text.split("href=\"").find(|part| part.starts_with("/writing?before=")) {
+            Some(next) => path = next.split('"').next().unwrap().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 45);
+    assert_eq!(visitor.get("/writing?before=nonsense").await.status, StatusCode::NOT_FOUND);
+}
