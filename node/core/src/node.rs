@@ -1,13 +1,18 @@
 //! One person's node: the handful of parts every noun works with.
 
+use std::sync::Arc;
+
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::fs::{Fs, MemoryFs};
 use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
-use crate::store::{Store, StoreError, Table};
+use crate::space::{Margins, Space};
+use crate::store::{Store, StoreError, StoreOptions, Table};
+use crate::vault::{Unlock, Vault};
 
 mod open;
 
@@ -48,17 +53,24 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
-    /// A node that forgets everything when dropped.
+    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system in memory.
     ///
     /// # Errors
     /// Only a store of memory that refuses to be written.
     pub fn in_memory(clock: Clock, random: Random) -> Result<Self, StoreError> {
-        let events = Events::default();
-        let store = Store::in_memory(events.clone());
-        let identity = Identity::load(&store, &random)?;
-        let node = Self { identity, store, blobs: Blobs::in_memory(random.clone())?, events, clock, random, throttle: Throttle::default() };
-        node.prepare()?;
-        Ok(node)
+        Self::open_in_memory(clock, random).map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    fn open_in_memory(clock: Clock, random: Random) -> Result<Self, NodeOpenError> {
+        let fs = MemoryFs::new();
+        let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
+        let data = options.data.clone();
+        fs.create_folder(&data).map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
+        let vault = Vault::create(Arc::new(fs.clone()), &data, &Unlock::KeyFile(data.join("key")), &random)?;
+        let keys = vault.keys();
+        (options.key, options.log, options.random) = (keys.store().clone(), keys.log_id(), random);
+        let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        Self::assemble(options, keys, space, clock)
     }
 
     /// Makes what every noun relies on. Safe to repeat.

@@ -8,14 +8,13 @@ use super::Node;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::EngineKind;
-use crate::events::Events;
 use crate::fs::{Fs, OsFs};
 use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
 use crate::space::{Margins, Space};
 use crate::store::{self, Claim, EngineSource, Progress, Store, StoreError, StoreOptions};
-use crate::vault::{Unlock, Vault, VaultError};
+use crate::vault::{Keys, Unlock, Vault, VaultError};
 
 /// What the service manager calls the key file it hands over.
 const CREDENTIAL_NAME: &str = "freehold.key";
@@ -92,26 +91,36 @@ impl Node {
         made.map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
-        // Before anything in the folder is opened or made, so that a second process touches nothing.
+        // Nothing in the folder is touched before it is this process's alone.
         let claim = Claim::take(&*fs, &data)?;
         let vault = if Vault::exists(&*fs, &data)? {
             Vault::open(fs.clone(), &data, &unlock)?
+        } else if fs.exists(&data.join("log")).unwrap_or(true) {
+            // New keys would open nothing of what is here, and stand in the way of the right ones.
+            return Err(VaultError::Missing(data).into());
         } else {
             Vault::create(fs.clone(), &data, &unlock, &random)?
         };
-        let keys = vault.keys();
-        let events = Events::default();
         let space = Space::new(fs.clone(), &data, margins);
-        let blobs = Blobs::new(fs.clone(), &data, keys, random.clone(), space)?;
+        let keys = vault.keys();
         let source = EngineSource::Kind(engine, cache_len);
-        let mut options = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random.clone());
-        options.claim = Some(claim);
+        let mut store = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
+        store.progress = progress;
+        store.claim = Some(claim);
+        Self::assemble(store, keys, space, Clock::system())
+    }
+
+    /// Puts the parts together over what `options` name.
+    pub(super) fn assemble<E>(mut options: StoreOptions, keys: &Keys, space: Space, clock: Clock) -> Result<Self, E>
+    where
+        E: From<store::OpenError> + From<StoreError>,
+    {
+        let (events, random) = (options.events.clone(), options.random.clone());
+        let blobs = Blobs::new(options.fs.clone(), &options.data, keys, random.clone(), space)?;
         options.blobs = Some(blobs.clone());
-        options.events = events.clone();
-        options.progress = progress;
         let store = Store::open(options)?;
         let identity = Identity::load(&store, &random)?;
-        let node = Self { identity, store, blobs, events, clock: Clock::system(), random, throttle: Throttle::default() };
+        let node = Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
         node.prepare()?;
         Ok(node)
     }
@@ -119,5 +128,58 @@ impl Node {
     /// Commits what waits and stops cleanly; blocks. What comes later is refused.
     pub fn close(&self) {
         self.store.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blobs::Form;
+    use crate::store::Table;
+
+    const T: Table = Table::new("test");
+
+    fn options(data: &Path, engine: EngineKind) -> NodeOptions {
+        let unlock = Unlock::KeyFile(data.join("key"));
+        NodeOptions { unlock, engine, margins: Margins { watermark: 0, reserve: 0 }, ..NodeOptions::new(data) }
+    }
+
+    #[test]
+    fn rows_and_blobs_of_every_size_are_there_at_the_next_start() {
+        for engine in [EngineKind::Sled, EngineKind::Redb] {
+            let folder = tempfile::tempdir().unwrap();
+            let data = folder.path().join("data");
+            let contents = [b"a letter".to_vec(), vec![7; 300_000]];
+            let node = Node::open(options(&data, engine)).unwrap();
+            let key = node.identity.node_key();
+            for (number, content) in contents.iter().enumerate() {
+                let pinned = node.blobs.put(content, Form::Private).unwrap();
+                let row = [u8::try_from(number).unwrap()];
+                node.store.commit_blocking(move |tx| tx.put_referring(T, &row, b"", &[pinned.id])).unwrap();
+            }
+            assert!(matches!(Node::open(options(&data, engine)), Err(NodeOpenError::Open(store::OpenError::InUse))));
+            node.close();
+            drop(node);
+            let node = Node::open(options(&data, engine)).unwrap();
+            assert_eq!(node.identity.node_key(), key);
+            for (number, content) in contents.iter().enumerate() {
+                let row = node.store.get(T, &[u8::try_from(number).unwrap()]).unwrap().unwrap();
+                assert_eq!(&node.blobs.open(&row.blobs[0]).unwrap().read_all(1 << 20).unwrap(), content);
+            }
+            assert!(crate::check::check(&node.store, &node.blobs, &|_, _, _| {}).unwrap().is_sound());
+        }
+    }
+
+    #[test]
+    fn a_folder_without_its_vault_is_not_given_new_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Node::open(options(&data, EngineKind::Sled)).unwrap().close();
+        for copy in ["vault-1", "vault-2"] {
+            std::fs::remove_file(data.join(copy)).unwrap();
+        }
+        let opened = Node::open(options(&data, EngineKind::Sled));
+        assert!(matches!(opened, Err(NodeOpenError::Vault(VaultError::Missing(_)))));
+        assert!(!data.join("vault-1").exists());
     }
 }
