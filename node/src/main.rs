@@ -1,6 +1,7 @@
 //! `freehold`: one person's node. Everything the process does begins in a command (`cli`).
 
 mod certificate;
+mod chores;
 mod cli;
 mod config;
 mod control;

@@ -34,6 +34,7 @@ pub(crate) struct Server {
     mail: Mail,
     federation: Federation,
     control: JoinHandle<()>,
+    chores: JoinHandle<()>,
 }
 
 impl Server {
@@ -70,7 +71,8 @@ impl Server {
         let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web_url: config.web.public_url.clone() };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
-        Ok(Self { node, data, config, ports, web, mail, federation, control })
+        let chores = tokio::spawn(crate::chores::run(node.clone()));
+        Ok(Self { node, data, config, ports, web, mail, federation, control, chores })
     }
 
     /// Prints where to open it and what to paste.
@@ -93,6 +95,7 @@ impl Server {
     /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends; within a few seconds whatever happens.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
+        self.chores.abort();
         let wires = async {
             tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
         };

@@ -5,6 +5,7 @@
 
 mod append;
 mod body;
+mod check;
 mod due;
 mod effects;
 mod forks;
@@ -22,6 +23,7 @@ pub use append::{AppendError, append, append_expiring};
 pub use body::{
     BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody, WrappedKey,
 };
+pub use check::{Checked, check};
 pub use due::{next_due, run_due};
 pub use forks::{Fork, forks};
 pub use header::{Audience, Header, Kind};

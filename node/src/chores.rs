@@ -1,0 +1,62 @@
+//! What a node does by itself while it runs: entries that fall due, and, at night's pace, blobs that no row needs any more.
+
+use std::time::Duration;
+
+use freehold_core::events::Event;
+use freehold_core::feed;
+use freehold_core::node::Node;
+use tokio::sync::broadcast::error::RecvError;
+
+/// The longest sleep between looks, so that a clock that was set is noticed.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// When unneeded blobs are first collected.
+const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(900);
+/// How often unneeded blobs are collected.
+const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
+
+/// Works until the task is dropped.
+pub(crate) async fn run(node: Node) {
+    tokio::join!(due(&node), collect(&node));
+}
+
+/// Entries that were held until due, and those that expire.
+async fn due(node: &Node) {
+    let mut events = node.events.subscribe();
+    loop {
+        match feed::run_due(node).await {
+            Ok(0) => {}
+            Ok(done) => tracing::debug!(done, "entries fell due"),
+            Err(error) => tracing::error!(%error, "entries that fell due could not be handled"),
+        }
+        let next = feed::next_due(node).ok().flatten();
+        let sleep = next.map_or(LOOK_EVERY, |at| Duration::from_millis(at.millis_since(node.clock.now()).max(1000)).min(LOOK_EVERY));
+        let changed = async {
+            loop {
+                match events.recv().await {
+                    Ok(Event::Timeline | Event::Journal) | Err(RecvError::Lagged(_)) => return,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// Blobs that no row refers to any more.
+async fn collect(node: &Node) {
+    // Not at once: a node that has just started has better things to do than to read all its rows.
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
+    loop {
+        every.tick().await;
+        let (store, blobs) = (node.store.clone(), node.blobs.clone());
+        match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
+            Ok(Ok(collected)) => tracing::debug!(files = collected.files, small = collected.small, "unneeded blobs were removed"),
+            Ok(Err(error)) => tracing::error!(%error, "unneeded blobs could not be removed"),
+            Err(error) => tracing::error!(%error, "the collection ended early"),
+        }
+    }
+}
