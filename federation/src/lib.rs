@@ -10,6 +10,8 @@ mod dial;
 mod follow;
 mod hello;
 mod inbox;
+#[cfg(test)]
+mod liar;
 mod limits;
 mod network;
 mod outbox;

@@ -13,7 +13,6 @@ use freehold_core::keys::PublicKey;
 use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::limits::{ENTRIES_LEN_MAX, ENTRIES_MAX};
 use crate::peers::Shared;
 use crate::sync::{Fresh, Trust};
 use crate::wire::sync::{Entry, Head, Log};
@@ -71,9 +70,9 @@ pub(crate) fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreEr
 }
 
 /// Entries of an own log for a peer who asked.
-pub(crate) fn read(shared: &Shared, log: &Log, from: u64, len_max: usize) -> Result<Vec<Entry>, StoreError> {
+pub(crate) fn read(shared: &Shared, log: &Log, from: u64, count_max: usize, len_max: usize) -> Result<Vec<Entry>, StoreError> {
     let Some(log) = from_wire(log) else { return Ok(Vec::new()) };
-    let raw = feed::read(&shared.node, &log, from, ENTRIES_MAX, len_max.min(ENTRIES_LEN_MAX))?;
+    let raw = feed::read(&shared.node, &log, from, count_max, len_max)?;
     let mut entries: Vec<Entry> = Vec::new();
     let mut len = 0;
     for entry in raw.into_iter().map(entry_to_wire) {
@@ -139,6 +138,6 @@ fn head_to_wire(head: &LogHead) -> Head {
     Head { log: to_wire(&head.log), lo: head.lo, hi: head.hi, head: id }
 }
 
-fn entry_to_wire(raw: RawEntry) -> Entry {
+pub(crate) fn entry_to_wire(raw: RawEntry) -> Entry {
     Entry { header: raw.header, signature: raw.signature.0.to_vec(), body: raw.body }
 }

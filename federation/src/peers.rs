@@ -158,7 +158,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn new(key: PeerKey, shared: &Shared) -> Self {
+    pub(crate) fn new(key: PeerKey, shared: &Shared) -> Self {
         let now = shared.node.clock.now();
         Self {
             key,

@@ -36,6 +36,10 @@ async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Re
         let Ok(Ok(now)) = tokio::time::timeout(ANSWER_TIMEOUT, answered).await else { return Ok(()) };
         standing = now.clone().unwrap_or(standing);
     }
+    // Between friends one opens the stream, or two that cross would end each other.
+    if standing.relation == Relation::Friend && shared.network.me() < peer.key {
+        return Ok(());
+    }
     hello::keep(shared, &standing).await;
     stream::run(shared, peer, standing.trust(), stream).await?;
     Ok(())

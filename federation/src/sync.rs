@@ -37,6 +37,8 @@ pub(crate) enum Action {
         log: Log,
         /// The first entry.
         from: u64,
+        /// At most so many.
+        count_max: usize,
         /// Bytes they may weigh, though never fewer than one entry.
         len_max: usize,
     },

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use freehold_core::clock::Timestamp;
 
 use super::{Action, Fresh};
-use crate::limits::{CREDIT, ENTRIES_LEN_MAX, HAVE_MAX, PUSH_BURST, PUSH_PER_SECOND};
+use crate::limits::{CREDIT, ENTRIES_LEN_MAX, ENTRIES_MAX, HAVE_MAX, PUSH_BURST, PUSH_PER_SECOND};
 use crate::rate::Bucket;
 use crate::wire::sync::{self, Head, Log, Reason, Sync};
 
@@ -24,6 +24,8 @@ enum Stage {
 #[derive(Debug)]
 struct Offer {
     head: Head,
+    /// The last entry that the peer has been told of; it is fed up to there, and what comes after is offered anew.
+    offered: u64,
     stage: Stage,
     /// The next entry to send.
     next: u64,
@@ -35,7 +37,7 @@ struct Offer {
 
 impl Offer {
     fn new(head: Head, stage: Stage) -> Self {
-        Self { head, stage, next: head.lo, acknowledged: head.lo, unacknowledged: VecDeque::new() }
+        Self { head, offered: head.hi, stage, next: head.lo, acknowledged: head.lo, unacknowledged: VecDeque::new() }
     }
 }
 
@@ -74,6 +76,7 @@ impl Outgoing {
                     offer.head = head;
                     if matches!(offer.stage, Stage::Live | Stage::Offered) {
                         offer.stage = Stage::Offered;
+                        offer.offered = head.hi;
                         grown.push(head);
                     }
                 }
@@ -118,11 +121,14 @@ impl Outgoing {
             }
             Stage::Live => {
                 offer.stage = Stage::Offered;
+                offer.offered = head.hi;
                 have(vec![head])
             }
-            // A first offer may already be on its way; the peer's Want is served to the end as it is then.
-            Stage::Offered if offer.unacknowledged.is_empty() => have(vec![head]),
-            Stage::Offered => Vec::new(),
+            // The peer may have answered the offer before with an Ack, which says nothing of this entry.
+            Stage::Offered => {
+                offer.offered = head.hi;
+                have(vec![head])
+            }
             Stage::Feeding { .. } => self.pump(),
         }
     }
@@ -182,22 +188,29 @@ impl Outgoing {
 
     /// Asks for the next entries if there is credit, and lets logs that are sent whole go live.
     fn pump(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
         while let Some(log) = self.feeding.front() {
             match self.offers.get_mut(log) {
-                Some(Offer { stage: Stage::Feeding { reading: true }, .. }) => return Vec::new(),
-                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.head.hi => {
-                    if self.weight + ENTRIES_LEN_MAX > CREDIT {
-                        return Vec::new();
+                Some(Offer { stage: Stage::Feeding { reading: true }, .. }) => return actions,
+                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.offered => {
+                    if self.weight + ENTRIES_LEN_MAX <= CREDIT {
+                        offer.stage = Stage::Feeding { reading: true };
+                        let count_max = usize::try_from(offer.offered - offer.next + 1).unwrap_or(usize::MAX).min(ENTRIES_MAX);
+                        actions.push(Action::Read { log: *log, from: offer.next, count_max, len_max: ENTRIES_LEN_MAX });
                     }
-                    offer.stage = Stage::Feeding { reading: true };
-                    return vec![Action::Read { log: *log, from: offer.next, len_max: ENTRIES_LEN_MAX }];
+                    return actions;
+                }
+                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.head.hi => {
+                    offer.stage = Stage::Offered;
+                    offer.offered = offer.head.hi;
+                    actions.extend(have(vec![offer.head]));
                 }
                 Some(offer) if offer.stage == (Stage::Feeding { reading: false }) => offer.stage = Stage::Live,
                 _ => {}
             }
             self.feeding.pop_front();
         }
-        Vec::new()
+        actions
     }
 }
 

@@ -139,8 +139,8 @@ impl Running<'_> {
         while let Some(action) = self.todo.pop_front() {
             match action {
                 Action::Send(message) => self.send(&message),
-                Action::Read { log, from, len_max } => {
-                    let entries = outbox::read(self.shared, &log, from, len_max)?;
+                Action::Read { log, from, count_max, len_max } => {
+                    let entries = outbox::read(self.shared, &log, from, count_max, len_max)?;
                     self.todo.extend(self.session.read(&log, entries));
                 }
                 Action::Compare(heads) => {
