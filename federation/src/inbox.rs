@@ -9,11 +9,12 @@ use freehold_core::store::StoreError;
 
 use crate::outbox::{from_wire, to_wire};
 use crate::peers::Shared;
+use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
 /// For each log that a friend offers, the last entry held of it. Logs that have ended in a fork are left out: nothing more
 /// of them is taken.
-pub(crate) fn compare(shared: &Shared, friend: PersonId, offered: Vec<Head>) -> Result<Vec<(Head, Option<(u64, [u8; 32])>)>, StoreError> {
+pub(crate) fn compare(shared: &Shared, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
     let ended: BTreeSet<LogId> = feed::forks(&shared.node, &friend)?.into_iter().map(|fork| fork.log).collect();
     let mut compared = Vec::new();
     for head in offered {

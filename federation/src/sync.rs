@@ -75,6 +75,9 @@ pub(crate) struct Fresh {
     pub(crate) entry: Entry,
 }
 
+/// A log that the peer offers, with the number and id of the last entry held of it.
+pub(crate) type Compared = (Head, Option<(u64, [u8; 32])>);
+
 /// One end of a sync stream.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -138,8 +141,8 @@ impl Session {
         if self.ended { Vec::new() } else { self.outgoing.read(log, entries) }
     }
 
-    /// The answer to [`Action::Compare`]: for each head the number and id of the last entry held.
-    pub(crate) fn compared(&mut self, heads: Vec<(Head, Option<(u64, [u8; 32])>)>) -> Vec<Action> {
+    /// The answer to [`Action::Compare`].
+    pub(crate) fn compared(&mut self, heads: Vec<Compared>) -> Vec<Action> {
         if self.ended { Vec::new() } else { self.incoming.compared(heads) }
     }
 

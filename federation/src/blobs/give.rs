@@ -54,7 +54,7 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
             Err(FrameError::End) => return Ok(()),
             get => get?,
         };
-        if get.len > BLOB_RANGE_LEN_MAX || get.start % GROUP_LEN != 0 || !peer.may_take(shared, get.len) {
+        if get.len > BLOB_RANGE_LEN_MAX || !get.start.is_multiple_of(GROUP_LEN) || !peer.may_take(shared, get.len) {
             return Ok(());
         }
         let blobs = shared.node.blobs.clone();

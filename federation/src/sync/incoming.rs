@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use freehold_core::clock::Timestamp;
 
-use super::Action;
+use super::{Action, Compared};
 use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, PUSH_PER_SECOND};
 use crate::rate::Bucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
@@ -28,7 +28,7 @@ impl Incoming {
         if heads.is_empty() { Vec::new() } else { vec![Action::Compare(heads)] }
     }
 
-    pub(super) fn compared(&mut self, heads: Vec<(Head, Option<(u64, [u8; 32])>)>) -> Vec<Action> {
+    pub(super) fn compared(&mut self, heads: Vec<Compared>) -> Vec<Action> {
         let mut actions = Vec::new();
         for (offered, held) in heads {
             let log = offered.log;

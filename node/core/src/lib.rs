@@ -2,6 +2,7 @@
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 
+pub mod arrivals;
 pub mod audience;
 pub mod blobs;
 pub mod cbor;
