@@ -28,7 +28,10 @@ impl<D> Guarded<D> {
         }
         let Some(database) = &*database else { return Err(EngineError::Unavailable("closed".into())) };
         caught(|| work(database)).inspect_err(|error| {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            // One damaged page is no reason to refuse the others; a database that does refuse them says so itself.
+            if !matches!(error, EngineError::Corrupt { .. }) {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            }
         })
     }
 

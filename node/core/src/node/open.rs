@@ -107,6 +107,7 @@ impl Node {
         let mut store = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
         store.claim = Some(claim);
+        store.space = Some(space.clone());
         Self::assemble(store, keys, space, Clock::system())
     }
 
