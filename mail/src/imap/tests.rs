@@ -8,6 +8,7 @@ mod transcript;
 
 use proptest::prelude::*;
 
+use super::command;
 use transcript::{Feed, Play};
 
 /// Plays every transcript in one way.
@@ -38,18 +39,33 @@ async fn transcripts_hold_when_the_input_comes_in_uneven_pieces() {
     }
 }
 
+#[tokio::test]
+async fn a_line_that_does_not_end_ends_the_connection() {
+    assert!(transcript::throw(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], false).await);
+    assert!(!transcript::throw(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], true).await);
+    assert!(transcript::throw(&vec![vec![b'x'; 8_000]; 10], true).await);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_bytes_are_taken_without_falling_over(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(transcript::throw(&pieces, logged_in));
+        let _closed = runtime.block_on(transcript::throw(&pieces, logged_in));
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_bytes_are_read_without_falling_over(bytes in proptest::collection::vec(any::<u8>(), 0..120), word in 0..5usize) {
+        let verb = ["", "a FETCH 1 ", "a SEARCH ", "a UID STORE 1 ", "a LIST (" ][word];
+        let text = [verb.as_bytes(), &bytes].concat();
+        let _ = command::parse(&text);
+        let _ = command::append::Head::parse(&text);
+    }
 
     #[test]
     fn a_command_means_the_same_to_somebody_else(text in spoken::command()) {

@@ -56,9 +56,6 @@ impl Play {
         let mut rest = text.lines().peekable();
         while let Some(line) = rest.next() {
             let Some((mark, line)) = line.split_once([':', '|', '@']).filter(|_| !line.starts_with('#')) else {
-                if let Some(folder) = line.strip_prefix("@ deliver ") {
-                    panic!("unreachable {folder}");
-                }
                 continue;
             };
             let line = line.strip_prefix(' ').unwrap_or(line);
@@ -234,8 +231,8 @@ fn session(node: &Node, privacy: Privacy) -> Session {
     Session::new(Context { node: node.clone(), shared, out: Printer::default(), link, condstore: false })
 }
 
-/// Throws bytes at a session until it closes.
-pub(super) async fn throw(pieces: &[Vec<u8>], logged_in: bool) {
+/// Throws bytes at a session; true when it closes.
+pub(super) async fn throw(pieces: &[Vec<u8>], logged_in: bool) -> bool {
     let (node, password) = home().await;
     deliver(&node, "INBOX", b"Subject: x\r\n\r\nbody\r\n").await;
     let mut session = session(&node, Privacy::Loopback);
@@ -249,9 +246,10 @@ pub(super) async fn throw(pieces: &[Vec<u8>], logged_in: bool) {
                 Step::More => {}
                 Step::Read => break,
                 Step::StartTls => session.tls_started(),
-                Step::Close => return,
+                Step::Close => return true,
             }
             session.take_output();
         }
     }
+    false
 }
