@@ -1,13 +1,15 @@
 //! Verifies again all that is held of feeds: identity logs, signatures, order, bodies. For the owner's own check of the node.
 
-use super::{VerifiedEntry, heads, read};
+use super::verify::{EntryError, VerifiedEntry};
+use super::{EntryId, LogId, rows};
 use crate::identity::{self, IdentityLog, PersonId};
+use crate::journal;
 use crate::node::Node;
-use crate::store::StoreError;
-use crate::{friends, journal};
+use crate::row;
+use crate::store::{Scan, StoreError};
 
-/// Entries and bytes read at once.
-const PAGE: (usize, usize) = (64, 1024 * 1024);
+/// Logs or entries looked at in one step.
+const STEP: usize = 128;
 
 /// What a check of the feeds found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,54 +20,67 @@ pub struct Checked {
     pub wrong: Vec<String>,
 }
 
-/// Verifies the owner's feed and every friend's, and the journal. Blocks for long.
+/// Verifies every log held, whoever's it is (entries of a friend who was removed stay until they are deleted), and the journal: signatures,
+/// bodies, places, predecessors. Blocks for long.
 ///
 /// # Errors
 /// When the store can't be read.
 pub fn check(node: &Node) -> Result<Checked, StoreError> {
     let mut checked = Checked { entries: 0, wrong: journal::check(node)? };
-    let people = friends::list(node)?.into_iter().map(|friend| friend.person);
-    for person in node.identity.person().into_iter().chain(people) {
-        one_person(node, &person, &mut checked)?;
+    let mut author: Option<(PersonId, Option<IdentityLog>)> = None;
+    let mut after = None::<Vec<u8>>;
+    loop {
+        let mut scan = Scan::prefix(&[], STEP);
+        scan.after.clone_from(&after);
+        let logs = row::scan::<rows::LogRow>(&node.store, &scan)?;
+        for (key, held) in &logs {
+            let log = rows::log_of_key(key)?;
+            if author.as_ref().is_none_or(|(person, _)| *person != log.person) {
+                author = Some((log.person, identity::log_of(node, &log.person)?));
+            }
+            match author.as_ref().and_then(|(_, known)| known.as_ref()) {
+                Some(known) => one_log(node, &log, held, known, &mut checked)?,
+                None => checked.wrong.push(format!("feed of {}: the identity log is missing", log.person)),
+            }
+        }
+        match logs.last() {
+            Some((key, _)) => after = Some(key.clone()),
+            None => return Ok(checked),
+        }
     }
-    Ok(checked)
 }
 
-fn one_person(node: &Node, person: &PersonId, checked: &mut Checked) -> Result<(), StoreError> {
-    // Somebody who was asked and has not answered has no log here yet.
-    let Some(log) = identity::log_of(node, person)? else { return Ok(()) };
-    if let Err(error) = IdentityLog::verify(&log.to_bytes()) {
-        checked.wrong.push(format!("identity log of {person}: {error}"));
-        return Ok(());
-    }
-    for head in heads(node, person)? {
-        let (mut next, mut before) = (head.lo, None);
-        loop {
-            let page = read(node, &head.log, next, PAGE.0, PAGE.1)?;
-            if page.is_empty() {
-                break;
+fn one_log(node: &Node, log: &LogId, held: &rows::LogRow, author: &IdentityLog, checked: &mut Checked) -> Result<(), StoreError> {
+    let wrong = &mut checked.wrong;
+    let name = |seq: u64| format!("feed of {}, epoch {:x}, entry {seq}", log.person, log.epoch);
+    let (mut next, mut head) = (0, None::<EntryId>);
+    loop {
+        let places = rows::places(&node.store, log, next, STEP)?;
+        if places.is_empty() {
+            break;
+        }
+        for (seq, id) in places {
+            if seq != next {
+                wrong.push(format!("{}: missing", name(next)));
             }
-            for raw in page {
-                let at = format!("feed of {person}, epoch {:x}, entry {next}", head.log.epoch);
-                match VerifiedEntry::verify(raw, &log, node.clock.now()) {
-                    Ok(entry) if entry.header().seq != next || entry.header().log != head.log => {
-                        checked.wrong.push(format!("{at}: another entry stands in its place"));
-                    }
-                    Ok(entry) if before.is_some() && entry.header().prev != before => {
-                        checked.wrong.push(format!("{at}: does not follow the one before it"));
-                    }
-                    Ok(entry) => {
-                        checked.entries += 1;
-                        before = Some(entry.id());
-                    }
-                    Err(error) => checked.wrong.push(format!("{at}: {error}")),
+            next = seq + 1;
+            match super::entry(node, &id)?.map(|raw| VerifiedEntry::verify(raw, author, node.clock.now())) {
+                None => wrong.push(format!("{}: missing", name(seq))),
+                Some(Ok(entry)) if entry.id() != id || entry.header().log != *log || entry.header().seq != seq => {
+                    wrong.push(format!("{}: another entry stands in its place", name(seq)));
                 }
-                next += 1;
+                Some(Ok(entry)) if seq > 0 && entry.header().prev != head => {
+                    wrong.push(format!("{}: does not follow the one before it", name(seq)));
+                }
+                // What a node said before it was retired stays as it was.
+                Some(Ok(_) | Err(EntryError::Retired)) => checked.entries += 1,
+                Some(Err(error)) => wrong.push(format!("{}: {error}", name(seq))),
             }
+            head = Some(id);
         }
-        if next != head.hi + 1 || before.is_some_and(|last| last != head.head) {
-            checked.wrong.push(format!("feed of {person}, epoch {:x}: does not end where its head says", head.log.epoch));
-        }
+    }
+    if head != Some(EntryId(held.head)) || next != held.hi + 1 {
+        wrong.push(format!("{}: the log does not end where its head says", name(held.hi)));
     }
     Ok(())
 }

@@ -147,3 +147,24 @@ async fn what_a_reader_would_refuse_is_not_written() {
     crowded.photos = (0..=u8::try_from(PHOTOS_MAX).unwrap()).map(photo).collect();
     assert!(matches!(say_in(&alice, Lane::PUBLIC, Body::Post(crowded)).await, Err(AppendError::NotReadable(_))));
 }
+
+#[tokio::test]
+async fn a_check_finds_what_was_changed_behind_the_feeds_back() {
+    let (alice, bob) = friends_of_two().await;
+    let first = post(&alice, "first").await;
+    post(&alice, &"long ".repeat(2_000)).await;
+    let alice = restarted(&alice, 30);
+    post(&alice, "after a restart").await;
+    sync(&alice, &bob).await;
+    for node in [&alice, &bob] {
+        assert_eq!(check(node).unwrap(), Checked { entries: 3, wrong: Vec::new() });
+    }
+    // The body is swapped for another, well-formed one.
+    let table = Table::new("feed_entries");
+    let mut row = bob.store.get(table, &first.0).unwrap().unwrap().value;
+    let at = row.windows(5).position(|window| window == b"first").unwrap();
+    row[at..at + 5].copy_from_slice(b"fiend");
+    bob.store.commit(move |tx| tx.put(table, &first.0, &row)).await.unwrap();
+    let wrong = check(&bob).unwrap().wrong;
+    assert!(wrong.len() == 1 && wrong[0].contains("not the one the header names"), "{wrong:?}");
+}
