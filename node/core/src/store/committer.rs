@@ -177,6 +177,10 @@ impl Committer {
             waiting.asleep = false;
             if timeout.timed_out() && waiting.jobs.is_empty() {
                 drop(waiting);
+                if self.shared.rows.is_behind() {
+                    // Until this succeeds nobody reads; it is tried again each time.
+                    let _ = self.catch_up();
+                }
                 self.keeper.idle(self.log.end());
                 waiting = queue.lock();
             }

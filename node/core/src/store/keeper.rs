@@ -4,6 +4,7 @@
 //! segments are full and no checkpoint has finished, the committer waits for one.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -92,7 +93,10 @@ impl Keeper {
                 self.fill_spare();
             }
             if let Some(mark) = mark {
-                self.checkpoint_and_snapshot(&mark);
+                // A panic here must not leave the committer waiting for ever.
+                if catch_unwind(AssertUnwindSafe(|| self.checkpoint_and_snapshot(&mark))).is_err() {
+                    tracing::error!("a checkpoint panicked; the log is kept until one succeeds");
+                }
                 self.lock().running = false;
                 self.changed.notify_all();
             }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{BlobId, Found, Row, Scan, StoreError, Table};
@@ -17,6 +18,8 @@ pub(super) struct Rows {
     seal: RowSeal,
     /// Open while the engine holds all that is acknowledged.
     gate: RwLock<Result<(), StoreError>>,
+    /// A read has failed: the engine's errors stick until it is reopened.
+    failed: AtomicBool,
     blobs: Option<Blobs>,
 }
 
@@ -28,7 +31,7 @@ impl fmt::Debug for Rows {
 
 impl Rows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
-        Self { engine, seal, gate: RwLock::new(Ok(())), blobs }
+        Self { engine, seal, gate: RwLock::new(Ok(())), failed: AtomicBool::new(false), blobs }
     }
 
     pub(super) fn engine(&self) -> &dyn Engine {
@@ -44,13 +47,14 @@ impl Rows {
     /// Shuts the gate while `catch_up` brings the engine up to the log; stays shut if that fails.
     pub(super) fn behind(&self, catch_up: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.failed.store(false, Ordering::Relaxed);
         *gate = catch_up();
         gate.clone()
     }
 
-    /// Whether the engine is behind the log, after a failure.
+    /// Whether the engine must be reopened and brought up to the log, after a failure.
     pub(super) fn is_behind(&self) -> bool {
-        self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
+        self.failed.load(Ordering::Relaxed) || self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
@@ -71,9 +75,15 @@ impl Rows {
 
     pub(super) fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         let _open = self.enter()?;
-        let found = self.engine.scan(table.name(), scan)?;
+        let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
         let open = |(key, bytes): (Vec<u8>, Vec<u8>)| self.seal.open(table.name(), &key, &bytes).map(|row| (key, row));
         found.into_iter().map(open).collect()
+    }
+
+    fn note(&self, error: EngineError) -> StoreError {
+        tracing::error!(%error, "reading from the engine failed; it is reopened");
+        self.failed.store(true, Ordering::Relaxed);
+        error.into()
     }
 
     /// The rows of one change as the engine is to hold them.

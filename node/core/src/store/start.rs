@@ -19,7 +19,7 @@ use super::rebuild;
 use super::rows::Rows;
 use crate::engine::{Engine, EngineError};
 use crate::fs::Fs;
-use crate::log::recover::{Group, LogError, Reader};
+use crate::log::recover::{Group, Reader};
 use crate::log::{self, Log, Mark, SegmentLens};
 use crate::seal::{RowSeal, Seal};
 
@@ -49,7 +49,14 @@ pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
     let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
     let reader = Reader { fs: fs.clone(), folder: log::folder(&options.data), seal: Seal::derived(&options.key, "freehold 2026 log") };
-    let found = Checkpoint::read(&*fs, &options.data)?;
+    // It is made again from the log; only time is lost.
+    let found = Checkpoint::read(&*fs, &options.data).or_else(|error| match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
+            tracing::error!("the checkpoint is damaged; the store is rebuilt");
+            Ok(None)
+        }
+        _ => Err(error),
+    })?;
     if found.as_ref().is_some_and(|found| found.log != options.log) {
         return Err(OpenError::OtherLog);
     }
@@ -74,9 +81,6 @@ pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
     let (rows, end) = rebuilt;
     if end.log.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
-    }
-    if found.is_some_and(|found| found.condition == Condition::Clean && found.mark.position != end.last_position()) {
-        return Err(LogError::Missing { position: end.last_position() }.into());
     }
     let lens = SegmentLens { first: options.segment_len.min(FIRST_SEGMENT_LEN), usual: options.segment_len };
     let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;

@@ -7,6 +7,9 @@ use super::{BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, V
 use crate::blobs::{Hold, Pinned, SmallBlob};
 use crate::events::Event;
 
+/// The most bytes of small blobs that may travel with one change.
+const CARRIED_LEN_MAX: usize = 16 * 1024 * 1024;
+
 /// Rows written and not yet in the engine; `None` is a deleted one.
 pub(super) type Overlay = BTreeMap<(Table, Vec<u8>), Option<Row>>;
 
@@ -143,8 +146,14 @@ impl<'a> Tx<'a> {
         self.holds.extend(hold);
         let carried =
             |blob: &SmallBlob| self.blobs.iter().chain(self.group_blobs).any(|other| other.id == blob.id && other.form == blob.form);
-        self.blobs.extend(blob.filter(|blob| !carried(blob)));
-        Ok(())
+        let Some(blob) = blob.filter(|blob| !carried(blob)) else { return Ok(()) };
+        let len = blob.bytes.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
+        self.blobs.push(blob);
+        if len > CARRIED_LEN_MAX {
+            Err(StoreError::TooLarge { what: "small blobs of a change", len, len_max: CARRIED_LEN_MAX })
+        } else {
+            Ok(())
+        }
     }
 
     /// Sends `event` once this change is durable and visible.

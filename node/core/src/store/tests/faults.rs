@@ -138,19 +138,47 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
 
 #[test]
 fn a_disk_that_keeps_failing_stops_the_store_and_a_new_start_goes_on() {
-    let fs = MemoryFs::new();
-    let store = Store::open(options(&fs)).unwrap();
+    // From the write on, from the sync on, from the new segment on.
+    for from in 1..=8 {
+        let fs = MemoryFs::new();
+        let store = Store::open(options(&fs)).unwrap();
+        put(&store, 1).unwrap();
+        (from..=64).for_each(|call| fs.fail_at(call, Fault::Io));
+        while put(&store, 2).is_ok() {}
+        fs.heal();
+        let stopped = put(&store, 3);
+        assert_eq!(rows(&store).unwrap().contains_key(&vec![3]), stopped.is_ok());
+        drop(store);
+        let store = Store::open(options(&fs)).unwrap();
+        let found = rows(&store).unwrap();
+        assert!(found.contains_key(&vec![1]));
+        assert_eq!(found.contains_key(&vec![3]), stopped.is_ok());
+        put(&store, 4).unwrap();
+    }
+}
+
+#[test]
+fn an_engine_that_fails_while_read_is_reopened_by_the_next_change() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
     put(&store, 1).unwrap();
-    (1..=64).for_each(|call| fs.fail_at(call, Fault::Io));
-    assert!(matches!(put(&store, 2), Err(StoreError::Unavailable(_))));
-    fs.heal();
-    assert!(matches!(put(&store, 3), Err(StoreError::Unavailable(_))), "it does not trust this disk again");
-    assert_eq!(rows(&store).unwrap().len(), 2);
+    engines.current().fail_at(0, EngineError::Unavailable("bent".into()));
+    assert!(store.get(T, &[1]).is_err());
+    assert!(store.get(T, &[1]).is_err(), "its errors stick");
+    put(&store, 2).unwrap();
+    assert_eq!(rows(&store).unwrap().len(), 4);
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_time_and_nothing_else() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
+    let store = Store::open(with()).unwrap();
+    (1..=30).for_each(|n| put(&store, n).unwrap());
+    let before = rows(&store).unwrap();
     drop(store);
-    let store = Store::open(options(&fs)).unwrap();
-    let found = rows(&store).unwrap();
-    assert!(!found.contains_key(&vec![3]));
-    put(&store, 3).unwrap();
+    fs.damage(Path::new("/data/checkpoint"), 60, 1).unwrap();
+    assert_eq!(rows(&Store::open(with()).unwrap()).unwrap(), before);
 }
 
 #[test]
