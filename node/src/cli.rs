@@ -16,7 +16,9 @@ use arguments::{Arguments, Command, IdentityCommand};
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    // A folder named from where one stands has no parent to be made durable in, and is not where one stands later.
+    arguments.data = arguments.data.map(std::path::absolute).transpose().context("the data folder's name can't be used")?;
     let data = arguments.data.clone().unwrap_or_else(config::data_default);
     let command = arguments.command.unwrap_or(Command::Serve);
     if let Command::Config = command {
