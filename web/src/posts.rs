@@ -28,6 +28,8 @@ const STRIP_RATIO_MAX: u32 = 60;
 const STRIP_LEN_MIN: usize = 3;
 /// A longer note is shortened in a list.
 const NOTE_CHARS: usize = 600;
+/// How much of the newest post the front page shows.
+const LEAD_CHARS: usize = 320;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -49,6 +51,8 @@ struct Line {
     title: String,
     /// A note's own text, or how a longer post begins.
     text: String,
+    /// A longer beginning, for the lead.
+    begins: String,
     day: String,
     machine_time: String,
     minutes: u32,
@@ -102,6 +106,7 @@ struct UnsettledPage {
 fn line(post: Post, now: Timestamp) -> Line {
     let published = post.published.unwrap_or(post.created);
     Line {
+        begins: markdown::summary(&post.text, LEAD_CHARS),
         href: path_of(&post),
         text: if post.title.is_empty() { markdown::summary(&post.text, NOTE_CHARS) } else { post.summary },
         title: post.title,

@@ -1,7 +1,7 @@
 //! Markdown becomes HTML on the way out; what is kept is always the raw text.
 //!
 //! A text can load nothing: pictures come from the owner's own `/photos/` or are shown as links, and everything passes the
-//! sanitiser whatever wrote it. Headings go down a level, since the page's own title is its one `h1`.
+//! sanitiser whatever wrote it. Headings begin at the second level and leave none out, since the page's own title is its one `h1`.
 
 mod sanitise;
 mod slug;
@@ -63,6 +63,7 @@ fn options() -> Options {
 fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
     let mut events = flattened(Parser::new_ext(text, options()));
     name_headings(&mut events, prefix);
+    order_headings(&mut events);
     let events = events.into_iter().map(|event| rewritten(event, prefix, hand));
     let mut html = String::with_capacity(text.len() * 3 / 2);
     pulldown_cmark::html::push_html(&mut html, events);
@@ -138,10 +139,7 @@ fn name_headings(events: &mut [Event<'_>], prefix: &str) {
 
 fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand) -> Event<'a> {
     match event {
-        Event::Start(Tag::Heading { level, id, .. }) => {
-            Event::Start(Tag::Heading { level: lower(level), id, classes: Vec::new(), attrs: Vec::new() })
-        }
-        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level))),
+        Event::Start(Tag::Heading { level, id, .. }) => Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() }),
         Event::Start(Tag::Image { dest_url, title, id, .. }) if hand == Hand::Other || !sanitise::is_own_picture(&dest_url) => {
             Event::Start(Tag::Link { link_type: LinkType::Inline, dest_url, title, id })
         }
@@ -161,13 +159,32 @@ fn note_name(label: &str, prefix: &str) -> CowStr<'static> {
     CowStr::from(format!("{prefix}fn-{name}"))
 }
 
-fn lower(level: HeadingLevel) -> HeadingLevel {
-    match level {
-        HeadingLevel::H1 => HeadingLevel::H2,
-        HeadingLevel::H2 => HeadingLevel::H3,
-        HeadingLevel::H3 => HeadingLevel::H4,
-        HeadingLevel::H4 => HeadingLevel::H5,
-        HeadingLevel::H5 | HeadingLevel::H6 => HeadingLevel::H6,
+/// Puts the headings below the page's own title, without a gap: the first is an `h2` whatever its writer began with, and none
+/// is more than one level below the one it belongs to.
+fn order_headings(events: &mut [Event<'_>]) {
+    let mut above: Vec<HeadingLevel> = Vec::new();
+    for event in events {
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                while above.last().is_some_and(|last| last >= level) {
+                    above.pop();
+                }
+                above.push(*level);
+                *level = depth(above.len());
+            }
+            Event::End(TagEnd::Heading(level)) => *level = depth(above.len()),
+            _ => {}
+        }
+    }
+}
+
+fn depth(headings: usize) -> HeadingLevel {
+    match headings {
+        0 | 1 => HeadingLevel::H2,
+        2 => HeadingLevel::H3,
+        3 => HeadingLevel::H4,
+        4 => HeadingLevel::H5,
+        _ => HeadingLevel::H6,
     }
 }
 

@@ -1,13 +1,24 @@
 //! The site as a browser meets it: every test drives the whole door in this process.
 
+#[cfg(test)]
 mod browser;
+#[cfg(test)]
 mod door;
+#[cfg(test)]
 mod friends;
+#[cfg(test)]
 mod logins;
+#[cfg(test)]
 mod mailbox;
+#[cfg(test)]
 mod photos;
+#[cfg(test)]
 mod posts;
+#[cfg(test)]
 mod profile;
+#[cfg(test)]
 mod setup;
+#[cfg(test)]
 mod timeline;
+#[cfg(test)]
 mod walk;

@@ -123,3 +123,13 @@ fn a_summary_is_plain_and_ends_at_a_word() {
 fn a_minute_is_two_hundred_and_twenty_words() {
     assert_eq!([minutes(""), minutes(&"word ".repeat(220)), minutes(&"word ".repeat(221))], [1, 1, 2]);
 }
+
+#[test]
+fn headings_begin_below_the_title_and_leave_no_level_out() {
+    let levels = |text: &str| -> Vec<u8> {
+        let html = render(text).as_str().to_owned();
+        html.split("<h").skip(1).filter_map(|part| part.bytes().next()).map(|digit| digit - b'0').collect()
+    };
+    assert_eq!(levels("## a\n\n### b\n\n## c"), [2, 3, 2]);
+    assert_eq!(levels("### a\n\n# b\n\n#### c\n\n## d"), [2, 2, 3, 3]);
+}
