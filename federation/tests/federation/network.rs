@@ -9,7 +9,7 @@ use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, Identity, PersonId};
 use freehold_core::node::Node;
-use freehold_core::store::Tx;
+use freehold_core::store::{BlobId, Tx};
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
 use freehold_federation::{Federation, FederationConfig, StartError};
@@ -130,24 +130,31 @@ impl Person {
         self.say(Body::Post(post(text))).await
     }
 
-    /// A post with a photo of `large` and `small` bytes; both stay as long as the test does.
+    /// A post with a photo of `large` and `small` bytes; both stay as long as the process does.
     pub(crate) async fn post_photo(&self, text: &str, large: usize, small: usize) -> EntryId {
-        let bytes = |len: usize| (0..len).map(|i| (i * 7919 % 253) as u8).collect::<Vec<u8>>();
-        let (large, small) =
-            (self.node.blobs.put(&bytes(large), Form::Public).unwrap(), self.node.blobs.put(&bytes(small), Form::Public).unwrap());
+        for len in [large, small] {
+            // Pinned for good: nothing here refers to them as a posts table would.
+            std::mem::forget(self.node.blobs.put(&pixels(len), Form::Public).unwrap());
+        }
+        self.post_photo_to_come(text, large, small).await.0
+    }
+
+    /// The same, when the photo's bytes are not here yet; gives them.
+    pub(crate) async fn post_photo_to_come(&self, text: &str, large: usize, small: usize) -> (EntryId, Vec<u8>, Vec<u8>) {
+        let (large, small) = (pixels(large), pixels(small));
+        let id = |bytes: &[u8]| BlobId(*blake3::hash(bytes).as_bytes());
         let photo = Photo {
-            blob: large.id,
-            len: large.len,
-            small: small.id,
-            small_len: small.len,
+            blob: id(&large),
+            len: large.len() as u64,
+            small: id(&small),
+            small_len: small.len() as u64,
             alt: "a photo".to_owned(),
             caption: String::new(),
             width: 1600,
             height: 1200,
             thumbhash: Vec::new(),
         };
-        std::mem::forget((large, small));
-        self.say(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await
+        (self.say(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await, large, small)
     }
 
     /// Waits until the timeline shows exactly these texts of others. In no order: the clocks of tests stand still.

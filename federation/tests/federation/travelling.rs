@@ -1,3 +1,4 @@
+use freehold_core::blobs::Form;
 use freehold_core::feed::Body;
 use freehold_core::photos::Size;
 use freehold_core::{journal, timeline};
@@ -80,4 +81,20 @@ async fn a_burst_beyond_the_rate_of_pushes_arrives_whole() {
         alice.post(&number.to_string()).await;
     }
     bob.until("all are here", |node| timeline::newest(node).unwrap() == 400).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
+    let (alice, mut bob) = (Person::new("alice", Over::Tcp).await, Person::new("bob", Over::Tcp).await);
+    alice.befriend(&bob).await;
+    // Alice's node speaks of a photo that it cannot give yet.
+    let (entry, large, small) = alice.post_photo_to_come("look", 1_200_000, 30_000).await;
+    bob.shows(&["look"]).await;
+    assert_eq!(timeline::wanted_blobs(&bob, None, 10).unwrap().len(), 2);
+    bob.down().await;
+    let kept = [large, small].map(|bytes| alice.blobs.put(&bytes, Form::Public).unwrap());
+    bob.up().await;
+    bob.until("the photo is here", |node| timeline::wanted_blobs(node, None, 10).unwrap().is_empty()).await;
+    assert!(timeline::get(&bob, &entry).unwrap().unwrap().photos[0].has_large);
+    drop(kept);
 }
