@@ -1,3 +1,5 @@
+//! Messages taken apart: parts by number, the printed structure, hostile and broken ones.
+
 use super::section::{Section, Text};
 use super::*;
 use crate::imap::print::Printer;
