@@ -1,3 +1,11 @@
 //! What can only be seen from outside the process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a helper that fails fails its test"
+)]
 
 mod kill;
