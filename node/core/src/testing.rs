@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::clock::{Clock, Timestamp};
+use crate::feed;
 use crate::friends;
 use crate::identity;
 use crate::logins;
@@ -113,7 +114,8 @@ impl Drop for TestNode {
             return;
         }
         let mut wrong = Vec::new();
-        for checked in [mailbox::check(&self.node), mailbox::queue::check(&self.node, self.queue_may_be_left)] {
+        let feed = feed::check(&self.node).map(|checked| checked.wrong);
+        for checked in [mailbox::check(&self.node), mailbox::queue::check(&self.node, self.queue_may_be_left), feed] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),
