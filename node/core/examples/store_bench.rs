@@ -95,7 +95,7 @@ fn measure(runtime: &tokio::runtime::Runtime, store: &Store, rows: usize, writer
             })
         })
         .collect();
-    runtime.block_on(tokio::time::sleep(turn));
+    runtime.block_on(async { tokio::time::sleep(turn).await });
     stop.store(true, Ordering::Relaxed);
     let mut waits: Vec<f64> = tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
     #[allow(clippy::cast_precision_loss, reason = "a count of seconds' work is small")]

@@ -23,6 +23,7 @@ mod rows;
 mod snapshot;
 mod start;
 mod tx;
+mod verify;
 
 pub use crate::log::recover::LogError;
 pub use options::{Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
@@ -264,6 +265,16 @@ impl Store {
     pub fn snapshot(&self) -> Result<(), StoreError> {
         self.checkpoint()?;
         self.started()?.1.snapshot()
+    }
+
+    /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words. Blocks,
+    /// perhaps for long; changes may be committed meanwhile.
+    ///
+    /// # Errors
+    /// When the store can't be read at all.
+    pub fn verify(&self) -> Result<Vec<String>, StoreError> {
+        let (shared, keeper) = self.started()?;
+        keeper.undisturbed(|| verify::verify(keeper, shared))
     }
 
     /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.

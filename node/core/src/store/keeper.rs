@@ -14,7 +14,7 @@ use super::committer::Shared;
 use super::rows::Rows;
 use super::{StoreError, snapshot};
 use crate::log::recover::{LogError, Reader};
-use crate::log::{self, Mark, SpareShelf, segment};
+use crate::log::{self, LogId, Mark, SpareShelf, segment};
 use crate::random::Random;
 
 /// The work and what it needs.
@@ -224,6 +224,17 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Does `work` while no checkpoint or snapshot is made and no part of the log is removed.
+    pub(super) fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// The log's name.
+    pub(super) fn log(&self) -> LogId {
+        self.lock().last.log
     }
 
     /// Makes a checkpoint now.
