@@ -88,7 +88,7 @@ impl Sent {
                 "text" => sent.text = value.replace("\r\n", "\n"),
                 "slug" => sent.slug = value.trim().to_lowercase(),
                 "then" => sent.then = value,
-                "photo" => sent.photos.extend(value.parse::<PhotoId>().ok()),
+                "photo[]" => sent.photos.extend(value.parse::<PhotoId>().ok()),
                 _ => {}
             }
         }

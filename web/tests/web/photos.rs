@@ -89,3 +89,18 @@ async fn what_is_no_picture_or_too_large_is_refused_and_leaves_nothing() {
     let stranger = upload(&mut Browser::stranger(&alice), &[("alt", "x")], &png()).await;
     assert_eq!(stranger.location(), "/login");
 }
+
+#[tokio::test]
+async fn a_photo_chosen_at_the_desk_stands_in_the_post_and_can_not_be_taken_down_meanwhile() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    upload(&mut owner, &[("alt", "Low sun")], &png()).await;
+    let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
+    let fields = [("title", "With a photo"), ("text", "words"), ("photo[]", &photo.id.to_string()), ("then", "publish")];
+    let path = owner.post("/home/write", &fields).await.location();
+    let post = Browser::stranger(&alice).get(&path).await.text();
+    assert!(post.contains(&format!("/photos/{}/1600.jpg", photo.id)) && post.contains("alt=\"Low sun\""), "{post}");
+    let refused = owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().contains("Take it out of the post first."));
+}
