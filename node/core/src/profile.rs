@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::events::Event;
+use crate::feed::{self, AppendError, Body, Kind, Lane, ProfileBody};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
@@ -92,13 +93,54 @@ pub fn read(rows: &impl Rows) -> Result<Option<Profile>, StoreError> {
     row::get(rows, OWNER)
 }
 
-/// Replaces the profile.
+/// Replaces the profile; on a claimed node friends are told in the same commit.
 ///
 /// # Errors
 /// When a part is not allowed, or the store refuses.
 pub async fn set(node: &Node, profile: Profile) -> Result<(), ProfileError> {
-    let profile = checked(profile)?;
-    node.store.commit(move |tx| put(tx, &profile)).await
+    let (profile, author) = (checked(profile)?, node.clone());
+    node.store
+        .commit(move |tx| {
+            put(tx, &profile)?;
+            tell(tx, &author, &profile)
+        })
+        .await
+}
+
+/// Tells friends who the owner is, if their feed does not say so yet: for after a claim. Does nothing on an unclaimed node.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn announce(node: &Node) -> Result<(), ProfileError> {
+    let author = node.clone();
+    node.store
+        .commit(move |tx| match read(tx)? {
+            Some(profile) => tell(tx, &author, &profile),
+            None => Ok(()),
+        })
+        .await
+}
+
+/// Writes the profile into the feed of a claimed node, unless it is what the feed says already.
+fn tell(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileError> {
+    let Some(person) = node.identity.person() else { return Ok(()) };
+    let said = Body::Profile(ProfileBody {
+        name: profile.name.clone(),
+        address: address(profile),
+        strapline: profile.strapline.clone(),
+        about: profile.about.clone(),
+        paint: profile.paint,
+    });
+    if feed::latest(tx, &person, Kind::Profile)?.as_ref() == Some(&said) {
+        return Ok(());
+    }
+    match feed::append(tx, node, Lane::PUBLIC, &said) {
+        Ok(_) | Err(AppendError::Unclaimed) => Ok(()),
+        Err(AppendError::Store(error)) => Err(ProfileError::Store(error)),
+        // Its own limits are narrower than an entry's.
+        Err(AppendError::TooLong { len, len_max }) => Err(ProfileError::TooLong { what: "profile", len, len_max }),
+        Err(AppendError::NotReadable(_)) => Err(ProfileError::NoName),
+    }
 }
 
 /// Writes a [`checked`] profile inside a commit.
@@ -190,6 +232,25 @@ mod tests {
         {
             assert!(!owns(&alice, not).unwrap(), "{not}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_name_is_told_to_friends_once() {
+        let alice = TestNode::new("alice").await;
+        let person = alice.identity.person().unwrap();
+        assert_eq!(feed::profile_of(&alice, &person).unwrap(), None);
+        announce(&alice).await.unwrap();
+        let head = crate::journal::durable_head(&alice).unwrap();
+        announce(&alice).await.unwrap();
+        set(&alice, get(&alice).unwrap().unwrap()).await.unwrap();
+        assert_eq!(crate::journal::durable_head(&alice).unwrap(), head);
+        set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() }).await.unwrap();
+        assert_eq!(crate::journal::durable_head(&alice).unwrap(), head + 1);
+        assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
+
+        let nobody = TestNode::unset("nobody").await;
+        announce(&nobody).await.unwrap();
+        assert_eq!(crate::journal::durable_head(&nobody).unwrap(), 0);
     }
 
     #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::ops::Deref;
 
+use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
 use crate::identity;
+use crate::journal;
 use crate::logins;
 use crate::mailbox;
 use crate::node::Node;
@@ -115,7 +117,10 @@ impl Drop for TestNode {
         }
         let mut wrong = Vec::new();
         let feed = feed::check(&self.node).map(|checked| checked.wrong);
-        for checked in [mailbox::check(&self.node), mailbox::queue::check(&self.node, self.queue_may_be_left), feed] {
+        let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| {});
+        let seals = seals.map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
+        let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
+        for checked in [seals, feed, journal::check(&self.node), mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

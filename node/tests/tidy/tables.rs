@@ -10,6 +10,10 @@ fn no_table_was_renamed_or_dropped() {
     let known: BTreeSet<&str> = known.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
     let mut found = BTreeSet::new();
     for path in files_below(&root().join("node/core/src"), &[".rs"]) {
+        // A test's own tables are on nobody's disk.
+        if path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs") {
+            continue;
+        }
         let text = read(&path);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
         for part in text.split("Table::new(\"").skip(1) {
