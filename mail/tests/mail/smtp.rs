@@ -174,14 +174,14 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     mail.shutdown().await;
 }
 
-/// The real messages in the folder named by `FREEHOLD_REAL_DATA` arrive as they were sent.
+/// The real messages in the folder `mail` below the one named by `FREEHOLD_REAL_DATA` arrive as they were sent.
 #[tokio::test]
 async fn real_messages_arrive_to_the_byte() {
     let Some(folder) = std::env::var_os("FREEHOLD_REAL_DATA") else { return };
     let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(Path::new(&folder).join("mail")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "eml"));
     paths.sort();
     for path in paths {
