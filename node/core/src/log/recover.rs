@@ -76,13 +76,6 @@ pub(crate) struct End {
     pub(crate) generation: u64,
 }
 
-impl End {
-    /// The last position there is, the doubtful group's included.
-    pub(crate) fn last_position(&self) -> u64 {
-        self.doubtful.as_ref().map_or(self.mark.position, Group::last)
-    }
-}
-
 /// The log's folder and what opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
