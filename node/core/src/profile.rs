@@ -14,7 +14,7 @@ const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
 const ABOUT_LEN_MAX: usize = 2000;
 /// How many colours a person may paint their house in.
-pub const PAINTS: u8 = 8;
+pub const PAINTS: u8 = 7;
 
 /// The owner's public profile.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
