@@ -1,0 +1,185 @@
+//! The calls themselves: counted where they change or sync something, and failing when told to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::{Entry, File, Fs, Lock, Space};
+use super::{Change, Fault, MemoryFs, Name, Node, TOTAL, gone, not_found};
+
+#[derive(Debug)]
+pub(super) struct MemoryFile {
+    pub(super) fs: MemoryFs,
+    pub(super) node: usize,
+}
+
+impl File for MemoryFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.fs.state();
+        if state.dead {
+            return Err(gone());
+        }
+        let Some(Node::File { seen, .. }) = state.nodes.get(self.node) else { return Err(not_found()) };
+        let rest = usize::try_from(offset).ok().and_then(|o| seen.get(o..)).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        Ok(n)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.fs.state();
+        let taken = match state.call()? {
+            None => bytes.len(),
+            Some(Fault::Full) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::Short) => {
+                let next = state.calls + 1;
+                state.faults.insert(next, Fault::Full);
+                bytes.len() / 2
+            }
+            Some(_) => return Err(gone()),
+        };
+        let bytes = bytes.get(..taken).unwrap_or_default().to_vec();
+        state.write(self.node, Change::Bytes { offset, bytes });
+        if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let state = self.fs.state();
+        match state.nodes.get(self.node) {
+            Some(Node::File { seen, .. }) if !state.dead => Ok(seen.len() as u64),
+            _ => Err(gone()),
+        }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.fs.state();
+        state.plain_call()?;
+        state.write(self.node, Change::Len(len));
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut state = self.fs.state();
+        state.plain_call()?;
+        if matches!(state.nodes.get(self.node), Some(Node::File { seen, .. }) if (seen.len() as u64) < len) {
+            state.write(self.node, Change::Len(len));
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.fs.state();
+        let done = state.plain_call();
+        match (&done, state.nodes.get_mut(self.node)) {
+            (Ok(()), _) => state.sync(self.node),
+            (Err(_), Some(Node::File { pending, .. })) => pending.iter_mut().for_each(|w| w.doomed = true),
+            _ => {}
+        }
+        done
+    }
+}
+
+#[derive(Debug)]
+struct MemoryLock(MemoryFs, PathBuf);
+
+impl Lock for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.state().locks.remove(&self.1);
+    }
+}
+
+impl Fs for MemoryFs {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.existing(path)
+    }
+
+    fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.existing(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let made = self.state().make(path, Node::file())?;
+        Ok(self.handle(made))
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        match self.state().make(path, Node::folder()) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_call()?;
+        let node = state.find(from)?;
+        let ((old_folder, old), (new_folder, new)) = (state.parent(from)?, state.parent(to)?);
+        if old_folder == new_folder {
+            state.name(old_folder, Name::Rename { from: old, to: new, node });
+        } else {
+            state.name(new_folder, Name::Link(new, node));
+            state.name(old_folder, Name::Unlink(old));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_call()?;
+        state.find(path)?;
+        let (folder, name) = state.parent(path)?;
+        state.name(folder, Name::Unlink(name));
+        Ok(())
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        self.remove(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let state = self.state();
+        let at = state.find(path)?;
+        let Some(Node::Folder { seen, .. }) = state.nodes.get(at) else { return Err(io::ErrorKind::NotADirectory.into()) };
+        let is_folder = |node: &usize| matches!(state.nodes.get(*node), Some(Node::Folder { .. }));
+        Ok(seen.iter().map(|(name, node)| Entry { name: name.clone(), folder: is_folder(node) }).collect())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let state = self.state();
+        if state.dead { Err(gone()) } else { Ok(state.find(path).is_ok()) }
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_call()?;
+        let at = state.find(path)?;
+        state.sync(at);
+        Ok(())
+    }
+
+    fn sync_all(&self, _path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.plain_call()?;
+        for node in 0..state.nodes.len() {
+            state.sync(node);
+        }
+        Ok(())
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        let state = self.state();
+        if state.dead { Err(gone()) } else { Ok(Space { free: state.free, total: TOTAL }) }
+    }
+
+    fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+        let mut state = self.state();
+        state.find(folder)?;
+        if !state.locks.insert(folder.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(MemoryLock(self.clone(), folder.to_owned())))
+    }
+}
