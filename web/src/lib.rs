@@ -32,5 +32,6 @@ mod visitor;
 pub use config::WebConfig;
 pub use door::Door;
 pub use listen::{Entrance, StartError, Web};
+pub use posts::path_of;
 pub use routes::{Access, Route};
 pub use site::{door, routes};

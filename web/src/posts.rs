@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// Where a post lives.
-pub(crate) fn path_of(post: &Post) -> String {
+pub fn path_of(post: &Post) -> String {
     format!("/{}/{}", dates::year(post.published.unwrap_or(post.created)), post.slug)
 }
 

@@ -177,7 +177,7 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
         return Ok(Response::text("Kept as a draft.").with(json!({ "id": kept.id.to_string() })));
     }
     let post = posts::publish(node, kept.id).await.map_err(refused)?;
-    let path = format!("/{}", post.slug);
+    let path = freehold_web::path_of(&post);
     let url = format!("{}{path}", acting.url(&owner));
     Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))
 }
