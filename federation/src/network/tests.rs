@@ -1,3 +1,5 @@
+//! Two networks on loopback: who reaches whom, by which transport, and who is turned away.
+
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
