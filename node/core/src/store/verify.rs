@@ -146,10 +146,8 @@ impl<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> Expected<R> 
                 }
                 continue;
             }
-            return Ok(match self.rows.next().transpose()? {
-                Some((place, value)) => Some((place, *blake3::hash(&value).as_bytes())),
-                None => None,
-            });
+            let old = self.rows.next().transpose()?;
+            return Ok(old.map(|(place, value)| (place, *blake3::hash(&value).as_bytes())));
         }
     }
 }
