@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use freehold_core::events::Event;
-use freehold_core::feed;
 use freehold_core::node::Node;
+use freehold_core::{feed, profile};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -16,7 +16,7 @@ const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// Works until the task is dropped.
 pub(crate) async fn run(node: Node) {
-    tokio::join!(due(&node), collect(&node));
+    tokio::join!(due(&node), collect(&node), announce(&node));
 }
 
 /// Entries that were held until due, and those that expire.
@@ -43,6 +43,17 @@ async fn due(node: &Node) {
             () = tokio::time::sleep(sleep) => {}
             () = changed => {}
         }
+    }
+}
+
+/// The profile is told in the feed once there is an identity to tell it; set-up may come in either order.
+async fn announce(node: &Node) {
+    let mut events = node.events.subscribe();
+    loop {
+        if let Err(error) = profile::announce(node).await {
+            tracing::error!(%error, "the profile could not be announced");
+        }
+        while !matches!(events.recv().await, Ok(Event::Identity) | Err(RecvError::Lagged(_))) {}
     }
 }
 

@@ -75,6 +75,16 @@ impl Response {
         Self { text: text.into(), value: serde_json::Value::Null }
     }
 
+    /// A part of what is for programs; nothing if it has no such part.
+    pub(crate) fn get(&self, part: &str) -> &serde_json::Value {
+        self.value.get(part).unwrap_or(&serde_json::Value::Null)
+    }
+
+    /// A part that is text.
+    pub(crate) fn word(&self, part: &str) -> Result<String> {
+        self.get(part).as_str().map(str::to_owned).with_context(|| format!("the node's answer has no {part}"))
+    }
+
     pub(crate) fn with(mut self, value: serde_json::Value) -> Self {
         self.value = value;
         self

@@ -40,9 +40,9 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
     if json {
         say::line(serde_json::to_string_pretty(&response.value)?);
     } else {
-        say::line(response.text);
+        say::line(&response.text);
     }
-    if response.value["whole"] == false {
+    if response.get("whole") == false {
         return Err(exit::with(exit::DATA, "the node is damaged; nothing was changed"));
     }
     Ok(())

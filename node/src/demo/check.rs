@@ -38,7 +38,7 @@ pub(super) async fn run(neighbourhood: &Neighbourhood, houses: &mut [House]) -> 
     letters_wait(alice, bob).await?;
     for house in houses.iter_mut() {
         let checked = house.ask(Request::Check).await?;
-        ensure!(checked.value["whole"] == true, "{}'s node is not whole: {}", house.name, checked.text);
+        ensure!(checked.get("whole") == true, "{}'s node is not whole: {}", house.name, checked.text);
     }
     say::line("ok  every row, blob, seal and signature verifies on all three");
     for house in houses.iter_mut() {
@@ -50,7 +50,7 @@ pub(super) async fn run(neighbourhood: &Neighbourhood, houses: &mut [House]) -> 
 
 async fn post(house: &House, title: &str, text: &str) -> Result<String> {
     let request = Request::Post { title: title.to_owned(), text: text.to_owned(), photos: Vec::new(), draft: false };
-    Ok(house.ask(request).await?.value["id"].as_str().context("no post id")?.to_owned())
+    house.ask(request).await?.word("id")
 }
 
 /// Kill -9 at a random moment while posts are being published: what was acknowledged is there, on all three.

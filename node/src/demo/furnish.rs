@@ -38,7 +38,7 @@ pub(super) async fn befriend(houses: &[House], bar: &ProgressBar) -> Result<()> 
         for invited in houses.iter().skip(at + 1) {
             if friends(inviting, invited).await.is_err() {
                 let invite = inviting.ask(Request::Invite).await?;
-                let invite = invite.value["invite"].as_str().context("no invitation")?.to_owned();
+                let invite = invite.word("invite")?;
                 invited.ask(Request::FriendAdd { invite }).await?;
                 until(&format!("{} and {} to be friends", inviting.name, invited.name), || async {
                     friends(inviting, invited).await?;
@@ -62,7 +62,7 @@ async fn friends(one: &House, other: &House) -> Result<()> {
 /// Pictures, posts and letters, the first time.
 pub(super) async fn fill(neighbourhood: &Neighbourhood, houses: &[House], bar: &ProgressBar) -> Result<()> {
     for (person, house) in neighbourhood.person.iter().zip(houses) {
-        if house.ask(Request::Status).await?.value["posts"].as_u64().unwrap_or(0) > 0 {
+        if house.ask(Request::Status).await?.get("posts").as_u64().unwrap_or(0) > 0 {
             bar.inc(1);
             continue;
         }
@@ -73,7 +73,7 @@ pub(super) async fn fill(neighbourhood: &Neighbourhood, houses: &[House], bar: &
             let file = folder.path().join(&photo.file);
             std::fs::write(&file, picture(&photo.file)?)?;
             let added = house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?;
-            ids.push((photo.file.clone(), added.value["id"].as_str().context("no photo id")?.to_owned()));
+            ids.push((photo.file.clone(), added.word("id")?));
         }
         for post in &person.post {
             let photos = post.photos.iter().filter_map(|file| ids.iter().find(|(known, _)| known == file)).map(|(_, id)| id.clone());

@@ -109,7 +109,7 @@ impl House {
     /// Makes a fresh password for mail programs; the old ones are not known any more.
     pub(crate) async fn make_app_password(&mut self) -> Result<()> {
         let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?;
-        self.app_password = made.value["app_password"].as_str().context("no app password")?.to_owned();
+        self.app_password = made.word("app_password")?;
         Ok(())
     }
 

@@ -27,7 +27,6 @@ pub(crate) struct Browser {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
-    pub(crate) location: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -80,12 +79,9 @@ impl Browser {
         let body = answer.split_off(end + 4);
         let head = String::from_utf8_lossy(&answer).into_owned();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("the answer has no status")?;
-        let mut location = None;
         for line in head.lines().skip(1) {
             let Some((name, value)) = line.split_once(':') else { continue };
-            if name.eq_ignore_ascii_case("location") {
-                location = Some(value.trim().to_owned());
-            } else if name.eq_ignore_ascii_case("set-cookie") {
+            if name.eq_ignore_ascii_case("set-cookie") {
                 let pair = value.split(';').next().unwrap_or_default();
                 if let Some((name, value)) = pair.trim().split_once('=') {
                     self.cookies.retain(|(known, _)| known != name);
@@ -93,7 +89,7 @@ impl Browser {
                 }
             }
         }
-        Ok(Page { status, location, body })
+        Ok(Page { status, body })
     }
 }
 
