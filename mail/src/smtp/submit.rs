@@ -89,11 +89,24 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
     }
 }
 
-/// Every author named in From and Sender must be the owner (RFC 6409 8.1).
+/// A message for nobody but the owner may name any author: programs pass mail on to oneself, and nobody else is told anything false.
+fn goes_to_the_owner_alone(house: &House, whole: &Whole) -> Result<bool, Reply> {
+    for mailbox in whole.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref()) {
+        if !profile::owns(&house.node, &mailbox.to_string()).map_err(|error| store_reply(&error))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Every author named in From and Sender must be the owner (RFC 6409 8.1), where others may read it.
 fn written_by_the_owner(house: &House, whole: &Whole) -> Result<(), Reply> {
     let foreign = || Reply::new(550, "5.7.1", "the message says it is from an address that is not yours");
     if whole.headers.from_count() > 1 {
         return Err(Reply::new(550, "5.6.0", "the message has more than one From"));
+    }
+    if goes_to_the_owner_alone(house, whole)? {
+        return Ok(());
     }
     let authors = whole.headers.authors().ok_or_else(foreign)?;
     if authors.is_empty() {

@@ -117,7 +117,8 @@ async fn nothing_is_sent_into_the_world() {
 
 #[tokio::test]
 async fn the_owner_sends_in_their_own_name_only() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let routes = [("bob.example".to_owned(), "127.0.0.1:9".to_owned())].into();
+    let alice = Place::open(TestNode::new("alice").await, MailConfig { routes, ..MailConfig::default() }).await;
     let mut client = Client::connect(alice.addresses.submission).await;
     client.say("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
@@ -133,12 +134,30 @@ async fn the_owner_sends_in_their_own_name_only() {
     ] {
         assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
         assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+        if code.starts_with('5') {
+            assert!(client.say("RCPT TO:<bob@bob.example>").await.starts_with("250"));
+        }
         assert!(client.say("DATA").await.starts_with("354"));
         let reply = client.say(&format!("{header}\r\n\r\ntext\r\n.")).await;
         assert!(reply.starts_with(code), "{header}: {reply}");
     }
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 2);
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn what_the_owner_sends_to_themselves_alone_may_name_another_author() {
+    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.submission).await;
+    client.say("EHLO laptop.test").await;
+    client.login("alice", &alice.app_password).await;
+    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.say("RCPT TO:<alice+kept@alice.example>").await.starts_with("250"));
+    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.say("From: bob@bob.example\r\n\r\npassed on to myself\r\n.").await.starts_with("250"));
+    until(&alice.node, || in_queue(&alice.node) == 0).await;
+    assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
     alice.close().await;
 }
 
