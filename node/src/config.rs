@@ -189,7 +189,11 @@ mod tests {
     /// The example's settings, uncommented.
     fn example() -> toml::Table {
         let settings = |line: &str| match line.strip_prefix("# ") {
-            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) => {
+            Some(rest)
+                if rest
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')) =>
+            {
                 rest.to_owned()
             }
             _ => line.to_owned(),

@@ -12,6 +12,7 @@ mod door;
 mod doors;
 mod frame;
 mod friends;
+mod gauge;
 mod headers;
 mod health;
 mod hosts;

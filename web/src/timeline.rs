@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
+use freehold_core::arrivals;
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::feed::EntryId;
@@ -20,6 +21,7 @@ use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::doors::PersonDoor;
 use crate::frame::Frame;
+use crate::gauge::Gauge;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -55,6 +57,8 @@ struct Said {
     is_edited: bool,
     /// Where the owner changes it, if it is theirs.
     edit: Option<String>,
+    /// How far it has come, if it is the owner's.
+    gauge: Option<Gauge>,
     /// Whether the line "Seen already" stands above it.
     begins_seen: bool,
 }
@@ -213,7 +217,9 @@ impl<'a> Voices<'a> {
         } else {
             format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
         };
+        let gauge = if is_own { arrivals::of(&self.site.node, &item.entry)?.and_then(|come| Gauge::of(&come, self.now)) } else { None };
         Ok(Said {
+            gauge,
             name,
             door,
             href,

@@ -3,18 +3,20 @@
 //! Each friend's cursor in the journal says it for all entries at once, so nothing is written per entry.
 
 use crate::feed::{self, EntryId};
-use crate::friends::{self, State};
+use crate::friends::{self, Friend, State};
 use crate::journal;
 use crate::node::Node;
 use crate::store::StoreError;
 
 /// "arrived at 37 of 41".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals {
     /// Friends whose node holds the entry.
     pub at: usize,
     /// Friends there are.
     pub of: usize,
+    /// Friends whose node does not hold it yet.
+    pub missing: Vec<Friend>,
 }
 
 /// How far an own entry has come; `None` for an entry that is not the owner's.
@@ -23,10 +25,14 @@ pub struct Arrivals {
 /// When the store is unavailable or a row is damaged.
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
-    let mut arrivals = Arrivals { at: 0, of: 0 };
+    let mut arrivals = Arrivals::default();
     for friend in friends::list(node)?.into_iter().filter(|friend| friend.state == State::Friend) {
         arrivals.of += 1;
-        arrivals.at += usize::from(journal::cursor(node, &friend.person)? >= number);
+        if journal::cursor(node, &friend.person)? >= number {
+            arrivals.at += 1;
+        } else {
+            arrivals.missing.push(friend);
+        }
     }
     Ok(Some(arrivals))
 }
@@ -69,7 +75,7 @@ mod tests {
             let body = Body::Profile(ProfileBody::default());
             said.push(alice.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body)).await.unwrap());
         }
-        assert_eq!(of(&alice, &said[0]).unwrap(), Some(Arrivals { at: 0, of: 0 }));
+        assert_eq!(of(&alice, &said[0]).unwrap(), Some(Arrivals::default()));
         assert_eq!(of(&bob, &said[0]).unwrap(), None);
         let person = bob.identity.person().unwrap();
         let invite = friends::create_invite(&alice, "", &[]).await.unwrap();
@@ -79,5 +85,7 @@ mod tests {
         journal::set_cursor(&alice, &person, head - 10).await.unwrap();
         let at = |entry| of(&alice, entry).unwrap().unwrap().at;
         assert_eq!((at(&said[0]), at(&said[9]), at(&said[10]), at(&said[19])), (1, 1, 0, 0));
+        let missing = of(&alice, &said[19]).unwrap().unwrap().missing;
+        assert_eq!(missing.iter().map(|friend| friend.name.as_str()).collect::<Vec<_>>(), ["Bob"]);
     }
 }

@@ -201,6 +201,8 @@ pub fn summary(text: &str, chars: usize) -> String {
                 hidden = hidden.saturating_sub(1);
             }
             Event::Text(words) | Event::Code(words) if hidden == 0 => said.push_str(&words),
+            // What only dresses words does not part them from what follows.
+            Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image) => {}
             Event::SoftBreak | Event::HardBreak | Event::End(_) => said.push(' '),
             _ => {}
         }

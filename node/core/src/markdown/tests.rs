@@ -133,3 +133,11 @@ fn headings_begin_below_the_title_and_leave_no_level_out() {
     assert_eq!(levels("## a\n\n### b\n\n## c"), [2, 3, 2]);
     assert_eq!(levels("### a\n\n# b\n\n#### c\n\n## d"), [2, 2, 3, 3]);
 }
+
+#[test]
+fn a_summary_keeps_commas_at_their_words() {
+    assert_eq!(
+        summary("The tin said *not this*, which is **how** [he](https://a.example) knew.", 80),
+        "The tin said not this, which is how he knew."
+    );
+}
