@@ -264,7 +264,7 @@ impl MemoryFs {
         self.state().faults.clear();
     }
 
-    /// Sets what [`Fs::space`] says is free, in bytes.
+    /// Sets what [`Fs::space`](crate::fs::Fs::space) says is free, in bytes.
     pub fn set_free(&self, free: u64) {
         self.state().free = free;
     }
