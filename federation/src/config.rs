@@ -16,7 +16,7 @@ pub struct FederationConfig {
     pub tcp: bool,
     /// Speak QUIC.
     pub quic: bool,
-    /// Addresses to give to friends besides those listened on, as multiaddrs: `/dns4/alice.example/tcp/4480`.
+    /// Addresses to give to friends besides those listened on, as multiaddrs: `/dns4/alice.example/tcp/7001`.
     pub external: Vec<String>,
     /// This node is at home behind a router: find out whether it can be reached, and punch through where it can't.
     pub behind_router: bool,
@@ -33,7 +33,7 @@ pub struct FederationConfig {
 impl Default for FederationConfig {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 4480))],
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7001))],
             tcp: true,
             quic: true,
             external: Vec::new(),

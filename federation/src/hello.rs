@@ -100,6 +100,9 @@ fn names(log: &IdentityLog, peer: &Peer) -> bool {
     PublicKey::from_ed25519(peer.key.0).is_ok_and(|key| log.live_nodes().any(|live| *live == key))
 }
 
+/// More bytes than the longest valid log has: 256 ops of 3 KiB, and their signatures.
+const LOG_LEN_MAX: usize = 1024 * 1024;
+
 /// Asks the peer for a person's log; `None` when it has none that is valid.
 async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<IdentityLog>, FrameError> {
     let mut ops: Vec<Vec<u8>> = Vec::new();
@@ -110,6 +113,11 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
             let answer: Ops = frame::read(&mut stream).await?;
             let more = answer.more && !answer.ops.is_empty();
             ops.extend(answer.ops.into_iter().map(Vec::from));
+            if ops.iter().map(Vec::len).sum::<usize>() > LOG_LEN_MAX {
+                // No valid log is as long; whoever sends one wants to be remembered for it.
+                ops.clear();
+                return Ok(());
+            }
             if !more || ops.len() > OPS_MAX {
                 return Ok(());
             }

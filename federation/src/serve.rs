@@ -40,7 +40,9 @@ async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Re
     if standing.relation == Relation::Friend && shared.network.me() < peer.key {
         return Ok(());
     }
-    hello::keep(shared, &standing).await;
+    if standing.relation != Relation::Stranger {
+        hello::keep(shared, &standing).await;
+    }
     stream::run(shared, peer, standing.trust(), stream).await?;
     Ok(())
 }

@@ -185,11 +185,9 @@ def full(base, messages=100_000, entries=10_000):
     node.stop(signal.SIGKILL)
     say("full node, start to ready after kill -9, s", f"{node.start():.2f}")
     node.stop(signal.SIGKILL)
-    # Another boot without a clean stop is what a power cut looks like; the engine is then rebuilt from snapshot and log.
-    marks = [path for path in node.data.rglob("*boot*")]
-    for path in marks:
-        path.unlink()
-    say(f"full node, start to ready after a power cut (rebuild), s [{len(marks)} boot marks removed]", f"{node.start():.2f}")
+    # After a power cut an engine that can't be trusted with one is made anew from snapshot and log; so it is when its rows are gone.
+    shutil.rmtree(node.data / "rows-sled")
+    say("full node, start to ready when the rows are rebuilt from the log, s", f"{node.start():.2f}")
     node.stop()
     say("full node, data folder MiB", f"{sum(p.stat().st_blocks * 512 for p in node.data.rglob('*') if p.is_file()) / 2**20:.0f}")
 

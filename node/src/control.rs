@@ -22,6 +22,9 @@ const SOCKET_NAME: &str = "control.sock";
 /// The longest request, in bytes: a post with its text is the largest.
 const REQUEST_LEN_MAX: u64 = 1024 * 1024;
 
+/// How long to wait when the system has no more files to give.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// What can be asked of a node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "ask")]
@@ -138,7 +141,16 @@ pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
 
 /// Answers until the task is dropped.
 pub(crate) async fn serve(listener: UnixListener, acting: Acting) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of files, most likely: that passes.
+                tracing::warn!(%error, "a command could not be taken in");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
         let acting = acting.clone();
         tokio::spawn(async move {
             if let Err(error) = answer(stream, acting).await {

@@ -63,13 +63,13 @@ impl Rows {
 
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
         let _open = self.enter()?;
-        let found = self.engine.get(table, key)?;
+        let found = self.engine.get(table, key).map_err(|error| self.note(error))?;
         found.map(|bytes| self.seal.open(table, key, &bytes)).transpose()
     }
 
     pub(super) fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
         let _open = self.enter()?;
-        let cells = self.engine.walk(after, limit)?.into_iter();
+        let cells = self.engine.walk(after, limit).map_err(|error| self.note(error))?.into_iter();
         Ok(cells.map(|cell| Found { row: self.seal.open(&cell.table, &cell.key, &cell.value), table: cell.table, key: cell.key }).collect())
     }
 
@@ -81,8 +81,11 @@ impl Rows {
     }
 
     fn note(&self, error: EngineError) -> StoreError {
-        tracing::error!(%error, "reading from the engine failed; it is reopened");
-        self.failed.store(true, Ordering::Relaxed);
+        // A damaged page stays damaged however often the engine is reopened.
+        if !matches!(error, EngineError::Corrupt { .. }) {
+            tracing::error!(%error, "reading from the engine failed; it is reopened");
+            self.failed.store(true, Ordering::Relaxed);
+        }
         error.into()
     }
 
