@@ -9,8 +9,8 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Entries handled in one commit.
-const STEP: usize = 32;
+/// Entries handled in one commit: one, so that each stays within a change's limits and one that fails holds up no other.
+const STEP: usize = 1;
 
 /// Milliseconds ‖ generation ‖ seq ‖ entry → what is due.
 #[derive(Encode, Decode)]
@@ -53,12 +53,24 @@ pub async fn run_due(node: &Node) -> Result<usize, StoreError> {
     let mut all = 0;
     loop {
         let inside = node.clone();
-        let step = node.store.commit(move |tx| step(tx, &inside)).await?;
-        all += step;
-        if step < STEP {
-            return Ok(all);
+        match node.store.commit(move |tx| step(tx, &inside)).await {
+            Ok(0) => return Ok(all),
+            Ok(done) => all += done,
+            Err(error @ (StoreError::TooLarge { .. } | StoreError::Corrupt { .. })) => {
+                tracing::error!(%error, "an entry that fell due could not be handled and is left as it is");
+                node.store.commit(set_aside).await?;
+            }
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Forgets the first that is due, so that those behind it have their turn.
+fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    for (key, _) in tx.scan(DueRow::TABLE, &Scan::prefix(&[], STEP))? {
+        tx.delete(DueRow::TABLE, &key);
+    }
+    Ok(())
 }
 
 fn step(tx: &mut Tx<'_>, node: &Node) -> Result<usize, StoreError> {

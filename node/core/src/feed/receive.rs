@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::verify::{EntryError, VerifiedEntry};
-use super::{EntryId, Header, LogId, RawEntry, due, effects, forks, rows};
+use super::{Body, EntryId, Header, LogId, RawEntry, due, effects, forks, rows};
 use crate::clock::Timestamp;
 use crate::friends;
 use crate::hlc::Hlc;
@@ -19,6 +19,14 @@ pub const RECEIVE_MAX: usize = 256;
 const COMMIT_ENTRIES_MAX: usize = 32;
 /// Bytes of entries in one commit, at most (a commit may carry 1 MiB).
 const COMMIT_LEN_MAX: usize = 384 * 1024;
+/// Rows that entries may write in one commit, at most (a commit may write 1,000).
+const COMMIT_ROWS_MAX: usize = 800;
+/// Rows of any entry.
+const ROWS_EACH: usize = 12;
+/// Rows of one photo.
+const ROWS_PER_PHOTO: usize = 4;
+/// A body lies in rows of at least so many bytes.
+const PIECE_LEN_MIN: usize = 2048;
 /// How far ahead an author's clock may be before an entry is held until it is due.
 const AHEAD_MAX_MS: u64 = 60_000;
 
@@ -102,11 +110,13 @@ pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Res
     let mut done = Received::default();
     let mut verified = verified.into_iter().peekable();
     while verified.peek().is_some() {
-        let (mut part, mut len) = (Vec::new(), 0);
-        while let Some(entry) =
-            verified.next_if(|entry| part.is_empty() || (part.len() < COMMIT_ENTRIES_MAX && len + weight(entry) <= COMMIT_LEN_MAX))
-        {
+        let (mut part, mut len, mut rows) = (Vec::new(), 0, 0);
+        let fits = |part: &Vec<VerifiedEntry>, len: usize, rows: usize| {
+            part.is_empty() || (part.len() < COMMIT_ENTRIES_MAX && len <= COMMIT_LEN_MAX && rows <= COMMIT_ROWS_MAX)
+        };
+        while let Some(entry) = verified.next_if(|entry| fits(&part, len + weight(entry), rows + rows_of(entry))) {
             len += weight(&entry);
+            rows += rows_of(&entry);
             part.push(entry);
         }
         let inside = node.clone();
@@ -123,6 +133,12 @@ pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Res
 
 fn weight(entry: &VerifiedEntry) -> usize {
     entry.raw().header.len() + entry.raw().body.as_ref().map_or(0, Vec::len)
+}
+
+/// How many rows an entry may write, at most: its own places, its body's pieces, and what it shows or wants of each photo.
+fn rows_of(entry: &VerifiedEntry) -> usize {
+    let photos = entry.body().and_then(Body::post).map_or(0, |post| post.photos.len());
+    ROWS_EACH + weight(entry) / PIECE_LEN_MIN + ROWS_PER_PHOTO * photos
 }
 
 fn verify_all(node: &Node, entries: Vec<RawEntry>) -> Result<Vec<VerifiedEntry>, Refused> {

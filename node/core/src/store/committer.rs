@@ -142,6 +142,10 @@ impl Committer {
         Self { shared, log, keeper, events, active: 0, door, claim }
     }
 
+    pub(super) fn keeper(&self) -> Arc<Keeper> {
+        self.keeper.clone()
+    }
+
     pub(super) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::Shared;
 use super::rows::Rows;
-use super::{StoreError, snapshot};
+use super::{Claim, StoreError, snapshot};
 use crate::log::recover::{LogError, Reader};
 use crate::log::{self, LogId, Mark, SpareShelf, segment};
 use crate::random::Random;
@@ -65,12 +65,17 @@ impl Keeper {
     }
 
     /// Starts its thread, unless it is to do without.
-    pub(super) fn start(self: &Arc<Self>) -> io::Result<Option<JoinHandle<()>>> {
+    pub(super) fn start(self: &Arc<Self>, claim: Claim) -> io::Result<Option<JoinHandle<()>>> {
         if !self.lock().threaded {
             return Ok(None);
         }
         let keeper = self.clone();
-        std::thread::Builder::new().name("store keeper".into()).spawn(move || keeper.run()).map(Some)
+        // The folder stays claimed until the last thread that writes in it has ended.
+        let keep = move || {
+            keeper.run();
+            drop(claim);
+        };
+        std::thread::Builder::new().name("store keeper".into()).spawn(keep).map(Some)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,6 +146,12 @@ impl Keeper {
         }
     }
 
+    /// The committer failed: nothing more is to be kept.
+    pub(super) fn abandon(&self) {
+        self.lock().stopping = true;
+        self.changed.notify_all();
+    }
+
     fn fill_spare(&self) {
         let mut shelf = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if shelf.is_none() {
@@ -153,6 +164,10 @@ impl Keeper {
 
     fn checkpoint_and_snapshot(&self, mark: &Mark) {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().stopping {
+            // The clean stop's own checkpoint is, or will be, the last.
+            return;
+        }
         if let Err(error) = self.checkpoint(mark, Condition::Running) {
             tracing::warn!(%error, "a checkpoint failed; the log is kept until one succeeds");
             return;

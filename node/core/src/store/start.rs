@@ -115,7 +115,7 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
         threaded: options.background,
     });
     let mut threads = Vec::new();
-    threads.extend(keeper.start()?);
+    threads.extend(keeper.start(claim.clone())?);
     let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, Door::new(options.space), claim);
     threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
     Ok(Started { shared, keeper, threads })
@@ -123,10 +123,11 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
 
 /// Commits until the store is closed. Should the committer itself panic, nobody is left waiting for it.
 fn commit(committer: Committer) {
-    let shared = committer.shared();
+    let (shared, keeper) = (committer.shared(), committer.keeper());
     if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
         tracing::error!("the committer failed; no change is taken until the next start");
         shared.queue.abandon();
+        keeper.abandon();
     }
 }
 
