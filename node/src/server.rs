@@ -92,7 +92,8 @@ impl Server {
         Ok(())
     }
 
-    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends; within a few seconds whatever happens.
+    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends. Connections are cut after a few
+    /// seconds; the store is given the time it needs, which is long only while a snapshot is being written.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.chores.abort();

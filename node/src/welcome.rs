@@ -57,7 +57,8 @@ impl Welcome<'_> {
             say::line(format!("  {line}"));
         }
         let address = self.address.clone().unwrap_or_else(|| "YOU@YOU.localhost".to_owned());
-        say::line("\nMail programs need an app password (`freehold app-password mutt`). Then these send a mail and read it:\n");
+        say::line("\nMail programs need an app password. This makes one; then the lines below it send a mail and read it:\n");
+        say::line(format!("  {} --data {} app-password mutt", program(), self.data.display()));
         for line in mail_lines(&address, "APP-PASSWORD", self.ports, self.certificate) {
             say::line(format!("  {line}"));
         }

@@ -52,7 +52,7 @@ impl House {
         config.mail.routes = routes.iter().filter(|(domain, _)| *domain != self.domain()).cloned().collect();
         config.mail.retry_first_ms = 200;
         config.save(&self.data)?;
-        if self.data.join("vault").exists() || self.data.join("log").exists() {
+        if crate::open::is_there(&self.data) {
             return Ok(());
         }
         let password_file = self.data.join("password.txt");
