@@ -60,19 +60,15 @@ pub(crate) struct Opened {
 impl Selected {
     /// Opens a folder.
     pub(crate) async fn open(cx: &Context, folder: &Folder, access: Access) -> Result<Opened, StoreError> {
+        // Before the UIDs: a message that comes in between has no number yet, and is not the oldest.
+        let unseen = mailbox::oldest_unseen(&cx.node, folder.id)?;
         let mut uids = Vec::new();
-        let mut first_unseen = None;
         let mut from = 1;
         loop {
-            let page = mailbox::messages(&cx.node, folder.id, from, u32::MAX, PAGE)?;
-            for message in &page {
-                uids.push(message.uid);
-                if first_unseen.is_none() && !message.flags.has(Flags::SEEN) {
-                    first_unseen = u32::try_from(uids.len()).ok();
-                }
-            }
+            let page = mailbox::uids(&cx.node, folder.id, from, PAGE)?;
+            uids.extend_from_slice(&page);
             match page.last() {
-                Some(last) if page.len() == PAGE => from = last.uid.saturating_add(1),
+                Some(last) if page.len() == PAGE => from = last.saturating_add(1),
                 _ => break,
             }
             tokio::task::yield_now().await;
@@ -88,6 +84,7 @@ impl Selected {
             told: HashMap::new(),
             keywords: folder.keywords.len(),
         };
+        let first_unseen = unseen.and_then(|uid| selected.number_of(uid));
         Ok(Opened { selected, first_unseen })
     }
 

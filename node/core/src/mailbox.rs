@@ -28,7 +28,7 @@ pub use folders::{
 pub use queue::{
     Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError, due, next_due, record, submit,
 };
-pub use read::{MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen, summaries, summary};
+pub use read::{MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen, summaries, summary, uids};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 

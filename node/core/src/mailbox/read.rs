@@ -161,25 +161,36 @@ pub fn summary(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Summary
     row::get(&node.store, &key(folder, uid))
 }
 
-/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1).
+/// The UIDs of a folder in order, from `first` up, at most `limit`: without reading a message, so that a large folder opens at once.
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn uids(node: &Node, folder: FolderId, first: u32, limit: usize) -> Result<Vec<u32>, StoreError> {
+    let keys = node.store.keys(MessageRow::TABLE, &from_uid(folder, first, limit))?;
+    Ok(keys.iter().map(|key| uid_of(key)).collect())
+}
+
+/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1). Looks from the newest down until all that the
+/// folder counts as unseen were met: what is unread is mostly new.
 ///
 /// # Errors
 /// As [`messages`].
 pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
-    if load(&node.store, folder)?.is_none_or(|f| f.unseen == 0) {
-        return Ok(None);
-    }
-    let mut first = 0;
-    loop {
-        let page = messages(node, folder, first, u32::MAX, PAGE)?;
-        if let Some(found) = page.iter().find(|m| !m.flags.has(Flags::SEEN)) {
-            return Ok(Some(found.uid));
+    let mut unmet = load(&node.store, folder)?.map_or(0, |folder| folder.unseen);
+    let mut oldest = None;
+    let mut scan = Scan::prefix(&folder.key(), PAGE).reversed();
+    while unmet > 0 {
+        let page = row::scan::<MessageRow>(&node.store, &scan)?;
+        for (key, _) in page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unmet as usize) {
+            oldest = Some(uid_of(key));
+            unmet -= 1;
         }
         match page.last() {
-            Some(last) if page.len() == PAGE => first = last.uid.saturating_add(1),
-            _ => return Ok(None),
+            Some((last, _)) if page.len() == PAGE => scan = Scan::prefix(&folder.key(), PAGE).reversed().after(last),
+            _ => break,
         }
     }
+    Ok(oldest)
 }
 
 /// The text of a message, as it arrived.

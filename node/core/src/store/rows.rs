@@ -80,6 +80,12 @@ impl Rows {
         found.into_iter().map(open).collect()
     }
 
+    pub(super) fn keys(&self, table: Table, scan: &Scan) -> Result<Vec<Vec<u8>>, StoreError> {
+        let _open = self.enter()?;
+        let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
+        Ok(found.into_iter().map(|(key, _)| key).collect())
+    }
+
     fn note(&self, error: EngineError) -> StoreError {
         // A damaged page stays damaged however often the engine is reopened.
         if !matches!(error, EngineError::Corrupt { .. }) {

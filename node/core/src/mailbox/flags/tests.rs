@@ -1,6 +1,6 @@
 use super::*;
 use crate::blobs::Form;
-use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, expunge, folder, folder_named, message};
+use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, expunge, folder, folder_named, message, oldest_unseen, uids};
 use crate::testing::TestNode;
 
 async fn filled(count: u32) -> (TestNode, FolderId) {
@@ -33,6 +33,23 @@ async fn flags_are_set_added_and_removed_and_counted() {
     assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, Flags::of(Flags::FLAGGED));
     assert_eq!(message(&alice, inbox, 3).unwrap().unwrap().flags, words(&["$Forwarded"]));
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 3);
+}
+
+#[tokio::test]
+async fn the_oldest_unseen_message_is_found_wherever_it_lies() {
+    let (alice, inbox) = filled(1_200).await;
+    let mark = async |uids: Vec<u32>, change: fn(Flags) -> FlagChange| {
+        store_flags(&alice, inbox, &uids, change(Flags::of(Flags::SEEN)), None).await.unwrap();
+        oldest_unseen(&alice, inbox).unwrap()
+    };
+    assert_eq!(oldest_unseen(&alice, inbox).unwrap(), Some(1));
+    assert_eq!(mark((1..=1_150).collect(), FlagChange::Add).await, Some(1_151));
+    assert_eq!(mark(vec![3], FlagChange::Remove).await, Some(3));
+    assert_eq!(mark((1..=1_200).collect(), FlagChange::Add).await, None);
+    assert!(uids(&alice, inbox, 1_100, 60).unwrap().into_iter().eq(1_100..1_160));
+    store_flags(&alice, inbox, &[1, 2, 1_200], FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+    expunge(&alice, inbox, None).await.unwrap();
+    assert!(uids(&alice, inbox, 0, usize::MAX).unwrap().into_iter().eq(3..1_200));
 }
 
 #[tokio::test]
