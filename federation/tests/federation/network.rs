@@ -7,7 +7,7 @@ use std::time::Duration;
 use freehold_core::blobs::Form;
 use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
 use freehold_core::friends;
-use freehold_core::identity::{self, Identity, PersonId};
+use freehold_core::identity::{self, PersonId};
 use freehold_core::node::Node;
 use freehold_core::store::{BlobId, Tx};
 use freehold_core::testing::TestNode;
@@ -66,8 +66,7 @@ impl Person {
 
     /// Starts the node's federation, as a new run of the node, on the port it had.
     pub(crate) async fn up(&mut self) {
-        let identity = Identity::load(&self.test.store, &self.test.random).unwrap();
-        self.node = Node { identity, ..self.test.clone() };
+        self.node = self.test.restarted();
         let config = config(self.over, self.listen);
         // QUIC keeps its socket for a few round trips after a stop in the same process, and a call that nobody answered
         // counts those by the second.

@@ -31,19 +31,18 @@ pub use log::{IdentityLog, LogError};
 pub use paper::{Claim, PaperError, Request, SignedRequest, begin, sign_with_words};
 
 use crate::domains::Domain;
-use crate::keys::{KemKey, KemSecret, NodeKeys, PublicKey, SecretKey, Signature};
+use crate::keys::{KemKey, NodeKeys, PublicKey, Signature};
 use crate::random::Random;
 use crate::store::{Store, StoreError, Table, Tx};
+use crate::vault::Vault;
 
-/// This node's own: its keys (`keys`) and whose node it is (`person`).
+/// Whose node this is (`person`), and what backups are sealed to (`backup`). The node's own keys lie in the vault alone.
 const SELF: Table = Table::new("identity_self");
 /// Everybody's ops: person ‖ index (two bytes) → signed op.
 const OPS: Table = Table::new("identity_ops");
 
-const KEYS_ROW: &[u8] = b"keys";
 const PERSON_ROW: &[u8] = b"person";
 const BACKUP_ROW: &[u8] = b"backup";
-const KEYS_VERSION: u8 = 1;
 
 /// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits (lower-case base32).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +86,7 @@ impl FromStr for PersonId {
 pub struct Identity(Arc<Inner>);
 
 struct Inner {
+    vault: Vault,
     keys: NodeKeys,
     /// The feed epoch of this process: drawn at start, so that a rolled-back disk can never fork a log.
     epoch: u64,
@@ -94,20 +94,11 @@ struct Inner {
 }
 
 impl Identity {
-    /// Loads the node's keys (making them on the first start) and the person's log. Waits for the disk on the first start.
+    /// The vault's keys and, from the store, the person's log.
     ///
     /// # Errors
-    /// When the store cannot be read or written, or its rows are not what this program wrote.
-    pub fn load(store: &Store, random: &Random) -> Result<Self, StoreError> {
-        let keys = match store.get(SELF, KEYS_ROW)? {
-            Some(row) => keys_from_row(&row.value).ok_or_else(|| damaged(KEYS_ROW))?,
-            None => {
-                let keys = NodeKeys::generate(random);
-                let row = keys_to_row(&keys);
-                store.commit_blocking(move |tx| tx.put(SELF, KEYS_ROW, &row))?;
-                keys
-            }
-        };
+    /// When the store cannot be read, or its rows are not what this program wrote.
+    pub(crate) fn load(store: &Store, vault: &Vault, random: &Random) -> Result<Self, StoreError> {
         let own = match store.get(SELF, PERSON_ROW)? {
             Some(row) => {
                 let person = PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
@@ -116,7 +107,7 @@ impl Identity {
             }
             None => None,
         };
-        Ok(Self(Arc::new(Inner { keys, epoch: random.u64(), own: RwLock::new(own) })))
+        Ok(Self(Arc::new(Inner { vault: vault.clone(), keys: vault.keys().node(), epoch: random.u64(), own: RwLock::new(own) })))
     }
 
     /// The node's public signing key.
@@ -154,6 +145,11 @@ impl Identity {
         self.0.own.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What holds the node's keys.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
     /// The person's log is known, or has grown.
     fn become_of(&self, log: Arc<IdentityLog>) {
         *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Some(log);
@@ -169,18 +165,6 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("node", &self.node_key()).field("person", &self.person()).finish()
     }
-}
-
-fn keys_to_row(keys: &NodeKeys) -> Zeroizing<Vec<u8>> {
-    let (sign, kem) = (keys.sign.to_bytes(), keys.kem.to_bytes());
-    Zeroizing::new([[KEYS_VERSION].as_slice(), sign.as_slice(), kem.as_slice()].concat())
-}
-
-fn keys_from_row(row: &[u8]) -> Option<NodeKeys> {
-    let (version, row) = row.split_first()?;
-    let (sign, kem) = row.split_first_chunk::<32>()?;
-    let kem: [u8; 32] = kem.try_into().ok()?;
-    (*version == KEYS_VERSION).then(|| NodeKeys { sign: SecretKey::from_bytes(sign), kem: KemSecret::from_bytes(kem) })
 }
 
 fn damaged(key: &[u8]) -> StoreError {

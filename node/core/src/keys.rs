@@ -232,15 +232,6 @@ pub struct NodeKeys {
     pub kem: KemSecret,
 }
 
-impl NodeKeys {
-    /// Fresh keys.
-    pub fn generate(random: &crate::random::Random) -> Self {
-        let sign: Zeroizing<[u8; 32]> = Zeroizing::new(random.array());
-        let kem: Zeroizing<[u8; 32]> = Zeroizing::new(random.array());
-        Self { sign: SecretKey::from_bytes(&sign), kem: KemSecret::from_bytes(*kem) }
-    }
-}
-
 fn join(domain: Domain, message: &[u8]) -> Vec<u8> {
     [domain.bytes(), message].concat()
 }

@@ -67,10 +67,9 @@ impl Node {
         let data = options.data.clone();
         fs.create_folder(&data).map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
         let vault = Vault::create(Arc::new(fs.clone()), &data, &Unlock::KeyFile(data.join("key")), &random)?;
-        let keys = vault.keys();
-        (options.key, options.log, options.random) = (keys.store().clone(), keys.log_id(), random);
+        (options.key, options.log, options.random) = (vault.keys().store().clone(), vault.keys().log_id(), random);
         let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
-        Self::assemble(options, keys, space, clock)
+        Self::assemble(options, &vault, space, clock)
     }
 
     /// Makes what every noun relies on. Safe to repeat.

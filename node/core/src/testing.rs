@@ -6,7 +6,7 @@ use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
-use crate::identity;
+use crate::identity::{self, Identity};
 use crate::journal;
 use crate::logins;
 use crate::mailbox;
@@ -74,6 +74,13 @@ impl TestNode {
         let node = Node::in_memory(Clock::manual(START), Random::seeded(seed_of(name))).unwrap();
         mailbox::prepare(&node).await.unwrap();
         Self { node, queue_may_be_left: false }
+    }
+
+    /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.
+    #[allow(clippy::unwrap_used, reason = "a test node that can't be opened again is a failed test")]
+    pub fn restarted(&self) -> Node {
+        let identity = Identity::load(&self.store, self.identity.vault(), &self.random).unwrap();
+        Node { identity, ..self.node.clone() }
     }
 
     /// The same node, allowed to end with mail still in its queue.

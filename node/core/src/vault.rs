@@ -12,6 +12,7 @@ use minicbor::{Decode, Encode};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::fs::Fs;
+use crate::keys::{self, KemSecret, NodeKeys};
 use crate::random::Random;
 use crate::seal::{KEY_LEN, Seal, SecretKey, derive};
 
@@ -117,14 +118,10 @@ impl Keys {
         derive(&self.store, label)
     }
 
-    /// The secret of the node's signing key (Ed25519).
-    pub fn node_sign(&self) -> SecretKey {
-        Zeroizing::new(self.secrets.node_sign)
-    }
-
-    /// The secret of the node's KEM key (X25519).
-    pub fn node_kem(&self) -> SecretKey {
-        Zeroizing::new(self.secrets.node_kem)
+    /// The node's own keys: what it signs with and what is wrapped to it. They are kept here and nowhere else.
+    pub fn node(&self) -> NodeKeys {
+        let sign = keys::SecretKey::from_bytes(&self.secrets.node_sign);
+        NodeKeys { sign, kem: KemSecret::from_bytes(self.secrets.node_kem) }
     }
 
     /// The key under which blobs are named; it stays when the store key changes.

@@ -4,6 +4,7 @@ mod logs;
 use super::op::{Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::*;
 use crate::clock::{Clock, Timestamp};
+use crate::keys::{KemSecret, SecretKey};
 use crate::node::Node;
 use crate::words::Words;
 

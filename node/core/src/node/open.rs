@@ -14,7 +14,7 @@ use crate::logins::Throttle;
 use crate::random::Random;
 use crate::space::{Margins, Space};
 use crate::store::{self, Claim, EngineSource, Progress, Store, StoreError, StoreOptions};
-use crate::vault::{Keys, Unlock, Vault, VaultError};
+use crate::vault::{Unlock, Vault, VaultError};
 
 /// What the service manager calls the key file it hands over.
 const CREDENTIAL_NAME: &str = "freehold.key";
@@ -108,19 +108,19 @@ impl Node {
         store.progress = progress;
         store.claim = Some(claim);
         store.space = Some(space.clone());
-        Self::assemble(store, keys, space, Clock::system())
+        Self::assemble(store, &vault, space, Clock::system())
     }
 
     /// Puts the parts together over what `options` name.
-    pub(super) fn assemble<E>(mut options: StoreOptions, keys: &Keys, space: Space, clock: Clock) -> Result<Self, E>
+    pub(super) fn assemble<E>(mut options: StoreOptions, vault: &Vault, space: Space, clock: Clock) -> Result<Self, E>
     where
         E: From<store::OpenError> + From<StoreError>,
     {
         let (events, random) = (options.events.clone(), options.random.clone());
-        let blobs = Blobs::new(options.fs.clone(), &options.data, keys, random.clone(), space)?;
+        let blobs = Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
         let store = Store::open(options)?;
-        let identity = Identity::load(&store, &random)?;
+        let identity = Identity::load(&store, vault, &random)?;
         let node = Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
         node.prepare()?;
         Ok(node)
@@ -136,7 +136,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::blobs::Form;
-    use crate::store::Table;
+    use crate::store::{Scan, Table};
 
     const T: Table = Table::new("test");
 
@@ -182,5 +182,21 @@ mod tests {
         let opened = Node::open(options(&data, EngineKind::Sled));
         assert!(matches!(opened, Err(NodeOpenError::Vault(VaultError::Missing(_)))));
         assert!(!data.join("vault-1").exists());
+    }
+
+    #[test]
+    fn the_nodes_own_keys_lie_in_the_vault_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let node = Node::open(options(&data, EngineKind::Sled)).unwrap();
+        let card = node.identity.card();
+        let vault = Vault::open(Arc::new(OsFs), &data, &Unlock::KeyFile(data.join("key"))).unwrap();
+        let keys = vault.keys().node();
+        assert_eq!((card.sign, card.kem), (keys.sign.public(), keys.kem.public()));
+        let secrets = [keys.sign.to_bytes(), keys.kem.to_bytes()];
+        for (_, row) in node.store.scan(Table::new("identity_self"), &Scan::prefix(&[], 100)).unwrap() {
+            assert!(secrets.iter().all(|secret| !row.value.windows(32).any(|part| part == secret.as_slice())));
+        }
+        node.close();
     }
 }

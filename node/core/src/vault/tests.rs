@@ -24,7 +24,7 @@ fn open(fs: &MemoryFs, unlock: &Unlock) -> Result<Vault, VaultError> {
 fn secrets(vault: &Vault) -> [Vec<u8>; 5] {
     let keys = vault.keys();
     let log_id = keys.log_id().to_vec();
-    [keys.store().to_vec(), keys.node_sign().to_vec(), keys.node_kem().to_vec(), keys.blob_name().to_vec(), log_id]
+    [keys.store().to_vec(), keys.node().sign.to_bytes().to_vec(), keys.node().kem.to_bytes().to_vec(), keys.blob_name().to_vec(), log_id]
 }
 
 fn bytes(fs: &MemoryFs, path: &str) -> Vec<u8> {

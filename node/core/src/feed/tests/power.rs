@@ -14,6 +14,7 @@ use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space};
 use crate::journal;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreOptions};
+use crate::vault::{Unlock, Vault};
 
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
 /// How often a segment is synced before its first record.
@@ -139,11 +140,17 @@ impl Fs for Watched {
     }
 }
 
+/// Alice's vault, made before the story begins and the same at each start.
+fn vault() -> Vault {
+    let unlock = Unlock::KeyFile("/key".into());
+    Vault::create(Arc::new(MemoryFs::new()), Path::new("/"), &unlock, &Random::seeded(1)).unwrap()
+}
+
 fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<Node, String> {
     let (events, random) = (Events::default(), Random::seeded(seed));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
     let store = Store::open(StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, ..usual }).map_err(|e| e.to_string())?;
-    let identity = Identity::load(&store, &random).map_err(|e| e.to_string())?;
+    let identity = Identity::load(&store, &vault(), &random).map_err(|e| e.to_string())?;
     let blobs = Blobs::in_memory(random.clone()).map_err(|e| e.to_string())?;
     let clock = Clock::manual(START.plus_millis(seed * 1_000));
     Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })
