@@ -15,10 +15,18 @@ pub struct WebConfig {
     pub upload_len_max: u64,
     /// How many connections may be open at once.
     pub connections_max: usize,
+    /// How many of them from one address (for IPv6: from one /64). Clients on this machine are held to the total alone.
+    pub connections_per_address_max: usize,
 }
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self { public_url: None, names: Vec::new(), upload_len_max: 64 * 1024 * 1024, connections_max: 1024 }
+        Self {
+            public_url: None,
+            names: Vec::new(),
+            upload_len_max: 64 * 1024 * 1024,
+            connections_max: 1024,
+            connections_per_address_max: 64,
+        }
     }
 }

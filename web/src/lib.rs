@@ -7,6 +7,7 @@
 mod answer;
 mod assets;
 mod config;
+mod crowd;
 mod dates;
 mod door;
 mod doors;
@@ -19,6 +20,7 @@ mod hosts;
 mod listen;
 mod logins;
 mod mailbox;
+mod pace;
 mod pages;
 mod photos;
 mod pictures;

@@ -1,26 +1,32 @@
 //! The listeners: connections in, under TLS or not, each served by the door; and an orderly end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_core::node::Node;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::WebConfig;
+use crate::crowd::{Crowd, Place};
 use crate::door::Door;
+use crate::pace::{BrokenBody, PATIENCE, PacedBody, PacedStream, ServedBody};
 use crate::site;
 
-/// How long a client may take to send its request's head, or to agree on keys.
+/// How long a client may take to send a request's head, to think of its next request, or to agree on keys.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest head of a request, in bytes.
+const HEAD_LEN_MAX: usize = 64 * 1024;
 /// How long open requests may take to finish once the node stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long to wait when the system has no more files to give.
@@ -62,14 +68,14 @@ impl Web {
     pub async fn start(node: Node, config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
         let addresses: Vec<SocketAddr> = entrances.iter().filter_map(|entrance| entrance.listener.local_addr().ok()).collect();
         let port = addresses.first().ok_or(StartError::NoAddress)?.port();
-        let room = Arc::new(Semaphore::new(config.connections_max.max(1)));
+        let crowd = Crowd::new(config.connections_max, config.connections_per_address_max);
         let door = site::door(node, config, port)?;
         let (stop, stopped) = watch::channel(false);
         let graceful = Arc::new(GracefulShutdown::new());
         let tasks = entrances
             .into_iter()
             .map(|entrance| {
-                let listening = Listening { door: door.clone(), room: room.clone(), tls: entrance.tls.map(TlsAcceptor::from) };
+                let listening = Listening { door: door.clone(), crowd: crowd.clone(), tls: entrance.tls.map(TlsAcceptor::from) };
                 tokio::spawn(listening.run(entrance.listener, stopped.clone(), graceful.clone()))
             })
             .collect();
@@ -98,58 +104,190 @@ impl Web {
     }
 }
 
+/// How long a connection may be slow.
+#[derive(Clone, Copy)]
+struct Times {
+    head: Duration,
+    patience: Duration,
+}
+
+const TIMES: Times = Times { head: HEAD_TIMEOUT, patience: PATIENCE };
+
 struct Listening {
     door: Door,
-    room: Arc<Semaphore>,
+    crowd: Crowd,
     tls: Option<TlsAcceptor>,
 }
 
 impl Listening {
     async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<bool>, graceful: Arc<GracefulShutdown>) {
         loop {
-            // A connection is taken in only when there is room for it; until then it waits in the system's own queue.
-            let next = async {
-                let place = self.room.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-                listener.accept().await.map(|(stream, peer)| (place, stream, peer))
-            };
             let accepted = tokio::select! {
-                accepted = next => accepted,
+                accepted = listener.accept() => accepted,
                 _ = stopped.wait_for(|stop| *stop) => return,
             };
-            let Ok((place, stream, peer)) = accepted else {
+            let Ok((stream, peer)) = accepted else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
+            let Some(place) = self.crowd.enter(peer.ip(), is_shared(peer.ip())) else {
+                tracing::debug!("a connection was turned away: every place is being answered");
+                continue;
+            };
             let door = self.door.towards(peer.ip(), self.tls.is_some());
-            let (tls, watcher) = (self.tls.clone(), graceful.watcher());
-            tokio::spawn(async move {
-                greet(stream, tls, door, watcher).await;
-                drop(place);
-            });
+            tokio::spawn(greet(stream, self.tls.clone(), door, Arc::new(place), graceful.watcher()));
         }
     }
 }
 
-async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, door: Door, watcher: Watcher) {
+/// Whether many people may stand behind this address.
+fn is_shared(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Serves a connection until it ends or its place is needed.
+async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, door: Door, place: Arc<Place>, watcher: Watcher) {
     // Without it small answers wait for the client's acknowledgement; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
-    match tls {
-        None => serve(stream, door, watcher).await,
-        Some(tls) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                serve(stream, door, watcher).await;
+    let served = async {
+        let stream = PacedStream::new(stream, TIMES.patience, place.clone());
+        match tls {
+            None => serve(stream, door, &place, TIMES, watcher).await,
+            Some(tls) => {
+                if let Ok(Ok(stream)) = tokio::time::timeout(TIMES.head, tls.accept(stream)).await {
+                    serve(stream, door, &place, TIMES, watcher).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        () = served => {}
+        () = place.is_needed() => tracing::debug!("a connection that kept us waiting was closed: its place was needed"),
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, door: Door, watcher: Watcher) {
-    let service = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request).await) }
+async fn serve<S>(stream: S, door: Door, place: &Arc<Place>, times: Times, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let (door, served) = (door.clone(), place.clone().serve());
+        let request = request.map(|body| PacedBody::new(body, times.patience, place.clone()));
+        async move { Ok::<_, BrokenBody>(door.answer(request).await.map(|body| ServedBody::new(body, served))) }
     });
     let mut http = http1::Builder::new();
-    let connection = http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).serve_connection(TokioIo::new(stream), service);
-    // A client that breaks off or speaks no HTTP is no fault of ours.
-    let _ = watcher.watch(connection).await;
+    http.timer(TokioTimer::new()).header_read_timeout(times.head).max_buf_size(HEAD_LEN_MAX);
+    // A client that breaks off, stalls or speaks no HTTP is no fault of ours.
+    let _ = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use freehold_core::testing::TestNode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const SHORT: Times = Times { head: Duration::from_millis(20), patience: Duration::from_millis(20) };
+    const LONG: Times = Times { head: Duration::from_secs(600), patience: Duration::from_secs(600) };
+
+    /// A client's end of a connection that is served, and the serving.
+    async fn connected(node: &TestNode, times: Times) -> (DuplexStream, JoinHandle<()>) {
+        let door = site::door(Node::clone(node), WebConfig::default(), 1).unwrap();
+        let (client, stream) = tokio::io::duplex(1024);
+        let place = Arc::new(Crowd::new(1, 1).enter(IpAddr::from([127, 0, 0, 1]), true).unwrap());
+        let serving = tokio::spawn(async move {
+            let stream = PacedStream::new(stream, times.patience, place.clone());
+            serve(stream, door, &place, times, GracefulShutdown::new().watcher()).await;
+        });
+        (client, serving)
+    }
+
+    async fn rest(mut client: DuplexStream) -> String {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_end_and_a_line_that_stays_idle_are_cut() {
+        let alice = TestNode::new("alice").await;
+        let (mut client, serving) = connected(&alice, SHORT).await;
+        client.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\nGET / HT").await.unwrap();
+        assert_eq!(rest(client).await.matches("alive").count(), 1);
+        serving.await.unwrap();
+        let (client, serving) = connected(&alice, SHORT).await;
+        assert_eq!(rest(client).await, "");
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_head_without_measure_is_refused() {
+        let alice = TestNode::new("alice").await;
+        let (mut client, serving) = connected(&alice, LONG).await;
+        client.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n").await.unwrap();
+        let (mut hears, mut says) = tokio::io::split(client);
+        let endless = async { while says.write_all(b"x-more: and more\r\n").await.is_ok() {} };
+        let mut answer = Vec::new();
+        let (read, ()) = tokio::join!(hears.read_to_end(&mut answer), endless);
+        read.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_ends_the_connection_and_one_in_pieces_is_taken() {
+        let alice = TestNode::new("alice").await;
+        let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 19";
+        let head = format!("POST /login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{form}\r\n\r\n");
+        let (mut client, serving) = connected(&alice, SHORT).await;
+        client.write_all(format!("{head}password=").as_bytes()).await.unwrap();
+        let answer = rest(client).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        serving.await.unwrap();
+
+        let (mut client, serving) = connected(&alice, LONG).await;
+        client.write_all(format!("{head}password=").as_bytes()).await.unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+            client.write_all(b"x").await.unwrap();
+        }
+        let answer = rest(client).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_ends_the_connection() {
+        let alice = TestNode::new("alice").await;
+        let (mut client, serving) = connected(&alice, SHORT).await;
+        let font = crate::assets::address("vollkorn.woff2");
+        client.write_all(format!("GET {font} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+        serving.await.unwrap();
+        let mut taken = Vec::new();
+        client.read_to_end(&mut taken).await.unwrap();
+        assert!(taken.len() <= 1024, "what the line held, and nothing after it");
+    }
+
+    #[tokio::test]
+    async fn stalled_connections_on_every_place_do_not_lock_the_owner_out() {
+        let alice = TestNode::new("alice").await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = WebConfig { connections_max: 4, ..WebConfig::default() };
+        let web = Web::start(Node::clone(&alice), config, vec![Entrance { listener, tls: None }]).await.unwrap();
+        let address = web.addresses()[0];
+        let mut stalled = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: loc").await.unwrap();
+            stalled.push(stream);
+        }
+        let mut owner = TcpStream::connect(address).await.unwrap();
+        owner.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        owner.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("alive\n"), "{answer}");
+        drop(stalled);
+        web.shutdown().await;
+    }
 }

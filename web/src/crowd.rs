@@ -1,0 +1,213 @@
+//! Who is connected, and who makes room where there is none: whoever has kept us waiting longest.
+//!
+//! A connection is either being answered or waits for its client: for a request, for more of a body, for an answer to be
+//! taken. Slow clients hold places only until somebody else needs one. The place is taken from the network that holds the
+//! most, so a crowd from one address pushes out itself and not the owner, and a newcomer is turned away only where
+//! every place is being answered.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use freehold_core::logins::ClientNet;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Counts the connections. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub(crate) struct Crowd {
+    inside: Arc<Mutex<Inside>>,
+    total_max: usize,
+    per_net_max: usize,
+    begun: Instant,
+}
+
+#[derive(Default)]
+struct Inside {
+    guests: HashMap<u64, Arc<Guest>>,
+    by_net: HashMap<ClientNet, usize>,
+    next: u64,
+}
+
+struct Guest {
+    net: ClientNet,
+    /// Whether a request of theirs is being answered.
+    served: AtomicBool,
+    /// Since when they keep us waiting, in milliseconds from the crowd's beginning plus one; 0 while they don't.
+    waiting: AtomicU64,
+    leave: Notify,
+}
+
+/// A place inside, given back when dropped.
+pub(crate) struct Place {
+    crowd: Crowd,
+    guest: Arc<Guest>,
+    number: u64,
+}
+
+/// A request is being answered, until this is dropped.
+pub(crate) struct Served(Arc<Place>);
+
+impl Crowd {
+    /// Room for `total_max` connections at one time, `per_net_max` of them from one network (an IPv4 address, an IPv6 /64).
+    pub(crate) fn new(total_max: usize, per_net_max: usize) -> Self {
+        Self { inside: Arc::default(), total_max: total_max.max(1), per_net_max: per_net_max.max(1), begun: Instant::now() }
+    }
+
+    /// Lets a connection from `address` in, if need be in the place of another. Many people may stand behind `is_shared`, such
+    /// as a proxy or this machine itself, so it is held to the total alone.
+    pub(crate) fn enter(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
+        let net = ClientNet::from(address);
+        let mut inside = self.lock();
+        let is_crowded = !is_shared && inside.count(net) >= self.per_net_max;
+        if is_crowded || inside.guests.len() >= self.total_max {
+            let number = inside.slowest(is_crowded.then_some(net))?;
+            inside.leave(number);
+        }
+        let guest = Arc::new(Guest { net, served: AtomicBool::new(false), waiting: AtomicU64::new(self.now()), leave: Notify::new() });
+        let number = inside.next;
+        inside.next += 1;
+        inside.guests.insert(number, guest.clone());
+        *inside.by_net.entry(net).or_default() += 1;
+        Some(Place { crowd: self.clone(), guest, number })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
+
+impl Inside {
+    fn count(&self, net: ClientNet) -> usize {
+        self.by_net.get(&net).copied().unwrap_or(0)
+    }
+
+    /// Whoever keeps us waiting longest: of `net`, or of the network that holds the most places.
+    fn slowest(&self, net: Option<ClientNet>) -> Option<u64> {
+        let waiting = self.guests.iter().filter_map(|(number, guest)| {
+            let since = guest.waiting.load(Ordering::Relaxed);
+            (since > 0 && net.is_none_or(|net| net == guest.net)).then_some((number, guest, since))
+        });
+        let slowest = waiting.min_by_key(|(number, guest, since)| (std::cmp::Reverse(self.count(guest.net)), *since, **number));
+        slowest.map(|(number, ..)| *number)
+    }
+
+    /// Takes a place away; its connection hears of it and ends.
+    fn leave(&mut self, number: u64) {
+        let Some(guest) = self.guests.remove(&number) else { return };
+        guest.leave.notify_one();
+        match self.by_net.get_mut(&guest.net) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.by_net.remove(&guest.net)),
+        }
+    }
+}
+
+impl Place {
+    /// Ends when somebody else needs the place.
+    pub(crate) async fn is_needed(&self) {
+        self.guest.leave.notified().await;
+    }
+
+    /// The client keeps us waiting.
+    pub(crate) fn waits(&self) {
+        // Only the first of several pauses in a row says since when.
+        let _ = self.guest.waiting.compare_exchange(0, self.crowd.now(), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Something came, or was taken.
+    pub(crate) fn goes_on(&self) {
+        let now = if self.guest.served.load(Ordering::Relaxed) { 0 } else { self.crowd.now() };
+        self.guest.waiting.store(now, Ordering::Relaxed);
+    }
+
+    /// A request has come and is answered until what this returns is dropped.
+    pub(crate) fn serve(self: Arc<Self>) -> Served {
+        self.guest.served.store(true, Ordering::Relaxed);
+        self.goes_on();
+        Served(self)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.guest.served.store(false, Ordering::Relaxed);
+        self.0.goes_on();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.crowd.lock().leave(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// Whether the place was taken away.
+    fn is_gone(place: &Place) -> bool {
+        !place.crowd.lock().guests.contains_key(&place.number)
+    }
+
+    fn enter(crowd: &Crowd, address: &str) -> Option<Arc<Place>> {
+        crowd.enter(at(address), false).map(Arc::new)
+    }
+
+    #[tokio::test]
+    async fn a_crowd_from_one_network_pushes_out_itself_and_not_the_owner() {
+        let crowd = Crowd::new(100, 3);
+        let owner = enter(&crowd, "192.0.2.1").unwrap();
+        let crowding: Vec<_> = (0..50).map(|host| enter(&crowd, &format!("2001:db8::{host}")).unwrap()).collect();
+        assert!(!is_gone(&owner));
+        assert_eq!(crowding.iter().filter(|place| !is_gone(place)).count(), 3);
+        crowding[0].is_needed().await;
+        assert!(enter(&crowd, "2001:db8:0:1::1").is_some_and(|place| !is_gone(&place)), "the next /64 is another customer");
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_largest_network_makes_room_with_its_slowest() {
+        let crowd = Crowd::new(5, 4);
+        let owner = enter(&crowd, "192.0.2.1").unwrap();
+        let crowding: Vec<_> = (0..4).map(|_| enter(&crowd, "192.0.2.66").unwrap()).collect();
+        let busy = [crowding[0].clone().serve(), crowding[1].clone().serve()];
+        let friend = enter(&crowd, "192.0.2.2").unwrap();
+        let gone: Vec<bool> = crowding.iter().map(|place| is_gone(place)).collect();
+        assert_eq!(gone, [false, false, true, false], "who is served stays");
+        assert!(!is_gone(&owner) && !is_gone(&friend));
+        drop(busy);
+    }
+
+    #[test]
+    fn where_every_place_is_being_answered_a_newcomer_is_turned_away() {
+        let crowd = Crowd::new(2, 2);
+        let places: Vec<_> = (1..3).map(|n| enter(&crowd, &format!("192.0.2.{n}")).unwrap()).collect();
+        let served: Vec<_> = places.iter().map(|place| place.clone().serve()).collect();
+        assert!(enter(&crowd, "192.0.2.9").is_none());
+        // A body that doesn't come is no longer an answer being made.
+        places[1].waits();
+        assert!(enter(&crowd, "192.0.2.9").is_some());
+        assert!(!is_gone(&places[0]) && is_gone(&places[1]));
+        drop(served);
+    }
+
+    #[test]
+    fn this_machine_and_a_proxy_are_held_to_the_total_alone() {
+        let crowd = Crowd::new(3, 1);
+        let places: Vec<_> = (0..3).map(|_| crowd.enter(at("127.0.0.1"), true).unwrap()).collect();
+        assert!(places.iter().all(|place| !is_gone(place)));
+        drop(places);
+        let inside = crowd.lock();
+        assert!(inside.guests.is_empty() && inside.by_net.is_empty());
+    }
+}
