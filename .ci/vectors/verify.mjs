@@ -115,6 +115,9 @@ check('texts: claim', () => {
   const genesis = hex(get(signed, 0).bytes)
   const [root] = get(signed, 2).array
   assert.ok(verify(hex(get(root, 2).array[1].bytes), Buffer.concat([text('freehold/op-root/1\0'), genesis]), hex(get(root, 4).bytes)))
+  const backup = get(texts.claim.tree, 2)
+  const vouched = Buffer.concat([text('freehold/backup-key/1\0'), blake3(text('freehold/person/1'), genesis), hex(get(backup, 0).bytes)])
+  assert.ok(verify(hex(get(root, 2).array[1].bytes), vouched, hex(get(backup, 2).bytes)))
 })
 
 function headerOf(fields, bodyLength, bodyHash) {

@@ -26,6 +26,8 @@ pub const OP_ROOT: Domain = Domain("freehold/op-root/1\0");
 pub const OP_NODE: Domain = Domain("freehold/op-node/1\0");
 /// Signature of an identity op by a guardian.
 pub const OP_GUARDIAN: Domain = Domain("freehold/op-guardian/1\0");
+/// Signature of the words' backup key by their root key.
+pub const BACKUP_KEY: Domain = Domain("freehold/backup-key/1\0");
 /// Hash that commits to a guardian's key without naming it.
 pub const GUARDIAN: Domain = Domain("freehold/guardian/1\0");
 /// Signature of a feed entry's header by a node key.

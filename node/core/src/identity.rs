@@ -4,6 +4,7 @@
 
 mod armour;
 pub mod backup;
+mod backup_key;
 mod card;
 mod claim;
 mod fork;
@@ -21,10 +22,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 pub use armour::ArmourError;
+pub use backup_key::backup_recipient;
 pub use card::{CardError, NodeCard};
-pub use claim::{
-    ClaimError, Unclaimed, backup_recipient, claim, create, create_with, request, request_add_node, request_retire_node, upload,
-};
+pub use claim::{ClaimError, Unclaimed, claim, create, create_with, request, request_add_node, request_retire_node, upload};
 pub use fork::{Choice, choose};
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
@@ -94,7 +94,7 @@ struct Inner {
 }
 
 impl Identity {
-    /// The vault's keys and, from the store, the person's log.
+    /// The vault's keys and, from the store, the person's log. Waits for the disk where the last run ended between a claim and the vault.
     ///
     /// # Errors
     /// When the store cannot be read, or its rows are not what this program wrote.
@@ -107,6 +107,9 @@ impl Identity {
             }
             None => None,
         };
+        if let Err(error) = backup_key::wrap_vault(store, vault, random) {
+            tracing::warn!(%error, "the words do not open the vault yet; the next start tries again");
+        }
         Ok(Self(Arc::new(Inner { vault: vault.clone(), keys: vault.keys().node(), epoch: random.u64(), own: RwLock::new(own) })))
     }
 

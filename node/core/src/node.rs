@@ -15,8 +15,10 @@ use crate::store::{Store, StoreError, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
 
 mod open;
+mod unlock;
 
 pub use open::{NodeOpenError, NodeOptions};
+pub use unlock::new_key_file;
 
 /// The parts of one node. Cheap to clone; every part is usable from the first moment.
 #[derive(Clone)]

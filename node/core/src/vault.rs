@@ -63,6 +63,9 @@ pub enum VaultError {
     /// The key file is not there.
     #[error("there is no key file at {0}")]
     NoKey(PathBuf),
+    /// There is a key file already.
+    #[error("there is a key file at {0} already; move it away if it is not the right one")]
+    KeyThere(PathBuf),
     /// The key file is not one, or is damaged.
     #[error("the key file {0} is damaged")]
     KeyDamaged(PathBuf),
@@ -230,11 +233,15 @@ impl Vault {
     }
 
     /// Lets the holder of the words open the vault: `recipient` is the public X25519 key they yield for backups. Replaces an
-    /// earlier recipient.
+    /// earlier recipient; nothing is written where it is this one already.
     ///
     /// # Errors
     /// As [`VaultError`]; `WrongKey` for a key that is none.
     pub fn wrap_to_backup_key(&self, recipient: &[u8; KEY_LEN], random: &Random) -> Result<(), VaultError> {
+        let is_wrapped = |body: &file::Body| body.wraps.iter().any(|wrap| wrap.is_for_recipient(recipient));
+        if is_wrapped(&self.0.body.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
         self.rewrite(|body| {
             let wrapped = wrap::wrap_to_recipient(recipient, &body.id, &self.0.keys.store, random)?;
             body.wraps.retain(|wrap| !wrap.is_backup());

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::op::{OpBody, RetireNode, Role, sign as sign_op};
 use super::paper::{self, Claim, PaperError, Request, SignedRequest};
-use super::{BACKUP_ROW, IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, put_log};
+use super::{BACKUP_ROW, IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, backup_key, put_log};
 use crate::cbor::CborError;
 use crate::events::Event;
 use crate::node::Node;
 use crate::store::StoreError;
+use crate::vault::VaultError;
 use crate::words::Words;
 
 /// Why a node did not become somebody's.
@@ -29,12 +30,18 @@ pub enum ClaimError {
     /// The claim is over a limit once countersigned.
     #[error("the claim is not valid: {0}")]
     Content(#[from] CborError),
+    /// No root key of the person vouches for the claim's backup key.
+    #[error("the claim was changed: its backup key is not the words' own")]
+    BackupKey,
+    /// The claim holds; the vault could not be rewritten.
+    #[error("the node is yours now, but its vault can't be written, so that your words don't open it yet (each start tries again): {0}")]
+    Vault(#[from] VaultError),
     /// The store's own error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Countersigns a claim that names this node and makes the node that person's. Gives the person.
+/// Countersigns a claim that names this node and makes the node that person's: the words open its vault from then on. Gives the person.
 ///
 /// # Errors
 /// When the node has a person already, or the claim is for another node, tampered with or not valid.
@@ -51,7 +58,7 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         ops.push(last.with_signature(countersignature)?);
     }
     let log = Arc::new(IdentityLog::from_ops(ops)?);
-    let (written, backup) = (log.clone(), claim.backup);
+    let (written, backup) = (log.clone(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
     let write = move |tx: &mut crate::store::Tx<'_>| {
         if let Some(row) = tx.get(SELF, PERSON_ROW)? {
             let person = PersonId(crate::row::key_part(&row.value, 0));
@@ -65,7 +72,14 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
     };
     node.store.commit(write).await?;
     node.identity.become_of(log.clone());
+    wrap_vault(node).await?;
     Ok(log.person())
+}
+
+async fn wrap_vault(node: &Node) -> Result<(), ClaimError> {
+    let node = node.clone();
+    let wrap = move || backup_key::wrap_vault(&node.store, node.identity.vault(), &node.random);
+    tokio::task::spawn_blocking(wrap).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
 }
 
 /// Makes words on this node, for convenience, and claims the node with them. They are given back once and stored nowhere; whoever runs
@@ -84,14 +98,6 @@ pub async fn create(node: &Node) -> Result<(Words, PersonId), ClaimError> {
 pub async fn create_with(node: &Node, words: Words) -> Result<(Words, PersonId), ClaimError> {
     let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
     Ok((words, person))
-}
-
-/// What backups are sealed to: the public half (X25519) of the words' backup key. `None` until the node is claimed.
-///
-/// # Errors
-/// When the store is unavailable.
-pub fn backup_recipient(node: &Node) -> Result<Option<[u8; 32]>, StoreError> {
-    Ok(node.store.get(SELF, BACKUP_ROW)?.and_then(|row| row.value.try_into().ok()))
 }
 
 /// Why no request could be made.

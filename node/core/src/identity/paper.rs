@@ -7,10 +7,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::armour::{self, ArmourError};
+use super::backup_key::BackupKey;
 use super::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::{IdentityLog, LogError, NodeCard, PersonId};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
-use crate::words::{WordKeys, Words};
+use crate::words::Words;
 
 const CLAIM: &str = "freehold claim 1";
 const REQUEST: &str = "freehold request 1";
@@ -37,8 +38,8 @@ pub enum PaperError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub(super) ops: Vec<SignedOp>,
-    /// The public half of the words' backup key, so that the node can make backups that only the words open.
-    pub(super) backup: [u8; 32],
+    /// What lets the words open the node's vault and its backups.
+    pub(super) backup: BackupKey,
 }
 
 /// An op that a node asks its person to sign, with the log it would follow.
@@ -78,7 +79,9 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
     };
     let op = Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
     let signature = sign_op(Role::Root, &keys.root, &op);
-    Ok(Claim { ops: vec![SignedOp::new(op, vec![signature])?], backup: backup_of(&keys) })
+    let genesis = SignedOp::new(op, vec![signature])?;
+    let backup = BackupKey::of(&keys, &genesis.person());
+    Ok(Claim { ops: vec![genesis], backup })
 }
 
 /// Signs what a request asks for.
@@ -93,11 +96,8 @@ pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
     let signed = SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
     let adds_node = matches!(request.body, OpBody::AddNode(_));
     let ops = request.log.ops().iter().cloned().chain([signed]).collect();
-    Ok(if adds_node { Signed::Claim(Claim { ops, backup: backup_of(&keys) }) } else { Signed::Done(SignedRequest { ops }) })
-}
-
-fn backup_of(keys: &WordKeys) -> [u8; 32] {
-    *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup)).as_bytes()
+    let backup = BackupKey::of(&keys, &request.log.person());
+    Ok(if adds_node { Signed::Claim(Claim { ops, backup }) } else { Signed::Done(SignedRequest { ops }) })
 }
 
 /// Reads a request and signs it: texts in, text out.
@@ -179,7 +179,7 @@ fn ops_from(fields: &mut Fields) -> Result<Vec<SignedOp>, CborError> {
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, CLAIM, &ops_payload(&self.ops).bytes(2, &self.backup).canonical())
+        armour::write(f, CLAIM, &ops_payload(&self.ops).put(2, self.backup.to_value()).canonical())
     }
 }
 
@@ -189,7 +189,7 @@ impl FromStr for Claim {
     fn from_str(text: &str) -> Result<Self, PaperError> {
         let mut fields = Fields::from_canonical(&armour::read(CLAIM, text)?)?;
         let ops = ops_from(&mut fields)?;
-        let backup = fields.array(2)?;
+        let backup = BackupKey::from_value(fields.need(2)?, 2)?;
         fields.finish()?;
         Ok(Self { ops, backup })
     }

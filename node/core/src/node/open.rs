@@ -19,6 +19,11 @@ use crate::vault::{Unlock, Vault, VaultError};
 /// What the service manager calls the key file it hands over.
 const CREDENTIAL_NAME: &str = "freehold.key";
 
+/// The key file that is used where the service manager hands over none.
+pub(super) fn key_file(data: &Path) -> PathBuf {
+    data.join("key")
+}
+
 /// How a node's folder is opened.
 #[derive(Clone)]
 pub struct NodeOptions {
@@ -42,7 +47,7 @@ impl NodeOptions {
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(CREDENTIAL_NAME));
         let unlock = match credential.filter(|path| path.exists()) {
             Some(path) => Unlock::Credential(path),
-            None => Unlock::KeyFile(data.join("key")),
+            None => Unlock::KeyFile(key_file(data)),
         };
         Self {
             data: data.to_path_buf(),

@@ -83,6 +83,10 @@ impl Wrap {
     pub(super) fn is_backup(&self) -> bool {
         matches!(self, Self::Backup { .. })
     }
+
+    pub(super) fn is_for_recipient(&self, public: &[u8; KEY_LEN]) -> bool {
+        matches!(self, Self::Backup { recipient, .. } if recipient == public)
+    }
 }
 
 /// Wraps the store key for `unlock`.

@@ -1,7 +1,9 @@
+use super::super::backup_key::BackupKey;
 use super::super::op::RetireNode;
 use super::super::paper::{self, Signed};
 use super::*;
 use crate::feed::{self, Body};
+use crate::words::WordKeys;
 
 #[tokio::test]
 async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
@@ -44,7 +46,14 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let honest: Claim = text.parse().unwrap();
     let op = honest.ops[0].op_bytes().to_vec();
     let forged = SignedOp::new(op.clone(), vec![sign_op(Role::Root, &key(77), &op)]).unwrap();
-    assert_eq!(claim(&two, &Claim { ops: vec![forged], ..honest }).await, Err(ClaimError::Log(LogError::Signature(0))));
+    assert_eq!(claim(&two, &Claim { ops: vec![forged], ..honest.clone() }).await, Err(ClaimError::Log(LogError::Signature(0))));
+    // A backup key that the thief put in instead, for which nobody or the thief vouches.
+    let person = honest.person().unwrap();
+    let theirs = [words(9).keys(), WordKeys { root: words(9).keys().root, ..words(2).keys() }].map(|keys| BackupKey::of(&keys, &person));
+    let elsewhere = BackupKey::of(&words(2).keys(), &PersonId([1; 32]));
+    for backup in theirs.into_iter().chain([elsewhere]) {
+        assert_eq!(claim(&two, &Claim { backup, ..honest.clone() }).await, Err(ClaimError::BackupKey));
+    }
     assert_eq!(two.identity.person(), None);
 }
 
