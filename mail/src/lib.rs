@@ -22,7 +22,7 @@ use house::House;
 pub use config::MailConfig;
 
 /// How long connections may take to come to an end when mail stops; the process as a whole has 5 s.
-const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// SMTP and IMAP of one node, running.
 pub struct Mail {

@@ -16,7 +16,14 @@ use arguments::{Arguments, Command, IdentityCommand};
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<()> {
-    let mut arguments = Arguments::parse();
+    let mut arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) if !told.use_stderr() => {
+            say::line(told.to_string().trim_end());
+            return Ok(());
+        }
+        Err(wrong) => return Err(exit::with(exit::USAGE, wrong.to_string().trim_start_matches("error: ").trim_end())),
+    };
     // A folder named from where one stands has no parent to be made durable in, and is not where one stands later.
     arguments.data = arguments.data.map(std::path::absolute).transpose().context("the data folder's name can't be used")?;
     let data = arguments.data.clone().unwrap_or_else(config::data_default);
@@ -58,7 +65,7 @@ fn block_on(place: &Place, work: impl Future<Output = Result<()>>) -> Result<()>
     let runtime = builder.enable_all().thread_name("freehold").build().context("the runtime could not start")?;
     let done = runtime.block_on(work);
     // What still runs has been told to stop; a thread that hangs in a system call must not hold the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     done
 }
 

@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, a section per crate, each defined where it is used; environment and flags override it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -57,22 +58,22 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
     let path = named.clone().unwrap_or_else(|| data.join(FILE_NAME));
     let mut table = match std::fs::read_to_string(&path) {
         Ok(text) => parse(&path, &text)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => toml::Table::new(),
+        // Where the folder itself can't be, that is what is to be said, when it is opened.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) && named.is_none() => toml::Table::new(),
         Err(error) => return Err(exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))),
     };
     for (name, value) in std::env::vars() {
         if let Some((section, key)) = variable(&name) {
-            put(&mut table, section, &key, &value);
+            put(&mut table, &name, section, &key, &value)?;
         }
     }
     for set in sets {
         let Some(((section, key), value)) = set.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value))) else {
             return Err(exit::with(exit::USAGE, format!("--set takes section.key=value, not {set:?}")));
         };
-        put(&mut table, section.trim(), key.trim(), value.trim());
+        put(&mut table, &format!("--set {section}.{key}"), section.trim(), key.trim(), value.trim())?;
     }
-    let config: Config =
-        table.try_into().map_err(|error: toml::de::Error| exit::with(exit::CONFIG, format!("a setting is wrong: {}", error.message())))?;
+    let config: Config = table.try_into()?;
     config.check()?;
     Ok(config)
 }
@@ -123,14 +124,17 @@ fn variable(name: &str) -> Option<(&'static str, String)> {
     })
 }
 
-fn put(table: &mut toml::Table, section: &str, key: &str, value: &str) {
+/// Puts one setting over those there are; what is wrong with it is said under the name it was `given` by.
+fn put(table: &mut toml::Table, given: &str, section: &str, key: &str, value: &str) -> Result<()> {
     // A value is read as TOML where it is TOML (7, true, ["a"]), and as plain text otherwise.
     let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    if let Some(section) = section.as_table_mut() {
-        section.insert(key.to_owned(), value);
+    let settings = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let Some(settings) = settings.as_table_mut() {
+        settings.insert(key.to_owned(), value);
     }
+    let wrong = |error: toml::de::Error| exit::with(exit::CONFIG, format!("{given}: {}", error.message().replace('\n', " ")));
+    table.clone().try_into::<Config>().map(drop).map_err(wrong)
 }
 
 /// Where the data is if nobody says: `$XDG_DATA_HOME/freehold`, or `~/.local/share/freehold`.
@@ -176,6 +180,15 @@ mod tests {
     fn a_flag_overrides_the_file() {
         let config = load_text("[node]\nlog = \"info\"\n", &["node.log=warn", "node.threads=1", "listen.web=127.0.0.1:9"]).unwrap();
         assert_eq!((config.node.log.as_str(), config.node.threads, config.listen.web.port()), ("warn", 1, 9));
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named() {
+        let said = |set: &str| load_text("", &[set]).unwrap_err().to_string();
+        assert!(said("node.threads=many").starts_with("--set node.threads: "), "{}", said("node.threads=many"));
+        assert!(said("node.lgo=info").contains("lgo"), "{}", said("node.lgo=info"));
+        assert!(said("nobody.log=info").contains("nobody"), "{}", said("nobody.log=info"));
+        assert!(said("node.log").contains("section.key=value"), "{}", said("node.log"));
     }
 
     #[test]

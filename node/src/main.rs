@@ -12,6 +12,7 @@ mod logging;
 mod open;
 mod say;
 mod server;
+mod stop;
 mod welcome;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use freehold_core::node::Node;
@@ -14,15 +15,17 @@ use freehold_mail::{Mail, MailListeners};
 use freehold_web::{Entrance, Web};
 use tokio::task::JoinHandle;
 
+use crate::certificate;
 use crate::cli::Place;
 use crate::config::Config;
 use crate::control::{self, Acting};
 use crate::listen::{ListenConfig, Listeners};
 use crate::welcome::Welcome;
-use crate::{certificate, open};
 
-/// How long the parts may take to finish what they are in the middle of.
-const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long connections may take to finish what they are in the middle of; the wires cut theirs a little earlier.
+const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
+/// How long the store may take for its last checkpoint. With the above it stays under the five seconds a stop may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A node and its wires.
 pub(crate) struct Server {
@@ -38,10 +41,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts everything, or nothing.
-    pub(crate) async fn start(place: &Place) -> Result<Self> {
+    /// Starts everything around a node that is open, or nothing.
+    pub(crate) async fn start(place: &Place, node: Node) -> Result<Self> {
         let Place { data, config } = place.clone();
-        let node = open::node(&data, &config).await?;
         let listeners = Listeners::open(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
         let owner = profile::get(&node)?;
@@ -92,21 +94,31 @@ impl Server {
         Ok(())
     }
 
-    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends. Connections are cut after a few
-    /// seconds; the store is given the time it needs, which is long only while a snapshot is being written.
+    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends, all within five seconds. What takes longer
+    /// is left: what was acknowledged is in the log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.chores.abort();
         let wires = async {
             tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
         };
-        if tokio::time::timeout(STOP_WITHIN - std::time::Duration::from_secs(1), wires).await.is_err() {
+        if tokio::time::timeout(DRAIN_WITHIN, wires).await.is_err() {
             tracing::warn!("a connection did not end in time and was cut");
         }
         let node = self.node;
-        tokio::task::spawn_blocking(move || node.close()).await.context("the store's thread ended")?;
-        tracing::info!("stopped");
+        match within(CLOSE_WITHIN, move || node.close()).await? {
+            true => tracing::info!("stopped"),
+            false => tracing::warn!("stopped before the last checkpoint was written; the next start reads the log"),
+        }
         Ok(())
+    }
+}
+
+/// Whether `work`, on a thread of its own, ended in time. One that did not is left behind when the process ends.
+async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result<bool> {
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+        Ok(ended) => ended.map(|()| true).context("the store's thread ended"),
+        Err(_) => Ok(false),
     }
 }
 
@@ -127,5 +139,21 @@ impl Listeners {
             imaps: at(&self.imaps)?,
             libp2p: config.libp2p,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_does_not_end_holds_up_no_stop() {
+        assert!(within(Duration::from_secs(60), || ()).await.unwrap());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let hang = move || {
+            let _ = held.recv();
+        };
+        assert!(!within(Duration::from_millis(1), hang).await.unwrap());
+        drop(release);
     }
 }

@@ -28,7 +28,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest head of a request, in bytes.
 const HEAD_LEN_MAX: usize = 64 * 1024;
 /// How long open requests may take to finish once the node stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long to wait when the system has no more files to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

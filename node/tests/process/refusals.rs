@@ -1,0 +1,108 @@
+//! What can't be done is said in one clear sentence, with an exit code that a script can tell apart, and nothing is begun.
+
+use std::process::Output;
+
+use crate::folder::{Folder, said};
+
+/// The one sentence; log lines are JSON.
+fn sentence(done: &Output) -> String {
+    let said = said(done);
+    let sentences: Vec<&str> = said.lines().filter(|line| !line.starts_with('{')).collect();
+    assert_eq!(sentences.len(), 1, "{said}");
+    assert!(done.stdout.is_empty(), "{}", String::from_utf8_lossy(&done.stdout));
+    sentences[0].to_owned()
+}
+
+fn refused(done: &Output, code: i32, words: &str) {
+    let sentence = sentence(done);
+    assert!(sentence.starts_with("freehold: ") && sentence.contains(words), "{sentence}");
+    assert_eq!(done.status.code(), Some(code), "{sentence}");
+}
+
+#[test]
+fn a_second_process_on_the_same_folder_is_told_so() {
+    let folder = Folder::of_ruth();
+    let running = folder.serve();
+    refused(&folder.run(&["serve"]), 69, "a node is already running in");
+    refused(
+        &folder.run_with(&["init", "--name", "Eve", "--login", "eve", "--password-file", "-"], "an evil password"),
+        69,
+        "in use by another process",
+    );
+    // One that is still starting, or is stuck, has no socket; the lock speaks for it.
+    std::fs::remove_file(folder.data().join("control.sock")).unwrap();
+    refused(&folder.run(&["serve"]), 69, "in use by another process");
+    running.stop();
+}
+
+#[test]
+fn a_folder_that_can_not_be_written_is_named() {
+    let folder = Folder::new();
+    let file = folder.write("occupied", "a file, no folder");
+    for place in [file.join("data"), "/proc/freehold".into()] {
+        let done = folder.freehold_on(&place).output().unwrap();
+        refused(&done, 73, place.to_str().unwrap());
+    }
+}
+
+#[test]
+fn a_taken_port_is_named_and_the_folder_is_free_again() {
+    let folder = Folder::of_ruth();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    for name in ["web", "imaps", "libp2p"] {
+        let done = folder.run(&["--set", &format!("listen.{name}={port}")]);
+        refused(&done, 69, &format!("can't listen on {port} for {name}: another program has this port"));
+    }
+    folder.serve().stop();
+}
+
+#[test]
+fn a_broken_line_of_the_configuration_is_named_by_its_number() {
+    let folder = Folder::of_ruth();
+    let config = folder.data().join("freehold.toml");
+    for (text, line, words) in [
+        ("[node]\nlog = \"info\"\nengine = 7\n", "line 3", "string"),
+        ("[node]\n\nlgo = \"info\"\n", "line 3", "lgo"),
+        ("[node\n", "line 1", ""),
+        ("[listen]\nweb = \"here\"\n", "line 2", "socket address"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let done = folder.run(&[]);
+        refused(&done, 78, line);
+        refused(&done, 78, words);
+        refused(&done, 78, config.to_str().unwrap());
+    }
+    refused(&folder.run(&["--config", "nowhere.toml"]), 66, "nowhere.toml");
+}
+
+#[test]
+fn a_wrong_setting_is_named_by_the_word_it_was_given_by() {
+    let folder = Folder::new();
+    for (set, code, words) in [
+        ("nonsense", 64, "section.key=value"),
+        ("node.threads=many", 78, "--set node.threads"),
+        ("node.lgo=info", 78, "--set node.lgo"),
+        ("node.engine=rocks", 78, "\"sled\" or \"redb\""),
+        ("node.log=freehold=loud", 78, "is not a log filter"),
+    ] {
+        refused(&folder.run(&["--set", set]), code, words);
+    }
+    for (name, value) in [("FREEHOLD_LISTEN_WEB", "here"), ("FREEHOLD_NODE_LGO", "info"), ("FREEHOLD_NODE_CACHE_MIB", "-1")] {
+        refused(&folder.freehold().env(name, value).output().unwrap(), 78, name);
+    }
+    assert!(!folder.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn words_the_command_line_does_not_know_are_refused_with_help() {
+    let folder = Folder::new();
+    let done = folder.run(&["sevre"]);
+    assert_eq!(done.status.code(), Some(64));
+    assert!(said(&done).contains("serve"), "{}", said(&done));
+    for help in [&["--help"][..], &["help", "post"], &["identity", "new", "--help"]] {
+        assert!(folder.ask(help).contains("Usage: freehold"));
+    }
+    assert!(folder.ask(&["config"]).contains("[listen]"));
+    assert!(!folder.data().exists());
+}

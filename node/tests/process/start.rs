@@ -1,0 +1,56 @@
+//! The first start, the set-up in a browser, and the start after that.
+
+use crate::folder::{Folder, PASSWORD};
+use crate::wire::Browser;
+
+#[test]
+fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
+    let folder = Folder::new();
+    let running = folder.serve();
+    let link = running.word("/setup?token=");
+    let port = running.port("SMTP");
+    assert!(port > 1024 && running.port("IMAPS") > 1024 && running.port("libp2p") > 1024);
+    assert!(running.page.iter().any(|line| line.contains("curl --cacert")), "{:#?}", running.page);
+    let mut browser = Browser::at(&link);
+    let (_, path) = link.split_at(link.find("/setup").unwrap());
+    assert!(browser.get(path).text().contains("The key is in the door"));
+    let token = path.split_once('=').unwrap().1;
+    let answers = [("token", token), ("name", "Ruth"), ("address", "ruth@ruth.localhost"), ("password", PASSWORD), ("again", PASSWORD)];
+    assert_eq!(browser.post("/setup", &answers).status, 303);
+    assert_eq!(Browser::at(&link).get(path).status, 403, "the link works once");
+    running.stop();
+}
+
+#[test]
+fn the_second_start_goes_on_from_the_first() {
+    let folder = Folder::of_ruth();
+    let first = folder.serve();
+    assert!(!first.page.iter().any(|line| line.contains("/setup")), "{:#?}", first.page);
+    let person = folder.status()["person"].clone();
+    let certificate = std::fs::read(folder.data().join("tls/cert.pem")).unwrap();
+    first.stop();
+    let second = folder.serve();
+    let status = folder.status();
+    assert_eq!(status["person"], person);
+    assert_eq!(status["address"], "ruth@ruth.localhost");
+    assert_eq!(std::fs::read(folder.data().join("tls/cert.pem")).unwrap(), certificate);
+    second.stop();
+}
+
+#[test]
+fn the_site_answers_at_its_own_name_at_localhost_and_at_127_0_0_1() {
+    let folder = Folder::of_ruth();
+    let running = folder.serve();
+    let url = running.word("http://ruth.localhost:");
+    let port = url.rsplit(':').next().unwrap();
+    for host in ["ruth.localhost", "localhost", "127.0.0.1"] {
+        let page = Browser::at(&format!("http://{host}:{port}")).get("/");
+        assert_eq!(page.status, 200, "{host}");
+        assert!(page.text().contains("Ruth Aldous"), "{host}");
+    }
+    for (path, says) in [("/livez", "alive"), ("/readyz", "ready")] {
+        let page = Browser::at(&url).get(path);
+        assert!(page.status == 200 && page.text().contains(says), "{path}: {}", page.text());
+    }
+    running.stop();
+}

@@ -1,0 +1,175 @@
+//! Small clients that wait for each answer: a browser without pictures, and lines with or without TLS.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::running::PATIENCE;
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A browser: remembers cookies, sends forms.
+pub(crate) struct Browser {
+    host: String,
+    port: u16,
+    cookies: Vec<String>,
+}
+
+/// An answer.
+pub(crate) struct Page {
+    /// The status.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Page {
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Browser {
+    /// At the site of this address.
+    pub(crate) fn at(url: &str) -> Self {
+        let host = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+        let port = host.rsplit(':').next().unwrap().parse().unwrap();
+        Self { host, port, cookies: Vec::new() }
+    }
+
+    /// Fetches a page.
+    pub(crate) fn get(&mut self, path: &str) -> Page {
+        self.send("GET", path, "")
+    }
+
+    /// Sends a form.
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let form: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        self.send("POST", path, &form.join("&"))
+    }
+
+    /// The value of the one cookie it has.
+    pub(crate) fn cookie(&self) -> String {
+        self.cookies[0].split_once('=').unwrap().1.to_owned()
+    }
+
+    /// Begins a request and gives the connection.
+    pub(crate) fn begin(&self, request: &str) -> TcpStream {
+        let mut stream = connect(self.port);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    fn send(&mut self, method: &str, path: &str, form: &str) -> Page {
+        // HTTP/1.0 asks for an answer that ends with the connection.
+        let mut stream = self.begin(&format!(
+            "{method} {path} HTTP/1.0\r\nHost: {host}\r\nCookie: {}\r\nOrigin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.cookies.join("; "),
+            form.len(),
+            host = self.host,
+        ));
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let body = answer.split_off(end + 4);
+        let head = String::from_utf8(answer).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let set = head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+        self.cookies.extend(set.map(|cookie| cookie.split(';').next().unwrap().to_owned()));
+        Page { status, body }
+    }
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+/// A line protocol.
+pub(crate) struct Lines(BufReader<Box<dyn Wire>>);
+
+impl Lines {
+    /// In the clear.
+    pub(crate) fn plain(port: u16) -> Self {
+        Self(BufReader::new(Box::new(connect(port))))
+    }
+
+    /// Over TLS, trusting one certificate.
+    pub(crate) fn tls(port: u16, certificate: &Path) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        Self(BufReader::new(Box::new(StreamOwned::new(connection, connect(port)))))
+    }
+
+    /// The next line.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection ended");
+        line.trim_end().to_owned()
+    }
+
+    /// Sends text as it is.
+    pub(crate) fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+        self.0.get_mut().flush().unwrap();
+    }
+
+    /// Sends an SMTP command (none for the greeting) and gives the reply's last line.
+    pub(crate) fn smtp(&mut self, command: &str) -> String {
+        if !command.is_empty() {
+            self.send(&format!("{command}\r\n"));
+        }
+        loop {
+            let line = self.line();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    }
+
+    /// Sends an IMAP command and gives all lines up to its end.
+    pub(crate) fn imap(&mut self, command: &str) -> Vec<String> {
+        self.send(&format!("a {command}\r\n"));
+        let mut said = Vec::new();
+        loop {
+            said.push(self.line());
+            if said.last().unwrap().starts_with("a ") {
+                return said;
+            }
+        }
+    }
+}
+
+/// Delivers a letter as another server would; gives the reply to its end.
+pub(crate) fn deliver(port: u16, from: &str, to: &str, letter: &str) -> String {
+    let mut lines = Lines::plain(port);
+    for command in ["", "EHLO elsewhere.example"] {
+        lines.smtp(command);
+    }
+    lines.smtp(&format!("MAIL FROM:<{from}>"));
+    let told = lines.smtp(&format!("RCPT TO:<{to}>"));
+    if !told.starts_with("250") {
+        return told;
+    }
+    lines.smtp("DATA");
+    let done = lines.smtp(&format!("{}\r\n.", letter.replace('\n', "\r\n")));
+    lines.smtp("QUIT");
+    done
+}
