@@ -128,14 +128,11 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
 /// When user or password are wrong, or guessed too often.
 pub async fn check_app_password(node: &Node, user: &str, password: &str, from: ClientNet) -> Result<AppPasswordId, LoginError> {
     let now = node.clock.now();
-    if let Some(retry_after_ms) = node.throttle.wait_ms(from, now) {
-        return Err(LoginError::TooOften { retry_after_ms });
-    }
+    node.throttle.guess(from, now).map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
     let is_owner = profile::owns(node, user)? || profile::get(node)?.is_some_and(|p| p.login.eq_ignore_ascii_case(user));
     let Some(app) = found.filter(|_| is_owner) else {
-        node.throttle.failed(from, now);
         return Err(LoginError::Wrong);
     };
     node.throttle.succeeded(from);

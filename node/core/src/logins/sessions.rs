@@ -79,11 +79,9 @@ pub enum LoginError {
 /// # Errors
 /// When it is wrong or guessed too often.
 pub async fn login(node: &Node, password: &str, from: ClientNet) -> Result<SessionToken, LoginError> {
-    if let Some(retry_after_ms) = node.throttle.wait_ms(from, node.clock.now()) {
-        return Err(LoginError::TooOften { retry_after_ms });
-    }
+    node.throttle.guess(from, node.clock.now()).map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
+    // Whoever hangs up while the password is hashed has guessed all the same.
     if !password::is_right(node, password).await? {
-        node.throttle.failed(from, node.clock.now());
         return Err(LoginError::Wrong);
     }
     node.throttle.succeeded(from);
@@ -227,6 +225,36 @@ mod tests {
         assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
         alice.clock.advance(1000);
         assert!(login(&alice, PASSWORD, here()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn guesses_made_side_by_side_are_counted_one_by_one() {
+        let alice = TestNode::new("alice").await;
+        let guesses = (0..10).map(|n| {
+            let node = Node::clone(&alice);
+            tokio::spawn(async move { login(&node, &format!("a wrong password {n}"), here()).await })
+        });
+        let mut wrong = 0;
+        for guess in guesses.collect::<Vec<_>>() {
+            match guess.await.unwrap() {
+                Err(LoginError::Wrong) => wrong += 1,
+                other => assert_eq!(other, Err(LoginError::TooOften { retry_after_ms: 1000 })),
+            }
+        }
+        assert_eq!(wrong, 3);
+    }
+
+    #[tokio::test]
+    async fn hanging_up_takes_no_guess_back() {
+        let alice = TestNode::new("alice").await;
+        for _ in 0..3 {
+            tokio::select! {
+                biased;
+                done = login(&alice, "a wrong password", here()) => panic!("{done:?} before the password was hashed"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert_eq!(login(&alice, PASSWORD, here()).await, Err(LoginError::TooOften { retry_after_ms: 1000 }));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::Timestamp;
 
 const NETWORKS_MAX: usize = 4096;
-const FREE_FAILURES: u32 = 3;
+const FREE_GUESSES: u32 = 3;
 const DELAY_FIRST_MS: u64 = 1000;
 const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
@@ -31,13 +31,14 @@ impl From<IpAddr> for ClientNet {
 
 #[derive(Clone, Copy)]
 struct Guesses {
-    failures: u32,
+    /// How many, wrong or not known to be right yet.
+    count: u32,
     last: Timestamp,
 }
 
 impl Guesses {
     fn allowed_at(self) -> Timestamp {
-        match self.failures.checked_sub(FREE_FAILURES) {
+        match self.count.checked_sub(FREE_GUESSES) {
             None => self.last,
             Some(doublings) => {
                 let delay = DELAY_FIRST_MS.saturating_mul(1 << doublings.min(20)).min(DELAY_MS_MAX);
@@ -52,16 +53,17 @@ impl Guesses {
 pub struct Throttle(Arc<Mutex<HashMap<ClientNet, Guesses>>>);
 
 impl Throttle {
-    /// How long `net` must wait before its next guess, in milliseconds; `None` when it may guess now.
-    pub(crate) fn wait_ms(&self, net: ClientNet, now: Timestamp) -> Option<u64> {
-        let guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed_at = guesses.get(&net)?.allowed_at();
-        (allowed_at > now).then(|| allowed_at.millis_since(now))
-    }
-
-    pub(crate) fn failed(&self, net: ClientNet, now: Timestamp) {
+    /// Counts a guess from `net` before it is looked at, so that guesses made side by side are counted like those made one after
+    /// the other. A right one is given back by [`Throttle::succeeded`].
+    ///
+    /// # Errors
+    /// How long to wait, in milliseconds, when it may not guess yet.
+    pub(crate) fn guess(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
         let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = guesses.get(&net).filter(|g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS).map_or(0, |g| g.failures);
+        let before = guesses.get(&net).filter(|g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS).copied();
+        if let Some(allowed_at) = before.map(Guesses::allowed_at).filter(|at| *at > now) {
+            return Err(allowed_at.millis_since(now));
+        }
         if guesses.len() >= NETWORKS_MAX && !guesses.contains_key(&net) {
             guesses.retain(|_, g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS);
             if guesses.len() >= NETWORKS_MAX {
@@ -69,9 +71,12 @@ impl Throttle {
                 oldest.map(|net| guesses.remove(&net));
             }
         }
-        guesses.insert(net, Guesses { failures: before.saturating_add(1), last: now });
+        let count = before.map_or(0, |g| g.count).saturating_add(1);
+        guesses.insert(net, Guesses { count, last: now });
+        Ok(())
     }
 
+    /// The guess was right: nothing is held against `net` any more.
     pub(crate) fn succeeded(&self, net: ClientNet) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&net);
     }
@@ -91,23 +96,34 @@ mod tests {
         let mut now = Timestamp(1_000_000);
         let mut waits = Vec::new();
         for _ in 0..20 {
-            throttle.failed(net(1), now);
-            let wait = throttle.wait_ms(net(1), now).unwrap_or(0);
-            waits.push(wait);
+            let wait = throttle.guess(net(1), now).err().unwrap_or(0);
             now = now.plus_millis(wait);
+            if wait > 0 {
+                throttle.guess(net(1), now).unwrap();
+            }
+            waits.push(wait);
         }
-        assert_eq!(waits[..6], [0, 0, 1000, 2000, 4000, 8000]);
+        assert_eq!(waits[..7], [0, 0, 0, 1000, 2000, 4000, 8000]);
         assert_eq!(waits[19], DELAY_MS_MAX);
-        assert_eq!(throttle.wait_ms(net(2), now), None);
-        throttle.failed(net(1), now.plus_millis(FORGOTTEN_AFTER_MS));
-        assert_eq!(throttle.wait_ms(net(1), now.plus_millis(FORGOTTEN_AFTER_MS)), None);
+        assert_eq!(throttle.guess(net(2), now), Ok(()));
+        now = now.plus_millis(FORGOTTEN_AFTER_MS);
+        assert_eq!([throttle.guess(net(1), now), throttle.guess(net(1), now)], [Ok(()), Ok(())]);
+    }
+
+    #[test]
+    fn a_right_guess_is_given_back_with_those_before_it() {
+        let throttle = Throttle::default();
+        for _ in 0..10 {
+            assert_eq!([throttle.guess(net(1), Timestamp(0)), throttle.guess(net(1), Timestamp(0))], [Ok(()), Ok(())]);
+            throttle.succeeded(net(1));
+        }
     }
 
     #[test]
     fn a_crowd_of_guessers_does_not_fill_the_memory() {
         let throttle = Throttle::default();
         for n in 0..10_000 {
-            throttle.failed(net(n), Timestamp(u64::from(n)));
+            throttle.guess(net(n), Timestamp(u64::from(n))).unwrap();
         }
         assert_eq!(throttle.0.lock().unwrap().len(), NETWORKS_MAX);
     }
