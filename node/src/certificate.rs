@@ -16,11 +16,11 @@ pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("tls/cert.pem")
 }
 
-/// The TLS configuration, made from the certificate in `data/tls`, which is made first if it is not there.
-pub(crate) fn open(data: &Path, domain: Option<&str>) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+/// The TLS configuration, made from the certificate in `data/tls`, which is made first, for `names`, if it is not there.
+pub(crate) fn open(data: &Path, names: impl IntoIterator<Item = String>) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let key_path = data.join("tls/key.pem");
     if !path(data).exists() || !key_path.exists() {
-        make(data, &key_path, domain).context("the certificate could not be made")?;
+        make(data, &key_path, names).context("the certificate could not be made")?;
     }
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path(data))
         .and_then(Iterator::collect)
@@ -33,12 +33,18 @@ pub(crate) fn open(data: &Path, domain: Option<&str>) -> anyhow::Result<Arc<rust
     Ok(Arc::new(config))
 }
 
-fn make(data: &Path, key_path: &Path, domain: Option<&str>) -> anyhow::Result<()> {
+fn make(data: &Path, key_path: &Path, own: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    names.extend(domain.map(str::to_owned));
+    for name in own {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // The owner's own name if there is one.
+    let common = names.get(3).or(names.first()).cloned().unwrap_or_default();
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, domain.unwrap_or("localhost"));
+    params.distinguished_name.push(DnType::CommonName, common);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
@@ -69,9 +75,9 @@ mod tests {
     fn a_certificate_is_made_once_and_kept() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        open(folder.path(), None).unwrap();
+        open(folder.path(), []).unwrap();
         let first = fs::read(path(folder.path())).unwrap();
-        open(folder.path(), None).unwrap();
+        open(folder.path(), []).unwrap();
         assert_eq!(first, fs::read(path(folder.path())).unwrap());
     }
 
@@ -79,9 +85,9 @@ mod tests {
     fn a_damaged_certificate_is_an_error_and_not_replaced() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        open(folder.path(), None).unwrap();
+        open(folder.path(), []).unwrap();
         fs::write(path(folder.path()), "not a certificate").unwrap();
-        assert!(open(folder.path(), None).is_err());
+        assert!(open(folder.path(), []).is_err());
         assert_eq!(fs::read_to_string(path(folder.path())).unwrap(), "not a certificate");
     }
 }

@@ -84,7 +84,7 @@ impl Config {
             let said = format!("node.engine is {:?}; it can be \"sled\" or \"redb\"", self.node.engine);
             return Err(exit::with(exit::CONFIG, said));
         }
-        Ok(())
+        self.web.check().map_err(|error| exit::with(exit::CONFIG, error.to_string()))
     }
 
     /// Writes the settings that differ from the defaults to `freehold.toml` in `data`, for a node that others set up.
@@ -174,6 +174,14 @@ mod tests {
     fn an_unknown_engine_is_refused() {
         let said = load_text("[node]\nengine = \"rocks\"\n", &[]).unwrap_err().to_string();
         assert!(said.contains("\"sled\" or \"redb\""), "{said}");
+    }
+
+    #[test]
+    fn an_address_that_promises_what_nobody_keeps_is_refused() {
+        let said = load_text("[web]\npublic_url = \"https://ruth.example\"\n", &[]).unwrap_err().to_string();
+        assert!(said.contains("web.tls") && said.contains("web.trusted_proxies"), "{said}");
+        let proxied = load_text("", &["web.public_url=https://ruth.example", "web.trusted_proxies=[\"127.0.0.1\"]"]).unwrap();
+        assert_eq!(proxied.web.trusted_proxies, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     }
 
     #[test]

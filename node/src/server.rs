@@ -47,7 +47,8 @@ impl Server {
         let listeners = Listeners::open(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
         let owner = profile::get(&node)?;
-        let tls = certificate::open(&data, owner.as_ref().map(|p| p.domain.as_str()))?;
+        let names = [owner.as_ref().map(|p| p.domain.clone()), config.web.public_host()];
+        let tls = certificate::open(&data, names.into_iter().flatten())?;
 
         let federation = freehold_federation::FederationConfig { listen: vec![ports.libp2p], ..config.federation.clone() };
         let federation = Federation::start(node.clone(), federation).await.context("libp2p could not start")?;
@@ -67,10 +68,10 @@ impl Server {
             imaps: listeners.imaps,
         };
         let mail = Mail::start(node.clone(), config.mail.clone(), mail, tls.clone()).context("mail could not start")?;
-        let entrance = Entrance { listener: listeners.web, tls: None };
+        let entrance = Entrance { listener: listeners.web, tls: config.web.tls.then_some(tls) };
         let web = Web::start(node.clone(), config.web.clone(), vec![entrance]).await.context("the site could not start")?;
 
-        let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web_url: config.web.public_url.clone() };
+        let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web: config.web.clone() };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let chores = tokio::spawn(crate::chores::run(node.clone()));
@@ -85,8 +86,8 @@ impl Server {
         let welcome = Welcome {
             data: &self.data,
             ports: &self.ports,
-            url: self.config.web.public_url.clone().unwrap_or_else(|| crate::welcome::url(owner.as_ref(), self.ports.web)),
-            setup: setup.map(|token| format!("http://localhost:{}/setup?token={token}", self.ports.web.port())),
+            url: self.config.web.url(owner.as_ref(), self.ports.web.port()),
+            setup: setup.map(|token| format!("{}/setup?token={token}", self.config.web.url(None, self.ports.web.port()))),
             address: owner.as_ref().map(profile::address),
             certificate: &certificate,
         };

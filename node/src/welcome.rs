@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use freehold_core::profile::Profile;
-
 use crate::listen::ListenConfig;
 use crate::say;
 
@@ -12,14 +10,6 @@ use crate::say;
 pub(crate) fn program() -> String {
     // Under cargo the person typed `cargo run`; the built binary's own path works just as well and needs no build.
     std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "freehold".to_owned())
-}
-
-/// Where the site of a laptop is: cookies ignore ports, so each owner gets a host name of their own.
-pub(crate) fn url(owner: Option<&Profile>, web: SocketAddr) -> String {
-    match owner {
-        Some(owner) => format!("http://{}.localhost:{}", owner.login, web.port()),
-        None => format!("http://localhost:{}", web.port()),
-    }
 }
 
 /// What there is to say.

@@ -13,7 +13,7 @@ use tower_http::csrf::CsrfLayer;
 use crate::answer::{self, Keep, Problem};
 use crate::pages::Page;
 use crate::site::Site;
-use crate::{assets, headers, hosts, visitor};
+use crate::{assets, forwarded, headers, hosts, visitor};
 
 /// A public page is at most this long; a longer one is answered but not kept.
 const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -22,7 +22,7 @@ const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// Whether the connection is under TLS.
+    /// Whether what it sends and gets is under TLS all the way to here, or to a proxy of ours.
     pub(crate) secure: bool,
 }
 
@@ -36,8 +36,11 @@ pub struct Door {
 
 impl Door {
     pub(crate) fn new(site: Site, router: Router<Site>) -> Self {
-        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin).
-        let router = router.layer(CsrfLayer::new()).with_state(site.clone());
+        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin). Our own address counts as ours even
+        // where a proxy has put another name into Host.
+        let own = site.config.public_url.as_deref().and_then(hosts::origin);
+        let csrf = own.and_then(|origin| CsrfLayer::new().add_trusted_origin(origin).ok()).unwrap_or_default();
+        let router = router.layer(csrf).with_state(site.clone());
         Self { site, router, client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false } }
     }
 
@@ -46,23 +49,32 @@ impl Door {
         Self { client: Client { address, secure }, ..self.clone() }
     }
 
+    /// Whether a proxy of ours connects from `address`.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.site.config.trusts(address)
+    }
+
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body_util::BodyExt + hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let mut response = self.undressed(request).await;
-        headers::dress(response.headers_mut(), self.client.secure);
+        let client = forwarded::client(self.client, request.headers(), &self.site.config);
+        let host = hosts::host_of(&request);
+        // A rule to come under TLS alone is for names of the public web; on this machine it would bind every other port too.
+        let is_bound = client.secure && host.as_deref().is_some_and(|host| !hosts::is_local(host));
+        let mut response = self.undressed(request, client, host.as_deref()).await;
+        headers::dress(response.headers_mut(), is_bound);
         response
     }
 
-    async fn undressed<B>(&self, request: Request<B>) -> Response<Body>
+    async fn undressed<B>(&self, request: Request<B>, client: Client, host: Option<&str>) -> Response<Body>
     where
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        if !self.is_ours(&request) {
+        if !host.is_some_and(|host| self.is_ours(host)) {
             return answer::problem(&self.site, &Problem::NotThisHouse);
         }
         let looking = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -76,7 +88,7 @@ impl Door {
         let path = request.uri().path().to_owned();
         let asked = if keepable { request.headers().clone() } else { HeaderMap::new() };
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.client);
+        request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
         if keepable && response.extensions().get::<Keep>().is_some() {
@@ -85,11 +97,10 @@ impl Door {
         answer::with_problem_page(&self.site, &path, response)
     }
 
-    fn is_ours<B>(&self, request: &Request<B>) -> bool {
-        let Some(host) = hosts::host_of(request) else { return false };
+    fn is_ours(&self, host: &str) -> bool {
         // If the profile can't be read the site still answers on the names it has without it.
         let profile = self.site.profile().unwrap_or_default();
-        hosts::is_ours(&host, profile.as_deref(), &self.site.config.names, self.site.config.public_url.as_deref())
+        hosts::is_ours(host, profile.as_deref(), &self.site.config.names, self.site.config.public_url.as_deref())
     }
 
     fn remembered(&self, path: &str) -> Option<Arc<Page>> {

@@ -32,14 +32,15 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none.
-pub(crate) fn dress(headers: &mut HeaderMap, secure: bool) {
+/// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A browser that is
+/// `bound` comes back under TLS alone.
+pub(crate) fn dress(headers: &mut HeaderMap, bound: bool) {
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
     }
     // What did not say that it may be kept is private.
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
-    if secure {
+    if bound {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], p
     if matches!(host, "localhost" | "127.0.0.1" | "[::1]") || names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
         return true;
     }
-    if public_url.is_some_and(|url| url_host(url).eq_ignore_ascii_case(host)) {
+    if public_url.is_some_and(|url| of_url(url) == host) {
         return true;
     }
     match (host.strip_suffix(".localhost"), profile) {
@@ -38,9 +38,36 @@ pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], p
     }
 }
 
-fn url_host(url: &str) -> &str {
+/// Whether a name (as [`host_of`] gives it) can only mean this machine, or is an address: never a name of the public web.
+pub(crate) fn is_local(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost") || host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// What follows `scheme` and `://` in a URL, whatever the case of the scheme.
+pub(crate) fn strip_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
+    url.split_once("://").filter(|(before, _)| before.eq_ignore_ascii_case(scheme)).map(|(_, rest)| rest)
+}
+
+/// The host a URL names, in lower case.
+pub(crate) fn of_url(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    without_port(rest.split('/').next().unwrap_or(rest))
+    without_port(rest.split('/').next().unwrap_or(rest)).to_ascii_lowercase()
+}
+
+/// The origin of a site's URL as browsers send it (RFC 6454 6.1): in lower case, without a path, without the scheme's own
+/// port. Nothing for what is no `http` or `https` URL of a whole site.
+pub(crate) fn origin(url: &str) -> Option<String> {
+    let (scheme, port, rest) = match (strip_scheme(url, "https"), strip_scheme(url, "http")) {
+        (Some(rest), _) => ("https", ":443", rest),
+        (None, Some(rest)) => ("http", ":80", rest),
+        (None, None) => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest).to_ascii_lowercase();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    if without_port(&authority).is_empty() || !authority.chars().all(is_plain) {
+        return None;
+    }
+    Some(format!("{scheme}://{}", authority.strip_suffix(port).unwrap_or(&authority)))
 }
 
 #[cfg(test)]
@@ -60,6 +87,27 @@ mod tests {
             assert!(!ours(host), "{host}");
         }
         assert!(is_ours("anyone.localhost", None, &[], None));
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        let cases = [
+            ("https://Ruth.Example/", Some("https://ruth.example")),
+            ("HTTPS://ruth.example:443", Some("https://ruth.example")),
+            ("http://ruth.example:80/", Some("http://ruth.example")),
+            ("https://ruth.example:8443", Some("https://ruth.example:8443")),
+            ("https://ruth.example/blog", None),
+            ("https://user@ruth.example", None),
+            ("https://:8443", None),
+            ("ruth.example", None),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(origin(url).as_deref(), expected, "{url}");
+        }
+        for (host, expected) in [("localhost", true), ("a.localhost", true), ("127.0.0.1", true), ("[::1]", true), ("ruth.example", false)]
+        {
+            assert_eq!(is_local(host), expected, "{host}");
+        }
     }
 
     #[test]

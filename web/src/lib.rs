@@ -11,6 +11,7 @@ mod crowd;
 mod dates;
 mod door;
 mod doors;
+mod forwarded;
 mod frame;
 mod friends;
 mod gauge;
@@ -32,7 +33,7 @@ mod site;
 mod timeline;
 mod visitor;
 
-pub use config::WebConfig;
+pub use config::{WebConfig, WebConfigError};
 pub use door::Door;
 pub use listen::{Entrance, StartError, Web};
 pub use posts::path_of;

@@ -130,7 +130,7 @@ impl Listening {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let Some(place) = self.crowd.enter(peer.ip(), is_shared(peer.ip())) else {
+            let Some(place) = self.crowd.enter(peer.ip(), self.is_shared(peer.ip())) else {
                 tracing::debug!("a connection was turned away: every place is being answered");
                 continue;
             };
@@ -138,11 +138,11 @@ impl Listening {
             tokio::spawn(greet(stream, self.tls.clone(), door, Arc::new(place), graceful.watcher()));
         }
     }
-}
 
-/// Whether many people may stand behind this address.
-fn is_shared(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
+    /// Whether many people may stand behind this address.
+    fn is_shared(&self, address: IpAddr) -> bool {
+        address.to_canonical().is_loopback() || self.door.trusts(address)
+    }
 }
 
 /// Serves a connection until it ends or its place is needed.
@@ -286,6 +286,36 @@ mod tests {
         owner.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         owner.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("alive\n"), "{answer}");
+        drop(stalled);
+        web.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn under_tls_the_answer_is_the_same_and_a_stalled_greeting_makes_room() {
+        let alice = TestNode::new("alice").await;
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.try_into().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = WebConfig { connections_max: 2, tls: true, ..WebConfig::default() };
+        let entrance = Entrance { listener, tls: Some(Arc::new(tls)) };
+        let web = Web::start(Node::clone(&alice), config, vec![entrance]).await.unwrap();
+        let mut stalled = Vec::new();
+        for _ in 0..5 {
+            stalled.push(TcpStream::connect(web.addresses()[0]).await.unwrap());
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let client = tokio_rustls::TlsConnector::from(Arc::new(client.with_root_certificates(roots).with_no_client_auth()));
+        let stream = TcpStream::connect(web.addresses()[0]).await.unwrap();
+        let mut stream = client.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("alive\n"), "{answer}");
         drop(stalled);
         web.shutdown().await;

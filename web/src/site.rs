@@ -30,11 +30,7 @@ pub(crate) struct Site {
 impl Site {
     /// The address of the site without a slash at its end, as it stands in feeds and invites.
     pub(crate) fn base(&self, profile: Option<&Profile>) -> String {
-        match (&self.config.public_url, profile) {
-            (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, Some(profile)) => format!("http://{}.localhost:{}", profile.login, self.port),
-            (None, None) => format!("http://localhost:{}", self.port),
-        }
+        self.config.url(profile, self.port)
     }
 
     /// The owner's profile, from memory where it can be.

@@ -25,12 +25,8 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
                 ));
             }
             let node = open::node(&place.data, &place.config).await?;
-            let acting = Acting {
-                node: node.clone(),
-                data: place.data.clone(),
-                ports: place.config.listen.clone(),
-                web_url: place.config.web.public_url.clone(),
-            };
+            let acting =
+                Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
             let done = control::act(&acting, request).await;
             drop(acting);
             tokio::task::spawn_blocking(move || node.close()).await?;

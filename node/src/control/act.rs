@@ -9,6 +9,7 @@ use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, PostId};
 use freehold_core::profile::{self, Profile};
 use freehold_core::{check, feed, friends, identity, logins, mailbox, photos, timeline};
+use freehold_web::WebConfig;
 use serde_json::json;
 
 use super::{Request, Response};
@@ -27,8 +28,8 @@ pub(crate) struct Acting {
     pub(crate) data: PathBuf,
     /// Where it listens.
     pub(crate) ports: ListenConfig,
-    /// The site's own address, where the configuration gives one.
-    pub(crate) web_url: Option<String>,
+    /// How the site is reached.
+    pub(crate) web: WebConfig,
 }
 
 impl Acting {
@@ -38,9 +39,8 @@ impl Acting {
     }
 
     /// The site's address without a slash at its end.
-    fn url(&self, owner: &Profile) -> String {
-        let url = self.web_url.clone().unwrap_or_else(|| crate::welcome::url(Some(owner), self.ports.web));
-        url.trim_end_matches('/').to_owned()
+    fn url(&self, owner: Option<&Profile>) -> String {
+        self.web.url(owner, self.ports.web.port())
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn act(acting: &Acting, request: Request) -> Result<Response> {
         Request::Invite => {
             let owner = acting.owner()?;
             let invite = friends::create_invite(node, "", &acting.ports.multiaddrs()).await.map_err(refused)?;
-            let url = invite.to_url(&acting.url(&owner));
+            let url = invite.to_url(&acting.url(Some(&owner)));
             let text = format!("{url}\n\nGive this to one friend: they paste it into their own node. It works once.");
             Ok(Response::text(text).with(json!({ "invite": url })))
         }
@@ -118,7 +118,7 @@ fn status(acting: &Acting) -> Result<Response> {
     let node = &acting.node;
     let owner = profile::get(node)?;
     let ports = &acting.ports;
-    let url = owner.as_ref().map_or_else(|| crate::welcome::url(None, ports.web), |owner| acting.url(owner));
+    let url = acting.url(owner.as_ref());
     let posts = posts::count(node)?;
     let friends = friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
     let inbox = mailbox::folders(node)?.into_iter().find(|folder| folder.name == "INBOX").map_or(0, |folder| folder.total);
@@ -178,7 +178,7 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
     }
     let post = posts::publish(node, kept.id).await.map_err(refused)?;
     let path = freehold_web::path_of(&post);
-    let url = format!("{}{path}", acting.url(&owner));
+    let url = format!("{}{path}", acting.url(Some(&owner)));
     Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))
 }
 

@@ -12,7 +12,13 @@ use freehold_web::{Door, WebConfig};
 pub(crate) struct Browser {
     door: Door,
     cookie: Option<String>,
+    host: &'static str,
 }
+
+/// The host of a laptop.
+const LOCAL: &str = "localhost:8080";
+/// The public host of a site that has one.
+pub(crate) const PUBLIC: &str = "alice.example";
 
 /// What came back.
 pub(crate) struct Seen {
@@ -49,7 +55,12 @@ impl Seen {
 impl Browser {
     /// Somebody nobody knows.
     pub(crate) fn stranger(node: &Node) -> Self {
-        Self { door: freehold_web::door(node.clone(), WebConfig::default(), 8080).unwrap(), cookie: None }
+        Self::stranger_with(node, WebConfig::default())
+    }
+
+    /// The same at a site that is configured so.
+    pub(crate) fn stranger_with(node: &Node, config: WebConfig) -> Self {
+        Self { door: freehold_web::door(node.clone(), config, 8080).unwrap(), cookie: None, host: LOCAL }
     }
 
     /// The owner, logged in.
@@ -59,15 +70,21 @@ impl Browser {
 
     /// The owner of a site that is configured so.
     pub(crate) async fn owner_with(node: &Node, config: WebConfig) -> Self {
-        let mut browser = Self { door: freehold_web::door(node.clone(), config, 8080).unwrap(), cookie: None };
+        let mut browser = Self::stranger_with(node, config);
         let seen = browser.post("/login", &[("password", PASSWORD)]).await;
         assert_eq!(seen.location(), "/home");
         browser
     }
 
-    /// The same, over TLS.
-    pub(crate) fn under_tls(mut self) -> Self {
-        self.door = self.door.towards(IpAddr::V4(Ipv4Addr::LOCALHOST), true);
+    /// Somebody nobody knows, at a public name and over TLS.
+    pub(crate) fn under_tls(node: &Node) -> Self {
+        let config = WebConfig { public_url: Some(format!("https://{PUBLIC}")), tls: true, ..WebConfig::default() };
+        Self { host: PUBLIC, ..Self::stranger_with(node, config) }.from_address(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
+    }
+
+    /// The same, connected from `address`, under TLS or not.
+    pub(crate) fn from_address(mut self, address: IpAddr, secure: bool) -> Self {
+        self.door = self.door.towards(address, secure);
         self
     }
 
@@ -92,7 +109,7 @@ impl Browser {
 
     /// A request to fill in: it names our host and carries our cookie.
     pub(crate) fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
-        let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost:8080");
+        let request = Request::builder().method(method).uri(path).header(header::HOST, self.host);
         match &self.cookie {
             Some(cookie) => request.header(header::COOKIE, cookie),
             None => request,

@@ -49,7 +49,7 @@ async fn the_cookie_is_our_own_and_bound_to_the_host_under_tls() {
     let (alices, bobs) = (Browser::owner(&alice).await, Browser::owner(&bob).await);
     let name = |browser: &Browser| browser.cookie().unwrap().split('=').next().unwrap().to_owned();
     assert_ne!(name(&alices), name(&bobs));
-    let mut secure = Browser::stranger(&alice).under_tls();
+    let mut secure = Browser::under_tls(&alice);
     let seen = secure.post("/login", &[("password", PASSWORD)]).await;
     let cookie = seen.header("set-cookie");
     assert!(cookie.starts_with("__Host-fh_") && cookie.contains("; Path=/;"), "{cookie}");

@@ -17,6 +17,8 @@ mod posts;
 #[cfg(test)]
 mod profile;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod timeline;

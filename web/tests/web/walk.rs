@@ -49,8 +49,7 @@ async fn every_route_carries_the_strict_headers_and_the_rooms_are_the_owners() {
     let mut owner = Browser::owner(&alice).await;
     for route in freehold_web::routes() {
         for secure in [false, true] {
-            let stranger = Browser::stranger(&alice);
-            let mut stranger = if secure { stranger.under_tls() } else { stranger };
+            let mut stranger = if secure { Browser::under_tls(&alice) } else { Browser::stranger(&alice) };
             let seen = ask(&mut stranger, &route).await;
             check(&route, &seen, secure);
             if route.access == Access::Owner {
