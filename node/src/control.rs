@@ -1,17 +1,22 @@
-//! A command on a running node's folder talks to it through a socket in that folder: one line of JSON each way.
+//! A command on a running node's folder talks to it through a socket in that folder: a line of JSON each way. Before its answer the node
+//! may send lines that say how far it is.
 //!
 //! Who may open the folder may use the socket: it has mode 0600 and holds no secret of its own.
 
 mod act;
+mod check;
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 
 pub(crate) use act::{Acting, act};
 
@@ -100,15 +105,39 @@ struct Refusal {
     code: u8,
 }
 
-/// Asks the node that runs in `data`; `None` if none runs there.
+/// How far long work is, while it goes on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    step: String,
+    done: u64,
+    /// Zero where it is not known.
+    total: u64,
+}
+
+/// Told how far long work is: the step, how many are done, and of how many (zero where unknown).
+pub(crate) type Tell = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// Asks the node that runs in `data`, quietly; `None` if none runs there.
 pub(crate) async fn ask(data: &Path, request: &Request) -> Result<Option<Response>> {
+    let quiet: Tell = Arc::new(|_, _, _| ());
+    ask_telling(data, request, &quiet).await
+}
+
+/// Asks the node that runs in `data`, which says how far it is; `None` if none runs there.
+pub(crate) async fn ask_telling(data: &Path, request: &Request, tell: &Tell) -> Result<Option<Response>> {
     let Some(stream) = connect(data).await? else { return Ok(None) };
     let (read, mut write) = stream.into_split();
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     write.write_all(&line).await.context("the running node closed its socket")?;
+    let mut read = BufReader::new(read);
     let mut answer = String::new();
-    BufReader::new(read).read_line(&mut answer).await.context("the running node closed its socket")?;
+    loop {
+        answer.clear();
+        read.read_line(&mut answer).await.context("the running node closed its socket")?;
+        let Ok(progress) = serde_json::from_str::<Progress>(&answer) else { break };
+        tell(&progress.step, progress.done, progress.total);
+    }
     if let Ok(refusal) = serde_json::from_str::<Refusal>(&answer) {
         return Err(exit::with(refusal.code, refusal.error));
     }
@@ -165,7 +194,7 @@ async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
     let mut line = String::new();
     BufReader::new(read.take(REQUEST_LEN_MAX)).read_line(&mut line).await?;
     let done = match serde_json::from_str::<Request>(&line) {
-        Ok(request) => act(&acting, request).await,
+        Ok(request) => act_telling(&acting, request, &mut write).await,
         Err(_) => Err(exit::with(exit::DATA, "the running node does not know this request; is it the same version?")),
     };
     let mut answer = match done {
@@ -175,4 +204,23 @@ async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
     answer.push(b'\n');
     write.write_all(&answer).await?;
     Ok(())
+}
+
+/// Does what is asked, and writes how far it is to whoever asked.
+async fn act_telling(acting: &Acting, request: Request, write: &mut OwnedWriteHalf) -> Result<Response> {
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let tell: Tell = Arc::new(move |step, done, total| {
+        let _ = sender.send(Progress { step: step.to_owned(), done, total });
+    });
+    let mut acted = std::pin::pin!(act(acting, request, tell));
+    loop {
+        tokio::select! {
+            done = &mut acted => return done,
+            Some(progress) = told.recv() => {
+                let mut line = serde_json::to_vec(&progress)?;
+                line.push(b'\n');
+                write.write_all(&line).await?;
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 /// Prints a line on standard output.
 pub(crate) fn line(text: impl AsRef<str>) {
@@ -16,10 +16,25 @@ pub(crate) fn aside(text: impl AsRef<str>) {
 
 /// A bar for work that may take over a second; drawn only on a terminal.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0);
+    let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
     if let Ok(style) = ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len}  {eta}") {
         bar.set_style(style);
     }
     bar.set_message(what);
     bar
+}
+
+/// Says in `bar` how far a step is: of how many, or just how many where nobody knows where it ends.
+pub(crate) fn far(bar: &ProgressBar, step: &str, done: u64, total: u64) {
+    let template = if total > 0 { "{msg:24} {wide_bar} {pos}/{len}  {eta}" } else { "{msg:24} {pos}" };
+    if bar.message() != step || bar.length().is_none_or(|before| (before == 0) != (total == 0)) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(step.to_owned());
+        bar.reset_eta();
+    }
+    // More may have come since they were counted.
+    bar.set_length(if total > 0 { total.max(done) } else { 0 });
+    bar.set_position(done);
 }

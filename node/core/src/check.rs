@@ -8,6 +8,10 @@ use std::path::PathBuf;
 use crate::blobs::Blobs;
 use crate::store::{BlobId, Store, StoreError};
 
+mod whole;
+
+pub use whole::{Findings, everything};
+
 const PAGE_ROWS: usize = 500;
 
 /// Where a row is.
@@ -52,9 +56,15 @@ pub enum Step {
     Rows,
     /// The blobs.
     Blobs,
+    /// The rows once more, against snapshot and log.
+    Log,
+    /// The mailbox and the queue.
+    Mail,
+    /// Signed entries and the journal.
+    Feed,
 }
 
-/// Reads everything; `progress` is told the step, how many are done, and of how many (zero where unknown). Blocks for long.
+/// Reads every row and every blob; `progress` is told the step, how many are done, and of how many (zero where unknown). Blocks for long.
 ///
 /// # Errors
 /// When the store can't be read at all.

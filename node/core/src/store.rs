@@ -275,14 +275,14 @@ impl Store {
         self.started()?.1.snapshot()
     }
 
-    /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words. Blocks,
-    /// perhaps for long; changes may be committed meanwhile.
+    /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words.
+    /// `progress` is told how many rows were compared. Blocks, perhaps for long; changes may be committed meanwhile.
     ///
     /// # Errors
     /// When the store can't be read at all.
-    pub fn verify(&self) -> Result<Vec<String>, StoreError> {
+    pub fn verify(&self, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
         let (shared, keeper) = self.started()?;
-        keeper.undisturbed(|| verify::verify(keeper, shared))
+        keeper.undisturbed(|| verify::verify(keeper, shared, progress))
     }
 
     /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.

@@ -1,10 +1,12 @@
 //! Commands that ask something of a node: of the one that runs in the folder, or else of the folder itself.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Place, read_input};
-use crate::control::{self, Acting, Request};
+use crate::control::{self, Acting, Request, Tell};
 use crate::{exit, open, say};
 
 /// Asks, and prints the answer.
@@ -12,7 +14,8 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
     let json = matches!(&command, Command::Status(status) if status.json);
     let needs_running = matches!(command, Command::Status(_));
     let request = request(command)?;
-    let response = match control::ask(&place.data, &request).await? {
+    let tell = told_in_a_bar();
+    let response = match control::ask_telling(&place.data, &request, &tell).await? {
         Some(response) => response,
         None if needs_running => {
             return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
@@ -27,7 +30,7 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
             let node = open::node(&place.data, &place.config).await?;
             let acting =
                 Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
-            let done = control::act(&acting, request).await;
+            let done = control::act(&acting, request, tell).await;
             drop(acting);
             tokio::task::spawn_blocking(move || node.close()).await?;
             done?
@@ -42,6 +45,12 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
         return Err(exit::with(exit::DATA, "the node is damaged; nothing was changed"));
     }
     Ok(())
+}
+
+/// Draws how far the work is; a step of which nobody knows the end counts without a bar.
+fn told_in_a_bar() -> Tell {
+    let bar = say::progress("");
+    Arc::new(move |step: &str, done, total| say::far(&bar, step, done, total))
 }
 
 fn request(command: Command) -> Result<Request> {

@@ -8,13 +8,13 @@ use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, PostId};
 use freehold_core::profile::{self, Profile};
-use freehold_core::{check, feed, friends, identity, logins, mailbox, photos, timeline};
+use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use freehold_web::WebConfig;
 use serde_json::json;
 
-use super::{Request, Response};
+use super::{Request, Response, Tell, check};
 use crate::listen::ListenConfig;
-use crate::{certificate, exit, say};
+use crate::{certificate, exit};
 
 /// How much of a photo is in memory at once while it is taken in, in bytes.
 const UPLOAD_CHUNK_LEN: usize = 64 * 1024;
@@ -49,8 +49,8 @@ fn refused(error: impl std::fmt::Display) -> anyhow::Error {
     exit::with(exit::DATA, error.to_string())
 }
 
-/// Does what is asked.
-pub(crate) async fn act(acting: &Acting, request: Request) -> Result<Response> {
+/// Does what is asked; what takes long tells how far it is.
+pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result<Response> {
     let node = &acting.node;
     match request {
         Request::Status => status(acting),
@@ -93,7 +93,7 @@ pub(crate) async fn act(acting: &Acting, request: Request) -> Result<Response> {
         }
         Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
         Request::AppPassword { label } => app_password(acting, &label).await,
-        Request::Check => verify(node).await,
+        Request::Check => check::run(node, tell).await,
         Request::IdentityCard => {
             Ok(Response::text(node.identity.card().to_string()).with(json!({ "card": node.identity.card().to_string() })))
         }
@@ -214,35 +214,4 @@ async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
     let text = format!("{password}\n\nFor {label}, with the name {}. It is shown this once.", profile::address(&owner));
     Ok(Response::text(text).with(json!({ "app_password": password })))
-}
-
-async fn verify(node: &Node) -> Result<Response> {
-    let node = node.clone();
-    let bar = say::progress("Reading everything");
-    let done = tokio::task::spawn_blocking(move || -> Result<_> {
-        let report = check::check(&node.store, &node.blobs, &|_, done, total| {
-            bar.set_length(total.max(done));
-            bar.set_position(done);
-        })?;
-        let mut wrong = mailbox::check(&node)?;
-        let feeds = feed::check(&node)?;
-        wrong.extend(feeds.wrong);
-        bar.finish_and_clear();
-        Ok((report, feeds.entries, wrong))
-    });
-    let (report, entries, wrong) = done.await.context("the check ended early")??;
-    let mut said = vec![format!(
-        "Read {} rows and {} blobs ({} bytes), verified {entries} signed entries.",
-        report.rows, report.blobs, report.blob_bytes
-    )];
-    said.extend(report.damaged_rows.iter().map(|place| format!("damaged row in {}", place.table)));
-    said.extend(report.damaged_blobs.iter().map(|(_, place)| format!("damaged blob, needed by a row in {}", place.table)));
-    said.extend(report.dangling.iter().map(|(_, place)| format!("missing blob, needed by a row in {}", place.table)));
-    said.extend(wrong.iter().cloned());
-    if !report.orphans.is_empty() {
-        said.push(format!("{} files belong to nothing any more; they cost only room.", report.orphans.len()));
-    }
-    let whole = report.is_sound() && wrong.is_empty();
-    said.push(if whole { "Everything is whole.".to_owned() } else { "Something is damaged; nothing was changed.".to_owned() });
-    Ok(Response::text(said.join("\n")).with(json!({ "whole": whole })))
 }

@@ -19,7 +19,7 @@ type Place = (String, Vec<u8>);
 type Written = BTreeMap<Place, Option<[u8; 32]>>;
 
 /// What is wrong, in words; empty if nothing is.
-pub(super) fn verify(keeper: &Keeper, shared: &Shared) -> Result<Vec<String>, StoreError> {
+pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
     let (mut oldest, mut newest) = (None, None);
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
@@ -40,7 +40,7 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared) -> Result<Vec<String>, St
     }
     let (from, rows) = newest.map_or((None, None), |(mark, snapshot)| (Some(mark), Some(snapshot)));
     let written = written(keeper, from.as_ref(), end.position)?;
-    let differing = compare(shared, rows, written)?;
+    let differing = compare(shared, rows, written, progress)?;
     if !differing.is_empty() {
         let now = shared.end();
         let since = written_since(keeper, &end, now.position)?;
@@ -77,17 +77,20 @@ fn written_since(keeper: &Keeper, from: &Mark, until: u64) -> Result<BTreeSet<Pl
 }
 
 /// The rows in which the engine differs from the snapshot with the log's rows written over it.
-fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written) -> Result<Vec<Place>, StoreError> {
+fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, progress: &dyn Fn(u64)) -> Result<Vec<Place>, StoreError> {
     let mut expected = Expected { rows: rows.into_iter().flatten().peekable(), written: written.into_iter().peekable() };
     let mut differing = Vec::new();
     let mut next = expected.next()?;
     let mut after: Option<Place> = None;
+    let mut done = 0;
     loop {
+        progress(done);
         let page = {
             let _open = shared.rows.enter()?;
             shared.rows.engine().walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?
         };
         let full = page.len() == PAGE_ROWS;
+        done += page.len() as u64;
         for cell in page {
             let place = (cell.table, cell.key);
             while let Some((missing, _)) = next.take_if(|(expected, _)| *expected < place) {
