@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use crate::fs::{self, Fs};
+use crate::fs::{self, Fs, Volume};
 use crate::random::Random;
 use crate::seal::{Seal, SecretKey};
 use crate::space::{Margins, Space};
@@ -75,6 +75,8 @@ pub struct Blobs(Arc<Shelf>);
 
 struct Shelf {
     fs: Arc<dyn Fs>,
+    /// Watched from before the first file is written, so that no failed write-back goes untold.
+    volume: Box<dyn Volume>,
     folder: PathBuf,
     random: Random,
     space: Space,
@@ -113,8 +115,10 @@ impl Blobs {
     pub fn new(fs: Arc<dyn Fs>, data: &Path, keys: &Keys, random: Random, space: Space) -> Result<Self, StoreError> {
         let folder = data.join("blobs");
         file::prepare(&*fs, data, &folder).map_err(|e| told(&e))?;
+        let volume = fs.volume(&folder).map_err(|e| told(&e))?;
         Ok(Self(Arc::new(Shelf {
             fs,
+            volume,
             folder,
             random,
             space,
@@ -136,9 +140,11 @@ impl Blobs {
         let data = Path::new("/");
         let space = Space::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
         file::prepare(&*fs, data, &data.join("blobs")).map_err(|e| told(&e))?;
+        let volume = fs.volume(data).map_err(|e| told(&e))?;
         let store_key: SecretKey = Zeroizing::new(random.array());
         Ok(Self(Arc::new(Shelf {
             fs,
+            volume,
             folder: data.join("blobs"),
             name_key: Zeroizing::new(random.array()),
             key_seal: Seal::derived(&store_key, "freehold 2026 blob keys"),

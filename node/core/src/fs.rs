@@ -121,6 +121,16 @@ pub struct Space {
 /// Held while a folder is this process's alone; released when dropped or when the process ends.
 pub trait Lock: Send + Sync + fmt::Debug {}
 
+/// The whole of a file system.
+pub trait Volume: Send + Sync + fmt::Debug {
+    /// Makes everything written to it durable (syncfs). It tells of a failed write-back only if that came after the volume was
+    /// obtained, so that must be before the first write to be covered.
+    ///
+    /// # Errors
+    /// The operating system's; also when some earlier write could not be made durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
 /// A file system. Paths are absolute.
 pub trait Fs: Send + Sync + fmt::Debug {
     /// Opens a file for reading.
@@ -183,11 +193,11 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// The operating system's.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes everything written to the file system that holds `path` durable (syncfs).
+    /// The file system that holds the folder `path`, watched from now on: see [`Volume::sync`].
     ///
     /// # Errors
     /// The operating system's.
-    fn sync_all(&self, path: &Path) -> io::Result<()>;
+    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>>;
 
     /// Room in the file system that holds `path`.
     ///

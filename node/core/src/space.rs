@@ -81,6 +81,15 @@ impl Space {
         }
     }
 
+    /// Takes the reserve again if it was given up and there is room.
+    pub fn restore_reserve(&self) {
+        let reserved = *self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reserved {
+            // What it says of room is for whoever lets something in.
+            let _ = self.check();
+        }
+    }
+
     /// Gives the reserve up; false if there was none.
     pub fn give_up_reserve(&self) -> bool {
         let watch = &self.0;

@@ -22,11 +22,13 @@ mod rebuild;
 mod rows;
 mod snapshot;
 mod start;
+mod stop;
 mod tx;
 mod verify;
 
 pub use crate::log::recover::LogError;
 pub use options::{Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
+pub use stop::Stop;
 pub use tx::Tx;
 
 use committer::{Job, Shared};
@@ -282,7 +284,7 @@ impl Store {
     /// When the store can't be read at all.
     pub fn verify(&self, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
         let (shared, keeper) = self.started()?;
-        keeper.undisturbed(|| verify::verify(keeper, shared, progress))
+        keeper.undisturbed(|stop| verify::verify(keeper, shared, stop, progress))
     }
 
     /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.

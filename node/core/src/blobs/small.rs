@@ -89,7 +89,7 @@ impl Blobs {
         if filed.is_empty() {
             return Ok(0);
         }
-        self.0.fs.sync_all(&self.0.folder).map_err(|e| told(&e))?;
+        self.0.volume.sync().map_err(|e| told(&e))?;
         let mut state = self.state();
         for (id, form) in &filed {
             // One that came again meanwhile in another form waits for the next time, or goes on travelling.

@@ -86,6 +86,8 @@ struct State {
     calls: u64,
     faults: BTreeMap<u64, Fault>,
     free: u64,
+    /// How often the system failed to write back what it had taken.
+    lost_writes: u64,
     dead: bool,
     /// What there was before each call, if a test asked for it.
     past: Option<Vec<Vec<Node>>>,
@@ -94,7 +96,7 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         let (locks, faults) = (BTreeSet::new(), BTreeMap::new());
-        Self { nodes: vec![Node::folder()], locks, order: 0, calls: 0, faults, free: TOTAL / 2, dead: false, past: None }
+        Self { nodes: vec![Node::folder()], locks, order: 0, calls: 0, faults, free: TOTAL / 2, lost_writes: 0, dead: false, past: None }
     }
 }
 
@@ -267,6 +269,17 @@ impl MemoryFs {
     /// Sets what [`Fs::space`](crate::fs::Fs::space) says is free, in bytes.
     pub fn set_free(&self, free: u64) {
         self.state().free = free;
+    }
+
+    /// Lets the system fail to write back all that it has taken and nobody has synced: seen, but never durable.
+    pub fn lose_writes(&self) {
+        let mut state = self.state();
+        state.lost_writes += 1;
+        for node in &mut state.nodes {
+            if let Node::File { pending, .. } = node {
+                pending.iter_mut().for_each(|write| write.doomed = true);
+            }
+        }
     }
 
     /// Changes bytes of a file behind everybody's back, as a failing disk would.

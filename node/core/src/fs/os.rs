@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
-use super::{Entry, File, Fs, Lock, Space};
+use super::{Entry, File, Fs, Lock, Space, Volume};
 
 /// The machine's own file system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +53,16 @@ struct OsLock {
 }
 
 impl Lock for OsLock {}
+
+/// Linux tells a descriptor of the write-backs that failed since it was opened, and of each once.
+#[derive(Debug)]
+struct OsVolume(fs::File);
+
+impl Volume for OsVolume {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
+}
 
 impl Fs for OsFs {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
@@ -108,8 +118,8 @@ impl Fs for OsFs {
         fs::File::open(path)?.sync_all()
     }
 
-    fn sync_all(&self, path: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
+        Ok(Box::new(OsVolume(fs::File::open(path)?)))
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {

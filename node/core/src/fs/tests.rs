@@ -76,3 +76,16 @@ fn a_failed_sync_leaves_bytes_that_are_seen_and_never_durable() {
     assert_eq!(read(&fs, Path::new("/x"), 9).unwrap(), b"lost");
     assert_eq!(read(&fs.power_cut(PowerCut::Nothing, 0), Path::new("/x"), 9).unwrap(), b"");
 }
+
+#[test]
+fn a_write_back_that_failed_is_told_by_the_next_sync_of_everything_and_once() {
+    let fs = MemoryFs::new();
+    let (early, path) = (fs.volume(Path::new("/")).unwrap(), Path::new("/x"));
+    fs.create(path).unwrap().write_all_at(b"lost", 0).unwrap();
+    fs.lose_writes();
+    let late = fs.volume(Path::new("/")).unwrap();
+    assert!(early.sync().is_err());
+    early.sync().unwrap();
+    late.sync().unwrap();
+    assert_eq!(read(&fs.power_cut(PowerCut::Nothing, 0), path, 9).unwrap(), b"");
+}

@@ -13,7 +13,7 @@ use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
 use crate::space::{Margins, Space};
-use crate::store::{self, Claim, EngineSource, Progress, Store, StoreError, StoreOptions};
+use crate::store::{self, Claim, EngineSource, Progress, Stop, Store, StoreError, StoreOptions};
 use crate::vault::{Unlock, Vault, VaultError};
 
 /// What the service manager calls the key file it hands over.
@@ -39,6 +39,8 @@ pub struct NodeOptions {
     pub margins: Margins,
     /// Told how far a long start is.
     pub progress: Option<Arc<Progress>>,
+    /// Raised to end a long start, which then fails with [`store::OpenError::Stopped`].
+    pub stop: Stop,
 }
 
 impl NodeOptions {
@@ -56,6 +58,7 @@ impl NodeOptions {
             unlock,
             margins: Margins::default(),
             progress: None,
+            stop: Stop::default(),
         }
     }
 }
@@ -91,7 +94,7 @@ impl Node {
     /// # Errors
     /// When the folder can't be written, is in use, or what it holds can't be opened.
     pub fn open(options: NodeOptions) -> Result<Self, NodeOpenError> {
-        let NodeOptions { data, engine, cache_len, unlock, margins, progress } = options;
+        let NodeOptions { data, engine, cache_len, unlock, margins, progress, stop } = options;
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data);
         made.map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
@@ -111,6 +114,7 @@ impl Node {
         let source = EngineSource::Kind(engine, cache_len);
         let mut store = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
+        store.stop = stop;
         store.claim = Some(claim);
         store.space = Some(space.clone());
         Self::assemble(store, &vault, space, Clock::system())

@@ -1,7 +1,8 @@
 //! What goes on beside the committer: spare segments, checkpoints and snapshots.
 //!
 //! A checkpoint files the pending small blobs, flushes the engine, and only then says so by replacing the checkpoint file. If two
-//! segments are full and no checkpoint has finished, the committer waits for one.
+//! segments are full and no checkpoint has finished, the committer waits for one. Snapshots have a thread of their own, so that nobody
+//! waits for them; a stop ends them between two rows.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +13,14 @@ use std::thread::JoinHandle;
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::Shared;
 use super::rows::Rows;
-use super::{Claim, StoreError, snapshot};
+use super::{Claim, Stop, StoreError, snapshot};
 use crate::log::recover::{LogError, Reader};
 use crate::log::{self, LogId, Mark, SpareShelf, segment};
 use crate::random::Random;
+use crate::space::Space;
+
+/// After a snapshot that failed, the next is tried when so many more segments have been begun.
+const RETRY_AFTER_SEGMENTS: u64 = 4;
 
 /// The work and what it needs.
 pub(super) struct Keeper {
@@ -26,16 +31,25 @@ pub(super) struct Keeper {
     pub(super) spare: SpareShelf,
     pub(super) segment_len: u64,
     pub(super) snapshot_after: u64,
+    space: Option<Space>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Keeps snapshots and checkpoints from running at once.
+    /// Held while a checkpoint is made.
     busy: Mutex<()>,
+    /// Held while snapshots, or the log that they replace, are made, read or removed.
+    history: Mutex<()>,
+    /// Raised by the stop, for whatever takes long.
+    pub(super) ending: Stop,
 }
 
 struct State {
     last: Checkpoint,
     wanted: Option<Mark>,
     running: bool,
+    /// A checkpoint was made since it was last looked whether a snapshot is due.
+    snapshot_wanted: bool,
+    /// The generation that was open when a snapshot failed.
+    snapshot_failed: Option<u64>,
     spare_wanted: bool,
     stopping: bool,
     /// Without a thread of its own the work is done by the committer, so that each run of a test is the same.
@@ -51,31 +65,43 @@ pub(super) struct Parts {
     pub(super) spare: SpareShelf,
     pub(super) segment_len: u64,
     pub(super) snapshot_after: u64,
+    pub(super) space: Option<Space>,
     pub(super) last: Checkpoint,
     pub(super) threaded: bool,
 }
 
 impl Keeper {
     pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { reader, data, random, shared, spare, segment_len, snapshot_after, last, threaded } = parts;
-        let state = State { last, wanted: None, running: false, spare_wanted: threaded, stopping: false, threaded };
-        let (changed, busy) = (Condvar::new(), Mutex::new(()));
-        let state = Mutex::new(state);
-        Arc::new(Self { reader, data, random, shared, spare, segment_len, snapshot_after, state, changed, busy })
+        let Parts { reader, data, random, shared, spare, segment_len, snapshot_after, space, last, threaded } = parts;
+        let state = Mutex::new(State {
+            last,
+            wanted: None,
+            running: false,
+            snapshot_wanted: false,
+            snapshot_failed: None,
+            spare_wanted: threaded,
+            stopping: false,
+            threaded,
+        });
+        let (changed, busy, history, ending) = (Condvar::new(), Mutex::new(()), Mutex::new(()), Stop::default());
+        Arc::new(Self { reader, data, random, shared, spare, segment_len, snapshot_after, space, state, changed, busy, history, ending })
     }
 
-    /// Starts its thread, unless it is to do without.
-    pub(super) fn start(self: &Arc<Self>, claim: Claim) -> io::Result<Option<JoinHandle<()>>> {
+    /// Starts its threads, unless it is to do without.
+    pub(super) fn start(self: &Arc<Self>, claim: &Claim) -> io::Result<Vec<JoinHandle<()>>> {
         if !self.lock().threaded {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let keeper = self.clone();
-        // The folder stays claimed until the last thread that writes in it has ended.
-        let keep = move || {
-            keeper.run();
-            drop(claim);
+        let spawn = |name: &str, work: fn(&Self)| {
+            // The folder stays claimed until the last thread that writes in it has ended.
+            let (keeper, claim) = (self.clone(), claim.clone());
+            let keep = move || {
+                work(&keeper);
+                drop(claim);
+            };
+            std::thread::Builder::new().name(name.into()).spawn(keep)
         };
-        std::thread::Builder::new().name("store keeper".into()).spawn(keep).map(Some)
+        Ok(vec![spawn("store keeper", Self::run)?, spawn("store snapshots", Self::run_snapshots)?])
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,11 +125,32 @@ impl Keeper {
             }
             if let Some(mark) = mark {
                 // A panic here must not leave the committer waiting for ever.
-                if catch_unwind(AssertUnwindSafe(|| self.checkpoint_and_snapshot(&mark))).is_err() {
+                let made = catch_unwind(AssertUnwindSafe(|| self.checkpoint_said(&mark))).unwrap_or_else(|_| {
                     tracing::error!("a checkpoint panicked; the log is kept until one succeeds");
-                }
-                self.lock().running = false;
+                    false
+                });
+                let mut state = self.lock();
+                state.running = false;
+                state.snapshot_wanted |= made;
+                drop(state);
                 self.changed.notify_all();
+            }
+        }
+    }
+
+    fn run_snapshots(&self) {
+        loop {
+            let mut state = self.lock();
+            while !state.stopping && !state.snapshot_wanted {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.stopping {
+                return;
+            }
+            state.snapshot_wanted = false;
+            drop(state);
+            if catch_unwind(AssertUnwindSafe(|| self.snapshot_if_due())).is_err() {
+                tracing::error!("a snapshot panicked; the log is kept until one succeeds");
             }
         }
     }
@@ -113,7 +160,9 @@ impl Keeper {
         let mut state = self.lock();
         if !state.threaded {
             drop(state);
-            self.checkpoint_and_snapshot(mark);
+            if self.checkpoint_said(mark) {
+                self.snapshot_if_due();
+            }
             return;
         }
         state.spare_wanted = true;
@@ -127,6 +176,9 @@ impl Keeper {
 
     /// Nothing has been committed for a while.
     pub(super) fn idle(&self, mark: &Mark) {
+        if let Some(space) = &self.space {
+            space.restore_reserve();
+        }
         let mut state = self.lock();
         if !state.threaded || state.running || state.last.mark.position == mark.position {
             return;
@@ -139,7 +191,10 @@ impl Keeper {
     /// The committer has stopped at `mark`: the last checkpoint says so, and the next start need not look further.
     pub(super) fn stop(&self, mark: &Mark) {
         self.lock().stopping = true;
+        self.ending.raise();
         self.changed.notify_all();
+        // Whoever is at the snapshots ends between two rows.
+        let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.checkpoint(mark, Condition::Clean) {
             tracing::warn!(%error, "the store could not be stopped cleanly; the next start reads the log");
@@ -149,6 +204,7 @@ impl Keeper {
     /// The committer failed: nothing more is to be kept.
     pub(super) fn abandon(&self) {
         self.lock().stopping = true;
+        self.ending.raise();
         self.changed.notify_all();
     }
 
@@ -162,29 +218,36 @@ impl Keeper {
         }
     }
 
-    fn checkpoint_and_snapshot(&self, mark: &Mark) {
+    /// Makes a checkpoint, and says if it fails.
+    fn checkpoint_said(&self, mark: &Mark) -> bool {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lock().stopping {
             // The clean stop's own checkpoint is, or will be, the last.
-            return;
+            return false;
         }
-        if let Err(error) = self.checkpoint(mark, Condition::Running) {
+        let made = self.checkpoint(mark, Condition::Running);
+        if let Err(error) = &made {
             tracing::warn!(%error, "a checkpoint failed; the log is kept until one succeeds");
-            return;
         }
-        if let Err(error) = self.snapshot_if_due() {
-            tracing::warn!(%error, "a snapshot failed; the log is kept until one succeeds");
-        }
+        made.is_ok()
     }
 
     fn checkpoint(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
+        self.pressing(|| self.checkpoint_once(mark, condition))?;
+        if let Some(space) = &self.space {
+            space.restore_reserve();
+        }
+        Ok(())
+    }
+
+    fn checkpoint_once(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.shared.rows;
         let io = |e: io::Error| StoreError::from_io(&e);
         rows.file()?;
         {
             // An engine that is behind, or reopened meanwhile, must not be said to hold what it lost.
             let _open = rows.enter()?;
-            rows.engine().flush()?;
+            rows.engine().flush().map_err(|error| rows.note(error))?;
         }
         let last = Checkpoint { condition, mark: mark.clone(), ..self.lock().last.clone() };
         last.write(&*self.reader.fs, &self.data).map_err(io)?;
@@ -192,28 +255,64 @@ impl Keeper {
         Ok(())
     }
 
+    /// Does what must go on even on a full disk; the reserve makes room for it.
+    fn pressing(&self, mut work: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        match &self.space {
+            Some(space) => space.pressing(|error| *error == StoreError::Full, work),
+            None => work(),
+        }
+    }
+
     /// Brings an engine that failed up to `end`, from the last checkpoint; nobody reads meanwhile.
     pub(super) fn catch_up(&self, rows: &Rows, end: &Mark) -> Result<(), StoreError> {
         rows.behind(|| {
             // Read inside the gate: no checkpoint can claim anything while the engine is reopened.
             let from = self.lock().last.mark.clone();
-            rows.engine().reopen()?;
             let from = (from != Mark::default()).then_some(from);
             let mut take = |group: crate::log::recover::Group| Ok(rows.apply(&group.changes).map_err(StoreError::from)?);
-            self.reader.read_until(from.as_ref(), end.position, &mut take).map_err(|error| match error {
-                LogError::Taker(error) => error,
-                other => StoreError::Unavailable(other.to_string()),
-            })
+            self.pressing(|| {
+                rows.engine().reopen()?;
+                self.reader.read_until(from.as_ref(), end.position, &mut take).map_err(|error| match error {
+                    LogError::Taker(error) => error,
+                    other => StoreError::Unavailable(other.to_string()),
+                })
+            })?;
+            if let Err(error) = rows.forget_unreferred(false, &self.ending) {
+                tracing::warn!(%error, "blobs of rows that are gone could not be looked for; the next collection does");
+            }
+            Ok(())
         })
     }
 
     /// Makes a snapshot of everything up to the last checkpoint, and removes what only an older one needs.
     pub(super) fn snapshot(&self) -> Result<(), StoreError> {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         self.snapshot_now()
     }
 
-    fn snapshot_if_due(&self) -> Result<(), StoreError> {
+    /// Makes a snapshot if the log since the last has grown long; says once if that fails, and tries again some segments later.
+    fn snapshot_if_due(&self) {
+        let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let (failed, open) = {
+            let state = self.lock();
+            (state.snapshot_failed, state.last.mark.generation)
+        };
+        if failed.is_some_and(|failed| open < failed + RETRY_AFTER_SEGMENTS) {
+            return;
+        }
+        let made = self.is_snapshot_due().and_then(|due| if due { self.snapshot_now() } else { Ok(()) });
+        match made {
+            Ok(()) => self.lock().snapshot_failed = None,
+            Err(_) if self.ending.is_raised() => {}
+            Err(error) => {
+                if self.lock().snapshot_failed.replace(open).is_none() {
+                    tracing::warn!(%error, "a snapshot failed; the log is kept until one succeeds");
+                }
+            }
+        }
+    }
+
+    fn is_snapshot_due(&self) -> Result<bool, StoreError> {
         let io = |e: io::Error| StoreError::from_io(&e);
         let newest = snapshot::list(&*self.reader.fs, &self.data).map_err(io)?.pop();
         let newest_len = match newest {
@@ -225,26 +324,27 @@ impl Keeper {
         };
         let names = segment::list(&*self.reader.fs, &self.reader.folder).map_err(io)?;
         let since = names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count() as u64;
-        if since.saturating_mul(self.segment_len) > self.snapshot_after.max(newest_len) { self.snapshot_now() } else { Ok(()) }
+        Ok(since.saturating_mul(self.segment_len) > self.snapshot_after.max(newest_len))
     }
 
     fn snapshot_now(&self) -> Result<(), StoreError> {
+        self.ending.check()?;
         let last = self.lock().last.clone();
-        let made = snapshot::make(&self.reader, &self.data, &self.random, last.log, &last.mark)?;
-        if made {
+        let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.ending);
+        let maker = snapshot::Maker { reader, data, random, log: last.log, stop };
+        if let Some(made) = maker.make(&last.mark)? {
             let io = |e: io::Error| StoreError::from_io(&e);
-            let kept = snapshot::keep_two(&*self.reader.fs, &self.data).map_err(io)?;
-            if let Some(older) = kept {
-                log::forget(&*self.reader.fs, &self.reader.folder, older).map_err(io)?;
+            if let Some(older) = made.keep(&*reader.fs, data).map_err(io)? {
+                log::forget(&*reader.fs, &reader.folder, older).map_err(io)?;
             }
         }
         Ok(())
     }
 
-    /// Does `work` while no checkpoint or snapshot is made and no part of the log is removed.
-    pub(super) fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        work()
+    /// Does `work`, which ends when the store is stopped, while no snapshot is made and no part of the log is removed.
+    pub(super) fn undisturbed<T>(&self, work: impl FnOnce(&Stop) -> T) -> T {
+        let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&self.ending)
     }
 
     /// The log's name.

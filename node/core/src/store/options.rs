@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::StoreError;
+use super::{Stop, StoreError};
 use crate::blobs::Blobs;
 use crate::engine::{self, Engine, EngineError, EngineKind};
 use crate::events::Events;
@@ -115,6 +115,8 @@ pub struct StoreOptions {
     pub random: Random,
     /// Told how far a long start is.
     pub progress: Option<Arc<Progress>>,
+    /// Raised to end a long start; the next one begins it anew.
+    pub stop: Stop,
     /// The blobs that rows refer to, small ones by way of the log. Without them no reference is checked.
     pub blobs: Option<Blobs>,
     /// The watch over free space; without it the disk alone says when it is full.
@@ -148,6 +150,7 @@ impl StoreOptions {
             events: Events::default(),
             random,
             progress: None,
+            stop: Stop::default(),
             blobs: None,
             space: None,
             claim: None,
@@ -193,6 +196,9 @@ pub enum OpenError {
     /// The checkpoint or the log is not the one the vault belongs to.
     #[error("the log in the data folder belongs to another vault")]
     OtherLog,
+    /// It was asked to end before it was open.
+    #[error("stopped before the store was open")]
+    Stopped,
     /// The log can't be read.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -10,17 +10,17 @@ use std::sync::Arc;
 use super::options::{OpenError, Stage, StoreOptions};
 use super::rows::Rows;
 use super::snapshot::{self, Snapshot};
-use super::start::{engine_folder, open_engine, take};
+use super::start::{Replay, Replayed, engine_folder, open_engine};
 use crate::engine::{Engine, Write};
 use crate::fs::Fs;
-use crate::log::recover::{End, Reader};
+use crate::log::recover::Reader;
 use crate::seal::RowSeal;
 
 /// So many rows of a snapshot are applied at once.
 const PAGE_ROWS: usize = 500;
 
 /// Rebuilds; small blobs of groups up to `filed` are files already. The end's doubtful group is left to the caller.
-pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, filed: u64) -> Result<(Rows, End), OpenError> {
+pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, filed: u64) -> Result<Replayed, OpenError> {
     let fs = &*options.fs;
     let folder = engine_folder(&options.data, &options.engine);
     let new = folder.with_extension("new");
@@ -28,7 +28,7 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
         return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
     }
     remove(fs, &new)?;
-    let (rows, end) = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
+    let Replayed { rows, end, filed_early } = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
     rows.engine().flush()?;
     // Closed before it is moved: an engine may remember where its files are.
     drop(rows);
@@ -37,18 +37,17 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
     fs.sync_folder(&options.data)?;
     let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
     remove_others(options)?;
-    Ok((rows, end))
+    Ok(Replayed { rows, end, filed_early })
 }
 
-fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<(Rows, End), OpenError> {
-    let snapshot = snapshot::newest(reader, &options.data, options.log)?;
+fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<Replayed, OpenError> {
+    let snapshot = snapshot::newest(reader, &options.data, options.log, &options.stop)?;
     let from = snapshot.as_ref().map(|(snapshot, _)| snapshot.mark.clone());
     if let Some((snapshot, _)) = snapshot {
         fill_from(snapshot, &*engine, options)?;
     }
     let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
-    let end = reader.read(from.as_ref(), &mut |group| Ok(take(&rows, &group, filed, options)?))?;
-    Ok((rows, end))
+    Replay::new(rows, filed, options).run(reader, from.as_ref())
 }
 
 fn fill_from(snapshot: Snapshot, engine: &dyn Engine, options: &StoreOptions) -> Result<(), OpenError> {
@@ -58,6 +57,7 @@ fn fill_from(snapshot: Snapshot, engine: &dyn Engine, options: &StoreOptions) ->
     for row in snapshot {
         page.push(row?);
         if page.len() == PAGE_ROWS {
+            options.stop.check()?;
             done += PAGE_ROWS as u64;
             apply(engine, &mut page)?;
             options.report(Stage::Rebuilding, done, position);

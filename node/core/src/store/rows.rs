@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Found, Row, Scan, StoreError, Table};
+use super::{BlobId, Found, Row, Scan, Stop, StoreError, Table};
 use crate::blobs::{Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
@@ -86,10 +86,11 @@ impl Rows {
         Ok(found.into_iter().map(|(key, _)| key).collect())
     }
 
-    fn note(&self, error: EngineError) -> StoreError {
+    /// Remembers that the engine has failed, so that the committer reopens it.
+    pub(super) fn note(&self, error: EngineError) -> StoreError {
         // A damaged page stays damaged however often the engine is reopened.
         if !matches!(error, EngineError::Corrupt { .. }) {
-            tracing::error!(%error, "reading from the engine failed; it is reopened");
+            tracing::error!(%error, "the engine failed; it is reopened");
             self.failed.store(true, Ordering::Relaxed);
         }
         error.into()
@@ -149,17 +150,20 @@ impl Rows {
         self.blobs.as_ref().is_some_and(|blobs| blobs.unfiled_len() > len)
     }
 
-    /// Forgets the small blobs waiting to be filed to which no row refers: after a replay, those of rows that are gone.
-    pub(super) fn drop_unreferred(&self) -> Result<(), StoreError> {
-        let Some(blobs) = self.blobs.as_ref().filter(|blobs| blobs.unfiled_len() > 0) else { return Ok(()) };
+    /// After a replay: forgets the small blobs of rows that are gone; those that had to be filed meanwhile (`filed_early`) are removed.
+    pub(super) fn forget_unreferred(&self, filed_early: bool, stop: &Stop) -> Result<(), StoreError> {
+        let Some(blobs) = self.blobs.as_ref().filter(|blobs| filed_early || blobs.unfiled_len() > 0) else { return Ok(()) };
+        let collection = blobs.collection();
         let mut referred = HashSet::new();
         let mut after: Option<(String, Vec<u8>)> = None;
         loop {
+            stop.check()?;
             let page = self.engine.walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), WALK_ROWS)?;
             for cell in &page {
-                // A damaged row is found when it is read; it keeps nothing alive that a good one would not.
-                if let Ok(row) = self.seal.open(&cell.table, &cell.key, &cell.value) {
-                    referred.extend(row.blobs);
+                match self.seal.open(&cell.table, &cell.key, &cell.value) {
+                    Ok(row) => referred.extend(row.blobs),
+                    // Nobody knows what a damaged row refers to, and it may be made again from the log.
+                    Err(_) => return Ok(()),
                 }
             }
             let full = page.len() == WALK_ROWS;
@@ -168,7 +172,11 @@ impl Rows {
                 break;
             }
         }
-        blobs.retain_unfiled(|id| referred.contains(id));
+        if filed_early {
+            collection.sweep(&referred)?;
+        } else {
+            blobs.retain_unfiled(|id| referred.contains(id));
+        }
         Ok(())
     }
 }

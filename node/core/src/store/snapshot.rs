@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::{Stop, StoreError};
 use crate::fs::{self, File, Fs};
 use crate::log::recover::{Group, LogError, Reader};
 use crate::log::{LogId, Mark};
@@ -58,121 +58,145 @@ pub(super) fn list(fs: &dyn Fs, data: &Path) -> io::Result<Vec<u64>> {
     Ok(positions)
 }
 
-/// Removes all but the newest two, and gives the position of the older of them if there are two.
-pub(super) fn keep_two(fs: &dyn Fs, data: &Path) -> io::Result<Option<u64>> {
-    let positions = list(fs, data)?;
-    let surplus = positions.len().saturating_sub(2);
-    for position in positions.iter().take(surplus) {
-        fs.remove(&path(data, *position))?;
-    }
-    if surplus > 0 {
-        fs.sync_folder(&folder(data))?;
-    }
-    Ok(if positions.len() >= 2 { positions.get(surplus).copied() } else { None })
+/// A snapshot just made, and the one it was made from: both were read to their ends, so these two are kept.
+pub(super) struct Made {
+    position: u64,
+    from: Option<u64>,
 }
 
-/// Makes the snapshot of `mark` from the newest that can be read and the log since. False if it is there already.
-pub(super) fn make(reader: &Reader, data: &Path, random: &Random, log: LogId, mark: &Mark) -> Result<bool, StoreError> {
-    let fs = &*reader.fs;
-    let io = |e: io::Error| StoreError::from_io(&e);
-    let folder = folder(data);
-    fs.create_folder(&folder).and_then(|()| fs.sync_folder(data)).map_err(io)?;
-    let mut base = newest(reader, data, log)?;
-    if mark.position == 0 || base.as_ref().is_some_and(|(base, _)| base.mark.position >= mark.position) {
-        return Ok(false);
+impl Made {
+    /// Removes every other snapshot, damaged ones with them, and gives the position from which on the log is needed: that of the
+    /// older of two.
+    pub(super) fn keep(&self, fs: &dyn Fs, data: &Path) -> io::Result<Option<u64>> {
+        let kept = |position: &u64| *position == self.position || Some(*position) == self.from;
+        let others: Vec<u64> = list(fs, data)?.into_iter().filter(|position| !kept(position)).collect();
+        for position in &others {
+            fs.remove(&path(data, *position))?;
+        }
+        if !others.is_empty() {
+            fs.sync_folder(&folder(data))?;
+        }
+        Ok(self.from)
     }
-    let from = base.as_ref().map(|(base, _)| base.mark.clone());
-    // Each batch is merged into a file of its own; the two scratch names take turns.
-    let scratch = [folder.join("merge-a"), folder.join("merge-b")];
-    let mut turn = 0;
-    let mut batch = Batch::new();
-    let mut len = 0;
-    let mut merge = |base: &mut Option<(Snapshot, PathBuf)>, batch: &mut Batch| -> Result<(), StoreError> {
-        let to = scratch.get(turn % 2).cloned().unwrap_or_default();
-        turn += 1;
-        let old = base.take().map(|(old, _)| old);
-        write(reader, random, log, mark, &to, old, std::mem::take(batch))?;
-        *base = Some((Snapshot::open(fs, &reader.seal, &to, log)?, to));
-        Ok(())
-    };
-    let mut take = |group: Group| -> Result<(), LogError> {
-        for row in group.changes.into_iter().flat_map(|change| change.rows) {
-            len += row.table.len() + row.key.len() + row.value.as_ref().map_or(0, Vec::len);
-            batch.insert((row.table.into_owned(), row.key), row.value);
+}
+
+/// What a snapshot is made with.
+pub(super) struct Maker<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) data: &'a Path,
+    pub(super) random: &'a Random,
+    pub(super) log: LogId,
+    pub(super) stop: &'a Stop,
+}
+
+impl Maker<'_> {
+    /// Makes the snapshot of `mark` from the newest that can be read and the log since. `None` if it is there already. What it has
+    /// written is removed again if it fails or is stopped.
+    pub(super) fn make(&self, mark: &Mark) -> Result<Option<Made>, StoreError> {
+        let io = |e: io::Error| StoreError::from_io(&e);
+        let (fs, folder) = (&*self.reader.fs, folder(self.data));
+        fs.create_folder(&folder).and_then(|()| fs.sync_folder(self.data)).map_err(io)?;
+        // Each batch is merged into a file of its own; the two scratch names take turns.
+        let scratch = [folder.join("merge-a"), folder.join("merge-b")];
+        let made = self.merge(mark, &scratch);
+        for left in &scratch {
+            match fs.remove(left) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound && made.is_ok() => return Err(io(e)),
+                _ => {}
+            }
         }
-        if len > BATCH_LEN {
-            len = 0;
-            merge(&mut base, &mut batch)?;
+        if let Ok(Some(made)) = &made {
+            fs.sync_folder(&folder).map_err(io)?;
+            tracing::info!(position = made.position, "snapshot made");
         }
-        Ok(())
-    };
-    reader.read_until(from.as_ref(), mark.position, &mut take).map_err(|error| match error {
-        LogError::Taker(error) => error,
-        other => StoreError::Unavailable(other.to_string()),
-    })?;
-    merge(&mut base, &mut batch)?;
-    let Some((snapshot, made)) = base else { return Ok(false) };
-    // Read back before it is relied on: each seal, the order, the count and the root.
-    snapshot.verify()?;
-    fs.rename(&made, &path(data, mark.position)).map_err(io)?;
-    for left in scratch.iter().filter(|left| **left != made) {
-        match fs.remove(left) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
+        made
+    }
+
+    fn merge(&self, mark: &Mark, scratch: &[PathBuf; 2]) -> Result<Option<Made>, StoreError> {
+        let Self { reader, data, log, stop, .. } = *self;
+        let mut base = newest(reader, data, log, stop)?;
+        if mark.position == 0 || base.as_ref().is_some_and(|(base, _)| base.mark.position >= mark.position) {
+            return Ok(None);
+        }
+        let from = base.as_ref().map(|(base, _)| base.mark.clone());
+        let mut turns = scratch.iter().cycle();
+        let mut batch = Batch::new();
+        let mut len = 0;
+        let mut merge = |base: &mut Option<(Snapshot, PathBuf)>, batch: &mut Batch| -> Result<(), StoreError> {
+            let to = turns.next().cloned().unwrap_or_default();
+            let old = base.take().map(|(old, _)| old);
+            self.write(mark, &to, old, std::mem::take(batch))?;
+            *base = Some((Snapshot::open(&*reader.fs, &reader.seal, &to, log)?, to));
+            Ok(())
+        };
+        let mut take = |group: Group| -> Result<(), LogError> {
+            stop.check()?;
+            for row in group.changes.into_iter().flat_map(|change| change.rows) {
+                len += row.table.len() + row.key.len() + row.value.as_ref().map_or(0, Vec::len);
+                batch.insert((row.table.into_owned(), row.key), row.value);
+            }
+            if len > BATCH_LEN {
+                len = 0;
+                merge(&mut base, &mut batch)?;
+            }
+            Ok(())
+        };
+        reader.read_until(from.as_ref(), mark.position, &mut take).map_err(|error| match error {
+            LogError::Taker(error) => error,
+            other => StoreError::Unavailable(other.to_string()),
+        })?;
+        merge(&mut base, &mut batch)?;
+        let Some((snapshot, made)) = base else { return Ok(None) };
+        // Read back before it is relied on: each seal, the order, the count and the root.
+        snapshot.verify(stop)?;
+        reader.fs.rename(&made, &path(data, mark.position)).map_err(|e| StoreError::from_io(&e))?;
+        Ok(Some(Made { position: mark.position, from: from.map(|from| from.position) }))
+    }
+
+    fn write(&self, mark: &Mark, to: &Path, old: Option<Snapshot>, batch: Batch) -> Result<(), StoreError> {
+        match self.reader.fs.remove(to) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::from_io(&e)),
             _ => {}
         }
+        let mut writer = Writer::create(self.reader, self.random, self.log, mark, to)?;
+        let mut new = batch.into_iter().peekable();
+        let mut put_new = |writer: &mut Writer<'_>, below: Option<&(String, Vec<u8>)>| -> Result<bool, StoreError> {
+            while let Some((place, value)) = new.next_if(|(place, _)| below.is_none_or(|below| place <= below)) {
+                self.stop.check()?;
+                if let Some(value) = &value {
+                    writer.put(&place, value)?;
+                }
+                if below == Some(&place) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        for row in old.into_iter().flatten() {
+            self.stop.check()?;
+            let (place, value) = row?;
+            if !put_new(&mut writer, Some(&place))? {
+                writer.put(&place, &value)?;
+            }
+        }
+        put_new(&mut writer, None)?;
+        writer.finish()
     }
-    fs.sync_folder(&folder).map_err(io)?;
-    tracing::info!(position = mark.position, "snapshot made");
-    Ok(true)
 }
 
 /// The newest snapshot that can be read whole.
-pub(super) fn newest(reader: &Reader, data: &Path, log: LogId) -> Result<Option<(Snapshot, PathBuf)>, StoreError> {
+pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> Result<Option<(Snapshot, PathBuf)>, StoreError> {
     for position in list(&*reader.fs, data).map_err(|e| StoreError::from_io(&e))?.into_iter().rev() {
         let path = path(data, position);
         let open = || Snapshot::open(&*reader.fs, &reader.seal, &path, log);
-        match open().and_then(Snapshot::verify).and_then(|_| open()) {
+        let whole = open().and_then(|snapshot| snapshot.verify(stop)).and_then(|_| open());
+        stop.check()?;
+        match whole {
             Ok(snapshot) => return Ok(Some((snapshot, path))),
             Err(error) => tracing::error!(%error, position, "a snapshot is damaged; the one before it is used"),
         }
     }
     Ok(None)
-}
-
-fn write(
-    reader: &Reader,
-    random: &Random,
-    log: LogId,
-    mark: &Mark,
-    to: &Path,
-    old: Option<Snapshot>,
-    batch: Batch,
-) -> Result<(), StoreError> {
-    match reader.fs.remove(to) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::from_io(&e)),
-        _ => {}
-    }
-    let mut writer = Writer::create(reader, random, log, mark, to)?;
-    let mut new = batch.into_iter().peekable();
-    let mut put_new = |writer: &mut Writer<'_>, below: Option<&(String, Vec<u8>)>| -> Result<bool, StoreError> {
-        while let Some((place, value)) = new.next_if(|(place, _)| below.is_none_or(|below| place <= below)) {
-            if let Some(value) = &value {
-                writer.put(&place, value)?;
-            }
-            if below == Some(&place) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    for row in old.into_iter().flatten() {
-        let (place, value) = row?;
-        if !put_new(&mut writer, Some(&place))? {
-            writer.put(&place, &value)?;
-        }
-    }
-    put_new(&mut writer, None)?;
-    writer.finish()
 }
 
 struct Writer<'a> {
@@ -282,9 +306,10 @@ impl Snapshot {
     }
 
     /// Reads it to its end.
-    pub(super) fn verify(mut self) -> Result<Root, StoreError> {
+    pub(super) fn verify(mut self, stop: &Stop) -> Result<Root, StoreError> {
         let mut before = None;
         for row in &mut self {
+            stop.check()?;
             let (place, _) = row?;
             if before.is_some_and(|before| before >= place) {
                 return Err(damaged());

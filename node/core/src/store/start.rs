@@ -15,11 +15,11 @@ use super::committer::{Committer, Shared};
 use super::door::Door;
 use super::keeper::{Keeper, Parts};
 use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
-use super::rebuild;
 use super::rows::Rows;
+use super::{StoreError, rebuild};
 use crate::engine::{Engine, EngineError};
 use crate::fs::Fs;
-use crate::log::recover::{Group, Reader};
+use crate::log::recover::{End, Group, Reader};
 use crate::log::{self, Log, Mark, SegmentLens};
 use crate::seal::{RowSeal, Seal};
 
@@ -44,7 +44,13 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
     name
 }
 
+/// Starts; an error after the stop was asked for is the stop.
 pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
+    let stop = options.stop.clone();
+    open(options).map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
+}
+
+fn open(options: StoreOptions) -> Result<Started, OpenError> {
     let fs = options.fs.clone();
     let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
@@ -78,7 +84,7 @@ pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
         Some(engine) => catch_up(&reader, &options, engine, &seal, &running.mark)?,
         None => rebuild::rebuild(&reader, &options, &seal, filed)?,
     };
-    let (rows, end) = rebuilt;
+    let Replayed { rows, end, filed_early } = rebuilt;
     if end.log.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
     }
@@ -87,7 +93,8 @@ pub(super) fn start(options: StoreOptions) -> Result<Started, OpenError> {
     if let Some(group) = &end.doubtful {
         rows.apply(&group.changes)?;
     }
-    rows.drop_unreferred()?;
+    // Before anything reads: no blob of a row that is gone comes back.
+    rows.forget_unreferred(filed_early, &options.stop)?;
     if rebuilding {
         // What was rebuilt is flushed before it may be called usable.
         rows.file()?;
@@ -111,11 +118,12 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
         spare: log.spare(),
         segment_len: options.segment_len,
         snapshot_after: options.snapshot_after,
+        space: options.space.clone(),
         last,
         threaded: options.background,
     });
     let mut threads = Vec::new();
-    threads.extend(keeper.start(claim.clone())?);
+    threads.extend(keeper.start(&claim)?);
     let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, Door::new(options.space), claim);
     threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
     Ok(Started { shared, keeper, threads })
@@ -154,27 +162,53 @@ fn usable_engine(options: &StoreOptions, found: Option<&Checkpoint>) -> Option<A
     Some(engine)
 }
 
-type CaughtUp = (Rows, log::recover::End);
-
-fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, seal: &RowSeal, mark: &Mark) -> Result<CaughtUp, OpenError> {
+fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, seal: &RowSeal, mark: &Mark) -> Result<Replayed, OpenError> {
     let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
-    let from = (*mark != Mark::default()).then_some(mark);
-    let end = reader.read(from, &mut |group| Ok(take(&rows, &group, mark.position, options)?))?;
-    Ok((rows, end))
+    Replay::new(rows, mark.position, options).run(reader, (*mark != Mark::default()).then_some(mark))
 }
 
-/// Applies a group read from the log. Blobs of groups up to `filed` are files already.
-pub(super) fn take(rows: &Rows, group: &Group, filed: u64, options: &StoreOptions) -> Result<(), super::StoreError> {
-    if group.last() > filed {
-        rows.apply(&group.changes)?;
-        if rows.unfiled_over(UNFILED_LEN_MAX) {
-            rows.file()?;
-        }
-    } else {
-        rows.apply_rows(&group.changes)?;
+/// The log being applied again.
+pub(super) struct Replay<'a> {
+    rows: Rows,
+    /// Blobs of groups up to here are files already.
+    filed: u64,
+    options: &'a StoreOptions,
+    filed_early: bool,
+}
+
+/// The rows as the log left them, but for its doubtful last group.
+pub(super) struct Replayed {
+    pub(super) rows: Rows,
+    pub(super) end: End,
+    /// Blobs were filed before it was known which rows stay: some may belong to none.
+    pub(super) filed_early: bool,
+}
+
+impl<'a> Replay<'a> {
+    pub(super) fn new(rows: Rows, filed: u64, options: &'a StoreOptions) -> Self {
+        Self { rows, filed, options, filed_early: false }
     }
-    options.report(Stage::Applying, group.last(), 0);
-    Ok(())
+
+    /// Applies what the log holds after `from`.
+    pub(super) fn run(mut self, reader: &Reader, from: Option<&Mark>) -> Result<Replayed, OpenError> {
+        let end = reader.read(from, &mut |group| Ok(self.take(&group)?))?;
+        Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early })
+    }
+
+    fn take(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.options.stop.check()?;
+        if group.last() > self.filed {
+            self.rows.apply(&group.changes)?;
+            if self.rows.unfiled_over(UNFILED_LEN_MAX) {
+                self.rows.file()?;
+                self.filed_early = true;
+            }
+        } else {
+            self.rows.apply_rows(&group.changes)?;
+        }
+        self.options.report(Stage::Applying, group.last(), 0);
+        Ok(())
+    }
 }
 
 /// Opens the engine that `source` says in `folder`, which is made.

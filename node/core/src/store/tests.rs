@@ -16,6 +16,9 @@ mod basics;
 mod faults;
 mod model;
 mod power;
+mod replay;
+mod room;
+mod snapshots;
 
 const T: Table = Table::new("t");
 const U: Table = Table::new("u");

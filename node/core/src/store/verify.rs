@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::StoreError;
 use super::committer::Shared;
 use super::keeper::Keeper;
 use super::snapshot::{self, Snapshot};
+use super::{Stop, StoreError};
 use crate::log::Mark;
 use crate::log::recover::{Group, LogError};
 
@@ -19,13 +19,14 @@ type Place = (String, Vec<u8>);
 type Written = BTreeMap<Place, Option<[u8; 32]>>;
 
 /// What is wrong, in words; empty if nothing is.
-pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
+pub(super) fn verify(keeper: &Keeper, shared: &Shared, stop: &Stop, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
     let (mut oldest, mut newest) = (None, None);
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
     for position in snapshot::list(fs, data).map_err(|e| StoreError::from_io(&e))? {
         let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
-        match open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify()?))) {
+        stop.check()?;
+        match open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(stop)?))) {
             Ok((mark, _)) => {
                 oldest.get_or_insert(mark.clone());
                 newest = Some((mark, open()?));
@@ -34,16 +35,17 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: &dyn Fn(u64)) -
         }
     }
     let end = shared.end();
-    if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(())) {
+    if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(stop.check()?)) {
+        stop.check()?;
         wrong.push(error.to_string());
         return Ok(wrong);
     }
     let (from, rows) = newest.map_or((None, None), |(mark, snapshot)| (Some(mark), Some(snapshot)));
-    let written = written(keeper, from.as_ref(), end.position)?;
-    let differing = compare(shared, rows, written, progress)?;
+    let written = written(keeper, from.as_ref(), end.position, stop)?;
+    let differing = compare(shared, rows, written, &|rows| stop.check().map(|()| progress(rows)))?;
     if !differing.is_empty() {
         let now = shared.end();
-        let since = written_since(keeper, &end, now.position)?;
+        let since = written_since(keeper, &end, now.position, stop)?;
         let told = differing.into_iter().filter(|place| !since.contains(place));
         wrong.extend(told.map(|(table, _)| format!("a row of table {table} is not what snapshot and log say")));
     }
@@ -57,9 +59,10 @@ fn failed(error: LogError) -> StoreError {
     }
 }
 
-fn written(keeper: &Keeper, from: Option<&Mark>, until: u64) -> Result<Written, StoreError> {
+fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, stop: &Stop) -> Result<Written, StoreError> {
     let mut written = Written::new();
     let mut take = |group: Group| {
+        stop.check()?;
         for row in group.changes.into_iter().flat_map(|change| change.rows) {
             let hash = row.value.map(|value| *blake3::hash(&value).as_bytes());
             written.insert((row.table.into_owned(), row.key), hash);
@@ -70,21 +73,26 @@ fn written(keeper: &Keeper, from: Option<&Mark>, until: u64) -> Result<Written, 
     Ok(written)
 }
 
-fn written_since(keeper: &Keeper, from: &Mark, until: u64) -> Result<BTreeSet<Place>, StoreError> {
+fn written_since(keeper: &Keeper, from: &Mark, until: u64, stop: &Stop) -> Result<BTreeSet<Place>, StoreError> {
     // Nothing at all was written before the first position.
     let from = (*from != Mark::default()).then_some(from);
-    Ok(written(keeper, from, until)?.into_keys().collect())
+    Ok(written(keeper, from, until, stop)?.into_keys().collect())
 }
 
 /// The rows in which the engine differs from the snapshot with the log's rows written over it.
-fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, progress: &dyn Fn(u64)) -> Result<Vec<Place>, StoreError> {
+fn compare(
+    shared: &Shared,
+    rows: Option<Snapshot>,
+    written: Written,
+    each: &dyn Fn(u64) -> Result<(), StoreError>,
+) -> Result<Vec<Place>, StoreError> {
     let mut expected = Expected { rows: rows.into_iter().flatten().peekable(), written: written.into_iter().peekable() };
     let mut differing = Vec::new();
     let mut next = expected.next()?;
     let mut after: Option<Place> = None;
     let mut done = 0;
     loop {
-        progress(done);
+        each(done)?;
         let page = {
             let _open = shared.rows.enter()?;
             shared.rows.engine().walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?

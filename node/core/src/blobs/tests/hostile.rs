@@ -258,3 +258,13 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
         assert!(read(&blobs, id).is_ok(), "a referred blob was collected");
     }
 }
+
+#[test]
+fn a_write_back_that_failed_before_the_sync_is_told_and_all_is_filed_anew() {
+    let (fs, blobs) = fresh();
+    let pinned = blobs.put(b"small", Form::Private).unwrap();
+    log(&blobs, &pinned.id);
+    fs.lose_writes();
+    assert!(blobs.file_logged().is_err());
+    assert_eq!((blobs.file_logged().unwrap(), blobs.unfiled_len()), (1, 0));
+}

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::blobs::Blobs;
 use crate::events::Events;
-use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space};
+use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space, Volume};
 use crate::journal;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreOptions};
@@ -91,6 +91,19 @@ impl File for WatchedFile {
     }
 }
 
+#[derive(Debug)]
+struct WatchedVolume {
+    volume: Box<dyn Volume>,
+    fs: Watched,
+}
+
+impl Volume for WatchedVolume {
+    fn sync(&self) -> io::Result<()> {
+        self.fs.look();
+        self.volume.sync()
+    }
+}
+
 impl Fs for Watched {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         self.fs.open(path)
@@ -128,9 +141,8 @@ impl Fs for Watched {
         self.look();
         self.fs.sync_folder(path)
     }
-    fn sync_all(&self, path: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.sync_all(path)
+    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
+        Ok(Box::new(WatchedVolume { volume: self.fs.volume(path)?, fs: self.clone() }))
     }
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.fs.space(path)

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::{Entry, File, Fs, Lock, Space};
+use super::super::{Entry, File, Fs, Lock, Space, Volume};
 use super::{Change, Fault, MemoryFs, Name, Node, TOTAL, gone, not_found};
 
 #[derive(Debug)]
@@ -91,6 +92,24 @@ impl Drop for MemoryLock {
     }
 }
 
+#[derive(Debug)]
+struct MemoryVolume {
+    fs: MemoryFs,
+    /// Of so many failed write-backs it need not tell any more.
+    told: AtomicU64,
+}
+
+impl Volume for MemoryVolume {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.fs.state();
+        state.plain_call()?;
+        for node in 0..state.nodes.len() {
+            state.sync(node);
+        }
+        if self.told.swap(state.lost_writes, Ordering::Relaxed) < state.lost_writes { Err(gone()) } else { Ok(()) }
+    }
+}
+
 impl Fs for MemoryFs {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         self.existing(path)
@@ -160,13 +179,10 @@ impl Fs for MemoryFs {
         Ok(())
     }
 
-    fn sync_all(&self, _path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.plain_call()?;
-        for node in 0..state.nodes.len() {
-            state.sync(node);
-        }
-        Ok(())
+    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
+        let state = self.state();
+        state.find(path)?;
+        Ok(Box::new(MemoryVolume { fs: self.clone(), told: AtomicU64::new(state.lost_writes) }))
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {

@@ -4,16 +4,16 @@ use super::*;
 use crate::engine::EngineError;
 use crate::fs::{Fault, PowerCut};
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(super) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn put(store: &Store, n: u8) -> Result<(), StoreError> {
+pub(super) fn put(store: &Store, n: u8) -> Result<(), StoreError> {
     store.commit_blocking(move |tx| {
         tx.put(T, &[n % 5], &vec![n; 300])?;
         tx.put(T, &[n, n], b"mark")
     })
 }
 
-fn rows(store: &Store) -> Result<Model, StoreError> {
+pub(super) fn rows(store: &Store) -> Result<Model, StoreError> {
     Ok(store.scan(T, &Scan::prefix(b"", usize::MAX))?.into_iter().map(|(key, row)| (key, row.value)).collect())
 }
 
@@ -81,59 +81,6 @@ fn a_disk_that_fails_once_at_any_call_loses_nothing() {
     for fault in [Fault::Io, Fault::Full, Fault::Short] {
         assert!((1..2000).any(|call| !with_fault(call, fault)), "{fault:?}: the run never passed");
     }
-}
-
-#[test]
-fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
-    let fs = MemoryFs::new();
-    let store = Store::open(options(&fs)).unwrap();
-    put(&store, 1).unwrap();
-    for _ in 0..3 {
-        // Nothing at all can be written.
-        (1..=64).for_each(|call| fs.fail_at(call, Fault::Full));
-        assert_eq!(put(&store, 2), Err(StoreError::Full));
-        assert_eq!(rows(&store).unwrap().len(), 2);
-        fs.heal();
-        put(&store, 3).unwrap();
-        put(&store, 1).unwrap();
-        store
-            .commit_blocking(|tx| {
-                tx.delete(T, &[3]);
-                tx.delete(T, &[3, 3]);
-                Ok::<_, StoreError>(())
-            })
-            .unwrap();
-    }
-}
-
-#[test]
-fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
-    let fs = MemoryFs::new();
-    let options = options(&fs);
-    let space = Space::new(Arc::new(fs.clone()), Path::new("/data"), Margins { watermark: 1000, reserve: 500 });
-    let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
-    put(&store, 1).unwrap();
-    assert!(fs.exists(Path::new("/data/reserve")).unwrap());
-    // Full in the middle of a group: the reserve lets this one through, and then only what deletes.
-    fs.fail_at(1, Fault::Full);
-    fs.set_free(0);
-    put(&store, 2).unwrap();
-    assert!(!fs.exists(Path::new("/data/reserve")).unwrap());
-    assert_eq!(put(&store, 3), Err(StoreError::Full));
-    store
-        .commit_blocking(|tx| {
-            tx.delete(T, &[1]);
-            Ok::<_, StoreError>(())
-        })
-        .unwrap();
-    assert_eq!(rows(&store).unwrap().len(), 3);
-    fs.set_free(2000);
-    // The disk is asked again a little later.
-    while put(&store, 4) == Err(StoreError::Full) {
-        std::thread::yield_now();
-    }
-    put(&store, 5).unwrap();
-    assert!(fs.exists(Path::new("/data/reserve")).unwrap());
 }
 
 #[test]
@@ -251,32 +198,6 @@ fn a_missing_segment_is_said_loudly() {
     let name = &names[1];
     fs.remove(&Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", name.first, name.generation))).unwrap();
     assert!(matches!(Store::open(StoreOptions { boot: [2; 32], ..options(&fs) }), Err(OpenError::Log(_))));
-}
-
-#[test]
-fn a_damaged_snapshot_gives_way_to_the_one_before() {
-    let fs = MemoryFs::new();
-    let store = Store::open(options(&fs)).unwrap();
-    for n in 1..=60 {
-        put(&store, n).unwrap();
-        if n % 20 == 0 {
-            store.snapshot().unwrap();
-        }
-    }
-    let before = rows(&store).unwrap();
-    drop(store);
-    let names: Vec<_> = fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect();
-    assert_eq!(names, [format!("{:016x}.snap", 40), format!("{:016x}.snap", 60)]);
-    let len = fs.open(&Path::new("/data/snapshots").join(&names[1])).unwrap().len().unwrap();
-    for at in (0..len).step_by(97) {
-        let damaged = fs.crash();
-        damaged.damage(&Path::new("/data/snapshots").join(&names[1]), at, 1).unwrap();
-        let store = Store::open(options(&damaged)).unwrap_or_else(|e| panic!("byte {at}: {e}"));
-        assert_eq!(rows(&store).unwrap(), before, "byte {at}");
-    }
-    // Without both there is no way back to the beginning, for the log before them is gone.
-    names.iter().for_each(|name| fs.remove(&Path::new("/data/snapshots").join(name)).unwrap());
-    assert!(matches!(Store::open(options(&fs)), Err(OpenError::Log(_))));
 }
 
 #[test]

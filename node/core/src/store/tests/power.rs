@@ -162,7 +162,7 @@ mod breaks {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::fs::{Entry, File, Lock, Space};
+    use crate::fs::{Entry, File, Lock, Space, Volume};
 
     /// A file system that leaves out a part of the work.
     #[derive(Clone, Debug)]
@@ -207,6 +207,15 @@ mod breaks {
         }
     }
 
+    #[derive(Debug)]
+    struct CarelessVolume;
+
+    impl Volume for CarelessVolume {
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     impl Careless {
         fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
             let named = |part: Option<&str>| part.is_some_and(|part| path.to_str().unwrap().contains(part));
@@ -246,8 +255,8 @@ mod breaks {
         fn sync_folder(&self, path: &Path) -> io::Result<()> {
             if self.skip_folder.is_some_and(|name| path.ends_with(name)) { Ok(()) } else { self.fs.sync_folder(path) }
         }
-        fn sync_all(&self, path: &Path) -> io::Result<()> {
-            if self.skip_sync == Some("blobs") { Ok(()) } else { self.fs.sync_all(path) }
+        fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
+            if self.skip_sync == Some("blobs") { Ok(Box::new(CarelessVolume)) } else { self.fs.volume(path) }
         }
         fn space(&self, path: &Path) -> io::Result<Space> {
             self.fs.space(path)

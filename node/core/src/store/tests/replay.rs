@@ -1,0 +1,95 @@
+//! What a start makes of the log: no blob of a row that is gone comes back, and it can be stopped.
+
+use super::faults::{put, rows};
+use super::*;
+use crate::blobs::SMALL_LEN_MAX;
+use crate::fs::PowerCut;
+
+/// Together so long that the replay can't hold them all.
+const BLOBS: u8 = 80;
+
+fn content(n: u8) -> Vec<u8> {
+    vec![n; SMALL_LEN_MAX]
+}
+
+#[test]
+fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
+    let fs = MemoryFs::new();
+    // All in one segment: nothing is filed before the power goes.
+    let with = |fs: &MemoryFs| StoreOptions { segment_len: 12 * 1024 * 1024, ..options(fs) };
+    let options = with(&fs);
+    let blobs = options.blobs.clone().unwrap();
+    let store = Store::open(options).unwrap();
+    let ids: Vec<BlobId> = (0..BLOBS)
+        .map(|n| {
+            let pinned = blobs.put(&content(n), Form::Private).unwrap();
+            store.commit_blocking(move |tx| tx.put_referring(T, &[n], b"", &[pinned.id]).map(|()| pinned.id)).unwrap()
+        })
+        .collect();
+    store
+        .commit_blocking(|tx| {
+            (1..BLOBS).for_each(|n| tx.delete(T, &[n]));
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let left = fs.power_cut(PowerCut::Nothing, 0);
+    let again = with(&left);
+    let blobs = again.blobs.clone().unwrap();
+    let _store = Store::open(again).unwrap();
+    assert_eq!(blobs.open(&ids[0]).unwrap().read_all(SMALL_LEN_MAX).unwrap(), content(0));
+    let back = ids.iter().skip(1).filter(|id| blobs.contains(id).unwrap()).count();
+    assert_eq!(back, 0, "deleted blobs came back");
+}
+
+#[test]
+fn an_engine_brought_up_to_the_log_brings_no_deleted_blob_back() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let options = StoreOptions { engine: engines.source(), ..options(&fs) };
+    let blobs = options.blobs.clone().unwrap();
+    let store = Store::open(options).unwrap();
+    let pinned = blobs.put(b"taken back", Form::Private).unwrap();
+    let id = pinned.id;
+    store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id])).unwrap();
+    drop(pinned);
+    store
+        .commit_blocking(|tx| {
+            tx.delete(T, b"a");
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    blobs.unlink_now(&store, &[id]).unwrap();
+    assert!(!blobs.contains(&id).unwrap());
+    engines.current().fail_at(0, EngineError::Unavailable("bent".into()));
+    store.get(T, b"a").unwrap_err();
+    put(&store, 1).unwrap();
+    assert!(!blobs.contains(&id).unwrap());
+}
+
+#[test]
+fn a_start_that_is_stopped_leaves_everything_to_the_next() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
+    let store = Store::open(with()).unwrap();
+    for n in 1..=60 {
+        put(&store, n).unwrap();
+        if n == 30 {
+            store.snapshot().unwrap();
+        }
+    }
+    let before = rows(&store).unwrap();
+    drop(store);
+    for reports in 0..20 {
+        // Another boot without a clean stop: rebuilt from snapshot and log.
+        fs.remove_folder(Path::new("/data/rows-custom")).unwrap_or(());
+        let stop = Stop::default();
+        let (raised, left) = (stop.clone(), std::sync::atomic::AtomicU64::new(reports));
+        let progress = move |_: Stage, _: u64, _: u64| {
+            if left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+                raised.raise();
+            }
+        };
+        let opened = Store::open(StoreOptions { stop, progress: Some(Arc::new(progress)), ..with() });
+        assert!(matches!(opened, Err(OpenError::Stopped)), "after {reports} reports");
+    }
+    assert_eq!(rows(&Store::open(with()).unwrap()).unwrap(), before);
+}
