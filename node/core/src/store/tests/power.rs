@@ -1,9 +1,12 @@
 //! The power is cut before every call of a run, in every mode; and the same tests must fail if a part of the work is left out.
+//! `FREEHOLD_POWER_STEPS` makes the run longer than the suite has time for (`.ci/long` does).
 
 use super::*;
 use crate::engine::Harm;
 use crate::fs::PowerCut;
 
+/// How many steps the usual run has; the first snapshot is after the fourteenth.
+const STEPS: u32 = 25;
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
 
 /// What there is to see after each acknowledged step, and how many calls had been made then.
@@ -36,15 +39,19 @@ fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> 
 
 /// Runs on `options`; the faults are in its file system. `calls` tells how far that is.
 fn run(options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
+    run_for(STEPS, options, calls)
+}
+
+fn run_for(length: u32, options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
     let blobs = options.blobs.clone();
     let store = Store::open(options).unwrap();
     let mut steps = vec![(0, seen(&store))];
-    for n in 1..=25 {
+    for n in 1..=length {
         step(&store, &blobs, n).unwrap();
         steps.push((calls(), seen(&store)));
         match n {
             9 => store.checkpoint().unwrap(),
-            14 | 19 | 24 => store.snapshot().unwrap(),
+            14.. if n % 5 == 4 => store.snapshot().unwrap(),
             _ => {}
         }
     }
@@ -77,12 +84,12 @@ fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
 }
 
 /// Cuts the power before every call and gives the first thing that goes wrong.
-fn cut_everywhere(run: &Run, fs: &MemoryFs, seeds: u64, options: &dyn Fn(&MemoryFs) -> StoreOptions) -> Result<usize, String> {
+fn cut_everywhere(run: &Run, fs: &MemoryFs, options: &dyn Fn(&MemoryFs) -> StoreOptions) -> Result<usize, String> {
     let mut states = 0;
     for call in 0..run.calls {
-        for (how, seed) in CUTS.into_iter().flat_map(|how| (0..seeds).map(move |seed| (how, seed))) {
-            let left = fs.power_cut_before(call, how, seed ^ (call as u64) << 8).unwrap();
-            check(run, call, options(&left)).map_err(|e| format!("cut before call {call}, {how:?} {seed}: {e}"))?;
+        for how in CUTS {
+            let left = fs.power_cut_before(call, how, call as u64).unwrap();
+            check(run, call, options(&left)).map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
             states += 1;
         }
     }
@@ -90,12 +97,15 @@ fn cut_everywhere(run: &Run, fs: &MemoryFs, seeds: u64, options: &dyn Fn(&Memory
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the long ring shows the figure")]
 fn nothing_acknowledged_is_lost_by_a_power_cut_at_any_moment() {
     let fs = MemoryFs::new();
     fs.record();
-    let done = run(options(&fs), &|| usize::try_from(fs.calls()).unwrap());
-    let states = cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], ..options(left) }).unwrap();
+    let length = std::env::var("FREEHOLD_POWER_STEPS").map_or(STEPS, |steps| steps.parse().unwrap());
+    let done = run_for(length, options(&fs), &|| usize::try_from(fs.calls()).unwrap());
+    let states = cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) }).unwrap();
     assert!(states > 500, "{states}");
+    println!("power cuts in memory: {} moments, {states} states, 0 lost, 0 partial, 0 that did not open", done.calls);
 }
 
 #[test]
@@ -273,7 +283,7 @@ mod breaks {
         let broken = Careless { fs: fs.clone(), skip_sync: Some(skip_sync), skip_folder: None, sync_late: None };
         let with = StoreOptions { fs: Arc::new(broken), blobs: None, ..options(&fs) };
         let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
-        cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], blobs: None, ..options(left) })
+        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], blobs: None, ..options(left) })
     }
 
     fn careless(skip_sync: Option<&'static str>, skip_folder: Option<&'static str>) -> Result<usize, String> {
@@ -290,7 +300,7 @@ mod breaks {
         let broken = Careless { fs: fs.clone(), skip_sync, skip_folder, sync_late };
         let broken: Arc<dyn Fs> = Arc::new(broken);
         let done = run(options_on(&fs, broken), &|| usize::try_from(fs.calls()).unwrap());
-        cut_everywhere(&done, &fs, 1, &|left| StoreOptions { boot: [2; 32], ..options(left) })
+        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
     }
 
     #[test]
