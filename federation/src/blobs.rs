@@ -3,9 +3,13 @@
 //! What is missing is written down by core in the commit that takes the entry in, so a restart forgets nothing. While the
 //! node runs, a blob cut off half-way is taken up where it was left.
 
-mod fetch;
+pub(crate) mod fetch;
 mod give;
+mod partials;
+mod shares;
 pub(crate) mod slice;
 
-pub(crate) use fetch::{Partials, fetch_wanted};
+pub(crate) use fetch::fetch_wanted;
 pub(crate) use give::serve;
+pub(crate) use partials::Partials;
+pub(crate) use shares::Shares;

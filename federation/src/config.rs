@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use freehold_core::profile::Profile;
 use serde::{Deserialize, Serialize};
 
 /// How this node meets its friends' nodes. The default works on a laptop and is reachable from that laptop alone.
@@ -12,6 +13,9 @@ pub struct FederationConfig {
     /// addresses stand in one section of the file, its own.
     #[serde(skip)]
     pub listen: Vec<SocketAddr>,
+    /// Where the owner's site is; friends link to it. The process sets it, from the section of the web.
+    #[serde(skip)]
+    pub web: Option<WebAddress>,
     /// Speak TCP (with Noise and Yamux).
     pub tcp: bool,
     /// Speak QUIC.
@@ -26,6 +30,8 @@ pub struct FederationConfig {
     pub local_discovery: bool,
     /// At most this many connections from nodes that are not friends.
     pub strangers_max: u32,
+    /// MiB of photos taken from one friend in a day; what is more comes on the days after.
+    pub photos_mib_per_friend_day: u32,
     /// Above this many bytes of memory used by the process, no new connection is taken.
     pub memory_bytes_max: usize,
 }
@@ -34,6 +40,7 @@ impl Default for FederationConfig {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7001))],
+            web: None,
             tcp: true,
             quic: true,
             external: Vec::new(),
@@ -41,7 +48,37 @@ impl Default for FederationConfig {
             upnp: false,
             local_discovery: false,
             strangers_max: 64,
+            photos_mib_per_friend_day: 64,
             memory_bytes_max: 1 << 30,
+        }
+    }
+}
+
+/// Where a site is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebAddress {
+    /// At this address, whoever asks.
+    At(String),
+    /// On this machine, under the owner's name as soon as there is one.
+    Here {
+        /// Whether it speaks HTTPS itself.
+        is_https: bool,
+        /// Where it listens.
+        port: u16,
+    },
+}
+
+impl WebAddress {
+    /// The address without a slash at its end; `None` as long as nobody lives here.
+    pub(crate) fn of(&self, owner: Option<&Profile>) -> Option<String> {
+        match (self, owner) {
+            (Self::At(url), _) => Some(url.trim_end_matches('/').to_owned()),
+            // Cookies ignore ports, so each owner gets a host name of their own.
+            (Self::Here { is_https, port }, Some(owner)) => {
+                let scheme = if *is_https { "https" } else { "http" };
+                Some(format!("{scheme}://{}.localhost:{port}", owner.login))
+            }
+            (Self::Here { .. }, None) => None,
         }
     }
 }

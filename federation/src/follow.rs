@@ -12,7 +12,7 @@ use freehold_core::store::StoreError;
 
 use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL};
 use crate::network::{ByteStream, PeerKey};
-use crate::peers::{Peer, Shared, Standing};
+use crate::peers::{Peer, Relation, Shared, Standing};
 use crate::wire::follow::{Follow, Introduction, PROTOCOL, Request};
 use crate::wire::frame::{self, FrameError};
 
@@ -52,10 +52,9 @@ pub(crate) async fn ask(shared: &Shared, peer: &Peer, asked: &Asked) -> Result<b
     }
 }
 
-/// Tells a peer that the friendship has ended.
-pub(crate) async fn leave(shared: &Shared, peer: &Peer) -> Result<(), FollowError> {
-    exchange(shared, peer, &Follow::Unfollow).await?;
-    Ok(())
+/// Tells a peer that the friendship has ended; whether it has taken note.
+pub(crate) async fn leave(shared: &Shared, peer: &Peer) -> Result<bool, FollowError> {
+    Ok(exchange(shared, peer, &Follow::Unfollow).await? == Follow::Noted)
 }
 
 /// Tells a peer who had asked that the owner has said yes.
@@ -78,7 +77,7 @@ async fn exchange(shared: &Shared, peer: &Peer, message: &Follow) -> Result<Foll
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FollowError> {
     let message: Follow = frame::read(&mut stream).await?;
     let Some(standing) = peer.known().await else { return Ok(()) };
-    if !peer.may_ask(shared) {
+    if standing.relation == Relation::Blocked || !peer.may_ask(shared, 1) {
         return Ok(());
     }
     let answer = match (message, standing.person) {
@@ -90,9 +89,7 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
             Follow::Noted
         }
         (Follow::Unfollow, Some(person)) => {
-            if friends::is_friend(&shared.node, &person)? {
-                friends::remove(&shared.node, person).await?;
-            }
+            friends::left(&shared.node, person).await?;
             Follow::Noted
         }
         // A node that nobody has claimed, or that claims falsely, cannot be anybody's friend.

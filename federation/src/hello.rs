@@ -1,12 +1,17 @@
 //! Saying hello, and judging whether a peer is who it says. The steps are told in `wire::hello`.
+//!
+//! What an attacker gets: [`LOOK_UP_COST`] of its requests for each log that this node fetches and verifies, one at a time, and
+//! one processor for all strangers together; nothing of a stranger's is kept.
 
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
 use freehold_core::keys::PublicKey;
 use minicbor::bytes::ByteVec;
 
-use crate::limits::ANSWER_TIMEOUT;
+use crate::aside;
+use crate::limits::{ANSWER_TIMEOUT, LOOK_UP_COST};
 use crate::network::ByteStream;
 use crate::peers::{self, Peer, Relation, Shared, Standing};
 use crate::wire::frame::{self, FrameError};
@@ -40,6 +45,9 @@ pub(crate) async fn greet(shared: &Shared, peer: &Peer) -> Result<(), FrameError
 
 /// Answers a peer's hello, and judges it.
 pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+    if !peer.may_ask(shared, 1) {
+        return Ok(());
+    }
     let exchange = async {
         let hello = frame::read::<Hello, _>(&mut stream).await?;
         frame::write(&mut stream, &own(shared)).await?;
@@ -58,39 +66,62 @@ async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<
     tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(late)?
 }
 
-/// Looks up who the peer is and writes down its standing.
+/// Looks up who the peer is and writes down its standing. One at a time: two hellos at once are as good as one.
 async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameError> {
+    let _alone = peer.judging.lock().await;
     let log = match hello.person {
         Some(person) => look_up(shared, peer, PersonId(person), &hello.head).await?.filter(|log| names(log, peer)).map(Arc::new),
         None => None,
     };
     let person = log.as_ref().map(|log| log.person());
     let standing = Standing { person, log, relation: peers::relation(shared, person) };
-    if standing.relation == Relation::Friend {
-        keep(shared, &standing).await;
+    match standing.relation {
+        Relation::Friend => keep(shared, &standing).await,
+        // Known by another key than the one that is refused at the door.
+        Relation::Blocked => shared.network.hangup(peer.key),
+        Relation::Asked | Relation::Leaving | Relation::Stranger => {}
     }
     peer.standing.send_replace(Some(standing));
     Ok(())
 }
 
-/// The log of who the peer says it is: the one held here if it is the one the peer has, else the peer's.
+/// The log of who the peer says it is. Of two versions core's fork choice decides which holds, for whoever is known here; the
+/// log of anyone else is taken as the peer shows it, and forgotten with the connection.
 async fn look_up(shared: &Shared, peer: &Peer, person: PersonId, head: &[u8; 32]) -> Result<Option<IdentityLog>, FrameError> {
-    let held = core_identity::log_of(&shared.node, &person).map_err(std::io::Error::other)?;
-    match held {
-        Some(held) if held.head().0 == *head => Ok(Some(held)),
-        // One held here may be the longer one, then what the peer shows changes nothing.
-        held => Ok(fetch(shared, peer, person).await?.filter(|log| held.is_none_or(|held| log.ops().len() >= held.ops().len()))),
+    let Some(held) = held(shared, person).await? else { return fetch(shared, peer, person).await };
+    if held.head().0 == *head {
+        return Ok(Some(held));
     }
+    if let Some(shown) = fetch(shared, peer, person).await? {
+        learn(shared, &shown).await?;
+    }
+    Ok(self::held(shared, person).await?)
+}
+
+/// A person's log as it is kept here, which reading verifies anew.
+async fn held(shared: &Shared, person: PersonId) -> io::Result<Option<IdentityLog>> {
+    let node = shared.node.clone();
+    aside::blocking(move || core_identity::log_of(&node, &person)).await?.map_err(io::Error::other)
+}
+
+async fn learn(shared: &Shared, log: &IdentityLog) -> io::Result<()> {
+    let (node, ops) = (shared.node.clone(), log.to_bytes());
+    match aside::computing(async move { core_identity::learn(&node, ops).await }).await? {
+        Ok((person, learned)) => tracing::debug!(person = %person.short(), ?learned, "an identity log was shown"),
+        Err(error) => tracing::warn!(%error, "cannot keep an identity log"),
+    }
+    Ok(())
 }
 
 /// Keeps the log of somebody who matters here. A stranger's is only looked at, or anyone could fill the disk.
 pub(crate) async fn keep(shared: &Shared, standing: &Standing) {
     let Some(log) = &standing.log else { return };
-    let known = core_identity::log_of(&shared.node, &log.person()).ok().flatten();
-    if known.is_some_and(|known| known.head() == log.head()) {
-        return;
-    }
-    if let Err(error) = core_identity::learn(&shared.node, log.to_bytes()).await {
+    let kept = match held(shared, log.person()).await {
+        Ok(Some(known)) if known.head() == log.head() => Ok(()),
+        Ok(_) => learn(shared, log).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
         tracing::warn!(%error, "cannot keep an identity log");
     }
 }
@@ -105,6 +136,9 @@ const LOG_LEN_MAX: usize = 1024 * 1024;
 
 /// Asks the peer for a person's log; `None` when it has none that is valid.
 async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<IdentityLog>, FrameError> {
+    if !peer.may_ask(shared, LOOK_UP_COST) {
+        return Ok(None);
+    }
     let mut ops: Vec<Vec<u8>> = Vec::new();
     within(async {
         let mut stream = shared.network.open(peer.key, identity::PROTOCOL).await?;
@@ -124,8 +158,12 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
         }
     })
     .await?;
+    // Strangers wait for each other here; the closed gate of a node that stops lets nobody through.
+    let is_friend = peers::relation(shared, Some(person)) == Relation::Friend;
+    let _turn = if is_friend { None } else { Some(shared.verifying.acquire().await.map_err(io::Error::other)?) };
     // A log that does not hold is the same as none: the peer stays a stranger.
-    Ok(IdentityLog::verify(&ops).ok().filter(|log| log.person() == person))
+    let verified = aside::blocking(move || IdentityLog::verify(&ops)).await?;
+    Ok(verified.ok().filter(|log| log.person() == person))
 }
 
 /// Answers questions about identity logs on one stream.
@@ -135,7 +173,7 @@ pub(crate) async fn serve_identity(shared: &Shared, peer: &Peer, mut stream: Byt
             Err(FrameError::End) => return Ok(()),
             get => get?,
         };
-        if !peer.may_ask(shared) {
+        if !peer.may_ask(shared, 1) {
             return Ok(());
         }
         // The owner's alone: whom else this node knows is nobody's business.

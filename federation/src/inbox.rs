@@ -7,6 +7,7 @@ use freehold_core::identity::PersonId;
 use freehold_core::keys::Signature;
 use freehold_core::store::StoreError;
 
+use crate::aside;
 use crate::outbox::{from_wire, to_wire};
 use crate::peers::Shared;
 use crate::sync::Compared;
@@ -34,7 +35,9 @@ pub(crate) async fn store(shared: &Shared, friend: PersonId, entries: Vec<Entry>
         logs.insert(header.ok_or(Reason::Invalid)?.log);
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
     }
-    let received = feed::receive(&shared.node, friend, raw).await.map_err(|refused| {
+    let node = shared.node.clone();
+    let receiving = aside::computing(async move { feed::receive(&node, friend, raw).await }).await;
+    let received = receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
         tracing::warn!(friend = %friend.short(), %refused, "entries refused");
         reason(&refused)
     })?;

@@ -4,6 +4,7 @@
 //! IO. `outbox` reads the journal, `inbox` hands what arrives to core, which verifies it; nothing here decides who may see
 //! what.
 
+mod aside;
 mod blobs;
 mod config;
 mod dial;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use freehold_core::node::Node;
 use tokio::task::JoinHandle;
 
-pub use config::FederationConfig;
+pub use config::{FederationConfig, WebAddress};
 pub use network::StartError;
 use peers::Shared;
 

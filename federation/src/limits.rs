@@ -6,7 +6,7 @@
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
 //! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`] |
-//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get |
+//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration |
 
 use std::time::Duration;
 
@@ -47,15 +47,29 @@ pub(crate) const PUSH_BURST: u32 = 200;
 pub(crate) const STRANGER_FRAMES_PER_SECOND: u32 = 2;
 /// Frames a stranger may send at once.
 pub(crate) const STRANGER_FRAMES_BURST: u32 = 10;
-/// Short requests (identity, follow) a peer may make per second.
+/// Short requests (hello, identity, follow) a peer may make per second.
 pub(crate) const REQUESTS_PER_SECOND: u32 = 1;
 /// Short requests a peer may make at once.
 pub(crate) const REQUESTS_BURST: u32 = 30;
+/// What fetching and verifying a whole identity log counts for among a peer's short requests.
+pub(crate) const LOOK_UP_COST: usize = 8;
+/// Identity logs of strangers that are verified at once, all peers together.
+pub(crate) const STRANGERS_VERIFIED_MAX: usize = 1;
 /// Bytes waiting to be sent to a peer that does not read, before it is hung up on.
 pub(crate) const UNSENT_LEN_MAX: usize = 4 << 20;
 
 /// Blob streams a peer may have open.
 pub(crate) const BLOB_STREAMS_MAX: usize = 4;
+/// Blobs that have come in part and are not being fetched just now.
+pub(crate) const PARTIALS_MAX: usize = 16;
+/// How long such a part is kept.
+pub(crate) const PARTIAL_KEPT: Duration = Duration::from_secs(10 * 60);
+/// The longest wait before a blob that could not be had is tried again.
+pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
+/// KiB of blobs a friend may take per second.
+pub(crate) const FRIEND_BLOB_KIB_PER_SECOND: u32 = 4096;
+/// KiB of blobs a friend may take at once.
+pub(crate) const FRIEND_BLOB_KIB_BURST: u32 = 1 << 20;
 /// KiB of blobs a stranger may take per second.
 pub(crate) const STRANGER_BLOB_KIB_PER_SECOND: u32 = 64;
 /// KiB of blobs a stranger may take at once.

@@ -7,20 +7,23 @@ use std::time::Duration;
 use freehold_core::events::Event;
 use freehold_core::feed::{AppendError, HOMES_MAX};
 use freehold_core::friends::{self, State};
-use freehold_core::identity::{IdentityLog, PersonId, homes};
+use freehold_core::identity::{self, IdentityLog, PersonId, homes};
 use freehold_core::node::Node;
+use freehold_core::profile;
+use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::blobs::Partials;
-use crate::config::FederationConfig;
+use crate::blobs::{Partials, Shares};
+use crate::config::{FederationConfig, WebAddress};
 use crate::dial::Dialer;
 use crate::follow::LastAsked;
 use crate::limits::{
-    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, REQUESTS_BURST, REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND,
+    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST, REQUESTS_PER_SECOND,
+    STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_VERIFIED_MAX,
 };
 use crate::network::{Network, NetworkEvent, PeerKey};
 use crate::rate::Bucket;
@@ -29,6 +32,11 @@ use crate::{hello, serve};
 
 /// New entries a slow stream may fall behind before it offers its logs again instead.
 const FRESH_MAX: usize = 64;
+
+/// Bytes in the address of a site.
+const WEB_LEN_MAX: usize = 200;
+/// How often what has lain too long is dropped.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What every part of this crate works with.
 pub(crate) struct Shared {
@@ -46,6 +54,11 @@ pub(crate) struct Shared {
     /// Rung when a friend's entry shows a photo that is not here.
     pub(crate) wanted: Notify,
     pub(crate) partials: Partials,
+    pub(crate) shares: Shares,
+    /// Taken while the identity log of somebody unknown is verified.
+    pub(crate) verifying: Semaphore,
+    /// The address of the site, if the process was told one.
+    web: Option<WebAddress>,
     pub(crate) last_asked: Mutex<LastAsked>,
     peers: Mutex<HashMap<PeerKey, Arc<Peer>>>,
 }
@@ -64,6 +77,9 @@ impl Shared {
             fresh: broadcast::channel(FRESH_MAX).0,
             wanted: Notify::new(),
             partials: Partials::default(),
+            shares: Shares::new(config.photos_mib_per_friend_day),
+            verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
+            web: config.web.clone(),
             last_asked: Mutex::default(),
             peers: Mutex::default(),
         }
@@ -125,6 +141,10 @@ pub(crate) enum Relation {
     Friend,
     /// Their invite was accepted here and they have not answered.
     Asked,
+    /// A friend no longer, which their node has not heard.
+    Leaving,
+    /// The owner wants to hear nothing from them.
+    Blocked,
     /// Anyone else.
     #[default]
     Stranger,
@@ -132,11 +152,15 @@ pub(crate) enum Relation {
 
 /// What a person is to the owner, by core's rows.
 pub(crate) fn relation(shared: &Shared, person: Option<PersonId>) -> Relation {
-    let friend = person.and_then(|person| friends::get(&shared.node, &person).ok()?);
-    match friend.map(|friend| friend.state) {
+    let Some(person) = person else { return Relation::Stranger };
+    match friends::get(&shared.node, &person).ok().flatten().map(|friend| friend.state) {
         Some(State::Friend) => Relation::Friend,
         Some(State::Asked) => Relation::Asked,
-        _ => Relation::Stranger,
+        Some(State::Blocked) => Relation::Blocked,
+        Some(State::Refused | State::Left) | None => {
+            let owed = friends::farewells(&shared.node).unwrap_or_default();
+            if owed.iter().any(|farewell| farewell.person == person) { Relation::Leaving } else { Relation::Stranger }
+        }
     }
 }
 
@@ -147,10 +171,12 @@ pub(crate) struct Peer {
     pub(crate) standing: watch::Sender<Option<Standing>>,
     /// Cancelled when the last connection is gone, or the node stops.
     pub(crate) gone: CancellationToken,
+    /// Held while it is found out who the peer is.
+    pub(crate) judging: tokio::sync::Mutex<()>,
     pub(crate) requests: Mutex<Bucket>,
     pub(crate) blob_streams: Arc<Semaphore>,
-    /// KiB of blobs that a stranger may take; friends are not counted.
-    pub(crate) taken: Mutex<Bucket>,
+    /// KiB of blobs that the peer may take as a stranger, and as a friend.
+    taken: Mutex<(Bucket, Bucket)>,
     /// The run of the peer that said hello last.
     pub(crate) run: Mutex<Option<u64>>,
     /// Ends the present sync stream when a newer one replaces it.
@@ -164,24 +190,29 @@ impl Peer {
             key,
             standing: watch::Sender::new(None),
             gone: shared.stop.child_token(),
+            judging: tokio::sync::Mutex::default(),
             requests: Mutex::new(Bucket::per_second(REQUESTS_PER_SECOND, REQUESTS_BURST, now)),
             blob_streams: Arc::new(Semaphore::new(BLOB_STREAMS_MAX)),
-            taken: Mutex::new(Bucket::per_second(STRANGER_BLOB_KIB_PER_SECOND, STRANGER_BLOB_KIB_BURST, now)),
+            taken: Mutex::new((
+                Bucket::per_second(STRANGER_BLOB_KIB_PER_SECOND, STRANGER_BLOB_KIB_BURST, now),
+                Bucket::per_second(FRIEND_BLOB_KIB_PER_SECOND, FRIEND_BLOB_KIB_BURST, now),
+            )),
             run: Mutex::default(),
             sync: Mutex::default(),
         }
     }
 
-    /// Whether the peer may make one more short request.
-    pub(crate) fn may_ask(&self, shared: &Shared) -> bool {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take(1, shared.node.clock.now())
+    /// Whether the peer may make one more short request, or have one made that counts for several.
+    pub(crate) fn may_ask(&self, shared: &Shared, cost: usize) -> bool {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take(cost, shared.node.clock.now())
     }
 
-    /// Whether the peer may take so many bytes of blobs now.
+    /// Whether the peer may take so many bytes of blobs now, or have them hashed.
     pub(crate) fn may_take(&self, shared: &Shared, len: u64) -> bool {
         let is_friend = self.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Friend);
         let kib = usize::try_from(len / 1024 + 1).unwrap_or(usize::MAX);
-        is_friend || self.taken.lock().unwrap_or_else(PoisonError::into_inner).take(kib, shared.node.clock.now())
+        let (now, mut taken) = (shared.node.clock.now(), self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        if is_friend { taken.1.take(kib, now) } else { taken.0.take(kib, now) }
     }
 
     /// Who the peer is, once that is known; `None` when it does not say in time.
@@ -197,6 +228,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
     let mut hints = shared.node.events.subscribe();
     let mut dialer = Dialer::new(&shared);
     refresh(&shared, &mut dialer).await;
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -206,9 +238,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
             },
             hint = hints.recv() => match hint {
                 Ok(Event::Friends | Event::Identity) | Err(RecvError::Lagged(_)) => refresh(&shared, &mut dialer).await,
+                // The owner may have a name now, and with it a site.
+                Ok(Event::Public) => tell_homes(&shared).await,
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             },
+            _ = sweep.tick() => shared.partials.forget_old(shared.node.clock.now()),
             () = until(dialer.next()) => {
                 for (key, addresses) in dialer.calls(Instant::now()) {
                     shared.network.dial(key, addresses);
@@ -286,14 +321,17 @@ async fn greet(shared: Arc<Shared>, peer: Arc<Peer>) {
 
 /// Friends may have changed: who is trusted, blocked and called follows the rows.
 async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
-    let friends = match friends::list(&shared.node) {
-        Ok(friends) => friends,
+    let (friends, farewells) = match friends::list(&shared.node).and_then(|list| Ok((list, friends::farewells(&shared.node)?))) {
+        Ok(both) => both,
         Err(error) => {
             tracing::warn!(%error, "cannot read the friends");
             return;
         }
     };
     let (mut callees, mut blocked) = (HashMap::new(), HashSet::new());
+    for farewell in farewells {
+        callees.insert(PeerKey(*farewell.node.as_bytes()), farewell.addresses);
+    }
     for friend in friends {
         let key = PeerKey(*friend.node.as_bytes());
         match friend.state {
@@ -304,8 +342,12 @@ async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
                 addresses.dedup();
                 callees.insert(key, addresses);
             }
-            State::Blocked => _ = blocked.insert(key),
-            State::Refused => {}
+            State::Blocked => {
+                blocked.insert(key);
+                let log = identity::log_of(&shared.node, &friend.person).ok().flatten();
+                blocked.extend(log.iter().flat_map(IdentityLog::live_nodes).map(|node| PeerKey(*node.as_bytes())));
+            }
+            State::Refused | State::Left => {}
         }
     }
     let connected = shared.connected();
@@ -322,6 +364,10 @@ async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
             std::mem::replace(&mut standing.relation, now) != now
         });
     }
+    tell_homes(shared).await;
+}
+
+async fn tell_homes(shared: &Shared) {
     if let Err(error) = announce(shared).await {
         tracing::warn!(%error, "cannot say where this node is reached");
     }
@@ -332,8 +378,18 @@ async fn announce(shared: &Shared) -> Result<(), AppendError> {
     let Some(person) = shared.node.identity.person() else { return Ok(()) };
     let before = homes::of(&shared.node, &person)?;
     let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
-    let (web, mirrors) = before.map(|homes| (homes.web, homes.mirrors)).unwrap_or_default();
+    let web: Vec<String> = web_address(shared)?.into_iter().collect();
+    if before.as_ref().is_some_and(|before| before.web == web && before.libp2p == libp2p) {
+        return Ok(());
+    }
+    let mirrors = before.map(|homes| homes.mirrors).unwrap_or_default();
     homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
+}
+
+/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on this machine.
+fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
+    let owner = profile::get(&shared.node)?;
+    Ok(shared.web.as_ref().and_then(|web| web.of(owner.as_ref())).filter(|url| url.len() <= WEB_LEN_MAX))
 }
 
 async fn until(moment: Option<Instant>) {

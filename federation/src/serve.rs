@@ -17,6 +17,11 @@ use crate::{blobs, hello};
 
 /// Serves one stream that the peer has opened.
 pub(crate) async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, protocol: &'static str, stream: ByteStream) -> Result<(), FollowError> {
+    // Who is blocked hears nothing more; that they are is for them to guess.
+    let is_blocked = peer.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Blocked);
+    if is_blocked {
+        return Ok(());
+    }
     match protocol {
         hello_wire::PROTOCOL => Ok(hello::answer(shared, peer, stream).await?),
         identity::PROTOCOL => Ok(hello::serve_identity(shared, peer, stream).await?),
@@ -29,6 +34,9 @@ pub(crate) async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, protocol: &'st
 
 async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Result<(), FollowError> {
     let Some(mut standing) = peer.known().await else { return Ok(()) };
+    if standing.relation == Relation::Blocked {
+        return Ok(());
+    }
     if standing.relation == Relation::Asked {
         // They have said yes before this node has heard it; a moment's patience saves a new start.
         let mut changes = peer.standing.subscribe();
@@ -58,11 +66,9 @@ pub(crate) async fn attend(shared: &Arc<Shared>, peer: &Arc<Peer>) {
             match (standing.relation, standing.person) {
                 (Relation::Friend, Some(person)) => befriend(shared, peer, &standing, person).await,
                 (Relation::Asked, Some(person)) => ask(shared, peer, person).await,
-                _ if before == Relation::Friend => {
-                    // Told once; a node that is not told finds out when it is called a stranger.
-                    let _ = follow::leave(shared, peer).await;
-                    shared.network.hangup(peer.key);
-                }
+                (Relation::Leaving, Some(person)) => take_leave(shared, peer, person).await,
+                (Relation::Blocked, _) => shared.network.hangup(peer.key),
+                _ if before == Relation::Leaving => shared.network.hangup(peer.key),
                 _ => {}
             }
             std::future::pending::<()>().await;
@@ -72,6 +78,21 @@ pub(crate) async fn attend(shared: &Arc<Shared>, peer: &Arc<Peer>) {
             () = work => {}
         }
         before = relation;
+    }
+}
+
+/// Says the farewell that is owed, until it has been heard. With that they are a stranger, and are hung up on.
+async fn take_leave(shared: &Shared, peer: &Peer, person: PersonId) {
+    loop {
+        match follow::leave(shared, peer).await {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(error) => tracing::debug!(peer = %peer.key, %error, "a farewell was not heard"),
+        }
+        tokio::time::sleep(peers::pause(shared) * 20).await;
+    }
+    if let Err(error) = friends::farewell_said(&shared.node, person).await {
+        tracing::warn!(%error, "cannot note that a farewell was said");
     }
 }
 

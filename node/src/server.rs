@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use freehold_core::node::Node;
 use freehold_core::{logins, profile};
-use freehold_federation::Federation;
+use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners};
 use freehold_web::{Entrance, Web};
 use tokio::task::JoinHandle;
@@ -50,7 +50,11 @@ impl Server {
         let names = [owner.as_ref().map(|p| p.domain.clone()), config.web.public_host()];
         let tls = certificate::open(&data, names.into_iter().flatten())?;
 
-        let federation = freehold_federation::FederationConfig { listen: vec![ports.libp2p], ..config.federation.clone() };
+        let site = match &config.web.public_url {
+            Some(url) => WebAddress::At(url.clone()),
+            None => WebAddress::Here { is_https: config.web.tls, port: ports.web.port() },
+        };
+        let federation = FederationConfig { listen: vec![ports.libp2p], web: Some(site), ..config.federation.clone() };
         let federation = Federation::start(node.clone(), federation).await.context("libp2p could not start")?;
         let ports = ListenConfig {
             libp2p: libp2p_port(&federation.addresses()).map_or(ports.libp2p, |port| {

@@ -40,6 +40,8 @@ struct Row {
     /// Lamp and word at the right edge.
     is_awake: bool,
     state: String,
+    /// Where their site is, as their node says.
+    site: Option<String>,
 }
 
 struct Out {
@@ -65,6 +67,8 @@ struct FriendsPage {
     summary: String,
     asking: Vec<Row>,
     on_the_way: Vec<Row>,
+    /// Those who have ended the friendship.
+    gone: Vec<Row>,
     everyone: Vec<Row>,
     invites: Vec<Out>,
     said: Said,
@@ -88,10 +92,14 @@ async fn show(State(site): State<Site>, _: Owner) -> Answer {
 
 fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
     let now = site.node.clock.now();
-    let (mut everyone, mut on_the_way) = (Vec::new(), Vec::new());
+    let (mut everyone, mut on_the_way, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for friend in friends::list(&site.node)? {
         match friend.state {
-            Stage::Friend => everyone.push(row(friend, now)),
+            Stage::Friend => {
+                let site = site_of(site, &friend.person)?;
+                everyone.push(Row { site, ..row(friend, now) });
+            }
+            Stage::Left => gone.push(row(friend, now)),
             Stage::Asked | Stage::Refused => on_the_way.push(row(friend, now)),
             Stage::Blocked => {}
         }
@@ -103,6 +111,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
         about: if request.note.is_empty() { "Would like to be friends.".to_owned() } else { format!("“{}”", request.note) },
         is_awake: false,
         state: dates::ago(request.received, now),
+        site: None,
     });
     let invites = friends::open_invites(&site.node)?.into_iter().map(|open| Out {
         id: data_encoding::HEXLOWER.encode(&open.id),
@@ -115,12 +124,19 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
         count => format!("{count} people. Nobody sees who else is here."),
     };
     let page = site.home_frame("Friends", "Friends")?;
-    Ok(FriendsPage { page, summary, asking: asking.collect(), on_the_way, everyone, invites: invites.collect(), said })
+    Ok(FriendsPage { page, summary, asking: asking.collect(), on_the_way, gone, everyone, invites: invites.collect(), said })
+}
+
+/// Where a friend says that their site is; only an address of the web becomes a link.
+pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, Problem> {
+    let web = homes::of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
+    Ok(web.filter(|web| web.starts_with("https://") || web.starts_with("http://")).map(|web| web.trim_end_matches('/').to_owned()))
 }
 
 fn row(friend: Friend, now: Timestamp) -> Row {
     let is_awake = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS);
     let (about, state) = match (friend.state, friend.last_seen) {
+        (Stage::Left, _) => ("No longer follows you. What they said before is still here.", dates::ago(friend.since, now)),
         (Stage::Refused, _) => ("Said no: the invite was used or had ended. Ask for a new one.", String::new()),
         (Stage::Asked, _) => ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now)),
         (_, Some(_)) if is_awake => ("", "awake".to_owned()),
@@ -129,7 +145,7 @@ fn row(friend: Friend, now: Timestamp) -> Row {
     };
     let about = if about.is_empty() { format!("Friends since {}", dates::day(friend.since, now)) } else { about.to_owned() };
     let door = PersonDoor::of(&friend.name, &friend.person.0);
-    Row { person: friend.person.to_string(), door, name: friend.name, about, is_awake, state }
+    Row { person: friend.person.to_string(), door, name: friend.name, about, is_awake, state, site: None }
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
-use freehold_core::identity::{PersonId, homes};
+use freehold_core::identity::PersonId;
 use freehold_core::markdown;
 use freehold_core::posts::{self, Draft};
 use freehold_core::profile::Profile;
@@ -192,10 +192,7 @@ impl<'a> Voices<'a> {
             return Ok(known.clone());
         }
         let name = friends::get(&self.site.node, &person)?.map_or_else(|| person.short(), |friend| friend.name);
-        // A friend says where their site is; only an address of the web becomes a link.
-        let web = homes::of(&self.site.node, &person)?.and_then(|homes| homes.web.into_iter().next());
-        let web =
-            web.filter(|web| web.starts_with("https://") || web.starts_with("http://")).map(|web| web.trim_end_matches('/').to_owned());
+        let web = crate::friends::site_of(self.site, &person)?;
         self.others.insert(person, (name.clone(), web.clone()));
         Ok((name, web))
     }

@@ -1,16 +1,20 @@
 //! Fetching: the blobs that a friend's posts show and that are not here, one after the other, each range verified.
+//!
+//! What an attacker gets: a friend's node can make this one fetch the friend's share of the day, and have one part of a blob
+//! lie on the disk for some minutes. A byte that the hash does not promise is not written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use freehold_core::blobs::{BlobWriter, Form};
+use freehold_core::blobs::Form;
 use freehold_core::identity::PersonId;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
 
 use super::slice;
-use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX};
+use crate::aside;
+use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX};
 use crate::network::ByteStream;
 use crate::peers::{self, Peer, Shared};
 use crate::wire::blob::{Answer, Get, PROTOCOL};
@@ -19,24 +23,16 @@ use crate::wire::frame::{self, FrameError};
 /// Wanted blobs looked at in one go.
 const PAGE: usize = 64;
 
-/// A blob that has come in part: how far, and where it is being written.
-struct Partial {
-    writer: BlobWriter,
-    len: u64,
-}
-
-/// Blobs that have come in part. They outlive a connection, not the process.
-#[derive(Default)]
-pub(crate) struct Partials(Mutex<HashMap<BlobId, Partial>>);
-
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(crate) enum FetchError {
     #[error("{0}")]
     Frame(#[from] FrameError),
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("what came is not what its hash promises: {0}")]
     Lie(io::Error),
+    #[error("the friend has brought what one may bring in a day")]
+    Share,
 }
 
 impl From<io::Error> for FetchError {
@@ -49,23 +45,33 @@ impl From<io::Error> for FetchError {
 pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId) {
     // What the friend does not have now is asked for again on the next connection.
     let mut missing = HashSet::new();
+    let mut failures = 0u32;
     loop {
         let more = shared.wanted.notified();
         tokio::pin!(more);
         // Enabled before looking, so that what is wanted while looking is not missed.
         more.as_mut().enable();
         match fetch_all(shared, peer, friend, &mut missing).await {
-            Ok(()) => more.await,
+            Ok(()) => {
+                failures = 0;
+                more.await;
+            }
             Err(FetchError::Lie(error)) => {
                 tracing::warn!(peer = %peer.key, %error, "a blob was refused");
                 more.await;
             }
             Err(error) => {
-                tracing::debug!(peer = %peer.key, %error, "a blob was cut off");
-                tokio::time::sleep(peers::pause(shared) * 4).await;
+                tracing::debug!(peer = %peer.key, %error, "a blob did not come");
+                tokio::time::sleep(wait(peers::pause(shared), failures)).await;
+                failures = failures.saturating_add(1);
             }
         }
     }
+}
+
+/// A full disk and a share used up mend themselves slowly: the wait doubles.
+fn wait(pause: Duration, failures: u32) -> Duration {
+    pause.saturating_mul(4 << failures.min(16)).min(FETCH_WAIT_MAX)
 }
 
 async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut HashSet<BlobId>) -> Result<(), FetchError> {
@@ -75,7 +81,7 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut
         let page = timeline::wanted_blobs(&shared.node, after, PAGE)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.blob);
-        for wanted in page.into_iter().filter(|wanted| wanted.author == friend && wanted.len <= BLOB_LEN_MAX) {
+        for wanted in page.into_iter().filter(|wanted| wanted.author == friend && (1..=BLOB_LEN_MAX).contains(&wanted.len)) {
             if missing.contains(&wanted.blob) {
                 continue;
             }
@@ -90,23 +96,34 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut
     }
 }
 
-/// Fetches one blob from where it was left; whether the friend has it.
-async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &WantedBlob) -> Result<bool, FetchError> {
-    let mut done = shared.partials.len(&wanted.blob);
-    while done < wanted.len || wanted.len == 0 {
+/// Fetches one blob from where it was left; whether the friend has it. Nothing is asked for that there is no room for.
+pub(crate) async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &WantedBlob) -> Result<bool, FetchError> {
+    let mut taking = shared.partials.take(wanted.blob, shared.node.clock.now());
+    let mut done = taking.writer.as_ref().map_or(0, |writer| writer.len());
+    let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
+    let begin = move || match begun {
+        Some(writer) => Ok(writer),
+        None => blobs.room_for(total).and_then(|()| blobs.writer(Form::Public, total)),
+    };
+    taking.writer = Some(aside::blocking(begin).await??);
+    while done < wanted.len {
         let len = BLOB_RANGE_LEN_MAX.min(wanted.len - done);
+        if !shared.shares.take(wanted.author, len, shared.node.clock.now()) {
+            return Err(FetchError::Share);
+        }
         let get = Get { hash: wanted.blob.0, start: done, len };
         let range = tokio::time::timeout(ANSWER_TIMEOUT * 6, get_range(stream, &get, wanted.len)).await;
         let Some(bytes) = range.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else { return Ok(false) };
-        shared.partials.append(shared, wanted, done, &bytes)?;
+        let Some(mut writer) = taking.writer.take() else { return Ok(false) };
+        taking.writer = Some(aside::blocking(move || writer.write(&bytes).map(|()| writer)).await??);
         done += len;
-        if wanted.len == 0 {
-            break;
-        }
     }
-    let Some(writer) = shared.partials.take(&wanted.blob) else { return Ok(false) };
-    let pinned = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(io::Error::other)??;
-    // The groups were verified one by one against this very hash.
+    let Some(writer) = taking.writer.take() else { return Ok(false) };
+    let pinned = aside::blocking(move || writer.finish()).await??;
+    // Each range was verified on its own; what lies on the disk must be the whole.
+    if pinned.id != wanted.blob {
+        return Err(FetchError::Lie(io::Error::other("the parts do not make the whole")));
+    }
     timeline::blob_arrived(&shared.node, pinned).await?;
     Ok(true)
 }
@@ -131,33 +148,16 @@ async fn get_range(stream: &mut ByteStream, get: &Get, total: u64) -> Result<Opt
         bytes.extend_from_slice(&part);
     }
     let (hash, start, len) = (get.hash, get.start, get.len);
-    let decode = move || slice::decode(hash, total, start, len, &bytes);
-    let decoded = tokio::task::spawn_blocking(decode).await.map_err(io::Error::other)?;
-    decoded.map(Some).map_err(FetchError::Lie)
+    aside::blocking(move || slice::decode(hash, total, start, len, &bytes)).await?.map(Some).map_err(FetchError::Lie)
 }
 
-impl Partials {
-    fn len(&self, blob: &BlobId) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(blob).map_or(0, |partial| partial.len)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Adds what comes at `start`; something else may have brought it meanwhile, which is as good.
-    fn append(&self, shared: &Shared, wanted: &WantedBlob, start: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let mut partials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let partial = match partials.entry(wanted.blob) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(Partial { writer: shared.node.blobs.writer(Form::Public, wanted.len)?, len: 0 })
-            }
-        };
-        if partial.len == start {
-            partial.writer.write(bytes)?;
-            partial.len += bytes.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn take(&self, blob: &BlobId) -> Option<BlobWriter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(blob).map(|partial| partial.writer)
+    #[test]
+    fn what_does_not_come_is_asked_for_ever_more_slowly() {
+        let pause = Duration::from_secs(1);
+        assert_eq!([wait(pause, 0), wait(pause, 1), wait(pause, 40)], [pause * 4, pause * 8, FETCH_WAIT_MAX]);
     }
 }

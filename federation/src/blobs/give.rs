@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use bao_tree::io::sync::ReadAt;
-use freehold_core::blobs::{BlobReader, Form};
+use freehold_core::blobs::{BlobReader, Blobs, Form};
 use freehold_core::store::BlobId;
 use futures::AsyncWriteExt;
 
 use super::slice::{self, GROUP_LEN, Outboard};
+use crate::aside;
 use crate::limits::{BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX};
 use crate::network::ByteStream;
 use crate::peers::{Peer, Shared};
@@ -48,21 +49,32 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
     if peer.known().await.is_none() {
         return Ok(());
     }
-    let mut open: Option<Open> = None;
+    let mut open: Option<Arc<Open>> = None;
     loop {
         let get: Get = match frame::read(&mut stream).await {
             Err(FrameError::End) => return Ok(()),
             get => get?,
         };
-        if get.len > BLOB_RANGE_LEN_MAX || !get.start.is_multiple_of(GROUP_LEN) || !peer.may_take(shared, get.len) {
+        if get.len == 0 || get.len > BLOB_RANGE_LEN_MAX || !get.start.is_multiple_of(GROUP_LEN) || !peer.may_take(shared, get.len) {
             return Ok(());
         }
-        let blobs = shared.node.blobs.clone();
-        let before = open.take();
-        let cut = move || cut(&blobs, before, &get);
-        let (kept, found) = tokio::task::spawn_blocking(cut).await.map_err(io::Error::other)??;
-        open = kept;
-        match found {
+        if open.as_ref().is_none_or(|open| open.id.0 != get.hash) {
+            let blobs = shared.node.blobs.clone();
+            let reader = aside::blocking(move || readable(&blobs, &BlobId(get.hash))).await?;
+            // To cut the smallest slice the whole is hashed, so the whole is what it costs.
+            if reader.as_ref().is_some_and(|reader| !peer.may_take(shared, reader.len())) {
+                return Ok(());
+            }
+            open = match reader {
+                Some(reader) => Some(aside::blocking(move || hashed(BlobId(get.hash), reader)).await??),
+                None => None,
+            };
+        }
+        let slice = match open.clone().filter(|open| get.start < open.reader.len()) {
+            Some(open) => Some((open.reader.len(), aside::blocking(move || cut(&open, &get)).await??)),
+            None => None,
+        };
+        match slice {
             Some((len, slice)) => {
                 frame::write(&mut stream, &Answer::Found(len)).await?;
                 for part in slice.chunks(BLOB_FRAME_LEN_MAX) {
@@ -76,26 +88,17 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
     }
 }
 
-type Cut = (Option<Open>, Option<(u64, Vec<u8>)>);
+/// A blob that may be given. Damaged, private and absent look alike from outside.
+fn readable(blobs: &Blobs, id: &BlobId) -> Option<BlobReader> {
+    blobs.open(id).ok().filter(|reader| reader.form() == Form::Public && (1..=BLOB_LEN_MAX).contains(&reader.len()))
+}
 
-fn cut(blobs: &freehold_core::blobs::Blobs, before: Option<Open>, get: &Get) -> io::Result<Cut> {
-    let id = BlobId(get.hash);
-    let open = match before.filter(|open| open.id == id) {
-        Some(open) => open,
-        None => {
-            // Damaged, private and absent look alike from outside.
-            let Ok(reader) = blobs.open(&id) else { return Ok((None, None)) };
-            if reader.form() != Form::Public || reader.len() > BLOB_LEN_MAX {
-                return Ok((None, None));
-            }
-            let outboard = slice::outboard(From(&reader, 0), reader.len())?;
-            Open { id, reader, outboard }
-        }
-    };
-    let len = open.reader.len();
-    if get.start > len {
-        return Ok((Some(open), None));
-    }
-    let slice = slice::encode(At(&open.reader), &open.outboard, get.start, get.len.min(len - get.start))?;
-    Ok((Some(open), Some((len, slice))))
+fn hashed(id: BlobId, reader: BlobReader) -> io::Result<Arc<Open>> {
+    let outboard = slice::outboard(From(&reader, 0), reader.len())?;
+    Ok(Arc::new(Open { id, reader, outboard }))
+}
+
+fn cut(open: &Open, get: &Get) -> io::Result<Vec<u8>> {
+    let rest = open.reader.len().saturating_sub(get.start);
+    slice::encode(At(&open.reader), &open.outboard, get.start, get.len.min(rest))
 }

@@ -29,7 +29,7 @@ pub(crate) enum Follow {
     /// No. Blocked, expired and full look alike from outside.
     #[n(6)]
     Reject,
-    /// We are friends no longer.
+    /// We are friends no longer. Said until it is noted, at most for thirty days.
     #[n(8)]
     Unfollow,
     /// The other side has taken note.

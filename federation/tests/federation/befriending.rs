@@ -1,5 +1,5 @@
 use freehold_core::friends::{self, State};
-use freehold_core::identity::{self, IdentityLog};
+use freehold_core::identity::{self, IdentityLog, homes};
 
 use crate::network::{Over, Person};
 
@@ -54,5 +54,35 @@ async fn a_friend_who_was_removed_is_told() {
     alice.post("one").await;
     bob.shows(&["one"]).await;
     friends::remove(&alice, bob.id()).await.unwrap();
-    bob.until("alice is no friend", |node| !friends::is_friend(node, &alice.id()).unwrap()).await;
+    bob.until("alice has left", |node| friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left).await;
+    alice.until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty()).await;
+    // What she said stays, until Bob wants it gone.
+    bob.shows(&["one"]).await;
+    bob.post("is anybody there?").await;
+    alice.befriend(&bob).await;
+    bob.until("alice is a friend again", |node| friends::is_friend(node, &alice.id()).unwrap()).await;
+    alice.shows(&["is anybody there?"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_friend_who_was_removed_while_away_is_told_on_coming_back() {
+    let (mut alice, mut bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    alice.befriend(&bob).await;
+    bob.down().await;
+    friends::remove(&alice, bob.id()).await.unwrap();
+    // A restart in between: the farewell is written down.
+    alice.down().await;
+    alice.up().await;
+    bob.up().await;
+    bob.until("alice has left", |node| friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left).await;
+    alice.until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_learn_where_each_others_sites_are() {
+    let (alice, bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    alice.befriend(&bob).await;
+    let site = |person: &Person, of: &Person| homes::of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next());
+    bob.until("alice's site is known", |_| site(&bob, &alice).as_deref() == Some("http://alice.localhost:8080")).await;
+    alice.until("bob's site is known", |_| site(&alice, &bob).as_deref() == Some("http://bob.localhost:8080")).await;
 }

@@ -12,7 +12,7 @@ use freehold_core::node::Node;
 use freehold_core::store::{BlobId, Tx};
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
-use freehold_federation::{Federation, FederationConfig, StartError};
+use freehold_federation::{Federation, FederationConfig, StartError, WebAddress};
 
 /// Long enough for the slowest machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,8 @@ fn config(over: Over, listen: SocketAddr) -> FederationConfig {
         Over::Quic => (false, true),
         Over::Both => (true, true),
     };
-    FederationConfig { listen: vec![listen], tcp, quic, ..FederationConfig::default() }
+    let web = Some(WebAddress::Here { is_https: false, port: 8080 });
+    FederationConfig { listen: vec![listen], web, tcp, quic, ..FederationConfig::default() }
 }
 
 /// A person, their node, and its federation while it is up.

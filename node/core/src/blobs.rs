@@ -176,6 +176,14 @@ impl Blobs {
         Ok(BlobWriter::new(self.clone(), form, len_max))
     }
 
+    /// Whether a blob of so many bytes would fit, before anything of it is taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when it would not.
+    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
+        self.0.space.room_for(len)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors

@@ -6,10 +6,13 @@
 //!    Bob a friend, in one commit. A token works once, until it expires.
 //! 4. Bob's node hears yes: [`confirmed`] makes Alice a friend.
 //!
+//! Ending it ([`remove`]) leaves a [`Farewell`] to be said, and Bob becomes somebody who [`left`] on the other side.
+//!
 //! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an invite becomes a friend in Bob's
 //! place, and Bob's own try then fails: both owners see it.
 
 mod ask;
+mod farewell;
 mod invite;
 mod list;
 mod request;
@@ -23,9 +26,10 @@ use crate::row::{self, Record};
 use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
+pub use farewell::{FAREWELL_MS, Farewell, farewell_said, farewells, left};
 pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
 pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
-pub use request::{Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
+pub use request::{REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
 
 /// How many addresses of a node are kept.
 pub const ADDRESSES_MAX: usize = 4;
@@ -64,6 +68,9 @@ pub enum State {
     /// Their node said no: the invite was used or had expired.
     #[n(3)]
     Refused,
+    /// They have ended the friendship. What they said before stays here until the owner forgets them.
+    #[n(4)]
+    Left,
 }
 
 /// A friend, or somebody on the way.

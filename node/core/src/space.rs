@@ -69,6 +69,16 @@ impl Space {
         Ok(())
     }
 
+    /// Whether so many bytes more would leave growth allowed.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when they would not.
+    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
+        let watch = &self.0;
+        let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
+        if free < watch.margins.watermark.saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
+    }
+
     /// Does what must go on even on a full disk (a delete, a checkpoint): if it fails for want of space, gives the reserve up
     /// and does it once more.
     ///

@@ -6,6 +6,7 @@ use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
+use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
 use crate::journal;
 use crate::logins;
@@ -24,6 +25,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// is dropped. Dereferences to [`Node`].
 pub struct TestNode {
     node: Node,
+    disk: MemoryFs,
     /// Whether the test means to leave mail in the queue.
     queue_may_be_left: bool,
 }
@@ -71,9 +73,10 @@ impl TestNode {
     /// A node that nobody has set up yet.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn unset(name: &str) -> Self {
-        let node = Node::in_memory(Clock::manual(START), Random::seeded(seed_of(name))).unwrap();
+        let disk = MemoryFs::new();
+        let node = Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name))).unwrap();
         mailbox::prepare(&node).await.unwrap();
-        Self { node, queue_may_be_left: false }
+        Self { node, disk, queue_may_be_left: false }
     }
 
     /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.
@@ -81,6 +84,11 @@ impl TestNode {
     pub fn restarted(&self) -> Node {
         let identity = Identity::load(&self.store, self.identity.vault(), &self.random).unwrap();
         Node { identity, ..self.node.clone() }
+    }
+
+    /// The disk that the node lives on.
+    pub fn disk(&self) -> &MemoryFs {
+        &self.disk
     }
 
     /// The same node, allowed to end with mail still in its queue.

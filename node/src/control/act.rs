@@ -157,6 +157,7 @@ fn friend_list(node: &Node) -> Result<Response> {
         friends::State::Friend => "friend",
         friends::State::Blocked => "blocked",
         friends::State::Refused => "refused",
+        friends::State::Left => "left",
     };
     let list = friends::list(node)?;
     let text: Vec<String> = list.iter().map(|friend| format!("{:8} {}", word(friend.state), friend.name)).collect();

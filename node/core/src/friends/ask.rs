@@ -55,7 +55,7 @@ pub async fn accept_invite(node: &Node, invite: &Invite) -> Result<Friend, AskEr
             match row::get::<FriendRow>(tx, &person.0)?.map(|friend| friend.state) {
                 Some(State::Friend) => return Err(AskError::Already),
                 Some(State::Blocked) => return Err(AskError::Blocked),
-                Some(State::Asked | State::Refused) | None => {}
+                Some(State::Asked | State::Refused | State::Left) | None => {}
             }
             row::put(tx, &person.0, &row)?;
             tx.after(Event::Friends);

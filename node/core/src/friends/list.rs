@@ -1,6 +1,6 @@
 //! Who is a friend, and no longer being one.
 
-use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, request};
+use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, farewell, request};
 use crate::events::Event;
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -73,13 +73,18 @@ pub async fn reached(node: &Node, person: PersonId, addresses: &[String]) -> Res
         .await
 }
 
-/// Ends a friendship, or takes back a question. What they have already stays with them.
+/// Ends a friendship, or takes back a question. What they have already stays with them; a friend's node is told when it
+/// is next reached ([`super::farewells`]).
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    let now = node.clock.now();
     node.store
         .commit(move |tx| {
+            if let Some(friend) = row::get::<FriendRow>(tx, &person.0)? {
+                farewell::owe(tx, &person, &friend, now)?;
+            }
             row::delete::<FriendRow>(tx, &person.0);
             request::forget(tx, &person);
             tx.after(Event::Friends);
@@ -88,7 +93,8 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
         .await
 }
 
-/// Blocks a friend or somebody who asked; `false` when there is no such person here.
+/// Blocks a friend or somebody who asked; `false` when there is no such person here. Federation refuses their node from
+/// now on, and they are told nothing: their request is gone, and no farewell is said.
 ///
 /// # Errors
 /// When the store refuses.
@@ -103,6 +109,7 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
             };
             row::put(tx, &person.0, &FriendRow { state: State::Blocked, since: now, token: None, ..row })?;
             request::forget(tx, &person);
+            farewell::forget(tx, &person);
             tx.after(Event::Friends);
             Ok(true)
         })

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{FRIENDS_MAX, Friend, FriendRow, Introduction, NOTE_LEN_MAX, State, invite};
+use super::{FRIENDS_MAX, Friend, FriendRow, Introduction, NOTE_LEN_MAX, State, farewell, invite};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -13,6 +13,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 
 /// How many requests wait at most; further ones are refused until some are answered.
 const REQUESTS_MAX: usize = 200;
+/// How long a request waits, in milliseconds: thirty days. Whoever still wants to be a friend may ask again.
+pub const REQUEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Why somebody was not let in. Their node is told no more than "no".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,10 @@ impl Record for RequestRow {
 }
 
 impl RequestRow {
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.millis_since(self.received) >= REQUEST_MS
+    }
+
     fn introduction(self, person: PersonId) -> Result<Introduction, StoreError> {
         let damaged = |_| StoreError::Corrupt { table: Self::TABLE.name().to_owned(), key: person.0.to_vec() };
         let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
@@ -107,6 +113,7 @@ fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(),
     }
     row::put(tx, &person.0, friend)?;
     row::delete::<RequestRow>(tx, &person.0);
+    farewell::forget(tx, &person);
     tx.after(Event::Friends);
     Ok(())
 }
@@ -134,8 +141,16 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
                 }
                 _ => {}
             }
-            let waiting = tx.scan(RequestRow::TABLE, &Scan::prefix(&[], REQUESTS_MAX))?;
-            if waiting.len() >= REQUESTS_MAX && !waiting.iter().any(|(key, _)| *key == person.0) {
+            let mut waiting = 0;
+            for (key, row) in row::scan::<RequestRow>(tx, &Scan::prefix(&[], REQUESTS_MAX))? {
+                // Room is made when somebody asks, so that nothing needs to watch the clock.
+                if row.is_over(now) {
+                    row::delete::<RequestRow>(tx, &key);
+                } else if key != person.0 {
+                    waiting += 1;
+                }
+            }
+            if waiting >= REQUESTS_MAX {
                 return Err(WelcomeError::TooMany);
             }
             let node = *from.node.as_bytes();
@@ -153,7 +168,11 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
 /// When a row is damaged or the store is unavailable.
 pub fn requests(node: &Node) -> Result<Vec<Request>, StoreError> {
     let mut all = Vec::new();
+    let now = node.clock.now();
     for (key, row) in row::scan::<RequestRow>(&node.store, &Scan::prefix(&[], REQUESTS_MAX))? {
+        if row.is_over(now) {
+            continue;
+        }
         let (note, received) = (row.note.clone(), row.received);
         all.push(Request { from: row.introduction(PersonId(row::key_part(&key, 0)))?, note, received });
     }
@@ -169,7 +188,8 @@ pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, Wel
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let request = row::get::<RequestRow>(tx, &person.0)?.ok_or(WelcomeError::NoSuchRequest)?;
+            let request = row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_over(now));
+            let request = request.ok_or(WelcomeError::NoSuchRequest)?;
             let row = FriendRow::new(&request.introduction(person)?, State::Friend, now);
             befriend(tx, person, &row)?;
             Ok(row.shown(person)?)

@@ -125,6 +125,60 @@ async fn a_request_waits_for_the_owner() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_answers_ends_and_makes_room() {
+    let alice = TestNode::new("alice").await;
+    for n in 0..200u8 {
+        request(&alice, &Introduction { person: PersonId([n; 32]), ..stranger(5) }, "").await.unwrap();
+    }
+    alice.clock.advance(REQUEST_MS - 1);
+    assert_eq!((requests(&alice).unwrap().len(), request(&alice, &stranger(220), "").await), (200, Err(WelcomeError::TooMany)));
+    alice.clock.advance(1);
+    assert_eq!(requests(&alice).unwrap(), []);
+    assert_eq!(accept_request(&alice, PersonId([3; 32])).await, Err(WelcomeError::NoSuchRequest));
+    assert_eq!(request(&alice, &stranger(220), "").await, Ok(false));
+    assert_eq!(requests(&alice).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_farewell_is_owed_until_it_is_said() {
+    let (alice, bob) = TestNode::pair().await;
+    let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
+    remove(&alice, bob_id).await.unwrap();
+    let owed = farewells(&alice).unwrap();
+    assert_eq!((owed.len(), owed[0].person, owed[0].node), (1, bob_id, bob.identity.node_key()));
+    // Bob's node hears it: he sees that Alice has left, and she is not forgotten.
+    assert!(left(&bob, alice_id).await.unwrap());
+    assert_eq!(state(&bob, alice_id), Some(State::Left));
+    assert!(!is_friend(&bob, &alice_id).unwrap() && !left(&bob, alice_id).await.unwrap());
+    farewell_said(&alice, bob_id).await.unwrap();
+    assert_eq!(farewells(&alice).unwrap(), []);
+    // They may become friends again.
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    accept_invite(&bob, &invite).await.unwrap();
+    assert_eq!(state(&bob, alice_id), Some(State::Asked));
+}
+
+#[tokio::test]
+async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
+    let (alice, bob) = TestNode::pair().await;
+    let bob_id = bob.identity.person().unwrap();
+    block(&alice, bob_id).await.unwrap();
+    assert_eq!(farewells(&alice).unwrap(), []);
+    unblock(&alice, bob_id).await.unwrap();
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    welcome(&alice, &bob.introduction(), invite.token).await.unwrap();
+    remove(&alice, bob_id).await.unwrap();
+    assert_eq!(farewells(&alice).unwrap().len(), 1);
+    // A friend again before it was said.
+    let invite = create_invite(&alice, "", &[]).await.unwrap();
+    welcome(&alice, &bob.introduction(), invite.token).await.unwrap();
+    assert_eq!(farewells(&alice).unwrap(), []);
+    remove(&alice, bob_id).await.unwrap();
+    alice.clock.advance(FAREWELL_MS);
+    assert_eq!(farewells(&alice).unwrap(), []);
+}
+
+#[tokio::test]
 async fn requests_are_bounded() {
     let alice = TestNode::new("alice").await;
     for n in 0..=200u8 {

@@ -1,0 +1,90 @@
+//! Lies about entries.
+
+use futures::AsyncWriteExt;
+
+use super::*;
+
+/// What a friend pushes, and for what reason the stream ends; nothing of it is shown.
+async fn pushed(mut scene: Scene, entries: Vec<Entry>, reason: Reason) {
+    let mut stream = scene.sync().await;
+    frame::write(&mut stream, &Sync::Push(entries)).await.unwrap();
+    assert_eq!(refused(&mut stream).await, reason);
+    assert_eq!(scene.shown(), 0);
+    assert!(feed::heads(&scene.alice, &id(&scene.mallory)).unwrap().is_empty());
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn an_honest_entry_is_taken_and_a_replay_changes_nothing() {
+    let mut scene = Scene::with_a_friend().await;
+    let honest = entry(&scene.mallory, post("hello")).await;
+    let mut stream = scene.sync().await;
+    for _ in 0..3 {
+        frame::write(&mut stream, &Sync::Push(vec![honest.clone()])).await.unwrap();
+        let ack = hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
+        assert!(matches!(ack, Sync::Ack { through: 0, .. }));
+    }
+    assert_eq!((scene.shown(), timeline::newest(&scene.alice).unwrap()), (1, 1));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_tampered_entry_is_refused() {
+    let scene = Scene::with_a_friend().await;
+    let mut body = entry(&scene.mallory, post("hello")).await;
+    *body.body.as_mut().unwrap().last_mut().unwrap() ^= 1;
+    pushed(scene, vec![body], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_refused() {
+    let scene = Scene::with_a_friend().await;
+    let mut unsigned = entry(&scene.mallory, post("hello")).await;
+    unsigned.signature[9] ^= 1;
+    pushed(scene, vec![unsigned], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn a_gap_is_refused() {
+    let scene = Scene::with_a_friend().await;
+    entry(&scene.mallory, post("kept back")).await;
+    let second = entry(&scene.mallory, post("hello")).await;
+    pushed(scene, vec![second], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn another_persons_entry_is_refused() {
+    let scene = Scene::with_a_friend().await;
+    let carol = person("carol").await;
+    make_friend(&scene.alice, &carol).await;
+    let hers = entry(&carol, post("hello")).await;
+    pushed(scene, vec![hers], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn an_unknown_person_is_refused_and_leaves_no_trace() {
+    let scene = Scene::new(false, None).await;
+    let honest = entry(&scene.mallory, post("hello")).await;
+    assert!(core_identity::log_of(&scene.alice, &id(&scene.mallory)).unwrap().is_none());
+    pushed(scene, vec![honest], Reason::NotFriends).await;
+}
+
+#[tokio::test]
+async fn a_friends_name_without_their_key_is_a_strangers() {
+    // Mallory, a friend, claims to be the owner herself: the log she shows for that does not name her key.
+    let alice = person("alice").await;
+    let scene = Scene::new(true, Some(id(&alice))).await;
+    let honest = entry(&scene.mallory, post("hello")).await;
+    drop(alice);
+    pushed(scene, vec![honest], Reason::NotFriends).await;
+}
+
+#[tokio::test]
+async fn an_oversized_frame_is_refused() {
+    let mut scene = Scene::with_a_friend().await;
+    let mut stream = scene.sync().await;
+    stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(refused(&mut stream).await, Reason::Invalid);
+    scene.end().await;
+}

@@ -1,0 +1,104 @@
+//! Taking leave: whoever ends a friendship owes the other's node one word, said when it is next reached.
+
+use minicbor::{Decode, Encode};
+
+use super::{FRIENDS_MAX, FriendRow, State};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::identity::PersonId;
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// How long a node that is not reached is still told, in milliseconds: thirty days.
+pub const FAREWELL_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Somebody who is a friend no longer and whose node has not heard of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// Who.
+    pub person: PersonId,
+    /// Their node's key.
+    pub node: PublicKey,
+    /// Where their node was reached.
+    pub addresses: Vec<String>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct FarewellRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    node: [u8; 32],
+    #[n(1)]
+    addresses: Vec<String>,
+    #[n(2)]
+    ended: Timestamp,
+}
+
+impl Record for FarewellRow {
+    const TABLE: Table = Table::new("friends_farewells");
+    const VERSION: u8 = 1;
+}
+
+/// Owes somebody a farewell, if they thought that they were a friend.
+pub(super) fn owe(tx: &mut Tx<'_>, person: &PersonId, friend: &FriendRow, now: Timestamp) -> Result<(), StoreError> {
+    if friend.state != State::Friend {
+        return Ok(());
+    }
+    row::put(tx, &person.0, &FarewellRow { node: friend.node, addresses: friend.addresses.clone(), ended: now })
+}
+
+/// Nothing is to be said to them any more.
+pub(super) fn forget(tx: &mut Tx<'_>, person: &PersonId) {
+    row::delete::<FarewellRow>(tx, &person.0);
+}
+
+/// Whom federation must still tell that they are friends no longer.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn farewells(node: &Node) -> Result<Vec<Farewell>, StoreError> {
+    let now = node.clock.now();
+    let mut all = Vec::new();
+    for (key, row) in row::scan::<FarewellRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))? {
+        if now.millis_since(row.ended) >= FAREWELL_MS {
+            continue;
+        }
+        let damaged = |_| StoreError::Corrupt { table: FarewellRow::TABLE.name().to_owned(), key: key.clone() };
+        let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
+        all.push(Farewell { person: PersonId(row::key_part(&key, 0)), node, addresses: row.addresses });
+    }
+    Ok(all)
+}
+
+/// Their node has heard it.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn farewell_said(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            forget(tx, &person);
+            tx.after(Event::Friends);
+            Ok(())
+        })
+        .await
+}
+
+/// Their node says that they are a friend no longer: they stay in the list as somebody who left, with all they said.
+/// `false` when they were no friend.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn left(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    let now = node.clock.now();
+    node.store
+        .commit(move |tx| {
+            let Some(friend) = row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Friend) else { return Ok(false) };
+            row::put(tx, &person.0, &FriendRow { state: State::Left, since: now, last_seen: Some(now), ..friend })?;
+            tx.after(Event::Friends);
+            Ok(true)
+        })
+        .await
+}
