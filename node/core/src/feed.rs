@@ -5,16 +5,21 @@
 
 mod append;
 mod body;
+mod brake;
 mod check;
 mod due;
 mod effects;
 mod forks;
 mod header;
+mod jobs;
+mod latest;
 mod read;
 mod receive;
+mod refs;
 mod rows;
 mod sealed;
 mod verify;
+mod void;
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +32,7 @@ pub use check::{Checked, check};
 pub use due::{next_due, run_due};
 pub use forks::{Fork, forks};
 pub use header::{Audience, Header, Kind};
+pub(crate) use jobs::follow_log;
 pub use read::{entry, head, heads, latest, opened, profile_of, read};
 pub use receive::{RECEIVE_MAX, Received, Refused, receive};
 pub use sealed::{EpochKey, Opened, SealedError, padme};

@@ -33,7 +33,8 @@ pub use paper::{Claim, PaperError, Request, SignedRequest, begin, sign_with_word
 use crate::domains::Domain;
 use crate::keys::{KemKey, NodeKeys, PublicKey, Signature};
 use crate::random::Random;
-use crate::store::{Store, StoreError, Table, Tx};
+use crate::row::Rows;
+use crate::store::{Scan, Store, StoreError, Table, Tx};
 use crate::vault::Vault;
 
 /// Whose node this is (`person`), and what backups are sealed to (`backup`). The node's own keys lie in the vault alone.
@@ -102,7 +103,7 @@ impl Identity {
         let own = match store.get(SELF, PERSON_ROW)? {
             Some(row) => {
                 let person = PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
-                let log = stored_log(&person, |scan| store.scan(OPS, scan))?;
+                let log = log_in(store, &person)?;
                 Some(Arc::new(log.ok_or_else(|| damaged(PERSON_ROW))?))
             }
             None => None,
@@ -153,9 +154,14 @@ impl Identity {
         &self.0.vault
     }
 
-    /// The person's log is known, or has grown.
-    fn become_of(&self, log: Arc<IdentityLog>) {
-        *self.0.own.write().unwrap_or_else(PoisonError::into_inner) = Some(log);
+    /// The person's log is known, or has changed: what is stored of it now counts. Read under the lock, so that of two changes the
+    /// later one stays.
+    fn follow_store(&self, store: &Store, person: &PersonId) -> Result<(), StoreError> {
+        let mut own = self.0.own.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = log_in(store, person)? {
+            *own = Some(Arc::new(log));
+        }
+        Ok(())
     }
 
     /// The feed epoch of this process.
@@ -180,14 +186,12 @@ pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
     armour::read(title, text).unwrap()
 }
 
-type Rows = Vec<(Vec<u8>, crate::store::Row)>;
-
 /// A person's log as stored, verified again (a row could have been put back from an older one).
-fn stored_log(
-    person: &PersonId,
-    scan: impl FnOnce(&crate::store::Scan) -> Result<Rows, StoreError>,
-) -> Result<Option<IdentityLog>, StoreError> {
-    let rows = scan(&crate::store::Scan::prefix(&person.0, op::OPS_MAX))?;
+///
+/// # Errors
+/// When the store is unavailable or the stored log is damaged.
+pub(crate) fn log_in(rows: &impl Rows, person: &PersonId) -> Result<Option<IdentityLog>, StoreError> {
+    let rows = rows.rows(OPS, &Scan::prefix(&person.0, op::OPS_MAX))?;
     if rows.is_empty() {
         return Ok(None);
     }
@@ -198,9 +202,15 @@ fn stored_log(
     }
 }
 
+/// Whether a log is still the one stored of its person: each op names the one before it, so the last one tells.
+pub(crate) fn is_current(rows: &impl Rows, log: &IdentityLog) -> Result<bool, StoreError> {
+    let last = rows.rows(OPS, &Scan::prefix(&log.person().0, 1).reversed())?;
+    Ok(last.first().is_some_and(|(_, row)| log.ops().last().is_some_and(|op| op.as_bytes() == row.value)))
+}
+
 /// Writes a whole log, replacing what was stored of that person.
 fn put_log(tx: &mut Tx<'_>, log: &IdentityLog) -> Result<(), StoreError> {
-    for (key, _) in tx.scan(OPS, &crate::store::Scan::prefix(&log.person().0, op::OPS_MAX))? {
+    for (key, _) in tx.scan(OPS, &Scan::prefix(&log.person().0, op::OPS_MAX))? {
         tx.delete(OPS, &key);
     }
     for (index, op) in (0u16..).zip(log.ops()) {

@@ -120,6 +120,9 @@ pub enum PostError {
     /// The node has not been claimed by anyone.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
+    /// The node was retired, or its person's identity has ended.
+    #[error("this node no longer speaks for you")]
+    Retired,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -130,6 +133,7 @@ impl From<crate::feed::AppendError> for PostError {
         use crate::feed::AppendError;
         match error {
             AppendError::Unclaimed => Self::Unclaimed,
+            AppendError::Retired => Self::Retired,
             AppendError::TooLong { len, len_max } => Self::TooLong { what: "post with its captions", len, len_max },
             AppendError::NotReadable(_) => Self::TooLong { what: "post", len: 0, len_max: TEXT_LEN_MAX },
             AppendError::Store(error) => Self::Store(error),

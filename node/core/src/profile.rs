@@ -135,7 +135,7 @@ fn tell(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileEr
         return Ok(());
     }
     match feed::append(tx, node, Lane::PUBLIC, &said) {
-        Ok(_) | Err(AppendError::Unclaimed) => Ok(()),
+        Ok(_) | Err(AppendError::Unclaimed | AppendError::Retired) => Ok(()),
         Err(AppendError::Store(error)) => Err(ProfileError::Store(error)),
         // Its own limits are narrower than an entry's.
         Err(AppendError::TooLong { len, len_max }) => Err(ProfileError::TooLong { what: "profile", len, len_max }),

@@ -4,9 +4,9 @@
 //! per photo. An item keeps the beginning of a text; the whole text lies in the feed's entry and is read from there.
 //! Time shown is the author's, but never later than when it was first seen here: nobody can pin themselves to the top.
 
-mod apply;
 mod blobs;
 mod page;
+mod show;
 
 use minicbor::{Decode, Encode};
 
@@ -16,9 +16,9 @@ use crate::identity::PersonId;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
-pub use apply::{Verified, apply, edit, show_version, withdraw};
 pub use blobs::{WantedBlob, blob_arrived, image_bytes, wanted_blobs};
 pub use page::{Cursor, get, mark_seen, newest, page, text, unread};
+pub use show::{Version, hide, show};
 
 /// How much of a text an item keeps, in bytes; what is longer is read from the entry.
 const TEXT_KEPT_MAX: usize = 2000;
@@ -93,17 +93,15 @@ struct ItemRow {
     slug: String,
     #[n(5)]
     shown: Timestamp,
-    /// The edit it shows: its author's time and its entry. Later ones win.
+    /// When the edit it shows was made, by its author; none if it shows the post itself.
     #[n(6)]
     edited: Option<Timestamp>,
+    /// The entry it shows.
     #[cbor(n(7), with = "minicbor::bytes")]
     version: [u8; 32],
     /// How many items had arrived when this one did.
     #[n(8)]
     arrival: u64,
-    /// Whether the post itself has come; false when only an edit of it has.
-    #[n(9)]
-    has_post: bool,
 }
 
 impl Record for ItemRow {
@@ -174,19 +172,6 @@ struct WantedRow {
 
 impl Record for WantedRow {
     const TABLE: Table = Table::new("timeline_wanted");
-    const VERSION: u8 = 1;
-}
-
-/// Under the entry's id: what its author took back; it does not come again.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct WithdrawnRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    author: [u8; 32],
-}
-
-impl Record for WithdrawnRow {
-    const TABLE: Table = Table::new("timeline_withdrawn");
     const VERSION: u8 = 1;
 }
 

@@ -14,6 +14,9 @@ pub enum AppendError {
     /// The node has not been claimed by anyone yet.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
+    /// The node was retired, or the person's identity has ended: whatever it said would count for nothing.
+    #[error("this node no longer speaks for its person")]
+    Retired,
     /// The body is over its limit.
     #[error("the text is {len} bytes as an entry, the limit is {len_max}")]
     TooLong {
@@ -33,7 +36,7 @@ pub enum AppendError {
 /// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
 ///
 /// # Errors
-/// When the node is unclaimed, the body is too long or unreadable, or the store's own error.
+/// When the node is unclaimed or retired, the body is too long or unreadable, or the store's own error.
 pub fn append(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body) -> Result<EntryId, AppendError> {
     append_expiring(tx, node, lane, body, None)
 }
@@ -43,7 +46,11 @@ pub fn append(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body) -> Result<E
 /// # Errors
 /// As [`append`].
 pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, expires: Option<Timestamp>) -> Result<EntryId, AppendError> {
-    let person = node.identity.person().ok_or(AppendError::Unclaimed)?;
+    let identity = node.identity.log().ok_or(AppendError::Unclaimed)?;
+    let person = identity.person();
+    if identity.state().ended || !identity.live_nodes().any(|live| *live == node.identity.node_key()) {
+        return Err(AppendError::Retired);
+    }
     let bytes = body.to_canonical(node.random.array());
     let too_long = || AppendError::TooLong { len: bytes.len(), len_max: BODY_LEN_MAX };
     let body_len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= BODY_LEN_MAX).ok_or_else(too_long)?;
@@ -78,7 +85,7 @@ pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, ex
     let id = EntryId::of(&header_bytes);
     let raw = RawEntry { header: header_bytes, signature, body: Some(bytes) };
 
-    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, dead: false, generation })?;
+    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, with_body: true, generation })?;
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
     effects::of_own(tx, &id, &header, generation, body)?;

@@ -1,203 +1,175 @@
 //! What an entry does once it is stored: shows a post, replaces it, takes it back, moves a home.
 //!
 //! The outcome does not depend on the order in which entries of different logs arrive: edits are ordered by (epoch chain, seq), and a
-//! tombstone that comes before what it takes back waits for it.
+//! tombstone that comes before what it takes back waits for it. Only the newest version of a post keeps its body: an edit drops what it
+//! replaces, so a post is deleted in one small change however often it was edited. If that version is taken back, nothing is shown.
 
-use minicbor::{Decode, Encode};
-
+use super::refs::{self, Does, Rank};
+use super::rows::EntryRow;
 use super::verify::VerifiedEntry;
-use super::{Body, EntryId, Header, Kind, PostBody, rows};
-use crate::events::Event;
+use super::{Body, EntryId, Header, Kind, brake, due, jobs, latest, rows};
 use crate::identity::PersonId;
 use crate::node::Node;
-use crate::row::{self, Record, Rows};
-use crate::store::{Scan, StoreError, Table, Tx};
+use crate::row::Rows;
+use crate::store::{StoreError, Tx};
 use crate::timeline;
-
-/// Entries that refer to one entry and are looked at, at most.
-const REFERRING_MAX: usize = 1_024;
-
-/// Target entry ‖ referring entry → what the referring one does to it.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct RefRow {
-    /// [`Kind::Edit`] or [`Kind::Tombstone`], as a number.
-    #[n(0)]
-    kind: u64,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    person: [u8; 32],
-    #[n(2)]
-    generation: u64,
-    #[n(3)]
-    seq: u64,
-}
-
-impl Record for RefRow {
-    const TABLE: Table = Table::new("feed_refs");
-    const VERSION: u8 = 1;
-}
-
-/// Person ‖ kind (one byte) → the entry that counts: the last Profile, the Homes of the highest version.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct LatestRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    entry: [u8; 32],
-    /// Higher counts: a version, or an epoch's place in its chain.
-    #[n(1)]
-    major: u64,
-    #[n(2)]
-    minor: u64,
-}
-
-impl Record for LatestRow {
-    const TABLE: Table = Table::new("feed_latest");
-    const VERSION: u8 = 1;
-}
 
 /// What an own entry does. The author's posts are the posts noun's own; only what every reader does with them happens here.
 pub(super) fn of_own(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation: u64, body: &Body) -> Result<(), StoreError> {
+    let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     match body {
-        Body::Edit { of, .. } => refer(tx, id, header, generation, of),
+        Body::Edit { of, .. } => replace(tx, author, of, &rank),
         Body::Tombstone { of } => {
-            refer(tx, id, header, generation, of)?;
-            delete_bodies(tx, &header.log.person, of).map(|_| ())
+            refs::put(tx, of, author, Does::TakesBack, &rank)?;
+            match end(tx, author, of)? {
+                Some((post, _)) if post == *of => drop_versions(tx, author, of),
+                _ => Ok(()),
+            }
         }
-        _ => latest(tx, id, header, generation, body),
+        _ => latest::put(tx, &rank, header, body),
     }
 }
 
 /// What a received entry does.
 pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64) -> Result<(), StoreError> {
     let (id, header) = (entry.id(), entry.header());
+    let (author, rank) = (&header.log.person, Rank::of(&id, header, generation));
     let Some(body) = entry.body() else { return Ok(()) };
     match body {
-        Body::Post(post) => {
-            timeline::apply(tx, &version(node, entry, post))?;
-            show_newest_edit(tx, node, &header.log.person, &id)
-        }
+        Body::Post(_) => settle(tx, node, author, &id),
         Body::Edit { of, .. } => {
-            refer(tx, &id, header, generation, of)?;
-            show_newest_edit(tx, node, &header.log.person, of)
+            refs::delete(tx, of, author, Does::WillReplace, &rank);
+            replace(tx, author, of, &rank)?;
+            settle(tx, node, author, of)
         }
-        Body::Tombstone { of } => {
-            refer(tx, &id, header, generation, of)?;
-            take_back(tx, node, &header.log.person, of)
-        }
-        _ => latest(tx, &id, header, generation, body),
-    }
-}
-
-/// What the timeline is told of a version of a post.
-fn version<'a>(node: &Node, entry: &VerifiedEntry, post: &'a PostBody) -> timeline::Verified<'a> {
-    let author = entry.header().log.person;
-    timeline::Verified {
-        author,
-        entry: entry.id(),
-        at: entry.header().hlc.time(),
-        first_seen: entry.first_seen(),
-        has_blobs: false,
-        is_news: node.identity.person() != Some(author),
-        post,
-    }
-}
-
-/// Whether the author has taken an entry back.
-pub(super) fn is_taken_back(rows: &impl Rows, author: &PersonId, id: &EntryId) -> Result<bool, StoreError> {
-    Ok(referring(rows, author, id)?.iter().any(|(_, row)| row.kind == Kind::Tombstone.number()))
-}
-
-/// Deletes an entry's body, and those of its edits, and takes it from the timeline.
-pub(super) fn take_back(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
-    match delete_bodies(tx, author, of)? {
-        Some(header) if header.kind == Kind::Post => timeline::withdraw(tx, author, of),
-        // An edit was taken back: what it replaced is shown again.
-        Some(Header { kind: Kind::Edit, refs, .. }) => match refs.first() {
-            Some(post) => show_again(tx, node, author, post),
-            None => Ok(()),
+        Body::Tombstone { of } => match brake::until(tx, node, entry)? {
+            Some(at) => {
+                refs::put(tx, of, author, Does::Hides, &rank)?;
+                due::confirm_at(tx, at, &rank)?;
+                settle_of(tx, node, author, of)
+            }
+            None => {
+                refs::put(tx, of, author, Does::TakesBack, &rank)?;
+                take_back(tx, node, author, of)
+            }
         },
+        _ => latest::put(tx, &rank, header, body),
+    }
+}
+
+/// A tombstone has waited out its delay: what it hid is taken back, unless the tombstone is void by now.
+pub(super) fn confirm(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64) -> Result<(), StoreError> {
+    let (author, rank) = (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
+    let Some(of) = entry.header().refs.first() else { return Ok(()) };
+    if !refs::has(tx, of, author, Does::Hides, &rank)? {
+        return Ok(());
+    }
+    refs::delete(tx, of, author, Does::Hides, &rank);
+    refs::put(tx, of, author, Does::TakesBack, &rank)?;
+    take_back(tx, node, author, of)
+}
+
+/// Deletes an author's entry, and its edits with a post, and takes it from the timeline. Does nothing to another's, or to a tombstone.
+pub(super) fn take_back(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+    match end(tx, author, of)? {
+        Some((post, _)) => settle(tx, node, author, &post),
+        None => Ok(()),
+    }
+}
+
+/// Ends one entry of an author; gives the post it is or belongs to.
+fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<(EntryId, Header)>, StoreError> {
+    let Some(mut row) = rows::entry(tx, of)? else { return Ok(None) };
+    let header = rows::header(of, &row)?;
+    if header.log.person != *author || header.kind == Kind::Tombstone {
+        return Ok(None);
+    }
+    let rank = Rank::of(of, &header, row.generation);
+    row.dead = true;
+    rows::put_bare(tx, of, row)?;
+    let post = match (header.kind, header.refs.first()) {
+        (Kind::Post, _) => *of,
+        (Kind::Edit, Some(post)) => {
+            // An edit that is taken back, even before its body came, still replaces what was before it.
+            refs::delete(tx, post, author, Does::WillReplace, &rank);
+            replace(tx, author, post, &rank)?;
+            *post
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((post, header)))
+}
+
+/// An edit is in effect: whichever of it and the newest version before it is older loses its body.
+fn replace(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId, edit: &Rank) -> Result<(), StoreError> {
+    let newest = refs::last(tx, post, author, Does::Replaces)?;
+    if newest.is_some_and(|newest| newest.id == edit.id) {
+        return Ok(());
+    }
+    refs::put(tx, post, author, Does::Replaces, edit)?;
+    match newest {
+        Some(newest) if newest > *edit => rows::drop_body(tx, &edit.id),
+        Some(older) => rows::drop_body(tx, &older.id),
+        None if own_post(tx, author, post)?.is_some() => rows::drop_body(tx, post),
+        None => Ok(()),
+    }
+}
+
+/// Deletes what is left of a post that is gone.
+fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
+    rows::drop_body(tx, post)?;
+    if let Some(newest) = refs::last(tx, post, author, Does::Replaces)? {
+        rows::drop_body(tx, &newest.id)?;
+    }
+    if refs::first(tx, post, author, Does::WillReplace)?.is_some() {
+        // There may be many of these.
+        jobs::drop_held(tx, post, author)?;
+    }
+    Ok(())
+}
+
+/// [`settle`] for whatever post an entry is or belongs to.
+pub(super) fn settle_of(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+    let Some(row) = rows::entry(tx, of)? else { return Ok(()) };
+    let header = rows::header(of, &row)?;
+    match (header.kind, header.refs.first()) {
+        (Kind::Post, _) => settle(tx, node, author, of),
+        (Kind::Edit, Some(post)) => settle(tx, node, author, post),
         _ => Ok(()),
     }
 }
 
-fn show_again(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
-    if let Some((entry, _)) = VerifiedEntry::from_store(tx, post)?
-        && let Some(Body::Post(original)) = entry.body()
-    {
-        timeline::show_version(tx, post, &version(node, &entry, original))?;
+/// Makes the timeline show of a post what the entries held add up to, whatever it showed before.
+pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
+    let Some((target, header)) = own_post(tx, author, post)? else { return Ok(()) };
+    if target.dead || refs::is_taken_back(tx, author, post)? {
+        drop_versions(tx, author, post)?;
+        return timeline::hide(tx, author, post);
     }
-    show_newest_edit(tx, node, author, post)
-}
-
-/// Deletes the bodies of an author's entry and of its edits, with what only they needed. Gives the entry's header if it is held and was
-/// not deleted before.
-fn delete_bodies(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Header>, StoreError> {
-    let Some(row) = rows::entry(tx, of)? else { return Ok(None) };
-    let header = rows::header(of, &row)?;
-    if header.log.person != *author || row.dead || header.kind == Kind::Tombstone {
-        return Ok(None);
-    }
-    rows::kill_entry(tx, of, row)?;
-    for (edit, _) in referring(tx, author, of)?.into_iter().filter(|(_, row)| row.kind == Kind::Edit.number()) {
-        if let Some(row) = rows::entry(tx, &edit)?.filter(|row| !row.dead) {
-            rows::kill_entry(tx, &edit, row)?;
+    let newest = refs::last(tx, post, author, Does::Replaces)?.map_or(*post, |edit| edit.id);
+    for hidden in [post, &newest] {
+        if refs::first(tx, hidden, author, Does::Hides)?.is_some() {
+            return timeline::hide(tx, author, post);
         }
     }
-    Ok(Some(header))
-}
-
-/// Shows the newest edit of a post, if the post is held and has any.
-fn show_newest_edit(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
-    let Some(target) = rows::entry(tx, post)? else { return Ok(()) };
-    let header = rows::header(post, &target)?;
-    if header.log.person != *author || header.kind != Kind::Post {
-        return Ok(());
-    }
-    let mut edits = referring(tx, author, post)?;
-    edits.retain(|(_, row)| row.kind == Kind::Edit.number());
-    edits.sort_by_key(|(id, row)| std::cmp::Reverse((row.generation, row.seq, *id)));
-    for (id, _) in edits {
-        let Some((edit, _)) = VerifiedEntry::from_store(tx, &id)? else { continue };
-        if target.dead {
-            if let Some(row) = rows::entry(tx, &id)?.filter(|row| !row.dead) {
-                rows::kill_entry(tx, &id, row)?;
-            }
-        } else if let Some(Body::Edit { post: new, .. }) = edit.body() {
-            return timeline::show_version(tx, post, &version(node, &edit, new));
-        }
-    }
-    Ok(())
-}
-
-fn refer(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation: u64, of: &EntryId) -> Result<(), StoreError> {
-    let row = RefRow { kind: header.kind.number(), person: header.log.person.0, generation, seq: header.seq };
-    row::put(tx, &row::key(&[&of.0, &id.0]), &row)
-}
-
-fn referring(rows: &impl Rows, author: &PersonId, of: &EntryId) -> Result<Vec<(EntryId, RefRow)>, StoreError> {
-    let rows = row::scan::<RefRow>(rows, &Scan::prefix(&of.0, REFERRING_MAX))?;
-    Ok(rows.into_iter().filter(|(_, row)| row.person == author.0).map(|(key, row)| (EntryId(row::key_part(&key, 32)), row)).collect())
-}
-
-fn latest(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation: u64, body: &Body) -> Result<(), StoreError> {
-    let (major, minor) = match body {
-        Body::Homes(homes) => (homes.version, 0),
-        Body::Profile(_) => (generation, header.seq),
-        _ => return Ok(()),
+    // A body that is gone, or has not come, leaves nothing to show.
+    let Some((entry, _)) = VerifiedEntry::from_store(tx, &newest)? else { return timeline::hide(tx, author, post) };
+    let Some(said) = entry.body().and_then(Body::post) else { return timeline::hide(tx, author, post) };
+    let version = timeline::Version {
+        author: *author,
+        entry: newest,
+        at: entry.header().hlc.time(),
+        posted: header.hlc.time().min(target.seen),
+        has_blobs: entry.header().log.node == node.identity.node_key(),
+        is_news: node.identity.person() != Some(*author),
+        post: said,
     };
-    let key = latest_key(&header.log.person, header.kind);
-    if row::get::<LatestRow>(tx, &key)?.is_none_or(|before| (major, minor) > (before.major, before.minor)) {
-        row::put(tx, &key, &LatestRow { entry: id.0, major, minor })?;
-        tx.after(Event::Friends);
-    }
-    Ok(())
+    timeline::show(tx, post, &version)
 }
 
-/// The entry of a kind that counts for a person.
-pub(super) fn latest_of(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
-    Ok(row::get::<LatestRow>(rows, &latest_key(person, kind))?.map(|row| EntryId(row.entry)))
-}
-
-fn latest_key(person: &PersonId, kind: Kind) -> Vec<u8> {
-    row::key(&[&person.0, &[u8::try_from(kind.number()).unwrap_or(u8::MAX)]])
+/// The row and header of a post of this author, if it is held.
+fn own_post(rows: &impl Rows, author: &PersonId, post: &EntryId) -> Result<Option<(EntryRow, Header)>, StoreError> {
+    let Some(row) = rows::entry(rows, post)? else { return Ok(None) };
+    let header = rows::header(post, &row)?;
+    Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))
 }

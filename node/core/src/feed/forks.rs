@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::verify::VerifiedEntry;
-use super::{LogId, RawEntry, effects, rows};
+use super::{LogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
@@ -47,8 +47,8 @@ pub struct Fork {
     pub other: RawEntry,
 }
 
-/// Keeps the proof, ends the log before it and takes back what came from there on.
-pub(super) fn found(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &rows::LogRow) -> Result<(), StoreError> {
+/// Keeps the proof and ends the log before it, at once; what came from there on is undone step by step.
+pub(super) fn found(tx: &mut Tx<'_>, entry: &VerifiedEntry, row: &rows::LogRow) -> Result<(), StoreError> {
     let (log, seq) = (entry.header().log, entry.header().seq);
     let Some(held) = rows::at(tx, &log, seq)? else { return Ok(()) };
     let Some(held_row) = rows::entry(tx, &held)? else { return Ok(()) };
@@ -60,13 +60,14 @@ pub(super) fn found(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &r
         other_signature: entry.raw().signature.0,
     };
     row::put(tx, &rows::log_key(&log), &proof)?;
-    for place in seq..=row.hi {
-        if let Some(id) = rows::at(tx, &log, place)? {
-            effects::take_back(tx, node, &log.person, &id)?;
-        }
-    }
     // The places beyond stay readable, as part of the proof; the head says where the log ended.
-    rows::put_log(tx, &log, &rows::LogRow { retired: true, ..*row })
+    rows::put_log(tx, &log, &rows::LogRow { retired: true, ..*row })?;
+    jobs::undo_from(tx, &log, seq, false)
+}
+
+/// Where a log has forked, as far as is known.
+pub(super) fn place(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
+    Ok(row::get::<ForkRow>(tx, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
 /// Whether any log of this node's lane has forked: what the next epoch continues from may then be unknown here, for nothing is taken

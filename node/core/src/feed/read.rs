@@ -1,6 +1,6 @@
 //! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change in the making.
 
-use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, effects, rows};
+use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::Rows;
@@ -35,7 +35,11 @@ pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
 /// As [`heads`].
 pub fn read(node: &Node, log: &LogId, from_seq: u64, entries_max: usize, bytes_max: usize) -> Result<Vec<RawEntry>, StoreError> {
     let (mut all, mut len) = (Vec::new(), 0usize);
-    for (_, id) in rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))? {
+    // A log that was cut may have places beyond its end for a while.
+    let Some(held) = rows::log(&node.store, log)? else { return Ok(all) };
+    for (_, id) in
+        rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))?.into_iter().take_while(|(seq, _)| *seq <= held.hi)
+    {
         let Some(raw) = entry(node, &id)? else { break };
         len += raw.header.len() + raw.signature.0.len() + raw.body.as_ref().map_or(0, Vec::len);
         if len > bytes_max && !all.is_empty() {
@@ -75,7 +79,7 @@ fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Bo
 /// # Errors
 /// As [`heads`].
 pub fn latest(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<Body>, StoreError> {
-    let Some(id) = effects::latest_of(rows, person, kind)? else { return Ok(None) };
+    let Some(id) = super::latest::of(rows, person, kind)? else { return Ok(None) };
     Ok(opened_in(rows, &id)?.and_then(|(_, body)| body))
 }
 

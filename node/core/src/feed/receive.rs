@@ -2,8 +2,10 @@
 //! gap or a wrong predecessor is refused; two entries at one place of a log are kept as proof and end that log; nothing of a stranger is
 //! stored. Signatures are verified before the commit, order inside it, so that two connections cannot interleave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::refs::{self, Does, Rank};
 use super::verify::{EntryError, VerifiedEntry};
 use super::{Body, EntryId, Header, LogId, RawEntry, due, effects, forks, rows};
 use crate::clock::Timestamp;
@@ -39,7 +41,8 @@ pub struct Received {
     pub known: usize,
     /// Of the accepted ones, those that wait for their time.
     pub held: usize,
-    /// Entries of logs that ended in a fork earlier: not kept.
+    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier, beyond a retired node's cut-offs, or of a
+    /// person whose identity has ended.
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
     pub forked: Vec<LogId>,
@@ -106,29 +109,68 @@ pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Res
     if own != Some(from) && !friends::is_friend(node, &from)? {
         return Err(Refused::NotAFriend(from));
     }
-    let verified = verify_all(node, entries)?;
     let mut done = Received::default();
-    let mut verified = verified.into_iter().peekable();
-    while verified.peek().is_some() {
-        let (mut part, mut len, mut rows) = (Vec::new(), 0, 0);
-        let fits = |part: &Vec<VerifiedEntry>, len: usize, rows: usize| {
-            part.is_empty() || (part.len() < COMMIT_ENTRIES_MAX && len <= COMMIT_LEN_MAX && rows <= COMMIT_ROWS_MAX)
-        };
-        while let Some(entry) = verified.next_if(|entry| fits(&part, len + weight(entry), rows + rows_of(entry))) {
-            len += weight(&entry);
-            rows += rows_of(&entry);
-            part.push(entry);
+    let mut verified = verify_all(node, &entries, &mut done.voided)?;
+    while let Some(part) = verified.next_part() {
+        let (inside, taking) = (node.clone(), part.clone());
+        let logs = verified.authors.clone();
+        match node.store.commit(move |tx| take_all(tx, &inside, &taking, &logs)).await {
+            Ok(Some(taken)) => done.add(taken),
+            // An author's identity log has changed meanwhile: what it certifies is looked at anew.
+            Ok(None) => {
+                let rest: Vec<_> = part.iter().chain(&verified.entries).map(|entry| entry.raw().clone()).collect();
+                verified = verify_all(node, &rest, &mut done.voided)?;
+            }
+            // What the rows were reckoned to be was too little: the halves are taken on their own.
+            Err(Refused::Store(StoreError::TooLarge { .. })) if part.len() > 1 => verified.put_back_halved(&part),
+            Err(refused) => return Err(refused),
         }
-        let inside = node.clone();
-        let taken = node.store.commit(move |tx| take_all(tx, &inside, &part)).await?;
-        done.accepted += taken.accepted;
-        done.known += taken.known;
-        done.held += taken.held;
-        done.voided += taken.voided;
-        done.forked.extend(taken.forked);
-        done.wanted_blobs.extend(taken.wanted_blobs);
     }
     Ok(done)
+}
+
+impl Received {
+    fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.known += other.known;
+        self.held += other.held;
+        self.voided += other.voided;
+        self.forked.extend(other.forked);
+        self.wanted_blobs.extend(other.wanted_blobs);
+    }
+}
+
+/// What is still to be taken, and the identity logs it was verified by.
+struct Verified {
+    entries: VecDeque<VerifiedEntry>,
+    authors: Arc<BTreeMap<PersonId, IdentityLog>>,
+    /// Entries in one commit, at most.
+    part_max: usize,
+}
+
+impl Verified {
+    /// As many of the next entries as one commit can take.
+    fn next_part(&mut self) -> Option<Arc<Vec<VerifiedEntry>>> {
+        let (mut part, mut len, mut rows) = (Vec::new(), 0, 0);
+        while let Some(entry) = self.entries.pop_front() {
+            len += weight(&entry);
+            rows += rows_of(&entry);
+            if !part.is_empty() && (part.len() >= self.part_max || len > COMMIT_LEN_MAX || rows > COMMIT_ROWS_MAX) {
+                self.entries.push_front(entry);
+                break;
+            }
+            part.push(entry);
+        }
+        (!part.is_empty()).then(|| Arc::new(part))
+    }
+
+    /// Takes back a part that was too large; the parts that follow are at most half as long.
+    fn put_back_halved(&mut self, part: &[VerifiedEntry]) {
+        self.part_max = part.len().div_ceil(2);
+        for entry in part.iter().rev() {
+            self.entries.push_front(entry.clone());
+        }
+    }
 }
 
 fn weight(entry: &VerifiedEntry) -> usize {
@@ -141,27 +183,44 @@ fn rows_of(entry: &VerifiedEntry) -> usize {
     ROWS_EACH + weight(entry) / PIECE_LEN_MIN + ROWS_PER_PHOTO * photos
 }
 
-fn verify_all(node: &Node, entries: Vec<RawEntry>) -> Result<Vec<VerifiedEntry>, Refused> {
+/// Verifies entries; those that count for nothing are only counted.
+fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verified, Refused> {
     let now = node.clock.now();
     let mut authors: BTreeMap<PersonId, IdentityLog> = BTreeMap::new();
-    let mut verified = Vec::with_capacity(entries.len());
-    for (at, raw) in entries.into_iter().enumerate() {
+    let mut entries = VecDeque::with_capacity(raw.len());
+    for (at, raw) in raw.iter().enumerate() {
         let refused = |cause| Refused::Entry { at, cause };
         let author = Header::from_canonical(&raw.header).map_err(|cause| refused(EntryError::Header(cause)))?.log.person;
         if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
             if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
                 return Err(Refused::NotAFriend(author));
             }
-            free.insert(identity::log_of(node, &author)?.ok_or(Refused::UnknownAuthor(author))?);
+            free.insert(identity::log_in(&node.store, &author)?.ok_or(Refused::UnknownAuthor(author))?);
         }
         let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;
-        verified.push(VerifiedEntry::verify(raw, log, now).map_err(refused)?);
+        match VerifiedEntry::verify(raw.clone(), log, now) {
+            Ok(entry) => entries.push_back(entry),
+            // An honest node that has not heard of it yet, or an old backup, may still bring these.
+            Err(EntryError::Retired | EntryError::Ended) => *voided += 1,
+            Err(cause) => return Err(refused(cause)),
+        }
     }
-    Ok(verified)
+    Ok(Verified { entries, authors: Arc::new(authors), part_max: COMMIT_ENTRIES_MAX })
 }
 
-fn take_all(tx: &mut Tx<'_>, node: &Node, entries: &[VerifiedEntry]) -> Result<Received, Refused> {
+/// Takes a part of a batch; `None` if it was verified by an identity log that is no longer the one that holds.
+fn take_all(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entries: &[VerifiedEntry],
+    authors: &BTreeMap<PersonId, IdentityLog>,
+) -> Result<Option<Received>, Refused> {
     let mut done = Received::default();
+    for log in authors.values() {
+        if !identity::is_current(tx, log)? {
+            return Ok(None);
+        }
+    }
     for entry in entries {
         let author = entry.header().log.person;
         // A friend may have been removed between the look before and this commit.
@@ -170,13 +229,14 @@ fn take_all(tx: &mut Tx<'_>, node: &Node, entries: &[VerifiedEntry]) -> Result<R
         }
         take(tx, node, entry, &mut done)?;
     }
-    Ok(done)
+    Ok(Some(done))
 }
 
 fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received) -> Result<(), Refused> {
     let (id, header) = (entry.id(), entry.header());
     let log = header.log;
-    if let Some(row) = rows::entry(tx, &id)? {
+    // What was void is taken anew: it would not have been verified if it still were.
+    if let Some(row) = rows::entry(tx, &id)?.filter(|row| !row.void) {
         done.known += 1;
         return fill_in(tx, node, entry, &row, done);
     }
@@ -184,13 +244,14 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received
         return Err(Refused::NotMine(log));
     }
     let generation = match rows::log(tx, &log)? {
-        Some(row) if row.retired => {
-            done.voided += 1;
+        // Of two forks of one log the earlier one is where it ends.
+        Some(row) if header.seq <= row.hi && forks::place(tx, &log)?.is_none_or(|known| header.seq < known) => {
+            forks::found(tx, entry, &row)?;
+            done.forked.push(log);
             return Ok(());
         }
-        Some(row) if header.seq <= row.hi => {
-            forks::found(tx, node, entry, &row)?;
-            done.forked.push(log);
+        Some(row) if row.retired => {
+            done.voided += 1;
             return Ok(());
         }
         Some(row) if header.seq > row.hi + 1 => return Err(Refused::Gap { log, seq: header.seq, expected: row.hi + 1 }),
@@ -201,44 +262,47 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received
     };
 
     let now = node.clock.now();
-    let taken_back = effects::is_taken_back(tx, &log.person, &id)?;
-    let dead = taken_back || header.expires.is_some_and(|at| at <= now);
-    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), dead, generation })?;
+    let rank = Rank::of(&id, header, generation);
+    let dead = refs::is_taken_back(tx, &log.person, &id)? || header.expires.is_some_and(|at| at <= now);
+    let with_body = !dead && !refs::is_past(tx, header, &rank)?;
+    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), with_body, generation })?;
     rows::advance(tx, &log, header.seq, &id, generation)?;
     done.accepted += 1;
     if dead {
-        return Ok(());
+        return Ok(effects::take_back(tx, node, &log.person, &id)?);
     }
-    show(tx, node, entry, generation, done)
+    show(tx, node, entry, &rank, done)
 }
 
 /// A body that comes after its header: a peer that had deleted it, or a mirror, brought only the header before.
 fn fill_in(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &rows::EntryRow, done: &mut Received) -> Result<(), Refused> {
-    let has_body = rows::raw(tx, &entry.id(), row.clone())?.body.is_some();
-    if row.dead || has_body || entry.raw().body.is_none() {
+    let rank = Rank::of(&entry.id(), entry.header(), row.generation);
+    if row.dead || row.has_body() || entry.raw().body.is_none() || refs::is_past(tx, entry.header(), &rank)? {
         return Ok(());
     }
-    let how = rows::Circumstances { seen: row.seen, dead: false, generation: row.generation };
+    let how = rows::Circumstances { seen: row.seen, with_body: true, generation: row.generation };
     rows::put_entry(tx, &entry.id(), entry.raw(), how)?;
-    show(tx, node, entry, row.generation, done)
+    show(tx, node, entry, &rank, done)
 }
 
-fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64, done: &mut Received) -> Result<(), Refused> {
+fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: &mut Received) -> Result<(), Refused> {
     let (header, now) = (entry.header(), node.clock.now());
     if let Some(at) = header.expires {
         due::expire_at(tx, at, &entry.id())?;
     }
     if header.hlc.time() > now.plus_millis(AHEAD_MAX_MS) {
         done.held += 1;
-        due::release_at(tx, header.hlc.time(), &entry.id(), generation, header.seq)?;
-        return Ok(());
+        if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {
+            refs::put(tx, of, &header.log.person, Does::WillReplace, rank)?;
+        }
+        return Ok(due::release_at(tx, header.hlc.time(), rank)?);
     }
     if node.identity.person() == Some(header.log.person) {
         let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));
         rows::put_clock(tx, merged)?;
     }
-    effects::of_received(tx, node, entry, generation)?;
-    if let Some(post) = entry.body().and_then(super::Body::post) {
+    effects::of_received(tx, node, entry, rank.generation)?;
+    if let Some(post) = entry.body().and_then(Body::post) {
         done.wanted_blobs.extend(post.photos.iter().flat_map(|photo| [(photo.small, photo.small_len), (photo.blob, photo.len)]));
     }
     Ok(())

@@ -33,12 +33,21 @@ pub(super) struct EntryRow {
     /// When this node first had it.
     #[n(4)]
     pub(super) seen: Timestamp,
-    /// Taken back, expired, or beyond a fork: its body is gone and does not come back.
+    /// Taken back, expired or void: its body is gone and does not come back while that is so.
     #[n(5)]
     pub(super) dead: bool,
     /// How many epochs of this node's lane came before.
     #[n(6)]
     pub(super) generation: u64,
+    /// Beyond a fork or a retired node's cut-off: it is as if it had never been said.
+    #[n(7)]
+    pub(super) void: bool,
+}
+
+impl EntryRow {
+    pub(super) fn has_body(&self) -> bool {
+        self.body.is_some() || self.pieces > 0
+    }
 }
 
 impl Record for EntryRow {
@@ -175,13 +184,13 @@ pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<Raw
 #[derive(Clone, Copy)]
 pub(super) struct Circumstances {
     pub(super) seen: Timestamp,
-    pub(super) dead: bool,
+    pub(super) with_body: bool,
     pub(super) generation: u64,
 }
 
-/// Writes an entry's bytes, without its body if it is dead.
+/// Writes an entry's bytes.
 pub(super) fn put_entry(tx: &mut Tx<'_>, id: &EntryId, raw: &RawEntry, how: Circumstances) -> Result<(), StoreError> {
-    let body = raw.body.as_deref().filter(|_| !how.dead);
+    let body = raw.body.as_deref().filter(|_| how.with_body);
     let mut pieces = 0u32;
     if let Some(long) = body.filter(|body| body.len() > INLINE_LEN_MAX) {
         for (number, piece) in (0u16..).zip(long.chunks(PIECE_LEN)) {
@@ -195,18 +204,29 @@ pub(super) fn put_entry(tx: &mut Tx<'_>, id: &EntryId, raw: &RawEntry, how: Circ
         body: body.filter(|body| body.len() <= INLINE_LEN_MAX).map(<[u8]>::to_vec),
         pieces,
         seen: how.seen,
-        dead: how.dead,
+        dead: false,
         generation: how.generation,
+        void: false,
     };
     row::put(tx, &id.0, &value)
 }
 
-/// Deletes an entry's body for good; the header stays.
-pub(super) fn kill_entry(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
-    for (key, _) in row::scan::<PieceRow>(tx, &Scan::prefix(&id.0, usize::from(u16::MAX)))? {
-        row::delete::<PieceRow>(tx, &key);
+/// Deletes an entry's body, if it has one; the header stays.
+pub(super) fn drop_body(tx: &mut Tx<'_>, id: &EntryId) -> Result<(), StoreError> {
+    match entry(tx, id)?.filter(EntryRow::has_body) {
+        Some(row) => put_bare(tx, id, row),
+        None => Ok(()),
     }
-    row::put(tx, &id.0, &EntryRow { body: None, pieces: 0, dead: true, ..entry })
+}
+
+/// Writes an entry's row without the body it may have had.
+pub(super) fn put_bare(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
+    if entry.pieces > 0 {
+        for (key, _) in row::scan::<PieceRow>(tx, &Scan::prefix(&id.0, usize::from(u16::MAX)))? {
+            row::delete::<PieceRow>(tx, &key);
+        }
+    }
+    row::put(tx, &id.0, &EntryRow { body: None, pieces: 0, ..entry })
 }
 
 pub(super) fn log(rows: &impl Rows, log: &LogId) -> Result<Option<LogRow>, StoreError> {
@@ -227,6 +247,26 @@ pub(super) fn advance(tx: &mut Tx<'_>, log: &LogId, seq: u64, id: &EntryId, gene
     Ok(())
 }
 
+/// Ends a log at the entry before `from`; without one, there is no such log any more.
+pub(super) fn cut_log(tx: &mut Tx<'_>, log: &LogId, held: &LogRow, from: u64) -> Result<(), StoreError> {
+    let last = match from.checked_sub(1) {
+        Some(hi) => at(tx, log, hi)?.map(|head| LogRow { hi, head: head.0, ..*held }),
+        None => None,
+    };
+    match last {
+        Some(last) => put_log(tx, log, &last),
+        None => {
+            row::delete::<LogRow>(tx, &log_key(log));
+            Ok(())
+        }
+    }
+}
+
+/// Forgets which entry stands at a place; the entry itself stays.
+pub(super) fn forget_place(tx: &mut Tx<'_>, log: &LogId, seq: u64) {
+    row::delete::<PlaceRow>(tx, &place_key(log, seq));
+}
+
 pub(super) fn tip(rows: &impl Rows, log: &LogId) -> Result<Option<TipRow>, StoreError> {
     row::get(rows, &lane_key(log))
 }
@@ -243,6 +283,19 @@ pub(super) fn places(rows: &impl Rows, log: &LogId, from: u64, limit: usize) -> 
     }
     let rows = row::scan::<PlaceRow>(rows, &scan)?;
     Ok(rows.into_iter().map(|(key, place)| (u64::from_be_bytes(row::key_part(&key, LOG_KEY_LEN)), EntryId(place.entry))).collect())
+}
+
+/// Logs of one of a person's nodes, past the one of the key `after`.
+pub(super) fn logs_of_node(
+    rows: &impl Rows,
+    person: &PersonId,
+    node: &PublicKey,
+    after: &[u8],
+    limit: usize,
+) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+    let scan = Scan::prefix(&row::key(&[&person.0, node.as_bytes()]), limit);
+    let rows = row::scan::<LogRow>(rows, &if after.is_empty() { scan } else { scan.after(after) })?;
+    rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
 }
 
 /// The logs of a person.

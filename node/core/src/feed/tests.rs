@@ -1,3 +1,5 @@
+mod converge;
+mod floods;
 mod hostile;
 mod meaning;
 mod order;
@@ -11,7 +13,7 @@ use crate::hlc::Hlc;
 use crate::identity::{self, Identity};
 use crate::node::Node;
 use crate::random::Random;
-use crate::store::BlobId;
+use crate::store::{BlobId, Scan, Table};
 use crate::words::Words;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -144,4 +146,56 @@ fn photo(number: u8) -> Photo {
         height: 1200,
         thumbhash: vec![1, 2, 3],
     }
+}
+
+/// Whether any row of the feed or the timeline still has these words.
+fn is_anywhere(node: &Node, words: &str) -> bool {
+    let tables = ["feed_entries", "feed_bodies", "timeline_items", "timeline_photos"].map(Table::new);
+    let rows = tables.iter().flat_map(|table| node.store.scan(*table, &Scan::prefix(&[], 10_000)).unwrap());
+    rows.into_iter().any(|(_, row)| row.value.windows(words.len()).any(|window| window == words.as_bytes()))
+}
+
+/// Bodies as signed entries of one of a node's public logs, each after the one before.
+fn chain(node: &Node, epoch: u64, prev: Option<EntryId>, from: u64, bodies: &[Body]) -> Vec<RawEntry> {
+    let mut prev = prev;
+    let entry = |(seq, said): (u64, &Body)| {
+        let body = said.to_canonical([9; 16]);
+        let mut header = Header { seq, prev, kind: said.kind(), refs: said.refs(), ..next_header(node, &body) };
+        header.log.epoch = epoch;
+        let raw = signed(node, &header, &body);
+        prev = Some(EntryId::of(&raw.header));
+        raw
+    };
+    (from..).zip(bodies).map(entry).collect()
+}
+
+fn ids(entries: &[RawEntry]) -> Vec<EntryId> {
+    entries.iter().map(|entry| EntryId::of(&entry.header)).collect()
+}
+
+/// Takes any number of entries, in batches.
+async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
+    let mut all = Received::default();
+    for batch in entries.chunks(RECEIVE_MAX) {
+        let received = receive(node, who(from), batch.to_vec()).await.unwrap();
+        all.accepted += received.accepted;
+        all.voided += received.voided;
+        all.forked.extend(received.forked);
+    }
+    all
+}
+
+/// Bodies that are kept of a person's posts and edits.
+fn bodies_kept(node: &Node, person: &PersonId) -> usize {
+    let posts = |raw: &RawEntry| Header::from_canonical(&raw.header).is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit));
+    let mut kept = 0;
+    for head in heads(node, person).unwrap() {
+        let mut from = 0;
+        while from <= head.hi {
+            let part = read(node, &head.log, from, 256, usize::MAX).unwrap();
+            from += part.len() as u64;
+            kept += part.iter().filter(|raw| posts(raw) && raw.body.is_some()).count();
+        }
+    }
+    kept
 }

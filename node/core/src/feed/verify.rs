@@ -16,6 +16,7 @@ pub struct VerifiedEntry {
     raw: RawEntry,
     body: Option<Body>,
     seen: Timestamp,
+    vouched: bool,
 }
 
 /// Why an entry is refused, whoever brought it.
@@ -39,6 +40,9 @@ pub enum EntryError {
     /// The node was retired and this lies beyond its cut-off.
     #[error("the node was retired before this entry")]
     Retired,
+    /// The person has ended the identity; nothing more is taken in of it.
+    #[error("the identity has ended")]
+    Ended,
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,
@@ -61,6 +65,10 @@ impl VerifiedEntry {
                 return Err(EntryError::Retired);
             }
         }
+        if author.state().ended {
+            return Err(EntryError::Ended);
+        }
+        let vouched = node.retired.is_some();
         let signed = header.log.node.verify(domains::ENTRY, &raw.header, &raw.signature);
         signed.map_err(|_| EntryError::Signature)?;
         fits(&header)?;
@@ -68,7 +76,7 @@ impl VerifiedEntry {
             Some(bytes) => body(&header, bytes)?,
             None => None,
         };
-        Ok(Self { id, header, raw, body, seen: now })
+        Ok(Self { id, header, raw, body, seen: now, vouched })
     }
 
     /// The entry of a row. Only verified entries are ever written, and the store notices rows that were changed.
@@ -78,7 +86,7 @@ impl VerifiedEntry {
         let (seen, generation) = (row.seen, row.generation);
         let raw = rows::raw(rows, id, row)?;
         let body = raw.body.as_deref().and_then(|bytes| body(&header, bytes).ok().flatten());
-        Ok(Some((Self { id: *id, header, raw, body, seen }, generation)))
+        Ok(Some((Self { id: *id, header, raw, body, seen, vouched: false }, generation)))
     }
 
     /// Its id.
@@ -104,6 +112,11 @@ impl VerifiedEntry {
     /// When this node first had it.
     pub fn first_seen(&self) -> Timestamp {
         self.seen
+    }
+
+    /// Whether it lies within a cut-off that a root key has signed, and was met as such.
+    pub(super) fn is_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// The time to show: the author's, but never later than when this node first had it.

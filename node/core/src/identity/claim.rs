@@ -1,7 +1,5 @@
 //! A node becomes somebody's: it countersigns a claim that names it. And what its person has signed since is taken in.
 
-use std::sync::Arc;
-
 use super::op::{OpBody, RetireNode, Role, sign as sign_op};
 use super::paper::{self, Claim, PaperError, Request, SignedRequest};
 use super::{BACKUP_ROW, IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, backup_key, put_log};
@@ -57,23 +55,23 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         let countersignature = sign_op(Role::Node, &node.identity.0.keys.sign, last.op_bytes());
         ops.push(last.with_signature(countersignature)?);
     }
-    let log = Arc::new(IdentityLog::from_ops(ops)?);
-    let (written, backup) = (log.clone(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
+    let log = IdentityLog::from_ops(ops)?;
+    let (person, backup) = (log.person(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
     let write = move |tx: &mut crate::store::Tx<'_>| {
         if let Some(row) = tx.get(SELF, PERSON_ROW)? {
             let person = PersonId(crate::row::key_part(&row.value, 0));
             return Err(ClaimError::AlreadyClaimed(person));
         }
-        put_log(tx, &written)?;
-        tx.put(SELF, PERSON_ROW, &written.person().0)?;
+        put_log(tx, &log)?;
+        tx.put(SELF, PERSON_ROW, &person.0)?;
         tx.put(SELF, BACKUP_ROW, &backup)?;
         tx.after(Event::Identity);
         Ok(())
     };
     node.store.commit(write).await?;
-    node.identity.become_of(log.clone());
+    node.identity.follow_store(&node.store, &person)?;
     wrap_vault(node).await?;
-    Ok(log.person())
+    Ok(person)
 }
 
 async fn wrap_vault(node: &Node) -> Result<(), ClaimError> {

@@ -45,7 +45,7 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
 }
 
 /// Whether the first op is better; `None` when nothing decides.
-fn better(before: &State, a: &SignedOp, b: &SignedOp) -> Option<bool> {
+pub(super) fn better(before: &State, a: &SignedOp, b: &SignedOp) -> Option<bool> {
     let removes = |op: &SignedOp, other: &SignedOp| {
         let removed = |roots: &Vec<_>| root_signers(other, 0).is_ok_and(|key| before.roots.contains(&key) && !roots.contains(&key));
         let roots = match &op.op().body {

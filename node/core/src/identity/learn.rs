@@ -1,17 +1,17 @@
 //! Other people's logs, and one's own as it grows: the longest valid one is kept, and of two that part the better one.
 
-use std::sync::Arc;
-
 use minicbor::{Decode, Encode};
 
-use super::fork::{Choice, choose};
-use super::{IdentityLog, LogError, OPS, PersonId, put_log, stored_log};
+use super::fork::{Choice, better, choose};
+use super::op::SignedOp;
+use super::{IdentityLog, LogError, PersonId, log_in, put_log};
 use crate::events::Event;
+use crate::feed;
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
 
-/// Person → the two ops that nothing decides between.
+/// Person ‖ 0 or 1 → one of the two ops that nothing decides between.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct DisputeRow {
@@ -19,15 +19,12 @@ struct DisputeRow {
     #[n(0)]
     at: u16,
     #[cbor(n(1), with = "minicbor::bytes")]
-    one: Vec<u8>,
-    /// How long the other is: both may not fit one row.
-    #[n(2)]
-    other_len: u32,
+    op: Vec<u8>,
 }
 
 impl Record for DisputeRow {
     const TABLE: Table = Table::new("identity_disputes");
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 }
 
 /// What became of a log that was offered.
@@ -65,7 +62,7 @@ pub fn log_of(node: &Node, person: &PersonId) -> Result<Option<IdentityLog>, Sto
     if let Some(own) = node.identity.log().filter(|log| log.person() == *person) {
         return Ok(Some((*own).clone()));
     }
-    stored_log(person, |scan| node.store.scan(OPS, scan))
+    log_in(&node.store, person)
 }
 
 /// Verifies a log from its exact bytes and keeps it if it is better than the one held.
@@ -75,9 +72,9 @@ pub fn log_of(node: &Node, person: &PersonId) -> Result<Option<IdentityLog>, Sto
 pub async fn learn(node: &Node, ops: Vec<Vec<u8>>) -> Result<(PersonId, Learned), LearnError> {
     let offered = IdentityLog::verify(&ops)?;
     let person = offered.person();
-    let (learned, log) = node.store.commit(move |tx| keep_better(tx, offered)).await?;
+    let learned = node.store.commit(move |tx| keep_better(tx, offered)).await?;
     if node.identity.person() == Some(person) {
-        node.identity.become_of(Arc::new(log));
+        node.identity.follow_store(&node.store, &person)?;
     }
     Ok((person, learned))
 }
@@ -87,35 +84,69 @@ pub async fn learn(node: &Node, ops: Vec<Vec<u8>>) -> Result<(PersonId, Learned)
 /// # Errors
 /// As [`log_of`].
 pub fn dispute(node: &Node, person: &PersonId) -> Result<Option<u16>, StoreError> {
-    Ok(row::get::<DisputeRow>(&node.store, &person.0)?.map(|row| row.at))
+    Ok(row::get::<DisputeRow>(&node.store, &rival_key(person, 0))?.map(|row| row.at))
 }
 
-fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<(Learned, IdentityLog), LearnError> {
+fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learned, LearnError> {
     let person = offered.person();
-    let Some(held) = stored_log(&person, |scan| tx.scan(OPS, scan))? else {
-        put_log(tx, &offered)?;
-        tx.after(Event::Identity);
-        return Ok((Learned::Newer, offered));
+    let Some(held) = log_in(tx, &person)? else {
+        keep(tx, None, &offered)?;
+        return Ok(Learned::Newer);
     };
-    let disputed = row::get::<DisputeRow>(tx, &person.0)?;
-    if disputed.is_some_and(|row| offered.ops().len() > usize::from(row.at)) {
-        return Ok((Learned::Disputed, held));
-    }
-    let (learned, kept) = match choose(&held, &offered) {
-        Choice::Same | Choice::First { parted: false } => (Learned::Known, held),
-        Choice::First { parted: true } => (Learned::Worse, held),
-        Choice::Second => (Learned::Newer, offered),
-        Choice::Frozen { at } => {
-            let one = held.ops().get(at).map(|op| op.as_bytes().to_vec()).unwrap_or_default();
-            let other_len = offered.ops().get(at).map_or(0, |op| u32::try_from(op.as_bytes().len()).unwrap_or(u32::MAX));
-            let row = DisputeRow { at: u16::try_from(at).unwrap_or(u16::MAX), one, other_len };
-            row::put(tx, &person.0, &row)?;
-            (Learned::Disputed, IdentityLog::from_ops(held.ops().iter().take(at).cloned().collect())?)
+    if let Some((at, rivals)) = rivals(tx, &person)?
+        && let Some(op) = offered.ops().get(at)
+        && held.ops().iter().zip(offered.ops()).all(|(a, b)| a.op_bytes() == b.op_bytes())
+    {
+        // The same op counts as its own, for it may come back with the countersignatures that decide.
+        let beats = |rival: &SignedOp| op.op_bytes() == rival.op_bytes() || better(held.state(), op, rival) == Some(true);
+        if !rivals.iter().all(beats) {
+            return Ok(Learned::Disputed);
         }
-    };
-    if matches!(learned, Learned::Newer | Learned::Disputed) {
-        put_log(tx, &kept)?;
-        tx.after(Event::Identity);
+        keep(tx, Some(&held), &offered)?;
+        return Ok(Learned::Newer);
     }
-    Ok((learned, kept))
+    match choose(&held, &offered) {
+        Choice::Same | Choice::First { parted: false } => Ok(Learned::Known),
+        Choice::First { parted: true } => Ok(Learned::Worse),
+        Choice::Second => {
+            keep(tx, Some(&held), &offered)?;
+            Ok(Learned::Newer)
+        }
+        Choice::Frozen { at } => {
+            let common = IdentityLog::from_ops(held.ops().iter().take(at).cloned().collect())?;
+            keep(tx, Some(&held), &common)?;
+            for (number, log) in (0..).zip([&held, &offered]) {
+                let op = log.ops().get(at).map(|op| op.as_bytes().to_vec()).unwrap_or_default();
+                row::put(tx, &rival_key(&person, number), &DisputeRow { at: u16::try_from(at).unwrap_or(u16::MAX), op })?;
+            }
+            Ok(Learned::Disputed)
+        }
+    }
+}
+
+/// Writes the log that holds from now on; whatever was disputed before is not any more.
+fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &IdentityLog) -> Result<(), StoreError> {
+    for number in 0..2 {
+        row::delete::<DisputeRow>(tx, &rival_key(&now.person(), number));
+    }
+    put_log(tx, now)?;
+    tx.after(Event::Identity);
+    feed::follow_log(tx, before, now)
+}
+
+/// Where a log is frozen, and between which ops nothing has decided so far.
+fn rivals(rows: &impl Rows, person: &PersonId) -> Result<Option<(usize, Vec<SignedOp>)>, StoreError> {
+    let mut found = (0, Vec::new());
+    for number in 0..2 {
+        let key = rival_key(person, number);
+        let Some(row) = row::get::<DisputeRow>(rows, &key)? else { return Ok(None) };
+        let damaged = |_| StoreError::Corrupt { table: DisputeRow::TABLE.name().to_owned(), key: key.clone() };
+        found.0 = usize::from(row.at);
+        found.1.push(SignedOp::from_canonical(&row.op).map_err(damaged)?);
+    }
+    Ok(Some(found))
+}
+
+fn rival_key(person: &PersonId, number: u8) -> Vec<u8> {
+    row::key(&[&person.0, &[number]])
 }

@@ -24,7 +24,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
     if let (State::Published, Some(of)) = (row.state, row.entry.map(EntryId)) {
         feed::append(tx, node, Lane::PUBLIC, &Body::Tombstone { of })?;
         if let Some(author) = node.identity.person() {
-            timeline::withdraw(tx, &author, &of)?;
+            timeline::hide(tx, &author, &of)?;
         }
     }
     photos::forget_uses(tx, &id.0, &row.photos);

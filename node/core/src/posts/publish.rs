@@ -10,7 +10,7 @@ use crate::node::Node;
 use crate::photos::{self, Photo};
 use crate::row;
 use crate::store::Tx;
-use crate::timeline::{self, Verified};
+use crate::timeline::{self, Version};
 
 /// Publishes a draft: in one commit it is on the site, in the feed, in the journal and in the owner's own timeline.
 ///
@@ -52,7 +52,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId, before: &PostRow, text: Strin
     let entry = feed::append(tx, node, Lane::PUBLIC, &Body::Post(body.clone()))?;
     row.entry = Some(entry.0);
     if let Some(own) = version(node, entry, now, &body) {
-        timeline::apply(tx, &own)?;
+        timeline::show(tx, &entry, &own)?;
     }
     photos::note_uses(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
@@ -76,9 +76,9 @@ fn body(row: &PostRow, text: String, shown: &[Photo]) -> PostBody {
 }
 
 /// The owner's own version for their own timeline.
-fn version<'a>(node: &Node, entry: EntryId, now: Timestamp, post: &'a PostBody) -> Option<Verified<'a>> {
+fn version<'a>(node: &Node, entry: EntryId, now: Timestamp, post: &'a PostBody) -> Option<Version<'a>> {
     let author = node.identity.person()?;
-    Some(Verified { author, entry, at: now, first_seen: now, has_blobs: true, is_news: false, post })
+    Some(Version { author, entry, at: now, posted: post.published, has_blobs: true, is_news: false, post })
 }
 
 /// Replaces what a published post says. Its address stays unless the draft names another; the old one then leads to the new.
@@ -120,7 +120,7 @@ fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, ready: Ready, now: Times
     let post = body(&row, ready.raw, &shown);
     let entry = feed::append(tx, node, Lane::PUBLIC, &Body::Edit { of, post: post.clone() })?;
     if let Some(own) = version(node, entry, now, &post) {
-        timeline::show_version(tx, &of, &own)?;
+        timeline::show(tx, &of, &own)?;
     }
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);

@@ -89,7 +89,24 @@ async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_ne
     assert_eq!(back.slug, "the-hill");
     assert_eq!(by_slug(&alice, &Visitor::Stranger, "high-hill").unwrap(), Some(Found::Moved("the-hill".into())));
     let body = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1;
-    assert!(body.is_some());
+    assert_eq!(body, None, "what an edit has replaced is not kept");
+}
+
+#[tokio::test]
+async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
+    let alice = TestNode::new("alice").await;
+    let post = posted(&alice, "The hill", "We walked.").await;
+    for number in 0..1_200 {
+        edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps."))).await.unwrap();
+    }
+    delete(&alice, post.id).await.unwrap();
+    assert_eq!(timeline::page(&alice, None, 10).unwrap(), []);
+    let log = feed::heads(&alice, &alice.identity.person().unwrap()).unwrap().remove(0).log;
+    let mut bodies = Vec::new();
+    for from in (0..1_202).step_by(200) {
+        bodies.extend(feed::read(&alice, &log, from, 200, usize::MAX).unwrap().into_iter().map(|entry| entry.body));
+    }
+    assert_eq!((bodies.len(), bodies.iter().flatten().count()), (1_202, 1), "the tombstone's own is all that is left");
 }
 
 #[tokio::test]

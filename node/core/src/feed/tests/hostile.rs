@@ -202,6 +202,7 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
     let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
     assert_eq!((proof.log, proof.seq), (log, 1));
     assert_eq!((&proof.one.header, &proof.other.header), (&one.header, &other.header));
+    run_due(&bob).await.unwrap();
     assert_eq!(shown(&bob), ["common"], "what came after the last common entry is taken back");
 
     let more = forged(&alice, "more", |header| (header.seq, header.prev) = (2, Some(EntryId::of(&one.header))));

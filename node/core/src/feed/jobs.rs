@@ -1,0 +1,160 @@
+//! Work too large for one change: undoing what lies beyond a fork or a cut-off, dropping the many edits that waited for a deleted post.
+//! A job is a row that says how far it has come; each step is one small commit, so a stop in the middle loses nothing.
+
+use minicbor::{Decode, Encode};
+
+use super::refs::{self, Does};
+use super::{EntryId, LogId, rows, void};
+use crate::events::Event;
+use crate::identity::{self, IdentityLog, PersonId};
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::row::{self, Record, Rows};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// Logs of a retired node that are cut in one step.
+const LOGS_EACH: usize = 64;
+
+/// What kind of job (one byte) ‖ what it is about: how far it has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct JobRow {
+    /// The next place of a log.
+    #[n(0)]
+    next: u64,
+    /// Whether the log no longer has these places: it was cut, not forked.
+    #[n(1)]
+    is_cut: bool,
+    /// The key of the last log that was looked at; empty at first.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    after: Vec<u8>,
+}
+
+impl Record for JobRow {
+    const TABLE: Table = Table::new("feed_jobs");
+    const VERSION: u8 = 1;
+}
+
+/// Person ‖ node: cut its logs where the person's identity log says.
+const CUT_LOGS: u8 = 0;
+/// Log: undo its entries from a place on.
+const UNDO: u8 = 1;
+/// Post ‖ author: drop the edits that wait for their time.
+const DROP_HELD: u8 = 2;
+
+fn begin(tx: &mut Tx<'_>, kind: u8, about: &[&[u8]], job: &JobRow) -> Result<(), StoreError> {
+    tx.after(Event::Timeline);
+    row::put(tx, &[&[kind], about.concat().as_slice()].concat(), job)
+}
+
+/// Undoes what a log says from a place on.
+pub(super) fn undo_from(tx: &mut Tx<'_>, log: &LogId, from: u64, is_cut: bool) -> Result<(), StoreError> {
+    let about = rows::log_key(log);
+    let before = row::get::<JobRow>(tx, &[&[UNDO], about.as_slice()].concat())?;
+    let (next, is_cut) = before.map_or((from, is_cut), |before| (before.next.min(from), before.is_cut || is_cut));
+    begin(tx, UNDO, &[&about], &JobRow { next, is_cut, after: Vec::new() })
+}
+
+/// Drops the bodies of the edits that wait to replace a post that is gone.
+pub(super) fn drop_held(tx: &mut Tx<'_>, post: &EntryId, author: &PersonId) -> Result<(), StoreError> {
+    begin(tx, DROP_HELD, &[&post.0, &author.0], &JobRow::default())
+}
+
+/// Begins to cut the logs of each node that was retired, or is no longer certified, from one version of a person's log to the next.
+///
+/// # Errors
+/// When the store refuses.
+pub(crate) fn follow_log(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &IdentityLog) -> Result<(), StoreError> {
+    let gone = before.into_iter().flat_map(|log| log.state().nodes.keys()).filter(|key| now.node(key).is_none());
+    let cut_off = |key: &PublicKey, log: &IdentityLog| log.node(key).and_then(|node| node.retired.clone());
+    let retired = now
+        .state()
+        .nodes
+        .iter()
+        .filter(|(key, node)| node.retired.is_some() && before.and_then(|before| cut_off(key, before)) != node.retired);
+    for key in gone.chain(retired.map(|(key, _)| key)) {
+        begin(tx, CUT_LOGS, &[&now.person().0, key.as_bytes()], &JobRow::default())?;
+    }
+    Ok(())
+}
+
+/// Whether anything is left to do.
+pub(super) fn any(rows: &impl Rows) -> Result<bool, StoreError> {
+    Ok(!row::scan::<JobRow>(rows, &Scan::prefix(&[], 1))?.is_empty())
+}
+
+/// Does one step of the first job; whether there was any.
+pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
+    let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(false) };
+    let Some((kind, about)) = key.split_first() else { return Ok(false) };
+    let next = match *kind {
+        CUT_LOGS => cut_logs(tx, about, job)?,
+        UNDO => undo(tx, node, about, job)?,
+        _ => drop_next_held(tx, about, job)?,
+    };
+    match next {
+        Some(next) => row::put(tx, &key, &next)?,
+        None => row::delete::<JobRow>(tx, &key),
+    }
+    Ok(true)
+}
+
+/// Leaves out what the first job could not do, so that the rest has its turn.
+pub(super) fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(()) };
+    if key.first() == Some(&UNDO) {
+        return row::put(tx, &key, &JobRow { next: job.next.saturating_add(1), ..job });
+    }
+    row::delete::<JobRow>(tx, &key);
+    Ok(())
+}
+
+fn undo(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+    let log = rows::log_of_key(about)?;
+    let Some((seq, id)) = rows::places(tx, &log, job.next, 1)?.pop() else { return Ok(None) };
+    void::undo(tx, node, &id)?;
+    if job.is_cut {
+        rows::forget_place(tx, &log, seq);
+    }
+    Ok(Some(JobRow { next: seq.saturating_add(1), ..job }))
+}
+
+fn drop_next_held(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+    let (post, author) = (EntryId(row::key_part(about, 0)), PersonId(row::key_part(about, 32)));
+    let Some(edit) = refs::first(tx, &post, &author, Does::WillReplace)? else { return Ok(None) };
+    rows::drop_body(tx, &edit.id)?;
+    refs::delete(tx, &post, &author, Does::WillReplace, &edit);
+    Ok(Some(job))
+}
+
+fn cut_logs(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+    let person = PersonId(row::key_part(about, 0));
+    let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
+    let Some(author) = identity::log_in(tx, &person)? else { return Ok(None) };
+    let mut last = None;
+    for (log, held) in rows::logs_of_node(tx, &person, &node, &job.after, LOGS_EACH)? {
+        last = Some(rows::log_key(&log));
+        if let Some(from) = first_void(tx, &author, &log, &held)? {
+            rows::cut_log(tx, &log, &held, from)?;
+            undo_from(tx, &log, from, true)?;
+        }
+    }
+    Ok(last.map(|after| JobRow { after, ..job }))
+}
+
+/// The first place of a log that its author's identity log no longer vouches for, if it is held.
+fn first_void(rows: &impl Rows, author: &IdentityLog, log: &LogId, held: &rows::LogRow) -> Result<Option<u64>, StoreError> {
+    let Some(node) = author.node(&log.node) else { return Ok(Some(0)) };
+    let Some(cutoffs) = &node.retired else { return Ok(None) };
+    let Some(cutoff) = cutoffs.iter().find(|cutoff| cutoff.lane == log.lane.0 && cutoff.epoch == log.epoch) else {
+        return Ok(Some(0));
+    };
+    if held.hi < cutoff.seq {
+        return Ok(None);
+    }
+    // Another branch of the log is held here: all of it goes, and what both have in common comes again with the right one.
+    if rows::at(rows, log, cutoff.seq)? != Some(EntryId(cutoff.entry)) {
+        return Ok(Some(0));
+    }
+    Ok((held.hi > cutoff.seq).then_some(cutoff.seq + 1))
+}

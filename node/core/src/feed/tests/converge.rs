@@ -1,0 +1,108 @@
+//! Whatever the order in which one author's entries come, whatever is repeated or comes without its body first: the end is the same.
+
+use super::*;
+
+/// What a node ends with: the entries it holds, by log, and what its owner sees.
+type End = (Vec<RawEntry>, Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>);
+
+fn end(node: &Node, person: &PersonId) -> End {
+    let mut held = everything(node, person);
+    held.sort_by_key(|entry| EntryId::of(&entry.header));
+    let items = crate::timeline::page(node, None, 1_000).unwrap();
+    (held, items.into_iter().map(|item| (item.entry, item.title, item.text, item.shown, item.edited)).collect())
+}
+
+/// Two epochs of a life, in which everything happens to posts that can, each as the node said it at that time.
+struct Life {
+    logs: Vec<Vec<RawEntry>>,
+}
+
+impl Life {
+    fn drawn(alice: &Node, random: &Random, len: usize) -> Self {
+        let mut said: Vec<(EntryId, bool)> = Vec::new();
+        let mut logs = Vec::new();
+        let mut prev = None;
+        for epoch in [7, 8] {
+            let mut log: Vec<RawEntry> = Vec::new();
+            for seq in 0..len as u64 {
+                let pick = |of: &[EntryId]| of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied();
+                let posts: Vec<_> = said.iter().filter(|(_, is_post)| *is_post).map(|(id, _)| *id).collect();
+                let all: Vec<_> = said.iter().map(|(id, _)| *id).collect();
+                let text = format!("{epoch} {seq}");
+                let (body, is_post) = match (random.u64() % 8, pick(&posts), pick(&all)) {
+                    (0..=3, Some(of), _) => (Body::Edit { of, post: note(&text) }, false),
+                    (4, _, Some(of)) => (Body::Tombstone { of }, false),
+                    _ => (Body::Post(note(&text)), true),
+                };
+                alice.clock.advance(10);
+                let entry = chain(alice, epoch, prev, seq, &[body]).remove(0);
+                prev = Some(EntryId::of(&entry.header));
+                said.extend(prev.map(|id| (id, is_post)));
+                log.push(entry);
+            }
+            logs.push(log);
+        }
+        Self { logs }
+    }
+
+    /// Batches of it in an order drawn anew: cut anywhere, repeated, the second epoch between those of the first once its beginning is
+    /// known, some without bodies before they come whole.
+    fn batches(&self, random: &Random) -> Vec<Vec<RawEntry>> {
+        let draw = |below: usize| usize::try_from(random.u64()).unwrap_or(usize::MAX) % below.max(1);
+        let mut batches: Vec<Vec<RawEntry>> = Vec::new();
+        let mut reach = [0, 0];
+        let whole = self.logs[0].len();
+        // The second epoch continues from the end of the first: its headers must be known.
+        if draw(2) == 0 {
+            batches.push(self.logs[0].iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect());
+            while reach != [whole, whole] {
+                let which = draw(2);
+                let to = (reach[which] + 1 + draw(4)).min(whole);
+                batches.push(self.logs[which][reach[which]..to].to_vec());
+                reach[which] = to;
+                if draw(3) == 0 {
+                    let from = draw(to);
+                    batches.push(self.logs[which][from..to].to_vec());
+                }
+            }
+        } else {
+            for log in &self.logs {
+                let mut from = 0;
+                while from < log.len() {
+                    let to = (from + 1 + draw(5)).min(log.len());
+                    batches.push(log[from..to].to_vec());
+                    batches.push(log[draw(to)..to].to_vec());
+                    from = to;
+                }
+            }
+        }
+        // And all of it once more, from somebody who has it all.
+        batches.extend(self.logs.iter().cloned());
+        batches
+    }
+}
+
+#[tokio::test]
+async fn any_order_any_repetition_and_any_cutting_of_a_public_lane_comes_to_the_same_end() {
+    for seed in 0..12 {
+        let alice = person(1).await;
+        let life = Life::drawn(&alice, &Random::seeded(1_000 + seed), 24);
+        let mut ends: Vec<End> = Vec::new();
+        for turn in 0..6 {
+            let bob = person(2).await;
+            befriend(&bob, &alice).await;
+            bob.clock.advance(1_000_000);
+            for batch in life.batches(&Random::seeded(seed * 100 + turn)) {
+                receive(&bob, who(&alice), batch).await.unwrap();
+                run_due(&bob).await.unwrap();
+            }
+            assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+            ends.push(end(&bob, &who(&alice)));
+        }
+        assert!(!ends[0].1.is_empty(), "seed {seed} shows nothing");
+        for (turn, other) in ends.iter().enumerate() {
+            assert_eq!(other.1, ends[0].1, "seed {seed}, turn {turn}: what is shown");
+            assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! More of everything than fits one change: edits, references, forked logs, photos, entries that fall due together.
+
+use super::super::jobs;
+use super::*;
+use crate::blobs::Blobs;
+use crate::events::Event;
+use crate::events::Events;
+use crate::fs::MemoryFs;
+use crate::logins::Throttle;
+use crate::store::{Store, StoreError, StoreOptions};
+use std::sync::Arc;
+
+fn edits(of: EntryId, count: usize) -> Vec<Body> {
+    (0..count).map(|number| Body::Edit { of, post: note(&format!("secret {number}")) }).collect()
+}
+
+fn posts(count: usize, photos: u8) -> Vec<Body> {
+    let post = |number| Body::Post(PostBody { photos: (0..photos).map(photo).collect(), ..note(&format!("post {number}")) });
+    (0..count).map(post).collect()
+}
+
+/// Does one step of the first job.
+async fn one_step(node: &Node) -> bool {
+    let inside = node.clone();
+    node.store.commit::<_, StoreError, _>(move |tx| jobs::step(tx, &inside)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_friends_post_with_thousands_of_edits_is_taken_back_at_once() {
+    let (alice, bob) = friends_of_two().await;
+    let first = chain(&alice, 7, None, 0, &posts(1, 0));
+    let of = ids(&first)[0];
+    take_in(&bob, &alice, &first).await;
+    let edits = chain(&alice, 7, Some(of), 1, &edits(of, 3_000));
+    assert_eq!(take_in(&bob, &alice, &edits).await.accepted, 3_000);
+    assert_eq!(shown(&bob), ["secret 2999"]);
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 1, "only the newest version is kept");
+
+    let end = chain(&alice, 7, ids(&edits).last().copied(), 3_001, &[Body::Tombstone { of }]);
+    assert_eq!(take_in(&bob, &alice, &end).await.accepted, 1);
+    assert!(shown(&bob).is_empty());
+    assert!(!is_anywhere(&bob, "secret") && !is_anywhere(&bob, "post 0"));
+}
+
+#[tokio::test]
+async fn edits_that_wait_for_their_time_go_with_their_post() {
+    let (alice, bob) = friends_of_two().await;
+    let first = chain(&alice, 7, None, 0, &posts(1, 0));
+    let of = ids(&first)[0];
+    take_in(&bob, &alice, &first).await;
+    alice.clock.advance(3_600_000);
+    let waiting = chain(&alice, 7, Some(of), 1, &edits(of, 1_100));
+    take_in(&bob, &alice, &waiting).await;
+    assert_eq!(shown(&bob), ["post 0"]);
+    let mut end = chain(&alice, 8, Some(of), 0, &[Body::Tombstone { of }]);
+    let mut header = Header::from_canonical(&end[0].header).unwrap();
+    header.hlc = Hlc::at(START);
+    end[0] = signed(&alice, &header, end[0].body.as_ref().unwrap());
+    take_in(&bob, &alice, &end).await;
+    assert!(shown(&bob).is_empty(), "hidden at once");
+    assert!(one_step(&bob).await);
+    assert!(is_anywhere(&bob, "secret"));
+    run_due(&bob).await.unwrap();
+    assert!(!is_anywhere(&bob, "secret"));
+    assert_eq!(next_due(&bob).unwrap(), Some(alice.clock.now()));
+    bob.clock.advance(4_000_000);
+    run_due(&bob).await.unwrap();
+    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (0, None));
+}
+
+/// An entry whose id is among the last by order.
+fn with_a_late_id(node: &Node, kind: Kind, of: EntryId, text: &str, seq: u64, prev: EntryId) -> RawEntry {
+    for salt in 0..=u8::MAX {
+        let body = match kind {
+            Kind::Edit => Body::Edit { of, post: note(text) },
+            _ => Body::Tombstone { of },
+        };
+        let bytes = body.to_canonical([salt; 16]);
+        let mut header = Header { seq, prev: Some(prev), kind, refs: vec![of], ..next_header(node, &bytes) };
+        header.log.epoch = 7;
+        let entry = signed(node, &header, &bytes);
+        if EntryId::of(&entry.header).0[0] > 0xe8 {
+            return entry;
+        }
+    }
+    unreachable!("one in eleven ids is late")
+}
+
+#[tokio::test]
+async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_its_end() {
+    let (alice, mallory) = friends_of_two().await;
+    let bob = person(3).await;
+    befriend(&bob, &alice).await;
+    befriend(&bob, &mallory).await;
+    let first = chain(&alice, 7, None, 0, &posts(2, 0));
+    let [one, two] = ids(&first)[..] else { panic!() };
+    let flood: Vec<_> = edits(one, 1_300).into_iter().chain(edits(two, 1_300)).chain([Body::Tombstone { of: one }]).collect();
+    take_in(&bob, &mallory, &chain(&mallory, 7, None, 0, &flood)).await;
+
+    // The first post is edited; the second is taken back before it comes.
+    let edit = with_a_late_id(&alice, Kind::Edit, one, "edited by its author", 2, two);
+    let end = with_a_late_id(&alice, Kind::Tombstone, two, "", 3, EntryId::of(&edit.header));
+    let bare = |entry: &RawEntry| RawEntry { body: None, ..entry.clone() };
+    let early = [bare(&first[0]), bare(&first[1]), edit, end];
+    take_in(&bob, &alice, &early).await;
+    take_in(&bob, &alice, &first).await;
+    assert_eq!(shown(&bob), ["edited by its author"]);
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 1);
+}
+
+/// Bob on a disk that outlives a stop.
+fn bob_on(memory: &MemoryFs, boot: u8) -> Node {
+    let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
+    let usual = StoreOptions::in_memory(memory.clone(), events.clone());
+    let store = Store::open(StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], ..usual }).unwrap();
+    let identity = Identity::load(&store, &random).unwrap();
+    let blobs = Blobs::in_memory(random.clone()).unwrap();
+    Node { identity, store, blobs, events, clock: Clock::manual(START), random, throttle: Throttle::default() }
+}
+
+#[tokio::test]
+async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_loses_nothing() {
+    let memory = MemoryFs::new();
+    let (alice, bob) = (person(1).await, bob_on(&memory, 1));
+    identity::create_with(&bob, Words::from_entropy([2; 32])).await.unwrap();
+    befriend(&bob, &alice).await;
+    let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
+    take_in(&bob, &alice, &log).await;
+    let mut events = bob.events.subscribe();
+    let other = chain(&alice, 7, Some(ids(&log)[9]), 10, &[Body::Post(note("the other side"))]);
+    assert_eq!(take_in(&bob, &alice, &other).await.forked.len(), 1);
+    let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
+    assert_eq!((proof.seq, &proof.one.header, &proof.other.header), (10, &log[10].header, &other[0].header));
+    assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)), "there is work left over");
+    assert!(std::iter::from_fn(|| events.try_recv().ok()).any(|event| event == Event::Timeline), "and somebody is told");
+    for _ in 0..1_000 {
+        assert!(one_step(&bob).await);
+    }
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 1_500);
+    bob.store.close();
+    drop(bob);
+
+    let bob = bob_on(&memory, 2);
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 1_500);
+    let more = chain(&alice, 7, ids(&log).last().copied(), 2_500, &[Body::Post(note("more"))]);
+    assert_eq!(take_in(&bob, &alice, &more).await.voided, 1, "the log has ended");
+    assert_eq!(run_due(&bob).await.unwrap(), 1_491);
+    assert_eq!((bodies_kept(&bob, &who(&alice)), crate::timeline::page(&bob, None, 100).unwrap().len()), (10, 10));
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+
+    // An earlier fork of the same log ends it earlier.
+    let earlier = chain(&alice, 7, Some(ids(&log)[3]), 4, &[Body::Post(note("a third side"))]);
+    assert_eq!(take_in(&bob, &alice, &earlier).await.forked.len(), 1);
+    run_due(&bob).await.unwrap();
+    assert_eq!((bodies_kept(&bob, &who(&alice)), forks(&bob, &who(&alice)).unwrap()[0].seq), (4, 4));
+}
+
+#[tokio::test]
+async fn a_batch_is_cut_by_the_rows_it_writes() {
+    let (alice, bob) = friends_of_two().await;
+    // Each of these writes some hundred rows.
+    let log = chain(&alice, 7, None, 0, &posts(64, 32));
+    assert_eq!(take_in(&bob, &alice, &log).await.accepted, 64);
+    assert_eq!(crate::timeline::page(&bob, None, 100).unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_part_that_is_too_large_after_all_is_taken_in_halves() {
+    let (alice, bob) = friends_of_two().await;
+    let log = chain(&alice, 7, None, 0, &posts(32, 32));
+    take_in(&bob, &alice, &log).await;
+    // Small edits, each of which removes the rows of 32 photos: what they cost lies not in them.
+    let edits: Vec<_> = ids(&log).into_iter().map(|of| Body::Edit { of, post: note("no photos") }).collect();
+    let edits = chain(&alice, 7, ids(&log).last().copied(), 32, &edits);
+    assert_eq!(take_in(&bob, &alice, &edits).await.accepted, 32);
+    assert!(crate::timeline::page(&bob, None, 100).unwrap().iter().all(|item| item.photos.is_empty()));
+}
+
+/// Posts with 32 photos each that all expire at one moment.
+async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
+    let mut prev = None;
+    let expire = |(seq, body): (u64, Body)| {
+        let bytes = body.to_canonical([9; 16]);
+        let expires = Some(START.plus_millis(10_000));
+        let mut header = Header { seq, prev, expires, ..next_header(alice, &bytes) };
+        header.log.epoch = 7;
+        let raw = signed(alice, &header, &bytes);
+        prev = Some(EntryId::of(&raw.header));
+        raw
+    };
+    let log: Vec<_> = (0..).zip(posts(count, 32)).map(expire).collect();
+    take_in(bob, alice, &log).await;
+    bob.clock.advance(20_000);
+    log
+}
+
+#[tokio::test]
+async fn what_falls_due_together_is_handled_one_by_one() {
+    let (alice, bob) = friends_of_two().await;
+    all_expire(&alice, &bob, 40).await;
+    assert_eq!(run_due(&bob).await.unwrap(), 40);
+    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_handled_holds_up_no_other() {
+    let (alice, bob) = friends_of_two().await;
+    let log = all_expire(&alice, &bob, 3).await;
+    let mut order = ids(&log);
+    order.sort();
+    let damaged = order[0];
+    bob.store.commit(move |tx| tx.put(Table::new("feed_entries"), &damaged.0, b"not a row")).await.unwrap();
+    assert_eq!(run_due(&bob).await.unwrap(), 2);
+    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (1, None), "the damaged one is left as it is");
+}

@@ -1,0 +1,53 @@
+//! Undoing an entry that turns out to count for nothing: it lies beyond a fork, or beyond the cut-off of a node that was retired. What it
+//! said goes, and what it did is undone as far as bodies are still there; they may come again from whoever has them.
+
+use super::refs::{self, Does, Rank};
+use super::verify::VerifiedEntry;
+use super::{EntryId, Kind, effects, latest, rows};
+use crate::identity::PersonId;
+use crate::node::Node;
+use crate::store::{StoreError, Tx};
+
+/// Makes an entry void. Safe to repeat.
+pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), StoreError> {
+    let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(()) };
+    let Some(mut row) = rows::entry(tx, id)?.filter(|row| !row.void) else { return Ok(()) };
+    (row.dead, row.void) = (true, true);
+    rows::put_bare(tx, id, row)?;
+    let header = entry.header();
+    let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
+    match (header.kind, header.refs.first()) {
+        (Kind::Post, _) => effects::settle(tx, node, author, id),
+        (Kind::Edit, Some(of)) => {
+            for does in [Does::Replaces, Does::WillReplace] {
+                refs::delete(tx, of, author, does, &rank);
+            }
+            effects::settle(tx, node, author, of)
+        }
+        (Kind::Tombstone, Some(of)) => {
+            for does in [Does::TakesBack, Does::Hides] {
+                refs::delete(tx, of, author, does, &rank);
+            }
+            revive(tx, node, author, of)?;
+            effects::settle_of(tx, node, author, of)
+        }
+        _ => {
+            if let Some(body) = entry.body() {
+                latest::delete(tx, &rank, header, body);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Lets an entry live again that nothing has ended any more.
+fn revive(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+    let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else { return Ok(()) };
+    let header = rows::header(of, &row)?;
+    let expired = header.expires.is_some_and(|at| at <= node.clock.now());
+    if header.log.person != *author || expired || refs::is_taken_back(tx, author, of)? {
+        return Ok(());
+    }
+    row.dead = false;
+    rows::put_bare(tx, of, row)
+}

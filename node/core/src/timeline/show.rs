@@ -1,0 +1,136 @@
+//! What a post says becoming an item, and ceasing to be one. Which version counts, and whether any does, is the feed's to say.
+
+use super::{
+    ALT_LEN_MAX, ItemRow, PhotoRow, PlaceRow, SEEN, SLUG_LEN_MAX, SeenRow, TEXT_KEPT_MAX, TITLE_LEN_MAX, WantedRow, photo_key, place_key,
+    wanted_key,
+};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::feed::{EntryId, PHOTOS_MAX, PostBody};
+use crate::identity::PersonId;
+use crate::row::{self, cut};
+use crate::store::{BlobId, Scan, StoreError, Tx};
+
+/// What a post says in an entry whose signature has been checked: the post's own or an edit's.
+#[derive(Clone, Copy, Debug)]
+pub struct Version<'a> {
+    /// Whose.
+    pub author: PersonId,
+    /// The entry it came in: of the post, or of the edit.
+    pub entry: EntryId,
+    /// When it was written, by its author.
+    pub at: Timestamp,
+    /// Where the post stands: when it was posted by its author, but not after it was first seen here.
+    pub posted: Timestamp,
+    /// Whether its photos' blobs are stored here already, as those of one's own posts are.
+    pub has_blobs: bool,
+    /// Whether it counts as unread; one's own does not.
+    pub is_news: bool,
+    /// What it says.
+    pub post: &'a PostBody,
+}
+
+/// Makes the post `of` say what this version says, whatever it said before. Safe to repeat; does nothing to another's post.
+///
+/// # Errors
+/// When the store refuses.
+pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
+    let before = row::get::<ItemRow>(tx, &of.0)?;
+    if before.as_ref().is_some_and(|item| item.author != new.author.0 || (item.version, item.shown) == (new.entry.0, new.posted)) {
+        return Ok(());
+    }
+    let text = cut(&new.post.text, TEXT_KEPT_MAX);
+    let arrival = match &before {
+        Some(item) => item.arrival,
+        None => arrive(tx, new.is_news)?,
+    };
+    if let Some(before) = before {
+        row::delete::<PlaceRow>(tx, &place_key(before.shown, of));
+    }
+    let item = ItemRow {
+        author: new.author.0,
+        title: cut(new.post.title.as_deref().unwrap_or_default(), TITLE_LEN_MAX).to_owned(),
+        text: text.to_owned(),
+        is_whole: text.len() == new.post.text.len(),
+        slug: cut(&new.post.slug, SLUG_LEN_MAX).to_owned(),
+        shown: new.posted,
+        edited: (new.entry != *of).then_some(new.at),
+        version: new.entry.0,
+        arrival,
+    };
+    row::put(tx, &place_key(item.shown, of), &PlaceRow {})?;
+    row::put(tx, &of.0, &item)?;
+    tx.after(Event::Timeline);
+    show_photos(tx, of, new)
+}
+
+/// Takes the post `of` out of the timeline, its photos with it, until it is shown again. Does nothing to another's post.
+///
+/// # Errors
+/// As [`show`].
+pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+    let Some(item) = row::get::<ItemRow>(tx, &of.0)?.filter(|item| item.author == author.0) else { return Ok(()) };
+    row::delete::<ItemRow>(tx, &of.0);
+    row::delete::<PlaceRow>(tx, &place_key(item.shown, of));
+    forget_photos(tx, of)?;
+    tx.after(Event::Timeline);
+    Ok(())
+}
+
+/// Writes the photos of a version in place of those shown before; what has arrived of them need not come again.
+fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
+    let held = held_blobs(tx, of)?;
+    forget_photos(tx, of)?;
+    for (number, photo) in (0u16..).zip(new.post.photos.iter().take(PHOTOS_MAX)) {
+        let has = |blob: &BlobId| new.has_blobs || held.contains(blob);
+        let row = PhotoRow {
+            large: photo.blob,
+            large_len: photo.len,
+            small: photo.small,
+            small_len: photo.small_len,
+            alt: cut(&photo.alt, ALT_LEN_MAX).to_owned(),
+            caption: cut(&photo.caption, ALT_LEN_MAX).to_owned(),
+            width: photo.width,
+            height: photo.height,
+            thumbhash: photo.thumbhash.clone(),
+            has_large: has(&photo.blob),
+            has_small: has(&photo.small),
+        };
+        let key = photo_key(of, number);
+        for (has, blob, len) in [(row.has_small, row.small, row.small_len), (row.has_large, row.large, row.large_len)] {
+            if !has {
+                row::put(tx, &wanted_key(&blob, &key), &WantedRow { len, author: new.author.0 })?;
+            }
+        }
+        row::put_referring(tx, &key, &row, &row.held())?;
+    }
+    Ok(())
+}
+
+fn arrive(tx: &mut Tx<'_>, is_news: bool) -> Result<u64, StoreError> {
+    if !is_news {
+        return Ok(0);
+    }
+    let mut seen = row::get::<SeenRow>(tx, SEEN)?.unwrap_or_default();
+    seen.arrived += 1;
+    row::put(tx, SEEN, &seen)?;
+    Ok(seen.arrived)
+}
+
+fn photos(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<(Vec<u8>, PhotoRow)>, StoreError> {
+    row::scan::<PhotoRow>(tx, &Scan::prefix(&of.0, PHOTOS_MAX))
+}
+
+fn held_blobs(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<BlobId>, StoreError> {
+    Ok(photos(tx, of)?.iter().flat_map(|(_, photo)| photo.held()).collect())
+}
+
+fn forget_photos(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
+    for (key, photo) in photos(tx, of)? {
+        row::delete::<PhotoRow>(tx, &key);
+        for blob in [photo.large, photo.small] {
+            row::delete::<WantedRow>(tx, &wanted_key(&blob, &key));
+        }
+    }
+    Ok(())
+}
