@@ -4,6 +4,7 @@ mod hostile;
 mod meaning;
 mod order;
 mod power;
+mod retired;
 
 use super::*;
 use crate::clock::{Clock, Timestamp};

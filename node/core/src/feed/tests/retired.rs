@@ -1,0 +1,240 @@
+//! A node key in somebody else's hands, and what is left of what it said once a root key has cut it off.
+
+use super::super::brake;
+use super::*;
+use crate::identity::op::{Cutoff, OpBody, RetireNode};
+use crate::identity::{SignedRequest, sign_with_words};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Signs an op with the person's words and gives the node its log.
+async fn sign(node: &Node, seed: u8, body: OpBody) {
+    let asked = identity::request(node, body).unwrap().to_string();
+    let signed: SignedRequest = sign_with_words(&asked, &Words::from_entropy([seed; 32])).unwrap().parse().unwrap();
+    identity::upload(node, &signed).await.unwrap();
+}
+
+/// Alice's node is retired: of its log in epoch 7 the entries up to `last` are good.
+fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
+    let entry = ids(log)[last].0;
+    let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: 7, seq: last as u64, entry };
+    OpBody::RetireNode(RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: true })
+}
+
+async fn tell(alice: &Node, bob: &Node) {
+    identity::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
+}
+
+fn homes(version: u64, at: &str) -> Body {
+    Body::Homes(Homes { version, web: vec![at.to_owned()], ..Homes::default() })
+}
+
+fn named(name: &str) -> Body {
+    Body::Profile(ProfileBody { name: name.to_owned(), ..ProfileBody::default() })
+}
+
+/// Alice's life as her friend holds it, and what a thief did with her key from the fifth entry on.
+async fn a_stolen_life(alice: &Node, bob: &Node) -> Vec<RawEntry> {
+    let posts = ["one", "two"].map(|text| Body::Post(note(text)));
+    let begin = chain(alice, 7, None, 0, &posts);
+    let [one, two] = ids(&begin)[..] else { panic!() };
+    let good = chain(alice, 7, Some(two), 2, &[named("Alice"), homes(1, "https://alice.example")]);
+    let thief = [
+        Body::Post(note("buy now")),
+        Body::Edit { of: one, post: note("one, but buy now") },
+        Body::Tombstone { of: two },
+        named("Mallory"),
+        homes(u64::MAX, "https://mallory.example"),
+    ];
+    let thief = chain(alice, 7, ids(&good).last().copied(), 4, &thief);
+    let other = chain(alice, 9, ids(&thief).last().copied(), 0, &[Body::Post(note("buy here"))]);
+    let all: Vec<_> = begin.into_iter().chain(good).chain(thief).chain(other).collect();
+    take_in(bob, alice, &all).await;
+    assert_eq!(shown(bob), ["buy here", "buy now", "one, but buy now"]);
+    assert_eq!(profile_of(bob, &who(alice)).unwrap().unwrap().name, "Mallory");
+    all
+}
+
+#[tokio::test]
+async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included() {
+    let (alice, bob) = friends_of_two().await;
+    let all = a_stolen_life(&alice, &bob).await;
+    sign(&alice, 1, retire(&alice, &all, 3)).await;
+    tell(&alice, &bob).await;
+    assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)));
+    run_due(&bob).await.unwrap();
+    assert_eq!(shown(&bob), [""; 0]);
+    assert!(!is_anywhere(&bob, "buy"));
+    assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
+    assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
+    let held = heads(&bob, &who(&alice)).unwrap();
+    assert_eq!((held.len(), held[0].hi, held[0].head), (1, 3, ids(&all)[3]), "the log ends at the cut-off");
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+    // What the thief had deleted may come again from whoever has it; what the thief said may not.
+    let again = take_in(&bob, &alice, &all).await;
+    assert_eq!((again.accepted, again.voided), (0, 6));
+    assert_eq!(shown(&bob), ["one", "two"]);
+    assert_eq!(everything(&bob, &who(&alice)), all[..4]);
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
+    let (alice, bob) = friends_of_two().await;
+    let all = a_stolen_life(&alice, &bob).await;
+    sign(&alice, 1, retire(&alice, &all, 3)).await;
+    tell(&alice, &bob).await;
+    // Each step is a commit; between any two of them the same rows are found by a node that starts anew.
+    for seed in 40.. {
+        let bob = restarted(&bob, seed);
+        let inside = bob.clone();
+        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
+        if !bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap() {
+            break;
+        }
+        assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+        assert!(everything(&bob, &who(&alice)).len() <= 4 || seed < 42, "what is void is not offered to others");
+    }
+    assert_eq!(take_in(&bob, &alice, &all).await.voided, 6);
+    assert_eq!(shown(&bob), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
+    let alice = person(1).await;
+    let of = post(&alice, "mine").await;
+    post(&alice, "not mine").await;
+    say(&alice, Body::Tombstone { of }).await;
+    let log = everything(&alice, &who(&alice));
+    let header = Header::from_canonical(&log[0].header).unwrap();
+    let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
+    let retire = RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
+    sign(&alice, 1, OpBody::RetireNode(retire)).await;
+    run_due(&alice).await.unwrap();
+    assert_eq!(ids(&everything(&alice, &who(&alice))), [of]);
+    assert!(!is_anywhere(&alice, "not mine"));
+    assert_eq!(say_in(&alice, Lane::PUBLIC, Body::Post(note("still here"))).await, Err(AppendError::Retired));
+    assert_eq!(check(&alice).unwrap().wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
+    let (alice, bob) = friends_of_two().await;
+    let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
+    let side = |text: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &[Body::Post(note(text))]);
+    let (right, wrong) = (side("right"), side("wrong"));
+    take_in(&bob, &alice, &[common.clone(), wrong].concat()).await;
+    let all = [common, right].concat();
+    sign(&alice, 1, retire(&alice, &all, 1)).await;
+    tell(&alice, &bob).await;
+    run_due(&bob).await.unwrap();
+    assert_eq!(take_in(&bob, &alice, &all).await.accepted, 2);
+    assert_eq!(shown(&bob), ["common", "right"]);
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
+    let (alice, bob) = friends_of_two().await;
+    let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
+    sign(&alice, 1, retire(&alice, &log, 0)).await;
+    let newer = alice.identity.log().unwrap().to_bytes();
+    // The committer learns of it after the batch was verified and before it is taken.
+    let learn = identity::learn(&bob, newer);
+    let receive = receive(&bob, who(&alice), log);
+    let (learned, received) = tokio::join!(biased; learn, receive);
+    learned.unwrap();
+    let received = received.unwrap();
+    assert_eq!((received.accepted, received.voided), (1, 1));
+    assert_eq!(shown(&bob), ["good"]);
+}
+
+#[tokio::test]
+async fn an_identity_that_has_ended_says_nothing_more() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "goodbye").await;
+    sync(&alice, &bob).await;
+    let later = chain(&alice, 8, None, 0, &[Body::Post(note("still here"))]);
+    sign(&alice, 1, OpBody::Tombstone).await;
+    tell(&alice, &bob).await;
+    run_due(&bob).await.unwrap();
+    assert_eq!(take_in(&bob, &alice, &later).await.voided, 1);
+    assert_eq!(shown(&bob), ["goodbye"], "what was said stays");
+    assert_eq!(say_in(&alice, Lane::PUBLIC, Body::Post(note("me too"))).await, Err(AppendError::Retired));
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+}
+
+/// A hundred posts, and a tombstone for each.
+fn a_life_taken_back(alice: &Node) -> (Vec<RawEntry>, Vec<RawEntry>) {
+    let posts: Vec<_> = (0..100).map(|number| Body::Post(note(&format!("day {number}")))).collect();
+    let posts = chain(alice, 7, None, 0, &posts);
+    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
+    let ends = chain(alice, 7, ids(&posts).last().copied(), 100, &ends);
+    (posts, ends)
+}
+
+#[tokio::test]
+async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
+    let (alice, bob) = friends_of_two().await;
+    let (posts, ends) = a_life_taken_back(&alice);
+    take_in(&bob, &alice, &posts).await;
+    take_in(&bob, &alice, &ends).await;
+    assert_eq!(shown(&bob), [""; 0], "hidden at once");
+    let left = 100 - brake::A_DAY as usize;
+    assert_eq!(bodies_kept(&bob, &who(&alice)), left);
+    // Nor do they show again when they are edited or sent again.
+    take_in(&bob, &alice, &posts).await;
+    assert_eq!(shown(&bob), [""; 0]);
+    bob.clock.advance(3 * DAY_MS - 1);
+    run_due(&bob).await.unwrap();
+    assert_eq!(bodies_kept(&bob, &who(&alice)), left);
+    bob.clock.advance(1);
+    run_due(&bob).await.unwrap();
+    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
+    // A new day has its own fifty.
+    let next = chain(&alice, 7, ids(&ends).last().copied(), 200, &[Body::Post(note("a new day"))]);
+    let end = chain(&alice, 7, ids(&next).last().copied(), 201, &[Body::Tombstone { of: ids(&next)[0] }]);
+    take_in(&bob, &alice, &[next, end].concat()).await;
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
+}
+
+#[tokio::test]
+async fn what_waited_is_shown_again_when_the_node_is_retired_in_time() {
+    let (alice, bob) = friends_of_two().await;
+    let (posts, ends) = a_life_taken_back(&alice);
+    take_in(&bob, &alice, &posts).await;
+    take_in(&bob, &alice, &ends).await;
+    sign(&alice, 1, retire(&alice, &posts, 99)).await;
+    tell(&alice, &bob).await;
+    run_due(&bob).await.unwrap();
+    assert_eq!(shown(&bob).len(), 50);
+    bob.clock.advance(4 * DAY_MS);
+    run_due(&bob).await.unwrap();
+    assert_eq!(shown(&bob).len(), 50);
+    // And the first fifty come back with whoever still has them.
+    take_in(&bob, &alice, &posts).await;
+    assert_eq!(shown(&bob).len(), 100);
+}
+
+#[tokio::test]
+async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
+    let (alice, bob) = friends_of_two().await;
+    let (posts, ends) = a_life_taken_back(&alice);
+    take_in(&bob, &alice, &posts).await;
+    let all = [posts, ends.clone()].concat();
+    sign(&alice, 1, retire(&alice, &all, 199)).await;
+    tell(&alice, &bob).await;
+    take_in(&bob, &alice, &ends).await;
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
+}
+
+#[tokio::test]
+async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
+    let (alice, bob) = friends_of_two().await;
+    let (posts, ends) = a_life_taken_back(&alice);
+    let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
+    take_in(&bob, &alice, &[bare, ends].concat()).await;
+    assert_eq!(next_due(&bob).unwrap(), None);
+    take_in(&bob, &alice, &posts).await;
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
+}
