@@ -8,6 +8,7 @@ use crate::events::Events;
 use crate::fs::MemoryFs;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreError, StoreOptions};
+use crate::vault::Vault;
 use std::sync::Arc;
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
@@ -109,11 +110,11 @@ async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_
 }
 
 /// Bob on a disk that outlives a stop.
-fn bob_on(memory: &MemoryFs, boot: u8) -> Node {
+fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
     let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
     let store = Store::open(StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], ..usual }).unwrap();
-    let identity = Identity::load(&store, &random).unwrap();
+    let identity = Identity::load(&store, vault, &random).unwrap();
     let blobs = Blobs::in_memory(random.clone()).unwrap();
     Node { identity, store, blobs, events, clock: Clock::manual(START), random, throttle: Throttle::default() }
 }
@@ -121,7 +122,8 @@ fn bob_on(memory: &MemoryFs, boot: u8) -> Node {
 #[tokio::test]
 async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_loses_nothing() {
     let memory = MemoryFs::new();
-    let (alice, bob) = (person(1).await, bob_on(&memory, 1));
+    let vault = person(2).await.identity.vault().clone();
+    let (alice, bob) = (person(1).await, bob_on(&memory, &vault, 1));
     identity::create_with(&bob, Words::from_entropy([2; 32])).await.unwrap();
     befriend(&bob, &alice).await;
     let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
@@ -140,7 +142,7 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
     bob.store.close();
     drop(bob);
 
-    let bob = bob_on(&memory, 2);
+    let bob = bob_on(&memory, &vault, 2);
     assert_eq!(bodies_kept(&bob, &who(&alice)), 1_500);
     let more = chain(&alice, 7, ids(&log).last().copied(), 2_500, &[Body::Post(note("more"))]);
     assert_eq!(take_in(&bob, &alice, &more).await.voided, 1, "the log has ended");
