@@ -1,10 +1,12 @@
-//! What a node does by itself while it runs: entries that fall due, and, at night's pace, blobs that no row needs any more.
+//! What a node does by itself while it runs: entries that fall due; what was deleted leaves files, log and snapshots; a snapshot a day;
+//! and, at night's pace, blobs that no row needs any more.
 
 use std::time::Duration;
 
 use freehold_core::events::Event;
 use freehold_core::node::Node;
-use freehold_core::{feed, profile};
+use freehold_core::store::StoreError;
+use freehold_core::{feed, history, profile};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -13,10 +15,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(600);
 const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(900);
 /// How often unneeded blobs are collected.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// The shortest time between two looks for files to remove: all rows are read for each.
+const UNLINK_EVERY: Duration = Duration::from_secs(60);
 
 /// Works until the task is dropped.
 pub(crate) async fn run(node: Node) {
-    tokio::join!(due(&node), collect(&node), announce(&node));
+    tokio::join!(due(&node), erase(&node), collect(&node), announce(&node));
 }
 
 /// Entries that were held until due, and those that expire.
@@ -42,6 +46,38 @@ async fn due(node: &Node) {
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}
             () = changed => {}
+        }
+    }
+}
+
+/// Files of what was deleted, soon; its traces in log and snapshots, within the day.
+async fn erase(node: &Node) {
+    let mut events = node.events.subscribe();
+    loop {
+        let working = node.clone();
+        // Neither waits for the other to succeed.
+        let work = move || (history::unlink(&working), history::renew(&working));
+        let done = match tokio::task::spawn_blocking(work).await {
+            Ok((removed, renewed)) => removed.and_then(|removed| Ok((removed, renewed?))),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        };
+        let pause = match done {
+            Ok((removed, renewed)) => {
+                tracing::debug!(files = removed.files, small = removed.small, ?renewed, "the past was looked after");
+                UNLINK_EVERY
+            }
+            Err(error) => {
+                tracing::error!(%error, "what was deleted could not be made to vanish; it is tried again");
+                LOOK_EVERY
+            }
+        };
+        tokio::time::sleep(pause).await;
+        let next =
+            history::next_due(node).map_or(LOOK_EVERY, |at| Duration::from_millis(at.millis_since(node.clock.now())).min(LOOK_EVERY));
+        let erased = async { while !matches!(events.recv().await, Ok(Event::Erased) | Err(RecvError::Lagged(_))) {} };
+        tokio::select! {
+            () = tokio::time::sleep(next) => {}
+            () = erased => {}
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Event {
     Arrivals,
     /// The identity, its log or its homes changed.
     Identity,
+    /// Something was deleted for good: its files and its traces are to go.
+    Erased,
 }
 
 /// The channel of hints. Cheap to clone.

@@ -14,6 +14,7 @@ pub mod events;
 pub mod feed;
 pub mod friends;
 pub mod fs;
+pub mod history;
 pub mod hlc;
 pub mod identity;
 pub mod journal;

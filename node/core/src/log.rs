@@ -165,6 +165,13 @@ impl Log {
         }
     }
 
+    /// Takes the open segment for full: the next group begins a new one.
+    pub(crate) fn fill_segment(&mut self) {
+        if let Some(segment) = &self.segment {
+            self.offset = segment.len;
+        }
+    }
+
     /// Cuts what the open segment does not use; nothing can be appended after.
     pub(crate) fn close(&mut self) {
         self.stopped = true;

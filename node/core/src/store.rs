@@ -277,6 +277,21 @@ impl Store {
         self.started()?.1.snapshot()
     }
 
+    /// Lets the next change begin a new log segment, so that the log before it can be removed whole.
+    pub fn begin_segment(&self) {
+        if let Ok((shared, _)) = self.started() {
+            shared.begin_segment();
+        }
+    }
+
+    /// The first position of which log or snapshots still hold anything; what was deleted before it is in neither.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn oldest(&self) -> Result<u64, StoreError> {
+        self.started()?.1.oldest()
+    }
+
     /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words.
     /// `progress` is told how many rows were compared. Blocks, perhaps for long; changes may be committed meanwhile.
     ///
@@ -408,4 +423,4 @@ impl Drop for Inner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,6 +18,7 @@ use crate::store::{BlobId, Table};
 
 pub use blobs::{WantedBlob, blob_arrived, image_bytes, wanted_blobs};
 pub use page::{Cursor, get, mark_seen, newest, page, text, unread};
+pub(crate) use show::held_blobs;
 pub use show::{Version, hide, show};
 
 /// How much of a text an item keeps, in bytes; what is longer is read from the entry.

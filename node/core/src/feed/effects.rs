@@ -8,6 +8,7 @@ use super::refs::{self, Does, Rank};
 use super::rows::EntryRow;
 use super::verify::VerifiedEntry;
 use super::{Body, EntryId, Header, Kind, brake, due, jobs, latest, rows};
+use crate::history;
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::Rows;
@@ -69,12 +70,18 @@ pub(super) fn confirm(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, gener
     take_back(tx, node, author, of)
 }
 
-/// Deletes an author's entry, and its edits with a post, and takes it from the timeline. Does nothing to another's, or to a tombstone.
+/// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline. Does nothing to another's, or to a
+/// tombstone.
 pub(super) fn take_back(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
-    match end(tx, author, of)? {
-        Some((post, _)) => settle(tx, node, author, &post),
-        None => Ok(()),
+    if rows::entry(tx, of)?.is_none() {
+        return Ok(());
     }
+    let mut held = Vec::new();
+    if let Some((post, _)) = end(tx, author, of)? {
+        held = timeline::held_blobs(tx, &post)?;
+        settle(tx, node, author, &post)?;
+    }
+    history::erase(tx, node.clock.now(), &held)
 }
 
 /// Ends one entry of an author; gives the post it is or belongs to.

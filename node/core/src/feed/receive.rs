@@ -24,7 +24,7 @@ const COMMIT_LEN_MAX: usize = 384 * 1024;
 /// Rows that entries may write in one commit, at most (a commit may write 1,000).
 const COMMIT_ROWS_MAX: usize = 800;
 /// Rows of any entry.
-const ROWS_EACH: usize = 12;
+const ROWS_EACH: usize = 14;
 /// Rows of one photo.
 const ROWS_PER_PHOTO: usize = 4;
 /// A body lies in rows of at least so many bytes.

@@ -118,6 +118,23 @@ impl Reader {
         Ok(())
     }
 
+    /// Every group that any segment still holds, whether it is needed or not.
+    #[cfg(test)]
+    pub(crate) fn read_all(&self) -> Vec<Group> {
+        let first = segment::list(&*self.fs, &self.folder).unwrap().remove(0);
+        let bytes = fs::read(&*self.fs, &first.path(&self.folder), SEGMENT_LEN_MAX).unwrap();
+        let Header { generation, position, hash, .. } = Header::decode(&bytes).unwrap();
+        let from = Mark { generation, position, hash };
+        let mut groups = Vec::new();
+        let mut take = |group| {
+            groups.push(group);
+            Ok(())
+        };
+        let end = self.read((position > 0).then_some(&from), &mut take).unwrap();
+        groups.extend(end.doubtful);
+        groups
+    }
+
     fn walk(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<End, LogError> {
         let names = segment::list(&*self.fs, &self.folder)?;
         let generation = names.last().map_or(0, |name| name.generation);

@@ -1,13 +1,15 @@
-//! Removing messages for good.
+//! Removing messages for good: their texts leave files, log and snapshots too, if no copy lies in another folder.
 
 use super::deliver::DeliveredRow;
 use super::folders::{Folder, FolderId, load, save};
 use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::Summary;
 use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, flags};
+use crate::clock::Timestamp;
+use crate::history;
 use crate::node::Node;
 use crate::row;
-use crate::store::{Scan, StoreError, Tx};
+use crate::store::{BlobId, Scan, StoreError, Tx};
 
 /// Removes the messages marked \Deleted, of `uids` only if given (UID EXPUNGE, RFC 4315), and returns their UIDs in order.
 /// Many messages take several commits, each whole.
@@ -22,7 +24,8 @@ pub async fn expunge(node: &Node, folder: FolderId, uids: Option<&[u32]>) -> Res
     let mut gone = Vec::new();
     for some in wanted.chunks(MESSAGES_PER_COMMIT) {
         let some = some.to_vec();
-        gone.extend(node.store.commit(move |tx| expunge_some(tx, folder, &some)).await?);
+        let now = node.clock.now();
+        gone.extend(node.store.commit(move |tx| expunge_some(tx, now, folder, &some)).await?);
     }
     gone.sort_unstable();
     Ok(gone)
@@ -43,9 +46,9 @@ fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
     Ok(marked)
 }
 
-fn expunge_some(tx: &mut Tx<'_>, id: FolderId, uids: &[u32]) -> Result<Vec<u32>, FlagError> {
+fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> Result<Vec<u32>, FlagError> {
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let mut gone = Vec::new();
+    let (mut gone, mut blobs) = (Vec::new(), Vec::new());
     for uid in uids.iter().copied() {
         // The flag may have been taken away since it was looked at.
         let Some(message) = row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED)) else { continue };
@@ -54,9 +57,11 @@ fn expunge_some(tx: &mut Tx<'_>, id: FolderId, uids: &[u32]) -> Result<Vec<u32>,
             row::delete::<DeliveredRow>(tx, &delivery.0);
         }
         gone.push(uid);
+        blobs.push(message.blob);
     }
     if !gone.is_empty() {
         save(tx, &folder)?;
+        history::erase(tx, now, &blobs)?;
     }
     Ok(gone)
 }
@@ -73,7 +78,7 @@ pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: 
 }
 
 /// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.
-pub(super) fn forget_some(tx: &mut Tx<'_>, folder: FolderId) -> Result<usize, StoreError> {
+pub(super) fn forget_some(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
     for (key, message) in &found {
         row::delete::<MessageRow>(tx, key);
@@ -81,6 +86,10 @@ pub(super) fn forget_some(tx: &mut Tx<'_>, folder: FolderId) -> Result<usize, St
         if let Some(delivery) = message.delivery {
             row::delete::<DeliveredRow>(tx, &delivery.0);
         }
+    }
+    if !found.is_empty() {
+        let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
+        history::erase(tx, now, &blobs)?;
     }
     Ok(found.len())
 }

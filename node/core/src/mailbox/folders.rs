@@ -387,10 +387,11 @@ pub async fn delete_folder(node: &Node, id: FolderId) -> Result<(), FolderError>
 
 async fn clear_out(node: &Node, id: FolderId) -> Result<(), StoreError> {
     loop {
+        let now = node.clock.now();
         let is_empty = node
             .store
             .commit(move |tx| {
-                let messages = expunge::forget_some(tx, id)?;
+                let messages = expunge::forget_some(tx, now, id)?;
                 let changes = tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), super::MESSAGES_PER_COMMIT))?;
                 for (key, _) in &changes {
                     row::delete::<ChangeRow>(tx, key);

@@ -8,6 +8,7 @@ use crate::audience::Audience;
 use crate::blobs::{BlobWriter, Form, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
+use crate::history;
 use crate::markdown::slugify;
 use crate::node::{Node, keyed};
 use crate::row::{self, Rows, cut};
@@ -218,11 +219,12 @@ pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audi
         .await
 }
 
-/// Deletes a photo, the original included.
+/// Deletes a photo, the original included, for good ([`history`]).
 ///
 /// # Errors
 /// When there is no such photo, or a post shows it.
 pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
+    let now = node.clock.now();
     node.store
         .commit(move |tx| {
             let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
@@ -236,6 +238,7 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
             for print in [photo.large, photo.small] {
                 row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
             }
+            history::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
             tx.after(Event::Public);
             Ok(())
         })

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use super::PhotoId;
 use crate::blobs::{BlobReader, Pinned};
 use crate::clock::Timestamp;
+use crate::history;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Table};
@@ -72,15 +73,17 @@ pub fn kept_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreE
     row::get::<Kept>(&node.store, &id.0)?.map(|kept| node.blobs.open(&kept.blob)).transpose()
 }
 
-/// Deletes a kept file; one that is not there is no error.
+/// Deletes a kept file for good ([`history`]); one that is not there is no error.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn delete_kept(node: &Node, id: PhotoId) -> Result<(), StoreError> {
+    let now = node.clock.now();
     node.store
         .commit(move |tx| {
+            let Some(kept) = row::get::<Kept>(tx, &id.0)? else { return Ok(()) };
             row::delete::<Kept>(tx, &id.0);
-            Ok(())
+            history::erase(tx, now, &[kept.blob])
         })
         .await
 }

@@ -4,13 +4,15 @@ use super::rows::{self, DraftRow, PlaceRow, PostRow};
 use super::{PostError, PostId, State};
 use crate::events::Event;
 use crate::feed::{self, Body, EntryId, Lane};
+use crate::history;
 use crate::node::Node;
 use crate::photos;
 use crate::row;
 use crate::store::Tx;
 use crate::timeline;
 
-/// Deletes a post with its text and its addresses. Friends' nodes are told by a tombstone in the feed; its photos stay.
+/// Deletes a post with its text and its addresses, for good ([`history`]). Friends' nodes are told by a tombstone in the feed; its photos
+/// stay.
 ///
 /// # Errors
 /// When there is no such post or the store refuses.
@@ -27,6 +29,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
             timeline::hide(tx, &author, &of)?;
         }
     }
+    history::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
     photos::forget_uses(tx, &id.0, &row.photos);
     rows::free_slugs(tx, id)?;
     if let Some(published) = row.published {

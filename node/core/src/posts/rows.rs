@@ -66,6 +66,16 @@ pub(super) enum Text {
     Blob(#[n(0)] BlobId),
 }
 
+impl Text {
+    /// The blob it is in, if it is in one.
+    pub(super) fn blob(&self) -> Option<BlobId> {
+        match self {
+            Self::Here(_) => None,
+            Self::Blob(blob) => Some(*blob),
+        }
+    }
+}
+
 /// A text ready for a commit.
 pub(super) struct ReadyText {
     pub(super) text: Text,
@@ -140,10 +150,7 @@ pub(super) fn load(rows: &impl Rows, id: PostId) -> Result<PostRow, PostError> {
 }
 
 pub(super) fn save(tx: &mut Tx<'_>, id: PostId, row: &PostRow) -> Result<(), StoreError> {
-    match &row.text {
-        Text::Here(_) => row::put(tx, &id.0, row),
-        Text::Blob(blob) => row::put_referring(tx, &id.0, row, &[*blob]),
-    }
+    row::put_referring(tx, &id.0, row, row.text.blob().as_slice())
 }
 
 /// The text of a row, from wherever it is.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,11 +96,13 @@ pub(super) struct Shared {
     /// Up to where everything is durable and visible.
     end: Mutex<Mark>,
     room: AtomicU8,
+    /// The next group is to begin a new segment.
+    turn: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(rows: Rows, end: Mark) -> Self {
-        Self { queue: Queue::default(), rows, end: Mutex::new(end), room: AtomicU8::new(0) }
+        Self { queue: Queue::default(), rows, end: Mutex::new(end), room: AtomicU8::new(0), turn: AtomicBool::new(false) }
     }
 
     /// Up to where everything is durable and visible.
@@ -114,6 +116,10 @@ impl Shared {
 
     pub(super) fn set_room(&self, room: Room) {
         self.room.store(room as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn begin_segment(&self) {
+        self.turn.store(true, Ordering::Relaxed);
     }
 
     fn room(&self) -> Room {
@@ -236,6 +242,9 @@ impl Committer {
     fn keep(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
+        }
+        if self.shared.turn.swap(false, Ordering::Relaxed) {
+            self.log.fill_segment();
         }
         let mut appended = self.log.append(changes);
         if matches!(appended, Err(AppendError::Full)) && self.door.give_up_reserve() {

@@ -341,6 +341,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// The first position that a snapshot or a segment of the log still tells of.
+    pub(super) fn oldest(&self) -> Result<u64, StoreError> {
+        let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let io = |e: io::Error| StoreError::from_io(&e);
+        let snapshot = snapshot::list(&*self.reader.fs, &self.data).map_err(io)?.first().copied();
+        let segment = segment::list(&*self.reader.fs, &self.reader.folder).map_err(io)?.first().map(|name| name.first);
+        Ok(snapshot.into_iter().chain(segment).min().unwrap_or_default())
+    }
+
     /// Does `work`, which ends when the store is stopped, while no snapshot is made and no part of the log is removed.
     pub(super) fn undisturbed<T>(&self, work: impl FnOnce(&Stop) -> T) -> T {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);

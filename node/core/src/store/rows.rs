@@ -96,6 +96,11 @@ impl Rows {
         error.into()
     }
 
+    #[cfg(test)]
+    pub(super) fn unseal(&self, table: &str, key: &[u8], sealed: &[u8]) -> Row {
+        self.seal.open(table, key, sealed).unwrap()
+    }
+
     /// The rows of one change as the engine is to hold them.
     pub(super) fn seal(&self, written: &super::tx::Overlay) -> Result<Vec<RowWrite>, StoreError> {
         let sealed = written.iter().map(|((table, key), row)| {

@@ -15,6 +15,7 @@ use crate::vault::{Unlock, Vault};
 mod basics;
 mod faults;
 mod model;
+pub(crate) mod past;
 mod power;
 mod replay;
 mod room;

@@ -121,7 +121,8 @@ fn photos(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<(Vec<u8>, PhotoRow)>, StoreEr
     row::scan::<PhotoRow>(tx, &Scan::prefix(&of.0, PHOTOS_MAX))
 }
 
-fn held_blobs(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<BlobId>, StoreError> {
+/// The blobs of a post's photos that have come.
+pub(crate) fn held_blobs(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<BlobId>, StoreError> {
     Ok(photos(tx, of)?.iter().flat_map(|(_, photo)| photo.held()).collect())
 }
 

@@ -1,0 +1,175 @@
+//! A word is planted, deleted, and looked for in everything that is kept.
+
+use super::*;
+use crate::audience::Audience;
+use crate::blobs::Form;
+use crate::clock::Clock;
+use crate::feed::{self, RawEntry};
+use crate::fs::MemoryFs;
+use crate::mailbox::{self, Delivery, DeliveryId, Flags};
+use crate::photos::{self, Photo, Upload};
+use crate::posts::{self, Draft, Post};
+use crate::random::Random;
+use crate::store::tests::past::traces;
+use crate::testing::{START, TestNode};
+
+const HOUR: u64 = 3_600_000;
+
+fn found(node: &Node, word: &str) -> Vec<String> {
+    traces(&node.store, &node.blobs, word)
+}
+
+/// So long that it is a blob in the post and in pieces in the feed.
+async fn posted(node: &Node, word: &str) -> Post {
+    let draft = Draft { title: format!("On {word}"), text: format!("{word} and more. ").repeat(400), ..Draft::default() };
+    let saved = posts::save_draft(node, draft).await.unwrap();
+    posts::publish(node, saved.id).await.unwrap()
+}
+
+/// A picture with the word in its file, behind so much that is not looked at.
+async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let mut bytes = png.into_inner();
+    bytes.extend(std::iter::repeat_n(7, behind));
+    bytes.extend_from_slice(word.as_bytes());
+    let file = node.blobs.put(&bytes, Form::Private).unwrap();
+    let upload = Upload { file, file_name: "a.png".into(), alt: word.into(), caption: String::new(), audience: Audience::Public };
+    photos::add(node, upload).await.unwrap()
+}
+
+async fn letter(node: &Node, word: &str) -> mailbox::Message {
+    let text = format!("From: bob@bob.example\r\nSubject: {word}\r\n\r\n{word}\r\n");
+    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    let folder = mailbox::folder_named(node, "INBOX").unwrap().unwrap().id;
+    let flags = Flags { bits: Flags::DELETED, ..Flags::default() };
+    let delivery = Delivery { folder, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags };
+    mailbox::deliver(node, delivery).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() {
+    let alice = TestNode::new("alice").await;
+    let kept = posted(&alice, "obsidian").await;
+    let (post, small) = (posted(&alice, "xylograph").await, photo(&alice, "quagmire", 0).await);
+    let large = photo(&alice, "marzipan", 300_000).await;
+    let letter = letter(&alice, "zeppelin").await;
+    alice.store.snapshot().unwrap();
+    let later = photo(&alice, "labyrinth", 0).await;
+    alice.store.snapshot().unwrap();
+    let words = ["xylograph", "quagmire", "marzipan", "zeppelin", "labyrinth"];
+    for word in words {
+        assert!(found(&alice, word).len() > 2, "{word} is in {:?}", found(&alice, word));
+    }
+
+    posts::delete(&alice, post.id).await.unwrap();
+    for photo in [small.id, large.id, later.id] {
+        photos::delete(&alice, photo).await.unwrap();
+    }
+    mailbox::expunge(&alice, letter.folder, None).await.unwrap();
+    unlink(&alice).unwrap();
+    for word in words {
+        assert!(found(&alice, word).iter().all(|place| place.starts_with("log") || place.starts_with("snapshot")), "{word}");
+    }
+    assert_eq!(next_due(&alice).unwrap(), alice.clock.now().min(START.plus_millis(RENEW_AFTER)));
+    alice.clock.advance(RENEW_AFTER - 1);
+    assert_eq!(renew(&alice).unwrap(), Renewed::Nothing);
+    alice.clock.advance(1);
+    assert_eq!(renew(&alice).unwrap(), Renewed::Everything);
+    for word in words {
+        assert_eq!(found(&alice, word), Vec::<String>::new(), "{word}");
+    }
+    assert_eq!(posts::by_id(&alice, &crate::audience::Visitor::Owner, kept.id).unwrap(), Some(kept));
+    assert!(found(&alice, "obsidian").iter().any(|place| place.starts_with("snapshot")));
+    assert_eq!(alice.store.verify(&|_| ()).unwrap(), Vec::<String>::new());
+    assert_eq!(renew(&alice).unwrap(), Renewed::Nothing);
+}
+
+#[tokio::test]
+async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
+    let (alice, bob) = TestNode::pair().await;
+    let person = alice.identity.person().unwrap();
+    let everything = |node: &Node| -> Vec<RawEntry> {
+        let heads = feed::heads(node, &person).unwrap();
+        heads.into_iter().flat_map(|head| feed::read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect()
+    };
+    let post = posted(&alice, "xylograph").await;
+    feed::receive(&bob, person, everything(&alice)).await.unwrap();
+    bob.store.snapshot().unwrap();
+    assert!(found(&bob, "xylograph").len() > 2);
+    posts::delete(&alice, post.id).await.unwrap();
+    feed::receive(&bob, person, everything(&alice)).await.unwrap();
+    bob.clock.advance(RENEW_AFTER);
+    assert_eq!(renew(&bob).unwrap(), Renewed::Everything);
+    assert_eq!(found(&bob, "xylograph"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_another_row_needs_stays() {
+    let alice = TestNode::new("alice").await;
+    let (one, other) = (photo(&alice, "quagmire", 300_000).await, photo(&alice, "quagmire", 300_000).await);
+    assert_eq!(one.original, other.original);
+    photos::delete(&alice, one.id).await.unwrap();
+    assert_eq!(unlink(&alice).unwrap(), Collected::default());
+    assert!(alice.blobs.contains(&other.original).unwrap());
+    photos::delete(&alice, other.id).await.unwrap();
+    assert!(unlink(&alice).unwrap().files > 0);
+    assert!(!alice.blobs.contains(&other.original).unwrap());
+}
+
+#[test]
+fn a_node_that_was_down_does_it_at_its_next_start() {
+    const T: crate::store::Table = crate::store::Table::new("things");
+    let fs = MemoryFs::new();
+    let clock = Clock::manual(START);
+    let open = |seed| Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(seed)).unwrap();
+    let node = open(1);
+    let blob = node.blobs.put(b"xylograph", Form::Private).unwrap();
+    let id = blob.id;
+    node.store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"xylograph", &[blob.id])).unwrap();
+    node.store.snapshot().unwrap();
+    let deleted = node.store.commit_blocking(move |tx| {
+        tx.delete(T, b"a");
+        erase(tx, START, &[id])
+    });
+    deleted.unwrap();
+    node.close();
+    drop(node);
+    clock.advance(30 * HOUR);
+    let node = open(2);
+    assert!(!found(&node, "xylograph").is_empty());
+    assert!(next_due(&node).unwrap() < clock.now());
+    unlink(&node).unwrap();
+    assert_eq!(renew(&node).unwrap(), Renewed::Everything);
+    assert_eq!(found(&node, "xylograph"), Vec::<String>::new());
+}
+
+#[test]
+fn a_renewal_that_fails_is_still_due_and_the_next_one_succeeds() {
+    let fs = MemoryFs::new();
+    let clock = Clock::manual(START);
+    let node = Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(1)).unwrap();
+    node.store.commit_blocking(|tx| erase(tx, START, &[])).unwrap();
+    clock.advance(RENEW_AFTER);
+    (1..400).for_each(|call| fs.fail_at(30 + call, crate::fs::Fault::Full));
+    renew(&node).unwrap_err();
+    fs.heal();
+    assert!(next_due(&node).unwrap() <= clock.now());
+    assert_eq!(renew(&node).unwrap(), Renewed::Everything);
+    assert!(next_due(&node).unwrap() > clock.now());
+}
+
+#[test]
+fn a_snapshot_is_made_once_a_day_if_anything_has_changed() {
+    let clock = Clock::manual(START);
+    let node = Node::in_memory(clock.clone(), Random::seeded(1)).unwrap();
+    assert_eq!(renew(&node).unwrap(), Renewed::Nothing);
+    clock.advance(25 * HOUR);
+    assert_eq!(renew(&node).unwrap(), Renewed::Nothing, "nothing has changed");
+    node.store.commit_blocking(|tx| tx.put(crate::store::Table::new("things"), b"a", b"")).unwrap();
+    assert_eq!(renew(&node).unwrap(), Renewed::Snapshot);
+    node.store.commit_blocking(|tx| tx.put(crate::store::Table::new("things"), b"b", b"")).unwrap();
+    assert_eq!(renew(&node).unwrap(), Renewed::Nothing);
+    clock.advance(24 * HOUR);
+    assert_eq!(renew(&node).unwrap(), Renewed::Snapshot);
+}
