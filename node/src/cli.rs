@@ -6,6 +6,7 @@ mod identity;
 mod init;
 mod request;
 mod serve;
+mod words;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -42,8 +43,12 @@ pub(crate) fn run() -> Result<()> {
         Command::Init(init) => block_on(&place, init::run(place.clone(), init)),
         Command::Demo(demo) => block_on(&place, demo::run(arguments.data.clone(), demo)),
         Command::Config => Ok(()),
-        Command::Identity { command: IdentityCommand::New(new) } => identity::new(&new),
+        Command::Identity { command: IdentityCommand::New(new) } => identity::new(new),
         Command::Identity { command: IdentityCommand::Sign(sign) } => identity::sign(&sign),
+        Command::Identity { command: IdentityCommand::ChangeWords(change) } => identity::change_words(change),
+        Command::Identity { command: IdentityCommand::Unlock } => identity::unlock(&place),
+        Command::Identity { command: IdentityCommand::Request(asked) } => block_on(&place, identity::ask(place.clone(), asked)),
+        Command::Identity { command: IdentityCommand::Log { out } } => block_on(&place, identity::log(place.clone(), &out)),
         other => block_on(&place, request::run(place.clone(), other)),
     }
 }

@@ -5,6 +5,8 @@
 
 mod act;
 mod check;
+mod identity;
+mod set_up;
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +21,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 pub(crate) use act::{Acting, act};
+pub(crate) use identity::{Wanted, of_log};
+pub(crate) use set_up::SetUp;
 
 use crate::exit;
 
@@ -36,6 +40,8 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 pub(crate) enum Request {
     /// How it is doing, and where everything is.
     Status,
+    /// Set up a node that nobody has set up yet.
+    SetUp(SetUp),
     /// An invitation for one friend.
     Invite,
     /// Accept an invitation.
@@ -62,8 +68,12 @@ pub(crate) enum Request {
     IdentityCard,
     /// Take a claim.
     IdentityClaim { claim: String },
-    /// A request, to be signed with the words, that certifies another node.
-    IdentityAddNode { card: String },
+    /// Who the node speaks for, and which nodes do.
+    IdentityShow,
+    /// The identity log.
+    IdentityLog,
+    /// A request, to be signed with the words.
+    IdentityWants { wanted: Wanted },
     /// Take a signed operation.
     IdentityUpload { signed: String },
 }

@@ -14,6 +14,8 @@ pub mod log;
 pub mod op;
 pub mod op_body;
 pub mod paper;
+pub mod recovery_card;
+mod request;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,11 +26,12 @@ use zeroize::Zeroizing;
 pub use armour::ArmourError;
 pub use backup_key::backup_recipient;
 pub use card::{CardError, NodeCard};
-pub use claim::{ClaimError, Unclaimed, claim, create, create_with, request, request_add_node, request_retire_node, upload};
+pub use claim::{ClaimError, claim, create, create_with};
 pub use fork::{Choice, choose};
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
-pub use paper::{Claim, PaperError, Request, SignedRequest, begin, sign_with_words};
+pub use paper::{Claim, PaperError, Request, SignedRequest, begin};
+pub use request::{Loss, RequestError, UploadError, request, request_retirement, upload};
 
 use crate::domains::Domain;
 use crate::keys::{KemKey, NodeKeys, PublicKey, Signature};

@@ -12,7 +12,7 @@ mod throttle;
 mod token;
 
 pub use apps::{AppPassword, AppPasswordId, app_passwords, check_app_password, create_app_password, revoke_app_password};
-pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, set_password};
+pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password, set_password};
 pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};
 pub use throttle::{ClientNet, Throttle};

@@ -181,13 +181,18 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     if !is_label(&profile.login) {
         return Err(ProfileError::BadLogin);
     }
-    if !profile.domain.split('.').all(|label| label.len() <= 63 && is_label(label)) {
+    if !is_domain(&profile.domain) {
         return Err(ProfileError::BadDomain);
     }
     if profile.paint >= PAINTS {
         return Err(ProfileError::NoSuchPaint(profile.paint));
     }
     Ok(profile)
+}
+
+/// Whether this is a host name, lower case: labels of at most 63 letters, digits and inner dashes.
+pub fn is_domain(name: &str) -> bool {
+    name.len() <= DOMAIN_LEN_MAX && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
 }
 
 fn is_label(text: &str) -> bool {

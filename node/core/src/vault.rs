@@ -250,6 +250,12 @@ impl Vault {
         })
     }
 
+    /// Whether `unlock` opens the vault as it lies on the disk now.
+    #[cfg(test)]
+    pub(crate) fn opens(&self, unlock: &Unlock) -> Result<(), VaultError> {
+        Self::open(self.0.fs.clone(), &self.0.folder, unlock).map(|_| ())
+    }
+
     fn rewrite(&self, change: impl FnOnce(&mut file::Body) -> Result<(), VaultError>) -> Result<(), VaultError> {
         let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = body.clone();

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod identity;
+
+pub(crate) use identity::*;
+
 /// Your own place on the internet: blog, photos and mail on one small machine that is yours.
 ///
 /// With no command it serves: it makes its data folder if there is none, opens its ports on this machine alone, prints where to
@@ -127,53 +131,6 @@ pub(crate) struct Status {
     /// As JSON, for programs.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The identity.
-#[derive(Debug, Subcommand)]
-pub(crate) enum IdentityCommand {
-    /// On the node: print its card, the public keys that a claim is made for.
-    Card,
-    /// On your own computer: make the 24 words and a claim file for a node.
-    New(IdentityNew),
-    /// On the node: take the claim file.
-    Claim {
-        /// The claim file.
-        file: PathBuf,
-    },
-    /// On the node: ask for another node to be certified; prints a request to be signed.
-    AddNode {
-        /// The other node's card.
-        card: String,
-    },
-    /// On your own computer: sign a request that needs your words.
-    Sign(IdentitySign),
-    /// On the node: take what was signed.
-    Upload {
-        /// The signed file.
-        file: PathBuf,
-    },
-}
-
-/// New words and a claim.
-#[derive(Args, Debug)]
-pub(crate) struct IdentityNew {
-    /// The node's card, printed by `freehold identity card` and shown on its set-up page.
-    #[arg(long, value_name = "CARD")]
-    pub(crate) node: String,
-    /// Where to write the claim file.
-    #[arg(long, value_name = "FILE", default_value = "freehold-claim.txt")]
-    pub(crate) out: PathBuf,
-}
-
-/// Signing with the words.
-#[derive(Args, Debug)]
-pub(crate) struct IdentitySign {
-    /// The request the node made.
-    pub(crate) request: PathBuf,
-    /// Where to write what is signed.
-    #[arg(long, value_name = "FILE", default_value = "freehold-signed.txt")]
-    pub(crate) out: PathBuf,
 }
 
 /// The neighbourhood.

@@ -6,36 +6,13 @@ use anyhow::Result;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Place, read_input};
-use crate::control::{self, Acting, Request, Tell};
+use crate::control::{self, Acting, Request, Response, Tell};
 use crate::{exit, open, say};
 
 /// Asks, and prints the answer.
 pub(super) async fn run(place: Place, command: Command) -> Result<()> {
     let json = matches!(&command, Command::Status(status) if status.json);
-    let needs_running = matches!(command, Command::Status(_));
-    let request = request(command)?;
-    let tell = told_in_a_bar();
-    let response = match control::ask_telling(&place.data, &request, &tell).await? {
-        Some(response) => response,
-        None if needs_running => {
-            return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
-        }
-        None => {
-            if !open::is_there(&place.data) {
-                return Err(exit::with(
-                    exit::NO_INPUT,
-                    format!("there is no node in {}; `freehold` alone makes one", place.data.display()),
-                ));
-            }
-            let node = open::node(&place.data, &place.config).await?;
-            let acting =
-                Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
-            let done = control::act(&acting, request, tell).await;
-            drop(acting);
-            tokio::task::spawn_blocking(move || node.close()).await?;
-            done?
-        }
-    };
+    let response = ask(&place, request(command)?).await?;
     if json {
         say::line(serde_json::to_string_pretty(&response.value)?);
     } else {
@@ -45,6 +22,26 @@ pub(super) async fn run(place: Place, command: Command) -> Result<()> {
         return Err(exit::with(exit::DATA, "the node is damaged; nothing was changed"));
     }
     Ok(())
+}
+
+/// Asks the node that runs in the folder, or else the folder itself.
+pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
+    let tell = told_in_a_bar();
+    if let Some(response) = control::ask_telling(&place.data, &request, &tell).await? {
+        return Ok(response);
+    }
+    if matches!(request, Request::Status) {
+        return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
+    }
+    if !open::is_there(&place.data) && !matches!(request, Request::SetUp(_)) {
+        return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
+    }
+    let node = open::node(&place.data, &place.config).await?;
+    let acting = Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
+    let done = control::act(&acting, request, tell).await;
+    drop(acting);
+    tokio::task::spawn_blocking(move || node.close()).await?;
+    done
 }
 
 /// Draws how far the work is; a step of which nobody knows the end counts without a bar.
@@ -73,13 +70,9 @@ fn request(command: Command) -> Result<Request> {
         Command::Status(_) => Request::Status,
         Command::Identity { command: IdentityCommand::Card } => Request::IdentityCard,
         Command::Identity { command: IdentityCommand::Claim { file } } => Request::IdentityClaim { claim: read_input(&file)? },
-        Command::Identity { command: IdentityCommand::AddNode { card } } => Request::IdentityAddNode { card },
+        Command::Identity { command: IdentityCommand::Show } => Request::IdentityShow,
         Command::Identity { command: IdentityCommand::Upload { file } } => Request::IdentityUpload { signed: read_input(&file)? },
-        Command::Serve
-        | Command::Init(_)
-        | Command::Config
-        | Command::Demo(_)
-        | Command::Identity { command: IdentityCommand::New(_) | IdentityCommand::Sign(_) } => {
+        Command::Serve | Command::Init(_) | Command::Config | Command::Demo(_) | Command::Identity { .. } => {
             anyhow::bail!("this command asks nothing of a node")
         }
     })

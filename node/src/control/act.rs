@@ -45,7 +45,7 @@ impl Acting {
 }
 
 /// What is wrong with what was handed in, as an error that says so.
-fn refused(error: impl std::fmt::Display) -> anyhow::Error {
+pub(super) fn refused(error: impl std::fmt::Display) -> anyhow::Error {
     exit::with(exit::DATA, error.to_string())
 }
 
@@ -54,6 +54,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
     let node = &acting.node;
     match request {
         Request::Status => status(acting),
+        Request::SetUp(given) => super::set_up::set_up(acting, given).await,
         Request::Invite => {
             let owner = acting.owner()?;
             let invite = friends::create_invite(node, "", &acting.ports.multiaddrs()).await.map_err(refused)?;
@@ -102,15 +103,10 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             let person = identity::claim(node, &claim).await.map_err(refused)?;
             Ok(Response::text(format!("This node is {person}'s now.")))
         }
-        Request::IdentityAddNode { card } => {
-            let asked = identity::request_add_node(node, &card.trim().parse().map_err(refused)?).map_err(refused)?;
-            Ok(Response::text(asked.to_string()))
-        }
-        Request::IdentityUpload { signed } => {
-            let signed = signed.parse().map_err(refused)?;
-            identity::upload(node, &signed).await.map_err(refused)?;
-            Ok(Response::text("Taken into the identity log."))
-        }
+        Request::IdentityShow => super::identity::show(node),
+        Request::IdentityLog => super::identity::log(node),
+        Request::IdentityWants { wanted } => super::identity::request(node, wanted),
+        Request::IdentityUpload { signed } => super::identity::upload(node, &signed).await,
     }
 }
 

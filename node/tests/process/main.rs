@@ -13,3 +13,4 @@ mod running;
 mod start;
 mod stop;
 mod wire;
+mod words;

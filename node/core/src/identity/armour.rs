@@ -5,6 +5,22 @@ use std::fmt;
 use super::op::hash;
 use crate::domains;
 
+/// First line of a claim.
+pub(super) const CLAIM: &str = "freehold claim 1";
+/// First line of what a node asks to be signed.
+pub(super) const REQUEST: &str = "freehold request 1";
+/// First line of what was signed.
+pub(super) const SIGNED: &str = "freehold signed 1";
+/// First line of a whole identity log.
+pub(super) const LOG: &str = "freehold log 1";
+/// What each of them is, and what is done with it.
+const KINDS: [(&str, &str); 4] = [
+    (CLAIM, "a claim, for `freehold identity claim` on the node it names"),
+    (REQUEST, "a request, for `freehold identity sign` on your own computer"),
+    (SIGNED, "a signed file, for `freehold identity upload` on your node"),
+    (LOG, "an identity log"),
+];
+
 /// Characters in a line.
 const LINE_LEN: usize = 64;
 /// Bytes of checksum.
@@ -15,9 +31,12 @@ const TEXT_LEN_MAX: usize = 1_200_000;
 /// Why a text is not the file it should be.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ArmourError {
-    /// Another file, or none of ours.
-    #[error("this is not a {0} (its first line should say so)")]
+    /// None of ours.
+    #[error("this is not the right file: its first line should be {0:?}")]
     NotThis(&'static str),
+    /// Another of ours.
+    #[error("this is {0}")]
+    Another(&'static str),
     /// Lines are missing or changed.
     #[error("the file is damaged: a line is missing or was changed")]
     Damaged,
@@ -38,8 +57,10 @@ pub(super) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourErr
     if text.len() > TEXT_LEN_MAX {
         return Err(ArmourError::Damaged);
     }
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).skip_while(|line| *line != title);
-    lines.next().ok_or(ArmourError::NotThis(title))?;
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let another = || lines().find_map(|line| KINDS.iter().find(|(kind, _)| *kind == line));
+    let mut lines = lines().skip_while(|line| *line != title);
+    lines.next().ok_or_else(|| another().map_or(ArmourError::NotThis(title), |(_, what)| ArmourError::Another(what)))?;
     let mut body = String::new();
     for line in lines {
         if let Some(found) = line.strip_prefix('=') {

@@ -69,3 +69,10 @@ pub(super) fn wrap_vault(store: &Store, vault: &Vault, random: &Random) -> Resul
         None => Ok(()),
     }
 }
+
+/// [`wrap_vault`] for a node that runs.
+pub(super) async fn rewrap(node: &Node) -> Result<(), ClaimError> {
+    let node = node.clone();
+    let wrap = move || wrap_vault(&node.store, node.identity.vault(), &node.random);
+    tokio::task::spawn_blocking(wrap).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+}

@@ -1,8 +1,8 @@
-//! A node becomes somebody's: it countersigns a claim that names it. And what its person has signed since is taken in.
+//! A node becomes somebody's: it countersigns a claim that names it.
 
-use super::op::{OpBody, RetireNode, Role, sign as sign_op};
-use super::paper::{self, Claim, PaperError, Request, SignedRequest};
-use super::{BACKUP_ROW, IdentityLog, LogError, NodeCard, PERSON_ROW, PersonId, SELF, backup_key, put_log};
+use super::op::{Role, sign as sign_op};
+use super::paper::{self, Claim, PaperError};
+use super::{BACKUP_ROW, IdentityLog, LogError, PERSON_ROW, PersonId, SELF, backup_key, put_log};
 use crate::cbor::CborError;
 use crate::events::Event;
 use crate::node::Node;
@@ -70,14 +70,8 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
     };
     node.store.commit(write).await?;
     node.identity.follow_store(&node.store, &person)?;
-    wrap_vault(node).await?;
+    backup_key::rewrap(node).await?;
     Ok(person)
-}
-
-async fn wrap_vault(node: &Node) -> Result<(), ClaimError> {
-    let node = node.clone();
-    let wrap = move || backup_key::wrap_vault(&node.store, node.identity.vault(), &node.random);
-    tokio::task::spawn_blocking(wrap).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
 }
 
 /// Makes words on this node, for convenience, and claims the node with them. They are given back once and stored nowhere; whoever runs
@@ -96,45 +90,4 @@ pub async fn create(node: &Node) -> Result<(Words, PersonId), ClaimError> {
 pub async fn create_with(node: &Node, words: Words) -> Result<(Words, PersonId), ClaimError> {
     let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
     Ok((words, person))
-}
-
-/// Why no request could be made.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("this node belongs to nobody yet")]
-pub struct Unclaimed;
-
-/// Asks for a root key's signature under an op. The text goes to where the words are.
-///
-/// # Errors
-/// When the node has no person.
-pub fn request(node: &Node, body: OpBody) -> Result<Request, Unclaimed> {
-    Ok(Request::new(&*node.identity.log().ok_or(Unclaimed)?, body))
-}
-
-/// Asks to let another node speak for this person.
-///
-/// # Errors
-/// As [`request`].
-pub fn request_add_node(node: &Node, card: &NodeCard) -> Result<Request, Unclaimed> {
-    request(node, OpBody::AddNode(card.clone()))
-}
-
-/// Asks to end a node's right to speak.
-///
-/// # Errors
-/// As [`request`].
-pub fn request_retire_node(node: &Node, retire: RetireNode) -> Result<Request, Unclaimed> {
-    request(node, OpBody::RetireNode(retire))
-}
-
-/// Takes in what the person has signed for this node.
-///
-/// # Errors
-/// When it is of another person, or not valid.
-pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<(), super::LearnError> {
-    let log = IdentityLog::from_ops(signed.ops.clone())?;
-    if node.identity.person() != Some(log.person()) {
-        return Err(super::LearnError::AnotherPerson(log.person()));
-    }
-    super::learn(node, log.to_bytes()).await.map(|_| ())
 }

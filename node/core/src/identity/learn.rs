@@ -87,7 +87,8 @@ pub fn dispute(node: &Node, person: &PersonId) -> Result<Option<u16>, StoreError
     Ok(row::get::<DisputeRow>(&node.store, &rival_key(person, 0))?.map(|row| row.at))
 }
 
-fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learned, LearnError> {
+/// Writes a person's log if it is better than the one held; what became of it.
+pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learned, LearnError> {
     let person = offered.person();
     let Some(held) = log_in(tx, &person)? else {
         keep(tx, None, &offered)?;

@@ -127,6 +127,11 @@ impl IdentityLog {
         &self.ops
     }
 
+    /// The verified ops, by themselves.
+    pub(super) fn into_ops(self) -> Vec<SignedOp> {
+        self.ops
+    }
+
     /// Their exact bytes, as they are stored and sent.
     pub fn to_bytes(&self) -> Vec<Vec<u8>> {
         self.ops.iter().map(|op| op.as_bytes().to_vec()).collect()

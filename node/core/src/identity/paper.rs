@@ -3,19 +3,17 @@
 //! A node shows its card. Then [`begin`] (new person) or [`sign`] (an op the person's node has asked for) makes a text with the root
 //! key's signature. The text goes to the node: a [`Claim`] is countersigned by the node it names, a [`SignedRequest`] is taken as it is.
 
-use std::fmt;
-use std::str::FromStr;
+mod describe;
+mod texts;
 
-use super::armour::{self, ArmourError};
+pub use describe::describe;
+
+use super::armour::ArmourError;
 use super::backup_key::BackupKey;
 use super::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::{IdentityLog, LogError, NodeCard, PersonId};
-use crate::cbor::{CborError, Fields, MapWriter, Value};
+use crate::cbor::CborError;
 use crate::words::Words;
-
-const CLAIM: &str = "freehold claim 1";
-const REQUEST: &str = "freehold request 1";
-const SIGNED: &str = "freehold signed 1";
 
 /// Why a text cannot be read or signed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -32,6 +30,15 @@ pub enum PaperError {
     /// These words belong to somebody else.
     #[error("these words are not those of {0}")]
     OtherWords(PersonId),
+    /// A newer program asks for something this one cannot put into words.
+    #[error("this program does not know what it would sign; use a newer one")]
+    NotUnderstood,
+    /// What is asked for cannot follow the log it was asked with.
+    #[error("this can't be signed: {0}")]
+    Impossible(LogError),
+    /// The new words are the old ones.
+    #[error("the new words are the same as the old ones")]
+    SameWords,
 }
 
 /// A log whose last op names a node and waits for that node's countersignature.
@@ -50,10 +57,12 @@ pub struct Request {
     body: OpBody,
 }
 
-/// An op signed by a root key, with the log it follows.
+/// An op signed by a root key, with the log it follows. Also a log as another node of the same person has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
     pub(super) ops: Vec<SignedOp>,
+    /// Only with new words: what lets them open the node's vault and its backups from now on.
+    pub(super) backup: Option<BackupKey>,
 }
 
 /// What signing a request gives: most ops are done, a node that is added must still countersign.
@@ -87,28 +96,48 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
 /// Signs what a request asks for.
 ///
 /// # Errors
-/// When the words are not the person's.
+/// When the words are not the person's, or it is nothing that may be signed.
 pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
     let keys = words.keys();
     if !request.log.state().roots.contains(&keys.root.public()) {
         return Err(PaperError::OtherWords(request.log.person()));
     }
+    if let OpBody::Unknown { .. } = request.body {
+        return Err(PaperError::NotUnderstood);
+    }
     let signed = SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
-    let adds_node = matches!(request.body, OpBody::AddNode(_));
-    let ops = request.log.ops().iter().cloned().chain([signed]).collect();
-    let backup = BackupKey::of(&keys, &request.log.person());
-    Ok(if adds_node { Signed::Claim(Claim { ops, backup }) } else { Signed::Done(SignedRequest { ops }) })
+    if let OpBody::AddNode(card) = &request.body {
+        // The rest is verified by the node, whose countersignature it waits for.
+        if request.log.node(&card.sign).is_some() {
+            return Err(PaperError::Impossible(LogError::Impossible(request.log.ops().len())));
+        }
+        let ops = request.log.ops().iter().cloned().chain([signed]).collect();
+        return Ok(Signed::Claim(Claim { ops, backup: BackupKey::of(&keys, &request.log.person()) }));
+    }
+    let mut log = request.log.clone();
+    log.extend(signed).map_err(PaperError::Impossible)?;
+    Ok(Signed::Done(SignedRequest { ops: log.into_ops(), backup: None }))
 }
 
-/// Reads a request and signs it: texts in, text out.
+/// Replaces the old words by new ones: the new root key takes the old one's place, and the new words open the vault.
 ///
 /// # Errors
-/// When the request is damaged or not valid, or the words are not the person's.
-pub fn sign_with_words(request: &str, words: &Words) -> Result<String, PaperError> {
-    Ok(match sign(&request.parse()?, words)? {
-        Signed::Done(done) => done.to_string(),
-        Signed::Claim(claim) => claim.to_string(),
-    })
+/// When the old words are not the person's, or the new ones are already.
+pub fn change_words(log: &IdentityLog, old: &Words, new: &Words) -> Result<SignedRequest, PaperError> {
+    let (old, new) = (old.keys(), new.keys());
+    let (before, after) = (old.root.public(), new.root.public());
+    let mut roots = log.state().roots.clone();
+    if roots.contains(&after) {
+        return Err(PaperError::SameWords);
+    }
+    let place = roots.iter_mut().find(|root| **root == before).ok_or(PaperError::OtherWords(log.person()))?;
+    *place = after;
+    let op = log.next_op(OpBody::Rotate(roots)).to_canonical();
+    let signature = sign_op(Role::Root, &old.root, &op);
+    let mut log = log.clone();
+    log.extend(SignedOp::new(op, vec![signature])?).map_err(PaperError::Impossible)?;
+    let backup = BackupKey::of(&new, &log.person());
+    Ok(SignedRequest { ops: log.into_ops(), backup: Some(backup) })
 }
 
 impl Claim {
@@ -128,7 +157,8 @@ impl Claim {
 }
 
 impl Request {
-    pub(super) fn new(log: &IdentityLog, body: OpBody) -> Self {
+    /// Asks for `body` as the next op of `log`.
+    pub fn new(log: &IdentityLog, body: OpBody) -> Self {
         let op = log.next_op(body.clone()).to_canonical();
         Self { log: log.clone(), op, body }
     }
@@ -143,94 +173,8 @@ impl Request {
         &self.body
     }
 
-    /// What would be signed, in a sentence for the person who signs.
-    pub fn describe(&self) -> String {
-        let person = self.log.person().short();
-        match &self.body {
-            OpBody::Genesis(_) => format!("begin the identity {person}"),
-            OpBody::Rotate(roots) => format!("replace the root keys of {person} with {} others", roots.len()),
-            OpBody::AddNode(card) => format!("let the node {} speak for {person}", card.sign),
-            OpBody::RetireNode(retire) if retire.compromised => {
-                format!("retire the stolen node {} of {person} and void what it says from its cut-offs on", retire.node)
-            }
-            OpBody::RetireNode(retire) => format!("retire the node {} of {person}", retire.node),
-            OpBody::SetDomain(Some(domain)) => format!("let {domain} vouch for the name of {person}"),
-            OpBody::SetDomain(None) => format!("let no domain vouch for the name of {person}"),
-            OpBody::SetGuardians(recovery) => {
-                format!("let any {} of {} guardians recover {person}", recovery.needed, recovery.guardians.len())
-            }
-            OpBody::Recover(_) => format!("recover {person} with new root keys"),
-            OpBody::Tombstone => format!("END the identity {person} for ever"),
-            OpBody::Unknown { kind, .. } => format!("something this program does not know (kind {kind}) for {person}"),
-        }
-    }
-}
-
-fn ops_payload(ops: &[SignedOp]) -> MapWriter {
-    MapWriter::new().list(0, ops, |op| Value::Bytes(op.as_bytes().to_vec()))
-}
-
-fn ops_from(fields: &mut Fields) -> Result<Vec<SignedOp>, CborError> {
-    fields.list(0, super::op::OPS_MAX, |value, key| match value {
-        Value::Bytes(bytes) => SignedOp::from_canonical(&bytes),
-        _ => Err(CborError::Invalid(key)),
-    })
-}
-
-impl fmt::Display for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, CLAIM, &ops_payload(&self.ops).put(2, self.backup.to_value()).canonical())
-    }
-}
-
-impl FromStr for Claim {
-    type Err = PaperError;
-
-    fn from_str(text: &str) -> Result<Self, PaperError> {
-        let mut fields = Fields::from_canonical(&armour::read(CLAIM, text)?)?;
-        let ops = ops_from(&mut fields)?;
-        let backup = BackupKey::from_value(fields.need(2)?, 2)?;
-        fields.finish()?;
-        Ok(Self { ops, backup })
-    }
-}
-
-impl fmt::Display for SignedRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, SIGNED, &ops_payload(&self.ops).canonical())
-    }
-}
-
-impl FromStr for SignedRequest {
-    type Err = PaperError;
-
-    fn from_str(text: &str) -> Result<Self, PaperError> {
-        let mut fields = Fields::from_canonical(&armour::read(SIGNED, text)?)?;
-        let ops = ops_from(&mut fields)?;
-        fields.finish()?;
-        Ok(Self { ops })
-    }
-}
-
-impl fmt::Display for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, REQUEST, &ops_payload(self.log.ops()).bytes(2, &self.op).canonical())
-    }
-}
-
-impl FromStr for Request {
-    type Err = PaperError;
-
-    fn from_str(text: &str) -> Result<Self, PaperError> {
-        let mut fields = Fields::from_canonical(&armour::read(REQUEST, text)?)?;
-        let ops = ops_from(&mut fields)?;
-        let bytes = fields.bytes(2, super::op::OP_LEN_MAX)?;
-        fields.finish()?;
-        let log = IdentityLog::from_ops(ops)?;
-        let op = Op::from_canonical(&bytes)?;
-        if op != log.next_op(op.body.clone()) {
-            return Err(PaperError::Log(LogError::Chain(log.ops().len())));
-        }
-        Ok(Self { log, op: bytes, body: op.body })
+    /// The log it would follow.
+    pub fn log(&self) -> &IdentityLog {
+        &self.log
     }
 }

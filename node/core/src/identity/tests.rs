@@ -1,5 +1,6 @@
 mod claims;
 mod logs;
+mod requests;
 
 use super::op::{Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::*;

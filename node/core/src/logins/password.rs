@@ -83,14 +83,23 @@ pub(super) fn is_set(rows: &impl row::Rows) -> Result<bool, StoreError> {
     Ok(row::get::<PasswordRow>(rows, OWNER)?.is_some())
 }
 
-/// The row for `password`, computed off the async threads.
-pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, PasswordError> {
+/// Whether a password may be one, without setting it.
+///
+/// # Errors
+/// When it is too short or too long.
+pub fn check_password(password: &str) -> Result<(), PasswordError> {
     if password.chars().count() < PASSWORD_LEN_MIN {
         return Err(PasswordError::TooShort);
     }
     if password.len() > PASSWORD_LEN_MAX {
         return Err(PasswordError::TooLong);
     }
+    Ok(())
+}
+
+/// The row for `password`, computed off the async threads.
+pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, PasswordError> {
+    check_password(password)?;
     let mut row = PasswordRow { salt: node.random.array(), hash: [0; 32], memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES };
     row.hash = *computed(&row, password).await.ok_or(PasswordError::Hash)?;
     Ok(row)

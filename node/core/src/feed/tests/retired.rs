@@ -3,14 +3,14 @@
 use super::super::brake;
 use super::*;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
-use crate::identity::{SignedRequest, sign_with_words};
+use crate::identity::paper::{self, Signed};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Signs an op with the person's words and gives the node its log.
 async fn sign(node: &Node, seed: u8, body: OpBody) {
-    let asked = identity::request(node, body).unwrap().to_string();
-    let signed: SignedRequest = sign_with_words(&asked, &Words::from_entropy([seed; 32])).unwrap().parse().unwrap();
+    let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Words::from_entropy([seed; 32])) else { panic!("not signed") };
     identity::upload(node, &signed).await.unwrap();
 }
 

@@ -1,8 +1,6 @@
 use super::super::backup_key::BackupKey;
-use super::super::op::RetireNode;
-use super::super::paper::{self, Signed};
+use super::super::paper;
 use super::*;
-use crate::feed::{self, Body};
 use crate::words::WordKeys;
 
 #[tokio::test]
@@ -76,58 +74,6 @@ fn a_card_with_a_typing_mistake_is_noticed() {
         assert!(String::from_utf8(bad).unwrap().parse::<NodeCard>().is_err(), "a mistake at {at} was taken");
     }
     assert!(format!("  {}\n  {}\n", &text[..40], &text[40..]).parse::<NodeCard>().is_ok(), "a broken line is not a mistake");
-}
-
-#[tokio::test]
-async fn a_second_node_is_added_by_the_words_and_its_own_countersignature() {
-    let (old, new) = (claimed(1).await, unclaimed(2));
-    let request = request_add_node(&old, &new.identity.card()).unwrap().to_string();
-    assert!(matches!(sign_with_words(&request, &words(3)), Err(PaperError::OtherWords(_))));
-    let claim_text = sign_with_words(&request, &words(1)).unwrap();
-    let person = claim(&new, &claim_text.parse().unwrap()).await.unwrap();
-    assert_eq!(Some(person), old.identity.person());
-
-    // The old node hears of it; so does a friend.
-    let log = new.identity.log().unwrap().to_bytes();
-    assert_eq!(learn(&old, log).await.unwrap().1, Learned::Newer);
-    assert_eq!(old.identity.log().unwrap().live_nodes().count(), 2);
-}
-
-#[tokio::test]
-async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
-    let node = claimed(1).await;
-    let asked = request(&node, OpBody::SetDomain(Some("alice.example".to_owned()))).unwrap();
-    assert!(asked.describe().contains("alice.example"));
-    let signed: SignedRequest = sign_with_words(&asked.to_string(), &words(1)).unwrap().parse().unwrap();
-    upload(&node, &signed).await.unwrap();
-    assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("alice.example"));
-    upload(&node, &signed).await.unwrap();
-
-    let other = claimed(2).await;
-    assert!(matches!(upload(&other, &signed).await, Err(LearnError::AnotherPerson(_))));
-    assert_eq!(request(&unclaimed(3), OpBody::Tombstone).err(), Some(Unclaimed));
-}
-
-#[tokio::test]
-async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
-    let alice = claimed(1).await;
-    let homes = |n: u8| (vec![format!("https://{n}.example")], Vec::new(), Vec::new());
-    for n in 0..3 {
-        let (web, libp2p, mirrors) = homes(n);
-        homes::set(&alice, web, libp2p, mirrors).await.unwrap();
-    }
-    let person = alice.identity.person().unwrap();
-    let head = feed::heads(&alice, &person).unwrap().remove(0);
-    let entries = feed::read(&alice, &head.log, 0, 10, usize::MAX).unwrap();
-    let cutoff = op::Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 1, entry: feed::EntryId::of(&entries[1].header).0 };
-    let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
-    let Signed::Done(signed) = paper::sign(&request_retire_node(&alice, retire).unwrap(), &words(1)).unwrap() else { panic!() };
-    let log = IdentityLog::from_ops(signed.ops).unwrap();
-    let now = alice.clock.now();
-    let verdicts: Vec<_> = entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
-    assert!(verdicts[0].is_ok() && verdicts[1].is_ok());
-    assert!(matches!(verdicts[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2));
-    assert_eq!(verdicts[2], Err(feed::EntryError::Retired));
 }
 
 #[test]

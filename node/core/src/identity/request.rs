@@ -1,0 +1,178 @@
+//! What needs a root key: a node asks for it, the words sign it elsewhere, and the node takes it back. What does not continue the log as
+//! it stands is refused, and nothing is changed: two ops that follow the same one would freeze the identity.
+
+use super::learn::{LearnError, Learned, keep_better};
+use super::op::{Cutoff, OpBody, RetireNode};
+use super::op_body::CUTOFFS_MAX;
+use super::paper::{Request, SignedRequest, describe};
+use super::{BACKUP_ROW, ClaimError, IdentityLog, LogError, PersonId, SELF, backup_key, log_in};
+use crate::feed;
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::store::{StoreError, Tx};
+
+/// Why no request could be made.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RequestError {
+    /// The node has no person.
+    #[error("this node belongs to nobody yet")]
+    Unclaimed,
+    /// The person has ended the identity, or a newer program wrote something this one must not go past.
+    #[error("the identity log takes nothing more that this program could write")]
+    Closed,
+    /// The node to add is there already.
+    #[error("that node is in the identity log already")]
+    NodeKnown,
+    /// The node to retire is not there.
+    #[error("that node is not in the identity log; `freehold identity show` lists those that are")]
+    NodeUnknown,
+    /// The node to retire was retired before.
+    #[error("that node is retired already")]
+    NodeRetired,
+    /// Nothing that the node to retire has said is held here.
+    #[error("this node holds nothing of what that node has said, so retiring it would make all of that void")]
+    NothingHeld,
+    /// The node to retire has more logs than a retirement can name.
+    #[error("that node has written {logs} logs (two for each start), and a retirement can name {logs_max}: the oldest would become void")]
+    TooManyLogs {
+        /// How many there are.
+        logs: usize,
+        /// How many can be named.
+        logs_max: usize,
+    },
+    /// The store's own error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Whether a node may be retired though some of what it said, and of which this node knows, would become void with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// No: refuse.
+    Refused,
+    /// Yes: keep the newest logs that can be named, be they none.
+    Accepted,
+}
+
+/// Asks for a root key's signature under an op that is to follow `log`. The text goes to where the words are.
+///
+/// # Errors
+/// When the op cannot follow.
+pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError> {
+    let state = log.state();
+    if state.ended || state.frozen_at.is_some() {
+        return Err(RequestError::Closed);
+    }
+    match &body {
+        OpBody::AddNode(card) if log.node(&card.sign).is_some() => return Err(RequestError::NodeKnown),
+        OpBody::RetireNode(retire) => match log.node(&retire.node) {
+            None => return Err(RequestError::NodeUnknown),
+            Some(node) if node.retired.is_some() => return Err(RequestError::NodeRetired),
+            Some(_) => {}
+        },
+        _ => {}
+    }
+    Ok(Request::new(log, body))
+}
+
+/// Asks to end a node's right to speak. Its cut-offs are what this node holds of it.
+///
+/// # Errors
+/// As [`request`], and when that would void what `loss` does not accept.
+pub fn request_retirement(node: &Node, retired: PublicKey, compromised: bool, loss: Loss) -> Result<Request, RequestError> {
+    let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
+    let of_it = |head: &feed::LogHead| head.log.node == retired;
+    let heads: Vec<_> = feed::heads(node, &log.person())?.into_iter().filter(of_it).collect();
+    let cutoffs = heads.iter().rev().take(CUTOFFS_MAX).map(|head| Cutoff {
+        lane: head.log.lane.0,
+        epoch: head.log.epoch,
+        seq: head.hi,
+        entry: head.head.0,
+    });
+    let asked = request(&log, OpBody::RetireNode(RetireNode { node: retired, cutoffs: cutoffs.collect(), compromised }))?;
+    match (loss, heads.len()) {
+        (Loss::Refused, 0) => Err(RequestError::NothingHeld),
+        (Loss::Refused, logs) if logs > CUTOFFS_MAX => Err(RequestError::TooManyLogs { logs, logs_max: CUTOFFS_MAX }),
+        _ => Ok(asked),
+    }
+}
+
+/// Why a signed op was not taken. Nothing has changed then.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UploadError {
+    /// The node has no person.
+    #[error("this node belongs to nobody yet; a claim makes it somebody's")]
+    Unclaimed,
+    /// It is not valid.
+    #[error("what was signed is not valid: {0}")]
+    Log(#[from] LogError),
+    /// It is another person's.
+    #[error("this is signed for {0}, who is not the one this node belongs to")]
+    AnotherPerson(PersonId),
+    /// The log has grown in another way since.
+    #[error("your identity log has grown since this was asked for; make the request again and sign that")]
+    Outdated,
+    /// Two ops follow the same one, and this decides nothing between them.
+    #[error("your identity is disputed: two signed changes follow the same one, and this does not decide between them")]
+    Disputed,
+    /// No root key of the person vouches for the backup key that came with it.
+    #[error("the file was changed: its backup key is not the words' own")]
+    BackupKey,
+    /// It was taken; the vault could not be rewritten.
+    #[error("it was taken, but {0}")]
+    Vault(ClaimError),
+    /// The store's own error.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<LearnError> for UploadError {
+    fn from(error: LearnError) -> Self {
+        match error {
+            LearnError::Log(error) => Self::Log(error),
+            LearnError::AnotherPerson(person) => Self::AnotherPerson(person),
+            LearnError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Takes in what the person has signed for this node. Says what is new in the log, one sentence each; nothing if all was known.
+///
+/// # Errors
+/// As [`UploadError`].
+pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, UploadError> {
+    let own = node.identity.person().ok_or(UploadError::Unclaimed)?;
+    let offered = IdentityLog::from_ops(signed.ops.clone())?;
+    if offered.person() != own {
+        return Err(UploadError::AnotherPerson(offered.person()));
+    }
+    let backup = signed.backup.as_ref().map(|backup| backup.verified(&offered).ok_or(UploadError::BackupKey)).transpose()?;
+    let fresh = node.store.commit(move |tx| extend(tx, offered, backup)).await?;
+    node.identity.follow_store(&node.store, &own)?;
+    if backup.is_some() {
+        backup_key::rewrap(node).await.map_err(UploadError::Vault)?;
+    }
+    Ok(fresh)
+}
+
+fn extend(tx: &mut Tx<'_>, offered: IdentityLog, backup: Option<[u8; 32]>) -> Result<Vec<String>, UploadError> {
+    let held = log_in(tx, &offered.person())?.ok_or(UploadError::Unclaimed)?;
+    let (before, after) = (held.ops().len(), offered.ops().len());
+    if held.ops().iter().zip(offered.ops()).any(|(held, offered)| held.op_bytes() != offered.op_bytes()) {
+        return Err(UploadError::Outdated);
+    }
+    if after < before {
+        return Ok(Vec::new());
+    }
+    if let Some(recipient) = backup {
+        tx.put(SELF, BACKUP_ROW, &recipient)?;
+    }
+    if after == before {
+        return Ok(Vec::new());
+    }
+    let fresh = offered.ops().iter().skip(before).map(|op| describe(&op.op().body)).collect();
+    match keep_better(tx, offered)? {
+        Learned::Newer => Ok(fresh),
+        _ => Err(UploadError::Disputed),
+    }
+}
