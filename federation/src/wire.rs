@@ -55,3 +55,6 @@ pub(crate) fn decode<M: Message>(bytes: &[u8]) -> Result<M, DecodeError> {
     }
     Ok(message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! SMTP and IMAP for a Freehold node: mail is received, sent and read here; what a message is and where it lies is core's.
 
 pub mod config;
+#[cfg(test)]
+mod conversations;
 pub mod door;
 pub mod house;
 mod imap;

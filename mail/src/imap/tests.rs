@@ -1,5 +1,6 @@
 //! Sessions without sockets: transcripts, the same byte by byte, and hostile input.
 
+mod damaged;
 mod oracle;
 mod real;
 mod rewrite;

@@ -38,4 +38,6 @@ pub mod vault;
 pub mod words;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod vectors;

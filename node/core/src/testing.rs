@@ -1,5 +1,7 @@
 //! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
 
+pub mod fuzz;
+
 use std::ops::Deref;
 
 use crate::check;

@@ -1,3 +1,4 @@
+use freehold_core::testing::fuzz::fuzz;
 use proptest::prelude::*;
 
 use super::*;
@@ -94,4 +95,19 @@ fn a_line_without_end_is_not_waited_for() {
     let flood = vec![b'x'; 100_000];
     let outcome = play(Role::Receive, flood.chunks(1000), 0);
     assert!(outcome.closed && outcome.said.ends_with("421 4.7.0 the line has no end, goodbye\r\n"), "{}", outcome.said);
+}
+
+/// Everything a client says in the transcripts, damaged.
+#[test]
+fn a_damaged_conversation_ends_or_goes_on() {
+    let conversations = crate::conversations::said("smtp");
+    fuzz("smtp session", &conversations, |input| {
+        for role in [Role::Receive, Role::Submit] {
+            play(role, input.chunks(61), usize::from(input.first().copied().unwrap_or_default()) % 8);
+        }
+    });
+    let lines: Vec<Vec<u8>> = conversations.iter().flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec)).collect();
+    fuzz("smtp command", &lines, |input| {
+        let _ = Command::parse(&String::from_utf8_lossy(input)).is_ok();
+    });
 }

@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::row;
     use crate::store::VALUE_LEN_MAX;
+    use crate::testing::fuzz::fuzz;
 
     #[test]
     fn a_message_is_summed_up() {
@@ -204,5 +205,19 @@ mod tests {
     fn a_subject_can_neither_break_lines_nor_turn_the_text_around() {
         let summary = from_text("Subject: =?utf-8?q?a=0D=0Ab=E2=80=AEc?=\r\n\r\n".as_bytes());
         assert_eq!(summary.subject, "a bc");
+    }
+
+    #[test]
+    fn whatever_a_message_is_its_summary_stays_within_bounds() {
+        let mail = "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\nTo: g: a@b.example, c@d.example;\r\n\
+            Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200\r\nMessage-ID: <1@a.example>\r\n\
+            References: <a@b> <c@d> <e@f>\r\nIn-Reply-To: <e@f>\r\nMIME-Version: 1.0\r\n\
+            Content-Type: multipart/mixed; boundary=\"xx\"\r\n\r\n--xx\r\nContent-Type: text/html; charset=windows-1252\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>Hello =E4</p>\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
+            Subject: inner\r\n\r\ntext\r\n--xx\r\nContent-Type: application/pdf; name*0*=utf-8''a%20; name*1=b.pdf\r\n\
+            Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--xx--\r\n";
+        fuzz("mail summary", &[mail.as_bytes().to_vec(), b"Subject: only this\r\n\r\n".to_vec()], |input| {
+            assert!(row::encode(1, &from_text(input)).len() < VALUE_LEN_MAX);
+        });
     }
 }

@@ -97,7 +97,6 @@ fn cut_everywhere(run: &Run, fs: &MemoryFs, options: &dyn Fn(&MemoryFs) -> Store
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "the long ring shows the figure")]
 fn nothing_acknowledged_is_lost_by_a_power_cut_at_any_moment() {
     let fs = MemoryFs::new();
     fs.record();
