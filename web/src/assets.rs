@@ -10,13 +10,13 @@ use axum::response::Response;
 use flate2::Compression;
 
 use crate::answer::Problem;
+use crate::doors::PAINTS;
 use crate::pages::Page;
-use crate::pictures;
 use crate::routes::{Access, Routes};
+use crate::{pictures, theme};
 
-const HOUSE: &str = include_str!("../../themes/house.css");
-const PAPER: &str = include_str!("../../themes/paper/theme.css");
-const LETTER: &str = include_str!("../../themes/letter.css");
+pub(crate) const HOUSE: &str = include_str!("../../themes/house.css");
+pub(crate) const LETTER: &str = include_str!("../../themes/letter.css");
 const FONTS: [(&str, &[u8]); 3] = [
     ("vollkorn.woff2", include_bytes!("../../themes/fonts/vollkorn.woff2")),
     ("vollkorn-italic.woff2", include_bytes!("../../themes/fonts/vollkorn-italic.woff2")),
@@ -34,19 +34,27 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     for (name, bytes) in FONTS {
         assets.add(name, "font/woff2", Bytes::from_static(bytes), "same-origin");
     }
-    let mut house = minified(HOUSE);
-    house.push_str(&minified(PAPER));
-    for tenths in pictures::RATIOS {
-        house.push_str(&format!(".r{tenths}{{--r:{}.{}}}", tenths / 10, tenths % 10));
-    }
+    let mut house = house();
     for (name, _) in FONTS {
         house = house.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
     }
     assets.add("paper.css", "text/css; charset=utf-8", house.into(), "same-origin");
     // A letter's frame is an origin of its own, so its style sheet is foreign to it.
-    assets.add("letter.css", "text/css; charset=utf-8", minified(LETTER).into(), "cross-origin");
+    assets.add("letter.css", "text/css; charset=utf-8", (theme::properties() + &minified(LETTER)).into(), "cross-origin");
     assets
 });
+
+/// The structure, the theme, and the classes that are tables: a share for every shape of picture, a colour for every door.
+fn house() -> String {
+    let mut css = minified(HOUSE) + &theme::properties();
+    for tenths in pictures::RATIOS {
+        css.push_str(&format!(".r{tenths}{{--r:{}.{}}}", tenths / 10, tenths % 10));
+    }
+    for (number, (_, colour)) in PAINTS.iter().enumerate() {
+        css.push_str(&format!(".p{number}{{background:{colour}}}"));
+    }
+    css
+}
 
 impl Assets {
     fn add(&mut self, name: &'static str, media_type: &'static str, body: Bytes, shared_with: &'static str) {
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn structure_and_theme_together_stay_under_twenty_kibibytes() {
-        let len = minified(HOUSE).len() + minified(PAPER).len();
+        let len = house().len();
         assert!(len < 20 * 1024, "{len}");
     }
 
@@ -135,6 +143,6 @@ mod tests {
     fn every_font_the_styles_name_is_there() {
         let css = &ASSETS.pages.get(address("paper.css").trim_start_matches("/assets/")).unwrap();
         assert_eq!(css.answer(&HeaderMap::new()).status(), 200);
-        assert_eq!(HOUSE.matches(".woff2)").count() + PAPER.matches(".woff2)").count(), FONTS.len());
+        assert_eq!(HOUSE.matches(".woff2)").count(), FONTS.len());
     }
 }

@@ -2,8 +2,22 @@
 
 use crate::frame::initial;
 
-/// How many house paints there are; the style sheet has a class for each.
-const PAINTS: u8 = 7;
+/// The house paints: the names people know them by and their colours, the same in light and dark. Their places are kept in
+/// profiles, and the style sheet has a class for each.
+pub(crate) const PAINTS: [(&str, &str); 7] = [
+    ("Slate green", "#3f5a53"),
+    ("Harbour blue", "#3d5873"),
+    ("Brick", "#84402f"),
+    ("Old brass", "#6d5a1e"),
+    ("Pewter", "#4f5148"),
+    ("Teal", "#276069"),
+    ("Mulberry", "#7a3a4d"),
+];
+
+/// One of them, whatever the number.
+fn paint(number: u8) -> u8 {
+    number % PAINTS.len() as u8
+}
 
 /// A person's door: an initial on one of the house paints.
 #[derive(Clone)]
@@ -16,11 +30,11 @@ impl PersonDoor {
     /// The door of somebody called `name`; the paint is chosen by `key`, which stays the same (an id, an address).
     pub(crate) fn of(name: &str, key: &[u8]) -> Self {
         let first = blake3::hash(key).as_bytes().first().copied().unwrap_or_default();
-        Self { initial: initial(name), paint: first % PAINTS }
+        Self { initial: initial(name), paint: paint(first) }
     }
 
     /// The door of somebody who chose the paint.
-    pub(crate) fn painted(name: &str, paint: u8) -> Self {
-        Self { initial: initial(name), paint: paint % PAINTS }
+    pub(crate) fn painted(name: &str, number: u8) -> Self {
+        Self { initial: initial(name), paint: paint(number) }
     }
 }

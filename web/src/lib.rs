@@ -27,9 +27,11 @@ mod photos;
 mod pictures;
 mod posts;
 mod profile;
+mod qr;
 mod routes;
 mod setup;
 mod site;
+mod theme;
 mod timeline;
 mod visitor;
 

@@ -1,5 +1,6 @@
 //! Photos: the wall anyone may look at, one photo, its files; and, for the owner, hanging, describing and taking down.
 
+mod kept;
 mod upload;
 
 use askama::Template;
@@ -10,6 +11,7 @@ use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
 use serde::Deserialize;
 
+use self::kept::KeptFile;
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::frame::Frame;
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Routes {
         .post("/home/photos/{photo}", Access::Owner, change)
         .get("/home/photos/{photo}/original", Access::Owner, original)
         .post("/home/photos/{photo}/delete", Access::Owner, delete)
+        .merge(kept::routes())
         .merge(upload::routes())
 }
 
@@ -63,7 +66,7 @@ struct RoomPage {
     page: Frame,
     pictures: Vec<Picture>,
     older: Option<String>,
-    kept: Vec<String>,
+    kept: Vec<KeptFile>,
 }
 
 #[derive(Template)]
@@ -134,14 +137,13 @@ async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
     let photo = named(&site, &asker.0, &name)?;
     let (_, reader) = photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
-    pictures::file(reader, if photo.audience == Audience::Public { KEPT } else { "no-store" })
+    pictures::file(reader, pictures::JPEG, if photo.audience == Audience::Public { KEPT } else { "no-store" })
 }
 
 async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
     let (found, older) = hung(&site, &Visitor::Owner, query.before.as_deref())?;
     let pictures = found.iter().map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) }).collect();
-    let kept = photos::kept(&site.node)?.into_iter().map(|file| file.file_name).collect();
-    answer::page(&RoomPage { page: site.home_frame("Photos", "Photos")?, pictures, older, kept })
+    answer::page(&RoomPage { page: site.home_frame("Photos", "Photos")?, pictures, older, kept: kept::listed(&site)? })
 }
 
 fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
@@ -206,6 +208,6 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
 async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let photo = own(&site, &id)?;
     let reader = photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
-    let file = pictures::file(reader, "no-store")?;
+    let file = pictures::file(reader, &photo.media_type, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&photo.file_name))], file).into_response())
 }

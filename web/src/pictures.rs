@@ -96,24 +96,30 @@ pub(crate) fn size_of(name: &str) -> Option<Size> {
     }
 }
 
-/// An image file as an answer, read piece by piece; `kept` says who may keep it and for how long.
-pub(crate) fn file(reader: BlobReader, kept: &'static str) -> Answer {
+/// What the sizes made here are.
+pub(crate) const JPEG: &str = "image/jpeg";
+
+/// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it and for how long.
+pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
     let len = reader.len();
     let pieces = futures::stream::try_unfold((reader, 0u64), move |(reader, at)| async move {
         if at >= len {
             return Ok(None);
         }
-        let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
-        let read = reader.read_at(at, &mut piece)?;
-        if read == 0 {
-            return Err(StoreError::NoBlob);
-        }
-        piece.truncate(read);
-        Ok::<_, StoreError>(Some((Bytes::from(piece), (reader, at + read as u64))))
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
+            let read = reader.read_at(at, &mut piece)?;
+            piece.truncate(read);
+            Ok::<_, StoreError>((piece, reader))
+        });
+        let (piece, reader) = read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        let next = at + piece.len() as u64;
+        if piece.is_empty() { Err(StoreError::NoBlob) } else { Ok(Some((Bytes::from(piece), (reader, next)))) }
     });
     let mut response: Response<Body> = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+    let media_type = HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     Ok(response)

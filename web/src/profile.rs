@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
 use crate::door::Client;
+use crate::doors::PAINTS;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -25,11 +26,6 @@ pub(crate) fn routes() -> Routes {
         .post("/home/settings", Access::Owner, save)
         .post("/home/settings/password", Access::Owner, change_password)
 }
-
-/// The house paints by the names people know them by, in the order of the style sheet's classes.
-const PAINTS: [&str; 7] = ["Slate green", "Harbour blue", "Brick", "Old brass", "Pewter", "Teal", "Mulberry"];
-/// The same colours for the icon, which has no style sheet.
-const PAINT_COLOURS: [&str; 7] = ["#3f5a53", "#3d5873", "#84402f", "#6d5a1e", "#4f5148", "#276069", "#7a3a4d"];
 
 #[derive(Template)]
 #[template(path = "profile/about.html")]
@@ -54,7 +50,7 @@ async fn about(State(site): State<Site>) -> Answer {
 /// A door in the owner's paint.
 async fn icon(State(site): State<Site>) -> Answer {
     let paint = site.profile()?.map_or(0, |profile| usize::from(profile.paint));
-    let colour = PAINT_COLOURS.get(paint).unwrap_or(&PAINT_COLOURS[0]);
+    let (_, colour) = PAINTS.get(paint).unwrap_or(&PAINTS[0]);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
     );
@@ -98,7 +94,7 @@ impl SettingsPage {
 }
 
 fn settings_page(site: &Site, owner: &Owner, profile: Profile, said: Said) -> Result<SettingsPage, Problem> {
-    let paints = PAINTS.iter().zip(0..).map(|(name, number)| Paint { number, name, is_chosen: number == profile.paint });
+    let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint { number, name, is_chosen: number == profile.paint });
     Ok(SettingsPage {
         page: site.home_frame("Settings", "Settings")?,
         address: profile::address(&profile),

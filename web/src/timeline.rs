@@ -21,6 +21,7 @@ use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::doors::PersonDoor;
 use crate::frame::Frame;
+use crate::friends::is_awake;
 use crate::gauge::Gauge;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
@@ -31,8 +32,6 @@ const PAGE_LEN: usize = 20;
 const EXCERPT_CHARS: usize = 240;
 /// How many friends the column at the side names.
 const NAMED_MAX: usize = 6;
-/// Whoever was reached within this time counts as awake.
-const AWAKE_MS: u64 = 2 * 60 * 60 * 1000;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -80,6 +79,8 @@ struct HomePage {
     page: Frame,
     feed: Vec<Said>,
     older: Option<String>,
+    /// What stands at the line between what is new and what is not.
+    seen: String,
     is_first: bool,
     at_the_door: Vec<Named>,
     awake: Vec<Named>,
@@ -143,14 +144,13 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
         feed.push(Said { begins_seen: seen_from == Some(at), ..voices.said(item)? });
     }
     let now = site.node.clock.now();
-    let awake = friends::list(&site.node)?
-        .into_iter()
-        .filter(|friend| friend.state == friends::State::Friend && friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS));
+    let awake = friends::list(&site.node)?.into_iter().filter(|friend| is_awake(friend, now));
     let named = |name: String, person: &PersonId| Named { door: PersonDoor::of(&name, &person.0), name };
     Ok(HomePage {
         page: site.home_frame("Home", "Home")?,
         feed,
         older,
+        seen: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| format!("Seen already, {}", dates::ago(at, now))),
         is_first: before.is_none(),
         at_the_door: friends::requests(&site.node)?
             .into_iter()
@@ -259,7 +259,7 @@ async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) ->
 async fn picture(State(site): State<Site>, _: Owner, Path((entry, number, size)): Path<(String, u16, String)>) -> Answer {
     let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
     let reader = timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
-    pictures::file(reader, "no-store")
+    pictures::file(reader, pictures::JPEG, "no-store")
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
 pub use blobs::{WantedBlob, blob_arrived, image_bytes, wanted_blobs};
-pub use page::{Cursor, get, mark_seen, newest, page, text, unread};
+pub use page::{Cursor, get, mark_seen, newest, page, seen_at, text, unread};
 pub(crate) use show::held_blobs;
 pub use show::{Version, hide, show};
 
@@ -184,6 +184,9 @@ struct SeenRow {
     arrived: u64,
     #[n(1)]
     seen: u64,
+    /// When that was.
+    #[n(2)]
+    seen_at: Option<Timestamp>,
 }
 
 impl Record for SeenRow {

@@ -5,7 +5,7 @@ use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use freehold_core::blobs::Pinned;
+use freehold_core::blobs::{BlobWriter, Pinned};
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Upload};
 use freehold_core::store::StoreError;
 
@@ -18,6 +18,8 @@ use crate::visitor::Owner;
 
 /// What a form may hold beside its file.
 const REST_LEN_MAX: usize = 64 * 1024;
+/// How much of a file is gathered before it is written.
+const PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn routes() -> Routes {
     let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(REST_LEN_MAX);
@@ -87,7 +89,8 @@ async fn add(State(site): State<Site>, _: Owner, mut form: Multipart) -> Answer 
         Err(AddError::Store(error)) => return Err(error.into()),
         Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
         Err(AddError::KeptButNotShown { .. }) => {
-            "That kind of picture can’t be shown here yet. The file is kept, nothing is lost. Save it as JPEG and add that.".to_owned()
+            "That kind of picture can’t be shown here yet. The file is kept, and your photos list it. Save it as JPEG and add that."
+                .to_owned()
         }
         Err(AddError::Develop(error)) => format!("It was not taken: {error}."),
     };
@@ -112,17 +115,33 @@ async fn read(site: &Site, form: &mut Multipart) -> Result<Sent, Broken> {
     Ok(sent)
 }
 
-/// Writes the file piece by piece; an empty one means that none was chosen.
+/// Writes the file as it comes, off the threads that serve; an empty one means that none was chosen.
 async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, String)>, Broken> {
     let name = field.file_name().unwrap_or("photo").to_owned();
-    let mut writer = photos::upload_writer(&site.node)?;
-    let mut len = 0;
+    let (mut writer, mut gathered, mut len) = (photos::upload_writer(&site.node)?, Vec::new(), 0);
     while let Some(piece) = field.chunk().await? {
         len += piece.len() as u64;
         if len > site.config.upload_len_max {
             return Err(Broken::TooLarge);
         }
-        writer.write(&piece)?;
+        gathered.extend_from_slice(&piece);
+        if gathered.len() >= PIECE_LEN {
+            writer = written(writer, std::mem::take(&mut gathered)).await?;
+        }
     }
-    if len == 0 { Ok(None) } else { Ok(Some((writer.finish()?, name))) }
+    if len == 0 {
+        return Ok(None);
+    }
+    let writer = written(writer, gathered).await?;
+    let pinned = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(ended)??;
+    Ok(Some((pinned, name)))
+}
+
+async fn written(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, Broken> {
+    let done = tokio::task::spawn_blocking(move || writer.write(&piece).map(|()| writer));
+    Ok(done.await.map_err(ended)??)
+}
+
+fn ended(error: tokio::task::JoinError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }

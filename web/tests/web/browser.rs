@@ -79,11 +79,11 @@ impl Browser {
     /// Somebody nobody knows, at a public name and over TLS.
     pub(crate) fn under_tls(node: &Node) -> Self {
         let config = WebConfig { public_url: Some(format!("https://{PUBLIC}")), tls: true, ..WebConfig::default() };
-        Self { host: PUBLIC, ..Self::stranger_with(node, config) }.from_address(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
+        Self { host: PUBLIC, ..Self::stranger_with(node, config) }.connected_from(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
     }
 
     /// The same, connected from `address`, under TLS or not.
-    pub(crate) fn from_address(mut self, address: IpAddr, secure: bool) -> Self {
+    pub(crate) fn connected_from(mut self, address: IpAddr, secure: bool) -> Self {
         self.door = self.door.towards(address, secure);
         self
     }

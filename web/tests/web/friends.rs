@@ -74,3 +74,39 @@ async fn somebody_at_the_door_is_let_in_or_not() {
     owner.post(&format!("/home/friends/{}/remove", bob.identity.person().unwrap()), &[]).await;
     assert!(!friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
 }
+
+#[tokio::test]
+async fn an_invite_is_also_a_picture_for_a_camera() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.post("/home/friends/invite", &[("label", "Bob")]).await.text();
+    let svg = page.split("<svg class=\"qr").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(svg.contains("role=\"img\"") && svg.contains("<title id=\"qr-title\">") && svg.contains("fill=\"#fff\""), "{svg}");
+    assert!(!owner.get("/home/friends").await.text().contains("class=\"qr"), "shown once, like the link");
+}
+
+#[tokio::test]
+async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
+    let (alice, bob, eve) = (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
+    for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
+        identity::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
+        friends::request(&alice, &introduction(node, name), "Hello").await.unwrap();
+    }
+    let mut owner = Browser::owner(&alice).await;
+    let path = |node: &TestNode, what: &str| format!("/home/friends/{}/{what}", node.identity.person().unwrap());
+    owner.post(&path(&bob, "let-in"), &[]).await;
+    for node in [&bob, &eve] {
+        let page = owner.get("/home/friends").await.text();
+        assert!(page.contains(&path(node, "block")) && page.contains("They are not told."), "{page}");
+        assert_eq!(owner.post(&path(node, "block"), &[]).await.location(), "/home/friends#blocked");
+    }
+    let page = owner.get("/home/friends").await.text();
+    assert!(page.contains("id=\"blocked\"") && page.contains(&path(&eve, "unblock")) && !page.contains("<script>"), "{page}");
+    assert!(!friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
+    assert!(friends::requests(&alice).unwrap().is_empty());
+    Browser::stranger(&alice).post(&path(&bob, "unblock"), &[]).await;
+    assert_eq!(friends::list(&alice).unwrap().len(), 2, "a stranger unblocks nobody");
+    owner.post(&path(&bob, "unblock"), &[]).await;
+    assert_eq!(friends::list(&alice).unwrap().len(), 1);
+    assert_eq!(owner.post(&path(&bob, "block"), &[]).await.status, StatusCode::NOT_FOUND, "who is not here can't be blocked");
+}

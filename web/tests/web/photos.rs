@@ -104,3 +104,38 @@ async fn a_photo_chosen_at_the_desk_stands_in_the_post_and_can_not_be_taken_down
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.text().contains("Take it out of the post first."));
 }
+
+/// The first bytes of what a telephone makes.
+const HEIC: &[u8] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic and the rest";
+
+#[tokio::test]
+async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let said = upload(&mut owner, &[("alt", "A heron")], HEIC).await;
+    assert!(said.text().contains("your photos list it"), "{}", said.text());
+    let kept = photos::kept(&alice).unwrap().remove(0);
+    let (path, gone) = (format!("/home/photos/kept/{}", kept.id), format!("/home/photos/kept/{}/delete", kept.id));
+    let page = owner.get("/home/photos").await.text();
+    assert!(page.contains(&path) && page.contains(&format!("HEIC, {} bytes", HEIC.len())) && page.contains("as they came"), "{page}");
+    let file = owner.get(&path).await;
+    assert_eq!((file.bytes.as_slice(), file.header("content-type")), (HEIC, "application/octet-stream"));
+    assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''a.png");
+    let mut stranger = Browser::stranger(&alice);
+    assert!(stranger.get(&path).await.location().starts_with("/login"));
+    stranger.post(&gone, &[]).await;
+    assert_eq!(photos::kept(&alice).unwrap().len(), 1);
+    assert_eq!(owner.post(&gone, &[]).await.location(), "/home/photos");
+    assert!(photos::kept(&alice).unwrap().is_empty());
+    assert_eq!(owner.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_of_many_pieces_comes_and_goes_whole() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let file: Vec<u8> = HEIC.iter().copied().cycle().take(700_001).collect();
+    upload(&mut owner, &[("alt", "Long")], &file).await;
+    let kept = photos::kept(&alice).unwrap().remove(0);
+    assert_eq!(owner.get(&format!("/home/photos/kept/{}", kept.id)).await.bytes, file);
+}

@@ -17,7 +17,7 @@ fn address(text: &str) -> IpAddr {
 fn through(node: &TestNode, peer: &str) -> Browser {
     let config =
         WebConfig { public_url: Some(format!("https://{PUBLIC}")), trusted_proxies: vec![address("10.0.0.1")], ..WebConfig::default() };
-    Browser::stranger_with(node, config).from_address(address(peer), false)
+    Browser::stranger_with(node, config).connected_from(address(peer), false)
 }
 
 async fn login(browser: &mut Browser, password: &str, lines: &[(&str, &str)]) -> Seen {
@@ -88,7 +88,7 @@ async fn a_form_of_our_own_address_is_taken_though_the_proxy_renamed_the_host() 
 #[tokio::test]
 async fn a_laptop_under_tls_does_not_bind_every_other_port_of_localhost() {
     let alice = TestNode::new("alice").await;
-    let mut browser = Browser::stranger(&alice).from_address(address("127.0.0.1"), true);
+    let mut browser = Browser::stranger(&alice).connected_from(address("127.0.0.1"), true);
     let seen = browser.post("/login", &[("password", PASSWORD)]).await;
     assert!(seen.header("set-cookie").starts_with("__Host-fh_"));
     assert_eq!(seen.header("strict-transport-security"), "");

@@ -108,17 +108,26 @@ pub fn newest(node: &Node) -> Result<u64, StoreError> {
     Ok(row::get::<SeenRow>(&node.store, SEEN)?.unwrap_or_default().arrived)
 }
 
-/// Marks the first `up_to` items that arrived as seen.
+/// When the owner last saw something new.
+///
+/// # Errors
+/// As [`page`].
+pub fn seen_at(node: &Node) -> Result<Option<Timestamp>, StoreError> {
+    Ok(row::get::<SeenRow>(&node.store, SEEN)?.and_then(|row| row.seen_at))
+}
+
+/// Marks the first `up_to` items that arrived as seen, now.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn mark_seen(node: &Node, up_to: u64) -> Result<(), StoreError> {
+    let now = node.clock.now();
     node.store
         .commit(move |tx| {
             let mut row = row::get::<SeenRow>(tx, SEEN)?.unwrap_or_default();
             let up_to = up_to.min(row.arrived);
             if up_to > row.seen {
-                row.seen = up_to;
+                (row.seen, row.seen_at) = (up_to, Some(now));
                 row::put(tx, SEEN, &row)?;
                 tx.after(Event::Timeline);
             }

@@ -121,8 +121,13 @@ async fn what_the_owner_has_not_seen_is_counted_until_they_look() {
     assert_eq!(unread(&alice).unwrap(), 2);
     let up_to = newest(&alice).unwrap();
     post(&alice, 3, START, said("while looking")).await;
+    assert_eq!(seen_at(&alice).unwrap(), None);
     mark_seen(&alice, up_to).await.unwrap();
-    assert_eq!(unread(&alice).unwrap(), 1);
+    let looked = alice.clock.now();
+    assert_eq!((unread(&alice).unwrap(), seen_at(&alice).unwrap()), (1, Some(looked)));
+    alice.clock.advance(1000);
+    mark_seen(&alice, up_to).await.unwrap();
+    assert_eq!(seen_at(&alice).unwrap(), Some(looked), "nothing new was seen");
     let seen: Vec<bool> = page(&alice, None, 10).unwrap().iter().map(|item| item.seen).collect();
     assert_eq!(seen.iter().filter(|s| **s).count(), 2);
     mark_seen(&alice, u64::MAX).await.unwrap();
