@@ -14,12 +14,14 @@ use crate::store::{Scan, StoreError};
 mod adversarial;
 #[cfg(test)]
 mod conformance;
+mod deferred;
 mod guarded;
 mod memory;
 mod redb;
 mod sled;
 
 pub use adversarial::{AdversarialEngine, Harm};
+pub use deferred::DeferredEngine;
 pub use memory::MemoryEngine;
 pub use redb::RedbEngine;
 pub use sled::SledEngine;
@@ -120,6 +122,14 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`]; whether the group was applied is then unknown, and applying it again does no harm.
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError>;
 
+    /// Returns once everything applied so far has reached the engine, where that is done a little later.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`], for what was applied before.
+    fn settle(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Makes everything applied so far durable.
     ///
     /// # Errors
@@ -149,8 +159,8 @@ pub trait Engine: Send + Sync {
 /// As [`EngineError`].
 pub fn open(kind: EngineKind, folder: &Path, cache_len: u64) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match kind {
-        EngineKind::Sled => Arc::new(SledEngine::open(folder, cache_len)?),
-        EngineKind::Redb => Arc::new(RedbEngine::open(folder, cache_len)?),
+        EngineKind::Sled => Arc::new(DeferredEngine::new(Arc::new(SledEngine::open(folder, cache_len)?))?),
+        EngineKind::Redb => Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?),
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }

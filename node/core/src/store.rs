@@ -131,9 +131,9 @@ pub enum Room {
     /// Enough.
     #[default]
     Enough = 0,
-    /// Only for changes that are small (4 KiB without blobs) or delete something.
+    /// Only for changes that are small (4 KiB without blobs) or remove at least as much as they write.
     Low = 1,
-    /// Only for changes that delete something.
+    /// Only for such changes if they also delete something.
     None = 2,
 }
 

@@ -15,8 +15,9 @@ fn fresh(kind: Kind) -> (Arc<dyn Engine>, TempDir) {
     let folder = TempDir::new().unwrap();
     let engine: Arc<dyn Engine> = match kind {
         Kind::Memory => Arc::new(MemoryEngine::default()),
-        Kind::Sled => open(EngineKind::Sled, folder.path(), CACHE_LEN_DEFAULT).unwrap(),
-        Kind::Redb => open(EngineKind::Redb, folder.path(), CACHE_LEN_DEFAULT).unwrap(),
+        Kind::Sled => Arc::new(SledEngine::open(folder.path(), CACHE_LEN_DEFAULT).unwrap()),
+        Kind::Redb => Arc::new(RedbEngine::open(folder.path(), CACHE_LEN_DEFAULT).unwrap()),
+        Kind::Deferred => Arc::new(DeferredEngine::new(Arc::new(MemoryEngine::default())).unwrap()),
         Kind::Adversarial => Arc::new(AdversarialEngine::default()),
     };
     (engine, folder)
@@ -27,10 +28,11 @@ enum Kind {
     Memory,
     Sled,
     Redb,
+    Deferred,
     Adversarial,
 }
 
-const KINDS: [Kind; 4] = [Kind::Memory, Kind::Sled, Kind::Redb, Kind::Adversarial];
+const KINDS: [Kind; 5] = [Kind::Memory, Kind::Sled, Kind::Redb, Kind::Deferred, Kind::Adversarial];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -156,6 +158,11 @@ fn sled_conforms() {
 #[test]
 fn redb_conforms() {
     conforms(Kind::Redb, 24);
+}
+
+#[test]
+fn an_engine_filled_later_conforms() {
+    conforms(Kind::Deferred, 128);
 }
 
 #[test]

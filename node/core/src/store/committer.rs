@@ -138,6 +138,8 @@ pub(super) struct Committer {
     events: Events,
     /// How many writers seem to be active: those just answered and those waiting then.
     active: usize,
+    /// Hints of a group that is durable and not yet visible: the engine failed and could not be reopened at once.
+    late: Vec<Event>,
     door: Door,
     /// The data folder is this store's until the committer is done.
     claim: Claim,
@@ -145,7 +147,7 @@ pub(super) struct Committer {
 
 impl Committer {
     pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, door: Door, claim: Claim) -> Self {
-        Self { shared, log, keeper, events, active: 0, door, claim }
+        Self { shared, log, keeper, events, active: 0, late: Vec::new(), door, claim }
     }
 
     pub(super) fn keeper(&self) -> Arc<Keeper> {
@@ -232,6 +234,8 @@ impl Committer {
         // Hinted before the writer is answered: whoever acts on the answer finds the caches told.
         if outcome.is_ok() {
             group.events.into_iter().for_each(|event| self.events.send(event));
+        } else if self.log.end().position >= first {
+            self.late.append(&mut group.events);
         }
         for (job, failed) in group.jobs {
             job.finish(failed.map_or_else(|| outcome.clone(), Err));
@@ -269,6 +273,7 @@ impl Committer {
         let caught_up = self.keeper.catch_up(&self.shared.rows, self.log.end());
         if caught_up.is_ok() {
             self.shared.set_end(self.log.end());
+            self.late.drain(..).for_each(|event| self.events.send(event));
         }
         caught_up
     }

@@ -275,7 +275,9 @@ impl Keeper {
                 self.reader.read_until(from.as_ref(), end.position, &mut take).map_err(|error| match error {
                     LogError::Taker(error) => error,
                     other => StoreError::Unavailable(other.to_string()),
-                })
+                })?;
+                // It may take later what it is given, and must not be called whole before.
+                Ok(rows.engine().settle()?)
             })?;
             if let Err(error) = rows.forget_unreferred(false, &self.ending) {
                 tracing::warn!(%error, "blobs of rows that are gone could not be looked for; the next collection does");

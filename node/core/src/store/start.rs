@@ -93,6 +93,7 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
     if let Some(group) = &end.doubtful {
         rows.apply(&group.changes)?;
     }
+    rows.engine().settle()?;
     // Before anything reads: no blob of a row that is gone comes back.
     rows.forget_unreferred(filed_early, &options.stop)?;
     if rebuilding {

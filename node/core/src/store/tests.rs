@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::blobs::{Blobs, Form};
-use crate::engine::{AdversarialEngine, Engine, EngineError};
+use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
 use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
 use crate::space::{Margins, Space};
 use crate::vault::{Unlock, Vault};
 
 mod basics;
+mod deferred;
 mod faults;
 mod model;
 pub(crate) mod past;
@@ -46,6 +47,12 @@ impl Engines {
     fn source(&self) -> EngineSource {
         let engines = self.clone();
         EngineSource::Custom(Arc::new(move |folder| engines.open(folder)))
+    }
+
+    /// The same, filled a little later, as the engines of a node are.
+    fn deferred(&self) -> EngineSource {
+        let engines = self.clone();
+        EngineSource::Custom(Arc::new(move |folder| Ok(Arc::new(DeferredEngine::new(engines.open(folder)?)?) as Arc<dyn Engine>)))
     }
 
     fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {

@@ -49,15 +49,43 @@ impl<'a> Tx<'a> {
         if let Some(broken) = self.broken {
             return Err(broken);
         }
-        let deletes = self.own.values().any(Option::is_none);
-        let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
-        match self.room {
-            // What is small or makes room goes on: logging in, marking as read, deleting.
-            Room::Low if !small && !deletes => return Err(StoreError::Full),
-            Room::None if !deletes && !self.own.is_empty() => return Err(StoreError::Full),
-            _ => {}
+        if !self.let_in()? {
+            return Err(StoreError::Full);
         }
         Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, events: self.events })
+    }
+
+    /// Whether there is room for it. What is small or makes room goes on: logging in, marking as read, deleting.
+    fn let_in(&self) -> Result<bool, StoreError> {
+        let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
+        let nothing = self.own.is_empty() && self.blobs.is_empty();
+        Ok(match self.room {
+            Room::Enough => true,
+            Room::Low => small || self.makes_room()?,
+            Room::None => nothing || (self.own.values().any(Option::is_none) && (small || self.makes_room()?)),
+        })
+    }
+
+    /// Whether the rows it removes or replaces are at least as long as what it writes.
+    fn makes_room(&self) -> Result<bool, StoreError> {
+        let row_len = |key: &[u8], row: &Row| key.len() + row.value.len() + row.blobs.len() * 32;
+        let mut gone = 0;
+        let mut written: usize = self.blobs.iter().map(|blob| blob.bytes.len()).sum();
+        for (place, row) in &self.own {
+            let (table, key) = place;
+            written += row.as_ref().map_or(0, |row| row_len(key, row));
+            let before = match self.group.get(place) {
+                Some(row) => Ok(row.clone()),
+                None => self.rows.get(*table, key),
+            };
+            gone += match before {
+                Ok(row) => row.map_or(0, |row| row_len(key, &row)),
+                // A damaged row is removed like any other; how long it was can't be told.
+                Err(StoreError::Corrupt { .. }) => 0,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(written <= gone)
     }
 
     /// The log position this change will have; every row it writes gets it as version.

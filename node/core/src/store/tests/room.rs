@@ -67,6 +67,41 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
 }
 
 #[test]
+fn where_there_is_no_room_a_delete_takes_no_large_change_along() {
+    let store = Store::open(options(&MemoryFs::new())).unwrap();
+    let change = |deleted: &'static [u8], long: &'static [u8], rows: u8| {
+        store.commit_blocking(move |tx| {
+            for row in 0..rows {
+                tx.put(T, &[long, &[row]].concat(), &[7; 1500])?;
+            }
+            tx.delete(T, deleted);
+            Ok::<_, StoreError>(())
+        })
+    };
+    change(b"nothing", b"a", 5).unwrap();
+    change(b"nothing", b"b", 1).unwrap();
+    for room in [Room::Low, Room::None] {
+        store.set_room(room);
+        // Neither a row that is not there nor a short one makes room for five long ones; written over themselves they need none.
+        assert_eq!(change(b"nothing", b"c", 5), Err(StoreError::Full), "{room:?}");
+        assert_eq!(change(b"b\0", b"c", 5), Err(StoreError::Full), "{room:?}");
+        change(b"nothing", b"a", 5).unwrap();
+        change(b"nothing", b"d", 2).unwrap();
+        // And what goes may be as long as what comes.
+        let moved = store.commit_blocking(|tx| {
+            for row in 0..5 {
+                tx.delete(T, &[b'a', row]);
+                tx.put(T, &[b'e', row], &[7; 1500])?;
+            }
+            Ok::<_, StoreError>(())
+        });
+        moved.unwrap();
+        store.set_room(Room::Enough);
+        change(b"nothing", b"a", 5).unwrap();
+    }
+}
+
+#[test]
 fn a_checkpoint_on_a_full_disk_takes_its_room_from_the_reserve_and_gives_it_back() {
     let mut came = 0;
     for call in 1.. {
