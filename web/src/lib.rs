@@ -18,6 +18,7 @@ mod gauge;
 mod headers;
 mod health;
 mod hosts;
+mod identity;
 mod listen;
 mod logins;
 mod mailbox;

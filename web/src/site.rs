@@ -13,7 +13,7 @@ use crate::door::Door;
 use crate::frame::Frame;
 use crate::pages::Pages;
 use crate::routes::{Route, Routes};
-use crate::{assets, friends, health, logins, photos, posts, setup, timeline};
+use crate::{assets, friends, health, identity, logins, photos, posts, setup, timeline};
 
 /// One node's site. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +50,7 @@ fn table() -> Routes {
         .merge(assets::routes())
         .merge(friends::routes())
         .merge(health::routes())
+        .merge(identity::routes())
         .merge(logins::routes())
         .merge(crate::mailbox::routes())
         .merge(photos::routes())

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use freehold_core::identity::{self, Claim, ClaimError, PersonId};
+use freehold_core::identity::{self, Claim, ClaimError, PersonId, recovery_card};
 use freehold_core::words::Words;
 use serde::Deserialize;
 
@@ -43,6 +43,8 @@ struct WordsPage {
     phrase: String,
     asked: Vec<Asked>,
     person: String,
+    /// Where the identity log can be had, or room for a pen.
+    addresses: Vec<String>,
     made: String,
     node_card: String,
     claim_fault: Option<String>,
@@ -107,7 +109,8 @@ fn words_page(site: &Site, words: &Words, typed: Option<&[&str; ASKED]>) -> Resu
         asked: asked.collect(),
         words: listed,
         phrase,
-        person: claim.person().as_ref().map(PersonId::short).unwrap_or_default(),
+        person: claim.person().as_ref().map(PersonId::to_string).unwrap_or_default(),
+        addresses: recovery_card::with_blanks(recovery_card::addresses(site.config.public_url.as_deref(), Some(&profile.domain), &[])),
         made: dates::long(site.node.clock.now()),
         node_card: site.node.identity.card().to_string(),
         claim_fault: None,

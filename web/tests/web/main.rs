@@ -6,6 +6,7 @@ mod browser;
 mod door;
 #[cfg(test)]
 mod friends;
+mod identity;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]

@@ -44,6 +44,10 @@ async fn from_the_link_to_the_open_house() {
     let right = browser.post("/setup/words", &[("words", &words), ("first", &asked[0]), ("second", &loud), ("third", &asked[2])]).await;
     assert_eq!(right.location(), "/home");
     let person = node.identity.person().unwrap();
+    assert!(page.text().contains(&person.to_string()), "the card names the whole person");
+    let places = page.text().split("can be had at").nth(1).unwrap().split("</ol>").next().unwrap().to_owned();
+    assert!(places.contains("https://aldous.example/.well-known/freehold") && places.contains("____"), "{places}");
+    assert_eq!(places.matches("<li>").count(), 3);
     let same = identity::begin(&Words::parse(&words).unwrap(), &node.identity.card()).unwrap();
     assert_eq!(same.person(), Some(person));
     assert_eq!(browser.get("/setup/words").await.location(), "/home", "the words are shown once");

@@ -8,7 +8,7 @@ use crate::words::Words;
 /// How many addresses a card has room for.
 pub const ADDRESSES_MAX: usize = 3;
 /// What stands where an address is not known yet: room for a pen.
-const BLANK: &str = "________________________________________";
+const BLANK: &str = "______________________________";
 const COLUMNS: usize = 4;
 
 /// A card for printing. Deliberately without `Debug`: it holds the words.
@@ -21,13 +21,14 @@ pub struct RecoveryCard {
 impl RecoveryCard {
     /// A card with the first three of these addresses.
     pub fn new(words: Words, person: PersonId, addresses: impl IntoIterator<Item = String>) -> Self {
-        Self { words, person, addresses: addresses.into_iter().take(ADDRESSES_MAX).collect() }
+        Self { words, person, addresses: with_blanks(addresses.into_iter().collect()) }
     }
+}
 
-    /// The addresses, with blanks to be filled in by pen where fewer are known.
-    pub fn lines_for_addresses(&self) -> [&str; ADDRESSES_MAX] {
-        std::array::from_fn(|at| self.addresses.get(at).map_or(BLANK, String::as_str))
-    }
+/// As many addresses as a card has, with blanks to be filled in by pen where fewer are known.
+pub fn with_blanks(addresses: Vec<String>) -> Vec<String> {
+    let blanks = std::iter::repeat_n(BLANK.to_owned(), ADDRESSES_MAX);
+    addresses.into_iter().chain(blanks).take(ADDRESSES_MAX).collect()
 }
 
 impl fmt::Display for RecoveryCard {
@@ -42,7 +43,7 @@ impl fmt::Display for RecoveryCard {
             writeln!(f, "{}", (0..COLUMNS).filter_map(cell).collect::<String>().trim_end())?;
         }
         writeln!(f, "\nPerson {}\n\nThe identity log can be had at", self.person)?;
-        for (number, address) in (1..).zip(self.lines_for_addresses()) {
+        for (number, address) in (1..).zip(&self.addresses) {
             writeln!(f, "  {number}. {address}")?;
         }
         write!(f, "\nWith the words and the log this person can move to any machine.")
