@@ -2,8 +2,8 @@
 export DEBIAN_FRONTEND=noninteractive
 quick_commands='curl swaks mbsync msmtp chromium python3 node npm'
 quick_packages='curl swaks isync msmtp chromium python3 python3-pil nodejs npm openssl'
-full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool java script'
-full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl default-jre-headless libmail-imapclient-perl python3-venv bsdutils'
+full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
+full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
 commands=$quick_commands packages=$quick_packages
 if [ "$ring" = full ]; then commands="$commands $full_commands" packages="$packages $full_packages"; fi
 missing=
@@ -19,11 +19,21 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     apt-get install -y -qq --no-install-recommends $packages >"$lab/apt.log" 2>&1 || { tail -20 "$lab/apt.log"; exit 1; }
 fi
-npm_packages='playwright-core@1 axe-core@4 html-validate@9'
+npm_packages='playwright-core@1 axe-core@4 html-validate@9 libp2p@3 @libp2p/tcp@11 @libp2p/identify@4 @libp2p/ping@3
+    @chainsafe/libp2p-noise@17 @chainsafe/libp2p-yamux@8 @chainsafe/libp2p-quic@2.1.1'
 [ "$ring" = full ] && npm_packages="$npm_packages pa11y@8"
-if [ ! -e "$lab/npm.$ring" ]; then
+# Each list has its own mark, so that a longer one is installed over a shorter.
+mark="$lab/npm.$(echo "$npm_packages" | sha256sum | cut -c1-12)"
+if [ ! -e "$mark" ]; then
     mkdir -p "$lab/npm"
     # shellcheck disable=SC2086
     (cd "$lab/npm" && { [ -f package.json ] || npm init -y >/dev/null; } && npm install --silent --no-audit --no-fund --ignore-scripts $npm_packages)
-    touch "$lab/npm.$ring"
+    touch "$mark"
+fi
+export FREEHOLD_NPM="$lab/npm"
+pip_packages='imapclient aioimaplib imap-tools libp2p'
+mark="$lab/pip.$(echo "$pip_packages" | sha256sum | cut -c1-12)"
+if [ "$ring" = full ] && [ ! -e "$mark" ]; then
+    # shellcheck disable=SC2086
+    python3 -m venv "$lab/venv" && "$lab/venv/bin/pip" -q install $pip_packages && touch "$mark"
 fi

@@ -39,7 +39,6 @@ done
 check perl-mail-imapclient perl -MMail::IMAPClient -e 'my $c=Mail::IMAPClient->new(Server=>"127.0.0.1",Port=>$ARGV[0],User=>$ARGV[1],Password=>$ARGV[2]) or die $@; print join "\n",$c->capability,$c->folders; $c->select("INBOX") or die; print $c->message_count;' "$IMAP_PORT" "$U" "$PASS"
 printf 'options.timeout=10\noptions.certificates=false\noptions.starttls=false\na=IMAP{server="127.0.0.1",port=%s,username="%s",password="%s"}\nr=a.INBOX:contain_from("example.org")\nprint(#r)\n' "$IMAP_PORT" "$U" "$PASS" >"$run/imapfilter.lua"
 check imapfilter bash -c "HOME=$run imapfilter -c $run/imapfilter.lua"
-if [ ! -d "$lab/venv" ]; then python3 -m venv "$lab/venv" && "$lab/venv/bin/pip" -q install imapclient aioimaplib imap-tools; fi
 check imapclient "$lab/venv/bin/python" .ci/judge/imap_libraries.py imapclient "$IMAP_PORT" "$U" "$PASS"
 check imap-tools "$lab/venv/bin/python" .ci/judge/imap_libraries.py imap-tools "$IMAP_PORT" "$U" "$PASS"
 check aioimaplib "$lab/venv/bin/python" .ci/judge/imap_libraries.py aioimaplib "$IMAP_PORT" "$U" "$PASS"

@@ -1,5 +1,4 @@
 # Sourced by .ci/judges: a browser, accessibility and HTML checkers over the demo's pages.
-export FREEHOLD_NPM="$lab/npm"
 # Pages are kept when FREEHOLD_SHOTS names a folder; else only looked at by the checks.
 shots=${FREEHOLD_SHOTS:-$run/shots}
 mkdir -p "$shots"
@@ -7,3 +6,5 @@ T=300 check pages node .ci/judge/pages.mjs "$run/demo.json" "$shots" "$run/html"
 check html-validate node "$lab/npm/node_modules/html-validate/bin/html-validate.mjs" -c .ci/judge/htmlvalidate.json "$run/html/*.html"
 check feed python3 .ci/judge/feed.py "$run/demo.json"
 check no-location python3 .ci/judge/location.py "$run/demo.json"
+[ "$ring" = full ] && . .ci/judge/web_full.sh
+true

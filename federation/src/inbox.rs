@@ -5,28 +5,36 @@ use std::collections::BTreeSet;
 use freehold_core::feed::{self, Header, LogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::Signature;
+use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 
 use crate::aside;
 use crate::outbox::{from_wire, to_wire};
-use crate::peers::Shared;
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
 /// For each log that a friend offers, the last entry held of it. Logs that have ended in a fork are left out: nothing more
 /// of them is taken.
-pub(crate) fn compare(shared: &Shared, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
-    let ended: BTreeSet<LogId> = feed::forks(&shared.node, &friend)?.into_iter().map(|fork| fork.log).collect();
+pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
+    let ended: BTreeSet<LogId> = feed::forks(node, &friend)?.into_iter().map(|fork| fork.log).collect();
     let mut compared = Vec::new();
     for head in offered {
         let Some(log) = from_wire(&head.log).filter(|log| !ended.contains(log)) else { continue };
-        compared.push((head, feed::head(&shared.node, &log)?.map(|held| (held.hi, held.head.0))));
+        compared.push((head, feed::head(node, &log)?.map(|held| (held.hi, held.head.0))));
     }
     Ok(compared)
 }
 
-/// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.
-pub(crate) async fn store(shared: &Shared, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
+/// What has become of entries that were stored.
+pub(crate) struct Stored {
+    /// How far each log in them now reaches.
+    pub(crate) reach: Vec<(Log, u64)>,
+    /// They show photos that are not here.
+    pub(crate) wants_blobs: bool,
+}
+
+/// Verifies and stores what a friend sent, all of it or nothing.
+pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Stored, Reason> {
     let mut logs = BTreeSet::new();
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -35,8 +43,8 @@ pub(crate) async fn store(shared: &Shared, friend: PersonId, entries: Vec<Entry>
         logs.insert(header.ok_or(Reason::Invalid)?.log);
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
     }
-    let node = shared.node.clone();
-    let receiving = aside::computing(async move { feed::receive(&node, friend, raw).await }).await;
+    let inside = node.clone();
+    let receiving = aside::computing(async move { feed::receive(&inside, friend, raw).await }).await;
     let received = receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
         tracing::warn!(friend = %friend.short(), %refused, "entries refused");
         reason(&refused)
@@ -44,15 +52,12 @@ pub(crate) async fn store(shared: &Shared, friend: PersonId, entries: Vec<Entry>
     if !received.forked.is_empty() {
         tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
     }
-    if !received.wanted_blobs.is_empty() {
-        shared.wanted.notify_waiters();
-    }
     let mut reach = Vec::new();
     for log in logs {
-        let head = feed::head(&shared.node, &log).map_err(|_| Reason::Busy)?;
+        let head = feed::head(node, &log).map_err(|_| Reason::Busy)?;
         reach.extend(head.map(|head| (to_wire(&log), head.hi)));
     }
-    Ok(reach)
+    Ok(Stored { reach, wants_blobs: !received.wanted_blobs.is_empty() })
 }
 
 fn from_entry(entry: Entry) -> Option<RawEntry> {

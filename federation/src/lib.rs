@@ -19,6 +19,8 @@ mod outbox;
 mod peers;
 mod rate;
 mod serve;
+#[cfg(test)]
+mod simulation;
 mod sync;
 mod wire;
 

@@ -10,6 +10,7 @@ use freehold_core::feed::{self, EntryId, Lane, LogHead, LogId, RawEntry};
 use freehold_core::identity::PersonId;
 use freehold_core::journal;
 use freehold_core::keys::PublicKey;
+use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -31,25 +32,29 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Ok(_) => continue,
             Err(RecvError::Closed) => return,
         }
-        if let Err(error) = announce(&shared, &mut cursor) {
-            tracing::warn!(%error, "cannot read the journal");
+        match fresh(&shared.node, &mut cursor) {
+            // Nobody connected is no loss: each stream begins with the logs themselves.
+            Ok(all) => all.into_iter().for_each(|fresh| _ = shared.fresh.send(Arc::new(fresh))),
+            Err(error) => tracing::warn!(%error, "cannot read the journal"),
         }
     }
 }
 
-fn announce(shared: &Shared, cursor: &mut u64) -> Result<(), StoreError> {
+/// What the journal has past `cursor`, which moves on.
+pub(crate) fn fresh(node: &Node, cursor: &mut u64) -> Result<Vec<Fresh>, StoreError> {
+    let (mut all, mut at) = (Vec::new(), *cursor);
     loop {
-        let records = journal::read(&shared.node, *cursor, RECORDS_MAX)?;
+        let records = journal::read(node, at, RECORDS_MAX)?;
         if records.is_empty() {
-            return Ok(());
+            *cursor = at;
+            return Ok(all);
         }
         for (number, record) in records {
-            if let Some(raw) = feed::entry(&shared.node, &record.entry)? {
+            if let Some(raw) = feed::entry(node, &record.entry)? {
                 let head = Head { log: to_wire(&record.log), lo: 0, hi: record.seq, head: record.entry.0 };
-                // Nobody connected is no loss: each stream begins with the logs themselves.
-                let _ = shared.fresh.send(Arc::new(Fresh { head, entry: entry_to_wire(raw) }));
+                all.push(Fresh { head, entry: entry_to_wire(raw) });
             }
-            *cursor = number;
+            at = number;
         }
     }
 }
@@ -63,16 +68,16 @@ pub(crate) fn may_see(trust: Trust, lane: &[u8; 16]) -> bool {
 }
 
 /// The own logs that a peer may see, each after the one it continues.
-pub(crate) fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> {
-    let Some(person) = shared.node.identity.person() else { return Ok(Vec::new()) };
-    let heads = feed::heads(&shared.node, &person)?;
+pub(crate) fn offers(node: &Node, trust: Trust) -> Result<Vec<Head>, StoreError> {
+    let Some(person) = node.identity.person() else { return Ok(Vec::new()) };
+    let heads = feed::heads(node, &person)?;
     Ok(heads.iter().map(head_to_wire).filter(|head| may_see(trust, &head.log.lane)).collect())
 }
 
 /// Entries of an own log for a peer who asked.
-pub(crate) fn read(shared: &Shared, log: &Log, from: u64, count_max: usize, len_max: usize) -> Result<Vec<Entry>, StoreError> {
+pub(crate) fn read(node: &Node, log: &Log, from: u64, count_max: usize, len_max: usize) -> Result<Vec<Entry>, StoreError> {
     let Some(log) = from_wire(log) else { return Ok(Vec::new()) };
-    let raw = feed::read(&shared.node, &log, from, count_max, len_max)?;
+    let raw = feed::read(node, &log, from, count_max, len_max)?;
     let mut entries: Vec<Entry> = Vec::new();
     let mut len = 0;
     for entry in raw.into_iter().map(entry_to_wire) {
@@ -97,6 +102,12 @@ impl Arrivals {
         Self { friend, through: BTreeMap::new() }
     }
 
+    /// Whose node it is.
+    #[cfg(test)]
+    pub(crate) fn friend(&self) -> PersonId {
+        self.friend
+    }
+
     /// The friend's node holds `log` up to `through`.
     pub(crate) fn note(&mut self, log: Log, through: u64) {
         let before = self.through.entry(log).or_insert(through);
@@ -104,11 +115,11 @@ impl Arrivals {
     }
 
     /// Writes down how far that is, if it is further than before.
-    pub(crate) async fn record(&self, shared: &Shared) -> Result<(), StoreError> {
-        let before = journal::cursor(&shared.node, &self.friend)?;
+    pub(crate) async fn record(&self, node: &Node) -> Result<(), StoreError> {
+        let before = journal::cursor(node, &self.friend)?;
         let mut cursor = before;
         'journal: loop {
-            let records = journal::read(&shared.node, cursor, RECORDS_MAX)?;
+            let records = journal::read(node, cursor, RECORDS_MAX)?;
             if records.is_empty() {
                 break;
             }
@@ -119,7 +130,7 @@ impl Arrivals {
                 cursor = number;
             }
         }
-        if cursor > before { journal::set_cursor(&shared.node, &self.friend, cursor).await } else { Ok(()) }
+        if cursor > before { journal::set_cursor(node, &self.friend, cursor).await } else { Ok(()) }
     }
 }
 

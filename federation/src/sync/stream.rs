@@ -69,7 +69,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
 
     // Listening begins before the logs are read, or what is said in between would be missed.
     let mut fresh = shared.fresh.subscribe();
-    let (session, first) = Session::start(trust, outbox::offers(shared, trust)?, shared.node.clock.now());
+    let (session, first) = Session::start(trust, outbox::offers(&shared.node, trust)?, shared.node.clock.now());
     let arrivals = if let Trust::Friend(friend) = trust { Some(Arrivals::new(PersonId(friend))) } else { None };
     let todo = VecDeque::from(first);
     let mut running =
@@ -98,7 +98,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
                 Ok(entry) if outbox::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
-                    let offers = outbox::offers(shared, trust)?;
+                    let offers = outbox::offers(&shared.node, trust)?;
                     running.todo.extend(running.session.offer_again(offers));
                 }
                 Err(RecvError::Closed) => break GONE,
@@ -140,12 +140,12 @@ impl Running<'_> {
             match action {
                 Action::Send(message) => self.send(&message),
                 Action::Read { log, from, count_max, len_max } => {
-                    let entries = outbox::read(self.shared, &log, from, count_max, len_max)?;
+                    let entries = outbox::read(&self.shared.node, &log, from, count_max, len_max)?;
                     self.todo.extend(self.session.read(&log, entries));
                 }
                 Action::Compare(heads) => {
                     if let Trust::Friend(friend) = self.trust {
-                        let compared = inbox::compare(self.shared, PersonId(friend), heads)?;
+                        let compared = inbox::compare(&self.shared.node, PersonId(friend), heads)?;
                         self.todo.extend(self.session.compared(compared));
                     }
                 }
@@ -165,7 +165,13 @@ impl Running<'_> {
             && let (Some(entries), Trust::Friend(friend)) = (self.batches.pop_front(), self.trust)
         {
             let shared = Arc::clone(self.shared);
-            self.storing = Some(Box::pin(async move { inbox::store(&shared, PersonId(friend), entries).await }));
+            self.storing = Some(Box::pin(async move {
+                let stored = inbox::store(&shared.node, PersonId(friend), entries).await?;
+                if stored.wants_blobs {
+                    shared.wanted.notify_waiters();
+                }
+                Ok(stored.reach)
+            }));
         }
         // A peer that asks and does not read would have this node hold ever more for it.
         if self.unsent.load(Ordering::Relaxed) > UNSENT_LEN_MAX {
@@ -184,7 +190,7 @@ impl Running<'_> {
     fn record(&self) -> Option<Recording> {
         let arrivals = self.arrivals.clone()?;
         let shared = Arc::clone(self.shared);
-        Some(Box::pin(async move { arrivals.record(&shared).await }))
+        Some(Box::pin(async move { arrivals.record(&shared.node).await }))
     }
 }
 
