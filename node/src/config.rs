@@ -197,6 +197,13 @@ mod tests {
         assert!(said("node.lgo=info").contains("lgo"), "{}", said("node.lgo=info"));
         assert!(said("nobody.log=info").contains("nobody"), "{}", said("nobody.log=info"));
         assert!(said("node.log").contains("section.key=value"), "{}", said("node.log"));
+        assert!(said("mail.routes=bob.example").starts_with("--set mail.routes: "), "{}", said("mail.routes=bob.example"));
+    }
+
+    #[test]
+    fn a_table_is_set_as_a_whole() {
+        let config = load_text("", &["mail.routes={ \"bob.example\" = \"127.0.0.1:7125\" }"]).unwrap();
+        assert_eq!(config.mail.routes.get("bob.example").map(String::as_str), Some("127.0.0.1:7125"));
     }
 
     #[test]
