@@ -14,6 +14,7 @@ pub mod log;
 pub mod op;
 pub mod op_body;
 pub mod paper;
+mod recovery;
 pub mod recovery_card;
 mod request;
 
@@ -31,8 +32,10 @@ pub use fork::{Choice, choose};
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
 pub use log::{IdentityLog, LogError};
 pub use paper::{Claim, PaperError, Request, SignedRequest, begin};
+pub(crate) use recovery::take_effect;
 pub use request::{Loss, RequestError, UploadError, request, request_retirement, upload};
 
+use crate::clock::Timestamp;
 use crate::domains::Domain;
 use crate::keys::{KemKey, NodeKeys, PublicKey, Signature};
 use crate::random::Random;
@@ -102,11 +105,11 @@ impl Identity {
     ///
     /// # Errors
     /// When the store cannot be read, or its rows are not what this program wrote.
-    pub(crate) fn load(store: &Store, vault: &Vault, random: &Random) -> Result<Self, StoreError> {
+    pub(crate) fn load(store: &Store, vault: &Vault, random: &Random, now: Timestamp) -> Result<Self, StoreError> {
         let own = match store.get(SELF, PERSON_ROW)? {
             Some(row) => {
                 let person = PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
-                let log = log_in(store, &person)?;
+                let log = log_in(store, &person, now)?;
                 Some(Arc::new(log.ok_or_else(|| damaged(PERSON_ROW))?))
             }
             None => None,
@@ -159,9 +162,9 @@ impl Identity {
 
     /// The person's log is known, or has changed: what is stored of it now counts. Read under the lock, so that of two changes the
     /// later one stays.
-    fn follow_store(&self, store: &Store, person: &PersonId) -> Result<(), StoreError> {
+    fn follow_store(&self, store: &Store, person: &PersonId, now: Timestamp) -> Result<(), StoreError> {
         let mut own = self.0.own.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = log_in(store, person)? {
+        if let Some(log) = log_in(store, person, now)? {
             *own = Some(Arc::new(log));
         }
         Ok(())
@@ -189,18 +192,19 @@ pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
     armour::read(title, text).unwrap()
 }
 
-/// A person's log as stored, verified again (a row could have been put back from an older one).
+/// A person's log as stored, verified again (a row could have been put back from an older one), with a recovery by friends in effect
+/// if it has waited long enough by `now`.
 ///
 /// # Errors
 /// When the store is unavailable or the stored log is damaged.
-pub(crate) fn log_in(rows: &impl Rows, person: &PersonId) -> Result<Option<IdentityLog>, StoreError> {
-    let rows = rows.rows(OPS, &Scan::prefix(&person.0, op::OPS_MAX))?;
-    if rows.is_empty() {
+pub(crate) fn log_in(rows: &impl Rows, person: &PersonId, now: Timestamp) -> Result<Option<IdentityLog>, StoreError> {
+    let stored = rows.rows(OPS, &Scan::prefix(&person.0, op::OPS_MAX))?;
+    if stored.is_empty() {
         return Ok(None);
     }
-    let ops: Vec<Vec<u8>> = rows.into_iter().map(|(_, row)| row.value).collect();
+    let ops: Vec<Vec<u8>> = stored.into_iter().map(|(_, row)| row.value).collect();
     match IdentityLog::verify(&ops) {
-        Ok(log) if log.person() == *person => Ok(Some(log)),
+        Ok(log) if log.person() == *person => Ok(Some(if recovery::is_over(rows, &log, now)? { log.recovered() } else { log })),
         _ => Err(StoreError::Corrupt { table: OPS.name().to_owned(), key: person.0.to_vec() }),
     }
 }
@@ -212,7 +216,8 @@ pub(crate) fn is_current(rows: &impl Rows, log: &IdentityLog) -> Result<bool, St
 }
 
 /// Writes a whole log, replacing what was stored of that person.
-fn put_log(tx: &mut Tx<'_>, log: &IdentityLog) -> Result<(), StoreError> {
+fn put_log(tx: &mut Tx<'_>, log: &IdentityLog, now: Timestamp) -> Result<(), StoreError> {
+    recovery::note(tx, log, now)?;
     for (key, _) in tx.scan(OPS, &Scan::prefix(&log.person().0, op::OPS_MAX))? {
         tx.delete(OPS, &key);
     }

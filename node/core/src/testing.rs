@@ -84,7 +84,7 @@ impl TestNode {
     /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be opened again is a failed test")]
     pub fn restarted(&self) -> Node {
-        let identity = Identity::load(&self.store, self.identity.vault(), &self.random).unwrap();
+        let identity = Identity::load(&self.store, self.identity.vault(), &self.random, self.clock.now()).unwrap();
         Node { identity, ..self.node.clone() }
     }
 

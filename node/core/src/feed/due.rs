@@ -7,6 +7,7 @@ use super::refs::{self, Rank};
 use super::verify::VerifiedEntry;
 use super::{EntryId, effects, jobs, rows};
 use crate::clock::Timestamp;
+use crate::identity;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
@@ -74,6 +75,7 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
 /// # Errors
 /// When the store takes no changes.
 pub async fn run_due(node: &Node) -> Result<usize, StoreError> {
+    identity::take_effect(node).await?;
     Ok(all(node, jobs::step, jobs::set_aside).await? + all(node, step, set_aside).await?)
 }
 

@@ -88,7 +88,7 @@ pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(false) };
     let Some((kind, about)) = key.split_first() else { return Ok(false) };
     let next = match *kind {
-        CUT_LOGS => cut_logs(tx, about, job)?,
+        CUT_LOGS => cut_logs(tx, node, about, job)?,
         UNDO => undo(tx, node, about, job)?,
         _ => drop_next_held(tx, about, job)?,
     };
@@ -127,10 +127,10 @@ fn drop_next_held(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<J
     Ok(Some(job))
 }
 
-fn cut_logs(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
     let person = PersonId(row::key_part(about, 0));
     let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
-    let Some(author) = identity::log_in(tx, &person)? else { return Ok(None) };
+    let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
     let mut last = None;
     for (log, held) in rows::logs_of_node(tx, &person, &node, &job.after, LOGS_EACH)? {
         last = Some(rows::log_key(&log));

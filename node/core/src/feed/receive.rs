@@ -195,7 +195,7 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
             if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
                 return Err(Refused::NotAFriend(author));
             }
-            free.insert(identity::log_in(&node.store, &author)?.ok_or(Refused::UnknownAuthor(author))?);
+            free.insert(identity::log_in(&node.store, &author, now)?.ok_or(Refused::UnknownAuthor(author))?);
         }
         let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;
         match VerifiedEntry::verify(raw.clone(), log, now) {

@@ -29,7 +29,7 @@ async fn person(seed: u64) -> Node {
 /// The same node after a restart: the same rows, a new epoch.
 fn restarted(node: &Node, seed: u64) -> Node {
     let random = Random::seeded(seed);
-    Node { identity: Identity::load(&node.store, node.identity.vault(), &random).unwrap(), random, ..node.clone() }
+    Node { identity: Identity::load(&node.store, node.identity.vault(), &random, node.clock.now()).unwrap(), random, ..node.clone() }
 }
 
 fn who(node: &Node) -> PersonId {

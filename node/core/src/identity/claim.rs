@@ -56,20 +56,21 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         ops.push(last.with_signature(countersignature)?);
     }
     let log = IdentityLog::from_ops(ops)?;
+    let now = node.clock.now();
     let (person, backup) = (log.person(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
     let write = move |tx: &mut crate::store::Tx<'_>| {
         if let Some(row) = tx.get(SELF, PERSON_ROW)? {
             let person = PersonId(crate::row::key_part(&row.value, 0));
             return Err(ClaimError::AlreadyClaimed(person));
         }
-        put_log(tx, &log)?;
+        put_log(tx, &log, now)?;
         tx.put(SELF, PERSON_ROW, &person.0)?;
         tx.put(SELF, BACKUP_ROW, &backup)?;
         tx.after(Event::Identity);
         Ok(())
     };
     node.store.commit(write).await?;
-    node.identity.follow_store(&node.store, &person)?;
+    node.identity.follow_store(&node.store, &person, node.clock.now())?;
     backup_key::rewrap(node).await?;
     Ok(person)
 }

@@ -35,7 +35,7 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
         (None, Some(_)) => Choice::Second,
         (Some(a), Some(b)) => {
             let before = IdentityLog::from_ops(first.ops().iter().take(common).cloned().collect());
-            match before.ok().and_then(|before| better(before.state(), a, b)) {
+            match before.ok().and_then(|before| better(before.next_state(), a, b)) {
                 Some(true) => Choice::First { parted: true },
                 Some(false) => Choice::Second,
                 None => Choice::Frozen { at: common },

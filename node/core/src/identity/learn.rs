@@ -4,7 +4,8 @@ use minicbor::{Decode, Encode};
 
 use super::fork::{Choice, better, choose};
 use super::op::SignedOp;
-use super::{IdentityLog, LogError, PersonId, log_in, put_log};
+use super::{IdentityLog, LogError, PersonId, log_in, put_log, recovery};
+use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed;
 use crate::node::Node;
@@ -62,7 +63,7 @@ pub fn log_of(node: &Node, person: &PersonId) -> Result<Option<IdentityLog>, Sto
     if let Some(own) = node.identity.log().filter(|log| log.person() == *person) {
         return Ok(Some((*own).clone()));
     }
-    log_in(&node.store, person)
+    log_in(&node.store, person, node.clock.now())
 }
 
 /// Verifies a log from its exact bytes and keeps it if it is better than the one held.
@@ -72,9 +73,10 @@ pub fn log_of(node: &Node, person: &PersonId) -> Result<Option<IdentityLog>, Sto
 pub async fn learn(node: &Node, ops: Vec<Vec<u8>>) -> Result<(PersonId, Learned), LearnError> {
     let offered = IdentityLog::verify(&ops)?;
     let person = offered.person();
-    let learned = node.store.commit(move |tx| keep_better(tx, offered)).await?;
+    let now = node.clock.now();
+    let learned = node.store.commit(move |tx| keep_better(tx, offered, now)).await?;
     if node.identity.person() == Some(person) {
-        node.identity.follow_store(&node.store, &person)?;
+        node.identity.follow_store(&node.store, &person, now)?;
     }
     Ok((person, learned))
 }
@@ -88,10 +90,10 @@ pub fn dispute(node: &Node, person: &PersonId) -> Result<Option<u16>, StoreError
 }
 
 /// Writes a person's log if it is better than the one held; what became of it.
-pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learned, LearnError> {
+pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog, now: Timestamp) -> Result<Learned, LearnError> {
     let person = offered.person();
-    let Some(held) = log_in(tx, &person)? else {
-        keep(tx, None, &offered)?;
+    let Some(held) = log_in(tx, &person, now)? else {
+        keep(tx, None, &offered, now)?;
         return Ok(Learned::Newer);
     };
     if let Some((at, rivals)) = rivals(tx, &person)?
@@ -99,23 +101,25 @@ pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learn
         && held.ops().iter().zip(offered.ops()).all(|(a, b)| a.op_bytes() == b.op_bytes())
     {
         // The same op counts as its own, for it may come back with the countersignatures that decide.
-        let beats = |rival: &SignedOp| op.op_bytes() == rival.op_bytes() || better(held.state(), op, rival) == Some(true);
+        let beats = |rival: &SignedOp| op.op_bytes() == rival.op_bytes() || better(held.next_state(), op, rival) == Some(true);
         if !rivals.iter().all(beats) {
             return Ok(Learned::Disputed);
         }
-        keep(tx, Some(&held), &offered)?;
+        keep(tx, Some(&held), &offered, now)?;
         return Ok(Learned::Newer);
     }
     match choose(&held, &offered) {
         Choice::Same | Choice::First { parted: false } => Ok(Learned::Known),
         Choice::First { parted: true } => Ok(Learned::Worse),
+        // The time in which a root key could veto a recovery is over.
+        Choice::Second | Choice::Frozen { .. } if parts_at(&held, &offered, held.recovered_at()) => Ok(Learned::Worse),
         Choice::Second => {
-            keep(tx, Some(&held), &offered)?;
+            keep(tx, Some(&held), &offered, now)?;
             Ok(Learned::Newer)
         }
         Choice::Frozen { at } => {
             let common = IdentityLog::from_ops(held.ops().iter().take(at).cloned().collect())?;
-            keep(tx, Some(&held), &common)?;
+            keep(tx, Some(&held), &common, now)?;
             for (number, log) in (0..).zip([&held, &offered]) {
                 let op = log.ops().get(at).map(|op| op.as_bytes().to_vec()).unwrap_or_default();
                 row::put(tx, &rival_key(&person, number), &DisputeRow { at: u16::try_from(at).unwrap_or(u16::MAX), op })?;
@@ -125,14 +129,23 @@ pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog) -> Result<Learn
     }
 }
 
+/// Whether one log has another op than the other at this place, and the same before it.
+fn parts_at(held: &IdentityLog, offered: &IdentityLog, at: Option<u16>) -> bool {
+    let same = held.ops().iter().zip(offered.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count();
+    at.is_some_and(|at| usize::from(at) == same) && offered.ops().len() > same
+}
+
 /// Writes the log that holds from now on; whatever was disputed before is not any more.
-fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &IdentityLog) -> Result<(), StoreError> {
+fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, kept: &IdentityLog, now: Timestamp) -> Result<(), StoreError> {
     for number in 0..2 {
-        row::delete::<DisputeRow>(tx, &rival_key(&now.person(), number));
+        row::delete::<DisputeRow>(tx, &rival_key(&kept.person(), number));
     }
-    put_log(tx, now)?;
+    put_log(tx, kept, now)?;
     tx.after(Event::Identity);
-    feed::follow_log(tx, before, now)
+    if recovery::is_over(tx, kept, now)? {
+        return feed::follow_log(tx, before, &kept.clone().recovered());
+    }
+    feed::follow_log(tx, before, kept)
 }
 
 /// Where a log is frozen, and between which ops nothing has decided so far.

@@ -14,6 +14,10 @@ pub struct IdentityLog {
     person: PersonId,
     ops: Vec<SignedOp>,
     state: State,
+    /// What the ops add up to if the recovery that waits takes effect.
+    ahead: Option<Box<State>>,
+    /// The recovery that waited and has taken effect.
+    recovered_at: Option<u16>,
 }
 
 /// What the ops add up to.
@@ -90,7 +94,7 @@ impl IdentityLog {
         let mut ops = ops.into_iter();
         let first = ops.next().ok_or(LogError::Empty)?;
         let state = begin(&first)?;
-        let mut log = Self { person: first.person(), ops: vec![first], state };
+        let mut log = Self { person: first.person(), ops: vec![first], state, ahead: None, recovered_at: None };
         for op in ops {
             log.extend(op)?;
         }
@@ -110,11 +114,49 @@ impl IdentityLog {
         if op.op().person != Some(self.person) || op.op().prev != Some(self.head()) || usize::from(op.op().index) != at {
             return Err(LogError::Chain(at));
         }
-        if self.state.frozen_at.is_none() {
-            self.state = follow(&self.state, &op, at)?;
+        match &mut self.ahead {
+            // What follows a recovery that waits must hold for the keys it brings.
+            Some(ahead) if ahead.frozen_at.is_none() => **ahead = follow(ahead, &op, at)?,
+            None if self.state.frozen_at.is_none() => {
+                let state = follow(&self.state, &op, at)?;
+                if let OpBody::Recover(roots) = &op.op().body {
+                    self.ahead = Some(Box::new(State { roots: roots.clone(), ..self.state.clone() }));
+                }
+                self.state = state;
+            }
+            _ => {}
         }
         self.ops.push(op);
         Ok(())
+    }
+
+    /// The recovery by friends that waits for its delay, if one does: which op, and for how many seconds.
+    pub fn waiting(&self) -> Option<(u16, u32)> {
+        self.ahead.as_ref()?;
+        self.state.frozen_at.map(|at| (at, self.state.recovery.delay_secs))
+    }
+
+    /// The same log once the recovery that waits has taken effect. When that is, each node judges by its own clock.
+    pub fn recovered(self) -> Self {
+        match self.ahead {
+            Some(ahead) => Self { state: *ahead, ahead: None, recovered_at: self.state.frozen_at, ..self },
+            None => self,
+        }
+    }
+
+    /// The recovery that waited and has taken effect, if one has.
+    pub fn recovered_at(&self) -> Option<u16> {
+        self.recovered_at
+    }
+
+    /// Whether this root key has a say in what comes next.
+    pub fn may_sign(&self, root: &PublicKey) -> bool {
+        self.next_state().roots.contains(root)
+    }
+
+    /// What an op that follows is judged by.
+    pub(super) fn next_state(&self) -> &State {
+        self.ahead.as_deref().unwrap_or(&self.state)
     }
 
     /// Whose log this is.

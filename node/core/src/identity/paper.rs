@@ -99,7 +99,7 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
 /// When the words are not the person's, or it is nothing that may be signed.
 pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
     let keys = words.keys();
-    if !request.log.state().roots.contains(&keys.root.public()) {
+    if !request.log.may_sign(&keys.root.public()) {
         return Err(PaperError::OtherWords(request.log.person()));
     }
     if let OpBody::Unknown { .. } = request.body {

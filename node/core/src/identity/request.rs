@@ -6,6 +6,7 @@ use super::op::{Cutoff, OpBody, RetireNode};
 use super::op_body::CUTOFFS_MAX;
 use super::paper::{Request, SignedRequest, describe};
 use super::{BACKUP_ROW, ClaimError, IdentityLog, LogError, PersonId, SELF, backup_key, log_in};
+use crate::clock::Timestamp;
 use crate::feed;
 use crate::keys::PublicKey;
 use crate::node::Node;
@@ -59,13 +60,13 @@ pub enum Loss {
 /// # Errors
 /// When the op cannot follow.
 pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError> {
-    let state = log.state();
+    let state = log.next_state();
     if state.ended || state.frozen_at.is_some() {
         return Err(RequestError::Closed);
     }
     match &body {
-        OpBody::AddNode(card) if log.node(&card.sign).is_some() => return Err(RequestError::NodeKnown),
-        OpBody::RetireNode(retire) => match log.node(&retire.node) {
+        OpBody::AddNode(card) if state.nodes.contains_key(&card.sign) => return Err(RequestError::NodeKnown),
+        OpBody::RetireNode(retire) => match state.nodes.get(&retire.node) {
             None => return Err(RequestError::NodeUnknown),
             Some(node) if node.retired.is_some() => return Err(RequestError::NodeRetired),
             Some(_) => {}
@@ -147,16 +148,17 @@ pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, 
         return Err(UploadError::AnotherPerson(offered.person()));
     }
     let backup = signed.backup.as_ref().map(|backup| backup.verified(&offered).ok_or(UploadError::BackupKey)).transpose()?;
-    let fresh = node.store.commit(move |tx| extend(tx, offered, backup)).await?;
-    node.identity.follow_store(&node.store, &own)?;
+    let now = node.clock.now();
+    let fresh = node.store.commit(move |tx| extend(tx, offered, backup, now)).await?;
+    node.identity.follow_store(&node.store, &own, now)?;
     if backup.is_some() {
         backup_key::rewrap(node).await.map_err(UploadError::Vault)?;
     }
     Ok(fresh)
 }
 
-fn extend(tx: &mut Tx<'_>, offered: IdentityLog, backup: Option<[u8; 32]>) -> Result<Vec<String>, UploadError> {
-    let held = log_in(tx, &offered.person())?.ok_or(UploadError::Unclaimed)?;
+fn extend(tx: &mut Tx<'_>, offered: IdentityLog, backup: Option<[u8; 32]>, now: Timestamp) -> Result<Vec<String>, UploadError> {
+    let held = log_in(tx, &offered.person(), now)?.ok_or(UploadError::Unclaimed)?;
     let (before, after) = (held.ops().len(), offered.ops().len());
     if held.ops().iter().zip(offered.ops()).any(|(held, offered)| held.op_bytes() != offered.op_bytes()) {
         return Err(UploadError::Outdated);
@@ -171,7 +173,7 @@ fn extend(tx: &mut Tx<'_>, offered: IdentityLog, backup: Option<[u8; 32]>) -> Re
         return Ok(Vec::new());
     }
     let fresh = offered.ops().iter().skip(before).map(|op| describe(&op.op().body)).collect();
-    match keep_better(tx, offered)? {
+    match keep_better(tx, offered, now)? {
         Learned::Newer => Ok(fresh),
         _ => Err(UploadError::Disputed),
     }

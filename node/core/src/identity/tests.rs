@@ -1,4 +1,5 @@
 mod claims;
+mod disputes;
 mod logs;
 mod requests;
 

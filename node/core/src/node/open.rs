@@ -129,7 +129,7 @@ impl Node {
         let blobs = Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
         let store = Store::open(options)?;
-        let identity = Identity::load(&store, vault, &random)?;
+        let identity = Identity::load(&store, vault, &random, clock.now())?;
         let node = Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
         node.prepare()?;
         Ok(node)

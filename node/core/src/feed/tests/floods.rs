@@ -114,7 +114,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
     let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
     let store = Store::open(StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], ..usual }).unwrap();
-    let identity = Identity::load(&store, vault, &random).unwrap();
+    let identity = Identity::load(&store, vault, &random, START).unwrap();
     let blobs = Blobs::in_memory(random.clone()).unwrap();
     Node { identity, store, blobs, events, clock: Clock::manual(START), random, throttle: Throttle::default() }
 }

@@ -162,7 +162,7 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
     let (events, random) = (Events::default(), Random::seeded(seed));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
     let store = Store::open(StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, ..usual }).map_err(|e| e.to_string())?;
-    let identity = Identity::load(&store, &vault(), &random).map_err(|e| e.to_string())?;
+    let identity = Identity::load(&store, &vault(), &random, START).map_err(|e| e.to_string())?;
     let blobs = Blobs::in_memory(random.clone()).map_err(|e| e.to_string())?;
     let clock = Clock::manual(START.plus_millis(seed * 1_000));
     Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })

@@ -238,3 +238,30 @@ async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
     take_in(&bob, &alice, &posts).await;
     assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
 }
+
+#[tokio::test]
+async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_counts() {
+    use crate::identity::op::{OpSignature, Recovery, Role, SignedOp, sign as sign_op};
+    let (alice, bob) = friends_of_two().await;
+    let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("by a thief"))]);
+    take_in(&bob, &alice, &log).await;
+    let guardian = crate::keys::SecretKey::from_bytes(&[50; 32]);
+    let guardians = vec![identity::log::commitment(&guardian.public(), [50; 16])];
+    sign(&alice, 1, OpBody::SetGuardians(Recovery { needed: 1, guardians, delay_secs: 60 })).await;
+    // The words are lost; a friend countersigns new ones, which retire the node at once.
+    let root = Words::from_entropy([9; 32]).keys().root;
+    let bytes = alice.identity.log().unwrap().next_op(OpBody::Recover(vec![root.public()])).to_canonical();
+    let countersigned = OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &guardian, &bytes) };
+    let op = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &root, &bytes), countersigned]).unwrap();
+    let mut recovered = (*alice.identity.log().unwrap()).clone();
+    recovered.extend(op).unwrap();
+    identity::learn(&alice, recovered.to_bytes()).await.unwrap();
+    sign(&alice, 9, retire(&alice, &log, 0)).await;
+    tell(&alice, &bob).await;
+    run_due(&bob).await.unwrap();
+    assert_eq!(shown(&bob), ["by a thief", "good"], "the recovery waits");
+    bob.clock.advance(60_000);
+    run_due(&bob).await.unwrap();
+    assert_eq!(shown(&bob), ["good"]);
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+}

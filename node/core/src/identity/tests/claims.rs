@@ -20,7 +20,7 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
     let recipient = *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*backup)).as_bytes();
     assert_eq!(backup_recipient(&node).unwrap(), Some(recipient));
     // And after a restart.
-    let again = Identity::load(&node.store, node.identity.vault(), &Random::seeded(9)).unwrap();
+    let again = Identity::load(&node.store, node.identity.vault(), &Random::seeded(9), node.clock.now()).unwrap();
     assert_eq!((again.person(), again.node_key()), (Some(person), node.identity.node_key()));
     assert_ne!(again.epoch(), node.identity.epoch());
 }

@@ -159,7 +159,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     // One log for each start: more than an op can name.
     let mut run = old.clone();
     for seed in 0..40 {
-        run = Node { identity: Identity::load(&old.store, old.identity.vault(), &Random::seeded(seed)).unwrap(), ..run };
+        run = Node { identity: Identity::load(&old.store, old.identity.vault(), &Random::seeded(seed), old.clock.now()).unwrap(), ..run };
         homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new()).await.unwrap();
     }
     let refused = request_retirement(&old, key, true, Loss::Refused);
