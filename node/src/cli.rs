@@ -27,8 +27,10 @@ pub(crate) fn run() -> Result<()> {
     };
     // A folder named from where one stands has no parent to be made durable in, and is not where one stands later.
     arguments.data = arguments.data.map(std::path::absolute).transpose().context("the data folder's name can't be used")?;
-    let data = arguments.data.clone().unwrap_or_else(config::data_default);
     let command = arguments.command.unwrap_or(Command::Serve);
+    // The demo has a folder and settings of its own: those of somebody's real node are none of its business.
+    let usual = || if matches!(command, Command::Demo(_)) { config::data_default().join("demo") } else { config::data_default() };
+    let data = arguments.data.clone().unwrap_or_else(usual);
     if let Command::Config = command {
         say::line(config::EXAMPLE.trim_end());
         return Ok(());
@@ -41,7 +43,7 @@ pub(crate) fn run() -> Result<()> {
     match command {
         Command::Serve => block_on(&place, serve::run(place.clone())),
         Command::Init(init) => block_on(&place, init::run(place.clone(), init)),
-        Command::Demo(demo) => block_on(&place, demo::run(arguments.data.clone(), demo)),
+        Command::Demo(demo) => block_on(&place, demo::run(place.clone(), demo)),
         Command::Config => Ok(()),
         Command::Identity { command: IdentityCommand::New(new) } => identity::new(new),
         Command::Identity { command: IdentityCommand::Sign(sign) } => identity::sign(&sign),

@@ -78,6 +78,12 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
     Ok(config)
 }
 
+/// What a file says, and nothing else: no environment, no flags.
+pub(crate) fn of_file(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    Ok(parse(path, &text)?.try_into()?)
+}
+
 impl Config {
     fn check(&self) -> Result<()> {
         if !["sled", "redb"].contains(&self.node.engine.as_str()) {
@@ -99,7 +105,11 @@ impl Config {
         table.retain(|_, settings| settings.as_table().is_none_or(|s| !s.is_empty()));
         let path = data.join(FILE_NAME);
         let text = format!("# What differs from the defaults; `freehold config` prints all settings.\n\n{}", toml::to_string(&table)?);
-        std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+        // Whole or not at all: half a file would keep the node from starting.
+        let new = path.with_extension("new");
+        std::fs::write(&new, text)
+            .and_then(|()| std::fs::rename(&new, &path))
+            .with_context(|| format!("can't write {}", path.display()))?;
         Ok(path)
     }
 }

@@ -54,12 +54,16 @@ pub(crate) enum Request {
     Profile { strapline: String, about: String },
     /// Publish a post, or keep it as a draft; `photos` are ids.
     Post { title: String, text: String, photos: Vec<String>, draft: bool },
+    /// The owner's published posts.
+    PostList,
     /// Change a published post.
     Edit { id: String, title: String, text: String },
     /// Withdraw a post.
     Withdraw { id: String },
     /// Add a photo from a file.
     Photo { file: PathBuf, alt: String, caption: String },
+    /// The owner's photos.
+    PhotoList,
     /// A new password for a mail program.
     AppPassword { label: String },
     /// Read and verify everything.

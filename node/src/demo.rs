@@ -5,57 +5,80 @@
 mod check;
 mod furnish;
 mod house;
+mod kept;
 mod people;
 mod wire;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::cli::DemoArguments;
-use crate::{config, say};
+use crate::cli::{DemoArguments, Place};
+use crate::config::Config;
+use crate::listen::ListenConfig;
+use crate::stop::Stop;
+use crate::{exit, say};
 use house::House;
+use kept::Kept;
 use people::Neighbourhood;
 
-/// Runs the demo in `data` (or a folder of its own) until Ctrl-C; with `--check`, until it has proved itself.
-pub(crate) async fn run(data: Option<PathBuf>, arguments: DemoArguments) -> Result<()> {
-    let neighbourhood = Neighbourhood::built_in()?;
-    if arguments.check {
-        let folder = tempfile::Builder::new().prefix("freehold-demo-").tempdir().context("no folder for the demo")?;
-        let mut houses = open(folder.path(), &neighbourhood).await?;
-        write_json(arguments.json.as_deref(), &houses)?;
-        return check::run(&neighbourhood, &mut houses).await;
+/// Runs the demo in its folder until Ctrl-C; with `--check` in a folder of its own, until it has proved itself.
+pub(crate) async fn run(place: Place, arguments: DemoArguments) -> Result<()> {
+    if place.config.listen != ListenConfig::default() {
+        return Err(exit::with(exit::CONFIG, "the demo's three nodes choose their ports themselves: leave out every listen.* setting"));
     }
-    let folder = data.unwrap_or_else(|| config::data_default().join("demo"));
-    let mut houses = open(&folder, &neighbourhood).await?;
-    furnish::wait(&neighbourhood, &houses).await?;
-    write_json(arguments.json.as_deref(), &houses)?;
+    let neighbourhood = Neighbourhood::built_in()?;
+    let mut stop = Stop::listen()?;
+    let passing = arguments.check.then(|| tempfile::Builder::new().prefix("freehold-demo-").tempdir()).transpose();
+    let passing = passing.context("no folder for the demo")?;
+    let folder = passing.as_ref().map_or(place.data.as_path(), |passing| passing.path());
+    let shown = async {
+        let mut houses = open(folder, &place.config, &neighbourhood).await?;
+        write_json(arguments.json.as_deref(), &houses)?;
+        if arguments.check {
+            check::run(&neighbourhood, &mut houses).await?;
+        }
+        Ok::<_, anyhow::Error>(houses)
+    };
+    let mut houses = tokio::select! {
+        houses = shown => houses?,
+        // The system tells the nodes when this process has ended; what is half furnished is gone on with next time.
+        () = stop.asked() => return Ok(()),
+    };
+    if arguments.check {
+        return Ok(());
+    }
     welcome(&houses);
-    stay(&mut houses).await
+    stay(&mut houses, stop).await
 }
 
-/// Brings the houses up, befriended and furnished.
-async fn open(folder: &Path, neighbourhood: &Neighbourhood) -> Result<Vec<House>> {
+/// Brings the houses up, befriended and furnished, and waits until all of it has arrived. Wherever an earlier start was cut off, this
+/// one goes on.
+async fn open(folder: &Path, config: &Config, neighbourhood: &Neighbourhood) -> Result<Vec<House>> {
     let bar = say::progress("Bringing up three nodes");
-    bar.set_length(3 + 3 + 3);
+    let people = neighbourhood.person.len();
+    let pairs = people * people.saturating_sub(1) / 2;
+    bar.set_length((3 * people + pairs + neighbourhood.mail.len()) as u64);
     let mut houses = Vec::new();
     for person in &neighbourhood.person {
-        houses.push(House::plan(&folder.join(&person.login), person)?);
+        houses.push(House::plan(&folder.join(&person.login), person, config)?);
     }
     // Mail between them goes by a route table, and never further.
     let routes: Vec<(String, String)> =
         houses.iter().map(|house| (house.domain(), format!("127.0.0.1:{}", house.ports.smtp.port()))).collect();
+    let mut kept = Kept::read(folder);
     for house in &mut houses {
-        house.set_up(&routes).await?;
+        house.set_up(&routes, kept.of(&house.login).is_some()).await?;
         house.start().await?;
         bar.inc(1);
     }
     furnish::befriend(&houses, &bar).await?;
     for house in &mut houses {
-        house.make_app_password().await?;
+        house.have_app_password(&mut kept).await?;
     }
     furnish::fill(neighbourhood, &houses, &bar).await?;
+    furnish::wait(neighbourhood, &houses, &bar).await?;
     bar.finish_and_clear();
     Ok(houses)
 }
@@ -88,13 +111,11 @@ fn welcome(houses: &[House]) {
 }
 
 /// Stays until Ctrl-C or SIGTERM, then stops the houses; says so when one ends by itself.
-async fn stay(houses: &mut [House]) -> Result<()> {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+async fn stay(houses: &mut [House], mut stop: Stop) -> Result<()> {
     let mut look = tokio::time::interval(std::time::Duration::from_millis(500));
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => break,
-            _ = term.recv() => break,
+            () = stop.asked() => break,
             _ = look.tick() => {
                 for house in houses.iter_mut().filter_map(|house| house.ended().then_some(house)) {
                     say::line(format!("{}'s node has ended. It starts again with: {}", house.name, house.start_line()));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{Node, NodeOpenError, NodeOptions};
-use freehold_core::store::OpenError;
+use freehold_core::store::{OpenError, Stage};
 
 use crate::config::Config;
 use crate::{exit, say};
@@ -22,10 +22,14 @@ pub(crate) async fn node(data: &Path, config: &Config) -> Result<Node> {
     let mut options = NodeOptions::new(data);
     options.engine = if config.node.engine == "redb" { EngineKind::Redb } else { EngineKind::Sled };
     options.cache_len = config.node.cache_mib * 1024 * 1024;
-    let bar = say::progress("Rebuilding from the log");
-    options.progress = Some(Arc::new(move |_, done, total| {
-        bar.set_length(total.max(done));
-        bar.set_position(done);
+    let bar = say::progress("");
+    options.progress = Some(Arc::new(move |stage, done, _| {
+        // A snapshot does not say how many rows it has, nor the log how many changes: what is counted has no end that is known.
+        let step = match stage {
+            Stage::Rebuilding => "Rows from the snapshot",
+            Stage::Applying => "Changes from the log",
+        };
+        say::far(&bar, step, done, 0);
     }));
     let folder = data.display().to_string();
     let opened = tokio::task::spawn_blocking(move || Node::open(options)).await.context("the store's thread ended")?;

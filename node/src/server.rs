@@ -8,19 +8,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners};
 use freehold_web::{Entrance, Web};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
-use crate::certificate;
 use crate::cli::Place;
 use crate::config::Config;
 use crate::control::{self, Acting};
 use crate::listen::{ListenConfig, Listeners};
 use crate::welcome::Welcome;
+use crate::{certificate, say};
 
 /// How long connections may take to finish what they are in the middle of; the wires cut theirs a little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
@@ -38,6 +41,7 @@ pub(crate) struct Server {
     federation: Federation,
     control: JoinHandle<()>,
     chores: JoinHandle<()>,
+    greeting: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -79,23 +83,22 @@ impl Server {
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let chores = tokio::spawn(crate::chores::run(node.clone()));
-        Ok(Self { node, data, config, ports, web, mail, federation, control, chores })
+        Ok(Self { node, data, config, ports, web, mail, federation, control, chores, greeting: None })
     }
 
-    /// Prints where to open it and what to paste.
-    pub(crate) async fn welcome(&self) -> Result<()> {
-        let owner = profile::get(&self.node)?;
-        let setup = logins::offer_setup(&self.node).await?;
-        let certificate = certificate::path(&self.data);
-        let welcome = Welcome {
-            data: &self.data,
-            ports: &self.ports,
-            url: self.config.web.url(owner.as_ref(), self.ports.web.port()),
-            setup: setup.map(|token| format!("{}/setup?token={token}", self.config.web.url(None, self.ports.web.port()))),
-            address: owner.as_ref().map(profile::address),
-            certificate: &certificate,
-        };
-        welcome.print();
+    /// Prints where to open it and what to paste; while nobody lives here, once more when somebody has moved in.
+    pub(crate) async fn welcome(&mut self) -> Result<()> {
+        let welcome = Welcome { data: self.data.clone(), ports: self.ports.clone(), web: self.config.web.clone() };
+        // Listened for before it is looked, so that no set-up can come between.
+        let events = self.node.events.subscribe();
+        match (profile::get(&self.node)?, logins::offer_setup(&self.node).await?) {
+            (_, Some(token)) => {
+                say::line(welcome.before(&token.to_string()));
+                self.greeting = Some(tokio::spawn(greet(self.node.clone(), events, welcome)));
+            }
+            (Some(owner), None) => say::line(welcome.of(&owner)),
+            (None, None) => {}
+        }
         Ok(())
     }
 
@@ -104,6 +107,9 @@ impl Server {
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.chores.abort();
+        if let Some(greeting) = &self.greeting {
+            greeting.abort();
+        }
         let wires = async {
             tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
         };
@@ -116,6 +122,20 @@ impl Server {
             false => tracing::warn!("stopped before the last checkpoint was written; the next start reads the log"),
         }
         Ok(())
+    }
+}
+
+/// Waits until somebody has moved in, and prints the page with their address.
+async fn greet(node: Node, mut events: Receiver<Event>, welcome: Welcome) {
+    loop {
+        match profile::get(&node) {
+            Ok(Some(owner)) => return say::line(welcome.of(&owner)),
+            Ok(None) => {}
+            Err(error) => return tracing::error!(%error, "who lives here can't be read"),
+        }
+        if let Err(RecvError::Closed) = events.recv().await {
+            return;
+        }
     }
 }
 

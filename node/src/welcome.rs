@@ -1,10 +1,13 @@
 //! The page a node prints when it is ready: where to open it, lines to paste, how to stop.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use freehold_core::profile::{self, Profile};
+use freehold_web::WebConfig;
+
+use crate::certificate;
 use crate::listen::ListenConfig;
-use crate::say;
 
 /// How this program was called, for lines that can be pasted.
 pub(crate) fn program() -> String {
@@ -12,48 +15,44 @@ pub(crate) fn program() -> String {
     std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "freehold".to_owned())
 }
 
-/// What there is to say.
-pub(crate) struct Welcome<'a> {
+/// What there is to say of a node that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Welcome {
     /// The data folder.
-    pub(crate) data: &'a Path,
+    pub(crate) data: PathBuf,
     /// Where it listens.
-    pub(crate) ports: &'a ListenConfig,
-    /// Where the site is, as a browser wants it.
-    pub(crate) url: String,
-    /// The address for the first visit, while nobody lives here yet.
-    pub(crate) setup: Option<String>,
-    /// The owner's mail address, once known.
-    pub(crate) address: Option<String>,
-    /// The certificate that programs must trust.
-    pub(crate) certificate: &'a Path,
+    pub(crate) ports: ListenConfig,
+    /// How the site is reached.
+    pub(crate) web: WebConfig,
 }
 
-impl Welcome<'_> {
-    /// Prints it.
-    pub(crate) fn print(&self) {
-        say::line(String::new());
-        match &self.setup {
-            Some(link) => {
-                say::line("Nobody lives here yet. Open this once, to set the house up:\n");
-                say::line(format!("  {link}"));
-            }
-            None => {
-                say::line("Your house is open:\n");
-                say::line(format!("  {}", self.url));
-            }
+impl Welcome {
+    /// The page while nobody lives there: `setup` is the token of the link for the first visit.
+    pub(crate) fn before(&self, setup: &str) -> String {
+        let link = format!("{}/setup?token={setup}", self.web.url(None, self.ports.web.port()));
+        self.page(&format!("Nobody lives here yet. Open this once, to set the house up:\n\n  {link}\n"), "YOU@YOU.localhost")
+    }
+
+    /// The page of somebody's house, with lines that hold the owner's own address.
+    pub(crate) fn of(&self, owner: &Profile) -> String {
+        let mut where_to = format!("The house of {} is open:\n\n  {}\n", owner.name, self.web.url(Some(owner), self.ports.web.port()));
+        if self.web.public_url.is_none() && !self.web.tls {
+            where_to.push_str(&format!("\n  (where that name leads nowhere: http://127.0.0.1:{})\n", self.ports.web.port()));
         }
-        if let Some(line) = tunnel(self.ports.web) {
-            say::line("\nThis looks like a machine you reached by ssh. On your own computer, first run:\n");
-            say::line(format!("  {line}"));
+        self.page(&where_to, &profile::address(owner))
+    }
+
+    fn page(&self, where_to: &str, address: &str) -> String {
+        let (ports, data) = (&self.ports, self.data.to_string_lossy());
+        let mut lines = vec![String::new(), where_to.to_owned()];
+        if let Some(line) = tunnel(ports.web) {
+            lines.push(format!("This looks like a machine you reached by ssh. On your own computer, first run:\n\n  {line}\n"));
         }
-        let address = self.address.clone().unwrap_or_else(|| "YOU@YOU.localhost".to_owned());
-        say::line("\nMail programs need an app password. This makes one; then the lines below it send a mail and read it:\n");
-        say::line(format!("  {} --data {} app-password mutt", program(), self.data.display()));
-        for line in mail_lines(&address, "APP-PASSWORD", self.ports, self.certificate) {
-            say::line(format!("  {line}"));
-        }
-        let ports = self.ports;
-        say::line(format!(
+        lines.push("Mail programs need an app password. This makes one; then the lines below it send a mail and read it:\n".to_owned());
+        lines.push(format!("  {} --data {} app-password mutt", quoted(&program()), quoted(&data)));
+        lines
+            .extend(mail_lines(address, "APP-PASSWORD", ports, &certificate::path(&self.data)).into_iter().map(|line| format!("  {line}")));
+        lines.push(format!(
             "\n  SMTP {}  submission {}  SMTPS {}  IMAP {}  IMAPS {}  libp2p {} (TCP and QUIC)",
             ports.smtp.port(),
             ports.submission.port(),
@@ -62,24 +61,29 @@ impl Welcome<'_> {
             ports.imaps.port(),
             ports.libp2p.port(),
         ));
-        say::line(format!("  Data in {}", self.data.display()));
-        say::line("\nCtrl-C stops it; nothing is lost. Starting it again goes on from there.\n");
+        lines.push(format!("  Data in {data}"));
+        lines.push("\nCtrl-C stops it; nothing is lost. Starting it again goes on from there.\n".to_owned());
+        lines.join("\n")
     }
 }
 
-/// Lines that send a mail to oneself and read it, ready to paste.
+/// Text as one word of a shell's line.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Lines that send a mail to oneself and read the newest there is, ready to paste.
 pub(crate) fn mail_lines(address: &str, app_password: &str, ports: &ListenConfig, certificate: &Path) -> Vec<String> {
-    let certificate = certificate.display();
+    let certificate = quoted(&certificate.to_string_lossy());
+    let user = quoted(&format!("{address}:{app_password}"));
     vec![
         format!("printf 'From: {address}\\nTo: {address}\\nSubject: Hello, house\\n\\nIt works.\\n' | \\"),
         format!(
-            "  curl --cacert {certificate} --url smtps://localhost:{} --user '{address}:{app_password}' --mail-from {address} --mail-rcpt {address} --crlf --upload-file -",
+            "  curl --cacert {certificate} --url smtps://localhost:{} --user {user} --mail-from {address} --mail-rcpt {address} --crlf --upload-file -",
             ports.smtps.port()
         ),
-        format!(
-            "curl --cacert {certificate} --url 'imaps://localhost:{}/INBOX;MAILINDEX=1' --user '{address}:{app_password}'",
-            ports.imaps.port()
-        ),
+        format!("curl --cacert {certificate} --url 'imaps://localhost:{}/INBOX;MAILINDEX=*' --user {user}", ports.imaps.port()),
     ]
 }
 
@@ -90,4 +94,51 @@ fn tunnel(web: SocketAddr) -> Option<String> {
     let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let port = web.port();
     Some(format!("ssh -L {port}:127.0.0.1:{port} {user}@{server}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words a shell makes of `line`, with `curl` and `freehold` replaced by a program that says what it was given.
+    fn words(line: &str) -> Vec<String> {
+        let script = format!("curl() {{ printf '%s\\n' \"$@\"; }}; {line}");
+        let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(said.status.success() && said.stderr.is_empty(), "{line}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_quoted_is_one_word_to_a_shell() {
+        for text in ["/home/ruth/data", "/home/ruth/my data", "it's $HOME `here` \"so\" \\ *", "", "~", "-", "a;b&c|d"] {
+            assert_eq!(words(&format!("curl {}", quoted(text))), [text], "{text:?}");
+        }
+        assert_eq!(quoted("/plain/path-1.pem"), "/plain/path-1.pem");
+    }
+
+    #[test]
+    fn the_lines_hold_whatever_the_folder_is_called() {
+        let certificate = Path::new("/home/ruth's folder/tls/cert.pem");
+        let lines = mail_lines("ruth@ruth.localhost", "word-word", &ListenConfig::default(), certificate);
+        let sent = words(&lines[..2].join("\n"));
+        assert_eq!(
+            sent[..6],
+            ["--cacert", certificate.to_str().unwrap(), "--url", "smtps://localhost:7465", "--user", "ruth@ruth.localhost:word-word"]
+        );
+        let read = words(&lines[2]);
+        assert_eq!(read[1..4], [certificate.to_str().unwrap(), "--url", "imaps://localhost:7993/INBOX;MAILINDEX=*"]);
+    }
+
+    #[test]
+    fn the_page_names_the_owner_once_there_is_one() {
+        let welcome = Welcome { data: "/a b".into(), ports: ListenConfig::default(), web: WebConfig::default() };
+        let before = welcome.before("TOKEN");
+        assert!(before.contains("http://localhost:7080/setup?token=TOKEN") && before.contains("YOU@YOU.localhost"), "{before}");
+        assert!(before.contains("--data '/a b' app-password"), "{before}");
+        let (name, login, domain) = ("Ruth".to_owned(), "ruth".to_owned(), "ruth.localhost".to_owned());
+        let owner = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
+        let after = welcome.of(&owner);
+        assert!(after.contains("http://ruth.localhost:7080") && after.contains("http://127.0.0.1:7080"), "{after}");
+        assert!(after.contains("--mail-rcpt ruth@ruth.localhost") && !after.contains("YOU@"), "{after}");
+    }
 }

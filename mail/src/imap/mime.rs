@@ -88,7 +88,7 @@ impl Scanner<'_> {
             None => Media::default(),
         };
         let may_descend = !cut && depth < DEPTH_MAX && self.parts < PARTS_MAX;
-        let boundary = media.parameter("boundary").map(|boundary| boundary.trim_end().as_bytes().to_vec());
+        let boundary = media.boundary().map(String::into_bytes);
         let mut kind = Kind::Leaf;
         let hit = if media.is("multipart", None) {
             match boundary.filter(|boundary| !boundary.is_empty() && boundary.len() <= BOUNDARY_LEN_MAX) {

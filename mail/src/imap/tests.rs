@@ -1,8 +1,8 @@
 //! Sessions without sockets: transcripts, the same byte by byte, and hostile input.
 
 mod damaged;
+mod letters;
 mod oracle;
-mod real;
 mod rewrite;
 mod spoken;
 mod transcript;

@@ -128,7 +128,7 @@ pub(crate) struct AppPassword {
 /// How a running node is doing.
 #[derive(Args, Debug)]
 pub(crate) struct Status {
-    /// As JSON, for programs.
+    /// As JSON, for programs. No password is in it: the node keeps only hashes of them.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -139,7 +139,7 @@ pub(crate) struct Demo {
     /// Do it all in a folder of its own, verify it from outside, kill a node, and end with exit code 0 if all held.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write where everything is, for programs, to this file.
+    /// Write where everything is, for programs, to this file, passwords included.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{Place, arguments, read_input, request};
 use crate::control::{self, Request, SetUp};
 use crate::say;
+use crate::welcome::{program, quoted};
 
 /// Sets the node up: identity, profile, password.
 pub(super) async fn run(place: Place, init: arguments::Init) -> Result<()> {
@@ -24,7 +25,10 @@ pub(super) async fn run(place: Place, init: arguments::Init) -> Result<()> {
     let folder = place.data.display();
     say::line(match control::ask(&place.data, &Request::Status).await? {
         Some(running) => format!("The house in {folder} is set up, and open at {}", running.word("web")?),
-        None => format!("The house in {folder} is set up. Start it with: {} --data {folder}", crate::welcome::program()),
+        None => {
+            let data = quoted(&place.data.to_string_lossy());
+            format!("The house in {folder} is set up. Start it with: {} --data {data}", quoted(&program()))
+        }
     });
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(place: Place) -> Result<()> {
             return Ok(());
         }
     };
-    let server = Server::start(&place, node).await?;
+    let mut server = Server::start(&place, node).await?;
     server.welcome().await?;
     stop.asked().await;
     tokio::select! {

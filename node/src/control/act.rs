@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use freehold_core::audience::{Audience, Visitor};
+use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, PostId};
@@ -18,6 +19,9 @@ use crate::{certificate, exit};
 
 /// How much of a photo is in memory at once while it is taken in, in bytes.
 const UPLOAD_CHUNK_LEN: usize = 64 * 1024;
+
+/// The most posts, photos or letters that are listed in one answer.
+const LISTED_MAX: usize = 1000;
 
 /// The node a request acts on.
 #[derive(Clone)]
@@ -92,6 +96,16 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             posts::delete(node, id.parse().map_err(refused)?).await.map_err(refused)?;
             Ok(Response::text("Withdrawn; friends' nodes are told."))
         }
+        Request::PostList => {
+            let list = posts::published(node, &Visitor::Owner, None, LISTED_MAX)?;
+            let value = list.iter().map(|post| json!({ "id": post.id.to_string(), "title": post.title, "text": post.text }));
+            Ok(Response::text(format!("{} posts", list.len())).with(value.collect::<Vec<_>>().into()))
+        }
+        Request::PhotoList => {
+            let list = photos::list(node, &Visitor::Owner, None, LISTED_MAX)?;
+            let value = list.iter().map(|photo| json!({ "id": photo.id.to_string(), "file": photo.file_name, "alt": photo.alt }));
+            Ok(Response::text(format!("{} photos", list.len())).with(value.collect::<Vec<_>>().into()))
+        }
         Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
         Request::AppPassword { label } => app_password(acting, &label).await,
         Request::Check => check::run(node, tell).await,
@@ -118,8 +132,10 @@ fn status(acting: &Acting) -> Result<Response> {
     let posts = posts::count(node)?;
     let friends = friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
     let inbox = mailbox::folders(node)?.into_iter().find(|folder| folder.name == "INBOX").map_or(0, |folder| folder.total);
+    // Until the end of time: what is tried again tomorrow waits too.
+    let queued = mailbox::queue::due(node, Timestamp(u64::MAX), LISTED_MAX)?.len();
     let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} letters in the inbox\nprocess {}, data in {}",
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} letters in the inbox, {queued} on their way\nprocess {}, data in {}",
         owner.as_ref().map_or("Nobody yet", |owner| owner.name.as_str()),
         std::process::id(),
         acting.data.display(),
@@ -132,6 +148,7 @@ fn status(acting: &Acting) -> Result<Response> {
         "person": node.identity.person().map(|person| person.to_string()),
         "posts": posts,
         "friends": friends,
+        "queued": queued,
         "ports": {
             "web": ports.web.port(),
             "smtp": ports.smtp.port(),

@@ -4,10 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use freehold_core::random::Random;
 
-use super::furnish::{escaped, timeline, until, wait, write_to};
+use super::furnish::{escaped, timeline, until, write_to};
 use super::house::House;
 use super::people::Neighbourhood;
-use super::wire;
+use super::wire::{self, Browser};
 use crate::control::Request;
 use crate::say;
 
@@ -16,7 +16,6 @@ const POSTS_IN_FLIGHT: usize = 12;
 
 /// Verifies all of it; an error is what did not hold.
 pub(super) async fn run(neighbourhood: &Neighbourhood, houses: &mut [House]) -> Result<()> {
-    wait(neighbourhood, houses).await?;
     say::line("ok  every timeline shows everybody's posts, every inbox has its letters");
     for (person, house) in neighbourhood.person.iter().zip(houses.iter()) {
         let mut visitor = house.visitor();
@@ -32,6 +31,7 @@ pub(super) async fn run(neighbourhood: &Neighbourhood, houses: &mut [House]) -> 
         wire::refuses_to_relay(house.ports.smtp.port()).await.with_context(|| house.name.clone())?;
     }
     say::line("ok  front pages and feeds are public, homes are not, nobody relays");
+    pictures_are_the_same(neighbourhood, houses).await?;
     let [alice, bob, carol] = houses else { anyhow::bail!("the demo has three people") };
     kill_and_return(alice, bob, carol).await?;
     away_through_changes(alice, bob, carol).await?;
@@ -46,6 +46,41 @@ pub(super) async fn run(neighbourhood: &Neighbourhood, houses: &mut [House]) -> 
     }
     say::line("ok  all three stopped when asked");
     Ok(())
+}
+
+/// The pictures of friends' posts, as each one's own node shows them, are the author's to the byte.
+async fn pictures_are_the_same(neighbourhood: &Neighbourhood, houses: &[House]) -> Result<()> {
+    let mut compared = 0;
+    for (person, author) in neighbourhood.person.iter().zip(houses) {
+        let posted = |file: &str| person.post.iter().any(|post| post.photos.iter().any(|used| used == file));
+        for photo in person.photo.iter().filter(|photo| posted(&photo.file)) {
+            let original = picture_of(&mut author.visitor(), "/photos", &photo.alt).await?;
+            for reader in houses.iter().filter(|reader| reader.login != author.login) {
+                until(&format!("{}'s picture at {}'s", author.name, reader.name), || async {
+                    let shown = picture_of(&mut reader.browser().await?, "/home", &photo.alt).await?;
+                    ensure!(shown == original, "{:?} is not the same at {}'s", photo.alt, reader.name);
+                    Ok(())
+                })
+                .await?;
+                compared += 1;
+            }
+        }
+    }
+    ensure!(compared > 0, "no picture could be compared");
+    say::line(format!("ok  {compared} pictures of friends' posts are shown from the friend's own node, equal to the byte"));
+    Ok(())
+}
+
+/// The bytes of the small size of the picture on a page that shows `alt`.
+async fn picture_of(browser: &mut Browser, path: &str, alt: &str) -> Result<Vec<u8>> {
+    let page = browser.get(path).await?.text();
+    let said = format!("alt=\"{}\"", escaped(alt));
+    let tag = page.split("<img").skip(1).filter_map(|rest| rest.split('>').next()).find(|tag| tag.contains(&said));
+    let tag = tag.with_context(|| format!("{path} does not show {alt:?}"))?;
+    let source = tag.split(['"', ' ']).find(|word| word.starts_with('/') && word.ends_with("/400.jpg"));
+    let answer = browser.get(source.with_context(|| format!("{path} has no small picture of {alt:?}"))?).await?;
+    ensure!(answer.status == 200 && answer.body.starts_with(&[0xff, 0xd8]), "the picture of {alt:?} answers {}", answer.status);
+    Ok(answer.body)
 }
 
 async fn post(house: &House, title: &str, text: &str) -> Result<String> {

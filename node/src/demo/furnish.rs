@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use super::house::House;
-use super::people::{Neighbourhood, picture};
+use super::people::{Neighbourhood, Person, picture};
 use super::wire;
 use crate::control::Request;
 
@@ -59,23 +59,24 @@ async fn friends(one: &House, other: &House) -> Result<()> {
     Ok(())
 }
 
-/// Pictures, posts and letters, the first time.
+/// Pictures, posts and letters: each that is not there yet.
 pub(super) async fn fill(neighbourhood: &Neighbourhood, houses: &[House], bar: &ProgressBar) -> Result<()> {
+    for house in houses {
+        // What is on its way already must not be sent a second time.
+        until(&format!("{}'s letters to be on their way no more", house.name), || async {
+            let queued = house.ask(Request::Status).await?.get("queued").as_u64();
+            anyhow::ensure!(queued == Some(0), "{queued:?} letters wait");
+            Ok(())
+        })
+        .await?;
+    }
     for (person, house) in neighbourhood.person.iter().zip(houses) {
-        if house.ask(Request::Status).await?.get("posts").as_u64().unwrap_or(0) > 0 {
-            bar.inc(1);
-            continue;
+        let posts = house.ask(Request::PostList).await?.value;
+        if posts.as_array().is_none_or(Vec::is_empty) {
+            house.ask(Request::Profile { strapline: person.strapline.clone(), about: person.about.trim().to_owned() }).await?;
         }
-        house.ask(Request::Profile { strapline: person.strapline.clone(), about: person.about.trim().to_owned() }).await?;
-        let folder = tempfile::tempdir().context("no folder for pictures")?;
-        let mut ids = Vec::new();
-        for photo in &person.photo {
-            let file = folder.path().join(&photo.file);
-            std::fs::write(&file, picture(&photo.file)?)?;
-            let added = house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?;
-            ids.push((photo.file.clone(), added.word("id")?));
-        }
-        for post in &person.post {
+        let ids = hang(person, house).await?;
+        for post in person.post.iter().filter(|post| !lists(&posts, "text", post.text.trim())) {
             let photos = post.photos.iter().filter_map(|file| ids.iter().find(|(known, _)| known == file)).map(|(_, id)| id.clone());
             house
                 .ask(Request::Post { title: post.title.clone(), text: post.text.trim().to_owned(), photos: photos.collect(), draft: false })
@@ -83,11 +84,37 @@ pub(super) async fn fill(neighbourhood: &Neighbourhood, houses: &[House], bar: &
         }
         for mail in neighbourhood.mail.iter().filter(|mail| mail.from == person.login) {
             let to = houses.iter().find(|to| to.login == mail.to).context("a letter to nobody")?;
-            write_to(house, to, &mail.subject, mail.text.trim()).await?;
+            let login = (to.login.as_str(), to.app_password.as_str());
+            if wire::letters(to.ports.imaps.port(), &to.certificate(), login, &mail.subject).await? == 0 {
+                write_to(house, to, &mail.subject, mail.text.trim()).await?;
+            }
         }
         bar.inc(1);
     }
     Ok(())
+}
+
+/// Whether a list has an entry that says this.
+fn lists(list: &serde_json::Value, part: &str, says: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|entry| entry.get(part).and_then(serde_json::Value::as_str) == Some(says)))
+}
+
+/// Adds the pictures that are not there yet; gives each file's id.
+async fn hang(person: &Person, house: &House) -> Result<Vec<(String, String)>> {
+    let there = house.ask(Request::PhotoList).await?.value;
+    let word = |entry: &serde_json::Value, part: &str| entry.get(part).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let mut ids: Vec<_> = there.as_array().into_iter().flatten().map(|photo| (word(photo, "file"), word(photo, "id"))).collect();
+    let folder = tempfile::tempdir().context("no folder for pictures")?;
+    for photo in &person.photo {
+        if ids.iter().any(|(known, _)| *known == photo.file) {
+            continue;
+        }
+        let file = folder.path().join(&photo.file);
+        std::fs::write(&file, picture(&photo.file)?)?;
+        let added = house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?;
+        ids.push((photo.file.clone(), added.word("id")?));
+    }
+    Ok(ids)
 }
 
 /// A letter from one to another, by submission.
@@ -106,7 +133,7 @@ pub(super) async fn write_to(from: &House, to: &House, subject: &str, text: &str
 }
 
 /// Waits until every timeline shows everybody's posts and every inbox has its letters.
-pub(super) async fn wait(neighbourhood: &Neighbourhood, houses: &[House]) -> Result<()> {
+pub(super) async fn wait(neighbourhood: &Neighbourhood, houses: &[House], bar: &ProgressBar) -> Result<()> {
     for house in houses {
         until(&format!("{}'s timeline", house.name), || async {
             let page = timeline(house).await?;
@@ -118,6 +145,7 @@ pub(super) async fn wait(neighbourhood: &Neighbourhood, houses: &[House]) -> Res
             Ok(())
         })
         .await?;
+        bar.inc(1);
         for mail in neighbourhood.mail.iter().filter(|mail| mail.to == house.login) {
             until(&format!("the letter {:?}", mail.subject), || async {
                 let login = (house.login.as_str(), house.app_password.as_str());
@@ -126,6 +154,7 @@ pub(super) async fn wait(neighbourhood: &Neighbourhood, houses: &[House]) -> Res
                 Ok(())
             })
             .await?;
+            bar.inc(1);
         }
     }
     Ok(())

@@ -4,17 +4,24 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use freehold_core::fs::OsFs;
+use freehold_core::store::{Claim, OpenError};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
+use super::kept::Kept;
 use super::people::Person;
-use super::wire::Browser;
+use super::wire::{self, Browser};
 use crate::config::Config;
 use crate::control::{self, Request, Response};
 use crate::listen::ListenConfig;
+use crate::welcome::quoted;
 
 /// How long a node may take to answer after its start.
 const READY_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+/// How often is looked whether it does.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
 /// How long a node may take to stop.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -25,44 +32,76 @@ pub(crate) struct House {
     pub(crate) password: String,
     pub(crate) app_password: String,
     pub(crate) ports: ListenConfig,
+    config: Config,
     data: PathBuf,
     child: Option<Child>,
 }
 
 impl House {
-    /// Where it will be. Ports that were chosen once stay, so that what was printed yesterday still holds.
-    pub(crate) fn plan(data: &Path, person: &Person) -> Result<Self> {
+    /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so that what was printed yesterday
+    /// still holds.
+    pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
         std::fs::create_dir_all(data).with_context(|| format!("can't make {}", data.display()))?;
         let known = data.join(crate::config::FILE_NAME).exists();
-        let ports = if known { crate::config::load(data, None, &[])?.listen } else { ListenConfig::free()? };
+        let ports = if known { crate::config::of_file(&data.join(crate::config::FILE_NAME))?.listen } else { ListenConfig::free()? };
         Ok(Self {
             name: person.name.clone(),
             login: person.login.clone(),
             password: format!("{} keeps the lamp lit", person.login),
             app_password: String::new(),
+            config: Config { listen: ports.clone(), ..config.clone() },
             ports,
             data: data.to_path_buf(),
             child: None,
         })
     }
 
-    /// Writes the configuration and, the first time, makes the identity.
-    pub(crate) async fn set_up(&self, routes: &[(String, String)]) -> Result<()> {
-        let mut config = Config { listen: self.ports.clone(), ..Config::default() };
-        config.mail.routes = routes.iter().filter(|(domain, _)| *domain != self.domain()).cloned().collect();
-        config.mail.retry_first_ms = 200;
-        config.save(&self.data)?;
-        if crate::open::is_there(&self.data) {
+    /// Writes the configuration and, unless it `is_set_up`, makes the identity.
+    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], is_set_up: bool) -> Result<()> {
+        let own = self.domain();
+        self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
+        self.config.mail.retry_first_ms = 200;
+        self.config.save(&self.data)?;
+        self.wait_until_free().await?;
+        if is_set_up || self.has_owner().await? {
             return Ok(());
         }
-        let password_file = self.data.join("password.txt");
-        std::fs::write(&password_file, &self.password)?;
         let mut init = self.freehold();
-        init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file"]).arg(&password_file);
-        let output = init.output().await.context("freehold could not be started")?;
-        std::fs::remove_file(&password_file)?;
+        init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file", "-"]);
+        let mut init =
+            init.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("freehold could not be started")?;
+        if let Some(mut input) = init.stdin.take() {
+            input.write_all(self.password.as_bytes()).await?;
+        }
+        let output = init.wait_with_output().await?;
         ensure!(output.status.success(), "{}'s node could not be set up: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
         Ok(())
+    }
+
+    /// A node of a demo that was cut off a moment ago may still be stopping.
+    async fn wait_until_free(&self) -> Result<()> {
+        let free = async {
+            loop {
+                match Claim::take(&OsFs, &self.data) {
+                    Ok(_) => return Ok(()),
+                    Err(OpenError::InUse) => tokio::time::sleep(LOOK_EVERY).await,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let waited = tokio::time::timeout(STOP_WITHIN, free).await;
+        waited.with_context(|| format!("another process is using {}", self.data.display()))?.context("the folder can't be used")
+    }
+
+    /// Whether the set-up of an earlier start came to its end.
+    async fn has_owner(&self) -> Result<bool> {
+        if !crate::open::is_there(&self.data) {
+            return Ok(false);
+        }
+        let node = crate::open::node(&self.data, &self.config).await?;
+        let owner = freehold_core::profile::get(&node)?;
+        tokio::task::spawn_blocking(move || node.close()).await?;
+        Ok(owner.is_some())
     }
 
     /// Starts the process and waits until it answers.
@@ -82,7 +121,7 @@ impl House {
                     let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
                     anyhow::bail!("{}'s node ended at once ({status}): {}", self.name, said.lines().last().unwrap_or_default());
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         tokio::time::timeout(READY_WITHIN, ready).await.with_context(|| format!("{}'s node does not answer", self.name))??;
@@ -106,11 +145,18 @@ impl House {
         control::ask(&self.data, &request).await?.with_context(|| format!("{}'s node is not running", self.name))
     }
 
-    /// Makes a fresh password for mail programs; the old ones are not known any more.
-    pub(crate) async fn make_app_password(&mut self) -> Result<()> {
+    /// Takes the password for mail programs that was kept, if it still opens the inbox, and makes and keeps one if not.
+    pub(crate) async fn have_app_password(&mut self, kept: &mut Kept) -> Result<()> {
+        if let Some(password) = kept.of(&self.login) {
+            let login = (self.login.as_str(), password);
+            if wire::letters(self.ports.imaps.port(), &self.certificate(), login, "").await.is_ok() {
+                self.app_password = password.to_owned();
+                return Ok(());
+            }
+        }
         let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?;
         self.app_password = made.word("app_password")?;
-        Ok(())
+        kept.keep(&self.login, &self.app_password)
     }
 
     /// Ends the process as a power cut would: kill -9.
@@ -181,7 +227,7 @@ impl House {
 
     /// What starts this node again.
     pub(crate) fn start_line(&self) -> String {
-        format!("{} --data {}", crate::welcome::program(), self.data.display())
+        format!("{} --data {}", quoted(&crate::welcome::program()), quoted(&self.data.to_string_lossy()))
     }
 
     /// Where everything is, for programs.

@@ -63,10 +63,10 @@ fn an_app_password_opens_imap_until_it_is_replaced() {
         lines.imap(&format!("LOGIN ruth@ruth.localhost {password}")).pop().unwrap()
     };
     let first = made();
-    assert!(login(&first).starts_with("a OK"));
+    assert!(login(&first).starts_with("tag7 OK"));
     let second = made();
-    assert!(login(&second).starts_with("a OK"));
-    assert!(login(&first).starts_with("a NO"), "one password per label");
+    assert!(login(&second).starts_with("tag7 OK"));
+    assert!(login(&first).starts_with("tag7 NO"), "one password per label");
     running.stop();
 }
 

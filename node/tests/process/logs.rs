@@ -95,7 +95,7 @@ fn submit(folder: &Folder, port: u16, address: &str, password: &str) {
 fn read(folder: &Folder, port: u16, address: &str, password: &str) {
     let mut lines = Lines::tls(port, &folder.data().join("tls/cert.pem"));
     lines.line();
-    assert!(lines.imap(&format!("LOGIN {address} wrongly-guessed")).pop().unwrap().starts_with("a NO"));
+    assert!(lines.imap(&format!("LOGIN {address} wrongly-guessed")).pop().unwrap().starts_with("tag7 NO"));
     for command in [
         &format!("LOGIN {address} {password}"),
         "SELECT INBOX",

@@ -5,6 +5,7 @@
 
 mod commands;
 mod crash;
+mod demo;
 mod folder;
 mod identity;
 mod logs;

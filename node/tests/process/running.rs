@@ -99,6 +99,16 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_there(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it has remarked and nobody has read yet.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.remarks.iter().collect()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();

@@ -6,7 +6,7 @@ use crate::wire::Browser;
 #[test]
 fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
     let folder = Folder::new();
-    let running = folder.serve();
+    let mut running = folder.serve();
     let link = running.word("/setup?token=");
     let port = running.port("SMTP");
     assert!(port > 1024 && running.port("IMAPS") > 1024 && running.port("libp2p") > 1024);
@@ -18,6 +18,20 @@ fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
     let answers = [("token", token), ("name", "Ruth"), ("address", "ruth@ruth.localhost"), ("password", PASSWORD), ("again", PASSWORD)];
     assert_eq!(browser.post("/setup", &answers).status, 303);
     assert_eq!(Browser::at(&link).get(path).status, 403, "the link works once");
+    running.page.clear();
+    running.read_page();
+    let page = running.page.join("\n");
+    assert!(page.contains("The house of Ruth is open") && page.contains("--mail-rcpt ruth@ruth.localhost"), "{page}");
+    running.stop();
+}
+
+#[test]
+fn the_lines_quote_a_folder_with_spaces() {
+    let folder = Folder::named("Ruth's data");
+    let running = folder.serve();
+    let page = running.page.join("\n");
+    let quoted = format!("--data '{}'", folder.data().to_str().unwrap().replace('\'', "'\\''"));
+    assert!(page.contains(&quoted) && page.contains("--cacert '"), "{page}");
     running.stop();
 }
 
@@ -47,6 +61,9 @@ fn the_site_answers_at_its_own_name_at_localhost_and_at_127_0_0_1() {
         let page = Browser::at(&format!("http://{host}:{port}")).get("/");
         assert_eq!(page.status, 200, "{host}");
         assert!(page.text().contains("Ruth Aldous"), "{host}");
+        let mut owner = Browser::at(&format!("http://{host}:{port}"));
+        assert_eq!(owner.post("/login", &[("password", PASSWORD)]).status, 303, "{host}");
+        assert_eq!(owner.get("/home").status, 200, "{host}");
     }
     for (path, says) in [("/livez", "alive"), ("/readyz", "ready")] {
         let page = Browser::at(&url).get(path);

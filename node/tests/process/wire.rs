@@ -127,7 +127,12 @@ impl Lines {
 
     /// Sends text as it is.
     pub(crate) fn send(&mut self, text: &str) {
-        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+        self.send_bytes(text.as_bytes());
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
         self.0.get_mut().flush().unwrap();
     }
 
@@ -146,11 +151,17 @@ impl Lines {
 
     /// Sends an IMAP command and gives all lines up to its end.
     pub(crate) fn imap(&mut self, command: &str) -> Vec<String> {
-        self.send(&format!("a {command}\r\n"));
+        String::from_utf8(self.imap_bytes(command)).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// The same as it came.
+    pub(crate) fn imap_bytes(&mut self, command: &str) -> Vec<u8> {
+        self.send(&format!("tag7 {command}\r\n"));
         let mut said = Vec::new();
         loop {
-            said.push(self.line());
-            if said.last().unwrap().starts_with("a ") {
+            let begun = said.len();
+            assert!(self.0.read_until(b'\n', &mut said).unwrap() > 0, "the connection ended");
+            if said[begun..].starts_with(b"tag7 ") {
                 return said;
             }
         }

@@ -47,6 +47,16 @@ impl Media {
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
+
+    /// The boundary of a multipart; it may come in numbered pieces (RFC 2231 3).
+    pub(crate) fn boundary(&self) -> Option<String> {
+        if let Some(whole) = self.parameter("boundary") {
+            return Some(whole.trim_end().to_owned());
+        }
+        let pieces = (0..PARAMETERS_MAX).map_while(|number| self.parameter(&format!("boundary*{number}")));
+        let joined = pieces.collect::<String>();
+        (!joined.is_empty()).then(|| joined.trim_end().to_owned())
+    }
 }
 
 /// A value in front of the first `;` and the parameters behind it; comments dropped, quoted strings opened.
@@ -109,6 +119,10 @@ mod tests {
         assert!(media.is("multipart", Some("mixed")));
         assert_eq!(media.parameter("BOUNDARY"), Some("a;b \"c"));
         assert_eq!(media.parameter("charset"), Some("utf-8"));
+        assert_eq!(media.boundary().as_deref(), Some("a;b \"c"));
+        let pieces = Media::parse(b"multipart/mixed; boundary*1=\"and two\"; boundary*0=one; boundary*3=four");
+        assert_eq!(pieces.boundary().as_deref(), Some("oneand two"));
+        assert_eq!(Media::parse(b"multipart/mixed").boundary(), None);
         assert_eq!(Media::parse(b"nonsense"), Media::default());
         assert_eq!(Media::parse(b"text/html;;a").subtype, "html");
     }
