@@ -12,12 +12,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use zeroize::Zeroizing;
-
 use crate::fs::{self, Fs, Volume};
 use crate::random::Random;
 use crate::seal::{Seal, SecretKey};
-use crate::space::{Margins, Space};
+use crate::space::Space;
 use crate::store::{BlobId, StoreError};
 use crate::vault::Keys;
 
@@ -80,7 +78,6 @@ struct Shelf {
     folder: PathBuf,
     random: Random,
     space: Space,
-    logless: bool,
     name_key: SecretKey,
     key_seal: Seal,
     state: Mutex<State>,
@@ -122,35 +119,8 @@ impl Blobs {
             folder,
             random,
             space,
-            logless: false,
             name_key: keys.blob_name(),
             key_seal: Seal::derived(keys.store(), "freehold 2026 blob keys"),
-            state: Mutex::default(),
-            filing: Mutex::default(),
-        })))
-    }
-
-    /// Blobs in a file system of their own in memory, under keys from `random`, for a store without a log: a small blob
-    /// counts as logged from the beginning.
-    ///
-    /// # Errors
-    /// None that memory does not have.
-    pub fn in_memory(random: Random) -> Result<Self, StoreError> {
-        let fs: Arc<dyn Fs> = Arc::new(fs::MemoryFs::new());
-        let data = Path::new("/");
-        let space = Space::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
-        file::prepare(&*fs, data, &data.join("blobs")).map_err(|e| told(&e))?;
-        let volume = fs.volume(data).map_err(|e| told(&e))?;
-        let store_key: SecretKey = Zeroizing::new(random.array());
-        Ok(Self(Arc::new(Shelf {
-            fs,
-            volume,
-            folder: data.join("blobs"),
-            name_key: Zeroizing::new(random.array()),
-            key_seal: Seal::derived(&store_key, "freehold 2026 blob keys"),
-            random,
-            space,
-            logless: true,
             state: Mutex::default(),
             filing: Mutex::default(),
         })))

@@ -82,13 +82,15 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::blobs::{Blobs, Form};
+    use freehold_core::blobs::Form;
+    use freehold_core::clock::{Clock, Timestamp};
+    use freehold_core::node::Node;
     use freehold_core::random::Random;
 
     use super::*;
 
     fn text(content: &[u8]) -> Text {
-        let blobs = Blobs::in_memory(Random::seeded(1)).unwrap();
+        let blobs = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap().blobs;
         let pinned = blobs.put(content, Form::Private).unwrap();
         Text::open(blobs.open(&pinned.id).unwrap()).unwrap()
     }

@@ -127,8 +127,5 @@ impl Blobs {
         if small.form() == Form::Private {
             small.travelling = Some(form);
         }
-        if self.0.logless {
-            small.logged = small.travelling.take().or(small.logged);
-        }
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fs::MemoryFs;
+use crate::space::Margins;
 use crate::vault::{Unlock, Vault};
 
 mod hostile;

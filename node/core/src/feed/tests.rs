@@ -6,15 +6,22 @@ mod order;
 mod power;
 mod retired;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
+use crate::blobs::Blobs;
 use crate::clock::{Clock, Timestamp};
 use crate::domains;
 use crate::friends::{self, Invite};
+use crate::fs;
 use crate::hlc::Hlc;
 use crate::identity::{self, Identity};
 use crate::node::Node;
 use crate::random::Random;
+use crate::space::{Margins, Space};
 use crate::store::{BlobId, Scan, Table};
+use crate::vault::Vault;
 use crate::words::Words;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -83,6 +90,13 @@ async fn say_in(node: &Node, lane: Lane, body: Body) -> Result<EntryId, AppendEr
 
 async fn post(node: &Node, text: &str) -> EntryId {
     say(node, Body::Post(note(text))).await
+}
+
+/// Blobs on a disk of their own, whatever becomes of the store's.
+fn apart(vault: &Vault, random: &Random) -> Blobs {
+    let (fs, data): (Arc<dyn fs::Fs>, _) = (Arc::new(fs::MemoryFs::new()), Path::new("/"));
+    let space = Space::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
+    Blobs::new(fs, data, vault.keys(), random.clone(), space).unwrap()
 }
 
 /// Everything a node holds of a person, in the order its epochs were opened.

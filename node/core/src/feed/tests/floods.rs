@@ -2,14 +2,11 @@
 
 use super::super::jobs;
 use super::*;
-use crate::blobs::Blobs;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreError, StoreOptions};
-use crate::vault::Vault;
-use std::sync::Arc;
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
     (0..count).map(|number| Body::Edit { of, post: note(&format!("secret {number}")) }).collect()
@@ -113,9 +110,10 @@ async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_
 fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
     let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
-    let store = Store::open(StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], ..usual }).unwrap();
+    let blobs = apart(vault, &random);
+    let options = StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], blobs: Some(blobs.clone()), ..usual };
+    let store = Store::open(options).unwrap();
     let identity = Identity::load(&store, vault, &random, START).unwrap();
-    let blobs = Blobs::in_memory(random.clone()).unwrap();
     Node { identity, store, blobs, events, clock: Clock::manual(START), random, throttle: Throttle::default() }
 }
 

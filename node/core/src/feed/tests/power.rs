@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::blobs::Blobs;
 use crate::events::Events;
 use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space, Volume};
 use crate::journal;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreOptions};
-use crate::vault::{Unlock, Vault};
+use crate::vault::Unlock;
 
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
 /// How often a segment is synced before its first record.
@@ -160,10 +158,10 @@ fn vault() -> Vault {
 
 fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<Node, String> {
     let (events, random) = (Events::default(), Random::seeded(seed));
-    let usual = StoreOptions::in_memory(memory.clone(), events.clone());
-    let store = Store::open(StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, ..usual }).map_err(|e| e.to_string())?;
+    let (usual, blobs) = (StoreOptions::in_memory(memory.clone(), events.clone()), apart(&vault(), &random));
+    let options = StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, blobs: Some(blobs.clone()), ..usual };
+    let store = Store::open(options).map_err(|e| e.to_string())?;
     let identity = Identity::load(&store, &vault(), &random, START).map_err(|e| e.to_string())?;
-    let blobs = Blobs::in_memory(random.clone()).map_err(|e| e.to_string())?;
     let clock = Clock::manual(START.plus_millis(seed * 1_000));
     Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })
 }
