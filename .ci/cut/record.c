@@ -4,7 +4,8 @@
  *
  * Every system call that could change a file is stopped before and after by ptrace (a seccomp filter picks them), so that nothing is
  * missed, whichever library made the call. A call that would change a file below the folder in a way not known here (a shared mapping,
- * io_uring, a copy within the kernel) ends the recording with an error: a trace is whole or there is none. TRACE is appended to;
+ * io_uring, a copy within the kernel) ends the recording with an error (3), and so does a program that is gone in the midst of a call
+ * (4): a trace is whole or there is none. TRACE is appended to;
  * each record is a line of fields parted by tabs, some followed by bytes:
  *
  *     root INODE                          the folder itself
@@ -25,6 +26,7 @@
 #include <linux/filter.h>
 #include <linux/ptrace.h>
 #include <linux/seccomp.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,9 +91,14 @@ static void filter_calls(void) {
         fail("no seccomp filter: %s", strerror(errno));
 }
 
+/* Where a thread that is gone is let go of: a call that it was about to make is not made any more. */
+static jmp_buf gone;
+
 static void read_memory(pid_t pid, u64 from, void *to, size_t len) {
     struct iovec here = {to, len}, there = {(void *)(uintptr_t)from, len};
-    if (process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)len) fail("cannot read the program's memory: %s", strerror(errno));
+    if (process_vm_readv(pid, &here, 1, &there, 1, 0) == (ssize_t)len) return;
+    if (errno == ESRCH) longjmp(gone, 1);
+    fail("cannot read the program's memory: %s", strerror(errno));
 }
 
 static void read_text(pid_t pid, u64 from, char to[PATH_MAX]) {
@@ -156,8 +163,10 @@ struct thread {
         u64 nr, args[6];
     } call;
     struct name first, second;
-    int existed;
+    int existed, under_way;
     off_t len;
+    /* What a write writes: read before the call, for after it the program may be gone. */
+    char *bytes;
 };
 static struct thread *threads[1024];
 
@@ -165,7 +174,7 @@ static struct thread *thread(pid_t pid, int drop) {
     struct thread **free_place = NULL;
     for (size_t i = 0; i < 1024; i++) {
         if (threads[i] && threads[i]->pid == pid) {
-            if (drop) free(threads[i]), threads[i] = NULL;
+            if (drop) free(threads[i]->bytes), free(threads[i]), threads[i] = NULL;
             return threads[i];
         }
         if (!threads[i] && !free_place) free_place = &threads[i];
@@ -199,6 +208,13 @@ static int begins_naming(struct thread *t, int fd, u64 path, u64 flags) {
     return (flags & O_CREAT && !t->existed) || (flags & O_TRUNC && t->len);
 }
 
+static int keep_bytes(struct thread *t) {
+    size_t count = (size_t)t->call.args[2];
+    if (!(t->bytes = realloc(t->bytes, count + 1))) fail("out of memory");
+    read_memory(t->pid, t->call.args[1], t->bytes, count);
+    return 1;
+}
+
 /* Looks at a call before it is made; whether its end is of interest. */
 static int begins(struct thread *t) {
     u64 *a = t->call.args;
@@ -224,8 +240,9 @@ static int begins(struct thread *t) {
         return 1;
     case SYS_openat: return begins_naming(t, (int)a[0], a[1], a[2]);
     case SYS_mkdirat: case SYS_unlinkat: return named(pid, (int)a[0], a[1], &t->first);
-    case SYS_write: return is_output(pid, (int)a[0]) || watched(pid, (int)a[0]);
-    case SYS_pwrite64: case SYS_ftruncate: return !!watched(pid, (int)a[0]);
+    case SYS_write: return (is_output(pid, (int)a[0]) || watched(pid, (int)a[0])) && keep_bytes(t);
+    case SYS_pwrite64: return watched(pid, (int)a[0]) && keep_bytes(t);
+    case SYS_ftruncate: return !!watched(pid, (int)a[0]);
     case SYS_fallocate: {
         ino_t inode = watched(pid, (int)a[0]);
         refuse_if(inode && a[1] & ~1ULL, t); /* 1 is FALLOC_FL_KEEP_SIZE */
@@ -258,17 +275,9 @@ static int begins(struct thread *t) {
     }
 }
 
-static void copy_bytes(pid_t pid, u64 from, size_t count) {
-    char *bytes = malloc(count + 1);
-    if (!bytes) fail("out of memory");
-    read_memory(pid, from, bytes, count);
-    fwrite(bytes, 1, count, trace);
-    free(bytes);
-}
-
 static void wrote(struct thread *t, ino_t inode, off_t offset, size_t count) {
     fprintf(trace, "write\t%ju\t%jd\t%zu\n", (uintmax_t)inode, (intmax_t)offset, count);
-    copy_bytes(t->pid, t->call.args[1], count);
+    fwrite(t->bytes, 1, count, trace);
 }
 
 /* Where a descriptor stands. */
@@ -321,7 +330,7 @@ static void ended(struct thread *t, long long result) {
     case SYS_write:
         if (is_output(t->pid, (int)a[0])) {
             fprintf(trace, "said\t%lld\n", result);
-            copy_bytes(t->pid, a[1], (size_t)result);
+            fwrite(t->bytes, 1, (size_t)result, trace);
         } else {
             wrote(t, watched(t->pid, (int)a[0]), standing(t->pid, (int)a[0]) - result, (size_t)result);
         }
@@ -338,8 +347,9 @@ static void ended(struct thread *t, long long result) {
 }
 
 static struct ptrace_syscall_info call_of(pid_t pid) {
-    struct ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) < 0) fail("cannot see the call: %s", strerror(errno));
+    struct ptrace_syscall_info info = {0};
+    /* Of a thread that was killed meanwhile there is nothing to see. */
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) < 0 && errno != ESRCH) fail("cannot see the call: %s", strerror(errno));
     return info;
 }
 
@@ -351,10 +361,14 @@ static void stopped(pid_t pid, int status) {
         struct ptrace_syscall_info info = call_of(pid);
         t->call.nr = info.seccomp.nr;
         memcpy(t->call.args, info.seccomp.args, sizeof t->call.args);
-        if (begins(t)) request = PTRACE_SYSCALL;
+        if (!setjmp(gone) && begins(t)) {
+            request = PTRACE_SYSCALL;
+            t->under_way = 1;
+        }
     } else if (signal == (SIGTRAP | 0x80)) {
         struct ptrace_syscall_info info = call_of(pid);
         if (info.op == PTRACE_SYSCALL_INFO_EXIT) ended(t, info.exit.rval);
+        t->under_way = 0;
     } else if (status >> 16 == 0 && signal != SIGSTOP) {
         deliver = signal;
     }
@@ -377,7 +391,7 @@ int main(int count, char **args) {
         execvp(args[3], args + 3);
         fail("%s: %s", args[3], strerror(errno));
     }
-    int status, code = 3;
+    int status, code = 3, ended_within = 0;
     if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) fail("the program did not start");
     long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                    PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
@@ -388,7 +402,15 @@ int main(int count, char **args) {
             continue;
         }
         if (pid == child) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        /* A sync that never ended proves nothing, and does no harm to a recording. */
+        u64 last = thread(pid, 0)->call.nr;
+        if (thread(pid, 0)->under_way && last != SYS_fsync && last != SYS_fdatasync && last != SYS_syncfs && last != SYS_sync_file_range)
+            ended_within = 1;
         thread(pid, 1);
+    }
+    if (ended_within) {
+        fputs("record: the program ended within a call, so nobody knows whether it was made; record again\n", stderr);
+        code = 4;
     }
     if (fclose(trace)) fail("%s: %s", args[1], strerror(errno));
     return code;

@@ -208,6 +208,13 @@ mod tests {
     }
 
     #[test]
+    fn a_message_in_a_message_in_a_multipart_is_summed_up() {
+        let text = b"Subject: on\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
+            Content-Type: message/rfc822\r\n\r\n\r\n--xx--\r\n";
+        assert_eq!(from_text(text).subject, "on");
+    }
+
+    #[test]
     fn whatever_a_message_is_its_summary_stays_within_bounds() {
         let mail = "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\nTo: g: a@b.example, c@d.example;\r\n\
             Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200\r\nMessage-ID: <1@a.example>\r\n\
