@@ -5,11 +5,12 @@
 
 mod sanitise;
 mod slug;
+mod tint;
 
 use std::collections::HashMap;
 use std::fmt;
 
-use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 pub use slug::{SLUG_LEN_MAX, is_slug, slugify};
 
@@ -64,9 +65,9 @@ fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
     let mut events = flattened(Parser::new_ext(text, options()));
     name_headings(&mut events, prefix);
     order_headings(&mut events);
-    let events = events.into_iter().map(|event| rewritten(event, prefix, hand));
+    let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, hand)));
     let mut html = String::with_capacity(text.len() * 3 / 2);
-    pulldown_cmark::html::push_html(&mut html, events);
+    pulldown_cmark::html::push_html(&mut html, events.into_iter());
     for side in ["left", "center", "right"] {
         // The page's policy forbids inline styles.
         html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
@@ -150,6 +151,28 @@ fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand) -> Event<'a> {
         Event::End(TagEnd::HtmlBlock) if hand == Hand::Other => Event::End(TagEnd::Paragraph),
         other => other,
     }
+}
+
+/// The events with the text of code in its tints, where the writer said what language it is.
+fn tint_code<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
+    let (mut kept, mut code) = (Vec::new(), None);
+    for event in events {
+        match (event, &mut code) {
+            (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) => {
+                code = Some((language.clone(), String::new()));
+                kept.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))));
+            }
+            (Event::Text(said), Some((_, text))) => text.push_str(&said),
+            (Event::End(TagEnd::CodeBlock), Some((language, text))) => {
+                let tinted = tint::tinted(text, language).map(CowStr::from);
+                kept.push(tinted.map_or_else(|| Event::Text(CowStr::from(std::mem::take(text))), Event::Html));
+                kept.push(Event::End(TagEnd::CodeBlock));
+                code = None;
+            }
+            (other, _) => kept.push(other),
+        }
+    }
+    kept
 }
 
 /// A footnote's id. Labels are free text; what is not a word in them becomes its hash, so that two never meet.

@@ -82,7 +82,7 @@ fn text() -> Builder<'static> {
     let mut rules = Builder::empty();
     rules
         .add_tags(TEXT_TAGS)
-        .add_tags(["ul"])
+        .add_tags(["span", "ul"])
         .clean_content_tags(["script", "style", "title", "textarea", "noscript", "template", "iframe", "svg", "math"].into())
         .add_tag_attributes("a", ["href", "title"])
         .add_tag_attributes("code", ["class"])
@@ -91,6 +91,7 @@ fn text() -> Builder<'static> {
         .add_tag_attributes("th", ["scope"])
         .add_allowed_classes("div", ["footnote-definition"])
         .add_allowed_classes("sup", ["footnote-reference", "footnote-definition-label"])
+        .add_allowed_classes("span", ["key", "remark", "text"])
         .add_allowed_classes("td", ["left", "center", "right"])
         .add_allowed_classes("th", ["left", "center", "right"])
         .add_url_schemes(["http", "https", "mailto"])

@@ -141,3 +141,18 @@ fn a_summary_keeps_commas_at_their_words() {
         "The tin said not this, which is how he knew."
     );
 }
+
+#[test]
+fn code_has_its_tints_in_ones_own_texts_and_in_others() {
+    let text = "```rust\nlet a = \"<script>\";\n```\n\n```\nlet plain\n```\n";
+    for html in [render(text).to_string(), render_foreign(text, "e-").to_string()] {
+        assert!(
+            html.contains(
+                "<pre><code class=\"language-rust\"><span class=\"key\">let</span> a = <span class=\"text\">\"&lt;script&gt;\"</span>;"
+            ),
+            "{html}"
+        );
+        assert!(html.contains("<pre><code>let plain"), "{html}");
+    }
+    assert!(!render("<span class=\"door\">x</span>").to_string().contains("door"));
+}
