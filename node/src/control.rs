@@ -9,11 +9,11 @@ mod identity;
 mod set_up;
 
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
@@ -177,9 +177,12 @@ pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let folder = std::fs::File::open(data)?;
     let path = short(&folder);
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| format!("can't open the control socket in {}", data.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which anybody may connect. A file that
+    // another thread makes in that moment is only narrower than it would have been.
+    let usual = rustix::process::umask(Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(&path);
+    rustix::process::umask(usual);
+    bound.with_context(|| format!("can't open the control socket in {}", data.display()))
 }
 
 /// Answers until the task is dropped.

@@ -7,6 +7,7 @@ mod check;
 mod commands;
 mod crash;
 mod demo;
+mod fixture;
 mod folder;
 mod identity;
 mod logs;
