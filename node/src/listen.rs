@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use freehold_core::random::Random;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -34,6 +35,13 @@ impl Default for ListenConfig {
     }
 }
 
+/// Where ports that must stay are chosen: above those that need rights, below those that systems give away (from 32768 on).
+const PORT_MIN: u16 = 10_000;
+/// One more than the last of them.
+const PORT_MAX: u16 = 32_000;
+/// How many are tried before there is none to be had.
+const PORT_TRIES_MAX: usize = 1000;
+
 impl ListenConfig {
     fn loopback(web: u16, smtp: u16, submission: u16, smtps: u16, imap: u16, imaps: u16, libp2p: u16) -> Self {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -50,8 +58,12 @@ impl ListenConfig {
 
     /// Loopback ports that are free at this moment, for a node whose ports must stay the same when it starts again.
     pub(crate) fn free() -> Result<Self> {
+        let random = Random::from_os().context("this machine gives no randomness")?;
+        // Not those the system gives to whoever asks for any: by the next start one of them would be somebody else's.
+        let tries =
+            (0..PORT_TRIES_MAX).map(|_| PORT_MIN + u16::try_from(random.u64() % u64::from(PORT_MAX - PORT_MIN)).unwrap_or_default());
         // All are held until all are known, so that none is given twice.
-        let held = (0..7).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0))).collect::<Result<Vec<_>, _>>()?;
+        let held: Vec<_> = tries.filter_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()).take(7).collect();
         let ports = held.iter().map(|listener| listener.local_addr().map(|a| a.port())).collect::<Result<Vec<_>, _>>()?;
         match ports.as_slice() {
             &[web, smtp, submission, smtps, imap, imaps, libp2p] => Ok(Self::loopback(web, smtp, submission, smtps, imap, imaps, libp2p)),
