@@ -18,7 +18,7 @@ mod transfer;
 
 pub use change::{Changes, changes_since};
 pub use check::check;
-pub use deliver::{DeliverError, Delivery, DeliveryId, deliver, deliver_many};
+pub use deliver::{DeliverError, Delivery, DeliveryId, deliver};
 pub use expunge::expunge;
 pub use flags::{FlagChange, FlagError, Flags, StoreOutcome, store_flags};
 pub use folders::{

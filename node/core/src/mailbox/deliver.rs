@@ -1,7 +1,5 @@
 //! Messages coming in: from SMTP, from a mail program's APPEND, from ourselves.
 
-use std::collections::BTreeSet;
-
 use minicbor::{Decode, Encode};
 
 use super::folders::{FolderId, load, save};
@@ -13,7 +11,12 @@ use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record, id16};
-use crate::store::{StoreError, Table, Tx};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// How long a message that was removed is not taken a second time, in milliseconds: senders give up sooner (RFC 5321 4.5.4.1).
+const REMEMBERED: u64 = 14 * 24 * 3_600_000;
+/// So many of those past that are forgotten in one commit: more than it removes.
+const FORGOTTEN_AT_ONCE: usize = 150;
 
 id16! {
     /// Names one delivery: handing in the same one again gives the message it made, not a second one.
@@ -94,6 +97,32 @@ impl Record for DeliveredRow {
     const VERSION: u8 = 1;
 }
 
+/// Under `when ‖ delivery`: its message was removed then.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct RemovedRow {}
+
+impl Record for RemovedRow {
+    const TABLE: Table = Table::new("mailbox_removed");
+    const VERSION: u8 = 1;
+}
+
+/// Remembers a delivery whose message is removed for as long as it may be handed in again, and forgets a few that are past that.
+pub(super) fn removed(tx: &mut Tx<'_>, now: Timestamp, deliveries: &[DeliveryId]) -> Result<(), StoreError> {
+    for delivery in deliveries {
+        row::put(tx, &row::key(&[&now.0.to_be_bytes(), &delivery.0]), &RemovedRow {})?;
+    }
+    let past = now.0.saturating_sub(REMEMBERED);
+    for (found, _) in row::scan::<RemovedRow>(tx, &Scan::prefix(&[], FORGOTTEN_AT_ONCE))? {
+        if u64::from_be_bytes(row::key_part(&found, 0)) >= past {
+            break;
+        }
+        row::delete::<DeliveredRow>(tx, &row::key_part::<16>(&found, 8));
+        row::delete::<RemovedRow>(tx, &found);
+    }
+    Ok(())
+}
+
 /// A delivery read and ready for a commit.
 pub(super) struct Ready {
     pub(super) delivery: Delivery,
@@ -116,26 +145,6 @@ pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, Deliver
         .await
 }
 
-/// Keeps one message in several folders, in all or none; `delivery.folder` is one more of them if it is not named.
-///
-/// # Errors
-/// As [`deliver`].
-pub async fn deliver_many(node: &Node, delivery: Delivery, folders: &[FolderId]) -> Result<Vec<Message>, DeliverError> {
-    let others: BTreeSet<FolderId> = folders.iter().copied().filter(|f| *f != delivery.folder).collect();
-    let ready = read(node, delivery).await?;
-    node.store
-        .commit(move |tx| {
-            let mut made = vec![keep(tx, &ready, ready.delivery.folder)?];
-            for folder in others {
-                // Each folder's copy has a delivery id of its own, derived from the one handed in.
-                let id = DeliveryId::of(&[&ready.delivery.id.0, &folder.0.to_be_bytes()]);
-                made.push(keep_as(tx, &ready, folder, id)?);
-            }
-            Ok(made)
-        })
-        .await
-}
-
 /// Reads what a delivery's lists will show of it.
 pub(super) async fn read(node: &Node, delivery: Delivery) -> Result<Ready, DeliverError> {
     flags::checked(&delivery.flags)?;
@@ -143,18 +152,10 @@ pub(super) async fn read(node: &Node, delivery: Delivery) -> Result<Ready, Deliv
     Ok(Ready { delivery, summary, message: MessageId(node.random.array()), now: node.clock.now() })
 }
 
-/// Writes a message inside a commit, or finds the one this delivery made before.
+/// Writes a message inside a commit, or finds the one this delivery made before. One that was removed since stays so: whoever hands it
+/// in again has only missed our answer.
 pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<Message, DeliverError> {
-    keep_as(tx, ready, folder, ready.delivery.id)
-}
-
-fn keep_as(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId, delivery: DeliveryId) -> Result<Message, DeliverError> {
-    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)?
-        && let Some(message) = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?
-    {
-        return Ok(message.shown(made.folder, made.uid));
-    }
-    tx.attach(&ready.delivery.blob);
+    let delivery = ready.delivery.id;
     let row = MessageRow {
         modseq: 0,
         flags: ready.delivery.flags.clone(),
@@ -165,6 +166,11 @@ fn keep_as(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId, delivery: DeliveryI
         id: ready.message,
         delivery: Some(delivery),
     };
+    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)? {
+        let message = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?;
+        return Ok(message.unwrap_or(row).shown(made.folder, made.uid));
+    }
+    tx.attach(&ready.delivery.blob);
     add(tx, folder, row, &ready.summary)
 }
 

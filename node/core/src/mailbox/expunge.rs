@@ -1,10 +1,9 @@
 //! Removing messages for good: their texts leave files, log and snapshots too, if no copy lies in another folder.
 
-use super::deliver::DeliveredRow;
 use super::folders::{Folder, FolderId, load, save};
 use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::Summary;
-use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, flags};
+use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, deliver, flags};
 use crate::clock::Timestamp;
 use crate::history;
 use crate::node::Node;
@@ -48,19 +47,18 @@ fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
 
 fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> Result<Vec<u32>, FlagError> {
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let (mut gone, mut blobs) = (Vec::new(), Vec::new());
+    let (mut gone, mut blobs, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
     for uid in uids.iter().copied() {
         // The flag may have been taken away since it was looked at.
         let Some(message) = row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED)) else { continue };
         take_out(tx, &mut folder, uid, &message)?;
-        if let Some(delivery) = message.delivery {
-            row::delete::<DeliveredRow>(tx, &delivery.0);
-        }
+        deliveries.extend(message.delivery);
         gone.push(uid);
         blobs.push(message.blob);
     }
     if !gone.is_empty() {
         save(tx, &folder)?;
+        deliver::removed(tx, now, &deliveries)?;
         history::erase(tx, now, &blobs)?;
     }
     Ok(gone)
@@ -80,14 +78,13 @@ pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: 
 /// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.
 pub(super) fn forget_some(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
-    for (key, message) in &found {
+    for (key, _) in &found {
         row::delete::<MessageRow>(tx, key);
         row::delete::<Summary>(tx, key);
-        if let Some(delivery) = message.delivery {
-            row::delete::<DeliveredRow>(tx, &delivery.0);
-        }
     }
     if !found.is_empty() {
+        let deliveries: Vec<_> = found.iter().filter_map(|(_, message)| message.delivery).collect();
+        deliver::removed(tx, now, &deliveries)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
         history::erase(tx, now, &blobs)?;
     }
