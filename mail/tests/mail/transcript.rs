@@ -84,13 +84,13 @@ impl Transcript {
         profile::set(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
             Box::pin(self.play_cut(&node, cut)).await;
-            // Whoever guessed passwords here is forgiven.
-            node.clock.advance(48 * 60 * 60 * 1000);
             let inbox = mailbox::special_folder(&node, SpecialUse::Inbox).unwrap().unwrap().id;
             let messages = mailbox::messages(&node, inbox, 1, u32::MAX, 100).unwrap();
             let uids: Vec<u32> = messages.iter().map(|message| message.uid).collect();
             mailbox::store_flags(&node, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
             mailbox::expunge(&node, inbox, Some(&uids)).await.unwrap();
+            // Whoever guessed passwords here is forgiven, and what was sent may be sent again.
+            node.clock.advance(15 * 24 * 60 * 60 * 1000);
         }
     }
 

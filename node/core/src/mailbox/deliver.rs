@@ -90,6 +90,16 @@ pub(super) struct DeliveredRow {
     pub(super) folder: FolderId,
     #[n(1)]
     pub(super) uid: u32,
+    /// When the message was removed.
+    #[n(2)]
+    pub(super) removed: Option<Timestamp>,
+}
+
+impl DeliveredRow {
+    /// Whether the message was removed so long ago that nobody still hands it in for want of an answer.
+    fn is_past(&self, now: Timestamp) -> bool {
+        self.removed.is_some_and(|removed| removed.plus_millis(REMEMBERED) < now)
+    }
 }
 
 impl Record for DeliveredRow {
@@ -107,17 +117,21 @@ impl Record for RemovedRow {
     const VERSION: u8 = 1;
 }
 
-/// Remembers a delivery whose message is removed for as long as it may be handed in again, and forgets a few that are past that.
-pub(super) fn removed(tx: &mut Tx<'_>, now: Timestamp, deliveries: &[DeliveryId]) -> Result<(), StoreError> {
-    for delivery in deliveries {
+/// Remembers a message's delivery beyond its removal, and forgets some that are past.
+pub(super) fn removed(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId, gone: &[(u32, DeliveryId)]) -> Result<(), StoreError> {
+    for (uid, delivery) in gone {
+        row::put(tx, &delivery.0, &DeliveredRow { folder, uid: *uid, removed: Some(now) })?;
         row::put(tx, &row::key(&[&now.0.to_be_bytes(), &delivery.0]), &RemovedRow {})?;
     }
-    let past = now.0.saturating_sub(REMEMBERED);
     for (found, _) in row::scan::<RemovedRow>(tx, &Scan::prefix(&[], FORGOTTEN_AT_ONCE))? {
-        if u64::from_be_bytes(row::key_part(&found, 0)) >= past {
+        if Timestamp(u64::from_be_bytes(row::key_part(&found, 0))).plus_millis(REMEMBERED) >= now {
             break;
         }
-        row::delete::<DeliveredRow>(tx, &row::key_part::<16>(&found, 8));
+        let delivery: [u8; 16] = row::key_part(&found, 8);
+        // The message may have been taken once more since.
+        if row::get::<DeliveredRow>(tx, &delivery)?.is_some_and(|made| made.is_past(now)) {
+            row::delete::<DeliveredRow>(tx, &delivery);
+        }
         row::delete::<RemovedRow>(tx, &found);
     }
     Ok(())
@@ -166,7 +180,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<M
         id: ready.message,
         delivery: Some(delivery),
     };
-    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)? {
+    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)?.filter(|made| !made.is_past(ready.now)) {
         let message = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?;
         return Ok(message.unwrap_or(row).shown(made.folder, made.uid));
     }
@@ -188,7 +202,7 @@ pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summar
     row::put(tx, &key(id, uid), summary)?;
     change::note(tx, id, uid, None, message.modseq, false)?;
     if let Some(delivery) = message.delivery {
-        row::put(tx, &delivery.0, &DeliveredRow { folder: id, uid })?;
+        row::put(tx, &delivery.0, &DeliveredRow { folder: id, uid, removed: None })?;
     }
     save(tx, &folder)?;
     Ok(message.shown(id, uid))

@@ -52,13 +52,13 @@ fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> 
         // The flag may have been taken away since it was looked at.
         let Some(message) = row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED)) else { continue };
         take_out(tx, &mut folder, uid, &message)?;
-        deliveries.extend(message.delivery);
+        deliveries.extend(message.delivery.map(|delivery| (uid, delivery)));
         gone.push(uid);
         blobs.push(message.blob);
     }
     if !gone.is_empty() {
         save(tx, &folder)?;
-        deliver::removed(tx, now, &deliveries)?;
+        deliver::removed(tx, now, id, &deliveries)?;
         history::erase(tx, now, &blobs)?;
     }
     Ok(gone)
@@ -83,8 +83,8 @@ pub(super) fn forget_some(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId) -> 
         row::delete::<Summary>(tx, key);
     }
     if !found.is_empty() {
-        let deliveries: Vec<_> = found.iter().filter_map(|(_, message)| message.delivery).collect();
-        deliver::removed(tx, now, &deliveries)?;
+        let deliveries: Vec<_> = found.iter().filter_map(|(key, message)| Some((uid_of(key), message.delivery?))).collect();
+        deliver::removed(tx, now, folder, &deliveries)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
         history::erase(tx, now, &blobs)?;
     }
