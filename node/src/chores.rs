@@ -1,12 +1,12 @@
 //! What a node does by itself while it runs: entries that fall due; what was deleted leaves files, log and snapshots; a snapshot a day;
-//! and, at night's pace, blobs that no row needs any more.
+//! and, at night's pace, blobs that no row needs any more and farewells that nobody was there to hear.
 
 use std::time::Duration;
 
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
-use freehold_core::{feed, history, profile};
+use freehold_core::{feed, friends, history, profile};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -93,12 +93,17 @@ async fn announce(node: &Node) {
     }
 }
 
-/// Blobs that no row refers to any more.
+/// Blobs that no row refers to any more, and farewells that were tried for long enough.
 async fn collect(node: &Node) {
     // Not at once: a node that has just started has better things to do than to read all its rows.
     let mut every = tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
     loop {
         every.tick().await;
+        match friends::drop_old_farewells(node).await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::debug!(dropped, "nodes that were not reached for long are not told any more that a friendship ended"),
+            Err(error) => tracing::error!(%error, "old farewells could not be forgotten"),
+        }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
         match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
             Ok(Ok(collected)) => tracing::debug!(files = collected.files, small = collected.small, "unneeded blobs were removed"),

@@ -26,7 +26,7 @@ use crate::row::{self, Record};
 use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
-pub use farewell::{FAREWELL_MS, Farewell, farewell_said, farewells, left};
+pub use farewell::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
 pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
 pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
 pub use request::{REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome};

@@ -67,7 +67,7 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
         Wanted::RetireNode { node: key, stolen, lossy } => {
             let loss = if lossy { Loss::Accepted } else { Loss::Refused };
             identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(|error| match error {
-                identity::RequestError::NothingHeld | identity::RequestError::TooManyLogs { .. } => {
+                identity::RequestError::NothingHeld | identity::RequestError::TooManyBranches { .. } => {
                     refused(format!("{error}; --accept-loss asks for it all the same"))
                 }
                 other => refused(other),

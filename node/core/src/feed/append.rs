@@ -85,7 +85,7 @@ pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, ex
     let id = EntryId::of(&header_bytes);
     let raw = RawEntry { header: header_bytes, signature, body: Some(bytes) };
 
-    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, with_body: true, generation })?;
+    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, with_body: true, generation, waits: false })?;
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
     effects::of_own(tx, &id, &header, generation, body)?;

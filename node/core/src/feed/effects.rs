@@ -174,9 +174,9 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
     timeline::show(tx, post, &version)
 }
 
-/// The row and header of a post of this author, if it is held.
+/// The row and header of a post of this author, if it is held and does not wait to be vouched for.
 fn own_post(rows: &impl Rows, author: &PersonId, post: &EntryId) -> Result<Option<(EntryRow, Header)>, StoreError> {
-    let Some(row) = rows::entry(rows, post)? else { return Ok(None) };
+    let Some(row) = rows::entry(rows, post)?.filter(|row| !row.waits) else { return Ok(None) };
     let header = rows::header(post, &row)?;
     Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))
 }

@@ -7,7 +7,7 @@ use super::{LogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 /// Proofs kept of one person, at most, in one look.
@@ -66,8 +66,8 @@ pub(super) fn found(tx: &mut Tx<'_>, entry: &VerifiedEntry, row: &rows::LogRow) 
 }
 
 /// Where a log has forked, as far as is known.
-pub(super) fn place(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
-    Ok(row::get::<ForkRow>(tx, &rows::log_key(log))?.map(|fork| fork.seq))
+pub(super) fn place(rows: &impl Rows, log: &LogId) -> Result<Option<u64>, StoreError> {
+    Ok(row::get::<ForkRow>(rows, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
 /// Whether any log of this node's lane has forked: what the next epoch continues from may then be unknown here, for nothing is taken

@@ -1,10 +1,11 @@
-//! Work too large for one change: undoing what lies beyond a fork or a cut-off, dropping the many edits that waited for a deleted post.
+//! Work too large for one change: undoing what lies beyond a fork or a cut-off, letting count what waited for one, dropping the many edits that waited for a deleted post.
 //! A job is a row that says how far it has come; each step is one small commit, so a stop in the middle loses nothing.
 
 use minicbor::{Decode, Encode};
 
+use super::reach::Reach;
 use super::refs::{self, Does};
-use super::{EntryId, LogId, rows, void};
+use super::{EntryId, LogId, receive, rows, void};
 use crate::events::Event;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -12,6 +13,9 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
+/// Places of a log that are looked at in one step, and how many rows that may write until the next one.
+const PLACES_EACH: usize = 32;
+const ROWS_EACH: usize = 400;
 /// Logs of a retired node that are cut in one step.
 const LOGS_EACH: usize = 64;
 
@@ -28,6 +32,9 @@ struct JobRow {
     /// The key of the last log that was looked at; empty at first.
     #[cbor(n(2), with = "minicbor::bytes")]
     after: Vec<u8>,
+    /// How many places of a log are good.
+    #[cbor(n(3), default)]
+    good: u64,
 }
 
 impl Record for JobRow {
@@ -41,6 +48,8 @@ const CUT_LOGS: u8 = 0;
 const UNDO: u8 = 1;
 /// Post ‖ author: drop the edits that wait for their time.
 const DROP_HELD: u8 = 2;
+/// Log: let its entries count that waited to be vouched for.
+const RELEASE: u8 = 3;
 
 fn begin(tx: &mut Tx<'_>, kind: u8, about: &[&[u8]], job: &JobRow) -> Result<(), StoreError> {
     tx.after(Event::Timeline);
@@ -52,7 +61,7 @@ pub(super) fn undo_from(tx: &mut Tx<'_>, log: &LogId, from: u64, is_cut: bool) -
     let about = rows::log_key(log);
     let before = row::get::<JobRow>(tx, &[&[UNDO], about.as_slice()].concat())?;
     let (next, is_cut) = before.map_or((from, is_cut), |before| (before.next.min(from), before.is_cut || is_cut));
-    begin(tx, UNDO, &[&about], &JobRow { next, is_cut, after: Vec::new() })
+    begin(tx, UNDO, &[&about], &JobRow { next, is_cut, ..JobRow::default() })
 }
 
 /// Drops the bodies of the edits that wait to replace a post that is gone.
@@ -60,19 +69,21 @@ pub(super) fn drop_held(tx: &mut Tx<'_>, post: &EntryId, author: &PersonId) -> R
     begin(tx, DROP_HELD, &[&post.0, &author.0], &JobRow::default())
 }
 
-/// Begins to cut the logs of each node that was retired, or is no longer certified, from one version of a person's log to the next.
+/// Looks anew at the logs of a retired node: an entry that its retirement names has come.
+pub(super) fn judge_again(tx: &mut Tx<'_>, log: &LogId) -> Result<(), StoreError> {
+    begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
+}
+
+/// Begins to judge the logs of each node that was retired, is retired no longer, or is no longer certified, from one version of a
+/// person's log to the next.
 ///
 /// # Errors
 /// When the store refuses.
 pub(crate) fn follow_log(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &IdentityLog) -> Result<(), StoreError> {
     let gone = before.into_iter().flat_map(|log| log.state().nodes.keys()).filter(|key| now.node(key).is_none());
     let cut_off = |key: &PublicKey, log: &IdentityLog| log.node(key).and_then(|node| node.retired.clone());
-    let retired = now
-        .state()
-        .nodes
-        .iter()
-        .filter(|(key, node)| node.retired.is_some() && before.and_then(|before| cut_off(key, before)) != node.retired);
-    for key in gone.chain(retired.map(|(key, _)| key)) {
+    let changed = now.state().nodes.iter().filter(|(key, node)| before.and_then(|before| cut_off(key, before)) != node.retired);
+    for key in gone.chain(changed.map(|(key, _)| key)) {
         begin(tx, CUT_LOGS, &[&now.person().0, key.as_bytes()], &JobRow::default())?;
     }
     Ok(())
@@ -90,6 +101,7 @@ pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let next = match *kind {
         CUT_LOGS => cut_logs(tx, node, about, job)?,
         UNDO => undo(tx, node, about, job)?,
+        RELEASE => release(tx, node, about, job)?,
         _ => drop_next_held(tx, about, job)?,
     };
     match next {
@@ -102,7 +114,7 @@ pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
 /// Leaves out what the first job could not do, so that the rest has its turn.
 pub(super) fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(()) };
-    if key.first() == Some(&UNDO) {
+    if matches!(key.first(), Some(&(UNDO | RELEASE))) {
         return row::put(tx, &key, &JobRow { next: job.next.saturating_add(1), ..job });
     }
     row::delete::<JobRow>(tx, &key);
@@ -119,6 +131,19 @@ fn undo(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Optio
     Ok(Some(JobRow { next: seq.saturating_add(1), ..job }))
 }
 
+fn release(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+    let log = rows::log_of_key(about)?;
+    let (mut next, mut written) = (job.next, 0);
+    for (seq, id) in rows::places(tx, &log, job.next, PLACES_EACH)? {
+        if seq >= job.good || written > ROWS_EACH {
+            break;
+        }
+        written += receive::release(tx, node, &id)?;
+        next = seq.saturating_add(1);
+    }
+    Ok((next > job.next).then_some(JobRow { next, ..job }))
+}
+
 fn drop_next_held(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
     let (post, author) = (EntryId(row::key_part(about, 0)), PersonId(row::key_part(about, 32)));
     let Some(edit) = refs::first(tx, &post, &author, Does::WillReplace)? else { return Ok(None) };
@@ -131,30 +156,32 @@ fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result
     let person = PersonId(row::key_part(about, 0));
     let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
     let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
+    let state = author.node(&node);
+    let cutoffs = state.and_then(|state| state.retired.as_deref());
+    let reach = cutoffs.map(|cutoffs| Reach::of(tx, &person, &node, cutoffs, 0)).transpose()?;
     let mut last = None;
     for (log, held) in rows::logs_of_node(tx, &person, &node, &job.after, LOGS_EACH)? {
         last = Some(rows::log_key(&log));
-        if let Some(from) = first_void(tx, &author, &log, &held)? {
-            rows::cut_log(tx, &log, &held, from)?;
-            undo_from(tx, &log, from, true)?;
+        let (good, is_rest_void) = match (state, &reach) {
+            (None, _) => (0, true),
+            (Some(_), None) => (held.hi.saturating_add(1), false),
+            (Some(_), Some(reach)) => (reach.good(&log), reach.is_decided(&log)),
+        };
+        begin_release(tx, &log, good)?;
+        if is_rest_void && good <= held.hi {
+            rows::cut_log(tx, &log, &held, good)?;
+            undo_from(tx, &log, good, true)?;
         }
     }
     Ok(last.map(|after| JobRow { after, ..job }))
 }
 
-/// The first place of a log that its author's identity log no longer vouches for, if it is held.
-fn first_void(rows: &impl Rows, author: &IdentityLog, log: &LogId, held: &rows::LogRow) -> Result<Option<u64>, StoreError> {
-    let Some(node) = author.node(&log.node) else { return Ok(Some(0)) };
-    let Some(cutoffs) = &node.retired else { return Ok(None) };
-    let Some(cutoff) = cutoffs.iter().find(|cutoff| cutoff.lane == log.lane.0 && cutoff.epoch == log.epoch) else {
-        return Ok(Some(0));
-    };
-    if held.hi < cutoff.seq {
-        return Ok(None);
+/// Begins to let entries of a log count, if any of them waits. They are let go in their order, so that the last good one waits longest.
+fn begin_release(tx: &mut Tx<'_>, log: &LogId, good: u64) -> Result<(), StoreError> {
+    let Some(last) = good.checked_sub(1) else { return Ok(()) };
+    let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };
+    if rows::entry(tx, &last)?.is_some_and(|row| row.waits) {
+        begin(tx, RELEASE, &[&rows::log_key(log)], &JobRow { good, ..JobRow::default() })?;
     }
-    // Another branch of the log is held here: all of it goes, and what both have in common comes again with the right one.
-    if rows::at(rows, log, cutoff.seq)? != Some(EntryId(cutoff.entry)) {
-        return Ok(Some(0));
-    }
-    Ok((held.hi > cutoff.seq).then_some(cutoff.seq + 1))
+    Ok(())
 }

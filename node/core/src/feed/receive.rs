@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::reach::{Standing, standing};
 use super::refs::{self, Does, Rank};
 use super::verify::{EntryError, VerifiedEntry};
-use super::{Body, EntryId, Header, LogId, RawEntry, due, effects, forks, rows};
+use super::{Body, EntryId, Header, LogId, RawEntry, due, effects, forks, jobs, rows};
 use crate::clock::Timestamp;
 use crate::friends;
 use crate::hlc::Hlc;
@@ -227,21 +228,32 @@ fn take_all(
         if node.identity.person() != Some(author) && !friends::is_friend_in(tx, &author)? {
             return Err(Refused::NotAFriend(author));
         }
-        take(tx, node, entry, &mut done)?;
+        take(tx, node, entry, authors.get(&author), &mut done)?;
     }
     Ok(Some(done))
 }
 
-fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received) -> Result<(), Refused> {
+fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&IdentityLog>, done: &mut Received) -> Result<(), Refused> {
     let (id, header) = (entry.id(), entry.header());
     let log = header.log;
     // What was void is taken anew: it would not have been verified if it still were.
     if let Some(row) = rows::entry(tx, &id)?.filter(|row| !row.void) {
         done.known += 1;
-        return fill_in(tx, node, entry, &row, done);
+        return Ok(fill_in(tx, node, entry, author, &row, done)?);
     }
     if log.node == node.identity.node_key() && log.epoch == node.identity.epoch() {
         return Err(Refused::NotMine(log));
+    }
+    let standing = standing(tx, entry, author)?;
+    // At a place that is vouched for another entry is held: this one is of a branch that is not reached.
+    if matches!(standing, Standing::Void | Standing::Vouched) {
+        done.voided += 1;
+        return Ok(());
+    }
+    // What is held is another branch than the named one, and makes room for it.
+    if standing == Standing::Named && rows::log(tx, &log)?.is_some_and(|held| held.hi >= header.seq) {
+        done.voided += 1;
+        return Ok(jobs::judge_again(tx, &log)?);
     }
     let generation = match rows::log(tx, &log)? {
         // Of two forks of one log the earlier one is where it ends.
@@ -257,6 +269,13 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received
         Some(row) if header.seq > row.hi + 1 => return Err(Refused::Gap { log, seq: header.seq, expected: row.hi + 1 }),
         Some(row) if header.prev != Some(EntryId(row.head)) => return Err(Refused::Predecessor { log, seq: header.seq }),
         Some(row) => row.generation,
+        // It continues from what is void: a peer that has not heard of the retirement would bring it again and again.
+        None if standing == Standing::Open
+            && (header.seq > 0 || matches!(first_of_epoch(tx, header), Err(Refused::Predecessor { .. }))) =>
+        {
+            done.voided += 1;
+            return Ok(());
+        }
         None if header.seq > 0 => return Err(Refused::Gap { log, seq: header.seq, expected: 0 }),
         None => first_of_epoch(tx, header)?,
     };
@@ -265,27 +284,71 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, done: &mut Received
     let rank = Rank::of(&id, header, generation);
     let dead = refs::is_taken_back(tx, &log.person, &id)? || header.expires.is_some_and(|at| at <= now);
     let with_body = !dead && !refs::is_past(tx, header, &rank)?;
-    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), with_body, generation })?;
+    let waits = standing != Standing::Free;
+    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), with_body, generation, waits })?;
     rows::advance(tx, &log, header.seq, &id, generation)?;
     done.accepted += 1;
+    if standing == Standing::Named {
+        jobs::judge_again(tx, &log)?;
+    }
+    if waits {
+        return Ok(());
+    }
     if dead {
         return Ok(effects::take_back(tx, node, &log.person, &id)?);
     }
-    show(tx, node, entry, &rank, done)
+    Ok(show(tx, node, entry, &rank, done)?)
+}
+
+/// Lets an entry count that has waited until a cut-off vouched for it; gives how many rows that may have written.
+pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usize, StoreError> {
+    let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(0) };
+    let Some(row) = rows::entry(tx, id)?.filter(|row| row.waits) else { return Ok(0) };
+    let (entry, dead) = (entry.vouched(), row.dead);
+    rows::release(tx, id, row)?;
+    let (header, written) = (entry.header(), rows_of(&entry));
+    let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
+    if dead || refs::is_taken_back(tx, author, id)? || header.expires.is_some_and(|at| at <= node.clock.now()) {
+        effects::take_back(tx, node, author, id)?;
+        return Ok(written);
+    }
+    if refs::is_past(tx, header, &rank)? {
+        rows::drop_body(tx, id)?;
+    }
+    // The photos it needs are wanted by the timeline; nobody waits here to be told of them.
+    show(tx, node, &entry, &rank, &mut Received::default())?;
+    if entry.body().is_none() {
+        // Its edit may have come with a body, and have found nothing yet that it could replace.
+        effects::settle_of(tx, node, author, id)?;
+    }
+    Ok(written)
 }
 
 /// A body that comes after its header: a peer that had deleted it, or a mirror, brought only the header before.
-fn fill_in(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, row: &rows::EntryRow, done: &mut Received) -> Result<(), Refused> {
+fn fill_in(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entry: &VerifiedEntry,
+    author: Option<&IdentityLog>,
+    row: &rows::EntryRow,
+    done: &mut Received,
+) -> Result<(), StoreError> {
     let rank = Rank::of(&entry.id(), entry.header(), row.generation);
     if row.dead || row.has_body() || entry.raw().body.is_none() || refs::is_past(tx, entry.header(), &rank)? {
         return Ok(());
     }
-    let how = rows::Circumstances { seen: row.seen, with_body: true, generation: row.generation };
+    let how = rows::Circumstances { seen: row.seen, with_body: true, generation: row.generation, waits: row.waits };
     rows::put_entry(tx, &entry.id(), entry.raw(), how)?;
-    show(tx, node, entry, &rank, done)
+    if row.waits {
+        return Ok(());
+    }
+    match standing(tx, entry, author)? {
+        Standing::Vouched => show(tx, node, &entry.clone().vouched(), &rank, done),
+        _ => show(tx, node, entry, &rank, done),
+    }
 }
 
-fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: &mut Received) -> Result<(), Refused> {
+fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: &mut Received) -> Result<(), StoreError> {
     let (header, now) = (entry.header(), node.clock.now());
     if let Some(at) = header.expires {
         due::expire_at(tx, at, &entry.id())?;
@@ -295,7 +358,7 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: 
         if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {
             refs::put(tx, of, &header.log.person, Does::WillReplace, rank)?;
         }
-        return Ok(due::release_at(tx, header.hlc.time(), rank)?);
+        return due::release_at(tx, header.hlc.time(), rank);
     }
     if node.identity.person() == Some(header.log.person) {
         let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));

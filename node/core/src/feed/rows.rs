@@ -42,6 +42,9 @@ pub(super) struct EntryRow {
     /// Beyond a fork or a retired node's cut-off: it is as if it had never been said.
     #[n(7)]
     pub(super) void: bool,
+    /// Of a retired node, and no cut-off that is held here vouches for it so far: kept without effect.
+    #[cbor(n(8), default)]
+    pub(super) waits: bool,
 }
 
 impl EntryRow {
@@ -186,6 +189,7 @@ pub(super) struct Circumstances {
     pub(super) seen: Timestamp,
     pub(super) with_body: bool,
     pub(super) generation: u64,
+    pub(super) waits: bool,
 }
 
 /// Writes an entry's bytes.
@@ -207,8 +211,14 @@ pub(super) fn put_entry(tx: &mut Tx<'_>, id: &EntryId, raw: &RawEntry, how: Circ
         dead: false,
         generation: how.generation,
         void: false,
+        waits: how.waits,
     };
     row::put(tx, &id.0, &value)
+}
+
+/// Lets an entry that waited count.
+pub(super) fn release(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
+    row::put(tx, &id.0, &EntryRow { waits: false, ..entry })
 }
 
 /// Deletes an entry's body, if it has one; the header stays.

@@ -5,6 +5,7 @@ mod meaning;
 mod order;
 mod power;
 mod retired;
+mod vouched;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use crate::cbor::CborError;
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::identity::IdentityLog;
+use crate::identity::op::Cutoff;
 use crate::row::Rows;
 use crate::store::StoreError;
 
@@ -37,7 +38,7 @@ pub enum EntryError {
     /// The author's log does not certify this node key.
     #[error("the node key is not certified by its person")]
     UnknownNode,
-    /// The node was retired and this lies beyond its cut-off.
+    /// The node was retired and none of its cut-offs can chain back to this.
     #[error("the node was retired before this entry")]
     Retired,
     /// The person has ended the identity; nothing more is taken in of it.
@@ -57,18 +58,12 @@ impl VerifiedEntry {
         let header = Header::from_canonical(&raw.header).map_err(EntryError::Header)?;
         let id = EntryId::of(&raw.header);
         let node = author.node(&header.log.node).filter(|_| header.log.person == author.person()).ok_or(EntryError::UnknownNode)?;
-        if let Some(cutoffs) = &node.retired {
-            let same_log = |cutoff: &&crate::identity::op::Cutoff| cutoff.lane == header.log.lane.0 && cutoff.epoch == header.log.epoch;
-            let within =
-                |cutoff: &crate::identity::op::Cutoff| header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
-            if !cutoffs.iter().find(same_log).is_some_and(within) {
-                return Err(EntryError::Retired);
-            }
+        if node.retired.as_ref().is_some_and(|cutoffs| !cutoffs.iter().any(|cutoff| may_reach(cutoff, &header, &id))) {
+            return Err(EntryError::Retired);
         }
         if author.state().ended {
             return Err(EntryError::Ended);
         }
-        let vouched = node.retired.is_some();
         let signed = header.log.node.verify(domains::ENTRY, &raw.header, &raw.signature);
         signed.map_err(|_| EntryError::Signature)?;
         fits(&header)?;
@@ -76,7 +71,7 @@ impl VerifiedEntry {
             Some(bytes) => body(&header, bytes)?,
             None => None,
         };
-        Ok(Self { id, header, raw, body, seen: now, vouched })
+        Ok(Self { id, header, raw, body, seen: now, vouched: false })
     }
 
     /// The entry of a row. Only verified entries are ever written, and the store notices rows that were changed.
@@ -114,7 +109,12 @@ impl VerifiedEntry {
         self.seen
     }
 
-    /// Whether it lies within a cut-off that a root key has signed, and was met as such.
+    /// The same entry, known to be reached from a cut-off that a root key has signed.
+    pub(super) fn vouched(self) -> Self {
+        Self { vouched: true, ..self }
+    }
+
+    /// Whether a root key has vouched for it.
     pub(super) fn is_vouched(&self) -> bool {
         self.vouched
     }
@@ -123,6 +123,13 @@ impl VerifiedEntry {
     pub fn shown(&self) -> Timestamp {
         self.header.hlc.time().min(self.seen)
     }
+}
+
+/// Whether an entry can be one that a cut-off chains back to, as far as the entry alone tells. A chain never leaves its lane and never
+/// comes back to a log.
+fn may_reach(cutoff: &Cutoff, header: &Header, id: &EntryId) -> bool {
+    let is_before = header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
+    cutoff.lane == header.log.lane.0 && (cutoff.epoch != header.log.epoch || is_before)
 }
 
 fn fits(header: &Header) -> Result<(), EntryError> {

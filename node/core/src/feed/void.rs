@@ -12,7 +12,7 @@ use crate::store::{StoreError, Tx};
 pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), StoreError> {
     let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(()) };
     let Some(mut row) = rows::entry(tx, id)?.filter(|row| !row.void) else { return Ok(()) };
-    (row.dead, row.void) = (true, true);
+    (row.dead, row.void, row.waits) = (true, true, false);
     rows::put_bare(tx, id, row)?;
     let header = entry.header();
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));

@@ -13,6 +13,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 
 /// How long a node that is not reached is still told, in milliseconds: thirty days.
 pub const FAREWELL_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// How many are forgotten in one change.
+const DROPPED_EACH: usize = 500;
 
 /// Somebody who is a friend no longer and whose node has not heard of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,29 @@ pub fn farewells(node: &Node) -> Result<Vec<Farewell>, StoreError> {
         all.push(Farewell { person: PersonId(row::key_part(&key, 0)), node, addresses: row.addresses });
     }
     Ok(all)
+}
+
+/// Forgets whom it was tried to tell for long enough, up to a number; how many they were.
+///
+/// # Errors
+/// When the store refuses.
+pub async fn drop_old_farewells(node: &Node) -> Result<usize, StoreError> {
+    let now = node.clock.now();
+    let is_old = move |row: &FarewellRow| now.millis_since(row.ended) >= FAREWELL_MS;
+    if !row::scan::<FarewellRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?.iter().any(|(_, row)| is_old(row)) {
+        return Ok(0);
+    }
+    node.store
+        .commit(move |tx| {
+            let mut old = row::scan::<FarewellRow>(tx, &Scan::prefix(&[], FRIENDS_MAX))?;
+            old.retain(|(_, row)| is_old(row));
+            old.truncate(DROPPED_EACH);
+            for (key, _) in &old {
+                row::delete::<FarewellRow>(tx, key);
+            }
+            Ok(old.len())
+        })
+        .await
 }
 
 /// Their node has heard it.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::node::Node;
+use crate::store::Scan;
 use crate::testing::TestNode;
 
 fn stranger(n: u8) -> Introduction {
@@ -174,8 +175,13 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     welcome(&alice, &bob.introduction(), invite.token).await.unwrap();
     assert_eq!(farewells(&alice).unwrap(), []);
     remove(&alice, bob_id).await.unwrap();
-    alice.clock.advance(FAREWELL_MS);
+    alice.clock.advance(FAREWELL_MS - 1);
+    assert_eq!((farewells(&alice).unwrap().len(), drop_old_farewells(&alice).await.unwrap()), (1, 0));
+    alice.clock.advance(1);
     assert_eq!(farewells(&alice).unwrap(), []);
+    // Nor is their address kept for nothing.
+    let kept = || alice.store.scan(Table::new("friends_farewells"), &Scan::prefix(&[], 10)).unwrap().len();
+    assert_eq!((kept(), drop_old_farewells(&alice).await.unwrap(), kept()), (1, 1, 0));
 }
 
 #[tokio::test]

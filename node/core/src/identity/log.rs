@@ -44,7 +44,7 @@ pub struct State {
 pub struct NodeState {
     /// What is wrapped to it.
     pub kem: KemKey,
-    /// Set once it was retired: the last good entry of each of its logs.
+    /// Set once it was retired: the last good entry of each branch of its logs.
     pub retired: Option<Vec<Cutoff>>,
 }
 

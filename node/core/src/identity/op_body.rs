@@ -70,7 +70,7 @@ pub struct Recovery {
 pub struct RetireNode {
     /// Its signing key.
     pub node: PublicKey,
-    /// The last good entry of each of its logs; everything beyond is void, as is every log not named here.
+    /// The last good entry of each branch of its logs. These and all they chain back to stay; everything else is void.
     pub cutoffs: Vec<Cutoff>,
     /// Whether the key is in somebody else's hands.
     pub compromised: bool,

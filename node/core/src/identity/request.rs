@@ -33,13 +33,16 @@ pub enum RequestError {
     /// Nothing that the node to retire has said is held here.
     #[error("this node holds nothing of what that node has said, so retiring it would make all of that void")]
     NothingHeld,
-    /// The node to retire has more logs than a retirement can name.
-    #[error("that node has written {logs} logs (two for each start), and a retirement can name {logs_max}: the oldest would become void")]
-    TooManyLogs {
+    /// What the node to retire has said has more branches than a retirement can name.
+    #[error(
+        "what that node has said has {branches} branches (one more in each lane for each time an old backup was put back), and a \
+         retirement can name {branches_max}: the oldest would become void"
+    )]
+    TooManyBranches {
         /// How many there are.
-        logs: usize,
+        branches: usize,
         /// How many can be named.
-        logs_max: usize,
+        branches_max: usize,
     },
     /// The store's own error.
     #[error(transparent)]
@@ -51,7 +54,7 @@ pub enum RequestError {
 pub enum Loss {
     /// No: refuse.
     Refused,
-    /// Yes: keep the newest logs that can be named, be they none.
+    /// Yes: keep the newest branches that can be named, be they none.
     Accepted,
 }
 
@@ -76,24 +79,19 @@ pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError>
     Ok(Request::new(log, body))
 }
 
-/// Asks to end a node's right to speak. Its cut-offs are what this node holds of it.
+/// Asks to end a node's right to speak. Its cut-offs are the ends of what this node holds of it; all they chain back to stays.
 ///
 /// # Errors
 /// As [`request`], and when that would void what `loss` does not accept.
 pub fn request_retirement(node: &Node, retired: PublicKey, compromised: bool, loss: Loss) -> Result<Request, RequestError> {
     let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
-    let of_it = |head: &feed::LogHead| head.log.node == retired;
-    let heads: Vec<_> = feed::heads(node, &log.person())?.into_iter().filter(of_it).collect();
-    let cutoffs = heads.iter().rev().take(CUTOFFS_MAX).map(|head| Cutoff {
-        lane: head.log.lane.0,
-        epoch: head.log.epoch,
-        seq: head.hi,
-        entry: head.head.0,
-    });
+    let tips = feed::tips(node, &log.person(), &retired)?;
+    let cutoffs =
+        tips.iter().take(CUTOFFS_MAX).map(|head| Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: head.hi, entry: head.head.0 });
     let asked = request(&log, OpBody::RetireNode(RetireNode { node: retired, cutoffs: cutoffs.collect(), compromised }))?;
-    match (loss, heads.len()) {
+    match (loss, tips.len()) {
         (Loss::Refused, 0) => Err(RequestError::NothingHeld),
-        (Loss::Refused, logs) if logs > CUTOFFS_MAX => Err(RequestError::TooManyLogs { logs, logs_max: CUTOFFS_MAX }),
+        (Loss::Refused, branches) if branches > CUTOFFS_MAX => Err(RequestError::TooManyBranches { branches, branches_max: CUTOFFS_MAX }),
         _ => Ok(asked),
     }
 }

@@ -81,7 +81,7 @@ pub(crate) enum WantedCommand {
         /// Its key is in somebody else's hands.
         #[arg(long)]
         stolen: bool,
-        /// Retire it though some of what it said will be void: this node does not hold it, or it has too many logs.
+        /// Retire it though some of what it said will be void: this node does not hold it, or it has too many branches.
         #[arg(long)]
         accept_loss: bool,
     },

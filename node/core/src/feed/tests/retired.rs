@@ -8,7 +8,7 @@ use crate::identity::paper::{self, Signed};
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Signs an op with the person's words and gives the node its log.
-async fn sign(node: &Node, seed: u8, body: OpBody) {
+pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
     let Ok(Signed::Done(signed)) = paper::sign(&asked, &Words::from_entropy([seed; 32])) else { panic!("not signed") };
     identity::upload(node, &signed).await.unwrap();
@@ -21,7 +21,7 @@ fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
     OpBody::RetireNode(RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: true })
 }
 
-async fn tell(alice: &Node, bob: &Node) {
+pub(super) async fn tell(alice: &Node, bob: &Node) {
     identity::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
 }
 
@@ -129,6 +129,7 @@ async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
     tell(&alice, &bob).await;
     run_due(&bob).await.unwrap();
     assert_eq!(take_in(&bob, &alice, &all).await.accepted, 2);
+    run_due(&bob).await.unwrap();
     assert_eq!(shown(&bob), ["common", "right"]);
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
@@ -146,6 +147,7 @@ async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
     learned.unwrap();
     let received = received.unwrap();
     assert_eq!((received.accepted, received.voided), (1, 1));
+    run_due(&bob).await.unwrap();
     assert_eq!(shown(&bob), ["good"]);
 }
 
@@ -225,7 +227,9 @@ async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
     sign(&alice, 1, retire(&alice, &all, 199)).await;
     tell(&alice, &bob).await;
     take_in(&bob, &alice, &ends).await;
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
+    assert_eq!(bodies_kept(&bob, &who(&alice)), 100, "nothing counts before what vouches for it is here");
+    run_due(&bob).await.unwrap();
+    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
 }
 
 #[tokio::test]

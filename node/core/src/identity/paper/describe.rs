@@ -31,11 +31,10 @@ pub fn describe(body: &OpBody) -> String {
 
 fn retirement(retire: &RetireNode) -> String {
     let why = if retire.compromised { " as stolen" } else { "" };
-    let entries: u64 = retire.cutoffs.iter().map(|cutoff| cutoff.seq.saturating_add(1)).fold(0, u64::saturating_add);
-    let kept = match entries {
+    let kept = match retire.cutoffs.len() {
         0 => "everything it has ever said becomes void".to_owned(),
-        1 => "one entry of it stays, and whatever it says beyond that is void".to_owned(),
-        _ => format!("{entries} entries of it stay, and whatever it says beyond those is void"),
+        1 => "one entry of it and all that led up to that stay, and whatever else it says is void".to_owned(),
+        named => format!("{named} entries of it and all that led up to them stay, and whatever else it says is void"),
     };
     format!("retire the node {}{why}: {kept}", retire.node)
 }

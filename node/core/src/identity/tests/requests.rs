@@ -138,7 +138,11 @@ async fn a_retirement_keeps_what_this_node_holds() {
     let asked = request_retirement(&node, key, true, Loss::Refused).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     assert_eq!(retire.cutoffs, [Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 2, entry: head.head.0 }]);
-    assert!(asked.describe().contains("3 entries of it stay") && asked.describe().contains("stolen"), "{}", asked.describe());
+    assert!(
+        asked.describe().contains("one entry of it and all that led up to that stay") && asked.describe().contains("stolen"),
+        "{}",
+        asked.describe()
+    );
     let signed = signed_with(&asked, &words(1)).unwrap();
     upload(&node, &signed.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.log().unwrap().live_nodes().count(), 0);
@@ -156,18 +160,33 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     let asked = request_retirement(&new, key, true, Loss::Accepted).unwrap();
     assert!(asked.describe().contains("everything it has ever said becomes void"));
 
-    // One log for each start: more than an op can name.
+    // One log for each start: more than an op can name, but each continues from the one before.
     let mut run = old.clone();
     for seed in 0..40 {
         run = Node { identity: Identity::load(&old.store, old.identity.vault(), &Random::seeded(seed), old.clock.now()).unwrap(), ..run };
         homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new()).await.unwrap();
     }
+    let person = old.identity.person().unwrap();
+    let asked = request_retirement(&old, key, true, Loss::Refused).unwrap();
+    let OpBody::RetireNode(retire) = asked.body() else { panic!() };
+    let newest = feed::heads(&old, &person).unwrap().pop().unwrap();
+    assert_eq!(retire.cutoffs.iter().map(|cutoff| cutoff.epoch).collect::<Vec<_>>(), [newest.log.epoch], "the newest stands for all");
+    signed_with(&asked, &words(1)).unwrap();
+
+    // Put back so often from the time before it said anything, each time with another epoch, that the ends are more than an op can name.
+    for seed in 100..132 {
+        let again = claimed(1).await;
+        let identity = Identity::load(&again.store, again.identity.vault(), &Random::seeded(seed), again.clock.now()).unwrap();
+        let again = Node { identity, ..again };
+        say(&again, 1).await;
+        let head = feed::heads(&again, &person).unwrap().remove(0);
+        feed::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap()).await.unwrap();
+    }
     let refused = request_retirement(&old, key, true, Loss::Refused);
-    assert_eq!(refused, Err(RequestError::TooManyLogs { logs: 41, logs_max: 32 }));
+    assert_eq!(refused, Err(RequestError::TooManyBranches { branches: 33, branches_max: 32 }));
     let asked = request_retirement(&old, key, true, Loss::Accepted).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
-    let newest = feed::heads(&old, &old.identity.person().unwrap()).unwrap().pop().unwrap();
-    assert!(retire.cutoffs.len() == 32 && retire.cutoffs.iter().any(|cutoff| cutoff.epoch == newest.log.epoch));
+    assert!(retire.cutoffs.len() == 32 && retire.cutoffs[0].epoch == newest.log.epoch);
     signed_with(&asked, &words(1)).unwrap();
 }
 

@@ -1,0 +1,158 @@
+//! What a retirement vouches for: each entry it names, and all that one chains back to. An epoch's first entry names the last one before
+//! it, so the newest entry of each branch stands for a whole life, however often its node was started. Whatever is not reached is void: also
+//! an epoch that continues from a good entry, for nothing good names it. Steps only ever go back in a lane, so each walk ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::verify::VerifiedEntry;
+use super::{EntryId, Lane, LogHead, LogId, forks, rows};
+use crate::identity::op::Cutoff;
+use crate::identity::{IdentityLog, PersonId};
+use crate::keys::PublicKey;
+use crate::node::Node;
+use crate::row::Rows;
+use crate::store::{StoreError, Tx};
+
+/// Logs read in one look.
+const LOGS_EACH: usize = 256;
+
+/// What the cut-offs of one node reach among what is held here.
+#[derive(Default)]
+pub(super) struct Reach {
+    /// How many entries of a log are good.
+    good: BTreeMap<(Lane, u64), u64>,
+    /// Lanes of which a named entry is not here yet: there more may turn out to be good.
+    waiting: BTreeSet<Lane>,
+    /// Logs that have another entry where one is named.
+    parted: BTreeSet<(Lane, u64)>,
+}
+
+impl Reach {
+    /// Walks back from each cut-off as far as epochs that have fewer than `since` before them.
+    pub(super) fn of(rows: &impl Rows, person: &PersonId, node: &PublicKey, cutoffs: &[Cutoff], since: u64) -> Result<Self, StoreError> {
+        let mut reach = Self::default();
+        for cutoff in cutoffs {
+            let log = LogId { person: *person, node: *node, lane: Lane(cutoff.lane), epoch: cutoff.epoch };
+            match place(rows, &log, cutoff.seq)? {
+                Some(held) if held.0 == cutoff.entry => reach.follow(rows, log, cutoff.seq, since)?,
+                held => {
+                    reach.waiting.insert(log.lane);
+                    if held.is_some() {
+                        reach.parted.insert((log.lane, log.epoch));
+                    }
+                }
+            }
+        }
+        Ok(reach)
+    }
+
+    /// How many entries of a log are good.
+    pub(super) fn good(&self, log: &LogId) -> u64 {
+        self.good.get(&(log.lane, log.epoch)).copied().unwrap_or_default()
+    }
+
+    /// Whether what is not reached of a log is void for certain: all that is named in its lane is here, or the log is another branch than
+    /// the named one.
+    pub(super) fn is_decided(&self, log: &LogId) -> bool {
+        !self.waiting.contains(&log.lane) || self.parted.contains(&(log.lane, log.epoch))
+    }
+
+    fn follow(&mut self, rows: &impl Rows, mut log: LogId, mut seq: u64, since: u64) -> Result<(), StoreError> {
+        loop {
+            let good = self.good.entry((log.lane, log.epoch)).or_default();
+            if *good > seq {
+                // Another branch came by here: the rest of the way is walked.
+                return Ok(());
+            }
+            let is_walked = *good > 0;
+            *good = seq.saturating_add(1);
+            let Some(held) = rows::log(rows, &log)?.filter(|held| !is_walked && held.generation >= since) else { return Ok(()) };
+            let Some((earlier, generation, last)) = before(rows, &log)? else { return Ok(()) };
+            if generation >= held.generation {
+                return Ok(());
+            }
+            (log, seq) = (earlier, last);
+        }
+    }
+}
+
+/// How an entry stands with the retirement of its node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its node speaks.
+    Free,
+    /// A cut-off vouches for what stands at its place.
+    Vouched,
+    /// A cut-off names it.
+    Named,
+    /// A cut-off that is not here yet may vouch for it.
+    Open,
+    /// No cut-off does.
+    Void,
+}
+
+/// Judges an entry by its author's identity log and what is held here.
+pub(super) fn standing(tx: &Tx<'_>, entry: &VerifiedEntry, author: Option<&IdentityLog>) -> Result<Standing, StoreError> {
+    let (id, header) = (entry.id(), entry.header());
+    let retired = author.and_then(|author| author.node(&header.log.node)).and_then(|node| node.retired.as_ref());
+    let Some(cutoffs) = retired else { return Ok(Standing::Free) };
+    let since = match (rows::log(tx, &header.log)?, header.prev) {
+        (Some(held), _) => held.generation,
+        (None, Some(prev)) => rows::entry(tx, &prev)?.map_or(0, |row| row.generation),
+        (None, None) => 0,
+    };
+    let reach = Reach::of(tx, &header.log.person, &header.log.node, cutoffs, since)?;
+    Ok(if reach.good(&header.log) > header.seq {
+        Standing::Vouched
+    } else if cutoffs.iter().any(|cutoff| cutoff.entry == id.0) {
+        Standing::Named
+    } else if reach.is_decided(&header.log) {
+        Standing::Void
+    } else {
+        Standing::Open
+    })
+}
+
+/// The entry that the first one of a log continues from, if it is held and counts: its log, that log's generation, its place.
+fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, StoreError> {
+    let Some(first) = rows::at(rows, log, 0)? else { return Ok(None) };
+    let Some(row) = rows::entry(rows, &first)? else { return Ok(None) };
+    let Some(prev) = rows::header(&first, &row)?.prev else { return Ok(None) };
+    let Some(row) = rows::entry(rows, &prev)?.filter(|row| !row.void) else { return Ok(None) };
+    let header = rows::header(&prev, &row)?;
+    let is_there = place(rows, &header.log, header.seq)? == Some(prev);
+    Ok(is_there.then_some((header.log, row.generation, header.seq)))
+}
+
+/// The entry at a place of a log, unless the log was cut before it.
+fn place(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+    if rows::log(rows, log)?.is_none_or(|held| held.hi < seq) {
+        return Ok(None);
+    }
+    rows::at(rows, log, seq)
+}
+
+/// The last entry of each branch of what a node has said in the well-known lanes, as held here, the newest first: those that no other
+/// continues from. A log that forked counts up to its fork.
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHead>, StoreError> {
+    let (mut logs, mut after) = (Vec::new(), Vec::new());
+    loop {
+        let part = rows::logs_of_node(&node.store, person, of, &after, LOGS_EACH)?;
+        let Some((last, _)) = part.last() else { break };
+        after = rows::log_key(last);
+        logs.extend(part);
+    }
+    logs.sort_by_key(|(_, held)| std::cmp::Reverse(held.generation));
+    let (mut reach, mut tips) = (Reach::default(), Vec::new());
+    for (log, held) in logs.into_iter().filter(|(log, _)| log.lane.is_well_known()) {
+        let ends = if held.retired { forks::place(&node.store, &log)? } else { None };
+        let Some(hi) = ends.map_or(Some(held.hi), |fork| fork.checked_sub(1)) else { continue };
+        let Some(head) = rows::at(&node.store, &log, hi)?.filter(|_| reach.good(&log) <= hi) else { continue };
+        reach.follow(&node.store, log, hi, 0)?;
+        tips.push(LogHead { log, lo: 0, hi, head });
+    }
+    Ok(tips)
+}
