@@ -11,16 +11,22 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpos
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::exit;
+
 /// Where the certificate is, for programs to trust: `curl --cacert`.
 pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("tls/cert.pem")
 }
 
-/// The TLS configuration, made from the certificate in `data/tls`, which is made first, for `names`, if it is not there.
+/// The TLS configuration, made from the certificate in `data/tls`, which is made first, for `names`, if it is not there. Half of one is
+/// never replaced: it may be the owner's own.
 pub(crate) fn open(data: &Path, names: impl IntoIterator<Item = String>) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let key_path = data.join("tls/key.pem");
-    if !path(data).exists() || !key_path.exists() {
-        make(data, &key_path, names).context("the certificate could not be made")?;
+    match (path(data).try_exists()?, key_path.try_exists()?) {
+        (true, true) => {}
+        (false, false) => make(data, names).context("the certificate could not be made")?,
+        (true, false) => return Err(alone(&path(data), &key_path)),
+        (false, true) => return Err(alone(&key_path, &path(data))),
     }
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path(data))
         .and_then(Iterator::collect)
@@ -33,7 +39,13 @@ pub(crate) fn open(data: &Path, names: impl IntoIterator<Item = String>) -> anyh
     Ok(Arc::new(config))
 }
 
-fn make(data: &Path, key_path: &Path, own: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+fn alone(there: &Path, missing: &Path) -> anyhow::Error {
+    let said =
+        format!("{} is there without {}; put that back, or move both away to have new ones made", there.display(), missing.display());
+    exit::with(exit::NO_INPUT, said)
+}
+
+fn make(data: &Path, own: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     for name in own {
         if !names.contains(&name) {
@@ -48,23 +60,24 @@ fn make(data: &Path, key_path: &Path, own: impl IntoIterator<Item = String>) -> 
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    fs::create_dir_all(data.join("tls"))?;
-    write_new(key_path, key.serialize_pem().as_bytes(), 0o600)?;
-    write_new(&path(data), certificate.pem().as_bytes(), 0o644)?;
+    // Both appear at once, with their folder: one without the other would be taken for the owner's.
+    let (folder, new) = (data.join("tls"), data.join("tls.new"));
+    if new.try_exists()? {
+        fs::remove_dir_all(&new)?;
+    }
+    fs::create_dir(&new)?;
+    write(&new.join("key.pem"), key.serialize_pem().as_bytes(), 0o600)?;
+    write(&new.join("cert.pem"), certificate.pem().as_bytes(), 0o644)?;
+    fs::File::open(&new)?.sync_all()?;
+    fs::rename(&new, &folder).with_context(|| format!("{} holds other files", folder.display()))?;
+    fs::File::open(data)?.sync_all()?;
     Ok(())
 }
 
-/// Written whole or not at all: under a temporary name, synced, renamed.
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    Ok(file.sync_all()?)
 }
 
 #[cfg(test)]
@@ -79,6 +92,27 @@ mod tests {
         let first = fs::read(path(folder.path())).unwrap();
         open(folder.path(), []).unwrap();
         assert_eq!(first, fs::read(path(folder.path())).unwrap());
+    }
+
+    #[test]
+    fn half_of_one_is_an_error_and_not_replaced() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (kept, missing) in [("cert.pem", "key.pem"), ("key.pem", "cert.pem")] {
+            let folder = tempfile::tempdir().unwrap();
+            // What a start that was cut off has left is no hindrance.
+            fs::create_dir(folder.path().join("tls.new")).unwrap();
+            fs::write(folder.path().join("tls.new/key.pem"), "half").unwrap();
+            open(folder.path(), []).unwrap();
+            let tls = folder.path().join("tls");
+            let before = fs::read(tls.join(kept)).unwrap();
+            fs::remove_file(tls.join(missing)).unwrap();
+            let said = open(folder.path(), []).unwrap_err().to_string();
+            assert!(said.contains(kept) && said.contains(missing), "{said}");
+            assert_eq!(fs::read(tls.join(kept)).unwrap(), before);
+            assert!(!tls.join(missing).exists());
+            fs::remove_file(tls.join(kept)).unwrap();
+            open(folder.path(), []).unwrap();
+        }
     }
 
     #[test]
