@@ -62,10 +62,11 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) && named.is_none() => toml::Table::new(),
         Err(error) => return Err(exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))),
     };
-    for (name, value) in std::env::vars() {
-        if let Some((section, key)) = variable(&name) {
-            put(&mut table, &name, section, &key, &value)?;
-        }
+    for (name, value) in std::env::vars_os() {
+        // A name that is no text is somebody else's.
+        let Some((name, (section, key))) = name.to_str().and_then(|name| Some((name, variable(name)?))) else { continue };
+        let value = value.to_str().ok_or_else(|| exit::with(exit::CONFIG, format!("{name}: its value is no UTF-8 text")))?;
+        put(&mut table, name, section, &key, value)?;
     }
     for set in sets {
         let Some(((section, key), value)) = set.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value))) else {

@@ -12,7 +12,8 @@ use crate::listen::ListenConfig;
 /// How this program was called, for lines that can be pasted.
 pub(crate) fn program() -> String {
     // Under cargo the person typed `cargo run`; the built binary's own path works just as well and needs no build.
-    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "freehold".to_owned())
+    let name = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "freehold".to_owned())
 }
 
 /// What there is to say of a node that runs.
