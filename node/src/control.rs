@@ -9,13 +9,14 @@ mod identity;
 mod set_up;
 
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -177,12 +178,13 @@ pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let folder = std::fs::File::open(data)?;
     let path = short(&folder);
     let _ = std::fs::remove_file(&path);
-    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which anybody may connect. A file that
-    // another thread makes in that moment is only narrower than it would have been.
-    let usual = rustix::process::umask(Mode::from_raw_mode(0o177));
+    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which anybody may connect. The mask is the
+    // whole process's, so it takes nothing from the owner: a folder that another thread makes in that moment must stay searchable.
+    let usual = rustix::process::umask(Mode::from_raw_mode(0o077));
     let bound = UnixListener::bind(&path);
     rustix::process::umask(usual);
-    bound.with_context(|| format!("can't open the control socket in {}", data.display()))
+    let narrowed = |listener| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener);
+    bound.and_then(narrowed).with_context(|| format!("can't open the control socket in {}", data.display()))
 }
 
 /// Answers until the task is dropped.
@@ -208,10 +210,16 @@ pub(crate) async fn serve(listener: UnixListener, acting: Acting) {
 
 async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(read.take(REQUEST_LEN_MAX)).read_line(&mut line).await?;
-    let done = match serde_json::from_str::<Request>(&line) {
+    let mut line = Vec::new();
+    let mut read = BufReader::new(read.take(REQUEST_LEN_MAX));
+    read.read_until(b'\n', &mut line).await?;
+    let done = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => act_telling(&acting, request, &mut write).await,
+        Err(_) if read.get_ref().limit() == 0 => {
+            // Its rest is read all the same: whoever still writes would not hear the answer.
+            pass_over_line(BufReader::new(read.into_inner().into_inner())).await?;
+            Err(exit::with(exit::DATA, format!("this is too long: a running node takes {REQUEST_LEN_MAX} bytes at once")))
+        }
         Err(_) => Err(exit::with(exit::DATA, "the running node does not know this request; is it the same version?")),
     };
     let mut answer = match done {
@@ -221,6 +229,18 @@ async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
     answer.push(b'\n');
     write.write_all(&answer).await?;
     Ok(())
+}
+
+/// Reads to the end of the line and keeps nothing of it.
+async fn pass_over_line(mut read: impl AsyncBufRead + Unpin) -> Result<()> {
+    loop {
+        let part = read.fill_buf().await?;
+        let len = part.len();
+        if len == 0 || part.contains(&b'\n') {
+            return Ok(());
+        }
+        read.consume(len);
+    }
 }
 
 /// Does what is asked, and writes how far it is to whoever asked.

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use freehold_core::store::StoreError;
+
 use crate::say;
 
 /// An error that knows its exit code.
@@ -46,7 +48,17 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 
 /// The exit code an error asks for; 1 if it does not say.
 pub(crate) fn code(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map_or(1, |exit| exit.code)
+    let of_exit = error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map(|exit| exit.code);
+    of_exit.or_else(|| of_store(error)).unwrap_or(1)
+}
+
+/// The code of a store that could not keep what it was given, whatever that was.
+pub(crate) fn of_store(error: &anyhow::Error) -> Option<u8> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<StoreError>()? {
+        StoreError::Full => Some(CANT_CREATE),
+        StoreError::Unavailable(_) => Some(UNAVAILABLE),
+        StoreError::Corrupt { .. } | StoreError::TooLarge { .. } | StoreError::NoBlob => None,
+    })
 }
 
 /// Prints the error and gives the code to end with.

@@ -124,7 +124,7 @@ pub enum PostError {
     #[error("this node no longer speaks for you")]
     Retired,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -73,7 +73,7 @@ pub enum ProfileError {
     #[error("there is no paint {0}")]
     NoSuchPaint(u8),
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

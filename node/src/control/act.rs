@@ -1,5 +1,6 @@
 //! What a request does: the same core functions that the pages call.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use freehold_core::posts::{self, Draft, PostId};
 use freehold_core::profile::{self, Profile};
 use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use freehold_web::WebConfig;
+use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::{Request, Response, Tell, check};
@@ -48,9 +50,10 @@ impl Acting {
     }
 }
 
-/// What is wrong with what was handed in, as an error that says so.
-pub(super) fn refused(error: impl std::fmt::Display) -> anyhow::Error {
-    exit::with(exit::DATA, error.to_string())
+/// What is wrong with what was handed in, as an error that says so; a store that can't keep it is not its fault.
+pub(super) fn refused(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    exit::with(exit::of_store(&error).unwrap_or(exit::DATA), error.to_string())
 }
 
 /// Does what is asked; what takes long tells how far it is.
@@ -199,10 +202,15 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
 async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> Result<Response> {
     acting.owner()?;
     let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let unreadable = |error: std::io::Error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()));
-    let mut opened = std::fs::File::open(&file).map_err(unreadable)?;
     let mut writer = photos::upload_writer(&acting.node)?;
     let stored = tokio::task::spawn_blocking(move || -> Result<_> {
+        let unreadable = |error: std::io::Error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()));
+        // Not waiting for a writer at the other end of a pipe: that may never come.
+        let waitless = OFlags::NONBLOCK.bits().cast_signed();
+        let mut opened = std::fs::OpenOptions::new().read(true).custom_flags(waitless).open(&file).map_err(unreadable)?;
+        if !opened.metadata().map_err(unreadable)?.is_file() {
+            return Err(exit::with(exit::NO_INPUT, format!("can't read {}: it is no file", file.display())));
+        }
         let mut chunk = vec![0; UPLOAD_CHUNK_LEN];
         loop {
             match std::io::Read::read(&mut opened, &mut chunk)? {
@@ -228,4 +236,24 @@ async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
     let text = format!("{password}\n\nFor {label}, with the name {}. It is shown this once.", profile::address(&owner));
     Ok(Response::text(text).with(json!({ "app_password": password })))
+}
+
+#[cfg(test)]
+mod tests {
+    use freehold_core::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_can_not_keep_it_is_told_from_what_should_not_be_kept() {
+        let full = [
+            refused(posts::PostError::Store(StoreError::Full)),
+            refused(logins::SetUpError::Profile(profile::ProfileError::Store(StoreError::Full))),
+            StoreError::Full.into(),
+        ];
+        assert_eq!(full.map(|error| exit::code(&error)), [exit::CANT_CREATE; 3]);
+        let gone = refused(photos::AddError::Store(StoreError::Unavailable("the disk failed".to_owned())));
+        assert_eq!((exit::code(&gone), exit::sentence(&gone).as_str()), (exit::UNAVAILABLE, "the store is not available: the disk failed"));
+        assert_eq!(exit::code(&refused(posts::PostError::Empty)), exit::DATA);
+    }
 }

@@ -1,6 +1,6 @@
 //! What can be asked of a node about its person: who speaks for them, and what needs their words.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use freehold_core::identity::op::OpBody;
 use freehold_core::identity::{self, IdentityLog, Loss};
 use freehold_core::keys::PublicKey;
@@ -68,7 +68,7 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
             let loss = if lossy { Loss::Accepted } else { Loss::Refused };
             identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(|error| match error {
                 identity::RequestError::NothingHeld | identity::RequestError::TooManyBranches { .. } => {
-                    refused(format!("{error}; --accept-loss asks for it all the same"))
+                    refused(anyhow!("{error}; --accept-loss asks for it all the same"))
                 }
                 other => refused(other),
             })?
@@ -92,7 +92,7 @@ pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Requ
 
 fn domain_of(domain: &str) -> Result<String> {
     let domain = domain.trim().trim_end_matches('.').to_ascii_lowercase();
-    if freehold_core::profile::is_domain(&domain) { Ok(domain) } else { Err(refused(format!("{domain:?} is not a domain"))) }
+    if freehold_core::profile::is_domain(&domain) { Ok(domain) } else { Err(refused(anyhow!("{domain:?} is not a domain"))) }
 }
 
 /// The node whose key begins like this.
@@ -104,7 +104,7 @@ fn key_of(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
     let mut found = log.state().nodes.keys().filter(|key| key.to_string().starts_with(&typed));
     match (found.next(), found.next()) {
         (Some(key), None) => Ok(*key),
-        (Some(_), Some(_)) => Err(refused("more than one node's key begins like that")),
+        (Some(_), Some(_)) => Err(refused(anyhow!("more than one node's key begins like that"))),
         (None, _) => Err(refused(identity::RequestError::NodeUnknown)),
     }
 }

@@ -1,6 +1,6 @@
 //! Setting a node up from the command line: what the set-up page does.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use freehold_core::identity::Claim;
 use freehold_core::identity::recovery_card::{self, RecoveryCard};
 use freehold_core::profile::{self, Profile};
@@ -39,14 +39,17 @@ pub(super) async fn set_up(acting: &Acting, given: SetUp) -> Result<Response> {
     let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
     let profile = profile::checked(profile).map_err(refused)?;
     logins::check_password(&password).map_err(refused)?;
-    let claim: Option<Claim> = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(format!("the claim file: {error}")))?;
-    let Some(token) = logins::offer_setup(node).await? else {
-        return Err(refused(format!("somebody lives in {} already", acting.data.display())));
-    };
+    let claim: Option<Claim> = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(anyhow!("the claim file: {error}")))?;
+    let lived_in = || refused(anyhow!("somebody lives in {} already", acting.data.display()));
+    if profile::get(node)?.is_some() {
+        return Err(lived_in());
+    }
     let made_elsewhere = claim.is_some() || node.identity.person().is_some();
     if let Some(claim) = claim {
         identity::claim(node, &claim).await.map_err(refused)?;
     }
+    // Only now: an offer ends the one before it, and the link that the node printed must outlive a refusal.
+    let token = logins::offer_setup(node).await?.ok_or_else(lived_in)?;
     logins::set_up(node, &token, profile.clone(), &password).await.map_err(refused)?;
     if made_elsewhere {
         return Ok(Response::text(""));

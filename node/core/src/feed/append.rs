@@ -29,7 +29,7 @@ pub enum AppendError {
     #[error("no reader would take this: {0}")]
     NotReadable(crate::cbor::CborError),
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -93,7 +93,7 @@ pub enum Refused {
     #[error("an entry of this process that this process did not write")]
     NotMine(LogId),
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -23,7 +23,7 @@ pub enum AskError {
     #[error("you have blocked this person")]
     Blocked,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

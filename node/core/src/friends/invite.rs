@@ -162,7 +162,7 @@ pub enum InviteError {
     #[error("there are too many open invites")]
     TooMany,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

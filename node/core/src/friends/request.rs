@@ -32,7 +32,7 @@ pub enum WelcomeError {
     #[error("there is no such request")]
     NoSuchRequest,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

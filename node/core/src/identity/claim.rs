@@ -35,7 +35,7 @@ pub enum ClaimError {
     #[error("the node is yours now, but its vault can't be written, so that your words don't open it yet (each start tries again): {0}")]
     Vault(#[from] VaultError),
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

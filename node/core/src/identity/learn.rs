@@ -51,7 +51,7 @@ pub enum LearnError {
     #[error("this is the log of {0}")]
     AnotherPerson(PersonId),
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

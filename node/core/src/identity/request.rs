@@ -45,7 +45,7 @@ pub enum RequestError {
         branches_max: usize,
     },
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
@@ -121,7 +121,7 @@ pub enum UploadError {
     #[error("it was taken, but {0}")]
     Vault(ClaimError),
     /// The store's own error.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

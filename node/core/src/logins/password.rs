@@ -34,7 +34,7 @@ pub enum PasswordError {
     #[error("the password could not be hashed")]
     Hash,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -70,7 +70,7 @@ pub enum LoginError {
         retry_after_ms: u64,
     },
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

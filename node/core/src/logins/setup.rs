@@ -37,7 +37,7 @@ pub enum SetUpError {
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

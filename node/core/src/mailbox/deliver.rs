@@ -68,7 +68,7 @@ pub enum DeliverError {
     #[error("the folder is full")]
     FolderFull,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -123,7 +123,7 @@ pub enum FlagError {
     #[error("too many different keywords")]
     TooManyKeywords,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

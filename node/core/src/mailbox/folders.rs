@@ -185,7 +185,7 @@ pub enum FolderError {
     #[error("there are too many folders")]
     TooMany,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

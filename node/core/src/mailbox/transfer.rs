@@ -26,7 +26,7 @@ pub enum TransferError {
     #[error("the folder takes no more")]
     TargetFull,
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

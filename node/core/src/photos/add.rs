@@ -55,7 +55,7 @@ pub enum AddError {
         len_max: usize,
     },
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
@@ -79,7 +79,7 @@ pub enum ChangeError {
         len_max: usize,
     },
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -37,7 +37,7 @@ pub enum RecordError {
     #[error(transparent)]
     Report(DeliverError),
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

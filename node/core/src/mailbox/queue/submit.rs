@@ -41,7 +41,7 @@ pub enum SubmitError {
     #[error(transparent)]
     Copy(DeliverError),
     /// The store.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
