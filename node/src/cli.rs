@@ -14,6 +14,7 @@ use clap::Parser;
 use crate::{config, demo, exit, logging, say};
 pub(crate) use arguments::Demo as DemoArguments;
 use arguments::{Arguments, Command, IdentityCommand};
+pub(crate) use serve::PARENT;
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<()> {

@@ -9,6 +9,8 @@ mod kept;
 mod people;
 mod wire;
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -87,10 +89,13 @@ fn write_json(path: Option<&Path>, houses: &[House]) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     let people: Vec<_> = houses.iter().map(House::json).collect();
     let text = serde_json::to_string_pretty(&json!({ "people": people }))?;
-    // Whoever waits for the file finds it whole.
+    // Whoever waits for the file finds it whole. It holds passwords, so nobody else reads it; one that was left there may be readable.
     let temporary = path.with_extension("new");
-    std::fs::write(&temporary, text).with_context(|| format!("can't write {}", path.display()))?;
-    std::fs::rename(&temporary, path).with_context(|| format!("can't write {}", path.display()))
+    let _ = std::fs::remove_file(&temporary);
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    made.and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("can't write {}", path.display()))
 }
 
 fn welcome(houses: &[House]) {

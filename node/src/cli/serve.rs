@@ -1,6 +1,9 @@
 //! `freehold serve`: run until told to stop.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal};
 
 use super::Place;
 use crate::control::{self, Request};
@@ -8,14 +11,23 @@ use crate::server::Server;
 use crate::stop::Stop;
 use crate::{exit, open, say};
 
+/// Names the process that this one must not outlive: the demo's nodes end with it.
+pub(crate) const PARENT: &str = "FREEHOLD_END_WITH_PARENT";
+
+/// How long another node in this folder may take to say that it is there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
 /// Serves until Ctrl-C or SIGTERM.
 pub(super) async fn run(place: Place) -> Result<()> {
-    if std::env::var_os("FREEHOLD_END_WITH_PARENT").is_some() {
-        // The demo's nodes must not outlive it.
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    }
+    end_with_parent()?;
     let mut stop = Stop::listen()?;
-    if let Ok(Some(_)) = control::ask(&place.data, &Request::Status).await {
+    let status = Request::Status;
+    let running = tokio::select! {
+        answer = tokio::time::timeout(ANSWER_WITHIN, control::ask(&place.data, &status)) => answer,
+        () = stop.asked() => return Ok(()),
+    };
+    // One that does not answer holds the folder's lock all the same, which speaks for it below.
+    if let Ok(Ok(Some(_))) = running {
         let said = format!("a node is already running in {}; stop it first, or name another folder with --data", place.data.display());
         return Err(exit::with(exit::UNAVAILABLE, said));
     }
@@ -38,4 +50,14 @@ pub(super) async fn run(place: Place) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Has the system end this process with its parent, if that is wished.
+fn end_with_parent() -> Result<()> {
+    let Some(parent) = std::env::var_os(PARENT) else { return Ok(()) };
+    let parent: i32 = parent.to_str().and_then(|pid| pid.parse().ok()).with_context(|| format!("{PARENT} is no process id"))?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    // One that ended before this was asked for sends no signal any more.
+    let is_there = rustix::process::getppid().map(Pid::as_raw_pid) == Some(parent);
+    if is_there { Ok(()) } else { Err(exit::with(exit::UNAVAILABLE, "the process that this one was to end with has ended already")) }
 }

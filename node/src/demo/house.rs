@@ -1,5 +1,6 @@
 //! One person's node of the demo: its folder, its ports, its process.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -41,7 +42,9 @@ impl House {
     /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so that what was printed yesterday
     /// still holds.
     pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
-        std::fs::create_dir_all(data).with_context(|| format!("can't make {}", data.display()))?;
+        // For its owner alone from the start, as every node's folder.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+        made.with_context(|| format!("can't make {}", data.display()))?;
         let known = data.join(crate::config::FILE_NAME).exists();
         let ports = if known { crate::config::of_file(&data.join(crate::config::FILE_NAME))?.listen } else { ListenConfig::free()? };
         Ok(Self {
@@ -56,14 +59,17 @@ impl House {
         })
     }
 
-    /// Writes the configuration and, unless it `is_set_up`, makes the identity.
-    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], is_set_up: bool) -> Result<()> {
+    /// Writes the configuration and makes the identity, unless an earlier start did; one that is `known` to have come so far is not
+    /// looked into.
+    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], known: bool) -> Result<()> {
         let own = self.domain();
         self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
         self.config.mail.retry_first_ms = 200;
         self.config.save(&self.data)?;
         self.wait_until_free().await?;
-        if is_set_up || self.has_owner().await? {
+        // A folder that was removed since is made again.
+        let known = known && crate::open::is_there(&self.data);
+        if known || self.has_owner().await? {
             return Ok(());
         }
         let mut init = self.freehold();
@@ -110,7 +116,7 @@ impl House {
         let mut serve = self.freehold();
         serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // If the demo itself is killed, its nodes end with it instead of holding their ports.
-        serve.env("FREEHOLD_END_WITH_PARENT", "1");
+        serve.env(crate::cli::PARENT, std::process::id().to_string());
         let mut child = serve.spawn().context("freehold could not be started")?;
         let ready = async {
             loop {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
 use crate::folder::Folder;
-use crate::running::Running;
+use crate::running::{PATIENCE, Running};
 
 /// The demo in `folder`, its ports its own.
 fn demo(folder: &Folder) -> Command {
@@ -25,7 +26,9 @@ fn people(folder: &Folder) -> Vec<serde_json::Value> {
 
 /// Waits until `path` is there, or the process has ended without it.
 fn appears(path: &Path, running: &mut Running) {
+    let begun = Instant::now();
     while !path.exists() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {}", path.display());
         assert!(running.is_there(), "the demo ended before {} was there: {:?}", path.display(), running.remarks());
         std::thread::yield_now();
     }

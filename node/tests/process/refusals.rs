@@ -1,6 +1,9 @@
 //! What can't be done is said in one clear sentence, with an exit code that a script can tell apart, and nothing is begun.
 
+use std::os::unix::ffi::OsStrExt;
 use std::process::Output;
+
+use rustix::process::Signal;
 
 use crate::folder::{Folder, said};
 
@@ -24,7 +27,10 @@ fn a_second_process_on_the_same_folder_is_told_so() {
     let folder = Folder::of_ruth();
     let running = folder.serve();
     refused(&folder.run(&["serve"]), 69, "a node is already running in");
-    // One that is still starting, or is stuck, has no socket; the lock speaks for it.
+    // One that is still starting has no socket, and one that is stuck does not answer there; the lock speaks for them.
+    running.signal(Signal::STOP);
+    refused(&folder.run(&["serve"]), 69, "in use by another process");
+    running.signal(Signal::CONT);
     std::fs::remove_file(folder.data().join("control.sock")).unwrap();
     refused(&folder.run(&["serve"]), 69, "in use by another process");
     running.stop();
@@ -86,7 +92,27 @@ fn a_wrong_setting_is_named_by_the_word_it_was_given_by() {
     for (name, value) in [("FREEHOLD_LISTEN_WEB", "here"), ("FREEHOLD_NODE_LGO", "info"), ("FREEHOLD_NODE_CACHE_MIB", "-1")] {
         refused(&folder.freehold().env(name, value).output().unwrap(), 78, name);
     }
+    let no_text = std::ffi::OsStr::from_bytes(b"\xff");
+    refused(&folder.freehold().env("FREEHOLD_WEB_TITLE", no_text).output().unwrap(), 78, "FREEHOLD_WEB_TITLE");
+    // Other people's variables may be what they like.
+    let done = folder.freehold().env("NAME", no_text).env(no_text, "7").arg("status").output().unwrap();
+    refused(&done, 69, "no node is running");
     assert!(!folder.data().exists(), "nothing was begun");
+}
+
+#[test]
+fn a_photo_that_is_no_file_and_a_text_that_is_endless_are_refused_by_a_node_that_goes_on() {
+    let folder = Folder::of_ruth();
+    let running = folder.serve();
+    let pipe = folder.beside("pipe.jpg");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    for no_file in [&pipe, &folder.data()] {
+        refused(&folder.run(&["photo", no_file.to_str().unwrap(), "--alt", "a pipe"]), 66, "it is no file");
+    }
+    let long = folder.write("long.md", vec![b'a'; 3 * 1024 * 1024]);
+    refused(&folder.run(&["post", long.to_str().unwrap()]), 65, "this is too long");
+    assert_eq!(folder.status()["posts"], 0);
+    running.stop();
 }
 
 #[test]

@@ -31,6 +31,22 @@ fn a_connection_that_says_nothing_does_not_hold_up_a_stop() {
     drop((silent, begun));
 }
 
+/// A socket at which nobody answers, as that of a node that is stuck.
+#[test]
+fn a_start_beside_a_node_that_does_not_answer_is_stopped_at_once() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let folder = Folder::of_ruth();
+        let stuck = std::os::unix::net::UnixListener::bind(folder.data().join("control.sock")).unwrap();
+        let starting = crate::running::Running::start(&mut folder.freehold());
+        let (asking, _) = stuck.accept().unwrap();
+        starting.signal(signal);
+        let (ended, remarks) = starting.end();
+        assert_eq!(ended.code(), Some(0), "{remarks:#?}");
+        assert!(remarks.is_empty(), "it was asked before it began: {remarks:#?}");
+        drop(asking);
+    }
+}
+
 /// A named pipe in the place of the checkpoint holds the start for as long as nobody writes into it, as a very long rebuild would.
 #[test]
 fn a_start_that_takes_long_is_stopped_at_once_and_loses_nothing() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::folder::{Folder, PASSWORD, said};
+use crate::wire::Browser;
 
 /// Ruth's node, and her own computer with her words.
 struct Ruth {
@@ -183,6 +184,22 @@ fn the_words_give_a_copied_folder_that_lost_its_key_another() {
     let opened = node.run_with(&["identity", "unlock"], &words.replace(' ', "\n"));
     assert!(opened.status.success(), "{}", said(&opened));
     assert!(node.ask(&["check"]).contains("Everything is whole."));
+}
+
+#[test]
+fn the_printed_link_outlives_a_claim_that_is_refused() {
+    let (folder, other, desk) = (Folder::new(), Folder::new(), Folder::new());
+    let running = folder.serve();
+    let link = running.word("/setup?token=");
+    other.serve().stop();
+    let claim = desk.beside("claim.txt");
+    let claim = claim.to_str().unwrap();
+    desk.ask(&["identity", "new", "--node", other.ask(&["identity", "card"]).trim(), "--out", claim]);
+    let init = ["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-", "--claim", claim];
+    let refused = folder.run_with(&init, PASSWORD);
+    assert_eq!(refused.status.code(), Some(65), "{}", said(&refused));
+    assert_eq!(Browser::at(&link).get(link.split_at(link.find("/setup").unwrap()).1).status, 200);
+    running.stop();
 }
 
 #[test]
