@@ -67,7 +67,7 @@ fn from_entry(entry: Entry) -> Option<RawEntry> {
 fn reason(refused: &Refused) -> Reason {
     match refused {
         Refused::NotAFriend(_) => Reason::NotFriends,
-        Refused::UnknownAuthor(_) | Refused::Store(_) => Reason::Busy,
+        Refused::UnknownAuthor(_) | Refused::BeingCut(_) | Refused::Store(_) => Reason::Busy,
         _ => Reason::Invalid,
     }
 }

@@ -66,7 +66,7 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
     if jobs::any(&node.store)? {
         return Ok(Some(Timestamp(0)));
     }
-    let first = row::scan::<DueRow>(&node.store, &Scan::prefix(&[], 1))?;
+    let first = node.store.scan(DueRow::TABLE, &Scan::prefix(&[], 1))?;
     Ok(first.first().map(|(key, _)| Timestamp(u64::from_be_bytes(row::key_part(key, 0)))))
 }
 

@@ -70,6 +70,11 @@ pub(super) fn place(rows: &impl Rows, log: &LogId) -> Result<Option<u64>, StoreE
     Ok(row::get::<ForkRow>(rows, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
+/// Forgets that a log has forked: a root key has said which of its sides counts.
+pub(super) fn forget(tx: &mut Tx<'_>, log: &LogId) {
+    row::delete::<ForkRow>(tx, &rows::log_key(log));
+}
+
 /// Whether any log of this node's lane has forked: what the next epoch continues from may then be unknown here, for nothing is taken
 /// beyond a fork.
 pub(super) fn is_forked_lane(tx: &Tx<'_>, log: &LogId) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 
 use super::reach::Reach;
 use super::refs::{self, Does};
-use super::{EntryId, LogId, receive, rows, void};
+use super::{EntryId, LogId, forks, receive, rows, void};
 use crate::events::Event;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -64,6 +64,12 @@ pub(super) fn undo_from(tx: &mut Tx<'_>, log: &LogId, from: u64, is_cut: bool) -
     begin(tx, UNDO, &[&about], &JobRow { next, is_cut, ..JobRow::default() })
 }
 
+/// Whether places of a log that was cut are still to be undone.
+pub(super) fn is_being_cut(rows: &impl Rows, log: &LogId) -> Result<bool, StoreError> {
+    let job = row::get::<JobRow>(rows, &row::key(&[&[UNDO], &rows::log_key(log)]))?;
+    Ok(job.is_some_and(|job| job.is_cut))
+}
+
 /// Drops the bodies of the edits that wait to replace a post that is gone.
 pub(super) fn drop_held(tx: &mut Tx<'_>, post: &EntryId, author: &PersonId) -> Result<(), StoreError> {
     begin(tx, DROP_HELD, &[&post.0, &author.0], &JobRow::default())
@@ -91,7 +97,7 @@ pub(crate) fn follow_log(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &Id
 
 /// Whether anything is left to do.
 pub(super) fn any(rows: &impl Rows) -> Result<bool, StoreError> {
-    Ok(!row::scan::<JobRow>(rows, &Scan::prefix(&[], 1))?.is_empty())
+    Ok(!rows.rows(JobRow::TABLE, &Scan::prefix(&[], 1))?.is_empty())
 }
 
 /// Does one step of the first job; whether there was any.
@@ -111,14 +117,19 @@ pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Leaves out what the first job could not do, so that the rest has its turn.
+/// Leaves out what the first job could not do, so that the rest has its turn; all of it if its row is damaged.
 pub(super) fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(()) };
-    if matches!(key.first(), Some(&(UNDO | RELEASE))) {
-        return row::put(tx, &key, &JobRow { next: job.next.saturating_add(1), ..job });
+    let Some((key, _)) = tx.scan(JobRow::TABLE, &Scan::prefix(&[], 1))?.pop() else { return Ok(()) };
+    match row::get::<JobRow>(tx, &key) {
+        Ok(Some(job)) if matches!(key.first(), Some(&(UNDO | RELEASE))) => {
+            row::put(tx, &key, &JobRow { next: job.next.saturating_add(1), ..job })
+        }
+        Ok(_) | Err(StoreError::Corrupt { .. }) => {
+            row::delete::<JobRow>(tx, &key);
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
-    row::delete::<JobRow>(tx, &key);
-    Ok(())
 }
 
 fn undo(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
@@ -158,10 +169,15 @@ fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result
     let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
     let state = author.node(&node);
     let cutoffs = state.and_then(|state| state.retired.as_deref());
-    let reach = cutoffs.map(|cutoffs| Reach::of(tx, &person, &node, cutoffs, 0)).transpose()?;
-    let mut last = None;
+    let speaks = state.is_some() && cutoffs.is_none();
+    let (mut logs, mut last) = (Vec::new(), None);
     for (log, held) in rows::logs_of_node(tx, &person, &node, &job.after, LOGS_EACH)? {
         last = Some(rows::log_key(&log));
+        let held = if speaks { Some(held) } else { without_fork(tx, &log, held)? };
+        logs.extend(held.map(|held| (log, held)));
+    }
+    let reach = cutoffs.map(|cutoffs| Reach::of(tx, &person, &node, cutoffs, 0)).transpose()?;
+    for (log, held) in logs {
         let (good, is_rest_void) = match (state, &reach) {
             (None, _) => (0, true),
             (Some(_), None) => (held.hi.saturating_add(1), false),
@@ -174,6 +190,15 @@ fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result
         }
     }
     Ok(last.map(|after| JobRow { after, ..job }))
+}
+
+/// Cuts a log that has forked to what its sides have in common and forgets the fork, so that the side that a root key vouches for is taken.
+fn without_fork(tx: &mut Tx<'_>, log: &LogId, held: rows::LogRow) -> Result<Option<rows::LogRow>, StoreError> {
+    let Some(from) = forks::place(tx, log)? else { return Ok(Some(held)) };
+    forks::forget(tx, log);
+    rows::cut_log(tx, log, &rows::LogRow { retired: false, ..held }, from)?;
+    undo_from(tx, log, from, true)?;
+    rows::log(tx, log)
 }
 
 /// Begins to let entries of a log count, if any of them waits. They are let go in their order, so that the last good one waits longest.

@@ -89,6 +89,9 @@ pub enum Refused {
         /// The entry's place.
         seq: u64,
     },
+    /// What stood in this log before it was cut is still being undone, place by place: whatever is taken now would be undone with it.
+    #[error("a log that was cut is still being undone")]
+    BeingCut(LogId),
     /// It claims to be from this very process, which did not write it.
     #[error("an entry of this process that this process did not write")]
     NotMine(LogId),
@@ -236,6 +239,9 @@ fn take_all(
 fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&IdentityLog>, done: &mut Received) -> Result<(), Refused> {
     let (id, header) = (entry.id(), entry.header());
     let log = header.log;
+    if jobs::is_being_cut(tx, &log)? {
+        return Err(Refused::BeingCut(log));
+    }
     // What was void is taken anew: it would not have been verified if it still were.
     if let Some(row) = rows::entry(tx, &id)?.filter(|row| !row.void) {
         done.known += 1;

@@ -62,28 +62,42 @@ pub(super) fn is_over(rows: &impl Rows, log: &IdentityLog, now: Timestamp) -> Re
     Ok(known.is_some_and(|known| known.is_done || known.until <= now))
 }
 
-/// Lets recoveries take effect whose time has come, and what the new keys have signed since with them.
+/// Lets recoveries take effect whose time has come, and what the new keys have signed since with them. A person whose rows are damaged
+/// holds up nobody else.
 ///
 /// # Errors
 /// When the store is unavailable or takes no changes.
 pub(crate) async fn take_effect(node: &Node) -> Result<(), StoreError> {
-    let now = node.clock.now();
-    let known = row::scan::<RecoveryRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
-    for (key, _) in known.into_iter().filter(|(_, known)| !known.is_done && known.until <= now) {
+    for (key, _) in node.store.scan(RecoveryRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))? {
         let person = PersonId(row::key_part(&key, 0));
-        let done = move |tx: &mut Tx<'_>| {
-            let Some(known) = row::get::<RecoveryRow>(tx, &person.0)?.filter(|known| known.until <= now) else { return Ok(()) };
-            row::put(tx, &person.0, &RecoveryRow { is_done: true, ..known })?;
-            tx.after(Event::Identity);
-            match log_in(tx, &person, now)? {
-                Some(log) => feed::follow_log(tx, None, &log),
-                None => Ok(()),
+        match take_effect_of(node, person).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(person = %person.short(), %error, "a recovery cannot take effect");
             }
-        };
-        node.store.commit::<_, StoreError, _>(done).await?;
-        if node.identity.person() == Some(person) {
-            node.identity.follow_store(&node.store, &person, now)?;
+            done => done?,
         }
+    }
+    Ok(())
+}
+
+async fn take_effect_of(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    let now = node.clock.now();
+    let is_due = |known: &RecoveryRow| !known.is_done && known.until <= now;
+    if row::get::<RecoveryRow>(&node.store, &person.0)?.filter(is_due).is_none() {
+        return Ok(());
+    }
+    let done = move |tx: &mut Tx<'_>| {
+        let Some(known) = row::get::<RecoveryRow>(tx, &person.0)?.filter(|known| known.until <= now) else { return Ok(()) };
+        row::put(tx, &person.0, &RecoveryRow { is_done: true, ..known })?;
+        tx.after(Event::Identity);
+        match log_in(tx, &person, now)? {
+            Some(log) => feed::follow_log(tx, None, &log),
+            None => Ok(()),
+        }
+    };
+    node.store.commit::<_, StoreError, _>(done).await?;
+    if node.identity.person() == Some(person) {
+        node.identity.follow_store(&node.store, &person, now)?;
     }
     Ok(())
 }

@@ -135,6 +135,70 @@ async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
 }
 
 #[tokio::test]
+async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
+    let (alice, bob) = friends_of_two().await;
+    let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
+    let side =
+        |side: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &["1", "2", "3"].map(|at| Body::Post(note(&format!("{side} {at}")))));
+    let (right, wrong) = (side("right"), side("wrong"));
+    take_in(&bob, &alice, &[common.clone(), wrong].concat()).await;
+    let all = [common, right].concat();
+    sign(&alice, 1, retire(&alice, &all, 3)).await;
+    tell(&alice, &bob).await;
+    // The log is cut, then its places go one by one; its author's node comes back after each.
+    let mut refused = 0;
+    loop {
+        let inside = bob.clone();
+        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
+        assert!(bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap());
+        match receive(&bob, who(&alice), all.clone()).await {
+            Err(Refused::BeingCut(_)) => refused += 1,
+            other => break assert_eq!(other.unwrap().accepted, 4),
+        }
+    }
+    run_due(&bob).await.unwrap();
+    assert!(refused >= 4, "{refused}");
+    assert_eq!(shown(&bob), ["common", "right 1", "right 2", "right 3"]);
+    assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
+    for (hears_right_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
+        let (alice, bob) = friends_of_two().await;
+        let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
+        let side = |side: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &["1", "2"].map(|at| Body::Post(note(&format!("{side} {at}")))));
+        let (right, wrong) = (side("right"), side("wrong"));
+        let (first, second) = if hears_right_first { (&right, &wrong) } else { (&wrong, &right) };
+        take_in(&bob, &alice, &[common.clone(), first.clone()].concat()).await;
+        assert_eq!(take_in(&bob, &alice, second).await.forked.len(), 1);
+        run_due(&bob).await.unwrap();
+        let all = [common, right].concat();
+        sign(&alice, 1, retire(&alice, &all, last)).await;
+        tell(&alice, &bob).await;
+        run_due(&bob).await.unwrap();
+        assert_eq!((shown(&bob), forks(&bob, &who(&alice)).unwrap()), (vec!["common".to_owned()], Vec::new()));
+        take_in(&bob, &alice, &all).await;
+        run_due(&bob).await.unwrap();
+        assert_eq!(shown(&bob), ["common", "right 1", "right 2"][..=last]);
+        assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
+    let (alice, bob) = friends_of_two().await;
+    let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
+    take_in(&bob, &alice, &log).await;
+    sign(&alice, 1, retire(&alice, &log, 0)).await;
+    tell(&alice, &bob).await;
+    bob.store.commit(|tx| tx.put(Table::new("feed_jobs"), &[0], b"not a row")).await.unwrap();
+    bob.store.commit(|tx| tx.put(Table::new("identity_recoveries"), &[0; 32], b"not a row")).await.unwrap();
+    run_due(&bob).await.unwrap();
+    assert_eq!((shown(&bob), next_due(&bob).unwrap()), (vec!["good".to_owned()], None));
+}
+
+#[tokio::test]
 async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
