@@ -5,7 +5,7 @@
 //! | `/freehold/hello/1` | both ways, first on each connection | [`HELLO_LEN_MAX`], [`ANSWER_TIMEOUT`] |
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
-//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`] |
+//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
 //! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration |
 
 use std::time::Duration;
@@ -39,6 +39,14 @@ pub(crate) const SYNC_FRAME_LEN_MAX: usize = ENTRIES_LEN_MAX + 16 * 1024;
 pub(crate) const CREDIT: usize = 1 << 20;
 /// Logs one Have may name.
 pub(crate) const HAVE_MAX: usize = 512;
+/// Logs that are being asked for at once: a friend's node begins a few with each start.
+pub(crate) const WANTED_MAX: usize = 4096;
+/// MiB of entries taken from one friend in a day, asked for or not: years of a diligent writer. What is more comes on the days after.
+pub(crate) const ENTRIES_MIB_PER_FRIEND_DAY: u32 = 256;
+/// Frames a friend may send per second on a sync stream; a Have counts for the logs it names.
+pub(crate) const FRIEND_FRAMES_PER_SECOND: u32 = 1000;
+/// Frames a friend may send at once: the offers of all its logs, and its answers to all of ours.
+pub(crate) const FRIEND_FRAMES_BURST: u32 = 16_384;
 /// Entries a peer may push per second, when nobody asked for them.
 pub(crate) const PUSH_PER_SECOND: u32 = 20;
 /// Entries a peer may push at once after a quiet while.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_core::events::Event;
-use freehold_core::feed::{self, EntryId, Lane, LogHead, LogId, RawEntry};
+use freehold_core::feed::{self, EntryId, Header, Lane, LogHead, LogId, RawEntry};
 use freehold_core::identity::PersonId;
 use freehold_core::journal;
 use freehold_core::keys::PublicKey;
@@ -151,4 +151,11 @@ fn head_to_wire(head: &LogHead) -> Head {
 
 pub(crate) fn entry_to_wire(raw: RawEntry) -> Entry {
     Entry { header: raw.header, signature: raw.signature.0.to_vec(), body: raw.body }
+}
+
+impl Entry {
+    /// The log and the place in it that the header names; `None` when it is none. Nothing is verified by that.
+    pub(crate) fn place(&self) -> Option<(Log, u64)> {
+        Header::from_canonical(&self.header).ok().map(|header| (to_wire(&header.log), header.seq))
+    }
 }

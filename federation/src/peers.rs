@@ -22,8 +22,8 @@ use crate::config::{FederationConfig, WebAddress};
 use crate::dial::Dialer;
 use crate::follow::LastAsked;
 use crate::limits::{
-    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST, REQUESTS_PER_SECOND,
-    STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_VERIFIED_MAX,
+    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, ENTRIES_MIB_PER_FRIEND_DAY, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST,
+    REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_VERIFIED_MAX,
 };
 use crate::network::{Network, NetworkEvent, PeerKey};
 use crate::rate::Bucket;
@@ -54,7 +54,10 @@ pub(crate) struct Shared {
     /// Rung when a friend's entry shows a photo that is not here.
     pub(crate) wanted: Notify,
     pub(crate) partials: Partials,
+    /// What each friend may still bring today of photos.
     pub(crate) shares: Shares,
+    /// The same of entries.
+    pub(crate) entry_shares: Shares,
     /// Taken while the identity log of somebody unknown is verified.
     pub(crate) verifying: Semaphore,
     /// The address of the site, if the process was told one.
@@ -78,6 +81,7 @@ impl Shared {
             wanted: Notify::new(),
             partials: Partials::default(),
             shares: Shares::new(config.photos_mib_per_friend_day),
+            entry_shares: Shares::new(ENTRIES_MIB_PER_FRIEND_DAY),
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             web: config.web.clone(),
             last_asked: Mutex::default(),

@@ -1,7 +1,9 @@
 //! One sync stream, without IO: messages and local changes in, actions out. `wire::sync` tells the exchange in steps.
 //!
-//! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries a second and hold
-//! [`crate::limits::CREDIT`] bytes; a stranger can read the public lane slowly and give nothing.
+//! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries a second, those of logs
+//! that it has offered as fast as they come, and hold [`crate::limits::CREDIT`] bytes; but of all together, on however many
+//! streams, no more is taken than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts. Other
+//! messages cost it [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the public lane slowly and give nothing.
 
 mod incoming;
 mod outgoing;
@@ -13,7 +15,9 @@ use freehold_core::clock::Timestamp;
 
 use self::incoming::Incoming;
 use self::outgoing::Outgoing;
-use crate::limits::{ENTRIES_MAX, HAVE_MAX, STRANGER_FRAMES_BURST, STRANGER_FRAMES_PER_SECOND};
+use crate::limits::{
+    ENTRIES_MAX, FRIEND_FRAMES_BURST, FRIEND_FRAMES_PER_SECOND, HAVE_MAX, STRANGER_FRAMES_BURST, STRANGER_FRAMES_PER_SECOND,
+};
 use crate::rate::Bucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
 
@@ -84,7 +88,7 @@ pub(crate) struct Session {
     trust: Trust,
     outgoing: Outgoing,
     incoming: Incoming,
-    frames: Option<Bucket>,
+    frames: Bucket,
     ended: bool,
 }
 
@@ -92,7 +96,10 @@ impl Session {
     /// Begins: offers `ours`, which must hold only what this peer may see.
     pub(crate) fn start(trust: Trust, ours: Vec<Head>, now: Timestamp) -> (Self, Vec<Action>) {
         let (outgoing, actions) = Outgoing::start(ours, trust != Trust::Stranger, now);
-        let frames = (trust == Trust::Stranger).then(|| Bucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now));
+        let frames = match trust {
+            Trust::Friend(_) => Bucket::per_second(FRIEND_FRAMES_PER_SECOND, FRIEND_FRAMES_BURST, now),
+            Trust::Stranger => Bucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now),
+        };
         (Self { trust, outgoing, incoming: Incoming::new(now), frames, ended: false }, actions)
     }
 
@@ -101,7 +108,12 @@ impl Session {
         if self.ended {
             return Vec::new();
         }
-        if self.frames.as_mut().is_some_and(|frames| !frames.take(1, now)) {
+        // Each log that a friend names is looked up; a stranger's are not.
+        let cost = match (&message, self.trust) {
+            (Sync::Have(heads), Trust::Friend(_)) => heads.len().max(1),
+            _ => 1,
+        };
+        if !self.frames.take(cost, now) {
             return self.end(Reason::Rate);
         }
         let done = match (message, self.trust) {
@@ -143,7 +155,10 @@ impl Session {
 
     /// The answer to [`Action::Compare`].
     pub(crate) fn compared(&mut self, heads: Vec<Compared>) -> Vec<Action> {
-        if self.ended { Vec::new() } else { self.incoming.compared(heads) }
+        if self.ended {
+            return Vec::new();
+        }
+        self.incoming.compared(heads).unwrap_or_else(|reason| self.end(reason))
     }
 
     /// The oldest [`Action::Store`] is durable: how far each log in it now reaches.

@@ -1,4 +1,4 @@
-//! What each friend may bring in a day: photos cost the owner's disk, and the friend alone decides how many there are.
+//! What each friend may bring in a day: photos and entries cost the owner's disk, and the friend alone decides how many there are.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -3,6 +3,7 @@
 use futures::AsyncWriteExt;
 
 use super::*;
+use crate::limits::ENTRIES_MIB_PER_FRIEND_DAY;
 
 /// What a friend pushes, and for what reason the stream ends; nothing of it is shown.
 async fn pushed(mut scene: Scene, entries: Vec<Entry>, reason: Reason) {
@@ -42,6 +43,20 @@ async fn a_wrong_signature_is_refused() {
     let mut unsigned = entry(&scene.mallory, post("hello")).await;
     unsigned.signature[9] ^= 1;
     pushed(scene, vec![unsigned], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn a_friend_who_has_brought_a_days_entries_brings_no_more() {
+    let mut scene = Scene::with_a_friend().await;
+    let friend = id(&scene.mallory);
+    let day = u64::from(ENTRIES_MIB_PER_FRIEND_DAY) << 20;
+    assert!(scene.federation.shared.entry_shares.take(friend, day, scene.alice.clock.now()));
+    let honest = entry(&scene.mallory, post("hello")).await;
+    let mut stream = scene.sync().await;
+    frame::write(&mut stream, &Sync::Push(vec![honest])).await.unwrap();
+    assert_eq!(refused(&mut stream).await, Reason::Busy);
+    assert_eq!(scene.shown(), 0);
+    scene.end().await;
 }
 
 #[tokio::test]

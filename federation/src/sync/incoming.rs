@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use freehold_core::clock::Timestamp;
 
 use super::{Action, Compared};
-use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, PUSH_PER_SECOND};
+use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, PUSH_PER_SECOND, WANTED_MAX};
 use crate::rate::Bucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
 
@@ -28,7 +28,7 @@ impl Incoming {
         if heads.is_empty() { Vec::new() } else { vec![Action::Compare(heads)] }
     }
 
-    pub(super) fn compared(&mut self, heads: Vec<Compared>) -> Vec<Action> {
+    pub(super) fn compared(&mut self, heads: Vec<Compared>) -> Result<Vec<Action>, Reason> {
         let mut actions = Vec::new();
         for (offered, held) in heads {
             let log = offered.log;
@@ -45,12 +45,14 @@ impl Incoming {
             self.wanted.insert(log, offered.hi);
             actions.push(Action::Send(Sync::Want { log, from }));
         }
-        actions
+        if self.wanted.len() > WANTED_MAX { Err(Reason::Rate) } else { Ok(actions) }
     }
 
     /// Entries that answer a Want. Those that nobody asked for are pushes by another name.
     pub(super) fn answered(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        if self.wanted.is_empty() { self.pushed(entries, now) } else { self.store(entries) }
+        let is_asked = |entry: &&Entry| entry.place().is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal));
+        let unasked = entries.len() - entries.iter().filter(is_asked).count();
+        if unasked == 0 || self.pushes.take(unasked, now) { self.store(entries) } else { Err(Reason::Rate) }
     }
 
     pub(super) fn pushed(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {

@@ -166,6 +166,11 @@ impl Running<'_> {
         {
             let shared = Arc::clone(self.shared);
             self.storing = Some(Box::pin(async move {
+                let weight = entries.iter().map(Entry::len).sum::<usize>() as u64;
+                if !shared.entry_shares.take(PersonId(friend), weight, shared.node.clock.now()) {
+                    tracing::warn!(friend = %PersonId(friend).short(), "a friend has brought what one may bring in a day");
+                    return Err(Reason::Busy);
+                }
                 let stored = inbox::store(&shared.node, PersonId(friend), entries).await?;
                 if stored.wants_blobs {
                     shared.wanted.notify_waiters();

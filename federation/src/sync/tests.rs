@@ -2,23 +2,47 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use freehold_core::feed::{Audience, EntryId, Header, Kind, Lane, LogId};
+use freehold_core::hlc::Hlc;
+use freehold_core::identity::PersonId;
+use freehold_core::keys::SecretKey;
 use freehold_core::random::Random;
 
 use super::*;
-use crate::limits::{CREDIT, PUSH_BURST};
+use crate::limits::{CREDIT, PUSH_BURST, WANTED_MAX};
+use crate::outbox::{from_wire, to_wire};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn log(person: u8, epoch: u64) -> Log {
-    Log { person: [person; 32], suite: 1, node: [person; 32], lane: [0; 16], epoch }
+    let node = SecretKey::from_bytes(&[person; 32]).public();
+    to_wire(&LogId { person: PersonId([person; 32]), node, lane: Lane::PUBLIC, epoch })
 }
 
+/// An entry of the friend's first log.
 fn entry(seq: u64, len: usize) -> Entry {
-    Entry { header: seq.to_be_bytes().to_vec(), signature: vec![0; 64], body: Some(vec![7; len]) }
+    entry_of(log(9, 0), seq, len)
+}
+
+fn entry_of(log: Log, seq: u64, len: usize) -> Entry {
+    let header = Header {
+        log: from_wire(&log).unwrap(),
+        seq,
+        prev: (seq > 0).then_some(EntryId([1; 32])),
+        hlc: Hlc(0),
+        kind: Kind::Post,
+        body_len: u32::try_from(len).unwrap(),
+        body_hash: [0; 32],
+        audience: Audience::Public,
+        refs: Vec::new(),
+        expires: None,
+        understood: true,
+    };
+    Entry { header: header.to_canonical(), signature: vec![0; 64], body: Some(vec![7; len]) }
 }
 
 fn number(entry: &Entry) -> u64 {
-    u64::from_be_bytes(entry.header.as_slice().try_into().unwrap())
+    entry.place().unwrap().1
 }
 
 fn head(log: Log, hi: u64) -> Head {
@@ -113,15 +137,14 @@ impl End {
         }
     }
 
-    /// Does one thing that waits; whether there was one. `other` is whose logs it takes.
-    fn step(&mut self, random: &Random, other: u8, said: &BTreeMap<Log, Vec<usize>>, now: Timestamp) -> bool {
+    /// Does one thing that waits; whether there was one. `said` is what the other has said.
+    fn step(&mut self, random: &Random, said: &BTreeMap<Log, Vec<usize>>, now: Timestamp) -> bool {
         let Some(mut session) = self.session.take() else { return false };
         let actions = match random.u64() % 4 {
-            0 => self.inbox.pop_front().map(|message| session.received(message, now)),
+            // As the loop around a real session does: what it asks for is done before the next message is heard.
+            0 if self.comparing.is_empty() => self.inbox.pop_front().map(|message| session.received(message, now)),
             1 => self.storing.pop_front().map(|entries| {
-                // Which log an entry is in is inside it; here the only log that it can extend tells.
-                let open: Vec<Log> = self.next_logs(&entries, other);
-                let log = open[0];
+                let (log, _) = entries[0].place().unwrap();
                 let before =
                     (0..log.epoch).rev().find_map(|epoch| said.get(&Log { epoch, ..log }).map(|said| (epoch, said.len() as u64 - 1)));
                 if let Some((epoch, last)) = before.filter(|_| number(&entries[0]) == 0) {
@@ -160,18 +183,9 @@ impl End {
         did
     }
 
-    fn next_logs(&self, entries: &[Entry], other: u8) -> Vec<Log> {
-        vec![log(other, u64::from(entries[0].signature[0]))]
-    }
-
     fn idle(&self) -> bool {
         [self.inbox.len(), self.outbox.len(), self.storing.len(), self.reading.len(), self.comparing.len()].iter().all(|len| *len == 0)
     }
-}
-
-/// An entry that tells its epoch by its signature, as a real one does by its header.
-fn entry_of(log: Log, seq: u64, len: usize) -> Entry {
-    Entry { signature: vec![u8::try_from(log.epoch).unwrap(); 64], ..entry(seq, len) }
 }
 
 fn settle(one: &mut End, two: &mut End, random: &Random, now: Timestamp) {
@@ -182,8 +196,8 @@ fn settle(one: &mut End, two: &mut End, random: &Random, now: Timestamp) {
         if let Some(message) = two.outbox.pop_front() {
             one.inbox.push_back(message);
         }
-        one.step(random, two.person, &two.said, now);
-        two.step(random, one.person, &one.said, now);
+        one.step(random, &two.said, now);
+        two.step(random, &one.said, now);
         if one.idle() && two.idle() {
             return;
         }
@@ -222,8 +236,8 @@ fn whatever_breaks_both_end_up_with_everything() {
                 8..14 => bob.say(usize::try_from(random.u64() % 500).unwrap(), now),
                 14..20 => bob.inbox.extend(alice.outbox.pop_front()),
                 20..26 => alice.inbox.extend(bob.outbox.pop_front()),
-                26..33 => _ = alice.step(&random, 2, &bob.said, now),
-                _ => _ = bob.step(&random, 1, &alice.said, now),
+                26..33 => _ = alice.step(&random, &bob.said, now),
+                _ => _ = bob.step(&random, &alice.said, now),
             }
             assert_eq!((alice.ended, bob.ended), (None, None), "seed {seed}");
         }
@@ -254,7 +268,7 @@ fn no_more_than_the_credit_is_on_the_way() {
     alice.take(wanted);
     let random = Random::seeded(1);
     while !alice.reading.is_empty() {
-        alice.step(&random, 2, &BTreeMap::new(), NOW);
+        alice.step(&random, &BTreeMap::new(), NOW);
     }
     let sent = alice.outbox.iter().map(|message| match message {
         Sync::Entries(entries) => entries.iter().map(Entry::len).sum(),
@@ -281,6 +295,46 @@ fn a_flood_of_pushes_ends_the_stream() {
     }
     ends_with(&session.received(Sync::Push(vec![entry(200, 1)]), NOW), Reason::Rate);
     assert!(session.received(Sync::Push(vec![entry(201, 1)]), NOW).is_empty(), "nothing is heard after Bye");
+}
+
+/// What comes of entries of this log, one to a frame, from number `from` on, before the stream ends for their rate.
+fn taken_until_rate(session: &mut Session, log: Log, from: u64) -> u32 {
+    for count in 0.. {
+        let actions = session.received(Sync::Entries(vec![entry_of(log, from + u64::from(count), 1)]), NOW);
+        if actions.contains(&Action::End(Reason::Rate)) || count > 2 * PUSH_BURST {
+            return count;
+        }
+        session.stored(&[(log, from + u64::from(count))]);
+    }
+    unreachable!()
+}
+
+#[test]
+fn entries_that_were_not_asked_for_are_pushes_whatever_else_was() {
+    let endless = Head { hi: u64::MAX, ..head(log(9, 0), 0) };
+    let mut session = with_a_friend();
+    session.compared(vec![(endless, None)]);
+    assert_eq!(taken_until_rate(&mut session, log(9, 1), 0), PUSH_BURST, "another log than was offered");
+    let mut session = with_a_friend();
+    session.compared(vec![(endless, None), (head(log(9, 1), 1000), None)]);
+    assert_eq!(taken_until_rate(&mut session, log(9, 1), 1001), PUSH_BURST, "beyond what was offered");
+    let mut session = with_a_friend();
+    session.compared(vec![(head(log(9, 1), 1000), None)]);
+    assert_eq!(taken_until_rate(&mut session, log(9, 1), 0), 2 * PUSH_BURST + 1, "what was asked for");
+}
+
+#[test]
+fn a_flood_of_offers_ends_the_stream() {
+    let mut session = with_a_friend();
+    let heads = |from: u64| (from..from + 512).map(|epoch| head(log(9, epoch), 3)).collect::<Vec<_>>();
+    let frames = (0..1000).take_while(|_| !session.received(Sync::Have(heads(0)), NOW).contains(&Action::End(Reason::Rate)));
+    assert!(frames.count() < 40);
+    let mut session = with_a_friend();
+    let mut wanted = 0;
+    while !session.compared(heads(wanted).into_iter().map(|head| (head, None)).collect()).contains(&Action::End(Reason::Rate)) {
+        wanted += 512;
+    }
+    assert_eq!(wanted, WANTED_MAX as u64);
 }
 
 #[test]
