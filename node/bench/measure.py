@@ -8,6 +8,7 @@ socket, and takes minutes. `page` compares with nginx serving the same bytes whe
 """
 import json
 import os
+import random
 import shutil
 import signal
 import smtplib
@@ -30,16 +31,26 @@ def say(what, value):
     print(f"{what:72} {value}", flush=True)
 
 
+def free_port(given=set()):
+    """A port that was not given before, outside those that the system lends to outgoing connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        if port not in given:
+            given.add(port)
+            return port
+
+
 class Node:
     """A node in a folder of its own."""
 
     def __init__(self, folder, login, routes=None):
         self.data, self.login, self.process = Path(folder), login, None
         self.data.mkdir(parents=True, exist_ok=True)
-        held = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-        self.ports = {name: s.getsockname()[1] for name, s in zip(PORTS, held)}
-        for s in held:
-            s.close()
+        self.ports = {name: free_port() for name in PORTS}
         lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
         (self.data / "freehold.toml").write_text("\n".join(lines) + "\n")
         subprocess.run([FREEHOLD, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
@@ -235,9 +246,7 @@ def page(base, requests=40_000):
         if nginx:
             os.chmod(folder, 0o755)
             Path(folder, "post.html").write_bytes(body)
-            port = socket.create_server(("127.0.0.1", 0))
-            number = port.getsockname()[1]
-            port.close()
+            number = free_port()
             Path(folder, "nginx.conf").write_text(
                 f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error; events {{}}\n"
                 f"http {{ access_log off; types {{ text/html html; }} gzip_static off; keepalive_requests 10000000; server {{ listen 127.0.0.1:{number}; root {folder}; }} }}\n")
