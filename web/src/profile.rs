@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
+use freehold_core::identity;
 use freehold_core::logins::{self, LoginError, PasswordError};
 use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
@@ -83,6 +84,7 @@ struct SettingsPage {
     address: String,
     paints: Vec<Paint>,
     person: String,
+    is_disputed: bool,
     since: String,
     said: Said,
 }
@@ -94,12 +96,15 @@ impl SettingsPage {
 }
 
 fn settings_page(site: &Site, owner: &Owner, profile: Profile, said: Said) -> Result<SettingsPage, Problem> {
+    let person = site.node.identity.person();
+    let is_disputed = person.map(|person| identity::dispute(&site.node, &person)).transpose()?.flatten().is_some();
     let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint { number, name, is_chosen: number == profile.paint });
     Ok(SettingsPage {
         page: site.home_frame("Settings", "Settings")?,
         address: profile::address(&profile),
         paints: paints.collect(),
-        person: site.node.identity.person().map(|person| person.to_string()).unwrap_or_default(),
+        person: person.map(|person| person.to_string()).unwrap_or_default(),
+        is_disputed,
         since: crate::dates::ago(owner.session.created, site.node.clock.now()),
         profile,
         said,

@@ -39,8 +39,7 @@ impl TestNode {
         let node = Self::unset(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
         logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
-        let words = Words::from_entropy(*blake3::hash(name.as_bytes()).as_bytes());
-        identity::create_with(&node, words).await.unwrap();
+        identity::create_with(&node, words_of(name)).await.unwrap();
         node
     }
 
@@ -98,6 +97,12 @@ impl TestNode {
         self.queue_may_be_left = true;
         self
     }
+}
+
+/// The 24 words of the owner `name`.
+#[must_use]
+pub fn words_of(name: &str) -> Words {
+    Words::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
 /// What a person called `name` would fill in at set-up.
