@@ -3,6 +3,7 @@
 use super::IdentityLog;
 use super::log::{State, enough, guardians, root_signers};
 use super::op::{OpBody, SignedOp};
+use crate::keys::PublicKey;
 
 /// The outcome of comparing two logs of one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +26,18 @@ pub enum Choice {
 
 /// Compares two valid logs of one person.
 ///
-/// Where they part: (1) an op countersigned by enough guardians that removes the key that signed the other wins; (2) the op of the root
-/// key with the higher priority; (3) the op countersigned by enough guardians; (4) nothing.
+/// Where they part: (1) the side on which enough guardians have countersigned the removal of the key that signed the other, there or
+/// further along; (2) the op of the root key with the higher priority; (3) the op countersigned by enough guardians; (4) of two ops by
+/// the same key, the side that takes its say from that key, if the other leaves the root keys alone; (5) nothing. The guardians and
+/// priorities are those before the parting: what one side says of itself decides nothing.
 pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
-    let common = first.ops().iter().zip(second.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count();
-    match (first.ops().get(common), second.ops().get(common)) {
-        (None, None) => Choice::Same,
-        (Some(_), None) => Choice::First { parted: false },
-        (None, Some(_)) => Choice::Second,
-        (Some(a), Some(b)) => {
-            let before = IdentityLog::from_ops(first.ops().iter().take(common).cloned().collect());
+    let common = common(first, second);
+    match (first.ops().split_at_checked(common), second.ops().split_at_checked(common)) {
+        (Some((_, [])), Some((_, []))) | (None, _) | (_, None) => Choice::Same,
+        (Some(_), Some((_, []))) => Choice::First { parted: false },
+        (Some((_, [])), Some(_)) => Choice::Second,
+        (Some((before, a)), Some((_, b))) => {
+            let before = IdentityLog::from_ops(before.to_vec());
             match before.ok().and_then(|before| better(before.next_state(), a, b)) {
                 Some(true) => Choice::First { parted: true },
                 Some(false) => Choice::Second,
@@ -44,31 +47,60 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
     }
 }
 
-/// Whether the first op is better; `None` when nothing decides.
-pub(super) fn better(before: &State, a: &SignedOp, b: &SignedOp) -> Option<bool> {
-    let removes = |op: &SignedOp, other: &SignedOp| {
-        let removed = |roots: &Vec<_>| root_signers(other, 0).is_ok_and(|key| before.roots.contains(&key) && !roots.contains(&key));
-        let roots = match &op.op().body {
-            OpBody::Rotate(roots) | OpBody::Recover(roots) => Some(roots),
-            _ => None,
-        };
-        // A recovery may be vetoed by a live root key, so only a rotation by a root key removes for good.
-        roots.is_some_and(removed) && matches!(op.op().body, OpBody::Rotate(_)) && backed(before, op)
-    };
-    let by = |better: fn(bool, bool) -> Option<bool>, x: bool, y: bool| better(x, y);
-    let either = |x: bool, y: bool| if x == y { None } else { Some(x) };
-    by(either, removes(a, b), removes(b, a))
-        .or_else(|| {
-            let (x, y) = (priority(before, a), priority(before, b));
-            if x == y { None } else { Some(x < y) }
-        })
-        .or_else(|| by(either, backed(before, a), backed(before, b)))
+/// How many ops two logs begin with alike.
+pub(super) fn common(first: &IdentityLog, second: &IdentityLog) -> usize {
+    first.ops().iter().zip(second.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count()
 }
 
-/// The place of the signing root key; an op signed by none of them comes last.
-fn priority(before: &State, op: &SignedOp) -> usize {
-    let key = root_signers(op, 0).ok();
-    before.roots.iter().position(|root| Some(*root) == key).unwrap_or(usize::MAX)
+/// Whether the first side of a parting is better; `None` when nothing decides.
+fn better(before: &State, a: &[SignedOp], b: &[SignedOp]) -> Option<bool> {
+    let (first, second) = (a.first()?, b.first()?);
+    let (by, other) = (signer(first)?, signer(second)?);
+    let (x, y) = (priority(before, &by), priority(before, &other));
+    either(is_removed(before, a, &other), is_removed(before, b, &by))
+        .or_else(|| if x == y { None } else { Some(x < y) })
+        .or_else(|| either(backed(before, first), backed(before, second)))
+        .or_else(|| either(is_renounced(before, a, &by) && is_plain(b, &by), is_renounced(before, b, &by) && is_plain(a, &by)))
+}
+
+fn either(x: bool, y: bool) -> Option<bool> {
+    if x == y { None } else { Some(x) }
+}
+
+/// The rotations of one side that take a key's say away. A recovery may be vetoed by a live root key, so it removes nobody for
+/// good; neither it, nor what is not understood, nor anything after them counts here.
+fn removals<'a>(before: &'a State, side: &'a [SignedOp], key: &'a PublicKey) -> impl Iterator<Item = &'a SignedOp> {
+    let mut had = &before.roots;
+    side.iter().take_while(|op| !matches!(op.op().body, OpBody::Recover(_) | OpBody::Unknown { .. })).filter(move |op| {
+        let OpBody::Rotate(has) = &op.op().body else { return false };
+        std::mem::replace(&mut had, has).contains(key) && !has.contains(key)
+    })
+}
+
+/// Whether enough guardians have countersigned the removal of a key.
+fn is_removed(before: &State, side: &[SignedOp], key: &PublicKey) -> bool {
+    removals(before, side, key).any(|op| backed(before, op))
+}
+
+/// Whether a key, or one above it, has taken that key's say away.
+fn is_renounced(before: &State, side: &[SignedOp], key: &PublicKey) -> bool {
+    let may = priority(before, key);
+    may < usize::MAX && removals(before, side, key).filter_map(signer).any(|by| priority(before, &by) <= may)
+}
+
+/// Whether a side consists of ops by this key alone, which leave the root keys as they were.
+fn is_plain(side: &[SignedOp], key: &PublicKey) -> bool {
+    let changes = |op: &SignedOp| matches!(op.op().body, OpBody::Rotate(_) | OpBody::Recover(_) | OpBody::Unknown { .. });
+    side.iter().all(|op| !changes(op) && signer(op).as_ref() == Some(key))
+}
+
+fn signer(op: &SignedOp) -> Option<PublicKey> {
+    root_signers(op, 0).ok()
+}
+
+/// The place of a root key; one that has no say comes last.
+fn priority(before: &State, key: &PublicKey) -> usize {
+    before.roots.iter().position(|root| root == key).unwrap_or(usize::MAX)
 }
 
 fn backed(before: &State, op: &SignedOp) -> bool {

@@ -1,32 +1,20 @@
 //! Other people's logs, and one's own as it grows: the longest valid one is kept, and of two that part the better one.
 
-use minicbor::{Decode, Encode};
-
-use super::fork::{Choice, better, choose};
-use super::op::SignedOp;
+use super::fork::{Choice, choose, common};
 use super::{IdentityLog, LogError, PersonId, log_in, put_log, recovery};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed;
 use crate::node::Node;
-use crate::row::{self, Record, Rows};
-use crate::store::{StoreError, Table, Tx};
+use crate::row::{self, Rows};
+use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Person ‖ 0 or 1 → one of the two ops that nothing decides between.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct DisputeRow {
-    /// Where the logs part.
-    #[n(0)]
-    at: u16,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    op: Vec<u8>,
-}
-
-impl Record for DisputeRow {
-    const TABLE: Table = Table::new("identity_disputes");
-    const VERSION: u8 = 2;
-}
+/// Person ‖ 0 or 1 ‖ index (two bytes) → a signed op of one of the two sides that nothing decides between, from where they part.
+const SIDES: Table = Table::new("identity_disputes");
+/// How much of a side is kept: with the log itself both fit into one change. What comes later decides nothing.
+const SIDE_OPS_MAX: usize = 64;
+/// Where the index stands in a key.
+const INDEX_AT: usize = 33;
 
 /// What became of a log that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +74,8 @@ pub async fn learn(node: &Node, ops: Vec<Vec<u8>>) -> Result<(PersonId, Learned)
 /// # Errors
 /// As [`log_of`].
 pub fn dispute(node: &Node, person: &PersonId) -> Result<Option<u16>, StoreError> {
-    Ok(row::get::<DisputeRow>(&node.store, &rival_key(person, 0))?.map(|row| row.at))
+    let first = node.store.rows(SIDES, &Scan::prefix(&side_key(person, 0), 1))?;
+    Ok(first.first().map(|(key, _)| u16::from_be_bytes(row::key_part(key, INDEX_AT))))
 }
 
 /// Writes a person's log if it is better than the one held; what became of it.
@@ -96,49 +85,56 @@ pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog, now: Timestamp)
         keep(tx, None, &offered, now)?;
         return Ok(Learned::Newer);
     };
-    if let Some((at, rivals)) = rivals(tx, &person)?
-        && let Some(op) = offered.ops().get(at)
-        && held.ops().iter().zip(offered.ops()).all(|(a, b)| a.op_bytes() == b.op_bytes())
-    {
-        // The same op counts as its own, for it may come back with the countersignatures that decide.
-        let beats = |rival: &SignedOp| op.op_bytes() == rival.op_bytes() || better(held.next_state(), op, rival) == Some(true);
-        if !rivals.iter().all(beats) {
-            return Ok(Learned::Disputed);
+    let rivals = rivals(tx, &held)?;
+    if !rivals.is_empty() && continues(&held, &offered) {
+        // A side counts as its own, for it may come back with what decides.
+        let is_own = |rival: &IdentityLog| common(rival, &offered) > held.ops().len();
+        if rivals.iter().all(|rival| is_own(rival) || matches!(choose(&offered, rival), Choice::First { .. })) {
+            keep(tx, Some(&held), &offered, now)?;
+            return Ok(Learned::Newer);
         }
-        keep(tx, Some(&held), &offered, now)?;
-        return Ok(Learned::Newer);
+        for (number, rival) in (0..).zip(&rivals) {
+            if is_own(rival) && choose(rival, &offered) == Choice::Second {
+                put_side(tx, number, &offered, held.ops().len())?;
+            }
+        }
+        return Ok(Learned::Disputed);
     }
     match choose(&held, &offered) {
         Choice::Same | Choice::First { parted: false } => Ok(Learned::Known),
         Choice::First { parted: true } => Ok(Learned::Worse),
-        // The time in which a root key could veto a recovery is over.
-        Choice::Second | Choice::Frozen { .. } if parts_at(&held, &offered, held.recovered_at()) => Ok(Learned::Worse),
+        // The time in which a root key could veto a recovery is over, there and before.
+        Choice::Second | Choice::Frozen { .. } if undoes_recovery(&held, &offered) => Ok(Learned::Worse),
         Choice::Second => {
             keep(tx, Some(&held), &offered, now)?;
             Ok(Learned::Newer)
         }
         Choice::Frozen { at } => {
-            let common = IdentityLog::from_ops(held.ops().iter().take(at).cloned().collect())?;
-            keep(tx, Some(&held), &common, now)?;
-            for (number, log) in (0..).zip([&held, &offered]) {
-                let op = log.ops().get(at).map(|op| op.as_bytes().to_vec()).unwrap_or_default();
-                row::put(tx, &rival_key(&person, number), &DisputeRow { at: u16::try_from(at).unwrap_or(u16::MAX), op })?;
-            }
+            let shared = IdentityLog::from_ops(held.ops().iter().take(at).cloned().collect())?;
+            keep(tx, Some(&held), &shared, now)?;
+            put_side(tx, 0, &held, at)?;
+            put_side(tx, 1, &offered, at)?;
             Ok(Learned::Disputed)
         }
     }
 }
 
-/// Whether one log has another op than the other at this place, and the same before it.
-fn parts_at(held: &IdentityLog, offered: &IdentityLog, at: Option<u16>) -> bool {
-    let same = held.ops().iter().zip(offered.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count();
-    at.is_some_and(|at| usize::from(at) == same) && offered.ops().len() > same
+/// Whether a log goes on where the one held ends.
+fn continues(held: &IdentityLog, offered: &IdentityLog) -> bool {
+    let len = held.ops().len();
+    offered.ops().len() > len && common(held, offered) == len
+}
+
+/// Whether a log leaves out a recovery that has taken effect: it parts from the one held there or before.
+fn undoes_recovery(held: &IdentityLog, offered: &IdentityLog) -> bool {
+    let same = common(held, offered);
+    held.recovered_at().is_some_and(|at| usize::from(at) >= same) && offered.ops().len() > same
 }
 
 /// Writes the log that holds from now on; whatever was disputed before is not any more.
 fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, kept: &IdentityLog, now: Timestamp) -> Result<(), StoreError> {
-    for number in 0..2 {
-        row::delete::<DisputeRow>(tx, &rival_key(&kept.person(), number));
+    for (key, _) in tx.scan(SIDES, &Scan::prefix(&kept.person().0, 2 * SIDE_OPS_MAX))? {
+        tx.delete(SIDES, &key);
     }
     put_log(tx, kept, now)?;
     tx.after(Event::Identity);
@@ -148,19 +144,30 @@ fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, kept: &IdentityLog, now: 
     feed::follow_log(tx, before, kept)
 }
 
-/// Where a log is frozen, and between which ops nothing has decided so far.
-fn rivals(rows: &impl Rows, person: &PersonId) -> Result<Option<(usize, Vec<SignedOp>)>, StoreError> {
-    let mut found = (0, Vec::new());
+/// The two logs between which nothing has decided so far; none where nothing is disputed.
+fn rivals(rows: &impl Rows, held: &IdentityLog) -> Result<Vec<IdentityLog>, StoreError> {
+    let mut found = Vec::new();
     for number in 0..2 {
-        let key = rival_key(person, number);
-        let Some(row) = row::get::<DisputeRow>(rows, &key)? else { return Ok(None) };
-        let damaged = |_| StoreError::Corrupt { table: DisputeRow::TABLE.name().to_owned(), key: key.clone() };
-        found.0 = usize::from(row.at);
-        found.1.push(SignedOp::from_canonical(&row.op).map_err(damaged)?);
+        let key = side_key(&held.person(), number);
+        let side = rows.rows(SIDES, &Scan::prefix(&key, SIDE_OPS_MAX))?;
+        if side.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ops = held.to_bytes().into_iter().chain(side.into_iter().map(|(_, row)| row.value)).collect::<Vec<_>>();
+        let damaged = |_| StoreError::Corrupt { table: SIDES.name().to_owned(), key: key.clone() };
+        found.push(IdentityLog::verify(&ops).map_err(damaged)?);
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
-fn rival_key(person: &PersonId, number: u8) -> Vec<u8> {
+/// Writes what one side says from where the two part.
+fn put_side(tx: &mut Tx<'_>, number: u8, log: &IdentityLog, from: usize) -> Result<(), StoreError> {
+    for (index, op) in (0u16..).zip(log.ops()).skip(from).take(SIDE_OPS_MAX) {
+        tx.put(SIDES, &[side_key(&log.person(), number).as_slice(), &index.to_be_bytes()].concat(), op.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn side_key(person: &PersonId, number: u8) -> Vec<u8> {
     row::key(&[&person.0, &[number]])
 }

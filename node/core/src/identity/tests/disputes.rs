@@ -156,3 +156,113 @@ async fn ones_own_recovery_counts_without_a_restart() {
     let state = alice.identity.log().unwrap().state().clone();
     assert_eq!((state.roots, state.domain.as_deref()), (vec![words(7).keys().root.public()], Some("alice.example")));
 }
+
+#[tokio::test]
+async fn a_recovery_in_effect_is_not_undone_by_parting_before_it() {
+    let bob = unclaimed(2);
+    let log = genesis(&[1, 2]);
+    let before = with(&side(&log, domain("own.example"), 2, &[]), domain("more.example"), 2);
+    let recovered = side(&before, OpBody::Recover(vec![key(5).public()]), 5, &[50, 51]);
+    told(&bob, &recovered).await;
+    bob.clock.advance(DAY_MS);
+    let held = log_of(&bob, &log.person()).unwrap();
+    assert!(held.as_ref().is_some_and(|log| log.state().roots == [key(5).public()]));
+    for (root, guardians) in [(1, [].as_slice()), (2, &[]), (1, &[50, 51])] {
+        for from in [&log, &with_op(&log, before.ops()[1].clone()).unwrap(), &before] {
+            assert_eq!(told(&bob, &side(from, domain("old.example"), root, guardians)).await, Learned::Worse, "root key {root}");
+        }
+        assert_eq!(told(&bob, &side(&log, OpBody::Rotate(vec![key(9).public()]), root, guardians)).await, Learned::Worse);
+    }
+    assert_eq!((log_of(&bob, &log.person()).unwrap(), dispute(&bob, &log.person()).unwrap()), (held, None));
+}
+
+/// What everybody holds who has heard of these sides, in whatever order, and whether it is disputed.
+async fn in_all_orders<const N: usize>(sides: [&IdentityLog; N]) -> (IdentityLog, Option<u16>) {
+    let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..N {
+        let longer = |order: &Vec<usize>| {
+            let free = (0..N).filter(|next| !order.contains(next));
+            free.map(|next| [order.as_slice(), &[next]].concat()).collect::<Vec<_>>()
+        };
+        orders = orders.iter().flat_map(longer).collect();
+    }
+    let mut all = Vec::new();
+    for order in &orders {
+        let (bob, person) = (unclaimed(2), sides[0].person());
+        for side in order {
+            told(&bob, sides[*side]).await;
+        }
+        all.push((log_of(&bob, &person).unwrap().unwrap(), dispute(&bob, &person).unwrap()));
+        assert_eq!(all.first(), all.last(), "{order:?}");
+    }
+    all.remove(0)
+}
+
+#[tokio::test]
+async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_that() {
+    let log = genesis(&[1, 2]);
+    let start = side(&log, domain("own.example"), 2, &[]);
+    let removed = side(&start, OpBody::Rotate(vec![key(2).public()]), 2, &[50, 51]);
+    let gone = with(&removed, domain("and on.example"), 2);
+    let undoing = side(&log, domain("stolen.example"), 1, &[]);
+    let rotating = side(&log, OpBody::Rotate(vec![key(9).public()]), 1, &[]);
+    assert_eq!(in_all_orders([&start, &gone, &undoing, &rotating]).await, (gone, None));
+    // Without the guardians, with too few of them, or with guardians of its own naming, the lower key removes nobody.
+    let alone = side(&start, OpBody::Rotate(vec![key(2).public()]), 2, &[50]);
+    assert_eq!(in_all_orders([&start, &alone, &undoing]).await, (undoing.clone(), None));
+    let friends = [60, 61].map(|guardian| log::commitment(&key(guardian).public(), [guardian; 16]));
+    let own = OpBody::SetGuardians(Recovery { needed: 2, guardians: friends.to_vec(), delay_secs: 60 });
+    let named = side(&side(&log, own, 2, &[]), OpBody::Rotate(vec![key(2).public()]), 2, &[60, 61]);
+    assert_eq!(in_all_orders([&named, &undoing, &start]).await, (undoing.clone(), None));
+    // A recovery that waits can be vetoed, also where a rotation follows it.
+    let recovering = side(&log, OpBody::Recover(vec![key(5).public(), key(1).public()]), 5, &[50, 51]);
+    let rotated = side(&recovering, OpBody::Rotate(vec![key(5).public()]), 5, &[50, 51]);
+    assert_eq!(in_all_orders([&rotated, &undoing]).await, (undoing, None));
+}
+
+#[tokio::test]
+async fn old_words_undo_their_replacement_by_no_op_but_another_replacement() {
+    let log = genesis(&[1]);
+    let new = |seed: u8| OpBody::Rotate(vec![key(seed).public()]);
+    let node = OpBody::AddNode(card(&node_keys(101)));
+    let start = with(&log, domain("own.example"), 1);
+    let changed = with(&start, new(7), 1);
+    let since = with_op(&changed, next(&changed, node, 7, &[], Some(101))).unwrap();
+    // At the place of the change, and before it; several of them; the end of the identity.
+    let there = with(&start, domain("old.example"), 1);
+    let before = with(&with(&log, domain("older.example"), 1), OpBody::SetDomain(None), 1);
+    let end = with(&log, OpBody::Tombstone, 1);
+    assert_eq!(in_all_orders([&since, &there, &before, &end]).await, (since.clone(), None));
+    assert_eq!(in_all_orders([&start, &there, &changed, &before]).await, (changed.clone(), None));
+    // Two changes of the same words: only guardians decide.
+    let rival = with(&start, new(9), 1);
+    assert_eq!(in_all_orders([&since, &rival, &there]).await, (start.clone(), Some(2)));
+    let backed = side(&start, new(7), 1, &[50, 51]);
+    assert_eq!(in_all_orders([&backed, &rival, &there]).await, (backed, None));
+    // Also where the other change stands before this one: it does not win by being earlier.
+    let earlier = with(&log, new(9), 1);
+    assert_eq!(in_all_orders([&since, &earlier, &before]).await, (log.clone(), Some(1)));
+    // And where the words were first joined by others, which took the say from them later.
+    let joined = with(&log, OpBody::Rotate(vec![key(7).public(), key(1).public()]), 1);
+    let alone = with(&joined, new(7), 7);
+    assert_eq!(in_all_orders([&alone, &earlier, &joined]).await, (log.clone(), Some(1)));
+    // What another key has said on the losing side is not lost with it.
+    let two = genesis(&[1, 2]);
+    let shared = with(&with(&two, domain("own.example"), 2), domain("more.example"), 1);
+    let taken = with(&two, new(9), 2);
+    assert_eq!(in_all_orders([&shared, &taken]).await, (two, Some(1)));
+}
+
+#[tokio::test]
+async fn a_side_that_grows_while_it_is_disputed_is_remembered() {
+    let log = genesis(&[1]);
+    let (one, other) = (with(&log, domain("one.example"), 1), with(&log, domain("other.example"), 1));
+    let grown = with(&one, OpBody::Rotate(vec![key(7).public(), key(1).public()]), 1);
+    let taken = with(&other, OpBody::Rotate(vec![key(9).public()]), 1);
+    let bob = unclaimed(2);
+    told(&bob, &one).await;
+    for side in [&other, &grown, &taken] {
+        assert_eq!(told(&bob, side).await, Learned::Disputed);
+    }
+    assert_eq!(log_of(&bob, &log.person()).unwrap(), Some(log));
+}
