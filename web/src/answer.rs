@@ -23,6 +23,8 @@ pub(crate) enum Problem {
     NotFound,
     /// The request is for a name that is not ours.
     NotThisHouse,
+    /// The site is under TLS, and this was sent without.
+    NotInTheClear,
     /// The form or address makes no sense.
     BadRequest,
     /// No room on the disk.
@@ -53,6 +55,7 @@ impl Problem {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NotThisHouse => StatusCode::MISDIRECTED_REQUEST,
+            Self::NotInTheClear => StatusCode::UPGRADE_REQUIRED,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unwell(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -169,6 +172,10 @@ fn words(status: StatusCode, path: Option<&str>) -> (&'static str, String) {
         StatusCode::MISDIRECTED_REQUEST => (
             "Not this house",
             "Nobody of that name lives here. If you run this node, add the name to the web section of its configuration.".to_owned(),
+        ),
+        StatusCode::UPGRADE_REQUIRED => (
+            "That came in the clear",
+            "This site speaks HTTPS. What was sent without it was not taken. Open the page by HTTPS and send it again; if that was a password, choose another.".to_owned(),
         ),
         StatusCode::FORBIDDEN => {
             ("That form came from another site", "Nothing was changed. Open the page here and send it again.".to_owned())

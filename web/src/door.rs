@@ -77,6 +77,10 @@ impl Door {
         if !host.is_some_and(|host| self.is_ours(host)) {
             return answer::problem(&self.site, &Problem::NotThisHouse);
         }
+        // Whoever gets past the proxy must not be asked for a password in the clear.
+        if self.site.config.is_https() && !client.secure && !host.is_some_and(hosts::is_this_machine) {
+            return self.under_tls(&request);
+        }
         let looking = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !visitor::has_cookie(request.headers(), &self.site);
         let keepable = looking && anonymous && request.uri().query().is_none();
@@ -95,6 +99,15 @@ impl Door {
             return self.keep(&path, generation, &asked, response).await;
         }
         answer::with_problem_page(&self.site, &path, response)
+    }
+
+    /// Sends whoever came without TLS to where there is some; what they brought with them is not taken.
+    fn under_tls<B>(&self, request: &Request<B>) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return answer::problem(&self.site, &Problem::NotInTheClear);
+        }
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        answer::moved(&format!("{}{path}", self.site.config.url(None, 0)))
     }
 
     fn is_ours(&self, host: &str) -> bool {

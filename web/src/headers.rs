@@ -28,8 +28,8 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-/// Two years, as the preload lists ask.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+/// Two years, for this name alone: what else lives under the owner's domain is not ours to bind.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A browser that is

@@ -1,6 +1,8 @@
 //! Which host names are ours. A request under any other name is refused, so that a foreign name pointed at this address
 //! (DNS rebinding) never reaches a page.
 
+use std::net::IpAddr;
+
 use axum::http::{Request, header};
 use freehold_core::profile::Profile;
 
@@ -40,7 +42,16 @@ pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], p
 
 /// Whether a name (as [`host_of`] gives it) can only mean this machine, or is an address: never a name of the public web.
 pub(crate) fn is_local(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
+    is_this_machine(host) || address(host).is_some()
+}
+
+/// Whether a name (as [`host_of`] gives it) can only mean this machine.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost") || address(host).is_some_and(|address| address.is_loopback())
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// What follows `scheme` and `://` in a URL, whatever the case of the scheme.
@@ -104,9 +115,15 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(origin(url).as_deref(), expected, "{url}");
         }
-        for (host, expected) in [("localhost", true), ("a.localhost", true), ("127.0.0.1", true), ("[::1]", true), ("ruth.example", false)]
-        {
-            assert_eq!(is_local(host), expected, "{host}");
+    }
+
+    #[test]
+    fn a_name_means_this_machine_or_is_an_address_or_is_of_the_public_web() {
+        for host in ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
+            assert!(is_local(host) && is_this_machine(host), "{host}");
+        }
+        for (host, local) in [("192.0.2.1", true), ("[2001:db8::1]", true), ("ruth.example", false), ("localhost.example", false)] {
+            assert_eq!((is_local(host), is_this_machine(host)), (local, false), "{host}");
         }
     }
 
