@@ -1,7 +1,7 @@
 //! Who is connected, and who makes room where there is none: whoever has kept us waiting longest.
 //!
 //! A connection is either being answered or waits for its client: for a request, for more of a body, for an answer to be
-//! taken. Slow clients hold places only until somebody else needs one. The place is taken from the network that holds the
+//! taken. Slow clients hold places only until somebody else needs one. The place is taken from the customer who holds the
 //! most, so a crowd from one address pushes out itself and not the owner, and a newcomer is turned away only where
 //! every place is being answered.
 
@@ -34,8 +34,11 @@ struct Guest {
     net: ClientNet,
     /// Whether a request of theirs is being answered.
     served: AtomicBool,
-    /// Since when they keep us waiting, in milliseconds from the crowd's beginning plus one; 0 while they don't.
-    waiting: AtomicU64,
+    /// Whether they keep us waiting now.
+    waits: AtomicBool,
+    /// When they first did so since their last request, in milliseconds from the crowd's beginning plus one; 0 if they have not yet.
+    /// A byte now and then does not make it later.
+    since: AtomicU64,
     leave: Notify,
 }
 
@@ -65,7 +68,8 @@ impl Crowd {
             let number = inside.slowest(is_crowded.then_some(net))?;
             inside.leave(number);
         }
-        let guest = Arc::new(Guest { net, served: AtomicBool::new(false), waiting: AtomicU64::new(self.now()), leave: Notify::new() });
+        let (served, waits, since) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(self.now()));
+        let guest = Arc::new(Guest { net, served, waits, since, leave: Notify::new() });
         let number = inside.next;
         inside.next += 1;
         inside.guests.insert(number, guest.clone());
@@ -87,14 +91,17 @@ impl Inside {
         self.by_net.get(&net).copied().unwrap_or(0)
     }
 
-    /// Whoever keeps us waiting longest: of `net`, or of the network that holds the most places.
+    /// Whoever keeps us waiting longest: of `net`, or of the customer who holds the most places, for one may have many networks.
     fn slowest(&self, net: Option<ClientNet>) -> Option<u64> {
-        let waiting = self.guests.iter().filter_map(|(number, guest)| {
-            let since = guest.waiting.load(Ordering::Relaxed);
-            (since > 0 && net.is_none_or(|net| net == guest.net)).then_some((number, guest, since))
+        let mut held: HashMap<ClientNet, usize> = HashMap::new();
+        for guest in self.guests.values() {
+            *held.entry(guest.net.at_most()).or_default() += 1;
+        }
+        let waiting = self.guests.iter().filter(|(_, guest)| guest.waits.load(Ordering::Relaxed) && net.is_none_or(|net| net == guest.net));
+        let slowest = waiting.min_by_key(|(number, guest)| {
+            (std::cmp::Reverse(held.get(&guest.net.at_most()).copied()), guest.since.load(Ordering::Relaxed), **number)
         });
-        let slowest = waiting.min_by_key(|(number, guest, since)| (std::cmp::Reverse(self.count(guest.net)), *since, **number));
-        slowest.map(|(number, ..)| *number)
+        slowest.map(|(number, _)| *number)
     }
 
     /// Takes a place away; its connection hears of it and ends.
@@ -116,19 +123,21 @@ impl Place {
 
     /// The client keeps us waiting.
     pub(crate) fn waits(&self) {
-        // Only the first of several pauses in a row says since when.
-        let _ = self.guest.waiting.compare_exchange(0, self.crowd.now(), Ordering::Relaxed, Ordering::Relaxed);
+        // Only the first of a request's pauses says since when.
+        let _ = self.guest.since.compare_exchange(0, self.crowd.now(), Ordering::Relaxed, Ordering::Relaxed);
+        self.guest.waits.store(true, Ordering::Relaxed);
     }
 
     /// Something came, or was taken.
     pub(crate) fn goes_on(&self) {
-        let now = if self.guest.served.load(Ordering::Relaxed) { 0 } else { self.crowd.now() };
-        self.guest.waiting.store(now, Ordering::Relaxed);
+        // Between requests the next one is waited for, whatever else moves.
+        self.guest.waits.store(!self.guest.served.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// A request has come and is answered until what this returns is dropped.
     pub(crate) fn serve(self: Arc<Self>) -> Served {
         self.guest.served.store(true, Ordering::Relaxed);
+        self.guest.since.store(0, Ordering::Relaxed);
         self.goes_on();
         Served(self)
     }
@@ -137,6 +146,7 @@ impl Place {
 impl Drop for Served {
     fn drop(&mut self) {
         self.0.guest.served.store(false, Ordering::Relaxed);
+        self.0.guest.since.store(self.0.crowd.now(), Ordering::Relaxed);
         self.0.goes_on();
     }
 }
@@ -199,6 +209,45 @@ mod tests {
         assert!(enter(&crowd, "192.0.2.9").is_some());
         assert!(!is_gone(&places[0]) && is_gone(&places[1]));
         drop(served);
+    }
+
+    #[test]
+    fn whoever_trickles_is_not_fresher_than_whoever_has_just_come() {
+        let crowd = Crowd::new(3, 3);
+        let trickling = enter(&crowd, "192.0.2.1").unwrap();
+        let served = trickling.clone().serve();
+        trickling.waits();
+        let first = trickling.guest.since.load(Ordering::Relaxed);
+        assert!(first > 0);
+        for _ in 0..3 {
+            trickling.goes_on();
+            trickling.waits();
+        }
+        // Two more who came after that pause; the bytes since then count for nothing.
+        let greeting: Vec<_> = (2..4).map(|host| enter(&crowd, &format!("192.0.2.{host}")).unwrap()).collect();
+        for place in &greeting {
+            place.guest.since.store(first + 1, Ordering::Relaxed);
+            place.goes_on();
+            assert_eq!(place.guest.since.load(Ordering::Relaxed), first + 1, "nor do those of a greeting");
+        }
+        while crowd.now() <= first {
+            std::hint::spin_loop();
+        }
+        trickling.goes_on();
+        trickling.waits();
+        assert_eq!(trickling.guest.since.load(Ordering::Relaxed), first);
+        enter(&crowd, "192.0.2.9").unwrap();
+        assert!(is_gone(&trickling) && !greeting.iter().any(|place| is_gone(place)));
+        drop(served);
+    }
+
+    #[test]
+    fn a_customer_with_many_networks_is_one_crowd() {
+        let crowd = Crowd::new(6, 4);
+        let owner = [enter(&crowd, "192.0.2.1").unwrap(), enter(&crowd, "192.0.2.1").unwrap()];
+        let crowding: Vec<_> = (0..4).map(|net| enter(&crowd, &format!("2001:db8:1:{net}::1")).unwrap()).collect();
+        enter(&crowd, "2001:db8:2::1").unwrap();
+        assert!(is_gone(&crowding[0]) && !owner.iter().any(|place| is_gone(place)), "each of the four /64 holds less than the owner");
     }
 
     #[test]

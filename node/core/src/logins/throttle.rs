@@ -29,6 +29,16 @@ impl From<IpAddr> for ClientNet {
     }
 }
 
+impl ClientNet {
+    /// All that one customer may be given: the IPv4 address, the IPv6 /48.
+    pub fn at_most(self) -> Self {
+        match self.0 {
+            [0, 0, 0, 0, ..] => self,
+            [a, b, c, d, e, f, ..] => Self([a, b, c, d, e, f, 0, 0]),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Guesses {
     /// How many, wrong or not known to be right yet.
