@@ -130,7 +130,7 @@ pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, 
 fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
     let is_awake = is_awake(&friend, now);
     let (about, state) = match (friend.state, friend.last_seen) {
-        (Stage::Blocked, _) => ("Neither of you hears the other.", format!("since {}", dates::day(friend.since, now))),
+        (Stage::Blocked, _) => ("Turned away at the door. Letters still arrive.", format!("since {}", dates::day(friend.since, now))),
         (Stage::Left, _) => ("No longer follows you. What they said before is still here.", dates::ago(friend.since, now)),
         (Stage::Refused, _) => ("Said no: the invite was used or had ended. Ask for a new one.", String::new()),
         (Stage::Asked, _) => ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now)),
