@@ -41,6 +41,8 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 pub(crate) enum Request {
     /// How it is doing, and where everything is.
     Status,
+    /// Whether it could be set up like that; the node's card, where words are still to be made, and addresses for theirs.
+    MaySetUp(SetUp),
     /// Set up a node that nobody has set up yet.
     SetUp(SetUp),
     /// An invitation for one friend.

@@ -9,6 +9,13 @@ pub(crate) fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
+/// Prints what must be seen before anything else is done.
+pub(crate) fn surely(text: impl AsRef<str>) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", text.as_ref())?;
+    out.flush()
+}
+
 /// Prints a line on standard error, where remarks do not mix with results.
 pub(crate) fn aside(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", text.as_ref());

@@ -15,7 +15,7 @@ use super::{Place, read_input, request, words};
 use crate::control::{Request, Wanted};
 use crate::{control, exit, say};
 
-fn refused(error: impl std::fmt::Display) -> anyhow::Error {
+pub(super) fn refused(error: impl std::fmt::Display) -> anyhow::Error {
     exit::with(exit::DATA, error.to_string())
 }
 
@@ -33,7 +33,7 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     Ok(())
 }
 
-fn fresh_words() -> Result<Words> {
+pub(super) fn fresh_words() -> Result<Words> {
     Ok(Words::generate(&Random::from_os().context("this machine gives no randomness")?))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     say::line(format!("Person {}", request.person()));
     say::line(format!("It becomes change number {} signed with the words.", request.log().ops().len() + 1));
     if !sign.yes {
-        words::agreed("Sign it?")?;
+        words::agreed("Sign it?", "nothing was signed")?;
     }
     let words = words::ask("Type your 24 words, then Enter:")?;
     let (text, to) = match identity::paper::sign(&request, &words).map_err(refused)? {

@@ -33,7 +33,7 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
     if matches!(request, Request::Status) {
         return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
     }
-    if !open::is_there(&place.data) && !matches!(request, Request::SetUp(_)) {
+    if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_)) {
         return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
     }
     let node = open::node(&place.data, &place.config).await?;

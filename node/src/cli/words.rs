@@ -30,13 +30,13 @@ fn count(typed: &str) -> usize {
     typed.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.chars().any(char::is_alphabetic)).count()
 }
 
-/// Asks whether to go on; anything but yes is no.
-pub(super) fn agreed(question: &str) -> Result<()> {
+/// Asks whether to go on; anything but yes is no, and what that means.
+pub(super) fn agreed(question: &str, otherwise: &'static str) -> Result<()> {
     say::line(format!("{question} Type yes:"));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("no answer")?;
     if answer.trim().eq_ignore_ascii_case("yes") {
         return Ok(());
     }
-    Err(exit::with(exit::DATA, "nothing was signed"))
+    Err(exit::with(exit::DATA, otherwise))
 }

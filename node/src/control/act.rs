@@ -61,6 +61,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
     let node = &acting.node;
     match request {
         Request::Status => status(acting),
+        Request::MaySetUp(given) => super::set_up::may(acting, given),
         Request::SetUp(given) => super::set_up::set_up(acting, given).await,
         Request::Invite => {
             let owner = acting.owner()?;

@@ -2,10 +2,11 @@
 
 use anyhow::{Result, anyhow};
 use freehold_core::identity::Claim;
-use freehold_core::identity::recovery_card::{self, RecoveryCard};
+use freehold_core::identity::recovery_card;
 use freehold_core::profile::{self, Profile};
 use freehold_core::{identity, logins};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::act::refused;
 use super::{Acting, Response};
@@ -21,7 +22,7 @@ pub(crate) struct SetUp {
     pub(crate) domain: String,
     /// What opens their rooms in a browser.
     pub(crate) password: String,
-    /// A claim made where their words are; without one the words are made here.
+    /// A claim made where their words are; without one the node must have been claimed before.
     pub(crate) claim: Option<String>,
 }
 
@@ -31,30 +32,57 @@ impl std::fmt::Debug for SetUp {
     }
 }
 
-/// Sets the node up: identity, profile, password. Answers with the recovery card if the words were made here.
+/// What is given, once nothing of it can be refused any more.
+struct Checked {
+    profile: Profile,
+    password: String,
+    claim: Option<Claim>,
+}
+
+impl SetUp {
+    fn checked(self) -> Result<Checked> {
+        let Self { name, login, domain, password, claim } = self;
+        let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
+        let profile = profile::checked(profile).map_err(refused)?;
+        logins::check_password(&password).map_err(refused)?;
+        let claim = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(anyhow!("the claim file: {error}")))?;
+        Ok(Checked { profile, password, claim })
+    }
+}
+
+fn taken(acting: &Acting) -> anyhow::Error {
+    refused(anyhow!("somebody lives in {} already", acting.data.display()))
+}
+
+/// Refuses what would be refused, before anybody writes words on paper. Answers with what words are made from, if there are none.
+pub(super) fn may(acting: &Acting, given: SetUp) -> Result<Response> {
+    let node = &acting.node;
+    let given = given.checked()?;
+    if profile::get(node)?.is_some() {
+        return Err(taken(acting));
+    }
+    let is_wanted = given.claim.is_none() && node.identity.person().is_none();
+    let known = recovery_card::addresses(acting.web.public_url.as_deref(), Some(&given.profile.domain), &acting.ports.multiaddrs());
+    Ok(Response::text("").with(json!({ "card": is_wanted.then(|| node.identity.card().to_string()), "addresses": known })))
+}
+
+/// Sets the node up: identity, profile, password.
 pub(super) async fn set_up(acting: &Acting, given: SetUp) -> Result<Response> {
     let node = &acting.node;
-    let SetUp { name, login, domain, password, claim } = given;
-    // What can be refused is refused before anything exists: an identity can't be made twice, and words must not be lost.
-    let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
-    let profile = profile::checked(profile).map_err(refused)?;
-    logins::check_password(&password).map_err(refused)?;
-    let claim: Option<Claim> = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(anyhow!("the claim file: {error}")))?;
-    let lived_in = || refused(anyhow!("somebody lives in {} already", acting.data.display()));
+    // What can be refused is refused before anything exists: an identity can't be made twice.
+    let given = given.checked()?;
     if profile::get(node)?.is_some() {
-        return Err(lived_in());
+        return Err(taken(acting));
     }
-    let made_elsewhere = claim.is_some() || node.identity.person().is_some();
-    if let Some(claim) = claim {
-        identity::claim(node, &claim).await.map_err(refused)?;
+    match given.claim {
+        Some(claim) => {
+            identity::claim(node, &claim).await.map_err(refused)?;
+        }
+        None if node.identity.person().is_none() => return Err(refused(anyhow!("nobody's words have claimed this node yet"))),
+        None => {}
     }
     // Only now: an offer ends the one before it, and the link that the node printed must outlive a refusal.
-    let token = logins::offer_setup(node).await?.ok_or_else(lived_in)?;
-    logins::set_up(node, &token, profile.clone(), &password).await.map_err(refused)?;
-    if made_elsewhere {
-        return Ok(Response::text(""));
-    }
-    let (words, person) = identity::create(node).await.map_err(refused)?;
-    let known = recovery_card::addresses(acting.web.public_url.as_deref(), Some(&profile.domain), &acting.ports.multiaddrs());
-    Ok(Response::text(RecoveryCard::new(words, person, known).to_string()))
+    let token = logins::offer_setup(node).await?.ok_or_else(|| taken(acting))?;
+    logins::set_up(node, &token, given.profile, &given.password).await.map_err(refused)?;
+    Ok(Response::text(""))
 }

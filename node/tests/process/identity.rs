@@ -1,5 +1,9 @@
 //! Setting up from the command line, with words made here or a claim made elsewhere.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::folder::{Folder, PASSWORD, said};
 
 #[test]
@@ -12,6 +16,32 @@ fn init_shows_the_words_once_and_a_second_one_is_refused() {
     assert_eq!(again.status.code(), Some(65));
     assert!(said(&again).contains("somebody lives in"), "{}", said(&again));
     assert!(again.stdout.is_empty());
+}
+
+#[test]
+fn words_that_nobody_could_see_claim_nothing() {
+    let folder = Folder::new();
+    let mut init = folder.freehold();
+    init.args(["init", "--name", "Ruth", "--login", "ruth", "--password-file"]).arg(folder.write("password", PASSWORD));
+    let done = init.stdin(Stdio::null()).stdout(File::create("/dev/full").unwrap()).stderr(Stdio::piped()).output().unwrap();
+    assert!(!done.status.success() && said(&done).contains("the words could not be shown"), "{}", said(&done));
+    folder.init();
+}
+
+#[test]
+fn words_are_seen_before_they_count_and_a_killed_init_loses_none() {
+    let folder = Folder::new();
+    let mut init = folder.freehold();
+    init.args(["init", "--name", "Ruth", "--login", "ruth", "--password-file"]).arg(folder.write("password", PASSWORD));
+    let mut init = init.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(init.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let shown = lines.find_map(|line| line.strip_prefix("Person ").map(str::to_owned)).unwrap();
+    init.kill().unwrap();
+    init.wait().unwrap();
+    let again = folder.run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], PASSWORD);
+    let (said_again, owner) = (String::from_utf8(again.stdout).unwrap(), folder.ask(&["identity", "show"]));
+    // Either the words that were seen have claimed the house, or those that are seen now.
+    assert_eq!(owner.contains(&shown), !said_again.contains("24 words"), "{shown} {said_again} {owner}");
 }
 
 #[test]
