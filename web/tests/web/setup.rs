@@ -26,7 +26,8 @@ async fn from_the_link_to_the_open_house() {
     let node = TestNode::unset("ruth").await;
     let token = logins::offer_setup(&node).await.unwrap().unwrap().to_string();
     let mut browser = Browser::stranger(&node);
-    assert!(browser.get(&format!("/setup?token={token}")).await.text().contains("The key is in the door"));
+    let first = browser.get(&format!("/setup?token={token}")).await.text();
+    assert!(first.contains("The key is in the door") && first.contains("First visit. This page works once."), "{first}");
     let seen = browser.post("/setup", &answers(&token, "Ruth@Aldous.Example", PASSWORD, PASSWORD)).await;
     assert_eq!(seen.location(), "/setup/words");
     let set = profile::get(&node).unwrap().unwrap();
