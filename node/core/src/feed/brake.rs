@@ -1,22 +1,24 @@
-//! A stolen node key could take back a whole life in a minute. More than 50 tombstones a day from one node take effect after 72 hours,
-//! which leaves time to retire the node; what they are about is hidden meanwhile. What a root key's cut-off vouches for does not wait.
+//! A stolen node key could take back a whole life in a minute, or empty it by edits. More than 50 tombstones and edits a day from one node
+//! take effect after 72 hours, which leaves time to retire the node. What such tombstones are about is hidden meanwhile, what such edits are
+//! about stays as it was. What a root key's cut-off vouches for does not wait.
 
 use minicbor::{Decode, Encode};
 
-use super::refs::{self, Does};
-use super::rows;
+use super::refs::{self, Does, Rank};
 use super::verify::VerifiedEntry;
+use super::{EntryId, Kind, LogId, rows};
 use crate::clock::Timestamp;
+use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
 
-/// Tombstones of one node that take effect at once in one day.
+/// Tombstones and edits of one node that take effect at once in one day.
 pub(super) const A_DAY: u32 = 50;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const DELAY_MS: u64 = 72 * 60 * 60 * 1000;
 
-/// Person ‖ node → since when how many tombstones have been counted. By this node's clock: the author's could be set back.
+/// Person ‖ node → since when how many tombstones and edits have been counted. By this node's clock: the author's could be set back.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct BrakeRow {
@@ -36,7 +38,22 @@ pub(super) fn until(tx: &mut Tx<'_>, node: &Node, tombstone: &VerifiedEntry) -> 
     if tombstone.is_vouched() || takes_nothing(tx, tombstone)? {
         return Ok(None);
     }
-    let (log, now) = (tombstone.header().log, node.clock.now());
+    count(tx, node, &tombstone.header().log)
+}
+
+/// The same for an edit, which drops what it replaces even when it has come to its own end meanwhile.
+pub(super) fn until_edited(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    log: &LogId,
+    post: &EntryId,
+    edit: &Rank,
+) -> Result<Option<Timestamp>, StoreError> {
+    if replaces_nothing(tx, &log.person, post, edit)? { Ok(None) } else { count(tx, node, log) }
+}
+
+fn count(tx: &mut Tx<'_>, node: &Node, log: &LogId) -> Result<Option<Timestamp>, StoreError> {
+    let now = node.clock.now();
     let key = row::key(&[&log.person.0, log.node.as_bytes()]);
     let today = row::get::<BrakeRow>(tx, &key)?.filter(|row| now.millis_since(row.since) < DAY_MS);
     let mut row = today.unwrap_or(BrakeRow { since: now, count: 0 });
@@ -57,5 +74,19 @@ fn takes_nothing(rows: &impl Rows, tombstone: &VerifiedEntry) -> Result<bool, St
     Ok(match newest {
         Some(newest) => rows::entry(rows, &newest.id)?.is_none_or(|row| !row.has_body()),
         None => true,
+    })
+}
+
+/// Whether an edit is about what is here and takes no body from it.
+fn replaces_nothing(rows: &impl Rows, author: &PersonId, post: &EntryId, edit: &Rank) -> Result<bool, StoreError> {
+    let Some(target) = rows::entry(rows, post)? else { return Ok(false) };
+    let header = rows::header(post, &target)?;
+    if header.log.person != *author || header.kind != Kind::Post {
+        return Ok(true);
+    }
+    Ok(match refs::last(rows, post, author, Does::Replaces)? {
+        Some(newest) if newest >= *edit => true,
+        Some(older) => rows::entry(rows, &older.id)?.is_none_or(|row| !row.has_body()),
+        None => !target.has_body(),
     })
 }

@@ -1,5 +1,5 @@
 //! What happens to entries at a certain time: one from the future is shown when it is due, one that expires loses its body, a tombstone
-//! that had to wait takes effect. And the jobs that are too large for one change.
+//! or an edit that had to wait takes effect. And the jobs that are too large for one change.
 
 use minicbor::{Decode, Encode};
 
@@ -30,7 +30,7 @@ enum What {
     /// Its body is dropped.
     #[n(1)]
     Expire,
-    /// A tombstone takes back what it has hidden so far.
+    /// A tombstone takes back what it has hidden so far, an edit replaces what was shown so far.
     #[n(2)]
     Confirm,
 }
@@ -122,9 +122,9 @@ fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let author = entry.header().log.person;
     match due.what {
         What::Expire => effects::take_back(tx, node, &author, &id)?,
-        What::Release if !dead && !refs::is_taken_back(tx, &author, &id)? => effects::of_received(tx, node, &entry, generation)?,
-        What::Confirm if !dead => effects::confirm(tx, node, &entry, generation)?,
-        What::Release | What::Confirm => {}
+        What::Release if !dead && !refs::is_over(tx, &id, entry.header(), now)? => effects::of_received(tx, node, &entry, generation)?,
+        What::Release => {}
+        What::Confirm => effects::confirm(tx, node, &entry, generation)?,
     }
     Ok(true)
 }

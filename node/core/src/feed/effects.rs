@@ -7,7 +7,7 @@
 use super::refs::{self, Does, Rank};
 use super::rows::EntryRow;
 use super::verify::VerifiedEntry;
-use super::{Body, EntryId, Header, Kind, brake, due, jobs, latest, rows};
+use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, latest, rows};
 use crate::history;
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -23,8 +23,9 @@ pub(super) fn of_own(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation:
         Body::Tombstone { of } => {
             refs::put(tx, of, author, Does::TakesBack, &rank)?;
             match end(tx, author, of)? {
-                Some((post, _)) if post == *of => drop_versions(tx, author, of),
-                _ => Ok(()),
+                Some(Ended { post, edit: Some((_, edit)) }) => replace(tx, author, &post, &edit),
+                Some(_) => drop_versions(tx, author, of),
+                None => Ok(()),
             }
         }
         _ => latest::put(tx, &rank, header, body),
@@ -39,8 +40,11 @@ pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, g
     match body {
         Body::Post(_) => settle(tx, node, author, &id),
         Body::Edit { of, .. } => {
-            refs::delete(tx, of, author, Does::WillReplace, &rank);
-            replace(tx, author, of, &rank)?;
+            if entry.is_vouched() {
+                replace(tx, author, of, &rank)?;
+            } else {
+                replace_in_time(tx, node, &header.log, of, &rank)?;
+            }
             settle(tx, node, author, of)
         }
         Body::Tombstone { of } => match brake::until(tx, node, entry)? {
@@ -58,10 +62,14 @@ pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, g
     }
 }
 
-/// A tombstone has waited out its delay: what it hid is taken back, unless the tombstone is void by now.
+/// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is replaced, unless it is void by now.
 pub(super) fn confirm(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64) -> Result<(), StoreError> {
     let (author, rank) = (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
     let Some(of) = entry.header().refs.first() else { return Ok(()) };
+    if refs::has(tx, of, author, Does::WillReplace, &rank)? {
+        replace(tx, author, of, &rank)?;
+        return settle(tx, node, author, of);
+    }
     if !refs::has(tx, of, author, Does::Hides, &rank)? {
         return Ok(());
     }
@@ -77,38 +85,61 @@ pub(super) fn take_back(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &En
         return Ok(());
     }
     let mut held = Vec::new();
-    if let Some((post, _)) = end(tx, author, of)? {
+    if let Some(Ended { post, edit }) = end(tx, author, of)? {
         held = timeline::held_blobs(tx, &post)?;
+        if let Some((log, edit)) = edit {
+            replace_in_time(tx, node, &log, &post, &edit)?;
+        }
         settle(tx, node, author, &post)?;
     }
     history::erase(tx, node.clock.now(), &held)
 }
 
+/// A post that has ended, or to which an edit belongs that has.
+struct Ended {
+    post: EntryId,
+    /// The edit's log and rank. It still replaces what was before it, even if its body never came.
+    edit: Option<(LogId, Rank)>,
+}
+
 /// Ends one entry of an author; gives the post it is or belongs to.
-fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<(EntryId, Header)>, StoreError> {
+fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>, StoreError> {
     let Some(mut row) = rows::entry(tx, of)? else { return Ok(None) };
     let header = rows::header(of, &row)?;
     if header.log.person != *author || header.kind == Kind::Tombstone {
         return Ok(None);
     }
     let rank = Rank::of(of, &header, row.generation);
+    if matches!(header.kind, Kind::Profile | Kind::Homes)
+        && let Some((entry, _)) = VerifiedEntry::from_store(tx, of)?
+        && let Some(body) = entry.body()
+    {
+        // What was said before counts again.
+        latest::delete(tx, &rank, &header, body);
+    }
     row.dead = true;
     rows::put_bare(tx, of, row)?;
-    let post = match (header.kind, header.refs.first()) {
-        (Kind::Post, _) => *of,
-        (Kind::Edit, Some(post)) => {
-            // An edit that is taken back, even before its body came, still replaces what was before it.
-            refs::delete(tx, post, author, Does::WillReplace, &rank);
-            replace(tx, author, post, &rank)?;
-            *post
+    Ok(match (header.kind, header.refs.first()) {
+        (Kind::Post, _) => Some(Ended { post: *of, edit: None }),
+        (Kind::Edit, Some(post)) => Some(Ended { post: *post, edit: Some((header.log, rank)) }),
+        _ => None,
+    })
+}
+
+/// An edit comes into effect, at once or when the brake lets it.
+fn replace_in_time(tx: &mut Tx<'_>, node: &Node, log: &LogId, post: &EntryId, edit: &Rank) -> Result<(), StoreError> {
+    match brake::until_edited(tx, node, log, post, edit)? {
+        Some(at) => {
+            refs::put(tx, post, &log.person, Does::WillReplace, edit)?;
+            due::confirm_at(tx, at, edit)
         }
-        _ => return Ok(None),
-    };
-    Ok(Some((post, header)))
+        None => replace(tx, &log.person, post, edit),
+    }
 }
 
 /// An edit is in effect: whichever of it and the newest version before it is older loses its body.
 fn replace(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId, edit: &Rank) -> Result<(), StoreError> {
+    refs::delete(tx, post, author, Does::WillReplace, edit);
     let newest = refs::last(tx, post, author, Does::Replaces)?;
     if newest.is_some_and(|newest| newest.id == edit.id) {
         return Ok(());

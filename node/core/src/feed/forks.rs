@@ -75,10 +75,15 @@ pub(super) fn forget(tx: &mut Tx<'_>, log: &LogId) {
     row::delete::<ForkRow>(tx, &rows::log_key(log));
 }
 
-/// Whether any log of this node's lane has forked: what the next epoch continues from may then be unknown here, for nothing is taken
-/// beyond a fork.
-pub(super) fn is_forked_lane(tx: &Tx<'_>, log: &LogId) -> Result<bool, StoreError> {
-    Ok(!row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), 1))?.is_empty())
+/// How many epochs came before the last log of this node's lane that has forked, if any has. What the next epoch continues from may then
+/// be unknown here, for nothing is taken beyond a fork; whatever else has come meanwhile must have no say in where it stands.
+pub(super) fn generation(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
+    let mut last = None;
+    for (key, _) in row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), LOOK_MAX))? {
+        let forked = rows::log(tx, &rows::log_of_key(&key)?)?;
+        last = last.max(forked.map(|forked| forked.generation));
+    }
+    Ok(last)
 }
 
 /// The forks of a person's logs, each with its proof.

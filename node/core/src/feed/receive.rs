@@ -288,7 +288,7 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&Ide
 
     let now = node.clock.now();
     let rank = Rank::of(&id, header, generation);
-    let dead = refs::is_taken_back(tx, &log.person, &id)? || header.expires.is_some_and(|at| at <= now);
+    let dead = refs::is_over(tx, &id, header, now)?;
     let with_body = !dead && !refs::is_past(tx, header, &rank)?;
     let waits = standing != Standing::Free;
     rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), with_body, generation, waits })?;
@@ -314,7 +314,7 @@ pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usiz
     rows::release(tx, id, row)?;
     let (header, written) = (entry.header(), rows_of(&entry));
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
-    if dead || refs::is_taken_back(tx, author, id)? || header.expires.is_some_and(|at| at <= node.clock.now()) {
+    if dead || refs::is_over(tx, id, header, node.clock.now())? {
         effects::take_back(tx, node, author, id)?;
         return Ok(written);
     }
@@ -384,8 +384,7 @@ fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
     let refused = Refused::Predecessor { log: header.log, seq: header.seq };
     let (before, generation) = match rows::entry(tx, &prev)? {
         Some(row) => (rows::header(&prev, &row)?.log, row.generation),
-        None if forks::is_forked_lane(tx, &header.log)? => return Ok(rows::tip(tx, &header.log)?.map_or(0, |tip| tip.generation + 1)),
-        None => return Err(refused),
+        None => return forks::generation(tx, &header.log)?.map(|forked| forked + 1).ok_or(refused),
     };
     let same_lane = LogId { epoch: header.log.epoch, ..before } == header.log;
     if !same_lane || before.epoch == header.log.epoch {

@@ -3,7 +3,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, rows};
+use super::{EntryId, Header, Kind, rows};
+use crate::clock::Timestamp;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
@@ -104,10 +105,17 @@ pub(super) fn is_gone(rows: &impl Rows, author: &PersonId, post: &EntryId) -> Re
     Ok(is_taken_back(rows, author, post)? || rows::entry(rows, post)?.is_some_and(|row| row.dead))
 }
 
+/// Whether an entry is over: taken back, or past its time. A tombstone never is: what it took back does not return.
+pub(super) fn is_over(rows: &impl Rows, id: &EntryId, header: &Header, now: Timestamp) -> Result<bool, StoreError> {
+    if header.kind == Kind::Tombstone {
+        return Ok(false);
+    }
+    Ok(header.expires.is_some_and(|at| at <= now) || is_taken_back(rows, &header.log.person, id)?)
+}
+
 /// Whether what an entry says would ever be shown again if it were kept: a version that a later one has replaced, or of a post that is
 /// gone, would not.
 pub(super) fn is_past(rows: &impl Rows, header: &Header, rank: &Rank) -> Result<bool, StoreError> {
-    use super::Kind;
     let author = &header.log.person;
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => Ok(last(rows, &rank.id, author, Does::Replaces)?.is_some()),

@@ -44,8 +44,7 @@ pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), Sto
 fn revive(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
     let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else { return Ok(()) };
     let header = rows::header(of, &row)?;
-    let expired = header.expires.is_some_and(|at| at <= node.clock.now());
-    if header.log.person != *author || expired || refs::is_taken_back(tx, author, of)? {
+    if header.log.person != *author || refs::is_over(tx, of, &header, node.clock.now())? {
         return Ok(());
     }
     row.dead = false;

@@ -221,6 +221,32 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
 }
 
 #[tokio::test]
+async fn after_a_fork_epochs_stand_where_they_stand_in_whatever_order_they_come() {
+    for turn in 0..3 {
+        let (alice, bob) = friends_of_two().await;
+        let of = forged(&alice, "said", |_| ());
+        let common = EntryId::of(&of.header);
+        let side = |text: &str| forged(&alice, text, |header| (header.seq, header.prev) = (1, Some(common)));
+        let (one, other) = (side("one side"), side("other side"));
+        receive(&bob, who(&alice), vec![of, one, other]).await.unwrap();
+        run_due(&bob).await.unwrap();
+        // Each continues from something that was not taken, and edits the post; the second one does so twice.
+        let edit = |text: &str| Body::Edit { of: common, post: note(text) };
+        let unknown = |byte| Some(EntryId([byte; 32]));
+        let mut epochs = [
+            chain(&alice, 7, unknown(7), 0, &[edit("epoch 7")]),
+            chain(&alice, 8, unknown(8), 0, &[edit("epoch 8"), edit("epoch 8 again")]),
+            chain(&alice, 9, unknown(9), 0, &[edit("epoch 9")]),
+        ];
+        epochs.rotate_left(turn);
+        for epoch in epochs {
+            assert_eq!(receive(&bob, who(&alice), epoch.clone()).await.unwrap().accepted, epoch.len());
+        }
+        assert_eq!(shown(&bob), ["epoch 8 again"], "turn {turn}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_can_add_to_what_this_process_says() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "mine").await;

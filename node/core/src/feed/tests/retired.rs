@@ -282,6 +282,66 @@ async fn what_waited_is_shown_again_when_the_node_is_retired_in_time() {
     assert_eq!(shown(&bob).len(), 100);
 }
 
+/// A hundred posts, and what empties each of them: an edit, one that expires at once, or one whose body never comes and that is taken back.
+fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
+    let (posts, _) = a_life_taken_back(alice);
+    let mut last = ids(&posts)[99];
+    let mut then = Vec::new();
+    for of in ids(&posts) {
+        let mut edit = chain(alice, 7, Some(last), 100 + then.len() as u64, &[Body::Edit { of, post: note("empty") }]).remove(0);
+        if how == 1 {
+            let header = Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
+            edit = signed(alice, &header, edit.body.as_ref().unwrap());
+        }
+        last = EntryId::of(&edit.header);
+        then.push(if how == 2 { RawEntry { body: None, ..edit } } else { edit });
+        if how == 2 {
+            then.extend(chain(alice, 7, Some(last), 100 + then.len() as u64, &[Body::Tombstone { of: last }]));
+            last = EntryId::of(&then.last().unwrap().header);
+        }
+    }
+    (posts, then)
+}
+
+#[tokio::test]
+async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
+    for how in 0..3 {
+        for is_retired in [false, true] {
+            let (alice, bob) = friends_of_two().await;
+            let (posts, edits) = a_life_emptied(&alice, how);
+            take_in(&bob, &alice, &posts).await;
+            take_in(&bob, &alice, &edits).await;
+            take_in(&bob, &alice, &edits).await;
+            let whole = |node: &Node| shown(node).iter().filter(|text| text.starts_with("day")).count();
+            assert_eq!(whole(&bob), 50, "way {how}");
+            if is_retired {
+                sign(&alice, 1, retire(&alice, &posts, 99)).await;
+                tell(&alice, &bob).await;
+            }
+            bob.clock.advance(3 * DAY_MS - 1);
+            run_due(&bob).await.unwrap();
+            assert_eq!(whole(&bob), 50, "way {how}");
+            bob.clock.advance(1);
+            run_due(&bob).await.unwrap();
+            assert_eq!((whole(&bob), next_due(&bob).unwrap()), (if is_retired { 50 } else { 0 }, None), "way {how}");
+            if is_retired {
+                take_in(&bob, &alice, &posts).await;
+                assert_eq!(whole(&bob), 100, "the first fifty come back with whoever still has them");
+            }
+            assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test]
+async fn edits_of_what_has_no_body_here_are_not_counted() {
+    let (alice, bob) = friends_of_two().await;
+    let (posts, edits) = a_life_emptied(&alice, 0);
+    let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
+    take_in(&bob, &alice, &[bare, edits].concat()).await;
+    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (100, None));
+}
+
 #[tokio::test]
 async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
     let (alice, bob) = friends_of_two().await;
