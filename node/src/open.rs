@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{Node, NodeOpenError, NodeOptions};
-use freehold_core::store::{OpenError, Stage};
+use freehold_core::store::{OpenError, Stage, Stop};
 
 use crate::config::Config;
 use crate::{exit, say};
@@ -17,9 +17,10 @@ pub(crate) fn is_there(data: &Path) -> bool {
     data.join("log").exists()
 }
 
-/// Opens the node in `data`, making it the first time.
-pub(crate) async fn node(data: &Path, config: &Config) -> Result<Node> {
+/// Opens the node in `data`, making it the first time. `stop` ends that early: a rebuild may take long.
+pub(crate) async fn node(data: &Path, config: &Config, stop: &Stop) -> Result<Node> {
     let mut options = NodeOptions::new(data);
+    options.stop = stop.clone();
     options.engine = if config.node.engine == "redb" { EngineKind::Redb } else { EngineKind::Sled };
     options.cache_len = config.node.cache_mib * 1024 * 1024;
     let bar = say::progress("");

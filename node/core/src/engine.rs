@@ -136,12 +136,6 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`]; nothing may be assumed durable then.
     fn flush(&self) -> Result<(), EngineError>;
 
-    /// Bytes used on disk (in memory, for the engine that has no disk).
-    ///
-    /// # Errors
-    /// As [`EngineError`].
-    fn size(&self) -> Result<u64, EngineError>;
-
     /// Closes and opens the engine again after an error, which sticks until then. What was applied and not flushed may
     /// be gone.
     ///
@@ -237,14 +231,4 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
         }
     }
     File::open(folder)?.sync_all()
-}
-
-fn folder_size(folder: &Path) -> std::io::Result<u64> {
-    let mut size = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let about = entry.metadata()?;
-        size += if about.is_dir() { folder_size(&entry.path())? } else { about.len() };
-    }
-    Ok(size)
 }

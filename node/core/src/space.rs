@@ -79,6 +79,17 @@ impl Space {
         if free < watch.margins.watermark.saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
     }
 
+    /// Whether so many bytes may be written of what makes room in the end, as a snapshot does: under the watermark too, but half the
+    /// reserve's length is left for the deletes and checkpoints of meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when they may not.
+    pub fn room_to_shrink(&self, len: u64) -> Result<(), StoreError> {
+        let watch = &self.0;
+        let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
+        if free < (watch.margins.reserve / 2).saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
+    }
+
     /// Does what must go on even on a full disk (a delete, a checkpoint): if it fails for want of space, gives the reserve up
     /// and does it once more.
     ///

@@ -126,15 +126,15 @@ impl StoreError {
 }
 
 /// How much room there is for changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Room {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Room {
     /// Enough.
     #[default]
-    Enough = 0,
+    Enough,
     /// Only for changes that are small (4 KiB without blobs) or remove at least as much as they write.
-    Low = 1,
-    /// Only for such changes if they also delete something.
-    None = 2,
+    Low,
+    /// Only for such changes if they also delete something, or are a step on the way to that.
+    None,
 }
 
 /// Which rows of a table to read, in key order.
@@ -252,17 +252,10 @@ impl Store {
         self.started().map_or(0, |(shared, _)| shared.end().position)
     }
 
-    /// Says how much room there is; changes that need more are refused with [`StoreError::Full`].
-    pub fn set_room(&self, room: Room) {
-        if let Ok((shared, _)) = self.started() {
-            shared.set_room(room);
-        }
-    }
-
     /// Files what is pending and flushes the engine, so that a start has less to read. Blocks.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, or that the store was stopped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let (shared, keeper) = self.started()?;
         keeper.checkpoint_now(&shared.end())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use freehold_core::store::Stop;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Place, read_input};
@@ -36,7 +37,7 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
     if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_)) {
         return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
     }
-    let node = open::node(&place.data, &place.config).await?;
+    let node = open::node(&place.data, &place.config, &Stop::default()).await?;
     let acting = Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
     let done = control::act(&acting, request, tell).await;
     drop(acting);

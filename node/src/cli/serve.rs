@@ -32,10 +32,12 @@ pub(super) async fn run(place: Place) -> Result<()> {
         return Err(exit::with(exit::UNAVAILABLE, said));
     }
     tracing::info!("opening the data folder");
+    let opening = freehold_core::store::Stop::default();
     let node = tokio::select! {
-        node = open::node(&place.data, &place.config) => node?,
+        node = open::node(&place.data, &place.config, &opening) => node?,
         // A rebuild may take long, and it can be left at any point: the next start begins it again.
         () = stop.asked() => {
+            opening.raise();
             tracing::info!("stopped before the data folder was open");
             return Ok(());
         }

@@ -99,6 +99,8 @@ impl Blobs {
 /// Once this change is acknowledged, a group that failed before it is void for ever: no row of it can come back.
 fn settle(store: &Store) -> Result<(), StoreError> {
     store.commit_blocking(|tx| {
+        // Without it no file would ever go, and on a full disk it is files that must.
+        tx.makes_room_later();
         let position = tx.position().to_be_bytes();
         tx.put(SWEPT, b"last", &position)
     })

@@ -142,10 +142,6 @@ impl Engine for AdversarialEngine {
         })
     }
 
-    fn size(&self) -> Result<u64, EngineError> {
-        self.call(|state| state.now.size())
-    }
-
     fn reopen(&self) -> Result<(), EngineError> {
         let mut state = self.state();
         if state.refuse {

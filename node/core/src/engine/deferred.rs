@@ -4,6 +4,9 @@
 //! An engine asks for a batch of one row nearly what it asks for ten, and whoever waits for a change would wait for that too. A row
 //! written over and over reaches it once. The log holds every group already, so what goes down with the process is applied again
 //! from there, and a failure met on the way sticks, as an engine's do, until it is reopened.
+//!
+//! A page is read, the engine's part with it, under the lock that a group needs to be laid over: so a page is of one moment, and a group
+//! may wait as long as the engine takes for a page, never for a batch.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -230,10 +233,6 @@ impl Engine for DeferredEngine {
     fn flush(&self) -> Result<(), EngineError> {
         self.settle()?;
         self.shared.engine.flush()
-    }
-
-    fn size(&self) -> Result<u64, EngineError> {
-        self.shared.engine.size()
     }
 
     fn reopen(&self) -> Result<(), EngineError> {

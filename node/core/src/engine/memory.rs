@@ -60,11 +60,6 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    fn size(&self) -> Result<u64, EngineError> {
-        let len = self.rows().iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
-        Ok(u64::try_from(len).unwrap_or(u64::MAX))
-    }
-
     fn reopen(&self) -> Result<(), EngineError> {
         Ok(())
     }

@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::guarded::Guarded;
-use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, folder_size, full_or_unavailable, joined, parted};
+use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, full_or_unavailable, joined, parted};
 use crate::store::Scan;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -21,7 +21,6 @@ const NEW_FILE_NAME: &str = "rows.redb.new";
 /// Rows in a redb database.
 pub struct RedbEngine {
     database: Guarded<Database>,
-    folder: PathBuf,
 }
 
 impl RedbEngine {
@@ -31,7 +30,7 @@ impl RedbEngine {
     /// As [`EngineError`].
     pub fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
         let path = folder.to_owned();
-        Ok(Self { database: Guarded::new(move || open_database(&path, cache_len))?, folder: folder.to_owned() })
+        Ok(Self { database: Guarded::new(move || open_database(&path, cache_len))? })
     }
 }
 
@@ -128,10 +127,6 @@ impl Engine for RedbEngine {
 
     fn flush(&self) -> Result<(), EngineError> {
         self.database.with(|db| commit(db, &[], Durability::Immediate))
-    }
-
-    fn size(&self) -> Result<u64, EngineError> {
-        folder_size(&self.folder).map_err(|e| full_or_unavailable(&e))
     }
 
     fn reopen(&self) -> Result<(), EngineError> {

@@ -12,7 +12,7 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 use super::guarded::Guarded;
-use super::{Cell, Engine, EngineError, Pair, Write, bounds, folder_size, full_or_unavailable, joined, parted, sync_folder};
+use super::{Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted, sync_folder};
 use crate::store::Scan;
 
 /// How many rows may be applied before they are written out: unflushed ones balloon its memory (a million: 3.8 GB).
@@ -126,10 +126,6 @@ impl Engine for SledEngine {
         })?;
         self.unflushed_rows.store(0, Ordering::Relaxed);
         Ok(())
-    }
-
-    fn size(&self) -> Result<u64, EngineError> {
-        folder_size(&self.folder).map_err(|e| full_or_unavailable(&e))
     }
 
     fn reopen(&self) -> Result<(), EngineError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Node;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
-use crate::engine::EngineKind;
+use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use crate::fs::{Fs, OsFs};
 use crate::identity::Identity;
 use crate::logins::Throttle;
@@ -54,7 +54,7 @@ impl NodeOptions {
         Self {
             data: data.to_path_buf(),
             engine: EngineKind::Sled,
-            cache_len: 8 * 1024 * 1024,
+            cache_len: CACHE_LEN_DEFAULT,
             unlock,
             margins: Margins::default(),
             progress: None,

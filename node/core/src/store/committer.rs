@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -95,14 +95,13 @@ pub(super) struct Shared {
     pub(super) rows: Rows,
     /// Up to where everything is durable and visible.
     end: Mutex<Mark>,
-    room: AtomicU8,
     /// The next group is to begin a new segment.
     turn: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(rows: Rows, end: Mark) -> Self {
-        Self { queue: Queue::default(), rows, end: Mutex::new(end), room: AtomicU8::new(0), turn: AtomicBool::new(false) }
+        Self { queue: Queue::default(), rows, end: Mutex::new(end), turn: AtomicBool::new(false) }
     }
 
     /// Up to where everything is durable and visible.
@@ -114,20 +113,8 @@ impl Shared {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone_from(end);
     }
 
-    pub(super) fn set_room(&self, room: Room) {
-        self.room.store(room as u8, Ordering::Relaxed);
-    }
-
     pub(super) fn begin_segment(&self) {
         self.turn.store(true, Ordering::Relaxed);
-    }
-
-    fn room(&self) -> Room {
-        match self.room.load(Ordering::Relaxed) {
-            0 => Room::Enough,
-            1 => Room::Low,
-            _ => Room::None,
-        }
     }
 }
 
@@ -220,7 +207,7 @@ impl Committer {
             return;
         }
         let first = self.log.end().position + 1;
-        let mut group = Group { room: self.door.room(self.shared.room()), ..Group::default() };
+        let mut group = Group { room: self.door.room(), ..Group::default() };
         while let Some(job) = jobs.pop_front() {
             group.evaluate(job, first, &self.shared);
             if group.len > GROUP_LEN_MAX {

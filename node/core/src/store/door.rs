@@ -22,9 +22,9 @@ impl Door {
         Self { space, asked: None, found: Room::Enough, pressed: false }
     }
 
-    /// How much room there is, at most `said`.
-    pub(super) fn room(&mut self, said: Room) -> Room {
-        let Some(space) = &self.space else { return said };
+    /// How much room there is.
+    pub(super) fn room(&mut self) -> Room {
+        let Some(space) = &self.space else { return Room::Enough };
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
             self.asked = Some(Instant::now());
             self.found = match space.check() {
@@ -36,7 +36,7 @@ impl Door {
                 Err(_) => Room::Low,
             };
         }
-        self.found.max(said)
+        self.found
     }
 
     /// Gives up the reserve for what is being committed; false if there is none.

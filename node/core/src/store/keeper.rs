@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::Shared;
 use super::rows::Rows;
-use super::{Claim, Stop, StoreError, snapshot};
+use super::{Claim, Stop, StoreError, snapshot, stopped};
 use crate::log::recover::{LogError, Reader};
 use crate::log::{self, LogId, Mark, SpareShelf, segment};
 use crate::random::Random;
@@ -333,7 +333,7 @@ impl Keeper {
         self.ending.check()?;
         let last = self.lock().last.clone();
         let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.ending);
-        let maker = snapshot::Maker { reader, data, random, log: last.log, stop };
+        let maker = snapshot::Maker { reader, data, random, log: last.log, stop, space: self.space.as_ref() };
         if let Some(made) = maker.make(&last.mark)? {
             let io = |e: io::Error| StoreError::from_io(&e);
             if let Some(older) = made.keep(&*reader.fs, data).map_err(io)? {
@@ -366,6 +366,10 @@ impl Keeper {
     /// Makes a checkpoint now.
     pub(super) fn checkpoint_now(&self, mark: &Mark) -> Result<(), StoreError> {
         let _busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().stopping {
+            // The folder may be another's by now, and what the clean stop said must stand.
+            return Err(stopped());
+        }
         self.checkpoint(mark, Condition::Running)
     }
 }

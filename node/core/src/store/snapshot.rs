@@ -15,6 +15,7 @@ use crate::log::recover::{Group, LogError, Reader};
 use crate::log::{LogId, Mark};
 use crate::random::Random;
 use crate::seal::Seal;
+use crate::space::Space;
 
 const MAGIC: [u8; 8] = *b"FHsnap\0\x01";
 const HEAD_LEN: usize = 8 + 16 + 16 + 8 + 8 + 32 + 32;
@@ -80,6 +81,7 @@ pub(super) struct Maker<'a> {
     pub(super) random: &'a Random,
     pub(super) log: LogId,
     pub(super) stop: &'a Stop,
+    pub(super) space: Option<&'a Space>,
 }
 
 impl Maker<'_> {
@@ -112,6 +114,10 @@ impl Maker<'_> {
             return Ok(None);
         }
         let from = base.as_ref().map(|(base, _)| base.mark.clone());
+        if let (Some(space), Some((base, _))) = (self.space, &base) {
+            // It will be about as long as the one before; what the log adds shows while it is written.
+            space.room_to_shrink(base.file.len().map_err(|e| StoreError::from_io(&e))?)?;
+        }
         let mut turns = scratch.iter().cycle();
         let mut batch = Batch::new();
         let mut len = 0;
@@ -151,7 +157,7 @@ impl Maker<'_> {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::from_io(&e)),
             _ => {}
         }
-        let mut writer = Writer::create(self.reader, self.random, self.log, mark, to)?;
+        let mut writer = Writer::create(self, mark, to)?;
         let mut new = batch.into_iter().peekable();
         let mut put_new = |writer: &mut Writer<'_>, below: Option<&(String, Vec<u8>)>| -> Result<bool, StoreError> {
             while let Some((place, value)) = new.next_if(|(place, _)| below.is_none_or(|below| place <= below)) {
@@ -196,6 +202,7 @@ struct Writer<'a> {
     file: Box<dyn File>,
     seal: &'a Seal,
     random: &'a Random,
+    space: Option<&'a Space>,
     id: [u8; 16],
     offset: u64,
     chunk: Vec<u8>,
@@ -209,7 +216,8 @@ fn place(id: &[u8; 16], number: u64, last: bool) -> Vec<u8> {
 }
 
 impl<'a> Writer<'a> {
-    fn create(reader: &'a Reader, random: &'a Random, log: LogId, mark: &Mark, to: &Path) -> Result<Self, StoreError> {
+    fn create(maker: &Maker<'a>, mark: &Mark, to: &Path) -> Result<Self, StoreError> {
+        let Maker { reader, random, log, space, .. } = *maker;
         let io = |e: io::Error| StoreError::from_io(&e);
         let id = random.array();
         let (generation, position) = (mark.generation.to_le_bytes(), mark.position.to_le_bytes());
@@ -219,7 +227,7 @@ impl<'a> Writer<'a> {
         let file = reader.fs.create(to).map_err(io)?;
         file.write_all_at(&head, 0).map_err(io)?;
         let (chunk, root) = (Vec::new(), blake3::Hasher::new());
-        Ok(Self { file, seal: &reader.seal, random, id, offset: HEAD_LEN as u64, chunk, number: 0, rows: 0, root })
+        Ok(Self { file, seal: &reader.seal, random, space, id, offset: HEAD_LEN as u64, chunk, number: 0, rows: 0, root })
     }
 
     fn put(&mut self, place: &(String, Vec<u8>), value: &[u8]) -> Result<(), StoreError> {
@@ -239,6 +247,8 @@ impl<'a> Writer<'a> {
         let sealed = self.seal.seal(self.random, &place(&self.id, self.number, last), &self.chunk)?;
         let len = u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_le_bytes();
         let bytes = [&[u8::from(last)][..], &len, &sealed].concat();
+        // It must never be a snapshot that fills the disk: without one the log is only longer.
+        self.space.map_or(Ok(()), |space| space.room_to_shrink(bytes.len() as u64))?;
         self.file.write_all_at(&bytes, self.offset).map_err(|e| StoreError::from_io(&e))?;
         self.offset += bytes.len() as u64;
         self.number += 1;

@@ -25,6 +25,8 @@ pub struct Tx<'a> {
     holds: Vec<Hold>,
     events: Vec<Event>,
     len: usize,
+    /// It is a step on the way to room.
+    upkeep: bool,
     /// The first limit it broke: it fails by this even if its work goes on.
     broken: Option<StoreError>,
 }
@@ -42,7 +44,7 @@ pub(super) struct Written {
 impl<'a> Tx<'a> {
     pub(super) fn new(position: u64, rows: &'a Rows, group: &'a Overlay, group_blobs: &'a [SmallBlob], room: Room) -> Self {
         let (own, blobs, holds, events) = (Overlay::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { position, rows, group, group_blobs, room, own, blobs, holds, events, len: 0, broken: None }
+        Self { position, rows, group, group_blobs, room, own, blobs, holds, events, len: 0, upkeep: false, broken: None }
     }
 
     pub(super) fn finish(self) -> Result<Written, StoreError> {
@@ -62,7 +64,7 @@ impl<'a> Tx<'a> {
         Ok(match self.room {
             Room::Enough => true,
             Room::Low => small || self.makes_room()?,
-            Room::None => nothing || (self.own.values().any(Option::is_none) && (small || self.makes_room()?)),
+            Room::None => nothing || ((self.upkeep || self.own.values().any(Option::is_none)) && (small || self.makes_room()?)),
         })
     }
 
@@ -151,6 +153,11 @@ impl<'a> Tx<'a> {
             self.broken.get_or_insert_with(|| error.clone());
         }
         result
+    }
+
+    /// Says that room is made once this change is durable, though it deletes nothing itself: being small it is let in on a full disk.
+    pub(crate) fn makes_room_later(&mut self) {
+        self.upkeep = true;
     }
 
     /// Removes a row; a row that is not there is no error.

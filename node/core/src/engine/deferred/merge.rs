@@ -5,6 +5,9 @@ use std::iter::Peekable;
 use super::super::{EngineError, KeyRange, Pair};
 use super::Batch;
 
+/// After a page that deleted rows left short so many of the engine's are read at least: many of them in a row don't each cost a read.
+const MORE_ROWS_MIN: usize = 64;
+
 /// A joined key and the row's bytes, `None` where it is deleted.
 type Standing<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
 
@@ -43,7 +46,8 @@ pub(super) fn overlaid<'a>(
     let mut found = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     while found.len() < limit {
-        let asked = limit - found.len();
+        let left = limit - found.len();
+        let asked = if after.is_some() { left.max(MORE_ROWS_MIN) } else { left };
         let rows = page(after.as_deref(), asked)?;
         let last = rows.len() < asked;
         after = rows.last().map(|(key, _)| key.clone());

@@ -88,3 +88,17 @@ fn no_more_rows_wait_than_there_is_memory_for() {
     engine.settle().unwrap();
     assert_eq!(engine.shared.engine.walk(None, usize::MAX).unwrap().len(), 10_000);
 }
+
+#[test]
+fn many_deleted_rows_before_the_first_that_stands_cost_few_pages() {
+    let gone: Rows = (0..200_u8).map(|key| (vec![key], None)).collect();
+    let below: Vec<Pair> = (0..=200_u8).map(|key| (vec![key], Vec::new())).collect();
+    let mut pages = 0;
+    let page = |after: Option<&[u8]>, limit: usize| {
+        pages += 1;
+        let past = below.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(past.take(limit).cloned().collect())
+    };
+    assert_eq!(merge::overlaid(gone.iter(), (false, 1), page), Ok(vec![(vec![200], Vec::new())]));
+    assert!(pages <= 5, "{pages}");
+}

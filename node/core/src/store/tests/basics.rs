@@ -200,27 +200,16 @@ fn a_replayed_small_blob_is_kept_only_if_a_row_still_refers_to_it() {
 }
 
 #[test]
-fn without_room_only_what_is_small_or_deletes_goes_on() {
-    let options = options(&MemoryFs::new());
-    let blobs = options.blobs.clone().unwrap();
-    let store = Store::open(options).unwrap();
+fn what_comes_after_the_stop_does_not_undo_it() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
     put(&store, b"a", b"1").unwrap();
-    let take = |store: &Store, blobs: &Blobs| {
-        let pinned = blobs.put(b"mail", Form::Private).unwrap();
-        store.commit_blocking(move |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
-    };
-    store.set_room(Room::Low);
-    assert_eq!(take(&store, &blobs), Err(StoreError::Full));
-    put(&store, b"session", b"1").unwrap();
-    store.set_room(Room::None);
-    assert_eq!(put(&store, b"session", b"2"), Err(StoreError::Full));
-    store
-        .commit_blocking(|tx| {
-            tx.delete(T, b"a");
-            Ok::<_, StoreError>(())
-        })
-        .unwrap();
-    assert_eq!(store.get(T, b"a").unwrap(), None);
-    store.set_room(Room::Enough);
-    take(&store, &blobs).unwrap();
+    store.checkpoint().unwrap();
+    store.close();
+    let condition = || checkpoint::Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition;
+    assert_eq!(condition(), checkpoint::Condition::Clean);
+    assert!(matches!(store.checkpoint(), Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.snapshot(), Err(StoreError::Unavailable(_))));
+    assert_eq!(condition(), checkpoint::Condition::Clean);
+    assert!(!fs.exists(Path::new("/data/snapshots")).unwrap());
 }

@@ -64,9 +64,6 @@ impl Engine for Hasty {
     fn flush(&self) -> Result<(), EngineError> {
         self.1.flush()
     }
-    fn size(&self) -> Result<u64, EngineError> {
-        self.0.size()
-    }
     fn reopen(&self) -> Result<(), EngineError> {
         self.0.reopen()
     }
