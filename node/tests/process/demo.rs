@@ -1,5 +1,6 @@
 //! The demo, cut off in the middle of its first start and begun again.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -46,6 +47,9 @@ fn a_first_start_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
     let mut running = Running::start(&mut demo(&folder));
     running.wait_for("Ctrl-C stops all three");
     let first = people(&folder);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.beside("demo.json")), 0o600, "it holds passwords");
+    assert_eq!(["alice", "bob", "carol"].map(|login| mode(&folder.data().join(login))), [0o700; 3]);
     for person in &first {
         let status = folder.freehold_on(Path::new(person["data"].as_str().unwrap())).args(["status", "--json"]).output().unwrap();
         let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
