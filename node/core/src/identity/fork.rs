@@ -58,7 +58,7 @@ fn better(before: &State, a: &[SignedOp], b: &[SignedOp]) -> Option<bool> {
     let (by, other) = (signer(first)?, signer(second)?);
     let (x, y) = (priority(before, &by), priority(before, &other));
     either(is_removed(before, a, &other), is_removed(before, b, &by))
-        .or_else(|| if x == y { None } else { Some(x < y) })
+        .or(if x == y { None } else { Some(x < y) })
         .or_else(|| either(backed(before, first), backed(before, second)))
         .or_else(|| either(is_renounced(before, a, &by) && is_plain(b, &by), is_renounced(before, b, &by) && is_plain(a, &by)))
 }
