@@ -12,7 +12,8 @@ use freehold_core::store::StoreError;
 
 use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL};
 use crate::network::{ByteStream, PeerKey};
-use crate::peers::{Peer, Relation, Shared, Standing};
+use crate::peers::{Peer, Shared};
+use crate::standing::{Relation, Standing};
 use crate::wire::follow::{Follow, Introduction, PROTOCOL, Request};
 use crate::wire::frame::{self, FrameError};
 
@@ -76,7 +77,12 @@ async fn exchange(shared: &Shared, peer: &Peer, message: &Follow) -> Result<Foll
 /// Answers one follow message.
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FollowError> {
     let message: Follow = frame::read(&mut stream).await?;
-    let Some(standing) = peer.known().await else { return Ok(()) };
+    if peer.known().await.is_none() {
+        return Ok(());
+    }
+    // What is said here lasts: the key may have been retired a moment ago.
+    peer.renew(shared).await;
+    let Some(standing) = peer.standing.borrow().clone() else { return Ok(()) };
     if standing.relation == Relation::Blocked || !peer.may_ask(shared, 1) {
         return Ok(());
     }

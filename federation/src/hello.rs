@@ -7,13 +7,13 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
-use freehold_core::keys::PublicKey;
 use minicbor::bytes::ByteVec;
 
 use crate::aside;
 use crate::limits::{ANSWER_TIMEOUT, LOOK_UP_COST};
 use crate::network::ByteStream;
-use crate::peers::{self, Peer, Relation, Shared, Standing};
+use crate::peers::{Peer, Shared};
+use crate::standing::{self, Relation, Standing, names};
 use crate::wire::frame::{self, FrameError};
 use crate::wire::hello::{Hello, PROTOCOL};
 use crate::wire::identity::{self, Get, Ops};
@@ -70,11 +70,11 @@ async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<
 async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameError> {
     let _alone = peer.judging.lock().await;
     let log = match hello.person {
-        Some(person) => look_up(shared, peer, PersonId(person), &hello.head).await?.filter(|log| names(log, peer)).map(Arc::new),
+        Some(person) => look_up(shared, peer, PersonId(person), &hello.head).await?.filter(|log| names(log, peer.key)).map(Arc::new),
         None => None,
     };
     let person = log.as_ref().map(|log| log.person());
-    let standing = Standing { person, log, relation: peers::relation(shared, person) };
+    let standing = Standing { person, log, relation: standing::relation(&shared.node, person) };
     match standing.relation {
         Relation::Friend => keep(shared, &standing).await,
         // Known by another key than the one that is refused at the door.
@@ -82,20 +82,33 @@ async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameEr
         Relation::Asked | Relation::Leaving | Relation::Stranger => {}
     }
     peer.standing.send_replace(Some(standing));
+    // The log may have changed since it was read, and nobody would look again.
+    peer.renew(shared).await;
     Ok(())
 }
 
 /// The log of who the peer says it is. Of two versions core's fork choice decides which holds, for whoever is known here; the
 /// log of anyone else is taken as the peer shows it, and forgotten with the connection.
 async fn look_up(shared: &Shared, peer: &Peer, person: PersonId, head: &[u8; 32]) -> Result<Option<IdentityLog>, FrameError> {
-    let Some(held) = held(shared, person).await? else { return fetch(shared, peer, person).await };
-    if held.head().0 == *head {
-        return Ok(Some(held));
+    let held = held(shared, person).await?;
+    if held.as_ref().is_some_and(|held| held.head().0 == *head) {
+        return Ok(held);
     }
-    if let Some(shown) = fetch(shared, peer, person).await? {
-        learn(shared, &shown).await?;
+    let Some(ops) = fetch(shared, peer, person).await? else { return Ok(held) };
+    // Strangers wait for each other here, and so does who only claims to be somebody known; the closed gate of a node that
+    // stops lets nobody through.
+    let is_proved = held.as_ref().is_some_and(|held| names(held, peer.key));
+    let _turn = if is_proved { None } else { Some(shared.verifying.acquire().await.map_err(io::Error::other)?) };
+    // A log that does not hold is the same as none: the peer stays a stranger.
+    let shown = aside::blocking(move || IdentityLog::verify(&ops)).await?.ok().filter(|log| log.person() == person);
+    match (held, shown) {
+        (None, shown) => Ok(shown),
+        (held, None) => Ok(held),
+        (Some(_), Some(shown)) => {
+            learn(shared, &shown).await?;
+            Ok(self::held(shared, person).await?)
+        }
     }
-    Ok(self::held(shared, person).await?)
 }
 
 /// A person's log as it is kept here, which reading verifies anew.
@@ -126,16 +139,11 @@ pub(crate) async fn keep(shared: &Shared, standing: &Standing) {
     }
 }
 
-/// Whether the log certifies the key that the connection has proved.
-fn names(log: &IdentityLog, peer: &Peer) -> bool {
-    PublicKey::from_ed25519(peer.key.0).is_ok_and(|key| log.live_nodes().any(|live| *live == key))
-}
-
 /// More bytes than the longest valid log has: 256 ops of 3 KiB, and their signatures.
 const LOG_LEN_MAX: usize = 1024 * 1024;
 
-/// Asks the peer for a person's log; `None` when it has none that is valid.
-async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<IdentityLog>, FrameError> {
+/// Asks the peer for the operations of a person's log, none of which is believed yet; `None` when it has asked too much itself.
+async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<Vec<Vec<u8>>>, FrameError> {
     if !peer.may_ask(shared, LOOK_UP_COST) {
         return Ok(None);
     }
@@ -158,12 +166,7 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
         }
     })
     .await?;
-    // Strangers wait for each other here; the closed gate of a node that stops lets nobody through.
-    let is_friend = peers::relation(shared, Some(person)) == Relation::Friend;
-    let _turn = if is_friend { None } else { Some(shared.verifying.acquire().await.map_err(io::Error::other)?) };
-    // A log that does not hold is the same as none: the peer stays a stranger.
-    let verified = aside::blocking(move || IdentityLog::verify(&ops)).await?;
-    Ok(verified.ok().filter(|log| log.person() == person))
+    Ok(Some(ops))
 }
 
 /// Answers questions about identity logs on one stream.

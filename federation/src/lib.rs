@@ -18,9 +18,11 @@ mod network;
 mod outbox;
 mod peers;
 mod rate;
+mod refresh;
 mod serve;
 #[cfg(test)]
 mod simulation;
+mod standing;
 mod sync;
 mod wire;
 

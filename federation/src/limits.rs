@@ -59,6 +59,10 @@ pub(crate) const STRANGER_FRAMES_BURST: u32 = 10;
 pub(crate) const REQUESTS_PER_SECOND: u32 = 1;
 /// Short requests a peer may make at once.
 pub(crate) const REQUESTS_BURST: u32 = 30;
+/// Short requests that all peers who are no friends may make per second, together.
+pub(crate) const STRANGERS_REQUESTS_PER_SECOND: u32 = 10;
+/// Short requests that they may make at once.
+pub(crate) const STRANGERS_REQUESTS_BURST: u32 = 600;
 /// What fetching and verifying a whole identity log counts for among a peer's short requests.
 pub(crate) const LOOK_UP_COST: usize = 8;
 /// Identity logs of strangers that are verified at once, all peers together.
@@ -82,6 +86,10 @@ pub(crate) const FRIEND_BLOB_KIB_BURST: u32 = 1 << 20;
 pub(crate) const STRANGER_BLOB_KIB_PER_SECOND: u32 = 64;
 /// KiB of blobs a stranger may take at once.
 pub(crate) const STRANGER_BLOB_KIB_BURST: u32 = 4096;
+/// KiB of blobs that all strangers may take per second, together.
+pub(crate) const STRANGERS_BLOB_KIB_PER_SECOND: u32 = 1024;
+/// KiB of blobs that they may take at once.
+pub(crate) const STRANGERS_BLOB_KIB_BURST: u32 = 64 * 1024;
 /// Bytes in a blob that is taken from or given to a friend.
 pub(crate) const BLOB_LEN_MAX: u64 = 64 << 20;
 /// Bytes of a blob that one Get may ask for.

@@ -5,12 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use freehold_core::events::Event;
-use freehold_core::feed::{AppendError, HOMES_MAX};
-use freehold_core::friends::{self, State};
-use freehold_core::identity::{self, IdentityLog, PersonId, homes};
 use freehold_core::node::Node;
-use freehold_core::profile;
-use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -23,18 +18,19 @@ use crate::dial::Dialer;
 use crate::follow::LastAsked;
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_STREAMS_MAX, ENTRIES_MIB_PER_FRIEND_DAY, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST,
-    REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_VERIFIED_MAX,
+    REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND,
+    STRANGERS_REQUESTS_BURST, STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
 };
 use crate::network::{Network, NetworkEvent, PeerKey};
 use crate::rate::Bucket;
-use crate::sync::{Fresh, Trust};
-use crate::{hello, serve};
+use crate::refresh::{refresh, tell_homes};
+use crate::standing::{Relation, Standing};
+use crate::sync::Fresh;
+use crate::{aside, hello, serve};
 
 /// New entries a slow stream may fall behind before it offers its logs again instead.
 const FRESH_MAX: usize = 64;
 
-/// Bytes in the address of a site.
-const WEB_LEN_MAX: usize = 200;
 /// How often what has lain too long is dropped.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -61,14 +57,24 @@ pub(crate) struct Shared {
     /// Taken while the identity log of somebody unknown is verified.
     pub(crate) verifying: Semaphore,
     /// The address of the site, if the process was told one.
-    web: Option<WebAddress>,
+    pub(crate) web: Option<WebAddress>,
     pub(crate) last_asked: Mutex<LastAsked>,
+    /// The nodes of friends, and of those who are to become or cease to be some.
+    pub(crate) expected: Mutex<HashSet<PeerKey>>,
+    /// What all other peers together may ask for: who hangs up and calls again, or comes with many keys, gains nothing.
+    pub(crate) strangers: Mutex<Rates>,
     peers: Mutex<HashMap<PeerKey, Arc<Peer>>>,
+}
+
+/// What peers may cost.
+pub(crate) struct Rates {
+    pub(crate) requests: Bucket,
+    pub(crate) blob_kib: Bucket,
 }
 
 impl Shared {
     pub(crate) fn new(node: Node, network: Network, config: &FederationConfig) -> Self {
-        let run = node.random.u64();
+        let (run, now) = (node.random.u64(), node.clock.now());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         Self {
             node,
@@ -85,8 +91,17 @@ impl Shared {
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             web: config.web.clone(),
             last_asked: Mutex::default(),
+            expected: Mutex::default(),
+            strangers: Mutex::new(Rates {
+                requests: Bucket::per_second(STRANGERS_REQUESTS_PER_SECOND, STRANGERS_REQUESTS_BURST, now),
+                blob_kib: Bucket::per_second(STRANGERS_BLOB_KIB_PER_SECOND, STRANGERS_BLOB_KIB_BURST, now),
+            }),
             peers: Mutex::default(),
         }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Rates> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn peers(&self) -> MutexGuard<'_, HashMap<PeerKey, Arc<Peer>>> {
@@ -112,58 +127,6 @@ impl Shared {
     fn leave(&self, key: PeerKey) {
         if let Some(peer) = self.peers().remove(&key) {
             peer.gone.cancel();
-        }
-    }
-}
-
-/// What is known of who is at the other end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
-    /// The person whose verified identity log names the peer's key; `None` for a node that nobody has claimed, or that
-    /// claims to be somebody it is not.
-    pub(crate) person: Option<PersonId>,
-    /// That log.
-    pub(crate) log: Option<Arc<IdentityLog>>,
-    /// What the person is to the owner.
-    pub(crate) relation: Relation,
-}
-
-impl Standing {
-    /// What a sync stream with this peer may carry.
-    pub(crate) fn trust(&self) -> Trust {
-        match (self.relation, self.person) {
-            (Relation::Friend, Some(person)) => Trust::Friend(person.0),
-            _ => Trust::Stranger,
-        }
-    }
-}
-
-/// What a person is to the owner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Relation {
-    /// Both agreed.
-    Friend,
-    /// Their invite was accepted here and they have not answered.
-    Asked,
-    /// A friend no longer, which their node has not heard.
-    Leaving,
-    /// The owner wants to hear nothing from them.
-    Blocked,
-    /// Anyone else.
-    #[default]
-    Stranger,
-}
-
-/// What a person is to the owner, by core's rows.
-pub(crate) fn relation(shared: &Shared, person: Option<PersonId>) -> Relation {
-    let Some(person) = person else { return Relation::Stranger };
-    match friends::get(&shared.node, &person).ok().flatten().map(|friend| friend.state) {
-        Some(State::Friend) => Relation::Friend,
-        Some(State::Asked) => Relation::Asked,
-        Some(State::Blocked) => Relation::Blocked,
-        Some(State::Refused | State::Left) | None => {
-            let owed = friends::farewells(&shared.node).unwrap_or_default();
-            if owed.iter().any(|farewell| farewell.person == person) { Relation::Leaving } else { Relation::Stranger }
         }
     }
 }
@@ -208,15 +171,41 @@ impl Peer {
 
     /// Whether the peer may make one more short request, or have one made that counts for several.
     pub(crate) fn may_ask(&self, shared: &Shared, cost: usize) -> bool {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take(cost, shared.node.clock.now())
+        let now = shared.node.clock.now();
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take(cost, now)
+            && (self.is_expected(shared) || shared.strangers().requests.take(cost, now))
     }
 
     /// Whether the peer may take so many bytes of blobs now, or have them hashed.
     pub(crate) fn may_take(&self, shared: &Shared, len: u64) -> bool {
-        let is_friend = self.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Friend);
+        let is_friend = self.is_friend();
         let kib = usize::try_from(len / 1024 + 1).unwrap_or(usize::MAX);
         let (now, mut taken) = (shared.node.clock.now(), self.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        if is_friend { taken.1.take(kib, now) } else { taken.0.take(kib, now) }
+        if is_friend { taken.1.take(kib, now) } else { taken.0.take(kib, now) && shared.strangers().blob_kib.take(kib, now) }
+    }
+
+    fn is_friend(&self) -> bool {
+        self.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Friend)
+    }
+
+    /// Whether the key, which the connection has proved, is one that this node would call itself.
+    fn is_expected(&self, shared: &Shared) -> bool {
+        self.is_friend() || shared.expected.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.key)
+    }
+
+    /// Looks anew at who the peer is, if that was known.
+    pub(crate) async fn renew(&self, shared: &Shared) {
+        let Some(before) = self.standing.borrow().clone() else { return };
+        let (node, key, person) = (shared.node.clone(), self.key, before.person);
+        // Fails only when the node stops.
+        let Ok(now) = aside::blocking(move || before.renewed(&node, key)).await else { return };
+        self.standing.send_if_modified(|standing| {
+            // Judged meanwhile by another hello: what that found is newer.
+            let Some(standing) = standing.as_mut().filter(|standing| standing.person == person) else { return false };
+            let is_news = (standing.person, standing.relation) != (now.person, now.relation);
+            *standing = now;
+            is_news
+        });
     }
 
     /// Who the peer is, once that is known; `None` when it does not say in time.
@@ -321,79 +310,6 @@ async fn greet(shared: Arc<Shared>, peer: Arc<Peer>) {
     if let Some(Err(error)) = peer.gone.run_until_cancelled(hello::greet(&shared, &peer)).await {
         tracing::debug!(peer = %peer.key, %error, "no hello");
     }
-}
-
-/// Friends may have changed: who is trusted, blocked and called follows the rows.
-async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
-    let (friends, farewells) = match friends::list(&shared.node).and_then(|list| Ok((list, friends::farewells(&shared.node)?))) {
-        Ok(both) => both,
-        Err(error) => {
-            tracing::warn!(%error, "cannot read the friends");
-            return;
-        }
-    };
-    let (mut callees, mut blocked) = (HashMap::new(), HashSet::new());
-    for farewell in farewells {
-        callees.insert(PeerKey(*farewell.node.as_bytes()), farewell.addresses);
-    }
-    for friend in friends {
-        let key = PeerKey(*friend.node.as_bytes());
-        match friend.state {
-            State::Friend | State::Asked => {
-                let homes = homes::of(&shared.node, &friend.person).ok().flatten().map(|homes| homes.libp2p).unwrap_or_default();
-                let mut addresses = homes;
-                addresses.extend(friend.addresses);
-                addresses.dedup();
-                callees.insert(key, addresses);
-            }
-            State::Blocked => {
-                blocked.insert(key);
-                let log = identity::log_of(&shared.node, &friend.person).ok().flatten();
-                blocked.extend(log.iter().flat_map(IdentityLog::live_nodes).map(|node| PeerKey(*node.as_bytes())));
-            }
-            State::Refused | State::Left => {}
-        }
-    }
-    let connected = shared.connected();
-    dialer.learn(callees.clone(), &connected.iter().map(|peer| peer.key).collect(), Instant::now());
-    shared.network.trust(callees.into_keys().collect());
-    for key in &blocked {
-        shared.network.hangup(*key);
-    }
-    shared.network.block(blocked);
-    for peer in connected {
-        peer.standing.send_if_modified(|standing| {
-            let Some(standing) = standing else { return false };
-            let now = relation(shared, standing.person);
-            std::mem::replace(&mut standing.relation, now) != now
-        });
-    }
-    tell_homes(shared).await;
-}
-
-async fn tell_homes(shared: &Shared) {
-    if let Err(error) = announce(shared).await {
-        tracing::warn!(%error, "cannot say where this node is reached");
-    }
-}
-
-/// Tells friends where this node is reached, if that has changed.
-async fn announce(shared: &Shared) -> Result<(), AppendError> {
-    let Some(person) = shared.node.identity.person() else { return Ok(()) };
-    let before = homes::of(&shared.node, &person)?;
-    let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
-    let web: Vec<String> = web_address(shared)?.into_iter().collect();
-    if before.as_ref().is_some_and(|before| before.web == web && before.libp2p == libp2p) {
-        return Ok(());
-    }
-    let mirrors = before.map(|homes| homes.mirrors).unwrap_or_default();
-    homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
-}
-
-/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on this machine.
-fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
-    let owner = profile::get(&shared.node)?;
-    Ok(shared.web.as_ref().and_then(|web| web.of(owner.as_ref())).filter(|url| url.len() <= WEB_LEN_MAX))
 }
 
 async fn until(moment: Option<Instant>) {

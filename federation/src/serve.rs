@@ -9,7 +9,8 @@ use freehold_core::identity::PersonId;
 use crate::follow::{self, FollowError};
 use crate::limits::ANSWER_TIMEOUT;
 use crate::network::ByteStream;
-use crate::peers::{self, Peer, Relation, Shared, Standing};
+use crate::peers::{self, Peer, Shared};
+use crate::standing::{Relation, Standing};
 use crate::sync::{Trust, stream};
 use crate::wire::sync::Reason;
 use crate::wire::{blob, follow as follow_wire, hello as hello_wire, identity, sync as sync_wire};
@@ -50,6 +51,9 @@ async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Re
     }
     if standing.relation != Relation::Stranger {
         hello::keep(shared, &standing).await;
+    } else if !peer.may_ask(shared, 1) {
+        // A new stream would begin with its rate unused.
+        return Ok(());
     }
     stream::run(shared, peer, standing.trust(), stream).await?;
     Ok(())

@@ -43,7 +43,7 @@ impl From<io::Error> for FetchError {
 
 /// Fetches what this friend's posts show, now and whenever more is wanted.
 pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId) {
-    // What the friend does not have now is asked for again on the next connection.
+    // What the friend does not have now, or lies about, is asked for again on the next connection.
     let mut missing = HashSet::new();
     let mut failures = 0u32;
     loop {
@@ -54,10 +54,6 @@ pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId)
         match fetch_all(shared, peer, friend, &mut missing).await {
             Ok(()) => {
                 failures = 0;
-                more.await;
-            }
-            Err(FetchError::Lie(error)) => {
-                tracing::warn!(peer = %peer.key, %error, "a blob was refused");
                 more.await;
             }
             Err(error) => {
@@ -85,12 +81,20 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut
             if missing.contains(&wanted.blob) {
                 continue;
             }
-            let stream = match &mut stream {
-                Some(stream) => stream,
+            let open = match &mut stream {
+                Some(open) => open,
                 None => stream.insert(shared.network.open(peer.key, PROTOCOL).await?),
             };
-            if !fetch(shared, stream, &wanted).await? {
-                missing.insert(wanted.blob);
+            match fetch(shared, open, &wanted).await {
+                Ok(true) => {}
+                Ok(false) => _ = missing.insert(wanted.blob),
+                // What is wrong with one says nothing of the others; nobody knows where the stream stands, though.
+                Err(FetchError::Lie(error)) => {
+                    tracing::warn!(peer = %peer.key, %error, "a blob was refused");
+                    missing.insert(wanted.blob);
+                    stream = None;
+                }
+                Err(error) => return Err(error),
             }
         }
     }

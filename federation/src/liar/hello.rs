@@ -1,10 +1,15 @@
 //! Lies about who one is, and coming although one is not wanted.
 
 use freehold_core::domains::{OP_NODE, OP_ROOT};
-use freehold_core::identity::op::{Genesis, Op, OpBody, OpSignature, Recovery, Role, SignedOp};
+use freehold_core::identity::op::{Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp};
 use freehold_core::keys::{PublicKey, SecretKey};
 
 use super::*;
+use crate::limits::{STRANGERS_BLOB_KIB_BURST, STRANGERS_REQUESTS_BURST};
+use crate::peers::Peer;
+use crate::refresh::callees;
+use crate::standing::{Relation, Standing};
+use crate::wire::follow::{Follow, PROTOCOL as FOLLOW};
 
 #[tokio::test]
 async fn a_flood_of_hellos_makes_the_node_look_up_few_logs() {
@@ -98,5 +103,57 @@ async fn a_friend_who_is_blocked_is_hung_up_on_and_cannot_call_again() {
     };
     tokio::time::timeout(PATIENCE, refused).await.unwrap();
     friends::unblock(&scene.alice, id(&scene.mallory)).await.unwrap();
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_retired_key_has_no_rights_left_although_its_connection_stands() {
+    let (alice, carol, thief) = (person("alice").await, person("carol").await, person("mallory").await);
+    // Carol's first node is in the thief's hands: she adds another and retires that one.
+    let root = SecretKey::from_bytes(&[1; 32]);
+    let before = genesis(std::slice::from_ref(&root), &thief);
+    let key = SecretKey::from_bytes(&carol.identity.libp2p_secret());
+    let added = followed_by(&before, OpBody::AddNode(carol.identity.card()), &root, Some(&key));
+    let retired = RetireNode { node: thief.identity.node_key(), cutoffs: Vec::new(), compromised: true };
+    let after = followed_by(&added, OpBody::RetireNode(retired), &root, None);
+    let invite = friends::create_invite(&alice, "", &[]).await.unwrap();
+    let who = before.person();
+    let from = Introduction { person: who, node: thief.identity.node_key(), name: "Carol".to_owned(), addresses: Vec::new() };
+    friends::welcome(&alice, &from, invite.token).await.unwrap();
+    core_identity::learn(&alice, before.to_bytes()).await.unwrap();
+
+    let scene = Scene::between(alice, thief, Some(who), Arc::new(before)).await;
+    let stolen = PeerKey(*scene.mallory.identity.node_key().as_bytes());
+    let peer = scene.federation.shared.connected().into_iter().find(|peer| peer.key == stolen).unwrap();
+    let mut standing = peer.standing.subscribe();
+    let is_friend = |standing: &Option<Standing>| standing.as_ref().is_some_and(|now| now.relation == Relation::Friend);
+    drop(tokio::time::timeout(PATIENCE, standing.wait_for(is_friend)).await.unwrap().unwrap());
+    core_identity::learn(&scene.alice, after.to_bytes()).await.unwrap();
+    let is_nobody = |standing: &Option<Standing>| standing.as_ref().is_some_and(|now| now.person.is_none());
+    drop(tokio::time::timeout(PATIENCE, standing.wait_for(is_nobody)).await.unwrap().unwrap());
+    // It ends nothing, and it is called no more; the new node is.
+    let mut stream = scene.open(FOLLOW).await;
+    frame::write(&mut stream, &Follow::Unfollow).await.unwrap();
+    assert_eq!(frame::read::<Follow, _>(&mut stream).await.unwrap(), Follow::Reject);
+    assert!(friends::is_friend(&scene.alice, &who).unwrap());
+    let called: Vec<PeerKey> = callees(&scene.alice).unwrap().wanted.into_keys().collect();
+    assert_eq!(called, [PeerKey(*carol.identity.node_key().as_bytes())]);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn who_comes_with_ever_new_keys_gains_nothing() {
+    let scene = Scene::with_a_friend().await;
+    let shared = &scene.federation.shared;
+    let ask = |number: u8| {
+        let stranger = Peer::new(PeerKey([number; 32]), shared);
+        (0..100).filter(|_| stranger.may_ask(shared, 1)).count()
+    };
+    let asked: usize = (0..=255).map(ask).sum();
+    assert!(asked <= STRANGERS_REQUESTS_BURST as usize, "{asked}");
+    let taken = (0..=255).filter(|number| Peer::new(PeerKey([*number; 32]), shared).may_take(shared, 1 << 20)).count();
+    assert!(taken <= STRANGERS_BLOB_KIB_BURST as usize / 1024, "{taken}");
+    // Friends are known by their keys and do not wait for strangers.
+    assert!(Peer::new(PeerKey(*scene.mallory.identity.node_key().as_bytes()), shared).may_ask(shared, 1));
     scene.end().await;
 }

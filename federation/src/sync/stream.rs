@@ -19,6 +19,7 @@ use crate::limits::UNSENT_LEN_MAX;
 use crate::network::ByteStream;
 use crate::outbox::{self, Arrivals};
 use crate::peers::{Peer, Shared};
+use crate::standing::Standing;
 use crate::wire::frame::{self, FrameError};
 use crate::wire::sync::{Entry, Log, Reason, Sync};
 use crate::{inbox, wire};
@@ -89,7 +90,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
             biased;
             () = replaced.cancelled() => break GONE,
             changed = standing.changed() => {
-                let trusted = standing.borrow_and_update().as_ref().map(crate::peers::Standing::trust);
+                let trusted = standing.borrow_and_update().as_ref().map(Standing::trust);
                 if changed.is_err() || trusted != Some(trust) {
                     break GONE;
                 }

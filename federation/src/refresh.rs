@@ -1,0 +1,121 @@
+//! What follows when friends or identity logs have changed: who is called, trusted and blocked, and what friends are told of
+//! where this node is.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+
+use freehold_core::feed::{AppendError, HOMES_MAX};
+use freehold_core::friends::{self, State};
+use freehold_core::identity::{self, PersonId, homes};
+use freehold_core::keys::PublicKey;
+use freehold_core::node::Node;
+use freehold_core::profile;
+use freehold_core::store::StoreError;
+use tokio::time::Instant;
+
+use crate::aside;
+use crate::dial::Dialer;
+use crate::network::PeerKey;
+use crate::peers::Shared;
+
+/// Bytes in the address of a site.
+const WEB_LEN_MAX: usize = 200;
+
+/// Who is to be connected, with their addresses, and who is refused at the door.
+#[derive(Default)]
+pub(crate) struct Callees {
+    pub(crate) wanted: HashMap<PeerKey, Vec<String>>,
+    blocked: HashSet<PeerKey>,
+}
+
+/// Friends may have changed: who is trusted, blocked and called follows the rows.
+pub(crate) async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
+    let node = shared.node.clone();
+    let Callees { wanted, blocked } = match aside::blocking(move || callees(&node)).await {
+        Ok(Ok(callees)) => callees,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "cannot read the friends");
+            return;
+        }
+        // The node stops.
+        Err(_) => return,
+    };
+    let connected = shared.connected();
+    dialer.learn(wanted.clone(), &connected.iter().map(|peer| peer.key).collect(), Instant::now());
+    let expected: HashSet<PeerKey> = wanted.into_keys().collect();
+    shared.expected.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&expected);
+    shared.network.trust(expected);
+    for key in &blocked {
+        shared.network.hangup(*key);
+    }
+    shared.network.block(blocked);
+    for peer in connected {
+        peer.renew(shared).await;
+    }
+    tell_homes(shared).await;
+}
+
+pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
+    let mut callees = Callees::default();
+    for farewell in friends::farewells(node)? {
+        for key in nodes_of(node, &farewell.person, &farewell.node) {
+            callees.wanted.insert(key, farewell.addresses.clone());
+        }
+    }
+    for friend in friends::list(node)? {
+        let nodes = nodes_of(node, &friend.person, &friend.node);
+        match friend.state {
+            State::Friend | State::Asked => {
+                let mut addresses = homes::of(node, &friend.person).ok().flatten().map(|homes| homes.libp2p).unwrap_or_default();
+                addresses.extend(friend.addresses);
+                addresses.dedup();
+                callees.wanted.extend(nodes.into_iter().map(|key| (key, addresses.clone())));
+            }
+            State::Blocked => {
+                callees.blocked.insert(PeerKey(*friend.node.as_bytes()));
+                callees.blocked.extend(nodes);
+            }
+            State::Refused | State::Left => {}
+        }
+    }
+    Ok(callees)
+}
+
+/// A person's nodes: those that the log held here certifies, for another key may have been stolen; the one they were met
+/// with where no log is held.
+fn nodes_of(node: &Node, person: &PersonId, met: &PublicKey) -> Vec<PeerKey> {
+    let key = |node: &PublicKey| PeerKey(*node.as_bytes());
+    match identity::log_of(node, person) {
+        Ok(Some(log)) => log.live_nodes().map(key).collect(),
+        Ok(None) => vec![key(met)],
+        Err(error) => {
+            tracing::warn!(person = %person.short(), %error, "cannot read an identity log");
+            Vec::new()
+        }
+    }
+}
+
+pub(crate) async fn tell_homes(shared: &Shared) {
+    if let Err(error) = announce(shared).await {
+        tracing::warn!(%error, "cannot say where this node is reached");
+    }
+}
+
+/// Tells friends where this node is reached, if that has changed.
+async fn announce(shared: &Shared) -> Result<(), AppendError> {
+    let Some(person) = shared.node.identity.person() else { return Ok(()) };
+    let before = homes::of(&shared.node, &person)?;
+    let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
+    let web: Vec<String> = web_address(shared)?.into_iter().collect();
+    if before.as_ref().is_some_and(|before| before.web == web && before.libp2p == libp2p) {
+        return Ok(());
+    }
+    let mirrors = before.map(|homes| homes.mirrors).unwrap_or_default();
+    homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
+}
+
+/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on this machine.
+fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
+    let owner = profile::get(&shared.node)?;
+    Ok(shared.web.as_ref().and_then(|web| web.of(owner.as_ref())).filter(|url| url.len() <= WEB_LEN_MAX))
+}
