@@ -3,13 +3,14 @@
 use super::*;
 
 /// What a node ends with: the entries it holds, by log, and what its owner sees.
-type End = (Vec<RawEntry>, Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>);
+type End = (Vec<RawEntry>, Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>, [Option<Body>; 2]);
 
 fn end(node: &Node, person: &PersonId) -> End {
     let mut held = everything(node, person);
     held.sort_by_key(|entry| EntryId::of(&entry.header));
+    let latest = [Kind::Profile, Kind::Homes].map(|kind| latest(&node.store, person, kind).unwrap());
     let items = crate::timeline::page(node, None, 1_000).unwrap();
-    (held, items.into_iter().map(|item| (item.entry, item.title, item.text, item.shown, item.edited)).collect())
+    (held, items.into_iter().map(|item| (item.entry, item.title, item.text, item.shown, item.edited)).collect(), latest)
 }
 
 /// Two epochs of a life, in which everything happens to posts that can, each as the node said it at that time.
@@ -102,6 +103,77 @@ async fn any_order_any_repetition_and_any_cutting_of_a_public_lane_comes_to_the_
         assert!(!ends[0].1.is_empty(), "seed {seed} shows nothing");
         for (turn, other) in ends.iter().enumerate() {
             assert_eq!(other.1, ends[0].1, "seed {seed}, turn {turn}: what is shown");
+            assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
+        }
+    }
+}
+
+/// Two lanes of one node, of which neither waits for the other, in which entries of both are edited, taken back and run out.
+fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
+    let (mut said, mut posts): (Vec<EntryId>, Vec<EntryId>) = (Vec::new(), Vec::new());
+    let mut lanes = [Vec::new(), Vec::new()];
+    for at in 0..2 * len {
+        alice.clock.advance(10);
+        let lane: &mut Vec<RawEntry> = &mut lanes[at % 2];
+        let pick = |of: &[EntryId]| of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied();
+        let body = match (random.u64() % 8, pick(&posts), pick(&said)) {
+            (0 | 1, Some(of), _) => Body::Edit { of, post: note(&format!("edit {at}")) },
+            (2..=4, _, Some(of)) => Body::Tombstone { of },
+            (5, ..) => Body::Profile(ProfileBody { name: format!("name {at}"), ..ProfileBody::default() }),
+            (6, ..) => Body::Homes(Homes { version: at as u64, ..Homes::default() }),
+            _ => Body::Post(note(&format!("post {at}"))),
+        };
+        let bytes = body.to_canonical([9; 16]);
+        let prev = lane.last().map(|entry| EntryId::of(&entry.header));
+        let expires = (random.u64() % 6 == 0).then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
+        let seq = lane.len() as u64;
+        let mut header = Header { seq, prev, kind: body.kind(), refs: body.refs(), expires, ..next_header(alice, &bytes) };
+        header.log.lane = [Lane::PUBLIC, Lane::CONTROL][at % 2];
+        lane.push(signed(alice, &header, &bytes));
+        let id = EntryId::of(&lane.last().unwrap().header);
+        said.push(id);
+        posts.extend((body.kind() == Kind::Post).then_some(id));
+    }
+    lanes
+}
+
+#[tokio::test]
+async fn any_order_of_two_lanes_comes_to_the_same_end() {
+    for seed in 0..24 {
+        let alice = person(1).await;
+        let lanes = two_lanes(&alice, &Random::seeded(3_000 + seed), 20);
+        let mut ends: Vec<End> = Vec::new();
+        for turn in 0..6 {
+            let random = Random::seeded(seed * 100 + turn);
+            let bob = person(2).await;
+            befriend(&bob, &alice).await;
+            bob.clock.advance(1_000_000);
+            let mut reach = [0, 0];
+            while reach != [20, 20] {
+                // One lane first, the other first, or both in turns.
+                let which = match turn {
+                    0 | 1 if reach[turn as usize] < 20 => turn as usize,
+                    _ => usize::from(random.u64() % 2 == 0),
+                };
+                let to = (reach[which] + 3).min(20);
+                receive(&bob, who(&alice), lanes[which][reach[which]..to].to_vec()).await.unwrap();
+                reach[which] = to;
+                bob.clock.advance(20_000);
+                run_due(&bob).await.unwrap();
+            }
+            bob.clock.advance(400_000_000);
+            run_due(&bob).await.unwrap();
+            assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
+            let mut end = end(&bob, &who(&alice));
+            for item in &mut end.1 {
+                // When it was first seen is each node's own.
+                item.3 = START;
+            }
+            end.1.sort();
+            ends.push(end);
+        }
+        for (turn, other) in ends.iter().enumerate() {
+            assert_eq!((&other.1, &other.2), (&ends[0].1, &ends[0].2), "seed {seed}, turn {turn}: what is shown");
             assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
         }
     }
