@@ -125,7 +125,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
         };
         let bytes = body.to_canonical([9; 16]);
         let prev = lane.last().map(|entry| EntryId::of(&entry.header));
-        let expires = (random.u64() % 6 == 0).then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
+        let expires = (random.u64().is_multiple_of(6)).then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
         let seq = lane.len() as u64;
         let mut header = Header { seq, prev, kind: body.kind(), refs: body.refs(), expires, ..next_header(alice, &bytes) };
         header.log.lane = [Lane::PUBLIC, Lane::CONTROL][at % 2];
@@ -153,7 +153,7 @@ async fn any_order_of_two_lanes_comes_to_the_same_end() {
                 // One lane first, the other first, or both in turns.
                 let which = match turn {
                     0 | 1 if reach[turn as usize] < 20 => turn as usize,
-                    _ => usize::from(random.u64() % 2 == 0),
+                    _ => usize::from(random.u64().is_multiple_of(2)),
                 };
                 let to = (reach[which] + 3).min(20);
                 receive(&bob, who(&alice), lanes[which][reach[which]..to].to_vec()).await.unwrap();
