@@ -136,11 +136,6 @@ pub async fn set_cursor(node: &Node, friend: &PersonId, acknowledged: u64) -> Re
     node.store.commit(set).await
 }
 
-/// Forgets how far a friend's node had come: it starts again from the first record.
-pub fn reset_cursor(tx: &mut Tx<'_>, friend: &PersonId) {
-    row::delete::<CursorRow>(tx, &friend.0);
-}
-
 /// What is wrong with the journal; empty when its numbers have no gaps and end at the head.
 ///
 /// # Errors
