@@ -17,7 +17,7 @@ use crate::MailConfig;
 use crate::door::{Door, Ticket};
 
 /// How long to wait when the operating system gives no more connections (too many open files, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long a client may take to hear that there is no room.
 const FULL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -102,10 +102,11 @@ impl House {
     }
 }
 
-async fn turn_away(mut socket: TcpStream, full: &'static [u8]) {
-    tracing::debug!("a connection was turned away: there is no room");
+/// Says why, and hangs up.
+pub(crate) async fn turn_away(mut socket: TcpStream, why: &'static [u8]) {
+    tracing::debug!("a connection was turned away");
     let goodbye = async {
-        socket.write_all(full).await?;
+        socket.write_all(why).await?;
         socket.shutdown().await
     };
     // Whoever does not listen misses nothing but a sentence.

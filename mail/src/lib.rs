@@ -6,6 +6,7 @@ mod conversations;
 pub mod door;
 pub mod house;
 mod imap;
+mod opening;
 mod queue;
 pub mod smtp;
 pub mod stream;
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 use house::House;
 
 pub use config::MailConfig;
+pub use opening::turn_everybody_away;
 
 /// How long connections may take to come to an end when mail stops; the process as a whole has 5 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,7 +1,8 @@
 //! One node, running: its parts in the order they start, and in the reverse order when they stop.
 //!
-//! Core first (the folder's lock, the log, the store), then the sockets, then the wires that use them; the control socket last, so that
-//! whoever gets an answer from it finds everything up.
+//! The folder's lock first, then the sockets, so that somebody is there to say what is going on; then core (the log, the store), which
+//! may take long after a power cut; then the wires that use it. The control socket last, so that whoever gets an answer from it finds
+//! everything up.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,20 +11,23 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use freehold_core::events::Event;
 use freehold_core::node::Node;
+use freehold_core::profile::Profile;
+use freehold_core::store::{Claim, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
-use freehold_mail::{Mail, MailListeners};
+use freehold_mail::{Mail, MailListeners, turn_everybody_away};
 use freehold_web::{Entrance, Web};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
+use crate::certificate::Certificate;
 use crate::cli::Place;
 use crate::config::Config;
 use crate::control::{self, Acting};
 use crate::listen::{ListenConfig, Listeners};
 use crate::welcome::Welcome;
-use crate::{certificate, say};
+use crate::{open, say};
 
 /// How long connections may take to finish what they are in the middle of; the wires cut theirs a little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
@@ -41,18 +45,57 @@ pub(crate) struct Server {
     federation: Federation,
     control: JoinHandle<()>,
     chores: JoinHandle<()>,
+    naming: JoinHandle<()>,
     greeting: Option<JoinHandle<()>>,
+}
+
+/// The sockets of a node that is not open yet: whoever comes is told so.
+pub(crate) struct Front {
+    ports: ListenConfig,
+    certificate: Certificate,
+    web: Web,
+    mail: MailListeners,
+}
+
+impl Front {
+    /// Opens all sockets. The folder must be this process's alone.
+    pub(crate) async fn open(place: &Place) -> Result<Self> {
+        let Place { data, config } = place;
+        let listeners = Listeners::open(&config.listen).await?;
+        let ports = listeners.ports(&config.listen)?;
+        let certificate = Certificate::open(data)?;
+        let entrance = Entrance { listener: listeners.web, tls: config.web.tls.then(|| certificate.tls()) };
+        let web = Web::listen(config.web.clone(), vec![entrance]).context("the site could not start")?;
+        let mail = MailListeners {
+            smtp: listeners.smtp,
+            submission: listeners.submission,
+            smtps: listeners.smtps,
+            imap: listeners.imap,
+            imaps: listeners.imaps,
+        };
+        tracing::info!(web = %ports.web, smtp = %ports.smtp, imap = %ports.imap, "opening the data folder");
+        Ok(Self { ports, certificate, web, mail })
+    }
+
+    /// Opens the node in the folder that is claimed; whoever comes meanwhile is told to come back. `stop` ends that early.
+    pub(crate) async fn open_node(&self, place: &Place, claim: Claim, stop: &Stop) -> Result<Node> {
+        let opening = self.web.opening();
+        let tell = Box::new(move |step, done, total| opening.tell(step, done, total));
+        tokio::select! {
+            node = open::claimed(claim, &place.data, &place.config, stop, tell) => node,
+            never = turn_everybody_away(&self.mail, &place.config.mail) => match never {},
+        }
+    }
 }
 
 impl Server {
     /// Starts everything around a node that is open, or nothing.
-    pub(crate) async fn start(place: &Place, node: Node) -> Result<Self> {
+    pub(crate) async fn start(place: &Place, front: Front, node: Node) -> Result<Self> {
         let Place { data, config } = place.clone();
-        let listeners = Listeners::open(&config.listen).await?;
-        let ports = listeners.ports(&config.listen)?;
-        let owner = profile::get(&node)?;
-        let names = [owner.as_ref().map(|p| p.domain.clone()), config.web.public_host()];
-        let tls = certificate::open(&data, names.into_iter().flatten())?;
+        let Front { ports, certificate, web, mail } = front;
+        // Listened for before it is looked, so that no set-up can come between.
+        let events = node.events.subscribe();
+        certificate.cover(names(&config, profile::get(&node)?))?;
 
         let site = match &config.web.public_url {
             Some(url) => WebAddress::At(url.clone()),
@@ -68,22 +111,15 @@ impl Server {
             }),
             ..ports
         };
-        let mail = MailListeners {
-            smtp: listeners.smtp,
-            submission: listeners.submission,
-            smtps: listeners.smtps,
-            imap: listeners.imap,
-            imaps: listeners.imaps,
-        };
-        let mail = Mail::start(node.clone(), config.mail.clone(), mail, tls.clone()).context("mail could not start")?;
-        let entrance = Entrance { listener: listeners.web, tls: config.web.tls.then_some(tls) };
-        let web = Web::start(node.clone(), config.web.clone(), vec![entrance]).await.context("the site could not start")?;
+        let mail = Mail::start(node.clone(), config.mail.clone(), mail, certificate.tls()).context("mail could not start")?;
+        web.open(node.clone()).context("the site could not open")?;
 
         let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web: config.web.clone() };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let chores = tokio::spawn(crate::chores::run(node.clone()));
-        Ok(Self { node, data, config, ports, web, mail, federation, control, chores, greeting: None })
+        let naming = tokio::spawn(cover(node.clone(), events, certificate, config.clone()));
+        Ok(Self { node, data, config, ports, web, mail, federation, control, chores, naming, greeting: None })
     }
 
     /// Prints where to open it and what to paste; while nobody lives here, once more when somebody has moved in.
@@ -107,6 +143,7 @@ impl Server {
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.chores.abort();
+        self.naming.abort();
         if let Some(greeting) = &self.greeting {
             greeting.abort();
         }
@@ -122,6 +159,28 @@ impl Server {
             false => tracing::warn!("stopped before the last checkpoint was written; the next start reads the log"),
         }
         Ok(())
+    }
+}
+
+/// Every name the node goes by.
+fn names(config: &Config, owner: Option<Profile>) -> impl Iterator<Item = String> {
+    let at_home = owner.as_ref().map(|owner| format!("{}.localhost", owner.login));
+    let chosen = [config.web.public_host(), owner.map(|owner| owner.domain), at_home, Some(config.mail.hostname.clone())];
+    chosen.into_iter().flatten().chain(config.web.names.clone()).filter(|name| !name.is_empty())
+}
+
+/// Has the certificate hold for the node's names whenever it may have got another: whoever moves in has one.
+async fn cover(node: Node, mut events: Receiver<Event>, certificate: Certificate, config: Config) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Public) | Err(RecvError::Lagged(_)) => {}
+            Ok(_) => continue,
+            Err(RecvError::Closed) => return,
+        }
+        let covered = profile::get(&node).map_err(Into::into).and_then(|owner| certificate.cover(names(&config, owner)));
+        if let Err(error) = covered {
+            return tracing::error!(%error, "the certificate lacks a name; the next start tries again");
+        }
     }
 }
 

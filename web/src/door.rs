@@ -49,11 +49,6 @@ impl Door {
         Self { client: Client { address, secure }, ..self.clone() }
     }
 
-    /// Whether a proxy of ours connects from `address`.
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.site.config.trusts(address)
-    }
-
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
@@ -62,10 +57,8 @@ impl Door {
     {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
-        // A rule to come under TLS alone is for names of the public web; on this machine it would bind every other port too.
-        let is_bound = client.secure && host.as_deref().is_some_and(|host| !hosts::is_local(host));
         let mut response = self.undressed(request, client, host.as_deref()).await;
-        headers::dress(response.headers_mut(), is_bound);
+        headers::dress(response.headers_mut(), hosts::is_bound(host.as_deref(), client.secure));
         response
     }
 

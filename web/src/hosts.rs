@@ -40,9 +40,10 @@ pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], p
     }
 }
 
-/// Whether a name (as [`host_of`] gives it) can only mean this machine, or is an address: never a name of the public web.
-pub(crate) fn is_local(host: &str) -> bool {
-    is_this_machine(host) || address(host).is_some()
+/// Whether a browser that asked for `host`, under TLS or not, is told to come under TLS alone from now on. That is for names of the
+/// public web: for this machine or an address it would bind every other port too.
+pub(crate) fn is_bound(host: Option<&str>, secure: bool) -> bool {
+    secure && host.is_some_and(|host| !is_this_machine(host) && address(host).is_none())
 }
 
 /// Whether a name (as [`host_of`] gives it) can only mean this machine.
@@ -120,11 +121,12 @@ mod tests {
     #[test]
     fn a_name_means_this_machine_or_is_an_address_or_is_of_the_public_web() {
         for host in ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
-            assert!(is_local(host) && is_this_machine(host), "{host}");
+            assert!(!is_bound(Some(host), true) && is_this_machine(host), "{host}");
         }
-        for (host, local) in [("192.0.2.1", true), ("[2001:db8::1]", true), ("ruth.example", false), ("localhost.example", false)] {
-            assert_eq!((is_local(host), is_this_machine(host)), (local, false), "{host}");
+        for (host, bound) in [("192.0.2.1", false), ("[2001:db8::1]", false), ("ruth.example", true), ("localhost.example", true)] {
+            assert_eq!((is_bound(Some(host), true), is_this_machine(host)), (bound, false), "{host}");
         }
+        assert!(!is_bound(Some("ruth.example"), false) && !is_bound(None, true));
     }
 
     #[test]

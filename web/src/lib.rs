@@ -2,7 +2,7 @@
 //!
 //! A request passes `door` (is this name ours? is the page in memory?), then the router built from the table in
 //! `routes`, then a handler of about ten lines that asks core and renders a template. Who asks is a type in the handler's
-//! signature (`visitor`); the strict headers go on last, whatever answered.
+//! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows can't be read yet, `opening` answers.
 
 mod answer;
 mod assets;
@@ -22,6 +22,7 @@ mod identity;
 mod listen;
 mod logins;
 mod mailbox;
+mod opening;
 mod pace;
 mod pages;
 mod photos;
@@ -39,6 +40,7 @@ mod visitor;
 pub use config::{WebConfig, WebConfigError};
 pub use door::Door;
 pub use listen::{Entrance, StartError, Web};
+pub use opening::Opening;
 pub use posts::path_of;
 pub use routes::{Access, Route};
 pub use site::{door, routes};

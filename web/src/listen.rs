@@ -1,11 +1,12 @@
-//! The listeners: connections in, under TLS or not, each served by the door; and an orderly end.
+//! The listeners: connections in, under TLS or not, each served by the door once there is one; and an orderly end.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{Request, Response};
 use freehold_core::node::Node;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::WebConfig;
 use crate::crowd::{Crowd, Place};
-use crate::door::Door;
+use crate::door::{Client, Door};
+use crate::opening::Opening;
 use crate::pace::{BrokenBody, PATIENCE, PacedBody, PacedStream, ServedBody};
 use crate::site;
 
@@ -53,6 +55,7 @@ pub enum StartError {
 
 /// A node's site, running.
 pub struct Web {
+    front: Arc<Front>,
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -60,26 +63,53 @@ pub struct Web {
 }
 
 impl Web {
-    /// Serves the site of `node` at `entrances`. The first one's port stands in the site's own address when the
-    /// configuration names none.
+    /// Serves the site of `node` at `entrances`.
     ///
     /// # Errors
-    /// When there is no entrance, or the store can't be read.
-    pub async fn start(node: Node, config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
+    /// As [`Web::listen`] and [`Web::open`].
+    pub fn start(node: Node, config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
+        let web = Self::listen(config, entrances)?;
+        web.open(node)?;
+        Ok(web)
+    }
+
+    /// Listens at `entrances`, and tells whoever comes to come back in a moment, until [`Web::open`]. The first one's port stands in
+    /// the site's own address when the configuration names none.
+    ///
+    /// # Errors
+    /// When there is no entrance.
+    pub fn listen(config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
         let addresses: Vec<SocketAddr> = entrances.iter().filter_map(|entrance| entrance.listener.local_addr().ok()).collect();
-        let port = addresses.first().ok_or(StartError::NoAddress)?.port();
+        addresses.first().ok_or(StartError::NoAddress)?;
         let crowd = Crowd::new(config.connections_max, config.connections_per_address_max);
-        let door = site::door(node, config, port)?;
+        let front = Arc::new(Front { config, opening: Opening::default(), door: OnceLock::new() });
         let (stop, stopped) = watch::channel(false);
         let graceful = Arc::new(GracefulShutdown::new());
         let tasks = entrances
             .into_iter()
             .map(|entrance| {
-                let listening = Listening { door: door.clone(), crowd: crowd.clone(), tls: entrance.tls.map(TlsAcceptor::from) };
+                let listening = Listening { front: front.clone(), crowd: crowd.clone(), tls: entrance.tls.map(TlsAcceptor::from) };
                 tokio::spawn(listening.run(entrance.listener, stopped.clone(), graceful.clone()))
             })
             .collect();
-        Ok(Self { addresses, stop, tasks, graceful })
+        Ok(Self { front, addresses, stop, tasks, graceful })
+    }
+
+    /// Serves the site of `node` from now on, on the connections that are open already too.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn open(&self, node: Node) -> Result<(), StartError> {
+        let port = self.addresses.first().ok_or(StartError::NoAddress)?.port();
+        let door = site::door(node, self.front.config.clone(), port)?;
+        // A site that is open already stays the one it is.
+        let _ = self.front.door.set(door);
+        Ok(())
+    }
+
+    /// Where is told how far the opening is.
+    pub fn opening(&self) -> Opening {
+        self.front.opening.clone()
     }
 
     /// Where it listens, in the order of the entrances.
@@ -113,8 +143,24 @@ struct Times {
 
 const TIMES: Times = Times { head: HEAD_TIMEOUT, patience: PATIENCE };
 
+/// What answers: the door, once there is one.
+struct Front {
+    config: WebConfig,
+    opening: Opening,
+    door: OnceLock<Door>,
+}
+
+impl Front {
+    async fn answer(&self, request: Request<PacedBody<Incoming>>, client: Client) -> Response<Body> {
+        match self.door.get() {
+            Some(door) => door.towards(client.address, client.secure).answer(request).await,
+            None => self.opening.answer(&request, client, &self.config),
+        }
+    }
+}
+
 struct Listening {
-    door: Door,
+    front: Arc<Front>,
     crowd: Crowd,
     tls: Option<TlsAcceptor>,
 }
@@ -134,28 +180,31 @@ impl Listening {
                 tracing::debug!("a connection was turned away: every place is being answered");
                 continue;
             };
-            let door = self.door.towards(peer.ip(), self.tls.is_some());
-            tokio::spawn(greet(stream, self.tls.clone(), door, Arc::new(place), graceful.watcher()));
+            let client = Client { address: peer.ip(), secure: self.tls.is_some() };
+            tokio::spawn(greet(stream, self.tls.clone(), (self.front.clone(), client), Arc::new(place), graceful.watcher()));
         }
     }
 
     /// Whether many people may stand behind this address.
     fn is_shared(&self, address: IpAddr) -> bool {
-        address.to_canonical().is_loopback() || self.door.trusts(address)
+        address.to_canonical().is_loopback() || self.front.config.trusts(address)
     }
 }
 
+/// What answers, and whom.
+type Asked = (Arc<Front>, Client);
+
 /// Serves a connection until it ends or its place is needed.
-async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, door: Door, place: Arc<Place>, watcher: Watcher) {
+async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, front: Asked, place: Arc<Place>, watcher: Watcher) {
     // Without it small answers wait for the client's acknowledgement; failing to set it costs only time.
     let _ = stream.set_nodelay(true);
     let served = async {
         let stream = PacedStream::new(stream, TIMES.patience, place.clone());
         match tls {
-            None => serve(stream, door, &place, TIMES, watcher).await,
+            None => serve(stream, front, &place, TIMES, watcher).await,
             Some(tls) => {
                 if let Ok(Ok(stream)) = tokio::time::timeout(TIMES.head, tls.accept(stream)).await {
-                    serve(stream, door, &place, TIMES, watcher).await;
+                    serve(stream, front, &place, TIMES, watcher).await;
                 }
             }
         }
@@ -166,14 +215,14 @@ async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, door: Door, place: A
     }
 }
 
-async fn serve<S>(stream: S, door: Door, place: &Arc<Place>, times: Times, watcher: Watcher)
+async fn serve<S>(stream: S, (front, client): Asked, place: &Arc<Place>, times: Times, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        let (door, served) = (door.clone(), place.clone().serve());
+        let (front, served) = (front.clone(), place.clone().serve());
         let request = request.map(|body| PacedBody::new(body, times.patience, place.clone()));
-        async move { Ok::<_, BrokenBody>(door.answer(request).await.map(|body| ServedBody::new(body, served))) }
+        async move { Ok::<_, BrokenBody>(front.answer(request, client).await.map(|body| ServedBody::new(body, served))) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(times.head).max_buf_size(HEAD_LEN_MAX);
@@ -193,12 +242,14 @@ mod tests {
 
     /// A client's end of a connection that is served, and the serving.
     async fn connected(node: &TestNode, times: Times) -> (DuplexStream, JoinHandle<()>) {
-        let door = site::door(Node::clone(node), WebConfig::default(), 1).unwrap();
+        let front = Front { config: WebConfig::default(), opening: Opening::default(), door: OnceLock::new() };
+        let _ = front.door.set(site::door(Node::clone(node), WebConfig::default(), 1).unwrap());
+        let here = Client { address: IpAddr::from([127, 0, 0, 1]), secure: false };
         let (client, stream) = tokio::io::duplex(1024);
-        let place = Arc::new(Crowd::new(1, 1).enter(IpAddr::from([127, 0, 0, 1]), true).unwrap());
+        let place = Arc::new(Crowd::new(1, 1).enter(here.address, true).unwrap());
         let serving = tokio::spawn(async move {
             let stream = PacedStream::new(stream, times.patience, place.clone());
-            serve(stream, door, &place, times, GracefulShutdown::new().watcher()).await;
+            serve(stream, (Arc::new(front), here), &place, times, GracefulShutdown::new().watcher()).await;
         });
         (client, serving)
     }
@@ -274,7 +325,7 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = WebConfig { connections_max: 4, ..WebConfig::default() };
-        let web = Web::start(Node::clone(&alice), config, vec![Entrance { listener, tls: None }]).await.unwrap();
+        let web = Web::start(Node::clone(&alice), config, vec![Entrance { listener, tls: None }]).unwrap();
         let address = web.addresses()[0];
         let mut stalled = Vec::new();
         for _ in 0..20 {
@@ -302,7 +353,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = WebConfig { connections_max: 2, tls: true, ..WebConfig::default() };
         let entrance = Entrance { listener, tls: Some(Arc::new(tls)) };
-        let web = Web::start(Node::clone(&alice), config, vec![entrance]).await.unwrap();
+        let web = Web::start(Node::clone(&alice), config, vec![entrance]).unwrap();
         let mut stalled = Vec::new();
         for _ in 0..5 {
             stalled.push(TcpStream::connect(web.addresses()[0]).await.unwrap());

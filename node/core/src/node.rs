@@ -17,7 +17,7 @@ use crate::vault::{Unlock, Vault};
 mod open;
 mod unlock;
 
-pub use open::{NodeOpenError, NodeOptions};
+pub use open::{NodeOpenError, NodeOptions, claim};
 pub use unlock::new_key_file;
 
 /// The parts of one node. Cheap to clone; every part is usable from the first moment.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use freehold_core::store::Stop;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Place, read_input};
@@ -37,7 +36,7 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
     if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_)) {
         return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
     }
-    let node = open::node(&place.data, &place.config, &Stop::default()).await?;
+    let node = open::node(&place.data, &place.config).await?;
     let acting = Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
     let done = control::act(&acting, request, tell).await;
     drop(acting);
@@ -47,8 +46,8 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
 
 /// Draws how far the work is; a step of which nobody knows the end counts without a bar.
 fn told_in_a_bar() -> Tell {
-    let bar = say::progress("");
-    Arc::new(move |step: &str, done, total| say::far(&bar, step, done, total))
+    let bar = say::Bar::new();
+    Arc::new(move |step: &str, done, total| bar.far(step, done, total))
 }
 
 fn request(command: Command) -> Result<Request> {

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal};
 
 use super::Place;
 use crate::control::{self, Request};
-use crate::server::Server;
+use crate::server::{Front, Server};
 use crate::stop::Stop;
 use crate::{exit, open, say};
 
@@ -31,10 +31,11 @@ pub(super) async fn run(place: Place) -> Result<()> {
         let said = format!("a node is already running in {}; stop it first, or name another folder with --data", place.data.display());
         return Err(exit::with(exit::UNAVAILABLE, said));
     }
-    tracing::info!("opening the data folder");
     let opening = freehold_core::store::Stop::default();
+    let claim = open::claim(&place.data)?;
+    let front = Front::open(&place).await?;
     let node = tokio::select! {
-        node = open::node(&place.data, &place.config, &opening) => node?,
+        node = front.open_node(&place, claim, &opening) => node?,
         // A rebuild may take long, and it can be left at any point: the next start begins it again.
         () = stop.asked() => {
             opening.raise();
@@ -42,7 +43,7 @@ pub(super) async fn run(place: Place) -> Result<()> {
             return Ok(());
         }
     };
-    let mut server = Server::start(&place, node).await?;
+    let mut server = Server::start(&place, front, node).await?;
     server.welcome().await?;
     stop.asked().await;
     tokio::select! {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use freehold_core::fs::OsFs;
-use freehold_core::store::{Claim, OpenError, Stop};
+use freehold_core::store::{Claim, OpenError};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
@@ -104,7 +104,7 @@ impl House {
         if !crate::open::is_there(&self.data) {
             return Ok(false);
         }
-        let node = crate::open::node(&self.data, &self.config, &Stop::default()).await?;
+        let node = crate::open::node(&self.data, &self.config).await?;
         let owner = freehold_core::profile::get(&node)?;
         tokio::task::spawn_blocking(move || node.close()).await?;
         Ok(owner.is_some())

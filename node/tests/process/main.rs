@@ -11,6 +11,7 @@ mod fixture;
 mod folder;
 mod identity;
 mod logs;
+mod opening;
 mod refusals;
 mod running;
 mod start;

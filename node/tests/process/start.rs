@@ -1,7 +1,8 @@
 //! The first start, the set-up in a browser, and the start after that.
 
 use crate::folder::{Folder, PASSWORD};
-use crate::wire::Browser;
+use crate::running::Running;
+use crate::wire::{Browser, Lines};
 
 #[test]
 fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
@@ -22,6 +23,30 @@ fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
     running.read_page();
     let page = running.page.join("\n");
     assert!(page.contains("The house of Ruth is open") && page.contains("--mail-rcpt ruth@ruth.localhost"), "{page}");
+    running.stop();
+}
+
+#[test]
+fn the_certificate_holds_for_the_name_the_house_is_given_and_for_one_it_gets_later() {
+    let folder = Folder::new();
+    let mut running = folder.serve();
+    let certificate = folder.data().join("tls/cert.pem");
+    let first = std::fs::read(&certificate).unwrap();
+    folder.init();
+    running.wait_for_remark("the certificate was made anew");
+    let second = std::fs::read(&certificate).unwrap();
+    assert_ne!(second, first);
+    let imaps = running.port("IMAPS");
+    assert!(Lines::tls_to("ruth.localhost", imaps, &certificate).line().starts_with("* OK"));
+    running.stop();
+    let mut elsewhere = folder.freehold();
+    elsewhere.args(["--set", "mail.hostname=mail.ruth.example"]);
+    let mut running = Running::start(&mut elsewhere);
+    running.read_page();
+    assert_ne!(std::fs::read(&certificate).unwrap(), second);
+    for name in ["mail.ruth.example", "ruth.localhost", "localhost"] {
+        assert!(Lines::tls_to(name, running.port("IMAPS"), &certificate).line().starts_with("* OK"), "{name}");
+    }
     running.stop();
 }
 

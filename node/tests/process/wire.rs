@@ -109,12 +109,17 @@ impl Lines {
 
     /// Over TLS, trusting one certificate.
     pub(crate) fn tls(port: u16, certificate: &Path) -> Self {
+        Self::tls_to("localhost", port, certificate)
+    }
+
+    /// The same, under another of the node's names.
+    pub(crate) fn tls_to(name: &'static str, port: u16, certificate: &Path) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
         Self(BufReader::new(Box::new(StreamOwned::new(connection, connect(port)))))
     }
 

@@ -12,6 +12,8 @@ mod logins;
 #[cfg(test)]
 mod mailbox;
 #[cfg(test)]
+mod opening;
+#[cfg(test)]
 mod photos;
 #[cfg(test)]
 mod posts;

@@ -118,6 +118,20 @@ impl Reader {
         Ok(())
     }
 
+    /// The position of the last record in the newest segment, without a look at what it says: how far there is to read.
+    pub(crate) fn last_position(&self) -> Result<u64, LogError> {
+        let Some(newest) = segment::list(&*self.fs, &self.folder)?.pop() else { return Ok(0) };
+        let bytes = fs::read(&*self.fs, &newest.path(&self.folder), SEGMENT_LEN_MAX)?;
+        // One that is damaged is the reader's to complain of.
+        let Some(header) = Header::decode(&bytes) else { return Ok(0) };
+        let (mut offset, mut position) = (HEADER_LEN, header.position);
+        while let Some(record) = bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest)) {
+            position = position.max(record.first.saturating_add(u64::from(record.count)).saturating_sub(1));
+            offset += record.len;
+        }
+        Ok(position)
+    }
+
     /// Every group that any segment still holds, whether it is needed or not.
     #[cfg(test)]
     pub(crate) fn read_all(&self) -> Vec<Group> {

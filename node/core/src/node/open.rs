@@ -37,6 +37,8 @@ pub struct NodeOptions {
     pub unlock: Unlock,
     /// How much room is kept free.
     pub margins: Margins,
+    /// The folder, if it was claimed already.
+    pub claim: Option<Claim>,
     /// Told how far a long start is.
     pub progress: Option<Arc<Progress>>,
     /// Raised to end a long start, which then fails with [`store::OpenError::Stopped`].
@@ -57,6 +59,7 @@ impl NodeOptions {
             cache_len: CACHE_LEN_DEFAULT,
             unlock,
             margins: Margins::default(),
+            claim: None,
             progress: None,
             stop: Stop::default(),
         }
@@ -88,19 +91,27 @@ pub enum NodeOpenError {
     Store(#[from] StoreError),
 }
 
+/// Makes the data folder where there is none, for its owner alone, and claims it for this process.
+///
+/// # Errors
+/// When it can't be written, or another process has it.
+pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
+    Ok(Claim::take(&OsFs, data)?)
+}
+
 impl Node {
     /// Opens the node in a folder, made the first time. May take long after a power cut: blocks.
     ///
     /// # Errors
     /// When the folder can't be written, is in use, or what it holds can't be opened.
     pub fn open(options: NodeOptions) -> Result<Self, NodeOpenError> {
-        let NodeOptions { data, engine, cache_len, unlock, margins, progress, stop } = options;
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data);
-        made.map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
+        let NodeOptions { data, engine, cache_len, unlock, margins, claim: claimed, progress, stop } = options;
+        // Nothing in the folder is touched before it is this process's alone.
+        let claim = claimed.map_or_else(|| claim(&data), Ok)?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
-        // Nothing in the folder is touched before it is this process's alone.
-        let claim = Claim::take(&*fs, &data)?;
         let vault = if Vault::exists(&*fs, &data)? {
             Vault::open(fs.clone(), &data, &unlock)?
         } else if fs.exists(&data.join("log")).unwrap_or(true) {

@@ -85,13 +85,13 @@ impl Claim {
 /// What the start is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Filling a new engine from a snapshot; `done` counts rows, `total` is the snapshot's position.
+    /// Filling a new engine from a snapshot, counted in rows.
     Rebuilding,
-    /// Applying the log; `done` is a log position, `total` is not known.
+    /// Applying the log since the snapshot or checkpoint, counted in changes.
     Applying,
 }
 
-/// Told how far a long start is: stage, done, total (zero where unknown).
+/// Told how far a long start is: stage, done, and of how many.
 pub type Progress = dyn Fn(Stage, u64, u64) + Send + Sync;
 
 /// What a store is opened with.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::options::{OpenError, Stage, StoreOptions};
 use super::rows::Rows;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Whole};
 use super::start::{Replay, Replayed, engine_folder, open_engine};
 use crate::engine::{Engine, Write};
 use crate::fs::Fs;
@@ -41,29 +41,30 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
 }
 
 fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<Replayed, OpenError> {
-    let snapshot = snapshot::newest(reader, &options.data, options.log, &options.stop)?;
-    let from = snapshot.as_ref().map(|(snapshot, _)| snapshot.mark.clone());
-    if let Some((snapshot, _)) = snapshot {
-        fill_from(snapshot, &*engine, options)?;
+    let whole = snapshot::newest(reader, &options.data, options.log, &options.stop)?;
+    let from = whole.as_ref().map(|whole| whole.snapshot.mark.clone());
+    if let Some(whole) = whole {
+        fill_from(whole, &*engine, options)?;
     }
     let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
     Replay::new(rows, filed, options).run(reader, from.as_ref())
 }
 
-fn fill_from(snapshot: Snapshot, engine: &dyn Engine, options: &StoreOptions) -> Result<(), OpenError> {
-    let position = snapshot.mark.position;
+fn fill_from(whole: Whole, engine: &dyn Engine, options: &StoreOptions) -> Result<(), OpenError> {
     let mut done = 0;
     let mut page = Vec::with_capacity(PAGE_ROWS);
-    for row in snapshot {
+    for row in whole.snapshot {
         page.push(row?);
         if page.len() == PAGE_ROWS {
             options.stop.check()?;
             done += PAGE_ROWS as u64;
             apply(engine, &mut page)?;
-            options.report(Stage::Rebuilding, done, position);
+            options.report(Stage::Rebuilding, done, whole.rows);
         }
     }
-    apply(engine, &mut page)
+    apply(engine, &mut page)?;
+    options.report(Stage::Rebuilding, whole.rows, whole.rows);
+    Ok(())
 }
 
 fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {

@@ -109,7 +109,7 @@ impl Maker<'_> {
 
     fn merge(&self, mark: &Mark, scratch: &[PathBuf; 2]) -> Result<Option<Made>, StoreError> {
         let Self { reader, data, log, stop, .. } = *self;
-        let mut base = newest(reader, data, log, stop)?;
+        let mut base = newest(reader, data, log, stop)?.map(|whole| (whole.snapshot, whole.path));
         if mark.position == 0 || base.as_ref().is_some_and(|(base, _)| base.mark.position >= mark.position) {
             return Ok(None);
         }
@@ -183,15 +183,23 @@ impl Maker<'_> {
     }
 }
 
+/// A snapshot that was read to its end and found whole, to be read once more.
+pub(super) struct Whole {
+    pub(super) snapshot: Snapshot,
+    pub(super) path: PathBuf,
+    /// How many rows it has.
+    pub(super) rows: u64,
+}
+
 /// The newest snapshot that can be read whole.
-pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> Result<Option<(Snapshot, PathBuf)>, StoreError> {
+pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> Result<Option<Whole>, StoreError> {
     for position in list(&*reader.fs, data).map_err(|e| StoreError::from_io(&e))?.into_iter().rev() {
         let path = path(data, position);
         let open = || Snapshot::open(&*reader.fs, &reader.seal, &path, log);
-        let whole = open().and_then(|snapshot| snapshot.verify(stop)).and_then(|_| open());
+        let whole = open().and_then(|snapshot| snapshot.verify(stop)).and_then(|rows| Ok((open()?, rows)));
         stop.check()?;
         match whole {
-            Ok(snapshot) => return Ok(Some((snapshot, path))),
+            Ok((snapshot, rows)) => return Ok(Some(Whole { snapshot, path, rows })),
             Err(error) => tracing::error!(%error, position, "a snapshot is damaged; the one before it is used"),
         }
     }
@@ -308,8 +316,8 @@ impl Snapshot {
         Ok(Self { file, seal, id, mark, offset: HEAD_LEN as u64, number: 0, chunk, at: 0, rows: 0, root, done: false })
     }
 
-    /// Reads it to its end.
-    pub(super) fn verify(mut self, stop: &Stop) -> Result<(), StoreError> {
+    /// Reads it to its end, and says how many rows it has.
+    pub(super) fn verify(mut self, stop: &Stop) -> Result<u64, StoreError> {
         let mut before = None;
         for row in &mut self {
             stop.check()?;
@@ -319,7 +327,7 @@ impl Snapshot {
             }
             before = Some(place);
         }
-        Ok(())
+        Ok(self.rows)
     }
 
     fn next_chunk(&mut self) -> Result<(), StoreError> {

@@ -175,6 +175,8 @@ pub(super) struct Replay<'a> {
     filed: u64,
     options: &'a StoreOptions,
     filed_early: bool,
+    /// From which position it goes to which.
+    span: (u64, u64),
 }
 
 /// The rows as the log left them, but for its doubtful last group.
@@ -187,11 +189,12 @@ pub(super) struct Replayed {
 
 impl<'a> Replay<'a> {
     pub(super) fn new(rows: Rows, filed: u64, options: &'a StoreOptions) -> Self {
-        Self { rows, filed, options, filed_early: false }
+        Self { rows, filed, options, filed_early: false, span: (0, 0) }
     }
 
     /// Applies what the log holds after `from`.
     pub(super) fn run(mut self, reader: &Reader, from: Option<&Mark>) -> Result<Replayed, OpenError> {
+        self.span = (from.map_or(0, |from| from.position), reader.last_position()?);
         let end = reader.read(from, &mut |group| Ok(self.take(&group)?))?;
         Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early })
     }
@@ -207,7 +210,8 @@ impl<'a> Replay<'a> {
         } else {
             self.rows.apply_rows(&group.changes)?;
         }
-        self.options.report(Stage::Applying, group.last(), 0);
+        let (from, to) = self.span;
+        self.options.report(Stage::Applying, group.last() - from, to.saturating_sub(from));
         Ok(())
     }
 }

@@ -93,3 +93,34 @@ fn a_start_that_is_stopped_leaves_everything_to_the_next() {
     }
     assert_eq!(rows(&Store::open(with()).unwrap()).unwrap(), before);
 }
+
+#[test]
+fn a_start_says_how_far_it_is_and_of_how_much() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
+    let store = Store::open(with()).unwrap();
+    for n in 1..=60 {
+        put(&store, n).unwrap();
+        if n == 30 {
+            store.snapshot().unwrap();
+        }
+    }
+    let (kept, end) = (rows(&store).unwrap().len() as u64, store.position());
+    drop(store);
+    fs.remove(&with().data.join("checkpoint")).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let progress = move |stage: Stage, done: u64, total: u64| tell.lock().unwrap().push((stage, done, total));
+    let store = Store::open(StoreOptions { progress: Some(Arc::new(progress)), ..with() }).unwrap();
+    assert_eq!(rows(&store).unwrap().len() as u64, kept);
+    let told = told.lock().unwrap();
+    let of = |wanted: Stage| told.iter().filter(move |(stage, ..)| *stage == wanted).map(|(_, done, total)| (*done, *total));
+    let in_snapshot = of(Stage::Rebuilding).next_back().unwrap();
+    assert_eq!(in_snapshot, (in_snapshot.1, in_snapshot.1), "all of the snapshot's rows, and as many as there are");
+    assert!(in_snapshot.1 > 0 && in_snapshot.1 <= kept, "{in_snapshot:?} of {kept}");
+    // The last record is written again rather than applied, so one change is never counted.
+    let applied: Vec<_> = of(Stage::Applying).collect();
+    let since = applied[0].1;
+    assert!(since < end, "only what came after the snapshot: {since} of {end}");
+    assert_eq!(applied, (1..since).map(|done| (done, since)).collect::<Vec<_>>());
+}
