@@ -23,7 +23,7 @@ use crate::limits::{
 };
 use crate::network::{Network, NetworkEvent, PeerKey};
 use crate::rate::Bucket;
-use crate::refresh::{refresh, tell_homes};
+use crate::refresh::{self, Bells};
 use crate::standing::{Relation, Standing};
 use crate::sync::Fresh;
 use crate::{aside, hello, serve};
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     /// The address of the site, if the process was told one.
     pub(crate) web: Option<WebAddress>,
     pub(crate) last_asked: Mutex<LastAsked>,
+    pub(crate) bells: Bells,
     /// The nodes of friends, and of those who are to become or cease to be some.
     pub(crate) expected: Mutex<HashSet<PeerKey>>,
     /// What all other peers together may ask for: who hangs up and calls again, or comes with many keys, gains nothing.
@@ -91,6 +92,7 @@ impl Shared {
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             web: config.web.clone(),
             last_asked: Mutex::default(),
+            bells: Bells::default(),
             expected: Mutex::default(),
             strangers: Mutex::new(Rates {
                 requests: Bucket::per_second(STRANGERS_REQUESTS_PER_SECOND, STRANGERS_REQUESTS_BURST, now),
@@ -220,7 +222,10 @@ impl Peer {
 pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<NetworkEvent>) {
     let mut hints = shared.node.events.subscribe();
     let mut dialer = Dialer::new(&shared);
-    refresh(&shared, &mut dialer).await;
+    let (learnt, mut callees) = watch::channel(HashMap::new());
+    refresh::refresh(&shared, &learnt).await;
+    let refreshing = refresh::run(Arc::clone(&shared), learnt);
+    shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(refreshing));
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
@@ -230,12 +235,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
                 None => return,
             },
             hint = hints.recv() => match hint {
-                Ok(Event::Friends | Event::Identity) | Err(RecvError::Lagged(_)) => refresh(&shared, &mut dialer).await,
+                Ok(Event::Friends | Event::Identity) | Err(RecvError::Lagged(_)) => shared.bells.friends.notify_one(),
                 // The owner may have a name now, and with it a site.
-                Ok(Event::Public) => tell_homes(&shared).await,
+                Ok(Event::Public) => shared.bells.homes.notify_one(),
                 Ok(_) => {}
                 Err(RecvError::Closed) => return,
             },
+            Ok(()) = callees.changed() => {
+                let (wanted, connected) = (callees.borrow_and_update().clone(), shared.connected());
+                dialer.learn(wanted, &connected.iter().map(|peer| peer.key).collect(), Instant::now());
+            }
             _ = sweep.tick() => shared.partials.forget_old(shared.node.clock.now()),
             () = until(dialer.next()) => {
                 for (key, addresses) in dialer.calls(Instant::now()) {

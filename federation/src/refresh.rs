@@ -11,10 +11,9 @@ use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use freehold_core::profile;
 use freehold_core::store::StoreError;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
 
 use crate::aside;
-use crate::dial::Dialer;
 use crate::network::PeerKey;
 use crate::peers::Shared;
 
@@ -28,8 +27,34 @@ pub(crate) struct Callees {
     blocked: HashSet<PeerKey>,
 }
 
+/// What [`run`] is rung for.
+#[derive(Default)]
+pub(crate) struct Bells {
+    /// Friends or identity logs may have changed.
+    pub(crate) friends: Notify,
+    /// So may where this node is.
+    pub(crate) homes: Notify,
+}
+
+/// Looks anew whenever it is rung, until the node stops; tells `learnt` whom to call. Each look verifies every friend's log, so
+/// however often it is rung while it looks, it looks once more.
+pub(crate) async fn run(shared: Arc<Shared>, learnt: watch::Sender<HashMap<PeerKey, Vec<String>>>) {
+    let (shared, learnt) = (&shared, &learnt);
+    let friends = whenever(&shared.bells.friends, || refresh(shared, learnt));
+    let homes = whenever(&shared.bells.homes, || tell_homes(shared));
+    tokio::join!(friends, homes);
+}
+
+/// Works once for however many rings there were since it last began.
+async fn whenever<F: Future<Output = ()>>(rung: &Notify, work: impl Fn() -> F) {
+    loop {
+        rung.notified().await;
+        work().await;
+    }
+}
+
 /// Friends may have changed: who is trusted, blocked and called follows the rows.
-pub(crate) async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
+pub(crate) async fn refresh(shared: &Shared, learnt: &watch::Sender<HashMap<PeerKey, Vec<String>>>) {
     let node = shared.node.clone();
     let Callees { wanted, blocked } = match aside::blocking(move || callees(&node)).await {
         Ok(Ok(callees)) => callees,
@@ -40,19 +65,18 @@ pub(crate) async fn refresh(shared: &Arc<Shared>, dialer: &mut Dialer) {
         // The node stops.
         Err(_) => return,
     };
-    let connected = shared.connected();
-    dialer.learn(wanted.clone(), &connected.iter().map(|peer| peer.key).collect(), Instant::now());
-    let expected: HashSet<PeerKey> = wanted.into_keys().collect();
+    let expected: HashSet<PeerKey> = wanted.keys().copied().collect();
+    learnt.send_replace(wanted);
     shared.expected.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&expected);
     shared.network.trust(expected);
     for key in &blocked {
         shared.network.hangup(*key);
     }
     shared.network.block(blocked);
-    for peer in connected {
+    for peer in shared.connected() {
         peer.renew(shared).await;
     }
-    tell_homes(shared).await;
+    shared.bells.homes.notify_one();
 }
 
 pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
@@ -95,7 +119,7 @@ fn nodes_of(node: &Node, person: &PersonId, met: &PublicKey) -> Vec<PeerKey> {
     }
 }
 
-pub(crate) async fn tell_homes(shared: &Shared) {
+async fn tell_homes(shared: &Shared) {
     if let Err(error) = announce(shared).await {
         tracing::warn!(%error, "cannot say where this node is reached");
     }
@@ -118,4 +142,37 @@ async fn announce(shared: &Shared) -> Result<(), AppendError> {
 fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
     let owner = profile::get(&shared.node)?;
     Ok(shared.web.as_ref().and_then(|web| web.of(owner.as_ref())).filter(|url| url.len() <= WEB_LEN_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_hints_costs_one_look_more() {
+        let (bell, looks, gate) = (Notify::new(), Cell::new(0), Semaphore::new(0));
+        let work = || async {
+            looks.set(looks.get() + 1);
+            gate.acquire().await.unwrap().forget();
+        };
+        let flood = async {
+            // How often it is rung while a look is under way, and how many looks have begun after that has ended.
+            for (rings, expected) in [(500, 1), (500, 2), (1, 3), (0, 3)] {
+                (0..rings).for_each(|_| bell.notify_one());
+                gate.add_permits(looks.get().min(1));
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(looks.get(), expected);
+            }
+        };
+        tokio::select! {
+            () = whenever(&bell, work) => {}
+            () = flood => {}
+        }
+    }
 }
