@@ -25,16 +25,8 @@ pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Resu
     Ok(compared)
 }
 
-/// What has become of entries that were stored.
-pub(crate) struct Stored {
-    /// How far each log in them now reaches.
-    pub(crate) reach: Vec<(Log, u64)>,
-    /// They show photos that are not here.
-    pub(crate) wants_blobs: bool,
-}
-
-/// Verifies and stores what a friend sent, all of it or nothing.
-pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Stored, Reason> {
+/// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.
+pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
     let mut logs = BTreeSet::new();
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -44,20 +36,23 @@ pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) ->
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
     }
     let inside = node.clone();
-    let receiving = aside::computing(async move { feed::receive(&inside, friend, raw).await }).await;
-    let received = receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
+    let receiving = aside::computing(async move { receive(&inside, friend, raw, &logs).await }).await;
+    receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
         tracing::warn!(friend = %friend.short(), %refused, "entries refused");
         reason(&refused)
-    })?;
+    })
+}
+
+async fn receive(node: &Node, friend: PersonId, raw: Vec<RawEntry>, logs: &BTreeSet<LogId>) -> Result<Vec<(Log, u64)>, Refused> {
+    let received = feed::receive(node, friend, raw).await?;
     if !received.forked.is_empty() {
         tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
     }
     let mut reach = Vec::new();
     for log in logs {
-        let head = feed::head(node, &log).map_err(|_| Reason::Busy)?;
-        reach.extend(head.map(|head| (to_wire(&log), head.hi)));
+        reach.extend(feed::head(node, log)?.map(|head| (to_wire(log), head.hi)));
     }
-    Ok(Stored { reach, wants_blobs: !received.wanted_blobs.is_empty() })
+    Ok(reach)
 }
 
 fn from_entry(entry: Entry) -> Option<RawEntry> {

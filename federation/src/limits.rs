@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+use freehold_core::photos::FILE_LEN_MAX;
+
 /// Bytes in a hello.
 pub(crate) const HELLO_LEN_MAX: usize = 8 * 1024;
 /// Bytes in a request for an identity log.
@@ -91,7 +93,7 @@ pub(crate) const STRANGERS_BLOB_KIB_PER_SECOND: u32 = 1024;
 /// KiB of blobs that they may take at once.
 pub(crate) const STRANGERS_BLOB_KIB_BURST: u32 = 64 * 1024;
 /// Bytes in a blob that is taken from or given to a friend.
-pub(crate) const BLOB_LEN_MAX: u64 = 64 << 20;
+pub(crate) const BLOB_LEN_MAX: u64 = FILE_LEN_MAX;
 /// Bytes of a blob that one Get may ask for.
 pub(crate) const BLOB_RANGE_LEN_MAX: u64 = 1 << 20;
 /// Bytes in one frame of a slice.

@@ -14,6 +14,7 @@ use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::aside;
 use crate::peers::Shared;
 use crate::sync::{Fresh, Trust};
 use crate::wire::sync::{Entry, Head, Log};
@@ -32,9 +33,13 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             Ok(_) => continue,
             Err(RecvError::Closed) => return,
         }
-        match fresh(&shared.node, &mut cursor) {
+        let (node, mut at) = (shared.node.clone(), cursor);
+        match aside::reading(move || fresh(&node, &mut at).map(|all| (all, at))).await {
             // Nobody connected is no loss: each stream begins with the logs themselves.
-            Ok(all) => all.into_iter().for_each(|fresh| _ = shared.fresh.send(Arc::new(fresh))),
+            Ok((all, at)) => {
+                all.into_iter().for_each(|fresh| _ = shared.fresh.send(Arc::new(fresh)));
+                cursor = at;
+            }
             Err(error) => tracing::warn!(%error, "cannot read the journal"),
         }
     }
@@ -116,6 +121,15 @@ impl Arrivals {
 
     /// Writes down how far that is, if it is further than before.
     pub(crate) async fn record(&self, node: &Node) -> Result<(), StoreError> {
+        let (arrivals, inside) = (self.clone(), node.clone());
+        match aside::reading(move || arrivals.further(&inside)).await? {
+            Some(cursor) => journal::set_cursor(node, &self.friend, cursor).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The last record of the journal that has arrived with all before it, if it is further than what is written down.
+    fn further(&self, node: &Node) -> Result<Option<u64>, StoreError> {
         let before = journal::cursor(node, &self.friend)?;
         let mut cursor = before;
         'journal: loop {
@@ -130,7 +144,7 @@ impl Arrivals {
                 cursor = number;
             }
         }
-        if cursor > before { journal::set_cursor(node, &self.friend, cursor).await } else { Ok(()) }
+        Ok((cursor > before).then_some(cursor))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use freehold_core::events::Event;
+use freehold_core::identity::PersonId;
 use freehold_core::node::Node;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
@@ -47,8 +48,6 @@ pub(crate) struct Shared {
     pub(crate) local: bool,
     /// Each new own entry, once it is durable.
     pub(crate) fresh: broadcast::Sender<Arc<Fresh>>,
-    /// Rung when a friend's entry shows a photo that is not here.
-    pub(crate) wanted: Notify,
     pub(crate) partials: Partials,
     /// What each friend may still bring today of photos.
     pub(crate) shares: Shares,
@@ -85,7 +84,6 @@ impl Shared {
             tasks,
             local: config.is_local(),
             fresh: broadcast::channel(FRESH_MAX).0,
-            wanted: Notify::new(),
             partials: Partials::default(),
             shares: Shares::new(config.photos_mib_per_friend_day),
             entry_shares: Shares::new(ENTRIES_MIB_PER_FRIEND_DAY),
@@ -113,6 +111,16 @@ impl Shared {
     /// Everyone connected.
     pub(crate) fn connected(&self) -> Vec<Arc<Peer>> {
         self.peers().values().cloned().collect()
+    }
+
+    /// Has photos fetched from the nodes of this friend; of every friend for `None`.
+    fn want(&self, of: Option<PersonId>) {
+        for peer in self.peers().values() {
+            let person = peer.standing.borrow().as_ref().and_then(|standing| standing.person);
+            if of.is_none() || person == of {
+                peer.wanted.notify_one();
+            }
+        }
     }
 
     /// The peer's entry, and whether it was made just now.
@@ -148,6 +156,8 @@ pub(crate) struct Peer {
     taken: Mutex<(Bucket, Bucket)>,
     /// The run of the peer that said hello last.
     pub(crate) run: Mutex<Option<u64>>,
+    /// Rung when the peer's person is a friend whose post shows photos that are not here.
+    pub(crate) wanted: Notify,
     /// Ends the present sync stream when a newer one replaces it.
     pub(crate) sync: Mutex<CancellationToken>,
 }
@@ -167,6 +177,7 @@ impl Peer {
                 Bucket::per_second(FRIEND_BLOB_KIB_PER_SECOND, FRIEND_BLOB_KIB_BURST, now),
             )),
             run: Mutex::default(),
+            wanted: Notify::new(),
             sync: Mutex::default(),
         }
     }
@@ -235,10 +246,15 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
                 None => return,
             },
             hint = hints.recv() => match hint {
-                Ok(Event::Friends | Event::Identity) | Err(RecvError::Lagged(_)) => shared.bells.friends.notify_one(),
+                Ok(Event::Friends | Event::Identity) => shared.bells.friends.notify_one(),
                 // The owner may have a name now, and with it a site.
                 Ok(Event::Public) => shared.bells.homes.notify_one(),
+                Ok(Event::Wanted(friend)) => shared.want(Some(friend)),
                 Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    shared.bells.friends.notify_one();
+                    shared.want(None);
+                }
                 Err(RecvError::Closed) => return,
             },
             Ok(()) = callees.changed() => {

@@ -2,8 +2,9 @@
 //!
 //! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries a second, those of logs
 //! that it has offered as fast as they come, and hold [`crate::limits::CREDIT`] bytes; but of all together, on however many
-//! streams, no more is taken than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts. Other
-//! messages cost it [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the public lane slowly and give nothing.
+//! streams, no more is taken than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts; what
+//! is beyond waits, unacknowledged. Other messages cost it [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the
+//! public lane slowly and give nothing.
 
 mod incoming;
 mod outgoing;

@@ -1,7 +1,8 @@
 //! Fetching: the blobs that a friend's posts show and that are not here, one after the other, each range verified.
 //!
 //! What an attacker gets: a friend's node can make this one fetch the friend's share of the day, and have one part of a blob
-//! lie on the disk for some minutes. A byte that the hash does not promise is not written.
+//! lie on the disk for some minutes. A byte that the hash does not promise is not written. A blob that they never bring, or whose
+//! stream they always break, holds up none of their others.
 
 use std::collections::HashSet;
 use std::io;
@@ -11,10 +12,11 @@ use freehold_core::blobs::Form;
 use freehold_core::identity::PersonId;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
+use tokio::time::Instant;
 
 use super::slice;
 use crate::aside;
-use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX};
+use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX};
 use crate::network::ByteStream;
 use crate::peers::{self, Peer, Shared};
 use crate::wire::blob::{Answer, Get, PROTOCOL};
@@ -41,44 +43,64 @@ impl From<io::Error> for FetchError {
     }
 }
 
+/// What did not come over this connection, though it was asked for.
+#[derive(Default)]
+struct Setbacks {
+    /// The friend does not have it, or lies about it: asked for again on the next connection.
+    missing: HashSet<BlobId>,
+    /// The stream broke: asked for again after a while.
+    broken: HashSet<BlobId>,
+}
+
 /// Fetches what this friend's posts show, now and whenever more is wanted.
 pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId) {
-    // What the friend does not have now, or lies about, is asked for again on the next connection.
-    let mut missing = HashSet::new();
+    let mut setbacks = Setbacks::default();
     let mut failures = 0u32;
     loop {
-        let more = shared.wanted.notified();
-        tokio::pin!(more);
-        // Enabled before looking, so that what is wanted while looking is not missed.
-        more.as_mut().enable();
-        match fetch_all(shared, peer, friend, &mut missing).await {
-            Ok(()) => {
-                failures = 0;
-                more.await;
-            }
-            Err(error) => {
-                tracing::debug!(peer = %peer.key, %error, "a blob did not come");
-                tokio::time::sleep(wait(peers::pause(shared), failures)).await;
-                failures = failures.saturating_add(1);
+        let fetched = fetch_all(shared, peer, friend, &mut setbacks).await;
+        if let Err(error) = &fetched {
+            tracing::debug!(peer = %peer.key, %error, "blobs do not come");
+        }
+        if fetched.is_ok() && setbacks.broken.is_empty() {
+            failures = 0;
+            peer.wanted.notified().await;
+            continue;
+        }
+        let again = Instant::now() + wait(peers::pause(shared), failures);
+        failures = failures.saturating_add(1);
+        // For want of room, or of a connection, all wait. What is broken keeps nothing new waiting.
+        while fetched.is_ok() && tokio::time::timeout_at(again, peer.wanted.notified()).await.is_ok() {
+            if fetch_all(shared, peer, friend, &mut setbacks).await.is_err() {
+                break;
             }
         }
+        tokio::time::sleep_until(again).await;
+        setbacks.broken.clear();
     }
 }
 
-/// A full disk and a share used up mend themselves slowly: the wait doubles.
+/// A full disk, a share used up and a broken node mend themselves slowly: the wait doubles.
 fn wait(pause: Duration, failures: u32) -> Duration {
     pause.saturating_mul(4 << failures.min(16)).min(FETCH_WAIT_MAX)
 }
 
-async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut HashSet<BlobId>) -> Result<(), FetchError> {
-    let mut stream = None;
-    let mut after = None;
+/// Asks for everything that is wanted of this friend, one blob after the other. One that does not come holds up none behind it.
+async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mut Setbacks) -> Result<(), FetchError> {
+    let (mut stream, mut after, mut breaks) = (None, None, 0);
     loop {
-        let page = timeline::wanted_blobs(&shared.node, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let node = shared.node.clone();
+        let page = aside::reading(move || timeline::wanted_blobs(&node, &friend, after, PAGE)).await?;
+        let Some(last) = page.last() else {
+            let node = shared.node.clone();
+            if aside::computing(async move { timeline::want_left_out(&node, friend).await }).await?? {
+                after = None;
+                continue;
+            }
+            return Ok(());
+        };
         after = Some(last.blob);
-        for wanted in page.into_iter().filter(|wanted| wanted.author == friend && (1..=BLOB_LEN_MAX).contains(&wanted.len)) {
-            if missing.contains(&wanted.blob) {
+        for wanted in page {
+            if setbacks.missing.contains(&wanted.blob) || setbacks.broken.contains(&wanted.blob) {
                 continue;
             }
             let open = match &mut stream {
@@ -86,17 +108,35 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, missing: &mut
                 None => stream.insert(shared.network.open(peer.key, PROTOCOL).await?),
             };
             match fetch(shared, open, &wanted).await {
-                Ok(true) => {}
-                Ok(false) => _ = missing.insert(wanted.blob),
+                Ok(true) => breaks = 0,
+                Ok(false) => setbacks.miss(wanted.blob),
+                Err(error @ (FetchError::Share | FetchError::Store(StoreError::Full))) => return Err(error),
                 // What is wrong with one says nothing of the others; nobody knows where the stream stands, though.
                 Err(FetchError::Lie(error)) => {
                     tracing::warn!(peer = %peer.key, %error, "a blob was refused");
-                    missing.insert(wanted.blob);
+                    setbacks.miss(wanted.blob);
                     stream = None;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(peer = %peer.key, %error, "a blob did not come");
+                    setbacks.broken.insert(wanted.blob);
+                    stream = None;
+                    // A node on which every stream breaks is not asked for thousands of blobs in a row.
+                    tokio::time::sleep(wait(peers::pause(shared), breaks)).await;
+                    breaks += 1;
+                }
             }
         }
+    }
+}
+
+impl Setbacks {
+    fn miss(&mut self, blob: BlobId) {
+        // More than can be wanted: most of these are no longer. Asking again for the others does no harm.
+        if self.missing.len() as u64 >= timeline::WANTS_MAX {
+            self.missing.clear();
+        }
+        self.missing.insert(blob);
     }
 }
 
@@ -128,7 +168,7 @@ pub(crate) async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &Wan
     if pinned.id != wanted.blob {
         return Err(FetchError::Lie(io::Error::other("the parts do not make the whole")));
     }
-    timeline::blob_arrived(&shared.node, pinned).await?;
+    timeline::blob_arrived(&shared.node, wanted.author, pinned).await?;
     Ok(true)
 }
 

@@ -8,6 +8,8 @@ use futures::AsyncWriteExt;
 
 use super::*;
 use crate::blobs::fetch::{FetchError, fetch};
+use crate::blobs::slice;
+use crate::limits::BLOB_FRAME_LEN_MAX;
 use crate::wire::blob::{self, Answer};
 
 #[tokio::test]
@@ -29,43 +31,149 @@ async fn a_private_blob_is_given_to_nobody() {
 async fn a_blob_that_is_not_what_its_hash_promises_is_refused() {
     let mut scene = Scene::with_a_friend().await;
     let (blob, lie) = (vec![7; 40_000], vec![8; 40_000]);
-    let hash = BlobId(*blake3::hash(&blob).as_bytes());
-    let photo = Photo {
-        blob: hash,
-        len: 40_000,
-        small: hash,
-        small_len: 40_000,
-        alt: String::new(),
-        caption: String::new(),
-        width: 4,
-        height: 3,
-        thumbhash: Vec::new(),
-    };
-    let shown = entry(&scene.mallory, PostBody { photos: vec![photo], ..post("look") }).await;
+    let hash = hash_of(&blob);
+    let shown = entry(&scene.mallory, showing(&[&blob])).await;
     let mut stream = scene.sync().await;
     frame::write(&mut stream, &Sync::Push(vec![shown])).await.unwrap();
-    let outboard = crate::blobs::slice::outboard(lie.as_slice(), 40_000).unwrap();
-    let slice = crate::blobs::slice::encode(lie.as_slice(), &outboard, 0, 40_000).unwrap();
     let told = async {
         loop {
             let (protocol, mut stream) = scene.streams.recv().await.unwrap();
             if protocol != blob::PROTOCOL {
                 continue;
             }
-            frame::read::<blob::Get, _>(&mut stream).await.unwrap();
-            frame::write(&mut stream, &Answer::Found(40_000)).await.unwrap();
-            frame::write_bytes(&mut stream, &slice).await.unwrap();
-            frame::write_bytes(&mut stream, &[]).await.unwrap();
-            stream.flush().await.unwrap();
+            let get = frame::read::<blob::Get, _>(&mut stream).await.unwrap();
+            give(&mut stream, &lie, &get).await;
             // The stream ends when the lie has been noticed.
             assert!(frame::read::<blob::Get, _>(&mut stream).await.is_err());
             return;
         }
     };
     tokio::time::timeout(PATIENCE, told).await.unwrap();
-    assert_eq!(timeline::wanted_blobs(&scene.alice, None, 10).unwrap().len(), 1, "it is still wanted");
+    assert_eq!(timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap().len(), 1, "it is still wanted");
     assert!(!scene.alice.blobs.contains(&hash).unwrap());
     scene.end().await;
+}
+
+#[tokio::test]
+async fn of_a_blob_that_turns_into_another_the_true_part_alone_is_kept() {
+    let mut scene = Scene::with_a_friend().await;
+    let (blob, lie) = (vec![7; 1_500_000], vec![8; 1_500_000]);
+    push(&mut scene, showing(&[&blob])).await;
+    let (mut stream, get) = next_get(&mut scene).await;
+    assert_eq!(get.start, 0);
+    give(&mut stream, &blob, &get).await;
+    let get = frame::read::<blob::Get, _>(&mut stream).await.unwrap();
+    assert_eq!(get.start, 1 << 20);
+    give(&mut stream, &lie, &get).await;
+    assert!(frame::read::<blob::Get, _>(&mut stream).await.is_err(), "the lie has been noticed");
+    let kept = scene.federation.shared.partials.take(hash_of(&blob), scene.alice.clock.now()).writer.take();
+    assert_eq!(kept.map(|writer| writer.len()), Some(1 << 20));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_blob_whose_stream_always_breaks_holds_up_none_behind_it() {
+    let mut scene = Scene::with_a_friend().await;
+    let mut contents = [vec![7; 40_000], vec![8; 40_000], vec![9; 40_000]];
+    // They are asked for in the order of their ids.
+    contents.sort_by_key(|content| hash_of(content));
+    let [broken, rest @ ..] = &contents;
+    push(&mut scene, showing(&[broken, &rest[0], &rest[1]])).await;
+    let (mut breaks, mut given) = (0, 0);
+    // The broken one is asked for again, too, but not before the others were.
+    while breaks < 3 || given < 2 {
+        let (mut stream, mut get) = next_get(&mut scene).await;
+        while let Some(content) = rest.iter().find(|content| hash_of(content).0 == get.hash) {
+            give(&mut stream, content, &get).await;
+            given += 1;
+            match frame::read::<blob::Get, _>(&mut stream).await {
+                Ok(next) => get = next,
+                Err(_) => break,
+            }
+        }
+        if get.hash == hash_of(broken).0 {
+            breaks += 1;
+            assert!(breaks == 1 || given == 2, "the others come first");
+        }
+    }
+    let wanted = timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap();
+    assert_eq!(wanted.iter().map(|wanted| wanted.blob).collect::<Vec<_>>(), [hash_of(broken)]);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn the_photos_of_a_post_that_is_shown_later_are_fetched_then() {
+    let mut scene = Scene::with_a_friend().await;
+    let blob = vec![7; 40_000];
+    // Mallory's clock is ahead: the post is held until it is due.
+    scene.mallory.clock.advance(10 * 60_000);
+    push(&mut scene, showing(&[&blob])).await;
+    assert_eq!(scene.shown(), 0);
+    assert_eq!(timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap(), []);
+    scene.alice.clock.advance(10 * 60_000);
+    while feed::run_due(&scene.alice).await.unwrap() > 0 {}
+    assert_eq!(scene.shown(), 1);
+    let (_, get) = next_get(&mut scene).await;
+    assert_eq!(get.hash, hash_of(&blob).0);
+    scene.end().await;
+}
+
+fn hash_of(content: &[u8]) -> BlobId {
+    BlobId(*blake3::hash(content).as_bytes())
+}
+
+/// A post that shows these, each as one photo of a single size.
+fn showing(contents: &[&[u8]]) -> PostBody {
+    let photo = |content: &&[u8]| Photo {
+        blob: hash_of(content),
+        len: content.len() as u64,
+        small: hash_of(content),
+        small_len: content.len() as u64,
+        alt: String::new(),
+        caption: String::new(),
+        width: 4,
+        height: 3,
+        thumbhash: Vec::new(),
+    };
+    PostBody { photos: contents.iter().map(photo).collect(), ..post("look") }
+}
+
+/// Mallory's node brings a post, and Alice's has stored it.
+async fn push(scene: &mut Scene, body: PostBody) {
+    let shown = entry(&scene.mallory, body).await;
+    let mut stream = scene.sync().await;
+    frame::write(&mut stream, &Sync::Push(vec![shown])).await.unwrap();
+    hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
+    // The stream stays open.
+    std::mem::forget(stream);
+}
+
+/// The next stream on which Alice's node asks for a blob, and what it asks.
+async fn next_get(scene: &mut Scene) -> (ByteStream, blob::Get) {
+    let asked = async {
+        loop {
+            let (protocol, mut stream) = scene.streams.recv().await.unwrap();
+            if protocol == blob::PROTOCOL
+                && let Ok(get) = frame::read::<blob::Get, _>(&mut stream).await
+            {
+                return (stream, get);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap()
+}
+
+/// Answers a Get with this, whatever was asked for.
+async fn give(stream: &mut ByteStream, content: &[u8], get: &blob::Get) {
+    let len = content.len() as u64;
+    let outboard = slice::outboard(content, len).unwrap();
+    let slice = slice::encode(content, &outboard, get.start, get.len).unwrap();
+    frame::write(stream, &Answer::Found(len)).await.unwrap();
+    for part in slice.chunks(BLOB_FRAME_LEN_MAX) {
+        frame::write_bytes(stream, part).await.unwrap();
+    }
+    frame::write_bytes(stream, &[]).await.unwrap();
+    stream.flush().await.unwrap();
 }
 
 async fn ask(scene: &Scene, hash: [u8; 32], len: u64) -> Option<Answer> {

@@ -46,16 +46,24 @@ async fn a_wrong_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn a_friend_who_has_brought_a_days_entries_brings_no_more() {
+async fn what_a_friend_brings_beyond_a_days_entries_waits_for_the_next_day() {
     let mut scene = Scene::with_a_friend().await;
     let friend = id(&scene.mallory);
     let day = u64::from(ENTRIES_MIB_PER_FRIEND_DAY) << 20;
     assert!(scene.federation.shared.entry_shares.take(friend, day, scene.alice.clock.now()));
     let honest = entry(&scene.mallory, post("hello")).await;
     let mut stream = scene.sync().await;
-    frame::write(&mut stream, &Sync::Push(vec![honest])).await.unwrap();
-    assert_eq!(refused(&mut stream).await, Reason::Busy);
+    let first = honest.clone();
+    frame::write(&mut stream, &Sync::Push(vec![first])).await.unwrap();
+    // What Alice says goes on to the friend meanwhile, on the same stream.
+    entry(&scene.alice, post("hello yourself")).await;
+    let hers = hear(&mut stream, |message| matches!(message, Sync::Push(_) | Sync::Have(_) | Sync::Ack { .. } | Sync::Bye { .. })).await;
+    assert!(matches!(hers, Sync::Push(_) | Sync::Have(_)));
     assert_eq!(scene.shown(), 0);
+    scene.alice.clock.advance(24 * 60 * 60 * 1000);
+    let ack = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    assert!(matches!(ack, Sync::Ack { through: 0, .. }));
+    assert_eq!(scene.shown(), 1);
     scene.end().await;
 }
 

@@ -130,7 +130,7 @@ impl Link {
             let stored = inbox::store(&me.node, friend, batch).await;
             let Some(session) = &mut self.ends[end].session else { return true };
             let actions = match stored {
-                Ok(stored) => session.stored(&stored.reach),
+                Ok(reach) => session.stored(&reach),
                 Err(reason) => session.refused(reason),
             };
             self.take(end, actions, me, friend);

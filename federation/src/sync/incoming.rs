@@ -60,17 +60,26 @@ impl Incoming {
     }
 
     pub(super) fn forked(&mut self, one: Entry, other: Entry, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        if self.pushes.take(2, now) { Ok(vec![Action::Forked(Box::new((one, other)))]) } else { Err(Reason::Rate) }
+        if !self.pushes.take(2, now) {
+            return Err(Reason::Rate);
+        }
+        self.hold(one.len() + other.len())?;
+        Ok(vec![Action::Forked(Box::new((one, other)))])
     }
 
     fn store(&mut self, entries: Vec<Entry>) -> Result<Vec<Action>, Reason> {
-        let weight: usize = entries.iter().map(Entry::len).sum();
+        self.hold(entries.iter().map(Entry::len).sum())?;
+        Ok(vec![Action::Store(entries)])
+    }
+
+    /// Counts what waits to be stored: that may take long, when the friend's share of the day is used up.
+    fn hold(&mut self, weight: usize) -> Result<(), Reason> {
         // One entry may be larger than a frame's share, but never the frame: reading it has checked that.
         if self.storing.iter().sum::<usize>() + weight > CREDIT + ENTRIES_LEN_MAX {
             return Err(Reason::Rate);
         }
         self.storing.push_back(weight);
-        Ok(vec![Action::Store(entries)])
+        Ok(())
     }
 
     pub(super) fn stored(&mut self, reach: &[(Log, u64)]) -> Vec<Action> {

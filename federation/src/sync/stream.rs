@@ -18,16 +18,18 @@ use super::{Action, Session, Trust};
 use crate::limits::UNSENT_LEN_MAX;
 use crate::network::ByteStream;
 use crate::outbox::{self, Arrivals};
-use crate::peers::{Peer, Shared};
+use crate::peers::{self, Peer, Shared};
 use crate::standing::Standing;
 use crate::wire::frame::{self, FrameError};
-use crate::wire::sync::{Entry, Log, Reason, Sync};
-use crate::{inbox, wire};
+use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
+use crate::{aside, inbox, wire};
 
 /// Messages read and not yet looked at; further ones wait in the network.
 const READ_AHEAD_MAX: usize = 4;
 /// How long the last words of a stream may take.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// Pauses between two looks at whether a friend's share of the day has grown enough.
+const SHARE_PAUSES: u32 = 5;
 
 type Storing = Pin<Box<dyn Future<Output = Result<Vec<(Log, u64)>, Reason>> + Send>>;
 type Recording = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
@@ -70,7 +72,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
 
     // Listening begins before the logs are read, or what is said in between would be missed.
     let mut fresh = shared.fresh.subscribe();
-    let (session, first) = Session::start(trust, outbox::offers(&shared.node, trust)?, shared.node.clock.now());
+    let (session, first) = Session::start(trust, offers(shared, trust).await?, shared.node.clock.now());
     let arrivals = if let Trust::Friend(friend) = trust { Some(Arrivals::new(PersonId(friend))) } else { None };
     let todo = VecDeque::from(first);
     let mut running =
@@ -79,7 +81,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
     let mut standing = peer.standing.subscribe();
 
     let ended = loop {
-        if let Some(ended) = running.act()? {
+        if let Some(ended) = running.act().await? {
             break ended;
         }
         if recording.is_none() && std::mem::take(&mut running.arrived) {
@@ -99,7 +101,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
                 Ok(entry) if outbox::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
-                    let offers = outbox::offers(&shared.node, trust)?;
+                    let offers = offers(shared, trust).await?;
                     running.todo.extend(running.session.offer_again(offers));
                 }
                 Err(RecvError::Closed) => break GONE,
@@ -136,17 +138,19 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
 
 impl Running<'_> {
     /// Does what the session asks for, until it asks for nothing more.
-    fn act(&mut self) -> Result<Option<Ended>, StoreError> {
+    async fn act(&mut self) -> Result<Option<Ended>, StoreError> {
         while let Some(action) = self.todo.pop_front() {
             match action {
                 Action::Send(message) => self.send(&message),
                 Action::Read { log, from, count_max, len_max } => {
-                    let entries = outbox::read(&self.shared.node, &log, from, count_max, len_max)?;
+                    let node = self.shared.node.clone();
+                    let entries = aside::reading(move || outbox::read(&node, &log, from, count_max, len_max)).await?;
                     self.todo.extend(self.session.read(&log, entries));
                 }
                 Action::Compare(heads) => {
                     if let Trust::Friend(friend) = self.trust {
-                        let compared = inbox::compare(&self.shared.node, PersonId(friend), heads)?;
+                        let node = self.shared.node.clone();
+                        let compared = aside::reading(move || inbox::compare(&node, PersonId(friend), heads)).await?;
                         self.todo.extend(self.session.compared(compared));
                     }
                 }
@@ -165,19 +169,7 @@ impl Running<'_> {
         if self.storing.is_none()
             && let (Some(entries), Trust::Friend(friend)) = (self.batches.pop_front(), self.trust)
         {
-            let shared = Arc::clone(self.shared);
-            self.storing = Some(Box::pin(async move {
-                let weight = entries.iter().map(Entry::len).sum::<usize>() as u64;
-                if !shared.entry_shares.take(PersonId(friend), weight, shared.node.clock.now()) {
-                    tracing::warn!(friend = %PersonId(friend).short(), "a friend has brought what one may bring in a day");
-                    return Err(Reason::Busy);
-                }
-                let stored = inbox::store(&shared.node, PersonId(friend), entries).await?;
-                if stored.wants_blobs {
-                    shared.wanted.notify_waiters();
-                }
-                Ok(stored.reach)
-            }));
+            self.storing = Some(Box::pin(store(Arc::clone(self.shared), PersonId(friend), entries)));
         }
         // A peer that asks and does not read would have this node hold ever more for it.
         if self.unsent.load(Ordering::Relaxed) > UNSENT_LEN_MAX {
@@ -198,6 +190,25 @@ impl Running<'_> {
         let shared = Arc::clone(self.shared);
         Some(Box::pin(async move { arrivals.record(&shared.node).await }))
     }
+}
+
+async fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> {
+    let node = shared.node.clone();
+    aside::reading(move || outbox::offers(&node, trust)).await
+}
+
+/// Stores what a friend sent once the friend's share of the day has room for it. Until then it is not acknowledged: an honest node
+/// stops sending when its credit is used up, while what the owner says goes on to it.
+async fn store(shared: Arc<Shared>, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
+    let weight = entries.iter().map(Entry::len).sum::<usize>() as u64;
+    let mut told = false;
+    while !shared.entry_shares.take(friend, weight, shared.node.clock.now()) {
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(friend = %friend.short(), "a friend has brought what one may bring in a day; the rest waits");
+        }
+        tokio::time::sleep(peers::pause(&shared) * SHARE_PAUSES).await;
+    }
+    inbox::store(&shared.node, friend, entries).await
 }
 
 /// Waits for what is under way; for ever when nothing is.

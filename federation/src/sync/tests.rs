@@ -9,7 +9,7 @@ use freehold_core::keys::SecretKey;
 use freehold_core::random::Random;
 
 use super::*;
-use crate::limits::{CREDIT, PUSH_BURST, WANTED_MAX};
+use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, WANTED_MAX};
 use crate::outbox::{from_wire, to_wire};
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -346,6 +346,18 @@ fn entries_beyond_the_credit_end_the_stream() {
         ended |= session.received(Sync::Entries(vec![entry(seq, 60_000)]), NOW).contains(&Action::End(Reason::Rate));
     }
     assert!(ended);
+}
+
+#[test]
+fn proofs_of_forks_that_wait_count_against_the_credit() {
+    let mut session = with_a_friend();
+    let proof = Sync::Fork { one: entry(0, 60_000), other: entry(0, 60_001) };
+    let taken = (0..PUSH_BURST / 2).take_while(|_| matches!(session.received(proof.clone(), NOW)[..], [Action::Forked(_)])).count();
+    assert!(taken * 120_000 <= CREDIT + ENTRIES_LEN_MAX && taken > 3, "{taken}");
+    // What ends the stream is the weight: as many light ones are within the rate.
+    let mut session = with_a_friend();
+    let light = Sync::Fork { one: entry(0, 10), other: entry(0, 11) };
+    assert!((0..PUSH_BURST / 2).all(|_| matches!(session.received(light.clone(), NOW)[..], [Action::Forked(_)])));
 }
 
 #[test]

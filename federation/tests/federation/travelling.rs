@@ -90,11 +90,11 @@ async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
     // Alice's node speaks of a photo that it cannot give yet.
     let (entry, large, small) = alice.post_photo_to_come("look", 1_200_000, 30_000).await;
     bob.shows(&["look"]).await;
-    assert_eq!(timeline::wanted_blobs(&bob, None, 10).unwrap().len(), 2);
+    assert_eq!(timeline::wanted_blobs(&bob, &alice.id(), None, 10).unwrap().len(), 2);
     bob.down().await;
     let kept = [large, small].map(|bytes| alice.blobs.put(&bytes, Form::Public).unwrap());
     bob.up().await;
-    bob.until("the photo is here", |node| timeline::wanted_blobs(node, None, 10).unwrap().is_empty()).await;
+    bob.until("the photo is here", |node| timeline::wanted_blobs(node, &alice.id(), None, 10).unwrap().is_empty()).await;
     assert!(timeline::get(&bob, &entry).unwrap().unwrap().photos[0].has_large);
     drop(kept);
 }

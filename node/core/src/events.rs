@@ -2,6 +2,8 @@
 
 use tokio::sync::broadcast;
 
+use crate::identity::PersonId;
+
 /// How many hints a slow listener may fall behind before it is told to look at everything.
 const PENDING_MAX: usize = 1024;
 
@@ -14,6 +16,8 @@ pub enum Event {
     Public,
     /// The owner's timeline changed.
     Timeline,
+    /// A post of this friend's shows photos that are not here: federation should fetch them.
+    Wanted(PersonId),
     /// A mail folder changed; the number is the folder's id.
     Mailbox(u32),
     /// The mail queue has something to send.

@@ -4,9 +4,9 @@
 //! per photo. An item keeps the beginning of a text; the whole text lies in the feed's entry and is read from there.
 //! Time shown is the author's, but never later than when it was first seen here: nobody can pin themselves to the top.
 
-mod blobs;
 mod page;
 mod show;
+mod wants;
 
 use minicbor::{Decode, Encode};
 
@@ -16,10 +16,10 @@ use crate::identity::PersonId;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
-pub use blobs::{WantedBlob, blob_arrived, image_bytes, wanted_blobs};
-pub use page::{Cursor, get, mark_seen, newest, page, seen_at, text, unread};
+pub use page::{Cursor, get, image_bytes, mark_seen, newest, page, seen_at, text, unread};
 pub(crate) use show::held_blobs;
 pub use show::{Version, hide, show};
+pub use wants::{WANTS_MAX, WantedBlob, blob_arrived, want_left_out, wanted_blobs};
 
 /// How much of a text an item keeps, in bytes; what is longer is read from the entry.
 const TEXT_KEPT_MAX: usize = 2000;
@@ -159,21 +159,12 @@ impl PhotoRow {
         let both = [(self.has_small, self.small), (self.has_large, self.large)];
         both.into_iter().filter(|(has, _)| *has).map(|(_, blob)| blob).collect()
     }
-}
 
-/// Under `blob ‖ entry ‖ number`: a blob that has not arrived and the photo it belongs to.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct WantedRow {
-    #[n(0)]
-    len: u64,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    author: [u8; 32],
-}
-
-impl Record for WantedRow {
-    const TABLE: Table = Table::new("timeline_wanted");
-    const VERSION: u8 = 1;
+    /// The blobs that have not, with their lengths as the author says.
+    fn lacking(&self) -> impl Iterator<Item = (BlobId, u64)> + use<> {
+        let both = [(self.has_small, self.small, self.small_len), (self.has_large, self.large, self.large_len)];
+        both.into_iter().filter(|(has, ..)| !has).map(|(_, blob, len)| (blob, len))
+    }
 }
 
 /// How many items have arrived, and how many had when the owner last looked.
@@ -202,10 +193,6 @@ fn place_key(shown: Timestamp, entry: &EntryId) -> Vec<u8> {
 
 fn photo_key(entry: &EntryId, number: u16) -> Vec<u8> {
     row::key(&[&entry.0, &number.to_be_bytes()])
-}
-
-fn wanted_key(blob: &BlobId, photo_key: &[u8]) -> Vec<u8> {
-    row::key(&[&blob.0, photo_key])
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::friends;
 use crate::hlc::Hlc;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
-use crate::store::{BlobId, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 /// Entries taken in one call, at most.
 pub const RECEIVE_MAX: usize = 256;
@@ -25,7 +25,7 @@ const COMMIT_LEN_MAX: usize = 384 * 1024;
 /// Rows that entries may write in one commit, at most (a commit may write 1,000).
 const COMMIT_ROWS_MAX: usize = 800;
 /// Rows of any entry.
-const ROWS_EACH: usize = 14;
+const ROWS_EACH: usize = 15;
 /// Rows of one photo.
 const ROWS_PER_PHOTO: usize = 4;
 /// A body lies in rows of at least so many bytes.
@@ -47,8 +47,6 @@ pub struct Received {
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
     pub forked: Vec<LogId>,
-    /// Photos that the accepted entries need.
-    pub wanted_blobs: Vec<(BlobId, u64)>,
 }
 
 /// Why a batch is refused.
@@ -140,7 +138,6 @@ impl Received {
         self.held += other.held;
         self.voided += other.voided;
         self.forked.extend(other.forked);
-        self.wanted_blobs.extend(other.wanted_blobs);
     }
 }
 
@@ -321,7 +318,7 @@ pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usiz
     if refs::is_past(tx, header, &rank)? {
         rows::drop_body(tx, id)?;
     }
-    // The photos it needs are wanted by the timeline; nobody waits here to be told of them.
+    // Nobody waits here to be told what has become of it.
     show(tx, node, &entry, &rank, &mut Received::default())?;
     if entry.body().is_none() {
         // Its edit may have come with a body, and have found nothing yet that it could replace.
@@ -370,11 +367,7 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: 
         let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));
         rows::put_clock(tx, merged)?;
     }
-    effects::of_received(tx, node, entry, rank.generation)?;
-    if let Some(post) = entry.body().and_then(Body::post) {
-        done.wanted_blobs.extend(post.photos.iter().flat_map(|photo| [(photo.small, photo.small_len), (photo.blob, photo.len)]));
-    }
-    Ok(())
+    effects::of_received(tx, node, entry, rank.generation)
 }
 
 /// How many epochs came before the one that this entry opens. Its predecessor must be held already, in the same lane of the same node;

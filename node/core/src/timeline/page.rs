@@ -1,11 +1,13 @@
 //! Reading the timeline.
 
-use super::{Item, ItemPhoto, ItemRow, PhotoRow, PlaceRow, SEEN, SeenRow, place_key};
+use super::{Item, ItemPhoto, ItemRow, PhotoRow, PlaceRow, SEEN, SeenRow, photo_key, place_key};
+use crate::blobs::BlobReader;
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{self, EntryId, PHOTOS_MAX};
 use crate::identity::PersonId;
 use crate::node::Node;
+use crate::photos::Size;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
@@ -134,4 +136,17 @@ pub async fn mark_seen(node: &Node, up_to: u64) -> Result<(), StoreError> {
             Ok(())
         })
         .await
+}
+
+/// One photo of an item; `None` when there is none or it has not arrived.
+///
+/// # Errors
+/// When it is damaged or the store is unavailable.
+pub fn image_bytes(node: &Node, entry: &EntryId, number: u16, size: Size) -> Result<Option<BlobReader>, StoreError> {
+    let Some(photo) = row::get::<PhotoRow>(&node.store, &photo_key(entry, number))? else { return Ok(None) };
+    let (has, blob) = match size {
+        Size::Large => (photo.has_large, photo.large),
+        Size::Small => (photo.has_small, photo.small),
+    };
+    if has { node.blobs.open(&blob).map(Some) } else { Ok(None) }
 }

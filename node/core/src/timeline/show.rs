@@ -1,9 +1,7 @@
 //! What a post says becoming an item, and ceasing to be one. Which version counts, and whether any does, is the feed's to say.
 
-use super::{
-    ALT_LEN_MAX, ItemRow, PhotoRow, PlaceRow, SEEN, SLUG_LEN_MAX, SeenRow, TEXT_KEPT_MAX, TITLE_LEN_MAX, WantedRow, photo_key, place_key,
-    wanted_key,
-};
+use super::wants::Wants;
+use super::{ALT_LEN_MAX, ItemRow, PhotoRow, PlaceRow, SEEN, SLUG_LEN_MAX, SeenRow, TEXT_KEPT_MAX, TITLE_LEN_MAX, photo_key, place_key};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{EntryId, PHOTOS_MAX, PostBody};
@@ -72,7 +70,9 @@ pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), Stor
     let Some(item) = row::get::<ItemRow>(tx, &of.0)?.filter(|item| item.author == author.0) else { return Ok(()) };
     row::delete::<ItemRow>(tx, &of.0);
     row::delete::<PlaceRow>(tx, &place_key(item.shown, of));
-    forget_photos(tx, of)?;
+    let mut wants = Wants::of(tx, *author)?;
+    forget_photos(tx, of, &mut wants)?;
+    wants.write(tx)?;
     tx.after(Event::Timeline);
     Ok(())
 }
@@ -80,7 +80,8 @@ pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), Stor
 /// Writes the photos of a version in place of those shown before; what has arrived of them need not come again.
 fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
     let held = held_blobs(tx, of)?;
-    forget_photos(tx, of)?;
+    let mut wants = Wants::of(tx, new.author)?;
+    forget_photos(tx, of, &mut wants)?;
     for (number, photo) in (0u16..).zip(new.post.photos.iter().take(PHOTOS_MAX)) {
         let has = |blob: &BlobId| new.has_blobs || held.contains(blob);
         let row = PhotoRow {
@@ -97,14 +98,10 @@ fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), S
             has_small: has(&photo.small),
         };
         let key = photo_key(of, number);
-        for (has, blob, len) in [(row.has_small, row.small, row.small_len), (row.has_large, row.large, row.large_len)] {
-            if !has {
-                row::put(tx, &wanted_key(&blob, &key), &WantedRow { len, author: new.author.0 })?;
-            }
-        }
+        wants.note(tx, &row, &key)?;
         row::put_referring(tx, &key, &row, &row.held())?;
     }
-    Ok(())
+    wants.write(tx)
 }
 
 fn arrive(tx: &mut Tx<'_>, is_news: bool) -> Result<u64, StoreError> {
@@ -126,12 +123,10 @@ pub(crate) fn held_blobs(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<BlobId>, Store
     Ok(photos(tx, of)?.iter().flat_map(|(_, photo)| photo.held()).collect())
 }
 
-fn forget_photos(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
+fn forget_photos(tx: &mut Tx<'_>, of: &EntryId, wants: &mut Wants) -> Result<(), StoreError> {
     for (key, photo) in photos(tx, of)? {
         row::delete::<PhotoRow>(tx, &key);
-        for blob in [photo.large, photo.small] {
-            row::delete::<WantedRow>(tx, &wanted_key(&blob, &key));
-        }
+        wants.forget(tx, &photo, &key)?;
     }
     Ok(())
 }

@@ -92,24 +92,24 @@ async fn photos_appear_when_their_blobs_arrive() {
     };
     let body = PostBody { photos: vec![photo.clone(), photo], ..said("look") };
     post(&alice, 1, START, body.clone()).await;
-    let wanted = wanted_blobs(&alice, None, 100).unwrap();
+    let wanted = wanted_blobs(&alice, &BOB, None, 100).unwrap();
     assert_eq!(wanted.len(), 2);
     assert!(wanted.iter().all(|w| w.author == BOB && w.len == 5));
     let (large_id, small_id) = (large.id, small.id);
     assert!(image_bytes(&alice, &EntryId([1; 32]), 0, Size::Large).unwrap().is_none());
-    assert!(blob_arrived(&alice, large).await.unwrap());
-    assert!(blob_arrived(&alice, small).await.unwrap());
-    assert_eq!(wanted_blobs(&alice, None, 100).unwrap(), []);
+    assert!(blob_arrived(&alice, BOB, large).await.unwrap());
+    assert!(blob_arrived(&alice, BOB, small).await.unwrap());
+    assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     for (number, size, bytes) in [(0, Size::Large, b"large"), (1, Size::Small, b"small")] {
         let reader = image_bytes(&alice, &EntryId([1; 32]), number, size).unwrap().unwrap();
         assert_eq!(reader.read_all(10).unwrap(), bytes);
     }
     // An edit that shows the same photo does not ask for it again.
     change(&alice, 1, 2, START.plus_millis(1), body).await;
-    assert_eq!(wanted_blobs(&alice, None, 100).unwrap(), []);
+    assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     assert!(page(&alice, None, 1).unwrap()[0].photos[1].has_large);
     let unasked = alice.blobs.put(b"unasked", Form::Public).unwrap();
-    assert!(!blob_arrived(&alice, unasked).await.unwrap());
+    assert!(!blob_arrived(&alice, BOB, unasked).await.unwrap());
     assert_ne!(large_id, small_id);
 }
 

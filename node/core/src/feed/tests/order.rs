@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal;
+use crate::{journal, timeline};
 
 #[tokio::test]
 async fn what_alice_says_bob_sees() {
@@ -10,7 +10,9 @@ async fn what_alice_says_bob_sees() {
     say(&alice, Body::Post(with_photo)).await;
     let received = sync(&alice, &bob).await;
     assert_eq!(received.accepted, 2);
-    assert_eq!(received.wanted_blobs, [(BlobId([101; 32]), 100), (BlobId([1; 32]), 1_000)]);
+    let wanted = timeline::wanted_blobs(&bob, &who(&alice), None, 10).unwrap();
+    let wanted: Vec<_> = wanted.iter().map(|wanted| (wanted.blob, wanted.len)).collect();
+    assert_eq!(wanted, [(BlobId([1; 32]), 1_000), (BlobId([101; 32]), 100)]);
     assert_eq!(shown(&bob), ["a boat at dawn", "hello"]);
     assert_eq!(everything(&alice, &who(&alice)), everything(&bob, &who(&alice)), "exact bytes travel");
 }

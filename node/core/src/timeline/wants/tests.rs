@@ -1,0 +1,187 @@
+use super::super::{Version, get, hide, show};
+use super::*;
+use crate::blobs::Form;
+use crate::feed::{Photo, PostBody};
+use crate::testing::{START, TestNode};
+
+const BOB: PersonId = PersonId([2; 32]);
+const CAROL: PersonId = PersonId([3; 32]);
+
+fn entry(number: u64) -> EntryId {
+    EntryId(*blake3::hash(&number.to_be_bytes()).as_bytes())
+}
+
+fn blob(number: u64) -> BlobId {
+    let mut id = [0; 32];
+    id[..8].copy_from_slice(&number.to_be_bytes());
+    BlobId(id)
+}
+
+fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
+    Photo {
+        blob: large.0,
+        len: large.1,
+        small: small.0,
+        small_len: small.1,
+        alt: String::new(),
+        caption: String::new(),
+        width: 4,
+        height: 3,
+        thumbhash: Vec::new(),
+    }
+}
+
+/// A post of as many photos as a post may have, none of whose blobs any other has.
+fn album(number: u64) -> Vec<Photo> {
+    let first = number * 1000;
+    (0..PHOTOS_MAX as u64).map(|photo_number| photo((blob(first + photo_number), 9), (blob(first + 500 + photo_number), 5))).collect()
+}
+
+async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<Photo>) {
+    let body = PostBody { photos, ..PostBody::default() };
+    let shown = move |tx: &mut Tx<'_>| {
+        let at = START.plus_millis(number);
+        let version = Version { author, entry: entry(number), at, posted: at, has_blobs: false, is_news: true, post: &body };
+        show(tx, &entry(number), &version)
+    };
+    node.store.commit(shown).await.unwrap();
+}
+
+async fn take_back(node: &TestNode, author: PersonId, number: u64) {
+    node.store.commit(move |tx| hide(tx, &author, &entry(number))).await.unwrap();
+}
+
+/// How many wait; the count on the disk must be that of the rows.
+fn waiting(node: &TestNode, author: PersonId) -> u64 {
+    let rows = row::scan::<WantRow>(&node.store, &Scan::prefix(&author.0, usize::MAX)).unwrap();
+    let count = row::get::<CountRow>(&node.store, &author.0).unwrap().unwrap_or_default();
+    assert_eq!(count.waiting, rows.len() as u64);
+    count.waiting
+}
+
+fn is_wanted(node: &TestNode, number: u64) -> bool {
+    let photos = row::scan::<PhotoRow>(&node.store, &Scan::prefix(&entry(number).0, 1)).unwrap();
+    let key = |blob: &BlobId| row::key(&[&BOB.0, &blob.0, &photos[0].0]);
+    row::get::<WantRow>(&node.store, &key(&photos[0].1.large)).unwrap().is_some()
+}
+
+#[tokio::test]
+async fn what_is_wanted_of_one_friend_is_not_among_anothers() {
+    let alice = TestNode::new("alice").await;
+    post(&alice, BOB, 1, album(1)).await;
+    post(&alice, CAROL, 2, album(2)).await;
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = wanted_blobs(&alice, &CAROL, after, 10).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.blob);
+        all.extend(page);
+    }
+    assert_eq!(all.len(), 2 * PHOTOS_MAX);
+    assert!(all.iter().all(|wanted| wanted.author == CAROL && wanted.blob >= blob(2000)));
+    assert_eq!(all[0], WantedBlob { blob: blob(2000), len: 9, author: CAROL });
+    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (64, 64));
+    take_back(&alice, CAROL, 2).await;
+    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (64, 0));
+}
+
+#[tokio::test]
+async fn each_author_brings_their_own() {
+    let alice = TestNode::new("alice").await;
+    let secret = alice.blobs.put(b"what Bob and Alice have", Form::Public).unwrap();
+    for (author, number) in [(BOB, 1), (CAROL, 2)] {
+        post(&alice, author, number, vec![photo((secret.id, 23), (secret.id, 23))]).await;
+        assert_eq!(waiting(&alice, author), 1, "one row for one blob of one photo");
+    }
+    assert!(blob_arrived(&alice, BOB, secret).await.unwrap());
+    let has = |number| get(&alice, &entry(number)).unwrap().unwrap().photos[0].has_large;
+    assert!(has(1), "Bob has brought it");
+    assert!(!has(2), "Carol has only named it");
+    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (0, 1));
+}
+
+#[tokio::test]
+async fn impossible_lengths_leave_no_row() {
+    let alice = TestNode::new("alice").await;
+    let photos = [(0, 1), (FILE_LEN_MAX + 1, FILE_LEN_MAX), (u64::MAX, 0)];
+    let photos = (0..).step_by(2).zip(photos).map(|(number, (large, small))| photo((blob(number), large), (blob(number + 1), small)));
+    post(&alice, BOB, 1, photos.collect()).await;
+    let lens: Vec<u64> = wanted_blobs(&alice, &BOB, None, 100).unwrap().iter().map(|wanted| wanted.len).collect();
+    assert_eq!(lens, [1, FILE_LEN_MAX]);
+    assert_eq!(waiting(&alice, BOB), 2);
+    assert_eq!(get(&alice, &entry(1)).unwrap().unwrap().photos.len(), 3, "the post is shown as it is");
+}
+
+#[tokio::test]
+async fn who_posts_more_photos_than_can_wait_is_asked_for_the_rest_later() {
+    let alice = TestNode::new("alice").await;
+    let posts = WANTS_MAX / (2 * PHOTOS_MAX as u64);
+    for number in 0..posts + 3 {
+        post(&alice, BOB, number, album(number)).await;
+    }
+    post(&alice, CAROL, 1000, album(1000)).await;
+    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (WANTS_MAX, 64), "Bob's many cost Carol nothing");
+    assert_eq!(get(&alice, &entry(posts)).unwrap().unwrap().photos.len(), PHOTOS_MAX, "shown all the same");
+    assert!(!is_wanted(&alice, posts) && !is_wanted(&alice, posts + 2));
+
+    take_back(&alice, BOB, 0).await;
+    assert!(!want_left_out(&alice, BOB).await.unwrap(), "all posts are not looked at for each photo that comes");
+    for number in 1..posts / 2 {
+        take_back(&alice, BOB, number).await;
+    }
+    assert!(want_left_out(&alice, BOB).await.unwrap());
+    assert!((posts..posts + 3).all(|number| is_wanted(&alice, number)));
+    assert_eq!(waiting(&alice, BOB), WANTS_MAX / 2 + 3 * 64);
+    assert!(!want_left_out(&alice, BOB).await.unwrap(), "nothing is left out any more");
+}
+
+#[tokio::test]
+async fn of_what_was_left_out_the_newest_comes_first() {
+    let alice = TestNode::new("alice").await;
+    let posts = WANTS_MAX / (2 * PHOTOS_MAX as u64);
+    for number in 0..posts + posts / 2 + 2 {
+        post(&alice, BOB, number, album(number)).await;
+    }
+    for number in 0..posts / 2 {
+        take_back(&alice, BOB, number).await;
+    }
+    assert!(want_left_out(&alice, BOB).await.unwrap());
+    assert_eq!(waiting(&alice, BOB), WANTS_MAX);
+    let (oldest, newest) = (posts, posts + posts / 2 + 1);
+    assert!(is_wanted(&alice, newest) && !is_wanted(&alice, oldest) && !is_wanted(&alice, oldest + 1));
+    // Those still left out are not forgotten.
+    for number in posts / 2..posts {
+        take_back(&alice, BOB, number).await;
+    }
+    assert!(want_left_out(&alice, BOB).await.unwrap());
+    assert!(is_wanted(&alice, oldest) && is_wanted(&alice, oldest + 1));
+}
+
+#[tokio::test]
+async fn a_blob_of_very_many_photos_comes_once() {
+    let alice = TestNode::new("alice").await;
+    let one = alice.blobs.put(b"again and again", Form::Public).unwrap();
+    let posts = PHOTOS_EACH as u64 / PHOTOS_MAX as u64 + 1;
+    for number in 0..posts {
+        post(&alice, BOB, number, vec![photo((one.id, 15), (one.id, 15)); PHOTOS_MAX]).await;
+    }
+    assert!(waiting(&alice, BOB) > PHOTOS_EACH as u64);
+    assert!(blob_arrived(&alice, BOB, one).await.unwrap());
+    assert_eq!(waiting(&alice, BOB), 0);
+    for number in 0..posts {
+        assert!(get(&alice, &entry(number)).unwrap().unwrap().photos.iter().all(|photo| photo.has_large && photo.has_small));
+    }
+}
+
+#[tokio::test]
+async fn who_fetches_is_told_whose_photos_are_wanted() {
+    let alice = TestNode::new("alice").await;
+    let mut hints = alice.events.subscribe();
+    post(&alice, BOB, 1, Vec::new()).await;
+    post(&alice, BOB, 2, album(2)).await;
+    let mut heard = Vec::new();
+    while let Ok(hint) = hints.try_recv() {
+        heard.push(hint);
+    }
+    assert_eq!(heard.iter().filter(|hint| **hint == Event::Wanted(BOB)).count(), 1);
+}
