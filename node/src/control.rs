@@ -22,6 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 pub(crate) use act::{Acting, act};
+pub(crate) use check::Turn;
 pub(crate) use identity::{Wanted, of_log};
 pub(crate) use set_up::SetUp;
 

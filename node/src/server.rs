@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use crate::certificate::Certificate;
 use crate::cli::Place;
 use crate::config::Config;
-use crate::control::{self, Acting};
+use crate::control::{self, Acting, Turn};
 use crate::listen::{ListenConfig, Listeners};
 use crate::welcome::Welcome;
 use crate::{open, say};
@@ -114,7 +114,8 @@ impl Server {
         let mail = Mail::start(node.clone(), config.mail.clone(), mail, certificate.tls()).context("mail could not start")?;
         web.open(node.clone()).context("the site could not open")?;
 
-        let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web: config.web.clone() };
+        let (web_config, checking) = (config.web.clone(), Turn::default());
+        let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web: web_config, checking };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let chores = tokio::spawn(crate::chores::run(node.clone()));

@@ -73,7 +73,7 @@ fn check(folder: &Path, engine: EngineKind, acknowledged: &[u64]) {
     if let Err(wrong) = writers::check(&store, &blobs, &further) {
         judged(DOES_NOT_GO_ON, &format!("{wrong:?}"));
     }
-    let complaints = store.verify(&|_| {}).unwrap_or_else(|error| vec![error.to_string()]);
+    let complaints = store.verify(&|_| Ok(())).unwrap_or_else(|error| vec![error.to_string()]);
     if !complaints.is_empty() {
         judged(DOES_NOT_GO_ON, &complaints.join("; "));
     }

@@ -64,21 +64,25 @@ pub enum Step {
     Feed,
 }
 
-/// Reads every row and every blob; `progress` is told the step, how many are done, and of how many (zero where unknown). Blocks for long.
+/// Told how far a check is: the step, how many are done, and of how many (zero where unknown). An error ends the check, and is to be
+/// given from then on.
+pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
+
+/// Reads every row and every blob. Blocks for long.
 ///
 /// # Errors
-/// When the store can't be read at all.
-pub fn check(store: &Store, blobs: &Blobs, progress: &dyn Fn(Step, u64, u64)) -> Result<Report, StoreError> {
+/// When the store can't be read at all, and what `progress` returns.
+pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Report, StoreError> {
     let mut report = Report::default();
     // Begun before the rows are read: what comes meanwhile is then not taken for an orphan.
     let collection = blobs.collection();
     let referred = rows(store, &mut report, progress)?;
     let total = referred.len() as u64;
     for (done, (id, place)) in referred.iter().enumerate() {
-        progress(Step::Blobs, done as u64, total);
+        progress(Step::Blobs, done as u64, total)?;
         one_blob(store, blobs, *id, place, &mut report)?;
     }
-    progress(Step::Blobs, total, total);
+    progress(Step::Blobs, total, total)?;
     report.damaged_blobs.sort();
     report.dangling.sort();
     if report.damaged_rows.is_empty() {
@@ -90,11 +94,11 @@ pub fn check(store: &Store, blobs: &Blobs, progress: &dyn Fn(Step, u64, u64)) ->
 }
 
 /// Reads the rows; gives each blob they refer to, with the first row that does.
-fn rows(store: &Store, report: &mut Report, progress: &dyn Fn(Step, u64, u64)) -> Result<HashMap<BlobId, Place>, StoreError> {
+fn rows(store: &Store, report: &mut Report, progress: &Progress<'_>) -> Result<HashMap<BlobId, Place>, StoreError> {
     let mut referred = HashMap::new();
     let mut after: Option<Place> = None;
     loop {
-        progress(Step::Rows, report.rows, 0);
+        progress(Step::Rows, report.rows, 0)?;
         let page = store.walk(after.as_ref().map(|place| (place.table.as_str(), place.key.as_slice())), PAGE_ROWS)?;
         let Some(last) = page.last() else { return Ok(referred) };
         after = Some(Place { table: last.table.clone(), key: last.key.clone() });

@@ -286,13 +286,14 @@ impl Store {
     }
 
     /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words.
-    /// `progress` is told how many rows were compared. Blocks, perhaps for long; changes may be committed meanwhile.
+    /// `progress` is told how many rows were compared, and again and again while snapshots and log are read before that. Blocks,
+    /// perhaps for long; changes may be committed meanwhile.
     ///
     /// # Errors
-    /// When the store can't be read at all.
-    pub fn verify(&self, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
+    /// When the store can't be read at all, and what `progress` returns.
+    pub fn verify(&self, progress: &dyn Fn(u64) -> Result<(), StoreError>) -> Result<Vec<String>, StoreError> {
         let (shared, keeper) = self.started()?;
-        keeper.undisturbed(|stop| verify::verify(keeper, shared, stop, progress))
+        keeper.undisturbed(|stop| verify::verify(keeper, shared, &|rows| stop.check().and_then(|()| progress(rows))))
     }
 
     /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.

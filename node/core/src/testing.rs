@@ -139,7 +139,7 @@ impl Drop for TestNode {
         }
         let mut wrong = Vec::new();
         let feed = feed::check(&self.node).map(|checked| checked.wrong);
-        let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| {});
+        let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| Ok(()));
         let seals = seals.map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
         for checked in [seals, feed, journal::check(&self.node), mailbox::check(&self.node), queue] {

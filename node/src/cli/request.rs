@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Place, read_input};
-use crate::control::{self, Acting, Request, Response, Tell};
+use crate::control::{self, Acting, Request, Response, Tell, Turn};
 use crate::{exit, open, say};
 
 /// Asks, and prints the answer.
@@ -37,7 +37,8 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
         return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
     }
     let node = open::node(&place.data, &place.config).await?;
-    let acting = Acting { node: node.clone(), data: place.data.clone(), ports: place.config.listen.clone(), web: place.config.web.clone() };
+    let (ports, web) = (place.config.listen.clone(), place.config.web.clone());
+    let acting = Acting { node: node.clone(), data: place.data.clone(), ports, web, checking: Turn::default() };
     let done = control::act(&acting, request, tell).await;
     drop(acting);
     tokio::task::spawn_blocking(move || node.close()).await?;

@@ -36,6 +36,8 @@ pub(crate) struct Acting {
     pub(crate) ports: ListenConfig,
     /// How the site is reached.
     pub(crate) web: WebConfig,
+    /// Whose turn it is to check everything.
+    pub(crate) checking: check::Turn,
 }
 
 impl Acting {
@@ -112,7 +114,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         }
         Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
         Request::AppPassword { label } => app_password(acting, &label).await,
-        Request::Check => check::run(node, tell).await,
+        Request::Check => check::run(node, &acting.checking, tell).await,
         Request::IdentityCard => {
             Ok(Response::text(node.identity.card().to_string()).with(json!({ "card": node.identity.card().to_string() })))
         }

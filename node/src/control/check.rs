@@ -1,22 +1,45 @@
 //! `freehold check`: what core found, in sentences.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use freehold_core::check::{self, Findings, Report, Step};
 use freehold_core::node::Node;
+use freehold_core::store::{Stop, StoreError};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::{Response, Tell};
 
 /// Progress is told at most so often.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// Reads and verifies everything; the answer's `whole` says whether all of it held.
-pub(super) async fn run(node: &Node, tell: Tell) -> Result<Response> {
-    let node = node.clone();
+/// The turn to check: one check at a time reads the disk.
+pub(crate) type Turn = Arc<Mutex<()>>;
+
+/// Ends a check when it is dropped, as it is with the connection of whoever asked.
+struct Asker(Stop);
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
+/// Reads and verifies everything once it is its turn; the answer's `whole` says whether all of it held. Dropping the future ends the
+/// reading soon after.
+pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response> {
+    let asker = Asker(Stop::default());
+    let (node, gone) = (node.clone(), asker.0.clone());
+    if turn.try_lock().is_err() {
+        tell("Waiting: another check is under way", 0, 0);
+    }
+    let turn = turn.clone().lock_owned().await;
     let found = tokio::task::spawn_blocking(move || {
+        // The next may begin when this one really has ended, not when nobody waits for it any more.
+        let _turn = turn;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);
         check::everything(&node, &|step, done, total| {
             let is_news = last.get().is_none_or(|(before, at)| before != step || at.elapsed() >= TELL_EVERY);
@@ -24,6 +47,7 @@ pub(super) async fn run(node: &Node, tell: Tell) -> Result<Response> {
                 last.set(Some((step, Instant::now())));
                 tell(name(step), done, total);
             }
+            if gone.is_raised() { Err(StoreError::Unavailable("nobody waits for the check any more".to_owned())) } else { Ok(()) }
         })
     });
     let found = found.await.context("the check ended early")??;

@@ -60,7 +60,7 @@ impl Fixture {
     }
 
     fn check(&self) -> Report {
-        check(&self.store, &self.blobs, &|_, _, _| {}).unwrap()
+        check(&self.store, &self.blobs, &|_, _, _| Ok(())).unwrap()
     }
 
     /// The only files there are that hold a blob.

@@ -2,7 +2,7 @@
 //!
 //! A noun that can't be read because a row of it is damaged is one finding among the others, not the end of the check.
 
-use super::{Report, Step, check};
+use super::{Progress, Report, Step, check};
 use crate::feed;
 use crate::mailbox::{self, queue};
 use crate::node::Node;
@@ -29,22 +29,19 @@ impl Findings {
     }
 }
 
-/// Reads and verifies everything a node has; `progress` is told the step, how many are done, and of how many (zero where unknown).
-/// Changes nothing, and blocks for long.
+/// Reads and verifies everything a node has. Changes nothing, and blocks for long.
 ///
 /// # Errors
-/// When the store can't be read at all.
-pub fn everything(node: &Node, progress: &dyn Fn(Step, u64, u64)) -> Result<Findings, StoreError> {
+/// When the store can't be read at all, and what `progress` returns.
+pub fn everything(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
     let mut findings = Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
-    progress(Step::Log, 0, findings.report.rows);
     let against = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
     findings.wrong.extend(readable("snapshot and log", against)?);
-    progress(Step::Mail, 0, 0);
-    findings.wrong.extend(settled(node, "the mailbox", || mailbox::check(node))?);
-    findings.wrong.extend(settled(node, "the mail queue", || queue::check(node, true))?);
-    progress(Step::Feed, 0, 0);
+    let looked = |step| move || progress(step, 0, 0);
+    findings.wrong.extend(settled(node, "the mailbox", looked(Step::Mail), || mailbox::check(node))?);
+    findings.wrong.extend(settled(node, "the mail queue", looked(Step::Mail), || queue::check(node, true))?);
     let mut entries = 0;
-    let feeds = settled(node, "the feed", || {
+    let feeds = settled(node, "the feed", looked(Step::Feed), || {
         let checked = feed::check(node)?;
         entries = checked.entries;
         Ok(checked.wrong)
@@ -55,10 +52,16 @@ pub fn everything(node: &Node, progress: &dyn Fn(Step, u64, u64)) -> Result<Find
 }
 
 /// What is wrong with a noun. Its rows are read in many pages, so what a change in between made look wrong is looked at again: only
-/// what stays wrong is reported.
-fn settled(node: &Node, what: &str, mut look: impl FnMut() -> Result<Vec<String>, StoreError>) -> Result<Vec<String>, StoreError> {
+/// what stays wrong is reported. `go_on` is asked before each look.
+fn settled(
+    node: &Node,
+    what: &str,
+    go_on: impl Fn() -> Result<(), StoreError>,
+    mut look: impl FnMut() -> Result<Vec<String>, StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let mut suspected: Option<Vec<String>> = None;
     for _ in 0..LOOKS_MAX {
+        go_on()?;
         let before = node.store.position();
         let mut found = readable(what, look())?;
         if node.store.position() == before {
@@ -106,7 +109,11 @@ mod tests {
         let node = node();
         change(&node);
         let steps = std::cell::RefCell::new(Vec::new());
-        let findings = everything(&node, &|step, _, _| steps.borrow_mut().push(step)).unwrap();
+        let findings = everything(&node, &|step, _, _| {
+            steps.borrow_mut().push(step);
+            Ok(())
+        })
+        .unwrap();
         assert!(findings.is_whole(), "{findings:?}");
         let mut steps = steps.into_inner();
         steps.dedup();
@@ -114,22 +121,55 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_nobody_waits_for_any_more_ends_wherever_it_is() {
+        let node = node();
+        change(&node);
+        node.store.snapshot().unwrap();
+        let told = Cell::new(0);
+        let count = |_, _, _| {
+            told.set(told.get() + 1);
+            Ok(())
+        };
+        everything(&node, &count).unwrap();
+        let words = told.get();
+        for last in 1..=words {
+            told.set(0);
+            let until = |_, _, _| {
+                told.set(told.get() + 1);
+                if told.get() >= last { Err(StoreError::Unavailable("gone".into())) } else { Ok(()) }
+            };
+            assert_eq!(everything(&node, &until), Err(StoreError::Unavailable("gone".into())), "after {last} of {words}");
+            assert!(told.get() <= last + 2, "{} words after {last}", told.get());
+        }
+    }
+
+    #[test]
     fn what_a_change_made_look_wrong_for_a_moment_is_not_reported() {
         let node = node();
         let looks = Cell::new(0);
-        let found = settled(&node, "it", || {
-            looks.set(looks.get() + 1);
-            if looks.get() < 3 {
-                change(&node);
-            }
-            let passing = format!("seen by look {}", looks.get());
-            Ok(if looks.get() < 3 { vec![passing, "lasting".into()] } else { vec!["lasting".into()] })
-        });
+        let found = settled(
+            &node,
+            "it",
+            || Ok(()),
+            || {
+                looks.set(looks.get() + 1);
+                if looks.get() < 3 {
+                    change(&node);
+                }
+                let passing = format!("seen by look {}", looks.get());
+                Ok(if looks.get() < 3 { vec![passing, "lasting".into()] } else { vec!["lasting".into()] })
+            },
+        );
         assert_eq!((found.unwrap(), looks.get()), (vec!["lasting".to_owned()], 3));
-        let always = settled(&node, "it", || {
-            change(&node);
-            Ok(vec!["lasting".into()])
-        });
+        let always = settled(
+            &node,
+            "it",
+            || Ok(()),
+            || {
+                change(&node);
+                Ok(vec!["lasting".into()])
+            },
+        );
         assert_eq!(always.unwrap(), ["lasting"]);
     }
 
@@ -137,8 +177,11 @@ mod tests {
     fn a_damaged_row_of_a_noun_is_a_finding_among_others() {
         let node = node();
         let damaged = || Err(StoreError::Corrupt { table: "things".into(), key: Vec::new() });
-        assert_eq!(settled(&node, "the shelf", damaged).unwrap(), ["the shelf can't be read to the end: damaged row in table things"]);
+        assert_eq!(
+            settled(&node, "the shelf", || Ok(()), damaged).unwrap(),
+            ["the shelf can't be read to the end: damaged row in table things"]
+        );
         let gone = || Err(StoreError::Unavailable("gone".into()));
-        assert!(settled(&node, "the shelf", gone).is_err());
+        assert!(settled(&node, "the shelf", || Ok(()), gone).is_err());
     }
 }

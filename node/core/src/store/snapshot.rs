@@ -29,6 +29,8 @@ const PLACE_LABEL: &[u8] = b"freehold snapshot 1";
 
 /// A row in order of table name, then key.
 pub(super) type SnapshotRow = ((String, Vec<u8>), Vec<u8>);
+/// Whether to go on reading: an error ends it.
+pub(super) type GoOn<'a> = &'a dyn Fn() -> Result<(), StoreError>;
 type Batch = BTreeMap<(String, Vec<u8>), Option<Vec<u8>>>;
 
 fn folder(data: &Path) -> PathBuf {
@@ -147,7 +149,7 @@ impl Maker<'_> {
         merge(&mut base, &mut batch)?;
         let Some((snapshot, made)) = base else { return Ok(None) };
         // Read back before it is relied on: each seal, the order, the count and the root.
-        snapshot.verify(stop)?;
+        snapshot.verify(&|| stop.check())?;
         reader.fs.rename(&made, &path(data, mark.position)).map_err(|e| StoreError::from_io(&e))?;
         Ok(Some(Made { position: mark.position, from: from.map(|from| from.position) }))
     }
@@ -196,7 +198,7 @@ pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> R
     for position in list(&*reader.fs, data).map_err(|e| StoreError::from_io(&e))?.into_iter().rev() {
         let path = path(data, position);
         let open = || Snapshot::open(&*reader.fs, &reader.seal, &path, log);
-        let whole = open().and_then(|snapshot| snapshot.verify(stop)).and_then(|rows| Ok((open()?, rows)));
+        let whole = open().and_then(|snapshot| snapshot.verify(&|| stop.check())).and_then(|rows| Ok((open()?, rows)));
         stop.check()?;
         match whole {
             Ok((snapshot, rows)) => return Ok(Some(Whole { snapshot, path, rows })),
@@ -316,11 +318,11 @@ impl Snapshot {
         Ok(Self { file, seal, id, mark, offset: HEAD_LEN as u64, number: 0, chunk, at: 0, rows: 0, root, done: false })
     }
 
-    /// Reads it to its end, and says how many rows it has.
-    pub(super) fn verify(mut self, stop: &Stop) -> Result<u64, StoreError> {
+    /// Reads it to its end, and says how many rows it has. `go_on` is asked at every row.
+    pub(super) fn verify(mut self, go_on: GoOn<'_>) -> Result<u64, StoreError> {
         let mut before = None;
         for row in &mut self {
-            stop.check()?;
+            go_on()?;
             let (place, _) = row?;
             if before.is_some_and(|before| before >= place) {
                 return Err(damaged());

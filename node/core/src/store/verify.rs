@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::StoreError;
 use super::committer::Shared;
 use super::keeper::Keeper;
-use super::snapshot::{self, Snapshot};
-use super::{Stop, StoreError};
+use super::snapshot::{self, GoOn, Snapshot};
 use crate::log::Mark;
 use crate::log::recover::{Group, LogError};
 
@@ -18,15 +18,21 @@ type Place = (String, Vec<u8>);
 /// The hash of each row the log has written, `None` where it deleted it.
 type Written = BTreeMap<Place, Option<[u8; 32]>>;
 
+/// Told how many rows were compared; an error from it ends the reading.
+type Progress<'a> = &'a dyn Fn(u64) -> Result<(), StoreError>;
+
 /// What is wrong, in words; empty if nothing is.
-pub(super) fn verify(keeper: &Keeper, shared: &Shared, stop: &Stop, progress: &dyn Fn(u64)) -> Result<Vec<String>, StoreError> {
+pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
+    let go_on = || progress(0);
+    go_on()?;
     let (mut oldest, mut newest) = (None, None);
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
     for position in snapshot::list(fs, data).map_err(|e| StoreError::from_io(&e))? {
         let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
-        stop.check()?;
-        match open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(stop)?))) {
+        let read = open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
+        go_on()?;
+        match read {
             Ok((mark, _)) => {
                 oldest.get_or_insert(mark.clone());
                 newest = Some((mark, open()?));
@@ -35,17 +41,17 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, stop: &Stop, progress: &d
         }
     }
     let end = shared.end();
-    if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(stop.check()?)) {
-        stop.check()?;
+    if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(go_on()?)) {
+        go_on()?;
         wrong.push(error.to_string());
         return Ok(wrong);
     }
     let (from, rows) = newest.map_or((None, None), |(mark, snapshot)| (Some(mark), Some(snapshot)));
-    let written = written(keeper, from.as_ref(), end.position, stop)?;
-    let differing = compare(shared, rows, written, &|rows| stop.check().map(|()| progress(rows)))?;
+    let written = written(keeper, from.as_ref(), end.position, &go_on)?;
+    let differing = compare(shared, rows, written, progress)?;
     if !differing.is_empty() {
         let now = shared.end();
-        let since = written_since(keeper, &end, now.position, stop)?;
+        let since = written_since(keeper, &end, now.position, &go_on)?;
         let told = differing.into_iter().filter(|place| !since.contains(place));
         wrong.extend(told.map(|(table, _)| format!("a row of table {table} is not what snapshot and log say")));
     }
@@ -59,10 +65,10 @@ fn failed(error: LogError) -> StoreError {
     }
 }
 
-fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, stop: &Stop) -> Result<Written, StoreError> {
+fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, go_on: GoOn<'_>) -> Result<Written, StoreError> {
     let mut written = Written::new();
     let mut take = |group: Group| {
-        stop.check()?;
+        go_on()?;
         for row in group.changes.into_iter().flat_map(|change| change.rows) {
             let hash = row.value.map(|value| *blake3::hash(&value).as_bytes());
             written.insert((row.table.into_owned(), row.key), hash);
@@ -73,19 +79,14 @@ fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, stop: &Stop) -> Res
     Ok(written)
 }
 
-fn written_since(keeper: &Keeper, from: &Mark, until: u64, stop: &Stop) -> Result<BTreeSet<Place>, StoreError> {
+fn written_since(keeper: &Keeper, from: &Mark, until: u64, go_on: GoOn<'_>) -> Result<BTreeSet<Place>, StoreError> {
     // Nothing at all was written before the first position.
     let from = (*from != Mark::default()).then_some(from);
-    Ok(written(keeper, from, until, stop)?.into_keys().collect())
+    Ok(written(keeper, from, until, go_on)?.into_keys().collect())
 }
 
 /// The rows in which the engine differs from the snapshot with the log's rows written over it.
-fn compare(
-    shared: &Shared,
-    rows: Option<Snapshot>,
-    written: Written,
-    each: &dyn Fn(u64) -> Result<(), StoreError>,
-) -> Result<Vec<Place>, StoreError> {
+fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, each: Progress<'_>) -> Result<Vec<Place>, StoreError> {
     let mut expected = Expected { rows: rows.into_iter().flatten().peekable(), written: written.into_iter().peekable() };
     let mut differing = Vec::new();
     let mut next = expected.next()?;

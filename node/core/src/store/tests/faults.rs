@@ -233,7 +233,7 @@ fn a_store_made_anew_from_snapshot_and_log_has_every_row_of_the_old() {
 fn rows_are_held_against_snapshot_and_log() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
-    assert_eq!(store.verify(&|_| ()).unwrap(), Vec::<String>::new());
+    assert_eq!(store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new());
     for n in 1..=50 {
         put(&store, n).unwrap();
         if n % 7 == 0 {
@@ -248,7 +248,7 @@ fn rows_are_held_against_snapshot_and_log() {
             store.snapshot().unwrap();
         }
         if n % 10 == 0 {
-            assert_eq!(store.verify(&|_| ()).unwrap(), Vec::<String>::new(), "after {n}");
+            assert_eq!(store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new(), "after {n}");
         }
     }
     // An engine that lost a row, brought one back, or has another's bytes, is told.
@@ -256,7 +256,7 @@ fn rows_are_held_against_snapshot_and_log() {
     let cells = engine.walk(None, usize::MAX).unwrap();
     let told = |key: &[u8], value: Option<&[u8]>| {
         engine.apply(&[crate::engine::Write { table: "t", key, value }]).unwrap();
-        store.verify(&|_| ()).unwrap().len()
+        store.verify(&|_| Ok(())).unwrap().len()
     };
     assert_eq!(told(&cells[3].key, None), 1);
     assert_eq!(told(&[6, 6], Some(&cells[4].value)), 2);
@@ -264,5 +264,5 @@ fn rows_are_held_against_snapshot_and_log() {
     // And so is a damaged snapshot.
     let names = fs.list(Path::new("/data/snapshots")).unwrap();
     fs.damage(&Path::new("/data/snapshots").join(&names[0].name), 200, 1).unwrap();
-    assert_eq!(store.verify(&|_| ()).unwrap().len(), 4);
+    assert_eq!(store.verify(&|_| Ok(())).unwrap().len(), 4);
 }
