@@ -1,5 +1,6 @@
 //! A peer with a key of its own that says whatever it likes, against an honest node: each lie is refused.
 
+mod asking;
 mod blobs;
 mod hello;
 mod sync;

@@ -1,12 +1,12 @@
 //! What a node does by itself while it runs: entries that fall due; what was deleted leaves files, log and snapshots; a snapshot a day;
-//! and, at night's pace, blobs that no row needs any more and farewells that nobody was there to hear.
+//! photos are sealed or laid open as those who may see them change; and, at night's pace, blobs that no row needs any more and farewells that nobody was there to hear.
 
 use std::time::Duration;
 
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
-use freehold_core::{feed, friends, history, profile};
+use freehold_core::{feed, friends, history, photos, profile};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -20,7 +20,7 @@ const UNLINK_EVERY: Duration = Duration::from_secs(60);
 
 /// Works until the task is dropped.
 pub(crate) async fn run(node: Node) {
-    tokio::join!(due(&node), erase(&node), collect(&node), announce(&node));
+    tokio::join!(due(&node), erase(&node), settle(&node), collect(&node), announce(&node));
 }
 
 /// Entries that were held until due, and those that expire.
@@ -78,6 +78,25 @@ async fn erase(node: &Node) {
         tokio::select! {
             () = tokio::time::sleep(next) => {}
             () = erased => {}
+        }
+    }
+}
+
+/// Photos that only the owner sees lie sealed, and those that anyone may see do not.
+async fn settle(node: &Node) {
+    let mut events = node.events.subscribe();
+    loop {
+        let working = node.clone();
+        match tokio::task::spawn_blocking(move || photos::settle(&working)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or laid open later"),
+            Ok(Err(error)) => tracing::error!(%error, "a photo could not be sealed or laid open; it is tried again"),
+            Err(error) => tracing::error!(%error, "the sealing of photos ended early"),
+        }
+        let changed = async { while !matches!(events.recv().await, Ok(Event::Public) | Err(RecvError::Lagged(_))) {} };
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = changed => {}
         }
     }
 }

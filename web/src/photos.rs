@@ -76,6 +76,8 @@ struct EditPage {
     id: String,
     picture: Picture,
     is_private: bool,
+    /// Whether it is to be private and a published post shows it.
+    is_in_a_post: bool,
     fault: Option<String>,
 }
 
@@ -120,24 +122,30 @@ async fn show(State(site): State<Site>, asker: Asker, Path(name): Path<String>) 
     let at = newest.iter().position(|other| other.id == photo.id);
     let newer = at.and_then(|at| at.checked_sub(1)).and_then(|at| newest.get(at));
     let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
+    let is_private = is_private(&site, &photo)?;
     let page = PhotoPage {
         page: Frame::public(Some(&profile), title, "Photos").for_owner(asker.is_owner()),
         picture: Picture::own(&photo),
         taken: photo.taken.as_deref().and_then(dates::camera),
         added: dates::long(photo.added),
         edit: asker.is_owner().then(|| format!("/home/photos/{}", photo.id)),
-        is_private: photo.audience == Audience::Owner,
+        is_private,
         newer: newer.map(page_of),
         older: older.first().map(page_of),
     };
     if page.is_private { answer::page(&page) } else { answer::public_page(&page) }
 }
 
+/// Whether nobody but the owner may see a photo, on the wall or with a post.
+fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
+    Ok(photos::by_id(&site.node, &Visitor::Stranger, photo.id)?.is_none())
+}
+
 async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(String, String)>) -> Answer {
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
     let photo = named(&site, &asker.0, &name)?;
     let (_, reader) = photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
-    pictures::file(reader, pictures::JPEG, if photo.audience == Audience::Public { KEPT } else { "no-store" })
+    pictures::file(reader, pictures::JPEG, if is_private(&site, &photo)? { "no-store" } else { KEPT })
 }
 
 async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
@@ -152,8 +160,9 @@ fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
 
 fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPage, Problem> {
     let page = site.home_frame("A photo", "Photos")?;
-    let is_private = photo.audience == Audience::Owner;
-    Ok(EditPage { page, id: photo.id.to_string(), picture: Picture::own(photo), is_private, fault })
+    let is_kept = photo.audience == Audience::Owner;
+    let is_in_a_post = is_kept && !is_private(site, photo)?;
+    Ok(EditPage { page, id: photo.id.to_string(), picture: Picture::own(photo), is_private: is_kept, is_in_a_post, fault })
 }
 
 async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {

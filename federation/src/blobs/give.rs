@@ -1,10 +1,18 @@
-//! Giving: slices of public blobs. Who knows a blob's hash has it from a post; what lies sealed here is given to nobody.
+//! Giving: slices of the owner's own photos, to whoever may see them. Knowing a blob's hash gives no right to it: core is asked with
+//! every range, so what was taken back is not given to the end. Photos of friends are kept here for the owner and given to nobody;
+//! who wants them asks their author.
+//!
+//! What an attacker gets: nothing that the site does not show anyone, slower. Whether some hash lies here can't be learnt: what is
+//! not there, what is damaged and what is not for whoever asks give the same answer.
 
 use std::io;
 use std::sync::Arc;
 
 use bao_tree::io::sync::ReadAt;
-use freehold_core::blobs::{BlobReader, Blobs, Form};
+use freehold_core::audience::Visitor;
+use freehold_core::blobs::BlobReader;
+use freehold_core::node::Node;
+use freehold_core::photos;
 use freehold_core::store::BlobId;
 use futures::AsyncWriteExt;
 
@@ -13,10 +21,11 @@ use crate::aside;
 use crate::limits::{BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX};
 use crate::network::ByteStream;
 use crate::peers::{Peer, Shared};
+use crate::standing::Relation;
 use crate::wire::blob::{Answer, Get};
 use crate::wire::frame::{self, FrameError};
 
-/// A blob that a stream has asked for, with its tree: the next range needs no new hashing.
+/// The blob that a stream has asked for last, with its tree: the next range needs no new hashing.
 struct Open {
     id: BlobId,
     reader: BlobReader,
@@ -58,18 +67,20 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
         if get.len == 0 || get.len > BLOB_RANGE_LEN_MAX || !get.start.is_multiple_of(GROUP_LEN) || !peer.may_take(shared, get.len) {
             return Ok(());
         }
-        if open.as_ref().is_none_or(|open| open.id.0 != get.hash) {
-            let blobs = shared.node.blobs.clone();
-            let reader = aside::blocking(move || readable(&blobs, &BlobId(get.hash))).await?;
-            // To cut the smallest slice the whole is hashed, so the whole is what it costs.
-            if reader.as_ref().is_some_and(|reader| !peer.may_take(shared, reader.len())) {
-                return Ok(());
+        let Some(visitor) = visitor(peer) else { return Ok(()) };
+        let (node, id) = (shared.node.clone(), BlobId(get.hash));
+        let allowed = aside::blocking(move || readable(&node, &visitor, &id)).await?;
+        open = match (allowed, open.take()) {
+            (None, _) => None,
+            (Some(_), Some(open)) if open.id == id => Some(open),
+            (Some(reader), _) => {
+                // To cut the smallest slice the whole is hashed, so the whole is what it costs.
+                if !peer.may_take(shared, reader.len()) {
+                    return Ok(());
+                }
+                Some(aside::blocking(move || hashed(id, reader)).await??)
             }
-            open = match reader {
-                Some(reader) => Some(aside::blocking(move || hashed(BlobId(get.hash), reader)).await??),
-                None => None,
-            };
-        }
+        };
         let slice = match open.clone().filter(|open| get.start < open.reader.len()) {
             Some(open) => Some((open.reader.len(), aside::blocking(move || cut(&open, &get)).await??)),
             None => None,
@@ -88,9 +99,21 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
     }
 }
 
-/// A blob that may be given. Damaged, private and absent look alike from outside.
-fn readable(blobs: &Blobs, id: &BlobId) -> Option<BlobReader> {
-    blobs.open(id).ok().filter(|reader| reader.form() == Form::Public && (1..=BLOB_LEN_MAX).contains(&reader.len()))
+/// Who the peer is to core, now; nobody at all if the owner has blocked them since.
+fn visitor(peer: &Peer) -> Option<Visitor> {
+    let standing = peer.standing.borrow();
+    let standing = standing.as_ref()?;
+    match (standing.relation, standing.person) {
+        (Relation::Blocked, _) => None,
+        (Relation::Friend, Some(person)) => Some(Visitor::Friend(person)),
+        _ => Some(Visitor::Stranger),
+    }
+}
+
+/// A blob that may be given. Damaged, not for this visitor, and absent look alike from outside.
+fn readable(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
+    let found = photos::shared_blob(node, visitor, id).inspect_err(|error| tracing::warn!(%error, "a photo cannot be given"));
+    found.ok().flatten().filter(|reader| (1..=BLOB_LEN_MAX).contains(&reader.len()))
 }
 
 fn hashed(id: BlobId, reader: BlobReader) -> io::Result<Arc<Open>> {

@@ -1,5 +1,6 @@
-//! Lies about blobs, and asking for more than is given.
+//! Lies about blobs.
 
+use freehold_core::audience::Audience;
 use freehold_core::blobs::Form;
 use freehold_core::feed::Photo;
 use freehold_core::store::{BlobId, StoreError};
@@ -11,21 +12,6 @@ use crate::blobs::fetch::{FetchError, fetch};
 use crate::blobs::slice;
 use crate::limits::BLOB_FRAME_LEN_MAX;
 use crate::wire::blob::{self, Answer};
-
-#[tokio::test]
-async fn a_private_blob_is_given_to_nobody() {
-    let scene = Scene::with_a_friend().await;
-    let public = scene.alice.blobs.put(&[1; 50_000], Form::Public).unwrap();
-    let private = scene.alice.blobs.put(&[2; 50_000], Form::Private).unwrap();
-    let mut answers = Vec::new();
-    for BlobId(hash) in [private.id, BlobId([3; 32]), public.id] {
-        let mut stream = scene.open(blob::PROTOCOL).await;
-        frame::write(&mut stream, &blob::Get { hash, start: 0, len: 50_000 }).await.unwrap();
-        answers.push(frame::read::<Answer, _>(&mut stream).await.unwrap());
-    }
-    assert_eq!(answers, [Answer::Missing, Answer::Missing, Answer::Found(50_000)]);
-    scene.end().await;
-}
 
 #[tokio::test]
 async fn a_blob_that_is_not_what_its_hash_promises_is_refused() {
@@ -123,7 +109,7 @@ fn hash_of(content: &[u8]) -> BlobId {
 }
 
 /// A post that shows these, each as one photo of a single size.
-fn showing(contents: &[&[u8]]) -> PostBody {
+pub(super) fn showing(contents: &[&[u8]]) -> PostBody {
     let photo = |content: &&[u8]| Photo {
         blob: hash_of(content),
         len: content.len() as u64,
@@ -176,34 +162,16 @@ async fn give(stream: &mut ByteStream, content: &[u8], get: &blob::Get) {
     stream.flush().await.unwrap();
 }
 
-async fn ask(scene: &Scene, hash: [u8; 32], len: u64) -> Option<Answer> {
-    let mut stream = scene.open(blob::PROTOCOL).await;
-    frame::write(&mut stream, &blob::Get { hash, start: 0, len }).await.unwrap();
-    frame::read::<Answer, _>(&mut stream).await.ok()
-}
-
-#[tokio::test]
-async fn asking_for_nothing_is_not_answered_and_hashing_counts_as_taking() {
-    let scene = Scene::new(false, None).await;
-    let blobs = [1, 2].map(|byte| scene.alice.blobs.put(&vec![byte; 3 << 20], Form::Public).unwrap());
-    let [one, two] = [blobs[0].id.0, blobs[1].id.0];
-    assert_eq!(ask(&scene, one, 0).await, None);
-    assert_eq!(ask(&scene, one, 16 * 1024).await, Some(Answer::Found(3 << 20)));
-    // A stranger's share is used up by what was hashed for it, little as it took.
-    assert_eq!(ask(&scene, two, 16 * 1024).await, None);
-    scene.end().await;
-}
-
 /// A blob of Alice's that her friend's node, which is the honest one here, wants.
-async fn wanted(scene: &Scene, content: &[u8]) -> (WantedBlob, freehold_core::blobs::Pinned) {
-    let kept = scene.alice.blobs.put(content, Form::Public).unwrap();
-    (WantedBlob { blob: kept.id, len: kept.len, author: id(&scene.alice) }, kept)
+async fn wanted(scene: &Scene, content: &[u8]) -> WantedBlob {
+    let large = scene.alice.hang(content, b"small", Audience::Public).await.large;
+    WantedBlob { blob: large.blob, len: large.len, author: id(&scene.alice) }
 }
 
 #[tokio::test]
 async fn a_blob_for_which_there_is_no_room_is_not_begun() {
     let scene = Scene::with_a_friend().await;
-    let (wanted, _kept) = wanted(&scene, &vec![5; 2_500_000]).await;
+    let wanted = wanted(&scene, &vec![5; 2_500_000]).await;
     let mut stream = scene.open(blob::PROTOCOL).await;
     scene.mallory.disk().set_free(2_000_000);
     for _ in 0..100 {
@@ -221,7 +189,7 @@ async fn a_blob_for_which_there_is_no_room_is_not_begun() {
 #[tokio::test]
 async fn parts_that_do_not_make_the_whole_are_refused() {
     let scene = Scene::with_a_friend().await;
-    let (wanted, _kept) = wanted(&scene, &vec![5; 1_500_000]).await;
+    let wanted = wanted(&scene, &vec![5; 1_500_000]).await;
     let mut other = scene.mallory.blobs.writer(Form::Public, wanted.len).unwrap();
     other.write(&vec![6; 1 << 20]).unwrap();
     scene.shared.partials.take(wanted.blob, scene.mallory.clock.now()).writer = Some(other);
@@ -236,7 +204,7 @@ async fn parts_that_do_not_make_the_whole_are_refused() {
 #[tokio::test]
 async fn a_friend_who_has_brought_a_days_share_brings_no_more() {
     let scene = Scene::with_a_friend().await;
-    let (wanted, _kept) = wanted(&scene, &vec![5; 1_500_000]).await;
+    let wanted = wanted(&scene, &vec![5; 1_500_000]).await;
     assert!(scene.shared.shares.take(wanted.author, 63 << 20, scene.mallory.clock.now()));
     let mut stream = scene.open(blob::PROTOCOL).await;
     assert!(matches!(fetch(&scene.shared, &mut stream, &wanted).await, Err(FetchError::Share)));

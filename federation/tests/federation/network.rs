@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
-use freehold_core::blobs::Form;
+use freehold_core::audience::Audience;
 use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, PersonId};
@@ -130,13 +130,15 @@ impl Person {
         self.say(Body::Post(post(text))).await
     }
 
-    /// A post with a photo of `large` and `small` bytes; both stay as long as the process does.
+    /// A post with a photo of `large` and `small` bytes.
     pub(crate) async fn post_photo(&self, text: &str, large: usize, small: usize) -> EntryId {
-        for len in [large, small] {
-            // Pinned for good: nothing here refers to them as a posts table would.
-            std::mem::forget(self.node.blobs.put(&pixels(len), Form::Public).unwrap());
-        }
+        self.hang(&pixels(large), &pixels(small)).await;
         self.post_photo_to_come(text, large, small).await.0
+    }
+
+    /// Hangs a photo for anyone to see, with these bytes for its sizes.
+    pub(crate) async fn hang(&self, large: &[u8], small: &[u8]) {
+        self.test.hang(large, small, Audience::Public).await;
     }
 
     /// The same, when the photo's bytes are not here yet; gives them.

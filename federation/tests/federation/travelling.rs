@@ -1,4 +1,3 @@
-use freehold_core::blobs::Form;
 use freehold_core::feed::Body;
 use freehold_core::photos::Size;
 use freehold_core::{journal, timeline};
@@ -92,9 +91,8 @@ async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
     bob.shows(&["look"]).await;
     assert_eq!(timeline::wanted_blobs(&bob, &alice.id(), None, 10).unwrap().len(), 2);
     bob.down().await;
-    let kept = [large, small].map(|bytes| alice.blobs.put(&bytes, Form::Public).unwrap());
+    alice.hang(&large, &small).await;
     bob.up().await;
     bob.until("the photo is here", |node| timeline::wanted_blobs(node, &alice.id(), None, 10).unwrap().is_empty()).await;
     assert!(timeline::get(&bob, &entry).unwrap().unwrap().photos[0].has_large);
-    drop(kept);
 }

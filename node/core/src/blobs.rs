@@ -21,6 +21,7 @@ use crate::vault::Keys;
 
 mod collect;
 mod file;
+mod forms;
 mod pin;
 mod read;
 mod seal;
@@ -159,8 +160,16 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it is damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
+        match self.look_for(id) {
+            // One that goes from one form to the other meanwhile is gone from where it was looked for last, and in the other.
+            Err(StoreError::NoBlob) => self.look_for(id),
+            found => found,
+        }
+    }
+
+    fn look_for(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
         if let Some(small) = self.state().small.get(id) {
-            return Ok(BlobReader::in_memory(small.form(), small.bytes.clone()));
+            return Ok(BlobReader::in_memory(small.bytes.clone()));
         }
         self.open_file(id)
     }

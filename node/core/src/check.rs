@@ -60,6 +60,8 @@ pub enum Step {
     Log,
     /// The mailbox and the queue.
     Mail,
+    /// In which form photos lie.
+    Photos,
     /// Signed entries and the journal.
     Feed,
 }

@@ -1,10 +1,12 @@
 //! The owner's photos.
 //!
 //! The file as it came is kept bit for bit, sealed, for the owner alone; what others see are two JPEGs made from it, without any
-//! metadata. A file that can be kept but not shown (HEIC) is kept apart.
+//! metadata, sealed as long as nobody else may see the photo ([`settle`]). A file that can be kept but not shown (HEIC) is kept apart.
 
 mod add;
+mod change;
 pub mod develop;
+mod forms;
 mod kept;
 mod read;
 mod uses;
@@ -16,7 +18,10 @@ use crate::clock::Timestamp;
 use crate::row::{Record, id16};
 use crate::store::{BlobId, Table};
 
-pub use add::{AddError, ChangeError, Upload, add, change, delete, upload_writer};
+pub(crate) use add::hang;
+pub use add::{AddError, Upload, add, upload_writer};
+pub use change::{ChangeError, change, delete};
+pub use forms::{check, settle};
 pub use kept::{Kept, delete_kept, kept, kept_bytes};
 pub use read::{by_id, by_slug, image_bytes, list, of_entry, original_bytes, shared_blob};
 pub(crate) use uses::{forget_uses, note_uses};

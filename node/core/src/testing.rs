@@ -4,6 +4,8 @@ pub mod fuzz;
 
 use std::ops::Deref;
 
+use crate::audience::Audience;
+use crate::blobs::Form;
 use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
@@ -14,6 +16,8 @@ use crate::journal;
 use crate::logins;
 use crate::mailbox;
 use crate::node::Node;
+use crate::photos::develop::{Developed, MediaType, Print};
+use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::words::Words;
@@ -80,6 +84,18 @@ impl TestNode {
         Self { node, disk, queue_may_be_left: false }
     }
 
+    /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have them.
+    #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
+    pub async fn hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
+        let file = self.blobs.put(&[large, small].concat(), Form::Private).unwrap();
+        let print = |bytes: &[u8], width| Print { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
+        let (large, small) = (print(large, 1600), print(small, 400));
+        let media_type = MediaType::Jpeg;
+        let developed = Developed { media_type, width: 4000, height: 3000, taken: None, large, small, thumbhash: Vec::new() };
+        let upload = Upload { file, file_name: "a.jpg".to_owned(), alt: "a photo".to_owned(), caption: String::new(), audience };
+        photos::hang(self, upload, developed).await.unwrap()
+    }
+
     /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be opened again is a failed test")]
     pub fn restarted(&self) -> Node {
@@ -142,7 +158,8 @@ impl Drop for TestNode {
         let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| Ok(()));
         let seals = seals.map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
-        for checked in [seals, feed, journal::check(&self.node), mailbox::check(&self.node), queue] {
+        let photos = photos::check(&self.node);
+        for checked in [seals, feed, photos, journal::check(&self.node), mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

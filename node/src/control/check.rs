@@ -60,6 +60,7 @@ fn name(step: Step) -> &'static str {
         Step::Blobs => "Blobs",
         Step::Log => "Rows against the log",
         Step::Mail => "Mail",
+        Step::Photos => "Photos",
         Step::Feed => "Signed entries",
     }
 }

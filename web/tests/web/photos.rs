@@ -75,6 +75,43 @@ async fn a_photo_kept_to_oneself_is_not_found_by_anyone_else() {
 }
 
 #[tokio::test]
+async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_longer() {
+    let alice = TestNode::new("alice").await;
+    let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
+    upload(&mut owner, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
+    let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
+    let (page, file) = (format!("/photos/{}", photo.slug), format!("/photos/{}/400.jpg", photo.id));
+    assert_eq!(visitor.get(&file).await.status, StatusCode::NOT_FOUND);
+    let kept = owner.get(&file).await;
+    let fields = [("title", "With a photo"), ("text", "words"), ("photo[]", &photo.id.to_string()), ("then", "publish")];
+    let path = owner.post("/home/write", &fields).await.location();
+    assert!(visitor.get(&path).await.text().contains(&file));
+    // Sealed still, then not: the same bytes, and caches may keep them now.
+    for settled in [false, true] {
+        if settled {
+            photos::settle(&alice).unwrap();
+        }
+        let seen = visitor.get(&file).await;
+        assert_eq!((seen.header("cache-control"), &seen.bytes), ("public, max-age=86400", &kept.bytes));
+    }
+    assert!(visitor.get(&page).await.text().contains("Mine"));
+    assert!(!visitor.get("/photos").await.text().contains("Mine"), "it hangs on no wall");
+    let edit = format!("/home/photos/{}", photo.id);
+    assert!(owner.get(&edit).await.text().contains("A published post shows this photo"));
+    let post = owner.get("/home/write").await.text();
+    let at = post.find("/home/write/").unwrap();
+    let desk = post[at..].split('"').next().unwrap().to_owned();
+    owner.post(&format!("{desk}/withdraw"), &[]).await;
+    for path in [&page, &file] {
+        assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);
+    }
+    photos::settle(&alice).unwrap();
+    let own = owner.get(&file).await;
+    assert_eq!((own.header("cache-control"), &own.bytes), ("no-store", &kept.bytes));
+    assert!(!owner.get(&edit).await.text().contains("A published post shows this photo"));
+}
+
+#[tokio::test]
 async fn what_is_no_picture_or_too_large_is_refused_and_leaves_nothing() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;

@@ -189,13 +189,17 @@ impl Collection {
         Ok(self.orphans(live)?.into_iter().map(path).collect())
     }
 
+    pub(super) fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
     fn is_touched(&self, name: &Name) -> bool {
         self.blobs.state().touched.get(&self.number).is_some_and(|touched| touched.names.contains(name))
     }
 
     /// Removes a file unless its blob was pinned since the beginning. The state is locked over both, so that who pins first
     /// keeps the file and who pins later does not find it.
-    fn remove(&self, name: &Name) -> Result<bool, StoreError> {
+    pub(super) fn remove(&self, name: &Name) -> Result<bool, StoreError> {
         let state = self.blobs.state();
         let touched = state.touched.get(&self.number).is_some_and(|touched| touched.names.contains(name));
         if touched { Ok(false) } else { self.blobs.unlink(name) }

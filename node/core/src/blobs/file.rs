@@ -13,7 +13,7 @@ use crate::store::{BlobId, StoreError};
 const TEMPORARY: &str = "new";
 /// How many public blobs are remembered as found whole; then the remembering starts over.
 const VERIFIED_MAX: usize = 4096;
-/// In the order of looking: what is kept in both forms is public.
+/// In the order of looking.
 const FORMS: [Form; 2] = [Form::Public, Form::Private];
 
 /// Makes the folders, and removes what interrupted writes left.

@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use super::seal::{CHUNK_LEN, ChunkSeal, HEAD_LEN, SEALED_CHUNK_LEN, layout, open_head};
-use super::{Blobs, Form, damaged};
+use super::{Blobs, damaged};
 use crate::fs::File;
 use crate::seal::Seal;
 use crate::store::{BlobId, StoreError};
 
 /// An open blob; it can be read to its end even if it is deleted meanwhile.
 pub struct BlobReader {
-    form: Form,
     len: u64,
     source: Source,
 }
@@ -36,13 +35,13 @@ impl fmt::Debug for BlobReader {
 }
 
 impl BlobReader {
-    pub(super) fn in_memory(form: Form, bytes: Arc<[u8]>) -> Self {
-        Self { form, len: bytes.len() as u64, source: Source::Memory(bytes) }
+    pub(super) fn in_memory(bytes: Arc<[u8]>) -> Self {
+        Self { len: bytes.len() as u64, source: Source::Memory(bytes) }
     }
 
     pub(super) fn public(blobs: Blobs, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
         let len = file.len().map_err(|e| Blobs::told_reading(&id, &e))?;
-        Ok(Self { form: Form::Public, len, source: Source::Public { blobs, id, file } })
+        Ok(Self { len, source: Source::Public { blobs, id, file } })
     }
 
     pub(super) fn private(seal: &Seal, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
@@ -55,12 +54,7 @@ impl BlobReader {
             return Err(damaged(&id));
         }
         let seal = ChunkSeal::new(&key);
-        Ok(Self { form: Form::Private, len, source: Source::Private { id, file, seal, chunks, last_read: Mutex::new(None) } })
-    }
-
-    /// How it is kept: what is public may be given to whoever knows its address.
-    pub fn form(&self) -> Form {
-        self.form
+        Ok(Self { len, source: Source::Private { id, file, seal, chunks, last_read: Mutex::new(None) } })
     }
 
     /// The blob's length in bytes.

@@ -29,7 +29,7 @@ pub(super) struct Small {
 
 impl Small {
     /// What is public in either is public.
-    pub(super) fn form(&self) -> Form {
+    fn form(&self) -> Form {
         if [self.logged, self.travelling].contains(&Some(Form::Public)) { Form::Public } else { Form::Private }
     }
 
@@ -54,8 +54,8 @@ impl Blobs {
         let mut state = self.state();
         let small = state.small.entry(blob.id).or_insert(Small { bytes: blob.bytes, logged: None, travelling: None });
         small.travelling = small.travelling.filter(|travelling| *travelling != blob.form);
-        // What two groups hold, once private and once public, need only be found.
-        small.logged = if small.logged == Some(Form::Public) { small.logged } else { Some(blob.form) };
+        // Of two groups that hold it, once private and once public, the later one knows who may see it now.
+        small.logged = Some(blob.form);
     }
 
     /// How many bytes of small blobs await the next checkpoint.
@@ -118,6 +118,17 @@ impl Blobs {
     /// Whether the blob is in memory, in this form.
     pub(super) fn has_small(&self, id: &BlobId, form: Form) -> bool {
         self.state().small.get(id).is_some_and(|small| [small.logged, small.travelling].contains(&Some(form)))
+    }
+
+    /// Whether a durable group holds the blob, in this form last, and it waits to be filed.
+    pub(super) fn is_logged_as(&self, id: &BlobId, form: Form) -> bool {
+        self.state().small.get(id).is_some_and(|small| small.logged == Some(form))
+    }
+
+    /// Lets the blob travel in this form, whatever it was before.
+    pub(super) fn travel(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {
+        let mut state = self.state();
+        state.small.entry(id).or_insert(Small { bytes, logged: None, travelling: None }).travelling = Some(form);
     }
 
     pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {

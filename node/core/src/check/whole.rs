@@ -6,6 +6,7 @@ use super::{Progress, Report, Step, check};
 use crate::feed;
 use crate::mailbox::{self, queue};
 use crate::node::Node;
+use crate::photos;
 use crate::store::StoreError;
 
 /// How often a noun is looked at again while changes are committed under the look.
@@ -40,6 +41,7 @@ pub fn everything(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     let looked = |step| move || progress(step, 0, 0);
     findings.wrong.extend(settled(node, "the mailbox", looked(Step::Mail), || mailbox::check(node))?);
     findings.wrong.extend(settled(node, "the mail queue", looked(Step::Mail), || queue::check(node, true))?);
+    findings.wrong.extend(settled(node, "the photos", looked(Step::Photos), || photos::check(node))?);
     let mut entries = 0;
     let feeds = settled(node, "the feed", looked(Step::Feed), || {
         let checked = feed::check(node)?;
@@ -117,7 +119,7 @@ mod tests {
         assert!(findings.is_whole(), "{findings:?}");
         let mut steps = steps.into_inner();
         steps.dedup();
-        assert_eq!(steps, [Step::Rows, Step::Blobs, Step::Log, Step::Mail, Step::Feed]);
+        assert_eq!(steps, [Step::Rows, Step::Blobs, Step::Log, Step::Mail, Step::Photos, Step::Feed]);
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! Adding, changing and deleting photos.
+//! Adding photos.
 
 use tokio::sync::Semaphore;
 
 use super::develop::{self, DevelopError, Developed};
-use super::{ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print, SlugRow, kept, uses};
+use super::{ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print, SlugRow, forms, kept};
 use crate::audience::Audience;
-use crate::blobs::{BlobWriter, Form, Pinned};
+use crate::blobs::{BlobWriter, Blobs, Form, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::history;
 use crate::markdown::slugify;
 use crate::node::{Node, keyed};
 use crate::row::{self, Rows, cut};
@@ -59,30 +58,6 @@ pub enum AddError {
     Store(#[from] StoreError),
 }
 
-/// Why a photo was not changed or deleted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// There is no such photo.
-    #[error("there is no such photo")]
-    NoSuchPhoto,
-    /// A post shows it; take it out of the post first.
-    #[error("a post shows this photo")]
-    InUse,
-    /// Alternative text or caption are too long.
-    #[error("the {what} is {len} bytes, the limit is {len_max}")]
-    TooLong {
-        /// Which of them.
-        what: &'static str,
-        /// Its length in bytes.
-        len: usize,
-        /// The limit in bytes.
-        len_max: usize,
-    },
-    /// The store.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-}
-
 /// Where the bytes of an upload go, piece by piece; past [`FILE_LEN_MAX`] it refuses.
 ///
 /// # Errors
@@ -96,21 +71,27 @@ pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
 /// # Errors
 /// When the file is no picture, damaged or too large; nothing of it is kept then. HEIC is kept, and said so.
 pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
-    let Upload { file, file_name, alt, caption, audience } = upload;
-    if let Err((what, len)) = checked(&alt, &caption) {
+    if let Err((what, len)) = checked(&upload.alt, &upload.caption) {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }
-    let file_name = plain_name(&file_name);
-    let developed = match developed(node, file.id).await? {
-        Ok(developed) => developed,
+    match developed(node, upload.file.id).await? {
+        Ok(developed) => Ok(hang(node, upload, developed).await?),
         Err(DevelopError::CannotShow(media_type)) => {
-            kept::keep(node, file, file_name, media_type).await?;
-            return Err(AddError::KeptButNotShown { media_type });
+            kept::keep(node, upload.file, plain_name(&upload.file_name), media_type).await?;
+            Err(AddError::KeptButNotShown { media_type })
         }
-        Err(error) => return Err(AddError::Develop(error)),
-    };
-    let large = node.blobs.put(&developed.large.jpeg, Form::Public)?;
-    let small = node.blobs.put(&developed.small.jpeg, Form::Public)?;
+        Err(error) => Err(AddError::Develop(error)),
+    }
+}
+
+/// Adds what was made of a file that could be shown.
+pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> Result<Photo, StoreError> {
+    let Upload { file, file_name, alt, caption, audience } = upload;
+    let file_name = plain_name(&file_name);
+    let (blobs, form, prints) = (node.blobs.clone(), forms::begun(&audience), (developed.large, developed.small));
+    let store = move || Ok::<_, StoreError>((print(&blobs, form, &prints.0)?, print(&blobs, form, &prints.1)?));
+    let stored = tokio::task::spawn_blocking(store).await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+    let ((large, large_pinned), (small, small_pinned)) = stored?;
     let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
     let wanted = slugify(row::cut(&alt, 60)).or_else(|| slugify(stem)).unwrap_or_else(|| "photo".to_owned());
     let photo = Photo {
@@ -127,18 +108,24 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
         thumbhash: developed.thumbhash,
         original: file.id,
         original_len: file.len,
-        large: Print { blob: large.id, len: large.len, width: developed.large.width, height: developed.large.height },
-        small: Print { blob: small.id, len: small.len, width: developed.small.width, height: developed.small.height },
+        large,
+        small,
         audience,
     };
     node.store
         .commit(move |tx| {
-            for pinned in [&file, &large, &small] {
+            for pinned in [&file, &large_pinned, &small_pinned] {
                 tx.attach(pinned);
             }
-            write(tx, photo).map_err(AddError::Store)
+            write(tx, photo)
         })
         .await
+}
+
+/// Stores one size; a large file, so this blocks.
+fn print(blobs: &Blobs, form: Form, made: &develop::Print) -> Result<(Print, Pinned), StoreError> {
+    let pinned = blobs.put(&made.jpeg, form)?;
+    Ok((Print { blob: pinned.id, len: pinned.len, width: made.width, height: made.height }, pinned))
 }
 
 /// Decodes off the async threads, one picture at a time.
@@ -172,6 +159,8 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
         row::put(tx, &row::key(&[&print.blob.0, &photo.id.0]), &BlobRow {})?;
     }
     row::put_referring(tx, &photo.id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
+    // Equal files may lie there already, for another who may see them or may not.
+    forms::note(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)
 }
@@ -184,7 +173,7 @@ pub(super) fn place_key(added: Timestamp, id: PhotoId) -> Vec<u8> {
     row::key(&[&added.0.to_be_bytes(), &id.0])
 }
 
-fn checked(alt: &str, caption: &str) -> Result<(), (&'static str, usize)> {
+pub(super) fn checked(alt: &str, caption: &str) -> Result<(), (&'static str, usize)> {
     for (what, text) in [("alternative text", alt), ("caption", caption)] {
         if text.len() > ALT_LEN_MAX {
             return Err((what, text.len()));
@@ -198,49 +187,4 @@ fn plain_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let line: String = last.chars().filter(|c| !c.is_control()).collect();
     cut(line.trim(), FILE_NAME_LEN_MAX).to_owned()
-}
-
-/// Changes what is said about a photo and who may see it.
-///
-/// # Errors
-/// When there is no such photo or a text is too long.
-pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audience: Audience) -> Result<Photo, ChangeError> {
-    if let Err((what, len)) = checked(&alt, &caption) {
-        return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
-    }
-    node.store
-        .commit(move |tx| {
-            let before = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
-            let photo = Photo { alt, caption, audience, ..before };
-            row::put_referring(tx, &id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
-            tx.after(Event::Public);
-            Ok(photo)
-        })
-        .await
-}
-
-/// Deletes a photo, the original included, for good ([`history`]).
-///
-/// # Errors
-/// When there is no such photo, or a post shows it.
-pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
-    let now = node.clock.now();
-    node.store
-        .commit(move |tx| {
-            let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
-            if uses::is_used(tx, id)? {
-                return Err(ChangeError::InUse);
-            }
-            row::delete::<Photo>(tx, &id.0);
-            let key = slug_key(tx, &photo.slug)?;
-            row::delete::<SlugRow>(tx, &key);
-            row::delete::<PlaceRow>(tx, &place_key(photo.added, id));
-            for print in [photo.large, photo.small] {
-                row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
-            }
-            history::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
-            tx.after(Event::Public);
-            Ok(())
-        })
-        .await
 }

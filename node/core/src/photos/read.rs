@@ -1,23 +1,28 @@
 //! Reading photos, by whoever may.
 
 use super::add::{place_key, slug_key};
+use super::forms::SHARING_MAX;
 use super::{BlobRow, Photo, PhotoId, PlaceRow, Print, Size, SlugRow, uses};
 use crate::audience::{Visitor, may_see};
 use crate::blobs::BlobReader;
 use crate::feed;
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError};
 
-/// How many photos may share one file before the rest is not looked at.
-const SHARING_MAX: usize = 100;
-
-/// One photo, if `visitor` may see it.
+/// One photo, if `visitor` may see it: by its own audience, or because a published post shows it.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn by_id(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo>, StoreError> {
-    Ok(row::get::<Photo>(&node.store, &id.0)?.filter(|photo| may_see(&photo.audience, visitor)))
+    seen(&node.store, visitor, id)
+}
+
+pub(super) fn seen(rows: &impl Rows, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo>, StoreError> {
+    match row::get::<Photo>(rows, &id.0)? {
+        Some(photo) if may_see(&photo.audience, visitor) || uses::is_published(rows, id)? => Ok(Some(photo)),
+        _ => Ok(None),
+    }
 }
 
 /// The photo whose page has that address, if `visitor` may see it.
@@ -31,7 +36,7 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Phot
     }
 }
 
-/// Photos that `visitor` may see, the newest first: those added before `before` (all for `None`), at most `limit`.
+/// The wall, as far as `visitor` may see it, the newest first; what is only shown by posts does not hang there. Photos those added before `before` (all for `None`), at most `limit`.
 ///
 /// # Errors
 /// As [`by_id`].
@@ -44,7 +49,8 @@ pub fn list(node: &Node, visitor: &Visitor, before: Option<&Photo>, limit: usize
     while found.len() < limit {
         let page = node.store.scan(PlaceRow::TABLE, &scan)?;
         for (key, _) in &page {
-            found.extend(by_id(node, visitor, PhotoId(row::key_part(key, 8)))?);
+            let photo = row::get::<Photo>(&node.store, &row::key_part::<16>(key, 8))?;
+            found.extend(photo.filter(|photo| may_see(&photo.audience, visitor)));
         }
         match page.last() {
             Some((last, _)) => scan = Scan::prefix(&[], limit).reversed().after(last),
@@ -83,7 +89,7 @@ pub fn original_bytes(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Opt
 pub fn shared_blob(node: &Node, visitor: &Visitor, blob: &BlobId) -> Result<Option<BlobReader>, StoreError> {
     for (key, _) in node.store.scan(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))? {
         let photo = PhotoId(row::key_part(&key, blob.0.len()));
-        if by_id(node, visitor, photo)?.is_some() || uses::is_published(node, photo)? {
+        if by_id(node, visitor, photo)?.is_some() {
             return node.blobs.open(blob).map(Some);
         }
     }

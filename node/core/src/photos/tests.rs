@@ -99,11 +99,7 @@ async fn a_photo_that_no_post_shows_can_be_changed_and_deleted() {
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::InUse));
     // What a published post shows stays visible with it.
     assert!(shared_blob(&alice, &Visitor::Stranger, &photo.large.blob).unwrap().is_some());
-    let forget = move |tx: &mut crate::store::Tx<'_>| {
-        forget_uses(tx, &[1; 16], &[photo.id]);
-        Ok::<_, crate::store::StoreError>(())
-    };
-    alice.store.commit(forget).await.unwrap();
+    alice.store.commit(move |tx| forget_uses(tx, &[1; 16], &[photo.id])).await.unwrap();
     delete(&alice, photo.id).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::NoSuchPhoto));
     assert!(shared_blob(&alice, &Visitor::Owner, &photo.large.blob).unwrap().is_none());

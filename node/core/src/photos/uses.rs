@@ -2,9 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::PhotoId;
-use crate::node::Node;
-use crate::row::{self, Record};
+use super::{PhotoId, forms};
+use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 /// Under `photo ‖ post`.
@@ -27,22 +26,30 @@ const USES_MAX: usize = 1000;
 pub(crate) fn note_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId], is_published: bool) -> Result<(), StoreError> {
     for photo in photos {
         row::put(tx, &row::key(&[&photo.0, post]), &UseRow { is_published })?;
+        if is_published {
+            forms::note(tx, *photo)?;
+        }
     }
     Ok(())
 }
 
 /// Notes that a post does not show these photos any more.
-pub(crate) fn forget_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) {
+pub(crate) fn forget_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) -> Result<(), StoreError> {
     for photo in photos {
-        row::delete::<UseRow>(tx, &row::key(&[&photo.0, post]));
+        let key = row::key(&[&photo.0, post]);
+        if row::get::<UseRow>(tx, &key)?.is_some_and(|used| used.is_published) {
+            forms::note(tx, *photo)?;
+        }
+        row::delete::<UseRow>(tx, &key);
     }
+    Ok(())
 }
 
 pub(super) fn is_used(tx: &Tx<'_>, photo: PhotoId) -> Result<bool, StoreError> {
     Ok(!tx.scan(UseRow::TABLE, &Scan::prefix(&photo.0, 1))?.is_empty())
 }
 
-pub(super) fn is_published(node: &Node, photo: PhotoId) -> Result<bool, StoreError> {
-    let uses = row::scan::<UseRow>(&node.store, &Scan::prefix(&photo.0, USES_MAX))?;
+pub(super) fn is_published(rows: &impl Rows, photo: PhotoId) -> Result<bool, StoreError> {
+    let uses = row::scan::<UseRow>(rows, &Scan::prefix(&photo.0, USES_MAX))?;
     Ok(uses.iter().any(|(_, used)| used.is_published))
 }

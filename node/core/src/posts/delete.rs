@@ -30,7 +30,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
         }
     }
     history::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
-    photos::forget_uses(tx, &id.0, &row.photos);
+    photos::forget_uses(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
     if let Some(published) = row.published {
         row::delete::<PlaceRow>(tx, &rows::place_key(published, id));

@@ -99,7 +99,7 @@ fn write(tx: &mut Tx<'_>, id: PostId, is_new: bool, ready: &Ready, now: Timestam
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {
-        photos::forget_uses(tx, &id.0, &before.photos);
+        photos::forget_uses(tx, &id.0, &before.photos)?;
     }
     photos::note_uses(tx, &id.0, &ready.photos, false)?;
     let row = PostRow {

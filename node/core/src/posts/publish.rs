@@ -108,7 +108,7 @@ fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, ready: Ready, now: Times
     }
     let shown = ready.load_photos(tx)?;
     ready.text.attach(tx);
-    photos::forget_uses(tx, &id.0, &row.photos);
+    photos::forget_uses(tx, &id.0, &row.photos)?;
     photos::note_uses(tx, &id.0, &ready.photos, true)?;
     row.title = ready.title;
     row.text = ready.text.text.clone();

@@ -1,0 +1,82 @@
+//! Changing what is said about a photo and who may see it, and deleting it.
+
+use super::add::{checked, place_key, slug_key};
+use super::{ALT_LEN_MAX, BlobRow, Photo, PhotoId, PlaceRow, SlugRow, forms, uses};
+use crate::audience::Audience;
+use crate::events::Event;
+use crate::history;
+use crate::node::Node;
+use crate::row;
+use crate::store::StoreError;
+
+/// Why a photo was not changed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such photo.
+    #[error("there is no such photo")]
+    NoSuchPhoto,
+    /// A post shows it; take it out of the post first.
+    #[error("a post shows this photo")]
+    InUse,
+    /// Alternative text or caption are too long.
+    #[error("the {what} is {len} bytes, the limit is {len_max}")]
+    TooLong {
+        /// Which of them.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        len_max: usize,
+    },
+    /// The store.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// Changes what is said about a photo and who may see it.
+///
+/// # Errors
+/// When there is no such photo or a text is too long.
+pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audience: Audience) -> Result<Photo, ChangeError> {
+    if let Err((what, len)) = checked(&alt, &caption) {
+        return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
+    }
+    node.store
+        .commit(move |tx| {
+            let before = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
+            let photo = Photo { alt, caption, audience, ..before };
+            row::put_referring(tx, &id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
+            forms::note(tx, id)?;
+            tx.after(Event::Public);
+            Ok(photo)
+        })
+        .await
+}
+
+/// Deletes a photo, the original included, for good ([`history`]).
+///
+/// # Errors
+/// When there is no such photo, or a post shows it.
+pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
+    let now = node.clock.now();
+    node.store
+        .commit(move |tx| {
+            let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
+            if uses::is_used(tx, id)? {
+                return Err(ChangeError::InUse);
+            }
+            // Another photo may share its sizes, and be its owner's alone.
+            forms::note(tx, id)?;
+            row::delete::<Photo>(tx, &id.0);
+            let key = slug_key(tx, &photo.slug)?;
+            row::delete::<SlugRow>(tx, &key);
+            row::delete::<PlaceRow>(tx, &place_key(photo.added, id));
+            for print in [photo.large, photo.small] {
+                row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
+            }
+            history::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
+            tx.after(Event::Public);
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,130 @@
+//! How the sizes of a photo lie on the disk: sealed while its owner alone sees it, as the bytes themselves while anyone may.
+//!
+//! Their names are the same in both forms, so neither rows nor signed entries change with it, and who may see a photo is asked anew
+//! with each reading. A change after which another form may be due notes so in its own commit ([`note`]); soon after, each size is
+//! stored in the form that is due, and what lies in the other is removed ([`settle`]).
+
+use minicbor::{Decode, Encode};
+
+use super::{BlobRow, Photo, PhotoId, read};
+use crate::audience::{Audience, Visitor, may_see};
+use crate::blobs::Form;
+use crate::node::Node;
+use crate::row::{self, Record, Rows};
+use crate::store::{BlobId, Scan, StoreError, Table, Tx};
+
+/// How many photos may share one file before the rest is not looked at.
+pub(super) const SHARING_MAX: usize = 100;
+/// So many notes are looked at in one go.
+const PAGE: usize = 200;
+
+/// Under a blob: another form may be due for it.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct NoteRow {}
+
+impl Record for NoteRow {
+    const TABLE: Table = Table::new("photos_forms");
+    const VERSION: u8 = 1;
+}
+
+/// Notes in a change's commit that the sizes of a photo, if there is such a one, may be seen by others than before it.
+pub(super) fn note(tx: &mut Tx<'_>, photo: PhotoId) -> Result<(), StoreError> {
+    for print in row::get::<Photo>(tx, &photo.0)?.iter().flat_map(|photo| [photo.large, photo.small]) {
+        row::put(tx, &print.blob.0, &NoteRow {})?;
+    }
+    Ok(())
+}
+
+/// The form for a size of a new photo.
+pub(super) fn begun(audience: &Audience) -> Form {
+    if may_see(audience, &Visitor::Stranger) { Form::Public } else { Form::Private }
+}
+
+/// The form that is due for a size of a photo, all photos that share it considered; `None` if there is no such photo.
+fn due(rows: &impl Rows, blob: &BlobId) -> Result<Option<Form>, StoreError> {
+    let sharing = rows.rows(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))?;
+    for (key, _) in &sharing {
+        let photo = PhotoId(row::key_part(key, blob.0.len()));
+        if read::seen(rows, &Visitor::Stranger, photo)?.is_some() {
+            return Ok(Some(Form::Public));
+        }
+    }
+    Ok(sharing.first().map(|_| Form::Private))
+}
+
+/// Stores every size that was noted in the form that is due, and in that alone. How many notes stay, because the blob was in use or
+/// another form became due meanwhile. Blocks.
+///
+/// # Errors
+/// The first that was met; the others are gone on with, and what failed stays noted.
+pub fn settle(node: &Node) -> Result<usize, StoreError> {
+    let (mut left, mut failed, mut after) = (0, None, None::<BlobId>);
+    loop {
+        let scan = Scan::prefix(&[], PAGE);
+        let noted = node.store.scan(NoteRow::TABLE, &after.map_or(scan.clone(), |blob| scan.after(&blob.0)))?;
+        let blobs: Vec<BlobId> = noted.iter().map(|(key, _)| BlobId(row::key_part(key, 0))).collect();
+        let Some(last) = blobs.last().copied() else { break };
+        after = Some(last);
+        let mut done = Vec::new();
+        for blob in blobs {
+            match settle_one(node, blob) {
+                Ok(Some(form)) => done.push((blob, form)),
+                Ok(None) => left += 1,
+                Err(error) => _ = failed.get_or_insert(error),
+            }
+        }
+        node.store.commit_blocking(move |tx| {
+            for (blob, form) in &done {
+                if due(tx, blob)? == *form {
+                    row::delete::<NoteRow>(tx, &blob.0);
+                }
+            }
+            Ok::<_, StoreError>(())
+        })?;
+    }
+    failed.map_or(Ok(left), Err)
+}
+
+/// The form in which the blob lies now and in no other, where `None` stands for a blob of no photo; nothing if that is not so yet.
+fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<Form>>, StoreError> {
+    let Some(form) = due(&node.store, &blob)? else { return Ok(Some(None)) };
+    if !node.blobs.lies_as(&blob, form.other())? {
+        return Ok(Some(Some(form)));
+    }
+    let stored = node.blobs.store_as(&blob, form)?;
+    node.store.commit_blocking(move |tx| {
+        tx.attach(&stored);
+        row::put(tx, &blob.0, &NoteRow {})
+    })?;
+    // Begun before looking again: who makes another form due from here on has it pinned or finds it gone.
+    let collection = node.blobs.collection();
+    let is_due = due(&node.store, &blob)? == Some(form);
+    Ok(if is_due && collection.keep_only(&blob, form)? { Some(Some(form)) } else { None })
+}
+
+/// What is wrong: sizes of photos that only their owner sees and that lie there for anyone with the disk to look at.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+    let (mut wrong, mut after) = (Vec::new(), None::<Vec<u8>>);
+    loop {
+        let scan = Scan::prefix(&[], PAGE);
+        let page = row::scan::<Photo>(&node.store, &after.map_or(scan.clone(), |key| scan.after(&key)))?;
+        let Some((last, _)) = page.last() else { return Ok(wrong) };
+        after = Some(last.clone());
+        for (_, photo) in page {
+            for print in [photo.large, photo.small] {
+                let is_noted = row::get::<NoteRow>(&node.store, &print.blob.0)?.is_some();
+                let is_private = !is_noted && due(&node.store, &print.blob)? == Some(Form::Private);
+                if is_private && node.blobs.lies_as(&print.blob, Form::Public)? {
+                    wrong.push(format!("the photo {} is its owner's alone and does not lie sealed", photo.id));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
