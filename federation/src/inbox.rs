@@ -1,8 +1,8 @@
 //! What comes in: handed to core, which verifies before it stores. Nothing of a peer's is believed here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_core::feed::{self, Header, LogId, RawEntry, Refused};
+use freehold_core::feed::{self, EntryId, Header, LogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::Signature;
 use freehold_core::node::Node;
@@ -13,16 +13,31 @@ use crate::outbox::{from_wire, to_wire};
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
-/// For each log that a friend offers, the last entry held of it. Logs that have ended in a fork are left out: nothing more
-/// of them is taken.
+/// For each log that a friend offers, the last entry held of as much as is offered. Logs that have ended in a fork are left out, for
+/// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held.
 pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
-    let ended: BTreeSet<LogId> = feed::forks(node, &friend)?.into_iter().map(|fork| fork.log).collect();
+    let forks = feed::forks(node, &friend)?;
+    let parted: BTreeMap<LogId, bool> = forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
     let mut compared = Vec::new();
     for head in offered {
-        let Some(log) = from_wire(&head.log).filter(|log| !ended.contains(log)) else { continue };
-        compared.push((head, feed::head(node, &log)?.map(|held| (held.hi, held.head.0))));
+        let Some(log) = from_wire(&head.log) else { continue };
+        match parted.get(&log) {
+            None => compared.push((head, held(node, &log, head.hi)?)),
+            Some(false) => compared.push((head, None)),
+            Some(true) => {}
+        }
     }
     Ok(compared)
+}
+
+/// The last entry held of a log up to and with a place.
+fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+    match feed::head(node, log)? {
+        Some(head) if head.hi > through => {
+            Ok(feed::read(node, log, through, 1, 0)?.first().map(|entry| (through, EntryId::of(&entry.header).0)))
+        }
+        head => Ok(head.map(|head| (head.hi, head.head.0))),
+    }
 }
 
 /// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.

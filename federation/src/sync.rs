@@ -80,7 +80,7 @@ pub(crate) struct Fresh {
     pub(crate) entry: Entry,
 }
 
-/// A log that the peer offers, with the number and id of the last entry held of it.
+/// A log that the peer offers, with the number and id of the last entry held of what it offers of it.
 pub(crate) type Compared = (Head, Option<(u64, [u8; 32])>);
 
 /// One end of a sync stream.

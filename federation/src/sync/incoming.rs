@@ -33,14 +33,15 @@ impl Incoming {
         for (offered, held) in heads {
             let log = offered.log;
             let from = match held {
-                None => offered.lo,
-                Some((hi, id)) if hi > offered.hi || (hi == offered.hi && id == offered.head) => {
+                Some((hi, id)) if hi >= offered.hi && id == offered.head => {
                     actions.push(Action::Send(Sync::Ack { log, through: offered.hi }));
                     continue;
                 }
-                // The same number under another id: asking for it brings the proof of the fork.
-                Some((hi, _)) if hi == offered.hi => hi,
-                Some((hi, _)) => offered.lo.max(hi + 1),
+                // The last entry that is held comes once more: if the log has forked before it, it comes as another one, which
+                // proves that, where the one behind it could only be refused.
+                Some((hi, _)) if hi < offered.hi => offered.lo.max(hi),
+                // The same place under another id: the log from its beginning shows where its sides parted.
+                Some(_) | None => offered.lo,
             };
             self.wanted.insert(log, offered.hi);
             actions.push(Action::Send(Sync::Want { log, from }));

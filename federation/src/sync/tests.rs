@@ -171,7 +171,8 @@ impl End {
             }),
             _ => self.comparing.pop_front().map(|heads| {
                 let held = heads.into_iter().map(|offered| {
-                    let held = self.held.get(&offered.log).map(|hi| (*hi, head(offered.log, *hi).head));
+                    let held = self.held.get(&offered.log).map(|hi| *hi.min(&offered.hi));
+                    let held = held.map(|hi| (hi, head(offered.log, hi).head));
                     (offered, held)
                 });
                 session.compared(held.collect())

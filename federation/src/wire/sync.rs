@@ -1,7 +1,7 @@
 //! The long-lived stream on which feeds travel, the same in both directions.
 //!
 //! 1. Each side sends Have: its own logs with their first and last entries.
-//! 2. The other answers each log with Want (from where it stopped) or, when it has it all, with Ack.
+//! 2. The other answers each log with Want (from the last entry it has: a fork shows itself there) or, when it has it all, with Ack.
 //! 3. Entries answer a Want until the log's end; each load is acknowledged once it is durable. At most
 //!    [`crate::limits::CREDIT`] bytes are on the way unacknowledged.
 //! 4. After that, new entries come as Push the moment they are durable with their author. Who pushes faster than the rate

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::verify::VerifiedEntry;
-use super::{LogId, RawEntry, jobs, rows};
+use super::{Header, LogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
@@ -45,6 +45,15 @@ pub struct Fork {
     pub one: RawEntry,
     /// The other, without its body.
     pub other: RawEntry,
+}
+
+impl Fork {
+    /// Whether the two sides have all that came before in common. If not, an earlier place of the log proves the fork as well, and is
+    /// where the log ought to end.
+    pub fn is_where_they_part(&self) -> bool {
+        let before = |side: &RawEntry| Header::from_canonical(&side.header).ok().and_then(|header| header.prev);
+        self.seq == 0 || before(&self.one) == before(&self.other)
+    }
 }
 
 /// Keeps the proof and ends the log before it, at once; what came from there on is undone step by step.
