@@ -1,15 +1,22 @@
 //! A stream between two friends' nodes, and the session at each end of it, as `sync::stream` runs it over libp2p.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use freehold_core::identity::PersonId;
 use freehold_core::random::Random;
+use freehold_core::store::BlobId;
+use freehold_core::timeline;
 
+use super::breaks::{self, Break};
 use super::person::Person;
+use super::photos::{self, Came};
 use crate::outbox::{self, Arrivals};
 use crate::sync::{Action, Fresh, Session, Trust};
 use crate::wire::sync::{Entry, Sync};
 use crate::{inbox, wire};
+
+/// Wanted photos looked at in one go.
+const WANTED_MAX: usize = 256;
 
 /// What lies in the network on its way to one end.
 #[derive(Debug)]
@@ -27,18 +34,19 @@ struct End {
     coming: VecDeque<Coming>,
     batches: VecDeque<Vec<Entry>>,
     arrivals: Arrivals,
+    /// Photos that this end will not ask for again.
+    given_up: BTreeSet<BlobId>,
 }
 
 pub(super) struct Link {
     ends: [End; 2],
     is_parted: bool,
+    broken: Option<Break>,
 }
 
 impl Link {
-    pub(super) fn new(one: usize, other: usize) -> Self {
-        let end =
-            |who| End { who, session: None, coming: VecDeque::new(), batches: VecDeque::new(), arrivals: Arrivals::new(PersonId([0; 32])) };
-        Self { ends: [end(one), end(other)], is_parted: false }
+    pub(super) fn new(one: usize, other: usize, broken: Option<Break>) -> Self {
+        Self { ends: [End::new(one), End::new(other)], is_parted: false, broken }
     }
 
     pub(super) fn joins(&self, who: usize) -> bool {
@@ -127,7 +135,11 @@ impl Link {
         let friend = self.ends[end].friend();
         let stores_first = choice.is_multiple_of(2) || self.ends[end].coming.is_empty();
         if stores_first && let Some(batch) = self.ends[end].batches.pop_front() {
-            let stored = inbox::store(&me.node, friend, batch).await;
+            let stored = match self.broken {
+                Some(Break::DropsAcknowledged) if choice % 8 < 4 => Ok(breaks::reach_of(&batch)),
+                Some(Break::KeepsDeleted) => breaks::store_and_show_on(me, friend, batch).await,
+                _ => inbox::store(&me.node, friend, batch).await,
+            };
             let Some(session) = &mut self.ends[end].session else { return true };
             let actions = match stored {
                 Ok(reach) => session.stored(&reach),
@@ -151,6 +163,31 @@ impl Link {
         }
         self.ends[end].arrivals.record(&me.node).await.unwrap();
         true
+    }
+
+    /// One end fetches one of the photos that its friend's posts show, while there is a stream; whether it came.
+    pub(super) async fn fetch(&mut self, people: &[Person], end: usize, choice: u64, is_rough: bool) -> bool {
+        if self.ends.iter().any(|end| end.session.is_none()) {
+            return false;
+        }
+        let (me, friend) = (&people[self.ends[end].who], &people[self.ends[1 - end].who]);
+        let mut wanted = timeline::wanted_blobs(&me.node, &friend.id, None, WANTED_MAX).unwrap();
+        wanted.retain(|wanted| !self.ends[end].given_up.contains(&wanted.blob));
+        let first = usize::try_from(choice / 16).unwrap() % wanted.len().max(1);
+        wanted.rotate_left(first);
+        for wanted in &wanted {
+            match photos::bring(&friend.node, &me.node, wanted, choice, is_rough) {
+                Came::Whole(pinned) => return timeline::blob_arrived(&me.node, friend.id, pinned).await.unwrap(),
+                Came::Broken if self.broken == Some(Break::GivesUpPhotos) => {
+                    self.ends[end].given_up.insert(wanted.blob);
+                    return false;
+                }
+                Came::Broken => return false,
+                // Its author has lost it; the next may be there.
+                Came::Missing => {}
+            }
+        }
+        false
     }
 
     /// Does what a session asks for. Entries wait to be stored: that is where a node may stop.
@@ -178,6 +215,11 @@ impl Link {
 }
 
 impl End {
+    fn new(who: usize) -> Self {
+        let (coming, batches, given_up) = (VecDeque::new(), VecDeque::new(), BTreeSet::new());
+        Self { who, session: None, coming, batches, arrivals: Arrivals::new(PersonId([0; 32])), given_up }
+    }
+
     fn friend(&self) -> PersonId {
         self.arrivals.friend()
     }
