@@ -1,5 +1,6 @@
 """py-libp2p against the demo's nodes: it connects over TCP, proves each node's key, asks identify, and pings.
-Its QUIC loses streams that are opened right after the handshake, so QUIC is left to js-libp2p.
+QUIC is left to js-libp2p: this one (0.8.1) takes STOP_SENDING, which ends what it sends, for the end of what it reads, too, and
+now and then that comes before it has looked at the answer of identify.
 
     pylibp2p.py ADDRESSES.JSON
 """
