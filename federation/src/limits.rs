@@ -6,7 +6,7 @@
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
 //! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
-//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration |
+//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] blobs that wait |
 
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ pub(crate) const PARTIALS_MAX: usize = 16;
 pub(crate) const PARTIAL_KEPT: Duration = Duration::from_secs(10 * 60);
 /// The longest wait before a blob that could not be had is tried again.
 pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long what a friend does not have, or lies about, is not asked for again.
+pub(crate) const MISSING_WAIT: Duration = Duration::from_secs(60 * 60);
 /// KiB of blobs a friend may take per second.
 pub(crate) const FRIEND_BLOB_KIB_PER_SECOND: u32 = 4096;
 /// KiB of blobs a friend may take at once.

@@ -9,6 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use freehold_core::blobs::Form;
+use freehold_core::clock::Timestamp;
 use freehold_core::identity::PersonId;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use super::slice;
 use crate::aside;
-use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX};
+use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT};
 use crate::network::ByteStream;
 use crate::peers::{self, Peer, Shared};
 use crate::wire::blob::{Answer, Get, PROTOCOL};
@@ -44,26 +45,29 @@ impl From<io::Error> for FetchError {
 }
 
 /// What did not come over this connection, though it was asked for.
-#[derive(Default)]
 struct Setbacks {
-    /// The friend does not have it, or lies about it: asked for again on the next connection.
+    /// The friend does not have it, or lies about it: asked for again on the next connection, or after [`MISSING_WAIT`].
     missing: HashSet<BlobId>,
+    /// When nothing was missing.
+    since: Timestamp,
     /// The stream broke: asked for again after a while.
     broken: HashSet<BlobId>,
 }
 
 /// Fetches what this friend's posts show, now and whenever more is wanted.
 pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId) {
-    let mut setbacks = Setbacks::default();
+    let mut setbacks = Setbacks::none(shared.node.clock.now());
     let mut failures = 0u32;
     loop {
+        setbacks.forget_old(shared.node.clock.now());
         let fetched = fetch_all(shared, peer, friend, &mut setbacks).await;
         if let Err(error) = &fetched {
             tracing::debug!(peer = %peer.key, %error, "blobs do not come");
         }
         if fetched.is_ok() && setbacks.broken.is_empty() {
             failures = 0;
-            peer.wanted.notified().await;
+            // Rung or not, it is time to look again.
+            let _ = tokio::time::timeout(MISSING_WAIT, peer.wanted.notified()).await;
             continue;
         }
         let again = Instant::now() + wait(peers::pause(shared), failures);
@@ -131,6 +135,16 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mu
 }
 
 impl Setbacks {
+    fn none(now: Timestamp) -> Self {
+        Self { missing: HashSet::new(), since: now, broken: HashSet::new() }
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
+        if u128::from(now.millis_since(self.since)) >= MISSING_WAIT.as_millis() {
+            *self = Self::none(now);
+        }
+    }
+
     fn miss(&mut self, blob: BlobId) {
         // More than can be wanted: most of these are no longer. Asking again for the others does no harm.
         if self.missing.len() as u64 >= timeline::WANTS_MAX {

@@ -10,7 +10,7 @@ use futures::AsyncWriteExt;
 use super::*;
 use crate::blobs::fetch::{FetchError, fetch};
 use crate::blobs::slice;
-use crate::limits::BLOB_FRAME_LEN_MAX;
+use crate::limits::{BLOB_FRAME_LEN_MAX, MISSING_WAIT};
 use crate::wire::blob::{self, Answer};
 
 #[tokio::test]
@@ -44,7 +44,8 @@ async fn a_blob_that_is_not_what_its_hash_promises_is_refused() {
 async fn of_a_blob_that_turns_into_another_the_true_part_alone_is_kept() {
     let mut scene = Scene::with_a_friend().await;
     let (blob, lie) = (vec![7; 1_500_000], vec![8; 1_500_000]);
-    push(&mut scene, showing(&[&blob])).await;
+    let mut sync = scene.sync().await;
+    push(&mut sync, &scene, showing(&[&blob])).await;
     let (mut stream, get) = next_get(&mut scene).await;
     assert_eq!(get.start, 0);
     give(&mut stream, &blob, &get).await;
@@ -64,7 +65,8 @@ async fn a_blob_whose_stream_always_breaks_holds_up_none_behind_it() {
     // They are asked for in the order of their ids.
     contents.sort_by_key(|content| hash_of(content));
     let [broken, rest @ ..] = &contents;
-    push(&mut scene, showing(&[broken, &rest[0], &rest[1]])).await;
+    let mut sync = scene.sync().await;
+    push(&mut sync, &scene, showing(&[broken, &rest[0], &rest[1]])).await;
     let (mut breaks, mut given) = (0, 0);
     // The broken one is asked for again, too, but not before the others were.
     while breaks < 3 || given < 2 {
@@ -88,12 +90,34 @@ async fn a_blob_whose_stream_always_breaks_holds_up_none_behind_it() {
 }
 
 #[tokio::test]
+async fn what_a_friend_did_not_have_is_asked_for_again_on_the_same_connection() {
+    let mut scene = Scene::with_a_friend().await;
+    let [one, two, three] = [7, 8, 9].map(|byte| vec![byte; 40_000]);
+    let mut sync = scene.sync().await;
+    push(&mut sync, &scene, showing(&[&one])).await;
+    let all = [&one, &two, &three].map(|content| hash_of(content).0);
+    let mut asked = Vec::new();
+    for (content, wait) in [(&two, Duration::ZERO), (&three, MISSING_WAIT)] {
+        asked.extend(have_none(&mut scene).await);
+        scene.alice.clock.advance(u64::try_from(wait.as_millis()).unwrap());
+        // Looked for again whenever anything is.
+        push(&mut sync, &scene, showing(&[content])).await;
+    }
+    assert_eq!(asked, all[..2], "what was missing a moment ago is not asked for");
+    let mut again = have_none(&mut scene).await;
+    again.sort_by_key(|hash| all.iter().position(|other| other == hash));
+    assert_eq!(again, all);
+    scene.end().await;
+}
+
+#[tokio::test]
 async fn the_photos_of_a_post_that_is_shown_later_are_fetched_then() {
     let mut scene = Scene::with_a_friend().await;
     let blob = vec![7; 40_000];
     // Mallory's clock is ahead: the post is held until it is due.
     scene.mallory.clock.advance(10 * 60_000);
-    push(&mut scene, showing(&[&blob])).await;
+    let mut sync = scene.sync().await;
+    push(&mut sync, &scene, showing(&[&blob])).await;
     assert_eq!(scene.shown(), 0);
     assert_eq!(timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap(), []);
     scene.alice.clock.advance(10 * 60_000);
@@ -125,13 +149,10 @@ pub(super) fn showing(contents: &[&[u8]]) -> PostBody {
 }
 
 /// Mallory's node brings a post, and Alice's has stored it.
-async fn push(scene: &mut Scene, body: PostBody) {
+async fn push(stream: &mut ByteStream, scene: &Scene, body: PostBody) {
     let shown = entry(&scene.mallory, body).await;
-    let mut stream = scene.sync().await;
-    frame::write(&mut stream, &Sync::Push(vec![shown])).await.unwrap();
-    hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
-    // The stream stays open.
-    std::mem::forget(stream);
+    frame::write(stream, &Sync::Push(vec![shown])).await.unwrap();
+    hear(stream, |message| matches!(message, Sync::Ack { .. })).await;
 }
 
 /// The next stream on which Alice's node asks for a blob, and what it asks.
@@ -147,6 +168,21 @@ async fn next_get(scene: &mut Scene) -> (ByteStream, blob::Get) {
         }
     };
     tokio::time::timeout(PATIENCE, asked).await.unwrap()
+}
+
+/// What Alice's node asks for on the next stream, none of which Mallory's has.
+async fn have_none(scene: &mut Scene) -> Vec<[u8; 32]> {
+    let (mut stream, mut get) = next_get(scene).await;
+    let mut asked = vec![get.hash];
+    loop {
+        frame::write(&mut stream, &Answer::Missing).await.unwrap();
+        // The stream is closed when there is nothing more to ask.
+        match frame::read(&mut stream).await {
+            Ok(next) => get = next,
+            Err(_) => return asked,
+        }
+        asked.push(get.hash);
+    }
 }
 
 /// Answers a Get with this, whatever was asked for.
