@@ -140,6 +140,9 @@ impl Selected {
                 let changes = mailbox::changes_since(&cx.node, self.folder, self.modseq)?;
                 self.modseq = changes.changed.iter().map(|message| message.modseq).fold(folder.highest_modseq, u64::max);
                 self.gone.extend(changes.vanished.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
+                if changes.has_forgotten {
+                    self.gone.extend(self.missing(cx)?);
+                }
                 changed = changes.changed;
                 if folder.keywords.len() != self.keywords {
                     self.keywords = folder.keywords.len();
@@ -172,6 +175,22 @@ impl Selected {
         }
         self.told.clear();
         Ok(())
+    }
+
+    /// The UIDs the client counts that are not there any more.
+    fn missing(&self, cx: &Context) -> Result<BTreeSet<u32>, StoreError> {
+        let mut missing: BTreeSet<u32> = self.uids.iter().copied().collect();
+        let mut from = 1;
+        loop {
+            let page = mailbox::uids(&cx.node, self.folder, from, PAGE)?;
+            for uid in &page {
+                missing.remove(uid);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => from = last.saturating_add(1),
+                _ => return Ok(missing),
+            }
+        }
     }
 
     fn tell_gone(&mut self, cx: &mut Context) {

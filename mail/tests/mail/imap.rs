@@ -174,6 +174,29 @@ async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
 }
 
 #[tokio::test]
+async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
+    let place = open().await;
+    for n in 0..4 {
+        deliver(&place.node, format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes()).await;
+    }
+    let (mut silent, mut busy) = (inbox(&place).await, inbox(&place).await);
+    busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
+    busy.ok("EXPUNGE").await;
+    // So many changes later it is not remembered any more when they went; the last two changes are real ones.
+    let folder = mailbox::folder_named(&place.node, "INBOX").unwrap().unwrap().id;
+    place.node.let_changes_pass(folder, mailbox::GONE_REMEMBERED - 2).await;
+    busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
+    busy.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
+    let changes = mailbox::changes_since(&place.node, folder, 5).unwrap();
+    assert_eq!((changes.vanished.len(), changes.has_forgotten), (0, true));
+    let told = silent.ok("NOOP").await;
+    assert_eq!(told[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
+    assert!(told[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{told:?}");
+    assert_eq!(silent.ok("NOOP").await.len(), 1, "nothing is told twice");
+    place.close().await;
+}
+
+#[tokio::test]
 async fn a_long_message_goes_in_and_comes_out_as_it_was() {
     let place = open().await;
     let mut program = inbox(&place).await;

@@ -16,7 +16,7 @@ mod read;
 mod summary;
 mod transfer;
 
-pub use change::{Changes, changes_since};
+pub use change::{Changes, GONE_REMEMBERED, changes_since};
 pub use check::check;
 pub use deliver::{DeliverError, Delivery, DeliveryId, deliver};
 pub use expunge::expunge;

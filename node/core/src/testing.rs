@@ -14,12 +14,14 @@ use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
 use crate::journal;
 use crate::logins;
-use crate::mailbox;
+use crate::mailbox::{self, Folder, FolderId};
 use crate::node::Node;
 use crate::photos::develop::{Developed, MediaType, Print};
 use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
+use crate::row;
+use crate::store::StoreError;
 use crate::words::Words;
 
 /// When a test begins: 1 May 2026, 12:00 UTC.
@@ -106,6 +108,17 @@ impl TestNode {
     /// The disk that the node lives on.
     pub fn disk(&self) -> &MemoryFs {
         &self.disk
+    }
+
+    /// As if the flags in a folder had changed so many times: nothing else is other than before.
+    #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
+    pub async fn let_changes_pass(&self, folder: FolderId, count: u64) {
+        let changed = self.store.commit(move |tx| {
+            let mut passed = row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
+            passed.highest_modseq += count;
+            row::put(tx, &folder.0.to_be_bytes(), &passed)
+        });
+        changed.await.unwrap();
     }
 
     /// The same node, allowed to end with mail still in its queue.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::ChangeRow;
+use super::change::{ChangeRow, GONE_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::read::{MessageRow, body, from_uid, key, messages};
 use super::summary::Summary;
@@ -73,6 +73,8 @@ fn check_changes(node: &Node, folder: &Folder, all: &[Message], wrong: &mut Vec<
             let modseq = u64::from_be_bytes(row::key_part(found, 4));
             if !change.is_gone {
                 live.insert((change.uid, modseq));
+            } else if modseq.saturating_add(GONE_REMEMBERED) <= folder.highest_modseq {
+                wrong.push(format!("folder {}: message {} has been gone for too long to be remembered", folder.id.0, change.uid));
             } else if row::get::<MessageRow>(&node.store, &key(folder.id, change.uid))?.is_some() {
                 wrong.push(format!("folder {}: message {} is gone and there", folder.id.0, change.uid));
             }

@@ -193,14 +193,13 @@ pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summar
     let mut folder = load(tx, id)?.ok_or(DeliverError::NoSuchFolder)?;
     let uid = folder.uid_next;
     folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
-    message.modseq = folder.next_modseq();
     folder.total = folder.total.saturating_add(1);
     folder.size = folder.size.saturating_add(message.size);
     flags::count(&mut folder, &message.flags, true);
     flags::learn_keywords(&mut folder, &message.flags)?;
+    message.modseq = change::note(tx, &mut folder, uid, None, false)?;
     row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
     row::put(tx, &key(id, uid), summary)?;
-    change::note(tx, id, uid, None, message.modseq, false)?;
     if let Some(delivery) = message.delivery {
         row::put(tx, &delivery.0, &DeliveredRow { folder: id, uid, removed: None })?;
     }

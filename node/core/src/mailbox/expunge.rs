@@ -71,8 +71,8 @@ pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: 
     flags::count(folder, &message.flags, false);
     folder.total = folder.total.saturating_sub(1);
     folder.size = folder.size.saturating_sub(message.size);
-    let modseq = folder.next_modseq();
-    change::note(tx, folder.id, uid, Some(message.modseq), modseq, true)
+    change::note(tx, folder, uid, Some(message.modseq), true)?;
+    Ok(())
 }
 
 /// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.

@@ -201,11 +201,9 @@ fn store_some(
             learn_keywords(&mut folder, &flags)?;
             count(&mut folder, &message.flags, false);
             count(&mut folder, &flags, true);
-            let before = message.modseq;
-            message.modseq = folder.next_modseq();
+            message.modseq = change::note(tx, &mut folder, uid, Some(message.modseq), false)?;
             message.flags = flags;
             row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
-            change::note(tx, id, uid, Some(before), message.modseq, false)?;
         }
         outcome.changed.push((uid, message.modseq, message.flags));
     }

@@ -2,12 +2,16 @@
 
 use minicbor::{Decode, Encode};
 
-use super::change::ChangeRow;
-use super::expunge;
 use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
+
+mod removal;
+mod special;
+
+pub use removal::delete_folder;
+pub use special::SpecialUse;
 
 const NAME_LEN_MAX: usize = 200;
 const FOLDERS_MAX: usize = 1000;
@@ -21,59 +25,6 @@ pub struct FolderId(#[n(0)] pub u32);
 impl FolderId {
     pub(super) fn key(self) -> [u8; 4] {
         self.0.to_be_bytes()
-    }
-}
-
-/// What a folder is for (RFC 6154); each at most once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum SpecialUse {
-    /// Where mail arrives. People read "Inbox".
-    #[n(0)]
-    Inbox,
-    /// Unfinished messages.
-    #[n(1)]
-    Drafts,
-    /// What was sent.
-    #[n(2)]
-    Sent,
-    /// What is kept. People read "Kept".
-    #[n(3)]
-    Archive,
-    /// What was judged junk.
-    #[n(4)]
-    Junk,
-    /// What was thrown away. People read "Bin".
-    #[n(5)]
-    Trash,
-}
-
-impl SpecialUse {
-    /// Every one, in the order people read them.
-    pub const ALL: [Self; 6] = [Self::Inbox, Self::Drafts, Self::Sent, Self::Archive, Self::Junk, Self::Trash];
-
-    /// The name over IMAP.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inbox => "INBOX",
-            Self::Drafts => "Drafts",
-            Self::Sent => "Sent",
-            Self::Archive => "Archive",
-            Self::Junk => "Junk",
-            Self::Trash => "Trash",
-        }
-    }
-
-    /// The name people read.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Inbox => "Inbox",
-            Self::Drafts => "Drafts",
-            Self::Sent => "Sent",
-            Self::Archive => "Kept",
-            Self::Junk => "Junk",
-            Self::Trash => "Bin",
-        }
     }
 }
 
@@ -117,6 +68,10 @@ pub struct Folder {
     /// Every keyword a message here has ever had.
     #[n(11)]
     pub keywords: Vec<String>,
+    /// Of what was gone at this modseq or before, not everything is remembered any more.
+    #[n(12)]
+    #[cbor(default)]
+    pub forgotten: u64,
 }
 
 impl Record for Folder {
@@ -131,11 +86,6 @@ impl Folder {
             Some(special) => special.title(),
             None => &self.name,
         }
-    }
-
-    pub(super) fn next_modseq(&mut self) -> u64 {
-        self.highest_modseq += 1;
-        self.highest_modseq
     }
 }
 
@@ -155,16 +105,6 @@ impl Record for Numbers {
 }
 
 const NUMBERS: &[u8] = b"numbers";
-
-/// A folder that is gone but whose messages are still being removed.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Doomed {}
-
-impl Record for Doomed {
-    const TABLE: Table = Table::new("mailbox_doomed");
-    const VERSION: u8 = 1;
-}
 
 /// Why a folder could not be made, renamed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -206,10 +146,7 @@ pub async fn prepare(node: &Node) -> Result<(), StoreError> {
             Ok::<_, StoreError>(())
         })
         .await?;
-    for (key, _) in row::scan::<Doomed>(&node.store, &Scan::prefix(&[], FOLDERS_MAX))? {
-        clear_out(node, FolderId(u32::from_be_bytes(row::key_part(&key, 0)))).await?;
-    }
-    Ok(())
+    removal::finish(node).await
 }
 
 fn all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
@@ -232,6 +169,7 @@ fn add(tx: &mut Tx<'_>, now_secs: u64, name: String, special: Option<SpecialUse>
         size: 0,
         subscribed: true,
         keywords: Vec::new(),
+        forgotten: 0,
     };
     numbers.next_folder += 1;
     numbers.last_uid_validity = uid_validity;
@@ -361,52 +299,6 @@ pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Fold
             Ok(folder)
         })
         .await
-}
-
-/// Deletes a folder and its messages; folders below it stay (RFC 9051 6.3.5).
-///
-/// The folder is gone with the first commit; many messages take several more, finished at the next start if need be.
-///
-/// # Errors
-/// When there is no such folder or it is special.
-pub async fn delete_folder(node: &Node, id: FolderId) -> Result<(), FolderError> {
-    node.store
-        .commit(move |tx| {
-            let folder = load(tx, id)?.ok_or(FolderError::NoSuchFolder)?;
-            if folder.special.is_some() {
-                return Err(FolderError::Special);
-            }
-            row::delete::<Folder>(tx, &id.key());
-            row::put(tx, &id.key(), &Doomed {})?;
-            tx.after(Event::Mailbox(id.0));
-            Ok(())
-        })
-        .await?;
-    Ok(clear_out(node, id).await?)
-}
-
-async fn clear_out(node: &Node, id: FolderId) -> Result<(), StoreError> {
-    loop {
-        let now = node.clock.now();
-        let is_empty = node
-            .store
-            .commit(move |tx| {
-                let messages = expunge::forget_some(tx, now, id)?;
-                let changes = tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), super::MESSAGES_PER_COMMIT))?;
-                for (key, _) in &changes {
-                    row::delete::<ChangeRow>(tx, key);
-                }
-                let is_empty = messages == 0 && changes.is_empty();
-                if is_empty {
-                    row::delete::<Doomed>(tx, &id.key());
-                }
-                Ok::<_, StoreError>(is_empty)
-            })
-            .await?;
-        if is_empty {
-            return Ok(());
-        }
-    }
 }
 
 /// Shows a folder in mail programs, or hides it.

@@ -1,4 +1,6 @@
+use super::removal::Doomed;
 use super::*;
+use crate::mailbox::change::ChangeRow;
 use crate::mailbox::{Delivery, DeliveryId, Flags, deliver, messages};
 use crate::testing::TestNode;
 
