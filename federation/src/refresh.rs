@@ -4,9 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
-use freehold_core::feed::{AppendError, HOMES_MAX};
+use freehold_core::feed::HOMES_MAX;
 use freehold_core::friends::{self, State};
-use freehold_core::identity::{self, PersonId, homes};
+use freehold_core::identity::homes::{self, HomesError};
+use freehold_core::identity::{self, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use freehold_core::profile;
@@ -126,15 +127,11 @@ async fn tell_homes(shared: &Shared) {
 }
 
 /// Tells friends where this node is reached, if that has changed.
-async fn announce(shared: &Shared) -> Result<(), AppendError> {
+async fn announce(shared: &Shared) -> Result<(), HomesError> {
     let Some(person) = shared.node.identity.person() else { return Ok(()) };
-    let before = homes::of(&shared.node, &person)?;
+    let mirrors = homes::of(&shared.node, &person)?.map(|homes| homes.mirrors).unwrap_or_default();
     let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
     let web: Vec<String> = web_address(shared)?.into_iter().collect();
-    if before.as_ref().is_some_and(|before| before.web == web && before.libp2p == libp2p) {
-        return Ok(());
-    }
-    let mirrors = before.map(|homes| homes.mirrors).unwrap_or_default();
     homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
 }
 

@@ -61,6 +61,21 @@ async fn the_author_sees_how_far_a_friend_has_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_moment_of_a_wrong_clock_friends_hear_from_the_author_again() {
+    let (alice, bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    alice.befriend(&bob).await;
+    let gone = alice.post("to be taken back").await;
+    bob.shows(&["to be taken back"]).await;
+    let right = alice.clock.now();
+    alice.clock.set(right.plus_millis(10 * 365 * 24 * 60 * 60 * 1000));
+    alice.post("from 2036").await;
+    alice.clock.set(right);
+    alice.post("from today").await;
+    alice.say(Body::Tombstone { of: gone }).await;
+    bob.shows(&["from today"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_posts_reach_a_friend_who_was_away() {
     let (alice, mut bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;

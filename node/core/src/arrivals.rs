@@ -2,7 +2,7 @@
 //!
 //! Each friend's cursor in the journal says it for all entries at once, so nothing is written per entry.
 
-use crate::feed::{self, EntryId};
+use crate::feed::{self, EntryId, Lane};
 use crate::friends::{self, Friend, State};
 use crate::journal;
 use crate::node::Node;
@@ -37,18 +37,45 @@ pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> 
     Ok(Some(arrivals))
 }
 
-/// The number of an entry's record, found by its time: the journal is in the order of the author's clock, which only rises.
+/// Journal records read in one go.
+const RECORDS_MAX: usize = 64;
+
+/// The number of an entry's record. The journal has each lane's entries in the order of their places; of two lanes nothing is known but
+/// the author's clock, which may have been wrong, so records of other lanes are passed over.
 fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
-    let Some((wanted, _)) = feed::opened(node, entry)? else { return Ok(None) };
+    let Some((log, wanted)) = feed::place(node, entry)? else { return Ok(None) };
+    if log.node != node.identity.node_key() {
+        return Ok(None);
+    }
     let (mut low, mut high) = (1, journal::durable_head(node)?);
     while low <= high {
         let middle = low + (high - low) / 2;
-        let Some((_, record)) = journal::read(node, middle - 1, 1)?.pop() else { return Ok(None) };
-        if record.entry == *entry {
-            return Ok(Some(middle));
+        let Some((number, found)) = next_of_lane(node, log.lane, middle, high)? else {
+            high = middle - 1;
+            continue;
+        };
+        match feed::place(node, &found)? {
+            Some((_, place)) if place == wanted => return Ok((found == *entry).then_some(number)),
+            Some((_, place)) if place < wanted => low = number + 1,
+            Some(_) => high = middle - 1,
+            None => return Ok(None),
         }
-        let Some((found, _)) = feed::opened(node, &record.entry)? else { return Ok(None) };
-        if found.hlc < wanted.hlc { low = middle + 1 } else { high = middle - 1 }
+    }
+    Ok(None)
+}
+
+/// The first record of a lane with a number between these, both included.
+fn next_of_lane(node: &Node, lane: Lane, from: u64, to: u64) -> Result<Option<(u64, EntryId)>, StoreError> {
+    let (mut after, mut limit) = (from - 1, 1);
+    while after < to {
+        let records = journal::read(node, after, limit)?;
+        let Some((last, _)) = records.last() else { return Ok(None) };
+        after = *last;
+        if let Some((number, record)) = records.into_iter().find(|(number, record)| record.log.lane == lane && *number <= to) {
+            return Ok(Some((number, record.entry)));
+        }
+        // Nearly always the first is of the lane.
+        limit = RECORDS_MAX;
     }
     Ok(None)
 }
@@ -56,10 +83,28 @@ fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::{Body, Lane, ProfileBody};
+    use crate::feed::{Body, ProfileBody};
     use crate::identity;
     use crate::store::Tx;
-    use crate::testing::TestNode;
+    use crate::testing::{START, TestNode};
+
+    #[tokio::test]
+    async fn records_are_found_whatever_the_clock_did_between_them() {
+        let alice = TestNode::new("alice").await;
+        let mut said = Vec::new();
+        for number in 0..60u64 {
+            // Now and then an hour ahead, and back again; what is said in the other lane lies in between.
+            alice.clock.set(START.plus_millis(number + if number % 7 < 3 { 3_600_000 } else { 0 }));
+            let lane = if number % 11 < 6 { Lane::CONTROL } else { Lane::PUBLIC };
+            let (node, body) = (alice.clone(), Body::Profile(ProfileBody::default()));
+            said.push(alice.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, lane, &body)).await.unwrap());
+        }
+        let head = journal::durable_head(&alice).unwrap();
+        let all = journal::read(&alice, head - 60, 60).unwrap();
+        for ((expected, record), id) in all.iter().zip(&said) {
+            assert_eq!((record.entry, number(&alice, id).unwrap()), (*id, Some(*expected)));
+        }
+    }
 
     #[tokio::test]
     async fn each_friends_cursor_counts_for_all_entries_before_it() {

@@ -27,7 +27,8 @@ use std::str::FromStr;
 
 pub use append::{AppendError, append, append_expiring};
 pub use body::{
-    BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody, WrappedKey,
+    BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, HOMES_VERSION_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody,
+    WrappedKey,
 };
 pub use check::{Checked, check};
 pub use due::{next_due, run_due};
@@ -35,7 +36,7 @@ pub use forks::{Fork, forks};
 pub use header::{Audience, Header, Kind};
 pub(crate) use jobs::follow_log;
 pub use reach::tips;
-pub use read::{entry, head, heads, latest, opened, profile_of, read};
+pub use read::{Place, entry, head, heads, latest, latest_entry, opened, place, profile_of, read};
 pub use receive::{RECEIVE_MAX, Received, Refused, receive};
 pub use sealed::{EpochKey, Opened, SealedError, padme};
 pub use verify::{EntryError, VerifiedEntry};

@@ -65,8 +65,11 @@ pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, ex
             None => (0, None, 0),
         },
     };
-    let now = node.clock.now();
-    let hlc = Hlc::next(rows::clock(tx)?, now);
+    let (now, last) = (node.clock.now(), rows::clock(tx)?);
+    let hlc = Hlc::next(last, now);
+    if hlc < last {
+        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back what was said then until that time comes");
+    }
     let header = Header {
         log,
         seq,

@@ -13,6 +13,8 @@ pub const MARKDOWN: &str = "text/markdown";
 pub const PHOTOS_MAX: usize = 32;
 /// Addresses or mirrors in one Homes record, at most.
 pub const HOMES_MAX: usize = 16;
+/// The highest version of a Homes record that counts: one more each second for 136 years.
+pub const HOMES_VERSION_MAX: u64 = u32::MAX as u64;
 /// Keys in one KeyBackup, at most.
 pub const BACKUP_KEYS_MAX: usize = 32;
 /// Logs in one Checkpoint, at most.

@@ -79,8 +79,35 @@ fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Bo
 /// # Errors
 /// As [`heads`].
 pub fn latest(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<Body>, StoreError> {
+    Ok(latest_entry(rows, person, kind)?.map(|(_, body)| body))
+}
+
+/// [`latest`] with its header.
+///
+/// # Errors
+/// As [`heads`].
+pub fn latest_entry(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<(Header, Body)>, StoreError> {
     let Some(id) = super::latest::of(rows, person, kind)? else { return Ok(None) };
-    Ok(opened_in(rows, &id)?.and_then(|(_, body)| body))
+    Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
+}
+
+/// Where an entry stands in what one node says in one lane: an order that no clock decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// How many epochs came before.
+    pub generation: u64,
+    /// The place in its epoch.
+    pub seq: u64,
+}
+
+/// An entry's log and its place.
+///
+/// # Errors
+/// As [`heads`].
+pub fn place(node: &Node, id: &EntryId) -> Result<Option<(LogId, Place)>, StoreError> {
+    let Some(row) = rows::entry(&node.store, id)? else { return Ok(None) };
+    let header = rows::header(id, &row)?;
+    Ok(Some((header.log, Place { generation: row.generation, seq: header.seq })))
 }
 
 /// Who a person says they are, as far as is known here.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::reach::{Standing, standing};
 use super::refs::{self, Does, Rank};
 use super::verify::{EntryError, VerifiedEntry};
-use super::{Body, EntryId, Header, LogId, RawEntry, due, effects, forks, jobs, rows};
+use super::{Body, EntryId, Header, Kind, LogId, RawEntry, due, effects, forks, jobs, rows};
 use crate::clock::Timestamp;
 use crate::friends;
 use crate::hlc::Hlc;
@@ -30,8 +30,6 @@ const ROWS_EACH: usize = 15;
 const ROWS_PER_PHOTO: usize = 4;
 /// A body lies in rows of at least so many bytes.
 const PIECE_LEN_MIN: usize = 2048;
-/// How far ahead an author's clock may be before an entry is held until it is due.
-const AHEAD_MAX_MS: u64 = 60_000;
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -356,14 +354,15 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: 
     if let Some(at) = header.expires {
         due::expire_at(tx, at, &entry.id())?;
     }
-    if header.hlc.time() > now.plus_millis(AHEAD_MAX_MS) {
+    // What a tombstone takes back should be gone the sooner the better, whatever the author's clock says.
+    if header.kind != Kind::Tombstone && header.hlc.is_ahead_of(now) {
         done.held += 1;
         if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {
             refs::put(tx, of, &header.log.person, Does::WillReplace, rank)?;
         }
         return due::release_at(tx, header.hlc.time(), rank);
     }
-    if node.identity.person() == Some(header.log.person) {
+    if node.identity.person() == Some(header.log.person) && !header.hlc.is_ahead_of(now) {
         let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));
         rows::put_clock(tx, merged)?;
     }

@@ -1,3 +1,4 @@
+mod clocks;
 mod converge;
 mod floods;
 mod hostile;
