@@ -13,19 +13,18 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
 
-/// Tombstones and edits of one node that take effect at once in one day.
-pub(super) const A_DAY: u32 = 50;
+/// Tombstones and edits of one node that take effect at once in any 24 hours.
+pub(super) const A_DAY: usize = 50;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const DELAY_MS: u64 = 72 * 60 * 60 * 1000;
 
-/// Person ‖ node → since when how many tombstones and edits have been counted. By this node's clock: the author's could be set back.
-#[derive(Encode, Decode)]
+/// Person ‖ node → when its last tombstones and edits took effect at once, oldest first. By this node's clock: the author's could be set
+/// back. Keys 0 and 1 were a count that began anew each day, so that twice as many could come around its end.
+#[derive(Default, Encode, Decode)]
 #[cbor(map)]
 struct BrakeRow {
-    #[n(0)]
-    since: Timestamp,
-    #[n(1)]
-    count: u32,
+    #[cbor(n(2), default)]
+    at_once: Vec<Timestamp>,
 }
 
 impl Record for BrakeRow {
@@ -55,11 +54,16 @@ pub(super) fn until_edited(
 fn count(tx: &mut Tx<'_>, node: &Node, log: &LogId) -> Result<Option<Timestamp>, StoreError> {
     let now = node.clock.now();
     let key = row::key(&[&log.person.0, log.node.as_bytes()]);
-    let today = row::get::<BrakeRow>(tx, &key)?.filter(|row| now.millis_since(row.since) < DAY_MS);
-    let mut row = today.unwrap_or(BrakeRow { since: now, count: 0 });
-    row.count = row.count.saturating_add(1);
+    let mut row = row::get::<BrakeRow>(tx, &key)?.unwrap_or_default();
+    row.at_once.retain(|at| now.millis_since(*at) < DAY_MS);
+    // This node's clock may have been ahead: what it counted then would otherwise be counted until that time comes.
+    row.at_once.iter_mut().for_each(|at| *at = now.min(*at));
+    let is_full = row.at_once.len() >= A_DAY;
+    if !is_full {
+        row.at_once.push(now);
+    }
     row::put(tx, &key, &row)?;
-    Ok((row.count > A_DAY).then(|| now.plus_millis(DELAY_MS)))
+    Ok(is_full.then(|| now.plus_millis(DELAY_MS)))
 }
 
 /// Whether what it is about is here and has nothing left to lose: who meets a long history gets bare headers and old tombstones.

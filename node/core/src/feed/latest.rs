@@ -4,7 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use super::refs::Rank;
-use super::{Body, EntryId, Header, Kind};
+use super::{Body, EntryId, HOMES_VERSION_MAX, Header, Kind};
 use crate::events::Event;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
@@ -52,7 +52,8 @@ fn prefix(person: &PersonId, kind: Kind) -> Vec<u8> {
 
 fn key(rank: &Rank, header: &Header, body: &Body) -> Option<Vec<u8>> {
     let (major, minor) = match body {
-        Body::Homes(homes) => (homes.version, 0),
+        // What no honest node can have come to in a lifetime is kept and forwarded, and does not count.
+        Body::Homes(homes) if homes.version <= HOMES_VERSION_MAX => (homes.version, 0),
         Body::Profile(_) => (rank.generation, rank.seq),
         _ => return None,
     };

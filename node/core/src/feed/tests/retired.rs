@@ -246,7 +246,7 @@ async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
     take_in(&bob, &alice, &posts).await;
     take_in(&bob, &alice, &ends).await;
     assert_eq!(shown(&bob), [""; 0], "hidden at once");
-    let left = 100 - brake::A_DAY as usize;
+    let left = 100 - brake::A_DAY;
     assert_eq!(bodies_kept(&bob, &who(&alice)), left);
     // Nor do they show again when they are edited or sent again.
     take_in(&bob, &alice, &posts).await;
