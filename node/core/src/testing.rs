@@ -1,6 +1,7 @@
 //! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
 
 pub mod fuzz;
+pub mod hooked;
 
 use std::ops::Deref;
 

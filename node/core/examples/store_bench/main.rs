@@ -17,10 +17,11 @@ use freehold_core::fs::{File, Fs};
 use freehold_core::random::Random;
 use freehold_core::seal::SecretKey;
 use freehold_core::store::{EngineSource, Store, StoreError, StoreOptions, Table};
+use freehold_core::testing::hooked::Hooked;
 
 mod slow;
 
-use slow::SlowFs;
+use slow::slow;
 
 const ROWS: Table = Table::new("bench");
 const VALUE_LEN: usize = 200;
@@ -90,9 +91,9 @@ fn main() {
 fn compare(runtime: &tokio::runtime::Runtime, asked: &Asked, turn: Duration, kind: EngineKind, rows: usize, writers: usize) -> String {
     let _ = std::fs::remove_dir_all(&asked.folder);
     std::fs::create_dir_all(&asked.folder).unwrap();
-    let fs = SlowFs(asked.sync_delay);
-    let store = open(&asked.folder, fs, kind);
-    let bare = Bare::new(&asked.folder, fs, RECORD_LEN + rows * ROW_LEN);
+    let fs = slow(asked.sync_delay);
+    let store = open(&asked.folder, fs.clone(), kind);
+    let bare = Bare::new(&asked.folder, &fs, RECORD_LEN + rows * ROW_LEN);
     // Once unmeasured, to fill what fills.
     measure(runtime, &store, rows, writers, turn);
     let (mut store_rates, mut bare_rates, mut waits) = (Vec::new(), Vec::new(), Vec::new());
@@ -126,7 +127,7 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn open(folder: &Path, fs: SlowFs, kind: EngineKind) -> Store {
+fn open(folder: &Path, fs: Hooked, kind: EngineKind) -> Store {
     let random = Random::from_os().unwrap();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);
     let key = SecretKey::new(random.array());
@@ -175,7 +176,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(folder: &Path, fs: SlowFs, record_len: usize) -> Self {
+    fn new(folder: &Path, fs: &Hooked, record_len: usize) -> Self {
         let file = fs.create(&folder.join("bare")).unwrap();
         file.allocate(SEGMENT_LEN).unwrap();
         file.write_all_at(&vec![0; usize::try_from(SEGMENT_LEN).unwrap()], 0).unwrap();

@@ -25,9 +25,13 @@ fn id_of(bytes: &[u8]) -> BlobId {
 
 /// Blobs in `fs` under keys that are always the same: opened again, it is the same node.
 fn open_in(fs: &MemoryFs) -> Blobs {
+    open_over(fs.clone())
+}
+
+fn open_over(fs: impl Fs + 'static) -> Blobs {
     let vault_fs: Arc<dyn Fs> = Arc::new(MemoryFs::new());
     let vault = Vault::create(vault_fs, Path::new("/"), &Unlock::KeyFile("/key".into()), &Random::seeded(1)).unwrap();
-    let shared: Arc<dyn Fs> = Arc::new(fs.clone());
+    let shared: Arc<dyn Fs> = Arc::new(fs);
     let space = Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
     Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
 }

@@ -1,7 +1,10 @@
 //! Blobs that go from one form to the other.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::fs::{Fault, PowerCut};
+use crate::testing::hooked::{Hooked, Then, What};
 
 const LENS: [usize; 6] = [0, 10, 65_536, SMALL_LEN_MAX, SMALL_LEN_MAX + 1, 200_000];
 
@@ -103,5 +106,26 @@ fn whatever_the_disk_does_a_blob_is_found_and_one_that_was_sealed_is_not_in_the_
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn who_looks_while_a_blob_turns_finds_it() {
+    for len in [100, 200_000] {
+        let (fs, blobs) = fresh();
+        let bytes = content(len, 1);
+        let id = blobs.put(&bytes, Form::Private).map(|pinned| (log(&blobs, &pinned.id), pinned.id).1).unwrap();
+        blobs.file_logged().unwrap();
+        let sealed = blobs.path(&blobs.name(&id, Form::Private));
+        let turning = AtomicBool::new(true);
+        // It was not found in the clear, and before it is looked for sealed it lies in the clear alone.
+        let reader = open_over(Hooked::new(fs, move |what, path| {
+            if what == What::Open && path == sealed && turning.swap(false, Ordering::Relaxed) {
+                assert!(turn(&blobs, &id, Form::Public).unwrap());
+                blobs.file_logged().unwrap();
+            }
+            Then::Go
+        }));
+        assert_eq!(read(&reader, &id), Ok(bytes));
     }
 }

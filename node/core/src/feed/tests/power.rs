@@ -2,16 +2,16 @@
 //! has; and what it says next forks nothing.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::events::Events;
-use crate::fs::{Entry, File, Fs, Lock, MemoryFs, PowerCut, Space, Volume};
+use crate::fs::{Fs, MemoryFs, PowerCut};
 use crate::journal;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreOptions};
+use crate::testing::hooked::{Hooked, Then, What};
 use crate::vault::Unlock;
 
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
@@ -25,128 +25,32 @@ struct Watch {
     seen: Arc<Mutex<BTreeMap<usize, Vec<RawEntry>>>>,
 }
 
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
-/// A file system that lets the peer look before each call that changes anything, and may leave out the log's syncs.
-#[derive(Clone, Debug)]
-struct Watched {
-    fs: MemoryFs,
-    watch: Watch,
-    skip_sync: bool,
-}
-
-#[derive(Debug)]
-struct WatchedFile {
-    file: Box<dyn File>,
-    fs: Watched,
-    skip_sync: bool,
-    synced: AtomicUsize,
-}
-
-impl Watched {
-    fn look(&self) {
-        let alice = self.watch.alice.lock().unwrap().clone();
+impl Watch {
+    fn look(&self, call: u64) {
+        let alice = self.alice.lock().unwrap().clone();
         let seen = alice.and_then(|alice| alice.identity.person().map(|person| everything(&alice, &person)));
-        let call = usize::try_from(self.fs.calls()).unwrap();
-        self.watch.seen.lock().unwrap().insert(call, seen.unwrap_or_default());
+        self.seen.lock().unwrap().insert(usize::try_from(call).unwrap(), seen.unwrap_or_default());
     }
 
-    fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
-        // A log segment begins its life under this name.
-        let skip_sync = self.skip_sync && path.to_string_lossy().contains("spare");
-        Box::new(WatchedFile { file, fs: self.clone(), skip_sync, synced: AtomicUsize::default() })
-    }
-}
-
-impl File for WatchedFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.fs.look();
-        self.file.write_at(bytes, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.fs.look();
-        self.file.set_len(len)
-    }
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.fs.look();
-        self.file.allocate(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.fs.look();
-        // What opens a segment is synced, what follows in it is not.
-        let before = self.synced.fetch_add(1, Ordering::SeqCst);
-        if self.skip_sync && before >= HEADER_SYNCS { Ok(()) } else { self.file.sync_data() }
-    }
-}
-
-#[derive(Debug)]
-struct WatchedVolume {
-    volume: Box<dyn Volume>,
-    fs: Watched,
-}
-
-impl Volume for WatchedVolume {
-    fn sync(&self) -> io::Result<()> {
-        self.fs.look();
-        self.volume.sync()
-    }
-}
-
-impl Fs for Watched {
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.fs.open(path)
-    }
-    fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(self.file(path, self.fs.edit(path)?))
-    }
-    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.look();
-        Ok(self.file(path, self.fs.create(path)?))
-    }
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.create_folder(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.remove(path)
-    }
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.remove_folder(path)
-    }
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        self.fs.list(path)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.fs.exists(path)
-    }
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.look();
-        self.fs.sync_folder(path)
-    }
-    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
-        Ok(Box::new(WatchedVolume { volume: self.fs.volume(path)?, fs: self.clone() }))
-    }
-    fn space(&self, path: &Path) -> io::Result<Space> {
-        self.fs.space(path)
-    }
-    fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
-        self.fs.lock(folder)
+    /// A file system that lets the peer look before each call that changes anything, and may leave out the log's syncs.
+    fn over(&self, fs: &MemoryFs, skip_sync: bool) -> Hooked {
+        let (watch, memory, synced) = (self.clone(), fs.clone(), AtomicUsize::new(0));
+        Hooked::new(fs.clone(), move |what, path| {
+            if !matches!(what, What::Open | What::Edit) {
+                watch.look(memory.calls());
+            }
+            // A log segment begins its life under this name.
+            if !skip_sync || !path.to_string_lossy().contains("spare") {
+                return Then::Go;
+            }
+            match what {
+                What::Create | What::Edit => synced.store(0, Ordering::SeqCst),
+                // What opens a segment is synced, what follows in it is not.
+                What::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => return Then::LeaveOut,
+                _ => {}
+            }
+            Then::Go
+        })
     }
 }
 
@@ -167,10 +71,10 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
 }
 
 /// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the peer looks before each call.
-async fn alices_day(fs: &Watched) -> IdentityOps {
+async fn alices_day(memory: &MemoryFs, fs: &Hooked, watch: &Watch) -> IdentityOps {
     let open = |seed| {
-        let alice = node_on(&fs.fs, Arc::new(fs.clone()), 1, seed).unwrap();
-        *fs.watch.alice.lock().unwrap() = Some(alice.clone());
+        let alice = node_on(memory, Arc::new(fs.clone()), 1, seed).unwrap();
+        *watch.alice.lock().unwrap() = Some(alice.clone());
         alice
     };
     let alice = open(1);
@@ -187,7 +91,7 @@ async fn alices_day(fs: &Watched) -> IdentityOps {
     alice.store.commit(both).await.unwrap();
     alice.store.checkpoint().unwrap();
     say(&alice, Body::Tombstone { of }).await;
-    *fs.watch.alice.lock().unwrap() = None;
+    *watch.alice.lock().unwrap() = None;
     alice.store.close();
     drop(alice);
 
@@ -195,7 +99,7 @@ async fn alices_day(fs: &Watched) -> IdentityOps {
     post(&alice, "good morning").await;
     post(&alice, "good night").await;
     alice.store.snapshot().unwrap();
-    *fs.watch.alice.lock().unwrap() = None;
+    *watch.alice.lock().unwrap() = None;
     ops
 }
 
@@ -243,9 +147,9 @@ async fn person_of(alice: &Node, ops: &IdentityOps) -> Node {
 async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> {
     let memory = MemoryFs::new();
     memory.record();
-    let fs = Watched { fs: memory.clone(), watch: Watch::default(), skip_sync };
-    let ops = alices_day(&fs).await;
-    let seen = fs.watch.seen.lock().unwrap().clone();
+    let watch = Watch::default();
+    let ops = alices_day(&memory, &watch.over(&memory, skip_sync), &watch).await;
+    let seen = watch.seen.lock().unwrap().clone();
     let most = seen.values().map(Vec::len).max().unwrap();
     assert_eq!(most, 8, "the peer saw everything in the end");
     let mut states = 0;

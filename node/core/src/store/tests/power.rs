@@ -168,148 +168,43 @@ fn a_crash_on_the_same_boot_applies_the_log_again() {
 mod breaks {
     //! Breaks seeded on purpose. If these tests could not tell, they would prove nothing.
 
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use super::*;
-    use crate::fs::{Entry, File, Lock, Space, Volume};
+    use crate::testing::hooked::{Hooked, Then, What};
 
-    /// A file system that leaves out a part of the work.
-    #[derive(Clone, Debug)]
-    struct Careless {
-        fs: MemoryFs,
-        skip_sync: Option<&'static str>,
-        skip_folder: Option<&'static str>,
-        /// Files of this name are synced only when written to again, after the answer was given.
-        sync_late: Option<&'static str>,
+    /// Leaves out these calls, or puts them off, where the path holds this.
+    fn on(calls: &'static [What], part: &'static str, then: Then) -> impl Fn(What, &Path) -> Then + Send + Sync + 'static {
+        move |what, path| if calls.contains(&what) && path.to_str().unwrap().contains(part) { then } else { Then::Go }
     }
 
-    #[derive(Debug)]
-    struct CarelessFile {
-        file: Box<dyn File>,
-        skip: bool,
-        late: bool,
-        owed: AtomicBool,
+    fn leaving_out(calls: &'static [What], part: &'static str) -> Result<usize, String> {
+        broken(on(calls, part, Then::LeaveOut))
     }
 
-    impl File for CarelessFile {
-        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-            self.file.read_at(buf, offset)
-        }
-        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-            if self.owed.swap(false, Ordering::Relaxed) {
-                self.file.sync_data()?;
-            }
-            self.file.write_at(bytes, offset)
-        }
-        fn len(&self) -> io::Result<u64> {
-            self.file.len()
-        }
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.file.set_len(len)
-        }
-        fn allocate(&self, len: u64) -> io::Result<()> {
-            self.file.allocate(len)
-        }
-        fn sync_data(&self) -> io::Result<()> {
-            self.owed.store(self.late, Ordering::Relaxed);
-            if self.skip || self.late { Ok(()) } else { self.file.sync_data() }
-        }
-    }
-
-    #[derive(Debug)]
-    struct CarelessVolume;
-
-    impl Volume for CarelessVolume {
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Careless {
-        fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
-            let named = |part: Option<&str>| part.is_some_and(|part| path.to_str().unwrap().contains(part));
-            let (skip, late) = (named(self.skip_sync), named(self.sync_late));
-            Box::new(CarelessFile { file, skip, late, owed: AtomicBool::new(false) })
-        }
-    }
-
-    impl Fs for Careless {
-        fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-            self.fs.open(path)
-        }
-        fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
-            Ok(self.file(path, self.fs.edit(path)?))
-        }
-        fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-            Ok(self.file(path, self.fs.create(path)?))
-        }
-        fn create_folder(&self, path: &Path) -> io::Result<()> {
-            self.fs.create_folder(path)
-        }
-        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-            self.fs.rename(from, to)
-        }
-        fn remove(&self, path: &Path) -> io::Result<()> {
-            self.fs.remove(path)
-        }
-        fn remove_folder(&self, path: &Path) -> io::Result<()> {
-            self.fs.remove_folder(path)
-        }
-        fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-            self.fs.list(path)
-        }
-        fn exists(&self, path: &Path) -> io::Result<bool> {
-            self.fs.exists(path)
-        }
-        fn sync_folder(&self, path: &Path) -> io::Result<()> {
-            if self.skip_folder.is_some_and(|name| path.ends_with(name)) { Ok(()) } else { self.fs.sync_folder(path) }
-        }
-        fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
-            if self.skip_sync == Some("blobs") { Ok(Box::new(CarelessVolume)) } else { self.fs.volume(path) }
-        }
-        fn space(&self, path: &Path) -> io::Result<Space> {
-            self.fs.space(path)
-        }
-        fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
-            self.fs.lock(folder)
-        }
+    fn broken(hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static) -> Result<usize, String> {
+        let fs = MemoryFs::new();
+        fs.record();
+        let done = run(options_on(&fs, Arc::new(Hooked::new(fs.clone(), hook))), &|| usize::try_from(fs.calls()).unwrap());
+        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
     }
 
     /// Without blobs no sync of the whole file system makes good what was left out.
-    fn careless_without_blobs(skip_sync: &'static str) -> Result<usize, String> {
+    fn leaving_out_without_blobs(part: &'static str) -> Result<usize, String> {
         let fs = MemoryFs::new();
         fs.record();
-        let broken = Careless { fs: fs.clone(), skip_sync: Some(skip_sync), skip_folder: None, sync_late: None };
+        let broken = Hooked::new(fs.clone(), on(&[What::Sync], part, Then::LeaveOut));
         let with = StoreOptions { fs: Arc::new(broken), blobs: None, ..options(&fs) };
         let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
         cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], blobs: None, ..options(left) })
     }
 
-    fn careless(skip_sync: Option<&'static str>, skip_folder: Option<&'static str>) -> Result<usize, String> {
-        broken(skip_sync, skip_folder, None)
-    }
-
-    fn broken(
-        skip_sync: Option<&'static str>,
-        skip_folder: Option<&'static str>,
-        sync_late: Option<&'static str>,
-    ) -> Result<usize, String> {
-        let fs = MemoryFs::new();
-        fs.record();
-        let broken = Careless { fs: fs.clone(), skip_sync, skip_folder, sync_late };
-        let broken: Arc<dyn Fs> = Arc::new(broken);
-        let done = run(options_on(&fs, broken), &|| usize::try_from(fs.calls()).unwrap());
-        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
-    }
-
     #[test]
     fn the_tests_notice_a_log_that_is_not_synced() {
-        careless(Some("spare"), None).unwrap_err();
+        leaving_out(&[What::Sync], "spare").unwrap_err();
     }
 
     #[test]
     fn the_tests_notice_rows_applied_and_acknowledged_before_the_sync() {
-        broken(None, None, Some("spare")).unwrap_err();
+        broken(on(&[What::Sync], "spare", Then::Late)).unwrap_err();
     }
 
     /// After a failed sync the page cache shows a record that the disk lacks. A start that trusts what it reads, and does not write
@@ -325,7 +220,7 @@ mod breaks {
             (2..9).take_while(|n| step(&store, &None, *n).is_ok()).count();
             let left = fs.crash();
             drop(store);
-            let trusting = Careless { fs: left.clone(), skip_sync: Some("spare"), skip_folder: None, sync_late: None };
+            let trusting = Hooked::new(left.clone(), on(&[What::Sync], "spare", Then::LeaveOut));
             let shown = seen(&Store::open(options_on(&left, Arc::new(trusting))).unwrap());
             let cut = left.power_cut(PowerCut::Nothing, 0);
             Store::open(options(&cut)).map_or(true, |store| seen(&store) != shown)
@@ -335,21 +230,21 @@ mod breaks {
 
     #[test]
     fn the_tests_notice_a_log_folder_that_is_not_synced() {
-        careless(None, Some("log")).unwrap_err();
+        leaving_out(&[What::SyncFolder], "log").unwrap_err();
     }
 
     #[test]
     fn even_a_checkpoint_that_is_not_synced_loses_nothing() {
-        careless(Some("checkpoint"), None).unwrap();
+        leaving_out(&[What::Sync], "checkpoint").unwrap();
     }
 
     #[test]
     fn the_tests_notice_blobs_that_are_not_synced() {
-        careless(Some("blobs"), None).unwrap_err();
+        leaving_out(&[What::Sync, What::SyncVolume], "blobs").unwrap_err();
     }
 
     #[test]
     fn the_tests_notice_a_snapshot_that_is_not_synced() {
-        careless_without_blobs("merge").unwrap_err();
+        leaving_out_without_blobs("merge").unwrap_err();
     }
 }

@@ -1,12 +1,12 @@
 //! Snapshots: two good ones are kept, a failed or stopped one leaves nothing, and nobody waits for one.
 
-use std::io;
 use std::sync::OnceLock;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use super::faults::{put, rows};
 use super::*;
-use crate::fs::{Entry, Fault, File, Lock, Volume};
+use crate::fs::Fault;
+use crate::testing::hooked::{Hooked, Then, What};
 
 fn names(fs: &MemoryFs) -> Vec<String> {
     fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect()
@@ -89,93 +89,25 @@ fn a_snapshot_that_fails_leaves_nothing_and_the_next_is_made() {
     assert!(failed > 10, "{failed}");
 }
 
-/// Lets a snapshot's first write wait until the store is being stopped.
-#[derive(Clone, Debug)]
-struct Slow {
-    fs: MemoryFs,
-    begun: SyncSender<()>,
-    ending: Arc<OnceLock<Stop>>,
-}
-
-#[derive(Debug)]
-struct SlowFile(Box<dyn File>, Slow);
-
-impl File for SlowFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buf, offset)
-    }
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let _ = self.1.begun.try_send(());
-        while self.1.ending.get().is_some_and(|ending| !ending.is_raised()) {
-            std::thread::yield_now();
-        }
-        self.0.write_at(bytes, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.0.allocate(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
-impl Fs for Slow {
-    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.fs.open(path)
-    }
-    fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.fs.edit(path)
-    }
-    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let file = self.fs.create(path)?;
-        Ok(if path.to_str().unwrap().contains("merge") { Box::new(SlowFile(file, self.clone())) } else { file })
-    }
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        self.fs.create_folder(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.fs.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove(path)
-    }
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        self.fs.remove_folder(path)
-    }
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
-        self.fs.list(path)
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.fs.exists(path)
-    }
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.fs.sync_folder(path)
-    }
-    fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
-        self.fs.volume(path)
-    }
-    fn space(&self, path: &Path) -> io::Result<crate::fs::Space> {
-        self.fs.space(path)
-    }
-    fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
-        self.fs.lock(folder)
-    }
-}
-
 /// A store of which a snapshot is being made, and will be until it is stopped.
 fn snapping(fs: &MemoryFs) -> (Store, std::thread::JoinHandle<Result<(), StoreError>>) {
     let (begun, wait) = sync_channel(1);
-    let slow = Slow { fs: fs.clone(), begun, ending: Arc::default() };
-    let options = StoreOptions { background: true, ..options_on(fs, Arc::new(slow.clone())) };
+    let stop: Arc<OnceLock<Stop>> = Arc::default();
+    let ending = Arc::clone(&stop);
+    // The snapshot's first write waits until the store is being stopped.
+    let slow = Hooked::new(fs.clone(), move |what, path| {
+        if what == What::Write && path.to_str().unwrap().contains("merge") {
+            let _ = begun.try_send(());
+            while ending.get().is_some_and(|ending| !ending.is_raised()) {
+                std::thread::yield_now();
+            }
+        }
+        Then::Go
+    });
+    let options = StoreOptions { background: true, ..options_on(fs, Arc::new(slow)) };
     let store = Store::open(options).unwrap();
     (1..=9).for_each(|n| put(&store, n).unwrap());
-    slow.ending.set(store.started().unwrap().1.ending.clone()).unwrap();
+    stop.set(store.started().unwrap().1.ending.clone()).unwrap();
     let snapping = store.clone();
     let made = std::thread::spawn(move || snapping.snapshot());
     wait.recv().unwrap();
