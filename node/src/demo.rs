@@ -71,7 +71,10 @@ async fn open(folder: &Path, config: &Config, neighbourhood: &Neighbourhood) -> 
         houses.iter().map(|house| (house.domain(), format!("127.0.0.1:{}", house.ports.smtp.port()))).collect();
     let mut kept = Kept::read(folder);
     for house in &mut houses {
-        house.set_up(&routes, kept.of(&house.login).is_some()).await?;
+        if house.set_up(&routes, kept.of(&house.login).is_some()).await? {
+            let name = &house.name;
+            bar.suspend(|| say::line(format!("{name}'s folder was gone: another {name} has moved in, and the others make friends anew.")));
+        }
         house.start().await?;
         bar.inc(1);
     }

@@ -32,8 +32,22 @@ where
     }
 }
 
-/// Each becomes a friend of each, by invitation.
+/// Each becomes a friend of each, by invitation. Somebody who lived in a folder that was removed is nobody's friend any more: whoever
+/// moved in there has the name, and is another person.
 pub(super) async fn befriend(houses: &[House], bar: &ProgressBar) -> Result<()> {
+    let mut people = Vec::new();
+    for house in houses {
+        people.push((house.name.clone(), house.person().await?));
+    }
+    for house in houses {
+        for friend in house.ask(Request::FriendList).await?.value.as_array().into_iter().flatten() {
+            let is_gone = people.iter().any(|(name, person)| friend["name"] == name.as_str() && friend["person"] != person.as_str());
+            if let Some(person) = friend["person"].as_str().filter(|_| is_gone && friend["state"] != "left") {
+                let page = house.browser().await?.post(&format!("/home/friends/{person}/remove"), &[]).await?;
+                anyhow::ensure!(page.status == 303, "{} can't part from a friend who is gone: status {}", house.name, page.status);
+            }
+        }
+    }
     for (at, inviting) in houses.iter().enumerate() {
         for invited in houses.iter().skip(at + 1) {
             if friends(inviting, invited).await.is_err() {
@@ -53,8 +67,8 @@ pub(super) async fn befriend(houses: &[House], bar: &ProgressBar) -> Result<()> 
 }
 
 async fn friends(one: &House, other: &House) -> Result<()> {
-    let list = one.ask(Request::FriendList).await?.value;
-    let known = list.as_array().is_some_and(|list| list.iter().any(|f| f["name"] == other.name.as_str() && f["state"] == "friend"));
+    let (list, person) = (one.ask(Request::FriendList).await?.value, other.person().await?);
+    let known = list.as_array().is_some_and(|list| list.iter().any(|f| f["person"] == person.as_str() && f["state"] == "friend"));
     anyhow::ensure!(known, "{} does not know {} yet", one.name, other.name);
     Ok(())
 }

@@ -60,17 +60,16 @@ impl House {
     }
 
     /// Writes the configuration and makes the identity, unless an earlier start did; one that is `known` to have come so far is not
-    /// looked into.
-    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], known: bool) -> Result<()> {
+    /// looked into. Says whether it was gone again: then somebody else lives here now.
+    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], known: bool) -> Result<bool> {
         let own = self.domain();
         self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
         self.config.mail.retry_first_ms = 200;
         self.config.save(&self.data)?;
         self.wait_until_free().await?;
-        // A folder that was removed since is made again.
-        let known = known && crate::open::is_there(&self.data);
-        if known || self.has_owner().await? {
-            return Ok(());
+        let is_gone = known && !crate::open::is_there(&self.data);
+        if (known && !is_gone) || self.has_owner().await? {
+            return Ok(false);
         }
         let mut init = self.freehold();
         init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file", "-"]);
@@ -81,7 +80,7 @@ impl House {
         }
         let output = init.wait_with_output().await?;
         ensure!(output.status.success(), "{}'s node could not be set up: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
-        Ok(())
+        Ok(is_gone)
     }
 
     /// A node of a demo that was cut off a moment ago may still be stopping.
@@ -149,6 +148,11 @@ impl House {
     /// Asks the running node.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response> {
         control::ask(&self.data, &request).await?.with_context(|| format!("{}'s node is not running", self.name))
+    }
+
+    /// Who lives here.
+    pub(crate) async fn person(&self) -> Result<String> {
+        self.ask(Request::Status).await?.word("person")
     }
 
     /// Takes the password for mail programs that was kept, if it still opens the inbox, and makes and keeps one if not.

@@ -25,6 +25,12 @@ fn people(folder: &Folder) -> Vec<serde_json::Value> {
     serde_json::from_str::<serde_json::Value>(&text).unwrap()["people"].as_array().unwrap().clone()
 }
 
+/// What the node of one of them says of itself.
+fn status(folder: &Folder, person: &serde_json::Value) -> serde_json::Value {
+    let status = folder.freehold_on(Path::new(person["data"].as_str().unwrap())).args(["status", "--json"]).output().unwrap();
+    serde_json::from_slice(&status.stdout).unwrap()
+}
+
 /// Waits until `path` is there, or the process has ended without it.
 fn appears(path: &Path, running: &mut Running) {
     let begun = Instant::now();
@@ -51,8 +57,7 @@ fn a_first_start_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
     assert_eq!(mode(&folder.beside("demo.json")), 0o600, "it holds passwords");
     assert_eq!(["alice", "bob", "carol"].map(|login| mode(&folder.data().join(login))), [0o700; 3]);
     for person in &first {
-        let status = folder.freehold_on(Path::new(person["data"].as_str().unwrap())).args(["status", "--json"]).output().unwrap();
-        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        let status = status(&folder, person);
         assert_eq!((&status["friends"], &status["queued"], &status["pid"]), (&2.into(), &0.into(), &person["pid"]));
     }
     running.signal(Signal::INT);
@@ -66,6 +71,20 @@ fn a_first_start_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
         }
     }
     again.stop();
+
+    let before = people(&folder);
+    std::fs::remove_dir_all(folder.data().join("bob")).unwrap();
+    let mut healed = Running::start(&mut demo(&folder));
+    healed.wait_for("has moved in, and the others make friends anew");
+    healed.wait_for("Ctrl-C stops all three");
+    let now = people(&folder);
+    for one in &now {
+        assert_eq!((&status(&folder, one)["friends"], &status(&folder, one)["queued"]), (&2.into(), &0.into()), "{one}");
+    }
+    assert_eq!(before[0]["ports"], now[0]["ports"], "whose folder stayed goes on as before");
+    let listed = folder.freehold_on(&folder.data().join("alice")).args(["friend", "list"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).matches("friend ").count(), 2, "the Bob of before is no friend any more");
+    healed.stop();
 }
 
 #[test]
