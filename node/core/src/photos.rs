@@ -23,6 +23,7 @@ pub use add::{AddError, Upload, add, upload_writer};
 pub use change::{ChangeError, change, delete};
 pub use forms::{check, settle};
 pub use kept::{Kept, delete_kept, kept, kept_bytes};
+pub(crate) use read::with_blob;
 pub use read::{by_id, by_slug, image_bytes, list, of_entry, original_bytes, shared_blob};
 pub(crate) use uses::{forget_uses, note_uses};
 

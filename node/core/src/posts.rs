@@ -2,10 +2,11 @@
 //!
 //! Publishing is one commit: the post, its address, its signed entry with the journal's record, and the owner's own timeline.
 //! On disk: a row per post, whose text, when long, is a blob; a row per address it ever had; its place among the drafts or the
-//! published.
+//! published; a row under the entry that published it.
 
 mod delete;
 mod draft;
+mod entries;
 mod publish;
 mod read;
 mod rows;
@@ -19,6 +20,7 @@ use crate::store::StoreError;
 
 pub use delete::delete;
 pub use draft::{Draft, save_draft};
+pub(crate) use entries::{hide, says, taken_back};
 pub use publish::{edit, publish};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
 

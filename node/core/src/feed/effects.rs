@@ -11,6 +11,7 @@ use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, latest, rows};
 use crate::history;
 use crate::identity::PersonId;
 use crate::node::Node;
+use crate::posts;
 use crate::row::Rows;
 use crate::store::{StoreError, Tx};
 use crate::timeline;
@@ -177,32 +178,56 @@ pub(super) fn settle_of(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &En
     }
 }
 
-/// Makes the timeline show of a post what the entries held add up to, whatever it showed before.
+/// Makes the timeline, and the site if the post was published there, show of a post what the entries held add up to, whatever they
+/// showed before.
 pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
     let Some((target, header)) = own_post(tx, author, post)? else { return Ok(()) };
+    let is_owners = node.identity.person() == Some(*author);
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
+        match (is_owners, target.void) {
+            // What counts for nothing now may count again, when more is known of who spoke for the owner.
+            (true, true) => posts::hide(tx, post)?,
+            (true, false) => posts::taken_back(tx, node, post)?,
+            (false, _) => {}
+        }
         return timeline::hide(tx, author, post);
     }
     let newest = refs::last(tx, post, author, Does::Replaces)?.map_or(*post, |edit| edit.id);
-    for hidden in [post, &newest] {
-        if refs::first(tx, hidden, author, Does::Hides)?.is_some() {
-            return timeline::hide(tx, author, post);
+    let Some(entry) = shown(tx, author, post, &newest)? else {
+        match rows::entry(tx, &newest)?.is_some_and(|row| row.dead) {
+            true if is_owners => posts::taken_back(tx, node, post)?,
+            false if is_owners => posts::hide(tx, post)?,
+            _ => {}
         }
-    }
-    // A body that is gone, or has not come, leaves nothing to show.
-    let Some((entry, _)) = VerifiedEntry::from_store(tx, &newest)? else { return timeline::hide(tx, author, post) };
+        return timeline::hide(tx, author, post);
+    };
+    // What has a body that says nothing here was written by a newer program.
     let Some(said) = entry.body().and_then(Body::post) else { return timeline::hide(tx, author, post) };
+    let at = entry.header().hlc.time();
+    if is_owners {
+        posts::says(tx, post, &newest, at, said)?;
+    }
     let version = timeline::Version {
         author: *author,
         entry: newest,
-        at: entry.header().hlc.time(),
+        at,
         posted: header.hlc.time().min(target.seen),
         has_blobs: entry.header().log.node == node.identity.node_key(),
-        is_news: node.identity.person() != Some(*author),
+        is_news: !is_owners,
         post: said,
     };
     timeline::show(tx, post, &version)
+}
+
+/// The newest version of a post with its body; `None` while it is hidden, and if its body is gone or has not come.
+fn shown(rows: &impl Rows, author: &PersonId, post: &EntryId, newest: &EntryId) -> Result<Option<VerifiedEntry>, StoreError> {
+    for hidden in [post, newest] {
+        if refs::first(rows, hidden, author, Does::Hides)?.is_some() {
+            return Ok(None);
+        }
+    }
+    Ok(VerifiedEntry::from_store(rows, newest)?.map(|(entry, _)| entry).filter(|entry| entry.raw().body.is_some()))
 }
 
 /// The row and header of a post of this author, if it is held and does not wait to be vouched for.

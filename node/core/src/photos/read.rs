@@ -96,6 +96,12 @@ pub fn shared_blob(node: &Node, visitor: &Visitor, blob: &BlobId) -> Result<Opti
     Ok(None)
 }
 
+/// A photo that has this blob as one of its sizes.
+pub(crate) fn with_blob(rows: &impl Rows, blob: &BlobId) -> Result<Option<PhotoId>, StoreError> {
+    let found = row::scan::<BlobRow>(rows, &Scan::prefix(&blob.0, 1))?;
+    Ok(found.first().map(|(key, _)| PhotoId(row::key_part(key, blob.0.len()))))
+}
+
 /// The photo as a feed entry tells of it.
 pub fn of_entry(photo: &Photo) -> feed::Photo {
     feed::Photo {

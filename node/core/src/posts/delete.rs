@@ -1,14 +1,14 @@
 //! Taking a post back: a draft simply goes, a published one is taken back everywhere.
 
 use super::rows::{self, DraftRow, PlaceRow, PostRow};
-use super::{PostError, PostId, State};
+use super::{PostError, PostId, State, entries};
 use crate::events::Event;
 use crate::feed::{self, Body, EntryId, Lane};
 use crate::history;
 use crate::node::Node;
 use crate::photos;
 use crate::row;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 use crate::timeline;
 
 /// Deletes a post with its text and its addresses, for good ([`history`]). Friends' nodes are told by a tombstone in the feed; its photos
@@ -29,9 +29,17 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
             timeline::hide(tx, &author, &of)?;
         }
     }
+    erase(tx, node, id, &row).map_err(PostError::Store)
+}
+
+/// Deletes all that this site has of a post.
+pub(super) fn erase(tx: &mut Tx<'_>, node: &Node, id: PostId, row: &PostRow) -> Result<(), StoreError> {
     history::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
     photos::forget_uses(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
+    if let Some(entry) = row.entry {
+        entries::forget(tx, &EntryId(entry));
+    }
     if let Some(published) = row.published {
         row::delete::<PlaceRow>(tx, &rows::place_key(published, id));
     }

@@ -117,6 +117,8 @@ fn write(tx: &mut Tx<'_>, id: PostId, is_new: bool, ready: &Ready, now: Timestam
         audience: Audience::Public,
         minutes: ready.minutes,
         has_own_slug: ready.slug.is_some(),
+        version: None,
+        is_hidden: false,
     };
     rows::save(tx, id, &row)?;
     row::put(tx, &id.0, &DraftRow {})?;

@@ -2,7 +2,7 @@
 
 use super::draft::{self, Draft, Ready};
 use super::rows::{self, ADDRESSES_MAX, DraftRow, PlaceRow, PostRow};
-use super::{Post, PostError, PostId, State};
+use super::{Post, PostError, PostId, State, entries};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{self, Body, EntryId, Lane, MARKDOWN, PostBody};
@@ -51,6 +51,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId, before: &PostRow, text: Strin
     let body = body(&row, text, &shown);
     let entry = feed::append(tx, node, Lane::PUBLIC, &Body::Post(body.clone()))?;
     row.entry = Some(entry.0);
+    entries::note(tx, &entry, id)?;
     if let Some(own) = version(node, entry, now, &body) {
         timeline::show(tx, &entry, &own)?;
     }
@@ -119,6 +120,7 @@ fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, ready: Ready, now: Times
     row.edited = Some(now);
     let post = body(&row, ready.raw, &shown);
     let entry = feed::append(tx, node, Lane::PUBLIC, &Body::Edit { of, post: post.clone() })?;
+    row.version = Some(entry.0);
     if let Some(own) = version(node, entry, now, &post) {
         timeline::show(tx, &of, &own)?;
     }

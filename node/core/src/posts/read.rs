@@ -55,7 +55,7 @@ impl std::str::FromStr for Cursor {
 fn visible(row: &PostRow, visitor: &Visitor) -> bool {
     match row.state {
         State::Draft => *visitor == Visitor::Owner,
-        State::Published => may_see(&row.audience, visitor),
+        State::Published => (!row.is_hidden || *visitor == Visitor::Owner) && may_see(&row.audience, visitor),
     }
 }
 

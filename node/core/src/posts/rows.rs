@@ -6,7 +6,7 @@ use super::{Post, PostError, PostId, State};
 use crate::audience::Audience;
 use crate::blobs::{Form, Pinned};
 use crate::clock::Timestamp;
-use crate::feed::EntryId;
+use crate::feed::{self, EntryId};
 use crate::node::{Node, keyed};
 use crate::photos::PhotoId;
 use crate::row::{self, Record, Rows};
@@ -50,6 +50,12 @@ pub(super) struct PostRow {
     /// Whether the owner chose the slug; then it does not follow the title.
     #[n(13)]
     pub(super) has_own_slug: bool,
+    /// The entry it says what it says in, if that is not the one that published it.
+    #[cbor(n(14), with = "minicbor::bytes")]
+    pub(super) version: Option<[u8; 32]>,
+    /// What another node of the owner's has said leaves nothing to show for now.
+    #[cbor(n(15), default)]
+    pub(super) is_hidden: bool,
 }
 
 impl Record for PostRow {
@@ -64,13 +70,16 @@ pub(super) enum Text {
     Here(#[n(0)] String),
     #[n(1)]
     Blob(#[n(0)] BlobId),
+    /// In an entry of the feed, which another node of the owner's wrote.
+    #[n(2)]
+    Entry(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]),
 }
 
 impl Text {
     /// The blob it is in, if it is in one.
     pub(super) fn blob(&self) -> Option<BlobId> {
         match self {
-            Self::Here(_) => None,
+            Self::Here(_) | Self::Entry(_) => None,
             Self::Blob(blob) => Some(*blob),
         }
     }
@@ -160,6 +169,11 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
         Text::Blob(blob) => {
             let bytes = node.blobs.open(blob)?.read_all(super::TEXT_LEN_MAX)?;
             String::from_utf8(bytes).map_err(|_| StoreError::Corrupt { table: "blobs".to_owned(), key: blob.0.to_vec() })
+        }
+        // Between a version that is void and the one before it, which is on its way, there is none.
+        Text::Entry(entry) => {
+            let said = feed::opened(node, &EntryId(*entry))?.and_then(|(_, body)| body);
+            Ok(said.and_then(|body| body.post().map(|post| post.text.clone())).unwrap_or_default())
         }
     }
 }

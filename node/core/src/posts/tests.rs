@@ -1,3 +1,5 @@
+mod entries;
+
 use super::*;
 use crate::audience::Visitor;
 use crate::feed;

@@ -1,0 +1,154 @@
+//! What another node of the same person says of a post that was published here.
+
+use super::*;
+use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
+use crate::history;
+use crate::identity::op::{OpBody, RetireNode};
+use crate::identity::paper::{self, Signed};
+use crate::identity::{self, PersonId};
+use crate::store::Tx;
+use crate::testing::words_of;
+
+/// Another node of Alice's, known to her first.
+async fn second(first: &TestNode) -> TestNode {
+    let second = TestNode::unset("alice's tablet").await;
+    let asked = identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card())).unwrap();
+    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else { panic!("not signed") };
+    identity::claim(&second, &claim).await.unwrap();
+    identity::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
+    second
+}
+
+async fn retire(at: &Node, node: &Node) {
+    let body = OpBody::RetireNode(RetireNode { node: node.identity.node_key(), cutoffs: Vec::new(), compromised: true });
+    let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else { panic!("not signed") };
+    identity::upload(at, &signed).await.unwrap();
+    feed::run_due(at).await.unwrap();
+}
+
+async fn say(node: &Node, body: Body) -> EntryId {
+    let inside = node.clone();
+    node.clock.advance(1);
+    node.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &inside, Lane::PUBLIC, &body)).await.unwrap()
+}
+
+/// One node is given all that another holds of a person.
+async fn give(from: &Node, to: &Node, of: PersonId) {
+    let entries = feed::heads(from, &of).unwrap().into_iter().flat_map(|head| feed::read(from, &head.log, 0, 256, usize::MAX).unwrap());
+    feed::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
+}
+
+fn who(node: &Node) -> PersonId {
+    node.identity.person().unwrap()
+}
+
+fn version(title: &str, slug: &str, text: &str) -> PostBody {
+    PostBody {
+        media_type: MARKDOWN.to_owned(),
+        title: Some(title.to_owned()),
+        slug: slug.to_owned(),
+        text: text.to_owned(),
+        ..PostBody::default()
+    }
+}
+
+#[tokio::test]
+async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
+    let first = TestNode::new("alice").await;
+    let second = second(&first).await;
+    let long = "words that nobody keeps ".repeat(400);
+    let picture = photo(&first).await;
+    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) }).await.unwrap();
+    let post = publish(&first, saved.id).await.unwrap();
+    let text = crate::store::BlobId(*blake3::hash(long.trim_end().as_bytes()).as_bytes());
+    assert!(first.blobs.contains(&text).unwrap());
+
+    give(&first, &second, who(&first)).await;
+    say(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
+    give(&second, &first, who(&first)).await;
+    assert_eq!(by_id(&first, &Visitor::Owner, post.id).unwrap(), None);
+    assert_eq!(here(&first, "the-hill"), None);
+    assert_eq!((published(&first, &Visitor::Stranger, None, 10).unwrap(), count(&first).unwrap()), (Vec::new(), 0));
+    assert_eq!(timeline::page(&first, None, 10).unwrap(), []);
+    history::unlink(&first).unwrap();
+    assert!(!first.blobs.contains(&text).unwrap(), "the text is still on the disk");
+    assert_eq!(posted(&first, "The hill", "again").await.slug, "the-hill", "the address is still taken");
+    // The photo is the owner's still, and may be deleted now.
+    photos::delete(&first, picture.id).await.unwrap();
+    // Hearing it once more changes nothing.
+    give(&second, &first, who(&first)).await;
+    assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit_here_changes_it_again() {
+    let first = TestNode::new("alice").await;
+    let second = second(&first).await;
+    let [there, gone] = [photo(&first).await, photo(&first).await];
+    let saved = save_draft(&first, Draft { photos: vec![there.id, gone.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let post = publish(&first, saved.id).await.unwrap();
+    posted(&first, "Taken", "An address that is taken.").await;
+    let of = post.entry.unwrap();
+    give(&first, &second, who(&first)).await;
+
+    let long = "We ran, and ran. ".repeat(300);
+    let elsewhere = feed::Photo { blob: crate::store::BlobId([7; 32]), small: crate::store::BlobId([8; 32]), ..photos::of_entry(&there) };
+    let photos = vec![photos::of_entry(&there), elsewhere];
+    say(&second, Body::Edit { of, post: PostBody { photos, ..version("The mountain", "the-mountain", &long) } }).await;
+    give(&second, &first, who(&first)).await;
+    let now = here(&first, "the-mountain").unwrap();
+    assert_eq!((now.id, now.title.as_str(), now.text.as_str()), (post.id, "The mountain", long.as_str()));
+    assert_eq!((now.photos, now.edited.is_some(), now.published), (vec![there.id], true, post.published));
+    assert_eq!(by_slug(&first, &Visitor::Stranger, "the-hill").unwrap(), Some(Found::Moved("the-mountain".into())));
+    assert_eq!(timeline::get(&first, &of).unwrap().unwrap().title, "The mountain");
+
+    // An address that another post has is not taken from it.
+    say(&second, Body::Edit { of, post: version("Mine", "taken", "short") }).await;
+    give(&second, &first, who(&first)).await;
+    assert_eq!(here(&first, "the-mountain").unwrap().text, "short");
+    assert_eq!(here(&first, "taken").unwrap().title, "Taken");
+
+    edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
+    give(&second, &first, who(&first)).await;
+    assert_eq!(here(&first, "the-mountain").unwrap().text, "We rested.");
+    assert_eq!(timeline::get(&first, &of).unwrap().unwrap().text, "We rested.");
+    delete(&first, post.id).await.unwrap();
+    give(&second, &first, who(&first)).await;
+    assert_eq!(here(&first, "the-mountain"), None);
+}
+
+#[tokio::test]
+async fn a_friend_changes_nothing_on_the_owners_site() {
+    let (alice, bob) = TestNode::pair().await;
+    let post = posted(&alice, "The hill", "We walked.").await;
+    let of = post.entry.unwrap();
+    say(&bob, Body::Edit { of, post: version("Bob's", "bobs", "Bob was here.") }).await;
+    say(&bob, Body::Tombstone { of }).await;
+    give(&bob, &alice, who(&bob)).await;
+    assert_eq!(here(&alice, "the-hill"), Some(post));
+}
+
+#[tokio::test]
+async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_when_that_node_is_retired() {
+    let first = TestNode::new("alice").await;
+    let second = second(&first).await;
+    let picture = photo(&first).await;
+    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let post = publish(&first, saved.id).await.unwrap();
+    give(&first, &second, who(&first)).await;
+    for number in 0..50 {
+        say(&second, Body::Tombstone { of: EntryId([number; 32]) }).await;
+    }
+    say(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
+    give(&second, &first, who(&first)).await;
+    assert_eq!((here(&first, "the-hill"), published(&first, &Visitor::Stranger, None, 10).unwrap()), (None, Vec::new()));
+    assert!(by_id(&first, &Visitor::Owner, post.id).unwrap().is_some(), "its owner still finds it");
+
+    retire(&first, &second).await;
+    assert_eq!(here(&first, "the-hill"), Some(post.clone()));
+    assert_eq!(timeline::page(&first, None, 10).unwrap().len(), 1);
+    // And it can be changed as before.
+    edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
+    assert_eq!(here(&first, "the-hill").unwrap().text, "We ran.");
+}
