@@ -181,7 +181,7 @@ fn words(status: StatusCode, path: Option<&str>) -> (&'static str, String) {
             ("That form came from another site", "Nothing was changed. Open the page here and send it again.".to_owned())
         }
         StatusCode::PAYLOAD_TOO_LARGE => {
-            ("That is too large", "Nothing was kept. Send a smaller file, or several one after the other.".to_owned())
+            ("That is too large", "It is more than this form takes, and nothing of it was kept. Go back, make it shorter or smaller, and send it again.".to_owned())
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             ("That can't be done here", "The address is right, but it takes no form. Nothing was changed.".to_owned())

@@ -1,10 +1,16 @@
 //! The table of routes that the router is built from, so that a test can walk every one of them.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
+
+/// The longest form a stranger may send: it is held in memory before anything is known of who sends it.
+const ANYONES_FORM_LEN_MAX: usize = 16 * 1024;
+/// The longest form of the owner's: a post of [`freehold_core::posts::TEXT_LEN_MAX`] in a script whose every byte is sent as three.
+const OWNERS_FORM_LEN_MAX: usize = 256 * 1024;
 
 /// Who a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +47,24 @@ impl Routes {
         self.add("GET", path, access, get(handler))
     }
 
+    /// A `POST` whose body is as long as such a form gets.
     pub(crate) fn post<H: Handler<T, Site>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
-        self.add("POST", path, access, post(handler))
+        let len_max = match access {
+            Access::Anyone => ANYONES_FORM_LEN_MAX,
+            Access::Owner => OWNERS_FORM_LEN_MAX,
+        };
+        self.post_up_to(len_max, path, access, handler)
     }
 
-    /// A `POST` with layers of its own, such as another limit on its body.
-    pub(crate) fn post_with(self, path: &'static str, access: Access, method_router: MethodRouter<Site>) -> Self {
-        self.add("POST", path, access, method_router)
+    /// A `POST` with another limit on its body, in bytes.
+    pub(crate) fn post_up_to<H: Handler<T, Site>, T: 'static>(
+        self,
+        len_max: usize,
+        path: &'static str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        self.add("POST", path, access, post(handler).layer(DefaultBodyLimit::max(len_max)))
     }
 
     fn add(mut self, method: &'static str, path: &'static str, access: Access, method_router: MethodRouter<Site>) -> Self {

@@ -19,13 +19,15 @@ use crate::site::Site;
 use crate::visitor::Owner;
 
 const TEXT_LEN_MAX: usize = 1024 * 1024;
+/// Each byte of the longest text may be sent as three; the rest is short.
+const FORM_LEN_MAX: usize = 3 * TEXT_LEN_MAX + 64 * 1024;
 const SUBJECT_LEN_MAX: usize = 900; // one header line of RFC 5322 2.1.1, with room for its name
 const RECIPIENTS_MAX: usize = 50;
 /// How much of the letter that is answered is quoted.
 const QUOTED_LEN_MAX: usize = 4000;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/mail/write", Access::Owner, show).post("/home/mail/write", Access::Owner, send)
+    Routes::new().get("/home/mail/write", Access::Owner, show).post_up_to(FORM_LEN_MAX, "/home/mail/write", Access::Owner, send)
 }
 
 /// A letter as its writer has it so far.

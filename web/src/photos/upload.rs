@@ -1,10 +1,9 @@
 //! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it is there.
 
 use askama::Template;
+use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::routing::post;
 use freehold_core::blobs::{BlobWriter, Pinned};
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Upload};
 use freehold_core::store::StoreError;
@@ -23,11 +22,7 @@ const PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn routes() -> Routes {
     let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(REST_LEN_MAX);
-    Routes::new().get("/home/photos/add", Access::Owner, show).post_with(
-        "/home/photos/add",
-        Access::Owner,
-        post(add).layer(DefaultBodyLimit::max(limit)),
-    )
+    Routes::new().get("/home/photos/add", Access::Owner, show).post_up_to(limit, "/home/photos/add", Access::Owner, add)
 }
 
 #[derive(Template)]

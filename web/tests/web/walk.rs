@@ -1,8 +1,13 @@
 //! Every route of the table: the strict headers, and nobody in the owner's rooms but the owner.
 
-use axum::http::StatusCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
 use freehold_core::testing::TestNode;
 use freehold_web::{Access, Route};
+use futures::StreamExt;
 
 use crate::browser::{Browser, Seen};
 
@@ -41,6 +46,63 @@ fn check(route: &Route, seen: &Seen, secure: bool) {
             assert!(!html.contains(inline), "{route:?} has {inline}");
         }
     }
+}
+
+/// A form without an end, and how many bytes of it were taken.
+fn endless_form() -> (Body, Arc<AtomicUsize>) {
+    const PIECE: &[u8] = &[b'a'; 4096];
+    let taken = Arc::new(AtomicUsize::new(0));
+    let pieces = futures::stream::repeat_with({
+        let taken = taken.clone();
+        move || {
+            taken.fetch_add(PIECE.len(), Ordering::Relaxed);
+            Ok::<_, std::io::Error>(PIECE)
+        }
+    });
+    // So long that no limit is above it, the letters' own neither.
+    (Body::from_stream(pieces.take(2000)), taken)
+}
+
+#[tokio::test]
+async fn no_form_is_taken_beyond_its_length_and_a_strangers_is_short() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let mut told = 0;
+    for route in freehold_web::routes().iter().filter(|route| route.method == "POST") {
+        let form = |browser: &Browser, body| {
+            let request = browser.request("POST", &path_of(route)).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request.body(body).unwrap()
+        };
+        let mut stranger = Browser::stranger(&alice);
+        let (body, taken) = endless_form();
+        let seen = stranger.send(form(&stranger, body)).await;
+        let len_max = if route.access == Access::Anyone { 20 * 1024 } else { 0 };
+        assert!(taken.load(Ordering::Relaxed) <= len_max, "{route:?} took {taken:?} bytes from a stranger");
+        assert_eq!(seen.status == StatusCode::PAYLOAD_TOO_LARGE, route.access == Access::Anyone, "{route:?}: {}", seen.status);
+        if route.path == "/logout" {
+            continue;
+        }
+        let (body, taken) = endless_form();
+        let seen = owner.send(form(&owner, body)).await;
+        let taken = taken.load(Ordering::Relaxed);
+        let len_max = if route.path == "/home/mail/write" { 3300 * 1024 } else { 260 * 1024 };
+        assert!(taken <= len_max, "{route:?} took {taken} bytes from the owner");
+        if taken > 0 {
+            assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE, "{route:?}");
+            assert!(seen.text().contains("more than this form takes"), "{route:?}: {}", seen.text());
+            told += 1;
+        }
+    }
+    assert!(told >= 10, "only {told} forms were read at all");
+}
+
+#[tokio::test]
+async fn the_longest_post_fits_its_form() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let text = "字".repeat(freehold_core::posts::TEXT_LEN_MAX / 3);
+    let seen = owner.post("/home/write", &[("title", "long"), ("text", &text), ("then", "draft")]).await;
+    assert!(seen.location().starts_with("/home/write/"));
 }
 
 #[tokio::test]
