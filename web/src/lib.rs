@@ -5,6 +5,7 @@
 //! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows can't be read yet, `opening` answers.
 
 mod answer;
+mod aside;
 mod assets;
 mod config;
 mod crowd;

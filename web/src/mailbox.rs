@@ -4,6 +4,8 @@ mod compose;
 mod letter;
 mod parts;
 mod sanitise;
+mod straighten;
+mod tokens;
 
 pub(crate) use parts::disposition;
 

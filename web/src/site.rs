@@ -7,6 +7,7 @@ use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::profile::{self, Profile};
 use freehold_core::store::StoreError;
+use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
 use crate::door::Door;
@@ -25,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) port: u16,
     /// The session cookie's name; of this node alone.
     pub(crate) cookie: Arc<str>,
+    /// Whose turn it is to take a letter apart: one at a time.
+    pub(crate) letters: Arc<Semaphore>,
 }
 
 impl Site {
@@ -73,7 +76,7 @@ pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError
     let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
     let mark = node.keyed("web.cookie", b"")?;
     let cookie = format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
-    let site = Site { node, config: Arc::new(config), pages, port, cookie };
+    let site = Site { node, config: Arc::new(config), pages, port, cookie, letters: Arc::new(Semaphore::new(1)) };
     let (router, _) = table().into_parts();
     Ok(Door::new(site, router))
 }

@@ -5,6 +5,7 @@
 
 mod sanitise;
 mod slug;
+mod tables;
 mod tint;
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ pub use slug::{SLUG_LEN_MAX, is_slug, slugify};
 
 /// How deep blocks may lie in each other; what is deeper loses its block, not its text.
 const DEPTH_MAX: usize = 24;
+/// A text of one's own with more tags than this shows them as text.
+const HTML_TAGS_MAX: usize = 1000;
 const WORDS_A_MINUTE: usize = 220;
 
 /// HTML that has passed the sanitiser; only this module makes it.
@@ -62,10 +65,13 @@ fn options() -> Options {
 }
 
 fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
-    let mut events = flattened(Parser::new_ext(text, options()));
+    let events = tables::bounded(Parser::new_ext(text, options()).collect(), DEPTH_MAX);
+    let mut events = flattened(events.into_iter());
+    // Only one's own HTML is shown as such, and of that only as much as anyone writes by hand: a parser takes its time over tags.
+    let has_html = hand == Hand::Own && html_tags(&events) <= HTML_TAGS_MAX;
     name_headings(&mut events, prefix);
     order_headings(&mut events);
-    let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, hand)));
+    let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, hand, has_html)));
     let mut html = String::with_capacity(text.len() * 3 / 2);
     pulldown_cmark::html::push_html(&mut html, events.into_iter());
     for side in ["left", "center", "right"] {
@@ -104,6 +110,15 @@ fn flattened<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
     kept
 }
 
+/// How many tags the HTML in a text can have.
+fn html_tags(events: &[Event<'_>]) -> usize {
+    let tags = |event: &Event<'_>| match event {
+        Event::Html(html) | Event::InlineHtml(html) => html.matches('<').count(),
+        _ => 0,
+    };
+    events.iter().map(tags).sum()
+}
+
 /// Gives every heading an id made of its words, each once.
 fn name_headings(events: &mut [Event<'_>], prefix: &str) {
     let mut used: HashMap<String, usize> = HashMap::new();
@@ -138,7 +153,7 @@ fn name_headings(events: &mut [Event<'_>], prefix: &str) {
     }
 }
 
-fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand) -> Event<'a> {
+fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand, has_html: bool) -> Event<'a> {
     match event {
         Event::Start(Tag::Heading { level, id, .. }) => Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() }),
         Event::Start(Tag::Image { dest_url, title, id, .. }) if hand == Hand::Other || !sanitise::is_own_picture(&dest_url) => {
@@ -146,9 +161,9 @@ fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand) -> Event<'a> {
         }
         Event::FootnoteReference(label) => Event::FootnoteReference(note_name(&label, prefix)),
         Event::Start(Tag::FootnoteDefinition(label)) => Event::Start(Tag::FootnoteDefinition(note_name(&label, prefix))),
-        Event::Html(html) | Event::InlineHtml(html) if hand == Hand::Other => Event::Text(html),
-        Event::Start(Tag::HtmlBlock) if hand == Hand::Other => Event::Start(Tag::Paragraph),
-        Event::End(TagEnd::HtmlBlock) if hand == Hand::Other => Event::End(TagEnd::Paragraph),
+        Event::Html(html) | Event::InlineHtml(html) if !has_html => Event::Text(html),
+        Event::Start(Tag::HtmlBlock) if !has_html => Event::Start(Tag::Paragraph),
+        Event::End(TagEnd::HtmlBlock) if !has_html => Event::End(TagEnd::Paragraph),
         other => other,
     }
 }

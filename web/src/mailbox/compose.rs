@@ -1,5 +1,7 @@
 //! A plain form to write a letter with, or to answer one.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
@@ -11,8 +13,9 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 use serde::Deserialize;
 
-use super::letter;
+use super::{letter, parts};
 use crate::answer::{self, Answer, Problem};
+use crate::aside::aside;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -66,17 +69,16 @@ fn place_of(reply: &str) -> Option<(u32, u32)> {
 
 async fn show(State(site): State<Site>, _: Owner, Query(query): Query<Draft>) -> Answer {
     let draft = match place_of(&query.reply) {
-        Some((folder, uid)) => answering(&site, folder, uid)?,
+        Some((folder, uid)) => answering(&site, folder, uid).await?,
         None => query,
     };
     answer::page(&ComposePage { page: site.home_frame("Write", "Mail")?, draft, fault: None })
 }
 
-fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem> {
+async fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem> {
     let (message, summary) = letter::found(site, folder, uid)?;
-    let raw = super::parts::raw(site, &message)?.unwrap_or_default();
-    let text = mail_parser::MessageParser::default().parse(&raw).and_then(|parsed| parsed.body_text(0).map(|text| text.into_owned()));
-    let mut text = text.unwrap_or_default();
+    let text = parts::taken_apart(site, &message, |parsed| parsed.body_text(0).map(Cow::into_owned));
+    let mut text = text.await?.flatten().unwrap_or_default();
     text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
     let quoted: String = text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
     let is_answer = summary.subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
@@ -95,7 +97,8 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
         Ok(()) => built(&site, &profile, &draft, &recipients)?,
         Err(fault) => return again(&site, draft, fault),
     };
-    let blob = site.node.blobs.put(&letter, BlobForm::Private)?;
+    let blobs = site.node.blobs.clone();
+    let blob = aside(move || Ok(blobs.put(&letter, BlobForm::Private)?)).await?;
     let from = profile::address(&profile);
     match mailbox::submit(&site.node, Submission { from, recipients, blob, copy_to_sent: true }).await {
         Ok(_) => {

@@ -5,7 +5,7 @@ use axum::extract::{Form, Path, State};
 use axum::http::header;
 use freehold_core::mailbox::{self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError};
 use freehold_core::store::StoreError;
-use mail_parser::{Address, MessageParser};
+use mail_parser::Address;
 use serde::Deserialize;
 
 use super::parts::{self, Words};
@@ -64,7 +64,7 @@ async fn show(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32
     let (message, summary) = found(&site, folder, uid)?;
     mark(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
     let office = office(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
-    let letter = letter(&site, &message, summary)?;
+    let letter = letter(&site, &message, summary).await?;
     let page = site.home_frame(&letter.subject, "Mail")?;
     let mut response = answer::page(&LetterPage { page, office, letter })?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_LETTER_POLICY);
@@ -78,10 +78,13 @@ pub(super) fn found(site: &Site, folder: u32, uid: u32) -> Result<(Message, Summ
     Ok((message, summary))
 }
 
-fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Letter, Problem> {
+async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Letter, Problem> {
     let now = site.node.clock.now();
-    let raw = parts::raw(site, message)?;
-    let parsed = raw.as_deref().and_then(|raw| MessageParser::default().parse(raw));
+    let nobody = || "nobody named".to_owned();
+    let inside = parts::taken_apart(site, message, move |parsed| {
+        (parsed.to().map_or_else(nobody, recipients), parts::words(parsed), parts::files(parsed))
+    });
+    let (to, words, files) = inside.await?.unwrap_or_else(|| (nobody(), Words::TooLong, Vec::new()));
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
     let name = Some(summary.from.shown()).filter(|shown| !shown.is_empty()).unwrap_or("Nobody named").to_owned();
     Ok(Letter {
@@ -90,11 +93,11 @@ fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Letter, Pr
         door: PersonDoor::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
         address: if summary.from.address == name { String::new() } else { summary.from.address },
         name,
-        to: parsed.as_ref().and_then(|parsed| parsed.to()).map_or_else(|| "nobody named".to_owned(), recipients),
+        to,
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),
-        words: parts::words(parsed.as_ref()),
-        files: parsed.as_ref().map_or_else(Vec::new, parts::files),
+        words,
+        files,
         places: places(special),
     })
 }

@@ -11,11 +11,13 @@ use mail_parser::{MessageParser, MimeHeaders, PartType};
 
 use super::letter::{File, found};
 use super::sanitise;
+use super::straighten::straighten;
 use crate::answer::{Answer, Problem};
+use crate::aside::aside;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::Owner;
-use crate::{assets, headers};
+use crate::{assets, headers, pictures};
 
 /// A longer letter is not taken apart here; a mail program can.
 const SHOWN_LEN_MAX: usize = 24 * 1024 * 1024;
@@ -35,31 +37,45 @@ pub(super) enum Words {
     Text(String),
     /// HTML, shown in a frame; how many pictures from elsewhere were left out.
     Html(usize),
+    /// More HTML than is taken apart here; its words alone.
+    Bare(String),
     /// Too long to be taken apart.
     TooLong,
 }
 
-/// The whole message, or `None` if it is too long to look into.
-pub(super) fn raw(site: &Site, message: &Message) -> Result<Option<Vec<u8>>, Problem> {
-    match mailbox::body(&site.node, message)?.read_all(SHOWN_LEN_MAX) {
-        Ok(raw) => Ok(Some(raw)),
-        Err(StoreError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// Reads the whole message and looks into it, off the threads that serve and one letter at a time: whoever sent it decides how much work
+/// that is. `None` if it is too long, or no message.
+pub(super) async fn taken_apart<T: Send + 'static>(
+    site: &Site,
+    message: &Message,
+    look: impl FnOnce(&mail_parser::Message<'_>) -> T + Send + 'static,
+) -> Result<Option<T>, Problem> {
+    let turn = site.letters.clone().acquire_owned().await.map_err(|error| Problem::Unwell(error.to_string()))?;
+    let reader = mailbox::body(&site.node, message)?;
+    aside(move || {
+        // Held until the work is done, also if whoever asked has gone.
+        let _turn = turn;
+        match reader.read_all(SHOWN_LEN_MAX) {
+            Ok(raw) => Ok(MessageParser::default().parse(&raw).map(|parsed| look(&parsed))),
+            Err(StoreError::TooLarge { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    })
+    .await
 }
 
 fn html_of<'a>(parsed: &'a mail_parser::Message<'_>) -> Option<&'a str> {
     parsed.html_bodies().find_map(|part| if let PartType::Html(html) = &part.body { Some(html.as_ref()) } else { None })
 }
 
-pub(super) fn words(parsed: Option<&mail_parser::Message<'_>>) -> Words {
-    let Some(parsed) = parsed else { return Words::TooLong };
-    if let Some(html) = html_of(parsed) {
-        return Words::Html(sanitise::clean(html).pictures);
+pub(super) fn words(parsed: &mail_parser::Message<'_>) -> Words {
+    let html = html_of(parsed).map(straighten);
+    if let Some(Some(straight)) = html {
+        return Words::Html(straight.pictures);
     }
     let mut text = parsed.body_text(0).unwrap_or_default().trim_end().replace("\r\n", "\n");
     text.truncate(text.floor_char_boundary(TEXT_LEN_MAX));
-    Words::Text(text)
+    if html.is_some() { Words::Bare(text) } else { Words::Text(text) }
 }
 
 pub(super) fn files(parsed: &mail_parser::Message<'_>) -> Vec<File> {
@@ -90,9 +106,8 @@ struct LetterFrame {
 /// The inside of the frame: an origin of its own, with a policy that lets nothing run or load.
 async fn frame(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
-    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
-    let parsed = MessageParser::default().parse(&raw).ok_or(Problem::NotFound)?;
-    let html = sanitise::clean(html_of(&parsed).ok_or(Problem::NotFound)?).html;
+    let cleaned = |parsed: &mail_parser::Message<'_>| html_of(parsed).and_then(straighten).map(|straight| sanitise::clean(&straight));
+    let html = taken_apart(&site, &message, cleaned).await?.flatten().ok_or(Problem::NotFound)?;
     let page = Html(LetterFrame { styles: assets::address("letter.css"), html }.render()?);
     Ok((
         [(header::CONTENT_SECURITY_POLICY, headers::LETTER_POLICY), (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))],
@@ -103,18 +118,17 @@ async fn frame(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u3
 
 async fn original(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
-    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], raw).into_response())
+    pictures::file(mailbox::body(&site.node, &message)?, "text/plain; charset=utf-8", "no-store")
 }
 
 /// A file, only ever to be saved: what it claims to be is a stranger's word.
 async fn file(State(site): State<Site>, _: Owner, Path((folder, uid, number)): Path<(u32, u32, usize)>) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
-    let raw = raw(&site, &message)?.ok_or(Problem::NotFound)?;
-    let parsed = MessageParser::default().parse(&raw).ok_or(Problem::NotFound)?;
-    let part = parsed.attachments().nth(number).ok_or(Problem::NotFound)?;
-    let name = part.attachment_name().unwrap_or("file");
-    Ok(saved_as(name, part.contents().to_vec()))
+    let copied = move |parsed: &mail_parser::Message<'_>| {
+        let part = parsed.attachments().nth(number)?;
+        Some(saved_as(part.attachment_name().unwrap_or("file"), part.contents().to_vec()))
+    };
+    taken_apart(&site, &message, copied).await?.flatten().ok_or(Problem::NotFound)
 }
 
 fn saved_as(name: &str, bytes: Vec<u8>) -> Response<Body> {

@@ -1,46 +1,30 @@
 //! HTML letters made harmless: structure and words stay, everything that acts, loads or dresses goes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use ammonia::Builder;
 
-/// A letter fit to be shown in its frame.
-pub(super) struct Harmless {
-    pub(super) html: String,
-    /// How many pictures from elsewhere were left out.
-    pub(super) pictures: usize,
-}
+use super::straighten::Straight;
 
 /// Cleans `html`. What remains has no scripts, styles, forms or sources; the frame's own policy would refuse them too.
-pub(super) fn clean(html: &str) -> Harmless {
-    let pictures = Arc::new(AtomicUsize::new(0));
-    let counted = pictures.clone();
-    let html = Builder::default()
+pub(super) fn clean(html: &Straight) -> String {
+    Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
         .rm_tags(["map", "area"])
         .link_rel(Some("noopener noreferrer nofollow"))
         .set_tag_attribute_value("a", "target", "_blank")
         .url_schemes(["http", "https", "mailto"].into())
         .url_relative(ammonia::UrlRelative::Deny)
-        .attribute_filter(move |element, attribute, value| match (element, attribute) {
-            ("img", "src") => {
-                if value.starts_with("http") {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                }
-                None
-            }
+        .attribute_filter(|element, attribute, value| match (element, attribute) {
             // Sizes of pictures that are not shown would only leave holes.
-            ("img", "width" | "height") | (_, "background") => None,
+            ("img", "src" | "width" | "height") | (_, "background") => None,
             _ => Some(value.into()),
         })
-        .clean(html)
-        .to_string();
-    Harmless { html, pictures: pictures.load(Ordering::Relaxed) }
+        .clean(html.as_str())
+        .to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::straighten::straighten;
     use super::*;
 
     #[test]
@@ -53,7 +37,8 @@ mod tests {
             <iframe src="https://evil.example"></iframe><svg onload="alert(5)"><a xlink:href="x">s</a></svg>
             <meta http-equiv="refresh" content="0;url=https://evil.example"><base href="https://evil.example">
             <table background="https://tracker.example/b.gif"><tr><td>cell</td></tr></table>"#;
-        let harmless = clean(hostile);
+        let straight = straighten(hostile).unwrap();
+        let harmless = clean(&straight);
         let bad = [
             "script",
             "alert",
@@ -73,11 +58,11 @@ mod tests {
             "id=",
         ];
         for word in bad {
-            assert!(!harmless.html.contains(word), "{word} in {}", harmless.html);
+            assert!(!harmless.contains(word), "{word} in {harmless}");
         }
         for word in ["Hello <b>you</b>", "a cat", "https://ok.example/", "cell", "noopener"] {
-            assert!(harmless.html.contains(word), "{word} not in {}", harmless.html);
+            assert!(harmless.contains(word), "{word} not in {harmless}");
         }
-        assert_eq!(harmless.pictures, 1);
+        assert_eq!(straight.pictures, 1);
     }
 }

@@ -67,6 +67,39 @@ async fn a_hostile_letter_runs_loads_and_dresses_nothing() {
     assert_eq!(owner.get(&format!("/home/mail/{place}/files/1")).await.status, StatusCode::NOT_FOUND);
 }
 
+/// A letter in plain words and in `html`.
+fn both_ways(html: &str) -> String {
+    let part = |kind: &str, inside: &str| format!("--b\r\nContent-Type: text/{kind}; charset=utf-8\r\n\r\n{inside}\r\n");
+    let head = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r\nSubject: tall\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/alternative; boundary=b\r\n\r\n";
+    format!("{head}{}{}--b--\r\n", part("plain", "the same in <words>"), part("html", html))
+}
+
+#[tokio::test]
+async fn a_letter_made_to_be_slow_is_shown_straightened() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let tower = format!("{}the top", "<div>".repeat(40_000));
+    let place = arrives(&alice, &both_ways(&tower)).await;
+    assert!(owner.get(&format!("/home/mail/{place}")).await.text().contains("<iframe"));
+    let frame = owner.get(&format!("/home/mail/{place}/letter")).await.text();
+    assert!(frame.contains("the top") && frame.matches("<div>").count() <= 250, "{} bytes", frame.len());
+}
+
+#[tokio::test]
+async fn a_letter_of_more_html_than_is_taken_apart_is_shown_in_its_words_and_says_so() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for html in ["<br>".repeat(60_000), "long ".repeat(300_000)] {
+        let place = arrives(&alice, &both_ways(&html)).await;
+        let page = owner.get(&format!("/home/mail/{place}")).await.text();
+        assert!(page.contains("the same in &#60;words&#62;") && page.contains("more HTML than is taken apart here"), "{page}");
+        assert!(!page.contains("<iframe"));
+        assert_eq!(owner.get(&format!("/home/mail/{place}/letter")).await.status, StatusCode::NOT_FOUND);
+        assert!(owner.get(&format!("/home/mail/{place}/original")).await.text().contains("--b--"));
+    }
+}
+
 #[tokio::test]
 async fn nobody_else_reads_a_letter() {
     let alice = TestNode::new("alice").await;

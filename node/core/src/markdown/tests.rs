@@ -110,6 +110,33 @@ fn a_text_made_to_be_slow_is_not() {
 }
 
 #[test]
+fn a_table_that_a_short_text_makes_huge_is_shown_as_lines() {
+    let table = |columns: usize, rows: usize| {
+        let (head, line) = ("a|".repeat(columns), "-|".repeat(columns));
+        format!("|{head}\n|{line}\n|one|*two*|\n{}\n", "|x\n".repeat(rows))
+    };
+    let html = render_foreign(&table(100, 40), "a-").to_string();
+    assert_eq!((html.matches("<td").count(), html.matches("<th").count() - 1), (4100, 100), "{html}");
+    for text in [table(500, 15_000), table(2, 15_000), table(100, 40).repeat(20)] {
+        let html = render_foreign(&text, "a-").to_string();
+        assert!(html.matches("<td").count() <= tables::CELLS_MAX && html.len() <= 10 * text.len() + 100_000, "{} bytes", html.len());
+    }
+    let html = render_foreign(&table(500, 15_000), "a-").to_string();
+    assert!(html.contains("<p>one <em>two</em> </p>") && !html.contains("<table"), "{}", &html[..2000]);
+    // Deep in quotes the rows would lose their cells, and what stands between cells is moved past all before it.
+    let deep: String = table(3, 3).lines().map(|line| format!("{}{line}\n", "> ".repeat(22))).collect();
+    assert!(!render_foreign(&deep, "a-").to_string().contains("<table"));
+}
+
+#[test]
+fn html_of_ones_own_is_shown_as_such_up_to_what_is_written_by_hand() {
+    let kept = render(&"<kbd>x</kbd> ".repeat(400)).to_string();
+    assert_eq!(kept.matches("<kbd>").count(), 400);
+    let text = render(&"<div>".repeat(12_000)).to_string();
+    assert!(!text.contains("<div>") && text.contains("&lt;div&gt;"));
+}
+
+#[test]
 fn a_summary_is_plain_and_ends_at_a_word() {
     let text = "# Title\n\nThe *bread* rose, slowly.\n\n```\ncode\n```\n\n> And [then](https://x.example) it fell.";
     assert_eq!(summary(text, 100), "The bread rose, slowly. And then it fell.");
