@@ -28,7 +28,7 @@ pub struct FederationConfig {
     pub upnp: bool,
     /// Find friends on the local network by announcing this node there (mDNS).
     pub local_discovery: bool,
-    /// At most this many connections from nodes that are not friends.
+    /// At most this many connections from nodes that are not friends. The one who holds the most makes room for a new one.
     pub strangers_max: u32,
     /// MiB of photos taken from one friend in a day; what is more comes on the days after.
     pub photos_mib_per_friend_day: u32,

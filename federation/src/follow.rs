@@ -10,6 +10,7 @@ use freehold_core::keys::PublicKey;
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
+use crate::hello::within;
 use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL};
 use crate::network::{ByteStream, PeerKey};
 use crate::peers::{Peer, Shared};
@@ -76,7 +77,7 @@ async fn exchange(shared: &Shared, peer: &Peer, message: &Follow) -> Result<Foll
 
 /// Answers one follow message.
 pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FollowError> {
-    let message: Follow = frame::read(&mut stream).await?;
+    let message: Follow = within(frame::read(&mut stream)).await?;
     if peer.known().await.is_none() {
         return Ok(());
     }

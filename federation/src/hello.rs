@@ -61,7 +61,8 @@ pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut stream: ByteStream)
     judge(shared, peer, hello).await
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<T, FrameError> {
+/// Whoever keeps us waiting is waited for no longer.
+pub(crate) async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<T, FrameError> {
     let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
     tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(late)?
 }
@@ -172,7 +173,7 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
 /// Answers questions about identity logs on one stream.
 pub(crate) async fn serve_identity(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
     loop {
-        let get: Get = match frame::read(&mut stream).await {
+        let get: Get = match within(frame::read(&mut stream)).await {
             Err(FrameError::End) => return Ok(()),
             get => get?,
         };

@@ -6,6 +6,7 @@
 mod behaviour;
 mod drive;
 mod key;
+mod strangers;
 #[cfg(test)]
 mod tests;
 

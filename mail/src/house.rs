@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_core::crowd::{Crowd, Place};
 use freehold_core::node::Node;
 use freehold_core::profile;
 use rustls::ServerConfig;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::MailConfig;
-use crate::door::{Door, Ticket};
+use crate::stream::is_loopback;
 
 /// How long to wait when the operating system gives no more connections (too many open files, say).
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -75,9 +76,9 @@ impl House {
 
     /// Takes connections in until mail stops. One that finds no room is told `full` and sent away; so that it can be understood,
     /// `full` is empty on a port that begins with TLS.
-    pub fn listen<F, W>(&self, listener: TcpListener, door: Door, full: &'static [u8], session: F)
+    pub fn listen<F, W>(&self, listener: TcpListener, crowd: Crowd, full: &'static [u8], session: F)
     where
-        F: Fn(House, TcpStream, SocketAddr, Ticket) -> W + Send + 'static,
+        F: Fn(House, TcpStream, SocketAddr, Arc<Place>) -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
         let house = self.clone();
@@ -88,8 +89,8 @@ impl House {
                     () = house.stop.cancelled() => return,
                 };
                 match accepted {
-                    Ok((socket, peer)) => match door.enter(peer.ip()) {
-                        Some(ticket) => house.spawn(session(house.clone(), socket, peer, ticket)),
+                    Ok((socket, peer)) => match crowd.admit(peer.ip(), is_loopback(peer.ip())) {
+                        Some(place) => house.spawn(session(house.clone(), socket, peer, Arc::new(place))),
                         None => house.spawn(turn_away(socket, full)),
                     },
                     Err(error) => {

@@ -54,9 +54,9 @@ mod utf7;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use freehold_core::crowd::{Crowd, Place};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::door::{Door, Ticket};
 use crate::house::House;
 use crate::stream::Stream;
 use context::{Context, Link, Privacy, Shared};
@@ -81,20 +81,20 @@ pub(crate) fn listen(house: &House, imap: TcpListener, imaps: TcpListener) {
     let config = &house.config;
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
     let shared = Arc::new(Shared { message_len_max, outlines: Outlines::default() });
-    let door = Door::new(config.imap_connections_max, config.imap_connections_per_address_max);
+    let crowd = Crowd::new(config.imap_connections_max, config.imap_connections_per_address_max);
     for (listener, tls, full) in [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())] {
         let shared = Arc::clone(&shared);
-        house.listen(listener, door.clone(), full, move |house, socket, peer, ticket| {
-            serve(house, Arc::clone(&shared), socket, peer, tls, ticket)
+        house.listen(listener, crowd.clone(), full, move |house, socket, peer, place| {
+            serve(house, Arc::clone(&shared), socket, peer, tls, place)
         });
     }
 }
 
 /// One connection from its first byte to its last.
-async fn serve(house: House, shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Tls, _ticket: Ticket) {
+async fn serve(house: House, shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Tls, place: Arc<Place>) {
     let stream = match tls {
         Tls::StartTls => Stream::plain(socket, peer),
-        Tls::Implicit => match Stream::tls(socket, peer, &house.tls).await {
+        Tls::Implicit => match Stream::tls(socket, peer, &house.tls, &place).await {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::debug!(%error, "imap: no TLS");
@@ -109,7 +109,7 @@ async fn serve(house: House, shared: Arc<Shared>, socket: TcpStream, peer: Socke
     };
     let link = Link { privacy, may_start_tls: !stream.is_tls(), from: peer.ip() };
     let cx = Context { node: house.node.clone(), shared, out: Printer::default(), link, condstore: false };
-    connection::run(&house, stream, Session::new(cx)).await;
+    connection::run(&house, stream, Session::new(cx), &place).await;
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 pub mod config;
 #[cfg(test)]
 mod conversations;
-pub mod door;
 pub mod house;
 mod imap;
 mod opening;

@@ -5,11 +5,12 @@
 
 use std::convert::Infallible;
 
+use freehold_core::crowd::Crowd;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::door::Door;
 use crate::house::{ACCEPT_PAUSE, turn_away};
+use crate::stream::is_loopback;
 use crate::{MailConfig, MailListeners};
 
 /// What stands in place of SMTP's greeting (RFC 5321 3.8).
@@ -20,21 +21,21 @@ const IMAP_LATER: &[u8] = b"* BYE [UNAVAILABLE] not open yet; try again in a min
 /// Turns everybody away politely, until it is dropped. Where TLS begins with the first byte there is nothing that could be said.
 pub async fn turn_everybody_away(listeners: &MailListeners, config: &MailConfig) -> Infallible {
     let MailListeners { smtp, submission, smtps, imap, imaps } = listeners;
-    let door = Door::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
-    let at = |listener, said| turn_away_from(listener, &door, said);
+    let crowd = Crowd::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
+    let at = |listener, said| turn_away_from(listener, &crowd, said);
     let (never, ..) = tokio::join!(at(smtp, SMTP_LATER), at(submission, SMTP_LATER), at(smtps, b""), at(imap, IMAP_LATER), at(imaps, b""));
     never
 }
 
-async fn turn_away_from(listener: &TcpListener, door: &Door, said: &'static [u8]) -> Infallible {
+async fn turn_away_from(listener: &TcpListener, crowd: &Crowd, said: &'static [u8]) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
                 // A crowd is not even told.
-                let Some(ticket) = door.enter(peer.ip()) else { continue };
+                let Some(place) = crowd.admit(peer.ip(), is_loopback(peer.ip())) else { continue };
                 tokio::spawn(async move {
                     turn_away(socket, said).await;
-                    drop(ticket);
+                    drop(place);
                 });
             }
             Err(error) => {

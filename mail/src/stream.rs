@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_core::crowd::Place;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -68,10 +69,13 @@ impl Stream {
     /// A connection that begins with the handshake (implicit TLS, RFC 8314 3).
     ///
     /// # Errors
-    /// When the handshake fails or takes too long.
-    pub async fn tls(socket: TcpStream, peer: SocketAddr, config: &Arc<ServerConfig>) -> Result<Self, StreamError> {
+    /// When the handshake fails, takes too long, or the place is needed meanwhile.
+    pub async fn tls(socket: TcpStream, peer: SocketAddr, config: &Arc<ServerConfig>, place: &Place) -> Result<Self, StreamError> {
         let mut stream = Self::plain(socket, peer);
-        stream.start_tls(config).await?;
+        tokio::select! {
+            encrypted = stream.start_tls(config) => encrypted?,
+            () = place.is_needed() => return Err(StreamError::Timeout),
+        }
         Ok(stream)
     }
 

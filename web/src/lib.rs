@@ -8,7 +8,6 @@ mod answer;
 mod aside;
 mod assets;
 mod config;
-mod crowd;
 mod dates;
 mod door;
 mod doors;

@@ -19,11 +19,11 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::WebConfig;
-use crate::crowd::{Crowd, Place};
 use crate::door::{Client, Door};
 use crate::opening::Opening;
 use crate::pace::{BrokenBody, PATIENCE, PacedBody, PacedStream, ServedBody};
 use crate::site;
+use freehold_core::crowd::{Crowd, Place};
 
 /// How long a client may take to send a request's head, to think of its next request, or to agree on keys.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);

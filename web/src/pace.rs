@@ -14,7 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::crowd::{Place, Served};
+use freehold_core::crowd::{Place, Served};
 
 /// How long a client may keep us waiting within a body or an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use libp2p::{Swarm, SwarmBuilder, autonat, dcutr, identify, mdns, noise, ping, r
 use libp2p::{allow_block_list, connection_limits};
 
 use crate::config::FederationConfig;
-use crate::network::StartError;
+use crate::network::{StartError, strangers};
 
 /// Between public hosts a ping only has to notice that a peer is gone.
 const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
@@ -41,6 +41,7 @@ pub(super) struct Behaviour {
     // The limits come first: a connection they deny reaches nothing below.
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) limits: connection_limits::Behaviour,
+    pub(super) strangers: strangers::Behaviour,
     memory: libp2p_memory_connection_limits::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
@@ -97,7 +98,6 @@ fn behaviour(
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUTGOING_MAX))
-        .with_max_established_incoming(Some(config.strangers_max))
         .with_max_established_per_peer(Some(PER_STRANGER_MAX));
     // On loopback nobody could dial back, so asking would only make noise.
     let reachability = config.behind_router && !config.is_local();
@@ -105,6 +105,7 @@ fn behaviour(
     Ok(Behaviour {
         blocked: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
+        strangers: strangers::Behaviour::new(config.strangers_max),
         memory: libp2p_memory_connection_limits::Behaviour::with_max_bytes(config.memory_bytes_max),
         streams: libp2p_stream::Behaviour::new(),
         identify: identify::Behaviour::new(identify),

@@ -202,6 +202,7 @@ fn obey(swarm: &mut Swarm<Behaviour>, known: &mut Peers, order: Command, events:
             let limits = &mut swarm.behaviour_mut().limits;
             known.trusted.difference(&peers).for_each(|peer| limits.remove_peer_id(peer));
             peers.difference(&known.trusted).for_each(|peer| limits.bypass_peer_id(peer));
+            swarm.behaviour_mut().strangers.trust(peers.clone());
             known.trusted = peers;
         }
         Command::Block(peers) => {

@@ -97,3 +97,35 @@ async fn nobody_answers_in_place_of_another() {
     alice.network.dial(bob.network.me(), addresses);
     alice.until(|event| matches!(event, NetworkEvent::DialFailed(_)).then_some(())).await;
 }
+
+#[tokio::test]
+async fn strangers_have_so_many_places_and_friends_need_none() {
+    let config =
+        FederationConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], quic: false, strangers_max: 2, ..FederationConfig::default() };
+    let (bob, _events, _) = Network::start(Zeroizing::new([2; 32]), &config, &PROTOCOLS).await.unwrap();
+    let friend = Peer::new(9, true, false).await;
+    bob.trust(HashSet::from([friend.network.me()]));
+    let mut callers = Vec::new();
+    for seed in 10..13 {
+        let mut caller = Peer::new(seed, true, false).await;
+        caller.network.dial(bob.me(), bob.addresses());
+        caller.until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
+        callers.push(caller);
+    }
+    // All come from one machine, so nobody holds more than the third, and it is the third that goes.
+    callers[2].until(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(())).await;
+    assert!(callers[0].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
+    // A friend is not counted, and one who hangs up leaves a place.
+    friend.network.dial(bob.me(), bob.addresses());
+    let mut friend = friend;
+    friend.until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
+    assert!(friend.network.open(bob.me(), hello::PROTOCOL).await.is_ok());
+    callers.remove(0).network.stop().await;
+    loop {
+        callers[1].network.dial(bob.me(), bob.addresses());
+        callers[1].until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
+        if callers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok() {
+            break;
+        }
+    }
+}

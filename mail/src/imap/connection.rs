@@ -1,7 +1,9 @@
 //! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All IO of IMAP is here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_core::crowd::Place;
 use freehold_core::events::Event;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
@@ -29,14 +31,15 @@ enum Woken {
     Failed(StreamError),
     Changed,
     Tick,
+    Needed,
     Shutdown,
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn run(house: &House, mut stream: Stream, mut session: Session) {
+pub(crate) async fn run(house: &House, mut stream: Stream, mut session: Session, place: &Arc<Place>) {
     // Listening begins before anything is read, so that no change falls between.
     let mut events = house.node.events.subscribe();
-    match converse(house, &mut stream, &mut session, &mut events).await {
+    match converse(house, &mut stream, &mut session, &mut events, place).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
             session.bye("silent for too long");
@@ -53,10 +56,14 @@ async fn converse(
     stream: &mut Stream,
     session: &mut Session,
     events: &mut broadcast::Receiver<Event>,
+    place: &Arc<Place>,
 ) -> Result<(), StreamError> {
     let log_in_by = Instant::now() + LOGIN_TIMEOUT;
+    let mut owner = None;
     loop {
         let step = session.step().await;
+        // Whoever has logged in is not sent away for strangers.
+        owner = owner.or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
         let must_send = step != Step::More || session.output_len() >= SEND_LEN;
         if must_send && session.output_len() > 0 {
             stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
@@ -69,7 +76,7 @@ async fn converse(
                 stream.start_tls(&house.tls).await?;
                 session.tls_started();
             }
-            Step::Read => match wait(house, stream, session, events, log_in_by).await {
+            Step::Read => match wait(house, stream, session, events, log_in_by, place).await {
                 Woken::Received(0) => return Ok(()),
                 Woken::Received(_) => {
                     session.receive(stream.input());
@@ -77,8 +84,9 @@ async fn converse(
                 }
                 Woken::Changed => session.wake(),
                 Woken::Tick => session.still_here(),
-                Woken::Shutdown => {
-                    session.bye("this server is going down");
+                woken @ (Woken::Shutdown | Woken::Needed) => {
+                    let is_needed = matches!(woken, Woken::Needed);
+                    session.bye(if is_needed { "others need this place; try again later" } else { "this server is going down" });
                     stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
                     return Ok(());
                 }
@@ -88,7 +96,14 @@ async fn converse(
     }
 }
 
-async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mut broadcast::Receiver<Event>, log_in_by: Instant) -> Woken {
+async fn wait(
+    house: &House,
+    stream: &mut Stream,
+    session: &Session,
+    events: &mut broadcast::Receiver<Event>,
+    log_in_by: Instant,
+    place: &Place,
+) -> Woken {
     let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
     let idle = session.is_idle();
     let patience = if session.is_logged_in() { SILENCE_TIMEOUT } else { log_in_by.saturating_duration_since(Instant::now()) };
@@ -106,6 +121,7 @@ async fn wait(house: &House, stream: &mut Stream, session: &Session, events: &mu
     tokio::select! {
         biased;
         () = house.stop.cancelled() => Woken::Shutdown,
+        () = place.is_needed() => Woken::Needed,
         read = stream.fill(patience) => match read {
             Ok(len) => Woken::Received(len),
             Err(error) => Woken::Failed(error),

@@ -1,7 +1,9 @@
 //! The loop around a session: reads, writes, asks the node, and keeps the time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_core::crowd::Place;
 use tokio::time::{Instant, sleep};
 
 use super::exchange::Exchange;
@@ -20,8 +22,8 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 const REPLIES_LEN_MAX: usize = 32 * 1024;
 
 /// Serves one client from the greeting to the end.
-pub(super) async fn serve(house: House, mut stream: Stream, port: Port) {
-    let ended = converse(&house, &mut stream, port).await;
+pub(super) async fn serve(house: House, mut stream: Stream, port: Port, place: &Arc<Place>) {
+    let ended = converse(&house, &mut stream, port, place).await;
     match ended {
         Ok(()) => {}
         Err(StreamError::Timeout) => say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye")).await,
@@ -38,7 +40,7 @@ async fn say_last(stream: &mut Stream, reply: &Reply) {
     let _ = stream.write(&bytes, WRITE_TIMEOUT).await;
 }
 
-async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), StreamError> {
+async fn converse(house: &House, stream: &mut Stream, port: Port, place: &Arc<Place>) -> Result<(), StreamError> {
     let settings = Settings {
         hostname: house.hostname(),
         role: port.role,
@@ -54,6 +56,7 @@ async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), 
     let mut exchange = Exchange::new(house.clone(), port.role, peer);
     let mut session = Session::new(settings);
     let mut replies = Vec::new();
+    let mut owner = None;
     let end = Instant::now() + CONNECTION_TIME_MAX;
     loop {
         let (used, step) = session.step(stream.input());
@@ -69,6 +72,8 @@ async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), 
                 // Boxed: what a delivery needs while it lasts is not kept by every idle connection.
                 let reply = Box::pin(exchange.answer(question)).await;
                 session.answer(reply);
+                // Whoever has logged in is not sent away for strangers.
+                owner = owner.or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
             }
             Step::Content(text) => exchange.content(&text),
             Step::Abandon => exchange.abandon(),
@@ -87,6 +92,10 @@ async fn converse(house: &House, stream: &mut Stream, port: Port) -> Result<(), 
                     read = stream.fill(wait) => read?,
                     () = house.stop.cancelled(), if session.is_between_messages() => {
                         say_last(stream, &Reply::closing("4.3.2", "this server is stopping, come back soon")).await;
+                        return Ok(());
+                    }
+                    () = place.is_needed() => {
+                        say_last(stream, &Reply::closing("4.3.2", "others need this place, try again later")).await;
                         return Ok(());
                     }
                 };

@@ -173,6 +173,11 @@ impl Session {
         }
     }
 
+    /// Whether the client has logged in.
+    pub fn is_logged_in(&self) -> bool {
+        self.client.login.is_some()
+    }
+
     /// Whether no message is under way, so that a stopping server may say goodbye.
     pub fn is_between_messages(&self) -> bool {
         matches!(self.state, State::Ready | State::Mail(_) | State::Auth(_) | State::Skipping(..) | State::Closed)

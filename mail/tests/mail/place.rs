@@ -101,6 +101,16 @@ impl Client {
         Self(BufReader::new(TcpStream::connect(to).await.unwrap()))
     }
 
+    /// A client at another address than `127.0.0.1`: on Linux all of `127.0.0.0/8` is this machine.
+    #[cfg(target_os = "linux")]
+    pub async fn connect_from(from: &str, to: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut client = Self(BufReader::new(socket.connect(to).await.unwrap()));
+        assert!(client.reply().await.starts_with("220 "));
+        client
+    }
+
     /// Connects and reads the greeting.
     pub async fn connect(to: SocketAddr) -> Self {
         let mut client = Self::raw(to).await;

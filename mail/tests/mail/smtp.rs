@@ -43,9 +43,28 @@ async fn a_full_house_says_so() {
     let first = Client::connect(alice.addresses.smtp).await;
     let mut second = Client::raw(alice.addresses.smtp).await;
     assert_eq!(second.reply().await, "421 4.7.0 too many connections, try again later\r\n");
-    // The owner's programs have a door of their own.
+    // The owner's programs are counted apart.
     let own = Client::connect(alice.addresses.submission).await;
     drop((first, own));
+    alice.close().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
+    let config = MailConfig { smtp_connections_max: 2, ..MailConfig::default() };
+    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let mut crowding = [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
+    let _other = Client::connect_from("127.0.0.2", alice.addresses.smtp).await;
+    assert_eq!(crowding[0].reply().await, "421 4.3.2 others need this place, try again later\r\n");
+    assert!(crowding[1].say("NOOP").await.starts_with("250"));
+
+    let mut own = [Client::connect(alice.addresses.submission).await, Client::connect(alice.addresses.submission).await];
+    own[0].say("EHLO laptop.test").await;
+    own[0].login("alice", &alice.app_password).await;
+    let _other = Client::connect_from("127.0.0.2", alice.addresses.submission).await;
+    assert!(own[1].reply().await.starts_with("421 "));
+    assert!(own[0].say("NOOP").await.starts_with("250"));
     alice.close().await;
 }
 

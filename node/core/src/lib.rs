@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod cbor;
 pub mod check;
 pub mod clock;
+pub mod crowd;
 pub mod domains;
 pub mod engine;
 pub mod events;

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 
-const NETWORKS_MAX: usize = 4096;
+const GUESSERS_MAX: usize = 4096;
 const FREE_GUESSES: u32 = 3;
+/// Free guesses of all the networks together that one customer may be given.
+const FREE_GUESSES_TOGETHER: u32 = 24;
 const DELAY_FIRST_MS: u64 = 1000;
 const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
@@ -30,11 +32,38 @@ impl From<IpAddr> for ClientNet {
 }
 
 impl ClientNet {
+    fn is_v4(self) -> bool {
+        matches!(self.0, [0, 0, 0, 0, ..])
+    }
+
     /// All that one customer may be given: the IPv4 address, the IPv6 /48.
     pub fn at_most(self) -> Self {
-        match self.0 {
-            [0, 0, 0, 0, ..] => self,
-            [a, b, c, d, e, f, ..] => Self([a, b, c, d, e, f, 0, 0]),
+        if self.is_v4() {
+            return self;
+        }
+        let [a, b, c, d, e, f, ..] = self.0;
+        Self([a, b, c, d, e, f, 0, 0])
+    }
+}
+
+/// What guesses are counted by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Guesser {
+    Net(ClientNet),
+    /// All networks of one customer, who would else guess from each in turn.
+    Together(ClientNet),
+}
+
+impl Guesser {
+    fn all(net: ClientNet) -> impl Iterator<Item = Self> {
+        let together = net.at_most();
+        std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Together(together)))
+    }
+
+    fn free(self) -> u32 {
+        match self {
+            Self::Net(_) => FREE_GUESSES,
+            Self::Together(_) => FREE_GUESSES_TOGETHER,
         }
     }
 }
@@ -47,8 +76,8 @@ struct Guesses {
 }
 
 impl Guesses {
-    fn allowed_at(self) -> Timestamp {
-        match self.count.checked_sub(FREE_GUESSES) {
+    fn allowed_at(self, free: u32) -> Timestamp {
+        match self.count.checked_sub(free) {
             None => self.last,
             Some(doublings) => {
                 let delay = DELAY_FIRST_MS.saturating_mul(1 << doublings.min(20)).min(DELAY_MS_MAX);
@@ -60,7 +89,7 @@ impl Guesses {
 
 /// Who has guessed wrong lately. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Throttle(Arc<Mutex<HashMap<ClientNet, Guesses>>>);
+pub struct Throttle(Arc<Mutex<HashMap<Guesser, Guesses>>>);
 
 impl Throttle {
     /// Counts a guess from `net` before it is looked at, so that guesses made side by side are counted like those made one after
@@ -70,25 +99,39 @@ impl Throttle {
     /// How long to wait, in milliseconds, when it may not guess yet.
     pub(crate) fn guess(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
         let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = guesses.get(&net).filter(|g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS).copied();
-        if let Some(allowed_at) = before.map(Guesses::allowed_at).filter(|at| *at > now) {
+        let before = |guesses: &HashMap<Guesser, Guesses>, of: Guesser| {
+            guesses.get(&of).filter(|guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS).copied()
+        };
+        let allowed_at = Guesser::all(net).filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.free()))).max();
+        if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
             return Err(allowed_at.millis_since(now));
         }
-        if guesses.len() >= NETWORKS_MAX && !guesses.contains_key(&net) {
-            guesses.retain(|_, g| now.millis_since(g.last) < FORGOTTEN_AFTER_MS);
-            if guesses.len() >= NETWORKS_MAX {
-                let oldest = guesses.iter().min_by_key(|(_, g)| g.last).map(|(net, _)| *net);
-                oldest.map(|net| guesses.remove(&net));
-            }
+        for of in Guesser::all(net) {
+            let count = before(&guesses, of).map_or(0, |before| before.count).saturating_add(1);
+            make_room(&mut guesses, of, now);
+            guesses.insert(of, Guesses { count, last: now });
         }
-        let count = before.map_or(0, |g| g.count).saturating_add(1);
-        guesses.insert(net, Guesses { count, last: now });
         Ok(())
     }
 
     /// The guess was right: nothing is held against `net` any more.
     pub(crate) fn succeeded(&self, net: ClientNet) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&net);
+        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for of in Guesser::all(net) {
+            guesses.remove(&of);
+        }
+    }
+}
+
+/// Forgets what is old, or else the oldest, where `of` would be one too many.
+fn make_room(guesses: &mut HashMap<Guesser, Guesses>, of: Guesser, now: Timestamp) {
+    if guesses.len() < GUESSERS_MAX || guesses.contains_key(&of) {
+        return;
+    }
+    guesses.retain(|_, guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS);
+    if guesses.len() >= GUESSERS_MAX {
+        let oldest = guesses.iter().min_by_key(|(_, guesses)| guesses.last).map(|(of, _)| *of);
+        oldest.map(|of| guesses.remove(&of));
     }
 }
 
@@ -135,7 +178,22 @@ mod tests {
         for n in 0..10_000 {
             throttle.guess(net(n), Timestamp(u64::from(n))).unwrap();
         }
-        assert_eq!(throttle.0.lock().unwrap().len(), NETWORKS_MAX);
+        assert_eq!(throttle.0.lock().unwrap().len(), GUESSERS_MAX);
+    }
+
+    #[test]
+    fn the_many_networks_of_one_customer_are_throttled_together() {
+        let throttle = Throttle::default();
+        let guess = |subnet: u32| {
+            let ip: IpAddr = format!("2001:db8:1:{subnet:x}::1").parse().unwrap();
+            throttle.guess(ClientNet::from(ip), Timestamp(0))
+        };
+        assert_eq!((0..1000).filter(|subnet| guess(*subnet).is_ok()).count(), 24);
+        let far: IpAddr = "2001:db8:2::1".parse().unwrap();
+        assert_eq!(throttle.guess(ClientNet::from(far), Timestamp(0)), Ok(()));
+        for n in 0..1000 {
+            assert_eq!(throttle.guess(net(n), Timestamp(0)), Ok(()), "neighbours with IPv4 are different people");
+        }
     }
 
     #[test]

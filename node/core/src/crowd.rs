@@ -1,22 +1,22 @@
 //! Who is connected, and who makes room where there is none: whoever has kept us waiting longest.
 //!
-//! A connection is either being answered or waits for its client: for a request, for more of a body, for an answer to be
-//! taken. Slow clients hold places only until somebody else needs one. The place is taken from the customer who holds the
-//! most, so a crowd from one address pushes out itself and not the owner, and a newcomer is turned away only where
-//! every place is being answered.
+//! Web and mail keep their listeners by this rule. A connection is either being answered or waits for its client: for a request, for
+//! more of a body, for an answer to be taken. Slow clients hold places only until somebody else needs one. The place is taken
+//! from the customer who holds the most, so a crowd from one address pushes out itself and not the owner.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use freehold_core::logins::ClientNet;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::logins::ClientNet;
+
 /// Counts the connections. Cheap to clone; clones count together.
 #[derive(Clone)]
-pub(crate) struct Crowd {
+pub struct Crowd {
     inside: Arc<Mutex<Inside>>,
     total_max: usize,
     per_net_max: usize,
@@ -43,38 +43,59 @@ struct Guest {
 }
 
 /// A place inside, given back when dropped.
-pub(crate) struct Place {
+pub struct Place {
     crowd: Crowd,
     guest: Arc<Guest>,
     number: u64,
 }
 
 /// A request is being answered, until this is dropped.
-pub(crate) struct Served(Arc<Place>);
+pub struct Served(Arc<Place>);
 
 impl Crowd {
     /// Room for `total_max` connections at one time, `per_net_max` of them from one network (an IPv4 address, an IPv6 /64).
-    pub(crate) fn new(total_max: usize, per_net_max: usize) -> Self {
+    pub fn new(total_max: usize, per_net_max: usize) -> Self {
         Self { inside: Arc::default(), total_max: total_max.max(1), per_net_max: per_net_max.max(1), begun: Instant::now() }
     }
 
-    /// Lets a connection from `address` in, if need be in the place of another. Many people may stand behind `is_shared`, such
-    /// as a proxy or this machine itself, so it is held to the total alone.
-    pub(crate) fn enter(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
+    /// Lets a connection from `address` in, if need be in the place of another, also of one from there: of a browser's connections
+    /// the newest is the one it needs. Many people may stand behind `is_shared`, such as a proxy or this machine itself, so it is
+    /// held to the total alone. `None` where every place is being answered.
+    pub fn enter(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
         let net = ClientNet::from(address);
         let mut inside = self.lock();
         let is_crowded = !is_shared && inside.count(net) >= self.per_net_max;
         if is_crowded || inside.guests.len() >= self.total_max {
-            let number = inside.slowest(is_crowded.then_some(net))?;
+            let number = inside.slowest(|guest, _| !is_crowded || guest.net == net)?;
             inside.leave(number);
         }
+        Some(self.seat(&mut inside, net))
+    }
+
+    /// Lets a connection from `address` in, if need be in the place of a customer who holds more; `None` else. A mail server that
+    /// comes with too many at once keeps those it has, and comes again with the rest.
+    pub fn admit(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
+        let net = ClientNet::from(address);
+        let mut inside = self.lock();
+        if !is_shared && inside.count(net) >= self.per_net_max {
+            return None;
+        }
+        if inside.guests.len() >= self.total_max {
+            let own = inside.held().get(&net.at_most()).copied().unwrap_or(0);
+            let number = inside.slowest(|_, held| held > own)?;
+            inside.leave(number);
+        }
+        Some(self.seat(&mut inside, net))
+    }
+
+    fn seat(&self, inside: &mut Inside, net: ClientNet) -> Place {
         let (served, waits, since) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(self.now()));
         let guest = Arc::new(Guest { net, served, waits, since, leave: Notify::new() });
         let number = inside.next;
         inside.next += 1;
         inside.guests.insert(number, guest.clone());
         *inside.by_net.entry(net).or_default() += 1;
-        Some(Place { crowd: self.clone(), guest, number })
+        Place { crowd: self.clone(), guest, number }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -91,17 +112,25 @@ impl Inside {
         self.by_net.get(&net).copied().unwrap_or(0)
     }
 
-    /// Whoever keeps us waiting longest: of `net`, or of the customer who holds the most places, for one may have many networks.
-    fn slowest(&self, net: Option<ClientNet>) -> Option<u64> {
-        let mut held: HashMap<ClientNet, usize> = HashMap::new();
+    /// How many places each customer holds, for one may have many networks.
+    fn held(&self) -> HashMap<ClientNet, usize> {
+        let mut held = HashMap::new();
         for guest in self.guests.values() {
             *held.entry(guest.net.at_most()).or_default() += 1;
         }
-        let waiting = self.guests.iter().filter(|(_, guest)| guest.waits.load(Ordering::Relaxed) && net.is_none_or(|net| net == guest.net));
-        let slowest = waiting.min_by_key(|(number, guest)| {
-            (std::cmp::Reverse(held.get(&guest.net.at_most()).copied()), guest.since.load(Ordering::Relaxed), **number)
-        });
-        slowest.map(|(number, _)| *number)
+        held
+    }
+
+    /// Whoever keeps us waiting longest, of the customer who holds the most places, among those who `may` make room: a guest, and
+    /// how many places its customer holds.
+    fn slowest(&self, may: impl Fn(&Guest, usize) -> bool) -> Option<u64> {
+        let held = self.held();
+        let waiting = self.guests.iter().filter(|(_, guest)| guest.waits.load(Ordering::Relaxed));
+        let waiting = waiting.map(|(number, guest)| (held.get(&guest.net.at_most()).copied().unwrap_or(0), *number, guest));
+        let slowest = waiting
+            .filter(|(held, _, guest)| may(guest, *held))
+            .min_by_key(|(held, number, guest)| (std::cmp::Reverse(*held), guest.since.load(Ordering::Relaxed), *number));
+        slowest.map(|(_, number, _)| number)
     }
 
     /// Takes a place away; its connection hears of it and ends.
@@ -117,25 +146,25 @@ impl Inside {
 
 impl Place {
     /// Ends when somebody else needs the place.
-    pub(crate) async fn is_needed(&self) {
+    pub async fn is_needed(&self) {
         self.guest.leave.notified().await;
     }
 
     /// The client keeps us waiting.
-    pub(crate) fn waits(&self) {
+    pub fn waits(&self) {
         // Only the first of a request's pauses says since when.
         let _ = self.guest.since.compare_exchange(0, self.crowd.now(), Ordering::Relaxed, Ordering::Relaxed);
         self.guest.waits.store(true, Ordering::Relaxed);
     }
 
     /// Something came, or was taken.
-    pub(crate) fn goes_on(&self) {
+    pub fn goes_on(&self) {
         // Between requests the next one is waited for, whatever else moves.
         self.guest.waits.store(!self.guest.served.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// A request has come and is answered until what this returns is dropped.
-    pub(crate) fn serve(self: Arc<Self>) -> Served {
+    pub fn serve(self: Arc<Self>) -> Served {
         self.guest.served.store(true, Ordering::Relaxed);
         self.guest.since.store(0, Ordering::Relaxed);
         self.goes_on();
@@ -248,6 +277,30 @@ mod tests {
         let crowding: Vec<_> = (0..4).map(|net| enter(&crowd, &format!("2001:db8:1:{net}::1")).unwrap()).collect();
         enter(&crowd, "2001:db8:2::1").unwrap();
         assert!(is_gone(&crowding[0]) && !owner.iter().any(|place| is_gone(place)), "each of the four /64 holds less than the owner");
+    }
+
+    #[test]
+    fn a_server_that_comes_with_too_many_keeps_those_it_has() {
+        let crowd = Crowd::new(9, 2);
+        let admit = |address: &str| crowd.admit(at(address), false);
+        let _kept = [admit("192.0.2.1").unwrap(), admit("192.0.2.1").unwrap()];
+        assert!(admit("192.0.2.1").is_none());
+        assert!(admit("::ffff:192.0.2.1").is_none(), "the same address in another spelling");
+        assert!(admit("192.0.2.2").is_some());
+    }
+
+    #[test]
+    fn who_holds_the_most_makes_room_for_whoever_holds_less() {
+        let crowd = Crowd::new(4, 3);
+        let admit = |address: &str| crowd.admit(at(address), false);
+        let crowding: Vec<_> = (0..4).map(|net| Arc::new(admit(&format!("2001:db8:1:{net}::1")).unwrap())).collect();
+        // One of them has logged in: it is the owner, somewhere.
+        let _owner = crowding[0].clone().serve();
+        let mine = admit("192.0.2.1").unwrap();
+        assert_eq!(crowding.iter().map(|place| is_gone(place)).collect::<Vec<_>>(), [false, true, false, false]);
+        let second = admit("192.0.2.2").unwrap();
+        assert!(admit("2001:db8:1:7::1").is_none(), "nobody holds more than they");
+        assert!(!is_gone(&mine) && !is_gone(&second));
     }
 
     #[test]
