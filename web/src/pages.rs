@@ -35,9 +35,7 @@ pub(crate) struct Page {
 impl Page {
     /// Makes a page of `headers` and `body`; adds ETag and, for text, the compressed body.
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, level: Compression) -> Self {
-        let hash = blake3::hash(&body).to_hex();
-        let quoted = format!("\"{}\"", hash.get(..24).unwrap_or_default());
-        let etag = HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""));
+        let etag = etag(blake3::hash(&body));
         headers.insert(header::ETAG, etag.clone());
         let gzip = if is_text(&headers) && body.len() >= GZIP_LEN_MIN { compress(&body, level) } else { None };
         if gzip.is_some() {
@@ -82,7 +80,14 @@ fn compress(body: &[u8], level: Compression) -> Option<Bytes> {
     encoder.finish().ok().filter(|small| small.len() < body.len()).map(Bytes::from)
 }
 
-fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+/// The name of a version by the hash of its content.
+pub(crate) fn etag(content: blake3::Hash) -> HeaderValue {
+    let quoted = format!("\"{}\"", content.to_hex().get(..24).unwrap_or_default());
+    HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Whether `If-None-Match` names this version (RFC 9110 13.1.2).
+pub(crate) fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
     tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }

@@ -5,7 +5,7 @@ mod upload;
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
@@ -141,11 +141,14 @@ fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
     Ok(photos::by_id(&site.node, &Visitor::Stranger, photo.id)?.is_none())
 }
 
-async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(String, String)>) -> Answer {
+async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(String, String)>, asked: HeaderMap) -> Answer {
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
     let photo = named(&site, &asker.0, &name)?;
-    let (_, reader) = photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
-    pictures::file(reader, pictures::JPEG, if is_private(&site, &photo)? { "no-store" } else { KEPT })
+    let (print, reader) = photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+    if is_private(&site, &photo)? {
+        return pictures::file(reader, pictures::JPEG, "no-store");
+    }
+    pictures::lasting_file(&asked, &print.blob, reader, pictures::JPEG, KEPT)
 }
 
 async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {

@@ -5,12 +5,13 @@ use freehold_core::photos::{Photo, Size};
 use freehold_core::timeline::ItemPhoto;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::feed::EntryId;
-use freehold_core::store::StoreError;
+use freehold_core::store::{BlobId, StoreError};
 
 use crate::answer::{Answer, Problem};
+use crate::pages;
 
 /// How much of an image file is read at once.
 const PIECE_LEN: u64 = 64 * 1024;
@@ -122,6 +123,16 @@ pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> 
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    Ok(response)
+}
+
+/// A file that anyone may have and keep; who asks whether theirs is still the one (RFC 9110 13.1.2) need not take it again.
+pub(crate) fn lasting_file(asked: &HeaderMap, blob: &BlobId, reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
+    let etag = pages::etag(blob.0.into());
+    let is_same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| pages::names(tags, &etag));
+    let mut response = if is_same { StatusCode::NOT_MODIFIED.into_response() } else { file(reader, media_type, kept)? };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+    response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
 }
 

@@ -93,6 +93,10 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
         }
         let seen = visitor.get(&file).await;
         assert_eq!((seen.header("cache-control"), &seen.bytes), ("public, max-age=86400", &kept.bytes));
+        let etag = seen.header("etag").to_owned();
+        let again = visitor.request("GET", &file).header(header::IF_NONE_MATCH, &etag).body(Body::empty()).unwrap();
+        let again = visitor.send(again).await;
+        assert_eq!((again.status, again.header("etag"), again.bytes.len()), (StatusCode::NOT_MODIFIED, etag.as_str(), 0));
     }
     assert!(visitor.get(&page).await.text().contains("Mine"));
     assert!(!visitor.get("/photos").await.text().contains("Mine"), "it hangs on no wall");
