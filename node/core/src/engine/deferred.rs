@@ -5,13 +5,14 @@
 //! written over and over reaches it once. The log holds every group already, so what goes down with the process is applied again
 //! from there, and a failure met on the way sticks, as an engine's do, until it is reopened.
 //!
-//! A page is read, the engine's part with it, under the lock that a group needs to be laid over: so a page is of one moment, and a group
-//! may wait as long as the engine takes for a page, never for a batch.
+//! A page is of one moment: what stands over its range is copied, then the engine is read, and if nothing more was begun to be handed
+//! on meanwhile, the engine held no row that the copy does not know of. Else it is read again. So no group waits for the engine, but
+//! behind a page that had to be read several times.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const MOVED_ROWS: usize = 256;
 const WAITING_ROWS_MAX: usize = 1000;
 /// The longest that rows wait for more to join them.
 const PAUSE: Duration = Duration::from_millis(20);
+/// So often a page is read while groups go on; then they wait for it.
+const TRIES_MAX: usize = 3;
 /// So many rows are one batch of the engine's own, for it answers no page while it takes one.
 const BATCH_ROWS: usize = 250;
 
@@ -40,7 +43,6 @@ pub struct DeferredEngine {
 
 struct Shared {
     engine: Arc<dyn Engine>,
-    /// Held while a page is read, the engine's part included: so it is of one moment.
     over: RwLock<Over>,
     turn: Mutex<Turn>,
     changed: Condvar,
@@ -52,6 +54,8 @@ struct Over {
     waiting: Batch,
     /// What is being handed on; all of it stands until the engine has all of it, so that no half is seen.
     moving: Arc<Batch>,
+    /// How often rows were begun to be handed on, or forgotten.
+    moves: u64,
 }
 
 #[derive(Default)]
@@ -96,6 +100,10 @@ impl Shared {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn over(&self) -> RwLockReadGuard<'_, Over> {
+        self.over.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self) {
         loop {
             let idle = |turn: &mut Turn| !turn.stopping && (turn.waiting == 0 || turn.failed.is_some());
@@ -106,11 +114,7 @@ impl Shared {
             if turn.stopping {
                 return;
             }
-            let moving = {
-                let mut over = self.over.write().unwrap_or_else(PoisonError::into_inner);
-                over.moving = Arc::new(std::mem::take(&mut over.waiting));
-                over.moving.clone()
-            };
+            let moving = self.begin();
             (turn.waiting, turn.begun, turn.hurry) = (0, turn.begun + 1, false);
             drop(turn);
             // There is room again for what comes meanwhile.
@@ -130,6 +134,14 @@ impl Shared {
             drop(turn);
             self.changed.notify_all();
         }
+    }
+
+    /// What waits is on its way from here on.
+    fn begin(&self) -> Arc<Batch> {
+        let mut over = self.over.write().unwrap_or_else(PoisonError::into_inner);
+        over.moving = Arc::new(std::mem::take(&mut over.waiting));
+        over.moves += 1;
+        over.moving.clone()
     }
 
     fn hand_on(&self, rows: &Batch) -> Result<(), EngineError> {
@@ -152,9 +164,20 @@ impl Shared {
         &self,
         range: KeyRange,
         (reverse, limit): (bool, usize),
-        page: impl FnMut(Option<&[u8]>, usize) -> Result<Vec<Pair>, EngineError>,
+        page: impl Fn(Option<&[u8]>, usize) -> Result<Vec<Pair>, EngineError>,
     ) -> Result<Vec<Pair>, EngineError> {
-        let over = self.over.read().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..TRIES_MAX {
+            let (waiting, moving, moves) = {
+                let over = self.over();
+                (merge::nearest(&over.waiting, range.clone(), (reverse, limit)), over.moving.clone(), over.moves)
+            };
+            let standing = merge::newest(&waiting, &moving, range.clone(), reverse);
+            let found = merge::overlaid(standing, (reverse, limit), &page)?;
+            if self.over().moves == moves {
+                return Ok(found);
+            }
+        }
+        let over = self.over();
         let standing = merge::newest(&over.waiting, &over.moving, range, reverse);
         merge::overlaid(standing, (reverse, limit), page)
     }
@@ -164,7 +187,7 @@ impl Engine for DeferredEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         let joined = joined(table, key);
         {
-            let over = self.shared.over.read().unwrap_or_else(PoisonError::into_inner);
+            let over = self.shared.over();
             if let Some(value) = over.waiting.get(&joined).or_else(|| over.moving.get(&joined)) {
                 return Ok(value.clone());
             }
@@ -239,7 +262,10 @@ impl Engine for DeferredEngine {
         let shared = &*self.shared;
         let moving = |turn: &mut Turn| turn.done < turn.begun;
         let mut turn = shared.changed.wait_while(shared.turn(), moving).unwrap_or_else(PoisonError::into_inner);
-        *shared.over.write().unwrap_or_else(PoisonError::into_inner) = Over::default();
+        {
+            let mut over = shared.over.write().unwrap_or_else(PoisonError::into_inner);
+            *over = Over { moves: over.moves + 1, ..Over::default() };
+        }
         (turn.waiting, turn.hurry, turn.failed) = (0, false, None);
         shared.engine.reopen()
     }

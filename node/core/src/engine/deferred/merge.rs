@@ -21,6 +21,17 @@ fn directed<'a>(batch: &'a Batch, range: KeyRange, reverse: bool) -> Peekable<Bo
     directed.peekable()
 }
 
+/// A copy of what a page of `limit` rows can need: in its order, up to so many rows that are not deleted.
+pub(super) fn nearest(batch: &Batch, range: KeyRange, (reverse, limit): (bool, usize)) -> Batch {
+    let mut left = limit;
+    let needed = directed(batch, range, reverse).take_while(|(_, value)| {
+        let is_needed = left > 0;
+        left -= usize::from(is_needed && value.is_some());
+        is_needed
+    });
+    needed.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// The rows of both in order; where both have one, the newer.
 pub(super) fn newest<'a>(new: &'a Batch, old: &'a Batch, range: KeyRange, reverse: bool) -> impl Iterator<Item = Standing<'a>> {
     let (mut new, mut old) = (directed(new, range.clone(), reverse), directed(old, range, reverse));
@@ -39,7 +50,7 @@ pub(super) fn newest<'a>(new: &'a Batch, old: &'a Batch, range: KeyRange, revers
 pub(super) fn overlaid<'a>(
     standing: impl Iterator<Item = Standing<'a>>,
     (reverse, limit): (bool, usize),
-    mut page: impl FnMut(Option<&[u8]>, usize) -> Result<Vec<Pair>, EngineError>,
+    page: impl Fn(Option<&[u8]>, usize) -> Result<Vec<Pair>, EngineError>,
 ) -> Result<Vec<Pair>, EngineError> {
     let mut standing = standing.peekable();
     let put = |(key, value): Standing<'_>| value.as_ref().map(|value| (key.clone(), value.clone()));

@@ -1,5 +1,9 @@
 //! Rows in memory over an engine's: what is read is what one engine would say, whatever is waiting or on its way.
 
+use std::cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use proptest::prelude::*;
 
 use super::super::{AdversarialEngine, MemoryEngine};
@@ -12,8 +16,8 @@ fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Write<'a> {
 }
 
 /// An engine in the middle of things, and with nobody to hand rows on.
-fn halted(engine: MemoryEngine, moving: Rows, waiting: Rows) -> DeferredEngine {
-    let over = RwLock::new(Over { waiting, moving: Arc::new(moving) });
+fn halted(engine: impl Engine + 'static, moving: Rows, waiting: Rows) -> DeferredEngine {
+    let over = RwLock::new(Over { waiting, moving: Arc::new(moving), moves: 0 });
     let shared = Shared { engine: Arc::new(engine), over, turn: Mutex::default(), changed: Condvar::new() };
     DeferredEngine { shared: Arc::new(shared), thread: None }
 }
@@ -93,12 +97,113 @@ fn no_more_rows_wait_than_there_is_memory_for() {
 fn many_deleted_rows_before_the_first_that_stands_cost_few_pages() {
     let gone: Rows = (0..200_u8).map(|key| (vec![key], None)).collect();
     let below: Vec<Pair> = (0..=200_u8).map(|key| (vec![key], Vec::new())).collect();
-    let mut pages = 0;
+    let pages = cell::Cell::new(0);
     let page = |after: Option<&[u8]>, limit: usize| {
-        pages += 1;
+        pages.set(pages.get() + 1);
         let past = below.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
         Ok(past.take(limit).cloned().collect())
     };
     assert_eq!(merge::overlaid(gone.iter(), (false, 1), page), Ok(vec![(vec![200], Vec::new())]));
-    assert!(pages <= 5, "{pages}");
+    assert!(pages.get() <= 5, "{}", pages.get());
+}
+
+/// An engine in whose pages something happens before they are read.
+#[derive(Default)]
+struct Interrupted {
+    engine: MemoryEngine,
+    interruption: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Engine for Interrupted {
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.engine.get(table, key)
+    }
+
+    fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
+        self.interruption.get().unwrap()();
+        self.engine.scan(table, scan)
+    }
+
+    fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<super::Cell>, EngineError> {
+        self.engine.walk(after, limit)
+    }
+
+    fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
+        self.engine.apply(group)
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        self.engine.flush()
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        self.engine.reopen()
+    }
+
+    fn survives_power_cut(&self) -> bool {
+        self.engine.survives_power_cut()
+    }
+}
+
+/// What a page shows in the middle of which `interruption` happens to the engine, each time it is read; `a` and `b` are always written
+/// together, and both were 1 before, of which only `b` has reached the engine.
+fn page_with(interruption: impl Fn(&DeferredEngine) + Send + Sync + 'static) -> Vec<Pair> {
+    let below = Arc::new(Interrupted::default());
+    below.engine.apply(&[put(b"b", b"1")]).unwrap();
+    let waiting = Rows::from([(joined("t", b"a"), Some(b"1".to_vec()))]);
+    let shared = Shared {
+        engine: below.clone(),
+        over: RwLock::new(Over { waiting, ..Over::default() }),
+        turn: Mutex::default(),
+        changed: Condvar::new(),
+    };
+    let engine = Arc::new(DeferredEngine { shared: Arc::new(shared), thread: None });
+    let seen = engine.clone();
+    assert!(below.interruption.set(Box::new(move || interruption(&seen))).is_ok());
+    engine.scan("t", &Scan::prefix(b"", 10)).unwrap()
+}
+
+fn both(value: &[u8]) -> Vec<Pair> {
+    vec![(b"a".to_vec(), value.to_vec()), (b"b".to_vec(), value.to_vec())]
+}
+
+/// What the thread does, at once.
+fn hand_on(engine: &DeferredEngine) {
+    let moving = engine.shared.begin();
+    engine.shared.hand_on(&moving).unwrap();
+    engine.shared.over.write().unwrap().moving = Arc::default();
+}
+
+#[test]
+fn a_group_waits_for_no_page_and_the_page_shows_the_moment_before_it() {
+    let seen = page_with(|engine| engine.apply(&[put(b"a", b"2"), put(b"b", b"2")]).unwrap());
+    assert_eq!(seen, both(b"1"));
+}
+
+#[test]
+fn a_page_during_which_rows_reached_the_engine_is_read_again_and_never_torn() {
+    let times = AtomicUsize::new(0);
+    let seen = page_with(move |engine| {
+        if times.fetch_add(1, Ordering::Relaxed) == 0 {
+            engine.apply(&[put(b"a", b"2"), put(b"b", b"2")]).unwrap();
+            hand_on(engine);
+        }
+    });
+    assert_eq!(seen, both(b"2"));
+}
+
+#[test]
+fn a_page_is_read_however_often_rows_reach_the_engine_meanwhile() {
+    let times = AtomicUsize::new(0);
+    let seen = page_with(move |engine| {
+        let time = times.fetch_add(1, Ordering::Relaxed);
+        // The last time groups wait, so there are none.
+        if time < TRIES_MAX {
+            let value = [b'2' + u8::try_from(time).unwrap()];
+            engine.apply(&[put(b"a", &value), put(b"b", &value)]).unwrap();
+            hand_on(engine);
+        }
+        assert!(time <= TRIES_MAX);
+    });
+    assert_eq!(seen, both(b"4"));
 }
