@@ -16,14 +16,10 @@ use super::text::{Newlines, Text};
 
 mod auth;
 mod content;
+mod hello;
+mod line;
 mod transaction;
 
-/// The longest command line, in bytes with its end; RFC 5321 4.5.3.1.4 asks for 512 and its extensions for more.
-const COMMAND_LEN_MAX: usize = 2048;
-/// The longest line of a login, in bytes with its end (RFC 4954 4).
-const AUTH_LEN_MAX: usize = 12_288;
-/// How much of an over-long line is skipped to find its end before the connection is closed instead, in bytes.
-const SKIP_LEN_MAX: usize = 64 * 1024;
 /// The most recipients of one message from another server; RFC 5321 4.5.3.1.8 asks for at least 100.
 const RECIPIENTS_MAX: usize = 1000;
 /// How many commands may be wrong before the connection is closed.
@@ -254,52 +250,6 @@ impl Session {
         self.say(reply);
     }
 
-    /// Takes one line off the input (RFC 5321 2.3.8: it ends with CR LF). A line that ends with LF alone is told so.
-    fn line(&mut self, input: &[u8]) -> usize {
-        let len_max = if matches!(self.state, State::Auth(_)) { AUTH_LEN_MAX } else { COMMAND_LEN_MAX };
-        let Some(end) = input.iter().take(len_max).position(|byte| *byte == b'\n') else {
-            if input.len() < len_max {
-                return 0;
-            }
-            let back = std::mem::replace(&mut self.state, State::Ready);
-            self.state = State::Skipping(0, Box::new(back));
-            return self.skip(input);
-        };
-        let line = input.get(..end).unwrap_or_default();
-        let pipelined = input.len() > end + 1;
-        match line.strip_suffix(b"\r").map(std::str::from_utf8) {
-            None => self.junk(Reply::new(500, "5.5.2", "a line ends with CR LF")),
-            Some(Err(_)) => self.junk(Reply::new(500, "5.5.2", "a command is ASCII or UTF-8")),
-            Some(Ok(line)) => match self.state {
-                State::Auth(_) => self.auth_line(line),
-                _ => self.command_line(line, pipelined),
-            },
-        }
-        end + 1
-    }
-
-    /// Passes over the rest of a line that is too long, then says so.
-    fn skip(&mut self, input: &[u8]) -> usize {
-        let State::Skipping(gone, back) = &mut self.state else { return 0 };
-        let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
-            *gone += input.len();
-            if *gone > SKIP_LEN_MAX {
-                self.close(Reply::closing("4.7.0", "the line has no end, goodbye"));
-            }
-            return input.len();
-        };
-        self.state = std::mem::replace(back, State::Ready);
-        self.junk(Reply::new(500, "5.5.2", "the line is too long"));
-        end + 1
-    }
-
-    fn command_line(&mut self, line: &str, pipelined: bool) {
-        match Command::parse(line) {
-            Ok(command) => self.command(command, pipelined),
-            Err(error) => self.wrong_command(error),
-        }
-    }
-
     fn command(&mut self, command: Command, pipelined: bool) {
         // Between chunks only what ends or goes on with the message has a place (RFC 3030 2).
         if matches!(self.state, State::Chunking(_))
@@ -331,61 +281,11 @@ impl Session {
         }
     }
 
-    /// EHLO and HELO (RFC 5321 4.1.1.1, 4.1.4): also the end of any message under way.
-    fn hello(&mut self, hello: Hello) {
-        self.abandon_chunks();
-        self.state = State::Ready;
-        let extended = hello.extended;
-        self.client.hello = Some(hello);
-        let hostname = self.settings.hostname.clone();
-        if !extended {
-            return self.say(Reply::new(250, "", hostname));
-        }
-        let mut lines = vec![
-            hostname.into(),
-            "PIPELINING".into(),
-            format!("SIZE {}", self.settings.message_len_max).into(),
-            "8BITMIME".into(),
-            "SMTPUTF8".into(),
-            "CHUNKING".into(),
-            "ENHANCEDSTATUSCODES".into(),
-            "DSN".into(),
-            format!("LIMITS RCPTMAX={}", self.recipients_max()).into(),
-        ];
-        if !self.settings.tls {
-            lines.push("STARTTLS".into());
-        }
-        if self.offers_auth() {
-            lines.push("AUTH PLAIN LOGIN".into());
-        }
-        lines.push("HELP".into());
-        self.say(Reply::listing(250, lines));
-    }
-
-    /// RFC 3207 4.
-    fn start_tls(&mut self) {
-        if self.settings.tls {
-            return self.junk(Reply::out_of_order("the connection is encrypted already"));
-        }
-        self.state = State::Ready;
-        self.say(Reply::new(220, "2.0.0", "ready to encrypt"));
-        self.todo.push_back(Step::StartTls);
-    }
-
     /// RFC 5321 4.1.1.5.
     fn rset(&mut self) {
         self.abandon_chunks();
         self.state = State::Ready;
         self.say(Reply::new(250, "2.0.0", "forgotten"));
-    }
-
-    fn help(&mut self) {
-        let text = match self.settings.role {
-            Role::Receive => "This server takes mail for its owner and passes nothing on.",
-            Role::Submit => "Here the owner sends mail: log in with an app password.",
-        };
-        let commands = "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
-        self.say(Reply::listing(214, vec![text.into(), commands.into()]));
     }
 
     /// RFC 9422 4.3 announces it, RFC 5321 4.5.3.1.10 is how it is held.

@@ -25,15 +25,17 @@ mod start;
 mod stop;
 mod tx;
 mod verify;
+mod waiter;
 
 pub use crate::log::recover::LogError;
 pub use options::{Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
 pub use stop::Stop;
 pub use tx::Tx;
 
-use committer::{Job, Shared};
+use committer::Shared;
 use keeper::Keeper;
 use start::Started;
+use waiter::{Reply, Waiter};
 
 /// The longest value of a row, in bytes; what is longer belongs in a blob.
 pub const VALUE_LEN_MAX: usize = 4096;
@@ -339,59 +341,13 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         R: Reply<Result<T, E>>,
     {
-        let job = Waiter { work: Some(work), done: None, reply };
-        self.started()?.0.queue.push(Box::new(job));
+        self.started()?.0.queue.push(Box::new(Waiter::new(work, reply)));
         Ok(())
     }
 }
 
 fn stopped() -> StoreError {
     StoreError::Unavailable("the store has stopped".into())
-}
-
-/// Whom to answer.
-trait Reply<T>: Send + 'static {
-    fn send(self, answer: T);
-}
-
-impl<T: Send + 'static> Reply<T> for oneshot::Sender<T> {
-    fn send(self, answer: T) {
-        // Whoever asked may have gone; the change stands.
-        let _ = oneshot::Sender::send(self, answer);
-    }
-}
-
-impl<T: Send + 'static> Reply<T> for std::sync::mpsc::SyncSender<T> {
-    fn send(self, answer: T) {
-        let _ = std::sync::mpsc::SyncSender::send(&self, answer);
-    }
-}
-
-struct Waiter<F, T, E, R> {
-    work: Option<F>,
-    done: Option<Result<T, E>>,
-    reply: R,
-}
-
-impl<F, T, E, R> Job for Waiter<F, T, E, R>
-where
-    F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send,
-    T: Send,
-    E: From<StoreError> + Send,
-    R: Reply<Result<T, E>>,
-{
-    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        self.done = self.work.take().map(|work| work(tx));
-        matches!(self.done, Some(Ok(_)))
-    }
-
-    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let panicked = || Err(StoreError::Unavailable("the change panicked".into()).into());
-        self.reply.send(match outcome {
-            Ok(()) => self.done.unwrap_or_else(panicked),
-            Err(error) => Err(error.into()),
-        });
-    }
 }
 
 impl Inner {

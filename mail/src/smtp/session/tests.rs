@@ -1,6 +1,7 @@
 use freehold_core::testing::fuzz::fuzz;
 use proptest::prelude::*;
 
+use super::line::AUTH_LEN_MAX;
 use super::*;
 
 /// What a conversation came to.

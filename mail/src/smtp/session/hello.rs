@@ -1,0 +1,57 @@
+//! How a conversation begins: greetings, encryption, help.
+
+use super::{Role, Session, State, Step};
+use crate::smtp::envelope::Hello;
+use crate::smtp::reply::Reply;
+
+impl Session {
+    /// EHLO and HELO (RFC 5321 4.1.1.1, 4.1.4): also the end of any message under way.
+    pub(super) fn hello(&mut self, hello: Hello) {
+        self.abandon_chunks();
+        self.state = State::Ready;
+        let extended = hello.extended;
+        self.client.hello = Some(hello);
+        let hostname = self.settings.hostname.clone();
+        if !extended {
+            return self.say(Reply::new(250, "", hostname));
+        }
+        let mut lines = vec![
+            hostname.into(),
+            "PIPELINING".into(),
+            format!("SIZE {}", self.settings.message_len_max).into(),
+            "8BITMIME".into(),
+            "SMTPUTF8".into(),
+            "CHUNKING".into(),
+            "ENHANCEDSTATUSCODES".into(),
+            "DSN".into(),
+            format!("LIMITS RCPTMAX={}", self.recipients_max()).into(),
+        ];
+        if !self.settings.tls {
+            lines.push("STARTTLS".into());
+        }
+        if self.offers_auth() {
+            lines.push("AUTH PLAIN LOGIN".into());
+        }
+        lines.push("HELP".into());
+        self.say(Reply::listing(250, lines));
+    }
+
+    /// RFC 3207 4.
+    pub(super) fn start_tls(&mut self) {
+        if self.settings.tls {
+            return self.junk(Reply::out_of_order("the connection is encrypted already"));
+        }
+        self.state = State::Ready;
+        self.say(Reply::new(220, "2.0.0", "ready to encrypt"));
+        self.todo.push_back(Step::StartTls);
+    }
+
+    pub(super) fn help(&mut self) {
+        let text = match self.settings.role {
+            Role::Receive => "This server takes mail for its owner and passes nothing on.",
+            Role::Submit => "Here the owner sends mail: log in with an app password.",
+        };
+        let commands = "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
+        self.say(Reply::listing(214, vec![text.into(), commands.into()]));
+    }
+}
