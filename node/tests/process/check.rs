@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use crate::folder::{Folder, said};
 use crate::running::PATIENCE;
 
-const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
+pub(crate) const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
 
 /// The largest file below a folder.
 fn largest(folder: &Path) -> PathBuf {
@@ -18,7 +18,7 @@ fn largest(folder: &Path) -> PathBuf {
     files.into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap()
 }
 
-fn walk(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -12,6 +12,7 @@ mod folder;
 mod identity;
 mod logs;
 mod opening;
+mod photos;
 mod refusals;
 mod running;
 mod start;

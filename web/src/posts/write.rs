@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
-use freehold_core::audience::Visitor;
+use freehold_core::audience::{Audience, Visitor};
 use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
 use freehold_core::posts::{self, Draft, Post, PostError, PostId, State as Stage};
@@ -58,6 +58,8 @@ struct WritePage {
     /// How it will stand; `None` until asked for.
     preview: Option<String>,
     offered: Vec<Offered>,
+    /// Whether some of them are the owner's alone so far.
+    offers_private: bool,
     drafts: Vec<Kept>,
     published: Vec<Kept>,
     live: Option<String>,
@@ -107,6 +109,7 @@ fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String
     let title_of = |post: &Post| if post.title.is_empty() { markdown::summary(&post.text, 60) } else { post.title.clone() };
     let kept = |post: &Post, when: String| Kept { href: format!("/home/write/{}", post.id), title: title_of(post), when };
     let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
+    let offers_private = newest.iter().any(|photo| photo.audience == Audience::Owner);
     let offered = newest.iter().map(|photo| Offered {
         id: photo.id.to_string(),
         picture: Picture::own(photo),
@@ -125,6 +128,7 @@ fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String
         },
         preview: (sent.then == "preview").then(|| markdown::render(&sent.text).to_string()),
         offered: offered.collect(),
+        offers_private,
         drafts: drafts
             .iter()
             .filter(|draft| post.is_none_or(|post| post.id != draft.id))

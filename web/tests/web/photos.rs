@@ -83,6 +83,7 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
     let (page, file) = (format!("/photos/{}", photo.slug), format!("/photos/{}/400.jpg", photo.id));
     assert_eq!(visitor.get(&file).await.status, StatusCode::NOT_FOUND);
     let kept = owner.get(&file).await;
+    assert!(owner.get("/home/write").await.text().contains("Also a photo that only you see so far"));
     let fields = [("title", "With a photo"), ("text", "words"), ("photo[]", &photo.id.to_string()), ("then", "publish")];
     let path = owner.post("/home/write", &fields).await.location();
     assert!(visitor.get(&path).await.text().contains(&file));

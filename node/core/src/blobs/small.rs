@@ -134,7 +134,7 @@ impl Blobs {
     pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {
         let mut state = self.state();
         let small = state.small.entry(id).or_insert(Small { bytes, logged: None, travelling: None });
-        // What was private and is now put as public travels once more, as public; the other way there is nothing to hide.
+        // What was private and is now put as public travels once more, as public; the way back is asked for by `store_as`.
         if small.form() == Form::Private {
             small.travelling = Some(form);
         }

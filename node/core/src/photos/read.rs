@@ -36,7 +36,8 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Phot
     }
 }
 
-/// The wall, as far as `visitor` may see it, the newest first; what is only shown by posts does not hang there. Photos those added before `before` (all for `None`), at most `limit`.
+/// The photos of the wall that `visitor` may see, the newest first: those added before `before` (all for `None`), at most `limit`.
+/// What only posts show does not hang there.
 ///
 /// # Errors
 /// As [`by_id`].
