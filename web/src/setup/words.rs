@@ -66,6 +66,9 @@ struct Confirmed {
 struct Brought {
     #[serde(default)]
     claim: String,
+    /// The words on the page the claim was brought to: somebody may have written them down.
+    #[serde(default)]
+    words: String,
 }
 
 async fn show(State(site): State<Site>, _: Owner) -> Answer {
@@ -140,7 +143,7 @@ async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<Brought>) ->
         },
         Err(error) => error.to_string(),
     };
-    let words = Words::generate(&site.node.random);
+    let words = Words::parse(&form.words).unwrap_or_else(|_| Words::generate(&site.node.random));
     let page = WordsPage { claim_fault: Some(fault), ..words_page(&site, &words, None)? };
     answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

@@ -99,8 +99,11 @@ async fn a_claim_made_elsewhere_opens_the_house_and_one_for_another_node_does_no
     assert!(browser.get("/setup/words").await.text().contains(&node.identity.card().to_string()));
     let words = Words::from_entropy([7; 32]);
     let foreign = identity::begin(&words, &other.identity.card()).unwrap().to_string();
+    let shown = browser.get("/setup/words").await;
+    assert!(shown.text().contains("Each time this page is opened it makes new words"));
     for bad in [foreign.as_str(), "not a claim"] {
-        let seen = browser.post("/setup/claim", &[("claim", bad)]).await;
+        let seen = browser.post("/setup/claim", &[("claim", bad), ("words", &shown.field("words"))]).await;
+        assert_eq!(seen.field("words"), shown.field("words"), "whoever wrote them down still holds the right card");
         assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(seen.text().contains("claim-fault"));
     }
