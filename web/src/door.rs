@@ -18,6 +18,9 @@ use crate::{assets, forwarded, headers, hosts, visitor};
 /// A public page is at most this long; a longer one is answered but not kept.
 const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
 
+/// Public pages that read their query. Of the others one is as good as the next, whatever was hung on to its address on the way.
+const READ_THEIR_QUERY: [&str; 2] = ["/photos", "/writing"];
+
 /// Who is at the other end of a connection, and over what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
@@ -76,7 +79,8 @@ impl Door {
         }
         let looking = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !visitor::has_cookie(request.headers(), &self.site);
-        let keepable = looking && anonymous && request.uri().query().is_none();
+        let is_plain = request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
+        let keepable = looking && anonymous && is_plain;
         if keepable && let Some(page) = self.remembered(request.uri().path()) {
             return page.answer(request.headers());
         }

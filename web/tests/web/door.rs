@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use freehold_core::posts::{self, Draft};
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
@@ -63,4 +64,39 @@ async fn a_form_from_another_site_is_refused() {
     }
     let own = owner.request("POST", "/logout").header("origin", "http://localhost:8080").body(Body::empty()).unwrap();
     assert_eq!(owner.send(own).await.location(), "/");
+}
+
+/// The public pages, those that read their query last.
+const PUBLIC: [&str; 6] = ["/", "/about", "/feed.atom", "/2026/tide", "/photos", "/writing"];
+
+#[tokio::test]
+async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
+    let alice = TestNode::new("alice").await;
+    let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
+    posts::publish(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
+    let hung = "fbclid=%3Cscript%3E&utm_source=x&before=00000000000000000000000000000000";
+    for path in PUBLIC {
+        // Each browser has a door of its own, with nothing in memory.
+        let plain = Browser::stranger(&alice).get(path).await;
+        let mut first = Browser::stranger(&alice);
+        let tagged = first.get(&format!("{path}?{hung}")).await;
+        assert_eq!(first.get(path).await.text(), plain.text(), "{path}");
+        if !["/photos", "/writing"].contains(&path) {
+            assert_eq!((tagged.status, tagged.text()), (StatusCode::OK, plain.text()), "{path}");
+        }
+        let mut second = Browser::stranger(&alice);
+        second.get(path).await;
+        assert_eq!(second.get(&format!("{path}?{hung}")).await.text(), tagged.text(), "{path} from memory");
+    }
+}
+
+#[tokio::test]
+async fn a_page_asked_for_with_a_trackers_mark_comes_from_memory() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    // An ETag is on what is kept alone.
+    for path in ["/about?utm_source=x", "/about?fbclid=1", "/feed.atom?x"] {
+        assert!(!visitor.get(path).await.header("etag").is_empty(), "{path}");
+    }
+    assert!(visitor.get("/photos?before=1").await.header("etag").is_empty());
 }
