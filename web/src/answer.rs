@@ -110,8 +110,13 @@ pub(crate) fn moved(path: &str) -> Response<Body> {
     redirect(StatusCode::MOVED_PERMANENTLY, path)
 }
 
+/// `path` may have letters of any script; the header has only those of an address (RFC 9110 10.2.2, RFC 3986 2).
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {
-    match HeaderValue::from_str(path) {
+    let one = |byte: u8| {
+        let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    match HeaderValue::from_str(&path.bytes().map(one).collect::<String>()) {
         Ok(path) => (status, [(header::LOCATION, path)]).into_response(),
         Err(_) => Problem::BadRequest.into_response(),
     }
