@@ -22,6 +22,7 @@ mod identity;
 mod listen;
 mod logins;
 mod mailbox;
+mod once;
 mod opening;
 mod pace;
 mod pages;

@@ -12,7 +12,7 @@ use freehold_core::feed::EntryId;
 use freehold_core::friends;
 use freehold_core::identity::PersonId;
 use freehold_core::markdown;
-use freehold_core::posts::{self, Draft};
+use freehold_core::posts::{self, Draft, Over, PostId};
 use freehold_core::profile::Profile;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use crate::doors::PersonDoor;
 use crate::frame::Frame;
 use crate::friends::is_awake;
 use crate::gauge::Gauge;
+use crate::once;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -87,6 +88,8 @@ struct HomePage {
     unfinished: Vec<Unfinished>,
     /// What was typed and could not be said.
     typed: String,
+    /// The mark of the form.
+    once: String,
     fault: Option<String>,
 }
 
@@ -167,6 +170,7 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
             })
             .collect(),
         typed,
+        once: once::mark(site),
         fault,
     })
 }
@@ -266,6 +270,9 @@ async fn picture(State(site): State<Site>, _: Owner, Path((entry, number, size))
 struct Note {
     #[serde(default)]
     text: String,
+    /// The form's mark.
+    #[serde(default)]
+    once: String,
 }
 
 /// A note: said at once, without a title.
@@ -275,13 +282,15 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         let page = home_page(&site, None, text, Some("There is nothing to say yet. Write a line or two.".to_owned()))?;
         return answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    let draft = Draft { id: None, title: String::new(), text: text.clone(), photos: Vec::new(), slug: None };
+    let id = PostId(once::named(&site, &note.once, &[&text]));
+    let draft = Draft { id: Some(id), over: Over::Nothing, text: text.clone(), ..Draft::default() };
     let published = match posts::save_draft(&site.node, draft).await {
         Ok(saved) => posts::publish(&site.node, saved.id).await,
         Err(error) => Err(error),
     };
     match published {
-        Ok(_) => Ok(answer::see("/home")),
+        // Said already: the same form was sent twice.
+        Ok(_) | Err(posts::PostError::AlreadyPublished) => Ok(answer::see("/home")),
         Err(posts::PostError::Store(error)) => Err(error.into()),
         Err(error) => {
             let page = home_page(&site, None, text, Some(format!("It was not said: {error}.")))?;

@@ -1,7 +1,7 @@
 //! Mail from the owner's programs (RFC 6409): only in the owner's name, completed, and into the queue.
 
 use data_encoding::HEXLOWER;
-use freehold_core::mailbox::{self, Submission, queue::SubmitError};
+use freehold_core::mailbox::{self, DeliveryId, Submission, queue::SubmitError};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 use mail_parser::{HeaderName, MessageParser};
@@ -69,6 +69,7 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
         None => profile::get(&house.node).ok().flatten().map(|owner| format!("postmaster@{}", owner.domain)),
     };
     let submission = Submission {
+        id: DeliveryId::new(&house.node),
         from: whole.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
         recipients: whole.envelope.recipients.iter().filter_map(address).collect(),
         blob: whole.blob,

@@ -19,7 +19,7 @@ use crate::row::id16;
 use crate::store::StoreError;
 
 pub use delete::delete;
-pub use draft::{Draft, save_draft};
+pub use draft::{Draft, Over, save_draft};
 pub(crate) use entries::{hide, says, taken_back};
 pub use publish::{edit, publish};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
@@ -35,6 +35,11 @@ const SUMMARY_CHARS: usize = 200;
 id16! {
     /// Which post.
     PostId
+}
+
+id16! {
+    /// What a post was at one time: another one as soon as anything of it changes.
+    Revision
 }
 
 /// How far a post is.
@@ -80,6 +85,8 @@ pub struct Post {
     pub audience: Audience,
     /// How many minutes it takes to read.
     pub minutes: u32,
+    /// What tells it from itself before and after.
+    pub revision: Revision,
 }
 
 /// Why a post was not saved, published or changed.

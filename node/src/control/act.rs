@@ -8,7 +8,7 @@ use freehold_core::audience::{Audience, Visitor};
 use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
-use freehold_core::posts::{self, Draft, PostId};
+use freehold_core::posts::{self, Draft, Over, PostId};
 use freehold_core::profile::{self, Profile};
 use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use freehold_web::WebConfig;
@@ -94,7 +94,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         Request::Edit { id, title, text } => {
             let id: PostId = id.parse().map_err(refused)?;
             let before = posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
-            let draft = Draft { id: Some(id), title, text, photos: before.photos, slug: None };
+            let draft = Draft { id: Some(id), over: Over::Revision(before.revision), title, text, photos: before.photos, slug: None };
             posts::edit(node, id, draft).await.map_err(refused)?;
             Ok(Response::text("Changed; friends' nodes are told."))
         }
@@ -192,7 +192,7 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
     let node = &acting.node;
     let owner = acting.owner()?;
     let photos: Vec<PhotoId> = photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
-    let kept = posts::save_draft(node, Draft { id: None, title, text, photos, slug: None }).await.map_err(refused)?;
+    let kept = posts::save_draft(node, Draft { title, text, photos, ..Draft::default() }).await.map_err(refused)?;
     if draft {
         return Ok(Response::text("Kept as a draft.").with(json!({ "id": kept.id.to_string() })));
     }

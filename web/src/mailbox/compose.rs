@@ -7,7 +7,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use freehold_core::blobs::Form as BlobForm;
 use freehold_core::mailbox::queue::SubmitError;
-use freehold_core::mailbox::{self, FlagChange, Flags, FolderId, SpecialUse, Submission};
+use freehold_core::mailbox::{self, DeliveryId, FlagChange, Flags, FolderId, SpecialUse, Submission};
 use freehold_core::profile::{self, Profile};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
@@ -17,6 +17,7 @@ use super::{letter, parts};
 use crate::answer::{self, Answer, Problem};
 use crate::aside::aside;
 use crate::frame::Frame;
+use crate::once;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::Owner;
@@ -45,6 +46,9 @@ struct Draft {
     /// `folder.uid` of the letter this answers.
     #[serde(default)]
     reply: String,
+    /// The form's mark.
+    #[serde(default)]
+    once: String,
 }
 
 #[derive(Template)]
@@ -72,6 +76,7 @@ async fn show(State(site): State<Site>, _: Owner, Query(query): Query<Draft>) ->
         Some((folder, uid)) => answering(&site, folder, uid).await?,
         None => query,
     };
+    let draft = Draft { once: once::mark(&site), ..draft };
     answer::page(&ComposePage { page: site.home_frame("Write", "Mail")?, draft, fault: None })
 }
 
@@ -87,6 +92,7 @@ async fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem>
         subject: if is_answer { summary.subject.clone() } else { format!("Re: {}", summary.subject) },
         text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
         reply: format!("{folder}.{uid}"),
+        once: String::new(),
     })
 }
 
@@ -100,7 +106,8 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
     let blobs = site.node.blobs.clone();
     let blob = aside(move || Ok(blobs.put(&letter, BlobForm::Private)?)).await?;
     let from = profile::address(&profile);
-    match mailbox::submit(&site.node, Submission { from, recipients, blob, copy_to_sent: true }).await {
+    let id = DeliveryId(once::named(&site, &draft.once, &[&draft.to, &draft.subject, &draft.text, &draft.reply]));
+    match mailbox::submit(&site.node, Submission { id, from, recipients, blob, copy_to_sent: true }).await {
         Ok(_) => {
             answered(&site, &draft.reply).await;
             let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
-use freehold_core::posts::{self, Draft, Post, PostError, PostId, State as Stage};
+use freehold_core::posts::{self, Draft, Over, Post, PostError, PostId, Revision, State as Stage};
 
 use super::path_of;
 use crate::answer::{self, Answer, Problem};
@@ -49,6 +49,10 @@ struct WritePage {
     page: Frame,
     /// Where the form goes.
     action: String,
+    /// What a new post will be, so that a form sent twice makes one.
+    id: PostId,
+    /// What the post was when it was opened.
+    revision: Option<Revision>,
     title: String,
     text: String,
     slug: String,
@@ -76,6 +80,8 @@ struct Sent {
     text: String,
     slug: String,
     photos: Vec<PhotoId>,
+    id: Option<PostId>,
+    revision: Option<Revision>,
     /// Which button.
     then: String,
 }
@@ -89,6 +95,8 @@ impl Sent {
                 "title" => sent.title = value.trim().to_owned(),
                 "text" => sent.text = value.replace("\r\n", "\n"),
                 "slug" => sent.slug = value.trim().to_lowercase(),
+                "id" => sent.id = value.parse().ok(),
+                "revision" => sent.revision = value.parse().ok(),
                 "then" => sent.then = value,
                 "photo[]" => sent.photos.extend(value.parse::<PhotoId>().ok()),
                 _ => {}
@@ -97,9 +105,15 @@ impl Sent {
         sent
     }
 
+    /// What is to be saved over the post `id`, or begins one.
     fn draft(&self, id: Option<PostId>) -> Draft {
         let slug = (!self.slug.is_empty()).then(|| self.slug.clone());
-        Draft { id, title: self.title.clone(), text: self.text.clone(), photos: self.photos.clone(), slug }
+        let over = match id {
+            Some(_) => self.revision.map_or(Over::Whatever, Over::Revision),
+            None => Over::Nothing,
+        };
+        let id = id.or(self.id);
+        Draft { id, over, title: self.title.clone(), text: self.text.clone(), photos: self.photos.clone(), slug }
     }
 }
 
@@ -120,6 +134,8 @@ fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String
     Ok(WritePage {
         page: site.home_frame(if is_published { "Change a post" } else { "Write" }, "Write")?,
         action: post.map_or_else(|| "/home/write".to_owned(), |post| format!("/home/write/{}", post.id)),
+        id: sent.id.unwrap_or_else(|| PostId(site.node.random.array())),
+        revision: sent.revision.filter(|_| post.is_some()),
         is_published,
         state: match post.map(|post| (post.published, post.updated)) {
             Some((Some(published), _)) => format!("Out since {}", dates::ago(published, now)),
@@ -158,6 +174,8 @@ async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
         text: post.text.clone(),
         slug: post.slug.clone(),
         photos: post.photos.clone(),
+        id: Some(post.id),
+        revision: Some(post.revision),
         then: String::new(),
     };
     answer::page(&write_page(&site, Some(&post), sent, None)?)
@@ -168,8 +186,17 @@ async fn save_new(State(site): State<Site>, _: Owner, Form(form): Form<Fields>) 
 }
 
 async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>, Form(form): Form<Fields>) -> Answer {
-    let post = own(&site, &id)?;
-    saved(&site, Some(post), Sent::of(form)).await
+    let (found, sent) = (posts::by_id(&site.node, &Visitor::Owner, pictures::id(&id)?)?, Sent::of(form));
+    if found.is_none() && !sent.text.is_empty() {
+        let sent = Sent { id: None, ..sent };
+        return again(
+            &site,
+            None,
+            sent,
+            "It was taken back in another window meanwhile. What you see here is yours; saved, it is a new post.",
+        );
+    }
+    saved(&site, Some(found.ok_or(Problem::NotFound)?), sent).await
 }
 
 /// Does what the button says: looks, keeps, or puts out.
@@ -192,19 +219,38 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
         Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
         Err(PostError::Store(error)) => Err(error.into()),
         Err(PostError::NoSuchPost) => Err(Problem::NotFound),
-        Err(error) => {
-            let page = write_page(site, post.as_ref(), sent, Some(words_for(&error)))?;
-            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
-        }
+        Err(error) => not_saved(site, sent, id, &error),
     }
+}
+
+/// The form again with all that was typed, and why it was not saved. The form of a new post may have begun it by now.
+fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError) -> Answer {
+    let now = id.or(sent.id).map(|id| posts::by_id(&site.node, &Visitor::Owner, id)).transpose()?.flatten();
+    let is_same = now.as_ref().is_some_and(|now| now.title == sent.title && now.text == sent.text.trim_end() && now.photos == sent.photos);
+    if let (PostError::AlreadyPublished, true, Some(now)) = (error, is_same, &now) {
+        return Ok(answer::see(&path_of(now)));
+    }
+    let is_known = id.is_none() || is_same || matches!(error, PostError::ChangedMeanwhile | PostError::AlreadyPublished);
+    if let Some(now) = now.as_ref().filter(|_| is_known) {
+        // Its writer is told of it: sent once more, the form takes its place.
+        sent.revision = Some(now.revision);
+    }
+    again(site, now.as_ref(), sent, &words_for(error))
+}
+
+fn again(site: &Site, post: Option<&Post>, sent: Sent, fault: &str) -> Answer {
+    let page = write_page(site, post, sent, Some(fault.to_owned()))?;
+    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn words_for(error: &PostError) -> String {
     match error {
         PostError::Empty => "There is nothing in it yet. Write a line, or choose a photo.".to_owned(),
         PostError::BadSlug => "Another post has that address, or it is not one. Letters, digits and dashes make one.".to_owned(),
-        PostError::ChangedMeanwhile => {
-            "It was changed in another window meanwhile. What you see here is yours; open the post again to see the other.".to_owned()
+        PostError::ChangedMeanwhile | PostError::AlreadyPublished => {
+            "It was changed in another window meanwhile. What you see here is yours; open the post in a second window to see the other. Saved \
+             again, yours takes its place."
+                .to_owned()
         }
         other => format!("It was not kept: {other}."),
     }

@@ -158,3 +158,16 @@ async fn a_letter_to_no_address_comes_back_with_its_words() {
         assert!(seen.text().contains("Dear Dora") && seen.text().contains("aria-invalid"));
     }
 }
+
+#[tokio::test]
+async fn a_letter_sent_twice_goes_once_and_other_words_are_another_letter() {
+    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let mut owner = Browser::owner(&alice).await;
+    let once = owner.get("/home/mail/write").await.field("once");
+    for (text, queued) in [("Dear Dora", 1), ("Dear Dora", 1), ("Dear Dora, a word more", 2)] {
+        let fields = [("to", "dora@finch.example"), ("subject", "Tides"), ("text", text), ("once", &once)];
+        assert!(owner.post("/home/mail/write", &fields).await.location().starts_with("/home/mail/"));
+        assert_eq!(mailbox::due(&alice, alice.clock.now(), 10).unwrap().len(), queued);
+    }
+    assert_eq!(mailbox::special_folder(&alice, SpecialUse::Sent).unwrap().unwrap().total, 2);
+}

@@ -133,3 +133,67 @@ async fn the_writing_is_paged_to_its_end() {
     assert_eq!(seen, 45);
     assert_eq!(visitor.get("/writing?before=nonsense").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn of_two_windows_the_second_to_save_gets_its_words_back_and_is_told() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let draft = owner.post("/home/write", &[("title", "Tide"), ("text", "one"), ("then", "draft")]).await.location();
+    for then in ["draft", "publish", "edit"] {
+        let opened = owner.get(&draft).await.field("revision");
+        let words = format!("the first window, to {then}");
+        owner.post(&draft, &[("title", "Tide"), ("text", &words), ("revision", &opened), ("then", then)]).await.location();
+        let second = owner.post(&draft, &[("title", "Tide"), ("text", "the second"), ("revision", &opened), ("then", then)]).await;
+        assert_eq!(second.status, StatusCode::UNPROCESSABLE_ENTITY, "{then}");
+        assert!(second.text().contains("It was changed in another window meanwhile.") && second.text().contains("the second"));
+        assert!(owner.get(&draft).await.text().contains(&words), "nothing is lost");
+        let told = second.field("revision");
+        let again = owner.post(&draft, &[("title", "Tide"), ("text", "the second"), ("revision", &told), ("then", "edit")]).await;
+        assert!(again.status.is_redirection() && owner.get(&draft).await.text().contains("the second"), "{then}");
+    }
+    assert!(Browser::stranger(&alice).get("/2026/tide").await.text().contains("the second"));
+    // A look keeps what was opened, not what is there now.
+    let opened = owner.get(&draft).await.field("revision");
+    owner.post(&draft, &[("title", "Tide"), ("text", "three"), ("revision", &opened), ("then", "edit")]).await.location();
+    let look = owner.post(&draft, &[("title", "Tide"), ("text", "four"), ("revision", &opened), ("then", "preview")]).await;
+    assert_eq!(look.field("revision"), opened);
+    // Withdrawn meanwhile: the words come back as those of a new post.
+    owner.post(&format!("{draft}/withdraw"), &[]).await.location();
+    let gone = owner.post(&draft, &[("title", "Tide"), ("text", "five"), ("revision", &opened), ("then", "edit")]).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(gone.text().contains("five") && gone.text().contains("action=\"/home/write\"") && gone.field("id").len() == 32);
+}
+
+#[tokio::test]
+async fn a_post_sent_twice_comes_out_once() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (then, title, path) in [("publish", "Twice", "/2026/twice"), ("draft", "Begun", "")] {
+        let id = owner.get("/home/write").await.field("id");
+        let form = [("title", title), ("text", "said once"), ("id", id.as_str()), ("then", then)];
+        let first = owner.post("/home/write", &form).await.location();
+        assert!(path.is_empty() || first == path, "{first}");
+        assert_eq!(owner.post("/home/write", &form).await.location(), first);
+        // Back, and other words: they are not dropped.
+        let other = owner.post("/home/write", &[("title", title), ("text", "other words"), ("id", &id), ("then", then)]).await;
+        assert!(other.text().contains("in another window") && other.text().contains("other words"), "{}", other.text());
+        assert!(other.text().contains(&format!("action=\"/home/write/{id}\"")));
+    }
+    assert_eq!(posts::published(&alice, &Visitor::Owner, None, 10).unwrap().len(), 1);
+    assert_eq!(posts::drafts(&alice).unwrap().len(), 1);
+    // What could not come out for its address was begun all the same: sent again with another, it is that one.
+    let id = owner.get("/home/write").await.field("id");
+    let form = [("title", "Third"), ("text", "words"), ("slug", "twice"), ("id", id.as_str()), ("then", "publish")];
+    let taken = owner.post("/home/write", &form).await;
+    assert!(taken.text().contains("Another post has that address"), "{}", taken.text());
+    assert!(posts::drafts(&alice).unwrap().len() <= 2);
+}
+
+#[tokio::test]
+async fn an_address_in_another_script_is_sent_on_in_the_letters_of_a_header() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let path = published(&mut owner, "Прилив и время", "text").await;
+    assert!(path.is_ascii() && path.starts_with("/2026/%D0%9F") | path.starts_with("/2026/%D0%BF"), "{path}");
+    assert_eq!(Browser::stranger(&alice).get(&path).await.status, StatusCode::OK);
+}

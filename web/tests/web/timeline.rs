@@ -1,6 +1,7 @@
 //! Home: what is said here, and what friends say.
 
 use axum::http::StatusCode;
+use freehold_core::audience::Visitor;
 use freehold_core::feed;
 use freehold_core::friends::{self, Introduction};
 use freehold_core::identity;
@@ -51,6 +52,18 @@ async fn a_note_is_said_and_stands_on_the_site_too() {
     assert!(Browser::stranger(&alice).get("/").await.text().contains("The heron is back."));
     let nothing = owner.post("/home", &[("text", " \r\n ")]).await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_note_sent_twice_is_said_once_and_other_words_are_another() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let once = owner.get("/home?write=1").await.field("once");
+    for text in ["The heron is back.", "The heron is back.", "It has gone again."] {
+        assert_eq!(owner.post("/home", &[("text", text), ("once", &once)]).await.location(), "/home");
+    }
+    assert_eq!(posts::published(&alice, &Visitor::Owner, None, 10).unwrap().len(), 2);
+    assert!(posts::drafts(&alice).unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -188,6 +188,11 @@ pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<M
     add(tx, folder, row, &ready.summary)
 }
 
+/// Whether a delivery was taken before, also if its message has been removed since.
+pub(super) fn was_taken(tx: &Tx<'_>, delivery: DeliveryId) -> Result<bool, StoreError> {
+    Ok(row::get::<DeliveredRow>(tx, &delivery.0)?.is_some())
+}
+
 /// Gives a message the folder's next UID and modseq and writes its rows.
 pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summary: &Summary) -> Result<Message, DeliverError> {
     let mut folder = load(tx, id)?.ok_or(DeliverError::NoSuchFolder)?;

@@ -1,7 +1,7 @@
 //! Saving a draft, and what a draft must be to be saved at all.
 
 use super::rows::{self, DraftRow, PostRow, ReadyText};
-use super::{PHOTOS_MAX, Post, PostError, PostId, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_LEN_MAX};
+use super::{PHOTOS_MAX, Post, PostError, PostId, Revision, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_LEN_MAX};
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::markdown;
@@ -10,11 +10,25 @@ use crate::photos::{self, Photo, PhotoId};
 use crate::row;
 use crate::store::{StoreError, Tx};
 
+/// What a draft is saved over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever the post says by now.
+    #[default]
+    Whatever,
+    /// Nothing: it begins the post. Saved again it is the same post, not a second one.
+    Nothing,
+    /// What the post was when its writer began to change it.
+    Revision(Revision),
+}
+
 /// What the owner has written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
     /// The draft it replaces; `None` begins a new one.
     pub id: Option<PostId>,
+    /// What the post that `id` names must be; when it is something else by now, nothing is saved, unless both say the same.
+    pub over: Over,
     /// The title; empty for a note.
     pub title: String,
     /// The text, Markdown.
@@ -82,19 +96,33 @@ pub(super) fn load_photos(tx: &Tx<'_>, ids: &[PhotoId]) -> Result<Vec<Photo>, Po
 /// Saves a draft: a new one, or over the one it names.
 ///
 /// # Errors
-/// When something is too long, a photo is not there, or the post it names is published or gone.
+/// When something is too long, a photo is not there, or the post it names is published, gone or changed meanwhile.
 pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
-    let is_new = draft.id.is_none();
+    let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
     let (ready, now) = (ready(node, draft)?, node.clock.now());
-    let row = node.store.commit(move |tx| write(tx, id, is_new, &ready, now)).await?;
+    let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
     Ok(rows::shown(node, id, row)?)
 }
 
-fn write(tx: &mut Tx<'_>, id: PostId, is_new: bool, ready: &Ready, now: Timestamp) -> Result<PostRow, PostError> {
-    let before = if is_new { None } else { Some(rows::load(tx, id)?) };
-    if before.as_ref().is_some_and(|row| row.state == State::Published) {
-        return Err(PostError::AlreadyPublished);
+impl Over {
+    /// Whether what is to be saved may take the place of `before`.
+    pub(super) fn is(self, before: &PostRow) -> bool {
+        match self {
+            Self::Whatever => true,
+            Self::Nothing => false,
+            Self::Revision(revision) => before.revision() == revision,
+        }
+    }
+}
+
+fn write(tx: &mut Tx<'_>, id: PostId, over: Over, ready: &Ready, now: Timestamp) -> Result<PostRow, PostError> {
+    let before = row::get::<PostRow>(tx, &id.0)?;
+    match &before {
+        None if over != Over::Nothing => return Err(PostError::NoSuchPost),
+        Some(before) if !over.is(before) => return if before.says(ready) { Ok(before.clone()) } else { Err(PostError::ChangedMeanwhile) },
+        Some(before) if before.state == State::Published => return Err(PostError::AlreadyPublished),
+        _ => {}
     }
     ready.load_photos(tx)?;
     ready.text.attach(tx);

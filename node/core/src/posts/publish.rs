@@ -1,6 +1,6 @@
 //! Publishing a draft, and changing what is published.
 
-use super::draft::{self, Draft, Ready};
+use super::draft::{self, Draft, Over, Ready};
 use super::rows::{self, ADDRESSES_MAX, DraftRow, PlaceRow, PostRow};
 use super::{Post, PostError, PostId, State, entries};
 use crate::clock::Timestamp;
@@ -85,20 +85,24 @@ fn version<'a>(node: &Node, entry: EntryId, now: Timestamp, post: &'a PostBody) 
 /// Replaces what a published post says. Its address stays unless the draft names another; the old one then leads to the new.
 ///
 /// # Errors
-/// When it is empty, not published or gone, the address is taken, or a photo is gone.
+/// When it is empty, not published, gone or changed meanwhile, the address is taken, or a photo is gone.
 pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostError> {
+    let over = draft.over;
     let ready = draft::ready(node, draft)?;
     if ready.raw.trim().is_empty() && ready.photos.is_empty() {
         return Err(PostError::Empty);
     }
     let (author, now) = (node.clone(), node.clock.now());
-    let row = node.store.commit(move |tx| write_edit(tx, &author, id, ready, now)).await?;
+    let row = node.store.commit(move |tx| write_edit(tx, &author, id, over, ready, now)).await?;
     Ok(rows::shown(node, id, row)?)
 }
 
-fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, ready: Ready, now: Timestamp) -> Result<PostRow, PostError> {
+fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, over: Over, ready: Ready, now: Timestamp) -> Result<PostRow, PostError> {
     let mut row = rows::load(tx, id)?;
     let of = row.entry.map(EntryId).filter(|_| row.state == State::Published).ok_or(PostError::NotPublished)?;
+    if !over.is(&row) {
+        return if row.says(&ready) { Ok(row) } else { Err(PostError::ChangedMeanwhile) };
+    }
     if let Some(slug) = ready.slug.clone().filter(|slug| *slug != row.slug) {
         if !rows::is_free(tx, &slug, id)? || rows::addresses(tx, id)? >= ADDRESSES_MAX {
             return Err(PostError::BadSlug);

@@ -2,7 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Post, PostError, PostId, State};
+use super::draft::Ready;
+use super::{Post, PostError, PostId, Revision, State};
 use crate::audience::Audience;
 use crate::blobs::{Form, Pinned};
 use crate::clock::Timestamp;
@@ -56,6 +57,19 @@ pub(super) struct PostRow {
     /// What another node of the owner's has said leaves nothing to show for now.
     #[cbor(n(15), default)]
     pub(super) is_hidden: bool,
+}
+
+impl PostRow {
+    /// What tells this row from every other the post had.
+    pub(super) fn revision(&self) -> Revision {
+        Revision(row::key_part(blake3::hash(&row::encode(Self::VERSION, self)).as_bytes(), 0))
+    }
+
+    /// Whether it says what `ready` says.
+    pub(super) fn says(&self, ready: &Ready) -> bool {
+        let has_slug = ready.slug.as_ref().is_none_or(|slug| *slug == self.slug);
+        has_slug && self.title == ready.title && self.text == ready.text.text && self.photos == ready.photos
+    }
 }
 
 impl Record for PostRow {
@@ -179,10 +193,10 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
 }
 
 pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
-    let text = text(node, &row)?;
+    let (text, revision) = (text(node, &row)?, row.revision());
     let PostRow { slug, title, summary, photos, state, created, updated, published, edited, entry, audience, minutes, .. } = row;
     let entry = entry.map(EntryId);
-    Ok(Post { id, slug, title, text, summary, photos, state, created, updated, published, edited, entry, audience, minutes })
+    Ok(Post { id, slug, title, text, summary, photos, state, created, updated, published, edited, entry, audience, minutes, revision })
 }
 
 pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreError> {

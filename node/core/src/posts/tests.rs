@@ -1,4 +1,5 @@
 mod entries;
+mod windows;
 
 use super::*;
 use crate::audience::Visitor;

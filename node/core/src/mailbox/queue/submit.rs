@@ -15,6 +15,8 @@ const ADDRESS_LEN_MAX: usize = 320;
 /// A message the owner wants sent.
 #[derive(Debug)]
 pub struct Submission {
+    /// Names it: handing in the same one again queues nothing a second time.
+    pub id: DeliveryId,
     /// The sender of the envelope: an address of the owner's, or empty for a report (the null sender).
     pub from: String,
     /// Whom it goes to; duplicates are sent once.
@@ -45,12 +47,13 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both are durable.
+/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both are durable. One that was
+/// queued before is not queued again.
 ///
 /// # Errors
 /// When an address is no address, there are none or too many, or the store refuses; nothing is queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
-    let Submission { from, recipients: wanted, blob, copy_to_sent } = submission;
+    let Submission { id, from, recipients: wanted, blob, copy_to_sent } = submission;
     let mut recipients: Vec<String> = Vec::new();
     for address in wanted {
         if !is_address(&address) {
@@ -66,7 +69,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
         _ if !from.is_empty() && !is_address(&from) => return Err(SubmitError::BadAddress),
         _ => {}
     }
-    let (id, now) = (QueueId(node.random.array()), node.clock.now());
+    let (id, now) = (QueueId(id.0), node.clock.now());
     let sent = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
     // The pin travels with the copy, or by itself.
@@ -80,6 +83,11 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     };
     node.store
         .commit(move |tx| {
+            // The copy is remembered longer than the item, which goes when it is sent.
+            let copied = copy.as_ref().map_or(Ok(false), |copy| deliver::was_taken(tx, copy.delivery.id))?;
+            if copied || row::get::<ItemRow>(tx, &id.0)?.is_some() {
+                return Ok(id);
+            }
             if let Some(blob) = &alone {
                 tx.attach(blob);
             }

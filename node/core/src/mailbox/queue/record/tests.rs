@@ -6,6 +6,7 @@ use crate::testing::TestNode;
 fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
     let text = b"From: alice@alice.example\r\nTo: bob@bob.example\r\nSubject: The hill\r\n\r\nShall we?\r\n";
     Submission {
+        id: DeliveryId::new(node),
         from: from.into(),
         recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
         blob: node.blobs.put(text, Form::Private).unwrap(),
@@ -104,4 +105,18 @@ async fn what_can_not_stand_in_an_envelope_is_not_queued() {
     let outcomes = many.iter().map(|r| outcome(r, Outcome::Delivered(String::new()))).collect();
     record(&alice, most, outcomes).await.unwrap();
     assert_eq!(next_due(&alice).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_submission_handed_in_twice_is_queued_once_also_after_it_was_sent() {
+    let alice = TestNode::new("alice").await;
+    let id = DeliveryId::of(&[b"a form", b"its words"]);
+    let twice = || Submission { id, ..submission(&alice, "alice@alice.example", &["bob@bob.example"]) };
+    let first = submit(&alice, twice()).await.unwrap();
+    assert_eq!(submit(&alice, twice()).await, Ok(first));
+    assert_eq!(due(&alice, alice.clock.now(), 10).unwrap().len(), 1);
+    record(&alice, first, vec![outcome("bob@bob.example", Outcome::Delivered("250 ok".into()))]).await.unwrap();
+    assert_eq!(submit(&alice, twice()).await, Ok(first));
+    assert_eq!(next_due(&alice).unwrap(), None);
+    assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 1);
 }
