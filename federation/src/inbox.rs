@@ -13,6 +13,9 @@ use crate::outbox::{from_wire, to_wire};
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
+/// Missing bodies of one author that are asked for in one go.
+const LACKING_MAX: usize = 256;
+
 /// For each log that a friend offers, the last entry held of as much as is offered. Logs that have ended in a fork are left out, for
 /// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held.
 pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
@@ -40,14 +43,28 @@ fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])
     }
 }
 
+/// Entries whose bodies are missing here and that a friend may have: the friend's, and the owner's own.
+pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
+    let mut lacking = feed::lacking(node, &friend, LACKING_MAX)?;
+    if let Some(own) = node.identity.person() {
+        lacking.extend(feed::lacking(node, &own, LACKING_MAX)?);
+    }
+    Ok(lacking)
+}
+
 /// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.
 pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
     let mut logs = BTreeSet::new();
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
-        // Each node gives its own person's logs; others' would come from mirrors.
-        let header = Header::from_canonical(&entry.header).ok().filter(|header| header.log.person == friend);
-        logs.insert(header.ok_or(Reason::Invalid)?.log);
+        let header = Header::from_canonical(&entry.header).map_err(|_| Reason::Invalid)?;
+        // Each node gives its own person's logs; others' would come from mirrors. What the owner has said comes back only where it is
+        // lacking.
+        match header.log.person {
+            person if person == friend => _ = logs.insert(header.log),
+            person if Some(person) == node.identity.person() && is_lacking(node, &person, &entry)? => {}
+            _ => return Err(Reason::Invalid),
+        }
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
     }
     let inside = node.clone();
@@ -68,6 +85,11 @@ async fn receive(node: &Node, friend: PersonId, raw: Vec<RawEntry>, logs: &BTree
         reach.extend(feed::head(node, log)?.map(|head| (to_wire(log), head.hi)));
     }
     Ok(reach)
+}
+
+fn is_lacking(node: &Node, author: &PersonId, entry: &Entry) -> Result<bool, Reason> {
+    let lacking = feed::lacking(node, author, LACKING_MAX).map_err(|_| Reason::Busy)?;
+    Ok(lacking.contains(&EntryId::of(&entry.header)))
 }
 
 fn from_entry(entry: Entry) -> Option<RawEntry> {

@@ -15,6 +15,7 @@ use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::aside;
+use crate::limits::ENTRIES_LEN_MAX;
 use crate::peers::Shared;
 use crate::sync::{Fresh, Trust};
 use crate::wire::sync::{Entry, Head, Log};
@@ -93,6 +94,23 @@ pub(crate) fn read(node: &Node, log: &Log, from: u64, count_max: usize, len_max:
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// Of these entries those that a friend may ask for, with their bodies: the owner's and the friend's own.
+pub(crate) fn find(node: &Node, friend: PersonId, entries: &[EntryId]) -> Result<Vec<Entry>, StoreError> {
+    let mut found: Vec<Entry> = Vec::new();
+    let mut len = 0;
+    for id in entries {
+        let Some(entry) = feed::entry(node, id)?.filter(|entry| entry.body.is_some()) else { continue };
+        let Ok(header) = Header::from_canonical(&entry.header) else { continue };
+        let is_theirs = header.log.person == friend || Some(header.log.person) == node.identity.person();
+        let entry = entry_to_wire(entry);
+        len += entry.len();
+        if is_theirs && header.log.lane.is_well_known() && len <= ENTRIES_LEN_MAX {
+            found.push(entry);
+        }
+    }
+    Ok(found)
 }
 
 /// How far one friend has come, from its acknowledgements by log to the journal's numbering.

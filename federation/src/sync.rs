@@ -13,6 +13,7 @@ pub(crate) mod stream;
 mod tests;
 
 use freehold_core::clock::Timestamp;
+use freehold_core::feed::EntryId;
 
 use self::incoming::Incoming;
 use self::outgoing::Outgoing;
@@ -51,6 +52,8 @@ pub(crate) enum Action {
     Compare(Vec<Head>),
     /// Verify and store these, then call [`Session::stored`] or [`Session::refused`].
     Store(Vec<Entry>),
+    /// The peer lacks the bodies of these entries: look up those it may have and call [`Session::found`].
+    Find(Vec<EntryId>),
     /// The peer holds this log durably up to here.
     Arrived {
         /// Which log.
@@ -112,6 +115,7 @@ impl Session {
         // Each log that a friend names is looked up; a stranger's are not.
         let cost = match (&message, self.trust) {
             (Sync::Have(heads), Trust::Friend(_)) => heads.len().max(1),
+            (Sync::Lacking(entries), Trust::Friend(_)) => entries.len().max(1),
             _ => 1,
         };
         if !self.frames.take(cost, now) {
@@ -123,11 +127,14 @@ impl Session {
             (Sync::Have(heads), Trust::Friend(person)) => {
                 Ok(Incoming::offered(heads.into_iter().filter(|head| head.log.person == person).collect()))
             }
-            (Sync::Have(_), Trust::Stranger) => Ok(Vec::new()),
+            (Sync::Have(_) | Sync::Lacking(_), Trust::Stranger) => Ok(Vec::new()),
+            (Sync::Lacking(entries), _) if entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
+            (Sync::Lacking(entries), _) => Ok(vec![Action::Find(entries.into_iter().map(|id| EntryId(id.into())).collect())]),
             (Sync::Want { log, from }, _) => self.outgoing.wanted(&log, from),
             (Sync::Ack { log, through }, _) => Ok(self.outgoing.acknowledged(&log, through)),
             (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, Trust::Stranger) => Err(Reason::NotFriends),
-            (Sync::Entries(entries) | Sync::Push(entries), _) if entries.is_empty() || entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
+            (Sync::Entries(entries) | Sync::Push(entries), _) if entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
+            (Sync::Push(entries), _) if entries.is_empty() => Err(Reason::Invalid),
             (Sync::Entries(entries), _) => self.incoming.answered(entries, now),
             (Sync::Push(entries), _) => self.incoming.pushed(entries, now),
             (Sync::Fork { one, other }, _) => self.incoming.forked(one, other, now),
@@ -152,6 +159,16 @@ impl Session {
     /// The answer to [`Action::Read`].
     pub(crate) fn read(&mut self, log: &Log, entries: Vec<Entry>) -> Vec<Action> {
         if self.ended { Vec::new() } else { self.outgoing.read(log, entries) }
+    }
+
+    /// The answer to [`Action::Find`].
+    pub(crate) fn found(&mut self, entries: Vec<Entry>) -> Vec<Action> {
+        if self.ended { Vec::new() } else { vec![Action::Send(Sync::Entries(entries))] }
+    }
+
+    /// Bodies are missing here that this peer may have: asks for those it has not been asked for on this stream.
+    pub(crate) fn lacking(&mut self, entries: Vec<EntryId>) -> Vec<Action> {
+        if self.ended || self.trust == Trust::Stranger { Vec::new() } else { self.incoming.lacking(entries) }
     }
 
     /// The answer to [`Action::Compare`].

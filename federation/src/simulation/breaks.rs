@@ -8,7 +8,7 @@ use freehold_core::store::Tx;
 use freehold_core::timeline::{self, Item, Version};
 
 use super::check::Whole;
-use super::person::Person;
+use super::person::{Person, label};
 use super::{World, check, run};
 use crate::inbox;
 use crate::wire::sync::{Entry, Log, Reason};
@@ -140,4 +140,34 @@ async fn a_node_that_signs_other_entries_in_the_same_epoch_is_proved_to_have_for
         let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();
         assert_eq!(seen.iter().filter(|item| item.author == alice_id).count(), 2, "{said_after}");
     }
+}
+
+/// An edit of the first post.
+const AN_EDIT: u64 = 6;
+
+#[tokio::test]
+async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_the_lost_side_of_a_fork() {
+    let mut world = World::new(8, Some(Break::SameEpochAgain)).await;
+    let (alice, bob) = (0, 1);
+    let begun = world.people[alice].remember();
+    world.people[alice].wake_up_as(begun);
+    world.people[alice].say(A_POST).await;
+    let said = world.people[alice].words.said.clone();
+    world.people[alice].back_up();
+    world.people[alice].say(AN_EDIT).await;
+    assert_ne!(world.people[alice].words.said, said);
+    world.heal().await.unwrap();
+
+    world.restore(alice);
+    world.people[alice].say(A_POST).await;
+    let alice_id = world.people[alice].id;
+    for is_undone in [false, true] {
+        world.heal().await.unwrap();
+        world.agree_on_the_time().await;
+        let lacking = feed::lacking(&world.people[bob].node, &alice_id, 10).unwrap();
+        assert_eq!(lacking.is_empty(), is_undone, "{lacking:?}");
+    }
+    let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();
+    let seen: Vec<String> = seen.iter().filter(|item| item.author == alice_id).map(|item| label(&item.text)).collect();
+    assert_eq!(seen, said.into_values().collect::<Vec<_>>());
 }

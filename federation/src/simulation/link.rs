@@ -64,7 +64,8 @@ impl Link {
         for (end, (who, friend)) in [(whos[0], whos[1]), (whos[1], whos[0])].into_iter().enumerate() {
             let (me, friend) = (&people[who], people[friend].id);
             let trust = Trust::Friend(friend.0);
-            let (session, actions) = Session::start(trust, outbox::offers(&me.node, trust).unwrap(), me.node.clock.now());
+            let (mut session, mut actions) = Session::start(trust, outbox::offers(&me.node, trust).unwrap(), me.node.clock.now());
+            actions.extend(session.lacking(inbox::lacking(&me.node, friend).unwrap()));
             self.ends[end].session = Some(session);
             self.ends[end].arrivals = Arrivals::new(friend);
             self.take(end, actions, me, friend);
@@ -202,6 +203,7 @@ impl Link {
                     todo.extend(session.read(&log, entries));
                 }
                 Action::Compare(heads) => todo.extend(session.compared(inbox::compare(&me.node, friend, heads).unwrap())),
+                Action::Find(entries) => todo.extend(session.found(outbox::find(&me.node, friend, &entries).unwrap())),
                 Action::Store(entries) => self.ends[end].batches.push_back(entries),
                 Action::Forked(proof) => self.ends[end].batches.push_back(vec![proof.0, proof.1]),
                 Action::Arrived { log, through } => self.ends[end].arrivals.note(log, through),

@@ -1,18 +1,27 @@
 //! The half that takes: the peer's logs, asked for where they are longer than what is held.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use freehold_core::clock::Timestamp;
+use freehold_core::feed::{BODY_LEN_MAX, EntryId, HEADER_LEN_MAX};
 
 use super::{Action, Compared};
 use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, PUSH_PER_SECOND, WANTED_MAX};
 use crate::rate::Bucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
 
+/// Bodies asked for in one message: the longest there are fit one answer.
+const LACKING_EACH: usize = ENTRIES_LEN_MAX / (BODY_LEN_MAX + HEADER_LEN_MAX);
+
 #[derive(Debug)]
 pub(super) struct Incoming {
     /// What was asked for, to its last entry.
     wanted: BTreeMap<Log, u64>,
+    /// Entries whose bodies are lacking: all that were ever named, those that are still to be asked for, and those of the question that
+    /// has no answer yet.
+    lacking: BTreeSet<EntryId>,
+    to_ask: VecDeque<EntryId>,
+    asked: BTreeSet<EntryId>,
     /// The weights of what is being stored, oldest first.
     storing: VecDeque<usize>,
     pushes: Bucket,
@@ -21,7 +30,8 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(now: Timestamp) -> Self {
         let pushes = Bucket::per_second(PUSH_PER_SECOND, PUSH_BURST, now);
-        Self { wanted: BTreeMap::new(), storing: VecDeque::new(), pushes }
+        let (lacking, to_ask, asked) = (BTreeSet::new(), VecDeque::new(), BTreeSet::new());
+        Self { wanted: BTreeMap::new(), lacking, to_ask, asked, storing: VecDeque::new(), pushes }
     }
 
     pub(super) fn offered(heads: Vec<Head>) -> Vec<Action> {
@@ -49,11 +59,45 @@ impl Incoming {
         if self.wanted.len() > WANTED_MAX { Err(Reason::Rate) } else { Ok(actions) }
     }
 
-    /// Entries that answer a Want. Those that nobody asked for are pushes by another name.
+    /// Asks for the bodies of entries, each once.
+    pub(super) fn lacking(&mut self, entries: Vec<EntryId>) -> Vec<Action> {
+        for entry in entries {
+            if self.lacking.len() < WANTED_MAX && self.lacking.insert(entry) {
+                self.to_ask.push_back(entry);
+            }
+        }
+        self.ask()
+    }
+
+    /// One question at a time: its answer fits what may be on the way besides the credit.
+    fn ask(&mut self) -> Vec<Action> {
+        if !self.asked.is_empty() || self.to_ask.is_empty() {
+            return Vec::new();
+        }
+        let asked: Vec<EntryId> = self.to_ask.drain(..self.to_ask.len().min(LACKING_EACH)).collect();
+        self.asked.extend(&asked);
+        vec![Action::Send(Sync::Lacking(asked.into_iter().map(|entry| entry.0.into()).collect()))]
+    }
+
+    /// Entries that answer a Want, or bodies that were lacking; none when the peer has none of these. Those that nobody asked for are
+    /// pushes by another name.
     pub(super) fn answered(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        let is_asked = |entry: &&Entry| entry.place().is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal));
-        let unasked = entries.len() - entries.iter().filter(is_asked).count();
-        if unasked == 0 || self.pushes.take(unasked, now) { self.store(entries) } else { Err(Reason::Rate) }
+        let is_wanted = |entry: &Entry| entry.place().is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal));
+        let was_lacking = |entry: &Entry| self.asked.contains(&EntryId::of(&entry.header));
+        let ends_question = if entries.is_empty() { !self.asked.is_empty() } else { entries.iter().any(was_lacking) };
+        let unasked = entries.iter().filter(|entry| !is_wanted(entry) && !was_lacking(entry)).count();
+        if entries.is_empty() && !ends_question {
+            return Err(Reason::Invalid);
+        }
+        if unasked > 0 && !self.pushes.take(unasked, now) {
+            return Err(Reason::Rate);
+        }
+        let mut actions = if entries.is_empty() { Vec::new() } else { self.store(entries)? };
+        if ends_question {
+            self.asked.clear();
+            actions.extend(self.ask());
+        }
+        Ok(actions)
     }
 
     pub(super) fn pushed(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {

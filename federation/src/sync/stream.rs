@@ -77,6 +77,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
     let todo = VecDeque::from(first);
     let mut running =
         Running { shared, trust, session, todo, batches: VecDeque::new(), storing: None, arrivals, arrived: false, unsent, outgoing };
+    running.ask_for_what_is_lacking()?;
     let mut recording: Option<Recording> = None;
     let mut standing = peer.standing.subscribe();
 
@@ -112,6 +113,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
                     Ok(reach) => running.session.stored(&reach),
                     Err(reason) => running.session.refused(reason),
                 });
+                running.ask_for_what_is_lacking()?;
             }
             recorded = wait(&mut recording) => {
                 recording = None;
@@ -154,6 +156,12 @@ impl Running<'_> {
                         self.todo.extend(self.session.compared(compared));
                     }
                 }
+                Action::Find(entries) => {
+                    if let Trust::Friend(friend) = self.trust {
+                        let found = outbox::find(&self.shared.node, PersonId(friend), &entries)?;
+                        self.todo.extend(self.session.found(found));
+                    }
+                }
                 Action::Store(entries) => self.batches.push_back(entries),
                 Action::Forked(proof) => self.batches.push_back(vec![proof.0, proof.1]),
                 Action::Arrived { log, through } => {
@@ -176,6 +184,15 @@ impl Running<'_> {
             return Ok(Some(Ended { reason: Reason::Rate, retry_after: super::retry_after(Reason::Rate) }));
         }
         Ok(None)
+    }
+
+    /// Asks for bodies that are missing here and that this friend may have.
+    fn ask_for_what_is_lacking(&mut self) -> Result<(), StoreError> {
+        if let Trust::Friend(friend) = self.trust {
+            let lacking = inbox::lacking(&self.shared.node, PersonId(friend))?;
+            self.todo.extend(self.session.lacking(lacking));
+        }
+        Ok(())
     }
 
     fn send(&self, message: &Sync) {

@@ -1,5 +1,7 @@
 //! Two sessions over a stream that delays and breaks, with stores that crash between taking and keeping; then a liar.
 
+mod lacking;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use freehold_core::feed::{Audience, EntryId, Header, Kind, Lane, LogId};
@@ -115,6 +117,7 @@ impl End {
                 Action::Send(message) => self.outbox.push_back(message),
                 Action::Read { log, from, count_max, len_max } => self.reading.push_back((log, from, count_max, len_max)),
                 Action::Compare(heads) => self.comparing.push_back(heads),
+                Action::Find(_) => panic!("nothing is lacking here"),
                 Action::Store(entries) => self.storing.push_back(entries),
                 Action::Arrived { log, through } => {
                     let arrived = self.arrived.entry(log).or_default();

@@ -6,8 +6,11 @@
 //!    [`crate::limits::CREDIT`] bytes are on the way unacknowledged.
 //! 4. After that, new entries come as Push the moment they are durable with their author. Who pushes faster than the rate
 //!    allows must fall back to Have and wait to be asked.
-//! 5. Fork shows two entries at one place of one log, signed by one key; Bye ends the stream and says when to come back.
+//! 5. Lacking names entries whose bodies were dropped for an edit or a tombstone that has turned out to be void. The author's node
+//!    answers with those that it has, and so does a friend whom the author asks for their own. What others hold is nobody's business.
+//! 6. Fork shows two entries at one place of one log, signed by one key; Bye ends the stream and says when to come back.
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::Message;
@@ -141,6 +144,9 @@ pub(crate) enum Sync {
         #[n(1)]
         other: Entry,
     },
+    /// Send me the bodies of these entries of yours, or of mine, if you have them: Entries answer.
+    #[n(14)]
+    Lacking(#[n(0)] Vec<ByteArray<32>>),
     /// The end of this stream.
     #[n(12)]
     Bye {

@@ -29,6 +29,7 @@ fn a_damaged_message_is_refused_or_means_itself() {
         encode(&Sync::Push(vec![entry()])),
         encode(&Sync::Ack { log, through: 12 }),
         encode(&Sync::Fork { one: entry(), other: entry() }),
+        encode(&Sync::Lacking(vec![[8; 32].into(); 3])),
         encode(&Sync::Bye { reason: Reason::Busy, retry_after: 30 }),
         encode(&Follow::Request(Request { token: Some([8; 16]), note: "it is me".into(), from: from.clone() })),
         encode(&Follow::Accept(from)),

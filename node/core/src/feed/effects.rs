@@ -7,7 +7,7 @@
 use super::refs::{self, Does, Rank};
 use super::rows::EntryRow;
 use super::verify::VerifiedEntry;
-use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, latest, rows};
+use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, lacks, latest, rows};
 use crate::history;
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -61,6 +61,17 @@ pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, g
         },
         _ => latest::put(tx, &rank, header, body),
     }
+}
+
+/// Remembers what an edit replaces that has nothing to show itself: a later version has replaced it, or its post is gone.
+pub(super) fn note_past(tx: &mut Tx<'_>, entry: &VerifiedEntry, rank: &Rank) -> Result<(), StoreError> {
+    let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else { return Ok(()) };
+    for does in [Does::Replaces, Does::WillReplace] {
+        if refs::has(tx, of, author, does, rank)? {
+            return Ok(());
+        }
+    }
+    refs::put(tx, of, author, Does::Replaces, rank)
 }
 
 /// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is replaced, unless it is void by now.
@@ -185,6 +196,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
     let is_owners = node.identity.person() == Some(*author);
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
+        lacks::note(tx, author, post, None)?;
         match (is_owners, target.void) {
             // What counts for nothing now may count again, when more is known of who spoke for the owner.
             (true, true) => posts::hide(tx, post)?,
@@ -194,8 +206,10 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
         return timeline::hide(tx, author, post);
     }
     let newest = refs::last(tx, post, author, Does::Replaces)?.map_or(*post, |edit| edit.id);
+    let version = rows::entry(tx, &newest)?;
+    lacks::note(tx, author, post, version.as_ref().filter(|row| !row.dead && !row.has_body()).map(|_| &newest))?;
     let Some(entry) = shown(tx, author, post, &newest)? else {
-        match rows::entry(tx, &newest)?.is_some_and(|row| row.dead) {
+        match version.is_some_and(|row| row.dead) {
             true if is_owners => posts::taken_back(tx, node, post)?,
             false if is_owners => posts::hide(tx, post)?,
             _ => {}

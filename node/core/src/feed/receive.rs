@@ -335,8 +335,12 @@ fn fill_in(
     done: &mut Received,
 ) -> Result<(), StoreError> {
     let rank = Rank::of(&entry.id(), entry.header(), row.generation);
-    if row.dead || row.has_body() || entry.raw().body.is_none() || refs::is_past(tx, entry.header(), &rank)? {
+    if row.dead || row.has_body() || entry.raw().body.is_none() {
         return Ok(());
+    }
+    if refs::is_past(tx, entry.header(), &rank)? {
+        // An edit that is past now counts again if what made it so turns out to be void.
+        return if row.waits { Ok(()) } else { effects::note_past(tx, entry, &rank) };
     }
     let how = rows::Circumstances { seen: row.seen, with_body: true, generation: row.generation, waits: row.waits };
     rows::put_entry(tx, &entry.id(), entry.raw(), how)?;

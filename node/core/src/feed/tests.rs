@@ -2,6 +2,7 @@ mod clocks;
 mod converge;
 mod floods;
 mod hostile;
+mod lacks;
 mod meaning;
 mod order;
 mod power;
