@@ -249,6 +249,7 @@ impl Keeper {
             let _open = rows.enter()?;
             rows.engine().flush().map_err(|error| rows.note(error))?;
         }
+        let condition = if rows.is_damaged() { Condition::Rebuilding } else { condition };
         let last = Checkpoint { condition, mark: mark.clone(), ..self.lock().last.clone() };
         last.write(&*self.reader.fs, &self.data).map_err(io)?;
         self.lock().last = last;

@@ -20,6 +20,8 @@ pub(super) struct Rows {
     gate: RwLock<Result<(), StoreError>>,
     /// A read has failed: the engine's errors stick until it is reopened.
     failed: AtomicBool,
+    /// A row is damaged: the next start makes all of them anew.
+    damaged: AtomicBool,
     blobs: Option<Blobs>,
 }
 
@@ -31,7 +33,7 @@ impl fmt::Debug for Rows {
 
 impl Rows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
-        Self { engine, seal, gate: RwLock::new(Ok(())), failed: AtomicBool::new(false), blobs }
+        Self { engine, seal, gate: RwLock::new(Ok(())), failed: AtomicBool::new(false), damaged: AtomicBool::new(false), blobs }
     }
 
     pub(super) fn engine(&self) -> &dyn Engine {
@@ -64,19 +66,19 @@ impl Rows {
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
         let _open = self.enter()?;
         let found = self.engine.get(table, key).map_err(|error| self.note(error))?;
-        found.map(|bytes| self.seal.open(table, key, &bytes)).transpose()
+        found.map(|bytes| self.unsealed(table, key, &bytes)).transpose()
     }
 
     pub(super) fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
         let _open = self.enter()?;
         let cells = self.engine.walk(after, limit).map_err(|error| self.note(error))?.into_iter();
-        Ok(cells.map(|cell| Found { row: self.seal.open(&cell.table, &cell.key, &cell.value), table: cell.table, key: cell.key }).collect())
+        Ok(cells.map(|cell| Found { row: self.unsealed(&cell.table, &cell.key, &cell.value), table: cell.table, key: cell.key }).collect())
     }
 
     pub(super) fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         let _open = self.enter()?;
         let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
-        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| self.seal.open(table.name(), &key, &bytes).map(|row| (key, row));
+        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| self.unsealed(table.name(), &key, &bytes).map(|row| (key, row));
         found.into_iter().map(open).collect()
     }
 
@@ -88,12 +90,29 @@ impl Rows {
 
     /// Remembers that the engine has failed, so that the committer reopens it.
     pub(super) fn note(&self, error: EngineError) -> StoreError {
-        // A damaged page stays damaged however often the engine is reopened.
-        if !matches!(error, EngineError::Corrupt { .. }) {
+        if let EngineError::Corrupt { table, .. } = &error {
+            // A damaged page stays damaged however often the engine is reopened.
+            self.damage(table);
+        } else {
             tracing::error!(%error, "the engine failed; it is reopened");
             self.failed.store(true, Ordering::Relaxed);
         }
         error.into()
+    }
+
+    fn unsealed(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
+        self.seal.open(table, key, bytes).inspect_err(|_| self.damage(table))
+    }
+
+    fn damage(&self, table: &str) {
+        if !self.damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!(table, "a row is damaged; the next start makes all rows anew from snapshot and log");
+        }
+    }
+
+    /// Whether a damaged row was met. What it says is in snapshot and log.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]

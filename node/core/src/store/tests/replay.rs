@@ -3,7 +3,9 @@
 use super::faults::{put, rows};
 use super::*;
 use crate::blobs::SMALL_LEN_MAX;
+use crate::engine::Write;
 use crate::fs::PowerCut;
+use crate::store::checkpoint::{Checkpoint, Condition};
 
 /// Together so long that the replay can't hold them all.
 const BLOBS: u8 = 80;
@@ -123,4 +125,29 @@ fn a_start_says_how_far_it_is_and_of_how_much() {
     let since = applied[0].1;
     assert!(since < end, "only what came after the snapshot: {since} of {end}");
     assert_eq!(applied, (1..since).map(|done| (done, since)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_damaged_row_is_made_anew_at_the_next_start_with_all_the_others() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
+    let store = Store::open(with()).unwrap();
+    for n in 1..=20 {
+        put(&store, n).unwrap();
+        if n == 10 {
+            store.snapshot().unwrap();
+        }
+    }
+    let before = rows(&store).unwrap();
+    let damaged = engines.current().scan(T.name(), &Scan::prefix(b"", 100)).unwrap().swap_remove(3);
+    let (key, mut value) = damaged;
+    value[40] ^= 1;
+    engines.current().apply(&[Write { table: T.name(), key: &key, value: Some(&value) }]).unwrap();
+    assert!(matches!(store.get(T, &key), Err(StoreError::Corrupt { .. })));
+    drop(store);
+
+    let store = Store::open(with()).unwrap();
+    assert_eq!(rows(&store).unwrap(), before);
+    drop(store);
+    assert_eq!(Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition, Condition::Clean, "once is enough");
 }
