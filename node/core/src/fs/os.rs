@@ -35,8 +35,8 @@ impl File for OsFile {
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
-            // File systems that cannot reserve still take the writes.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+            // Where room cannot be reserved it is taken.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill(&self.0, len),
             other => Ok(other?),
         }
     }
@@ -44,6 +44,18 @@ impl File for OsFile {
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+}
+
+/// Writes zeros after what is there, until the file is `len` bytes long.
+fn fill(file: &fs::File, len: u64) -> io::Result<()> {
+    let zeros = vec![0; 64 * 1024];
+    let mut at = file.metadata()?.len();
+    while at < len {
+        let part = usize::try_from(len - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        file.write_all_at(zeros.get(..part).unwrap_or(&zeros), at)?;
+        at += part as u64;
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -132,5 +144,22 @@ impl Fs for OsFs {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(OsLock { _file: file }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_room_cannot_be_reserved_it_is_filled() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"kept").unwrap();
+        fill(&file, 150_000).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 150_000);
+        fill(&file, 10).unwrap();
+        let mut start = [1; 6];
+        file.read_exact_at(&mut start, 0).unwrap();
+        assert_eq!(&start, b"kept\0\0");
     }
 }

@@ -1,5 +1,6 @@
 //! Opening a node's data folder: the vault gives the keys, the log gives the truth, and the parts are put together.
 
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,9 +97,21 @@ pub enum NodeOpenError {
 /// # Errors
 /// When it can't be written, or another process has it.
 pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
+    make(data).map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
     Ok(Claim::take(&OsFs, data)?)
+}
+
+/// Makes a folder and those above it, durably: what is acknowledged in it must be found by its name.
+fn make(folder: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists()).collect();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for made in new {
+        match made.parent() {
+            Some(above) if !above.as_os_str().is_empty() => OsFs.sync_folder(above)?,
+            _ => OsFs.sync_folder(Path::new("."))?,
+        }
+    }
+    Ok(())
 }
 
 impl Node {
