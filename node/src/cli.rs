@@ -14,7 +14,7 @@ use clap::Parser;
 use crate::{config, demo, exit, logging, say};
 pub(crate) use arguments::Demo as DemoArguments;
 use arguments::{Arguments, Command, IdentityCommand};
-pub(crate) use serve::PARENT;
+pub(crate) use serve::{PARENT, ends_with};
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Result<()> {

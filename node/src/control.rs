@@ -52,7 +52,7 @@ pub(crate) enum Request {
     FriendAdd { invite: String },
     /// Who the friends are.
     FriendList,
-    /// The newest of the timeline.
+    /// Whose posts the timeline has, and which.
     Timeline,
     /// Change the words that stand at the top of the site.
     Profile { strapline: String, about: String },

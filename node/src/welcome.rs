@@ -1,6 +1,5 @@
 //! The page a node prints when it is ready: where to open it, lines to paste, how to stop.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use freehold_core::profile::{self, Profile};
@@ -46,7 +45,7 @@ impl Welcome {
     fn page(&self, where_to: &str, address: &str) -> String {
         let (ports, data) = (&self.ports, self.data.to_string_lossy());
         let mut lines = vec![String::new(), where_to.to_owned()];
-        if let Some(line) = tunnel(ports.web) {
+        if let Some(line) = tunnel(&[ports.web.port()]) {
             lines.push(format!("This looks like a machine you reached by ssh. On your own computer, first run:\n\n  {line}\n"));
         }
         lines.push("Mail programs need an app password. This makes one; then the lines below it send a mail and read it:\n".to_owned());
@@ -88,13 +87,24 @@ pub(crate) fn mail_lines(address: &str, app_password: &str, ports: &ListenConfig
     ]
 }
 
-/// The line that brings the web page of a remote machine to one's own computer.
-fn tunnel(web: SocketAddr) -> Option<String> {
-    let connection = std::env::var("SSH_CONNECTION").ok()?;
-    let server = connection.split_whitespace().nth(2)?.to_owned();
-    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
-    let port = web.port();
-    Some(format!("ssh -L {port}:127.0.0.1:{port} {user}@{server}"))
+/// The line that brings the web pages at these ports of a remote machine to one's own computer; none on a machine one sits at.
+pub(crate) fn tunnel(web: &[u16]) -> Option<String> {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    tunnel_of(&std::env::var("SSH_CONNECTION").ok()?, user.as_deref().unwrap_or("root"), web)
+}
+
+/// `connection` is, as sshd says it: the client's address and port, then the server's.
+fn tunnel_of(connection: &str, user: &str, web: &[u16]) -> Option<String> {
+    let mut server = connection.split_whitespace().skip(2);
+    let (address, port) = (server.next()?, server.next());
+    let mut line = "ssh".to_owned();
+    for port in web {
+        line.push_str(&format!(" -L {port}:127.0.0.1:{port}"));
+    }
+    if let Some(port) = port.filter(|port| *port != "22") {
+        line.push_str(&format!(" -p {port}"));
+    }
+    Some(format!("{line} {}", quoted(&format!("{user}@{address}"))))
 }
 
 #[cfg(test)]
@@ -128,6 +138,15 @@ mod tests {
         );
         let read = words(&lines[2]);
         assert_eq!(read[1..4], [certificate.to_str().unwrap(), "--url", "imaps://localhost:7993/INBOX;MAILINDEX=*"]);
+    }
+
+    #[test]
+    fn the_way_in_from_afar_is_the_way_they_came() {
+        let line = |connection| tunnel_of(connection, "ruth", &[7080]);
+        assert_eq!(line("192.0.2.1 50000 198.51.100.7 22").unwrap(), "ssh -L 7080:127.0.0.1:7080 ruth@198.51.100.7");
+        assert_eq!(line("192.0.2.1 50000 2001:db8::7 2222").unwrap(), "ssh -L 7080:127.0.0.1:7080 -p 2222 ruth@2001:db8::7");
+        assert_eq!(tunnel_of("a b c 22", "x", &[1, 2]).unwrap(), "ssh -L 1:127.0.0.1:1 -L 2:127.0.0.1:2 x@c");
+        assert_eq!((line(""), line("192.0.2.1 50000")), (None, None));
     }
 
     #[test]

@@ -55,10 +55,17 @@ pub(super) async fn run(place: Place) -> Result<()> {
     }
 }
 
+/// The process that this one ends with, if that was wished.
+pub(crate) fn ends_with() -> Option<u32> {
+    std::env::var_os(PARENT)?.to_str()?.parse().ok()
+}
+
 /// Has the system end this process with its parent, if that is wished.
 fn end_with_parent() -> Result<()> {
-    let Some(parent) = std::env::var_os(PARENT) else { return Ok(()) };
-    let parent: i32 = parent.to_str().and_then(|pid| pid.parse().ok()).with_context(|| format!("{PARENT} is no process id"))?;
+    if std::env::var_os(PARENT).is_none() {
+        return Ok(());
+    }
+    let parent = ends_with().and_then(|pid| i32::try_from(pid).ok()).with_context(|| format!("{PARENT} is no process id"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     // One that ended before this was asked for sends no signal any more.
     let is_there = rustix::process::getppid().map(Pid::as_raw_pid) == Some(parent);

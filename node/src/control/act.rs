@@ -78,13 +78,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             Ok(Response::text(format!("Asked {}'s node; you are friends as soon as it answers.", friend.name)))
         }
         Request::FriendList => friend_list(node),
-        Request::Timeline => {
-            let items = timeline::page(node, None, 50)?;
-            let list: Vec<_> = items.iter().map(|item| json!({ "title": item.title, "text": item.text, "slug": item.slug })).collect();
-            let text: Vec<&str> =
-                items.iter().map(|item| if item.title.is_empty() { &item.text } else { &item.title }).map(String::as_str).collect();
-            Ok(Response::text(text.join("\n")).with(list.into()))
-        }
+        Request::Timeline => whole_timeline(node),
         Request::Profile { strapline, about } => {
             let profile = Profile { strapline, about, ..acting.owner()? };
             profile::set(node, profile).await.map_err(refused)?;
@@ -104,7 +98,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         }
         Request::PostList => {
             let list = posts::published(node, &Visitor::Owner, None, LISTED_MAX)?;
-            let value = list.iter().map(|post| json!({ "id": post.id.to_string(), "title": post.title, "text": post.text }));
+            let value = list.iter().map(|post| json!({ "id": post.id.to_string(), "slug": post.slug, "text": post.text }));
             Ok(Response::text(format!("{} posts", list.len())).with(value.collect::<Vec<_>>().into()))
         }
         Request::PhotoList => {
@@ -167,7 +161,20 @@ fn status(acting: &Acting) -> Result<Response> {
         "libp2p": ports.multiaddrs(),
         "data": acting.data,
         "pid": std::process::id(),
+        "ends_with": crate::cli::ends_with(),
     })))
+}
+
+/// All of the timeline, however long it is: who looks for a post must find it below any number of newer ones.
+fn whole_timeline(node: &Node) -> Result<Response> {
+    let (mut list, mut before) = (Vec::new(), None);
+    loop {
+        let items = timeline::page(node, before, LISTED_MAX)?;
+        let Some(last) = items.last() else { break };
+        before = Some(last.cursor());
+        list.extend(items.iter().map(|item| json!({ "author": item.author.to_string(), "slug": item.slug })));
+    }
+    Ok(Response::text(format!("{} posts", list.len())).with(list.into()))
 }
 
 fn friend_list(node: &Node) -> Result<Response> {

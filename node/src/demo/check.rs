@@ -161,8 +161,7 @@ async fn letters_wait(alice: &House, bob: &mut House) -> Result<()> {
     write_to(alice, bob, "Kept for you", "The door was shut, so I left it with the neighbours.").await?;
     bob.start().await?;
     until("the letter that waited", || async {
-        let login = (bob.login.as_str(), bob.app_password.as_str());
-        let found = wire::letters(bob.ports.imaps.port(), &bob.certificate(), login, "Kept for you").await?;
+        let found = bob.letters("Kept for you").await?;
         ensure!(found == 1, "{found} letters");
         Ok(())
     })

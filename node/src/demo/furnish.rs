@@ -1,18 +1,24 @@
 //! Makes friends of the three, gives each posts, pictures and letters, and waits until all of it has arrived everywhere.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::house::House;
-use super::people::{Neighbourhood, Person, picture};
+use super::kept::Given;
+use super::people::{Mail, Neighbourhood, Person, Post, picture};
 use super::wire;
-use crate::control::Request;
+use crate::control::{Request, Response};
+use crate::say;
 
 /// How long everything may take to arrive; on loopback it takes a second or two.
 pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+/// How long letters may be on their way that an earlier start may have sent.
+const QUEUE_WITHIN: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -32,33 +38,25 @@ where
     }
 }
 
-/// Each becomes a friend of each, by invitation. Somebody who lived in a folder that was removed is nobody's friend any more: whoever
-/// moved in there has the name, and is another person.
-pub(super) async fn befriend(houses: &[House], bar: &ProgressBar) -> Result<()> {
-    let mut people = Vec::new();
-    for house in houses {
-        people.push((house.name.clone(), house.person().await?));
+/// Each becomes a friend of each, by invitation, once: what they make of it afterwards is theirs. Somebody who lived in a folder that
+/// was removed is nobody's friend any more: whoever moved in there has the name, and is another person.
+pub(super) async fn befriend(houses: &mut [House], bar: &ProgressBar) -> Result<()> {
+    let people: BTreeSet<String> = houses.iter().map(|house| house.person.clone()).collect();
+    let mut gone = BTreeSet::new();
+    for house in houses.iter_mut() {
+        gone.extend(part_from_the_gone(house, &people).await?);
     }
-    for house in houses {
-        for friend in house.ask(Request::FriendList).await?.value.as_array().into_iter().flatten() {
-            let is_gone = people.iter().any(|(name, person)| friend["name"] == name.as_str() && friend["person"] != person.as_str());
-            if let Some(person) = friend["person"].as_str().filter(|_| is_gone && friend["state"] != "left") {
-                let page = house.browser().await?.post(&format!("/home/friends/{person}/remove"), &[]).await?;
-                anyhow::ensure!(page.status == 303, "{} can't part from a friend who is gone: status {}", house.name, page.status);
-            }
-        }
+    for name in gone {
+        bar.suspend(|| say::line(format!("{name}'s folder was gone: another {name} has moved in, and the others make friends anew.")));
     }
-    for (at, inviting) in houses.iter().enumerate() {
-        for invited in houses.iter().skip(at + 1) {
-            if friends(inviting, invited).await.is_err() {
-                let invite = inviting.ask(Request::Invite).await?;
-                let invite = invite.word("invite")?;
-                invited.ask(Request::FriendAdd { invite }).await?;
-                until(&format!("{} and {} to be friends", inviting.name, invited.name), || async {
-                    friends(inviting, invited).await?;
-                    friends(invited, inviting).await
-                })
-                .await?;
+    for at in 0..houses.len() {
+        let (before, rest) = houses.split_at_mut(at);
+        let Some((invited, _)) = rest.split_first_mut() else { continue };
+        for inviting in before {
+            if !inviting.kept.given().friends.contains(&invited.person) {
+                introduce(inviting, invited).await?;
+                inviting.kept.note(|given| given.friends.extend([invited.person.clone()]))?;
+                invited.kept.note(|given| given.friends.extend([inviting.person.clone()]))?;
             }
             bar.inc(1);
         }
@@ -66,69 +64,143 @@ pub(super) async fn befriend(houses: &[House], bar: &ProgressBar) -> Result<()> 
     Ok(())
 }
 
+/// Ends the friendships with neighbours who are none of `people` any more; gives their names.
+async fn part_from_the_gone(house: &mut House, people: &BTreeSet<String>) -> Result<Vec<String>> {
+    let gone: Vec<String> = house.kept.given().friends.difference(people).cloned().collect();
+    let mut names = Vec::new();
+    if gone.is_empty() {
+        return Ok(names);
+    }
+    let list = house.ask(Request::FriendList).await?;
+    for friend in entries(&list).filter(|friend| gone.contains(&word(friend, "person")) && friend["state"] != "left") {
+        let page = house.browser().await?.post(&format!("/home/friends/{}/remove", word(friend, "person")), &[]).await?;
+        anyhow::ensure!(page.status == 303, "{} can't part from a friend who is gone: status {}", house.name, page.status);
+        names.push(word(friend, "name"));
+    }
+    house.kept.note(|given| given.friends.retain(|person| people.contains(person)))?;
+    Ok(names)
+}
+
+async fn introduce(inviting: &House, invited: &House) -> Result<()> {
+    if friends(inviting, invited).await.is_ok() {
+        return Ok(());
+    }
+    let invite = inviting.ask(Request::Invite).await?;
+    let invite = invite.word("invite")?;
+    invited.ask(Request::FriendAdd { invite }).await?;
+    until(&format!("{} and {} to be friends", inviting.name, invited.name), || async {
+        friends(inviting, invited).await?;
+        friends(invited, inviting).await
+    })
+    .await?;
+    Ok(())
+}
+
 async fn friends(one: &House, other: &House) -> Result<()> {
-    let (list, person) = (one.ask(Request::FriendList).await?.value, other.person().await?);
-    let known = list.as_array().is_some_and(|list| list.iter().any(|f| f["person"] == person.as_str() && f["state"] == "friend"));
+    let list = one.ask(Request::FriendList).await?;
+    let known = entries(&list).any(|friend| friend["person"] == other.person.as_str() && friend["state"] == "friend");
     anyhow::ensure!(known, "{} does not know {} yet", one.name, other.name);
     Ok(())
 }
 
-/// Pictures, posts and letters: each that is not there yet.
-pub(super) async fn fill(neighbourhood: &Neighbourhood, houses: &[House], bar: &ProgressBar) -> Result<()> {
-    for house in houses {
-        // What is on its way already must not be sent a second time.
-        until(&format!("{}'s letters to be on their way no more", house.name), || async {
-            let queued = house.ask(Request::Status).await?.get("queued").as_u64();
-            anyhow::ensure!(queued == Some(0), "{queued:?} letters wait");
-            Ok(())
-        })
-        .await?;
-    }
-    for (person, house) in neighbourhood.person.iter().zip(houses) {
-        let posts = house.ask(Request::PostList).await?.value;
-        if posts.as_array().is_none_or(Vec::is_empty) {
+/// Pictures, posts and letters, each once. Gives the letters that were sent now.
+pub(super) async fn fill<'a>(neighbourhood: &'a Neighbourhood, houses: &mut [House], bar: &ProgressBar) -> Result<Vec<&'a Mail>> {
+    for (person, house) in neighbourhood.person.iter().zip(houses.iter_mut()) {
+        if !house.kept.given().is_introduced {
             house.ask(Request::Profile { strapline: person.strapline.clone(), about: person.about.trim().to_owned() }).await?;
+            house.kept.note(|given| given.is_introduced = true)?;
         }
-        let ids = hang(person, house).await?;
-        for post in person.post.iter().filter(|post| !lists(&posts, "text", post.text.trim())) {
-            let photos = post.photos.iter().filter_map(|file| ids.iter().find(|(known, _)| known == file)).map(|(_, id)| id.clone());
-            house
-                .ask(Request::Post { title: post.title.clone(), text: post.text.trim().to_owned(), photos: photos.collect(), draft: false })
-                .await?;
-        }
-        for mail in neighbourhood.mail.iter().filter(|mail| mail.from == person.login) {
-            let to = houses.iter().find(|to| to.login == mail.to).context("a letter to nobody")?;
-            let login = (to.login.as_str(), to.app_password.as_str());
-            if wire::letters(to.ports.imaps.port(), &to.certificate(), login, &mail.subject).await? == 0 {
-                write_to(house, to, &mail.subject, mail.text.trim()).await?;
-            }
-        }
+        hang(person, house).await?;
+        publish(person, house).await?;
         bar.inc(1);
+    }
+    let mut sent = Vec::new();
+    for mail in &neighbourhood.mail {
+        let find = |login: &str| houses.iter().position(|house| house.login == login).context("a letter of nobody");
+        let (from, to) = (find(&mail.from)?, find(&mail.to)?);
+        let (Some(from), Some(to)) = (houses.get(from), houses.get(to)) else { continue };
+        if to.kept.given().letters.contains(&mail.subject) {
+            continue;
+        }
+        if !came_before(from, to, &mail.subject).await? {
+            write_to(from, to, &mail.subject, mail.text.trim()).await?;
+            sent.push(mail);
+        }
+        if let Some(to) = houses.iter_mut().find(|house| house.login == mail.to) {
+            to.kept.note(|given| {
+                given.letters.insert(mail.subject.clone());
+            })?;
+        }
+    }
+    Ok(sent)
+}
+
+/// Whether a letter was sent by an earlier start that did not come to note it. It may be on its way still.
+async fn came_before(from: &House, to: &House, subject: &str) -> Result<bool> {
+    let begun = Instant::now();
+    while begun.elapsed() < QUEUE_WITHIN && from.ask(Request::Status).await?.get("queued").as_u64() != Some(0) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(to.letters(subject).await? > 0)
+}
+
+/// Publishes the posts that never were.
+async fn publish(person: &Person, house: &mut House) -> Result<()> {
+    let is_new = |given: &Given, post: &Post| !given.posts.contains_key(&post.sign());
+    if !person.post.iter().any(|post| is_new(house.kept.given(), post)) {
+        return Ok(());
+    }
+    let (posts, photos) = (house.ask(Request::PostList).await?, house.ask(Request::PhotoList).await?);
+    for post in &person.post {
+        if !is_new(house.kept.given(), post) {
+            continue;
+        }
+        let text = post.text.trim().to_owned();
+        // An earlier start may have published it and not come to note it.
+        let known = entries(&posts).find(|entry| entry["text"] == text.as_str()).map(|entry| word(entry, "id"));
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let hung = post.photos.iter().filter_map(|file| house.kept.given().photos.get(file));
+                let shown = hung.filter(|id| entries(&photos).any(|photo| photo["id"] == id.as_str())).cloned().collect();
+                house.ask(Request::Post { title: post.title.clone(), text, photos: shown, draft: false }).await?.word("id")?
+            }
+        };
+        house.kept.note(|given| drop(given.posts.insert(post.sign(), id)))?;
     }
     Ok(())
 }
 
-/// Whether a list has an entry that says this.
-fn lists(list: &serde_json::Value, part: &str, says: &str) -> bool {
-    list.as_array().is_some_and(|list| list.iter().any(|entry| entry.get(part).and_then(serde_json::Value::as_str) == Some(says)))
+/// Hangs the pictures that never were.
+async fn hang(person: &Person, house: &mut House) -> Result<()> {
+    let new: Vec<_> = person.photo.iter().filter(|photo| !house.kept.given().photos.contains_key(&photo.file)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let there = house.ask(Request::PhotoList).await?;
+    let folder = tempfile::tempdir().context("no folder for pictures")?;
+    for photo in new {
+        let known = entries(&there).find(|entry| entry["file"] == photo.file.as_str()).map(|entry| word(entry, "id"));
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let file = folder.path().join(&photo.file);
+                std::fs::write(&file, picture(&photo.file)?)?;
+                house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?.word("id")?
+            }
+        };
+        house.kept.note(|given| drop(given.photos.insert(photo.file.clone(), id)))?;
+    }
+    Ok(())
 }
 
-/// Adds the pictures that are not there yet; gives each file's id.
-async fn hang(person: &Person, house: &House) -> Result<Vec<(String, String)>> {
-    let there = house.ask(Request::PhotoList).await?.value;
-    let word = |entry: &serde_json::Value, part: &str| entry.get(part).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    let mut ids: Vec<_> = there.as_array().into_iter().flatten().map(|photo| (word(photo, "file"), word(photo, "id"))).collect();
-    let folder = tempfile::tempdir().context("no folder for pictures")?;
-    for photo in &person.photo {
-        if ids.iter().any(|(known, _)| *known == photo.file) {
-            continue;
-        }
-        let file = folder.path().join(&photo.file);
-        std::fs::write(&file, picture(&photo.file)?)?;
-        let added = house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?;
-        ids.push((photo.file.clone(), added.word("id")?));
-    }
-    Ok(ids)
+/// What a list has in it.
+fn entries(list: &Response) -> impl Iterator<Item = &Value> {
+    list.value.as_array().into_iter().flatten()
+}
+
+fn word(entry: &Value, part: &str) -> String {
+    entry.get(part).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// A letter from one to another, by submission.
@@ -141,34 +213,45 @@ pub(super) async fn write_to(from: &House, to: &House, subject: &str, text: &str
         to.address(),
         text.replace('\n', "\r\n"),
     );
-    wire::submit(from.ports.smtps.port(), &from.certificate(), (&from.address(), &from.app_password), &to.address(), &mail)
+    wire::submit(from.ports.smtps.port(), &from.certificate(), (&from.address(), from.app_password()), &to.address(), &mail)
         .await
         .with_context(|| format!("{} could not write to {}", from.name, to.name))
 }
 
-/// Waits until every timeline shows everybody's posts and every inbox has its letters.
-pub(super) async fn wait(neighbourhood: &Neighbourhood, houses: &[House], bar: &ProgressBar) -> Result<()> {
-    for house in houses {
-        until(&format!("{}'s timeline", house.name), || async {
-            let page = timeline(house).await?;
-            for person in &neighbourhood.person {
-                for post in &person.post {
-                    anyhow::ensure!(page.contains(&escaped(&post.sign())), "{} does not see {:?}", house.name, post.sign());
-                }
-            }
+/// Waits until every timeline has what friends say, and every inbox the letters that were `sent`. Once that was so it is not looked
+/// for again: what people did since is theirs.
+pub(super) async fn wait(houses: &mut [House], sent: &[&Mail], bar: &ProgressBar) -> Result<()> {
+    if sent.is_empty() && houses.iter().all(|house| house.kept.given().is_complete) {
+        return Ok(());
+    }
+    for reader in houses.iter() {
+        until(&format!("{}'s timeline", reader.name), || has_all(reader, houses)).await?;
+        bar.inc(1);
+    }
+    for mail in sent {
+        let Some(to) = houses.iter().find(|house| house.login == mail.to) else { continue };
+        until(&format!("the letter {:?}", mail.subject), || async {
+            let found = to.letters(&mail.subject).await?;
+            anyhow::ensure!(found == 1, "{} has {found} letters {:?}", to.name, mail.subject);
             Ok(())
         })
         .await?;
         bar.inc(1);
-        for mail in neighbourhood.mail.iter().filter(|mail| mail.to == house.login) {
-            until(&format!("the letter {:?}", mail.subject), || async {
-                let login = (house.login.as_str(), house.app_password.as_str());
-                let found = wire::letters(house.ports.imaps.port(), &house.certificate(), login, &mail.subject).await?;
-                anyhow::ensure!(found == 1, "{} has {found} letters {:?}", house.name, mail.subject);
-                Ok(())
-            })
-            .await?;
-            bar.inc(1);
+    }
+    houses.iter_mut().try_for_each(|house| house.kept.note(|given| given.is_complete = true))
+}
+
+/// Whether a timeline has what was published for the demo, by its reader and their friends, and was not withdrawn since.
+async fn has_all(reader: &House, houses: &[House]) -> Result<()> {
+    let there = reader.ask(Request::Timeline).await?;
+    for author in houses {
+        if author.login != reader.login && friends(reader, author).await.is_err() {
+            continue;
+        }
+        let posts = author.ask(Request::PostList).await?;
+        for post in entries(&posts).filter(|post| author.kept.given().posts.values().any(|id| post["id"] == id.as_str())) {
+            let is_there = entries(&there).any(|item| item["author"] == author.person.as_str() && item["slug"] == post["slug"]);
+            anyhow::ensure!(is_there, "{} does not see {}'s post {}", reader.name, author.name, post["slug"]);
         }
     }
     Ok(())

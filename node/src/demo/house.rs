@@ -1,172 +1,64 @@
 //! One person's node of the demo: its folder, its ports, its process.
 
-use std::os::unix::fs::DirBuilderExt;
+mod opening;
+
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use freehold_core::fs::OsFs;
-use freehold_core::store::{Claim, OpenError};
-use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
+use serde_json::Value;
+use tokio::process::Child;
 
 use super::kept::Kept;
-use super::people::Person;
 use super::wire::{self, Browser};
 use crate::config::Config;
 use crate::control::{self, Request, Response};
 use crate::listen::ListenConfig;
 use crate::welcome::quoted;
 
-/// How long a node may take to answer after its start.
-const READY_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
-/// How often is looked whether it does.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
 /// How long a node may take to stop.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a node that runs by itself may take to say so when the demo ends.
+const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One person's node.
 pub(crate) struct House {
     pub(crate) name: String,
     pub(crate) login: String,
     pub(crate) password: String,
-    pub(crate) app_password: String,
+    /// Who lives there, as their friends' nodes know them.
+    pub(crate) person: String,
+    /// What the house was given so far.
+    pub(crate) kept: Kept,
     pub(crate) ports: ListenConfig,
     config: Config,
     data: PathBuf,
     child: Option<Child>,
+    /// The process id of a node that was running there already, and is not stopped with the demo.
+    alone: Option<u32>,
 }
 
 impl House {
-    /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so that what was printed yesterday
-    /// still holds.
-    pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
-        // For its owner alone from the start, as every node's folder.
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-        made.with_context(|| format!("can't make {}", data.display()))?;
-        let known = data.join(crate::config::FILE_NAME).exists();
-        let ports = if known { crate::config::of_file(&data.join(crate::config::FILE_NAME))?.listen } else { ListenConfig::free()? };
-        Ok(Self {
-            name: person.name.clone(),
-            login: person.login.clone(),
-            password: format!("{} keeps the lamp lit", person.login),
-            app_password: String::new(),
-            config: Config { listen: ports.clone(), ..config.clone() },
-            ports,
-            data: data.to_path_buf(),
-            child: None,
-        })
-    }
-
-    /// Writes the configuration and makes the identity, unless an earlier start did; one that is `known` to have come so far is not
-    /// looked into. Says whether it was gone again: then somebody else lives here now.
-    pub(crate) async fn set_up(&mut self, routes: &[(String, String)], known: bool) -> Result<bool> {
-        let own = self.domain();
-        self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
-        self.config.mail.retry_first_ms = 200;
-        self.config.save(&self.data)?;
-        self.wait_until_free().await?;
-        let is_gone = known && !crate::open::is_there(&self.data);
-        if (known && !is_gone) || self.has_owner().await? {
-            return Ok(false);
-        }
-        let mut init = self.freehold();
-        init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file", "-"]);
-        let mut init =
-            init.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("freehold could not be started")?;
-        if let Some(mut input) = init.stdin.take() {
-            input.write_all(self.password.as_bytes()).await?;
-        }
-        let output = init.wait_with_output().await?;
-        ensure!(output.status.success(), "{}'s node could not be set up: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
-        Ok(is_gone)
-    }
-
-    /// A node of a demo that was cut off a moment ago may still be stopping.
-    async fn wait_until_free(&self) -> Result<()> {
-        let free = async {
-            loop {
-                match Claim::take(&OsFs, &self.data) {
-                    Ok(_) => return Ok(()),
-                    Err(OpenError::InUse) => tokio::time::sleep(LOOK_EVERY).await,
-                    Err(error) => return Err(error),
-                }
-            }
-        };
-        let waited = tokio::time::timeout(STOP_WITHIN, free).await;
-        waited.with_context(|| format!("another process is using {}", self.data.display()))?.context("the folder can't be used")
-    }
-
-    /// Whether the set-up of an earlier start came to its end.
-    async fn has_owner(&self) -> Result<bool> {
-        if !crate::open::is_there(&self.data) {
-            return Ok(false);
-        }
-        let node = crate::open::node(&self.data, &self.config).await?;
-        let owner = freehold_core::profile::get(&node)?;
-        tokio::task::spawn_blocking(move || node.close()).await?;
-        Ok(owner.is_some())
-    }
-
-    /// Starts the process and waits until it answers.
-    pub(crate) async fn start(&mut self) -> Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
-        let mut serve = self.freehold();
-        serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        // If the demo itself is killed, its nodes end with it instead of holding their ports.
-        serve.env(crate::cli::PARENT, std::process::id().to_string());
-        let mut child = serve.spawn().context("freehold could not be started")?;
-        let ready = async {
-            loop {
-                if let Ok(Some(_)) = control::ask(&self.data, &Request::Status).await {
-                    return Ok(());
-                }
-                if let Some(status) = child.try_wait()? {
-                    let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
-                    anyhow::bail!("{}'s node ended at once ({status}): {}", self.name, said.lines().last().unwrap_or_default());
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(READY_WITHIN, ready).await.with_context(|| format!("{}'s node does not answer", self.name))??;
-        self.child = Some(child);
-        Ok(())
-    }
-
-    fn freehold(&self) -> Command {
-        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("freehold"));
-        let mut command = Command::new(program);
-        // The demo's own settings must not leak into its nodes.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FREEHOLD_")) {
-            command.env_remove(name);
-        }
-        command.arg("--data").arg(&self.data);
-        command
-    }
-
     /// Asks the running node.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response> {
         control::ask(&self.data, &request).await?.with_context(|| format!("{}'s node is not running", self.name))
     }
 
-    /// Who lives here.
-    pub(crate) async fn person(&self) -> Result<String> {
-        self.ask(Request::Status).await?.word("person")
+    /// Makes and keeps a password for mail programs, unless one that was kept still opens the inbox.
+    pub(crate) async fn have_app_password(&mut self) -> Result<()> {
+        if !self.app_password().is_empty() && self.letters("").await.is_ok() {
+            return Ok(());
+        }
+        let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?.word("app_password")?;
+        self.kept.note(|given| given.app_password = made)
     }
 
-    /// Takes the password for mail programs that was kept, if it still opens the inbox, and makes and keeps one if not.
-    pub(crate) async fn have_app_password(&mut self, kept: &mut Kept) -> Result<()> {
-        if let Some(password) = kept.of(&self.login) {
-            let login = (self.login.as_str(), password);
-            if wire::letters(self.ports.imaps.port(), &self.certificate(), login, "").await.is_ok() {
-                self.app_password = password.to_owned();
-                return Ok(());
-            }
-        }
-        let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?;
-        self.app_password = made.word("app_password")?;
-        kept.keep(&self.login, &self.app_password)
+    pub(crate) fn app_password(&self) -> &str {
+        &self.kept.given().app_password
+    }
+
+    /// How many letters in the inbox have `words` in their subject.
+    pub(crate) async fn letters(&self, words: &str) -> Result<usize> {
+        wire::letters(self.ports.imaps.port(), &self.certificate(), (&self.login, self.app_password()), words).await
     }
 
     /// Ends the process as a power cut would: kill -9.
@@ -176,17 +68,29 @@ impl House {
         Ok(())
     }
 
-    /// Stops the process as an administrator would: SIGTERM.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
-        if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+    /// Asks the process to stop, as an administrator would: SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
+    }
+
+    /// Stops the process and waits until it has ended.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        self.ask_to_stop();
+        let Some(mut child) = self.child.take() else { return Ok(()) };
         if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
             child.kill().await?;
             anyhow::bail!("{}'s node did not stop in {} s", self.name, STOP_WITHIN.as_secs());
         }
         Ok(())
+    }
+
+    /// The process id of a node that runs here by itself and does not stop with the demo.
+    pub(crate) async fn stays(&self) -> Option<u64> {
+        let asked = tokio::time::timeout(ANSWER_WITHIN, control::ask(&self.data, &Request::Status)).await;
+        asked.ok()?.ok()??.get("pid").as_u64()
     }
 
     /// Whether the process has ended since somebody last looked.
@@ -232,7 +136,12 @@ impl House {
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id)
+        self.child.as_ref().and_then(Child::id).or(self.alone)
+    }
+
+    /// Whether its node was running before the demo came, and goes on after it.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.is_some()
     }
 
     /// What starts this node again.
@@ -240,27 +149,12 @@ impl House {
         format!("{} --data {}", quoted(&crate::welcome::program()), quoted(&self.data.to_string_lossy()))
     }
 
-    /// Where everything is, for programs.
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "web": self.url(),
-            "login": self.login,
-            "address": self.address(),
-            "password": self.password,
-            "app_password": self.app_password,
-            "ports": {
-                "web": self.ports.web.port(),
-                "smtp": self.ports.smtp.port(),
-                "submission": self.ports.submission.port(),
-                "smtps": self.ports.smtps.port(),
-                "imap": self.ports.imap.port(),
-                "imaps": self.ports.imaps.port(),
-            },
-            "certificate": self.certificate(),
-            "libp2p": self.ports.multiaddrs(),
-            "data": self.data,
-            "pid": self.pid(),
-        })
+    /// Where everything is, for programs: what `freehold status --json` says, and the passwords.
+    pub(crate) async fn json(&self) -> Result<Value> {
+        let mut said = self.ask(Request::Status).await?.value;
+        let all = said.as_object_mut().context("the node's answer is no list of things")?;
+        all.insert("password".to_owned(), self.password.clone().into());
+        all.insert("app_password".to_owned(), self.app_password().into());
+        Ok(said)
     }
 }
