@@ -8,7 +8,12 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A source of random bytes fit for keys. Cheap to clone; clones share one stream.
 #[derive(Clone)]
-pub struct Random(Arc<Mutex<ChaCha20Rng>>);
+pub struct Random {
+    stream: Arc<Mutex<ChaCha20Rng>>,
+    /// Whether what the operating system gives at the moment is mixed in. A machine that is resumed twice from one image of its
+    /// memory has the same stream twice, and a nonce must not come twice; the system hears of the resumption and begins anew.
+    mixed: bool,
+}
 
 impl Random {
     /// A cryptographic stream seeded by the operating system.
@@ -18,17 +23,28 @@ impl Random {
     pub fn from_os() -> Result<Self, getrandom::Error> {
         let mut seed = [0u8; 32];
         getrandom::fill(&mut seed)?;
-        Ok(Self(Arc::new(Mutex::new(ChaCha20Rng::from_seed(seed)))))
+        Ok(Self::new(ChaCha20Rng::from_seed(seed), true))
     }
 
     /// The same bytes for the same seed: for tests only.
     pub fn seeded(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(ChaCha20Rng::seed_from_u64(seed))))
+        Self::new(ChaCha20Rng::seed_from_u64(seed), false)
+    }
+
+    fn new(stream: ChaCha20Rng, mixed: bool) -> Self {
+        Self { stream: Arc::new(Mutex::new(stream)), mixed }
     }
 
     /// Fills `bytes`.
     pub fn fill(&self, bytes: &mut [u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        let mut fresh = [0u8; 32];
+        for part in bytes.chunks_mut(fresh.len()).take_while(|_| self.mixed) {
+            // The stream alone is fit for keys too.
+            if getrandom::fill(&mut fresh).is_ok() {
+                part.iter_mut().zip(fresh).for_each(|(byte, fresh)| *byte ^= fresh);
+            }
+        }
     }
 
     /// `N` random bytes.
@@ -47,5 +63,23 @@ impl Random {
 impl fmt::Debug for Random {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Random")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_resumed_twice_from_one_image_draws_different_bytes() {
+        let resumed = || Random::new(ChaCha20Rng::seed_from_u64(1), true).array::<100>();
+        let (one, two) = (resumed(), resumed());
+        assert!((0..100).step_by(20).all(|at| one[at..at + 20] != two[at..at + 20]));
+    }
+
+    #[test]
+    fn a_seeded_stream_is_the_same_each_time() {
+        assert_eq!(Random::seeded(7).array::<100>(), Random::seeded(7).array::<100>());
+        assert_ne!(Random::seeded(7).u64(), Random::seeded(8).u64());
     }
 }
