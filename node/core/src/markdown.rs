@@ -3,6 +3,7 @@
 //! A text can load nothing: pictures come from the owner's own `/photos/` or are shown as links, and everything passes the
 //! sanitiser whatever wrote it. Headings begin at the second level and leave none out, since the page's own title is its one `h1`.
 
+mod pictures;
 mod sanitise;
 mod slug;
 mod tables;
@@ -11,15 +12,17 @@ mod tint;
 use std::collections::HashMap;
 use std::fmt;
 
-use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-pub use slug::{SLUG_LEN_MAX, is_slug, slugify};
+pub use slug::{SLUG_LEN_MAX, is_slug, slugify, slugify_within};
 
 /// How deep blocks may lie in each other; what is deeper loses its block, not its text.
 const DEPTH_MAX: usize = 24;
 /// A text of one's own with more tags than this shows them as text.
 const HTML_TAGS_MAX: usize = 1000;
 const WORDS_A_MINUTE: usize = 220;
+/// Of a block of HTML this much is looked at for a summary, in bytes.
+const MARKUP_LEN_MAX: usize = 4096;
 
 /// HTML that has passed the sanitiser; only this module makes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,19 +64,26 @@ pub fn render_prefixed(text: &str, prefix: &str) -> Html {
 }
 
 fn options() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_SMART_PUNCTUATION
+    Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_SMART_PUNCTUATION
+        | Options::ENABLE_TASKLISTS
 }
 
 fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
     let events = tables::bounded(Parser::new_ext(text, options()).collect(), DEPTH_MAX);
-    let mut events = flattened(events.into_iter());
+    let is_shown = |address: &str| hand == Hand::Own && sanitise::is_own_picture(address);
+    let is_followed = |address: &str| sanitise::is_web(address) || hand == Hand::Own && sanitise::is_within_the_site(address);
+    let mut events: Vec<_> = pictures::in_words(flattened(events.into_iter()), is_shown, is_followed).collect();
     // Only one's own HTML is shown as such, and of that only as much as anyone writes by hand: a parser takes its time over tags.
     let has_html = hand == Hand::Own && html_tags(&events) <= HTML_TAGS_MAX;
     name_headings(&mut events, prefix);
     order_headings(&mut events);
-    let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, hand, has_html)));
+    let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, has_html)));
     let mut html = String::with_capacity(text.len() * 3 / 2);
     pulldown_cmark::html::push_html(&mut html, events.into_iter());
+    html = html.replace("<p></p>\n", "");
     for side in ["left", "center", "right"] {
         // The page's policy forbids inline styles.
         html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
@@ -153,12 +163,11 @@ fn name_headings(events: &mut [Event<'_>], prefix: &str) {
     }
 }
 
-fn rewritten<'a>(event: Event<'a>, prefix: &str, hand: Hand, has_html: bool) -> Event<'a> {
+fn rewritten<'a>(event: Event<'a>, prefix: &str, has_html: bool) -> Event<'a> {
     match event {
         Event::Start(Tag::Heading { level, id, .. }) => Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() }),
-        Event::Start(Tag::Image { dest_url, title, id, .. }) if hand == Hand::Other || !sanitise::is_own_picture(&dest_url) => {
-            Event::Start(Tag::Link { link_type: LinkType::Inline, dest_url, title, id })
-        }
+        // A box that can't be ticked is a mark, not a field of a form.
+        Event::TaskListMarker(is_done) => Event::Text(CowStr::Borrowed(if is_done { "☑ " } else { "☐ " })),
         Event::FootnoteReference(label) => Event::FootnoteReference(note_name(&label, prefix)),
         Event::Start(Tag::FootnoteDefinition(label)) => Event::Start(Tag::FootnoteDefinition(note_name(&label, prefix))),
         Event::Html(html) | Event::InlineHtml(html) if !has_html => Event::Text(html),
@@ -230,15 +239,19 @@ fn depth(headings: usize) -> HeadingLevel {
 pub fn summary(text: &str, chars: usize) -> String {
     let mut said = String::new();
     let mut hidden = 0usize;
+    let mut markup = String::new();
     for event in Parser::new_ext(text, options()) {
         match event {
-            Event::Start(Tag::Heading { .. } | Tag::CodeBlock(_) | Tag::FootnoteDefinition(_) | Tag::HtmlBlock | Tag::Table(_)) => {
-                hidden += 1
-            }
-            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::FootnoteDefinition | TagEnd::HtmlBlock | TagEnd::Table) => {
+            Event::Start(Tag::Heading { .. } | Tag::CodeBlock(_) | Tag::FootnoteDefinition(_) | Tag::Table(_)) => hidden += 1,
+            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::FootnoteDefinition | TagEnd::Table) => {
                 hidden = hidden.saturating_sub(1);
             }
             Event::Text(words) | Event::Code(words) if hidden == 0 => said.push_str(&words),
+            Event::Html(html) if hidden == 0 && markup.len() < MARKUP_LEN_MAX => markup.push_str(&html),
+            Event::End(TagEnd::HtmlBlock) => {
+                said.push_str(&sanitise::words(&std::mem::take(&mut markup)));
+                said.push(' ');
+            }
             // What only dresses words does not part them from what follows.
             Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image) => {}
             Event::SoftBreak | Event::HardBreak | Event::End(_) => said.push(' '),

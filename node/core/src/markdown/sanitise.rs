@@ -112,7 +112,49 @@ fn text() -> Builder<'static> {
 }
 
 pub(super) fn own(html: &str) -> String {
-    OWN.clean(html).to_string()
+    without_hollow(&OWN.clean(html).to_string())
+}
+
+/// Clean HTML without the pictures that have lost their source, each replaced by its words: an empty `<img>` says nothing, or shows a
+/// broken one.
+fn without_hollow(html: &str) -> String {
+    let (mut kept, mut rest) = (String::with_capacity(html.len()), html);
+    while let Some((before, tag)) = rest.split_once('<') {
+        kept.push_str(before);
+        // A `>` in a quoted value ends no tag; in text there is no bare `<`.
+        let mut is_quoted = false;
+        let end = tag.char_indices().find(|(_, c)| {
+            is_quoted ^= *c == '"';
+            *c == '>' && !is_quoted
+        });
+        let (inside, after) = tag.split_at(end.map_or(tag.len(), |(at, _)| at + 1));
+        if inside.starts_with("img ") && !inside.contains(" src=\"") || inside == "img>" {
+            let alt = inside.split_once(" alt=\"").and_then(|(_, alt)| alt.split_once('"')).map_or("", |(alt, _)| alt);
+            kept.push_str(&alt.replace('<', "&lt;").replace('>', "&gt;"));
+        } else {
+            kept.push('<');
+            kept.push_str(inside);
+        }
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The words of a piece of HTML as it would be shown, as plain text.
+pub(super) fn words(html: &str) -> String {
+    let (mut words, mut is_inside) = (String::new(), false);
+    for c in text().clean(html).to_string().chars() {
+        match c {
+            '<' => is_inside = true,
+            '>' => is_inside = false,
+            _ if is_inside => {}
+            _ => words.push(c),
+        }
+    }
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&nbsp;", " "), ("&amp;", "&")]
+        .iter()
+        .fold(words, |words, (written, meant)| words.replace(written, meant))
 }
 
 pub(super) fn other(html: &str) -> String {
@@ -121,6 +163,17 @@ pub(super) fn other(html: &str) -> String {
 
 fn within(url: &str) -> Option<Cow<'_, str>> {
     url.starts_with('#').then_some(Cow::Borrowed(url))
+}
+
+/// Whether an address leads into the web.
+pub(super) fn is_web(address: &str) -> bool {
+    let starts = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    starts("https://") || starts("http://")
+}
+
+/// Whether an address leads to a place on the site that shows it.
+pub(super) fn is_within_the_site(address: &str) -> bool {
+    address.starts_with('/') && !address.starts_with("//")
 }
 
 /// Whether an address is that of a picture on the owner's own site.

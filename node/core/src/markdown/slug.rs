@@ -6,6 +6,11 @@ pub const SLUG_LEN_MAX: usize = 80;
 /// `text` as a slug: its words in lower case, parted by dashes; accents are dropped where the letter has a plain form.
 /// `None` when nothing is left.
 pub fn slugify(text: &str) -> Option<String> {
+    slugify_within(text, SLUG_LEN_MAX)
+}
+
+/// [`slugify`] in at most `len_max` bytes: as many whole words as fit, or what fits of the first.
+pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
     let mut slug = String::new();
     let mut is_between = false;
     for letter in text.chars().flat_map(char::to_lowercase) {
@@ -20,7 +25,11 @@ pub fn slugify(text: &str) -> Option<String> {
             }
         };
         let dash = usize::from(is_between && !slug.is_empty());
-        if slug.len() + dash + plain.len() > SLUG_LEN_MAX {
+        if slug.len() + dash + plain.len() > len_max {
+            // Cut within a word: what is left of it would be another word.
+            if !is_between && let Some((words, _)) = slug.rsplit_once('-') {
+                slug.truncate(words.len());
+            }
             break;
         }
         if dash == 1 {
@@ -82,7 +91,12 @@ mod tests {
             assert!(is_slug(slug), "{slug}");
         }
         assert_eq!(slugify(" -- ?? / "), None);
-        assert!(slugify(&"long words ".repeat(50)).unwrap().len() <= SLUG_LEN_MAX);
+        let long = slugify(&"long words ".repeat(50)).unwrap();
+        assert!(long.len() <= SLUG_LEN_MAX && long.len() > 70 && long.ends_with("-words"), "{long}");
+        assert_eq!(slugify_within("the heron is back", 12).as_deref(), Some("the-heron-is"));
+        assert_eq!(slugify_within("the heron is back", 11).as_deref(), Some("the-heron"));
+        assert_eq!(slugify(&"x".repeat(300)), Some("x".repeat(SLUG_LEN_MAX)));
+        assert!(is_slug(&long) && is_slug(&"x".repeat(SLUG_LEN_MAX)));
         assert!(!is_slug("Bread") && !is_slug("a--b") && !is_slug("-a") && !is_slug("") && !is_slug("a/b"));
     }
 }

@@ -88,6 +88,47 @@ fn own_pictures_are_shown_and_others_become_links() {
 }
 
 #[test]
+fn a_picture_that_is_not_shown_leaves_its_words_and_nothing_open() {
+    let after = " and *on*.\n\nNext.";
+    for html in [render, |text: &str| render_foreign(text, "a-")] {
+        let of = |text: &str| html(&format!("{text}{after}")).to_string();
+        for (text, begins) in [
+            ("![r](http://e.example/t.png)", "<p><a href=\"http://e.example/t.png\" rel=\""),
+            ("![r]()", "<p>r and <em>on</em>.</p>"),
+            ("![](http://e.example/t.png)", "<p> and <em>on</em>.</p>"),
+            ("![r](javascript:alert(1))", "<p>r and"),
+            ("![r](//e.example/t.png)", "<p>r and"),
+            ("![a ![b](http://f.example) [c](http://g.example)](http://e.example/t.png)", "<p><a href=\"http://e.example/t.png\""),
+        ] {
+            let made = of(text);
+            assert!(made.starts_with(begins), "{text}: {made}");
+            assert_eq!(made.matches("<a ").count(), made.matches("</a>").count(), "{text}: {made}");
+            assert!(made.ends_with(" and <em>on</em>.</p>\n<p>Next.</p>\n"), "{text}: {made}");
+        }
+        let linked = of("[before ![r](http://e.example/t.png)](http://p.example)");
+        assert!(linked.contains(">before r</a> and"), "{linked}");
+        assert_eq!(linked.matches("<a ").count(), 1, "{linked}");
+        assert_eq!(html("![](http://e.example/t.png)").as_str(), "");
+    }
+    assert!(render("![*the* hill](/photos/the-hill/1600)").as_str().contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\""));
+}
+
+#[test]
+fn a_picture_in_html_without_a_source_leaves_its_words() {
+    let html = render(
+        "One <img src=\"https://e.example/t.png\" alt=\"a &lt;hill> &quot;late&quot;\"> two <img> three <img src=\"/photos/a/1600.jpg\">",
+    );
+    assert!(html.as_str().starts_with("<p>One a &lt;hill&gt; &quot;late&quot; two  three <img src=\"/photos/a/1600.jpg\""), "{html}");
+}
+
+#[test]
+fn what_is_to_do_and_what_is_done_are_told_apart() {
+    for html in [render("- [ ] oars\n- [x] varnish\n"), render_foreign("- [ ] oars\n- [x] varnish\n", "a-")] {
+        assert!(html.as_str().contains("<li>☐ oars</li>") && html.as_str().contains("<li>☑ varnish</li>"), "{html}");
+    }
+}
+
+#[test]
 fn a_text_made_to_be_slow_is_not() {
     let bombs = [
         ">".repeat(60_000),
@@ -98,6 +139,9 @@ fn a_text_made_to_be_slow_is_not() {
         "`".repeat(60_000),
         "<div>".repeat(12_000),
         "[^1]".repeat(15_000),
+        "![".repeat(30_000),
+        format!("{}{}", "![".repeat(10_000), "](x)".repeat(10_000)),
+        "<img ".repeat(12_000),
         format!("|{}\n|{}\n{}", "a|".repeat(500), "-|".repeat(500), "|\n".repeat(20_000)),
         "# a\n".repeat(15_000),
     ];
@@ -143,6 +187,8 @@ fn a_summary_is_plain_and_ends_at_a_word() {
     assert_eq!(summary(text, 16), "The bread rose…");
     assert_eq!(summary("<script>alert(1)</script>", 50), "");
     assert_eq!(summary("", 10), "");
+    assert_eq!(summary("<div>\nA <i>slow</i> rise &amp; fall.\n</div>\n\nThen <b>bread</b>.", 50), "A slow rise & fall. Then bread.");
+    assert_eq!(summary("<style>\np { color: red }\n</style>\n\nBread.", 50), "Bread.");
     assert_eq!(summary("Ünïcödé wörds hére", 8), "Ünïcödé…");
 }
 
