@@ -8,10 +8,13 @@ use crate::audience::Audience;
 use crate::blobs::{BlobWriter, Blobs, Form, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::markdown::slugify;
+use crate::markdown::{slugify, slugify_within};
 use crate::node::{Node, keyed};
 use crate::row::{self, Rows, cut};
 use crate::store::{BlobId, StoreError, Tx};
+
+/// How much of what a photo shows its address takes, in bytes.
+const SLUG_LEN_MAX: usize = 60;
 
 /// How many pictures are decoded at once in this process: each takes some hundred MiB at worst.
 static DECODING: Semaphore = Semaphore::const_new(1);
@@ -93,7 +96,7 @@ pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> R
     let stored = tokio::task::spawn_blocking(store).await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let ((large, large_pinned), (small, small_pinned)) = stored?;
     let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
-    let wanted = slugify(row::cut(&alt, 60)).or_else(|| slugify(stem)).unwrap_or_else(|| "photo".to_owned());
+    let wanted = slugify_within(&alt, SLUG_LEN_MAX).or_else(|| slugify(stem)).unwrap_or_else(|| "photo".to_owned());
     let photo = Photo {
         id: PhotoId(node.random.array()),
         slug: wanted,

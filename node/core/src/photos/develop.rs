@@ -2,6 +2,8 @@
 //!
 //! One decode serves all sizes, and a picture is turned only after it was made small, so that 24 megapixels need about 100 MiB.
 
+mod ending;
+
 use std::io::Cursor;
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
@@ -135,6 +137,9 @@ pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
     let media_type = MediaType::sniff(bytes).ok_or(DevelopError::NotAPicture)?;
     let format = media_type.format().ok_or(DevelopError::CannotShow("HEIC"))?;
     let (picture, orientation) = decode(bytes, format)?;
+    if media_type == MediaType::Jpeg && ending::is_missing(bytes, &picture) {
+        return Err(DevelopError::Damaged("its lower part is missing".to_owned()));
+    }
     let (width, height) = (picture.width(), picture.height());
     let mut large = shrink(&picture, LARGE_EDGE)?;
     drop(picture);

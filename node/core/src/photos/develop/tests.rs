@@ -51,6 +51,27 @@ fn with_exif(jpeg: &[u8], orientation: u16) -> Vec<u8> {
     parts.encoder().bytes().to_vec()
 }
 
+/// A picture of many colours, so that each of its rows takes room in a file.
+fn speckled(width: u32, height: u32) -> DynamicImage {
+    let speck = |x: u32, y: u32| blake3::hash(&[x.to_le_bytes(), y.to_le_bytes()].concat()).as_bytes()[0];
+    DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| image::Rgb([speck(x / 4, y / 4), speck(y / 4, x / 4), 90])))
+}
+
+#[test]
+fn a_photo_that_broke_off_is_damaged_and_one_that_lacks_only_its_end_is_not() {
+    let whole = encoded(&speckled(320, 240), ImageFormat::Jpeg);
+    develop(&whole).unwrap();
+    develop(&whole[..whole.len() - 2]).unwrap();
+    for tenths in [3, 5, 8] {
+        let cut = &whole[..whole.len() * tenths / 10];
+        assert_eq!(develop(cut), Err(DevelopError::Damaged("its lower part is missing".to_owned())), "{tenths}");
+    }
+    // A thumbnail with an end of its own does not stand for that of the picture.
+    let mut with_end_inside = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
+    with_end_inside.extend_from_slice(&whole[2..whole.len() / 2]);
+    assert!(matches!(develop(&with_end_inside), Err(DevelopError::Damaged(_))));
+}
+
 fn redder(print: &Print, x: u32, y: u32) -> bool {
     let picture = image::load_from_memory(&print.jpeg).unwrap().into_rgb8();
     let [red, _, blue] = picture.get_pixel(x, y).0;
