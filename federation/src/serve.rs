@@ -101,6 +101,7 @@ async fn take_leave(shared: &Shared, peer: &Peer, person: PersonId) {
 }
 
 async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, person: PersonId) {
+    let _awake = shared.node.events.awake().connected(person, &shared.node.clock);
     hello::keep(shared, standing).await;
     // Never reached since they became a friend: they may not know yet that they are one.
     let is_new = friends::get(&shared.node, &person).ok().flatten().is_some_and(|friend| friend.last_seen.is_none());
@@ -110,6 +111,7 @@ async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, p
     if let Err(error) = friends::reached(&shared.node, person, &[]).await {
         tracing::warn!(%error, "cannot note that a friend was reached");
     }
+    // The second goes on until the connection is gone; so long they are awake.
     tokio::join!(keep_synced(shared, peer, standing.trust()), blobs::fetch_wanted(shared, peer, person));
 }
 

@@ -128,40 +128,58 @@ struct ProblemPage {
     page: Frame,
     heading: &'static str,
     text: String,
-    /// Whether two likely pages help.
-    offers_pages: bool,
+    offers: &'static [Offer],
 }
+
+/// The same in one of the owner's rooms.
+#[derive(Template)]
+#[template(path = "problem/room.html")]
+struct ProblemRoom {
+    page: Frame,
+    heading: &'static str,
+    text: String,
+    offers: &'static [Offer],
+}
+
+/// A likely page: where it is, what it is called, a remark.
+type Offer = (&'static str, &'static str, &'static str);
+
+const PAGES: [Offer; 2] = [("/", "All the writing", "newest first"), ("/photos", "The photos", "all of them")];
+const ROOMS: [Offer; 3] =
+    [("/home", "Home", "what friends say"), ("/home/write", "Write", "what you have begun"), ("/home/mail", "Mail", "your letters")];
 
 /// The page for a problem.
 pub(crate) fn problem(site: &Site, problem: &Problem) -> Response<Body> {
-    problem_page(site, problem.status(), None)
+    problem_page(site, problem.status(), None, false)
 }
 
-/// Replaces an answer that went wrong without saying so in words by a page that does.
-pub(crate) fn with_problem_page(site: &Site, path: &str, response: Response<Body>) -> Response<Body> {
+/// Whether an answer went wrong without saying so in words.
+pub(crate) fn is_mute_problem(response: &Response<Body>) -> bool {
     let status = response.status();
     let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if is_page || !(status.is_client_error() || status.is_server_error()) || status == StatusCode::SERVICE_UNAVAILABLE {
-        return response;
-    }
-    let mut page = problem_page(site, status, Some(path));
+    !is_page && (status.is_client_error() || status.is_server_error()) && status != StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// The page that says in words what `response` does not; one of the owner's rooms for the owner in them.
+pub(crate) fn with_problem_page(site: &Site, path: &str, is_room: bool, response: &Response<Body>) -> Response<Body> {
+    let mut page = problem_page(site, response.status(), Some(path), is_room);
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());
     }
     page
 }
 
-fn problem_page(site: &Site, status: StatusCode, path: Option<&str>) -> Response<Body> {
+fn problem_page(site: &Site, status: StatusCode, path: Option<&str>, is_room: bool) -> Response<Body> {
     let (heading, text) = words(status, path);
     // A problem page must not fail for want of a name.
     let profile = site.profile().unwrap_or_default();
-    let template = ProblemPage {
-        page: Frame::public(profile.as_deref(), heading, ""),
-        heading,
-        text,
-        offers_pages: status == StatusCode::NOT_FOUND && profile.is_some(),
+    let offers = |offers| if status == StatusCode::NOT_FOUND && profile.is_some() { offers } else { &[][..] };
+    let room = if is_room { site.home_frame(heading, "").ok() } else { None };
+    let rendered = match room {
+        Some(page) => ProblemRoom { page, heading, text, offers: offers(&ROOMS) }.render(),
+        None => ProblemPage { page: Frame::public(profile.as_deref(), heading, ""), heading, text, offers: offers(&PAGES) }.render(),
     };
-    match template.render() {
+    match rendered {
         Ok(html) => (status, Html(html)).into_response(),
         Err(_) => (status, heading).into_response(),
     }

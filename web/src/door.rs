@@ -87,7 +87,8 @@ impl Door {
         let keepable = keepable && request.method() == Method::GET;
         let generation = self.site.pages.generation();
         let path = request.uri().path().to_owned();
-        let asked = if keepable { request.headers().clone() } else { HeaderMap::new() };
+        let is_room = path.starts_with("/home/");
+        let asked = if keepable || is_room { request.headers().clone() } else { HeaderMap::new() };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
@@ -95,7 +96,11 @@ impl Door {
         if keepable && response.extensions().get::<Keep>().is_some() {
             return self.keep(&path, generation, &asked, response).await;
         }
-        answer::with_problem_page(&self.site, &path, response)
+        if !answer::is_mute_problem(&response) {
+            return response;
+        }
+        let is_room = is_room && visitor::is_owner(&asked, client, &self.site).await;
+        answer::with_problem_page(&self.site, &path, is_room, &response)
     }
 
     /// Sends whoever came without TLS to where there is some; what they brought with them is not taken.

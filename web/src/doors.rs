@@ -1,5 +1,7 @@
 //! The little painted door beside a person's name.
 
+use freehold_core::friends::Friend;
+
 use crate::frame::initial;
 
 /// The house paints: the names people know them by and their colours, the same in light and dark. Their places are kept in
@@ -31,6 +33,14 @@ impl PersonDoor {
     pub(crate) fn of(name: &str, key: &[u8]) -> Self {
         let first = blake3::hash(key).as_bytes().first().copied().unwrap_or_default();
         Self { initial: initial(name), paint: paint(first) }
+    }
+
+    /// A friend's door: in the paint they chose, once it is known.
+    pub(crate) fn of_friend(friend: &Friend) -> Self {
+        match friend.paint {
+            Some(number) => Self::painted(&friend.name, number),
+            None => Self::of(&friend.name, &friend.person.0),
+        }
     }
 
     /// The door of somebody who chose the paint.

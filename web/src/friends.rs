@@ -17,12 +17,13 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::Owner;
 
-/// Whoever was reached within this time counts as awake; core remembers it to the hour.
-const AWAKE_MS: u64 = 2 * 60 * 60 * 1000;
+/// Whoever was heard within this time counts as awake: a connection that is made anew is no sleep.
+const AWAKE_MS: u64 = 3 * 60 * 1000;
 
-/// Whether a friend's house answered lately.
+/// Whether a friend's house is connected, or was a moment ago.
 pub(crate) fn is_awake(friend: &Friend, now: Timestamp) -> bool {
-    friend.state == Stage::Friend && friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS)
+    let is_fresh = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS);
+    friend.state == Stage::Friend && (friend.is_awake || is_fresh)
 }
 
 pub(crate) fn routes() -> Routes {
@@ -135,13 +136,13 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
         (Stage::Refused, _) => ("Said no: the invite was used or had ended. Ask for a new one.", String::new()),
         (Stage::Asked, _) => ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now)),
         (_, Some(_)) if is_awake => ("", "awake".to_owned()),
-        (_, Some(seen)) => ("", format!("asleep since {}", dates::ago(seen, now))),
+        (_, Some(seen)) => ("", format!("last heard {}", dates::ago(seen, now))),
         (_, None) => ("", "not met yet".to_owned()),
     };
     let about = if about.is_empty() { format!("Friends since {}", dates::day(friend.since, now)) } else { about.to_owned() };
     Ok(Row {
         person: friend.person.to_string(),
-        door: PersonDoor::of(&friend.name, &friend.person.0),
+        door: PersonDoor::of_friend(&friend),
         about,
         is_awake,
         state,

@@ -4,6 +4,7 @@ use freehold_core::arrivals::Arrivals;
 use freehold_core::clock::Timestamp;
 
 use crate::dates;
+use crate::friends::is_awake;
 
 /// The most ticks; with more friends each tick stands for several.
 const TICKS_MAX: usize = 60;
@@ -60,7 +61,8 @@ fn sentence(arrivals: &Arrivals, now: Timestamp) -> String {
         .iter()
         .take(NAMED_MAX)
         .map(|friend| match friend.last_seen {
-            Some(seen) => format!("{} (last reached {})", friend.name, dates::ago(seen, now)),
+            _ if is_awake(friend, now) => format!("{} (awake, so any moment)", friend.name),
+            Some(seen) => format!("{} (last heard {})", friend.name, dates::ago(seen, now)),
             None => format!("{} (not reached yet)", friend.name),
         })
         .collect();

@@ -34,6 +34,7 @@ mod qr;
 mod routes;
 mod setup;
 mod site;
+mod sizes;
 mod theme;
 mod timeline;
 mod visitor;

@@ -70,8 +70,12 @@ async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>
         }
         Err(LoginError::Wrong) => (StatusCode::FORBIDDEN, "That is not the password. Capital letters count.".to_owned()),
         Err(LoginError::TooOften { retry_after_ms }) => {
-            let seconds = retry_after_ms.div_ceil(1000);
-            (StatusCode::TOO_MANY_REQUESTS, format!("Too many tries from where you are. Wait {seconds} seconds and try again."))
+            let wait = match retry_after_ms.div_ceil(1000) {
+                0 | 1 => "a second".to_owned(),
+                seconds @ 2..120 => format!("{seconds} seconds"),
+                seconds => format!("{} minutes", seconds.div_ceil(60)),
+            };
+            (StatusCode::TOO_MANY_REQUESTS, format!("Too many tries from where you are. Wait {wait} and try again."))
         }
         Err(LoginError::Store(error)) => return Err(error.into()),
     };

@@ -1,7 +1,7 @@
 //! Photos: the wall anyone may look at, one photo, its files; and, for the owner, hanging, describing and taking down.
 
 mod kept;
-mod upload;
+pub(crate) mod upload;
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};

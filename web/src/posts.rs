@@ -28,6 +28,8 @@ const STRIP_RATIO_MAX: u32 = 60;
 const STRIP_LEN_MIN: usize = 3;
 /// A longer note is shortened in a list.
 const NOTE_CHARS: usize = 600;
+/// How much of a note stands for its title.
+const TITLE_CHARS: usize = 60;
 /// How much of the newest post the front page shows.
 const LEAD_CHARS: usize = 320;
 
@@ -38,6 +40,18 @@ pub(crate) fn routes() -> Routes {
         .get("/{year}/{slug}", Access::Anyone, show)
         .merge(atom::routes())
         .merge(write::routes())
+}
+
+/// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it stands in links.
+pub(crate) fn title_of(post: &Post, chars: usize) -> String {
+    let begins = if post.title.is_empty() { markdown::summary(&post.text, chars) } else { post.title.clone() };
+    if begins.is_empty() { "Without a title".to_owned() } else { begins }
+}
+
+/// What to say of a text that takes `len` of `len_max` bytes: people count pages, not bytes.
+pub(crate) fn too_long(len: usize, len_max: usize) -> String {
+    let parts = len.div_ceil(len_max.max(1)).max(2);
+    format!("That is more than one post holds. Make {parts} of it; nothing of what you wrote is lost here.")
 }
 
 /// Where a post lives.
@@ -171,7 +185,7 @@ async fn show(State(site): State<Site>, asker: Asker, Path((year, slug)): Path<(
     if path != format!("/{year}/{slug}") {
         return if year.parse::<u16>().is_ok() { Ok(answer::moved(&path)) } else { Err(Problem::NotFound) };
     }
-    let title = if post.title.is_empty() { post.summary.chars().take(60).collect() } else { post.title.clone() };
+    let title = title_of(&post, TITLE_CHARS);
     let base = site.base(Some(&profile));
     let page = PostPage {
         page: Frame::public(Some(&profile), &title, "Writing").for_owner(asker.is_owner()),

@@ -139,6 +139,7 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         }
         Err(ProfileError::Store(error)) => return Err(error.into()),
         Err(ProfileError::NoName) => ("name", "Your name is missing.".to_owned()),
+        Err(ProfileError::LongName(count)) => ("name", format!("That name has {count} letters; 80 is the most.")),
         Err(ProfileError::TooLong { what, len_max, .. }) => (what, format!("That is too long: at most {len_max} letters.")),
         Err(error) => ("name", format!("That was not taken: {error}.")),
     };

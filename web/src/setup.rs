@@ -133,7 +133,7 @@ fn fault_of(error: &ProfileError) -> (&'static str, String) {
         ProfileError::NoName => ("name", "Your name is missing.".to_owned()),
         ProfileError::BadLogin => ("address", "Before the @ go letters a to z, digits and dashes.".to_owned()),
         ProfileError::BadDomain => ("address", "What follows the @ is no domain. One looks like aldous.example.".to_owned()),
-        ProfileError::TooLong { what: "name", .. } => ("name", "That is a long name. Shorten it a little.".to_owned()),
+        ProfileError::LongName(_) => ("name", "That is a long name. Shorten it a little.".to_owned()),
         other => ("address", format!("That was not taken: {other}.")),
     }
 }

@@ -12,7 +12,7 @@ use freehold_core::feed::EntryId;
 use freehold_core::friends;
 use freehold_core::identity::PersonId;
 use freehold_core::markdown;
-use freehold_core::posts::{self, Draft, Over, PostId};
+use freehold_core::posts::{self, Draft, Over, PostError, PostId};
 use freehold_core::profile::Profile;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
@@ -24,13 +24,16 @@ use crate::frame::Frame;
 use crate::friends::is_awake;
 use crate::gauge::Gauge;
 use crate::once;
+use crate::photos::upload;
 use crate::pictures::{self, Picture};
+use crate::posts::{title_of, too_long};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::Owner;
 
 const PAGE_LEN: usize = 20;
 const EXCERPT_CHARS: usize = 240;
+const UNFINISHED_CHARS: usize = 40;
 /// How many friends the column at the side names.
 const NAMED_MAX: usize = 6;
 
@@ -148,7 +151,6 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
     }
     let now = site.node.clock.now();
     let awake = friends::list(&site.node)?.into_iter().filter(|friend| is_awake(friend, now));
-    let named = |name: String, person: &PersonId| Named { door: PersonDoor::of(&name, &person.0), name };
     Ok(HomePage {
         page: site.home_frame("Home", "Home")?,
         feed,
@@ -158,16 +160,13 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
         at_the_door: friends::requests(&site.node)?
             .into_iter()
             .take(NAMED_MAX)
-            .map(|asks| named(asks.from.name, &asks.from.person))
+            .map(|asks| Named { door: PersonDoor::of(&asks.from.name, &asks.from.person.0), name: asks.from.name })
             .collect(),
-        awake: awake.take(NAMED_MAX).map(|friend| named(friend.name, &friend.person)).collect(),
+        awake: awake.take(NAMED_MAX).map(|friend| Named { door: PersonDoor::of_friend(&friend), name: friend.name }).collect(),
         unfinished: posts::drafts(&site.node)?
             .into_iter()
             .take(NAMED_MAX)
-            .map(|draft| Unfinished {
-                href: format!("/home/write/{}", draft.id),
-                title: if draft.title.is_empty() { markdown::summary(&draft.text, 40) } else { draft.title },
-            })
+            .map(|draft| Unfinished { href: format!("/home/write/{}", draft.id), title: title_of(&draft, UNFINISHED_CHARS) })
             .collect(),
         typed,
         once: once::mark(site),
@@ -175,13 +174,21 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
     })
 }
 
+/// A friend who speaks in the timeline.
+#[derive(Clone)]
+struct Voice {
+    name: String,
+    door: PersonDoor,
+    /// Where their site is, as their node says.
+    web: Option<String>,
+}
+
 /// Whoever speaks in the timeline, looked up once per page.
 struct Voices<'a> {
     site: &'a Site,
     own: Option<PersonId>,
     profile: Option<std::sync::Arc<Profile>>,
-    /// Name and web address.
-    others: HashMap<PersonId, (String, Option<String>)>,
+    others: HashMap<PersonId, Voice>,
     now: Timestamp,
 }
 
@@ -191,14 +198,17 @@ impl<'a> Voices<'a> {
         Ok(Self { site, own, profile, others: HashMap::new(), now: site.node.clock.now() })
     }
 
-    fn other(&mut self, person: PersonId) -> Result<(String, Option<String>), Problem> {
+    fn other(&mut self, person: PersonId) -> Result<Voice, Problem> {
         if let Some(known) = self.others.get(&person) {
             return Ok(known.clone());
         }
-        let name = friends::get(&self.site.node, &person)?.map_or_else(|| person.short(), |friend| friend.name);
-        let web = crate::friends::site_of(self.site, &person)?;
-        self.others.insert(person, (name.clone(), web.clone()));
-        Ok((name, web))
+        let (name, door) = match friends::get(&self.site.node, &person)? {
+            Some(friend) => (friend.name.clone(), PersonDoor::of_friend(&friend)),
+            None => (person.short(), PersonDoor::of(&person.short(), &person.0)),
+        };
+        let voice = Voice { name, door, web: crate::friends::site_of(self.site, &person)? };
+        self.others.insert(person, voice.clone());
+        Ok(voice)
     }
 
     fn said(&mut self, item: Item) -> Result<Said, Problem> {
@@ -207,8 +217,7 @@ impl<'a> Voices<'a> {
         let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
             Some(profile) => (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path),
             None => {
-                let (name, web) = self.other(item.author)?;
-                let door = PersonDoor::of(&name, &item.author.0);
+                let Voice { name, door, web } = self.other(item.author)?;
                 let inside = format!("/home/timeline/{}", item.entry);
                 (name, door, if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside })
             }
@@ -273,28 +282,31 @@ struct Note {
     /// The form's mark.
     #[serde(default)]
     once: String,
+    /// Which button.
+    #[serde(default)]
+    then: String,
 }
 
 /// A note: said at once, without a title.
 async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answer {
     let text = note.text.replace("\r\n", "\n");
-    if text.trim().is_empty() {
-        let page = home_page(&site, None, text, Some("There is nothing to say yet. Write a line or two.".to_owned()))?;
-        return answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
-    }
     let id = PostId(once::named(&site, &note.once, &[&text]));
     let draft = Draft { id: Some(id), over: Over::Nothing, text: text.clone(), ..Draft::default() };
-    let published = match posts::save_draft(&site.node, draft).await {
-        Ok(saved) => posts::publish(&site.node, saved.id).await,
-        Err(error) => Err(error),
+    let done = if note.then == "photos" {
+        // The words wait as a draft; the first photo joins them there.
+        posts::save_draft(&site.node, draft).await.map(|saved| upload::for_post(&saved.id))
+    } else {
+        posts::put_out(&site.node, draft).await.map(|_| "/home".to_owned())
     };
-    match published {
+    let fault = match done {
+        Ok(path) => return Ok(answer::see(&path)),
         // Said already: the same form was sent twice.
-        Ok(_) | Err(posts::PostError::AlreadyPublished) => Ok(answer::see("/home")),
-        Err(posts::PostError::Store(error)) => Err(error.into()),
-        Err(error) => {
-            let page = home_page(&site, None, text, Some(format!("It was not said: {error}.")))?;
-            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
-        }
-    }
+        Err(PostError::AlreadyPublished) => return Ok(answer::see("/home")),
+        Err(PostError::Store(error)) => return Err(error.into()),
+        Err(PostError::Empty) if note.then == "photos" => return Ok(answer::see(upload::FOR_A_NOTE)),
+        Err(PostError::Empty) => "There is nothing to say yet. Write a line or two.".to_owned(),
+        Err(PostError::TooLong { len, len_max, .. }) => too_long(len, len_max),
+        Err(error) => format!("It was not said: {error}."),
+    };
+    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &home_page(&site, None, text, Some(fault))?)
 }

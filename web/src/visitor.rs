@@ -59,10 +59,19 @@ impl FromRequestParts<Site> for Owner {
     }
 }
 
+/// Whether the request carries a session that lasts.
+pub(crate) async fn is_owner(headers: &HeaderMap, client: Client, site: &Site) -> bool {
+    session(headers, client.secure, site).await.is_ok_and(|owner| owner.is_some())
+}
+
 async fn owner(parts: &Parts, site: &Site) -> Result<Option<Owner>, Problem> {
     let secure = parts.extensions.get::<Client>().is_some_and(|client| client.secure);
+    session(&parts.headers, secure, site).await
+}
+
+async fn session(headers: &HeaderMap, secure: bool, site: &Site) -> Result<Option<Owner>, Problem> {
     let name = cookie_name(site, secure);
-    let Some(token) = cookie(&parts.headers, &name).and_then(|value| value.parse::<SessionToken>().ok()) else { return Ok(None) };
+    let Some(token) = cookie(headers, &name).and_then(|value| value.parse::<SessionToken>().ok()) else { return Ok(None) };
     let session = logins::session(&site.node, &token).await?;
     Ok(session.map(|session| Owner { token, session }))
 }

@@ -26,14 +26,16 @@ pub struct Arrivals {
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
     let mut arrivals = Arrivals::default();
-    for friend in friends::list(node)?.into_iter().filter(|friend| friend.state == State::Friend) {
+    for mut friend in friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend) {
         arrivals.of += 1;
         if journal::cursor(node, &friend.person)? >= number {
             arrivals.at += 1;
         } else {
+            friends::meet(node, &mut friend)?;
             arrivals.missing.push(friend);
         }
     }
+    arrivals.missing.sort_by_key(|friend| friend.name.to_lowercase());
     Ok(Some(arrivals))
 }
 

@@ -2,6 +2,7 @@
 
 use tokio::sync::broadcast;
 
+use crate::friends::Awake;
 use crate::identity::PersonId;
 
 /// How many hints a slow listener may fall behind before it is told to look at everything.
@@ -32,13 +33,16 @@ pub enum Event {
     Erased,
 }
 
-/// The channel of hints. Cheap to clone.
+/// What lasts no longer than the process: the channel of hints, and who is connected. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Events(broadcast::Sender<Event>);
+pub struct Events {
+    hints: broadcast::Sender<Event>,
+    awake: Awake,
+}
 
 impl Default for Events {
     fn default() -> Self {
-        Self(broadcast::channel(PENDING_MAX).0)
+        Self { hints: broadcast::channel(PENDING_MAX).0, awake: Awake::default() }
     }
 }
 
@@ -46,11 +50,16 @@ impl Events {
     /// Sends a hint to whoever listens.
     pub fn send(&self, event: Event) {
         // Nobody listening is not an error: the rows are the truth.
-        let _ = self.0.send(event);
+        let _ = self.hints.send(event);
     }
 
     /// Listens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.hints.subscribe()
+    }
+
+    /// Which friends' nodes are connected.
+    pub fn awake(&self) -> &Awake {
+        &self.awake
     }
 }

@@ -12,6 +12,7 @@
 //! place, and Bob's own try then fails: both owners see it.
 
 mod ask;
+mod awake;
 mod farewell;
 mod invite;
 mod list;
@@ -22,19 +23,21 @@ use minicbor::{Decode, Encode};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
 use crate::keys::PublicKey;
-use crate::row::{self, Record};
+use crate::names;
+use crate::row::Record;
 use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
+pub use awake::{Awake, Connected};
 pub use farewell::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
 pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
 pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
+pub(crate) use list::{introduced, meet};
 pub use request::{REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
 
 /// How many addresses of a node are kept.
 pub const ADDRESSES_MAX: usize = 4;
 const ADDRESS_LEN_MAX: usize = 256;
-const NAME_LEN_MAX: usize = 80;
 const NOTE_LEN_MAX: usize = 500;
 /// How many friends a person has, the blocked included.
 pub const FRIENDS_MAX: usize = 5000;
@@ -78,8 +81,10 @@ pub enum State {
 pub struct Friend {
     /// Who.
     pub person: PersonId,
-    /// Their name, as they gave it.
+    /// Their name: of the newest profile of theirs that is here, or else as they introduced themselves.
     pub name: String,
+    /// The house paint they chose, as their profile says; below [`crate::profile::PAINTS`].
+    pub paint: Option<u8>,
     /// Their node's key.
     pub node: PublicKey,
     /// Where their node is reached; at most [`ADDRESSES_MAX`].
@@ -88,8 +93,10 @@ pub struct Friend {
     pub since: Timestamp,
     /// How far it is.
     pub state: State,
-    /// When their node was last reached, to the hour.
+    /// When their node was last reached: to the moment if that was since this one started, else to the hour.
     pub last_seen: Option<Timestamp>,
+    /// Whether their node is connected now.
+    pub is_awake: bool,
 }
 
 #[derive(Clone, Encode, Decode)]
@@ -127,18 +134,14 @@ impl FriendRow {
         let damaged = |_| StoreError::Corrupt { table: Self::TABLE.name().to_owned(), key: person.0.to_vec() };
         let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
         let Self { name, addresses, since, state, last_seen, .. } = self;
-        Ok(Friend { person, name, node, addresses, since, state, last_seen })
+        Ok(Friend { person, name, paint: None, node, addresses, since, state, last_seen, is_awake: false })
     }
 }
 
 impl Introduction {
     /// The same with everything cut to its limit: it is what a stranger wrote.
     fn checked(&self) -> Self {
-        let name: String = self.name.chars().filter(|c| !c.is_control()).collect();
-        let name = match row::cut(name.trim(), NAME_LEN_MAX).trim() {
-            "" => self.person.short(),
-            name => name.to_owned(),
-        };
+        let name = Some(names::plain(&self.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| self.person.short());
         Self { name, addresses: checked_addresses(&self.addresses), ..self.clone() }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod log;
 pub mod logins;
 pub mod mailbox;
 pub mod markdown;
+pub mod names;
 pub mod node;
 pub mod photos;
 pub mod posts;

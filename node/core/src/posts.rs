@@ -21,11 +21,11 @@ use crate::store::StoreError;
 pub use delete::delete;
 pub use draft::{Draft, Over, save_draft};
 pub(crate) use entries::{hide, says, taken_back};
-pub use publish::{edit, publish};
+pub use publish::{edit, publish, put_out};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
 
-/// The longest title, in bytes.
-pub const TITLE_LEN_MAX: usize = 300;
+/// The longest title, in characters: four bytes each fit an entry's title.
+pub const TITLE_CHARS_MAX: usize = 250;
 /// The longest text, in bytes: with all else it must fit an entry's body.
 pub const TEXT_LEN_MAX: usize = 60_000;
 /// How many photos a post shows at most.
@@ -61,6 +61,8 @@ pub struct Post {
     pub id: PostId,
     /// The last part of its address; a draft's is what it would be.
     pub slug: String,
+    /// Whether the owner chose that, or it was made of the words.
+    pub has_own_slug: bool,
     /// Its title; empty for a note.
     pub title: String,
     /// Its text, Markdown as written.
@@ -98,6 +100,9 @@ pub enum PostError {
     /// Neither text nor photo.
     #[error("there is nothing in it yet")]
     Empty,
+    /// The title has more than [`TITLE_CHARS_MAX`] characters.
+    #[error("the title has {0} characters, the limit is {TITLE_CHARS_MAX}")]
+    LongTitle(usize),
     /// Something is too long.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {

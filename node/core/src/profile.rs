@@ -4,11 +4,11 @@ use minicbor::{Decode, Encode};
 
 use crate::events::Event;
 use crate::feed::{self, AppendError, Body, Kind, Lane, ProfileBody};
+use crate::names::{self, NAME_CHARS_MAX};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
 
-const NAME_LEN_MAX: usize = 80;
 const LOGIN_LEN_MAX: usize = 40;
 const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
@@ -53,6 +53,9 @@ pub enum ProfileError {
     /// No name.
     #[error("a name is needed")]
     NoName,
+    /// The name has more than [`NAME_CHARS_MAX`] characters.
+    #[error("the name has {0} characters, the limit is {NAME_CHARS_MAX}")]
+    LongName(usize),
     /// Something is too long.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
@@ -150,13 +153,18 @@ pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError
     Ok(())
 }
 
-/// The profile as it will be stored: trimmed, the address in lower case.
+/// The profile as it will be stored: trimmed, the name without what steers the text around it, the address in lower case.
 ///
 /// # Errors
 /// When a part is not allowed.
 pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
+    // Counted as it was typed: what is cut off in silence is noticed too late.
+    let typed = profile.name.split_whitespace().map(|word| word.chars().count() + 1).sum::<usize>().saturating_sub(1);
+    if typed > NAME_CHARS_MAX {
+        return Err(ProfileError::LongName(typed));
+    }
     let profile = Profile {
-        name: profile.name.trim().to_owned(),
+        name: names::plain(&profile.name),
         login: profile.login.trim().to_ascii_lowercase(),
         domain: profile.domain.trim().trim_end_matches('.').to_ascii_lowercase(),
         strapline: profile.strapline.trim().to_owned(),
@@ -164,7 +172,6 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
         paint: profile.paint,
     };
     let limits = [
-        ("name", &profile.name, NAME_LEN_MAX),
         ("login", &profile.login, LOGIN_LEN_MAX),
         ("domain", &profile.domain, DOMAIN_LEN_MAX),
         ("strapline", &profile.strapline, STRAPLINE_LEN_MAX),
@@ -175,7 +182,7 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
             return Err(ProfileError::TooLong { what, len: text.len(), len_max });
         }
     }
-    if profile.name.is_empty() || profile.name.chars().any(char::is_control) {
+    if profile.name.is_empty() {
         return Err(ProfileError::NoName);
     }
     if !is_label(&profile.login) {
@@ -267,7 +274,12 @@ mod tests {
         set(&alice, profile.clone()).await.unwrap();
         let kept = get(&alice).unwrap().unwrap();
         assert_eq!((kept.name.as_str(), address(&kept).as_str()), ("Alice Ant", "alice@alice.example"));
+        set(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() }).await.unwrap();
+        assert_eq!(get(&alice).unwrap().unwrap().name, "Alice Ant");
+        set(&alice, Profile { name: "ш".repeat(80), ..kept.clone() }).await.unwrap();
         let refused = [
+            (Profile { name: "ш".repeat(81), ..profile.clone() }, ProfileError::LongName(81)),
+            (Profile { name: "\u{202e}\u{200b}".into(), ..profile.clone() }, ProfileError::NoName),
             (Profile { name: " ".into(), ..profile.clone() }, ProfileError::NoName),
             (Profile { login: "a@b".into(), ..profile.clone() }, ProfileError::BadLogin),
             (Profile { domain: "a..b".into(), ..profile.clone() }, ProfileError::BadDomain),

@@ -199,11 +199,12 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
     let node = &acting.node;
     let owner = acting.owner()?;
     let photos: Vec<PhotoId> = photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
-    let kept = posts::save_draft(node, Draft { title, text, photos, ..Draft::default() }).await.map_err(refused)?;
+    let written = Draft { title, text, photos, ..Draft::default() };
     if draft {
+        let kept = posts::save_draft(node, written).await.map_err(refused)?;
         return Ok(Response::text("Kept as a draft.").with(json!({ "id": kept.id.to_string() })));
     }
-    let post = posts::publish(node, kept.id).await.map_err(refused)?;
+    let post = posts::put_out(node, written).await.map_err(refused)?;
     let path = freehold_web::path_of(&post);
     let url = format!("{}{path}", acting.url(Some(&owner)));
     Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))

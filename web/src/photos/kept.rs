@@ -10,6 +10,7 @@ use crate::dates;
 use crate::pictures;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::sizes::size;
 use crate::visitor::Owner;
 
 /// What is not known to be a picture by browsers.
@@ -37,16 +38,6 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
     Ok(kept.collect())
 }
 
-/// A length as people say it.
-fn size(len: u64) -> String {
-    const KB: u64 = 1000;
-    match len {
-        0..KB => format!("{len} bytes"),
-        KB..1_000_000 => format!("{} kB", len / KB),
-        _ => format!("{}.{} MB", len / 1_000_000, len / 100_000 % 10),
-    }
-}
-
 async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let id: PhotoId = pictures::id(&id)?;
     let name = photos::kept(&site.node)?.into_iter().find(|file| file.id == id).ok_or(Problem::NotFound)?.file_name;
@@ -58,15 +49,4 @@ async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
 async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     photos::delete_kept(&site.node, pictures::id(&id)?).await?;
     Ok(answer::see("/home/photos"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_said_as_people_say_them() {
-        let said = [0, 999, 1000, 999_999, 1_000_000, 2_345_678].map(size);
-        assert_eq!(said, ["0 bytes", "999 bytes", "1 kB", "999 kB", "1.0 MB", "2.3 MB"]);
-    }
 }

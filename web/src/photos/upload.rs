@@ -1,12 +1,16 @@
 //! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it is there.
 
 use askama::Template;
-use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use freehold_core::audience::Visitor;
 use freehold_core::blobs::{BlobWriter, Pinned};
-use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Upload};
+use freehold_core::photos::develop::DevelopError;
+use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
+use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as Stage};
 use freehold_core::store::StoreError;
+use serde::Deserialize;
 
 use super::Described;
 use crate::answer::{self, Answer, Problem};
@@ -14,6 +18,14 @@ use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::Owner;
+
+/// Where a photo is added that begins a note.
+pub(crate) const FOR_A_NOTE: &str = "/home/photos/add?post=new";
+
+/// Where a photo is added that joins a post in the making.
+pub(crate) fn for_post(id: &PostId) -> String {
+    format!("/home/photos/add?post={id}")
+}
 
 /// What a form may hold beside its file.
 const REST_LEN_MAX: usize = 64 * 1024;
@@ -31,6 +43,22 @@ struct AddPage {
     page: Frame,
     form: Described,
     fault: Option<String>,
+    /// The post it is to stand in: its id, `new` for one that it begins, or nothing.
+    post: String,
+}
+
+#[derive(Deserialize)]
+struct For {
+    #[serde(default)]
+    post: String,
+}
+
+impl For {
+    /// What stands in an address goes back into one: an id, `new`, or nothing.
+    fn checked(self) -> Self {
+        let is_known = self.post == "new" || self.post.parse::<PostId>().is_ok();
+        if is_known { self } else { Self { post: String::new() } }
+    }
 }
 
 /// What came with the form.
@@ -59,41 +87,74 @@ impl From<StoreError> for Broken {
     }
 }
 
-async fn show(State(site): State<Site>, _: Owner) -> Answer {
-    answer::page(&AddPage { page: site.home_frame("Add a photo", "Photos")?, form: Described::default(), fault: None })
+async fn show(State(site): State<Site>, _: Owner, Query(to): Query<For>) -> Answer {
+    answer::page(&AddPage {
+        page: site.home_frame("Add a photo", "Photos")?,
+        form: Described::default(),
+        fault: None,
+        post: to.checked().post,
+    })
 }
 
-async fn add(State(site): State<Site>, _: Owner, mut form: Multipart) -> Answer {
+async fn add(State(site): State<Site>, _: Owner, Query(to): Query<For>, mut form: Multipart) -> Answer {
+    let to = to.checked();
     let sent = match read(&site, &mut form).await {
         Ok(sent) => sent,
         Err(Broken::TooLarge) => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
             let fault = format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
-            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault);
+            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
         }
         Err(Broken::Form) => return Err(Problem::BadRequest),
         Err(Broken::Store(error)) => return Err(error.into()),
     };
     let Some((file, file_name)) = sent.file else {
-        return again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, "Choose a file first.".to_owned());
+        return again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, "Choose a file first.".to_owned(), to);
     };
     let Described { alt, caption, .. } = &sent.described;
     let upload = Upload { file, file_name, alt: alt.clone(), caption: caption.replace("\r\n", "\n"), audience: sent.described.audience() };
     let fault = match photos::add(&site.node, upload).await {
-        Ok(photo) => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
+        Ok(photo) if to.post.is_empty() => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
+        Ok(photo) => return joined(&site, &to.post, photo.id).await,
         Err(AddError::Store(error)) => return Err(error.into()),
         Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
         Err(AddError::KeptButNotShown { .. }) => {
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list it. Save it as JPEG and add that."
                 .to_owned()
         }
+        Err(AddError::Develop(DevelopError::Damaged(what))) => {
+            format!("This picture is damaged ({what}), so it was not hung. Take it from the camera once more, if you can.")
+        }
         Err(AddError::Develop(error)) => format!("It was not taken: {error}."),
     };
-    again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault)
+    again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault, to)
 }
 
-fn again(site: &Site, status: StatusCode, form: Described, fault: String) -> Answer {
-    answer::page_with(status, &AddPage { page: site.home_frame("Add a photo", "Photos")?, form, fault: Some(fault) })
+fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: For) -> Answer {
+    answer::page_with(status, &AddPage { page: site.home_frame("Add a photo", "Photos")?, form, fault: Some(fault), post: to.post })
+}
+
+/// Puts a photo that has just been hung into the draft it was added for, and goes on there. A draft that is gone or out meanwhile
+/// keeps nobody from a new one.
+async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
+    let begun = post.parse::<PostId>().ok().map(|id| posts::by_id(&site.node, &Visitor::Owner, id)).transpose()?.flatten();
+    let draft = match begun.filter(|post| post.state == Stage::Draft) {
+        Some(post) => Draft {
+            id: Some(post.id),
+            title: post.title,
+            text: post.text,
+            photos: post.photos.into_iter().chain([photo]).collect(),
+            slug: post.has_own_slug.then_some(post.slug),
+            over: Over::Revision(post.revision),
+        },
+        None => Draft { photos: vec![photo], ..Draft::default() },
+    };
+    match posts::save_draft(&site.node, draft).await {
+        Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        Err(PostError::Store(error)) => Err(error.into()),
+        // It hangs on the wall all the same.
+        Err(_) => Ok(answer::see(&format!("/home/photos/{photo}"))),
+    }
 }
 
 async fn read(site: &Site, form: &mut Multipart) -> Result<Sent, Broken> {

@@ -9,14 +9,13 @@ use freehold_core::clock::Timestamp;
 use freehold_core::posts::{self, Post};
 use freehold_core::{markdown, profile};
 
-use super::{path_of, shown};
+use super::{TITLE_CHARS, path_of, shown, title_of};
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 
 const ENTRIES: usize = 20;
-const TITLE_CHARS: usize = 60;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/feed.atom", Access::Anyone, feed)
@@ -73,7 +72,7 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     Ok(Entry {
         id: post.entry.map_or_else(|| format!("urn:freehold:{}", post.id), |entry| format!("urn:freehold:{entry}")),
         link: format!("{base}{}", path_of(&post)),
-        title: if post.title.is_empty() { markdown::summary(&post.text, TITLE_CHARS) } else { post.title },
+        title: title_of(&post, TITLE_CHARS),
         published: dates::machine(published),
         updated: dates::machine(post.edited.unwrap_or(published)),
         summary: post.summary,

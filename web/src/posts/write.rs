@@ -6,12 +6,13 @@ use axum::http::StatusCode;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
-use freehold_core::posts::{self, Draft, Over, Post, PostError, PostId, Revision, State as Stage};
+use freehold_core::posts::{self, Draft, Over, Post, PostError, PostId, Revision, State as Stage, TITLE_CHARS_MAX};
 
-use super::path_of;
+use super::{TITLE_CHARS, path_of, title_of, too_long};
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::frame::Frame;
+use crate::photos::upload;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -120,8 +121,7 @@ impl Sent {
 fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String>) -> Result<WritePage, Problem> {
     let now = site.node.clock.now();
     let is_published = post.is_some_and(|post| post.state == Stage::Published);
-    let title_of = |post: &Post| if post.title.is_empty() { markdown::summary(&post.text, 60) } else { post.title.clone() };
-    let kept = |post: &Post, when: String| Kept { href: format!("/home/write/{}", post.id), title: title_of(post), when };
+    let kept = |post: &Post, when: String| Kept { href: format!("/home/write/{}", post.id), title: title_of(post, TITLE_CHARS), when };
     let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
     let offers_private = newest.iter().any(|photo| photo.audience == Audience::Owner);
     let offered = newest.iter().map(|photo| Offered {
@@ -172,7 +172,8 @@ async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
     let sent = Sent {
         title: post.title.clone(),
         text: post.text.clone(),
-        slug: post.slug.clone(),
+        // One made of the words goes on following them until the post is out.
+        slug: if post.has_own_slug || post.state == Stage::Published { post.slug.clone() } else { String::new() },
         photos: post.photos.clone(),
         id: Some(post.id),
         revision: Some(post.revision),
@@ -208,15 +209,15 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
     let is_published = post.as_ref().is_some_and(|post| post.state == Stage::Published);
     let done = match (id, is_published, sent.then.as_str()) {
         (Some(id), true, _) => posts::edit(&site.node, id, sent.draft(Some(id))).await,
-        (id, _, "publish") => match posts::save_draft(&site.node, sent.draft(id)).await {
-            Ok(draft) => posts::publish(&site.node, draft.id).await,
-            Err(error) => Err(error),
-        },
+        (id, _, "publish") => posts::put_out(&site.node, sent.draft(id)).await,
         (id, _, _) => posts::save_draft(&site.node, sent.draft(id)).await,
     };
     match done {
         Ok(post) if post.state == Stage::Published => Ok(answer::see(&path_of(&post))),
+        Ok(post) if sent.then == "photos" => Ok(answer::see(&upload::for_post(&post.id))),
         Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        // Not a word yet: the first photo begins it.
+        Err(PostError::Empty) if sent.then == "photos" => Ok(answer::see(upload::FOR_A_NOTE)),
         Err(PostError::Store(error)) => Err(error.into()),
         Err(PostError::NoSuchPost) => Err(Problem::NotFound),
         Err(error) => not_saved(site, sent, id, &error),
@@ -246,6 +247,10 @@ fn again(site: &Site, post: Option<&Post>, sent: Sent, fault: &str) -> Answer {
 fn words_for(error: &PostError) -> String {
     match error {
         PostError::Empty => "There is nothing in it yet. Write a line, or choose a photo.".to_owned(),
+        PostError::LongTitle(count) => {
+            format!("That title has {count} letters; {TITLE_CHARS_MAX} is the most. Move some of it into the text.")
+        }
+        PostError::TooLong { what: "text", len, len_max } => too_long(*len, *len_max),
         PostError::BadSlug => "Another post has that address, or it is not one. Letters, digits and dashes make one.".to_owned(),
         PostError::ChangedMeanwhile | PostError::AlreadyPublished => {
             "It was changed in another window meanwhile. What you see here is yours; open the post in a second window to see the other. Saved \

@@ -12,7 +12,7 @@ use crate::browser::{Browser, Seen};
 const BOUNDARY: &str = "----boundary";
 
 /// A small picture, made here: a PNG of three by two pixels.
-fn png() -> Vec<u8> {
+pub(crate) fn png() -> Vec<u8> {
     data_encoding::BASE64.decode(PNG.as_bytes()).unwrap()
 }
 
@@ -20,6 +20,10 @@ fn png() -> Vec<u8> {
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAE0lEQVR4nGM4kWIEQQwn8owgCABWNghTvIXE3wAAAABJRU5ErkJggg==";
 
 async fn upload(owner: &mut Browser, fields: &[(&str, &str)], file: &[u8]) -> Seen {
+    upload_to(owner, "/home/photos/add", fields, file).await
+}
+
+pub(crate) async fn upload_to(owner: &mut Browser, path: &str, fields: &[(&str, &str)], file: &[u8]) -> Seen {
     let mut body = Vec::new();
     for (name, value) in fields {
         body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
@@ -28,7 +32,7 @@ async fn upload(owner: &mut Browser, fields: &[(&str, &str)], file: &[u8]) -> Se
     body.extend(file);
     body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-    let request = owner.request("POST", "/home/photos/add").header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
+    let request = owner.request("POST", path).header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
     owner.send(request).await
 }
 

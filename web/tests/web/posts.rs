@@ -26,7 +26,7 @@ async fn a_post_written_in_the_browser_is_read_by_anyone() {
     assert!(post.contains("<em>legible</em>") && post.contains("The field book") && !post.contains("<script"), "{post}");
     assert!(!post.contains("/home/write/"), "a stranger is offered no pen");
     let front = visitor.get("/").await.text();
-    assert!(front.contains("<h1><a href=\"/2026/the-mud-remembers\">The mud remembers</a></h1>"), "{front}");
+    assert!(front.contains("<h1 dir=\"auto\"><a href=\"/2026/the-mud-remembers\">The mud remembers</a></h1>"), "{front}");
     assert!(owner.get(&path).await.text().contains("/home/write/"));
 }
 
@@ -196,4 +196,62 @@ async fn an_address_in_another_script_is_sent_on_in_the_letters_of_a_header() {
     let path = published(&mut owner, "Прилив и время", "text").await;
     assert!(path.is_ascii() && path.starts_with("/2026/%D0%9F") | path.starts_with("/2026/%D0%BF"), "{path}");
     assert_eq!(Browser::stranger(&alice).get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nothing_written_is_neither_kept_nor_published() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (title, then) in [("", "publish"), ("", "draft"), ("A title alone", "publish")] {
+        let seen = owner.post("/home/write", &[("title", title), ("text", " \r\n"), ("then", then)]).await;
+        assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(seen.text().contains("There is nothing in it yet.") && seen.text().contains(title));
+    }
+    assert!(posts::drafts(&alice).unwrap().is_empty());
+    // One that lost its words can still be found, opened and thrown away.
+    let begun = posts::save_draft(&alice, Draft { title: "Later".into(), ..Draft::default() }).await.unwrap();
+    posts::save_draft(&alice, Draft { id: Some(begun.id), ..Draft::default() }).await.unwrap();
+    let desk = format!("/home/write/{}", begun.id);
+    let link = format!("<a href=\"{desk}\">Without a title</a>");
+    assert!(owner.get("/home/write").await.text().contains(&link));
+    assert!(owner.get("/home?write=1").await.text().contains(&link));
+    assert!(owner.get(&desk).await.text().contains("Throw it away"));
+    assert_eq!(owner.post(&format!("{desk}/withdraw"), &[]).await.location(), "/home/write");
+    assert!(posts::drafts(&alice).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn limits_are_told_beforehand_and_in_letters() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let desk = owner.get("/home/write").await.text();
+    assert!(desk.contains("maxlength=\"250\"") && desk.contains("At most 250 letters") && desk.contains("about ten thousand words"));
+    let long = owner.post("/home/write", &[("title", &"ш".repeat(251)), ("text", "x"), ("then", "publish")]).await;
+    assert!(long.text().contains("That title has 251 letters; 250 is the most."));
+    let longer = owner.post("/home/write", &[("title", ""), ("text", &"word ".repeat(13_000)), ("then", "publish")]).await;
+    assert!(longer.text().contains("Make 2 of it") && !longer.text().contains("bytes"));
+}
+
+#[tokio::test]
+async fn a_look_lands_at_the_preview() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    assert!(owner.get("/home/write").await.text().contains("value=\"preview\" formaction=\"/home/write#preview\""));
+    let seen = owner.post("/home/write", &[("text", "words"), ("then", "preview")]).await;
+    assert!(seen.text().contains("id=\"preview\""));
+}
+
+#[tokio::test]
+async fn the_owner_lost_in_the_rooms_is_led_back_into_them() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for path in ["/home/nonsense", "/home/write/00000000000000000000000000000000"] {
+        let seen = owner.get(path).await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND);
+        assert!(seen.text().contains("<body class=\"home\">") && seen.text().contains("what you have begun"), "{path}");
+    }
+    let stranger = Browser::stranger(&alice).get("/home/nonsense").await;
+    assert_eq!(stranger.status, StatusCode::NOT_FOUND);
+    assert!(!stranger.text().contains("class=\"home\"") && stranger.text().contains("All the writing"));
+    assert!(owner.get("/nonsense").await.text().contains("All the writing"));
 }

@@ -6,9 +6,11 @@ use freehold_core::feed;
 use freehold_core::friends::{self, Introduction};
 use freehold_core::identity;
 use freehold_core::posts::{self, Draft};
+use freehold_core::profile::{self, Profile};
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
+use crate::photos::{png, upload_to};
 
 /// Makes `friend` a friend of `node`, without a network between them.
 async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
@@ -99,4 +101,73 @@ async fn a_long_post_of_a_friend_is_read_whole_at_home() {
     assert!(owner.get(path).await.text().contains("The last sentence."));
     assert_eq!(owner.get(&format!("{path}/0/400.jpg")).await.status, StatusCode::NOT_FOUND);
     assert!(Browser::stranger(&alice).get(path).await.location().starts_with("/login"));
+}
+
+#[tokio::test]
+async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
+    let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
+    befriend(&alice, &bob, "Bob").await;
+    say(&bob, "", "The heron is back.").await;
+    carry(&bob, &alice).await;
+    let mut owner = Browser::owner(&alice).await;
+    for (name, shown, paint) in [("Robert Ford", "Robert Ford", 5), ("Ro\u{202e}ssbob \u{200f}", "Rossbob", 6)] {
+        let now = profile::get(&bob).unwrap().unwrap();
+        profile::set(&bob, Profile { name: name.into(), paint, ..now }).await.unwrap();
+        carry(&bob, &alice).await;
+        for page in ["/home", "/home/friends"] {
+            let page = owner.get(page).await.text();
+            assert!(
+                page.contains(&format!(">{shown}</b>")) && page.contains(&format!("door p{paint}\" aria-hidden=\"true\">R<")),
+                "{page}"
+            );
+            assert!(!page.contains("<b dir=\"auto\">Bob"), "{page}");
+        }
+        assert_eq!(friends::list(&alice).unwrap()[0].name, shown);
+    }
+    // Whoever writes their own feed knows no limits; here they hold.
+    let long = feed::Body::Profile(feed::ProfileBody { name: "\u{202e}W\n".repeat(150), paint: 200, ..feed::ProfileBody::default() });
+    let node = bob.clone();
+    bob.store.commit(move |tx| feed::append(tx, &node, feed::Lane::PUBLIC, &long)).await.unwrap();
+    carry(&bob, &alice).await;
+    let friend = friends::list(&alice).unwrap().remove(0);
+    assert_eq!((friend.name.chars().count(), friend.paint), (79, None));
+    assert!(!friend.name.contains(['\u{202e}', '\n']));
+}
+
+#[tokio::test]
+async fn awake_is_who_is_connected_and_others_are_said_to_have_been_heard_when_they_were() {
+    let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
+    befriend(&alice, &bob, "Bob").await;
+    let person = bob.identity.person().unwrap();
+    let mut owner = Browser::owner(&alice).await;
+    owner.post("/home", &[("text", "Hello.")]).await;
+    let connected = alice.events.awake().connected(person, &alice.clock);
+    alice.clock.advance(60 * 60 * 1000);
+    let home = owner.get("/home").await.text();
+    assert!(home.contains("Awake now") && home.contains("Bob (awake, so any moment)"), "{home}");
+    drop(connected);
+    alice.clock.advance(10 * 60 * 1000);
+    let (home, list) = (owner.get("/home").await.text(), owner.get("/home/friends").await.text());
+    assert!(!home.contains("Awake now") && home.contains("Bob (last heard 10 minutes ago)"), "{home}");
+    assert!(list.contains("last heard 10 minutes ago") && !list.contains("awake"), "{list}");
+}
+
+#[tokio::test]
+async fn adding_a_photo_keeps_the_words_and_joins_them() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let add = owner.post("/home", &[("text", "Low water."), ("then", "photos")]).await.location();
+    let draft = posts::drafts(&alice).unwrap().remove(0);
+    assert_eq!((add.as_str(), draft.text.as_str()), (format!("/home/photos/add?post={}", draft.id).as_str(), "Low water."));
+    let form = owner.get(&add).await.text();
+    assert!(form.contains(&format!("action=\"{add}\"")) && form.contains("Back to what you write"), "{form}");
+    let desk = upload_to(&mut owner, &add, &[("alt", "Low sun")], &png()).await.location();
+    assert_eq!(desk, format!("/home/write/{}", draft.id));
+    let begun = posts::drafts(&alice).unwrap().remove(0);
+    assert_eq!((begun.text.as_str(), begun.photos.len()), ("Low water.", 1));
+    // Without a word the photo begins a note of its own; what is no id goes no further.
+    assert_eq!(owner.post("/home", &[("text", " "), ("then", "photos")]).await.location(), "/home/photos/add?post=new");
+    upload_to(&mut owner, "/home/photos/add?post=new", &[("alt", "Low sun")], &png()).await;
+    assert_eq!(posts::drafts(&alice).unwrap().len(), 2);
+    assert!(owner.get("/home/photos/add?post=%22%3E%3Cb%3E").await.text().contains("action=\"/home/photos/add\""));
 }

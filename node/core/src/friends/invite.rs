@@ -8,7 +8,7 @@ use std::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
 use minicbor::{Decode, Encode};
 
-use super::{Introduction, NAME_LEN_MAX, checked_addresses};
+use super::{Introduction, checked_addresses};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -177,7 +177,7 @@ pub async fn create_invite(node: &Node, label: &str, addresses: &[String]) -> Re
     let invite = Invite {
         person,
         node: node.identity.node_key(),
-        name: cut(&profile.name, NAME_LEN_MAX).to_owned(),
+        name: profile.name.clone(),
         addresses: checked_addresses(addresses),
         token: node.random.array(),
         expires: now.plus_millis(INVITE_MS),

@@ -2,8 +2,11 @@
 
 use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, farewell, request};
 use crate::events::Event;
+use crate::feed;
 use crate::identity::PersonId;
+use crate::names;
 use crate::node::Node;
+use crate::profile::PAINTS;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
@@ -15,13 +18,34 @@ const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
-    let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
-    let mut all = Vec::with_capacity(rows.len());
-    for (key, row) in rows {
-        all.push(row.shown(PersonId(row::key_part(&key, 0)))?);
+    let mut all = introduced(node)?;
+    for friend in &mut all {
+        meet(node, friend)?;
     }
     all.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()).then_with(|| a.person.cmp(&b.person)));
     Ok(all)
+}
+
+/// Everyone known, by the names they introduced themselves with: without a look at what their feeds say since.
+pub(crate) fn introduced(node: &Node) -> Result<Vec<Friend>, StoreError> {
+    let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
+    rows.into_iter().map(|(key, row)| row.shown(PersonId(row::key_part(&key, 0)))).collect()
+}
+
+/// Adds what the friend's own feed says of them, verified as all that is in it, and whether they are connected.
+pub(crate) fn meet(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
+    if let Some(profile) = feed::profile_of(node, &friend.person)? {
+        // Their node's limits are not ours.
+        let name = names::plain(&profile.name);
+        if !name.is_empty() {
+            friend.name = name;
+        }
+        friend.paint = Some(profile.paint).filter(|paint| *paint < PAINTS);
+    }
+    let (is_awake, heard) = node.events.awake().of(&friend.person);
+    friend.is_awake = is_awake && friend.state == State::Friend;
+    friend.last_seen = friend.last_seen.max(heard);
+    Ok(())
 }
 
 /// One of them.
@@ -29,7 +53,10 @@ pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
 /// # Errors
 /// As [`list`].
 pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError> {
-    row::get::<FriendRow>(&node.store, &person.0)?.map(|row| row.shown(*person)).transpose()
+    let Some(row) = row::get::<FriendRow>(&node.store, &person.0)? else { return Ok(None) };
+    let mut friend = row.shown(*person)?;
+    meet(node, &mut friend)?;
+    Ok(Some(friend))
 }
 
 /// Whether both agreed to be friends.

@@ -4,6 +4,7 @@ use mail_parser::{Address, HeaderValue, MessageParser};
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::names;
 use crate::node::Node;
 use crate::row::{Record, cut};
 use crate::store::{BlobId, StoreError, Table};
@@ -146,13 +147,12 @@ fn preview(text: &str) -> String {
 
 /// `text` on one line, without control characters and without those that turn the direction of what follows.
 fn one_line(text: &str, len_max: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().filter(|c| !turns(*c)));
+        line.extend(word.chars().filter(|c| !names::turns(*c) && *c != '\u{feff}'));
         if line.len() > len_max {
             break;
         }

@@ -1,7 +1,7 @@
 //! Saving a draft, and what a draft must be to be saved at all.
 
 use super::rows::{self, DraftRow, PostRow, ReadyText};
-use super::{PHOTOS_MAX, Post, PostError, PostId, Revision, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_LEN_MAX};
+use super::{PHOTOS_MAX, Post, PostError, PostId, Revision, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_CHARS_MAX};
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::markdown;
@@ -9,6 +9,9 @@ use crate::node::Node;
 use crate::photos::{self, Photo, PhotoId};
 use crate::row;
 use crate::store::{StoreError, Tx};
+
+/// How much of a note's words its address takes, in bytes.
+const NOTE_SLUG_LEN_MAX: usize = 50;
 
 /// What a draft is saved over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,10 +56,11 @@ pub(super) struct Ready {
 pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
     let title = draft.title.split_whitespace().collect::<Vec<_>>().join(" ");
     let raw = draft.text.replace("\r\n", "\n").trim_end().to_owned();
-    for (what, len, len_max) in [("title", title.len(), TITLE_LEN_MAX), ("text", raw.len(), TEXT_LEN_MAX)] {
-        if len > len_max {
-            return Err(PostError::TooLong { what, len, len_max });
-        }
+    if title.chars().count() > TITLE_CHARS_MAX {
+        return Err(PostError::LongTitle(title.chars().count()));
+    }
+    if raw.len() > TEXT_LEN_MAX {
+        return Err(PostError::TooLong { what: "text", len: raw.len(), len_max: TEXT_LEN_MAX });
     }
     if draft.photos.len() > PHOTOS_MAX {
         return Err(PostError::TooManyPhotos(draft.photos.len()));
@@ -78,7 +82,7 @@ pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
 impl Ready {
     /// The address it asks for, or one made of its words.
     pub(super) fn wanted_slug(&self) -> String {
-        let made = || markdown::slugify(&self.title).or_else(|| markdown::slugify(row::cut(&self.summary, 50)));
+        let made = || markdown::slugify(&self.title).or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX));
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
     }
 
@@ -96,11 +100,15 @@ pub(super) fn load_photos(tx: &Tx<'_>, ids: &[PhotoId]) -> Result<Vec<Photo>, Po
 /// Saves a draft: a new one, or over the one it names.
 ///
 /// # Errors
-/// When something is too long, a photo is not there, or the post it names is published, gone or changed meanwhile.
+/// When a new one has no title, text or photo, something is too long, a photo is not there, or the post it names is published, gone or
+/// changed meanwhile.
 pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
     let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
     let (ready, now) = (ready(node, draft)?, node.clock.now());
+    if over == Over::Nothing && ready.title.is_empty() && ready.raw.trim().is_empty() && ready.photos.is_empty() {
+        return Err(PostError::Empty);
+    }
     let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
     Ok(rows::shown(node, id, row)?)
 }

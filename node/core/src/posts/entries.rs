@@ -6,14 +6,14 @@
 use minicbor::{Decode, Encode};
 
 use super::rows::{self, ADDRESSES_MAX, PostRow, Text};
-use super::{PostId, SUMMARY_CHARS, TITLE_LEN_MAX, delete};
+use super::{PostId, SUMMARY_CHARS, TITLE_CHARS_MAX, delete};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{EntryId, PostBody};
 use crate::markdown;
 use crate::node::Node;
 use crate::photos;
-use crate::row::{self, Record, cut};
+use crate::row::{self, Record};
 use crate::store::{StoreError, Table, Tx};
 
 /// Under the entry of a published post: the post.
@@ -84,7 +84,7 @@ pub(crate) fn says(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timesta
     if !is_known {
         row.version = Some(version.0);
         row.text = Text::Entry(version.0);
-        row.title = cut(said.title.as_deref().unwrap_or_default(), TITLE_LEN_MAX).to_owned();
+        row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
         row.summary = markdown::summary(&said.text, SUMMARY_CHARS);
         row.minutes = markdown::minutes(&said.text);
         row.photos = shown(tx, said)?;

@@ -12,6 +12,26 @@ use crate::row;
 use crate::store::Tx;
 use crate::timeline::{self, Version};
 
+/// Saves a draft and publishes it. What can't come out for want of words, or because another post has its address, is not saved either:
+/// whoever tries again with the same words would leave a second one.
+///
+/// # Errors
+/// As [`save_draft`](super::save_draft) and [`publish`].
+pub async fn put_out(node: &Node, draft: Draft) -> Result<Post, PostError> {
+    if draft.text.trim().is_empty() && draft.photos.is_empty() {
+        return Err(PostError::Empty);
+    }
+    let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
+    let slug = draft.slug.as_deref().map(str::trim).filter(|slug| !slug.is_empty());
+    if let Some(slug) = slug
+        && !rows::is_free(&node.store, slug, id)?
+    {
+        return Err(PostError::BadSlug);
+    }
+    let saved = draft::save_draft(node, draft).await?;
+    publish(node, saved.id).await
+}
+
 /// Publishes a draft: in one commit it is on the site, in the feed, in the journal and in the owner's own timeline.
 ///
 /// # Errors

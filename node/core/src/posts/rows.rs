@@ -195,8 +195,25 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
 pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
     let (text, revision) = (text(node, &row)?, row.revision());
     let PostRow { slug, title, summary, photos, state, created, updated, published, edited, entry, audience, minutes, .. } = row;
-    let entry = entry.map(EntryId);
-    Ok(Post { id, slug, title, text, summary, photos, state, created, updated, published, edited, entry, audience, minutes, revision })
+    let (has_own_slug, entry) = (row.has_own_slug, entry.map(EntryId));
+    Ok(Post {
+        id,
+        slug,
+        has_own_slug,
+        title,
+        text,
+        summary,
+        photos,
+        state,
+        created,
+        updated,
+        published,
+        edited,
+        entry,
+        audience,
+        minutes,
+        revision,
+    })
 }
 
 pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreError> {
@@ -204,7 +221,7 @@ pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreEr
 }
 
 /// Whether no other post has or had that address.
-pub(super) fn is_free(tx: &Tx<'_>, slug: &str, id: PostId) -> Result<bool, StoreError> {
+pub(super) fn is_free(tx: &impl Rows, slug: &str, id: PostId) -> Result<bool, StoreError> {
     let key = slug_key(tx, slug)?;
     Ok(row::get::<SlugRow>(tx, &key)?.is_none_or(|taken| taken.post == id))
 }

@@ -54,6 +54,25 @@ async fn a_draft_is_the_owners_until_it_is_published() {
 }
 
 #[tokio::test]
+async fn nothing_is_made_of_nothing() {
+    let alice = TestNode::new("alice").await;
+    for made in
+        [save_draft(&alice, draft(" ", " \r\n ")).await, put_out(&alice, draft("", "")).await, put_out(&alice, draft("A title", " ")).await]
+    {
+        assert_eq!(made, Err(PostError::Empty));
+    }
+    assert_eq!(drafts(&alice).unwrap(), []);
+    let taken = put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") }).await.unwrap();
+    assert_eq!((taken.state, taken.slug.as_str()), (State::Published, "hill"));
+    assert_eq!(put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await, Err(PostError::BadSlug));
+    assert_eq!(drafts(&alice).unwrap(), []);
+    // One that was begun may lose its words again, and keeps its place.
+    let begun = save_draft(&alice, draft("Later", "")).await.unwrap();
+    let emptied = save_draft(&alice, Draft { id: Some(begun.id), ..draft("", "") }).await.unwrap();
+    assert_eq!((drafts(&alice).unwrap().len(), emptied.title.as_str()), (1, ""));
+}
+
+#[tokio::test]
 async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
@@ -155,7 +174,8 @@ async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
     let alice = TestNode::new("alice").await;
     let empty = save_draft(&alice, draft("Title", " \n ")).await.unwrap();
     assert_eq!(publish(&alice, empty.id).await, Err(PostError::Empty));
-    assert!(matches!(save_draft(&alice, draft(&"x".repeat(301), "y")).await, Err(PostError::TooLong { what: "title", .. })));
+    assert_eq!(save_draft(&alice, draft(&"ш".repeat(251), "y")).await, Err(PostError::LongTitle(251)));
+    posted(&alice, &"𝄞".repeat(250), "the longest title, in the longest characters").await;
     assert!(matches!(save_draft(&alice, draft("x", &"y".repeat(60_001))).await, Err(PostError::TooLong { what: "text", .. })));
     let missing = Draft { photos: vec![photos::PhotoId([9; 16])], ..draft("x", "y") };
     assert_eq!(save_draft(&alice, missing).await, Err(PostError::NoSuchPhoto));

@@ -1,0 +1,55 @@
+//! Names as they are shown: a line of their own length, without characters that steer the text around them.
+
+/// The longest name, in characters.
+pub const NAME_CHARS_MAX: usize = 80;
+
+/// Whether a character is not shown but does something to what is: the controls, and those that turn the direction of what follows
+/// (UAX 9) or lie unseen between letters, so that two names look the same. What joins letters (Persian, emoji) stays.
+pub fn is_steering(c: char) -> bool {
+    c.is_control() || turns(c) || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// Whether a character turns the direction of the text around it.
+pub fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` as a name: one line of at most [`NAME_CHARS_MAX`] characters, none of them steering; may be empty.
+pub fn plain(text: &str) -> String {
+    let mut name = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        let shown = word.chars().filter(|c| !is_steering(*c));
+        let gap = (!name.is_empty()).then_some(' ').into_iter();
+        let with_gap: String = gap.chain(shown).collect();
+        if with_gap.trim().is_empty() {
+            continue;
+        }
+        name.push_str(&with_gap);
+        if name.len() > NAME_CHARS_MAX * 4 {
+            break;
+        }
+    }
+    let cut: String = name.chars().take(NAME_CHARS_MAX).collect();
+    cut.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_and_steers_nothing() {
+        for (given, shown) in [
+            ("  Alice   Ant\r\n\t", "Alice Ant"),
+            ("evil\u{202e}gnp.ecila", "evilgnp.ecila"),
+            ("\u{2066}Bob\u{2069} \u{200b} \u{feff}C\u{0}\u{1b}[1m", "Bob C [1m"),
+            ("عَلِيّ \u{200f}رضا", "عَلِيّ رضا"),
+            ("نیک\u{200c}نام", "نیک\u{200c}نام"),
+            ("\u{202e}\u{200b}", ""),
+        ] {
+            assert_eq!(plain(given), shown);
+        }
+        assert_eq!(plain(&"ш".repeat(500)), "ш".repeat(80));
+        assert_eq!(plain(&"a ".repeat(500)).chars().count(), 79);
+    }
+}
