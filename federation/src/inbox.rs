@@ -57,7 +57,12 @@ pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) ->
     let mut logs = BTreeSet::new();
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
-        let header = Header::from_canonical(&entry.header).map_err(|_| Reason::Invalid)?;
+        let header = match Header::from_canonical(&entry.header) {
+            Ok(header) => header,
+            // Once this node knows the suite it will ask for the log; until then the others of this friend go on.
+            Err(refused) if Header::is_of_a_newer_suite(&refused) => continue,
+            Err(_) => return Err(Reason::Invalid),
+        };
         // Each node gives its own person's logs; others' would come from mirrors. What the owner has said comes back only where it is
         // lacking.
         match header.log.person {

@@ -1,5 +1,6 @@
 //! Lies about entries.
 
+use freehold_core::cbor::Value;
 use futures::AsyncWriteExt;
 
 use super::*;
@@ -26,6 +27,23 @@ async fn an_honest_entry_is_taken_and_a_replay_changes_nothing() {
         assert!(matches!(ack, Sync::Ack { through: 0, .. }));
     }
     assert_eq!((scene.shown(), timeline::newest(&scene.alice).unwrap()), (1, 1));
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_suite_ends_no_stream() {
+    let mut scene = Scene::with_a_friend().await;
+    let honest = entry(&scene.mallory, post("hello")).await;
+    let Value::Map(mut fields) = Value::from_canonical(&honest.header).unwrap() else { panic!() };
+    // The node's key, of a suite that nobody has yet.
+    fields[2].1 = Value::Array(vec![Value::Uint(2), Value::Bytes(vec![9; 600])]);
+    let newer = Entry { header: Value::Map(fields).to_canonical(), signature: vec![3; 666], body: None };
+    let mut stream = scene.sync().await;
+    frame::write(&mut stream, &Sync::Push(vec![newer.clone()])).await.unwrap();
+    frame::write(&mut stream, &Sync::Push(vec![newer, honest])).await.unwrap();
+    let answer = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    assert!(matches!(answer, Sync::Ack { through: 0, .. }), "{answer:?}");
+    assert_eq!(scene.shown(), 1);
     scene.end().await;
 }
 

@@ -29,8 +29,8 @@ pub(crate) struct Log {
     /// The suite of the node's key.
     #[n(2)]
     pub(crate) suite: u8,
-    /// The node's key.
-    #[cbor(n(4), with = "minicbor::bytes")]
+    /// The node's key; zeros, which are no key, stand for one of another length: such a suite is not known here.
+    #[cbor(n(4), encode_with = "minicbor::bytes::encode", decode_with = "node_key")]
     pub(crate) node: [u8; 32],
     /// The lane.
     #[cbor(n(6), with = "minicbor::bytes")]
@@ -38,6 +38,11 @@ pub(crate) struct Log {
     /// The epoch.
     #[n(8)]
     pub(crate) epoch: u64,
+}
+
+/// A key of whatever length its suite has, so that a log of a newer suite does not spoil the offer of the others.
+fn node_key<C>(decoder: &mut minicbor::Decoder<'_>, _: &mut C) -> Result<[u8; 32], minicbor::decode::Error> {
+    Ok(decoder.bytes()?.try_into().unwrap_or_default())
 }
 
 /// A log that is offered.

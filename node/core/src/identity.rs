@@ -13,6 +13,7 @@ mod learn;
 pub mod log;
 pub mod op;
 pub mod op_body;
+mod op_signature;
 pub mod paper;
 mod recovery;
 pub mod recovery_card;

@@ -1,7 +1,8 @@
 //! Keys as `(suite, bytes)`, signatures that are always verified strictly, and the secrets a node holds.
 //!
-//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite can verify nothing and is not taken; a KEM key
-//! of an unknown suite is kept as bytes, so that a log that names one is still read.
+//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite can verify nothing and is no [`PublicKey`]; what
+//! it signed is kept or left out by who reads it, and never an error. A KEM key of an unknown suite is kept as bytes, so that a log that
+//! names one is still read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -135,7 +136,7 @@ impl fmt::Debug for KemKey {
     }
 }
 
-fn suite_and_bytes(value: Value, key: u64) -> Result<(u64, Value), CborError> {
+pub(crate) fn suite_and_bytes(value: Value, key: u64) -> Result<(u64, Value), CborError> {
     let Value::Array(parts) = value else { return Err(CborError::Invalid(key)) };
     let [Value::Uint(suite), bytes] = <[Value; 2]>::try_from(parts).map_err(|_| CborError::Invalid(key))? else {
         return Err(CborError::Invalid(key));
@@ -226,7 +227,7 @@ impl fmt::Debug for KemSecret {
 /// The two secrets of a node: its signing key (also its libp2p identity) and its KEM key.
 #[derive(Clone, Debug)]
 pub struct NodeKeys {
-    /// Signs entries and greetings.
+    /// Signs entries, the ops that add this node, and libp2p's handshake.
     pub sign: SecretKey,
     /// Opens what is wrapped to this node.
     pub kem: KemSecret,

@@ -2,6 +2,7 @@
 //! with none of this code. `FREEHOLD_VECTORS=write` writes them anew: only ever for a new format, never for an old one.
 
 mod entries;
+mod newer;
 mod people;
 
 use std::path::PathBuf;

@@ -231,7 +231,7 @@ impl Body {
                 version: fields.uint(2)?,
                 web: fields.list(4, HOMES_MAX, address)?,
                 libp2p: fields.list(6, HOMES_MAX, address)?,
-                mirrors: fields.list(8, HOMES_MAX, PublicKey::from_value)?,
+                mirrors: fields.list(8, HOMES_MAX, mirror)?.into_iter().flatten().collect(),
             }),
             Kind::Checkpoint => Self::Checkpoint(Checkpoint { logs: fields.list(2, CHECKPOINT_LOGS_MAX, checkpoint_log)? }),
             Kind::KeyBackup => Self::KeyBackup(KeyBackup { keys: fields.list(2, BACKUP_KEYS_MAX, wrapped_key)? }),
@@ -247,6 +247,14 @@ impl Body {
 
 fn one(refs: &[EntryId]) -> Result<EntryId, CborError> {
     refs.first().copied().ok_or(CborError::Missing(24))
+}
+
+/// A mirror's key; `None` for one of a suite that this program does not know, and could not use.
+fn mirror(value: Value, key: u64) -> Result<Option<PublicKey>, CborError> {
+    match PublicKey::from_value(value, key) {
+        Err(CborError::NotUnderstood(_)) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 fn write_post(map: MapWriter, post: &PostBody) -> MapWriter {

@@ -10,6 +10,9 @@ use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::keys::PublicKey;
 
+/// Where the node's key stands.
+const NODE: u64 = 4;
+
 /// What an entry is. The numbers are even: one that is not understood is kept and forwarded, not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -120,7 +123,7 @@ impl Header {
         MapWriter::new()
             .uint(0, 1u8)
             .bytes(2, &self.log.person.0)
-            .put(4, self.log.node.to_value())
+            .put(NODE, self.log.node.to_value())
             .bytes(6, &self.log.lane.0)
             .uint(8, self.log.epoch)
             .uint(10, self.seq)
@@ -135,7 +138,7 @@ impl Header {
     /// Reads exact bytes.
     ///
     /// # Errors
-    /// When they are too long, malformed, not canonical, or of another version.
+    /// When they are too long, malformed, not canonical, of another version, or [of a newer suite](Self::is_of_a_newer_suite).
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
         if bytes.len() > HEADER_LEN_MAX {
             return Err(CborError::Malformed("a header over 1 KiB"));
@@ -145,7 +148,7 @@ impl Header {
             return Err(CborError::NotUnderstood(0));
         }
         let person = PersonId(fields.array(2)?);
-        let node = PublicKey::from_value(fields.need(4)?, 4)?;
+        let node = PublicKey::from_value(fields.need(NODE)?, NODE)?;
         let log = LogId { person, node, lane: Lane(fields.array(6)?), epoch: fields.uint(8)? };
         let seq = fields.uint(10)?;
         let prev = fields.maybe_array(12)?.map(EntryId);
@@ -164,6 +167,14 @@ impl Header {
             return Err(CborError::Missing(12));
         }
         Ok(Self { log, seq, prev, hlc, kind, body_len, body_hash, audience, refs, expires, understood })
+    }
+}
+
+impl Header {
+    /// Whether a header was refused because its node's key is of a suite that this program does not know. Nothing is wrong with such an
+    /// entry; it cannot be verified here, so it is neither kept nor taken amiss.
+    pub fn is_of_a_newer_suite(refused: &CborError) -> bool {
+        *refused == CborError::NotUnderstood(NODE)
     }
 }
 

@@ -40,8 +40,8 @@ pub struct Received {
     pub known: usize,
     /// Of the accepted ones, those that wait for their time.
     pub held: usize,
-    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier, beyond a retired node's cut-offs, or of a
-    /// person whose identity has ended.
+    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier, beyond a retired node's cut-offs, of a
+    /// person whose identity has ended, or by a key that only a newer program can verify.
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
     pub forked: Vec<LogId>,
@@ -189,7 +189,14 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
     let mut entries = VecDeque::with_capacity(raw.len());
     for (at, raw) in raw.iter().enumerate() {
         let refused = |cause| Refused::Entry { at, cause };
-        let author = Header::from_canonical(&raw.header).map_err(|cause| refused(EntryError::Header(cause)))?.log.person;
+        let author = match Header::from_canonical(&raw.header) {
+            Ok(header) => header.log.person,
+            Err(cause) if Header::is_of_a_newer_suite(&cause) => {
+                *voided += 1;
+                continue;
+            }
+            Err(cause) => return Err(refused(EntryError::Header(cause))),
+        };
         if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
             if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
                 return Err(Refused::NotAFriend(author));

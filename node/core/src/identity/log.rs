@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::op::{Cutoff, OPS_MAX, OPS_RESERVED, Op, OpBody, OpId, OpSignature, Recovery, Role, SignedOp, hash};
+use super::op::{Cutoff, OPS_MAX, OPS_RESERVED, Op, OpBody, OpId, OpSignature, Recovery, Role, SignedOp, UnknownSignature, hash};
+use super::op_body::RECOVER;
 use super::{NodeCard, PersonId};
 use crate::cbor::CborError;
 use crate::domains;
@@ -119,7 +120,9 @@ impl IdentityLog {
             Some(ahead) if ahead.frozen_at.is_none() => **ahead = follow(ahead, &op, at)?,
             None if self.state.frozen_at.is_none() => {
                 let state = follow(&self.state, &op, at)?;
-                if let OpBody::Recover(roots) = &op.op().body {
+                if let OpBody::Recover(roots) = &op.op().body
+                    && guardians(&self.state, &op).is_some_and(|known| enough(&self.state, known))
+                {
                     self.ahead = Some(Box::new(State { roots: roots.clone(), ..self.state.clone() }));
                 }
                 self.state = state;
@@ -231,17 +234,23 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     }
     let mut state = before.clone();
     let body = &op.op().body;
+    let known = guardians(before, op).ok_or(LogError::Signature(at))?;
+    // Guardians whose signatures nobody can verify here let a log be kept; they do not let it be acted upon.
+    let backed = enough(before, known + unknown_guardians(before, op));
+    if backed && matches!(body, OpBody::Unknown { kind: RECOVER, .. }) && is_by_an_unknown_root(op) {
+        state.frozen_at = Some(op.op().index);
+        return Ok(state);
+    }
     let signed = root_signers(op, at)?;
-    let guardians = guardians(before, op).ok_or(LogError::Signature(at))?;
     let (may_sign, node) = match body {
-        OpBody::Recover(roots) => (roots.first() == Some(&signed) && enough(before, guardians), None),
+        OpBody::Recover(roots) => (roots.first() == Some(&signed) && backed, None),
         OpBody::AddNode(card) => (before.roots.contains(&signed), Some(card)),
         _ => (before.roots.contains(&signed), None),
     };
     let countersigned = match (node, body) {
         (Some(card), _) => countersigned_by(op, card),
         (None, OpBody::Unknown { .. }) => true,
-        (None, _) => !op.signatures().iter().any(|signature| signature.role == Role::Node),
+        (None, _) => !op.signatures().iter().any(|signature| signature.role == Role::Node) && op.unknown_count(Role::Node) == 0,
     };
     if !may_sign || !countersigned {
         return Err(LogError::Signature(at));
@@ -267,20 +276,35 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     Ok(state)
 }
 
-/// The one root key that signed; exactly one must have.
+/// The one root key that signed; exactly one must have, and nothing beside it may claim to be another's.
 pub(super) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
     match op.verified(Role::Root).as_deref() {
-        Some([one]) => Ok(one.key),
+        Some([one]) if op.unknown_count(Role::Root) == 0 => Ok(one.key),
         _ => Err(LogError::Signature(at)),
     }
 }
 
+/// Whether one key signed as a root key, and nobody can verify it here.
+fn is_by_an_unknown_root(op: &SignedOp) -> bool {
+    op.unknown_count(Role::Root) == 1 && !op.signatures().iter().any(|signature| signature.role == Role::Root)
+}
+
 fn countersigned_by(op: &SignedOp, card: &NodeCard) -> bool {
-    matches!(op.verified(Role::Node).as_deref(), Some([one]) if one.key == card.sign)
+    let is_it = matches!(op.verified(Role::Node).as_deref(), Some([one]) if one.key == card.sign);
+    is_it && op.unknown_count(Role::Node) == 0
 }
 
 fn guardian_count(op: &SignedOp) -> usize {
-    op.signatures().iter().filter(|signature| signature.role == Role::Guardian).count()
+    op.signatures().iter().filter(|signature| signature.role == Role::Guardian).count() + op.unknown_count(Role::Guardian)
+}
+
+/// How many signatures that nobody can verify here open a guardian's commitment.
+fn unknown_guardians(before: &State, op: &SignedOp) -> usize {
+    let opens = |signature: &&UnknownSignature| {
+        let (key, salt) = signature.opening();
+        signature.is_of(Role::Guardian) && before.recovery.guardians.contains(&commitment_to(key, salt))
+    };
+    op.unknown_signatures().iter().filter(opens).count()
 }
 
 /// How many guardians of `before` countersigned; `None` when one of those signatures does not hold or is by somebody else.
@@ -298,5 +322,9 @@ pub(super) fn enough(before: &State, guardians: usize) -> bool {
 
 /// What a log says of a guardian before the guardian signs: a hash that names nobody.
 pub fn commitment(guardian: &PublicKey, salt: [u8; 16]) -> [u8; 32] {
-    hash(domains::GUARDIAN, &[salt.as_slice(), guardian.as_bytes()].concat())
+    commitment_to(guardian.as_bytes(), salt)
+}
+
+pub(super) fn commitment_to(key: &[u8], salt: [u8; 16]) -> [u8; 32] {
+    hash(domains::GUARDIAN, &[salt.as_slice(), key].concat())
 }

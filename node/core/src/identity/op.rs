@@ -1,14 +1,16 @@
 //! Identity ops: what a person's log is made of. One op is a CBOR map, the signed form wraps its exact bytes with the signatures.
 //!
 //! Op: `{0: version 1, 2: kind, 4: index, 6: person, 8: prev, 10: body}` (6 and 8 are absent in Genesis, whose hash *is* the person).
-//! Signed op: `{0: op bytes, 2: [{0: role, 2: key, 4: signature, 6: salt of a guardian's commitment}]}`, signatures by rising (role, key).
+//! Signed op: `{0: op bytes, 2: [signatures]}`, these by rising (role, suite, key).
 
-use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
+use super::op_signature::Listed;
+use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::domains::{self, Domain};
 use crate::identity::PersonId;
-use crate::keys::{PublicKey, Signature};
 
 pub use super::op_body::{Cutoff, Genesis, OpBody, Recovery, RetireNode};
+pub(crate) use super::op_signature::sign;
+pub use super::op_signature::{OpSignature, Role, UnknownSignature};
 
 /// The longest signed op, in bytes.
 pub const OP_LEN_MAX: usize = 3 * 1024;
@@ -22,48 +24,6 @@ const SIGNATURES_MAX: usize = 24;
 /// BLAKE3 of an op's bytes: what its successor names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub [u8; 32]);
-
-/// As whom a key signs an op.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// A root key of the person.
-    Root,
-    /// The node key that the op adds.
-    Node,
-    /// A guardian named by a commitment.
-    Guardian,
-}
-
-impl Role {
-    fn number(self) -> u64 {
-        match self {
-            Self::Root => 0,
-            Self::Node => 2,
-            Self::Guardian => 4,
-        }
-    }
-
-    fn domain(self) -> Domain {
-        match self {
-            Self::Root => domains::OP_ROOT,
-            Self::Node => domains::OP_NODE,
-            Self::Guardian => domains::OP_GUARDIAN,
-        }
-    }
-}
-
-/// One signature of an op.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpSignature {
-    /// As whom.
-    pub role: Role,
-    /// By which key.
-    pub key: PublicKey,
-    /// Over the role's domain and the op's bytes.
-    pub signature: Signature,
-    /// What opens a guardian's commitment; guardians only.
-    pub salt: Option<[u8; 16]>,
-}
 
 /// What an op says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,10 +51,11 @@ impl Op {
             .canonical()
     }
 
-    /// Reads canonical bytes. A kind or body this program does not understand becomes [`OpBody::Unknown`].
+    /// Reads canonical bytes. What this program does not understand, be it the kind, the body or a key beside it, becomes
+    /// [`OpBody::Unknown`].
     ///
     /// # Errors
-    /// When the frame is malformed, not canonical, or itself not understood.
+    /// When the frame is malformed, not canonical, or of another version.
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
         let mut fields = Fields::from_canonical(bytes)?;
         if fields.uint(0)? != 1 {
@@ -104,8 +65,11 @@ impl Op {
         let index = fields.small(4)?;
         let person = fields.maybe_array(6)?.map(PersonId);
         let prev = fields.maybe_array(8)?.map(OpId);
-        let body = OpBody::from_value(kind, fields.need(10)?)?;
-        fields.finish()?;
+        let said = fields.need(10)?;
+        let body = match (OpBody::from_value(kind, said.clone())?, fields.finish()) {
+            (body, Ok(())) => body,
+            (_, Err(_)) => OpBody::Unknown { kind, body: said },
+        };
         let first = matches!(body, OpBody::Genesis(_));
         if first != (index == 0) || first == person.is_some() || first == prev.is_some() {
             return Err(CborError::Invalid(4));
@@ -121,6 +85,7 @@ pub struct SignedOp {
     op_bytes: Vec<u8>,
     op: Op,
     signatures: Vec<OpSignature>,
+    unknown: Vec<UnknownSignature>,
 }
 
 impl SignedOp {
@@ -128,14 +93,29 @@ impl SignedOp {
     ///
     /// # Errors
     /// When the op's bytes are refused or the whole is too long.
-    pub fn new(op_bytes: Vec<u8>, mut signatures: Vec<OpSignature>) -> Result<Self, CborError> {
-        signatures.sort_by_key(|signature| (signature.role, signature.key));
+    pub fn new(op_bytes: Vec<u8>, signatures: Vec<OpSignature>) -> Result<Self, CborError> {
+        Self::wrap(op_bytes, signatures.into_iter().map(Listed::Known).collect())
+    }
+
+    fn wrap(op_bytes: Vec<u8>, mut listed: Vec<Listed>) -> Result<Self, CborError> {
+        listed.sort_by(|a, b| a.order().cmp(&b.order()));
         let op = Op::from_canonical(&op_bytes)?;
-        let bytes = MapWriter::new().bytes(0, &op_bytes).list(2, &signatures, signature_to_value).canonical();
+        let bytes = MapWriter::new().bytes(0, &op_bytes).list(2, &listed, Listed::to_value).canonical();
         if bytes.len() > OP_LEN_MAX {
             return Err(CborError::Invalid(0));
         }
-        Ok(Self { bytes, op_bytes, op, signatures })
+        Ok(Self::of(bytes, op_bytes, op, listed))
+    }
+
+    fn of(bytes: Vec<u8>, op_bytes: Vec<u8>, op: Op, listed: Vec<Listed>) -> Self {
+        let (mut signatures, mut unknown) = (Vec::new(), Vec::new());
+        for one in listed {
+            match one {
+                Listed::Known(signature) => signatures.push(signature),
+                Listed::Unknown(signature) => unknown.push(signature),
+            }
+        }
+        Self { bytes, op_bytes, op, signatures, unknown }
     }
 
     /// Reads a signed op; its signatures are not verified yet (that is the log's work).
@@ -148,13 +128,13 @@ impl SignedOp {
         }
         let mut fields = Fields::from_canonical(bytes)?;
         let op_bytes = fields.bytes(0, OP_LEN_MAX)?;
-        let signatures = fields.list(2, SIGNATURES_MAX, signature_from_value)?;
+        let listed = fields.list(2, SIGNATURES_MAX, Listed::from_value)?;
         fields.finish()?;
-        if !signatures.is_sorted_by(|a, b| (a.role, a.key) < (b.role, b.key)) {
+        if !listed.is_sorted_by(|a, b| a.order() < b.order()) {
             return Err(CborError::NotCanonical);
         }
         let op = Op::from_canonical(&op_bytes)?;
-        Ok(Self { bytes: bytes.to_vec(), op_bytes, op, signatures })
+        Ok(Self::of(bytes.to_vec(), op_bytes, op, listed))
     }
 
     /// The exact bytes, signatures included: what is stored and forwarded.
@@ -172,9 +152,19 @@ impl SignedOp {
         &self.op
     }
 
-    /// Who signed it.
+    /// Who signed it, as far as this program can tell.
     pub fn signatures(&self) -> &[OpSignature] {
         &self.signatures
+    }
+
+    /// The signatures that this program cannot verify.
+    pub fn unknown_signatures(&self) -> &[UnknownSignature] {
+        &self.unknown
+    }
+
+    /// How many signatures claim a role and cannot be verified.
+    pub(super) fn unknown_count(&self, role: Role) -> usize {
+        self.unknown.iter().filter(|signature| signature.is_of(role)).count()
     }
 
     /// Its id.
@@ -192,26 +182,18 @@ impl SignedOp {
     /// # Errors
     /// When the whole becomes too long.
     pub fn with_signature(&self, signature: OpSignature) -> Result<Self, CborError> {
-        let mut signatures = self.signatures.clone();
-        signatures.retain(|other| (other.role, other.key) != (signature.role, signature.key));
-        signatures.push(signature);
-        Self::new(self.op_bytes.clone(), signatures)
+        let (role, key) = (signature.role, signature.key);
+        let others = self.signatures.iter().filter(|other| (other.role, other.key) != (role, key)).cloned();
+        let known = others.chain([signature]).map(Listed::Known);
+        Self::wrap(self.op_bytes.clone(), known.chain(self.unknown.iter().cloned().map(Listed::Unknown)).collect())
     }
 
-    /// The keys that signed in a role, of which every signature holds.
-    ///
-    /// # Errors
-    /// `None` as soon as one signature of that role does not hold.
+    /// The signatures in a role, if each of those that this program knows holds.
     pub(crate) fn verified(&self, role: Role) -> Option<Vec<&OpSignature>> {
         let of_role: Vec<_> = self.signatures.iter().filter(|signature| signature.role == role).collect();
         let hold = of_role.iter().all(|s| s.key.verify(role.domain(), &self.op_bytes, &s.signature).is_ok());
         hold.then_some(of_role)
     }
-}
-
-/// Makes one signature of an op's bytes.
-pub(crate) fn sign(role: Role, secret: &crate::keys::SecretKey, op_bytes: &[u8]) -> OpSignature {
-    OpSignature { role, key: secret.public(), signature: secret.sign(role.domain(), op_bytes), salt: None }
 }
 
 /// `BLAKE3(domain ‖ bytes)`.
@@ -220,31 +202,4 @@ pub(crate) fn hash(domain: Domain, bytes: &[u8]) -> [u8; 32] {
     hasher.update(domain.bytes());
     hasher.update(bytes);
     *hasher.finalize().as_bytes()
-}
-
-fn signature_to_value(signature: &OpSignature) -> Value {
-    MapWriter::new()
-        .uint(0, signature.role.number())
-        .put(2, signature.key.to_value())
-        .bytes(4, &signature.signature.0)
-        .maybe(6, signature.salt.map(|salt| Value::Bytes(salt.to_vec())))
-        .value()
-}
-
-fn signature_from_value(value: Value, key: u64) -> Result<OpSignature, CborError> {
-    let mut fields = Fields::of(value, key)?;
-    let role = match fields.uint(0)? {
-        0 => Role::Root,
-        2 => Role::Node,
-        4 => Role::Guardian,
-        _ => return Err(CborError::NotUnderstood(0)),
-    };
-    let by = PublicKey::from_value(fields.need(2)?, 2)?;
-    let signature = Signature(exactly(fields.need(4)?, 4)?);
-    let salt = fields.maybe_array(6)?;
-    fields.finish()?;
-    if salt.is_some() != (role == Role::Guardian) {
-        return Err(CborError::Invalid(6));
-    }
-    Ok(OpSignature { role, key: by, signature, salt })
 }

@@ -10,6 +10,8 @@ pub const ROOTS_MAX: usize = 5;
 pub const GUARDIANS_MAX: usize = 15;
 /// Cut-offs in one RetireNode, at most (each about 70 bytes, in an op of at most 3 KiB).
 pub const CUTOFFS_MAX: usize = 32;
+/// The number of [`OpBody::Recover`].
+pub(super) const RECOVER: u64 = 12;
 /// The longest domain name, in bytes (RFC 1035 2.3.4).
 const DOMAIN_LEN_MAX: usize = 253;
 
@@ -99,7 +101,7 @@ impl OpBody {
             Self::RetireNode(_) => 6,
             Self::SetDomain(_) => 8,
             Self::SetGuardians(_) => 10,
-            Self::Recover(_) => 12,
+            Self::Recover(_) => RECOVER,
             Self::Tombstone => 14,
             Self::Unknown { kind, .. } => *kind,
         }
@@ -159,7 +161,7 @@ impl OpBody {
             }),
             8 => Self::SetDomain(fields.maybe_text(0, DOMAIN_LEN_MAX)?),
             10 => Self::SetGuardians(recovery_from_value(fields.need(0)?, 0)?),
-            12 => Self::Recover(roots(&mut fields)?),
+            RECOVER => Self::Recover(roots(&mut fields)?),
             14 => Self::Tombstone,
             _ => return Err(CborError::NotUnderstood(2)),
         };

@@ -2,6 +2,7 @@ mod claims;
 mod disputes;
 mod logs;
 mod requests;
+mod suites;
 
 use super::op::{Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::*;

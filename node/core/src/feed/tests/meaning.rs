@@ -1,4 +1,5 @@
 use super::*;
+use crate::cbor::Value;
 use crate::store::Table;
 
 #[tokio::test]
@@ -166,4 +167,39 @@ async fn a_check_finds_what_was_changed_behind_the_feeds_back() {
     bob.store.commit(move |tx| tx.put(table, &first.0, &row)).await.unwrap();
     let wrong = check(&bob).unwrap().wrong;
     assert!(wrong.len() == 1 && wrong[0].contains("not the one the header names"), "{wrong:?}");
+}
+
+/// The same header with its node's key of suite 2, longer than any key of today.
+fn of_a_newer_suite(header: &[u8]) -> Vec<u8> {
+    let Value::Map(mut fields) = Value::from_canonical(header).unwrap() else { panic!() };
+    let (_, key) = fields.iter_mut().find(|(number, _)| *number == 4).unwrap();
+    *key = Value::Array(vec![Value::Uint(2), Value::Bytes(vec![9; 600])]);
+    Value::Map(fields).to_canonical()
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_suite_keeps_no_other_from_being_taken() {
+    let (alice, bob) = friends_of_two().await;
+    post(&alice, "one").await;
+    post(&alice, "two").await;
+    let [one, two] = everything(&alice, &who(&alice)).try_into().unwrap();
+    let newer = RawEntry { header: of_a_newer_suite(&one.header), ..one.clone() };
+    assert!(Header::is_of_a_newer_suite(&Header::from_canonical(&newer.header).unwrap_err()));
+    let received = receive(&bob, who(&alice), vec![one.clone(), newer, two]).await.unwrap();
+    assert_eq!((received.accepted, received.voided), (2, 1));
+    assert_eq!(shown(&bob), ["one", "two"]);
+    // A version of the header that is not known is another thing: its log cannot go on.
+    let mut other = one;
+    other.header = [&[other.header[0], 0, 2][..], &other.header[3..]].concat();
+    assert!(matches!(receive(&bob, who(&alice), vec![other]).await, Err(Refused::Entry { at: 0, .. })));
+}
+
+#[test]
+fn a_mirror_with_a_key_of_a_newer_suite_does_not_hide_where_a_person_is() {
+    let homes = Homes { version: 1, web: vec!["https://alice.example".to_owned()], ..Homes::default() };
+    let Value::Map(mut fields) = Value::from_canonical(&Body::Homes(homes.clone()).to_canonical([1; 16])).unwrap() else { panic!() };
+    let newer = Value::Array(vec![Value::Uint(2), Value::Bytes(vec![9; 897])]);
+    fields.last_mut().unwrap().1 = Value::Array(vec![newer]);
+    let read = Body::from_canonical(Kind::Homes, &[], &Value::Map(fields).to_canonical());
+    assert_eq!(read, Ok(Body::Homes(homes)));
 }
