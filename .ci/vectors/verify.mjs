@@ -120,6 +120,36 @@ check('texts: claim', () => {
   assert.ok(verify(hex(get(root, 2).array[1].bytes), vouched, hex(get(backup, 2).bytes)))
 })
 
+check('invite', () => {
+  const invite = load('invite')
+  const code = Buffer.from(invite.url.split('#')[1], 'base64url')
+  assert.equal(code[0], invite.version)
+  const map = [[0, b(invite.person)], [2, u(1)], [4, b(invite.node)], [6, b(invite.token)], [8, u(invite.expires)]]
+  map.push([10, { array: invite.addresses.map(address => ({ text: address })) }], [11, { text: invite.name }])
+  assert.deepEqual(invite.tree, { map })
+  same(code.subarray(1), encode(invite.tree).toString('hex'))
+  assert.deepEqual(decode(code.subarray(1)), invite.tree)
+})
+const papers = load('papers')
+for (const paper of papers.papers) {
+  check(`papers: ${paper.what}`, () => {
+    const lines = paper.text.trim().split('\n')
+    const payload = Buffer.from(lines.slice(1, -1).join(''), 'base64url')
+    assert.equal(lines[0], paper.title)
+    same(payload, paper.payload)
+    assert.deepEqual(decode(payload), paper.tree)
+    const sum = blake3(text('freehold/armour/1\0'), text(`${paper.title}\n`), payload).subarray(0, 6)
+    assert.equal(lines.at(-1), '=' + sum.toString('base64url'))
+    const ops = get(paper.tree, 0).array.map(signed => decode(hex(signed.bytes)))
+    same(blake3(text('freehold/person/1'), hex(get(ops[0], 0).bytes)), papers.person)
+    const root = get(get(ops[0], 2).array[0], 2).array[1].bytes
+    for (const op of ops) {
+      const signed = Buffer.concat([text('freehold/op-root/1\0'), hex(get(op, 0).bytes)])
+      assert.ok(verify(hex(root), signed, hex(get(get(op, 2).array[0], 4).bytes)), 'signed by the words')
+    }
+  })
+}
+
 function headerOf(fields, bodyLength, bodyHash) {
   const audience = [[0, u(fields.audience.class)]]
   if (fields.audience.class === 2) audience.push([2, b(fields.audience.nonce)], [4, b(fields.audience.commit)])
@@ -190,5 +220,41 @@ check('key backup', () => {
   same(hpkeOpen(hex(backup.recovery_secret), hex(backup.encapsulated), info, hex(backup.wrapped)), backup.epoch_key)
   same(deriveKey('freehold/lane/1', hex(backup.epoch_key)).subarray(0, 16), backup.lane)
 })
+
+check('newer: what this program cannot verify', () => {
+  const newer = load('newer')
+  let prev
+  newer.log.forEach((bytes, index) => {
+    const signed = decode(hex(bytes))
+    same(encode(signed), bytes)
+    const op = hex(get(signed, 0).bytes)
+    const tree = decode(op)
+    assert.equal(get(tree, 4).uint, String(index))
+    if (index > 0) assert.deepEqual([get(tree, 6).bytes, get(tree, 8).bytes], [newer.person, prev])
+    else same(blake3(text('freehold/person/1'), op), newer.person)
+    prev = blake3(text('freehold/op-id/1\0'), op).toString('hex')
+    let unverifiable = 0
+    for (const signature of get(signed, 2).array) {
+      const role = Object.values(roles).find(([number]) => String(number) === get(signature, 0).uint)
+      const [suite, bytes] = get(signature, 2).array
+      if (!role || suite.uint !== '1') unverifiable++
+      else assert.ok(verify(hex(bytes.bytes), Buffer.concat([text(role[1]), op]), hex(get(signature, 4).bytes)))
+    }
+    assert.equal(unverifiable, newer.unverifiable[index])
+  })
+  const rotated = decode(hex(get(decode(hex(newer.log[newer.frozen_at])), 0).bytes))
+  assert.equal(get(get(rotated, 10), 0).array[0].array[0].uint, '2', 'the first op that is not acted upon')
+  assert.deepEqual(decode(hex(newer.header)), newer.header_tree)
+  assert.equal(get(newer.header_tree, 4).array[0].uint, '2')
+})
+
+const messages = fs.readFileSync(new URL('../../federation/tests/vectors/messages.txt', import.meta.url), 'utf8')
+for (const line of messages.trim().split('\n')) {
+  const [what, bytes] = line.split(': ')
+  check(`message: ${what}`, () => {
+    assert.equal(hex(bytes)[0], 1, 'the version of every message')
+    same(encode(decode(hex(bytes).subarray(1))), bytes.slice(2))
+  })
+}
 
 console.log(`${checks} vectors verified${process.exitCode ? ', some FAILED' : ''}`)

@@ -3,6 +3,7 @@
 
 mod entries;
 mod newer;
+mod papers;
 mod people;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Invites: a link that makes its bearer a friend, once.
 //!
-//! On the wire: `<site>/i#<base64url of version byte ‖ CBOR>`. What follows `#` never reaches a server.
+//! On the wire: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's key, 6: token, 8: expires (ms),
+//! 10: addresses, 11: name}>`. What follows `#` never reaches a server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +10,11 @@ use data_encoding::BASE64URL_NOPAD;
 use minicbor::{Decode, Encode};
 
 use super::{Introduction, checked_addresses};
+use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, SUITE_25519};
 use crate::node::Node;
 use crate::profile;
 use crate::row::{self, Record, cut};
@@ -48,26 +50,6 @@ impl fmt::Debug for Invite {
     }
 }
 
-/// Even keys must be understood, so a reader refuses those it does not know; odd ones may be ignored.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Wire {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    person: [u8; 32],
-    #[n(2)]
-    suite: u8,
-    #[cbor(n(4), with = "minicbor::bytes")]
-    node: [u8; 32],
-    #[cbor(n(6), with = "minicbor::bytes")]
-    token: [u8; 16],
-    #[n(8)]
-    expires: Timestamp,
-    #[n(10)]
-    addresses: Vec<String>,
-    #[n(11)]
-    name: String,
-}
-
 /// Text that is no invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("that is not an invite")]
@@ -87,16 +69,15 @@ impl Invite {
 
 impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wire = Wire {
-            person: self.person.0,
-            suite: self.node.suite(),
-            node: *self.node.as_bytes(),
-            token: self.token,
-            expires: self.expires,
-            addresses: self.addresses.clone(),
-            name: self.name.clone(),
-        };
-        f.write_str(&BASE64URL_NOPAD.encode(&row::encode(WIRE_VERSION, &wire)))
+        let map = MapWriter::new()
+            .bytes(0, &self.person.0)
+            .uint(2, self.node.suite())
+            .bytes(4, self.node.as_bytes())
+            .bytes(6, &self.token)
+            .uint(8, self.expires.0)
+            .list(10, &self.addresses, |address| Value::Text(address.clone()))
+            .text(11, &self.name);
+        f.write_str(&BASE64URL_NOPAD.encode(&[&[WIRE_VERSION], map.canonical().as_slice()].concat()))
     }
 }
 
@@ -111,15 +92,29 @@ impl FromStr for Invite {
         let text: String = text.split_ascii_whitespace().collect();
         let code = text.rsplit_once('#').map_or(text.as_str(), |(_, code)| code);
         let bytes = BASE64URL_NOPAD.decode(code.trim_end_matches('=').as_bytes()).map_err(|_| NotAnInvite)?;
-        let wire: Wire = row::decode(WIRE_VERSION, &bytes).map_err(|_| NotAnInvite)?;
-        if wire.suite != crate::keys::SUITE_25519 {
-            return Err(NotAnInvite);
+        match bytes.split_first() {
+            Some((&WIRE_VERSION, map)) => read(map).map_err(|_| NotAnInvite),
+            _ => Err(NotAnInvite),
         }
-        let node = PublicKey::from_ed25519(wire.node).map_err(|_| NotAnInvite)?;
-        let known = Introduction { person: PersonId(wire.person), node, name: wire.name, addresses: wire.addresses }.checked();
-        let Introduction { person, node, name, addresses } = known;
-        Ok(Self { person, node, name, addresses, token: wire.token, expires: wire.expires })
     }
+}
+
+fn read(map: &[u8]) -> Result<Invite, CborError> {
+    let mut fields = Fields::from_canonical(map)?;
+    let person = PersonId(fields.array(0)?);
+    if fields.uint(2)? != u64::from(SUITE_25519) {
+        return Err(CborError::NotUnderstood(2));
+    }
+    let node = PublicKey::from_ed25519(fields.array(4)?).map_err(|_| CborError::Invalid(4))?;
+    let (token, expires) = (fields.array(6)?, Timestamp(fields.uint(8)?));
+    let addresses = fields.list(10, TEXT_LEN_MAX, |value, key| match value {
+        Value::Text(address) => Ok(address),
+        _ => Err(CborError::Invalid(key)),
+    })?;
+    let name = fields.maybe_text(11, TEXT_LEN_MAX)?.unwrap_or_default();
+    fields.finish()?;
+    let Introduction { person, node, name, addresses } = Introduction { person, node, name, addresses }.checked();
+    Ok(Invite { person, node, name, addresses, token, expires })
 }
 
 /// Under the token's hash: an invite nobody has used yet.

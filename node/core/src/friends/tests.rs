@@ -1,4 +1,7 @@
+use data_encoding::BASE64URL_NOPAD;
+
 use super::*;
+use crate::cbor::Value;
 use crate::node::Node;
 use crate::store::Scan;
 use crate::testing::TestNode;
@@ -40,6 +43,27 @@ async fn an_invite_is_a_link_that_survives_mail_programs() {
     let open = open_invites(&alice).unwrap();
     assert_eq!((open.len(), open[0].label.as_str()), (1, "Bob"));
     assert!(!format!("{invite:?}").contains(&data_encoding::HEXLOWER.encode(&invite.token)));
+}
+
+#[tokio::test]
+async fn an_invite_of_tomorrow_is_refused_where_it_must_be_understood() {
+    let alice = TestNode::new("alice").await;
+    let invite = create_invite(&alice, "", &["/ip4/192.0.2.1/tcp/4001".to_owned()]).await.unwrap();
+    let code = BASE64URL_NOPAD.decode(invite.to_string().as_bytes()).unwrap();
+    type Keys = Vec<(u64, Value)>;
+    let with = |change: fn(&mut Keys)| {
+        let Value::Map(mut fields) = Value::from_canonical(&code[1..]).unwrap() else { panic!() };
+        change(&mut fields);
+        BASE64URL_NOPAD.encode(&[&code[..1], &Value::Map(fields).to_canonical()].concat()).parse::<Invite>()
+    };
+    assert_eq!(with(|_| {}), Ok(invite.clone()));
+    assert_eq!(with(|fields| fields.push((12, Value::Bool(true)))), Err(NotAnInvite));
+    assert_eq!(with(|fields| fields.push((13, Value::Bool(true)))), Ok(invite.clone()));
+    assert!(with(|fields| fields.truncate(6)).is_ok(), "without a name");
+    assert_eq!(with(|fields| fields[1].1 = Value::Uint(2)), Err(NotAnInvite), "a suite that cannot be dialled");
+    // A second encoding of the same thing.
+    let long = [&code[..3], &[0x59, 0x00, 0x20], &code[5..]].concat();
+    assert_eq!(BASE64URL_NOPAD.encode(&long).parse::<Invite>(), Err(NotAnInvite));
 }
 
 #[tokio::test]
