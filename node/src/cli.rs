@@ -8,6 +8,8 @@ mod request;
 mod serve;
 mod words;
 
+use std::io::Read;
+
 use anyhow::{Context, Result};
 use clap::Parser;
 
@@ -79,6 +81,12 @@ fn block_on(place: &Place, work: impl Future<Output = Result<()>>) -> Result<()>
 
 /// Reads a file a command was given; `-` is standard input.
 pub(crate) fn read_input(path: &std::path::Path) -> Result<String> {
-    let read = if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    read.map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display())))
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(path).map(|read| bytes = read)
+    };
+    read.map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|_| exit::with(exit::DATA, format!("{} is no UTF-8 text; save it as UTF-8", path.display())))
 }

@@ -1,5 +1,7 @@
 //! The configuration: one TOML file, a section per crate, each defined where it is used; environment and flags override it.
 
+mod wrong;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +62,10 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
         Ok(text) => parse(&path, &text)?,
         // Where the folder itself can't be, that is what is to be said, when it is opened.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) && named.is_none() => toml::Table::new(),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && named.is_none() && std::fs::read_dir(data).is_err() => {
+            let said = format!("can't open {}: the folder is another user's: {error}", data.display());
+            return Err(exit::with(exit::CANT_CREATE, said));
+        }
         Err(error) => return Err(exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))),
     };
     for (name, value) in std::env::vars_os() {
@@ -119,11 +125,21 @@ impl Config {
 fn parse(path: &Path, text: &str) -> Result<toml::Table> {
     let wrong = |error: &toml::de::Error| {
         let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-        exit::with(exit::CONFIG, format!("{}, line {line}: {}", path.display(), error.message()))
+        let place = error.span().and_then(|span| place(text.get(..span.start)?, text.get(span.start..)?));
+        let said = wrong::sentence(error.message(), place.as_ref().map(|(section, key)| (section.as_str(), key.as_str())));
+        exit::with(exit::CONFIG, format!("{}, line {line}: {said}", path.display()))
     };
     // Read as a whole configuration first: only then does an unknown or ill-typed setting know its line.
     toml::from_str::<Config>(text).map_err(|error| wrong(&error))?;
     text.parse::<toml::Table>().map_err(|error| wrong(&error))
+}
+
+/// The setting, with its section, that stands where a file's `before` ends and its `after` begins.
+fn place(before: &str, after: &str) -> Option<(String, String)> {
+    let section = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next().map(str::to_owned))?;
+    let line = before.rsplit('\n').next().unwrap_or_default().to_owned() + after.lines().next().unwrap_or_default();
+    let (key, _) = line.split_once('=')?;
+    Some((section.trim().to_owned(), key.trim().to_owned()))
 }
 
 /// `FREEHOLD_WEB_TITLE` is section `web`, key `title`.
@@ -144,7 +160,8 @@ fn put(table: &mut toml::Table, given: &str, section: &str, key: &str, value: &s
     if let Some(settings) = settings.as_table_mut() {
         settings.insert(key.to_owned(), value);
     }
-    let wrong = |error: toml::de::Error| exit::with(exit::CONFIG, format!("{given}: {}", error.message().replace('\n', " ")));
+    let wrong =
+        |error: toml::de::Error| exit::with(exit::CONFIG, format!("{given}: {}", wrong::sentence(error.message(), Some((section, key)))));
     table.clone().try_into::<Config>().map(drop).map_err(wrong)
 }
 

@@ -81,10 +81,9 @@ fn claim(folder: &Path) -> Result<File> {
 /// Brings the houses up, befriended and furnished, and waits until all of it has arrived. Wherever an earlier start was cut off, this
 /// one goes on; what was given once is not given again.
 async fn open(folder: &Path, config: &Config, neighbourhood: &Neighbourhood) -> Result<Vec<House>> {
-    let bar = say::progress("Bringing up three nodes");
     let people = neighbourhood.person.len();
     let pairs = people * people.saturating_sub(1) / 2;
-    bar.set_length((3 * people + pairs + neighbourhood.mail.len()) as u64);
+    let bar = say::progress("Bringing up three nodes", 3 * people + pairs + neighbourhood.mail.len());
     let mut houses = Vec::new();
     for person in &neighbourhood.person {
         houses.push(House::plan(&folder.join(&person.login), person, config)?);
@@ -125,7 +124,8 @@ fn welcome(folder: &Path, houses: &[House]) {
     }
     if let Some(house) = houses.first() {
         say::line("Send a mail and read it, as Alice:\n");
-        for line in crate::welcome::mail_lines(&house.address(), house.app_password(), &house.ports, &house.certificate()) {
+        let user = format!("{}:{}", house.address(), house.app_password());
+        for line in crate::welcome::mail_lines(&house.address(), &user, &house.ports, &house.certificate()) {
             say::line(format!("  {line}"));
         }
     }

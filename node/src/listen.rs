@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use freehold_core::random::Random;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use crate::exit;
 
@@ -63,8 +63,10 @@ impl ListenConfig {
         let tries =
             (0..PORT_TRIES_MAX).map(|_| PORT_MIN + u16::try_from(random.u64() % u64::from(PORT_MAX - PORT_MIN)).unwrap_or_default());
         // All are held until all are known, so that none is given twice.
-        let held: Vec<_> = tries.filter_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok()).take(7).collect();
-        let ports = held.iter().map(|listener| listener.local_addr().map(|a| a.port())).collect::<Result<Vec<_>, _>>()?;
+        let hold =
+            |port| Some((std::net::TcpListener::bind(("127.0.0.1", port)).ok()?, std::net::UdpSocket::bind(("127.0.0.1", port)).ok()?));
+        let held: Vec<_> = tries.filter_map(hold).take(7).collect();
+        let ports = held.iter().map(|(listener, _)| listener.local_addr().map(|a| a.port())).collect::<Result<Vec<_>, _>>()?;
         match ports.as_slice() {
             &[web, smtp, submission, smtps, imap, imaps, libp2p] => Ok(Self::loopback(web, smtp, submission, smtps, imap, imaps, libp2p)),
             _ => anyhow::bail!("no free ports"),
@@ -92,32 +94,67 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens all, or says which one could not be.
+    /// Opens all, or says which could not be.
     pub(crate) async fn open(config: &ListenConfig) -> Result<Self> {
-        // libp2p reports a taken port only later and in its own words, so the question is asked here first.
-        drop(open("libp2p", config.libp2p).await?);
-        Ok(Self {
-            web: open("web", config.web).await?,
-            smtp: open("smtp", config.smtp).await?,
-            submission: open("submission", config.submission).await?,
-            smtps: open("smtps", config.smtps).await?,
-            imap: open("imap", config.imap).await?,
-            imaps: open("imaps", config.imaps).await?,
-        })
+        let mut refused = Vec::new();
+        let ListenConfig { web, smtp, submission, smtps, imap, imaps, libp2p } = *config;
+        let mut opened = Vec::new();
+        for (name, at) in [
+            ("web", web),
+            ("smtp", smtp),
+            ("submission", submission),
+            ("smtps", smtps),
+            ("imap", imap),
+            ("imaps", imaps),
+            ("libp2p", libp2p),
+        ] {
+            match TcpListener::bind(at).await {
+                Ok(listener) => opened.push(listener),
+                Err(error) => refused.push((name, at, error)),
+            }
+        }
+        // libp2p reports a taken port only later and in its own words, so the question is asked here first: TCP above, UDP for QUIC.
+        if !refused.iter().any(|(name, ..)| *name == "libp2p")
+            && let Err(error) = UdpSocket::bind(libp2p).await
+        {
+            refused.push(("libp2p (UDP)", libp2p, error));
+        }
+        match <[TcpListener; 7]>::try_from(opened) {
+            Ok([web, smtp, submission, smtps, imap, imaps, _]) if refused.is_empty() => {
+                Ok(Self { web, smtp, submission, smtps, imap, imaps })
+            }
+            _ => Err(exit::with(exit::UNAVAILABLE, sentence(&refused))),
+        }
     }
 }
 
-async fn open(name: &str, at: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(at).await.map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights this process does not have".to_owned(),
-            std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-            _ => error.to_string(),
-        };
-        let advice = format!("choose another with --set listen.{name}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]");
-        exit::with(exit::UNAVAILABLE, format!("can't listen on {at} for {name}: {why}; {advice}"))
-    })
+/// What can't be listened on, all of it, why, and what to do.
+fn sentence(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
+    let why = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights this process does not have".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => error.to_string(),
+    };
+    if let [(name, at, error)] = refused {
+        let setting = name.split(' ').next().unwrap_or_default();
+        let advice = format!("choose another with --set listen.{setting}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]");
+        return format!("can't listen on {at} for {name}: {}; {advice}", why(error));
+    }
+    let mut causes: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, at, error) in refused {
+        let (cause, place) = (why(error), format!("{at} for {name}"));
+        match causes.iter_mut().find(|(known, _)| *known == cause) {
+            Some((_, places)) => places.push(place),
+            None => causes.push((cause, vec![place])),
+        }
+    }
+    let said = causes.into_iter().map(|(cause, places)| match places.as_slice() {
+        [_] => format!("{} ({cause})", places.concat()),
+        _ => format!("{} ({cause}, each)", places.join(", ")),
+    });
+    let advice = "choose others with --set listen.NAME=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]";
+    format!("can't listen on {}; {advice}", said.collect::<Vec<_>>().join(", nor on "))
 }
 
 #[cfg(test)]
@@ -133,5 +170,22 @@ mod tests {
         let said = error.to_string();
         assert!(said.contains("for imap: another program has this port"), "{said}");
         assert!(said.contains("--set listen.imap="), "{said}");
+    }
+
+    #[tokio::test]
+    async fn taken_ports_are_named_in_one_sentence_and_udp_is_one_of_them() {
+        let (tcp, udp) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut config = ListenConfig::free().unwrap();
+        (config.web, config.smtp, config.libp2p) = (tcp.local_addr().unwrap(), tcp.local_addr().unwrap(), udp.local_addr().unwrap());
+        let Err(error) = Listeners::open(&config).await else { panic!("the ports are taken") };
+        let (tcp, udp) = (tcp.local_addr().unwrap(), udp.local_addr().unwrap());
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "can't listen on {tcp} for web, {tcp} for smtp, {udp} for libp2p (UDP) (another program has this port, each); choose \
+                 others with --set listen.NAME=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]"
+            )
+        );
+        assert_eq!(exit::code(&error), exit::UNAVAILABLE);
     }
 }

@@ -1,5 +1,6 @@
 //! Opening a node's folder, with one clear sentence where that can't be.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,6 +55,12 @@ pub(crate) async fn claimed(claim: Claim, data: &Path, config: &Config, stop: &S
 
 /// Why the folder does not open, with the exit code.
 fn said(data: &Path, error: &NodeOpenError) -> anyhow::Error {
+    if let NodeOpenError::Open(OpenError::Io(cause)) = error
+        && matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+    {
+        let folder = data.display();
+        return exit::with(exit::CANT_CREATE, format!("can't open {folder}: the data folder {folder} can't be written: {cause}"));
+    }
     let code = match error {
         NodeOpenError::Folder { .. } => exit::CANT_CREATE,
         NodeOpenError::Open(OpenError::Log(_)) => exit::DATA,

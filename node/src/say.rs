@@ -24,8 +24,8 @@ pub(crate) fn aside(text: impl AsRef<str>) {
 }
 
 /// A bar for work that takes several seconds; drawn only on a terminal.
-pub(crate) fn progress(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
+pub(crate) fn progress(what: &'static str, len: usize) -> ProgressBar {
+    let bar = ProgressBar::new(len as u64).with_finish(ProgressFinish::AndClear);
     if let Ok(style) = ProgressStyle::with_template("{msg:24} {wide_bar} {pos}/{len}  {eta}") {
         bar.set_style(style);
     }

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::control::{self, Acting, Turn};
 use crate::listen::{ListenConfig, Listeners};
 use crate::welcome::Welcome;
-use crate::{open, say};
+use crate::{exit, open, say};
 
 /// How long connections may take to finish what they are in the middle of; the wires cut theirs a little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
@@ -102,7 +102,9 @@ impl Server {
             None => WebAddress::Here { is_https: config.web.tls, port: ports.web.port() },
         };
         let federation = FederationConfig { listen: vec![ports.libp2p], web: Some(site), ..config.federation.clone() };
-        let federation = Federation::start(node.clone(), federation).await.context("libp2p could not start")?;
+        let federation = Federation::start(node.clone(), federation).await;
+        // The look at its ports was a moment ago; another program may have been quicker.
+        let federation = federation.map_err(|error| exit::with(exit::UNAVAILABLE, format!("libp2p could not start: {error}")))?;
         let ports = ListenConfig {
             libp2p: libp2p_port(&federation.addresses()).map_or(ports.libp2p, |port| {
                 let mut at = ports.libp2p;

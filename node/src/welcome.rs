@@ -30,7 +30,7 @@ impl Welcome {
     /// The page while nobody lives there: `setup` is the token of the link for the first visit.
     pub(crate) fn before(&self, setup: &str) -> String {
         let link = format!("{}/setup?token={setup}", self.web.url(None, self.ports.web.port()));
-        self.page(&format!("Nobody lives here yet. Open this once, to set the house up:\n\n  {link}\n"), "YOU@YOU.localhost")
+        self.page(&format!("Nobody lives here yet. Open this once, to set the house up:\n\n  {link}\n"), None)
     }
 
     /// The page of somebody's house, with lines that hold the owner's own address.
@@ -39,19 +39,25 @@ impl Welcome {
         if self.web.public_url.is_none() && !self.web.tls {
             where_to.push_str(&format!("\n  (where that name leads nowhere: http://127.0.0.1:{})\n", self.ports.web.port()));
         }
-        self.page(&where_to, &profile::address(owner))
+        self.page(&where_to, Some(&profile::address(owner)))
     }
 
-    fn page(&self, where_to: &str, address: &str) -> String {
+    fn page(&self, where_to: &str, address: Option<&str>) -> String {
         let (ports, data) = (&self.ports, self.data.to_string_lossy());
         let mut lines = vec![String::new(), where_to.to_owned()];
         if let Some(line) = tunnel(&[ports.web.port()]) {
             lines.push(format!("This looks like a machine you reached by ssh. On your own computer, first run:\n\n  {line}\n"));
         }
-        lines.push("Mail programs need an app password. This makes one; then the lines below it send a mail and read it:\n".to_owned());
-        lines.push(format!("  {} --data {} app-password mutt", quoted(&program()), quoted(&data)));
-        lines
-            .extend(mail_lines(address, "APP-PASSWORD", ports, &certificate::path(&self.data)).into_iter().map(|line| format!("  {line}")));
+        match address {
+            Some(address) => {
+                lines.push("Mail programs need an app password. These lines make one, send a mail with it, and read it:\n".to_owned());
+                lines.push(format!("  PASSWORD=$({} --data {} app-password --bare curl)", quoted(&program()), quoted(&data)));
+                let user = format!("{}\"$PASSWORD\"", quoted(&format!("{address}:")));
+                let mail = mail_lines(address, &user, ports, &certificate::path(&self.data));
+                lines.extend(mail.into_iter().map(|line| format!("  {line}")));
+            }
+            None => lines.push("Once somebody does, this page comes again, with lines to paste that send a mail and read it.".to_owned()),
+        }
         lines.push(format!(
             "\n  SMTP {}  submission {}  SMTPS {}  IMAP {}  IMAPS {}  libp2p {} (TCP and QUIC)",
             ports.smtp.port(),
@@ -73,10 +79,10 @@ pub(crate) fn quoted(text: &str) -> String {
     if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Lines that send a mail to oneself and read the newest there is, ready to paste.
-pub(crate) fn mail_lines(address: &str, app_password: &str, ports: &ListenConfig, certificate: &Path) -> Vec<String> {
+/// Lines that send a mail to oneself and read the newest there is, ready to paste. `user` is address and password, `:` between, as one
+/// word of a shell.
+pub(crate) fn mail_lines(address: &str, user: &str, ports: &ListenConfig, certificate: &Path) -> Vec<String> {
     let certificate = quoted(&certificate.to_string_lossy());
-    let user = quoted(&format!("{address}:{app_password}"));
     vec![
         format!("printf 'From: {address}\\nTo: {address}\\nSubject: Hello, house\\n\\nIt works.\\n' | \\"),
         format!(
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn the_lines_hold_whatever_the_folder_is_called() {
         let certificate = Path::new("/home/ruth's folder/tls/cert.pem");
-        let lines = mail_lines("ruth@ruth.localhost", "word-word", &ListenConfig::default(), certificate);
+        let lines = mail_lines("ruth@ruth.localhost", "ruth@ruth.localhost:word-word", &ListenConfig::default(), certificate);
         let sent = words(&lines[..2].join("\n"));
         assert_eq!(
             sent[..6],
@@ -153,12 +159,15 @@ mod tests {
     fn the_page_names_the_owner_once_there_is_one() {
         let welcome = Welcome { data: "/a b".into(), ports: ListenConfig::default(), web: WebConfig::default() };
         let before = welcome.before("TOKEN");
-        assert!(before.contains("http://localhost:7080/setup?token=TOKEN") && before.contains("YOU@YOU.localhost"), "{before}");
-        assert!(before.contains("--data '/a b' app-password"), "{before}");
+        assert!(before.contains("http://localhost:7080/setup?token=TOKEN") && !before.contains("curl"), "{before}");
         let (name, login, domain) = ("Ruth".to_owned(), "ruth".to_owned(), "ruth.localhost".to_owned());
         let owner = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
         let after = welcome.of(&owner);
         assert!(after.contains("http://ruth.localhost:7080") && after.contains("http://127.0.0.1:7080"), "{after}");
-        assert!(after.contains("--mail-rcpt ruth@ruth.localhost") && !after.contains("YOU@"), "{after}");
+        assert!(after.contains("--mail-rcpt ruth@ruth.localhost") && after.contains("--data '/a b' app-password --bare"), "{after}");
+        // Pasted as they are, with a program in the place of this one that makes a password.
+        let pasted: Vec<&str> = after.lines().skip_while(|line| !line.contains("PASSWORD=$(")).take(3).collect();
+        let pasted = pasted.join("\n").replacen(&quoted(&program()), "echo made-it-just-now #", 1).replacen(" --bare curl)", "\n)", 1);
+        assert!(words(&pasted).contains(&"ruth@ruth.localhost:made-it-just-now".to_owned()), "{pasted}");
     }
 }

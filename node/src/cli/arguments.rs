@@ -14,6 +14,12 @@ pub(crate) use identity::*;
 /// open it and a link that works once for setting it up. `freehold demo` shows three people's nodes talking to each other.
 #[derive(Debug, Parser)]
 #[command(name = "freehold", version, max_term_width = 100)]
+#[command(after_help = "Examples:\n  freehold                                         your own node, in its usual folder\n  \
+    freehold --data ~/house --set web.tls=true       in another folder, the pages by HTTPS\n  \
+    freehold config > ~/house/freehold.toml          all settings, to be changed there\n  \
+    freehold demo                                    three people's nodes, to look at\n\n\
+    Exit codes: 64 wrong words, 65 wrong data, 66 no such file, 69 not to be had (a port, a folder in use), 73 can't be written, \
+    78 wrong configuration.")]
 pub(crate) struct Arguments {
     /// The data folder [default: ~/.local/share/freehold].
     #[arg(long, global = true, value_name = "DIR", env = "FREEHOLD_DATA")]
@@ -34,25 +40,45 @@ pub(crate) enum Command {
     /// Run the node until Ctrl-C or SIGTERM (the default).
     Serve,
     /// Set a node up from the command line instead of the browser.
+    #[command(
+        after_help = "Examples:\n  freehold init --name \"Ruth Aldous\" --login ruth --password-file ~/password\n  freehold init --name \"Ruth Aldous\" --login ruth --domain ruth.example --password-file -"
+    )]
     Init(Init),
     /// Make an invitation for one friend: an address they paste into their own node.
+    ///
+    /// It works once, within two weeks.
+    #[command(after_help = "Example:\n  freehold invite")]
     Invite,
     /// Friends: accept an invitation, list them.
     Friend {
         #[command(subcommand)]
         command: FriendCommand,
     },
-    /// Publish a Markdown file. A first line `# Title` becomes the title; without one it is a note.
+    /// Publish a Markdown file.
+    ///
+    /// A first line `# Title` becomes the title; without one it is a note.
+    #[command(
+        after_help = "Examples:\n  freehold post swifts.md\n  freehold post --draft swifts.md\n  echo \"The swifts are back.\" | freehold post -"
+    )]
     Post(Post),
     /// Add a photo.
+    #[command(after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Patience\"")]
     Photo(Photo),
-    /// Passwords for mail programs: each is shown once and can be revoked by itself.
+    /// Make a password for a mail program; it is shown once.
+    ///
+    /// Each can be revoked by itself, in the browser under Settings; making another of the same name replaces it.
+    #[command(after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)")]
     AppPassword(AppPassword),
     /// Read every row and every blob, verify seals, hashes and signatures, and say what was found.
+    ///
+    /// It changes nothing, works on a running node as well, and ends with 0 only if everything is whole.
+    #[command(after_help = "Example:\n  freehold check && echo whole")]
     Check,
     /// Say how a running node is doing.
+    #[command(after_help = "Examples:\n  freehold status\n  freehold status --json | jq .ports")]
     Status(Status),
     /// Print every setting with its default and what it means.
+    #[command(after_help = "Example:\n  freehold config > ~/.local/share/freehold/freehold.toml")]
     Config,
     /// Your identity: the 24 words, made and used on your own computer.
     Identity {
@@ -60,6 +86,10 @@ pub(crate) enum Command {
         command: IdentityCommand,
     },
     /// Bring up three people's nodes on this machine, befriended and furnished, to look at.
+    ///
+    /// It is kept in a folder of its own (~/.local/share/freehold/demo, or what --data names) and goes on from there; to be rid of it,
+    /// remove that folder.
+    #[command(after_help = "Examples:\n  freehold demo\n  freehold --data /tmp/demo demo --json /tmp/demo.json\n  freehold demo --check")]
     Demo(Demo),
 }
 
@@ -87,6 +117,7 @@ pub(crate) struct Init {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FriendCommand {
     /// Accept an invitation: paste the address a friend gave you.
+    #[command(after_help = "Example:\n  freehold friend add 'http://alice.localhost:7080/i#…'")]
     Add {
         /// The whole invitation address.
         invite: String,
@@ -123,6 +154,9 @@ pub(crate) struct Photo {
 pub(crate) struct AppPassword {
     /// What it is for: "phone", "mutt on the desk".
     pub(crate) label: String,
+    /// Print the password alone, for a script.
+    #[arg(long)]
+    pub(crate) bare: bool,
 }
 
 /// How a running node is doing.

@@ -19,6 +19,8 @@ pub(super) async fn run(place: Place, init: arguments::Init) -> Result<()> {
     let claim = init.claim.as_deref().map(read_input).transpose()?;
     let domain = init.domain.unwrap_or_else(|| format!("{}.localhost", init.login));
     let mut set_up = SetUp { name: init.name, login: init.login, domain, password, claim };
+    // What is refused leaves no folder behind.
+    set_up.check()?;
     let may = request::ask(&place, Request::MaySetUp(set_up.clone())).await?;
     // Words are made here and seen here before they count: an end at any moment loses none that speak for somebody.
     let are_shown = may.get("card").is_string();

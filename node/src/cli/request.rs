@@ -12,9 +12,12 @@ use crate::{exit, open, say};
 /// Asks, and prints the answer.
 pub(super) async fn run(place: Place, command: Command) -> Result<()> {
     let json = matches!(&command, Command::Status(status) if status.json);
+    let bare = matches!(&command, Command::AppPassword(app) if app.bare);
     let response = ask(&place, request(command)?).await?;
     if json {
         say::line(serde_json::to_string_pretty(&response.value)?);
+    } else if bare {
+        say::line(response.word("app_password")?);
     } else {
         say::line(&response.text);
     }

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use super::{Request, Response, Tell, check};
 use crate::listen::ListenConfig;
+use crate::welcome::mail_lines;
 use crate::{certificate, exit};
 
 /// How much of a photo is in memory at once while it is taken in, in bytes.
@@ -73,7 +74,12 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             Ok(Response::text(text).with(json!({ "invite": url })))
         }
         Request::FriendAdd { invite } => {
-            let invite = invite.parse().map_err(refused)?;
+            let wrong = |error| {
+                let said =
+                    format!("{error}: it looks like http://alice.localhost:7080/i#…, and `freehold invite` on a friend's node makes one");
+                exit::with(exit::DATA, said)
+            };
+            let invite = invite.trim().parse::<friends::Invite>().map_err(wrong)?;
             let friend = friends::accept_invite(node, &invite).await.map_err(refused)?;
             Ok(Response::text(format!("Asked {}'s node; you are friends as soon as it answers.", friend.name)))
         }
@@ -202,7 +208,8 @@ async fn post(acting: &Acting, title: String, text: String, photos: &[String], d
     let written = Draft { title, text, photos, ..Draft::default() };
     if draft {
         let kept = posts::save_draft(node, written).await.map_err(refused)?;
-        return Ok(Response::text("Kept as a draft.").with(json!({ "id": kept.id.to_string() })));
+        let text = format!("Kept as a draft: {}/home/write/{}", acting.url(Some(&owner)), kept.id);
+        return Ok(Response::text(text).with(json!({ "id": kept.id.to_string() })));
     }
     let post = posts::put_out(node, written).await.map_err(refused)?;
     let path = freehold_web::path_of(&post);
@@ -239,13 +246,25 @@ async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> 
 
 async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let owner = acting.owner()?;
-    let node = &acting.node;
+    let (node, label) = (&acting.node, label.trim());
+    if label.is_empty() {
+        return Err(exit::with(exit::DATA, "an app password has a name, by which it can be revoked: \"phone\", \"mutt on the desk\""));
+    }
     // One password per label: making a new one for the same program is how a lost one is replaced.
     for old in logins::app_passwords(node)?.into_iter().filter(|old| old.label == label) {
         logins::revoke_app_password(node, old.id).await?;
     }
     let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
-    let text = format!("{password}\n\nFor {label}, with the name {}. It is shown this once.", profile::address(&owner));
+    let address = profile::address(&owner);
+    let mut text = format!("{password}\n\nFor {label}, with the name {address}. It is shown this once.");
+    // A port that the system will choose at the next start is not known yet.
+    if acting.ports.smtps.port() != 0 && acting.ports.imaps.port() != 0 {
+        text.push_str(" While the node runs, this sends a mail and reads it:\n");
+        let user = format!("{address}:{password}");
+        for line in mail_lines(&address, &user, &acting.ports, &certificate::path(&acting.data)) {
+            text.push_str(&format!("\n  {line}"));
+        }
+    }
     Ok(Response::text(text).with(json!({ "app_password": password })))
 }
 

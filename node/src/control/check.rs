@@ -81,6 +81,12 @@ fn sentences(found: &Findings) -> Vec<String> {
         1 => said.push("There is 1 file in the blobs' folder that nothing needs; it costs only room.".to_owned()),
         count => said.push(format!("There are {count} files in the blobs' folder that nothing needs; they cost only room.")),
     }
+    if !report.damaged_rows.is_empty() {
+        said.push("Damaged rows are made anew from snapshot and log at the next start: stop the node and start it.".to_owned());
+    }
+    if !report.damaged_blobs.is_empty() || !report.dangling.is_empty() {
+        said.push("A blob that is damaged or gone comes back only from a copy of the folder that has it.".to_owned());
+    }
     let whole = "Everything is whole.";
     said.push(if found.is_whole() { whole } else { "Something is damaged; nothing was changed." }.to_owned());
     said
@@ -144,6 +150,8 @@ mod tests {
         1 blob, needed by the table photos_photos, can't be found.
         Queue item 7: it is never due.
         There is 1 file in the blobs' folder that nothing needs; it costs only room.
+        Damaged rows are made anew from snapshot and log at the next start: stop the node and start it.
+        A blob that is damaged or gone comes back only from a copy of the folder that has it.
         Something is damaged; nothing was changed.
         ");
         insta::assert_snapshot!(sentences(&Findings::default()).join("\n"), @r"

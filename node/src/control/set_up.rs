@@ -40,6 +40,11 @@ struct Checked {
 }
 
 impl SetUp {
+    /// Refuses what any node would refuse, before there is one.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.clone().checked().map(drop)
+    }
+
     fn checked(self) -> Result<Checked> {
         let Self { name, login, domain, password, claim } = self;
         let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };

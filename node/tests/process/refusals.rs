@@ -40,9 +40,10 @@ fn a_second_process_on_the_same_folder_is_told_so() {
 fn a_folder_that_can_not_be_written_is_named() {
     let folder = Folder::new();
     let file = folder.write("occupied", "a file, no folder");
-    for place in [file.join("data"), "/proc/freehold".into()] {
+    // The last is there already, and is nobody's to write in.
+    for place in [file.join("data"), "/proc/freehold".into(), "/sys".into()] {
         let done = folder.freehold_on(&place).output().unwrap();
-        refused(&done, 73, place.to_str().unwrap());
+        refused(&done, 73, &format!("the data folder {} can't be written", place.display()));
     }
 }
 
@@ -55,6 +56,10 @@ fn a_taken_port_is_named_and_the_folder_is_free_again() {
         let done = folder.run(&["--set", &format!("listen.{name}={port}")]);
         refused(&done, 69, &format!("can't listen on {port} for {name}: another program has this port"));
     }
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = udp.local_addr().unwrap().to_string();
+    let done = folder.run(&["--set", &format!("listen.libp2p={port}")]);
+    refused(&done, 69, &format!("can't listen on {port} for libp2p (UDP): another program has this port"));
     folder.serve().stop();
 }
 
@@ -66,7 +71,9 @@ fn a_broken_line_of_the_configuration_is_named_by_its_number() {
         ("[node]\nlog = \"info\"\nengine = 7\n", "line 3", "string"),
         ("[node]\n\nlgo = \"info\"\n", "line 3", "lgo"),
         ("[node\n", "line 1", ""),
-        ("[listen]\nweb = \"here\"\n", "line 2", "socket address"),
+        ("[listen]\nweb = \"here\"\n", "line 2", "a good value is \"127.0.0.1:7080\""),
+        ("[listen]\nweb = \"here\"\n", "line 2", "listen.web"),
+        ("[nde]\nlog = \"info\"\n", "line 1", "there is no section [nde]"),
     ] {
         std::fs::write(&config, text).unwrap();
         let done = folder.run(&[]);
@@ -83,6 +90,7 @@ fn a_wrong_setting_is_named_by_the_word_it_was_given_by() {
     for (set, code, words) in [
         ("nonsense", 64, "section.key=value"),
         ("node.threads=many", 78, "--set node.threads"),
+        ("nobody.log=info", 78, "the sections are node, listen, web, mail, federation"),
         ("node.lgo=info", 78, "--set node.lgo"),
         ("node.engine=rocks", 78, "\"sled\" or \"redb\""),
         ("node.log=freehold=loud", 78, "is not a log filter"),
@@ -113,6 +121,21 @@ fn a_photo_that_is_no_file_and_a_text_that_is_endless_are_refused_by_a_node_that
     refused(&folder.run(&["post", long.to_str().unwrap()]), 65, "this is too long");
     assert_eq!(folder.status()["posts"], 0);
     running.stop();
+}
+
+#[test]
+fn what_is_handed_in_wrongly_is_told_how_it_would_be_right() {
+    let folder = Folder::of_ruth();
+    let latin = folder.write("latin.md", b"caf\xe9");
+    refused(&folder.run(&["post", latin.to_str().unwrap()]), 65, "latin.md is no UTF-8 text");
+    refused(&folder.run(&["app-password", " "]), 65, "has a name");
+    refused(&folder.run(&["friend", "add", "foo"]), 65, "it looks like http://alice.localhost:7080/i#");
+    let draft = folder.write("draft.md", "# Not yet\n\nUnfinished.\n");
+    assert!(folder.ask(&["post", "--draft", draft.to_str().unwrap()]).contains("/home/write/"));
+    let nobody = Folder::new();
+    let done = nobody.run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], "short");
+    assert_eq!(done.status.code(), Some(65), "{}", said(&done));
+    assert!(!nobody.data().exists(), "a set-up that was refused leaves nothing behind");
 }
 
 #[test]
