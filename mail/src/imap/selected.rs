@@ -47,7 +47,7 @@ pub(crate) struct Selected {
     gone: BTreeSet<u32>,
     /// Changes this session was told about as the answer to its own command, by UID.
     told: HashMap<u32, u64>,
-    keywords: usize,
+    keywords: Vec<String>,
 }
 
 /// A folder just opened, and the number of its first message without \Seen.
@@ -82,7 +82,7 @@ impl Selected {
             modseq: folder.highest_modseq,
             gone: BTreeSet::new(),
             told: HashMap::new(),
-            keywords: folder.keywords.len(),
+            keywords: folder.keywords.clone(),
         };
         let first_unseen = unseen.and_then(|uid| selected.number_of(uid));
         Ok(Opened { selected, first_unseen })
@@ -144,11 +144,11 @@ impl Selected {
                     self.gone.extend(self.missing(cx)?);
                 }
                 changed = changes.changed;
-                if folder.keywords.len() != self.keywords {
-                    self.keywords = folder.keywords.len();
+                if folder.keywords != self.keywords {
                     cx.out.raw("* FLAGS ");
                     flags::print_known(&mut cx.out, &folder.keywords, false);
                     cx.out.end();
+                    self.keywords = folder.keywords;
                 }
             }
             Some(_) => {}

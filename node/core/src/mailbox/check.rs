@@ -6,7 +6,7 @@ use super::change::{ChangeRow, GONE_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::read::{MessageRow, body, from_uid, key, messages};
 use super::summary::Summary;
-use super::{Flags, Message};
+use super::{Flags, Message, flags};
 use crate::node::Node;
 use crate::row;
 use crate::store::{Scan, StoreError};
@@ -57,6 +57,12 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
     let found = (all.len(), unseen, deleted, all.iter().map(|m| m.size).sum::<u64>());
     if counted != found {
         wrong.push(format!("folder {}: it counts {counted:?}, there are {found:?}", folder.id.0));
+    }
+    for (keyword, uses) in folder.keywords.iter().zip(&folder.uses).filter(|(_, uses)| **uses != flags::NOT_COUNTED) {
+        let found = all.iter().filter(|m| m.flags.has_keyword(keyword)).count();
+        if found != *uses as usize {
+            wrong.push(format!("folder {}: it counts {uses} messages with a keyword that {found} have", folder.id.0));
+        }
     }
     if all.iter().any(|m| m.uid == 0 || m.uid >= folder.uid_next || m.modseq > folder.highest_modseq) {
         wrong.push(format!("folder {}: a message has a number not yet given out", folder.id.0));

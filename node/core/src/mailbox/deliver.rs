@@ -200,8 +200,7 @@ pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summar
     folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
     folder.total = folder.total.saturating_add(1);
     folder.size = folder.size.saturating_add(message.size);
-    flags::count(&mut folder, &message.flags, true);
-    flags::learn_keywords(&mut folder, &message.flags)?;
+    flags::count_in(&mut folder, &message.flags)?;
     message.modseq = change::note(tx, &mut folder, uid, None, false)?;
     row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
     row::put(tx, &key(id, uid), summary)?;

@@ -68,7 +68,7 @@ fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> 
 pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: &MessageRow) -> Result<(), StoreError> {
     row::delete::<MessageRow>(tx, &key(folder.id, uid));
     row::delete::<Summary>(tx, &key(folder.id, uid));
-    flags::count(folder, &message.flags, false);
+    flags::count_out(folder, &message.flags);
     folder.total = folder.total.saturating_sub(1);
     folder.size = folder.size.saturating_sub(message.size);
     change::note(tx, folder, uid, Some(message.modseq), true)?;

@@ -10,7 +10,7 @@ use crate::row;
 use crate::store::{StoreError, Tx};
 
 const KEYWORD_LEN_MAX: usize = 50;
-/// How many different keywords a folder's messages may have; they are listed in its row.
+/// How many different keywords a folder's messages may have at one time; they are listed in its row.
 const KEYWORDS_MAX: usize = 50;
 
 /// System flags as bits, and keywords in the order they were set.
@@ -134,27 +134,44 @@ pub(super) fn checked(flags: &Flags) -> Result<(), FlagError> {
     if flags.keywords.iter().all(is_good) { Ok(()) } else { Err(FlagError::BadKeyword) }
 }
 
-/// Notes the keywords of `flags` in the folder's row.
-pub(super) fn learn_keywords(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
+/// What stands for the uses of a keyword that were never counted: it is not forgotten.
+pub(super) const NOT_COUNTED: u32 = u32::MAX;
+
+/// Counts a message with `flags` into the folder's row. A keyword that no message has any more makes room for a new one.
+pub(super) fn count_in(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
+    step(folder, flags, |count| count.saturating_add(1));
+    folder.uses.resize(folder.keywords.len(), NOT_COUNTED);
     for keyword in &flags.keywords {
-        if !folder.keywords.iter().any(|k| k.eq_ignore_ascii_case(keyword)) {
-            if folder.keywords.len() >= KEYWORDS_MAX {
-                return Err(FlagError::TooManyKeywords);
-            }
-            folder.keywords.push(keyword.clone());
+        if folder.keywords.iter().any(|known| known.eq_ignore_ascii_case(keyword)) {
+            continue;
         }
+        if folder.keywords.len() >= KEYWORDS_MAX {
+            let unused = folder.uses.iter().position(|uses| *uses == 0).ok_or(FlagError::TooManyKeywords)?;
+            folder.keywords.remove(unused);
+            folder.uses.remove(unused);
+        }
+        folder.keywords.push(keyword.clone());
+        folder.uses.push(1);
     }
     Ok(())
 }
 
-/// Counts a message with `flags` into (`up`) or out of the folder's row.
-pub(super) fn count(folder: &mut Folder, flags: &Flags, up: bool) {
-    let step = |count: &mut u32| *count = if up { count.saturating_add(1) } else { count.saturating_sub(1) };
+/// Counts a message with `flags` out of the folder's row.
+pub(super) fn count_out(folder: &mut Folder, flags: &Flags) {
+    step(folder, flags, |count| count.saturating_sub(1));
+}
+
+fn step(folder: &mut Folder, flags: &Flags, change: impl Fn(u32) -> u32) {
     if !flags.has(Flags::SEEN) {
-        step(&mut folder.unseen);
+        folder.unseen = change(folder.unseen);
     }
     if flags.has(Flags::DELETED) {
-        step(&mut folder.deleted);
+        folder.deleted = change(folder.deleted);
+    }
+    for (keyword, uses) in folder.keywords.iter().zip(&mut folder.uses) {
+        if *uses != NOT_COUNTED && flags.has_keyword(keyword) {
+            *uses = change(*uses);
+        }
     }
 }
 
@@ -198,9 +215,8 @@ fn store_some(
         }
         let flags = change.of(&message.flags);
         if !flags.same(&message.flags) {
-            learn_keywords(&mut folder, &flags)?;
-            count(&mut folder, &message.flags, false);
-            count(&mut folder, &flags, true);
+            count_out(&mut folder, &message.flags);
+            count_in(&mut folder, &flags)?;
             message.modseq = change::note(tx, &mut folder, uid, Some(message.modseq), false)?;
             message.flags = flags;
             row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;

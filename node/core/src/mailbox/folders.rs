@@ -65,13 +65,17 @@ pub struct Folder {
     /// Whether mail programs show it.
     #[n(10)]
     pub subscribed: bool,
-    /// Every keyword a message here has ever had.
+    /// The keywords that messages here have, or have had.
     #[n(11)]
     pub keywords: Vec<String>,
     /// Of what was gone at this modseq or before, not everything is remembered any more.
     #[n(12)]
     #[cbor(default)]
     pub forgotten: u64,
+    /// How many messages have each keyword. Fewer than there are keywords in a row from before they were counted.
+    #[n(13)]
+    #[cbor(default)]
+    pub(super) uses: Vec<u32>,
 }
 
 impl Record for Folder {
@@ -169,6 +173,7 @@ fn add(tx: &mut Tx<'_>, now_secs: u64, name: String, special: Option<SpecialUse>
         size: 0,
         subscribed: true,
         keywords: Vec::new(),
+        uses: Vec::new(),
         forgotten: 0,
     };
     numbers.next_folder += 1;

@@ -71,6 +71,28 @@ async fn keywords_are_one_whatever_their_case_and_bounded() {
 }
 
 #[tokio::test]
+async fn a_keyword_that_no_message_has_any_more_makes_room() {
+    let (alice, inbox) = filled(2).await;
+    let set = async |uid, keyword: &str| store_flags(&alice, inbox, &[uid], FlagChange::Set(words(&[keyword])), None).await;
+    set(2, "stays").await.unwrap();
+    for number in 0..120 {
+        set(1, &format!("k{number}")).await.unwrap();
+    }
+    let known = folder(&alice, inbox).unwrap().unwrap().keywords;
+    assert_eq!((known.len(), known.contains(&"stays".to_owned()), known.contains(&"k119".to_owned())), (50, true, true));
+    // Those in use are not forgotten, be they fifty.
+    let many: Vec<String> = (0..49).map(|n| format!("m{n}")).collect();
+    store_flags(&alice, inbox, &[1], FlagChange::Set(Flags { bits: 0, keywords: many.clone() }), None).await.unwrap();
+    assert_eq!(set(2, "stays").await.unwrap().modified, Vec::<u32>::new());
+    let refused = store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await;
+    assert_eq!(refused, Err(FlagError::TooManyKeywords));
+    store_flags(&alice, inbox, &[1], FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+    expunge(&alice, inbox, None).await.unwrap();
+    store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await.unwrap();
+    assert!(folder(&alice, inbox).unwrap().unwrap().keywords.contains(&"stays".to_owned()));
+}
+
+#[tokio::test]
 async fn a_change_based_on_an_old_state_is_refused_message_by_message() {
     let (alice, inbox) = filled(2).await;
     let known = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
