@@ -1,4 +1,6 @@
-//! Every domain-separation string there is, in one place: a signature or hash made for one kind of object can never pass for another.
+//! The domain-separation strings of everything that leaves a node, in one place: a signature or hash made for one kind of object can never
+//! pass for another. What is sealed at rest never meets these keys; its labels stand with their formats (`seal`, `log::record`,
+//! `store::snapshot`, `vault`, `blobs::seal`).
 
 /// What a signature or a keyed hash is for. Its bytes go in front of what is signed or hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +34,6 @@ pub const BACKUP_KEY: Domain = Domain("freehold/backup-key/1\0");
 pub const GUARDIAN: Domain = Domain("freehold/guardian/1\0");
 /// Signature of a feed entry's header by a node key.
 pub const ENTRY: Domain = Domain("freehold/entry/1\0");
-/// Signature of a greeting between nodes.
-pub const HELLO: Domain = Domain("freehold/hello/1\0");
-/// Signature of an answer to a sign-in challenge.
-pub const SIGN_IN: Domain = Domain("freehold/sign-in/1\0");
 /// Checksum of a pasteable text (node card, claim, request).
 pub const ARMOUR: Domain = Domain("freehold/armour/1\0");
 

@@ -267,7 +267,7 @@ mod tests {
         let secret = SecretKey::from_bytes(&[7; 32]);
         let signature = secret.sign(domains::ENTRY, b"words");
         assert_eq!(secret.public().verify(domains::ENTRY, b"words", &signature), Ok(()));
-        assert_eq!(secret.public().verify(domains::HELLO, b"words", &signature), Err(KeyError::BadSignature));
+        assert_eq!(secret.public().verify(domains::OP_NODE, b"words", &signature), Err(KeyError::BadSignature));
         assert_eq!(secret.public().verify(domains::ENTRY, b"other words", &signature), Err(KeyError::BadSignature));
     }
 

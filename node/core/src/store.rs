@@ -121,9 +121,9 @@ pub enum StoreError {
     NoBlob,
 }
 
-impl StoreError {
-    pub(crate) fn from_io(error: &io::Error) -> Self {
-        if fs::is_full(error) { Self::Full } else { Self::Unavailable(error.to_string()) }
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        if fs::is_full(&error) { Self::Full } else { Self::Unavailable(error.to_string()) }
     }
 }
 

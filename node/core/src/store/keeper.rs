@@ -242,7 +242,6 @@ impl Keeper {
 
     fn checkpoint_once(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.shared.rows;
-        let io = |e: io::Error| StoreError::from_io(&e);
         rows.file()?;
         {
             // An engine that is behind, or reopened meanwhile, must not be said to hold what it lost.
@@ -251,7 +250,7 @@ impl Keeper {
         }
         let condition = if rows.is_damaged() { Condition::Rebuilding } else { condition };
         let last = Checkpoint { condition, mark: mark.clone(), ..self.lock().last.clone() };
-        last.write(&*self.reader.fs, &self.data).map_err(io)?;
+        last.write(&*self.reader.fs, &self.data)?;
         self.lock().last = last;
         Ok(())
     }
@@ -316,16 +315,15 @@ impl Keeper {
     }
 
     fn is_snapshot_due(&self) -> Result<bool, StoreError> {
-        let io = |e: io::Error| StoreError::from_io(&e);
-        let newest = snapshot::list(&*self.reader.fs, &self.data).map_err(io)?.pop();
+        let newest = snapshot::list(&*self.reader.fs, &self.data)?.pop();
         let newest_len = match newest {
             None => 0,
             Some(position) => {
-                let file = self.reader.fs.open(&snapshot::path(&self.data, position)).map_err(io)?;
-                file.len().map_err(io)?
+                let file = self.reader.fs.open(&snapshot::path(&self.data, position))?;
+                file.len()?
             }
         };
-        let names = segment::list(&*self.reader.fs, &self.reader.folder).map_err(io)?;
+        let names = segment::list(&*self.reader.fs, &self.reader.folder)?;
         let since = names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count() as u64;
         Ok(since.saturating_mul(self.segment_len) > self.snapshot_after.max(newest_len))
     }
@@ -336,9 +334,8 @@ impl Keeper {
         let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.ending);
         let maker = snapshot::Maker { reader, data, random, log: last.log, stop, space: self.space.as_ref() };
         if let Some(made) = maker.make(&last.mark)? {
-            let io = |e: io::Error| StoreError::from_io(&e);
-            if let Some(older) = made.keep(&*reader.fs, data).map_err(io)? {
-                log::forget(&*reader.fs, &reader.folder, older).map_err(io)?;
+            if let Some(older) = made.keep(&*reader.fs, data)? {
+                log::forget(&*reader.fs, &reader.folder, older)?;
             }
         }
         Ok(())
@@ -347,9 +344,8 @@ impl Keeper {
     /// The first position that a snapshot or a segment of the log still tells of.
     pub(super) fn oldest(&self) -> Result<u64, StoreError> {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let io = |e: io::Error| StoreError::from_io(&e);
-        let snapshot = snapshot::list(&*self.reader.fs, &self.data).map_err(io)?.first().copied();
-        let segment = segment::list(&*self.reader.fs, &self.reader.folder).map_err(io)?.first().map(|name| name.first);
+        let snapshot = snapshot::list(&*self.reader.fs, &self.data)?.first().copied();
+        let segment = segment::list(&*self.reader.fs, &self.reader.folder)?.first().map(|name| name.first);
         Ok(snapshot.into_iter().chain(segment).min().unwrap_or_default())
     }
 

@@ -90,20 +90,19 @@ impl Maker<'_> {
     /// Makes the snapshot of `mark` from the newest that can be read and the log since. `None` if it is there already. What it has
     /// written is removed again if it fails or is stopped.
     pub(super) fn make(&self, mark: &Mark) -> Result<Option<Made>, StoreError> {
-        let io = |e: io::Error| StoreError::from_io(&e);
         let (fs, folder) = (&*self.reader.fs, folder(self.data));
-        fs.create_folder(&folder).and_then(|()| fs.sync_folder(self.data)).map_err(io)?;
+        fs.create_folder(&folder).and_then(|()| fs.sync_folder(self.data))?;
         // Each batch is merged into a file of its own; the two scratch names take turns.
         let scratch = [folder.join("merge-a"), folder.join("merge-b")];
         let made = self.merge(mark, &scratch);
         for left in &scratch {
             match fs.remove(left) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound && made.is_ok() => return Err(io(e)),
+                Err(e) if e.kind() != io::ErrorKind::NotFound && made.is_ok() => return Err(e.into()),
                 _ => {}
             }
         }
         if let Ok(Some(made)) = &made {
-            fs.sync_folder(&folder).map_err(io)?;
+            fs.sync_folder(&folder)?;
             tracing::info!(position = made.position, "snapshot made");
         }
         made
@@ -118,7 +117,7 @@ impl Maker<'_> {
         let from = base.as_ref().map(|(base, _)| base.mark.clone());
         if let (Some(space), Some((base, _))) = (self.space, &base) {
             // It will be about as long as the one before; what the log adds shows while it is written.
-            space.room_to_shrink(base.file.len().map_err(|e| StoreError::from_io(&e))?)?;
+            space.room_to_shrink(base.file.len()?)?;
         }
         let mut turns = scratch.iter().cycle();
         let mut batch = Batch::new();
@@ -150,13 +149,13 @@ impl Maker<'_> {
         let Some((snapshot, made)) = base else { return Ok(None) };
         // Read back before it is relied on: each seal, the order, the count and the root.
         snapshot.verify(&|| stop.check())?;
-        reader.fs.rename(&made, &path(data, mark.position)).map_err(|e| StoreError::from_io(&e))?;
+        reader.fs.rename(&made, &path(data, mark.position))?;
         Ok(Some(Made { position: mark.position, from: from.map(|from| from.position) }))
     }
 
     fn write(&self, mark: &Mark, to: &Path, old: Option<Snapshot>, batch: Batch) -> Result<(), StoreError> {
         match self.reader.fs.remove(to) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::from_io(&e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
             _ => {}
         }
         let mut writer = Writer::create(self, mark, to)?;
@@ -195,7 +194,7 @@ pub(super) struct Whole {
 
 /// The newest snapshot that can be read whole.
 pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> Result<Option<Whole>, StoreError> {
-    for position in list(&*reader.fs, data).map_err(|e| StoreError::from_io(&e))?.into_iter().rev() {
+    for position in list(&*reader.fs, data)?.into_iter().rev() {
         let path = path(data, position);
         let open = || Snapshot::open(&*reader.fs, &reader.seal, &path, log);
         let whole = open().and_then(|snapshot| snapshot.verify(&|| stop.check())).and_then(|rows| Ok((open()?, rows)));
@@ -228,14 +227,13 @@ fn place(id: &[u8; 16], number: u64, last: bool) -> Vec<u8> {
 impl<'a> Writer<'a> {
     fn create(maker: &Maker<'a>, mark: &Mark, to: &Path) -> Result<Self, StoreError> {
         let Maker { reader, random, log, space, .. } = *maker;
-        let io = |e: io::Error| StoreError::from_io(&e);
         let id = random.array();
         let (generation, position) = (mark.generation.to_le_bytes(), mark.position.to_le_bytes());
         let mut head = [&MAGIC[..], &log, &id, &generation, &position, &mark.hash].concat();
         let sum = blake3::hash(&head);
         head.extend_from_slice(sum.as_bytes());
-        let file = reader.fs.create(to).map_err(io)?;
-        file.write_all_at(&head, 0).map_err(io)?;
+        let file = reader.fs.create(to)?;
+        file.write_all_at(&head, 0)?;
         let (chunk, root) = (Vec::new(), blake3::Hasher::new());
         Ok(Self { file, seal: &reader.seal, random, space, id, offset: HEAD_LEN as u64, chunk, number: 0, rows: 0, root })
     }
@@ -259,7 +257,7 @@ impl<'a> Writer<'a> {
         let bytes = [&[u8::from(last)][..], &len, &sealed].concat();
         // It must never be a snapshot that fills the disk: without one the log is only longer.
         self.space.map_or(Ok(()), |space| space.room_to_shrink(bytes.len() as u64))?;
-        self.file.write_all_at(&bytes, self.offset).map_err(|e| StoreError::from_io(&e))?;
+        self.file.write_all_at(&bytes, self.offset)?;
         self.offset += bytes.len() as u64;
         self.number += 1;
         self.chunk.clear();
@@ -273,7 +271,7 @@ impl<'a> Writer<'a> {
         self.chunk.extend_from_slice(&self.rows.to_le_bytes());
         self.chunk.extend_from_slice(self.root.finalize().as_bytes());
         self.flush(true)?;
-        self.file.sync_data().map_err(|e| StoreError::from_io(&e))
+        Ok(self.file.sync_data()?)
     }
 }
 
@@ -298,10 +296,9 @@ fn damaged() -> StoreError {
 
 impl Snapshot {
     pub(super) fn open(fs: &dyn Fs, seal: &Seal, path: &Path, log: LogId) -> Result<Self, StoreError> {
-        let io = |e: io::Error| StoreError::from_io(&e);
-        let file = fs.open(path).map_err(io)?;
+        let file = fs.open(path)?;
         let mut head = [0; HEAD_LEN];
-        file.read_exact_at(&mut head, 0).map_err(io)?;
+        file.read_exact_at(&mut head, 0)?;
         let (said, sum) = head.split_last_chunk::<32>().ok_or_else(damaged)?;
         let head = (|| {
             let (magic, rest) = said.split_first_chunk::<8>()?;

@@ -28,7 +28,7 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -
     go_on()?;
     let (mut oldest, mut newest) = (None, None);
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
-    for position in snapshot::list(fs, data).map_err(|e| StoreError::from_io(&e))? {
+    for position in snapshot::list(fs, data)? {
         let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
         let read = open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
         go_on()?;
