@@ -71,6 +71,7 @@ struct Sent {
 /// Why a form could not be read to its end.
 enum Broken {
     TooLarge,
+    TooManyWords,
     Form,
     Store(StoreError),
 }
@@ -103,6 +104,10 @@ async fn add(State(site): State<Site>, _: Owner, Query(to): Query<For>, mut form
         Err(Broken::TooLarge) => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
             let fault = format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
+            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
+        }
+        Err(Broken::TooManyWords) => {
+            let fault = "What is said about the photo is too long. Nothing was kept.".to_owned();
             return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
         }
         Err(Broken::Form) => return Err(Problem::BadRequest),
@@ -161,14 +166,26 @@ async fn read(site: &Site, form: &mut Multipart) -> Result<Sent, Broken> {
     let mut sent = Sent::default();
     while let Some(field) = form.next_field().await? {
         match field.name().unwrap_or_default() {
-            "alt" => sent.described.alt = field.text().await?,
-            "caption" => sent.described.caption = field.text().await?,
-            "audience" => sent.described.audience = field.text().await?,
+            "alt" => sent.described.alt = words(field).await?,
+            "caption" => sent.described.caption = words(field).await?,
+            "audience" => sent.described.audience = words(field).await?,
             "file" => sent.file = stored(site, field).await?,
             _ => {}
         }
     }
     Ok(sent)
+}
+
+/// What is said about the file: short, though the form is as long as files are.
+async fn words(mut field: Field<'_>) -> Result<String, Broken> {
+    let mut gathered = Vec::new();
+    while let Some(piece) = field.chunk().await? {
+        gathered.extend_from_slice(&piece);
+        if gathered.len() > REST_LEN_MAX {
+            return Err(Broken::TooManyWords);
+        }
+    }
+    String::from_utf8(gathered).map_err(|_| Broken::Form)
 }
 
 /// Writes the file as it comes, off the threads that serve; an empty one means that none was chosen.

@@ -185,3 +185,13 @@ async fn a_file_of_many_pieces_comes_and_goes_whole() {
     let kept = photos::kept(&alice).unwrap().remove(0);
     assert_eq!(owner.get(&format!("/home/photos/kept/{}", kept.id)).await.bytes, file);
 }
+
+#[tokio::test]
+async fn what_is_said_about_a_photo_is_not_gathered_for_as_long_as_a_file_may_be() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let long = "words ".repeat(20_000);
+    let seen = upload(&mut owner, &[("alt", &long)], &png()).await;
+    assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
+}
