@@ -178,7 +178,7 @@ async fn older(State(site): State<Site>, asker: Asker, Query(query): Query<Older
 async fn show(State(site): State<Site>, asker: Asker, Path((year, slug)): Path<(String, String)>) -> Answer {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let post = match posts::by_slug(&site.node, &asker.0, &slug)?.ok_or(Problem::NotFound)? {
-        Found::Here(post) => post,
+        Found::Here(post) => *post,
         Found::Moved(slug) => return Ok(answer::moved(&format!("/{year}/{slug}"))),
     };
     let path = path_of(&post);

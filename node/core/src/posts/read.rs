@@ -16,7 +16,7 @@ const DRAFTS_MAX: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The post itself.
-    Here(Post),
+    Here(Box<Post>),
     /// The address it has now.
     Moved(String),
 }
@@ -78,7 +78,7 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Foun
     if row.slug != slug {
         return Ok(Some(Found::Moved(row.slug)));
     }
-    rows::shown(node, found.post, row).map(Found::Here).map(Some)
+    rows::shown(node, found.post, row).map(|post| Some(Found::Here(Box::new(post))))
 }
 
 /// Published posts that `visitor` may see, the newest first: those before `before` (all for `None`), at most `limit`.

@@ -21,7 +21,7 @@ async fn posted(node: &Node, title: &str, text: &str) -> Post {
 
 fn here(node: &Node, slug: &str) -> Option<Post> {
     match by_slug(node, &Visitor::Stranger, slug).unwrap() {
-        Some(Found::Here(post)) => Some(post),
+        Some(Found::Here(post)) => Some(*post),
         _ => None,
     }
 }
