@@ -333,10 +333,10 @@ impl Keeper {
         let last = self.lock().last.clone();
         let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.ending);
         let maker = snapshot::Maker { reader, data, random, log: last.log, stop, space: self.space.as_ref() };
-        if let Some(made) = maker.make(&last.mark)? {
-            if let Some(older) = made.keep(&*reader.fs, data)? {
-                log::forget(&*reader.fs, &reader.folder, older)?;
-            }
+        if let Some(made) = maker.make(&last.mark)?
+            && let Some(older) = made.keep(&*reader.fs, data)?
+        {
+            log::forget(&*reader.fs, &reader.folder, older)?;
         }
         Ok(())
     }
