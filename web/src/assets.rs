@@ -32,15 +32,17 @@ struct Assets {
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets { pages: HashMap::new(), addresses: HashMap::new() };
     for (name, bytes) in FONTS {
-        assets.add(name, "font/woff2", Bytes::from_static(bytes), "same-origin");
+        assets.add(name, "font/woff2", Bytes::from_static(bytes), "cross-origin");
     }
-    let mut house = house();
-    for (name, _) in FONTS {
-        house = house.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
+    let (mut house, mut letter) = (house(), theme::properties() + &minified(LETTER));
+    for sheet in [&mut house, &mut letter] {
+        for (name, _) in FONTS {
+            *sheet = sheet.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
+        }
     }
     assets.add("paper.css", "text/css; charset=utf-8", house.into(), "same-origin");
-    // A letter's frame is an origin of its own, so its style sheet is foreign to it.
-    assets.add("letter.css", "text/css; charset=utf-8", (theme::properties() + &minified(LETTER)).into(), "cross-origin");
+    // A letter's frame is an origin of its own, so its style sheet and typeface are foreign to it.
+    assets.add("letter.css", "text/css; charset=utf-8", letter.into(), "cross-origin");
     assets
 });
 
@@ -65,6 +67,10 @@ impl Assets {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
         headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(shared_with));
+        if media_type.starts_with("font/") {
+            // Browsers ask for typefaces as for what only scripts may read.
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
         crate::headers::dress(&mut headers, false);
         self.addresses.insert(name, format!("/assets/{hashed}"));
         self.pages.insert(hashed, Arc::new(Page::new(headers, body, Compression::best())));

@@ -10,10 +10,11 @@ pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) const PAGE_WITH_LETTER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
-/// The letter itself: an origin of its own, no scripts, no forms, nothing loaded but the one style sheet. `sandbox` also
+/// The letter itself: an origin of its own, no scripts, no forms, nothing loaded but the style sheet and its typeface; pictures only such
+/// as stand in the page itself. `sandbox` also
 /// holds when the address is opened outside the frame.
 pub(crate) const LETTER_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [

@@ -1,6 +1,7 @@
 //! Mail in the browser: folders, a list of letters, one letter open beside it, and a plain form to write one.
 
 mod compose;
+mod inside;
 mod letter;
 mod parts;
 mod sanitise;
@@ -52,6 +53,8 @@ struct LetterLine {
     machine_time: String,
     is_unread: bool,
     is_current: bool,
+    /// Whether it is the owner's own and has not reached everyone yet.
+    is_waiting: bool,
 }
 
 /// Everything left of the open letter.
@@ -60,6 +63,8 @@ struct Office {
     title: String,
     folders: Vec<FolderLine>,
     letters: Vec<LetterLine>,
+    /// What to say where there are no letters.
+    nothing: &'static str,
     /// Where older letters begin.
     older: Option<u32>,
 }
@@ -95,6 +100,7 @@ fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Resul
     let now = site.node.clock.now();
     let listed = mailbox::summaries(&site.node, FolderId(id), before, LIST_LEN)?;
     let older = (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
+    let out = if current.special == Some(SpecialUse::Sent) { mailbox::texts(&site.node)? } else { Vec::new() };
     let letters = listed.into_iter().map(|(message, summary)| {
         let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
         let who = other.map(|person| person.shown()).filter(|shown| !shown.is_empty()).unwrap_or("Nobody named").to_owned();
@@ -107,10 +113,25 @@ fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Resul
             machine_time: dates::machine(message.internal_date),
             is_unread: !message.flags.has(Flags::SEEN) && open != Some(message.uid),
             is_current: open == Some(message.uid),
+            is_waiting: out.contains(&message.blob),
         }
     });
-    let (title, letters) = (current.title().to_owned(), letters.collect());
-    Ok(Office { folder: id, title, folders: found.iter().map(|folder| line(folder, id)).collect(), letters, older })
+    let (title, letters): (_, Vec<_>) = (current.title().to_owned(), letters.collect());
+    let nothing = if before.is_some() { "That was all of it." } else { nothing_in(current.special) };
+    Ok(Office { folder: id, title, nothing, folders: found.iter().map(|folder| line(folder, id)).collect(), letters, older })
+}
+
+/// What an empty folder is for.
+fn nothing_in(special: Option<SpecialUse>) -> &'static str {
+    match special {
+        Some(SpecialUse::Inbox) => "Nothing here. What is sent to you arrives in this folder.",
+        Some(SpecialUse::Drafts) => "Nothing unfinished. What a mail program saves before it is sent lies here.",
+        Some(SpecialUse::Sent) => "Nothing sent yet. A copy of each letter you send is kept here.",
+        Some(SpecialUse::Junk) => "No junk. What you call so is put here.",
+        Some(SpecialUse::Trash) => "The bin is empty.",
+        Some(SpecialUse::Archive) => "Nothing kept yet. “Keep” puts a letter here, out of the inbox.",
+        None => "Nothing in this folder yet.",
+    }
 }
 
 fn line(folder: &Folder, current: u32) -> FolderLine {

@@ -7,7 +7,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
-use freehold_core::profile::{Profile, ProfileError};
+use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
@@ -123,8 +123,8 @@ fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
     if form.password != form.again {
         return Err(("password", "The two are not the same. Type it twice once more.".to_owned()));
     }
-    let paint = crate::doors::PersonDoor::of(&form.name, address.to_ascii_lowercase().as_bytes()).paint;
     let (name, login, domain) = (form.name.clone(), login.to_owned(), domain.to_owned());
+    let paint = profile::first_paint(&login, &domain);
     Ok(Profile { name, login, domain, strapline: String::new(), about: String::new(), paint })
 }
 

@@ -26,7 +26,8 @@ pub use folders::{
     special_folder, subscribe,
 };
 pub use queue::{
-    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError, due, next_due, record, submit,
+    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError, due, next_due, of_text, record, submit,
+    texts,
 };
 pub use read::{MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen, summaries, summary, uids};
 pub use summary::{Correspondent, Summary};

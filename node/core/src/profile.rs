@@ -207,6 +207,12 @@ fn is_label(text: &str) -> bool {
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// The paint of a house whose owner has not chosen one: it goes by the address, so that neighbours' doors differ.
+pub fn first_paint(login: &str, domain: &str) -> u8 {
+    let address = format!("{login}@{domain}").to_ascii_lowercase();
+    blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % PAINTS)
+}
+
 /// The owner's mail address, `login@domain`.
 pub fn address(profile: &Profile) -> String {
     format!("{}@{}", profile.login, profile.domain)

@@ -47,7 +47,8 @@ impl SetUp {
 
     fn checked(self) -> Result<Checked> {
         let Self { name, login, domain, password, claim } = self;
-        let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint: 0 };
+        let paint = profile::first_paint(&login, &domain);
+        let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint };
         let profile = profile::checked(profile).map_err(refused)?;
         logins::check_password(&password).map_err(refused)?;
         let claim = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(anyhow!("the claim file: {error}")))?;

@@ -100,7 +100,10 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let recipients = addresses(&draft.to);
     let letter = match checked(&draft, &recipients) {
-        Ok(()) => built(&site, &profile, &draft, &recipients)?,
+        Ok(()) => match nobody_here(&site, &profile, &recipients)? {
+            Some(address) => return again(&site, draft, ("to", format!("Nobody lives here by the name of {address}."))),
+            None => built(&site, &profile, &draft, &recipients)?,
+        },
         Err(fault) => return again(&site, draft, fault),
     };
     let blobs = site.node.blobs.clone();
@@ -140,6 +143,17 @@ fn checked(draft: &Draft, recipients: &[String]) -> Result<(), (&'static str, St
         return Err(("text", "That is too long for one letter.".to_owned()));
     }
     Ok(())
+}
+
+/// The first address at the owner's own domain that is not the owner's: mail to it would only come back.
+fn nobody_here<'a>(site: &Site, profile: &Profile, recipients: &'a [String]) -> Result<Option<&'a str>, Problem> {
+    let is_at_home = |address: &str| address.rsplit_once('@').is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(&profile.domain));
+    for address in recipients.iter().filter(|address| is_at_home(address)) {
+        if !profile::owns(&site.node, address)? {
+            return Ok(Some(address));
+        }
+    }
+    Ok(None)
 }
 
 /// The addresses in what was typed: parted by commas, semicolons or lines, each alone or as `Name <address>`.

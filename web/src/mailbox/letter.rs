@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::header;
+use freehold_core::mailbox::queue::RecipientState;
 use freehold_core::mailbox::{self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError};
 use freehold_core::store::StoreError;
 use mail_parser::Address;
@@ -18,6 +19,8 @@ use crate::site::Site;
 use crate::visitor::Owner;
 use crate::{dates, headers};
 
+/// A letter that was written so long before or after it came has its own date shown.
+const WRITTEN_APART_MS: u64 = 60 * 60 * 1000;
 /// How many recipients are named before "and others".
 const NAMED_MAX: usize = 4;
 
@@ -48,6 +51,12 @@ struct Letter {
     machine_time: String,
     words: Words,
     files: Vec<File>,
+    /// When it says it was written, if that is not when it came.
+    written: Option<String>,
+    /// Whether it is one that the owner sent, or is writing.
+    is_own: bool,
+    /// How far it is on its way out, a sentence each; nothing once it is done.
+    waiting: Vec<String>,
     /// Where it can be put: the title of the folder, the word for it.
     places: Vec<(&'static str, &'static str)>,
 }
@@ -98,6 +107,9 @@ async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Lett
         machine_time: dates::machine(message.internal_date),
         words,
         files,
+        written: summary.date.filter(|date| date.0.abs_diff(message.internal_date.0) > WRITTEN_APART_MS).map(dates::long),
+        is_own: matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts)),
+        waiting: if special == Some(SpecialUse::Sent) { waiting(site, message)? } else { Vec::new() },
         places: places(special),
     })
 }
@@ -107,6 +119,25 @@ fn recipients(to: &Address<'_>) -> String {
     let more = named.len() > NAMED_MAX;
     named.truncate(NAMED_MAX);
     if more { format!("{} and others", named.join(", ")) } else { named.join(", ") }
+}
+
+/// Who has not got a letter of the owner's yet, and why.
+fn waiting(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
+    let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else { return Ok(Vec::new()) };
+    let now = site.node.clock.now();
+    let said = |reply: &str| if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") };
+    let state = outgoing.recipients.iter().map(|to| match to.state {
+        RecipientState::Delivered => format!("Delivered to {}.", to.address),
+        RecipientState::Failed => format!("Not delivered to {}.{}", to.address, said(&to.last_reply)),
+        RecipientState::Waiting if to.attempts == 0 => format!("Setting off to {}.", to.address),
+        RecipientState::Waiting if to.next_attempt <= now => format!("Trying {} again now.{}", to.address, said(&to.last_reply)),
+        RecipientState::Waiting => {
+            let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
+            let when = if minutes == 1 { "in a minute".to_owned() } else { format!("in {minutes} minutes") };
+            format!("Waiting to reach {}; tried again {when}.{}", to.address, said(&to.last_reply))
+        }
+    });
+    Ok(state.collect())
 }
 
 /// Where a letter can be put from the folder it lies in.

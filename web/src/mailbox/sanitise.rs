@@ -1,21 +1,27 @@
 //! HTML letters made harmless: structure and words stay, everything that acts, loads or dresses goes.
 
+use std::collections::HashMap;
+
 use ammonia::Builder;
 
+use super::inside;
 use super::straighten::Straight;
 
-/// Cleans `html`. What remains has no scripts, styles, forms or sources; the frame's own policy would refuse them too.
-pub(super) fn clean(html: &Straight) -> String {
+/// Cleans `html`. What remains has no scripts, styles or forms, and no sources but the `pictures` that came with the letter; the frame's
+/// own policy would refuse them too.
+pub(super) fn clean(html: &Straight, pictures: HashMap<String, String>) -> String {
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
         .rm_tags(["map", "area"])
         .link_rel(Some("noopener noreferrer nofollow"))
         .set_tag_attribute_value("a", "target", "_blank")
-        .url_schemes(["http", "https", "mailto"].into())
+        .url_schemes(["http", "https", "mailto", "cid"].into())
         .url_relative(ammonia::UrlRelative::Deny)
-        .attribute_filter(|element, attribute, value| match (element, attribute) {
-            // Sizes of pictures that are not shown would only leave holes.
-            ("img", "src" | "width" | "height") | (_, "background") => None,
+        .attribute_filter(move |element, attribute, value| match (element, attribute) {
+            ("img", "src") => inside::id_of(value).and_then(|id| pictures.get(id)).map(|picture| picture.clone().into()),
+            (_, "href" | "cite") if inside::id_of(value).is_some() => None,
+            // Sizes are for a page as wide as theirs.
+            ("img", "width" | "height") | (_, "background") => None,
             _ => Some(value.into()),
         })
         .clean(html.as_str())
@@ -38,7 +44,7 @@ mod tests {
             <meta http-equiv="refresh" content="0;url=https://evil.example"><base href="https://evil.example">
             <table background="https://tracker.example/b.gif"><tr><td>cell</td></tr></table>"#;
         let straight = straighten(hostile).unwrap();
-        let harmless = clean(&straight);
+        let harmless = clean(&straight, HashMap::new());
         let bad = [
             "script",
             "alert",

@@ -5,6 +5,7 @@
 //! occasion to: each tag costs it at most [`DEPTH_MAX`] steps, and there are at most [`TAGS_MAX`]. It makes nothing safe; the sanitiser
 //! comes after.
 
+use super::inside;
 use super::tokens::{Start, Token, Tokens};
 
 /// Longer HTML is not taken apart.
@@ -114,8 +115,16 @@ impl Straight {
         if name == "img" && start.attributes.iter().any(|(name, value)| *name == "src" && is_elsewhere(value)) {
             self.pictures += 1;
         }
+        let source = start.attributes.iter().find(|(name, value)| *name == "src" && inside::id_of(value).is_some());
+        if name == "img" && source.is_none() {
+            // A picture that is not shown is what it shows, in words.
+            if let Some((_, words)) = start.attributes.iter().find(|(name, _)| *name == "alt") {
+                self.text(words);
+            }
+            return;
+        }
         self.html.extend(["<", name]);
-        for (name, value) in start.attributes.iter().filter(|(name, _)| *name != "src") {
+        for (name, value) in start.attributes.iter().filter(|(attribute, value)| *attribute != "src" || inside::id_of(value).is_some()) {
             self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
         self.html.push('>');

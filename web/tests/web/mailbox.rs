@@ -58,7 +58,7 @@ async fn a_hostile_letter_runs_loads_and_dresses_nothing() {
     }
     let policy = frame.header("content-security-policy");
     assert!(
-        policy.contains("sandbox allow-popups") && policy.contains("frame-ancestors 'self'") && !policy.contains("img-src"),
+        policy.contains("sandbox allow-popups") && policy.contains("frame-ancestors 'self'") && policy.contains("img-src data:;"),
         "{policy}"
     );
     let file = owner.get(&format!("/home/mail/{place}/files/0")).await;
@@ -170,4 +170,77 @@ async fn a_letter_sent_twice_goes_once_and_other_words_are_another_letter() {
         assert_eq!(mailbox::due(&alice, alice.clock.now(), 10).unwrap().len(), queued);
     }
     assert_eq!(mailbox::special_folder(&alice, SpecialUse::Sent).unwrap().unwrap().total, 2);
+}
+
+/// The bytes of a picture and what stands for it in a page.
+const PICTURE: (&str, &str) = ("iVBORw0KGgoAAAANSUhEUgAA", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA");
+
+#[tokio::test]
+async fn a_picture_of_the_letters_own_is_shown_in_the_page_itself_and_no_other() {
+    let alice = TestNode::new("alice").await;
+    let text = format!(
+        "From: e@evil.example\r\nTo: alice@alice.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n\
+         --b\r\nContent-Type: text/html\r\n\r\n<p>See <img src=\"cid:hill@x\" alt=\"the hill\"> <img src=\"cid:code@x\" alt=\"not this\">\
+         <img src=\"cid:none@x\" alt=\"nor this\"> <img src=\"data:image/png;base64,AAAA\" alt=\"nor that\"> <a href=\"cid:hill@x\">c</a>\r\n\
+         --b\r\nContent-Type: image/png\r\nContent-ID: <hill@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n\
+         --b\r\nContent-Type: image/png\r\nContent-ID: <code@x>\r\n\r\n<svg onload=alert(1)>\r\n--b--\r\n",
+        PICTURE.0
+    );
+    let place = arrives(&alice, &text).await;
+    let mut owner = Browser::owner(&alice).await;
+    let frame = owner.get(&format!("/home/mail/{place}/letter")).await;
+    let policy = frame.header("content-security-policy").to_owned();
+    assert!(policy.starts_with("default-src 'none';") && policy.contains("img-src data:;") && policy.contains("sandbox "), "{policy}");
+    let frame = frame.text();
+    assert!(frame.contains(&format!("src=\"{}\"", PICTURE.1)) && frame.contains("nor that"), "{frame}");
+    assert_eq!((frame.matches("data:").count(), frame.contains("cid:"), frame.contains("svg")), (1, false, false), "{frame}");
+    assert!(owner.get(&format!("/home/mail/{place}")).await.text().contains("<iframe class=\"long\""));
+    let short = arrives(&alice, "From: e@evil.example\r\nContent-Type: text/html\r\n\r\n<p>Yes.").await;
+    assert!(owner.get(&format!("/home/mail/{short}")).await.text().contains("<iframe class=\"brief\""));
+}
+
+#[tokio::test]
+async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
+    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let mut owner = Browser::owner(&alice).await;
+    let sent = owner.post("/home/mail/write", &[("to", "dora@finch.example, per@x.example"), ("text", "Dear both")]).await.location();
+    let list = owner.get(&sent).await.text();
+    assert!(list.contains(">Waits</b>"), "{list}");
+    let letter = owner.get(&format!("{sent}/1")).await.text();
+    assert!(letter.contains("Setting off to dora@finch.example.") && letter.contains(" Yours."), "{letter}");
+    assert!(!letter.contains("ordinary mail") && !letter.contains("Reply"), "{letter}");
+    let id = mailbox::due(&alice, alice.clock.now(), 9).unwrap()[0].id;
+    let later =
+        mailbox::Outcome::Later { at: freehold_core::clock::Timestamp(alice.clock.now().0 + 20 * 60_000), reply: "4.2.1 <busy>".into() };
+    let outcomes = vec![("dora@finch.example".into(), later), ("per@x.example".into(), mailbox::Outcome::Failed("no such user".into()))];
+    mailbox::record(&alice, id, outcomes).await.unwrap();
+    let letter = owner.get(&format!("{sent}/1")).await.text();
+    assert!(
+        letter.contains("Waiting to reach dora@finch.example; tried again in 20 minutes. The answer: “4.2.1 &#60;busy&#62;”."),
+        "{letter}"
+    );
+    assert!(letter.contains("Not delivered to per@x.example. The answer: “no such user”."), "{letter}");
+    mailbox::record(&alice, id, vec![("dora@finch.example".into(), mailbox::Outcome::Delivered("ok".into()))]).await.unwrap();
+    assert!(!owner.get(&sent).await.text().contains(">Waits</b>"));
+}
+
+#[tokio::test]
+async fn an_address_at_home_that_nobody_has_is_refused_with_the_words_kept() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let seen = owner.post("/home/mail/write", &[("to", "alcie@Alice.example"), ("text", "Note to myself")]).await;
+    assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(seen.text().contains("Nobody lives here by the name of alcie@Alice.example.") && seen.text().contains("Note to myself"));
+}
+
+#[tokio::test]
+async fn an_empty_folder_says_what_it_is_for() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (special, says) in
+        [(SpecialUse::Inbox, "What is sent to you"), (SpecialUse::Sent, "Nothing sent yet"), (SpecialUse::Trash, "The bin is empty")]
+    {
+        let folder = mailbox::special_folder(&alice, special).unwrap().unwrap();
+        assert!(owner.get(&format!("/home/mail/{}", folder.id.0)).await.text().contains(says));
+    }
 }

@@ -19,6 +19,8 @@ pub use submit::{Submission, SubmitError, submit};
 
 /// How many recipients one submission may have.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100
+/// How much of the queue is looked through for a text.
+const LOOKED_AT_MAX: usize = 1000;
 /// How much of a server's answer is kept, in bytes.
 const REPLY_LEN_MAX: usize = 500;
 
@@ -168,6 +170,24 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
 /// As [`due`].
 pub fn item(node: &Node, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
     shown(&node.store, id)
+}
+
+/// The texts of what is on its way, as many as a look at the queue shows.
+///
+/// # Errors
+/// As [`due`].
+pub fn texts(node: &Node) -> Result<Vec<BlobId>, StoreError> {
+    Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?.into_iter().map(|(_, item)| item.blob).collect())
+}
+
+/// The submission of this text, if it is on its way.
+///
+/// # Errors
+/// As [`due`].
+pub fn of_text(node: &Node, text: &BlobId) -> Result<Option<Outgoing>, StoreError> {
+    let items = row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?;
+    let found = items.into_iter().find(|(_, item)| item.blob == *text && !item.from.is_empty());
+    found.map_or(Ok(None), |(key, _)| shown(&node.store, QueueId(row::key_part(&key, 0))))
 }
 
 /// What is wrong with the queue, a sentence each; that something is left in it counts as wrong unless `may_be_left`.

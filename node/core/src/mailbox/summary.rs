@@ -1,5 +1,7 @@
 //! What a list shows of a message, taken from its text once, when it is delivered, so that no list opens a blob.
 
+use std::borrow::Cow;
+
 use mail_parser::{Address, HeaderValue, MessageParser};
 use minicbor::{Decode, Encode};
 
@@ -104,7 +106,8 @@ pub(super) async fn of(node: &Node, blob: BlobId, len: u64) -> Result<Summary, S
 
 /// The summary of a message's text, whatever it is.
 fn from_text(text: &[u8]) -> Summary {
-    let Some(message) = MessageParser::default().parse(text) else { return Summary::default() };
+    let text = header_in_utf8(text);
+    let Some(message) = MessageParser::default().parse(&*text) else { return Summary::default() };
     Summary {
         from: people(message.from()).next().unwrap_or_default(),
         to: people(message.to()).take(RECIPIENTS_MAX).collect(),
@@ -118,6 +121,34 @@ fn from_text(text: &[u8]) -> Summary {
             all.split_off(all.len().saturating_sub(REFERENCES_MAX))
         },
         has_files: message.attachment_count() > 0,
+    }
+}
+
+/// A message whose header is UTF-8. Old programs wrote eight-bit letters into it without a word about their code: Latin-1 by its name,
+/// windows-1252 in truth. Each line that is not UTF-8 is read so.
+fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
+    let end = text.windows(2).position(|two| two == b"\n\n").into_iter().chain(text.windows(4).position(|four| four == b"\r\n\r\n")).min();
+    let (header, rest) = text.split_at(end.unwrap_or(text.len()));
+    if std::str::from_utf8(header).is_ok() {
+        return Cow::Borrowed(text);
+    }
+    let mut whole = Vec::with_capacity(text.len() + header.len() / 4);
+    for line in header.split_inclusive(|byte| *byte == b'\n') {
+        match std::str::from_utf8(line) {
+            Ok(_) => whole.extend_from_slice(line),
+            Err(_) => whole.extend(line.iter().map(|byte| windows_1252(*byte)).collect::<String>().into_bytes()),
+        }
+    }
+    whole.extend_from_slice(rest);
+    Cow::Owned(whole)
+}
+
+/// One letter of windows-1252: Latin-1, but for 32 places where that has controls.
+fn windows_1252(byte: u8) -> char {
+    const FROM_0X80: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
+    match byte {
+        0x80..=0x9f => FROM_0X80.chars().nth(usize::from(byte - 0x80)).unwrap_or(char::from(byte)),
+        _ => char::from(byte),
     }
 }
 
@@ -183,6 +214,18 @@ mod tests {
         assert_eq!(summary.in_reply_to.as_deref(), Some("m1@alice.example"));
         assert_eq!(summary.references, ["m0@x", "m1@alice.example"]);
         assert!(summary.has_files);
+    }
+
+    #[test]
+    fn eight_bit_letters_in_an_old_header_are_read() {
+        for end in [&b"\r\n\r\n"[..], b"\n\n"] {
+            let text = [b"From: J\xfcrgen <j@x.example>\nSubject: Caf\xe9 \x93zu\x94 \x80 5", end, b"Gr\xfc\xdfe"].concat();
+            let summary = from_text(&text);
+            assert_eq!((summary.from.name.as_str(), summary.subject.as_str()), ("Jürgen", "Café “zu” € 5"));
+        }
+        let mixed = "From: Zoë <z@x.example>\r\nSubject: ".as_bytes().iter().chain(b"na\xefve\r\n\r\n").copied().collect::<Vec<u8>>();
+        let summary = from_text(&mixed);
+        assert_eq!((summary.from.name.as_str(), summary.subject.as_str()), ("Zoë", "naïve"));
     }
 
     #[test]
