@@ -56,8 +56,8 @@ pub(crate) enum Request {
     Timeline,
     /// Change the words that stand at the top of the site.
     Profile { strapline: String, about: String },
-    /// Publish a post, or keep it as a draft; `photos` are ids.
-    Post { title: String, text: String, photos: Vec<String>, draft: bool },
+    /// Publish a post, or keep it as a draft; `photos` are ids. One that was written elsewhere before keeps its date.
+    Post { title: String, text: String, photos: Vec<String>, draft: bool, hours_ago: u64 },
     /// The owner's published posts.
     PostList,
     /// Change a published post.

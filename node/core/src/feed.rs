@@ -26,7 +26,7 @@ mod void;
 use std::fmt;
 use std::str::FromStr;
 
-pub use append::{AppendError, append, append_expiring};
+pub use append::{AppendError, append, append_expiring, moment};
 pub use body::{
     BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, HOMES_VERSION_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody,
     WrappedKey,

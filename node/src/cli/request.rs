@@ -61,7 +61,7 @@ fn request(command: Command) -> Result<Request> {
         Command::Friend { command: FriendCommand::List } => Request::FriendList,
         Command::Post(post) => {
             let (title, text) = titled(&read_input(&post.file)?);
-            Request::Post { title, text, photos: Vec::new(), draft: post.draft }
+            Request::Post { title, text, photos: Vec::new(), draft: post.draft, hours_ago: 0 }
         }
         Command::Photo(photo) => {
             // The node may have another working folder than this command.

@@ -90,7 +90,11 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             profile::set(node, profile).await.map_err(refused)?;
             Ok(Response::text("Changed."))
         }
-        Request::Post { title, text, photos, draft } => post(acting, title, text, &photos, draft).await,
+        Request::Post { title, text, photos, draft, hours_ago } => {
+            let ago = hours_ago.saturating_mul(60 * 60 * 1000);
+            let date = (ago > 0).then(|| Timestamp(node.clock.now().0.saturating_sub(ago)));
+            post(acting, Draft { title, text, ..Draft::default() }, &photos, draft, date).await
+        }
         Request::Edit { id, title, text } => {
             let id: PostId = id.parse().map_err(refused)?;
             let before = posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
@@ -201,17 +205,21 @@ fn friend_list(node: &Node) -> Result<Response> {
     Ok(Response::text(text).with(list.into()))
 }
 
-async fn post(acting: &Acting, title: String, text: String, photos: &[String], draft: bool) -> Result<Response> {
+async fn post(acting: &Acting, written: Draft, photos: &[String], draft: bool, date: Option<Timestamp>) -> Result<Response> {
     let node = &acting.node;
     let owner = acting.owner()?;
     let photos: Vec<PhotoId> = photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
-    let written = Draft { title, text, photos, ..Draft::default() };
+    let written = Draft { photos, ..written };
     if draft {
         let kept = posts::save_draft(node, written).await.map_err(refused)?;
         let text = format!("Kept as a draft: {}/home/write/{}", acting.url(Some(&owner)), kept.id);
         return Ok(Response::text(text).with(json!({ "id": kept.id.to_string() })));
     }
-    let post = posts::put_out(node, written).await.map_err(refused)?;
+    let post = match date {
+        Some(_) => posts::publish_dated(node, posts::save_draft(node, written).await.map_err(refused)?.id, date).await,
+        None => posts::put_out(node, written).await,
+    };
+    let post = post.map_err(refused)?;
     let path = freehold_web::path_of(&post);
     let url = format!("{}{path}", acting.url(Some(&owner)));
     Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))

@@ -84,7 +84,7 @@ async fn picture_of(browser: &mut Browser, path: &str, alt: &str) -> Result<Vec<
 }
 
 async fn post(house: &House, title: &str, text: &str) -> Result<String> {
-    let request = Request::Post { title: title.to_owned(), text: text.to_owned(), photos: Vec::new(), draft: false };
+    let request = Request::Post { title: title.to_owned(), text: text.to_owned(), photos: Vec::new(), draft: false, hours_ago: 0 };
     house.ask(request).await?.word("id")
 }
 
@@ -97,7 +97,8 @@ async fn kill_and_return(alice: &House, bob: &mut House, carol: &House) -> Resul
         let mut acknowledged = Vec::new();
         for number in 0..POSTS_IN_FLIGHT {
             let title = format!("Loaf number {number} of a long night");
-            let request = Request::Post { title: title.clone(), text: "Rising.".to_owned(), photos: Vec::new(), draft: false };
+            let request =
+                Request::Post { title: title.clone(), text: "Rising.".to_owned(), photos: Vec::new(), draft: false, hours_ago: 0 };
             match crate::control::ask(&data, &request).await {
                 Ok(Some(_)) => acknowledged.push(title),
                 _ => break,

@@ -1,5 +1,6 @@
 //! Makes friends of the three, gives each posts, pictures and letters, and waits until all of it has arrived everywhere.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::house::House;
-use super::kept::Given;
 use super::people::{Mail, Neighbourhood, Person, Post, picture};
 use super::wire;
 use crate::control::{Request, Response};
@@ -111,8 +111,16 @@ pub(super) async fn fill<'a>(neighbourhood: &'a Neighbourhood, houses: &mut [Hou
             house.kept.note(|given| given.is_introduced = true)?;
         }
         hang(person, house).await?;
-        publish(person, house).await?;
         bar.inc(1);
+    }
+    // One after the other as they were written, not one person's after the other's.
+    let mut posts: Vec<(usize, &Post)> =
+        neighbourhood.person.iter().enumerate().flat_map(|(at, person)| person.post.iter().map(move |post| (at, post))).collect();
+    posts.sort_by_key(|(_, post)| Reverse(post.hours_ago));
+    for (at, post) in posts {
+        if let Some(house) = houses.get_mut(at) {
+            publish(post, house).await?;
+        }
     }
     let mut sent = Vec::new();
     for mail in &neighbourhood.mail {
@@ -144,31 +152,26 @@ async fn came_before(from: &House, to: &House, subject: &str) -> Result<bool> {
     Ok(to.letters(subject).await? > 0)
 }
 
-/// Publishes the posts that never were.
-async fn publish(person: &Person, house: &mut House) -> Result<()> {
-    let is_new = |given: &Given, post: &Post| !given.posts.contains_key(&post.sign());
-    if !person.post.iter().any(|post| is_new(house.kept.given(), post)) {
+/// Publishes a post, if it never was.
+async fn publish(post: &Post, house: &mut House) -> Result<()> {
+    if house.kept.given().posts.contains_key(&post.sign()) {
         return Ok(());
     }
-    let (posts, photos) = (house.ask(Request::PostList).await?, house.ask(Request::PhotoList).await?);
-    for post in &person.post {
-        if !is_new(house.kept.given(), post) {
-            continue;
+    let text = post.text.trim().to_owned();
+    // An earlier start may have published it and not come to note it.
+    let posts = house.ask(Request::PostList).await?;
+    let known = entries(&posts).find(|entry| entry["text"] == text.as_str()).map(|entry| word(entry, "id"));
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let there = house.ask(Request::PhotoList).await?;
+            let hung = post.photos.iter().filter_map(|file| house.kept.given().photos.get(file));
+            let photos = hung.filter(|id| entries(&there).any(|photo| photo["id"] == id.as_str())).cloned().collect();
+            let request = Request::Post { title: post.title.clone(), text, photos, draft: false, hours_ago: post.hours_ago };
+            house.ask(request).await?.word("id")?
         }
-        let text = post.text.trim().to_owned();
-        // An earlier start may have published it and not come to note it.
-        let known = entries(&posts).find(|entry| entry["text"] == text.as_str()).map(|entry| word(entry, "id"));
-        let id = match known {
-            Some(id) => id,
-            None => {
-                let hung = post.photos.iter().filter_map(|file| house.kept.given().photos.get(file));
-                let shown = hung.filter(|id| entries(&photos).any(|photo| photo["id"] == id.as_str())).cloned().collect();
-                house.ask(Request::Post { title: post.title.clone(), text, photos: shown, draft: false }).await?.word("id")?
-            }
-        };
-        house.kept.note(|given| drop(given.posts.insert(post.sign(), id)))?;
-    }
-    Ok(())
+    };
+    house.kept.note(|given| drop(given.posts.insert(post.sign(), id)))
 }
 
 /// Hangs the pictures that never were.

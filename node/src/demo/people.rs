@@ -31,9 +31,11 @@ pub(crate) struct Photo {
     pub(crate) caption: String,
 }
 
-/// A post, oldest first.
+/// A post.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Post {
+    /// How long it has been out.
+    pub(crate) hours_ago: u64,
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) photos: Vec<String>,

@@ -175,6 +175,9 @@ fn a_house_that_was_removed_is_made_and_furnished_again() {
     let mut bob = browser(&now[1]);
     let (home, front) = (bob.get("/home").text(), bob.get("/").text());
     assert!(home.contains("Six panes") && front.contains("The starter has opinions"), "{home}");
+    let order = ["Six panes", "The mud remembers", "Clear until two", "The heron is back", "First frost", "The starter has opinions"];
+    let places: Vec<_> = order.iter().map(|words| home.find(words).unwrap_or_else(|| panic!("no {words} in {home}"))).collect();
+    assert!(places.is_sorted(), "each has its place by its date, whoever wrote it: {places:?}");
     assert_ne!(inbox(&now[1]).imap("SEARCH SUBJECT \"Oven\"")[0].trim(), "* SEARCH");
     assert!(browser(&now[0]).get("/home").text().contains("The starter has opinions"));
     healed.stop();

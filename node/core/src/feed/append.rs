@@ -33,6 +33,14 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
+/// The time that the next entry will bear.
+///
+/// # Errors
+/// The store's own.
+pub fn moment(tx: &Tx<'_>, node: &Node) -> Result<Timestamp, StoreError> {
+    Ok(Hlc::next(rows::clock(tx)?, node.clock.now()).time())
+}
+
 /// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
 ///
 /// # Errors

@@ -226,7 +226,8 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
         author: *author,
         entry: newest,
         at,
-        posted: header.hlc.time().min(target.seen),
+        // The author may date it back, as what was out elsewhere before, but not ahead.
+        posted: header.hlc.time().min(target.seen).min(said.published),
         has_blobs: entry.header().log.node == node.identity.node_key(),
         is_news: !is_owners,
         post: said,

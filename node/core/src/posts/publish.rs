@@ -37,17 +37,33 @@ pub async fn put_out(node: &Node, draft: Draft) -> Result<Post, PostError> {
 /// # Errors
 /// When it is empty, published already or gone, its address is taken, a photo is gone, or the node belongs to nobody.
 pub async fn publish(node: &Node, id: PostId) -> Result<Post, PostError> {
+    publish_dated(node, id, None).await
+}
+
+/// [`publish`] with the date of a post that was out elsewhere before: it has its place by that among the others, on the site and in
+/// friends' timelines. A date that is still to come counts as now.
+///
+/// # Errors
+/// As [`publish`].
+pub async fn publish_dated(node: &Node, id: PostId, date: Option<Timestamp>) -> Result<Post, PostError> {
     let before = rows::load(&node.store, id)?;
     let text = rows::text(node, &before)?;
     if text.trim().is_empty() && before.photos.is_empty() {
         return Err(PostError::Empty);
     }
     let (author, now) = (node.clone(), node.clock.now());
-    let row = node.store.commit(move |tx| write(tx, &author, id, &before, text, now)).await?;
+    let row = node.store.commit(move |tx| write(tx, &author, id, &before, text, (now, date))).await?;
     Ok(rows::shown(node, id, row)?)
 }
 
-fn write(tx: &mut Tx<'_>, node: &Node, id: PostId, before: &PostRow, text: String, now: Timestamp) -> Result<PostRow, PostError> {
+fn write(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    id: PostId,
+    before: &PostRow,
+    text: String,
+    (now, date): (Timestamp, Option<Timestamp>),
+) -> Result<PostRow, PostError> {
     let mut row = rows::load(tx, id)?;
     if row.state == State::Published {
         return Err(PostError::AlreadyPublished);
@@ -66,7 +82,10 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId, before: &PostRow, text: Strin
     }
     let shown = draft::load_photos(tx, &row.photos)?;
     row.state = State::Published;
-    row.published = Some(now);
+    // The entry's own time where no other is given: a machine whose clock was never set must not date its posts to 1970.
+    let moment = feed::moment(tx, node)?;
+    let published = date.map_or(moment, |date| date.min(moment));
+    row.published = Some(published);
     row.updated = now;
     let body = body(&row, text, &shown);
     let entry = feed::append(tx, node, Lane::PUBLIC, &Body::Post(body.clone()))?;
@@ -78,7 +97,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId, before: &PostRow, text: Strin
     photos::note_uses(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
     row::delete::<DraftRow>(tx, &id.0);
-    row::put(tx, &rows::place_key(now, id), &PlaceRow {})?;
+    row::put(tx, &rows::place_key(published, id), &PlaceRow {})?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
     Ok(row)

@@ -217,3 +217,23 @@ async fn a_long_text_is_kept_to_the_letter() {
     assert_eq!(here(&alice, "long").unwrap().text, long.trim_end());
     assert_eq!(post.minutes, 28);
 }
+
+#[tokio::test]
+async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead_of_its_time() {
+    let alice = TestNode::new("alice").await;
+    let now = put_out(&alice, draft("Now", "Today.")).await.unwrap();
+    let day = 24 * 60 * 60 * 1000;
+    let at = |days: i64| Some(Timestamp(alice.clock.now().0.saturating_add_signed(days * day)));
+    let (old, ahead) =
+        (save_draft(&alice, draft("Then", "Long ago.")).await.unwrap(), save_draft(&alice, draft("Soon", "Not yet.")).await.unwrap());
+    let old = publish_dated(&alice, old.id, at(-300)).await.unwrap();
+    let ahead = publish_dated(&alice, ahead.id, at(300)).await.unwrap();
+    assert_eq!((old.published, ahead.published), (at(-300), at(0)));
+    let last = published(&alice, &Visitor::Stranger, None, 10).unwrap().pop().unwrap();
+    assert_eq!(last.id, old.id, "it has its place by its date");
+    let shown: Vec<_> = crate::timeline::page(&alice, None, 10).unwrap().into_iter().map(|item| (item.title, Some(item.shown))).collect();
+    assert_eq!(shown.last(), Some(&("Then".to_owned(), at(-300))));
+    assert!(shown.iter().all(|(_, shown)| *shown <= at(0)) && now.published == at(0));
+    delete(&alice, old.id).await.unwrap();
+    assert_eq!(published(&alice, &Visitor::Stranger, None, 10).unwrap().len(), 2);
+}
