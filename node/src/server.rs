@@ -16,7 +16,7 @@ use freehold_core::store::{Claim, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners, turn_everybody_away};
-use freehold_web::{Entrance, Web};
+use freehold_web::{Entrance, MailPlace, Web};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -114,7 +114,7 @@ impl Server {
             ..ports
         };
         let mail = Mail::start(node.clone(), config.mail.clone(), mail, certificate.tls()).context("mail could not start")?;
-        web.open(node.clone()).context("the site could not open")?;
+        web.open(node.clone(), Some(mail_place(&config, &ports))).context("the site could not open")?;
 
         let (web_config, checking) = (config.web.clone(), Turn::default());
         let acting = Acting { node: node.clone(), data: data.clone(), ports: ports.clone(), web: web_config, checking };
@@ -162,6 +162,16 @@ impl Server {
             false => tracing::warn!("stopped before the last checkpoint was written; the next start reads the log"),
         }
         Ok(())
+    }
+}
+
+/// Where the owner's mail programs find the node.
+fn mail_place(config: &Config, ports: &ListenConfig) -> MailPlace {
+    MailPlace {
+        host: Some(config.mail.hostname.clone()).filter(|name| !name.is_empty()),
+        imaps: ports.imaps.port(),
+        smtps: ports.smtps.port(),
+        is_here_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
     }
 }
 

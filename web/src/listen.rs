@@ -22,6 +22,7 @@ use crate::config::WebConfig;
 use crate::door::{Client, Door};
 use crate::opening::Opening;
 use crate::pace::{BrokenBody, PATIENCE, PacedBody, PacedStream, ServedBody};
+use crate::programs::MailPlace;
 use crate::site;
 use freehold_core::crowd::{Crowd, Place};
 
@@ -69,7 +70,7 @@ impl Web {
     /// As [`Web::listen`] and [`Web::open`].
     pub fn start(node: Node, config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
         let web = Self::listen(config, entrances)?;
-        web.open(node)?;
+        web.open(node, None)?;
         Ok(web)
     }
 
@@ -95,13 +96,13 @@ impl Web {
         Ok(Self { front, addresses, stop, tasks, graceful })
     }
 
-    /// Serves the site of `node` from now on, on the connections that are open already too.
+    /// Serves the site of `node` from now on, on the connections that are open already too. `mail` is where mail programs find it.
     ///
     /// # Errors
     /// When the store can't be read.
-    pub fn open(&self, node: Node) -> Result<(), StartError> {
+    pub fn open(&self, node: Node, mail: Option<MailPlace>) -> Result<(), StartError> {
         let port = self.addresses.first().ok_or(StartError::NoAddress)?.port();
-        let door = site::door(node, self.front.config.clone(), port)?;
+        let door = site::door_with_mail(node, self.front.config.clone(), port, mail)?;
         // A site that is open already stays the one it is.
         let _ = self.front.door.set(door);
         Ok(())

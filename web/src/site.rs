@@ -13,6 +13,7 @@ use crate::config::WebConfig;
 use crate::door::Door;
 use crate::frame::Frame;
 use crate::pages::Pages;
+use crate::programs::MailPlace;
 use crate::routes::{Route, Routes};
 use crate::{assets, friends, health, identity, logins, photos, posts, setup, timeline};
 
@@ -24,6 +25,8 @@ pub(crate) struct Site {
     pub(crate) pages: Arc<Pages>,
     /// The port people reach us on, for the address a laptop has.
     pub(crate) port: u16,
+    /// Where mail programs find the node, if it is known.
+    pub(crate) mail: Option<MailPlace>,
     /// The session cookie's name; of this node alone.
     pub(crate) cookie: Arc<str>,
     /// Whose turn it is to take a letter apart: one at a time.
@@ -73,10 +76,18 @@ pub fn routes() -> Vec<Route> {
 /// # Errors
 /// When the store can't be read.
 pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError> {
+    door_with_mail(node, config, port, None)
+}
+
+/// The same, knowing where mail programs find the node.
+///
+/// # Errors
+/// As [`door`].
+pub fn door_with_mail(node: Node, config: WebConfig, port: u16, mail: Option<MailPlace>) -> Result<Door, StoreError> {
     let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
     let mark = node.keyed("web.cookie", b"")?;
     let cookie = format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
-    let site = Site { node, config: Arc::new(config), pages, port, cookie, letters: Arc::new(Semaphore::new(1)) };
+    let site = Site { node, config: Arc::new(config), pages, port, cookie, letters: Arc::new(Semaphore::new(1)), mail };
     let (router, _) = table().into_parts();
     Ok(Door::new(site, router))
 }

@@ -32,6 +32,8 @@ struct App {
 struct AppsPage {
     page: Frame,
     address: String,
+    /// What a program asks for: host, IMAP port, submission port, and whether only this machine reaches them.
+    place: Option<(String, u16, u16, bool)>,
     apps: Vec<App>,
     /// Its label and the password itself, right after it was made and never again.
     made: Option<(String, String)>,
@@ -51,7 +53,8 @@ fn apps_page(site: &Site, made: Option<(String, String)>) -> Answer {
         label: app.label,
     });
     let page = site.home_frame("Mail programs", "Settings")?;
-    answer::page(&AppsPage { page, address: profile::address(&profile), apps: apps.collect(), made })
+    let place = site.mail.as_ref().map(|mail| (mail.host(&profile), mail.imaps, mail.smtps, mail.is_here_only));
+    answer::page(&AppsPage { page, address: profile::address(&profile), place, apps: apps.collect(), made })
 }
 
 async fn list(State(site): State<Site>, _: Owner) -> Answer {

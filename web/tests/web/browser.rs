@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use freehold_core::node::Node;
 use freehold_core::testing::PASSWORD;
-use freehold_web::{Door, WebConfig};
+use freehold_web::{Door, MailPlace, WebConfig};
 
 /// A browser at one node's site.
 pub(crate) struct Browser {
@@ -61,6 +61,14 @@ impl Browser {
     /// The same at a site that is configured so.
     pub(crate) fn stranger_with(node: &Node, config: WebConfig) -> Self {
         Self { door: freehold_web::door(node.clone(), config, 8080).unwrap(), cookie: None, host: LOCAL }
+    }
+
+    /// The owner of a node that says where mail programs find it.
+    pub(crate) async fn owner_with_mail(node: &Node, mail: MailPlace) -> Self {
+        let door = freehold_web::door_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail)).unwrap();
+        let mut browser = Self { door, cookie: None, host: LOCAL };
+        assert_eq!(browser.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
+        browser
     }
 
     /// The owner, logged in.

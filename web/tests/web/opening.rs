@@ -94,7 +94,7 @@ async fn the_house_opens_on_the_line_that_waits() {
     let web = listening().await;
     let mut line = Line::to(&web).await;
     assert_eq!(line.ask("GET", "/", "").await.status(), "503");
-    web.open(Node::clone(&alice)).unwrap();
+    web.open(Node::clone(&alice), None).unwrap();
     assert_eq!(line.ask("GET", "/readyz", "").await.body, "ready\n");
     assert_eq!(line.ask("GET", "/", "").await.status(), "200");
     web.shutdown().await;
