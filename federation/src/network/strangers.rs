@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use freehold_core::crowd::Crowd;
+use freehold_core::crowd::{Crowd, Place};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -35,6 +35,8 @@ struct NoPlace;
 pub(super) struct Behaviour {
     crowd: Crowd,
     trusted: HashSet<PeerId>,
+    /// Those who are connected and need no place.
+    friends: HashMap<ConnectionId, PeerId>,
     /// The place is given back when the guard is dropped.
     places: HashMap<ConnectionId, (PeerId, DropGuard)>,
     /// Each holds a place, and ends when the connection has gone or has to go.
@@ -48,15 +50,43 @@ impl Behaviour {
         Self {
             crowd: Crowd::new(strangers_max, PER_ADDRESS_MAX),
             trusted: HashSet::new(),
+            friends: HashMap::new(),
             places: HashMap::new(),
             ends: FuturesUnordered::new(),
         }
     }
 
-    /// Who needs no place. What they have open counts no longer.
+    /// Who needs no place. What they have open counts no longer; who is trusted no longer is a guest like others from now on.
     pub(super) fn trust(&mut self, peers: HashSet<PeerId>) {
-        self.places.retain(|_, (peer, _)| !peers.contains(peer));
+        let friends = self.places.extract_if(|_, (peer, _)| peers.contains(peer)).map(|(connection, (peer, _))| (connection, peer));
+        self.friends.extend(friends);
+        let left: Vec<_> = self.friends.extract_if(|_, peer| !peers.contains(peer)).collect();
+        for (connection, peer) in left {
+            self.lend(connection, peer, None);
+        }
         self.trusted = peers;
+    }
+
+    fn forget(&mut self, connection: ConnectionId) {
+        self.places.remove(&connection);
+        self.friends.remove(&connection);
+    }
+
+    /// Lets a connection be for a while, or until its place is needed.
+    fn lend(&mut self, connection: ConnectionId, peer: PeerId, place: Option<Place>) {
+        let gone = CancellationToken::new();
+        self.places.insert(connection, (peer, gone.clone().drop_guard()));
+        self.ends.push(Box::pin(async move {
+            let needed = async {
+                match &place {
+                    Some(place) => place.is_needed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Whichever of the three comes first, it has ended.
+            let _ = gone.run_until_cancelled(tokio::time::timeout(LENT_FOR, needed)).await;
+            connection
+        }));
     }
 }
 
@@ -77,43 +107,41 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        here: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         if self.trusted.contains(&peer) {
+            self.friends.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
-        // By a relay many come from one address.
-        let is_relayed = from.iter().any(|part| part == Protocol::P2pCircuit);
-        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
+        // By a relay many come, and their own addresses are not known.
+        let is_relayed = here.iter().any(|part| part == Protocol::P2pCircuit);
+        let ip = if is_relayed { Some(Ipv4Addr::UNSPECIFIED.into()) } else { ip(from) };
+        let ip = ip.ok_or_else(|| ConnectionDenied::new(NoPlace))?;
         let is_shared = is_relayed || ip.to_canonical().is_loopback();
         let place = self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
-        let gone = CancellationToken::new();
-        self.places.insert(connection, (peer, gone.clone().drop_guard()));
-        self.ends.push(Box::pin(async move {
-            // Whichever of the three comes first, it has ended.
-            let _ = gone.run_until_cancelled(tokio::time::timeout(LENT_FOR, place.is_needed())).await;
-            connection
-        }));
+        self.lend(connection, peer, Some(place));
         Ok(dummy::ConnectionHandler)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
-        _: PeerId,
+        connection: ConnectionId,
+        peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         // Whoever this node calls is no stranger to it.
+        self.friends.insert(connection, peer);
         Ok(dummy::ConnectionHandler)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
-            FromSwarm::ConnectionClosed(closed) => drop(self.places.remove(&closed.connection_id)),
-            FromSwarm::ListenFailure(failed) => drop(self.places.remove(&failed.connection_id)),
+            FromSwarm::ConnectionClosed(closed) => self.forget(closed.connection_id),
+            FromSwarm::ListenFailure(failed) => self.forget(failed.connection_id),
+            FromSwarm::DialFailure(failed) => self.forget(failed.connection_id),
             _ => {}
         }
     }

@@ -38,8 +38,11 @@ impl Random {
     /// Fills `bytes`.
     pub fn fill(&self, bytes: &mut [u8]) {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        if !self.mixed {
+            return;
+        }
         let mut fresh = [0u8; 32];
-        for part in bytes.chunks_mut(fresh.len()).take_while(|_| self.mixed) {
+        for part in bytes.chunks_mut(fresh.len()) {
             // The stream alone is fit for keys too.
             if getrandom::fill(&mut fresh).is_ok() {
                 part.iter_mut().zip(fresh).for_each(|(byte, fresh)| *byte ^= fresh);

@@ -13,6 +13,8 @@ const FREE_GUESSES: u32 = 3;
 const FREE_GUESSES_TOGETHER: u32 = 24;
 const DELAY_FIRST_MS: u64 = 1000;
 const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
+/// The same for those together, for a mobile carrier's customers share a network: a guesser among them must not lock out the owner.
+const DELAY_TOGETHER_MS_MAX: u64 = 30 * 1000;
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 
 /// Where a guess comes from: an IPv4 address, or the /64 an IPv6 address lies in.
@@ -60,10 +62,11 @@ impl Guesser {
         std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Together(together)))
     }
 
-    fn free(self) -> u32 {
+    /// How many guesses are free, and the longest delay after them in milliseconds.
+    fn terms(self) -> (u32, u64) {
         match self {
-            Self::Net(_) => FREE_GUESSES,
-            Self::Together(_) => FREE_GUESSES_TOGETHER,
+            Self::Net(_) => (FREE_GUESSES, DELAY_MS_MAX),
+            Self::Together(_) => (FREE_GUESSES_TOGETHER, DELAY_TOGETHER_MS_MAX),
         }
     }
 }
@@ -76,11 +79,11 @@ struct Guesses {
 }
 
 impl Guesses {
-    fn allowed_at(self, free: u32) -> Timestamp {
+    fn allowed_at(self, (free, delay_ms_max): (u32, u64)) -> Timestamp {
         match self.count.checked_sub(free) {
             None => self.last,
             Some(doublings) => {
-                let delay = DELAY_FIRST_MS.saturating_mul(1 << doublings.min(20)).min(DELAY_MS_MAX);
+                let delay = DELAY_FIRST_MS.saturating_mul(1 << doublings.min(20)).min(delay_ms_max);
                 self.last.plus_millis(delay)
             }
         }
@@ -102,7 +105,7 @@ impl Throttle {
         let before = |guesses: &HashMap<Guesser, Guesses>, of: Guesser| {
             guesses.get(&of).filter(|guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS).copied()
         };
-        let allowed_at = Guesser::all(net).filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.free()))).max();
+        let allowed_at = Guesser::all(net).filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.terms()))).max();
         if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
             return Err(allowed_at.millis_since(now));
         }
@@ -114,12 +117,9 @@ impl Throttle {
         Ok(())
     }
 
-    /// The guess was right: nothing is held against `net` any more.
+    /// The guess was right: nothing is held against `net` any more. What its neighbours guessed still is.
     pub(crate) fn succeeded(&self, net: ClientNet) {
-        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for of in Guesser::all(net) {
-            guesses.remove(&of);
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Guesser::Net(net));
     }
 }
 
@@ -189,6 +189,10 @@ mod tests {
             throttle.guess(ClientNet::from(ip), Timestamp(0))
         };
         assert_eq!((0..1000).filter(|subnet| guess(*subnet).is_ok()).count(), 24);
+        let neighbour: IpAddr = "2001:db8:1:ffff::1".parse().unwrap();
+        throttle.succeeded(ClientNet::from(neighbour));
+        let waits = (0..100).map(|n| throttle.guess(ClientNet::from(neighbour), Timestamp(n * 60_000)));
+        assert_eq!(waits.filter(Result::is_ok).count(), 17, "their own delays grow, and those of all stay short");
         let far: IpAddr = "2001:db8:2::1".parse().unwrap();
         assert_eq!(throttle.guess(ClientNet::from(far), Timestamp(0)), Ok(()));
         for n in 0..1000 {

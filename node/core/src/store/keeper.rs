@@ -180,7 +180,8 @@ impl Keeper {
             space.restore_reserve();
         }
         let mut state = self.lock();
-        if !state.threaded || state.running || state.last.mark.position == mark.position {
+        let is_said = !self.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
+        if !state.threaded || state.running || (state.last.mark.position == mark.position && is_said) {
             return;
         }
         state.wanted = Some(mark.clone());

@@ -20,7 +20,7 @@ pub(super) struct Rows {
     gate: RwLock<Result<(), StoreError>>,
     /// A read has failed: the engine's errors stick until it is reopened.
     failed: AtomicBool,
-    /// A row is damaged: the next start makes all of them anew.
+    /// A row is damaged: the start after the next checkpoint or stop makes all of them anew.
     damaged: AtomicBool,
     blobs: Option<Blobs>,
 }
@@ -106,7 +106,7 @@ impl Rows {
 
     fn damage(&self, table: &str) {
         if !self.damaged.swap(true, Ordering::Relaxed) {
-            tracing::error!(table, "a row is damaged; the next start makes all rows anew from snapshot and log");
+            tracing::error!(table, "a row is damaged; stopped and started, the store makes all rows anew from snapshot and log");
         }
     }
 
