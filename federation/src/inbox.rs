@@ -54,7 +54,7 @@ pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, Sto
 
 /// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.
 pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
-    let mut logs = BTreeSet::new();
+    let (mut logs, mut own) = (BTreeSet::new(), Vec::new());
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
         let header = match Header::from_canonical(&entry.header) {
@@ -63,14 +63,18 @@ pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) ->
             Err(refused) if Header::is_of_a_newer_suite(&refused) => continue,
             Err(_) => return Err(Reason::Invalid),
         };
-        // Each node gives its own person's logs; others' would come from mirrors. What the owner has said comes back only where it is
-        // lacking.
+        // Each node gives its own person's logs; others' would come from mirrors. What the owner has said may come back with its body.
         match header.log.person {
             person if person == friend => _ = logs.insert(header.log),
-            person if Some(person) == node.identity.person() && is_lacking(node, &person, &entry)? => {}
+            person if Some(person) == node.identity.person() => own.push(EntryId::of(&entry.header)),
             _ => return Err(Reason::Invalid),
         }
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
+    }
+    let inside = node.clone();
+    // All friends are asked for what is lacking, so it may be here when the second of them brings it. What was never held is not asked for.
+    if !own.is_empty() && !aside::reading(move || are_held(&inside, &own)).await.map_err(|_| Reason::Busy)? {
+        return Err(Reason::Invalid);
     }
     let inside = node.clone();
     let receiving = aside::computing(async move { receive(&inside, friend, raw, &logs).await }).await;
@@ -92,9 +96,13 @@ async fn receive(node: &Node, friend: PersonId, raw: Vec<RawEntry>, logs: &BTree
     Ok(reach)
 }
 
-fn is_lacking(node: &Node, author: &PersonId, entry: &Entry) -> Result<bool, Reason> {
-    let lacking = feed::lacking(node, author, LACKING_MAX).map_err(|_| Reason::Busy)?;
-    Ok(lacking.contains(&EntryId::of(&entry.header)))
+fn are_held(node: &Node, entries: &[EntryId]) -> Result<bool, StoreError> {
+    for id in entries {
+        if feed::place(node, id)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn from_entry(entry: Entry) -> Option<RawEntry> {

@@ -1,6 +1,7 @@
 //! Lies about entries.
 
 use freehold_core::cbor::Value;
+use freehold_core::feed::Header;
 use futures::AsyncWriteExt;
 
 use super::*;
@@ -100,6 +101,24 @@ async fn another_persons_entry_is_refused() {
     make_friend(&scene.alice, &carol).await;
     let hers = entry(&carol, post("hello")).await;
     pushed(scene, vec![hers], Reason::Invalid).await;
+}
+
+#[tokio::test]
+async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_and_nothing_else_of_theirs() {
+    let mut scene = Scene::with_a_friend().await;
+    let hers = entry(&scene.alice, post("hello")).await;
+    let honest = entry(&scene.mallory, post("hello yourself")).await;
+    let mut stream = scene.sync().await;
+    // Another friend was asked as well, and was faster.
+    frame::write(&mut stream, &Sync::Entries(vec![hers.clone()])).await.unwrap();
+    frame::write(&mut stream, &Sync::Push(vec![honest])).await.unwrap();
+    let answer = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    assert!(matches!(answer, Sync::Ack { through: 0, .. }), "{answer:?}");
+    assert_eq!(scene.shown(), 1);
+    let never = Header { seq: 77, ..Header::from_canonical(&hers.header).unwrap() }.to_canonical();
+    frame::write(&mut stream, &Sync::Entries(vec![Entry { header: never, ..hers }])).await.unwrap();
+    assert_eq!(refused(&mut stream).await, Reason::Invalid);
+    scene.end().await;
 }
 
 #[tokio::test]
