@@ -22,9 +22,16 @@ pub(super) struct Incoming {
     lacking: BTreeSet<EntryId>,
     to_ask: VecDeque<EntryId>,
     asked: BTreeSet<EntryId>,
-    /// The weights of what is being stored, oldest first.
-    storing: VecDeque<usize>,
+    /// What is being stored, oldest first.
+    storing: VecDeque<Storing>,
     pushes: Bucket,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Storing {
+    weight: usize,
+    /// Whether it answers a question for what is lacking.
+    is_answer: bool,
 }
 
 impl Incoming {
@@ -69,9 +76,9 @@ impl Incoming {
         self.ask()
     }
 
-    /// One question at a time: its answer fits what may be on the way besides the credit.
+    /// One question at a time, until its answer is durable: one fits what may be on the way besides the credit.
     fn ask(&mut self) -> Vec<Action> {
-        if !self.asked.is_empty() || self.to_ask.is_empty() {
+        if !self.asked.is_empty() || self.to_ask.is_empty() || self.storing.iter().any(|batch| batch.is_answer) {
             return Vec::new();
         }
         let asked: Vec<EntryId> = self.to_ask.drain(..self.to_ask.len().min(LACKING_EACH)).collect();
@@ -79,51 +86,47 @@ impl Incoming {
         vec![Action::Send(Sync::Lacking(asked.into_iter().map(|entry| entry.0.into()).collect()))]
     }
 
-    /// Entries that answer a Want, or bodies that were lacking; none when the peer has none of these. Those that nobody asked for are
-    /// pushes by another name.
+    /// Entries that answer a Want, or bodies that were lacking; none when the peer has none of these, which an answer to an older
+    /// question may say late. Those that nobody asked for are pushes by another name.
     pub(super) fn answered(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
         let is_wanted = |entry: &Entry| entry.place().is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal));
         let was_lacking = |entry: &Entry| self.asked.contains(&EntryId::of(&entry.header));
-        let ends_question = if entries.is_empty() { !self.asked.is_empty() } else { entries.iter().any(was_lacking) };
+        // A load of a log may hold some of what is lacking among the rest; the answer holds nothing else.
+        let is_answer = !self.asked.is_empty() && entries.iter().all(was_lacking);
         let unasked = entries.iter().filter(|entry| !is_wanted(entry) && !was_lacking(entry)).count();
-        if entries.is_empty() && !ends_question {
-            return Err(Reason::Invalid);
-        }
         if unasked > 0 && !self.pushes.take(unasked, now) {
             return Err(Reason::Rate);
         }
-        let mut actions = if entries.is_empty() { Vec::new() } else { self.store(entries)? };
-        if ends_question {
+        if is_answer {
             self.asked.clear();
-            actions.extend(self.ask());
         }
-        Ok(actions)
+        if entries.is_empty() { Ok(self.ask()) } else { self.store(entries, is_answer) }
     }
 
     pub(super) fn pushed(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        if self.pushes.take(entries.len(), now) { self.store(entries) } else { Err(Reason::Rate) }
+        if self.pushes.take(entries.len(), now) { self.store(entries, false) } else { Err(Reason::Rate) }
     }
 
     pub(super) fn forked(&mut self, one: Entry, other: Entry, now: Timestamp) -> Result<Vec<Action>, Reason> {
         if !self.pushes.take(2, now) {
             return Err(Reason::Rate);
         }
-        self.hold(one.len() + other.len())?;
+        self.hold(one.len() + other.len(), false)?;
         Ok(vec![Action::Forked(Box::new((one, other)))])
     }
 
-    fn store(&mut self, entries: Vec<Entry>) -> Result<Vec<Action>, Reason> {
-        self.hold(entries.iter().map(Entry::len).sum())?;
+    fn store(&mut self, entries: Vec<Entry>, is_answer: bool) -> Result<Vec<Action>, Reason> {
+        self.hold(entries.iter().map(Entry::len).sum(), is_answer)?;
         Ok(vec![Action::Store(entries)])
     }
 
     /// Counts what waits to be stored: that may take long, when the friend's share of the day is used up.
-    fn hold(&mut self, weight: usize) -> Result<(), Reason> {
+    fn hold(&mut self, weight: usize, is_answer: bool) -> Result<(), Reason> {
         // One entry may be larger than a frame's share, but never the frame: reading it has checked that.
-        if self.storing.iter().sum::<usize>() + weight > CREDIT + ENTRIES_LEN_MAX {
+        if self.storing.iter().map(|batch| batch.weight).sum::<usize>() + weight > CREDIT + ENTRIES_LEN_MAX {
             return Err(Reason::Rate);
         }
-        self.storing.push_back(weight);
+        self.storing.push_back(Storing { weight, is_answer });
         Ok(())
     }
 
@@ -134,6 +137,7 @@ impl Incoming {
                 self.wanted.remove(log);
             }
         }
-        reach.iter().map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through })).collect()
+        let acks = reach.iter().map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through }));
+        acks.chain(self.ask()).collect()
     }
 }
