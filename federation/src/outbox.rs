@@ -104,11 +104,15 @@ pub(crate) fn find(node: &Node, friend: PersonId, entries: &[EntryId]) -> Result
         let Some(entry) = feed::entry(node, id)?.filter(|entry| entry.body.is_some()) else { continue };
         let Ok(header) = Header::from_canonical(&entry.header) else { continue };
         let is_theirs = header.log.person == friend || Some(header.log.person) == node.identity.person();
+        if !is_theirs || !header.log.lane.is_well_known() {
+            continue;
+        }
         let entry = entry_to_wire(entry);
         len += entry.len();
-        if is_theirs && header.log.lane.is_well_known() && len <= ENTRIES_LEN_MAX {
-            found.push(entry);
+        if len > ENTRIES_LEN_MAX {
+            break;
         }
+        found.push(entry);
     }
     Ok(found)
 }

@@ -77,7 +77,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
     let todo = VecDeque::from(first);
     let mut running =
         Running { shared, trust, session, todo, batches: VecDeque::new(), storing: None, arrivals, arrived: false, unsent, outgoing };
-    running.ask_for_what_is_lacking()?;
+    running.ask_for_what_is_lacking().await?;
     let mut recording: Option<Recording> = None;
     let mut standing = peer.standing.subscribe();
 
@@ -113,7 +113,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
                     Ok(reach) => running.session.stored(&reach),
                     Err(reason) => running.session.refused(reason),
                 });
-                running.ask_for_what_is_lacking()?;
+                running.ask_for_what_is_lacking().await?;
             }
             recorded = wait(&mut recording) => {
                 recording = None;
@@ -158,7 +158,8 @@ impl Running<'_> {
                 }
                 Action::Find(entries) => {
                     if let Trust::Friend(friend) = self.trust {
-                        let found = outbox::find(&self.shared.node, PersonId(friend), &entries)?;
+                        let node = self.shared.node.clone();
+                        let found = aside::reading(move || outbox::find(&node, PersonId(friend), &entries)).await?;
                         self.todo.extend(self.session.found(found));
                     }
                 }
@@ -187,9 +188,10 @@ impl Running<'_> {
     }
 
     /// Asks for bodies that are missing here and that this friend may have.
-    fn ask_for_what_is_lacking(&mut self) -> Result<(), StoreError> {
+    async fn ask_for_what_is_lacking(&mut self) -> Result<(), StoreError> {
         if let Trust::Friend(friend) = self.trust {
-            let lacking = inbox::lacking(&self.shared.node, PersonId(friend))?;
+            let node = self.shared.node.clone();
+            let lacking = aside::reading(move || inbox::lacking(&node, PersonId(friend))).await?;
             self.todo.extend(self.session.lacking(lacking));
         }
         Ok(())
