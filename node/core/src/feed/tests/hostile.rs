@@ -17,11 +17,17 @@ async fn a_byte_changed_anywhere_is_refused() {
     post(&alice, "the boat is in the water").await;
     let good = everything(&alice, &who(&alice)).remove(0);
     let body = good.body.clone().unwrap();
+    let mut passed_over = 0;
     for at in 0..good.header.len() {
         let mut bad = good.clone();
         bad.header[at] ^= 0x01;
-        refusal(&bob, &alice, vec![bad]).await;
+        // What names a suite that nobody knows yet is passed over: it can't be judged.
+        if let Ok(received) = receive(&bob, who(&alice), vec![bad]).await {
+            assert_eq!((received.accepted, received.voided), (0, 1), "byte {at}");
+            passed_over += 1;
+        }
     }
+    assert_eq!(passed_over, 1);
     for at in 0..64 {
         let mut bad = good.clone();
         bad.signature.0[at] ^= 0x80;
