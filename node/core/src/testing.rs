@@ -90,13 +90,21 @@ impl TestNode {
     /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have them.
     #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
     pub async fn hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
-        let file = self.blobs.put(&[large, small].concat(), Form::Private).unwrap();
+        self.try_hang(large, small, audience).await.unwrap()
+    }
+
+    /// As [`TestNode::hang`], where it may fail.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn try_hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Result<Photo, StoreError> {
+        let file = self.blobs.put(&[large, small].concat(), Form::Private)?;
         let print = |bytes: &[u8], width| Print { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
         let (large, small) = (print(large, 1600), print(small, 400));
         let media_type = MediaType::Jpeg;
         let developed = Developed { media_type, width: 4000, height: 3000, taken: None, large, small, thumbhash: Vec::new() };
         let upload = Upload { file, file_name: "a.jpg".to_owned(), alt: "a photo".to_owned(), caption: String::new(), audience };
-        photos::hang(self, upload, developed).await.unwrap()
+        photos::hang(self, upload, developed).await
     }
 
     /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.

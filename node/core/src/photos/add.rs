@@ -91,8 +91,8 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
 pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> Result<Photo, StoreError> {
     let Upload { file, file_name, alt, caption, audience } = upload;
     let file_name = plain_name(&file_name);
-    let (blobs, form, prints) = (node.blobs.clone(), forms::begun(&audience), (developed.large, developed.small));
-    let store = move || Ok::<_, StoreError>((print(&blobs, form, &prints.0)?, print(&blobs, form, &prints.1)?));
+    let (blobs, prints) = (node.blobs.clone(), (developed.large, developed.small));
+    let store = move || Ok::<_, StoreError>((print(&blobs, &prints.0)?, print(&blobs, &prints.1)?));
     let stored = tokio::task::spawn_blocking(store).await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let ((large, large_pinned), (small, small_pinned)) = stored?;
     let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
@@ -125,9 +125,10 @@ pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> R
         .await
 }
 
-/// Stores one size; a large file, so this blocks.
-fn print(blobs: &Blobs, form: Form, made: &develop::Print) -> Result<(Print, Pinned), StoreError> {
-    let pinned = blobs.put(&made.jpeg, form)?;
+/// Stores one size; a large file, so this blocks. Sealed whoever may see it: a photo that is its owner's alone may share the file, and
+/// if this one is refused after all, no note would have it sealed again. What anyone may see is laid open by [`forms::note`].
+fn print(blobs: &Blobs, made: &develop::Print) -> Result<(Print, Pinned), StoreError> {
+    let pinned = blobs.put(&made.jpeg, Form::Private)?;
     Ok((Print { blob: pinned.id, len: pinned.len, width: made.width, height: made.height }, pinned))
 }
 
@@ -162,7 +163,7 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
         row::put(tx, &row::key(&[&print.blob.0, &photo.id.0]), &BlobRow {})?;
     }
     row::put_referring(tx, &photo.id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
-    // Equal files may lie there already, for another who may see them or may not.
+    // It lies sealed so far; and equal files may lie there already, for another who may see them or may not.
     forms::note(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)

@@ -1,4 +1,5 @@
-//! How the sizes of a photo lie on the disk: sealed while its owner alone sees it, as the bytes themselves while anyone may.
+//! How the sizes of a photo lie on the disk: sealed while its owner alone sees it, as the bytes themselves while anyone may. They begin
+//! sealed.
 //!
 //! Their names are the same in both forms, so neither rows nor signed entries change with it, and who may see a photo is asked anew
 //! with each reading. A change after which another form may be due notes so in its own commit ([`note`]); soon after, each size is
@@ -7,7 +8,7 @@
 use minicbor::{Decode, Encode};
 
 use super::{BlobRow, Photo, PhotoId, read};
-use crate::audience::{Audience, Visitor, may_see};
+use crate::audience::Visitor;
 use crate::blobs::Form;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -34,11 +35,6 @@ pub(super) fn note(tx: &mut Tx<'_>, photo: PhotoId) -> Result<(), StoreError> {
         row::put(tx, &print.blob.0, &NoteRow {})?;
     }
     Ok(())
-}
-
-/// The form for a size of a new photo.
-pub(super) fn begun(audience: &Audience) -> Form {
-    if may_see(audience, &Visitor::Stranger) { Form::Public } else { Form::Private }
 }
 
 /// The form that is due for a size of a photo, all photos that share it considered; `None` if there is no such photo.

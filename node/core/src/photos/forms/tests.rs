@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::audience::Audience;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::fs::{self, Fault, Fs, MemoryFs};
@@ -127,6 +128,29 @@ async fn of_two_photos_with_the_same_files_the_one_that_is_seen_decides() {
     photos::delete(&alice, kept.id).await.unwrap();
     photos::delete(&alice, second.id).await.unwrap();
     assert_eq!((in_the_clear(&alice, "labyrinth"), crate::history::unlink(&alice).unwrap().small), (0, 0));
+}
+
+#[tokio::test]
+async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
+    let alice = TestNode::new("alice").await;
+    let mut refused = 0;
+    // About where the sizes are stored and the change that refers to them is committed.
+    for n in 4..20 {
+        let (large, small) = (vec![n; crate::blobs::SMALL_LEN_MAX + 1], [n; 100]);
+        let kept = alice.hang(&large, &small, Audience::Owner).await;
+        assert_eq!(settle(&alice), Ok(0));
+        alice.disk().fail_at(n.into(), Fault::Full);
+        let added = alice.try_hang(&large, &small, Audience::Public).await;
+        alice.disk().heal();
+        assert_eq!(settle(&alice), Ok(0));
+        alice.blobs.file_logged().unwrap();
+        for print in [kept.large, kept.small] {
+            let is_open = alice.blobs.lies_as(&print.blob, Form::Public).unwrap();
+            assert_eq!(is_open, added.is_ok(), "the call {n} failed, {} bytes, {added:?}", print.len);
+        }
+        refused += usize::from(added.is_err());
+    }
+    assert!((1..16).contains(&refused), "{refused} times");
 }
 
 #[tokio::test]
