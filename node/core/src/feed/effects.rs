@@ -220,7 +220,7 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
     let Some(said) = entry.body().and_then(Body::post) else { return timeline::hide(tx, author, post) };
     let at = entry.header().hlc.time();
     if is_owners {
-        posts::says(tx, post, &newest, at, said)?;
+        posts::says(tx, post, &newest, at, said, header.log.node == node.identity.node_key())?;
     }
     let version = timeline::Version {
         author: *author,

@@ -5,8 +5,9 @@
 
 use minicbor::{Decode, Encode};
 
-use super::rows::{self, ADDRESSES_MAX, PostRow, Text};
-use super::{PostId, SUMMARY_CHARS, TITLE_CHARS_MAX, delete};
+use super::rows::{self, ADDRESSES_MAX, PlaceRow, PostRow, Text};
+use super::{PostId, SUMMARY_CHARS, State, TITLE_CHARS_MAX, delete};
+use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{EntryId, PostBody};
@@ -70,25 +71,29 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
 }
 
 /// What a post says from now on, in the entry `version` of this time. Of its photos those are shown that lie at this node; its address
-/// changes if the new one is free.
+/// changes if the new one is free. One that was published here, and that another node took back, stands on the site again when that has
+/// turned out to be void.
 ///
 /// # Errors
 /// When the store refuses.
-pub(crate) fn says(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timestamp, said: &PostBody) -> Result<(), StoreError> {
-    let Some((id, before)) = published(tx, of)? else { return Ok(()) };
+pub(crate) fn says(
+    tx: &mut Tx<'_>,
+    of: &EntryId,
+    version: &EntryId,
+    at: Timestamp,
+    said: &PostBody,
+    is_from_here: bool,
+) -> Result<(), StoreError> {
+    let Some((id, before)) = published(tx, of)? else {
+        return if is_from_here { stands_again(tx, of, version, at, said) } else { Ok(()) };
+    };
     let is_known = before.version.map_or(*of, EntryId) == *version;
     if is_known && !before.is_hidden {
         return Ok(());
     }
     let mut row = PostRow { is_hidden: false, ..before.clone() };
     if !is_known {
-        row.version = Some(version.0);
-        row.text = Text::Entry(version.0);
-        row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
-        row.summary = markdown::summary(&said.text, SUMMARY_CHARS);
-        row.minutes = markdown::minutes(&said.text);
-        row.photos = shown(tx, said)?;
-        row.updated = at;
+        take_words(tx, &mut row, version, at, said)?;
         row.edited = (version != of).then_some(at);
         if is_to_move(tx, &row, said, id)? {
             rows::claim_slug(tx, &said.slug, id)?;
@@ -99,6 +104,51 @@ pub(crate) fn says(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timesta
     photos::note_uses(tx, &id.0, &row.photos, true)?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
+    Ok(())
+}
+
+/// Puts a post back whose row is gone, at the address it had unless another post has that by now.
+fn stands_again(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timestamp, said: &PostBody) -> Result<(), StoreError> {
+    // Drawn from the entry, so that the post is the same one however often it comes and goes.
+    let id = PostId(row::key_part(&of.0, 0));
+    let title = said.title.as_deref().unwrap_or_default();
+    let base = markdown::slugify(&said.slug).or_else(|| markdown::slugify(title)).unwrap_or_else(|| "note".to_owned());
+    let mut row = PostRow {
+        slug: rows::next_free(tx, &base, id)?,
+        title: String::new(),
+        text: Text::Entry(version.0),
+        summary: String::new(),
+        photos: Vec::new(),
+        state: State::Published,
+        created: said.published,
+        updated: at,
+        published: Some(said.published),
+        edited: (version != of).then_some(at),
+        entry: Some(of.0),
+        audience: Audience::Public,
+        minutes: 0,
+        has_own_slug: true,
+        version: None,
+        is_hidden: false,
+    };
+    take_words(tx, &mut row, version, at, said)?;
+    note(tx, of, id)?;
+    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    rows::claim_slug(tx, &row.slug, id)?;
+    row::put(tx, &rows::place_key(said.published, id), &PlaceRow {})?;
+    rows::save(tx, id, &row)?;
+    tx.after(Event::Public);
+    Ok(())
+}
+
+fn take_words(tx: &Tx<'_>, row: &mut PostRow, version: &EntryId, at: Timestamp, said: &PostBody) -> Result<(), StoreError> {
+    row.version = Some(version.0);
+    row.text = Text::Entry(version.0);
+    row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
+    row.summary = markdown::summary(&said.text, SUMMARY_CHARS);
+    row.minutes = markdown::minutes(&said.text);
+    row.photos = shown(tx, said)?;
+    row.updated = at;
     Ok(())
 }
 

@@ -74,12 +74,7 @@ fn write(
     if row.has_own_slug && !rows::is_free(tx, &row.slug, id)? {
         return Err(PostError::BadSlug);
     }
-    let base = row.slug.clone();
-    let mut count = 1u32;
-    while !rows::is_free(tx, &row.slug, id)? {
-        count += 1;
-        row.slug = format!("{base}-{count}");
-    }
+    row.slug = rows::next_free(tx, &row.slug, id)?;
     let shown = draft::load_photos(tx, &row.photos)?;
     row.state = State::Published;
     // The entry's own time where no other is given: a machine whose clock was never set must not date its posts to 1970.

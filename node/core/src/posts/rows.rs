@@ -226,6 +226,16 @@ pub(super) fn is_free(tx: &impl Rows, slug: &str, id: PostId) -> Result<bool, St
     Ok(row::get::<SlugRow>(tx, &key)?.is_none_or(|taken| taken.post == id))
 }
 
+/// The address that is asked for, with a number behind it if another post has or had it.
+pub(super) fn next_free(tx: &impl Rows, base: &str, id: PostId) -> Result<String, StoreError> {
+    let (mut slug, mut count) = (base.to_owned(), 1u32);
+    while !is_free(tx, &slug, id)? {
+        count += 1;
+        slug = format!("{base}-{count}");
+    }
+    Ok(slug)
+}
+
 /// Gives the post that address; those it had lead to it.
 pub(super) fn claim_slug(tx: &mut Tx<'_>, slug: &str, id: PostId) -> Result<(), StoreError> {
     let key = slug_key(tx, slug)?;

@@ -152,3 +152,38 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
     edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
     assert_eq!(here(&first, "the-hill").unwrap().text, "We ran.");
 }
+
+#[tokio::test]
+async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_friend_brings_it() {
+    let first = TestNode::new("alice").await;
+    let second = second(&first).await;
+    let picture = photo(&first).await;
+    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let post = publish(&first, saved.id).await.unwrap();
+    let of = post.entry.unwrap();
+    let kept = feed::entry(&first, &of).unwrap().unwrap();
+    give(&first, &second, who(&first)).await;
+    // What the thief says of its own is not published here, now or later.
+    let theirs = say(&second, Body::Post(version("Mine", "mine", "buy"))).await;
+    say(&second, Body::Tombstone { of }).await;
+    give(&second, &first, who(&first)).await;
+    assert_eq!((here(&first, "the-hill"), here(&first, "mine")), (None, None));
+    posted(&first, "The hill", "Another one, at the address that was free.").await;
+
+    retire(&first, &second).await;
+    assert_eq!(feed::lacking(&first, &who(&first), 10).unwrap(), [of]);
+    feed::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
+    let again = here(&first, "the-hill-2").unwrap();
+    assert_eq!((again.title.as_str(), again.text.as_str(), &again.photos), ("The hill", "We walked.", &post.photos));
+    assert_eq!((again.published, again.edited, again.entry), (post.published, None, Some(of)));
+    let both = published(&first, &Visitor::Stranger, None, 10).unwrap();
+    assert_eq!((both.len(), timeline::page(&first, None, 10).unwrap().len()), (2, 2));
+    assert!(timeline::get(&first, &theirs).unwrap().is_none());
+    // It can be changed as before, and taken back for good.
+    edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
+    assert_eq!(here(&first, "the-hill-2").unwrap().text, "We ran.");
+    delete(&first, again.id).await.unwrap();
+    feed::receive(&first, who(&first), vec![kept]).await.unwrap();
+    assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
+    assert_eq!(feed::check(&first).unwrap().wrong, Vec::<String>::new());
+}
