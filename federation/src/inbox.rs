@@ -9,12 +9,10 @@ use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 
 use crate::aside;
+use crate::limits::WANTED_MAX;
 use crate::outbox::{from_wire, to_wire};
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
-
-/// Missing bodies of one author that are asked for in one go.
-const LACKING_MAX: usize = 256;
 
 /// For each log that a friend offers, the last entry held of as much as is offered. Logs that have ended in a fork are left out, for
 /// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held.
@@ -43,11 +41,12 @@ fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])
     }
 }
 
-/// Entries whose bodies are missing here and that a friend may have: the friend's, and the owner's own.
+/// Entries whose bodies are missing here and that a friend may have, as many as one stream asks for: the owner's own, which no friend's
+/// may crowd out, and the friend's.
 pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
-    let mut lacking = feed::lacking(node, &friend, LACKING_MAX)?;
-    if let Some(own) = node.identity.person() {
-        lacking.extend(feed::lacking(node, &own, LACKING_MAX)?);
+    let mut lacking = Vec::new();
+    for author in node.identity.person().into_iter().chain([friend]) {
+        lacking.extend(feed::lacking(node, &author, WANTED_MAX)?);
     }
     Ok(lacking)
 }

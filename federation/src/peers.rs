@@ -123,6 +123,17 @@ impl Shared {
         }
     }
 
+    /// Has missing bodies asked for: of this author's own nodes, of everybody for the owner's and for `None`.
+    fn lack(&self, of: Option<PersonId>) {
+        let of = of.filter(|author| self.node.identity.person() != Some(*author));
+        for peer in self.peers().values() {
+            let person = peer.standing.borrow().as_ref().and_then(|standing| standing.person);
+            if of.is_none() || person == of {
+                peer.lacking.notify_one();
+            }
+        }
+    }
+
     /// The peer's entry, and whether it was made just now.
     fn enter(&self, key: PeerKey) -> (Arc<Peer>, bool) {
         let mut peers = self.peers();
@@ -158,6 +169,8 @@ pub(crate) struct Peer {
     pub(crate) run: Mutex<Option<u64>>,
     /// Rung when the peer's person is a friend whose post shows photos that are not here.
     pub(crate) wanted: Notify,
+    /// Rung when bodies are missing that the peer may have.
+    pub(crate) lacking: Notify,
     /// Ends the present sync stream when a newer one replaces it.
     pub(crate) sync: Mutex<CancellationToken>,
 }
@@ -178,6 +191,7 @@ impl Peer {
             )),
             run: Mutex::default(),
             wanted: Notify::new(),
+            lacking: Notify::new(),
             sync: Mutex::default(),
         }
     }
@@ -250,10 +264,12 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
                 // The owner may have a name now, and with it a site.
                 Ok(Event::Public) => shared.bells.homes.notify_one(),
                 Ok(Event::Wanted(friend)) => shared.want(Some(friend)),
+                Ok(Event::Lacking(author)) => shared.lack(Some(author)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
                     shared.bells.friends.notify_one();
                     shared.want(None);
+                    shared.lack(None);
                 }
                 Err(RecvError::Closed) => return,
             },

@@ -1,7 +1,9 @@
 //! Lies about entries.
 
 use freehold_core::cbor::Value;
+use freehold_core::domains;
 use freehold_core::feed::Header;
+use freehold_core::hlc::Hlc;
 use futures::AsyncWriteExt;
 
 use super::*;
@@ -118,6 +120,31 @@ async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_an
     let never = Header { seq: 77, ..Header::from_canonical(&hers.header).unwrap() }.to_canonical();
     frame::write(&mut stream, &Sync::Entries(vec![Entry { header: never, ..hers }])).await.unwrap();
     assert_eq!(refused(&mut stream).await, Reason::Invalid);
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
+    let mut scene = Scene::with_a_friend().await;
+    let first = entry(&scene.mallory, post("hello")).await;
+    let of = EntryId::of(&first.header);
+    let node = scene.mallory.clone();
+    let say = move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") });
+    let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
+    let one = outbox::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
+    // The other side of a fork: what both sides replaced is shown again.
+    let header = Header::from_canonical(&one.header).unwrap();
+    let header = Header { hlc: Hlc(header.hlc.0 + 1), ..header }.to_canonical();
+    let signature = scene.mallory.identity.sign(domains::ENTRY, &header).0.to_vec();
+    let other = Entry { header, signature, ..one.clone() };
+    let mut stream = scene.sync().await;
+    for batch in [vec![first, one], vec![other]] {
+        frame::write(&mut stream, &Sync::Push(batch)).await.unwrap();
+        hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
+    }
+    while feed::run_due(&scene.alice).await.unwrap() > 0 {}
+    let asked = hear(&mut stream, |message| matches!(message, Sync::Lacking(_))).await;
+    assert_eq!(asked, Sync::Lacking(vec![of.0.into()]));
     scene.end().await;
 }
 

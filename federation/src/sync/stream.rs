@@ -113,8 +113,8 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
                     Ok(reach) => running.session.stored(&reach),
                     Err(reason) => running.session.refused(reason),
                 });
-                running.ask_for_what_is_lacking().await?;
             }
+            () = peer.lacking.notified() => running.ask_for_what_is_lacking().await?,
             recorded = wait(&mut recording) => {
                 recording = None;
                 recorded?;

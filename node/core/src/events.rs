@@ -19,6 +19,8 @@ pub enum Event {
     Timeline,
     /// A post of this friend's shows photos that are not here: federation should fetch them.
     Wanted(PersonId),
+    /// Bodies of this person's entries are missing that count again: federation should ask for them.
+    Lacking(PersonId),
     /// A mail folder changed; the number is the folder's id.
     Mailbox(u32),
     /// The mail queue has something to send.

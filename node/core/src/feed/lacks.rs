@@ -4,6 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use super::EntryId;
+use crate::events::Event;
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::{self, Record};
@@ -26,7 +27,11 @@ impl Record for LackRow {
 pub(super) fn note(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId, version: Option<&EntryId>) -> Result<(), StoreError> {
     let key = row::key(&[&author.0, &post.0]);
     match (version, row::get::<LackRow>(tx, &key)?) {
-        (Some(version), _) => row::put(tx, &key, &LackRow { version: version.0 })?,
+        (Some(version), Some(before)) if before.version == version.0 => {}
+        (Some(version), _) => {
+            row::put(tx, &key, &LackRow { version: version.0 })?;
+            tx.after(Event::Lacking(*author));
+        }
         (None, Some(_)) => row::delete::<LackRow>(tx, &key),
         (None, None) => {}
     }
