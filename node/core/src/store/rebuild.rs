@@ -28,7 +28,7 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
         return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
     }
     remove(fs, &new)?;
-    let Replayed { rows, end, filed_early } = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
+    let Replayed { rows, end, filed_early, forms } = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
     rows.engine().flush()?;
     // Closed before it is moved: an engine may remember where its files are.
     drop(rows);
@@ -37,7 +37,7 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
     fs.sync_folder(&options.data)?;
     let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
     remove_others(options)?;
-    Ok(Replayed { rows, end, filed_early })
+    Ok(Replayed { rows, end, filed_early, forms })
 }
 
 fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<Replayed, OpenError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{BlobId, Found, Row, Scan, Stop, StoreError, Table};
-use crate::blobs::{Blobs, Hold, SmallBlob};
+use crate::blobs::{Blobs, Form, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::log::group::{Change, RowWrite};
 use crate::seal::RowSeal;
@@ -200,6 +200,15 @@ impl Rows {
             collection.sweep(&referred)?;
         } else {
             blobs.retain_unfiled(|id| referred.contains(id));
+        }
+        Ok(())
+    }
+
+    /// After a replay that filed early: of blobs that lie in both forms only the one that the log asked for last stays.
+    pub(super) fn keep_last<'a>(&self, turned: impl Iterator<Item = (&'a BlobId, Form)>) -> Result<(), StoreError> {
+        let Some(blobs) = &self.blobs else { return Ok(()) };
+        for (id, last) in turned {
+            blobs.collection().keep_only(id, last)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! checkpoint says that the store runs, and the log is read; its last record is written again into a new segment, for what a process
 //! that is gone failed to sync may be in the page cache only. Then the committer starts.
 
+use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -16,9 +17,11 @@ use super::door::Door;
 use super::keeper::{Keeper, Parts};
 use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
 use super::rows::Rows;
-use super::{StoreError, rebuild};
+use super::{BlobId, StoreError, rebuild};
+use crate::blobs::Form;
 use crate::engine::{Engine, EngineError};
 use crate::fs::Fs;
+use crate::log::group::Change;
 use crate::log::recover::{End, Group, Reader};
 use crate::log::{self, Log, Mark, SegmentLens};
 use crate::seal::{RowSeal, Seal};
@@ -84,7 +87,7 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
         Some(engine) => catch_up(&reader, &options, engine, &seal, &running.mark)?,
         None => rebuild::rebuild(&reader, &options, &seal, filed)?,
     };
-    let Replayed { rows, end, filed_early } = rebuilt;
+    let Replayed { rows, end, filed_early, mut forms } = rebuilt;
     if end.log.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
     }
@@ -92,10 +95,14 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
     let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
     if let Some(group) = &end.doubtful {
         rows.apply(&group.changes)?;
+        forms.meet(&group.changes);
     }
     rows.engine().settle()?;
     // Before anything reads: no blob of a row that is gone comes back.
     rows.forget_unreferred(filed_early, &options.stop)?;
+    if filed_early {
+        rows.keep_last(forms.turned())?;
+    }
     if rebuilding {
         // What was rebuilt is flushed before it may be called usable.
         rows.file()?;
@@ -175,6 +182,7 @@ pub(super) struct Replay<'a> {
     filed: u64,
     options: &'a StoreOptions,
     filed_early: bool,
+    forms: Forms,
     /// From which position it goes to which.
     span: (u64, u64),
 }
@@ -185,24 +193,46 @@ pub(super) struct Replayed {
     pub(super) end: End,
     /// Blobs were filed before it was known which rows stay: some may belong to none.
     pub(super) filed_early: bool,
+    /// What was met of blobs, the doubtful group's not yet.
+    pub(super) forms: Forms,
+}
+
+/// In which form each small blob of the log was met last, and whether in the other before: what was filed early in that one has to go.
+#[derive(Default)]
+pub(super) struct Forms(HashMap<BlobId, (Form, bool)>);
+
+impl Forms {
+    fn meet(&mut self, changes: &[Change]) {
+        for blob in changes.iter().flat_map(|change| &change.blobs) {
+            let (last, in_both) = self.0.entry(blob.id).or_insert((blob.form, false));
+            *in_both |= *last != blob.form;
+            *last = blob.form;
+        }
+    }
+
+    /// Those that were met in both forms, with the last.
+    fn turned(&self) -> impl Iterator<Item = (&BlobId, Form)> {
+        self.0.iter().filter(|(_, (_, in_both))| *in_both).map(|(id, (last, _))| (id, *last))
+    }
 }
 
 impl<'a> Replay<'a> {
     pub(super) fn new(rows: Rows, filed: u64, options: &'a StoreOptions) -> Self {
-        Self { rows, filed, options, filed_early: false, span: (0, 0) }
+        Self { rows, filed, options, filed_early: false, forms: Forms::default(), span: (0, 0) }
     }
 
     /// Applies what the log holds after `from`.
     pub(super) fn run(mut self, reader: &Reader, from: Option<&Mark>) -> Result<Replayed, OpenError> {
         self.span = (from.map_or(0, |from| from.position), reader.last_position()?);
         let end = reader.read(from, &mut |group| Ok(self.take(&group)?))?;
-        Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early })
+        Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early, forms: self.forms })
     }
 
     fn take(&mut self, group: &Group) -> Result<(), StoreError> {
         self.options.stop.check()?;
         if group.last() > self.filed {
             self.rows.apply(&group.changes)?;
+            self.forms.meet(&group.changes);
             if self.rows.unfiled_over(UNFILED_LEN_MAX) {
                 self.rows.file()?;
                 self.filed_early = true;

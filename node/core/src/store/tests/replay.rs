@@ -2,7 +2,7 @@
 
 use super::faults::{put, rows};
 use super::*;
-use crate::blobs::SMALL_LEN_MAX;
+use crate::blobs::{Pinned, SMALL_LEN_MAX};
 use crate::engine::Write;
 use crate::fs::PowerCut;
 use crate::store::checkpoint::{Checkpoint, Condition};
@@ -41,6 +41,44 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
     assert_eq!(blobs.open(&ids[0]).unwrap().read_all(SMALL_LEN_MAX).unwrap(), content(0));
     let back = ids.iter().skip(1).filter(|id| blobs.contains(id).unwrap()).count();
     assert_eq!(back, 0, "deleted blobs came back");
+}
+
+#[test]
+fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
+    for (last, is_doubtful) in [(Form::Private, false), (Form::Private, true), (Form::Public, false)] {
+        let fs = MemoryFs::new();
+        let with = |fs: &MemoryFs| StoreOptions { segment_len: 12 * 1024 * 1024, ..options(fs) };
+        let options = with(&fs);
+        let blobs = options.blobs.clone().unwrap();
+        let store = Store::open(options).unwrap();
+        let kept = |n: u8, pinned: Pinned| {
+            let referring = move |tx: &mut Tx<'_>| {
+                tx.attach(&pinned);
+                tx.put_referring(T, &[n], b"", &[pinned.id])
+            };
+            store.commit_blocking(referring).unwrap();
+        };
+        let fill = |numbers: std::ops::Range<u8>| numbers.for_each(|n| kept(n, blobs.put(&content(n), Form::Private).unwrap()));
+        // Behind the first segment, with which everything before it is filed.
+        fill(0..10);
+        let pinned = blobs.put(b"a view", last.other()).unwrap();
+        let id = pinned.id;
+        kept(BLOBS, pinned);
+        fill(10..BLOBS);
+        kept(BLOBS, blobs.store_as(&id, last).unwrap());
+        assert!(blobs.collection().keep_only(&id, last).unwrap());
+        if !is_doubtful {
+            put(&store, 1).unwrap();
+        }
+        let again = with(&fs.power_cut(PowerCut::Nothing, 0));
+        let blobs = again.blobs.clone().unwrap();
+        let store = Store::open(again).unwrap();
+        let lies = |form| blobs.lies_as(&id, form).unwrap();
+        assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
+        drop(store);
+        assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
+        assert_eq!(blobs.open(&id).unwrap().read_all(10).unwrap(), b"a view");
+    }
 }
 
 #[test]
