@@ -93,21 +93,24 @@ pub fn erase(tx: &mut Tx<'_>, now: Timestamp, blobs: &[BlobId]) -> Result<(), St
     Ok(())
 }
 
-/// Removes the files of what was deleted, except those that another row needs. Blocks: all rows are read if there is anything to do.
+/// Removes the files of what was deleted, except those that another row needs; what somebody has pinned stays noted. Blocks: all rows
+/// are read if there is anything to do.
 ///
 /// # Errors
 /// The store's or the disk's; it goes on where it was the next time.
 pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
-    let mut all = Collected::default();
+    let (mut all, mut after) = (Collected::default(), None::<Vec<u8>>);
     loop {
-        let noted = row::scan::<UnlinkRow>(&node.store, &Scan::prefix(&[], UNLINK_ROWS))?;
-        if noted.is_empty() {
-            return Ok(all);
-        }
+        let scan = Scan::prefix(&[], UNLINK_ROWS);
+        let mut noted = row::scan::<UnlinkRow>(&node.store, &after.map_or(scan.clone(), |key| scan.after(&key)))?;
+        let Some((last, _)) = noted.last() else { return Ok(all) };
+        after = Some(last.clone());
         let gone: Vec<BlobId> = noted.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
         let removed = node.blobs.unlink_now(&node.store, &gone)?;
+        noted.retain(|(_, row)| !row.blobs.iter().any(|blob| removed.pinned.contains(blob)));
         all.files += removed.files;
         all.small += removed.small;
+        all.pinned.extend(removed.pinned);
         node.store.commit_blocking(move |tx| {
             noted.iter().for_each(|(key, _)| row::delete::<UnlinkRow>(tx, key));
             Ok::<_, StoreError>(())

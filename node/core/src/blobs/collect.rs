@@ -40,6 +40,8 @@ pub struct Collected {
     pub files: u64,
     /// Small blobs forgotten before they were filed.
     pub small: u64,
+    /// Of those that were to be unlinked, what somebody had pinned meanwhile: it may lie there still.
+    pub pinned: HashSet<BlobId>,
 }
 
 /// Every blob that a row refers to.
@@ -159,6 +161,9 @@ impl Collection {
                         blobs.0.fs.sync_folder(folder).map_err(|e| told(&e))?;
                     }
                 }
+            }
+            if blobs.state().touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id)) {
+                collected.pinned.insert(*id);
             }
         }
         Ok(collected)

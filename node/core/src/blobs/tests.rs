@@ -222,7 +222,7 @@ fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
     blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small and dead"[..].into() });
     let collection = blobs.collection();
     let collected = collection.sweep(&HashSet::from([live])).unwrap();
-    assert_eq!(collected, Collected { files: 1, small: 1 });
+    assert_eq!(collected, Collected { files: 1, small: 1, ..Collected::default() });
     assert!(read(&blobs, &live).is_ok());
     assert!(read(&blobs, &pinned.id).is_ok());
     assert_eq!(read(&blobs, &dead), Err(StoreError::NoBlob));

@@ -117,6 +117,23 @@ async fn what_another_row_needs_stays() {
     assert!(!alice.blobs.contains(&other.original).unwrap());
 }
 
+#[tokio::test]
+async fn what_somebody_holds_while_it_is_to_go_goes_the_next_time() {
+    let alice = TestNode::new("alice").await;
+    let (held, other) = (photo(&alice, "quagmire", 300_000).await, photo(&alice, "marzipan", 300_000).await);
+    let pinned = alice.blobs.pin(&held.original).unwrap();
+    for photo in [held.id, other.id] {
+        photos::delete(&alice, photo).await.unwrap();
+    }
+    assert_eq!(unlink(&alice).unwrap().pinned.len(), 1);
+    let lies = |photo: &Photo| alice.blobs.contains(&photo.original).unwrap();
+    assert_eq!((lies(&held), lies(&other)), (true, false));
+    drop(pinned);
+    assert_eq!(unlink(&alice).unwrap(), Collected { files: 1, ..Collected::default() });
+    assert!(!lies(&held));
+    assert!(row::scan::<UnlinkRow>(&alice.store, &Scan::prefix(&[], 1)).unwrap().is_empty());
+}
+
 #[test]
 fn a_node_that_was_down_does_it_at_its_next_start() {
     const T: crate::store::Table = crate::store::Table::new("things");

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 
 use super::{BlobRow, Photo, PhotoId, read};
 use crate::audience::Visitor;
-use crate::blobs::Form;
+use crate::blobs::{Form, Pinned};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
@@ -89,14 +89,26 @@ fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<Form>>, StoreEr
         return Ok(Some(Some(form)));
     }
     let stored = node.blobs.store_as(&blob, form)?;
-    node.store.commit_blocking(move |tx| {
-        tx.attach(&stored);
-        row::put(tx, &blob.0, &NoteRow {})
-    })?;
+    if !take_along(node, stored, form)? {
+        return Ok(None);
+    }
     // Begun before looking again: who makes another form due from here on has it pinned or finds it gone.
     let collection = node.blobs.collection();
     let is_due = due(&node.store, &blob)? == Some(form);
     Ok(if is_due && collection.keep_only(&blob, form)? { Some(Some(form)) } else { None })
+}
+
+/// Has a change take along what was stored in this form, if that is still due: what was deleted meanwhile must not come into the log
+/// behind its deletion, nor what was sealed meanwhile lie open there last.
+fn take_along(node: &Node, stored: Pinned, form: Form) -> Result<bool, StoreError> {
+    node.store.commit_blocking(move |tx| {
+        let is_due = due(tx, &stored.id)? == Some(form);
+        if is_due {
+            tx.attach(&stored);
+            row::put(tx, &stored.id.0, &NoteRow {})?;
+        }
+        Ok(is_due)
+    })
 }
 
 /// What is wrong: sizes of photos that only their owner sees and that lie there for anyone with the disk to look at.

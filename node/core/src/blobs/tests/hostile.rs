@@ -218,7 +218,7 @@ fn a_blob_unlinked_now_is_gone_for_good() {
     blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small"[..].into() });
     let all = [gone, shared, pinned.id, small];
     let collected = blobs.collection().unlink(&all, &HashSet::from([shared])).unwrap();
-    assert_eq!(collected, Collected { files: 1, small: 1 });
+    assert_eq!(collected, Collected { files: 1, small: 1, pinned: HashSet::from([pinned.id]) });
     let after = open_in(&fs.power_cut(PowerCut::Nothing, 1));
     assert_eq!(read(&after, &gone), Err(StoreError::NoBlob));
     assert_eq!(read(&after, &small), Err(StoreError::NoBlob));

@@ -154,6 +154,26 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_while_it_turns_goes_no_more_into_the_log() {
+    let alice = TestNode::new("alice").await;
+    let photo = hang(&alice, "mandolin", Audience::Public).await;
+    let turning = |form| [photo.large, photo.small].map(|print| alice.blobs.store_as(&print.blob, form).unwrap());
+    for stored in turning(Form::Private) {
+        assert_eq!(take_along(&alice, stored, Form::Private), Ok(false), "anyone may see it");
+    }
+    for stored in turning(Form::Public) {
+        assert_eq!(take_along(&alice, stored, Form::Public), Ok(true));
+    }
+    let turned = turning(Form::Public);
+    photos::delete(&alice, photo.id).await.unwrap();
+    for stored in turned {
+        assert_eq!(take_along(&alice, stored, Form::Public), Ok(false));
+    }
+    assert_eq!((settle(&alice), crate::history::unlink(&alice).unwrap().pinned.len()), (Ok(0), 0));
+    assert_eq!(clear(alice.disk(), &alice.blobs, "mandolin"), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
 async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_log() {
     let alice = TestNode::new("alice").await;
     let photo = hang(&alice, "xylograph", Audience::Owner).await;
