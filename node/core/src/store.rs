@@ -288,8 +288,8 @@ impl Store {
     }
 
     /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words.
-    /// `progress` is told how many rows were compared, and again and again while snapshots and log are read before that. Blocks,
-    /// perhaps for long; changes may be committed meanwhile.
+    /// `progress` is told how many rows were compared so far, now and then while snapshots and log are read, too. Blocks, perhaps for
+    /// long; changes may be committed meanwhile.
     ///
     /// # Errors
     /// When the store can't be read at all, and what `progress` returns.

@@ -2,6 +2,7 @@
 //!
 //! Changes may be committed meanwhile: a row that differs is reported only if nothing has touched it since.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StoreError;
@@ -21,17 +22,39 @@ type Written = BTreeMap<Place, Option<[u8; 32]>>;
 /// Told how many rows were compared; an error from it ends the reading.
 type Progress<'a> = &'a dyn Fn(u64) -> Result<(), StoreError>;
 
+/// Whoever waits for this, and is not asked at each row, for that may take a lock.
+struct Asked<'a> {
+    progress: Progress<'a>,
+    compared: Cell<u64>,
+    /// How much was read since the last time.
+    since: Cell<usize>,
+}
+
+impl Asked<'_> {
+    fn now(&self) -> Result<(), StoreError> {
+        self.since.set(0);
+        (self.progress)(self.compared.get())
+    }
+
+    /// Once in so many rows or groups.
+    fn seldom(&self) -> Result<(), StoreError> {
+        self.since.set(self.since.get() + 1);
+        if self.since.get() < PAGE_ROWS { Ok(()) } else { self.now() }
+    }
+}
+
 /// What is wrong, in words; empty if nothing is.
 pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
-    let go_on = || progress(0);
-    go_on()?;
+    let asked = Asked { progress, compared: Cell::new(0), since: Cell::new(0) };
+    let go_on = || asked.seldom();
+    asked.now()?;
     let (mut oldest, mut newest) = (None, None);
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
     for position in snapshot::list(fs, data)? {
         let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
         let read = open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
-        go_on()?;
+        asked.now()?;
         match read {
             Ok((mark, _)) => {
                 oldest.get_or_insert(mark.clone());
@@ -42,13 +65,13 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -
     }
     let end = shared.end();
     if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(go_on()?)) {
-        go_on()?;
+        asked.now()?;
         wrong.push(error.to_string());
         return Ok(wrong);
     }
     let (from, rows) = newest.map_or((None, None), |(mark, snapshot)| (Some(mark), Some(snapshot)));
     let written = written(keeper, from.as_ref(), end.position, &go_on)?;
-    let differing = compare(shared, rows, written, progress)?;
+    let differing = compare(shared, rows, written, &asked)?;
     if !differing.is_empty() {
         let now = shared.end();
         let since = written_since(keeper, &end, now.position, &go_on)?;
@@ -86,20 +109,19 @@ fn written_since(keeper: &Keeper, from: &Mark, until: u64, go_on: GoOn<'_>) -> R
 }
 
 /// The rows in which the engine differs from the snapshot with the log's rows written over it.
-fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, each: Progress<'_>) -> Result<Vec<Place>, StoreError> {
+fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, asked: &Asked<'_>) -> Result<Vec<Place>, StoreError> {
     let mut expected = Expected { rows: rows.into_iter().flatten().peekable(), written: written.into_iter().peekable() };
     let mut differing = Vec::new();
     let mut next = expected.next()?;
     let mut after: Option<Place> = None;
-    let mut done = 0;
     loop {
-        each(done)?;
+        asked.now()?;
         let page = {
             let _open = shared.rows.enter()?;
             shared.rows.engine().walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?
         };
         let full = page.len() == PAGE_ROWS;
-        done += page.len() as u64;
+        asked.compared.set(asked.compared.get() + page.len() as u64);
         for cell in page {
             let place = (cell.table, cell.key);
             while let Some((missing, _)) = next.take_if(|(expected, _)| *expected < place) {
@@ -125,6 +147,7 @@ fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, each: Prog
         differing.push(missing);
         next = expected.next()?;
     }
+    asked.now()?;
     Ok(differing)
 }
 

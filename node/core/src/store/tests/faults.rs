@@ -251,6 +251,15 @@ fn rows_are_held_against_snapshot_and_log() {
             assert_eq!(store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new(), "after {n}");
         }
     }
+    let progress = std::cell::RefCell::new(Vec::new());
+    let tell = |compared| {
+        progress.borrow_mut().push(compared);
+        Ok(())
+    };
+    store.verify(&tell).unwrap();
+    let progress = progress.into_inner();
+    assert!(progress.is_sorted() && progress.len() < 10, "neither thrown back nor told at each row: {progress:?}");
+    assert_eq!(progress.last(), Some(&(rows(&store).unwrap().len() as u64)));
     // An engine that lost a row, brought one back, or has another's bytes, is told.
     let engine = engines.current();
     let cells = engine.walk(None, usize::MAX).unwrap();
