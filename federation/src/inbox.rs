@@ -15,7 +15,8 @@ use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
 /// For each log that a friend offers, the last entry held of as much as is offered. Logs that have ended in a fork are left out, for
-/// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held.
+/// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held, for what does
+/// not end on the side that is.
 pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
     let forks = feed::forks(node, &friend)?;
     let parted: BTreeMap<LogId, bool> = forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
@@ -24,7 +25,10 @@ pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Resu
         let Some(log) = from_wire(&head.log) else { continue };
         match parted.get(&log) {
             None => compared.push((head, held(node, &log, head.hi)?)),
-            Some(false) => compared.push((head, None)),
+            Some(false) => {
+                let held = held(node, &log, head.hi)?.filter(|(hi, id)| *hi == head.hi && *id == head.head);
+                compared.push((head, held));
+            }
             Some(true) => {}
         }
     }

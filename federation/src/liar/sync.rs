@@ -7,7 +7,9 @@ use freehold_core::hlc::Hlc;
 use futures::AsyncWriteExt;
 
 use super::*;
+use crate::inbox;
 use crate::limits::ENTRIES_MIB_PER_FRIEND_DAY;
+use crate::wire::sync::Head;
 
 /// What a friend pushes, and for what reason the stream ends; nothing of it is shown.
 async fn pushed(mut scene: Scene, entries: Vec<Entry>, reason: Reason) {
@@ -123,6 +125,40 @@ async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_an
     scene.end().await;
 }
 
+/// What stands at an entry's place on the other side of a fork, behind another entry.
+fn other_side(author: &Node, one: &Entry, prev: Option<EntryId>) -> Entry {
+    let header = Header::from_canonical(&one.header).unwrap();
+    let header = Header { hlc: Hlc(header.hlc.0 + 1), prev, ..header }.to_canonical();
+    let signature = author.identity.sign(domains::ENTRY, &header).0.to_vec();
+    Entry { header, signature, ..one.clone() }
+}
+
+#[tokio::test]
+async fn a_log_that_forked_is_asked_for_from_its_beginning_unless_it_ends_on_the_side_that_is_held() {
+    let mut scene = Scene::with_a_friend().await;
+    let mut side = Vec::new();
+    for text in ["one", "two", "three"] {
+        side.push(entry(&scene.mallory, post(text)).await);
+    }
+    let second = EntryId::of(&side[1].header);
+    let earlier = other_side(&scene.mallory, &side[1], Some(EntryId::of(&side[0].header)));
+    let later = other_side(&scene.mallory, &side[2], Some(EntryId::of(&earlier.header)));
+    let (log, _) = later.place().unwrap();
+    let mut stream = scene.sync().await;
+    for batch in [side, vec![later.clone()]] {
+        frame::write(&mut stream, &Sync::Push(batch)).await.unwrap();
+        hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
+    }
+    let compare = |hi: u64, at: EntryId| {
+        let compared = inbox::compare(&scene.alice, id(&scene.mallory), vec![Head { log, lo: 0, hi, head: at.0 }]).unwrap();
+        compared[0].1
+    };
+    assert_eq!(compare(1, second), Some((1, second.0)));
+    assert_eq!(compare(1, EntryId::of(&earlier.header)), None);
+    assert_eq!(compare(2, EntryId::of(&later.header)), None);
+    scene.end().await;
+}
+
 #[tokio::test]
 async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
     let mut scene = Scene::with_a_friend().await;
@@ -132,11 +168,8 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
     let say = move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") });
     let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
     let one = outbox::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
-    // The other side of a fork: what both sides replaced is shown again.
-    let header = Header::from_canonical(&one.header).unwrap();
-    let header = Header { hlc: Hlc(header.hlc.0 + 1), ..header }.to_canonical();
-    let signature = scene.mallory.identity.sign(domains::ENTRY, &header).0.to_vec();
-    let other = Entry { header, signature, ..one.clone() };
+    // What both sides replaced is shown again.
+    let other = other_side(&scene.mallory, &one, Some(of));
     let mut stream = scene.sync().await;
     for batch in [vec![first, one], vec![other]] {
         frame::write(&mut stream, &Sync::Push(batch)).await.unwrap();
