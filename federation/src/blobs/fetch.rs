@@ -25,6 +25,8 @@ use crate::wire::frame::{self, FrameError};
 
 /// Wanted blobs looked at in one go.
 const PAGE: usize = 64;
+/// The longest wait before the blob behind one whose stream broke.
+const BREAK_WAIT_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
@@ -88,6 +90,11 @@ fn wait(pause: Duration, failures: u32) -> Duration {
     pause.saturating_mul(4 << failures.min(16)).min(FETCH_WAIT_MAX)
 }
 
+/// Between one blob whose stream breaks and the next, which may be a good one.
+fn wait_between(pause: Duration, breaks: u32) -> Duration {
+    wait(pause, breaks).min(BREAK_WAIT_MAX)
+}
+
 /// Asks for everything that is wanted of this friend, one blob after the other. One that does not come holds up none behind it.
 async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mut Setbacks) -> Result<(), FetchError> {
     let (mut stream, mut after, mut breaks) = (None, None, 0);
@@ -113,20 +120,23 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mu
             };
             match fetch(shared, open, &wanted).await {
                 Ok(true) => breaks = 0,
-                Ok(false) => setbacks.miss(wanted.blob),
+                Ok(false) => {
+                    setbacks.miss(wanted.blob);
+                    breaks = 0;
+                }
                 Err(error @ (FetchError::Share | FetchError::Store(StoreError::Full))) => return Err(error),
                 // What is wrong with one says nothing of the others; nobody knows where the stream stands, though.
                 Err(FetchError::Lie(error)) => {
                     tracing::warn!(peer = %peer.key, %error, "a blob was refused");
                     setbacks.miss(wanted.blob);
-                    stream = None;
+                    (stream, breaks) = (None, 0);
                 }
                 Err(error) => {
                     tracing::debug!(peer = %peer.key, %error, "a blob did not come");
                     setbacks.broken.insert(wanted.blob);
                     stream = None;
                     // A node on which every stream breaks is not asked for thousands of blobs in a row.
-                    tokio::time::sleep(wait(peers::pause(shared), breaks)).await;
+                    tokio::time::sleep(wait_between(peers::pause(shared), breaks)).await;
                     breaks += 1;
                 }
             }
@@ -217,5 +227,11 @@ mod tests {
     fn what_does_not_come_is_asked_for_ever_more_slowly() {
         let pause = Duration::from_secs(1);
         assert_eq!([wait(pause, 0), wait(pause, 1), wait(pause, 40)], [pause * 4, pause * 8, FETCH_WAIT_MAX]);
+    }
+
+    #[test]
+    fn a_few_blobs_whose_streams_break_hold_up_those_behind_them_for_minutes_at_most() {
+        let waited: Duration = (0..8).map(|breaks| wait_between(Duration::from_secs(1), breaks)).sum();
+        assert!(waited < Duration::from_secs(4 * 60), "{waited:?}");
     }
 }
