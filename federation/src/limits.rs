@@ -5,7 +5,7 @@
 //! | `/freehold/hello/1` | both ways, first on each connection | [`HELLO_LEN_MAX`], [`ANSWER_TIMEOUT`] |
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
-//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
+//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
 //! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] blobs that wait |
 
 use std::time::Duration;

@@ -13,6 +13,7 @@ use minicbor::{Decode, Encode};
 use crate::clock::Timestamp;
 use crate::feed::EntryId;
 use crate::identity::PersonId;
+use crate::photos::FILE_LEN_MAX;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Table};
 
@@ -160,10 +161,11 @@ impl PhotoRow {
         both.into_iter().filter(|(has, _)| *has).map(|(_, blob)| blob).collect()
     }
 
-    /// The blobs that have not, with their lengths as the author says.
+    /// The blobs that have not and may be asked for, with their lengths as the author says.
     fn lacking(&self) -> impl Iterator<Item = (BlobId, u64)> + use<> {
         let both = [(self.has_small, self.small, self.small_len), (self.has_large, self.large, self.large_len)];
-        both.into_iter().filter(|(has, ..)| !has).map(|(_, blob, len)| (blob, len))
+        let may_be_asked_for = |len| (1..=FILE_LEN_MAX).contains(&len);
+        both.into_iter().filter(move |(has, _, len)| !has && may_be_asked_for(*len)).map(|(_, blob, len)| (blob, len))
     }
 }
 

@@ -9,9 +9,7 @@ use super::reach::{Standing, standing};
 use super::refs::{self, Does, Rank};
 use super::verify::{EntryError, VerifiedEntry};
 use super::{Body, EntryId, Header, Kind, LogId, RawEntry, due, effects, forks, jobs, rows};
-use crate::clock::Timestamp;
 use crate::friends;
-use crate::hlc::Hlc;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
@@ -374,7 +372,7 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: 
         return due::release_at(tx, header.hlc.time(), rank);
     }
     if node.identity.person() == Some(header.log.person) && !header.hlc.is_ahead_of(now) {
-        let merged = rows::clock(tx)?.max(header.hlc).min(Hlc::at(Timestamp(u64::MAX)));
+        let merged = rows::clock(tx)?.max(header.hlc);
         rows::put_clock(tx, merged)?;
     }
     effects::of_received(tx, node, entry, rank.generation)

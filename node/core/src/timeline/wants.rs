@@ -14,7 +14,6 @@ use crate::events::Event;
 use crate::feed::{EntryId, PHOTOS_MAX};
 use crate::identity::PersonId;
 use crate::node::Node;
-use crate::photos::FILE_LEN_MAX;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
@@ -85,7 +84,7 @@ impl Wants {
     pub(super) fn note(&mut self, tx: &mut Tx<'_>, photo: &PhotoRow, photo_key: &[u8]) -> Result<(), StoreError> {
         for (blob, len) in photo.lacking() {
             let key = self.key(&blob, photo_key);
-            if !(1..=FILE_LEN_MAX).contains(&len) || row::get::<WantRow>(tx, &key)?.is_some() {
+            if row::get::<WantRow>(tx, &key)?.is_some() {
                 continue;
             }
             if self.is_full() {

@@ -2,6 +2,7 @@ use super::super::{Version, get, hide, show};
 use super::*;
 use crate::blobs::Form;
 use crate::feed::{Photo, PostBody};
+use crate::photos::FILE_LEN_MAX;
 use crate::testing::{START, TestNode};
 
 const BOB: PersonId = PersonId([2; 32]);
@@ -109,6 +110,9 @@ async fn impossible_lengths_leave_no_row() {
     let lens: Vec<u64> = wanted_blobs(&alice, &BOB, None, 100).unwrap().iter().map(|wanted| wanted.len).collect();
     assert_eq!(lens, [1, FILE_LEN_MAX]);
     assert_eq!(waiting(&alice, BOB), 2);
+    post(&alice, BOB, 2, vec![photo((blob(8), 0), (blob(9), u64::MAX))]).await;
+    assert!(lacks_photos(&alice, BOB, &entry(1)).unwrap());
+    assert!(!lacks_photos(&alice, BOB, &entry(2)).unwrap(), "what may not be asked for is not looked at again and again");
     assert_eq!(get(&alice, &entry(1)).unwrap().unwrap().photos.len(), 3, "the post is shown as it is");
 }
 
