@@ -128,6 +128,13 @@ async fn erase(node: &Node) {
 /// Photos that only the owner sees lie sealed, and those that anyone may see do not.
 async fn settle(node: &Node) {
     let mut events = node.events.subscribe();
+    let looking = node.clone();
+    // Once: an older version may have left some open, and no change of theirs may come.
+    match tokio::task::spawn_blocking(move || photos::note_open(&looking)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "it could not be told which photos lie open and should not"),
+        Err(error) => tracing::error!(%error, "the look for photos that lie open ended early"),
+    }
     loop {
         let working = node.clone();
         match tokio::task::spawn_blocking(move || photos::settle(&working)).await {

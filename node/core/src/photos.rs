@@ -21,7 +21,7 @@ use crate::store::{BlobId, Table};
 pub(crate) use add::hang;
 pub use add::{AddError, Upload, add, upload_writer};
 pub use change::{ChangeError, change, delete};
-pub use forms::{check, settle};
+pub use forms::{check, note_open, settle};
 pub use kept::{Kept, delete_kept, kept, kept_bytes};
 pub(crate) use read::with_blob;
 pub use read::{by_id, by_slug, image_bytes, list, of_entry, original_bytes, shared_blob};

@@ -116,18 +116,36 @@ fn take_along(node: &Node, stored: Pinned, form: Form) -> Result<bool, StoreErro
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
-    let (mut wrong, mut after) = (Vec::new(), None::<Vec<u8>>);
+    let mut wrong = Vec::new();
+    each_open(node, |photo, _| {
+        wrong.push(format!("the photo {photo} is its owner's alone and does not lie sealed"));
+        Ok(())
+    })?;
+    Ok(wrong)
+}
+
+/// Notes what [`check`] would find, so that it is sealed by the next [`settle`]: no change of the photo may come that would. Blocks.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn note_open(node: &Node) -> Result<(), StoreError> {
+    each_open(node, |_, blob| node.store.commit_blocking(move |tx| row::put(tx, &blob.0, &NoteRow {})))
+}
+
+/// Each size that lies open and should not, nor is noted.
+fn each_open(node: &Node, mut each: impl FnMut(PhotoId, BlobId) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let mut after = None::<Vec<u8>>;
     loop {
         let scan = Scan::prefix(&[], PAGE);
         let page = row::scan::<Photo>(&node.store, &after.map_or(scan.clone(), |key| scan.after(&key)))?;
-        let Some((last, _)) = page.last() else { return Ok(wrong) };
+        let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(last.clone());
         for (_, photo) in page {
             for print in [photo.large, photo.small] {
                 let is_noted = row::get::<NoteRow>(&node.store, &print.blob.0)?.is_some();
                 let is_private = !is_noted && due(&node.store, &print.blob)? == Some(Form::Private);
                 if is_private && node.blobs.lies_as(&print.blob, Form::Public)? {
-                    wrong.push(format!("the photo {} is its owner's alone and does not lie sealed", photo.id));
+                    each(photo.id, print.blob)?;
                 }
             }
         }

@@ -231,4 +231,12 @@ async fn a_check_finds_what_should_be_sealed_and_is_not() {
     // Mended by the next change of the photo.
     photos::change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner).await.unwrap();
     assert_eq!((check(&alice).unwrap(), in_the_clear(&alice, "bergamot")), (Vec::new(), 0));
+    // And, where no change comes, by a look at all of them; what anyone may see stays.
+    let public = hang(&alice, "rosemary", Audience::Public).await;
+    assert_eq!(in_the_clear(&alice, "rosemary"), 2);
+    drop(alice.blobs.put(&sizes("bergamot")[0], Form::Public).unwrap());
+    assert_eq!((settle(&alice), check(&alice).unwrap().len()), (Ok(0), 1), "nothing was noted");
+    note_open(&alice).unwrap();
+    assert_eq!((in_the_clear(&alice, "bergamot"), in_the_clear(&alice, "rosemary")), (0, 2));
+    assert!(check(&alice).unwrap().is_empty() && shown(&alice, &public, "rosemary"));
 }
