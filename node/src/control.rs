@@ -57,7 +57,15 @@ pub(crate) enum Request {
     /// Change the words that stand at the top of the site.
     Profile { strapline: String, about: String },
     /// Publish a post, or keep it as a draft; `photos` are ids. One that was written elsewhere before keeps its date.
-    Post { title: String, text: String, photos: Vec<String>, draft: bool, hours_ago: u64 },
+    Post {
+        title: String,
+        text: String,
+        photos: Vec<String>,
+        draft: bool,
+        /// What an asker of an earlier version does not say.
+        #[serde(default)]
+        hours_ago: u64,
+    },
     /// The owner's published posts.
     PostList,
     /// Change a published post.
