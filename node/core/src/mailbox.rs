@@ -35,3 +35,6 @@ pub use transfer::{TransferError, copy_messages, move_messages};
 
 /// How many messages one commit touches at most; what is larger goes in several.
 const MESSAGES_PER_COMMIT: usize = 100;
+
+#[cfg(test)]
+mod tests;

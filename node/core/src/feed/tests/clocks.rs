@@ -116,14 +116,19 @@ fn hidden(bob: &Node) -> usize {
     bodies_kept(bob, &friends::list(bob).unwrap()[0].person) - shown(bob).len()
 }
 
+/// Tombstones for so many posts of Alice's, which Bob has.
+async fn tombstones(bob: &Node, alice: &Node, count: u64) -> Vec<RawEntry> {
+    let posts: Vec<_> = (0..count).map(|number| Body::Post(note(&format!("post {number}")))).collect();
+    let posts = chain(alice, 7, None, 0, &posts);
+    take_in(bob, alice, &posts).await;
+    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
+    chain(alice, 7, ids(&posts).last().copied(), count, &ends)
+}
+
 #[tokio::test]
 async fn no_more_than_fifty_tombstones_of_a_node_take_effect_in_any_day() {
     let (alice, bob) = friends_of_two().await;
-    let posts: Vec<_> = (0..160).map(|number| Body::Post(note(&format!("post {number}")))).collect();
-    let posts = chain(&alice, 7, None, 0, &posts);
-    take_in(&bob, &alice, &posts).await;
-    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
-    let ends = chain(&alice, 7, ids(&posts).last().copied(), 160, &ends);
+    let ends = tombstones(&bob, &alice, 160).await;
     let (first, rest) = ends.split_at(1);
     assert_eq!(at_once(&bob, &alice, first).await, 1);
     bob.clock.advance(DAY_MS - 1_000);
@@ -137,11 +142,7 @@ async fn no_more_than_fifty_tombstones_of_a_node_take_effect_in_any_day() {
 #[tokio::test]
 async fn a_readers_wrong_clock_delays_no_tombstone_for_years() {
     let (alice, bob) = friends_of_two().await;
-    let posts: Vec<_> = (0..60).map(|number| Body::Post(note(&format!("post {number}")))).collect();
-    let posts = chain(&alice, 7, None, 0, &posts);
-    take_in(&bob, &alice, &posts).await;
-    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
-    let ends = chain(&alice, 7, ids(&posts).last().copied(), 60, &ends);
+    let ends = tombstones(&bob, &alice, 60).await;
     bob.clock.set(START.plus_millis(FAR_MS));
     assert_eq!(at_once(&bob, &alice, &ends[..50]).await, 50);
     bob.clock.set(START);

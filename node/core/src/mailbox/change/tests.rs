@@ -1,18 +1,7 @@
 use super::*;
-use crate::blobs::Form;
-use crate::mailbox::{Delivery, DeliveryId, FlagChange, Flags, deliver, expunge, folder, folder_named, message, store_flags, uids};
+use crate::mailbox::tests::filled;
+use crate::mailbox::{FlagChange, Flags, expunge, folder, message, store_flags, uids};
 use crate::testing::TestNode;
-
-async fn filled(count: u32) -> (TestNode, FolderId) {
-    let alice = TestNode::new("alice").await;
-    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
-    for n in 0..count {
-        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
-        let id = DeliveryId::new(&alice);
-        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() }).await.unwrap();
-    }
-    (alice, inbox)
-}
 
 async fn remove(alice: &TestNode, folder: FolderId, uids: &[u32]) {
     store_flags(alice, folder, uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();

@@ -1,18 +1,6 @@
 use super::*;
-use crate::blobs::Form;
-use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, expunge, folder, folder_named, message, oldest_unseen, uids};
-use crate::testing::TestNode;
-
-async fn filled(count: u32) -> (TestNode, FolderId) {
-    let alice = TestNode::new("alice").await;
-    let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
-    for n in 0..count {
-        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
-        let id = DeliveryId::new(&alice);
-        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() }).await.unwrap();
-    }
-    (alice, inbox)
-}
+use crate::mailbox::tests::filled;
+use crate::mailbox::{changes_since, expunge, folder, message, oldest_unseen, uids};
 
 fn words(keywords: &[&str]) -> Flags {
     Flags { bits: 0, keywords: keywords.iter().map(|k| (*k).to_owned()).collect() }

@@ -14,6 +14,16 @@ fn content(n: u8) -> Vec<u8> {
     vec![n; SMALL_LEN_MAX]
 }
 
+/// Makes so many changes, and a snapshot after half of them.
+fn fill(store: &Store, count: u8) {
+    for n in 1..=count {
+        put(store, n).unwrap();
+        if n == count / 2 {
+            store.snapshot().unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
     let fs = MemoryFs::new();
@@ -110,12 +120,7 @@ fn a_start_that_is_stopped_leaves_everything_to_the_next() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
-    for n in 1..=60 {
-        put(&store, n).unwrap();
-        if n == 30 {
-            store.snapshot().unwrap();
-        }
-    }
+    fill(&store, 60);
     let before = rows(&store).unwrap();
     drop(store);
     for reports in 0..20 {
@@ -139,12 +144,7 @@ fn a_start_says_how_far_it_is_and_of_how_much() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
-    for n in 1..=60 {
-        put(&store, n).unwrap();
-        if n == 30 {
-            store.snapshot().unwrap();
-        }
-    }
+    fill(&store, 60);
     let (kept, end) = (rows(&store).unwrap().len() as u64, store.position());
     drop(store);
     fs.remove(&with().data.join("checkpoint")).unwrap();
@@ -170,12 +170,7 @@ fn a_damaged_row_is_made_anew_at_the_next_start_with_all_the_others() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
-    for n in 1..=20 {
-        put(&store, n).unwrap();
-        if n == 10 {
-            store.snapshot().unwrap();
-        }
-    }
+    fill(&store, 20);
     let before = rows(&store).unwrap();
     let damaged = engines.current().scan(T.name(), &Scan::prefix(b"", 100)).unwrap().swap_remove(3);
     let (key, mut value) = damaged;
