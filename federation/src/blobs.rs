@@ -1,7 +1,8 @@
-//! Photos and other blobs that entries refer to: fetched after the entries, given to those who may see them.
+//! Photos and other blobs that entries refer to: fetched after the entries, given to those who may
+//! see them.
 //!
-//! What is missing is written down by core in the commit that takes the entry in, so a restart forgets nothing. While the
-//! node runs, a blob cut off half-way is taken up where it was left.
+//! What is missing is written down by core in the commit that takes the entry in, so a restart
+//! forgets nothing. While the node runs, a blob cut off half-way is taken up where it was left.
 
 pub(crate) mod fetch;
 mod give;

@@ -5,30 +5,35 @@ use std::net::{Ipv4Addr, SocketAddr};
 use freehold_core::profile::Profile;
 use serde::{Deserialize, Serialize};
 
-/// How this node meets its friends' nodes. The default works on a laptop and is reachable from that laptop alone.
+/// How this node meets its friends' nodes. The default works on a laptop and is reachable from that
+/// laptop alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FederationConfig {
-    /// Where to listen; each serves TCP and QUIC on the same port number. Port 0 takes a free one. The process sets it: all
-    /// addresses stand in one section of the file, its own.
+    /// Where to listen; each serves TCP and QUIC on the same port number. Port 0 takes a free one.
+    /// The process sets it: all addresses stand in one section of the file, its own.
     #[serde(skip)]
     pub listen: Vec<SocketAddr>,
-    /// Where the owner's site is; friends link to it. The process sets it, from the section of the web.
+    /// Where the owner's site is; friends link to it. The process sets it, from the section of the
+    /// web.
     #[serde(skip)]
     pub web: Option<WebAddress>,
     /// Speak TCP (with Noise and Yamux).
     pub tcp: bool,
     /// Speak QUIC.
     pub quic: bool,
-    /// Addresses to give to friends besides those listened on, as multiaddrs: `/dns4/alice.example/tcp/7001`.
+    /// Addresses to give to friends besides those listened on, as multiaddrs:
+    /// `/dns4/alice.example/tcp/7001`.
     pub external: Vec<String>,
-    /// This node is at home behind a router: find out whether it can be reached, and punch through where it can't.
+    /// This node is at home behind a router: find out whether it can be reached, and punch through
+    /// where it can't.
     pub behind_router: bool,
     /// Ask the router to forward the ports (UPnP).
     pub upnp: bool,
     /// Find friends on the local network by announcing this node there (mDNS).
     pub local_discovery: bool,
-    /// At most this many connections from nodes that are not friends. The one who holds the most makes room for a new one.
+    /// At most this many connections from nodes that are not friends. The one who holds the most
+    /// makes room for a new one.
     pub strangers_max: u32,
     /// MiB of photos taken from one friend in a day; what is more comes on the days after.
     pub photos_mib_per_friend_day: u32,

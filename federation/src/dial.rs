@@ -35,18 +35,26 @@ pub(crate) struct Dialer {
     callees: HashMap<PeerKey, Callee>,
     wait: Duration,
     wait_max: Duration,
-    /// Between a half and one and a half of every wait, so that friends of a node that comes back do not all call at once.
+    /// Between a half and one and a half of every wait, so that friends of a node that comes back
+    /// do not all call at once.
     jitter: u64,
 }
 
 impl Dialer {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let (wait, wait_max) = if shared.local { (WAIT_LOCAL, WAIT_LOCAL_MAX) } else { (WAIT, WAIT_MAX) };
+        let (wait, wait_max) =
+            if shared.local { (WAIT_LOCAL, WAIT_LOCAL_MAX) } else { (WAIT, WAIT_MAX) };
         Self { callees: HashMap::new(), wait, wait_max, jitter: shared.node.random.u64() }
     }
 
-    /// Takes the nodes that should be connected, with their addresses. Those that are new are called at once.
-    pub(crate) fn learn(&mut self, wanted: HashMap<PeerKey, Vec<String>>, connected: &HashSet<PeerKey>, now: Instant) {
+    /// Takes the nodes that should be connected, with their addresses. Those that are new are
+    /// called at once.
+    pub(crate) fn learn(
+        &mut self,
+        wanted: HashMap<PeerKey, Vec<String>>,
+        connected: &HashSet<PeerKey>,
+        now: Instant,
+    ) {
         self.callees.retain(|key, _| wanted.contains_key(key));
         for (key, addresses) in wanted {
             let callee = self.callees.entry(key).or_default();
@@ -101,8 +109,12 @@ impl Dialer {
     }
 
     fn next_jitter(&mut self) -> f64 {
-        // A linear congruence is random enough for not calling in step (Knuth's constants for 64 bits).
-        self.jitter = self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // A linear congruence is random enough for not calling in step (Knuth's constants for 64
+        // bits).
+        self.jitter = self
+            .jitter
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let thousandths = (self.jitter >> 33) % 1000;
         0.5 + f64::from(u32::try_from(thousandths).unwrap_or_default()) / 1000.0
     }
@@ -117,9 +129,11 @@ impl Dialer {
         let mut calls = Vec::new();
         for (key, callee) in &mut self.callees {
             if callee.next.is_some_and(|next| next <= now) {
-                // A call that is never answered with an event (a full channel) is made again in time.
+                // A call that is never answered with an event (a full channel) is made again in
+                // time.
                 callee.next = Some(now + self.wait_max);
-                calls.push((*key, callee.nearby.iter().chain(&callee.addresses).cloned().collect()));
+                calls
+                    .push((*key, callee.nearby.iter().chain(&callee.addresses).cloned().collect()));
             }
         }
         calls
@@ -139,7 +153,11 @@ mod tests {
     #[test]
     fn a_friend_who_is_away_is_called_ever_more_slowly() {
         let (mut dialer, start) = (dialer(), Instant::now());
-        dialer.learn(HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]), &HashSet::new(), start);
+        dialer.learn(
+            HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]),
+            &HashSet::new(),
+            start,
+        );
         let mut now = start;
         for _ in 0..6 {
             now = dialer.next().unwrap();
@@ -153,7 +171,11 @@ mod tests {
     #[test]
     fn a_connected_friend_is_not_called() {
         let (mut dialer, now) = (dialer(), Instant::now());
-        dialer.learn(HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]), &HashSet::from([BOB]), now);
+        dialer.learn(
+            HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]),
+            &HashSet::from([BOB]),
+            now,
+        );
         dialer.connected(BOB);
         assert!(dialer.next().is_none());
         dialer.disconnected(BOB, now);

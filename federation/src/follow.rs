@@ -1,4 +1,5 @@
-//! Asking to be friends and being asked. The steps are told in `wire::follow`; the rules are core's `friends`.
+//! Asking to be friends and being asked. The steps are told in `wire::follow`; the rules are core's
+//! `friends`.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -11,7 +12,9 @@ use freehold_core::profile;
 use freehold_core::store::StoreError;
 
 use crate::hello::within;
-use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL};
+use crate::limits::{
+    ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL,
+};
 use crate::network::{ByteStream, PeerKey};
 use crate::peers::{Peer, Shared};
 use crate::standing::{Relation, Standing};
@@ -39,7 +42,8 @@ pub(crate) enum FollowError {
 
 /// Asks the node of somebody whose invite was accepted here. `true` once it has answered for good.
 pub(crate) async fn ask(shared: &Shared, peer: &Peer, asked: &Asked) -> Result<bool, FollowError> {
-    let request = Request { token: Some(asked.token), note: String::new(), from: introduction(shared)? };
+    let request =
+        Request { token: Some(asked.token), note: String::new(), from: introduction(shared)? };
     match exchange(shared, peer, &Follow::Request(request)).await? {
         Follow::Accept(from) => {
             friends::confirmed(&shared.node, asked.friend.person).await?;
@@ -72,11 +76,17 @@ async fn exchange(shared: &Shared, peer: &Peer, message: &Follow) -> Result<Foll
         frame::write(&mut stream, message).await?;
         frame::read::<Follow, _>(&mut stream).await
     };
-    tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| FrameError::Io(std::io::ErrorKind::TimedOut.into()))?
+    tokio::time::timeout(ANSWER_TIMEOUT, exchange)
+        .await
+        .map_err(|_| FrameError::Io(std::io::ErrorKind::TimedOut.into()))?
 }
 
 /// Answers one follow message.
-pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FollowError> {
+pub(crate) async fn serve(
+    shared: &Shared,
+    peer: &Peer,
+    mut stream: ByteStream,
+) -> Result<(), FollowError> {
     let message: Follow = within(frame::read(&mut stream)).await?;
     if peer.known().await.is_none() {
         return Ok(());
@@ -88,7 +98,9 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
         return Ok(());
     }
     let answer = match (message, standing.person) {
-        (Follow::Request(request), Some(person)) => requested(shared, peer, &standing, person, request).await?,
+        (Follow::Request(request), Some(person)) => {
+            requested(shared, peer, &standing, person, request).await?
+        }
         (Follow::Accept(from), Some(person)) => {
             if friends::confirmed(&shared.node, person).await? {
                 friends::reached(&shared.node, person, &checked(from).addresses).await?;
@@ -105,7 +117,13 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
     Ok(frame::write(&mut stream, &answer).await.map_err(FrameError::Io)?)
 }
 
-async fn requested(shared: &Shared, peer: &Peer, standing: &Standing, person: PersonId, request: Request) -> Result<Follow, FollowError> {
+async fn requested(
+    shared: &Shared,
+    peer: &Peer,
+    standing: &Standing,
+    person: PersonId,
+    request: Request,
+) -> Result<Follow, FollowError> {
     let Ok(node) = PublicKey::from_ed25519(peer.key.0) else { return Ok(Follow::Reject) };
     let Introduction { name, addresses } = checked(request.from);
     let from = friends::Introduction { person, node, name, addresses };
@@ -151,13 +169,20 @@ fn may_request(shared: &Shared, peer: PeerKey) -> bool {
 /// How this node introduces its owner.
 fn introduction(shared: &Shared) -> Result<Introduction, StoreError> {
     let name = profile::get(&shared.node)?.map(|profile| profile.name).unwrap_or_default();
-    let addresses = shared.network.addresses().into_iter().filter(|address| address.len() <= ADDRESS_LEN_MAX);
-    Ok(Introduction { name: cut(&name, NAME_LEN_MAX).to_owned(), addresses: addresses.take(ADDRESSES_MAX).collect() })
+    let addresses =
+        shared.network.addresses().into_iter().filter(|address| address.len() <= ADDRESS_LEN_MAX);
+    Ok(Introduction {
+        name: cut(&name, NAME_LEN_MAX).to_owned(),
+        addresses: addresses.take(ADDRESSES_MAX).collect(),
+    })
 }
 
 fn checked(from: Introduction) -> Introduction {
     let fits = |address: &String| address.len() <= ADDRESS_LEN_MAX;
-    Introduction { addresses: from.addresses.into_iter().filter(fits).take(ADDRESSES_MAX).collect(), ..from }
+    Introduction {
+        addresses: from.addresses.into_iter().filter(fits).take(ADDRESSES_MAX).collect(),
+        ..from
+    }
 }
 
 fn cut(text: &str, len_max: usize) -> &str {

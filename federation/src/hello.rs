@@ -1,7 +1,8 @@
 //! Saying hello, and judging whether a peer is who it says. The steps are told in `wire::hello`.
 //!
-//! What an attacker gets: [`LOOK_UP_COST`] of its requests for each log that this node fetches and verifies, one at a time, and
-//! one processor for all strangers together; nothing of a stranger's is kept.
+//! What an attacker gets: [`LOOK_UP_COST`] of its requests for each log that this node fetches and
+//! verifies, one at a time, and one processor for all strangers together; nothing of a stranger's
+//! is kept.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -44,7 +45,11 @@ pub(crate) async fn greet(shared: &Shared, peer: &Peer) -> Result<(), FrameError
 }
 
 /// Answers a peer's hello, and judges it.
-pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+pub(crate) async fn answer(
+    shared: &Shared,
+    peer: &Peer,
+    mut stream: ByteStream,
+) -> Result<(), FrameError> {
     if !peer.may_ask(shared, 1) {
         return Ok(());
     }
@@ -62,16 +67,22 @@ pub(crate) async fn answer(shared: &Shared, peer: &Peer, mut stream: ByteStream)
 }
 
 /// Whoever keeps us waiting is waited for no longer.
-pub(crate) async fn within<T>(work: impl Future<Output = Result<T, FrameError>>) -> Result<T, FrameError> {
+pub(crate) async fn within<T>(
+    work: impl Future<Output = Result<T, FrameError>>,
+) -> Result<T, FrameError> {
     let late = |_| FrameError::Io(std::io::ErrorKind::TimedOut.into());
     tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(late)?
 }
 
-/// Looks up who the peer is and writes down its standing. One at a time: two hellos at once are as good as one.
+/// Looks up who the peer is and writes down its standing. One at a time: two hellos at once are as
+/// good as one.
 async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameError> {
     let _alone = peer.judging.lock().await;
     let log = match hello.person {
-        Some(person) => look_up(shared, peer, PersonId(person), &hello.head).await?.filter(|log| names(log, peer.key)).map(Arc::new),
+        Some(person) => look_up(shared, peer, PersonId(person), &hello.head)
+            .await?
+            .filter(|log| names(log, peer.key))
+            .map(Arc::new),
         None => None,
     };
     let person = log.as_ref().map(|log| log.person());
@@ -88,20 +99,33 @@ async fn judge(shared: &Shared, peer: &Peer, hello: Hello) -> Result<(), FrameEr
     Ok(())
 }
 
-/// The log of who the peer says it is. Of two versions core's fork choice decides which holds, for whoever is known here; the
-/// log of anyone else is taken as the peer shows it, and forgotten with the connection.
-async fn look_up(shared: &Shared, peer: &Peer, person: PersonId, head: &[u8; 32]) -> Result<Option<IdentityLog>, FrameError> {
+/// The log of who the peer says it is. Of two versions core's fork choice decides which holds, for
+/// whoever is known here; the log of anyone else is taken as the peer shows it, and forgotten with
+/// the connection.
+async fn look_up(
+    shared: &Shared,
+    peer: &Peer,
+    person: PersonId,
+    head: &[u8; 32],
+) -> Result<Option<IdentityLog>, FrameError> {
     let held = held(shared, person).await?;
     if held.as_ref().is_some_and(|held| held.head().0 == *head) {
         return Ok(held);
     }
     let Some(ops) = fetch(shared, peer, person).await? else { return Ok(held) };
-    // Strangers wait for each other here, and so does who only claims to be somebody known; the closed gate of a node that
-    // stops lets nobody through.
+    // Strangers wait for each other here, and so does who only claims to be somebody known; the
+    // closed gate of a node that stops lets nobody through.
     let is_proved = held.as_ref().is_some_and(|held| names(held, peer.key));
-    let _turn = if is_proved { None } else { Some(shared.verifying.acquire().await.map_err(io::Error::other)?) };
+    let _turn = if is_proved {
+        None
+    } else {
+        Some(shared.verifying.acquire().await.map_err(io::Error::other)?)
+    };
     // A log that does not hold is the same as none: the peer stays a stranger.
-    let shown = aside::blocking(move || IdentityLog::verify(&ops)).await?.ok().filter(|log| log.person() == person);
+    let shown = aside::blocking(move || IdentityLog::verify(&ops))
+        .await?
+        .ok()
+        .filter(|log| log.person() == person);
     match (held, shown) {
         (None, shown) => Ok(shown),
         (held, None) => Ok(held),
@@ -121,13 +145,16 @@ async fn held(shared: &Shared, person: PersonId) -> io::Result<Option<IdentityLo
 async fn learn(shared: &Shared, log: &IdentityLog) -> io::Result<()> {
     let (node, ops) = (shared.node.clone(), log.to_bytes());
     match aside::computing(async move { core_identity::learn(&node, ops).await }).await? {
-        Ok((person, learned)) => tracing::debug!(person = %person.short(), ?learned, "an identity log was shown"),
+        Ok((person, learned)) => {
+            tracing::debug!(person = %person.short(), ?learned, "an identity log was shown")
+        }
         Err(error) => tracing::warn!(%error, "cannot keep an identity log"),
     }
     Ok(())
 }
 
-/// Keeps the log of somebody who matters here. A stranger's is only looked at, or anyone could fill the disk.
+/// Keeps the log of somebody who matters here. A stranger's is only looked at, or anyone could fill
+/// the disk.
 pub(crate) async fn keep(shared: &Shared, standing: &Standing) {
     let Some(log) = &standing.log else { return };
     let kept = match held(shared, log.person()).await {
@@ -143,8 +170,13 @@ pub(crate) async fn keep(shared: &Shared, standing: &Standing) {
 /// More bytes than the longest valid log has: 256 ops of 3 KiB, and their signatures.
 const LOG_LEN_MAX: usize = 1024 * 1024;
 
-/// Asks the peer for the operations of a person's log, none of which is believed yet; `None` when it has asked too much itself.
-async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<Vec<Vec<u8>>>, FrameError> {
+/// Asks the peer for the operations of a person's log, none of which is believed yet; `None` when
+/// it has asked too much itself.
+async fn fetch(
+    shared: &Shared,
+    peer: &Peer,
+    person: PersonId,
+) -> Result<Option<Vec<Vec<u8>>>, FrameError> {
     if !peer.may_ask(shared, LOOK_UP_COST) {
         return Ok(None);
     }
@@ -152,7 +184,11 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
     within(async {
         let mut stream = shared.network.open(peer.key, identity::PROTOCOL).await?;
         loop {
-            frame::write(&mut stream, &Get { person: person.0, from: u32::try_from(ops.len()).unwrap_or(u32::MAX) }).await?;
+            frame::write(
+                &mut stream,
+                &Get { person: person.0, from: u32::try_from(ops.len()).unwrap_or(u32::MAX) },
+            )
+            .await?;
             let answer: Ops = frame::read(&mut stream).await?;
             let more = answer.more && !answer.ops.is_empty();
             ops.extend(answer.ops.into_iter().map(Vec::from));
@@ -171,7 +207,11 @@ async fn fetch(shared: &Shared, peer: &Peer, person: PersonId) -> Result<Option<
 }
 
 /// Answers questions about identity logs on one stream.
-pub(crate) async fn serve_identity(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+pub(crate) async fn serve_identity(
+    shared: &Shared,
+    peer: &Peer,
+    mut stream: ByteStream,
+) -> Result<(), FrameError> {
     loop {
         let get: Get = match within(frame::read(&mut stream)).await {
             Err(FrameError::End) => return Ok(()),

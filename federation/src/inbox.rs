@@ -1,4 +1,5 @@
-//! What comes in: handed to core, which verifies before it stores. Nothing of a peer's is believed here.
+//! What comes in: handed to core, which verifies before it stores. Nothing of a peer's is believed
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +15,26 @@ use crate::outbox::{from_wire, to_wire};
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
-/// For each log that a friend offers, the last entry held of as much as is offered. Logs that have ended in a fork are left out, for
-/// nothing more of them is taken, unless their sides parted earlier than is known here: then it is as if nothing were held, for what does
-/// not end on the side that is.
-pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Result<Vec<Compared>, StoreError> {
+/// For each log that a friend offers, the last entry held of as much as is offered. Logs that have
+/// ended in a fork are left out, for nothing more of them is taken, unless their sides parted
+/// earlier than is known here: then it is as if nothing were held, for what does not end on the
+/// side that is.
+pub(crate) fn compare(
+    node: &Node,
+    friend: PersonId,
+    offered: Vec<Head>,
+) -> Result<Vec<Compared>, StoreError> {
     let forks = feed::forks(node, &friend)?;
-    let parted: BTreeMap<LogId, bool> = forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
+    let parted: BTreeMap<LogId, bool> =
+        forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
     let mut compared = Vec::new();
     for head in offered {
         let Some(log) = from_wire(&head.log) else { continue };
         match parted.get(&log) {
             None => compared.push((head, held(node, &log, head.hi)?)),
             Some(false) => {
-                let held = held(node, &log, head.hi)?.filter(|(hi, id)| *hi == head.hi && *id == head.head);
+                let held = held(node, &log, head.hi)?
+                    .filter(|(hi, id)| *hi == head.hi && *id == head.head);
                 compared.push((head, held));
             }
             Some(true) => {}
@@ -38,15 +46,15 @@ pub(crate) fn compare(node: &Node, friend: PersonId, offered: Vec<Head>) -> Resu
 /// The last entry held of a log up to and with a place.
 fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
     match feed::head(node, log)? {
-        Some(head) if head.hi > through => {
-            Ok(feed::read(node, log, through, 1, 0)?.first().map(|entry| (through, EntryId::of(&entry.header).0)))
-        }
+        Some(head) if head.hi > through => Ok(feed::read(node, log, through, 1, 0)?
+            .first()
+            .map(|entry| (through, EntryId::of(&entry.header).0))),
         head => Ok(head.map(|head| (head.hi, head.head.0))),
     }
 }
 
-/// Entries whose bodies are missing here and that a friend may have, as many as one stream asks for: the owner's own, which no friend's
-/// may crowd out, and the friend's.
+/// Entries whose bodies are missing here and that a friend may have, as many as one stream asks
+/// for: the owner's own, which no friend's may crowd out, and the friend's.
 pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
     let mut lacking = Vec::new();
     for author in node.identity.person().into_iter().chain([friend]) {
@@ -55,39 +63,57 @@ pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, Sto
     Ok(lacking)
 }
 
-/// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now reaches.
-pub(crate) async fn store(node: &Node, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
+/// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now
+/// reaches.
+pub(crate) async fn store(
+    node: &Node,
+    friend: PersonId,
+    entries: Vec<Entry>,
+) -> Result<Vec<(Log, u64)>, Reason> {
     let (mut logs, mut own) = (BTreeSet::new(), Vec::new());
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
         let header = match Header::from_canonical(&entry.header) {
             Ok(header) => header,
-            // Once this node knows the suite it will ask for the log; until then the others of this friend go on.
+            // Once this node knows the suite it will ask for the log; until then the others of this
+            // friend go on.
             Err(refused) if Header::is_of_a_newer_suite(&refused) => continue,
             Err(_) => return Err(Reason::Invalid),
         };
-        // Each node gives its own person's logs; others' would come from mirrors. What the owner has said may come back with its body.
+        // Each node gives its own person's logs; others' would come from mirrors. What the owner
+        // has said may come back with its body.
         match header.log.person {
             person if person == friend => _ = logs.insert(header.log),
-            person if Some(person) == node.identity.person() => own.push(EntryId::of(&entry.header)),
+            person if Some(person) == node.identity.person() => {
+                own.push(EntryId::of(&entry.header))
+            }
             _ => return Err(Reason::Invalid),
         }
         raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
     }
     let inside = node.clone();
-    // All friends are asked for what is lacking, so it may be here when the second of them brings it. What was never held is not asked for.
-    if !own.is_empty() && !aside::reading(move || are_held(&inside, &own)).await.map_err(|_| Reason::Busy)? {
+    // All friends are asked for what is lacking, so it may be here when the second of them brings
+    // it. What was never held is not asked for.
+    if !own.is_empty()
+        && !aside::reading(move || are_held(&inside, &own)).await.map_err(|_| Reason::Busy)?
+    {
         return Err(Reason::Invalid);
     }
     let inside = node.clone();
-    let receiving = aside::computing(async move { receive(&inside, friend, raw, &logs).await }).await;
+    let receiving =
+        aside::computing(async move { receive(&inside, friend, raw, &logs).await }).await;
     receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
         tracing::warn!(friend = %friend.short(), %refused, "entries refused");
         reason(&refused)
     })
 }
 
-async fn receive(node: &Node, friend: PersonId, raw: Vec<RawEntry>, logs: &BTreeSet<LogId>) -> Result<Vec<(Log, u64)>, Refused> {
+async fn receive(
+    node: &Node,
+    friend: PersonId,
+    raw: Vec<RawEntry>,
+    logs: &BTreeSet<LogId>,
+) -> Result<Vec<(Log, u64)>, Refused> {
     let received = feed::receive(node, friend, raw).await?;
     if !received.forked.is_empty() {
         tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
@@ -109,7 +135,11 @@ fn are_held(node: &Node, entries: &[EntryId]) -> Result<bool, StoreError> {
 }
 
 fn from_entry(entry: Entry) -> Option<RawEntry> {
-    Some(RawEntry { header: entry.header, signature: Signature(entry.signature.try_into().ok()?), body: entry.body })
+    Some(RawEntry {
+        header: entry.header,
+        signature: Signature(entry.signature.try_into().ok()?),
+        body: entry.body,
+    })
 }
 
 fn reason(refused: &Refused) -> Reason {

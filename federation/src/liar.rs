@@ -1,4 +1,5 @@
-//! A peer with a key of its own that says whatever it likes, against an honest node: each lie is refused.
+//! A peer with a key of its own that says whatever it likes, against an honest node: each lie is
+//! refused.
 
 mod asking;
 mod blobs;
@@ -30,7 +31,11 @@ use crate::{Federation, FederationConfig, outbox};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn config() -> FederationConfig {
-    FederationConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], quic: false, ..FederationConfig::default() }
+    FederationConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        quic: false,
+        ..FederationConfig::default()
+    }
 }
 
 async fn person(name: &str) -> TestNode {
@@ -75,9 +80,15 @@ impl Scene {
     }
 
     /// Mallory's node calls Alice's, says who it is, and shows this log to whoever asks for one.
-    async fn between(alice: TestNode, mallory: TestNode, claim: Option<PersonId>, log: Arc<IdentityLog>) -> Self {
+    async fn between(
+        alice: TestNode,
+        mallory: TestNode,
+        claim: Option<PersonId>,
+        log: Arc<IdentityLog>,
+    ) -> Self {
         let federation = Federation::start(alice.clone(), config()).await.unwrap();
-        let (network, mut events, _) = Network::start(mallory.identity.libp2p_secret(), &config(), &PROTOCOLS).await.unwrap();
+        let (network, mut events, _) =
+            Network::start(mallory.identity.libp2p_secret(), &config(), &PROTOCOLS).await.unwrap();
         let key = PeerKey(*alice.identity.node_key().as_bytes());
         network.dial(key, federation.addresses());
         let shared = Arc::new(Shared::new(mallory.clone(), network, &config()));
@@ -90,19 +101,32 @@ impl Scene {
             let mut connected = Some(connected);
             while let Some(event) = events.recv().await {
                 match event {
-                    NetworkEvent::Connected { .. } => _ = connected.take().map(|connected| connected.send(())),
+                    NetworkEvent::Connected { .. } => {
+                        _ = connected.take().map(|connected| connected.send(()))
+                    }
                     NetworkEvent::Disconnected(_) => bell.notify_one(),
                     NetworkEvent::Incoming(_, identity::PROTOCOL, stream) => {
                         counter.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(show(stream, shown.clone()));
                     }
-                    NetworkEvent::Incoming(_, protocol, stream) => _ = sender.send((protocol, stream)),
+                    NetworkEvent::Incoming(_, protocol, stream) => {
+                        _ = sender.send((protocol, stream))
+                    }
                     _ => {}
                 }
             }
         });
         tokio::time::timeout(PATIENCE, is_connected).await.unwrap().unwrap();
-        let scene = Self { alice, federation, mallory, shared, streams, is_impostor: claim.is_some(), asked, gone };
+        let scene = Self {
+            alice,
+            federation,
+            mallory,
+            shared,
+            streams,
+            is_impostor: claim.is_some(),
+            asked,
+            gone,
+        };
         assert!(scene.hello(claim.unwrap_or(id(&scene.mallory)), log.head().0).await);
         scene
     }
@@ -111,21 +135,32 @@ impl Scene {
     async fn hello(&self, person: PersonId, head: [u8; 32]) -> bool {
         let mut stream = self.open(HELLO).await;
         let ops = u32::try_from(self.mallory.identity.log().unwrap().ops().len()).unwrap();
-        let hello = Hello { person: Some(person.0), ops, head, capabilities: 0, versions: vec![1], run: 1 };
-        frame::write(&mut stream, &hello).await.is_ok() && frame::read::<Hello, _>(&mut stream).await.is_ok()
+        let hello =
+            Hello { person: Some(person.0), ops, head, capabilities: 0, versions: vec![1], run: 1 };
+        frame::write(&mut stream, &hello).await.is_ok()
+            && frame::read::<Hello, _>(&mut stream).await.is_ok()
     }
 
     async fn open(&self, protocol: &'static str) -> ByteStream {
         let key = PeerKey(*self.alice.identity.node_key().as_bytes());
-        tokio::time::timeout(PATIENCE, self.shared.network.open(key, protocol)).await.unwrap().unwrap()
+        tokio::time::timeout(PATIENCE, self.shared.network.open(key, protocol))
+            .await
+            .unwrap()
+            .unwrap()
     }
 
-    /// The sync stream between the two: among friends the one with the lower key opens it, a stranger opens its own.
+    /// The sync stream between the two: among friends the one with the lower key opens it, a
+    /// stranger opens its own.
     async fn sync(&mut self) -> ByteStream {
         let is_friend = friends::is_friend(&self.alice, &id(&self.mallory)).unwrap();
-        if is_friend && !self.is_impostor && self.alice.identity.node_key().as_bytes() < self.mallory.identity.node_key().as_bytes() {
+        if is_friend
+            && !self.is_impostor
+            && self.alice.identity.node_key().as_bytes()
+                < self.mallory.identity.node_key().as_bytes()
+        {
             loop {
-                let (protocol, stream) = tokio::time::timeout(PATIENCE, self.streams.recv()).await.unwrap().unwrap();
+                let (protocol, stream) =
+                    tokio::time::timeout(PATIENCE, self.streams.recv()).await.unwrap().unwrap();
                 if protocol == SYNC {
                     return stream;
                 }
@@ -153,12 +188,22 @@ async fn show(mut stream: ByteStream, ops: Vec<ByteVec>) {
 
 async fn make_friend(host: &Node, guest: &Node) {
     let invite = friends::create_invite(host, "", &[]).await.unwrap();
-    let from = Introduction { person: id(guest), node: guest.identity.node_key(), name: "Guest".to_owned(), addresses: Vec::new() };
+    let from = Introduction {
+        person: id(guest),
+        node: guest.identity.node_key(),
+        name: "Guest".to_owned(),
+        addresses: Vec::new(),
+    };
     friends::welcome(host, &from, invite.token).await.unwrap();
 }
 
 fn post(text: &str) -> PostBody {
-    PostBody { media_type: MARKDOWN.to_owned(), slug: "slug".to_owned(), text: text.to_owned(), ..PostBody::default() }
+    PostBody {
+        media_type: MARKDOWN.to_owned(),
+        slug: "slug".to_owned(),
+        text: text.to_owned(),
+        ..PostBody::default()
+    }
 }
 
 /// An honest entry, to be spoilt.

@@ -1,8 +1,9 @@
-//! A Freehold node's friends, over libp2p: what the owner publishes goes out, what friends publish comes in.
+//! A Freehold node's friends, over libp2p: what the owner publishes goes out, what friends publish
+//! comes in.
 //!
 //! `network` is the only module that knows libp2p; `wire` is what the streams carry; `sync` is one exchange of feeds without
-//! IO. `outbox` reads the journal, `inbox` hands what arrives to core, which verifies it; nothing here decides who may see
-//! what.
+//! IO. `outbox` reads the journal, `inbox` hands what arrives to core, which verifies it; nothing
+//! here decides who may see what.
 
 mod aside;
 mod blobs;
@@ -47,7 +48,9 @@ impl Federation {
     /// # Errors
     /// When an address cannot be listened on, or the network cannot be set up.
     pub async fn start(node: Node, config: FederationConfig) -> Result<Self, StartError> {
-        let (network, events, swarm) = network::Network::start(node.identity.libp2p_secret(), &config, &wire::PROTOCOLS).await?;
+        let (network, events, swarm) =
+            network::Network::start(node.identity.libp2p_secret(), &config, &wire::PROTOCOLS)
+                .await?;
         let shared = Arc::new(Shared::new(node, network, &config));
         shared.tasks.spawn(peers::run(Arc::clone(&shared), events));
         let outbox = outbox::run(Arc::clone(&shared));
@@ -66,7 +69,8 @@ impl Federation {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.network.stop().await;
-        // The task ends by itself once the swarm is stopped; a panic in it has been reported already.
+        // The task ends by itself once the swarm is stopped; a panic in it has been reported
+        // already.
         let _ = self.swarm.await;
     }
 }

@@ -43,7 +43,8 @@ pub(crate) const CREDIT: usize = 1 << 20;
 pub(crate) const HAVE_MAX: usize = 512;
 /// Logs that are being asked for at once: a friend's node begins a few with each start.
 pub(crate) const WANTED_MAX: usize = 4096;
-/// MiB of entries taken from one friend in a day, asked for or not: years of a diligent writer. What is more comes on the days after.
+/// MiB of entries taken from one friend in a day, asked for or not: years of a diligent writer.
+/// What is more comes on the days after.
 pub(crate) const ENTRIES_MIB_PER_FRIEND_DAY: u32 = 256;
 /// Frames a friend may send per second on a sync stream; a Have counts for the logs it names.
 pub(crate) const FRIEND_FRAMES_PER_SECOND: u32 = 1000;

@@ -1,7 +1,8 @@
-//! The one module that knows libp2p: connections that have proved a node key, and byte streams over them.
+//! The one module that knows libp2p: connections that have proved a node key, and byte streams over
+//! them.
 //!
-//! TCP (with Noise and Yamux) and QUIC share a port number. Everything above this module names a peer by its
-//! [`PeerKey`] and an address by its text.
+//! TCP (with Noise and Yamux) and QUIC share a port number. Everything above this module names a
+//! peer by its [`PeerKey`] and an address by its text.
 
 mod behaviour;
 mod drive;
@@ -94,23 +95,27 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Starts the swarm and returns once it listens: the network, its events, and the task that drives it.
-    /// Streams are accepted for `protocols` alone.
+    /// Starts the swarm and returns once it listens: the network, its events, and the task that
+    /// drives it. Streams are accepted for `protocols` alone.
     pub(crate) async fn start(
         secret: Zeroizing<[u8; 32]>,
         config: &FederationConfig,
         protocols: &[&'static str],
     ) -> Result<(Self, mpsc::Receiver<NetworkEvent>, JoinHandle<()>), StartError> {
         let mut secret = secret;
-        let keypair = Keypair::ed25519_from_bytes(secret.as_mut_slice()).map_err(|error| StartError::Key(error.to_string()))?;
-        let me = PeerKey::of(&keypair.public().to_peer_id()).ok_or_else(|| StartError::Key("not ed25519".to_owned()))?;
+        let keypair = Keypair::ed25519_from_bytes(secret.as_mut_slice())
+            .map_err(|error| StartError::Key(error.to_string()))?;
+        let me = PeerKey::of(&keypair.public().to_peer_id())
+            .ok_or_else(|| StartError::Key("not ed25519".to_owned()))?;
         let mut swarm = behaviour::swarm(keypair, config)?;
         let mut streams = swarm.behaviour().streams.new_control();
         let (events, receiver) = mpsc::channel(EVENTS_PENDING_MAX);
         let mut incoming = Vec::new();
         for name in protocols {
             // A fresh behaviour has no protocol yet, so a name is taken only if it is listed twice.
-            let accepted = streams.accept(StreamProtocol::new(name)).map_err(|error| StartError::Transport(error.to_string()))?;
+            let accepted = streams
+                .accept(StreamProtocol::new(name))
+                .map_err(|error| StartError::Transport(error.to_string()))?;
             incoming.push((*name, accepted));
         }
         let listening = drive::listen(&mut swarm, config).await?;
@@ -131,7 +136,8 @@ impl Network {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Calls a peer at any of `addresses`; the answer comes as an event. A peer already connected is left alone.
+    /// Calls a peer at any of `addresses`; the answer comes as an event. A peer already connected
+    /// is left alone.
     pub(crate) fn dial(&self, peer: PeerKey, addresses: Vec<String>) {
         self.send(Command::Dial(peer, addresses));
     }
@@ -160,7 +166,11 @@ impl Network {
     ///
     /// # Errors
     /// When the peer is not connected, does not speak the protocol, or does not answer in time.
-    pub(crate) async fn open(&self, peer: PeerKey, protocol: &'static str) -> io::Result<ByteStream> {
+    pub(crate) async fn open(
+        &self,
+        peer: PeerKey,
+        protocol: &'static str,
+    ) -> io::Result<ByteStream> {
         let peer_id = peer.peer_id().ok_or(io::ErrorKind::InvalidInput)?;
         let mut streams = self.streams.clone();
         let opening = streams.open_stream(peer_id, StreamProtocol::new(protocol));

@@ -1,4 +1,5 @@
-//! What goes out: the journal read as it grows, own logs offered and fed to peers, and how far each friend has come.
+//! What goes out: the journal read as it grows, own logs offered and fed to peers, and how far each
+//! friend has come.
 //!
 //! Only what is durable is ever read, so no friend can hold what a power cut takes from the author.
 
@@ -57,7 +58,8 @@ pub(crate) fn fresh(node: &Node, cursor: &mut u64) -> Result<Vec<Fresh>, StoreEr
         }
         for (number, record) in records {
             if let Some(raw) = feed::entry(node, &record.entry)? {
-                let head = Head { log: to_wire(&record.log), lo: 0, hi: record.seq, head: record.entry.0 };
+                let head =
+                    Head { log: to_wire(&record.log), lo: 0, hi: record.seq, head: record.entry.0 };
                 all.push(Fresh { head, entry: entry_to_wire(raw) });
             }
             at = number;
@@ -81,7 +83,13 @@ pub(crate) fn offers(node: &Node, trust: Trust) -> Result<Vec<Head>, StoreError>
 }
 
 /// Entries of an own log for a peer who asked.
-pub(crate) fn read(node: &Node, log: &Log, from: u64, count_max: usize, len_max: usize) -> Result<Vec<Entry>, StoreError> {
+pub(crate) fn read(
+    node: &Node,
+    log: &Log,
+    from: u64,
+    count_max: usize,
+    len_max: usize,
+) -> Result<Vec<Entry>, StoreError> {
     let Some(log) = from_wire(log) else { return Ok(Vec::new()) };
     let raw = feed::read(node, &log, from, count_max, len_max)?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -96,14 +104,22 @@ pub(crate) fn read(node: &Node, log: &Log, from: u64, count_max: usize, len_max:
     Ok(entries)
 }
 
-/// Of these entries those that a friend may ask for, with their bodies: the owner's and the friend's own.
-pub(crate) fn find(node: &Node, friend: PersonId, entries: &[EntryId]) -> Result<Vec<Entry>, StoreError> {
+/// Of these entries those that a friend may ask for, with their bodies: the owner's and the
+/// friend's own.
+pub(crate) fn find(
+    node: &Node,
+    friend: PersonId,
+    entries: &[EntryId],
+) -> Result<Vec<Entry>, StoreError> {
     let mut found: Vec<Entry> = Vec::new();
     let mut len = 0;
     for id in entries {
-        let Some(entry) = feed::entry(node, id)?.filter(|entry| entry.body.is_some()) else { continue };
+        let Some(entry) = feed::entry(node, id)?.filter(|entry| entry.body.is_some()) else {
+            continue;
+        };
         let Ok(header) = Header::from_canonical(&entry.header) else { continue };
-        let is_theirs = header.log.person == friend || Some(header.log.person) == node.identity.person();
+        let is_theirs =
+            header.log.person == friend || Some(header.log.person) == node.identity.person();
         if !is_theirs || !header.log.lane.is_well_known() {
             continue;
         }
@@ -150,7 +166,8 @@ impl Arrivals {
         }
     }
 
-    /// The last record of the journal that has arrived with all before it, if it is further than what is written down.
+    /// The last record of the journal that has arrived with all before it, if it is further than
+    /// what is written down.
     fn further(&self, node: &Node) -> Result<Option<u64>, StoreError> {
         let before = journal::cursor(node, &self.friend)?;
         let mut cursor = before;
@@ -160,7 +177,11 @@ impl Arrivals {
                 break;
             }
             for (number, record) in records {
-                if self.through.get(&to_wire(&record.log)).is_none_or(|through| *through < record.seq) {
+                if self
+                    .through
+                    .get(&to_wire(&record.log))
+                    .is_none_or(|through| *through < record.seq)
+                {
                     break 'journal;
                 }
                 cursor = number;
@@ -171,7 +192,13 @@ impl Arrivals {
 }
 
 pub(crate) fn to_wire(log: &LogId) -> Log {
-    Log { person: log.person.0, suite: log.node.suite(), node: *log.node.as_bytes(), lane: log.lane.0, epoch: log.epoch }
+    Log {
+        person: log.person.0,
+        suite: log.node.suite(),
+        node: *log.node.as_bytes(),
+        lane: log.lane.0,
+        epoch: log.epoch,
+    }
 }
 
 /// The log that a peer names; `None` if its key is none.
@@ -190,7 +217,8 @@ pub(crate) fn entry_to_wire(raw: RawEntry) -> Entry {
 }
 
 impl Entry {
-    /// The log and the place in it that the header names; `None` when it is none. Nothing is verified by that.
+    /// The log and the place in it that the header names; `None` when it is none. Nothing is
+    /// verified by that.
     pub(crate) fn place(&self) -> Option<(Log, u64)> {
         Header::from_canonical(&self.header).ok().map(|header| (to_wire(&header.log), header.seq))
     }

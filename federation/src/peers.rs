@@ -1,4 +1,5 @@
-//! Who is connected, and what becomes of it: one entry per peer, one task per connection, one per stream.
+//! Who is connected, and what becomes of it: one entry per peer, one task per connection, one per
+//! stream.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +19,9 @@ use crate::config::{FederationConfig, WebAddress};
 use crate::dial::Dialer;
 use crate::follow::LastAsked;
 use crate::limits::{
-    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, ENTRIES_MIB_PER_FRIEND_DAY, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST,
-    REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST, STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND,
+    ANSWER_TIMEOUT, BLOB_STREAMS_MAX, ENTRIES_MIB_PER_FRIEND_DAY, FRIEND_BLOB_KIB_BURST,
+    FRIEND_BLOB_KIB_PER_SECOND, REQUESTS_BURST, REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST,
+    STRANGER_BLOB_KIB_PER_SECOND, STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND,
     STRANGERS_REQUESTS_BURST, STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
 };
 use crate::network::{Network, NetworkEvent, PeerKey};
@@ -44,7 +46,8 @@ pub(crate) struct Shared {
     /// Cancelled when the node stops.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    /// Every friend this node knows is called on this machine, so waiting long between calls serves nobody.
+    /// Every friend this node knows is called on this machine, so waiting long between calls serves
+    /// nobody.
     pub(crate) local: bool,
     /// Each new own entry, once it is durable.
     pub(crate) fresh: broadcast::Sender<Arc<Fresh>>,
@@ -61,7 +64,8 @@ pub(crate) struct Shared {
     pub(crate) bells: Bells,
     /// The nodes of friends, and of those who are to become or cease to be some.
     pub(crate) expected: Mutex<HashSet<PeerKey>>,
-    /// What all other peers together may ask for: who hangs up and calls again, or comes with many keys, gains nothing.
+    /// What all other peers together may ask for: who hangs up and calls again, or comes with many
+    /// keys, gains nothing.
     pub(crate) strangers: Mutex<Rates>,
     peers: Mutex<HashMap<PeerKey, Arc<Peer>>>,
 }
@@ -93,8 +97,16 @@ impl Shared {
             bells: Bells::default(),
             expected: Mutex::default(),
             strangers: Mutex::new(Rates {
-                requests: Bucket::per_second(STRANGERS_REQUESTS_PER_SECOND, STRANGERS_REQUESTS_BURST, now),
-                blob_kib: Bucket::per_second(STRANGERS_BLOB_KIB_PER_SECOND, STRANGERS_BLOB_KIB_BURST, now),
+                requests: Bucket::per_second(
+                    STRANGERS_REQUESTS_PER_SECOND,
+                    STRANGERS_REQUESTS_BURST,
+                    now,
+                ),
+                blob_kib: Bucket::per_second(
+                    STRANGERS_BLOB_KIB_PER_SECOND,
+                    STRANGERS_BLOB_KIB_BURST,
+                    now,
+                ),
             }),
             peers: Mutex::default(),
         }
@@ -123,7 +135,8 @@ impl Shared {
         }
     }
 
-    /// Has missing bodies asked for: of this author's own nodes, of everybody for the owner's and for `None`.
+    /// Has missing bodies asked for: of this author's own nodes, of everybody for the owner's and
+    /// for `None`.
     fn lack(&self, of: Option<PersonId>) {
         let of = of.filter(|author| self.node.identity.person() != Some(*author));
         for peer in self.peers().values() {
@@ -207,17 +220,26 @@ impl Peer {
     pub(crate) fn may_take(&self, shared: &Shared, len: u64) -> bool {
         let is_friend = self.is_friend();
         let kib = usize::try_from(len / 1024 + 1).unwrap_or(usize::MAX);
-        let (now, mut taken) = (shared.node.clock.now(), self.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        if is_friend { taken.1.take(kib, now) } else { taken.0.take(kib, now) && shared.strangers().blob_kib.take(kib, now) }
+        let (now, mut taken) =
+            (shared.node.clock.now(), self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        if is_friend {
+            taken.1.take(kib, now)
+        } else {
+            taken.0.take(kib, now) && shared.strangers().blob_kib.take(kib, now)
+        }
     }
 
     fn is_friend(&self) -> bool {
-        self.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Friend)
+        self.standing
+            .borrow()
+            .as_ref()
+            .is_some_and(|standing| standing.relation == Relation::Friend)
     }
 
     /// Whether the key, which the connection has proved, is one that this node would call itself.
     fn is_expected(&self, shared: &Shared) -> bool {
-        self.is_friend() || shared.expected.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.key)
+        self.is_friend()
+            || shared.expected.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.key)
     }
 
     /// Looks anew at who the peer is, if that was known.
@@ -228,7 +250,10 @@ impl Peer {
         let Ok(now) = aside::blocking(move || before.renewed(&node, key)).await else { return };
         self.standing.send_if_modified(|standing| {
             // Judged meanwhile by another hello: what that found is newer.
-            let Some(standing) = standing.as_mut().filter(|standing| standing.person == person) else { return false };
+            let Some(standing) = standing.as_mut().filter(|standing| standing.person == person)
+            else {
+                return false;
+            };
             let is_news = (standing.person, standing.relation) != (now.person, now.relation);
             *standing = now;
             is_news
@@ -325,7 +350,8 @@ fn happened(shared: &Arc<Shared>, dialer: &mut Dialer, event: NetworkEvent) {
     }
 }
 
-/// Greets a peer we called, or waits to be greeted, then keeps up what the peer's standing calls for.
+/// Greets a peer we called, or waits to be greeted, then keeps up what the peer's standing calls
+/// for.
 async fn meet(shared: Arc<Shared>, peer: Arc<Peer>, dialed: bool) {
     let gone = peer.gone.clone();
     let meeting = async {

@@ -15,7 +15,12 @@ impl Bucket {
     /// A full bucket: `burst` at once, `per_second` after that.
     pub(crate) fn per_second(per_second: u32, burst: u32, now: Timestamp) -> Self {
         let burst_milli = u64::from(burst) * 1000;
-        Self { burst_milli, milli_per_milli: u64::from(per_second), milli: burst_milli, filled: now }
+        Self {
+            burst_milli,
+            milli_per_milli: u64::from(per_second),
+            milli: burst_milli,
+            filled: now,
+        }
     }
 
     /// Takes `count` tokens if they are there.

@@ -1,5 +1,5 @@
-//! What follows when friends or identity logs have changed: who is called, trusted and blocked, and what friends are told of
-//! where this node is.
+//! What follows when friends or identity logs have changed: who is called, trusted and blocked, and
+//! what friends are told of where this node is.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -37,8 +37,8 @@ pub(crate) struct Bells {
     pub(crate) homes: Notify,
 }
 
-/// Looks anew whenever it is rung, until the node stops; tells `learnt` whom to call. Each look verifies every friend's log, so
-/// however often it is rung while it looks, it looks once more.
+/// Looks anew whenever it is rung, until the node stops; tells `learnt` whom to call. Each look
+/// verifies every friend's log, so however often it is rung while it looks, it looks once more.
 pub(crate) async fn run(shared: Arc<Shared>, learnt: watch::Sender<HashMap<PeerKey, Vec<String>>>) {
     let (shared, learnt) = (&shared, &learnt);
     let friends = whenever(&shared.bells.friends, || refresh(shared, learnt));
@@ -55,7 +55,10 @@ async fn whenever<F: Future<Output = ()>>(rung: &Notify, work: impl Fn() -> F) {
 }
 
 /// Friends may have changed: who is trusted, blocked and called follows the rows.
-pub(crate) async fn refresh(shared: &Shared, learnt: &watch::Sender<HashMap<PeerKey, Vec<String>>>) {
+pub(crate) async fn refresh(
+    shared: &Shared,
+    learnt: &watch::Sender<HashMap<PeerKey, Vec<String>>>,
+) {
     let node = shared.node.clone();
     let Callees { wanted, blocked } = match aside::blocking(move || callees(&node)).await {
         Ok(Ok(callees)) => callees,
@@ -91,7 +94,11 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
         let nodes = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
             State::Friend | State::Asked => {
-                let mut addresses = homes::of(node, &friend.person).ok().flatten().map(|homes| homes.libp2p).unwrap_or_default();
+                let mut addresses = homes::of(node, &friend.person)
+                    .ok()
+                    .flatten()
+                    .map(|homes| homes.libp2p)
+                    .unwrap_or_default();
                 addresses.extend(friend.addresses);
                 addresses.dedup();
                 callees.wanted.extend(nodes.into_iter().map(|key| (key, addresses.clone())));
@@ -106,8 +113,8 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     Ok(callees)
 }
 
-/// A person's nodes: those that the log held here certifies, for another key may have been stolen; the one they were met
-/// with where no log is held.
+/// A person's nodes: those that the log held here certifies, for another key may have been stolen;
+/// the one they were met with where no log is held.
 fn nodes_of(node: &Node, person: &PersonId, met: &PublicKey) -> Vec<PeerKey> {
     let key = |node: &PublicKey| PeerKey(*node.as_bytes());
     match identity::log_of(node, person) {
@@ -135,10 +142,15 @@ async fn announce(shared: &Shared) -> Result<(), HomesError> {
     homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
 }
 
-/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on this machine.
+/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on
+/// this machine.
 fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
     let owner = profile::get(&shared.node)?;
-    Ok(shared.web.as_ref().and_then(|web| web.of(owner.as_ref())).filter(|url| url.len() <= WEB_LEN_MAX))
+    Ok(shared
+        .web
+        .as_ref()
+        .and_then(|web| web.of(owner.as_ref()))
+        .filter(|url| url.len() <= WEB_LEN_MAX))
 }
 
 #[cfg(test)]
@@ -157,7 +169,8 @@ mod tests {
             gate.acquire().await.unwrap().forget();
         };
         let flood = async {
-            // How often it is rung while a look is under way, and how many looks have begun after that has ended.
+            // How often it is rung while a look is under way, and how many looks have begun after
+            // that has ended.
             for (rings, expected) in [(500, 1), (500, 2), (1, 3), (0, 3)] {
                 (0..rings).for_each(|_| bell.notify_one());
                 gate.add_permits(looks.get().min(1));

@@ -1,4 +1,5 @@
-//! What a connected peer gets: each incoming stream by its protocol, and what its standing calls for from this side.
+//! What a connected peer gets: each incoming stream by its protocol, and what its standing calls
+//! for from this side.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,18 @@ use crate::wire::{blob, follow as follow_wire, hello as hello_wire, identity, sy
 use crate::{blobs, hello};
 
 /// Serves one stream that the peer has opened.
-pub(crate) async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, protocol: &'static str, stream: ByteStream) -> Result<(), FollowError> {
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    peer: &Arc<Peer>,
+    protocol: &'static str,
+    stream: ByteStream,
+) -> Result<(), FollowError> {
     // Who is blocked hears nothing more; that they are is for them to guess.
-    let is_blocked = peer.standing.borrow().as_ref().is_some_and(|standing| standing.relation == Relation::Blocked);
+    let is_blocked = peer
+        .standing
+        .borrow()
+        .as_ref()
+        .is_some_and(|standing| standing.relation == Relation::Blocked);
     if is_blocked {
         return Ok(());
     }
@@ -33,7 +43,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, peer: &Arc<Peer>, protocol: &'st
     }
 }
 
-async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Result<(), FollowError> {
+async fn serve_sync(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    stream: ByteStream,
+) -> Result<(), FollowError> {
     let Some(mut standing) = peer.known().await else { return Ok(()) };
     if standing.relation == Relation::Blocked {
         return Ok(());
@@ -41,8 +55,11 @@ async fn serve_sync(shared: &Arc<Shared>, peer: &Peer, stream: ByteStream) -> Re
     if standing.relation == Relation::Asked {
         // They have said yes before this node has heard it; a moment's patience saves a new start.
         let mut changes = peer.standing.subscribe();
-        let answered = changes.wait_for(|now| now.as_ref().is_some_and(|now| now.relation != Relation::Asked));
-        let Ok(Ok(now)) = tokio::time::timeout(ANSWER_TIMEOUT, answered).await else { return Ok(()) };
+        let answered =
+            changes.wait_for(|now| now.as_ref().is_some_and(|now| now.relation != Relation::Asked));
+        let Ok(Ok(now)) = tokio::time::timeout(ANSWER_TIMEOUT, answered).await else {
+            return Ok(());
+        };
         standing = now.clone().unwrap_or(standing);
     }
     // Between friends one opens the stream, or two that cross would end each other.
@@ -85,7 +102,8 @@ pub(crate) async fn attend(shared: &Arc<Shared>, peer: &Arc<Peer>) {
     }
 }
 
-/// Says the farewell that is owed, until it has been heard. With that they are a stranger, and are hung up on.
+/// Says the farewell that is owed, until it has been heard. With that they are a stranger, and are
+/// hung up on.
 async fn take_leave(shared: &Shared, peer: &Peer, person: PersonId) {
     loop {
         match follow::leave(shared, peer).await {
@@ -104,7 +122,10 @@ async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, p
     let _awake = shared.node.events.awake().connected(person, &shared.node.clock);
     hello::keep(shared, standing).await;
     // Never reached since they became a friend: they may not know yet that they are one.
-    let is_new = friends::get(&shared.node, &person).ok().flatten().is_some_and(|friend| friend.last_seen.is_none());
+    let is_new = friends::get(&shared.node, &person)
+        .ok()
+        .flatten()
+        .is_some_and(|friend| friend.last_seen.is_none());
     if is_new && let Err(error) = follow::accept(shared, peer).await {
         tracing::debug!(peer = %peer.key, %error, "cannot say yes");
     }
@@ -112,7 +133,10 @@ async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, p
         tracing::warn!(%error, "cannot note that a friend was reached");
     }
     // The second goes on until the connection is gone; so long they are awake.
-    tokio::join!(keep_synced(shared, peer, standing.trust()), blobs::fetch_wanted(shared, peer, person));
+    tokio::join!(
+        keep_synced(shared, peer, standing.trust()),
+        blobs::fetch_wanted(shared, peer, person)
+    );
 }
 
 /// Keeps a sync stream open. One of the two opens it: the one with the lower key.
@@ -122,11 +146,15 @@ async fn keep_synced(shared: &Arc<Shared>, peer: &Peer, trust: Trust) {
     }
     loop {
         let ended = match shared.network.open(peer.key, sync_wire::PROTOCOL).await {
-            Ok(stream) => stream::run(shared, peer, trust, stream).await.map_err(|error| error.to_string()),
+            Ok(stream) => {
+                stream::run(shared, peer, trust, stream).await.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         let wait = match ended {
-            Ok(ended) if ended.reason != Reason::Leaving => Duration::from_secs(ended.retry_after.into()),
+            Ok(ended) if ended.reason != Reason::Leaving => {
+                Duration::from_secs(ended.retry_after.into())
+            }
             Ok(_) => Duration::ZERO,
             Err(error) => {
                 tracing::debug!(peer = %peer.key, error, "no sync stream");

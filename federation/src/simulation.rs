@@ -1,10 +1,13 @@
-//! Several people's nodes in one process, with a liar among them, over a network of the test's own making.
+//! Several people's nodes in one process, with a liar among them, over a network of the test's own
+//! making.
 //!
-//! The nodes are real (core's, each on a disk in memory with a clock of its own), and so are the sessions, the outbox and the inbox; what
-//! libp2p does is played: streams that are slow, break in mid-word, are noticed to be broken by one end before the other, or
-//! cannot be opened for a while. Power is cut between a commit's first write and its last sync, and nodes are started again
-//! from copies of their disks that are long out of date. After every step the checkers of `check` look at everybody. That they would
-//! see something is proved by `breaks`: nodes with a fault of a known kind.
+//! The nodes are real (core's, each on a disk in memory with a clock of its own), and so are the
+//! sessions, the outbox and the inbox; what libp2p does is played: streams that are slow, break in
+//! mid-word, are noticed to be broken by one end before the other, or cannot be opened for a while.
+//! Power is cut between a commit's first write and its last sync, and nodes are started again from
+//! copies of their disks that are long out of date. After every step the checkers of `check` look
+//! at everybody. That they would see something is proved by `breaks`: nodes with a fault of a known
+//! kind.
 //!
 //! A seed makes the run. `FREEHOLD_SIMULATION_SEEDS=400` asks for that many instead of a few, and
 //! `FREEHOLD_SIMULATION_SEED=17` for that one.
@@ -31,8 +34,8 @@ const STEPS: u64 = 360;
 /// The last of the people is the liar.
 const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "mallory"];
 const LIAR: usize = 4;
-/// Who is friends with whom, by the script: what each may see follows from this alone. Alice and Carol are no friends, nor
-/// are Bob and Dave; the liar has got at two.
+/// Who is friends with whom, by the script: what each may see follows from this alone. Alice and
+/// Carol are no friends, nor are Bob and Dave; the liar has got at two.
 const FRIENDS: [(usize, usize); 6] = [(0, 1), (1, 2), (2, 3), (3, 0), (0, LIAR), (2, LIAR)];
 
 struct World {
@@ -136,7 +139,8 @@ impl World {
         }
     }
 
-    /// Every clock is set to the latest, and what was held because it came from a clock ahead falls due.
+    /// Every clock is set to the latest, and what was held because it came from a clock ahead falls
+    /// due.
     async fn agree_on_the_time(&self) {
         let latest = self.people.iter().map(|person| person.node.clock.now()).max().unwrap();
         for Person { node, .. } in &self.people {
@@ -182,7 +186,8 @@ async fn run(seed: u64, broken: Option<Break>) -> Result<(), String> {
     let mut whole = Whole::new();
     for step in 0..STEPS {
         world.step().await;
-        check::look(&world.people, &mut whole).map_err(|wrong| format!("seed {seed}, step {step}: {wrong}"))?;
+        check::look(&world.people, &mut whole)
+            .map_err(|wrong| format!("seed {seed}, step {step}: {wrong}"))?;
     }
     let healed = |wrong| format!("seed {seed}, healed: {wrong}");
     world.heal().await.map_err(healed)?;

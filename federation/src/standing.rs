@@ -13,8 +13,8 @@ use crate::sync::Trust;
 /// What is known of who is at the other end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Standing {
-    /// The person whose verified identity log names the peer's key; `None` for a node that nobody has claimed, or that
-    /// claims to be somebody it is not.
+    /// The person whose verified identity log names the peer's key; `None` for a node that nobody
+    /// has claimed, or that claims to be somebody it is not.
     pub(crate) person: Option<PersonId>,
     /// That log.
     pub(crate) log: Option<Arc<IdentityLog>>,
@@ -31,8 +31,8 @@ impl Standing {
         }
     }
 
-    /// The standing as it is now. A key that the log held here names no longer is nobody's: who has stolen it may be at the
-    /// other end.
+    /// The standing as it is now. A key that the log held here names no longer is nobody's: who has
+    /// stolen it may be at the other end.
     pub(crate) fn renewed(&self, node: &Node, key: PeerKey) -> Self {
         let Some(person) = self.person else { return Self::default() };
         let log = match identity::log_of(node, &person) {
@@ -44,7 +44,11 @@ impl Standing {
             }
         };
         match log.filter(|log| names(log, key)) {
-            Some(log) => Self { person: Some(person), log: Some(log), relation: relation(node, Some(person)) },
+            Some(log) => Self {
+                person: Some(person),
+                log: Some(log),
+                relation: relation(node, Some(person)),
+            },
             None => Self::default(),
         }
     }
@@ -75,7 +79,11 @@ pub(crate) fn relation(node: &Node, person: Option<PersonId>) -> Relation {
         Some(State::Blocked) => Relation::Blocked,
         Some(State::Refused | State::Left) | None => {
             let owed = friends::farewells(node).unwrap_or_default();
-            if owed.iter().any(|farewell| farewell.person == person) { Relation::Leaving } else { Relation::Stranger }
+            if owed.iter().any(|farewell| farewell.person == person) {
+                Relation::Leaving
+            } else {
+                Relation::Stranger
+            }
         }
     }
 }

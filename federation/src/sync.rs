@@ -1,10 +1,13 @@
-//! One sync stream, without IO: messages and local changes in, actions out. `wire::sync` tells the exchange in steps.
+//! One sync stream, without IO: messages and local changes in, actions out. `wire::sync` tells the
+//! exchange in steps.
 //!
-//! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries a second, those of logs
-//! that it has offered as fast as they come, and hold [`crate::limits::CREDIT`] bytes; but of all together, on however many
-//! streams, no more is taken than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts; what
-//! is beyond waits, unacknowledged. Other messages cost it [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the
-//! public lane slowly and give nothing.
+//! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`]
+//! entries a second, those of logs that it has offered as fast as they come, and hold
+//! [`crate::limits::CREDIT`] bytes; but of all together, on however many streams, no more is taken
+//! than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts; what
+//! is beyond waits, unacknowledged. Other messages cost it
+//! [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the public lane slowly and give
+//! nothing.
 
 mod incoming;
 mod outgoing;
@@ -18,7 +21,8 @@ use freehold_core::feed::EntryId;
 use self::incoming::Incoming;
 use self::outgoing::Outgoing;
 use crate::limits::{
-    ENTRIES_MAX, FRIEND_FRAMES_BURST, FRIEND_FRAMES_PER_SECOND, HAVE_MAX, STRANGER_FRAMES_BURST, STRANGER_FRAMES_PER_SECOND,
+    ENTRIES_MAX, FRIEND_FRAMES_BURST, FRIEND_FRAMES_PER_SECOND, HAVE_MAX, STRANGER_FRAMES_BURST,
+    STRANGER_FRAMES_PER_SECOND,
 };
 use crate::rate::Bucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
@@ -52,7 +56,8 @@ pub(crate) enum Action {
     Compare(Vec<Head>),
     /// Verify and store these, then call [`Session::stored`] or [`Session::refused`].
     Store(Vec<Entry>),
-    /// The peer lacks the bodies of these entries: look up those it may have and call [`Session::found`].
+    /// The peer lacks the bodies of these entries: look up those it may have and call
+    /// [`Session::found`].
     Find(Vec<EntryId>),
     /// The peer holds this log durably up to here.
     Arrived {
@@ -83,7 +88,8 @@ pub(crate) struct Fresh {
     pub(crate) entry: Entry,
 }
 
-/// A log that the peer offers, with the number and id of the last entry held of what it offers of it.
+/// A log that the peer offers, with the number and id of the last entry held of what it offers of
+/// it.
 pub(crate) type Compared = (Head, Option<(u64, [u8; 32])>);
 
 /// One end of a sync stream.
@@ -101,8 +107,12 @@ impl Session {
     pub(crate) fn start(trust: Trust, ours: Vec<Head>, now: Timestamp) -> (Self, Vec<Action>) {
         let (outgoing, actions) = Outgoing::start(ours, trust != Trust::Stranger, now);
         let frames = match trust {
-            Trust::Friend(_) => Bucket::per_second(FRIEND_FRAMES_PER_SECOND, FRIEND_FRAMES_BURST, now),
-            Trust::Stranger => Bucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now),
+            Trust::Friend(_) => {
+                Bucket::per_second(FRIEND_FRAMES_PER_SECOND, FRIEND_FRAMES_BURST, now)
+            }
+            Trust::Stranger => {
+                Bucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now)
+            }
         };
         (Self { trust, outgoing, incoming: Incoming::new(now), frames, ended: false }, actions)
     }
@@ -124,16 +134,22 @@ impl Session {
         let done = match (message, self.trust) {
             (Sync::Have(heads), _) if heads.len() > HAVE_MAX => Err(Reason::Invalid),
             // Each node offers its own person's logs; others' would come from mirrors.
-            (Sync::Have(heads), Trust::Friend(person)) => {
-                Ok(Incoming::offered(heads.into_iter().filter(|head| head.log.person == person).collect()))
-            }
+            (Sync::Have(heads), Trust::Friend(person)) => Ok(Incoming::offered(
+                heads.into_iter().filter(|head| head.log.person == person).collect(),
+            )),
             (Sync::Have(_) | Sync::Lacking(_), Trust::Stranger) => Ok(Vec::new()),
             (Sync::Lacking(entries), _) if entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
-            (Sync::Lacking(entries), _) => Ok(vec![Action::Find(entries.into_iter().map(|id| EntryId(id.into())).collect())]),
+            (Sync::Lacking(entries), _) => {
+                Ok(vec![Action::Find(entries.into_iter().map(|id| EntryId(id.into())).collect())])
+            }
             (Sync::Want { log, from }, _) => self.outgoing.wanted(&log, from),
             (Sync::Ack { log, through }, _) => Ok(self.outgoing.acknowledged(&log, through)),
-            (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, Trust::Stranger) => Err(Reason::NotFriends),
-            (Sync::Entries(entries) | Sync::Push(entries), _) if entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
+            (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, Trust::Stranger) => {
+                Err(Reason::NotFriends)
+            }
+            (Sync::Entries(entries) | Sync::Push(entries), _) if entries.len() > ENTRIES_MAX => {
+                Err(Reason::Invalid)
+            }
             (Sync::Push(entries), _) if entries.is_empty() => Err(Reason::Invalid),
             (Sync::Entries(entries), _) => self.incoming.answered(entries, now),
             (Sync::Push(entries), _) => self.incoming.pushed(entries, now),
@@ -166,9 +182,14 @@ impl Session {
         if self.ended { Vec::new() } else { vec![Action::Send(Sync::Entries(entries))] }
     }
 
-    /// Bodies are missing here that this peer may have: asks for those it has not been asked for on this stream.
+    /// Bodies are missing here that this peer may have: asks for those it has not been asked for on
+    /// this stream.
     pub(crate) fn lacking(&mut self, entries: Vec<EntryId>) -> Vec<Action> {
-        if self.ended || self.trust == Trust::Stranger { Vec::new() } else { self.incoming.lacking(entries) }
+        if self.ended || self.trust == Trust::Stranger {
+            Vec::new()
+        } else {
+            self.incoming.lacking(entries)
+        }
     }
 
     /// The answer to [`Action::Compare`].
@@ -193,7 +214,10 @@ impl Session {
         if std::mem::replace(&mut self.ended, true) {
             return Vec::new();
         }
-        vec![Action::Send(Sync::Bye { reason, retry_after: retry_after(reason) }), Action::End(reason)]
+        vec![
+            Action::Send(Sync::Bye { reason, retry_after: retry_after(reason) }),
+            Action::End(reason),
+        ]
     }
 }
 

@@ -1,7 +1,9 @@
-//! What goes over a stream: frames of a 4-byte big-endian length, a version byte and CBOR with integer keys.
+//! What goes over a stream: frames of a 4-byte big-endian length, a version byte and CBOR with
+//! integer keys.
 //!
-//! The length is checked against the message's own limit before a byte of it is allocated or read. Wire structs are not
-//! the domain's: what they carry is unverified until `inbox` has put it through core.
+//! The length is checked against the message's own limit before a byte of it is allocated or read.
+//! Wire structs are not the domain's: what they carry is unverified until `inbox` has put it
+//! through core.
 
 pub(crate) mod blob;
 pub(crate) mod follow;
@@ -11,7 +13,8 @@ pub(crate) mod identity;
 pub(crate) mod sync;
 
 /// The names of the protocols, in the order in which a peer meets them.
-pub(crate) const PROTOCOLS: [&str; 5] = [hello::PROTOCOL, identity::PROTOCOL, follow::PROTOCOL, sync::PROTOCOL, blob::PROTOCOL];
+pub(crate) const PROTOCOLS: [&str; 5] =
+    [hello::PROTOCOL, identity::PROTOCOL, follow::PROTOCOL, sync::PROTOCOL, blob::PROTOCOL];
 
 /// The version byte of every message of this release.
 const VERSION: u8 = 1;

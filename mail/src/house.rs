@@ -31,7 +31,8 @@ pub struct House {
     pub config: Arc<MailConfig>,
     /// What a client is shown when it asks for TLS.
     pub tls: Arc<ServerConfig>,
-    /// Cancelled when mail stops: what is between two messages or commands says goodbye, what is under way goes on.
+    /// Cancelled when mail stops: what is between two messages or commands says goodbye, what is
+    /// under way goes on.
     pub stop: CancellationToken,
     /// Cancelled when the time for stopping is over: what is still under way is cut off.
     pub halt: CancellationToken,
@@ -74,7 +75,8 @@ impl House {
         });
     }
 
-    /// Takes connections in until mail stops. One that finds no room is told `full` and sent away; so that it can be understood,
+    /// Takes connections in until mail stops. One that finds no room is told `full` and sent away;
+    /// so that it can be understood,
     /// `full` is empty on a port that begins with TLS.
     pub fn listen<F, W>(&self, listener: TcpListener, crowd: Crowd, full: &'static [u8], session: F)
     where
@@ -90,7 +92,9 @@ impl House {
                 };
                 match accepted {
                     Ok((socket, peer)) => match crowd.admit(peer.ip(), is_loopback(peer.ip())) {
-                        Some(place) => house.spawn(session(house.clone(), socket, peer, Arc::new(place))),
+                        Some(place) => {
+                            house.spawn(session(house.clone(), socket, peer, Arc::new(place)))
+                        }
                         None => house.spawn(turn_away(socket, full)),
                     },
                     Err(error) => {

@@ -82,7 +82,9 @@ pub(crate) fn listen(house: &House, imap: TcpListener, imaps: TcpListener) {
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
     let shared = Arc::new(Shared { message_len_max, outlines: Outlines::default() });
     let crowd = Crowd::new(config.imap_connections_max, config.imap_connections_per_address_max);
-    for (listener, tls, full) in [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())] {
+    for (listener, tls, full) in
+        [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())]
+    {
         let shared = Arc::clone(&shared);
         house.listen(listener, crowd.clone(), full, move |house, socket, peer, place| {
             serve(house, Arc::clone(&shared), socket, peer, tls, place)
@@ -91,7 +93,14 @@ pub(crate) fn listen(house: &House, imap: TcpListener, imaps: TcpListener) {
 }
 
 /// One connection from its first byte to its last.
-async fn serve(house: House, shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, tls: Tls, place: Arc<Place>) {
+async fn serve(
+    house: House,
+    shared: Arc<Shared>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    tls: Tls,
+    place: Arc<Place>,
+) {
     let stream = match tls {
         Tls::StartTls => Stream::plain(socket, peer),
         Tls::Implicit => match Stream::tls(socket, peer, &house.tls, &place).await {
@@ -108,7 +117,13 @@ async fn serve(house: House, shared: Arc<Shared>, socket: TcpStream, peer: Socke
         (false, false) => Privacy::Open,
     };
     let link = Link { privacy, may_start_tls: !stream.is_tls(), from: peer.ip() };
-    let cx = Context { node: house.node.clone(), shared, out: Printer::default(), link, condstore: false };
+    let cx = Context {
+        node: house.node.clone(),
+        shared,
+        out: Printer::default(),
+        link,
+        condstore: false,
+    };
     connection::run(&house, stream, Session::new(cx), &place).await;
 }
 

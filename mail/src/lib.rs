@@ -1,4 +1,5 @@
-//! SMTP and IMAP for a Freehold node: mail is received, sent and read here; what a message is and where it lies is core's.
+//! SMTP and IMAP for a Freehold node: mail is received, sent and read here; what a message is and
+//! where it lies is core's.
 
 pub mod config;
 #[cfg(test)]
@@ -34,11 +35,17 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// Serves on `listeners` and sends what is queued, until [`Mail::shutdown`]. `tls` is what a client is shown when it asks for TLS.
+    /// Serves on `listeners` and sends what is queued, until [`Mail::shutdown`]. `tls` is what a
+    /// client is shown when it asks for TLS.
     ///
     /// # Errors
     /// When a listener does not know its own address.
-    pub fn start(node: Node, config: MailConfig, listeners: MailListeners, tls: Arc<ServerConfig>) -> std::io::Result<Self> {
+    pub fn start(
+        node: Node,
+        config: MailConfig,
+        listeners: MailListeners,
+        tls: Arc<ServerConfig>,
+    ) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
         let house = House::new(node, config, tls);
         house.spawn(Box::pin(queue::run(house.clone())));
@@ -52,7 +59,8 @@ impl Mail {
         self.addresses
     }
 
-    /// Takes no more connections, lets what is under way come to its end for a few seconds, then cuts off the rest.
+    /// Takes no more connections, lets what is under way come to its end for a few seconds, then
+    /// cuts off the rest.
     pub async fn shutdown(self) {
         self.house.stop.cancel();
         self.house.tasks.close();

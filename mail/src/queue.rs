@@ -1,8 +1,10 @@
-//! Mail on its way out: what core's queue says is due is carried to its next hop, and what became of it is recorded there.
+//! Mail on its way out: what core's queue says is due is carried to its next hop, and what became
+//! of it is recorded there.
 //!
-//! A hint wakes the queue at once and a timer wakes it when a retry is due. Nothing is remembered here: after a crash the queue's rows
-//! say again what is due, and a message that arrived without our having recorded it is sent once more under the same envelope name
-//! (ENVID), by which a Freehold node knows that it has it already.
+//! A hint wakes the queue at once and a timer wakes it when a retry is due. Nothing is remembered
+//! here: after a crash the queue's rows say again what is due, and a message that arrived without
+//! our having recorded it is sent once more under the same envelope name (ENVID), by which a
+//! Freehold node knows that it has it already.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -69,7 +71,10 @@ fn forget(sending: &mut HashSet<QueueId>, attempts: &JoinSet<QueueId>, ended: Op
 }
 
 /// What is to be started now, and how long until something else is due.
-fn due(house: &House, sending: &HashSet<QueueId>) -> Result<(Vec<Outgoing>, Duration), freehold_core::store::StoreError> {
+fn due(
+    house: &House,
+    sending: &HashSet<QueueId>,
+) -> Result<(Vec<Outgoing>, Duration), freehold_core::store::StoreError> {
     let now = house.node.clock.now();
     let room = SENDING_MAX.saturating_sub(sending.len());
     let mut items = mailbox::due(&house.node, Timestamp(u64::MAX), sending.len() + room + 1)?;

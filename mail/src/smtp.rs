@@ -48,20 +48,30 @@ struct Port {
     implicit_tls: bool,
 }
 
-/// Listens on the three SMTP ports. Other servers and the owner's programs are counted apart: a crowd of the one does not lock out
-/// the other.
-pub(crate) fn listen(house: &House, smtp: TcpListener, submission: TcpListener, smtps: TcpListener) {
+/// Listens on the three SMTP ports. Other servers and the owner's programs are counted apart: a
+/// crowd of the one does not lock out the other.
+pub(crate) fn listen(
+    house: &House,
+    smtp: TcpListener,
+    submission: TcpListener,
+    smtps: TcpListener,
+) {
     let config = &house.config;
     let crowd = || Crowd::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
     let (servers, programs) = (crowd(), crowd());
-    for (listener, crowd, role, implicit_tls) in
-        [(smtp, servers, Role::Receive, false), (submission, programs.clone(), Role::Submit, false), (smtps, programs, Role::Submit, true)]
-    {
+    for (listener, crowd, role, implicit_tls) in [
+        (smtp, servers, Role::Receive, false),
+        (submission, programs.clone(), Role::Submit, false),
+        (smtps, programs, Role::Submit, true),
+    ] {
         let port = Port { role, implicit_tls };
         let full = if implicit_tls { &b""[..] } else { FULL };
         house.listen(listener, crowd, full, move |house, socket, peer, place| async move {
-            let stream =
-                if port.implicit_tls { Stream::tls(socket, peer, &house.tls, &place).await } else { Ok(Stream::plain(socket, peer)) };
+            let stream = if port.implicit_tls {
+                Stream::tls(socket, peer, &house.tls, &place).await
+            } else {
+                Ok(Stream::plain(socket, peer))
+            };
             match stream {
                 Ok(stream) => Box::pin(connection::serve(house, stream, port, &place)).await,
                 Err(error) => tracing::debug!(%error, "a TLS handshake failed"),

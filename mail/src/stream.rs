@@ -1,7 +1,8 @@
 //! One accepted connection, plain or TLS, with what has been read but not yet used.
 //!
-//! SMTP and IMAP sessions share it. Every wait has a limit, and an upgrade to TLS drops whatever the client sent before the handshake
-//! (RFC 3207 4.2, RFC 9051 6.2.1): a command injected in front of the encryption never runs behind it.
+//! SMTP and IMAP sessions share it. Every wait has a limit, and an upgrade to TLS drops whatever
+//! the client sent before the handshake (RFC 3207 4.2, RFC 9051 6.2.1): a command injected in front
+//! of the encryption never runs behind it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -70,7 +71,12 @@ impl Stream {
     ///
     /// # Errors
     /// When the handshake fails, takes too long, or the place is needed meanwhile.
-    pub async fn tls(socket: TcpStream, peer: SocketAddr, config: &Arc<ServerConfig>, place: &Place) -> Result<Self, StreamError> {
+    pub async fn tls(
+        socket: TcpStream,
+        peer: SocketAddr,
+        config: &Arc<ServerConfig>,
+        place: &Place,
+    ) -> Result<Self, StreamError> {
         let mut stream = Self::plain(socket, peer);
         tokio::select! {
             encrypted = stream.start_tls(config) => encrypted?,
@@ -79,7 +85,8 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Upgrades to TLS, dropping all input that was read before the handshake. A connection that has TLS already stays as it is.
+    /// Upgrades to TLS, dropping all input that was read before the handshake. A connection that
+    /// has TLS already stays as it is.
     ///
     /// # Errors
     /// When the handshake fails or takes too long; the connection is then closed.
@@ -88,7 +95,9 @@ impl Stream {
         match std::mem::replace(&mut self.io, Io::Closed) {
             Io::Plain(socket) => {
                 let acceptor = TlsAcceptor::from(Arc::clone(config));
-                let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await.map_err(|_| StreamError::Timeout)??;
+                let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
+                    .await
+                    .map_err(|_| StreamError::Timeout)??;
                 self.io = Io::Tls(Box::new(stream));
                 Ok(())
             }
@@ -108,7 +117,9 @@ impl Stream {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
             other => format!("{other:?}"),
         };
-        let cipher = session.negotiated_cipher_suite().map_or_else(|| "unknown".to_owned(), |suite| format!("{:?}", suite.suite()));
+        let cipher = session
+            .negotiated_cipher_suite()
+            .map_or_else(|| "unknown".to_owned(), |suite| format!("{:?}", suite.suite()));
         Some(TlsSummary { version, cipher })
     }
 
@@ -137,7 +148,8 @@ impl Stream {
         self.input.drain(..len.min(self.input.len()));
     }
 
-    /// Reads more input and says how many bytes came; zero is the end. Dropping this future loses nothing.
+    /// Reads more input and says how many bytes came; zero is the end. Dropping this future loses
+    /// nothing.
     ///
     /// # Errors
     /// When nothing came within `wait`, or the connection broke.
@@ -155,15 +167,17 @@ impl Stream {
                 self.acknowledge();
                 Ok(len)
             }
-            // A peer that leaves without a TLS goodbye has left: nothing here is trusted because it ended well.
+            // A peer that leaves without a TLS goodbye has left: nothing here is trusted because it
+            // ended well.
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(StreamError::Timeout),
         }
     }
 
-    /// Acknowledges what came at once. A client that sends a message and its last line in two writes waits for this (Nagle);
-    /// the kernel would let it wait 40 ms, and forgets the wish after each read.
+    /// Acknowledges what came at once. A client that sends a message and its last line in two
+    /// writes waits for this (Nagle); the kernel would let it wait 40 ms, and forgets the wish
+    /// after each read.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn acknowledge(&self) {
         let socket = match &self.io {

@@ -1,4 +1,5 @@
-//! The node's own certificate for a laptop: made here, kept in `tls/`, outside the vault (it protects the wire, not the data).
+//! The node's own certificate for a laptop: made here, kept in `tls/`, outside the vault (it
+//! protects the wire, not the data).
 //!
 //! `tls/made` holds a copy of what was made here, so that the owner's own is never taken for it. One of ours that lacks a name the
 //! node goes by is made anew under the same key; whoever trusts it by its file looks there again.
@@ -60,7 +61,8 @@ impl ResolvesServerCert for Shown {
 }
 
 impl Certificate {
-    /// The certificate in `data/tls`, which is made first if there is none. Half of one is never replaced: it may be the owner's own.
+    /// The certificate in `data/tls`, which is made first if there is none. Half of one is never
+    /// replaced: it may be the owner's own.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
         match (path(data).try_exists()?, key_path(data).try_exists()?) {
             (true, true) => {}
@@ -69,7 +71,8 @@ impl Certificate {
             (false, true) => return Err(alone(&key_path(data), &path(data))),
         }
         let shown = Arc::new(Shown(RwLock::new(Arc::new(read(data)?))));
-        let tls = rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown.clone());
+        let tls =
+            rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown.clone());
         Ok(Self { data: data.to_path_buf(), shown, tls: Arc::new(tls) })
     }
 
@@ -78,16 +81,26 @@ impl Certificate {
         self.tls.clone()
     }
 
-    /// Sees to it that the certificate holds for `names`, if it is one of ours. Names that no certificate can hold are left out.
+    /// Sees to it that the certificate holds for `names`, if it is one of ours. Names that no
+    /// certificate can hold are left out.
     pub(crate) fn cover(&self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
-        let names: Vec<String> = names.into_iter().filter(|name| name.is_ascii() && ServerName::try_from(name.as_str()).is_ok()).collect();
+        let names: Vec<String> = names
+            .into_iter()
+            .filter(|name| name.is_ascii() && ServerName::try_from(name.as_str()).is_ok())
+            .collect();
         let missing = |leaf: &CertificateDer<'_>| {
             let leaf = ParsedCertificate::try_from(leaf)?;
-            Ok::<_, rustls::Error>(
-                names.iter().any(|name| ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&leaf, &name).is_err())),
-            )
+            Ok::<_, rustls::Error>(names.iter().any(|name| {
+                ServerName::try_from(name.as_str())
+                    .is_ok_and(|name| verify_server_name(&leaf, &name).is_err())
+            }))
         };
-        let lacks_one = self.shown.now().end_entity_cert().and_then(missing).context("the certificate can't be read")?;
+        let lacks_one = self
+            .shown
+            .now()
+            .end_entity_cert()
+            .and_then(missing)
+            .context("the certificate can't be read")?;
         if !lacks_one || !self.is_ours()? {
             return Ok(());
         }
@@ -110,17 +123,23 @@ fn read(data: &Path) -> anyhow::Result<CertifiedKey> {
         .and_then(Iterator::collect)
         .with_context(|| format!("{} is not a certificate in PEM", path(data).display()))?;
     let key = key_path(data);
-    let key = PrivateKeyDer::from_pem_file(&key).with_context(|| format!("{} is not a private key in PEM", key.display()))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).context("the certificate and its key do not fit together")
+    let key = PrivateKeyDer::from_pem_file(&key)
+        .with_context(|| format!("{} is not a private key in PEM", key.display()))?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .context("the certificate and its key do not fit together")
 }
 
 fn alone(there: &Path, missing: &Path) -> anyhow::Error {
-    let said =
-        format!("{} is there without {}; put that back, or move both away to have new ones made", there.display(), missing.display());
+    let said = format!(
+        "{} is there without {}; put that back, or move both away to have new ones made",
+        there.display(),
+        missing.display()
+    );
     exit::with(exit::NO_INPUT, said)
 }
 
-/// Key and certificate appear at once, with their folder: one without the other would be taken for the owner's.
+/// Key and certificate appear at once, with their folder: one without the other would be taken for
+/// the owner's.
 fn make_first(data: &Path) -> anyhow::Result<()> {
     let (folder, new) = (data.join("tls"), data.join("tls.new"));
     if new.try_exists()? {
@@ -142,7 +161,8 @@ fn make_first(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A certificate for other names under the key that is there, which fits the old one and the new one.
+/// A certificate for other names under the key that is there, which fits the old one and the new
+/// one.
 fn make_again(data: &Path, names: Vec<String>) -> anyhow::Result<()> {
     let key = KeyPair::from_pem(&fs::read_to_string(key_path(data))?)?;
     let certificate = sign(&key, names)?;
@@ -239,7 +259,11 @@ mod tests {
     fn held(certificate: &Certificate, asked: &[&'static str]) -> Vec<&'static str> {
         let shown = certificate.shown.now();
         let leaf = ParsedCertificate::try_from(shown.end_entity_cert().unwrap()).unwrap();
-        asked.iter().copied().filter(|name| verify_server_name(&leaf, &ServerName::try_from(*name).unwrap()).is_ok()).collect()
+        asked
+            .iter()
+            .copied()
+            .filter(|name| verify_server_name(&leaf, &ServerName::try_from(*name).unwrap()).is_ok())
+            .collect()
     }
 
     #[test]
@@ -285,7 +309,8 @@ mod tests {
         let certificate = Certificate::open(folder.path()).unwrap();
         let first = fs::read(path(folder.path())).unwrap();
         certificate.cover(names(&["ruth.example"])).unwrap();
-        // The new one's copy is written, the certificate still the old one; and what was half written lies about.
+        // The new one's copy is written, the certificate still the old one; and what was half
+        // written lies about.
         fs::write(path(folder.path()), first).unwrap();
         fs::write(folder.path().join("tls/cert.new"), "half").unwrap();
         let again = Certificate::open(folder.path()).unwrap();

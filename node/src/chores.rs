@@ -1,5 +1,7 @@
-//! What a node does by itself while it runs: entries that fall due; what was deleted leaves files, log and snapshots; a snapshot a day;
-//! photos are sealed or laid open as those who may see them change; and, at night's pace, blobs that no row needs any more and farewells that nobody was there to hear.
+//! What a node does by itself while it runs: entries that fall due; what was deleted leaves files,
+//! log and snapshots; a snapshot a day; photos are sealed or laid open as those who may see them
+//! change; and, at night's pace, blobs that no row needs any more and farewells that nobody was
+//! there to hear.
 
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ const UNLINK_EVERY: Duration = Duration::from_secs(60);
 /// How often it is said that a chore still fails, in milliseconds.
 const REMIND_EVERY_MILLIS: u64 = 24 * 3600 * 1000;
 
-/// What is said of a chore that is tried again and again: when it begins to fail, once a day while it does, and when it works again.
+/// What is said of a chore that is tried again and again: when it begins to fail, once a day while
+/// it does, and when it works again.
 #[derive(Debug, Default)]
 struct Complaint {
     /// When it was last said that it fails.
@@ -51,7 +54,9 @@ impl Complaint {
 
     fn is_news(&mut self, now: Timestamp, works: bool) -> bool {
         // A clock that was set back must not silence it.
-        let is_fresh = self.said.is_some_and(|said| said <= now && now.millis_since(said) < REMIND_EVERY_MILLIS);
+        let is_fresh = self
+            .said
+            .is_some_and(|said| said <= now && now.millis_since(said) < REMIND_EVERY_MILLIS);
         let is_news = if works { self.said.is_some() } else { !is_fresh };
         match (works, is_news) {
             (true, _) => self.said = None,
@@ -76,7 +81,9 @@ async fn due(node: &Node) {
             tracing::debug!(done, "entries fell due");
         }
         let next = feed::next_due(node).ok().flatten();
-        let sleep = next.map_or(LOOK_EVERY, |at| Duration::from_millis(at.millis_since(node.clock.now()).max(1000)).min(LOOK_EVERY));
+        let sleep = next.map_or(LOOK_EVERY, |at| {
+            Duration::from_millis(at.millis_since(node.clock.now()).max(1000)).min(LOOK_EVERY)
+        });
         let changed = async {
             loop {
                 match events.recv().await {
@@ -109,15 +116,23 @@ async fn erase(node: &Node) {
         let renewed = past.hear(node, "the day's snapshot, without what was deleted", renewed);
         let pause = match removed.zip(renewed) {
             Some((removed, renewed)) => {
-                tracing::debug!(files = removed.files, small = removed.small, ?renewed, "the past was looked after");
+                tracing::debug!(
+                    files = removed.files,
+                    small = removed.small,
+                    ?renewed,
+                    "the past was looked after"
+                );
                 UNLINK_EVERY
             }
             None => LOOK_EVERY,
         };
         tokio::time::sleep(pause).await;
-        let next =
-            history::next_due(node).map_or(LOOK_EVERY, |at| Duration::from_millis(at.millis_since(node.clock.now())).min(LOOK_EVERY));
-        let erased = async { while !matches!(events.recv().await, Ok(Event::Erased) | Err(RecvError::Lagged(_))) {} };
+        let next = history::next_due(node).map_or(LOOK_EVERY, |at| {
+            Duration::from_millis(at.millis_since(node.clock.now())).min(LOOK_EVERY)
+        });
+        let erased = async {
+            while !matches!(events.recv().await, Ok(Event::Erased) | Err(RecvError::Lagged(_))) {}
+        };
         tokio::select! {
             () = tokio::time::sleep(next) => {}
             () = erased => {}
@@ -132,7 +147,9 @@ async fn settle(node: &Node) {
     // Once: an older version may have left some open, and no change of theirs may come.
     match tokio::task::spawn_blocking(move || photos::note_open(&looking)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "it could not be told which photos lie open and should not"),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "it could not be told which photos lie open and should not")
+        }
         Err(error) => tracing::error!(%error, "the look for photos that lie open ended early"),
     }
     loop {
@@ -140,10 +157,14 @@ async fn settle(node: &Node) {
         match tokio::task::spawn_blocking(move || photos::settle(&working)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or laid open later"),
-            Ok(Err(error)) => tracing::error!(%error, "a photo could not be sealed or laid open; it is tried again"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a photo could not be sealed or laid open; it is tried again")
+            }
             Err(error) => tracing::error!(%error, "the sealing of photos ended early"),
         }
-        let changed = async { while !matches!(events.recv().await, Ok(Event::Public) | Err(RecvError::Lagged(_))) {} };
+        let changed = async {
+            while !matches!(events.recv().await, Ok(Event::Public) | Err(RecvError::Lagged(_))) {}
+        };
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = changed => {}
@@ -151,7 +172,8 @@ async fn settle(node: &Node) {
     }
 }
 
-/// The profile is told in the feed once there is an identity to tell it; set-up may come in either order.
+/// The profile is told in the feed once there is an identity to tell it; set-up may come in either
+/// order.
 async fn announce(node: &Node) {
     let mut events = node.events.subscribe();
     loop {
@@ -165,17 +187,25 @@ async fn announce(node: &Node) {
 /// Blobs that no row refers to any more, and farewells that were tried for long enough.
 async fn collect(node: &Node) {
     // Not at once: a node that has just started has better things to do than to read all its rows.
-    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
+    let mut every =
+        tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
     loop {
         every.tick().await;
         match friends::drop_old_farewells(node).await {
             Ok(0) => {}
-            Ok(dropped) => tracing::debug!(dropped, "nodes that were not reached for long are not told any more that a friendship ended"),
+            Ok(dropped) => tracing::debug!(
+                dropped,
+                "nodes that were not reached for long are not told any more that a friendship ended"
+            ),
             Err(error) => tracing::error!(%error, "old farewells could not be forgotten"),
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
         match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
-            Ok(Ok(collected)) => tracing::debug!(files = collected.files, small = collected.small, "unneeded blobs were removed"),
+            Ok(Ok(collected)) => tracing::debug!(
+                files = collected.files,
+                small = collected.small,
+                "unneeded blobs were removed"
+            ),
             Ok(Err(error)) => tracing::error!(%error, "unneeded blobs could not be removed"),
             Err(error) => tracing::error!(%error, "the collection ended early"),
         }

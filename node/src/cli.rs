@@ -1,5 +1,5 @@
-//! The command line: what can be asked, taught by `--help`. Each command is a file; what a node does while it runs and what a command
-//! asks of it goes through the same functions (`control`).
+//! The command line: what can be asked, taught by `--help`. Each command is a file; what a node
+//! does while it runs and what a command asks of it goes through the same functions (`control`).
 
 mod arguments;
 mod identity;
@@ -26,13 +26,30 @@ pub(crate) fn run() -> Result<()> {
             say::line(told.to_string().trim_end());
             return Ok(());
         }
-        Err(wrong) => return Err(exit::with(exit::USAGE, wrong.to_string().trim_start_matches("error: ").trim_end())),
+        Err(wrong) => {
+            return Err(exit::with(
+                exit::USAGE,
+                wrong.to_string().trim_start_matches("error: ").trim_end(),
+            ));
+        }
     };
-    // A folder named from where one stands has no parent to be made durable in, and is not where one stands later.
-    arguments.data = arguments.data.map(std::path::absolute).transpose().context("the data folder's name can't be used")?;
+    // A folder named from where one stands has no parent to be made durable in, and is not where
+    // one stands later.
+    arguments.data = arguments
+        .data
+        .map(std::path::absolute)
+        .transpose()
+        .context("the data folder's name can't be used")?;
     let command = arguments.command.unwrap_or(Command::Serve);
-    // The demo has a folder and settings of its own: those of somebody's real node are none of its business.
-    let usual = || if matches!(command, Command::Demo(_)) { config::data_default().join("demo") } else { config::data_default() };
+    // The demo has a folder and settings of its own: those of somebody's real node are none of its
+    // business.
+    let usual = || {
+        if matches!(command, Command::Demo(_)) {
+            config::data_default().join("demo")
+        } else {
+            config::data_default()
+        }
+    };
     let data = arguments.data.clone().unwrap_or_else(usual);
     if let Command::Config = command {
         say::line(config::EXAMPLE.trim_end());
@@ -50,10 +67,16 @@ pub(crate) fn run() -> Result<()> {
         Command::Config => Ok(()),
         Command::Identity { command: IdentityCommand::New(new) } => identity::new(new),
         Command::Identity { command: IdentityCommand::Sign(sign) } => identity::sign(&sign),
-        Command::Identity { command: IdentityCommand::ChangeWords(change) } => identity::change_words(change),
+        Command::Identity { command: IdentityCommand::ChangeWords(change) } => {
+            identity::change_words(change)
+        }
         Command::Identity { command: IdentityCommand::Unlock } => identity::unlock(&place),
-        Command::Identity { command: IdentityCommand::Request(asked) } => block_on(&place, identity::ask(place.clone(), asked)),
-        Command::Identity { command: IdentityCommand::Log { out } } => block_on(&place, identity::log(place.clone(), &out)),
+        Command::Identity { command: IdentityCommand::Request(asked) } => {
+            block_on(&place, identity::ask(place.clone(), asked))
+        }
+        Command::Identity { command: IdentityCommand::Log { out } } => {
+            block_on(&place, identity::log(place.clone(), &out))
+        }
         other => block_on(&place, request::run(place.clone(), other)),
     }
 }
@@ -72,9 +95,14 @@ fn block_on(place: &Place, work: impl Future<Output = Result<()>>) -> Result<()>
     if place.config.node.threads > 0 {
         builder.worker_threads(place.config.node.threads);
     }
-    let runtime = builder.enable_all().thread_name("freehold").build().context("the runtime could not start")?;
+    let runtime = builder
+        .enable_all()
+        .thread_name("freehold")
+        .build()
+        .context("the runtime could not start")?;
     let done = runtime.block_on(work);
-    // What still runs has been told to stop; a thread that hangs in a system call must not hold the exit.
+    // What still runs has been told to stop; a thread that hangs in a system call must not hold the
+    // exit.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     done
 }
@@ -87,6 +115,10 @@ pub(crate) fn read_input(path: &std::path::Path) -> Result<String> {
     } else {
         std::fs::read(path).map(|read| bytes = read)
     };
-    read.map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display())))?;
-    String::from_utf8(bytes).map_err(|_| exit::with(exit::DATA, format!("{} is no UTF-8 text; save it as UTF-8", path.display())))
+    read.map_err(|error| {
+        exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))
+    })?;
+    String::from_utf8(bytes).map_err(|_| {
+        exit::with(exit::DATA, format!("{} is no UTF-8 text; save it as UTF-8", path.display()))
+    })
 }

@@ -1,4 +1,5 @@
-//! The configuration: one TOML file, a section per crate, each defined where it is used; environment and flags override it.
+//! The configuration: one TOML file, a section per crate, each defined where it is used;
+//! environment and flags override it.
 
 mod wrong;
 
@@ -53,7 +54,8 @@ impl Default for NodeConfig {
     }
 }
 
-/// Reads the configuration: `file` (or `freehold.toml` in `data`, if it is there), then the environment's
+/// Reads the configuration: `file` (or `freehold.toml` in `data`, if it is there), then the
+/// environment's
 /// `FREEHOLD_SECTION_KEY`, then `sets` (`section.key=value`).
 pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<Config> {
     let named = file.map(Path::to_path_buf);
@@ -61,24 +63,56 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
     let mut table = match std::fs::read_to_string(&path) {
         Ok(text) => parse(&path, &text)?,
         // Where the folder itself can't be, that is what is to be said, when it is opened.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) && named.is_none() => toml::Table::new(),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied && named.is_none() && std::fs::read_dir(data).is_err() => {
-            let said = format!("can't open {}: the folder is another user's: {error}", data.display());
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+                && named.is_none() =>
+        {
+            toml::Table::new()
+        }
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && named.is_none()
+                && std::fs::read_dir(data).is_err() =>
+        {
+            let said =
+                format!("can't open {}: the folder is another user's: {error}", data.display());
             return Err(exit::with(exit::CANT_CREATE, said));
         }
-        Err(error) => return Err(exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))),
+        Err(error) => {
+            return Err(exit::with(
+                exit::NO_INPUT,
+                format!("can't read {}: {error}", path.display()),
+            ));
+        }
     };
     for (name, value) in std::env::vars_os() {
         // A name that is no text is somebody else's.
-        let Some((name, (section, key))) = name.to_str().and_then(|name| Some((name, variable(name)?))) else { continue };
-        let value = value.to_str().ok_or_else(|| exit::with(exit::CONFIG, format!("{name}: its value is no UTF-8 text")))?;
+        let Some((name, (section, key))) =
+            name.to_str().and_then(|name| Some((name, variable(name)?)))
+        else {
+            continue;
+        };
+        let value = value.to_str().ok_or_else(|| {
+            exit::with(exit::CONFIG, format!("{name}: its value is no UTF-8 text"))
+        })?;
         put(&mut table, name, section, &key, value)?;
     }
     for set in sets {
-        let Some(((section, key), value)) = set.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value))) else {
-            return Err(exit::with(exit::USAGE, format!("--set takes section.key=value, not {set:?}")));
+        let Some(((section, key), value)) =
+            set.split_once('=').and_then(|(name, value)| Some((name.split_once('.')?, value)))
+        else {
+            return Err(exit::with(
+                exit::USAGE,
+                format!("--set takes section.key=value, not {set:?}"),
+            ));
         };
-        put(&mut table, &format!("--set {section}.{key}"), section.trim(), key.trim(), value.trim())?;
+        put(
+            &mut table,
+            &format!("--set {section}.{key}"),
+            section.trim(),
+            key.trim(),
+            value.trim(),
+        )?;
     }
     let config: Config = table.try_into()?;
     config.check()?;
@@ -87,31 +121,39 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
 
 /// What a file says, and nothing else: no environment, no flags.
 pub(crate) fn of_file(path: &Path) -> Result<Config> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     Ok(parse(path, &text)?.try_into()?)
 }
 
 impl Config {
     fn check(&self) -> Result<()> {
         if !["sled", "redb"].contains(&self.node.engine.as_str()) {
-            let said = format!("node.engine is {:?}; it can be \"sled\" or \"redb\"", self.node.engine);
+            let said =
+                format!("node.engine is {:?}; it can be \"sled\" or \"redb\"", self.node.engine);
             return Err(exit::with(exit::CONFIG, said));
         }
         self.web.check().map_err(|error| exit::with(exit::CONFIG, error.to_string()))
     }
 
-    /// Writes the settings that differ from the defaults to `freehold.toml` in `data`, for a node that others set up.
+    /// Writes the settings that differ from the defaults to `freehold.toml` in `data`, for a node
+    /// that others set up.
     pub(crate) fn save(&self, data: &Path) -> Result<PathBuf> {
         let default = toml::Table::try_from(Self::default())?;
         let mut table = toml::Table::try_from(self)?;
         for (section, settings) in &mut table {
-            if let (Some(settings), Some(default)) = (settings.as_table_mut(), default.get(section).and_then(|s| s.as_table())) {
+            if let (Some(settings), Some(default)) =
+                (settings.as_table_mut(), default.get(section).and_then(|s| s.as_table()))
+            {
                 settings.retain(|key, value| default.get(key) != Some(value));
             }
         }
         table.retain(|_, settings| settings.as_table().is_none_or(|s| !s.is_empty()));
         let path = data.join(FILE_NAME);
-        let text = format!("# What differs from the defaults; `freehold config` prints all settings.\n\n{}", toml::to_string(&table)?);
+        let text = format!(
+            "# What differs from the defaults; `freehold config` prints all settings.\n\n{}",
+            toml::to_string(&table)?
+        );
         // Whole or not at all: half a file would keep the node from starting.
         let new = path.with_extension("new");
         std::fs::write(&new, text)
@@ -124,20 +166,31 @@ impl Config {
 /// The table in a file; what is wrong is said with its line.
 fn parse(path: &Path, text: &str) -> Result<toml::Table> {
     let wrong = |error: &toml::de::Error| {
-        let line = error.span().map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-        let place = error.span().and_then(|span| place(text.get(..span.start)?, text.get(span.start..)?));
-        let said = wrong::sentence(error.message(), place.as_ref().map(|(section, key)| (section.as_str(), key.as_str())));
+        let line = error
+            .span()
+            .map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+        let place =
+            error.span().and_then(|span| place(text.get(..span.start)?, text.get(span.start..)?));
+        let said = wrong::sentence(
+            error.message(),
+            place.as_ref().map(|(section, key)| (section.as_str(), key.as_str())),
+        );
         exit::with(exit::CONFIG, format!("{}, line {line}: {said}", path.display()))
     };
-    // Read as a whole configuration first: only then does an unknown or ill-typed setting know its line.
+    // Read as a whole configuration first: only then does an unknown or ill-typed setting know its
+    // line.
     toml::from_str::<Config>(text).map_err(|error| wrong(&error))?;
     text.parse::<toml::Table>().map_err(|error| wrong(&error))
 }
 
 /// The setting, with its section, that stands where a file's `before` ends and its `after` begins.
 fn place(before: &str, after: &str) -> Option<(String, String)> {
-    let section = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split(']').next().map(str::to_owned))?;
-    let line = before.rsplit('\n').next().unwrap_or_default().to_owned() + after.lines().next().unwrap_or_default();
+    let section = before
+        .lines()
+        .rev()
+        .find_map(|line| line.trim().strip_prefix('[')?.split(']').next().map(str::to_owned))?;
+    let line = before.rsplit('\n').next().unwrap_or_default().to_owned()
+        + after.lines().next().unwrap_or_default();
     let (key, _) = line.split_once('=')?;
     Some((section.trim().to_owned(), key.trim().to_owned()))
 }
@@ -151,17 +204,23 @@ fn variable(name: &str) -> Option<(&'static str, String)> {
     })
 }
 
-/// Puts one setting over those there are; what is wrong with it is said under the name it was `given` by.
+/// Puts one setting over those there are; what is wrong with it is said under the name it was
+/// `given` by.
 fn put(table: &mut toml::Table, given: &str, section: &str, key: &str, value: &str) -> Result<()> {
     // A value is read as TOML where it is TOML (7, true, ["a"]), and as plain text otherwise.
-    let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
+    let parsed =
+        format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let settings = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
     if let Some(settings) = settings.as_table_mut() {
         settings.insert(key.to_owned(), value);
     }
-    let wrong =
-        |error: toml::de::Error| exit::with(exit::CONFIG, format!("{given}: {}", wrong::sentence(error.message(), Some((section, key)))));
+    let wrong = |error: toml::de::Error| {
+        exit::with(
+            exit::CONFIG,
+            format!("{given}: {}", wrong::sentence(error.message(), Some((section, key)))),
+        )
+    };
     table.clone().try_into::<Config>().map(drop).map_err(wrong)
 }
 
@@ -206,32 +265,57 @@ mod tests {
 
     #[test]
     fn an_address_that_promises_what_nobody_keeps_is_refused() {
-        let said = load_text("[web]\npublic_url = \"https://ruth.example\"\n", &[]).unwrap_err().to_string();
+        let said = load_text("[web]\npublic_url = \"https://ruth.example\"\n", &[])
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("web.tls") && said.contains("web.trusted_proxies"), "{said}");
-        let proxied = load_text("", &["web.public_url=https://ruth.example", "web.trusted_proxies=[\"127.0.0.1\"]"]).unwrap();
+        let proxied = load_text(
+            "",
+            &["web.public_url=https://ruth.example", "web.trusted_proxies=[\"127.0.0.1\"]"],
+        )
+        .unwrap();
         assert_eq!(proxied.web.trusted_proxies, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     }
 
     #[test]
     fn a_flag_overrides_the_file() {
-        let config = load_text("[node]\nlog = \"info\"\n", &["node.log=warn", "node.threads=1", "listen.web=127.0.0.1:9"]).unwrap();
-        assert_eq!((config.node.log.as_str(), config.node.threads, config.listen.web.port()), ("warn", 1, 9));
+        let config = load_text(
+            "[node]\nlog = \"info\"\n",
+            &["node.log=warn", "node.threads=1", "listen.web=127.0.0.1:9"],
+        )
+        .unwrap();
+        assert_eq!(
+            (config.node.log.as_str(), config.node.threads, config.listen.web.port()),
+            ("warn", 1, 9)
+        );
     }
 
     #[test]
     fn a_wrong_flag_is_named() {
         let said = |set: &str| load_text("", &[set]).unwrap_err().to_string();
-        assert!(said("node.threads=many").starts_with("--set node.threads: "), "{}", said("node.threads=many"));
+        assert!(
+            said("node.threads=many").starts_with("--set node.threads: "),
+            "{}",
+            said("node.threads=many")
+        );
         assert!(said("node.lgo=info").contains("lgo"), "{}", said("node.lgo=info"));
         assert!(said("nobody.log=info").contains("nobody"), "{}", said("nobody.log=info"));
         assert!(said("node.log").contains("section.key=value"), "{}", said("node.log"));
-        assert!(said("mail.routes=bob.example").starts_with("--set mail.routes: "), "{}", said("mail.routes=bob.example"));
+        assert!(
+            said("mail.routes=bob.example").starts_with("--set mail.routes: "),
+            "{}",
+            said("mail.routes=bob.example")
+        );
     }
 
     #[test]
     fn a_table_is_set_as_a_whole() {
-        let config = load_text("", &["mail.routes={ \"bob.example\" = \"127.0.0.1:7125\" }"]).unwrap();
-        assert_eq!(config.mail.routes.get("bob.example").map(String::as_str), Some("127.0.0.1:7125"));
+        let config =
+            load_text("", &["mail.routes={ \"bob.example\" = \"127.0.0.1:7125\" }"]).unwrap();
+        assert_eq!(
+            config.mail.routes.get("bob.example").map(String::as_str),
+            Some("127.0.0.1:7125")
+        );
     }
 
     #[test]
@@ -246,9 +330,9 @@ mod tests {
     fn example() -> toml::Table {
         let settings = |line: &str| match line.strip_prefix("# ") {
             Some(rest)
-                if rest
-                    .split_once(" = ")
-                    .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')) =>
+                if rest.split_once(" = ").is_some_and(|(key, _)| {
+                    key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                }) =>
             {
                 rest.to_owned()
             }

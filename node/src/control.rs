@@ -1,5 +1,5 @@
-//! A command on a running node's folder talks to it through a socket in that folder: a line of JSON each way. Before its answer the node
-//! may send lines that say how far it is.
+//! A command on a running node's folder talks to it through a socket in that folder: a line of JSON
+//! each way. Before its answer the node may send lines that say how far it is.
 //!
 //! Who may open the folder may use the socket: it has mode 0600 and holds no secret of its own.
 
@@ -42,7 +42,8 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 pub(crate) enum Request {
     /// How it is doing, and where everything is.
     Status,
-    /// Whether it could be set up like that; the node's card, where words are still to be made, and addresses for theirs.
+    /// Whether it could be set up like that; the node's card, where words are still to be made, and
+    /// addresses for theirs.
     MaySetUp(SetUp),
     /// Set up a node that nobody has set up yet.
     SetUp(SetUp),
@@ -56,7 +57,8 @@ pub(crate) enum Request {
     Timeline,
     /// Change the words that stand at the top of the site.
     Profile { strapline: String, about: String },
-    /// Publish a post, or keep it as a draft; `photos` are ids. One that was written elsewhere before keeps its date.
+    /// Publish a post, or keep it as a draft; `photos` are ids. One that was written elsewhere
+    /// before keeps its date.
     Post {
         title: String,
         text: String,
@@ -116,7 +118,10 @@ impl Response {
 
     /// A part that is text.
     pub(crate) fn word(&self, part: &str) -> Result<String> {
-        self.get(part).as_str().map(str::to_owned).with_context(|| format!("the node's answer has no {part}"))
+        self.get(part)
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("the node's answer has no {part}"))
     }
 
     pub(crate) fn with(mut self, value: serde_json::Value) -> Self {
@@ -150,7 +155,11 @@ pub(crate) async fn ask(data: &Path, request: &Request) -> Result<Option<Respons
 }
 
 /// Asks the node that runs in `data`, which says how far it is; `None` if none runs there.
-pub(crate) async fn ask_telling(data: &Path, request: &Request, tell: &Tell) -> Result<Option<Response>> {
+pub(crate) async fn ask_telling(
+    data: &Path,
+    request: &Request,
+    tell: &Tell,
+) -> Result<Option<Response>> {
     let Some(stream) = connect(data).await? else { return Ok(None) };
     let (read, mut write) = stream.into_split();
     let mut line = serde_json::to_vec(request)?;
@@ -174,8 +183,17 @@ async fn connect(data: &Path) -> Result<Option<UnixStream>> {
     let Ok(folder) = std::fs::File::open(data) else { return Ok(None) };
     match UnixStream::connect(short(&folder)).await {
         Ok(stream) => Ok(Some(stream)),
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("can't talk to the node in {}", data.display())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("can't talk to the node in {}", data.display()))
+        }
     }
 }
 
@@ -184,18 +202,24 @@ fn short(folder: &std::fs::File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()))
 }
 
-/// Opens the socket. The caller holds the folder's lock, so a socket that is already there is a dead node's.
+/// Opens the socket. The caller holds the folder's lock, so a socket that is already there is a
+/// dead node's.
 pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let folder = std::fs::File::open(data)?;
     let path = short(&folder);
     let _ = std::fs::remove_file(&path);
-    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which anybody may connect. The mask is the
-    // whole process's, so it takes nothing from the owner: a folder that another thread makes in that moment must stay searchable.
+    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which
+    // anybody may connect. The mask is the whole process's, so it takes nothing from the owner: a
+    // folder that another thread makes in that moment must stay searchable.
     let usual = rustix::process::umask(Mode::from_raw_mode(0o077));
     let bound = UnixListener::bind(&path);
     rustix::process::umask(usual);
-    let narrowed = |listener| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener);
-    bound.and_then(narrowed).with_context(|| format!("can't open the control socket in {}", data.display()))
+    let narrowed = |listener| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener)
+    };
+    bound
+        .and_then(narrowed)
+        .with_context(|| format!("can't open the control socket in {}", data.display()))
 }
 
 /// Answers until the task is dropped.
@@ -229,13 +253,22 @@ async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
         Err(_) if read.get_ref().limit() == 0 => {
             // Its rest is read all the same: whoever still writes would not hear the answer.
             pass_over_line(BufReader::new(read.into_inner().into_inner())).await?;
-            Err(exit::with(exit::DATA, format!("this is too long: a running node takes {REQUEST_LEN_MAX} bytes at once")))
+            Err(exit::with(
+                exit::DATA,
+                format!("this is too long: a running node takes {REQUEST_LEN_MAX} bytes at once"),
+            ))
         }
-        Err(_) => Err(exit::with(exit::DATA, "the running node does not know this request; is it the same version?")),
+        Err(_) => Err(exit::with(
+            exit::DATA,
+            "the running node does not know this request; is it the same version?",
+        )),
     };
     let mut answer = match done {
         Ok(response) => serde_json::to_vec(&response)?,
-        Err(error) => serde_json::to_vec(&Refusal { error: exit::sentence(&error), code: exit::code(&error) })?,
+        Err(error) => serde_json::to_vec(&Refusal {
+            error: exit::sentence(&error),
+            code: exit::code(&error),
+        })?,
     };
     answer.push(b'\n');
     write.write_all(&answer).await?;
@@ -255,7 +288,11 @@ async fn pass_over_line(mut read: impl AsyncBufRead + Unpin) -> Result<()> {
 }
 
 /// Does what is asked, and writes how far it is to whoever asked.
-async fn act_telling(acting: &Acting, request: Request, write: &mut OwnedWriteHalf) -> Result<Response> {
+async fn act_telling(
+    acting: &Acting,
+    request: Request,
+    write: &mut OwnedWriteHalf,
+) -> Result<Response> {
     let (sender, mut told) = mpsc::unbounded_channel();
     let tell: Tell = Arc::new(move |step, done, total| {
         let _ = sender.send(Progress { step: step.to_owned(), done, total });

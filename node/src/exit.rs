@@ -48,7 +48,8 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 
 /// The exit code an error asks for; 1 if it does not say.
 pub(crate) fn code(error: &anyhow::Error) -> u8 {
-    let of_exit = error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map(|exit| exit.code);
+    let of_exit =
+        error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map(|exit| exit.code);
     of_exit.or_else(|| of_store(error)).unwrap_or(1)
 }
 

@@ -1,4 +1,5 @@
-//! The sockets, all opened before anything starts, so that a port that is taken is one clear sentence and nothing has happened yet.
+//! The sockets, all opened before anything starts, so that a port that is taken is one clear
+//! sentence and nothing has happened yet.
 
 use std::net::SocketAddr;
 
@@ -35,7 +36,8 @@ impl Default for ListenConfig {
     }
 }
 
-/// Where ports that must stay are chosen: above those that need rights, below those that systems give away (from 32768 on).
+/// Where ports that must stay are chosen: above those that need rights, below those that systems
+/// give away (from 32768 on).
 const PORT_MIN: u16 = 10_000;
 /// One more than the last of them.
 const PORT_MAX: u16 = 32_000;
@@ -43,7 +45,15 @@ const PORT_MAX: u16 = 32_000;
 const PORT_TRIES_MAX: usize = 1000;
 
 impl ListenConfig {
-    fn loopback(web: u16, smtp: u16, submission: u16, smtps: u16, imap: u16, imaps: u16, libp2p: u16) -> Self {
+    fn loopback(
+        web: u16,
+        smtp: u16,
+        submission: u16,
+        smtps: u16,
+        imap: u16,
+        imaps: u16,
+        libp2p: u16,
+    ) -> Self {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
             web: at(web),
@@ -56,19 +66,32 @@ impl ListenConfig {
         }
     }
 
-    /// Loopback ports that are free at this moment, for a node whose ports must stay the same when it starts again.
+    /// Loopback ports that are free at this moment, for a node whose ports must stay the same when
+    /// it starts again.
     pub(crate) fn free() -> Result<Self> {
         let random = Random::from_os().context("this machine gives no randomness")?;
-        // Not those the system gives to whoever asks for any: by the next start one of them would be somebody else's.
-        let tries =
-            (0..PORT_TRIES_MAX).map(|_| PORT_MIN + u16::try_from(random.u64() % u64::from(PORT_MAX - PORT_MIN)).unwrap_or_default());
+        // Not those the system gives to whoever asks for any: by the next start one of them would
+        // be somebody else's.
+        let tries = (0..PORT_TRIES_MAX).map(|_| {
+            PORT_MIN
+                + u16::try_from(random.u64() % u64::from(PORT_MAX - PORT_MIN)).unwrap_or_default()
+        });
         // All are held until all are known, so that none is given twice.
-        let hold =
-            |port| Some((std::net::TcpListener::bind(("127.0.0.1", port)).ok()?, std::net::UdpSocket::bind(("127.0.0.1", port)).ok()?));
+        let hold = |port| {
+            Some((
+                std::net::TcpListener::bind(("127.0.0.1", port)).ok()?,
+                std::net::UdpSocket::bind(("127.0.0.1", port)).ok()?,
+            ))
+        };
         let held: Vec<_> = tries.filter_map(hold).take(7).collect();
-        let ports = held.iter().map(|(listener, _)| listener.local_addr().map(|a| a.port())).collect::<Result<Vec<_>, _>>()?;
+        let ports = held
+            .iter()
+            .map(|(listener, _)| listener.local_addr().map(|a| a.port()))
+            .collect::<Result<Vec<_>, _>>()?;
         match ports.as_slice() {
-            &[web, smtp, submission, smtps, imap, imaps, libp2p] => Ok(Self::loopback(web, smtp, submission, smtps, imap, imaps, libp2p)),
+            &[web, smtp, submission, smtps, imap, imaps, libp2p] => {
+                Ok(Self::loopback(web, smtp, submission, smtps, imap, imaps, libp2p))
+            }
             _ => anyhow::bail!("no free ports"),
         }
     }
@@ -113,7 +136,8 @@ impl Listeners {
                 Err(error) => refused.push((name, at, error)),
             }
         }
-        // libp2p reports a taken port only later and in its own words, so the question is asked here first: TCP above, UDP for QUIC.
+        // libp2p reports a taken port only later and in its own words, so the question is asked
+        // here first: TCP above, UDP for QUIC.
         if !refused.iter().any(|(name, ..)| *name == "libp2p")
             && let Err(error) = UdpSocket::bind(libp2p).await
         {
@@ -132,13 +156,19 @@ impl Listeners {
 fn sentence(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
     let why = |error: &std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need rights this process does not have".to_owned(),
-        std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need rights this process does not have".to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address".to_owned()
+        }
         _ => error.to_string(),
     };
     if let [(name, at, error)] = refused {
         let setting = name.split(' ').next().unwrap_or_default();
-        let advice = format!("choose another with --set listen.{setting}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]");
+        let advice = format!(
+            "choose another with --set listen.{setting}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]"
+        );
         return format!("can't listen on {at} for {name}: {}; {advice}", why(error));
     }
     let mut causes: Vec<(String, Vec<String>)> = Vec::new();
@@ -174,9 +204,13 @@ mod tests {
 
     #[tokio::test]
     async fn taken_ports_are_named_in_one_sentence_and_udp_is_one_of_them() {
-        let (tcp, udp) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let (tcp, udp) = (
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+            std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
+        );
         let mut config = ListenConfig::free().unwrap();
-        (config.web, config.smtp, config.libp2p) = (tcp.local_addr().unwrap(), tcp.local_addr().unwrap(), udp.local_addr().unwrap());
+        (config.web, config.smtp, config.libp2p) =
+            (tcp.local_addr().unwrap(), tcp.local_addr().unwrap(), udp.local_addr().unwrap());
         let Err(error) = Listeners::open(&config).await else { panic!("the ports are taken") };
         let (tcp, udp) = (tcp.local_addr().unwrap(), udp.local_addr().unwrap());
         assert_eq!(

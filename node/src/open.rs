@@ -31,8 +31,15 @@ pub(crate) async fn node(data: &Path, config: &Config) -> Result<Node> {
     claimed(claim(data)?, data, config, &Stop::default(), Box::new(|_, _, _| ())).await
 }
 
-/// Opens the node in a folder that is claimed. A rebuild may take long: `tell` hears how far it is, and `stop` ends it early.
-pub(crate) async fn claimed(claim: Claim, data: &Path, config: &Config, stop: &Stop, tell: Tell) -> Result<Node> {
+/// Opens the node in a folder that is claimed. A rebuild may take long: `tell` hears how far it is,
+/// and `stop` ends it early.
+pub(crate) async fn claimed(
+    claim: Claim,
+    data: &Path,
+    config: &Config,
+    stop: &Stop,
+    tell: Tell,
+) -> Result<Node> {
     let mut options = NodeOptions::new(data);
     options.claim = Some(claim);
     options.stop = stop.clone();
@@ -47,7 +54,9 @@ pub(crate) async fn claimed(claim: Claim, data: &Path, config: &Config, stop: &S
         bar.far(step, done, total);
         tell(step, done, total);
     }));
-    let opened = tokio::task::spawn_blocking(move || Node::open(options)).await.context("the store's thread ended")?;
+    let opened = tokio::task::spawn_blocking(move || Node::open(options))
+        .await
+        .context("the store's thread ended")?;
     let node = opened.map_err(|error| said(data, &error))?;
     mailbox::prepare(&node).await?;
     Ok(node)
@@ -59,7 +68,10 @@ fn said(data: &Path, error: &NodeOpenError) -> anyhow::Error {
         && matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
     {
         let folder = data.display();
-        return exit::with(exit::CANT_CREATE, format!("can't open {folder}: the data folder {folder} can't be written: {cause}"));
+        return exit::with(
+            exit::CANT_CREATE,
+            format!("can't open {folder}: the data folder {folder} can't be written: {cause}"),
+        );
     }
     let code = match error {
         NodeOpenError::Folder { .. } => exit::CANT_CREATE,

@@ -1,4 +1,5 @@
-//! The one place that prints for people. What goes to a program's pipe and is no longer wanted there is dropped quietly.
+//! The one place that prints for people. What goes to a program's pipe and is no longer wanted
+//! there is dropped quietly.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -38,7 +39,8 @@ const SAID_AFTER: Duration = Duration::from_secs(1);
 /// How often the log says how far it is.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// How far work is that may take long: a bar on a terminal, else lines in the log; nothing if it is done within a second.
+/// How far work is that may take long: a bar on a terminal, else lines in the log; nothing if it is
+/// done within a second.
 pub(crate) struct Bar {
     bar: ProgressBar,
     said: Mutex<Said>,
@@ -53,15 +55,22 @@ struct Said {
 impl Bar {
     /// The work begins now.
     pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden()).with_finish(ProgressFinish::AndClear);
-        Self { bar, said: Mutex::new(Said { begun: Instant::now(), is_drawn: false, logged: None }) }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden())
+            .with_finish(ProgressFinish::AndClear);
+        Self {
+            bar,
+            said: Mutex::new(Said { begun: Instant::now(), is_drawn: false, logged: None }),
+        }
     }
 
-    /// Says how far a step is: of how many, or just how many where nobody knows where it ends (zero).
+    /// Says how far a step is: of how many, or just how many where nobody knows where it ends
+    /// (zero).
     pub(crate) fn far(&self, step: &str, done: u64, total: u64) {
         let bar = &self.bar;
-        let template = if total > 0 { "{msg:24} {wide_bar} {pos}/{len}  {eta}" } else { "{msg:24} {pos}" };
-        if bar.message() != step || bar.length().is_none_or(|before| (before == 0) != (total == 0)) {
+        let template =
+            if total > 0 { "{msg:24} {wide_bar} {pos}/{len}  {eta}" } else { "{msg:24} {pos}" };
+        if bar.message() != step || bar.length().is_none_or(|before| (before == 0) != (total == 0))
+        {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

@@ -1,6 +1,7 @@
 //! Being asked to stop: SIGTERM from a service manager, SIGINT from Ctrl-C.
 //!
-//! Listened for before anything is begun: a signal that comes while the store is still being rebuilt must not be lost, nor kill.
+//! Listened for before anything is begun: a signal that comes while the store is still being
+//! rebuilt must not be lost, nor kill.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};

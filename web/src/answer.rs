@@ -113,7 +113,8 @@ pub(crate) fn moved(path: &str) -> Response<Body> {
 /// `path` may have letters of any script; the header has only those of an address (RFC 9110 10.2.2, RFC 3986 2).
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {
     let one = |byte: u8| {
-        let is_plain = byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+        let is_plain = byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
         if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     match HeaderValue::from_str(&path.bytes().map(one).collect::<String>()) {
@@ -144,9 +145,13 @@ struct ProblemRoom {
 /// A likely page: where it is, what it is called, a remark.
 type Offer = (&'static str, &'static str, &'static str);
 
-const PAGES: [Offer; 2] = [("/", "All the writing", "newest first"), ("/photos", "The photos", "all of them")];
-const ROOMS: [Offer; 3] =
-    [("/home", "Home", "what friends say"), ("/home/write", "Write", "what you have begun"), ("/home/mail", "Mail", "your letters")];
+const PAGES: [Offer; 2] =
+    [("/", "All the writing", "newest first"), ("/photos", "The photos", "all of them")];
+const ROOMS: [Offer; 3] = [
+    ("/home", "Home", "what friends say"),
+    ("/home/write", "Write", "what you have begun"),
+    ("/home/mail", "Mail", "your letters"),
+];
 
 /// The page for a problem.
 pub(crate) fn problem(site: &Site, problem: &Problem) -> Response<Body> {
@@ -156,12 +161,23 @@ pub(crate) fn problem(site: &Site, problem: &Problem) -> Response<Body> {
 /// Whether an answer went wrong without saying so in words.
 pub(crate) fn is_mute_problem(response: &Response<Body>) -> bool {
     let status = response.status();
-    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    !is_page && (status.is_client_error() || status.is_server_error()) && status != StatusCode::SERVICE_UNAVAILABLE
+    let is_page = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    !is_page
+        && (status.is_client_error() || status.is_server_error())
+        && status != StatusCode::SERVICE_UNAVAILABLE
 }
 
-/// The page that says in words what `response` does not; one of the owner's rooms for the owner in them.
-pub(crate) fn with_problem_page(site: &Site, path: &str, is_room: bool, response: &Response<Body>) -> Response<Body> {
+/// The page that says in words what `response` does not; one of the owner's rooms for the owner in
+/// them.
+pub(crate) fn with_problem_page(
+    site: &Site,
+    path: &str,
+    is_room: bool,
+    response: &Response<Body>,
+) -> Response<Body> {
     let mut page = problem_page(site, response.status(), Some(path), is_room);
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());
@@ -169,15 +185,28 @@ pub(crate) fn with_problem_page(site: &Site, path: &str, is_room: bool, response
     page
 }
 
-fn problem_page(site: &Site, status: StatusCode, path: Option<&str>, is_room: bool) -> Response<Body> {
+fn problem_page(
+    site: &Site,
+    status: StatusCode,
+    path: Option<&str>,
+    is_room: bool,
+) -> Response<Body> {
     let (heading, text) = words(status, path);
     // A problem page must not fail for want of a name.
     let profile = site.profile().unwrap_or_default();
-    let offers = |offers| if status == StatusCode::NOT_FOUND && profile.is_some() { offers } else { &[][..] };
+    let offers = |offers| {
+        if status == StatusCode::NOT_FOUND && profile.is_some() { offers } else { &[][..] }
+    };
     let room = if is_room { site.home_frame(heading, "").ok() } else { None };
     let rendered = match room {
         Some(page) => ProblemRoom { page, heading, text, offers: offers(&ROOMS) }.render(),
-        None => ProblemPage { page: Frame::public(profile.as_deref(), heading, ""), heading, text, offers: offers(&PAGES) }.render(),
+        None => ProblemPage {
+            page: Frame::public(profile.as_deref(), heading, ""),
+            heading,
+            text,
+            offers: offers(&PAGES),
+        }
+        .render(),
     };
     match rendered {
         Ok(html) => (status, Html(html)).into_response(),

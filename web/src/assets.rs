@@ -1,4 +1,5 @@
-//! Styles and fonts, compiled in and served under names that hold a hash of their content, so that they may be kept forever.
+//! Styles and fonts, compiled in and served under names that hold a hash of their content, so that
+//! they may be kept forever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -37,7 +38,8 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let (mut house, mut letter) = (house(), theme::properties() + &minified(LETTER));
     for sheet in [&mut house, &mut letter] {
         for (name, _) in FONTS {
-            *sheet = sheet.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
+            *sheet =
+                sheet.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
         }
     }
     assets.add("paper.css", "text/css; charset=utf-8", house.into(), "same-origin");
@@ -46,7 +48,8 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     assets
 });
 
-/// The structure, the theme, and the classes that are tables: a share for every shape of picture, a colour for every door.
+/// The structure, the theme, and the classes that are tables: a share for every shape of picture, a
+/// colour for every door.
 fn house() -> String {
     let mut css = minified(HOUSE) + &theme::properties();
     for tenths in pictures::RATIOS {
@@ -59,14 +62,26 @@ fn house() -> String {
 }
 
 impl Assets {
-    fn add(&mut self, name: &'static str, media_type: &'static str, body: Bytes, shared_with: &'static str) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        media_type: &'static str,
+        body: Bytes,
+        shared_with: &'static str,
+    ) {
         let hash = blake3::hash(&body).to_hex();
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
         let hashed = format!("{stem}.{}.{extension}", hash.get(..10).unwrap_or_default());
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-        headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(shared_with));
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
+        headers.insert(
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static(shared_with),
+        );
         if media_type.starts_with("font/") {
             // Browsers ask for typefaces as for what only scripts may read.
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -99,8 +114,8 @@ pub(crate) fn address(name: &str) -> &'static str {
     ASSETS.address(name)
 }
 
-/// A style sheet without comments and without the white space that only people need. Our sheets keep spaces out of strings,
-/// so no string has to be told apart.
+/// A style sheet without comments and without the white space that only people need. Our sheets
+/// keep spaces out of strings, so no string has to be told apart.
 fn minified(css: &str) -> String {
     let mut plain = String::with_capacity(css.len());
     let mut rest = css;
@@ -117,7 +132,11 @@ fn minified(css: &str) -> String {
             continue;
         }
         let tight = |c: char| matches!(c, '{' | '}' | ';' | ',' | '>');
-        if space && !small.is_empty() && !tight(c) && !small.ends_with(|last| tight(last) || last == ':') {
+        if space
+            && !small.is_empty()
+            && !tight(c)
+            && !small.ends_with(|last| tight(last) || last == ':')
+        {
             small.push(' ');
         }
         if c == '}' && small.ends_with(';') {
@@ -136,7 +155,10 @@ mod tests {
     #[test]
     fn minifying_keeps_what_means_something() {
         let css = "/* who */ a :hover, b > c { margin: calc(1rem + 2px) auto; color: red; }\n@media (width > 2rem) { a { b: c } }";
-        assert_eq!(minified(css), "a :hover,b>c{margin:calc(1rem + 2px) auto;color:red}@media (width>2rem){a{b:c}}");
+        assert_eq!(
+            minified(css),
+            "a :hover,b>c{margin:calc(1rem + 2px) auto;color:red}@media (width>2rem){a{b:c}}"
+        );
     }
 
     #[test]

@@ -11,20 +11,23 @@ use crate::hosts;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebConfig {
-    /// The site's own address as people type it, such as `https://ruth.example`; nothing means `http://<login>.localhost:<port>`,
-    /// for a laptop.
+    /// The site's own address as people type it, such as `https://ruth.example`; nothing means
+    /// `http://<login>.localhost:<port>`, for a laptop.
     pub public_url: Option<String>,
     /// Whether the node itself speaks HTTPS, with its own certificate.
     pub tls: bool,
-    /// The addresses of reverse proxies whose word is taken for who asks and over what (`X-Forwarded-For`, `X-Forwarded-Proto`).
+    /// The addresses of reverse proxies whose word is taken for who asks and over what
+    /// (`X-Forwarded-For`, `X-Forwarded-Proto`).
     pub trusted_proxies: Vec<IpAddr>,
-    /// Other host names under which the site answers. `localhost` and `<login>.localhost` always do.
+    /// Other host names under which the site answers. `localhost` and `<login>.localhost` always
+    /// do.
     pub names: Vec<String>,
     /// The largest photo taken in, in bytes.
     pub upload_len_max: u64,
     /// How many connections may be open at once.
     pub connections_max: usize,
-    /// How many of them from one address (for IPv6: from one /64). Clients on this machine are held to the total alone.
+    /// How many of them from one address (for IPv6: from one /64). Clients on this machine are held
+    /// to the total alone.
     pub connections_per_address_max: usize,
 }
 
@@ -46,16 +49,22 @@ impl Default for WebConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebConfigError {
     /// The site's own address is none.
-    #[error("web.public_url must look like \"https://ruth.example\", with nothing after the name but a port")]
+    #[error(
+        "web.public_url must look like \"https://ruth.example\", with nothing after the name but a port"
+    )]
     NotAUrl,
     /// The node speaks TLS, and the address says otherwise.
     #[error("web.tls is on, so web.public_url must begin with https://")]
     NotHttps,
     /// Proxies are trusted, and nobody says under which address.
-    #[error("web.trusted_proxies needs web.public_url: the address under which the proxy is reached")]
+    #[error(
+        "web.trusted_proxies needs web.public_url: the address under which the proxy is reached"
+    )]
     ProxyWithoutUrl,
     /// The address promises TLS, and nobody speaks it.
-    #[error("web.public_url begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS")]
+    #[error(
+        "web.public_url begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS"
+    )]
     NobodySpeaksTls,
 }
 
@@ -66,7 +75,11 @@ impl WebConfig {
     /// The first thing that does not, in words for whoever wrote it.
     pub fn check(&self) -> Result<(), WebConfigError> {
         let Some(url) = &self.public_url else {
-            return if self.trusted_proxies.is_empty() { Ok(()) } else { Err(WebConfigError::ProxyWithoutUrl) };
+            return if self.trusted_proxies.is_empty() {
+                Ok(())
+            } else {
+                Err(WebConfigError::ProxyWithoutUrl)
+            };
         };
         hosts::origin(url).ok_or(WebConfigError::NotAUrl)?;
         match (self.is_https(), self.tls, self.trusted_proxies.is_empty()) {
@@ -76,7 +89,8 @@ impl WebConfig {
         }
     }
 
-    /// The address of the site without a slash at its end; `port` is where it listens, which stands in a laptop's address.
+    /// The address of the site without a slash at its end; `port` is where it listens, which stands
+    /// in a laptop's address.
     pub fn url(&self, owner: Option<&Profile>, port: u16) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         match (&self.public_url, owner) {
@@ -99,7 +113,11 @@ impl WebConfig {
 
     /// Whether the word of whoever connects from `address` is taken.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.public_url.is_some() && self.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == address.to_canonical())
+        self.public_url.is_some()
+            && self
+                .trusted_proxies
+                .iter()
+                .any(|proxy| proxy.to_canonical() == address.to_canonical())
     }
 }
 
@@ -128,8 +146,18 @@ mod tests {
         }
         assert_eq!(config("", false, proxy).check(), Err(WebConfigError::ProxyWithoutUrl));
         assert_eq!(config("http://ruth.example", true, &[]).check(), Err(WebConfigError::NotHttps));
-        assert_eq!(config("https://ruth.example", false, &[]).check(), Err(WebConfigError::NobodySpeaksTls));
-        for url in ["ruth.example", "https://", "https://ruth.example/blog", "ftp://ruth.example", "https://ruth example", "https://a@b"] {
+        assert_eq!(
+            config("https://ruth.example", false, &[]).check(),
+            Err(WebConfigError::NobodySpeaksTls)
+        );
+        for url in [
+            "ruth.example",
+            "https://",
+            "https://ruth.example/blog",
+            "ftp://ruth.example",
+            "https://ruth example",
+            "https://a@b",
+        ] {
             assert_eq!(config(url, true, &[]).check(), Err(WebConfigError::NotAUrl), "{url}");
         }
     }

@@ -1,4 +1,5 @@
-//! Moments as people read them. The node's own time zone is UTC until it knows better; a reader's is not ours to know.
+//! Moments as people read them. The node's own time zone is UTC until it knows better; a reader's
+//! is not ours to know.
 
 use freehold_core::clock::Timestamp;
 use jiff::Zoned;
@@ -10,7 +11,9 @@ const DAYS_NAMED: i32 = 6;
 
 fn zoned(at: Timestamp) -> Zoned {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC)
+    jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_zoned(TimeZone::UTC)
 }
 
 /// `14 November 2026`.
@@ -25,7 +28,8 @@ pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
     at.strftime(form).to_string()
 }
 
-/// As short as the reader's distance allows: `12 minutes ago`, `8:15`, `yesterday, 18:04`, `Friday`, `14 November`.
+/// As short as the reader's distance allows: `12 minutes ago`, `8:15`, `yesterday, 18:04`,
+/// `Friday`, `14 November`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     let passed = now.millis_since(at);
     if passed < MINUTE_MS {
@@ -33,7 +37,11 @@ pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     }
     if passed < HOUR_MS {
         let minutes = passed / MINUTE_MS;
-        return if minutes == 1 { "a minute ago".to_owned() } else { format!("{minutes} minutes ago") };
+        return if minutes == 1 {
+            "a minute ago".to_owned()
+        } else {
+            format!("{minutes} minutes ago")
+        };
     }
     let (then, today) = (zoned(at), zoned(now));
     let days = (today.date() - then.date()).get_days();

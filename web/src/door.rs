@@ -1,4 +1,5 @@
-//! The way in for every request: is the name ours, is the page in memory, else the router; then the strict headers.
+//! The way in for every request: is the name ours, is the page in memory, else the router; then the
+//! strict headers.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::{assets, forwarded, headers, hosts, visitor};
 /// A public page is at most this long; a longer one is answered but not kept.
 const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
 
-/// Public pages that read their query. Of the others one is as good as the next, whatever was hung on to its address on the way.
+/// Public pages that read their query. Of the others one is as good as the next, whatever was hung
+/// on to its address on the way.
 const READ_THEIR_QUERY: [&str; 2] = ["/photos", "/writing"];
 
 /// Who is at the other end of a connection, and over what.
@@ -39,12 +41,18 @@ pub struct Door {
 
 impl Door {
     pub(crate) fn new(site: Site, router: Router<Site>) -> Self {
-        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin). Our own address counts as ours even
-        // where a proxy has put another name into Host.
+        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin). Our own
+        // address counts as ours even where a proxy has put another name into Host.
         let own = site.config.public_url.as_deref().and_then(hosts::origin);
-        let csrf = own.and_then(|origin| CsrfLayer::new().add_trusted_origin(origin).ok()).unwrap_or_default();
+        let csrf = own
+            .and_then(|origin| CsrfLayer::new().add_trusted_origin(origin).ok())
+            .unwrap_or_default();
         let router = router.layer(csrf).with_state(site.clone());
-        Self { site, router, client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false } }
+        Self {
+            site,
+            router,
+            client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false },
+        }
     }
 
     /// The same door for a client at `address`, under TLS or not.
@@ -65,7 +73,12 @@ impl Door {
         response
     }
 
-    async fn undressed<B>(&self, request: Request<B>, client: Client, host: Option<&str>) -> Response<Body>
+    async fn undressed<B>(
+        &self,
+        request: Request<B>,
+        client: Client,
+        host: Option<&str>,
+    ) -> Response<Body>
     where
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
@@ -74,12 +87,16 @@ impl Door {
             return answer::problem(&self.site, &Problem::NotThisHouse);
         }
         // Whoever gets past the proxy must not be asked for a password in the clear.
-        if self.site.config.is_https() && !client.secure && !host.is_some_and(hosts::is_this_machine) {
+        if self.site.config.is_https()
+            && !client.secure
+            && !host.is_some_and(hosts::is_this_machine)
+        {
             return self.under_tls(&request);
         }
         let looking = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !visitor::has_cookie(request.headers(), &self.site);
-        let is_plain = request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
+        let is_plain =
+            request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
         let keepable = looking && anonymous && is_plain;
         if keepable && let Some(page) = self.remembered(request.uri().path()) {
             return page.answer(request.headers());
@@ -103,7 +120,8 @@ impl Door {
         answer::with_problem_page(&self.site, &path, is_room, &response)
     }
 
-    /// Sends whoever came without TLS to where there is some; what they brought with them is not taken.
+    /// Sends whoever came without TLS to where there is some; what they brought with them is not
+    /// taken.
     fn under_tls<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return answer::problem(&self.site, &Problem::NotInTheClear);
@@ -115,7 +133,12 @@ impl Door {
     fn is_ours(&self, host: &str) -> bool {
         // If the profile can't be read the site still answers on the names it has without it.
         let profile = self.site.profile().unwrap_or_default();
-        hosts::is_ours(host, profile.as_deref(), &self.site.config.names, self.site.config.public_url.as_deref())
+        hosts::is_ours(
+            host,
+            profile.as_deref(),
+            &self.site.config.names,
+            self.site.config.public_url.as_deref(),
+        )
     }
 
     fn remembered(&self, path: &str) -> Option<Arc<Page>> {
@@ -125,10 +148,19 @@ impl Door {
         }
     }
 
-    async fn keep(&self, path: &str, generation: u64, asked: &HeaderMap, response: Response<Body>) -> Response<Body> {
+    async fn keep(
+        &self,
+        path: &str,
+        generation: u64,
+        asked: &HeaderMap,
+        response: Response<Body>,
+    ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         let Ok(body) = axum::body::to_bytes(body, KEPT_LEN_MAX).await else {
-            return answer::problem(&self.site, &Problem::Unwell("a public page is too long to keep".to_owned()));
+            return answer::problem(
+                &self.site,
+                &Problem::Unwell("a public page is too long to keep".to_owned()),
+            );
         };
         headers::dress(&mut parts.headers, false);
         parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));

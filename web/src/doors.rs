@@ -4,8 +4,8 @@ use freehold_core::friends::Friend;
 
 use crate::frame::initial;
 
-/// The house paints: the names people know them by and their colours, the same in light and dark. Their places are kept in
-/// profiles, and the style sheet has a class for each.
+/// The house paints: the names people know them by and their colours, the same in light and dark.
+/// Their places are kept in profiles, and the style sheet has a class for each.
 pub(crate) const PAINTS: [(&str, &str); 7] = [
     ("Slate green", "#3f5a53"),
     ("Harbour blue", "#3d5873"),
@@ -29,7 +29,8 @@ pub(crate) struct PersonDoor {
 }
 
 impl PersonDoor {
-    /// The door of somebody called `name`; the paint is chosen by `key`, which stays the same (an id, an address).
+    /// The door of somebody called `name`; the paint is chosen by `key`, which stays the same (an
+    /// id, an address).
     pub(crate) fn of(name: &str, key: &[u8]) -> Self {
         let first = blake3::hash(key).as_bytes().first().copied().unwrap_or_default();
         Self { initial: initial(name), paint: paint(first) }

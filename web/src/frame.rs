@@ -82,10 +82,15 @@ impl Frame {
 }
 
 fn named(rooms: &[(&'static str, &'static str)], current: &str) -> Vec<Room> {
-    rooms.iter().map(|&(name, href)| Room { name, href, is_current: name == current, unread: 0 }).collect()
+    rooms
+        .iter()
+        .map(|&(name, href)| Room { name, href, is_current: name == current, unread: 0 })
+        .collect()
 }
 
 /// The letter on a person's door.
 pub(crate) fn initial(name: &str) -> String {
-    name.chars().find(|c| c.is_alphanumeric()).map_or("?".to_owned(), |c| c.to_uppercase().collect())
+    name.chars()
+        .find(|c| c.is_alphanumeric())
+        .map_or("?".to_owned(), |c| c.to_uppercase().collect())
 }

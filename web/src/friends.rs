@@ -88,7 +88,8 @@ async fn show(State(site): State<Site>, _: Owner) -> Answer {
 
 fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
     let now = site.node.clock.now();
-    let (mut everyone, mut on_the_way, mut gone, mut blocked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut everyone, mut on_the_way, mut gone, mut blocked) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for friend in friends::list(&site.node)? {
         let list = match friend.state {
             Stage::Friend => &mut everyone,
@@ -102,7 +103,11 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
         person: request.from.person.to_string(),
         door: PersonDoor::of(&request.from.name, &request.from.person.0),
         name: request.from.name,
-        about: if request.note.is_empty() { "Would like to be friends.".to_owned() } else { format!("“{}”", request.note) },
+        about: if request.note.is_empty() {
+            "Would like to be friends.".to_owned()
+        } else {
+            format!("“{}”", request.note)
+        },
         is_awake: false,
         state: dates::ago(request.received, now),
         is_disputed: false,
@@ -110,7 +115,11 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
     });
     let invites = friends::open_invites(&site.node)?.into_iter().map(|open| Out {
         id: data_encoding::HEXLOWER.encode(&open.id),
-        label: if open.label.is_empty() { "For somebody".to_owned() } else { format!("For {}", open.label) },
+        label: if open.label.is_empty() {
+            "For somebody".to_owned()
+        } else {
+            format!("For {}", open.label)
+        },
         ends: format!("ends {}", dates::day(open.expires, now)),
     });
     let summary = match everyone.len() {
@@ -119,27 +128,53 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
         count => format!("{count} people. Nobody sees who else is here."),
     };
     let page = site.home_frame("Friends", "Friends")?;
-    Ok(FriendsPage { page, summary, asking: asking.collect(), on_the_way, gone, everyone, blocked, invites: invites.collect(), said })
+    Ok(FriendsPage {
+        page,
+        summary,
+        asking: asking.collect(),
+        on_the_way,
+        gone,
+        everyone,
+        blocked,
+        invites: invites.collect(),
+        said,
+    })
 }
 
 /// Where a friend says that their site is; only an address of the web becomes a link.
 pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, Problem> {
     let web = homes::of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
-    Ok(web.filter(|web| web.starts_with("https://") || web.starts_with("http://")).map(|web| web.trim_end_matches('/').to_owned()))
+    Ok(web
+        .filter(|web| web.starts_with("https://") || web.starts_with("http://"))
+        .map(|web| web.trim_end_matches('/').to_owned()))
 }
 
 fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
     let is_awake = is_awake(&friend, now);
     let (about, state) = match (friend.state, friend.last_seen) {
-        (Stage::Blocked, _) => ("Turned away at the door. Letters still arrive.", format!("since {}", dates::day(friend.since, now))),
-        (Stage::Left, _) => ("No longer follows you. What they said before is still here.", dates::ago(friend.since, now)),
-        (Stage::Refused, _) => ("Said no: the invite was used or had ended. Ask for a new one.", String::new()),
-        (Stage::Asked, _) => ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now)),
+        (Stage::Blocked, _) => (
+            "Turned away at the door. Letters still arrive.",
+            format!("since {}", dates::day(friend.since, now)),
+        ),
+        (Stage::Left, _) => (
+            "No longer follows you. What they said before is still here.",
+            dates::ago(friend.since, now),
+        ),
+        (Stage::Refused, _) => {
+            ("Said no: the invite was used or had ended. Ask for a new one.", String::new())
+        }
+        (Stage::Asked, _) => {
+            ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now))
+        }
         (_, Some(_)) if is_awake => ("", "awake".to_owned()),
         (_, Some(seen)) => ("", format!("last heard {}", dates::ago(seen, now))),
         (_, None) => ("", "not met yet".to_owned()),
     };
-    let about = if about.is_empty() { format!("Friends since {}", dates::day(friend.since, now)) } else { about.to_owned() };
+    let about = if about.is_empty() {
+        format!("Friends since {}", dates::day(friend.since, now))
+    } else {
+        about.to_owned()
+    };
     Ok(Row {
         person: friend.person.to_string(),
         door: PersonDoor::of_friend(&friend),
@@ -175,7 +210,11 @@ async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> A
 }
 
 async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    if friends::block(&site.node, person(&id)?).await? { Ok(answer::see("/home/friends#blocked")) } else { Err(Problem::NotFound) }
+    if friends::block(&site.node, person(&id)?).await? {
+        Ok(answer::see("/home/friends#blocked"))
+    } else {
+        Err(Problem::NotFound)
+    }
 }
 
 async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {

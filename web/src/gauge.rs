@@ -1,4 +1,5 @@
-//! The gauge under an own post: a tick per friend, tall where it has arrived. Height tells, not colour alone.
+//! The gauge under an own post: a tick per friend, tall where it has arrived. Height tells, not
+//! colour alone.
 
 use freehold_core::arrivals::Arrivals;
 use freehold_core::clock::Timestamp;
@@ -34,9 +35,14 @@ impl Gauge {
         if *of == 0 {
             return None;
         }
-        let each = [1, 2, 5, 10, 20, 50, 100].into_iter().find(|each| of.div_ceil(*each) <= TICKS_MAX).unwrap_or(100);
+        let each = [1, 2, 5, 10, 20, 50, 100]
+            .into_iter()
+            .find(|each| of.div_ceil(*each) <= TICKS_MAX)
+            .unwrap_or(100);
         let (ticks, tall) = (of.div_ceil(each), at / each);
-        let drawn = |range: std::ops::Range<usize>, tick: &str| range.map(|n| format!("M{} {tick}", n * STEP + 1)).collect::<String>();
+        let drawn = |range: std::ops::Range<usize>, tick: &str| {
+            range.map(|n| format!("M{} {tick}", n * STEP + 1)).collect::<String>()
+        };
         let words = match (at, missing.len()) {
             (0, _) => "setting off".to_owned(),
             (_, 0) => "arrived everywhere".to_owned(),
@@ -86,7 +92,10 @@ mod tests {
         let now = Timestamp(0);
         assert!(Gauge::of(&arrivals(0, 0), now).is_none());
         let few = Gauge::of(&arrivals(2, 3), now).unwrap();
-        assert_eq!((few.tall.as_str(), few.short.as_str(), few.width), ("M1 0v12M5 0v12", "M9 8v4", 12));
+        assert_eq!(
+            (few.tall.as_str(), few.short.as_str(), few.width),
+            ("M1 0v12M5 0v12", "M9 8v4", 12)
+        );
         let many = Gauge::of(&arrivals(500, 500), now).unwrap();
         assert_eq!((many.tall.matches('M').count(), many.short.as_str()), (50, ""));
     }

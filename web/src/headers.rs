@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Nothing loads but our own styles, pictures and fonts; nothing frames us; forms stay here. No script runs at all.
+/// Nothing loads but our own styles, pictures and fonts; nothing frames us; forms stay here. No
+/// script runs at all.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
@@ -10,9 +11,9 @@ pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) const PAGE_WITH_LETTER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
-/// The letter itself: an origin of its own, no scripts, no forms, nothing loaded but the style sheet and its typeface; pictures only such
-/// as stand in the page itself. `sandbox` also
-/// holds when the address is opened outside the frame.
+/// The letter itself: an origin of its own, no scripts, no forms, nothing loaded but the style
+/// sheet and its typeface; pictures only such as stand in the page itself. `sandbox` also holds
+/// when the address is opened outside the frame.
 pub(crate) const LETTER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
@@ -21,8 +22,14 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
     (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -33,7 +40,8 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A browser that is
+/// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A
+/// browser that is
 /// `bound` comes back under TLS alone.
 pub(crate) fn dress(headers: &mut HeaderMap, bound: bool) {
     for (name, value) in ALWAYS {

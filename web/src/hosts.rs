@@ -1,13 +1,13 @@
-//! Which host names are ours. A request under any other name is refused, so that a foreign name pointed at this address
-//! (DNS rebinding) never reaches a page.
+//! Which host names are ours. A request under any other name is refused, so that a foreign name
+//! pointed at this address (DNS rebinding) never reaches a page.
 
 use std::net::IpAddr;
 
 use axum::http::{Request, header};
 use freehold_core::profile::Profile;
 
-/// The host a request names, without its port, in lower case: the URI's authority if it has one, else `Host`
-/// (RFC 9112 3.2).
+/// The host a request names, without its port, in lower case: the URI's authority if it has one,
+/// else `Host` (RFC 9112 3.2).
 pub(crate) fn host_of<B>(request: &Request<B>) -> Option<String> {
     let authority = match request.uri().authority() {
         Some(authority) => authority.as_str(),
@@ -23,10 +23,17 @@ fn without_port(authority: &str) -> &str {
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
-/// Whether `host` (as [`host_of`] gives it) is one of this node's names. The port is not compared: it differs behind a
-/// tunnel, and a browser keeps other sites out by name alone.
-pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], public_url: Option<&str>) -> bool {
-    if matches!(host, "localhost" | "127.0.0.1" | "[::1]") || names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
+/// Whether `host` (as [`host_of`] gives it) is one of this node's names. The port is not compared:
+/// it differs behind a tunnel, and a browser keeps other sites out by name alone.
+pub(crate) fn is_ours(
+    host: &str,
+    profile: Option<&Profile>,
+    names: &[String],
+    public_url: Option<&str>,
+) -> bool {
+    if matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+        || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    {
         return true;
     }
     if public_url.is_some_and(|url| of_url(url) == host) {
@@ -34,21 +41,25 @@ pub(crate) fn is_ours(host: &str, profile: Option<&Profile>, names: &[String], p
     }
     match (host.strip_suffix(".localhost"), profile) {
         (Some(login), Some(profile)) => login == profile.login,
-        // Before set-up the house has no name yet; any name that can only mean this machine will do.
+        // Before set-up the house has no name yet; any name that can only mean this machine will
+        // do.
         (Some(_), None) => true,
         (None, _) => false,
     }
 }
 
-/// Whether a browser that asked for `host`, under TLS or not, is told to come under TLS alone from now on. That is for names of the
-/// public web: for this machine or an address it would bind every other port too.
+/// Whether a browser that asked for `host`, under TLS or not, is told to come under TLS alone from
+/// now on. That is for names of the public web: for this machine or an address it would bind every
+/// other port too.
 pub(crate) fn is_bound(host: Option<&str>, secure: bool) -> bool {
     secure && host.is_some_and(|host| !is_this_machine(host) && address(host).is_none())
 }
 
 /// Whether a name (as [`host_of`] gives it) can only mean this machine.
 pub(crate) fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.ends_with(".localhost") || address(host).is_some_and(|address| address.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address(host).is_some_and(|address| address.is_loopback())
 }
 
 fn address(host: &str) -> Option<IpAddr> {
@@ -57,7 +68,9 @@ fn address(host: &str) -> Option<IpAddr> {
 
 /// What follows `scheme` and `://` in a URL, whatever the case of the scheme.
 pub(crate) fn strip_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
-    url.split_once("://").filter(|(before, _)| before.eq_ignore_ascii_case(scheme)).map(|(_, rest)| rest)
+    url.split_once("://")
+        .filter(|(before, _)| before.eq_ignore_ascii_case(scheme))
+        .map(|(_, rest)| rest)
 }
 
 /// The host a URL names, in lower case.
@@ -66,8 +79,8 @@ pub(crate) fn of_url(url: &str) -> String {
     without_port(rest.split('/').next().unwrap_or(rest)).to_ascii_lowercase()
 }
 
-/// The origin of a site's URL as browsers send it (RFC 6454 6.1): in lower case, without a path, without the scheme's own
-/// port. Nothing for what is no `http` or `https` URL of a whole site.
+/// The origin of a site's URL as browsers send it (RFC 6454 6.1): in lower case, without a path,
+/// without the scheme's own port. Nothing for what is no `http` or `https` URL of a whole site.
 pub(crate) fn origin(url: &str) -> Option<String> {
     let (scheme, port, rest) = match (strip_scheme(url, "https"), strip_scheme(url, "http")) {
         (Some(rest), _) => ("https", ":443", rest),
@@ -75,7 +88,8 @@ pub(crate) fn origin(url: &str) -> Option<String> {
         (None, None) => return None,
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest).to_ascii_lowercase();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let is_plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     if without_port(&authority).is_empty() || !authority.chars().all(is_plain) {
         return None;
     }
@@ -91,11 +105,26 @@ mod tests {
     fn our_names_are_ours_and_no_others() {
         let alice = profile_of("alice");
         let names = ["www.alice.example".to_owned()];
-        let ours = |host: &str| is_ours(host, Some(&alice), &names, Some("https://alice.example:8443/"));
-        for host in ["alice.localhost", "localhost", "127.0.0.1", "[::1]", "www.alice.example", "alice.example"] {
+        let ours =
+            |host: &str| is_ours(host, Some(&alice), &names, Some("https://alice.example:8443/"));
+        for host in [
+            "alice.localhost",
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "www.alice.example",
+            "alice.example",
+        ] {
             assert!(ours(host), "{host}");
         }
-        for host in ["bob.localhost", "evil.example", "alice.example.evil.example", "", "127.0.0.2", "notlocalhost"] {
+        for host in [
+            "bob.localhost",
+            "evil.example",
+            "alice.example.evil.example",
+            "",
+            "127.0.0.2",
+            "notlocalhost",
+        ] {
             assert!(!ours(host), "{host}");
         }
         assert!(is_ours("anyone.localhost", None, &[], None));
@@ -123,15 +152,25 @@ mod tests {
         for host in ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
             assert!(!is_bound(Some(host), true) && is_this_machine(host), "{host}");
         }
-        for (host, bound) in [("192.0.2.1", false), ("[2001:db8::1]", false), ("ruth.example", true), ("localhost.example", true)] {
-            assert_eq!((is_bound(Some(host), true), is_this_machine(host)), (bound, false), "{host}");
+        for (host, bound) in [
+            ("192.0.2.1", false),
+            ("[2001:db8::1]", false),
+            ("ruth.example", true),
+            ("localhost.example", true),
+        ] {
+            assert_eq!(
+                (is_bound(Some(host), true), is_this_machine(host)),
+                (bound, false),
+                "{host}"
+            );
         }
         assert!(!is_bound(Some("ruth.example"), false) && !is_bound(None, true));
     }
 
     #[test]
     fn a_port_and_a_final_dot_do_not_count() {
-        let request = |host: &str| Request::builder().uri("/").header("host", host).body(()).unwrap();
+        let request =
+            |host: &str| Request::builder().uri("/").header("host", host).body(()).unwrap();
         assert_eq!(host_of(&request("Alice.Localhost:8080")).unwrap(), "alice.localhost");
         assert_eq!(host_of(&request("alice.example.")).unwrap(), "alice.example");
         assert_eq!(host_of(&request("[::1]:8080")).unwrap(), "[::1]");

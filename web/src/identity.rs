@@ -1,4 +1,5 @@
-//! Who lives here, for machines: the identity log itself, and WebFinger (RFC 7033), which says where it is for a name like
+//! Who lives here, for machines: the identity log itself, and WebFinger (RFC 7033), which says
+//! where it is for a name like
 //! `alice@alice.example`. The domain vouches for the name, the log for the keys; whoever reads it verifies it.
 
 use axum::extract::{Query, State};
@@ -15,7 +16,11 @@ use crate::site::Site;
 const LOG_PATH: &str = "/.well-known/freehold";
 
 pub(crate) fn routes() -> Routes {
-    Routes::new().get(LOG_PATH, Access::Anyone, log).get("/.well-known/webfinger", Access::Anyone, webfinger)
+    Routes::new().get(LOG_PATH, Access::Anyone, log).get(
+        "/.well-known/webfinger",
+        Access::Anyone,
+        webfinger,
+    )
 }
 
 /// The whole log in canonical CBOR, `{0: [signed op]}`.
@@ -42,7 +47,8 @@ async fn webfinger(State(site): State<Site>, Query(asked): Query<Asked>) -> Answ
         return Err(Problem::NotFound);
     }
     let base = site.base(Some(&profile));
-    // Nothing here needs escaping: a login, a domain and an address hold no quotes, and the person is letters and digits.
+    // Nothing here needs escaping: a login, a domain and an address hold no quotes, and the person
+    // is letters and digits.
     let found = format!(
         "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[\
          {{\"rel\":\"self\",\"type\":\"application/cbor\",\"href\":\"{base}{LOG_PATH}\"}},\

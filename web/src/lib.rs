@@ -1,8 +1,11 @@
-//! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without JavaScript.
+//! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without
+//! JavaScript.
 //!
-//! A request passes `door` (is this name ours? is the page in memory?), then the router built from the table in
+//! A request passes `door` (is this name ours? is the page in memory?), then the router built from
+//! the table in
 //! `routes`, then a handler of about ten lines that asks core and renders a template. Who asks is a type in the handler's
-//! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows can't be read yet, `opening` answers.
+//! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows
+//! can't be read yet, `opening` answers.
 
 mod answer;
 mod aside;

@@ -1,4 +1,5 @@
-//! The listeners: connections in, under TLS or not, each served by the door once there is one; and an orderly end.
+//! The listeners: connections in, under TLS or not, each served by the door once there is one; and
+//! an orderly end.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -26,7 +27,8 @@ use crate::programs::MailPlace;
 use crate::site;
 use freehold_core::crowd::{Crowd, Place};
 
-/// How long a client may take to send a request's head, to think of its next request, or to agree on keys.
+/// How long a client may take to send a request's head, to think of its next request, or to agree
+/// on keys.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest head of a request, in bytes.
 const HEAD_LEN_MAX: usize = 64 * 1024;
@@ -68,19 +70,25 @@ impl Web {
     ///
     /// # Errors
     /// As [`Web::listen`] and [`Web::open`].
-    pub fn start(node: Node, config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
+    pub fn start(
+        node: Node,
+        config: WebConfig,
+        entrances: Vec<Entrance>,
+    ) -> Result<Self, StartError> {
         let web = Self::listen(config, entrances)?;
         web.open(node, None)?;
         Ok(web)
     }
 
-    /// Listens at `entrances`, and tells whoever comes to come back in a moment, until [`Web::open`]. The first one's port stands in
-    /// the site's own address when the configuration names none.
+    /// Listens at `entrances`, and tells whoever comes to come back in a moment, until
+    /// [`Web::open`]. The first one's port stands in the site's own address when the configuration
+    /// names none.
     ///
     /// # Errors
     /// When there is no entrance.
     pub fn listen(config: WebConfig, entrances: Vec<Entrance>) -> Result<Self, StartError> {
-        let addresses: Vec<SocketAddr> = entrances.iter().filter_map(|entrance| entrance.listener.local_addr().ok()).collect();
+        let addresses: Vec<SocketAddr> =
+            entrances.iter().filter_map(|entrance| entrance.listener.local_addr().ok()).collect();
         addresses.first().ok_or(StartError::NoAddress)?;
         let crowd = Crowd::new(config.connections_max, config.connections_per_address_max);
         let front = Arc::new(Front { config, opening: Opening::default(), door: OnceLock::new() });
@@ -89,14 +97,19 @@ impl Web {
         let tasks = entrances
             .into_iter()
             .map(|entrance| {
-                let listening = Listening { front: front.clone(), crowd: crowd.clone(), tls: entrance.tls.map(TlsAcceptor::from) };
+                let listening = Listening {
+                    front: front.clone(),
+                    crowd: crowd.clone(),
+                    tls: entrance.tls.map(TlsAcceptor::from),
+                };
                 tokio::spawn(listening.run(entrance.listener, stopped.clone(), graceful.clone()))
             })
             .collect();
         Ok(Self { front, addresses, stop, tasks, graceful })
     }
 
-    /// Serves the site of `node` from now on, on the connections that are open already too. `mail` is where mail programs find it.
+    /// Serves the site of `node` from now on, on the connections that are open already too. `mail`
+    /// is where mail programs find it.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -152,7 +165,11 @@ struct Front {
 }
 
 impl Front {
-    async fn answer(&self, request: Request<PacedBody<Incoming>>, client: Client) -> Response<Body> {
+    async fn answer(
+        &self,
+        request: Request<PacedBody<Incoming>>,
+        client: Client,
+    ) -> Response<Body> {
         match self.door.get() {
             Some(door) => door.towards(client.address, client.secure).answer(request).await,
             None => self.opening.answer(&request, client, &self.config),
@@ -167,7 +184,12 @@ struct Listening {
 }
 
 impl Listening {
-    async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<bool>, graceful: Arc<GracefulShutdown>) {
+    async fn run(
+        self,
+        listener: TcpListener,
+        mut stopped: watch::Receiver<bool>,
+        graceful: Arc<GracefulShutdown>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -182,7 +204,13 @@ impl Listening {
                 continue;
             };
             let client = Client { address: peer.ip(), secure: self.tls.is_some() };
-            tokio::spawn(greet(stream, self.tls.clone(), (self.front.clone(), client), Arc::new(place), graceful.watcher()));
+            tokio::spawn(greet(
+                stream,
+                self.tls.clone(),
+                (self.front.clone(), client),
+                Arc::new(place),
+                graceful.watcher(),
+            ));
         }
     }
 
@@ -196,8 +224,15 @@ impl Listening {
 type Asked = (Arc<Front>, Client);
 
 /// Serves a connection until it ends or its place is needed.
-async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, front: Asked, place: Arc<Place>, watcher: Watcher) {
-    // Without it small answers wait for the client's acknowledgement; failing to set it costs only time.
+async fn greet(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    front: Asked,
+    place: Arc<Place>,
+    watcher: Watcher,
+) {
+    // Without it small answers wait for the client's acknowledgement; failing to set it costs only
+    // time.
     let _ = stream.set_nodelay(true);
     let served = async {
         let stream = PacedStream::new(stream, TIMES.patience, place.clone());
@@ -216,14 +251,23 @@ async fn greet(stream: TcpStream, tls: Option<TlsAcceptor>, front: Asked, place:
     }
 }
 
-async fn serve<S>(stream: S, (front, client): Asked, place: &Arc<Place>, times: Times, watcher: Watcher)
-where
+async fn serve<S>(
+    stream: S,
+    (front, client): Asked,
+    place: &Arc<Place>,
+    times: Times,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
         let (front, served) = (front.clone(), place.clone().serve());
         let request = request.map(|body| PacedBody::new(body, times.patience, place.clone()));
-        async move { Ok::<_, BrokenBody>(front.answer(request, client).await.map(|body| ServedBody::new(body, served))) }
+        async move {
+            Ok::<_, BrokenBody>(
+                front.answer(request, client).await.map(|body| ServedBody::new(body, served)),
+            )
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(times.head).max_buf_size(HEAD_LEN_MAX);
@@ -238,19 +282,32 @@ mod tests {
 
     use super::*;
 
-    const SHORT: Times = Times { head: Duration::from_millis(20), patience: Duration::from_millis(20) };
-    const LONG: Times = Times { head: Duration::from_secs(600), patience: Duration::from_secs(600) };
+    const SHORT: Times =
+        Times { head: Duration::from_millis(20), patience: Duration::from_millis(20) };
+    const LONG: Times =
+        Times { head: Duration::from_secs(600), patience: Duration::from_secs(600) };
 
     /// A client's end of a connection that is served, and the serving.
     async fn connected(node: &TestNode, times: Times) -> (DuplexStream, JoinHandle<()>) {
-        let front = Front { config: WebConfig::default(), opening: Opening::default(), door: OnceLock::new() };
+        let front = Front {
+            config: WebConfig::default(),
+            opening: Opening::default(),
+            door: OnceLock::new(),
+        };
         let _ = front.door.set(site::door(Node::clone(node), WebConfig::default(), 1).unwrap());
         let here = Client { address: IpAddr::from([127, 0, 0, 1]), secure: false };
         let (client, stream) = tokio::io::duplex(1024);
         let place = Arc::new(Crowd::new(1, 1).enter(here.address, true).unwrap());
         let serving = tokio::spawn(async move {
             let stream = PacedStream::new(stream, times.patience, place.clone());
-            serve(stream, (Arc::new(front), here), &place, times, GracefulShutdown::new().watcher()).await;
+            serve(
+                stream,
+                (Arc::new(front), here),
+                &place,
+                times,
+                GracefulShutdown::new().watcher(),
+            )
+            .await;
         });
         (client, serving)
     }
@@ -291,7 +348,9 @@ mod tests {
     async fn a_body_that_does_not_come_ends_the_connection_and_one_in_pieces_is_taken() {
         let alice = TestNode::new("alice").await;
         let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 19";
-        let head = format!("POST /login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{form}\r\n\r\n");
+        let head = format!(
+            "POST /login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{form}\r\n\r\n"
+        );
         let (mut client, serving) = connected(&alice, SHORT).await;
         client.write_all(format!("{head}password=").as_bytes()).await.unwrap();
         let answer = rest(client).await;
@@ -314,7 +373,10 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let (mut client, serving) = connected(&alice, SHORT).await;
         let font = crate::assets::address("vollkorn.woff2");
-        client.write_all(format!("GET {font} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+        client
+            .write_all(format!("GET {font} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         serving.await.unwrap();
         let mut taken = Vec::new();
         client.read_to_end(&mut taken).await.unwrap();
@@ -326,7 +388,8 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = WebConfig { connections_max: 4, ..WebConfig::default() };
-        let web = Web::start(Node::clone(&alice), config, vec![Entrance { listener, tls: None }]).unwrap();
+        let web = Web::start(Node::clone(&alice), config, vec![Entrance { listener, tls: None }])
+            .unwrap();
         let address = web.addresses()[0];
         let mut stalled = Vec::new();
         for _ in 0..20 {
@@ -335,7 +398,10 @@ mod tests {
             stalled.push(stream);
         }
         let mut owner = TcpStream::connect(address).await.unwrap();
-        owner.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        owner
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         owner.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("alive\n"), "{answer}");
@@ -349,8 +415,13 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-        let tls = tls.with_no_client_auth().with_single_cert(vec![certificate.clone()], key.try_into().unwrap()).unwrap();
+        let tls = rustls::ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let tls = tls
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.try_into().unwrap())
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = WebConfig { connections_max: 2, tls: true, ..WebConfig::default() };
         let entrance = Entrance { listener, tls: Some(Arc::new(tls)) };
@@ -361,11 +432,18 @@ mod tests {
         }
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).unwrap();
-        let client = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let client = tokio_rustls::TlsConnector::from(Arc::new(client.with_root_certificates(roots).with_no_client_auth()));
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let client = tokio_rustls::TlsConnector::from(Arc::new(
+            client.with_root_certificates(roots).with_no_client_auth(),
+        ));
         let stream = TcpStream::connect(web.addresses()[0]).await.unwrap();
         let mut stream = client.connect("localhost".try_into().unwrap(), stream).await.unwrap();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("alive\n"), "{answer}");

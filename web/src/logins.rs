@@ -63,19 +63,26 @@ async fn show(State(site): State<Site>, asker: Asker, Query(query): Query<Next>)
 
 async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>) -> Answer {
     let next = room(&form.next).to_owned();
-    let (status, fault) = match logins::login(&site.node, &form.password, client.address.into()).await {
+    let (status, fault) = match logins::login(&site.node, &form.password, client.address.into())
+        .await
+    {
         Ok(token) => {
             let cookie = visitor::cookie_set(&site, client, &token);
             return Ok(([(header::SET_COOKIE, cookie)], answer::see(&next)).into_response());
         }
-        Err(LoginError::Wrong) => (StatusCode::FORBIDDEN, "That is not the password. Capital letters count.".to_owned()),
+        Err(LoginError::Wrong) => {
+            (StatusCode::FORBIDDEN, "That is not the password. Capital letters count.".to_owned())
+        }
         Err(LoginError::TooOften { retry_after_ms }) => {
             let wait = match retry_after_ms.div_ceil(1000) {
                 0 | 1 => "a second".to_owned(),
                 seconds @ 2..120 => format!("{seconds} seconds"),
                 seconds => format!("{} minutes", seconds.div_ceil(60)),
             };
-            (StatusCode::TOO_MANY_REQUESTS, format!("Too many tries from where you are. Wait {wait} and try again."))
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("Too many tries from where you are. Wait {wait} and try again."),
+            )
         }
         Err(LoginError::Store(error)) => return Err(error.into()),
     };
@@ -85,7 +92,8 @@ async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>
 
 async fn leave(State(site): State<Site>, owner: Owner, client: Client) -> Answer {
     logins::logout(&site.node, &owner.token).await?;
-    Ok(([(header::SET_COOKIE, visitor::cookie_cleared(&site, client))], answer::see("/")).into_response())
+    Ok(([(header::SET_COOKIE, visitor::cookie_cleared(&site, client))], answer::see("/"))
+        .into_response())
 }
 
 #[cfg(test)]
@@ -95,7 +103,15 @@ mod tests {
     #[test]
     fn after_a_login_one_is_led_only_into_rooms_of_this_house() {
         assert_eq!(room("/home/mail"), "/home/mail");
-        for elsewhere in ["", "//evil.example", "https://evil.example", "/homely", "/home/\\evil", "/home/\r\nx: y", "/login"] {
+        for elsewhere in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/homely",
+            "/home/\\evil",
+            "/home/\r\nx: y",
+            "/login",
+        ] {
             assert_eq!(room(elsewhere), "/home", "{elsewhere}");
         }
     }

@@ -1,4 +1,5 @@
-//! Mail in the browser: folders, a list of letters, one letter open beside it, and a plain form to write one.
+//! Mail in the browser: folders, a list of letters, one letter open beside it, and a plain form to
+//! write one.
 
 mod compose;
 mod inside;
@@ -86,28 +87,47 @@ async fn inbox(State(site): State<Site>, owner: Owner) -> Answer {
     folder(State(site), owner, Path(inbox.id.0), Query(Older { before: None })).await
 }
 
-async fn folder(State(site): State<Site>, _: Owner, Path(id): Path<u32>, Query(query): Query<Older>) -> Answer {
+async fn folder(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<u32>,
+    Query(query): Query<Older>,
+) -> Answer {
     let office = office(&site, id, query.before, None)?;
     let page = site.home_frame(&office.title, "Mail")?;
     answer::page(&ListPage { page, office })
 }
 
-/// The folders, and the letters of one of them below `before`; `open` is the letter shown beside them.
+/// The folders, and the letters of one of them below `before`; `open` is the letter shown beside
+/// them.
 fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Result<Office, Problem> {
     let found = mailbox::folders(&site.node)?;
     let current = found.iter().find(|folder| folder.id.0 == id).ok_or(Problem::NotFound)?;
     let is_outgoing = matches!(current.special, Some(SpecialUse::Sent | SpecialUse::Drafts));
     let now = site.node.clock.now();
     let listed = mailbox::summaries(&site.node, FolderId(id), before, LIST_LEN)?;
-    let older = (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
-    let out = if current.special == Some(SpecialUse::Sent) { mailbox::texts(&site.node)? } else { Vec::new() };
+    let older =
+        (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
+    let out = if current.special == Some(SpecialUse::Sent) {
+        mailbox::texts(&site.node)?
+    } else {
+        Vec::new()
+    };
     let letters = listed.into_iter().map(|(message, summary)| {
         let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
-        let who = other.map(|person| person.shown()).filter(|shown| !shown.is_empty()).unwrap_or("Nobody named").to_owned();
+        let who = other
+            .map(|person| person.shown())
+            .filter(|shown| !shown.is_empty())
+            .unwrap_or("Nobody named")
+            .to_owned();
         LetterLine {
             uid: message.uid,
             who,
-            subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
+            subject: if summary.subject.is_empty() {
+                "No subject".to_owned()
+            } else {
+                summary.subject
+            },
             preview: summary.preview,
             time: dates::brief(message.internal_date, now),
             machine_time: dates::machine(message.internal_date),
@@ -117,19 +137,31 @@ fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Resul
         }
     });
     let (title, letters): (_, Vec<_>) = (current.title().to_owned(), letters.collect());
-    let nothing = if before.is_some() { "That was all of it." } else { nothing_in(current.special) };
-    Ok(Office { folder: id, title, nothing, folders: found.iter().map(|folder| line(folder, id)).collect(), letters, older })
+    let nothing =
+        if before.is_some() { "That was all of it." } else { nothing_in(current.special) };
+    Ok(Office {
+        folder: id,
+        title,
+        nothing,
+        folders: found.iter().map(|folder| line(folder, id)).collect(),
+        letters,
+        older,
+    })
 }
 
 /// What an empty folder is for.
 fn nothing_in(special: Option<SpecialUse>) -> &'static str {
     match special {
         Some(SpecialUse::Inbox) => "Nothing here. What is sent to you arrives in this folder.",
-        Some(SpecialUse::Drafts) => "Nothing unfinished. What a mail program saves before it is sent lies here.",
+        Some(SpecialUse::Drafts) => {
+            "Nothing unfinished. What a mail program saves before it is sent lies here."
+        }
         Some(SpecialUse::Sent) => "Nothing sent yet. A copy of each letter you send is kept here.",
         Some(SpecialUse::Junk) => "No junk. What you call so is put here.",
         Some(SpecialUse::Trash) => "The bin is empty.",
-        Some(SpecialUse::Archive) => "Nothing kept yet. “Keep” puts a letter here, out of the inbox.",
+        Some(SpecialUse::Archive) => {
+            "Nothing kept yet. “Keep” puts a letter here, out of the inbox."
+        }
         None => "Nothing in this folder yet.",
     }
 }
@@ -141,5 +173,11 @@ fn line(folder: &Folder, current: u32) -> FolderLine {
         Some(SpecialUse::Junk | SpecialUse::Trash | SpecialUse::Sent) => (0, false),
         _ => (folder.unseen, true),
     };
-    FolderLine { id: folder.id.0, title: folder.title().to_owned(), count, is_unread, is_current: folder.id.0 == current }
+    FolderLine {
+        id: folder.id.0,
+        title: folder.title().to_owned(),
+        count,
+        is_unread,
+        is_current: folder.id.0 == current,
+    }
 }

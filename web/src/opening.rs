@@ -1,7 +1,9 @@
-//! The time before a node's rows can be read: after a power cut they are made anew first, which may take a minute.
+//! The time before a node's rows can be read: after a power cut they are made anew first, which may
+//! take a minute.
 //!
-//! Whoever comes meanwhile is told to come back in a moment, under every name: which names are ours is not known yet. Nothing is
-//! read, taken in or remembered; styles and fonts are there, for they are part of the program.
+//! Whoever comes meanwhile is told to come back in a moment, under every name: which names are ours
+//! is not known yet. Nothing is read, taken in or remembered; styles and fonts are there, for they
+//! are part of the program.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,7 +42,12 @@ impl Opening {
     }
 
     /// Answers one request, with the strict headers.
-    pub(crate) fn answer<B>(&self, request: &Request<B>, peer: Client, config: &WebConfig) -> Response<Body> {
+    pub(crate) fn answer<B>(
+        &self,
+        request: &Request<B>,
+        peer: Client,
+        config: &WebConfig,
+    ) -> Response<Body> {
         let client = forwarded::client(peer, request.headers(), config);
         let host = hosts::host_of(request);
         let mut response = self.undressed(request);
@@ -56,12 +63,18 @@ impl Opening {
             (Some(asset), _) => asset.answer(request.headers()),
             (None, "/livez") => "alive\n".into_response(),
             (None, "/readyz") => later(match self.far() {
-                Some(Far { step, percent }) => format!("not ready: {}, {percent} %\n", step.to_lowercase()),
+                Some(Far { step, percent }) => {
+                    format!("not ready: {}, {percent} %\n", step.to_lowercase())
+                }
                 None => "not ready\n".to_owned(),
             }),
             (None, _) => {
                 let percent = self.far().map(|far| far.percent);
-                let page = OpeningPage { page: Frame::public(None, "Back in a moment", ""), is_form, percent };
+                let page = OpeningPage {
+                    page: Frame::public(None, "Back in a moment", ""),
+                    is_form,
+                    percent,
+                };
                 match page.render() {
                     Ok(html) => later(Html(html)),
                     Err(_) => later("Back in a moment\n"),

@@ -1,7 +1,9 @@
-//! How slow a client may be: patience runs out while it keeps us waiting and comes back with every byte it moves.
+//! How slow a client may be: patience runs out while it keeps us waiting and comes back with every
+//! byte it moves.
 //!
-//! Whoever stalls is let go after half a minute, whoever trickles as soon as they have used that up; a slow but honest line is
-//! served to the end. Held to it are the bodies that come in and the bytes that go out; a request's head has a time of its own.
+//! Whoever stalls is let go after half a minute, whoever trickles as soon as they have used that
+//! up; a slow but honest line is served to the end. Held to it are the bodies that come in and the
+//! bytes that go out; a request's head has a time of its own.
 
 use std::io;
 use std::pin::Pin;
@@ -18,7 +20,8 @@ use freehold_core::crowd::{Place, Served};
 
 /// How long a client may keep us waiting within a body or an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// The slowest line, in bytes per second: each byte moved gives back this part of a second of patience.
+/// The slowest line, in bytes per second: each byte moved gives back this part of a second of
+/// patience.
 const RATE_MIN: u32 = 1024;
 
 /// What patience is left with one client.
@@ -83,7 +86,10 @@ impl<B: Body<Data = Bytes, Error = hyper::Error> + Unpin> Body for PacedBody<B> 
     type Data = Bytes;
     type Error = BrokenBody;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         let Self { body, patience, place } = self.get_mut();
         match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
@@ -125,7 +131,10 @@ impl<B: Body + Unpin> Body for ServedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(cx)
     }
 
@@ -152,14 +161,24 @@ impl<S> PacedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Not every read that waits is one we wait for, so reading is paced where it is known what is due.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Not every read that waits is one we wait for, so reading is paced where it is known what
+        // is due.
         Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
     }
 }
 
 impl<S: AsyncWrite + Unpin> PacedStream<S> {
-    fn paced<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>, len: impl Fn(&T) -> usize) -> Poll<io::Result<T>> {
+    fn paced<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+        len: impl Fn(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
         match done {
             Poll::Ready(result) => {
                 let len = result.as_ref().map_or(0, len);
@@ -178,13 +197,21 @@ impl<S: AsyncWrite + Unpin> PacedStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.paced(cx, done, |len| *len)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
         this.paced(cx, done, |len| *len)

@@ -1,7 +1,8 @@
 //! Public pages, rendered once and answered from memory with an ETag and a compressed body.
 //!
-//! What is kept is thrown away as soon as a hint says that something public changed, and after an hour at the latest. The
-//! hints are read at each look, so a page is never older than the last commit this process announced.
+//! What is kept is thrown away as soon as a hint says that something public changed, and after an
+//! hour at the latest. The hints are read at each look, so a page is never older than the last
+//! commit this process announced.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -37,7 +38,11 @@ impl Page {
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, level: Compression) -> Self {
         let etag = etag(blake3::hash(&body));
         headers.insert(header::ETAG, etag.clone());
-        let gzip = if is_text(&headers) && body.len() >= GZIP_LEN_MIN { compress(&body, level) } else { None };
+        let gzip = if is_text(&headers) && body.len() >= GZIP_LEN_MIN {
+            compress(&body, level)
+        } else {
+            None
+        };
         if gzip.is_some() {
             headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
@@ -45,7 +50,8 @@ impl Page {
         Self { headers, etag, body, gzip }
     }
 
-    /// The answer to a request with these headers; 304 when they name this version (RFC 9110 13.1.2).
+    /// The answer to a request with these headers; 304 when they name this version (RFC 9110
+    /// 13.1.2).
     pub(crate) fn answer(&self, asked: &HeaderMap) -> Response<Body> {
         let mut headers = self.headers.clone();
         let same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| names(tags, &self.etag));
@@ -70,7 +76,8 @@ impl Page {
 }
 
 fn is_text(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     media_type.starts_with("text/") || media_type.contains("xml")
 }
 
@@ -94,7 +101,10 @@ pub(crate) fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
 
 /// Whether gzip is welcome: named, and not with a weight of nothing (RFC 9110 12.5.3).
 fn takes_gzip(asked: &HeaderMap) -> bool {
-    let Some(accepted) = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(accepted) = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
     accepted.split(',').any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim() == "gzip" && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
@@ -109,7 +119,8 @@ pub(crate) struct Pages {
 
 struct Kept {
     hints: Receiver<Event>,
-    /// Raised whenever everything is thrown away, so that a page rendered from older rows is not kept.
+    /// Raised whenever everything is thrown away, so that a page rendered from older rows is not
+    /// kept.
     generation: u64,
     pages: HashMap<String, (Timestamp, Arc<Page>)>,
     bytes: usize,
@@ -182,7 +193,10 @@ impl Pages {
     }
 
     /// The profile, read by `read` if it is not in memory.
-    pub(crate) fn profile(&self, read: impl FnOnce() -> Result<Option<Profile>, StoreError>) -> Result<Option<Arc<Profile>>, StoreError> {
+    pub(crate) fn profile(
+        &self,
+        read: impl FnOnce() -> Result<Option<Profile>, StoreError>,
+    ) -> Result<Option<Arc<Profile>>, StoreError> {
         let (generation, known) = self.with(|kept| (kept.generation, kept.profile.clone()));
         if known.is_some() {
             return Ok(known);
@@ -252,11 +266,23 @@ mod tests {
         assert!(plain.headers().get(header::CONTENT_ENCODING).is_none());
         let etag = plain.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned();
         for tags in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
-            assert_eq!(page.answer(&asking(header::IF_NONE_MATCH, &tags)).status(), StatusCode::NOT_MODIFIED, "{tags}");
+            assert_eq!(
+                page.answer(&asking(header::IF_NONE_MATCH, &tags)).status(),
+                StatusCode::NOT_MODIFIED,
+                "{tags}"
+            );
         }
-        assert_eq!(page.answer(&asking(header::IF_NONE_MATCH, "\"other\"")).status(), StatusCode::OK);
+        assert_eq!(
+            page.answer(&asking(header::IF_NONE_MATCH, "\"other\"")).status(),
+            StatusCode::OK
+        );
         let small = page.answer(&asking(header::ACCEPT_ENCODING, "br, gzip;q=0.8"));
         assert_eq!(small.headers().get(header::CONTENT_ENCODING).unwrap(), "gzip");
-        assert!(page.answer(&asking(header::ACCEPT_ENCODING, "gzip;q=0, br")).headers().get(header::CONTENT_ENCODING).is_none());
+        assert!(
+            page.answer(&asking(header::ACCEPT_ENCODING, "gzip;q=0, br"))
+                .headers()
+                .get(header::CONTENT_ENCODING)
+                .is_none()
+        );
     }
 }

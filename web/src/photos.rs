@@ -1,4 +1,5 @@
-//! Photos: the wall anyone may look at, one photo, its files; and, for the owner, hanging, describing and taking down.
+//! Photos: the wall anyone may look at, one photo, its files; and, for the owner, hanging,
+//! describing and taking down.
 
 mod kept;
 pub(crate) mod upload;
@@ -87,8 +88,14 @@ struct Older {
 }
 
 /// One page of the wall, and what to ask the next one for.
-fn hung(site: &Site, visitor: &Visitor, before: Option<&str>) -> Result<(Vec<Photo>, Option<String>), Problem> {
-    let before = before.map(|id| photos::by_id(&site.node, visitor, pictures::id(id)?)?.ok_or(Problem::NotFound)).transpose()?;
+fn hung(
+    site: &Site,
+    visitor: &Visitor,
+    before: Option<&str>,
+) -> Result<(Vec<Photo>, Option<String>), Problem> {
+    let before = before
+        .map(|id| photos::by_id(&site.node, visitor, pictures::id(id)?)?.ok_or(Problem::NotFound))
+        .transpose()?;
     let found = photos::list(&site.node, visitor, before.as_ref(), WALL_LEN)?;
     let older = found.last().filter(|_| found.len() == WALL_LEN).map(|photo| photo.id.to_string());
     Ok((found, older))
@@ -98,7 +105,11 @@ async fn wall(State(site): State<Site>, asker: Asker, Query(query): Query<Older>
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let (found, older) = hung(&site, &Visitor::Stranger, query.before.as_deref())?;
     let page = Frame::public(Some(&profile), "Photos", "Photos").for_owner(asker.is_owner());
-    answer::public_page(&WallPage { page, pictures: found.iter().map(Picture::own).collect(), older })
+    answer::public_page(&WallPage {
+        page,
+        pictures: found.iter().map(Picture::own).collect(),
+        older,
+    })
 }
 
 /// The photo an address names, by slug or by id; not there and not for whoever asks are the same.
@@ -141,10 +152,16 @@ fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
     Ok(photos::by_id(&site.node, &Visitor::Stranger, photo.id)?.is_none())
 }
 
-async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(String, String)>, asked: HeaderMap) -> Answer {
+async fn file(
+    State(site): State<Site>,
+    asker: Asker,
+    Path((name, size)): Path<(String, String)>,
+    asked: HeaderMap,
+) -> Answer {
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
     let photo = named(&site, &asker.0, &name)?;
-    let (print, reader) = photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+    let (print, reader) =
+        photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
     if is_private(&site, &photo)? {
         return pictures::file(reader, pictures::JPEG, "no-store");
     }
@@ -153,8 +170,16 @@ async fn file(State(site): State<Site>, asker: Asker, Path((name, size)): Path<(
 
 async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
     let (found, older) = hung(&site, &Visitor::Owner, query.before.as_deref())?;
-    let pictures = found.iter().map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) }).collect();
-    answer::page(&RoomPage { page: site.home_frame("Photos", "Photos")?, pictures, older, kept: kept::listed(&site)? })
+    let pictures = found
+        .iter()
+        .map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) })
+        .collect();
+    answer::page(&RoomPage {
+        page: site.home_frame("Photos", "Photos")?,
+        pictures,
+        older,
+        kept: kept::listed(&site)?,
+    })
 }
 
 fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
@@ -165,7 +190,14 @@ fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPa
     let page = site.home_frame("A photo", "Photos")?;
     let is_kept = photo.audience == Audience::Owner;
     let is_in_a_post = is_kept && !is_private(site, photo)?;
-    Ok(EditPage { page, id: photo.id.to_string(), picture: Picture::own(photo), is_private: is_kept, is_in_a_post, fault })
+    Ok(EditPage {
+        page,
+        id: photo.id.to_string(),
+        picture: Picture::own(photo),
+        is_private: is_kept,
+        is_in_a_post,
+        fault,
+    })
 }
 
 async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
@@ -189,10 +221,23 @@ impl Described {
     }
 }
 
-async fn change(State(site): State<Site>, _: Owner, Path(id): Path<String>, Form(form): Form<Described>) -> Answer {
+async fn change(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(form): Form<Described>,
+) -> Answer {
     let photo = own(&site, &id)?;
     let audience = form.audience();
-    match photos::change(&site.node, photo.id, form.alt, form.caption.replace("\r\n", "\n"), audience).await {
+    match photos::change(
+        &site.node,
+        photo.id,
+        form.alt,
+        form.caption.replace("\r\n", "\n"),
+        audience,
+    )
+    .await
+    {
         Ok(photo) => Ok(answer::see(&format!("/photos/{}", photo.slug))),
         Err(error) => not_changed(&site, &photo, error),
     }
@@ -211,7 +256,9 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
         ChangeError::Store(error) => return Err(error.into()),
         ChangeError::NoSuchPhoto => return Err(Problem::NotFound),
         ChangeError::InUse => "A post shows this photo. Take it out of the post first.".to_owned(),
-        ChangeError::TooLong { what, len_max, .. } => format!("The {what} is too long: at most {len_max} letters."),
+        ChangeError::TooLong { what, len_max, .. } => {
+            format!("The {what} is too long: at most {len_max} letters.")
+        }
     };
     answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(site, photo, Some(fault))?)
 }
@@ -219,7 +266,9 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
 /// The original of a photo, for the owner to save.
 async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let photo = own(&site, &id)?;
-    let reader = photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
+    let reader =
+        photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
     let file = pictures::file(reader, &photo.media_type, "no-store")?;
-    Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&photo.file_name))], file).into_response())
+    Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&photo.file_name))], file)
+        .into_response())
 }

@@ -37,7 +37,8 @@ pub(crate) struct Picture {
 }
 
 fn ratio(width: u32, height: u32) -> u32 {
-    let tenths = (width.saturating_mul(10).saturating_add(height / 2)).checked_div(height).unwrap_or(10);
+    let tenths =
+        (width.saturating_mul(10).saturating_add(height / 2)).checked_div(height).unwrap_or(10);
     tenths.clamp(*RATIOS.start(), *RATIOS.end())
 }
 
@@ -100,7 +101,8 @@ pub(crate) fn size_of(name: &str) -> Option<Size> {
 /// What the sizes made here are.
 pub(crate) const JPEG: &str = "image/jpeg";
 
-/// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it and for how long.
+/// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it
+/// and for how long.
 pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
     let len = reader.len();
     let pieces = futures::stream::try_unfold((reader, 0u64), move |(reader, at)| async move {
@@ -113,24 +115,41 @@ pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> 
             piece.truncate(read);
             Ok::<_, StoreError>((piece, reader))
         });
-        let (piece, reader) = read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        let (piece, reader) =
+            read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
         let next = at + piece.len() as u64;
-        if piece.is_empty() { Err(StoreError::NoBlob) } else { Ok(Some((Bytes::from(piece), (reader, next)))) }
+        if piece.is_empty() {
+            Err(StoreError::NoBlob)
+        } else {
+            Ok(Some((Bytes::from(piece), (reader, next))))
+        }
     });
     let mut response: Response<Body> = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
-    let media_type = HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let media_type = HeaderValue::from_str(media_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
     Ok(response)
 }
 
-/// A file that anyone may have and keep; who asks whether theirs is still the one (RFC 9110 13.1.2) need not take it again.
-pub(crate) fn lasting_file(asked: &HeaderMap, blob: &BlobId, reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
+/// A file that anyone may have and keep; who asks whether theirs is still the one (RFC 9110 13.1.2)
+/// need not take it again.
+pub(crate) fn lasting_file(
+    asked: &HeaderMap,
+    blob: &BlobId,
+    reader: BlobReader,
+    media_type: &str,
+    kept: &'static str,
+) -> Answer {
     let etag = pages::etag(blob.0.into());
     let is_same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| pages::names(tags, &etag));
-    let mut response = if is_same { StatusCode::NOT_MODIFIED.into_response() } else { file(reader, media_type, kept)? };
+    let mut response = if is_same {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        file(reader, media_type, kept)?
+    };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
@@ -148,9 +167,19 @@ mod tests {
     #[test]
     fn a_picture_stands_as_wide_as_it_is_for_its_height_within_reason() {
         assert_eq!(
-            (ratio(1600, 1200), ratio(1200, 1600), ratio(1600, 900), ratio(100, 10_000), ratio(10_000, 1), ratio(5, 0)),
+            (
+                ratio(1600, 1200),
+                ratio(1200, 1600),
+                ratio(1600, 900),
+                ratio(100, 10_000),
+                ratio(10_000, 1),
+                ratio(5, 0)
+            ),
             (13, 8, 18, 4, 30, 10)
         );
-        assert_eq!((small_width(1600, 1200), small_width(1200, 1600), small_width(300, 200)), (400, 300, 300));
+        assert_eq!(
+            (small_width(1600, 1200), small_width(1200, 1600), small_width(300, 200)),
+            (400, 300, 300)
+        );
     }
 }

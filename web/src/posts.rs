@@ -22,7 +22,8 @@ use crate::site::Site;
 use crate::visitor::Asker;
 
 const PAGE_LEN: usize = 20;
-/// How many pictures hang on the front page at most, and how wide they are together, in tenths of their height.
+/// How many pictures hang on the front page at most, and how wide they are together, in tenths of
+/// their height.
 const STRIP_LEN: usize = 6;
 const STRIP_RATIO_MAX: u32 = 60;
 const STRIP_LEN_MIN: usize = 3;
@@ -42,16 +43,23 @@ pub(crate) fn routes() -> Routes {
         .merge(write::routes())
 }
 
-/// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it stands in links.
+/// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it
+/// stands in links.
 pub(crate) fn title_of(post: &Post, chars: usize) -> String {
-    let begins = if post.title.is_empty() { markdown::summary(&post.text, chars) } else { post.title.clone() };
+    let begins = if post.title.is_empty() {
+        markdown::summary(&post.text, chars)
+    } else {
+        post.title.clone()
+    };
     if begins.is_empty() { "Without a title".to_owned() } else { begins }
 }
 
 /// What to say of a text that takes `len` of `len_max` bytes: people count pages, not bytes.
 pub(crate) fn too_long(len: usize, len_max: usize) -> String {
     let parts = len.div_ceil(len_max.max(1)).max(2);
-    format!("That is more than one post holds. Make {parts} of it; nothing of what you wrote is lost here.")
+    format!(
+        "That is more than one post holds. Make {parts} of it; nothing of what you wrote is lost here."
+    )
 }
 
 /// Where a post lives.
@@ -122,7 +130,11 @@ fn line(post: Post, now: Timestamp) -> Line {
     Line {
         begins: markdown::summary(&post.text, LEAD_CHARS),
         href: path_of(&post),
-        text: if post.title.is_empty() { markdown::summary(&post.text, NOTE_CHARS) } else { post.summary },
+        text: if post.title.is_empty() {
+            markdown::summary(&post.text, NOTE_CHARS)
+        } else {
+            post.summary
+        },
         title: post.title,
         day: dates::day(published, now),
         machine_time: dates::machine(published),
@@ -136,18 +148,30 @@ fn listed(site: &Site, before: Option<Cursor>) -> Result<(Vec<Line>, Option<Stri
     let found = posts::published(&site.node, &Visitor::Stranger, before, PAGE_LEN)?;
     let last = found.last().filter(|_| found.len() == PAGE_LEN).and_then(Post::cursor);
     let now = site.node.clock.now();
-    Ok((found.into_iter().map(|post| line(post, now)).collect(), last.map(|cursor| format!("/writing?before={cursor}"))))
+    Ok((
+        found.into_iter().map(|post| line(post, now)).collect(),
+        last.map(|cursor| format!("/writing?before={cursor}")),
+    ))
 }
 
 async fn front(State(site): State<Site>, asker: Asker) -> Answer {
     let Some(profile) = site.profile()? else {
-        return answer::page(&UnsettledPage { page: Frame::public(None, "Nobody lives here yet", "") });
+        return answer::page(&UnsettledPage {
+            page: Frame::public(None, "Nobody lives here yet", ""),
+        });
     };
     let (mut lines, older) = listed(&site, None)?;
     // The lead is the newest post with a title; a note is said in passing.
     let lead = lines.iter().position(|line| !line.title.is_empty()).map(|at| lines.remove(at));
     let page = Frame::public(Some(&profile), "", "Writing").for_owner(asker.is_owner());
-    answer::public_page(&FrontPage { page, strapline: profile.strapline.clone(), lead, strip: strip(&site)?, lines, older })
+    answer::public_page(&FrontPage {
+        page,
+        strapline: profile.strapline.clone(),
+        lead,
+        strip: strip(&site)?,
+        lines,
+        older,
+    })
 }
 
 /// As many of the newest photos as fit one row; none if there are too few for a row.
@@ -171,11 +195,16 @@ async fn older(State(site): State<Site>, asker: Asker, Query(query): Query<Older
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let before = query.before.as_deref().map(pictures::id).transpose()?;
     let (lines, older) = listed(&site, before)?;
-    let page = Frame::public(Some(&profile), "Older writing", "Writing").for_owner(asker.is_owner());
+    let page =
+        Frame::public(Some(&profile), "Older writing", "Writing").for_owner(asker.is_owner());
     answer::public_page(&OlderPage { page, lines, older })
 }
 
-async fn show(State(site): State<Site>, asker: Asker, Path((year, slug)): Path<(String, String)>) -> Answer {
+async fn show(
+    State(site): State<Site>,
+    asker: Asker,
+    Path((year, slug)): Path<(String, String)>,
+) -> Answer {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let post = match posts::by_slug(&site.node, &asker.0, &slug)?.ok_or(Problem::NotFound)? {
         Found::Here(post) => *post,
@@ -183,7 +212,11 @@ async fn show(State(site): State<Site>, asker: Asker, Path((year, slug)): Path<(
     };
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
-        return if year.parse::<u16>().is_ok() { Ok(answer::moved(&path)) } else { Err(Problem::NotFound) };
+        return if year.parse::<u16>().is_ok() {
+            Ok(answer::moved(&path))
+        } else {
+            Err(Problem::NotFound)
+        };
     }
     let title = title_of(&post, TITLE_CHARS);
     let base = site.base(Some(&profile));

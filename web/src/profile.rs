@@ -55,12 +55,17 @@ async fn icon(State(site): State<Site>) -> Answer {
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
     );
-    Ok(answer::public(([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg).into_response()))
+    Ok(answer::public(
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg).into_response(),
+    ))
 }
 
 async fn robots() -> Answer {
     let text = "User-agent: *\nDisallow: /home\nDisallow: /login\nDisallow: /setup\nDisallow: /i\n";
-    Ok(answer::public(([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text).into_response()))
+    Ok(answer::public(
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text)
+            .into_response(),
+    ))
 }
 
 struct Paint {
@@ -95,10 +100,23 @@ impl SettingsPage {
     }
 }
 
-fn settings_page(site: &Site, owner: &Owner, profile: Profile, said: Said) -> Result<SettingsPage, Problem> {
+fn settings_page(
+    site: &Site,
+    owner: &Owner,
+    profile: Profile,
+    said: Said,
+) -> Result<SettingsPage, Problem> {
     let person = site.node.identity.person();
-    let is_disputed = person.map(|person| identity::dispute(&site.node, &person)).transpose()?.flatten().is_some();
-    let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint { number, name, is_chosen: number == profile.paint });
+    let is_disputed = person
+        .map(|person| identity::dispute(&site.node, &person))
+        .transpose()?
+        .flatten()
+        .is_some();
+    let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint {
+        number,
+        name,
+        is_chosen: number == profile.paint,
+    });
     Ok(SettingsPage {
         page: site.home_frame("Settings", "Settings")?,
         address: profile::address(&profile),
@@ -131,7 +149,13 @@ struct Changed {
 async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>) -> Answer {
     let before = site.profile()?.ok_or(Problem::NotFound)?;
     let about = form.about.replace("\r\n", "\n");
-    let changed = Profile { name: form.name, strapline: form.strapline, about, paint: form.paint, ..Profile::clone(&before) };
+    let changed = Profile {
+        name: form.name,
+        strapline: form.strapline,
+        about,
+        paint: form.paint,
+        ..Profile::clone(&before)
+    };
     let fault = match profile::set(&site.node, changed.clone()).await {
         Ok(()) => {
             let said = Said { saved: Some("Saved."), fault: None };
@@ -139,8 +163,12 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         }
         Err(ProfileError::Store(error)) => return Err(error.into()),
         Err(ProfileError::NoName) => ("name", "Your name is missing.".to_owned()),
-        Err(ProfileError::LongName(count)) => ("name", format!("That name has {count} letters; 80 is the most.")),
-        Err(ProfileError::TooLong { what, len_max, .. }) => (what, format!("That is too long: at most {len_max} letters.")),
+        Err(ProfileError::LongName(count)) => {
+            ("name", format!("That name has {count} letters; 80 is the most."))
+        }
+        Err(ProfileError::TooLong { what, len_max, .. }) => {
+            (what, format!("That is too long: at most {len_max} letters."))
+        }
         Err(error) => ("name", format!("That was not taken: {error}.")),
     };
     let page = settings_page(&site, &owner, changed, Said { saved: None, fault: Some(fault) })?;
@@ -157,7 +185,12 @@ struct NewPassword {
     again: String,
 }
 
-async fn change_password(State(site): State<Site>, owner: Owner, client: Client, Form(form): Form<NewPassword>) -> Answer {
+async fn change_password(
+    State(site): State<Site>,
+    owner: Owner,
+    client: Client,
+    Form(form): Form<NewPassword>,
+) -> Answer {
     match changed_password(&site, client, &form).await? {
         // Every session ended with the old password; this browser gets a new one.
         Ok(token) => {
@@ -175,21 +208,35 @@ async fn change_password(State(site): State<Site>, owner: Owner, client: Client,
 
 type Fault = (&'static str, String);
 
-async fn changed_password(site: &Site, client: Client, form: &NewPassword) -> Result<Result<logins::SessionToken, Fault>, Problem> {
+async fn changed_password(
+    site: &Site,
+    client: Client,
+    form: &NewPassword,
+) -> Result<Result<logins::SessionToken, Fault>, Problem> {
     if form.new != form.again {
-        return Ok(Err(("new", "The two are not the same. Type the new one twice once more.".to_owned())));
+        return Ok(Err((
+            "new",
+            "The two are not the same. Type the new one twice once more.".to_owned(),
+        )));
     }
     match logins::login(&site.node, &form.current, client.address.into()).await {
         Ok(_) => {}
         Err(LoginError::Store(error)) => return Err(error.into()),
-        Err(LoginError::TooOften { .. }) => return Ok(Err(("current", "Too many tries. Wait a little.".to_owned()))),
-        Err(LoginError::Wrong) => return Ok(Err(("current", "That is not the password you have now.".to_owned()))),
+        Err(LoginError::TooOften { .. }) => {
+            return Ok(Err(("current", "Too many tries. Wait a little.".to_owned())));
+        }
+        Err(LoginError::Wrong) => {
+            return Ok(Err(("current", "That is not the password you have now.".to_owned())));
+        }
     }
     match logins::set_password(&site.node, &form.new).await {
         Ok(()) => {}
         Err(PasswordError::Store(error)) => return Err(error.into()),
         Err(PasswordError::TooShort) => {
-            return Ok(Err(("new", format!("At least {} characters. A sentence is good.", logins::PASSWORD_LEN_MIN))));
+            return Ok(Err((
+                "new",
+                format!("At least {} characters. A sentence is good.", logins::PASSWORD_LEN_MIN),
+            )));
         }
         Err(error) => return Ok(Err(("new", format!("That was not taken: {error}.")))),
     }

@@ -1,11 +1,13 @@
-//! Where mail programs find this node: told by the process, which opens those ports; the site only says it to the owner.
+//! Where mail programs find this node: told by the process, which opens those ports; the site only
+//! says it to the owner.
 
 use freehold_core::profile::Profile;
 
 /// Where mail programs find this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailPlace {
-    /// The node's name among mail servers, if the configuration gives one; else it is the owner's domain.
+    /// The node's name among mail servers, if the configuration gives one; else it is the owner's
+    /// domain.
     pub host: Option<String>,
     /// The port of IMAP with TLS from the first byte.
     pub imaps: u16,

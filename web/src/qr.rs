@@ -1,4 +1,5 @@
-//! A text as a QR code for a page: path data for an SVG, drawn black on white in either scheme because cameras want it so.
+//! A text as a QR code for a page: path data for an SVG, drawn black on white in either scheme
+//! because cameras want it so.
 
 use qrcode::{Color, EcLevel, QrCode};
 
@@ -14,8 +15,8 @@ pub(crate) struct Qr {
 }
 
 impl Qr {
-    /// The code of `text`; `None` if it is longer than a code can hold. The least error correction makes the largest modules,
-    /// and nothing scratches a screen.
+    /// The code of `text`; `None` if it is longer than a code can hold. The least error correction
+    /// makes the largest modules, and nothing scratches a screen.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
         let (width, modules) = (code.width(), code.to_colors());
@@ -42,7 +43,8 @@ mod tests {
     fn a_code_has_its_corners_and_its_quiet_zone() {
         let qr = Qr::of("HELLO").unwrap();
         assert_eq!(qr.side, 21 + 8);
-        // The first row of version 1: seven dark modules at both ends, the corners every reader looks for.
+        // The first row of version 1: seven dark modules at both ends, the corners every reader
+        // looks for.
         assert!(qr.path.starts_with("M4 4h7v1h-7z"), "{}", qr.path);
         assert!(qr.path.contains("M18 4h7v1h-7z"), "{}", qr.path);
         assert!(Qr::of(&"x".repeat(3000)).is_none());

@@ -7,9 +7,11 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
 
-/// The longest form a stranger may send: it is held in memory before anything is known of who sends it.
+/// The longest form a stranger may send: it is held in memory before anything is known of who sends
+/// it.
 const ANYONES_FORM_LEN_MAX: usize = 16 * 1024;
-/// The longest form of the owner's: a post of [`freehold_core::posts::TEXT_LEN_MAX`] in a script whose every byte is sent as three.
+/// The longest form of the owner's: a post of [`freehold_core::posts::TEXT_LEN_MAX`] in a script
+/// whose every byte is sent as three.
 const OWNERS_FORM_LEN_MAX: usize = 256 * 1024;
 
 /// Who a route is for.
@@ -43,12 +45,22 @@ impl Routes {
         Self { router: Router::new(), table: Vec::new() }
     }
 
-    pub(crate) fn get<H: Handler<T, Site>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+    pub(crate) fn get<H: Handler<T, Site>, T: 'static>(
+        self,
+        path: &'static str,
+        access: Access,
+        handler: H,
+    ) -> Self {
         self.add("GET", path, access, get(handler))
     }
 
     /// A `POST` whose body is as long as such a form gets.
-    pub(crate) fn post<H: Handler<T, Site>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+    pub(crate) fn post<H: Handler<T, Site>, T: 'static>(
+        self,
+        path: &'static str,
+        access: Access,
+        handler: H,
+    ) -> Self {
         let len_max = match access {
             Access::Anyone => ANYONES_FORM_LEN_MAX,
             Access::Owner => OWNERS_FORM_LEN_MAX,
@@ -67,7 +79,13 @@ impl Routes {
         self.add("POST", path, access, post(handler).layer(DefaultBodyLimit::max(len_max)))
     }
 
-    fn add(mut self, method: &'static str, path: &'static str, access: Access, method_router: MethodRouter<Site>) -> Self {
+    fn add(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        access: Access,
+        method_router: MethodRouter<Site>,
+    ) -> Self {
         self.router = self.router.route(path, method_router);
         self.table.push(Route { method, path, access });
         self

@@ -1,4 +1,5 @@
-//! The first visit: whoever holds the one-time link says who they are; then the 24 words make the house theirs.
+//! The first visit: whoever holds the one-time link says who they are; then the 24 words make the
+//! house theirs.
 
 mod words;
 
@@ -18,7 +19,10 @@ use crate::site::Site;
 use crate::visitor;
 
 pub(crate) fn routes() -> Routes {
-    Routes::new().get("/setup", Access::Anyone, show).post("/setup", Access::Anyone, settle).merge(words::routes())
+    Routes::new()
+        .get("/setup", Access::Anyone, show)
+        .post("/setup", Access::Anyone, settle)
+        .merge(words::routes())
 }
 
 /// The form as it was sent, for sending it back.
@@ -79,7 +83,11 @@ async fn show(State(site): State<Site>, Query(link): Query<Link>) -> Answer {
         return closed(&site);
     }
     let form = Settling { token: link.token, ..Settling::default() };
-    answer::page(&QuestionsPage { page: Frame::public(None, "The key is in the door", ""), form, fault: None })
+    answer::page(&QuestionsPage {
+        page: Frame::public(None, "The key is in the door", ""),
+        form,
+        fault: None,
+    })
 }
 
 async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settling>) -> Answer {
@@ -91,18 +99,26 @@ async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settl
     let fault = match logins::set_up(&site.node, &token, profile, &form.password).await {
         Ok(session) => {
             let cookie = visitor::cookie_set(&site, client, &session);
-            return Ok(([(header::SET_COOKIE, cookie)], answer::see("/setup/words")).into_response());
+            return Ok(
+                ([(header::SET_COOKIE, cookie)], answer::see("/setup/words")).into_response()
+            );
         }
         Err(SetUpError::BadToken) => return closed(&site),
         Err(
-            SetUpError::Store(error) | SetUpError::Profile(ProfileError::Store(error)) | SetUpError::Password(PasswordError::Store(error)),
+            SetUpError::Store(error)
+            | SetUpError::Profile(ProfileError::Store(error))
+            | SetUpError::Password(PasswordError::Store(error)),
         ) => {
             return Err(error.into());
         }
         Err(SetUpError::Profile(error)) => fault_of(&error),
-        Err(SetUpError::Password(PasswordError::TooShort)) => {
-            ("password", format!("That is short. At least {} characters; a sentence is good.", logins::PASSWORD_LEN_MIN))
-        }
+        Err(SetUpError::Password(PasswordError::TooShort)) => (
+            "password",
+            format!(
+                "That is short. At least {} characters; a sentence is good.",
+                logins::PASSWORD_LEN_MIN
+            ),
+        ),
         Err(SetUpError::Password(error)) => ("password", format!("That was not taken: {error}.")),
     };
     again(form, fault)
@@ -110,14 +126,22 @@ async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settl
 
 fn again(form: Settling, fault: (&'static str, String)) -> Answer {
     let form = Settling { password: String::new(), again: String::new(), ..form };
-    let page = QuestionsPage { page: Frame::public(None, "The key is in the door", ""), form, fault: Some(fault) };
+    let page = QuestionsPage {
+        page: Frame::public(None, "The key is in the door", ""),
+        form,
+        fault: Some(fault),
+    };
     answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
     let address = form.address.trim();
     let Some((login, domain)) = address.split_once('@') else {
-        let text = if address.contains(',') { "A comma where a full stop should be?" } else { "There is no @ in it." };
+        let text = if address.contains(',') {
+            "A comma where a full stop should be?"
+        } else {
+            "There is no @ in it."
+        };
         return Err(("address", format!("{text} An address looks like ruth@aldous.example.")));
     };
     if form.password != form.again {
@@ -131,9 +155,16 @@ fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
 fn fault_of(error: &ProfileError) -> (&'static str, String) {
     match error {
         ProfileError::NoName => ("name", "Your name is missing.".to_owned()),
-        ProfileError::BadLogin => ("address", "Before the @ go letters a to z, digits and dashes.".to_owned()),
-        ProfileError::BadDomain => ("address", "What follows the @ is no domain. One looks like aldous.example.".to_owned()),
-        ProfileError::LongName(_) => ("name", "That is a long name. Shorten it a little.".to_owned()),
+        ProfileError::BadLogin => {
+            ("address", "Before the @ go letters a to z, digits and dashes.".to_owned())
+        }
+        ProfileError::BadDomain => (
+            "address",
+            "What follows the @ is no domain. One looks like aldous.example.".to_owned(),
+        ),
+        ProfileError::LongName(_) => {
+            ("name", "That is a long name. Shorten it a little.".to_owned())
+        }
         other => ("address", format!("That was not taken: {other}.")),
     }
 }

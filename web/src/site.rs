@@ -46,7 +46,8 @@ impl Site {
 
     /// The frame of one of the owner's rooms.
     pub(crate) fn home_frame(&self, title: &str, room: &str) -> Result<Frame, StoreError> {
-        let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?.map_or(0, |inbox| inbox.unseen.into());
+        let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
+            .map_or(0, |inbox| inbox.unseen.into());
         Ok(Frame::home(self.profile()?.as_deref(), title, room, unread))
     }
 }
@@ -71,7 +72,8 @@ pub fn routes() -> Vec<Route> {
     table().into_parts().1
 }
 
-/// The site of `node` as a function from request to answer, for a listener or a test. `port` is the one people reach it on.
+/// The site of `node` as a function from request to answer, for a listener or a test. `port` is the
+/// one people reach it on.
 ///
 /// # Errors
 /// When the store can't be read.
@@ -83,11 +85,25 @@ pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError
 ///
 /// # Errors
 /// As [`door`].
-pub fn door_with_mail(node: Node, config: WebConfig, port: u16, mail: Option<MailPlace>) -> Result<Door, StoreError> {
+pub fn door_with_mail(
+    node: Node,
+    config: WebConfig,
+    port: u16,
+    mail: Option<MailPlace>,
+) -> Result<Door, StoreError> {
     let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
     let mark = node.keyed("web.cookie", b"")?;
-    let cookie = format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
-    let site = Site { node, config: Arc::new(config), pages, port, cookie, letters: Arc::new(Semaphore::new(1)), mail };
+    let cookie =
+        format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
+    let site = Site {
+        node,
+        config: Arc::new(config),
+        pages,
+        port,
+        cookie,
+        letters: Arc::new(Semaphore::new(1)),
+        mail,
+    };
     let (router, _) = table().into_parts();
     Ok(Door::new(site, router))
 }

@@ -20,6 +20,9 @@ mod tests {
     #[test]
     fn lengths_are_said_as_people_say_them() {
         let said = [0, 1, 2, 999, 1000, 999_999, 1_000_000, 31_400_000].map(size);
-        assert_eq!(said, ["0 bytes", "1 byte", "2 bytes", "999 bytes", "1 KB", "999 KB", "1.0 MB", "31.4 MB"]);
+        assert_eq!(
+            said,
+            ["0 bytes", "1 byte", "2 bytes", "999 bytes", "1 KB", "999 KB", "1.0 MB", "31.4 MB"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A theme: colours and measures by name, from `theme.toml`, as the custom properties that the one structure of styles uses.
+//! A theme: colours and measures by name, from `theme.toml`, as the custom properties that the one
+//! structure of styles uses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,7 +10,10 @@ const PAPER: &str = include_str!("../../themes/paper/theme.toml");
 
 /// The names every theme gives a colour to; the style sheets use no other.
 #[cfg(test)]
-const COLOURS: [&str; 12] = ["brass", "brick", "door", "edge", "ground", "ink", "ink-2", "line", "mark", "on-door", "sheet", "sunk"];
+const COLOURS: [&str; 12] = [
+    "brass", "brick", "door", "edge", "ground", "ink", "ink-2", "line", "mark", "on-door", "sheet",
+    "sunk",
+];
 
 /// What a theme's file says.
 #[derive(Deserialize)]
@@ -72,7 +76,11 @@ mod tests {
         assert!(theme.colours.keys().eq(COLOURS), "{:?}", theme.colours.keys());
         assert!(!theme.name.is_empty() && !theme.author.is_empty() && !theme.licence.is_empty());
         let properties = properties();
-        assert!(properties.contains("--ink-2:light-dark(#565b53,#a8aca1);") && properties.contains("--page:70rem;"), "{properties}");
+        assert!(
+            properties.contains("--ink-2:light-dark(#565b53,#a8aca1);")
+                && properties.contains("--page:70rem;"),
+            "{properties}"
+        );
     }
 
     #[test]
@@ -97,9 +105,15 @@ mod tests {
             let colour = |name: &str| theme.colours[name][scheme].as_str();
             for ground in ["ground", "sheet", "sunk"] {
                 for text in ["ink", "ink-2", "door", "brass", "brick"] {
-                    assert!(contrast(colour(text), colour(ground)) >= 4.5, "{text} on {ground}, scheme {scheme}");
+                    assert!(
+                        contrast(colour(text), colour(ground)) >= 4.5,
+                        "{text} on {ground}, scheme {scheme}"
+                    );
                 }
-                assert!(contrast(colour("edge"), colour(ground)) >= 3.0, "edge on {ground}, scheme {scheme}");
+                assert!(
+                    contrast(colour("edge"), colour(ground)) >= 3.0,
+                    "edge on {ground}, scheme {scheme}"
+                );
             }
             assert!(contrast(colour("on-door"), colour("door")) >= 4.5, "on-door, scheme {scheme}");
             assert!(contrast(colour("ink"), colour("mark")) >= 4.5, "ink on mark, scheme {scheme}");

@@ -1,4 +1,5 @@
-//! Home: what friends and the owner said, newest first, with a line where the owner had read to; and a place to say something.
+//! Home: what friends and the owner said, newest first, with a line where the owner had read to;
+//! and a place to say something.
 
 use std::collections::HashMap;
 
@@ -126,7 +127,8 @@ async fn home(State(site): State<Site>, _: Owner, Query(query): Query<Older>) ->
     let newest = timeline::newest(&site.node)?;
     let page = home_page(&site, before, String::new(), None)?;
     timeline::mark_seen(&site.node, newest).await.or_else(unless_full)?;
-    if page.feed.is_empty() && page.is_first && query.write.is_none() && page.at_the_door.is_empty() {
+    if page.feed.is_empty() && page.is_first && query.write.is_none() && page.at_the_door.is_empty()
+    {
         return answer::page(&QuietPage { page: site.home_frame("Home", "Home")? });
     }
     answer::page(&page)
@@ -140,9 +142,16 @@ fn unless_full(error: freehold_core::store::StoreError) -> Result<(), Problem> {
     }
 }
 
-fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<String>) -> Result<HomePage, Problem> {
+fn home_page(
+    site: &Site,
+    before: Option<Cursor>,
+    typed: String,
+    fault: Option<String>,
+) -> Result<HomePage, Problem> {
     let items = timeline::page(&site.node, before, PAGE_LEN)?;
-    let older = (items.len() == PAGE_LEN).then(|| items.last().map(|item| item.cursor().to_string())).flatten();
+    let older = (items.len() == PAGE_LEN)
+        .then(|| items.last().map(|item| item.cursor().to_string()))
+        .flatten();
     let seen_from = items.iter().position(|item| item.seen).filter(|at| *at > 0);
     let mut voices = Voices::new(site)?;
     let mut feed = Vec::new();
@@ -155,18 +164,29 @@ fn home_page(site: &Site, before: Option<Cursor>, typed: String, fault: Option<S
         page: site.home_frame("Home", "Home")?,
         feed,
         older,
-        seen: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| format!("Seen already, {}", dates::ago(at, now))),
+        seen: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| {
+            format!("Seen already, {}", dates::ago(at, now))
+        }),
         is_first: before.is_none(),
         at_the_door: friends::requests(&site.node)?
             .into_iter()
             .take(NAMED_MAX)
-            .map(|asks| Named { door: PersonDoor::of(&asks.from.name, &asks.from.person.0), name: asks.from.name })
+            .map(|asks| Named {
+                door: PersonDoor::of(&asks.from.name, &asks.from.person.0),
+                name: asks.from.name,
+            })
             .collect(),
-        awake: awake.take(NAMED_MAX).map(|friend| Named { door: PersonDoor::of_friend(&friend), name: friend.name }).collect(),
+        awake: awake
+            .take(NAMED_MAX)
+            .map(|friend| Named { door: PersonDoor::of_friend(&friend), name: friend.name })
+            .collect(),
         unfinished: posts::drafts(&site.node)?
             .into_iter()
             .take(NAMED_MAX)
-            .map(|draft| Unfinished { href: format!("/home/write/{}", draft.id), title: title_of(&draft, UNFINISHED_CHARS) })
+            .map(|draft| Unfinished {
+                href: format!("/home/write/{}", draft.id),
+                title: title_of(&draft, UNFINISHED_CHARS),
+            })
             .collect(),
         typed,
         once: once::mark(site),
@@ -215,11 +235,17 @@ impl<'a> Voices<'a> {
         let is_own = self.own == Some(item.author);
         let path = format!("/{}/{}", dates::year(item.shown), item.slug);
         let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
-            Some(profile) => (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path),
+            Some(profile) => {
+                (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path)
+            }
             None => {
                 let Voice { name, door, web } = self.other(item.author)?;
                 let inside = format!("/home/timeline/{}", item.entry);
-                (name, door, if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside })
+                (
+                    name,
+                    door,
+                    if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside },
+                )
             }
         };
         let html = if item.title.is_empty() && item.is_whole {
@@ -227,7 +253,11 @@ impl<'a> Voices<'a> {
         } else {
             format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
         };
-        let gauge = if is_own { arrivals::of(&self.site.node, &item.entry)?.and_then(|come| Gauge::of(&come, self.now)) } else { None };
+        let gauge = if is_own {
+            arrivals::of(&self.site.node, &item.entry)?.and_then(|come| Gauge::of(&come, self.now))
+        } else {
+            None
+        };
         Ok(Said {
             gauge,
             name,
@@ -236,7 +266,12 @@ impl<'a> Voices<'a> {
             when: dates::ago(item.shown, self.now),
             machine_time: dates::machine(item.shown),
             html,
-            pictures: item.photos.into_iter().enumerate().map(|(number, photo)| Picture::of_item(&item.entry, number, photo)).collect(),
+            pictures: item
+                .photos
+                .into_iter()
+                .enumerate()
+                .map(|(number, photo)| Picture::of_item(&item.entry, number, photo))
+                .collect(),
             is_edited: item.edited.is_some(),
             edit: if is_own { own_edit(self.site, &item.slug)? } else { None },
             title: item.title,
@@ -255,7 +290,11 @@ fn own_edit(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
 
 fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
     let prefix = format!("e{}-", entry.to_string().get(..8).unwrap_or_default());
-    if is_own { markdown::render_prefixed(text, &prefix).to_string() } else { markdown::render_foreign(text, &prefix).to_string() }
+    if is_own {
+        markdown::render_prefixed(text, &prefix).to_string()
+    } else {
+        markdown::render_foreign(text, &prefix).to_string()
+    }
 }
 
 /// One post alone, whole, in the version that is here.
@@ -269,9 +308,14 @@ async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) ->
     answer::page(&WholePage { page: site.home_frame(&title, "Home")?, said })
 }
 
-async fn picture(State(site): State<Site>, _: Owner, Path((entry, number, size)): Path<(String, u16, String)>) -> Answer {
+async fn picture(
+    State(site): State<Site>,
+    _: Owner,
+    Path((entry, number, size)): Path<(String, u16, String)>,
+) -> Answer {
     let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
-    let reader = timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
+    let reader =
+        timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
     pictures::file(reader, pictures::JPEG, "no-store")
 }
 
@@ -303,7 +347,9 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         // Said already: the same form was sent twice.
         Err(PostError::AlreadyPublished) => return Ok(answer::see("/home")),
         Err(PostError::Store(error)) => return Err(error.into()),
-        Err(PostError::Empty) if note.then == "photos" => return Ok(answer::see(upload::FOR_A_NOTE)),
+        Err(PostError::Empty) if note.then == "photos" => {
+            return Ok(answer::see(upload::FOR_A_NOTE));
+        }
         Err(PostError::Empty) => "There is nothing to say yet. Write a line or two.".to_owned(),
         Err(PostError::TooLong { len, len_max, .. }) => too_long(len, len_max),
         Err(error) => format!("It was not said: {error}."),

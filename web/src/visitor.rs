@@ -1,4 +1,5 @@
-//! Who asks. A handler that takes [`Owner`] cannot be reached by anyone else; [`Asker`] says which of both it is.
+//! Who asks. A handler that takes [`Owner`] cannot be reached by anyone else; [`Asker`] says which
+//! of both it is.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -33,7 +34,11 @@ impl FromRequestParts<Site> for Client {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().copied().ok_or_else(|| Problem::Unwell("a request without a client".to_owned()))
+        parts
+            .extensions
+            .get::<Self>()
+            .copied()
+            .ok_or_else(|| Problem::Unwell("a request without a client".to_owned()))
     }
 }
 
@@ -41,7 +46,11 @@ impl FromRequestParts<Site> for Asker {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        Ok(Self(if owner(parts, site).await?.is_some() { Visitor::Owner } else { Visitor::Stranger }))
+        Ok(Self(if owner(parts, site).await?.is_some() {
+            Visitor::Owner
+        } else {
+            Visitor::Stranger
+        }))
     }
 }
 
@@ -51,8 +60,11 @@ impl FromRequestParts<Site> for Owner {
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Response> {
         match owner(parts, site).await {
             Ok(Some(owner)) => Ok(owner),
-            // A page that was looked for is shown after the login; a form that was sent is not sent again.
-            Ok(None) if parts.method == Method::GET => Err(answer::see(&format!("/login?next={}", parts.uri.path()))),
+            // A page that was looked for is shown after the login; a form that was sent is not sent
+            // again.
+            Ok(None) if parts.method == Method::GET => {
+                Err(answer::see(&format!("/login?next={}", parts.uri.path())))
+            }
             Ok(None) => Err(answer::see("/login")),
             Err(problem) => Err(problem.into_response()),
         }
@@ -71,25 +83,39 @@ async fn owner(parts: &Parts, site: &Site) -> Result<Option<Owner>, Problem> {
 
 async fn session(headers: &HeaderMap, secure: bool, site: &Site) -> Result<Option<Owner>, Problem> {
     let name = cookie_name(site, secure);
-    let Some(token) = cookie(headers, &name).and_then(|value| value.parse::<SessionToken>().ok()) else { return Ok(None) };
+    let Some(token) = cookie(headers, &name).and_then(|value| value.parse::<SessionToken>().ok())
+    else {
+        return Ok(None);
+    };
     let session = logins::session(&site.node, &token).await?;
     Ok(session.map(|session| Owner { token, session }))
 }
 
-/// The cookie's name. Cookies ignore ports, so several nodes on one machine each need their own; `__Host-` (RFC 6265bis
-/// 4.1.3.2) needs TLS.
+/// The cookie's name. Cookies ignore ports, so several nodes on one machine each need their own;
+/// `__Host-` (RFC 6265bis 4.1.3.2) needs TLS.
 fn cookie_name(site: &Site, secure: bool) -> String {
     if secure { format!("__Host-{}", site.cookie) } else { site.cookie.to_string() }
 }
 
-/// Whether the request carries a session of this node's, real or not: then its answer does not come from memory.
+/// Whether the request carries a session of this node's, real or not: then its answer does not come
+/// from memory.
 pub(crate) fn has_cookie(headers: &HeaderMap, site: &Site) -> bool {
-    headers.get_all(header::COOKIE).iter().any(|value| value.to_str().is_ok_and(|text| text.contains(&*site.cookie)))
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|text| text.contains(&*site.cookie)))
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    let pairs = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 /// The header that logs a browser in.

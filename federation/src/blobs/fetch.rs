@@ -1,8 +1,10 @@
-//! Fetching: the blobs that a friend's posts show and that are not here, one after the other, each range verified.
+//! Fetching: the blobs that a friend's posts show and that are not here, one after the other, each
+//! range verified.
 //!
-//! What an attacker gets: a friend's node can make this one fetch the friend's share of the day, and have one part of a blob
-//! lie on the disk for some minutes. A byte that the hash does not promise is not written. A blob that they never bring, or whose
-//! stream they always break, holds up none of their others.
+//! What an attacker gets: a friend's node can make this one fetch the friend's share of the day,
+//! and have one part of a blob lie on the disk for some minutes. A byte that the hash does not
+//! promise is not written. A blob that they never bring, or whose stream they always break, holds
+//! up none of their others.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,7 +19,9 @@ use tokio::time::Instant;
 
 use super::slice;
 use crate::aside;
-use crate::limits::{ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT};
+use crate::limits::{
+    ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT,
+};
 use crate::network::ByteStream;
 use crate::peers::{self, Peer, Shared};
 use crate::wire::blob::{Answer, Get, PROTOCOL};
@@ -48,7 +52,8 @@ impl From<io::Error> for FetchError {
 
 /// What did not come over this connection, though it was asked for.
 struct Setbacks {
-    /// The friend does not have it, or lies about it: asked for again on the next connection, or after [`MISSING_WAIT`].
+    /// The friend does not have it, or lies about it: asked for again on the next connection, or
+    /// after [`MISSING_WAIT`].
     missing: HashSet<BlobId>,
     /// When nothing was missing.
     since: Timestamp,
@@ -75,7 +80,9 @@ pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId)
         let again = Instant::now() + wait(peers::pause(shared), failures);
         failures = failures.saturating_add(1);
         // For want of room, or of a connection, all wait. What is broken keeps nothing new waiting.
-        while fetched.is_ok() && tokio::time::timeout_at(again, peer.wanted.notified()).await.is_ok() {
+        while fetched.is_ok()
+            && tokio::time::timeout_at(again, peer.wanted.notified()).await.is_ok()
+        {
             if fetch_all(shared, peer, friend, &mut setbacks).await.is_err() {
                 break;
             }
@@ -95,15 +102,24 @@ fn wait_between(pause: Duration, breaks: u32) -> Duration {
     wait(pause, breaks).min(BREAK_WAIT_MAX)
 }
 
-/// Asks for everything that is wanted of this friend, one blob after the other. One that does not come holds up none behind it.
-async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mut Setbacks) -> Result<(), FetchError> {
+/// Asks for everything that is wanted of this friend, one blob after the other. One that does not
+/// come holds up none behind it.
+async fn fetch_all(
+    shared: &Shared,
+    peer: &Peer,
+    friend: PersonId,
+    setbacks: &mut Setbacks,
+) -> Result<(), FetchError> {
     let (mut stream, mut after, mut breaks) = (None, None, 0);
     loop {
         let node = shared.node.clone();
-        let page = aside::reading(move || timeline::wanted_blobs(&node, &friend, after, PAGE)).await?;
+        let page =
+            aside::reading(move || timeline::wanted_blobs(&node, &friend, after, PAGE)).await?;
         let Some(last) = page.last() else {
             let node = shared.node.clone();
-            if aside::computing(async move { timeline::want_left_out(&node, friend).await }).await?? {
+            if aside::computing(async move { timeline::want_left_out(&node, friend).await })
+                .await??
+            {
                 after = None;
                 continue;
             }
@@ -124,8 +140,11 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mu
                     setbacks.miss(wanted.blob);
                     breaks = 0;
                 }
-                Err(error @ (FetchError::Share | FetchError::Store(StoreError::Full))) => return Err(error),
-                // What is wrong with one says nothing of the others; nobody knows where the stream stands, though.
+                Err(error @ (FetchError::Share | FetchError::Store(StoreError::Full))) => {
+                    return Err(error);
+                }
+                // What is wrong with one says nothing of the others; nobody knows where the stream
+                // stands, though.
                 Err(FetchError::Lie(error)) => {
                     tracing::warn!(peer = %peer.key, %error, "a blob was refused");
                     setbacks.miss(wanted.blob);
@@ -135,7 +154,8 @@ async fn fetch_all(shared: &Shared, peer: &Peer, friend: PersonId, setbacks: &mu
                     tracing::debug!(peer = %peer.key, %error, "a blob did not come");
                     setbacks.broken.insert(wanted.blob);
                     stream = None;
-                    // A node on which every stream breaks is not asked for thousands of blobs in a row.
+                    // A node on which every stream breaks is not asked for thousands of blobs in a
+                    // row.
                     tokio::time::sleep(wait_between(peers::pause(shared), breaks)).await;
                     breaks += 1;
                 }
@@ -156,7 +176,8 @@ impl Setbacks {
     }
 
     fn miss(&mut self, blob: BlobId) {
-        // More than can be wanted: most of these are no longer. Asking again for the others does no harm.
+        // More than can be wanted: most of these are no longer. Asking again for the others does no
+        // harm.
         if self.missing.len() as u64 >= timeline::WANTS_MAX {
             self.missing.clear();
         }
@@ -164,8 +185,13 @@ impl Setbacks {
     }
 }
 
-/// Fetches one blob from where it was left; whether the friend has it. Nothing is asked for that there is no room for.
-pub(crate) async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &WantedBlob) -> Result<bool, FetchError> {
+/// Fetches one blob from where it was left; whether the friend has it. Nothing is asked for that
+/// there is no room for.
+pub(crate) async fn fetch(
+    shared: &Shared,
+    stream: &mut ByteStream,
+    wanted: &WantedBlob,
+) -> Result<bool, FetchError> {
     let mut taking = shared.partials.take(wanted.blob, shared.node.clock.now());
     let mut done = taking.writer.as_ref().map_or(0, |writer| writer.len());
     let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
@@ -180,10 +206,14 @@ pub(crate) async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &Wan
             return Err(FetchError::Share);
         }
         let get = Get { hash: wanted.blob.0, start: done, len };
-        let range = tokio::time::timeout(ANSWER_TIMEOUT * 6, get_range(stream, &get, wanted.len)).await;
-        let Some(bytes) = range.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else { return Ok(false) };
+        let range =
+            tokio::time::timeout(ANSWER_TIMEOUT * 6, get_range(stream, &get, wanted.len)).await;
+        let Some(bytes) = range.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else {
+            return Ok(false);
+        };
         let Some(mut writer) = taking.writer.take() else { return Ok(false) };
-        taking.writer = Some(aside::blocking(move || writer.write(&bytes).map(|()| writer)).await??);
+        taking.writer =
+            Some(aside::blocking(move || writer.write(&bytes).map(|()| writer)).await??);
         done += len;
     }
     let Some(writer) = taking.writer.take() else { return Ok(false) };
@@ -196,11 +226,17 @@ pub(crate) async fn fetch(shared: &Shared, stream: &mut ByteStream, wanted: &Wan
     Ok(true)
 }
 
-async fn get_range(stream: &mut ByteStream, get: &Get, total: u64) -> Result<Option<Vec<u8>>, FetchError> {
+async fn get_range(
+    stream: &mut ByteStream,
+    get: &Get,
+    total: u64,
+) -> Result<Option<Vec<u8>>, FetchError> {
     frame::write(stream, get).await?;
     match frame::read::<Answer, _>(stream).await? {
         Answer::Missing => return Ok(None),
-        Answer::Found(len) if len != total => return Err(FetchError::Lie(io::Error::other("another length than the post says"))),
+        Answer::Found(len) if len != total => {
+            return Err(FetchError::Lie(io::Error::other("another length than the post says")));
+        }
         Answer::Found(_) => {}
     }
     let len_max = slice::len_max(get.len);
@@ -216,7 +252,10 @@ async fn get_range(stream: &mut ByteStream, get: &Get, total: u64) -> Result<Opt
         bytes.extend_from_slice(&part);
     }
     let (hash, start, len) = (get.hash, get.start, get.len);
-    aside::blocking(move || slice::decode(hash, total, start, len, &bytes)).await?.map(Some).map_err(FetchError::Lie)
+    aside::blocking(move || slice::decode(hash, total, start, len, &bytes))
+        .await?
+        .map(Some)
+        .map_err(FetchError::Lie)
 }
 
 #[cfg(test)]
@@ -226,12 +265,16 @@ mod tests {
     #[test]
     fn what_does_not_come_is_asked_for_ever_more_slowly() {
         let pause = Duration::from_secs(1);
-        assert_eq!([wait(pause, 0), wait(pause, 1), wait(pause, 40)], [pause * 4, pause * 8, FETCH_WAIT_MAX]);
+        assert_eq!(
+            [wait(pause, 0), wait(pause, 1), wait(pause, 40)],
+            [pause * 4, pause * 8, FETCH_WAIT_MAX]
+        );
     }
 
     #[test]
     fn a_few_blobs_whose_streams_break_hold_up_those_behind_them_for_minutes_at_most() {
-        let waited: Duration = (0..8).map(|breaks| wait_between(Duration::from_secs(1), breaks)).sum();
+        let waited: Duration =
+            (0..8).map(|breaks| wait_between(Duration::from_secs(1), breaks)).sum();
         assert!(waited < Duration::from_secs(4 * 60), "{waited:?}");
     }
 }

@@ -1,9 +1,11 @@
-//! Giving: slices of the owner's own photos, to whoever may see them. Knowing a blob's hash gives no right to it: core is asked with
-//! every range, so what was taken back is not given to the end. Photos of friends are kept here for the owner and given to nobody;
-//! who wants them asks their author.
+//! Giving: slices of the owner's own photos, to whoever may see them. Knowing a blob's hash gives
+//! no right to it: core is asked with every range, so what was taken back is not given to the end.
+//! Photos of friends are kept here for the owner and given to nobody; who wants them asks their
+//! author.
 //!
-//! What an attacker gets: nothing that the site does not show anyone, slower. Whether some hash lies here can't be learnt: what is
-//! not there, what is damaged and what is not for whoever asks give the same answer.
+//! What an attacker gets: nothing that the site does not show anyone, slower. Whether some hash
+//! lies here can't be learnt: what is not there, what is damaged and what is not for whoever asks
+//! give the same answer.
 
 use std::io;
 use std::sync::Arc;
@@ -52,7 +54,11 @@ impl io::Read for From<'_> {
 }
 
 /// Answers Gets on one stream until the peer ends it.
-pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) -> Result<(), FrameError> {
+pub(crate) async fn serve(
+    shared: &Shared,
+    peer: &Peer,
+    mut stream: ByteStream,
+) -> Result<(), FrameError> {
     // One more than allowed is simply closed: an honest peer keeps count.
     let Ok(_permit) = Arc::clone(&peer.blob_streams).try_acquire_owned() else { return Ok(()) };
     if peer.known().await.is_none() {
@@ -64,7 +70,11 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
             Err(FrameError::End) => return Ok(()),
             get => get?,
         };
-        if get.len == 0 || get.len > BLOB_RANGE_LEN_MAX || !get.start.is_multiple_of(GROUP_LEN) || !peer.may_take(shared, get.len) {
+        if get.len == 0
+            || get.len > BLOB_RANGE_LEN_MAX
+            || !get.start.is_multiple_of(GROUP_LEN)
+            || !peer.may_take(shared, get.len)
+        {
             return Ok(());
         }
         let Some(visitor) = visitor(peer) else { return Ok(()) };
@@ -82,7 +92,9 @@ pub(crate) async fn serve(shared: &Shared, peer: &Peer, mut stream: ByteStream) 
             }
         };
         let slice = match open.clone().filter(|open| get.start < open.reader.len()) {
-            Some(open) => Some((open.reader.len(), aside::blocking(move || cut(&open, &get)).await??)),
+            Some(open) => {
+                Some((open.reader.len(), aside::blocking(move || cut(&open, &get)).await??))
+            }
             None => None,
         };
         match slice {
@@ -112,7 +124,8 @@ fn visitor(peer: &Peer) -> Option<Visitor> {
 
 /// A blob that may be given. Damaged, not for this visitor, and absent look alike from outside.
 fn readable(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
-    let found = photos::shared_blob(node, visitor, id).inspect_err(|error| tracing::warn!(%error, "a photo cannot be given"));
+    let found = photos::shared_blob(node, visitor, id)
+        .inspect_err(|error| tracing::warn!(%error, "a photo cannot be given"));
     found.ok().flatten().filter(|reader| (1..=BLOB_LEN_MAX).contains(&reader.len()))
 }
 

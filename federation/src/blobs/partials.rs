@@ -1,7 +1,8 @@
-//! Blobs that have come in part and wait for whoever has the rest. They outlive a connection, not the process.
+//! Blobs that have come in part and wait for whoever has the rest. They outlive a connection, not
+//! the process.
 //!
-//! Each holds an open file, so there are at most [`PARTIALS_MAX`] of them for at most [`PARTIAL_KEPT`]; a blob whose part was
-//! dropped begins anew.
+//! Each holds an open file, so there are at most [`PARTIALS_MAX`] of them for at most
+//! [`PARTIAL_KEPT`]; a blob whose part was dropped begins anew.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,8 @@ impl Drop for Taking<'_> {
         let Some(writer) = self.writer.take().filter(|writer| !writer.is_empty()) else { return };
         let mut waiting = self.partials.lock();
         if waiting.len() >= PARTIALS_MAX
-            && let Some(oldest) = waiting.iter().min_by_key(|(_, (since, _))| *since).map(|(blob, _)| *blob)
+            && let Some(oldest) =
+                waiting.iter().min_by_key(|(_, (since, _))| *since).map(|(blob, _)| *blob)
         {
             waiting.remove(&oldest);
         }
@@ -74,8 +76,14 @@ mod tests {
             node.clock.advance(1);
         }
         assert_eq!(partials.lock().len(), PARTIALS_MAX);
-        assert!(partials.take(BlobId([0; 32]), node.clock.now()).writer.is_none(), "the oldest went first");
-        assert_eq!(partials.take(BlobId([39; 32]), node.clock.now()).writer.as_ref().unwrap().len(), 200_000);
+        assert!(
+            partials.take(BlobId([0; 32]), node.clock.now()).writer.is_none(),
+            "the oldest went first"
+        );
+        assert_eq!(
+            partials.take(BlobId([39; 32]), node.clock.now()).writer.as_ref().unwrap().len(),
+            200_000
+        );
         node.clock.advance(u64::try_from(PARTIAL_KEPT.as_millis()).unwrap() - 2);
         partials.forget_old(node.clock.now());
         assert_eq!(partials.lock().len(), 1, "the one that was looked at last");

@@ -1,4 +1,5 @@
-//! What each friend may bring in a day: photos and entries cost the owner's disk, and the friend alone decides how many there are.
+//! What each friend may bring in a day: photos and entries cost the owner's disk, and the friend
+//! alone decides how many there are.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -31,8 +32,16 @@ impl Shares {
         }
         // Counted in KiB, so that a share of many GiB fits.
         let kib = |bytes: u64| u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
-        let full = || Bucket::per_second(kib(self.bytes_per_day / SECS_PER_DAY).max(1), kib(self.bytes_per_day), now);
-        left.entry(friend).or_insert_with(full).take(usize::try_from(len.div_ceil(1024)).unwrap_or(usize::MAX), now)
+        let full = || {
+            Bucket::per_second(
+                kib(self.bytes_per_day / SECS_PER_DAY).max(1),
+                kib(self.bytes_per_day),
+                now,
+            )
+        };
+        left.entry(friend)
+            .or_insert_with(full)
+            .take(usize::try_from(len.div_ceil(1024)).unwrap_or(usize::MAX), now)
     }
 }
 

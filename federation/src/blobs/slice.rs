@@ -1,4 +1,5 @@
-//! Slices of a BLAKE3 tree: part of a blob together with the hashes that prove it belongs to the whole.
+//! Slices of a BLAKE3 tree: part of a blob together with the hashes that prove it belongs to the
+//! whole.
 
 use std::io::{self, Cursor, Read};
 
@@ -26,9 +27,15 @@ fn chunks(start: u64, len: u64) -> ChunkRanges {
 }
 
 /// The slice for `len` bytes from `start`.
-pub(crate) fn encode(data: impl ReadAt, outboard: &Outboard, start: u64, len: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn encode(
+    data: impl ReadAt,
+    outboard: &Outboard,
+    start: u64,
+    len: u64,
+) -> io::Result<Vec<u8>> {
     let mut slice = Vec::new();
-    encode_ranges_validated(data, outboard, &chunks(start, len), &mut slice).map_err(|error| io::Error::other(error.to_string()))?;
+    encode_ranges_validated(data, outboard, &chunks(start, len), &mut slice)
+        .map_err(|error| io::Error::other(error.to_string()))?;
     Ok(slice)
 }
 
@@ -36,12 +43,22 @@ pub(crate) fn encode(data: impl ReadAt, outboard: &Outboard, start: u64, len: u6
 ///
 /// # Errors
 /// When a single bit is not what the hash promises, or the slice is too short or too long.
-pub(crate) fn decode(hash: [u8; 32], total: u64, start: u64, len: u64, slice: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn decode(
+    hash: [u8; 32],
+    total: u64,
+    start: u64,
+    len: u64,
+    slice: &[u8],
+) -> io::Result<Vec<u8>> {
     let ranges = chunks(start, len);
     let mut encoded = Cursor::new(slice);
     let mut data = Vec::new();
-    for item in DecodeResponseIter::new(hash.into(), BaoTree::new(total, GROUP), &mut encoded, &ranges) {
-        if let BaoContentItem::Leaf(leaf) = item.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))? {
+    for item in
+        DecodeResponseIter::new(hash.into(), BaoTree::new(total, GROUP), &mut encoded, &ranges)
+    {
+        if let BaoContentItem::Leaf(leaf) =
+            item.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?
+        {
             data.extend_from_slice(&leaf.data);
         }
     }

@@ -25,7 +25,11 @@ async fn mirrored(scene: &Scene, bytes: &[u8]) -> BlobId {
     let (entry, author, post) = (EntryId([9; 32]), id(&scene.mallory), showing(&[bytes]));
     let show = move |tx: &mut Tx<'_>| {
         let (at, has_blobs, is_news) = (post.published, true, true);
-        timeline::show(tx, &entry, &timeline::Version { author, entry, at, posted: at, has_blobs, is_news, post: &post })
+        timeline::show(
+            tx,
+            &entry,
+            &timeline::Version { author, entry, at, posted: at, has_blobs, is_news, post: &post },
+        )
     };
     scene.alice.store.commit(show).await.unwrap();
     assert!(timeline::image_bytes(&scene.alice, &entry, 0, Size::Large).unwrap().is_some());
@@ -40,17 +44,28 @@ async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_th
         let kept = scene.alice.hang(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
         let letter = scene.alice.blobs.put(b"Subject: hush", Form::Private).unwrap();
         let of_a_friend = mirrored(&scene, &[5; 50_000]).await;
-        // An older build may have left one in the clear: what it lies as is no answer to who may have it.
+        // An older build may have left one in the clear: what it lies as is no answer to who may
+        // have it.
         let in_the_clear = scene.alice.blobs.put(&[4; 9_000], Form::Public).unwrap();
         for shown in [public.large, public.small] {
             assert_eq!(ask(&scene, shown.blob.0, 9_000).await, Some(Answer::Found(shown.len)));
         }
         let absent = BlobId([6; 32]);
-        for not in [absent, public.original, kept.original, kept.large.blob, in_the_clear.id, letter.id, of_a_friend] {
+        for not in [
+            absent,
+            public.original,
+            kept.original,
+            kept.large.blob,
+            in_the_clear.id,
+            letter.id,
+            of_a_friend,
+        ] {
             assert_eq!(ask(&scene, not.0, 9_000).await, Some(Answer::Missing));
         }
         drop(in_the_clear);
-        photos::change(&scene.alice, kept.id, String::new(), String::new(), Audience::Owner).await.unwrap();
+        photos::change(&scene.alice, kept.id, String::new(), String::new(), Audience::Owner)
+            .await
+            .unwrap();
         photos::settle(&scene.alice).unwrap();
         scene.end().await;
     }
@@ -63,7 +78,11 @@ async fn what_was_taken_back_is_not_given_to_the_end() {
     let draft = Draft { text: "look".to_owned(), photos: vec![kept.id], ..Draft::default() };
     let draft = posts::save_draft(&scene.alice, draft).await.unwrap();
     let mut stream = scene.open(blob::PROTOCOL).await;
-    assert_eq!(ask_on(&mut stream, kept.large.blob.0, 16_384).await, Some(Answer::Missing), "a draft shows it to nobody");
+    assert_eq!(
+        ask_on(&mut stream, kept.large.blob.0, 16_384).await,
+        Some(Answer::Missing),
+        "a draft shows it to nobody"
+    );
     posts::publish(&scene.alice, draft.id).await.unwrap();
     // Sealed still, and given all the same.
     assert_eq!(ask_on(&mut stream, kept.large.blob.0, 16_384).await, Some(Answer::Found(50_000)));

@@ -35,7 +35,11 @@ async fn a_blob_that_is_not_what_its_hash_promises_is_refused() {
         }
     };
     tokio::time::timeout(PATIENCE, told).await.unwrap();
-    assert_eq!(timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap().len(), 1, "it is still wanted");
+    assert_eq!(
+        timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap().len(),
+        1,
+        "it is still wanted"
+    );
     assert!(!scene.alice.blobs.contains(&hash).unwrap());
     scene.end().await;
 }
@@ -53,7 +57,13 @@ async fn of_a_blob_that_turns_into_another_the_true_part_alone_is_kept() {
     assert_eq!(get.start, 1 << 20);
     give(&mut stream, &lie, &get).await;
     assert!(frame::read::<blob::Get, _>(&mut stream).await.is_err(), "the lie has been noticed");
-    let kept = scene.federation.shared.partials.take(hash_of(&blob), scene.alice.clock.now()).writer.take();
+    let kept = scene
+        .federation
+        .shared
+        .partials
+        .take(hash_of(&blob), scene.alice.clock.now())
+        .writer
+        .take();
     assert_eq!(kept.map(|writer| writer.len()), Some(1 << 20));
     scene.end().await;
 }

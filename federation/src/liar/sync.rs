@@ -42,11 +42,13 @@ async fn an_entry_of_a_newer_suite_ends_no_stream() {
     let Value::Map(mut fields) = Value::from_canonical(&honest.header).unwrap() else { panic!() };
     // The node's key, of a suite that nobody has yet.
     fields[2].1 = Value::Array(vec![Value::Uint(2), Value::Bytes(vec![9; 600])]);
-    let newer = Entry { header: Value::Map(fields).to_canonical(), signature: vec![3; 666], body: None };
+    let newer =
+        Entry { header: Value::Map(fields).to_canonical(), signature: vec![3; 666], body: None };
     let mut stream = scene.sync().await;
     frame::write(&mut stream, &Sync::Push(vec![newer.clone()])).await.unwrap();
     frame::write(&mut stream, &Sync::Push(vec![newer, honest])).await.unwrap();
-    let answer = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    let answer =
+        hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
     assert!(matches!(answer, Sync::Ack { through: 0, .. }), "{answer:?}");
     assert_eq!(scene.shown(), 1);
     scene.end().await;
@@ -80,11 +82,15 @@ async fn what_a_friend_brings_beyond_a_days_entries_waits_for_the_next_day() {
     frame::write(&mut stream, &Sync::Push(vec![first])).await.unwrap();
     // What Alice says goes on to the friend meanwhile, on the same stream.
     entry(&scene.alice, post("hello yourself")).await;
-    let hers = hear(&mut stream, |message| matches!(message, Sync::Push(_) | Sync::Have(_) | Sync::Ack { .. } | Sync::Bye { .. })).await;
+    let hers = hear(&mut stream, |message| {
+        matches!(message, Sync::Push(_) | Sync::Have(_) | Sync::Ack { .. } | Sync::Bye { .. })
+    })
+    .await;
     assert!(matches!(hers, Sync::Push(_) | Sync::Have(_)));
     assert_eq!(scene.shown(), 0);
     scene.alice.clock.advance(24 * 60 * 60 * 1000);
-    let ack = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    let ack =
+        hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
     assert!(matches!(ack, Sync::Ack { through: 0, .. }));
     assert_eq!(scene.shown(), 1);
     scene.end().await;
@@ -108,7 +114,8 @@ async fn another_persons_entry_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_and_nothing_else_of_theirs() {
+async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_and_nothing_else_of_theirs()
+ {
     let mut scene = Scene::with_a_friend().await;
     let hers = entry(&scene.alice, post("hello")).await;
     let honest = entry(&scene.mallory, post("hello yourself")).await;
@@ -116,7 +123,8 @@ async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_an
     // Another friend was asked as well, and was faster.
     frame::write(&mut stream, &Sync::Entries(vec![hers.clone()])).await.unwrap();
     frame::write(&mut stream, &Sync::Push(vec![honest])).await.unwrap();
-    let answer = hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
+    let answer =
+        hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
     assert!(matches!(answer, Sync::Ack { through: 0, .. }), "{answer:?}");
     assert_eq!(scene.shown(), 1);
     let never = Header { seq: 77, ..Header::from_canonical(&hers.header).unwrap() }.to_canonical();
@@ -134,7 +142,8 @@ fn other_side(author: &Node, one: &Entry, prev: Option<EntryId>) -> Entry {
 }
 
 #[tokio::test]
-async fn a_log_that_forked_is_asked_for_from_its_beginning_unless_it_ends_on_the_side_that_is_held() {
+async fn a_log_that_forked_is_asked_for_from_its_beginning_unless_it_ends_on_the_side_that_is_held()
+{
     let mut scene = Scene::with_a_friend().await;
     let mut side = Vec::new();
     for text in ["one", "two", "three"] {
@@ -150,7 +159,12 @@ async fn a_log_that_forked_is_asked_for_from_its_beginning_unless_it_ends_on_the
         hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
     }
     let compare = |hi: u64, at: EntryId| {
-        let compared = inbox::compare(&scene.alice, id(&scene.mallory), vec![Head { log, lo: 0, hi, head: at.0 }]).unwrap();
+        let compared = inbox::compare(
+            &scene.alice,
+            id(&scene.mallory),
+            vec![Head { log, lo: 0, hi, head: at.0 }],
+        )
+        .unwrap();
         compared[0].1
     };
     assert_eq!(compare(1, second), Some((1, second.0)));
@@ -165,7 +179,9 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
     let first = entry(&scene.mallory, post("hello")).await;
     let of = EntryId::of(&first.header);
     let node = scene.mallory.clone();
-    let say = move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") });
+    let say = move |tx: &mut Tx<'_>| {
+        feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
+    };
     let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
     let one = outbox::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
     // What both sides replaced is shown again.
@@ -191,7 +207,8 @@ async fn an_unknown_person_is_refused_and_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_friends_name_without_their_key_is_a_strangers() {
-    // Mallory, a friend, claims to be the owner herself: the log she shows for that does not name her key.
+    // Mallory, a friend, claims to be the owner herself: the log she shows for that does not name
+    // her key.
     let alice = person("alice").await;
     let scene = Scene::new(true, Some(id(&alice))).await;
     let honest = entry(&scene.mallory, post("hello")).await;

@@ -1,5 +1,6 @@
-//! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a public table would
-//! publish who is where, topics would leak who reads what, and for one person's friends direct streams are simpler.
+//! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a
+//! public table would publish who is where, topics would leak who reads what, and for one person's
+//! friends direct streams are simpler.
 
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use libp2p::connection_limits::ConnectionLimits;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{Swarm, SwarmBuilder, autonat, dcutr, identify, mdns, noise, ping, relay, tcp, upnp, yamux};
+use libp2p::{
+    Swarm, SwarmBuilder, autonat, dcutr, identify, mdns, noise, ping, relay, tcp, upnp, yamux,
+};
 use libp2p::{allow_block_list, connection_limits};
 
 use crate::config::FederationConfig;
@@ -29,8 +32,9 @@ const QUIC_CONNECTION_WINDOW: u32 = 4 << 20;
 const PENDING_INCOMING_MAX: u32 = 32;
 /// Handshakes under way to the outside.
 const PENDING_OUTGOING_MAX: u32 = 32;
-/// Connections one stranger may hold: one, and for a moment another, since a caller tries TCP and QUIC at once and drops
-/// the slower. Friends are exempt, or two who call each other at once could both hang up.
+/// Connections one stranger may hold: one, and for a moment another, since a caller tries TCP and
+/// QUIC at once and drops the slower. Friends are exempt, or two who call each other at once could
+/// both hang up.
 const PER_STRANGER_MAX: u32 = 2;
 /// What identify tells: the family of protocols, and no version an attacker could look up.
 const PROTOCOL_VERSION: &str = "freehold/1";
@@ -61,7 +65,10 @@ fn muxer() -> yamux::Config {
 }
 
 /// Builds the swarm. Nothing listens yet.
-pub(super) fn swarm(keypair: Keypair, config: &FederationConfig) -> Result<Swarm<Behaviour>, StartError> {
+pub(super) fn swarm(
+    keypair: Keypair,
+    config: &FederationConfig,
+) -> Result<Swarm<Behaviour>, StartError> {
     let build = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, muxer)
@@ -80,7 +87,11 @@ pub(super) fn swarm(keypair: Keypair, config: &FederationConfig) -> Result<Swarm
         .with_behaviour(|keypair, relay| behaviour(keypair, relay, config))
         .map_err(|error| StartError::Transport(error.to_string()))?;
     Ok(build
-        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT).with_max_negotiating_inbound_streams(STREAMS_MAX))
+        .with_swarm_config(|swarm| {
+            swarm
+                .with_idle_connection_timeout(IDLE_TIMEOUT)
+                .with_max_negotiating_inbound_streams(STREAMS_MAX)
+        })
         .build())
 }
 
@@ -101,7 +112,10 @@ fn behaviour(
         .with_max_established_per_peer(Some(PER_STRANGER_MAX));
     // On loopback nobody could dial back, so asking would only make noise.
     let reachability = config.behind_router && !config.is_local();
-    let mdns = config.local_discovery.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me)).transpose()?;
+    let mdns = config
+        .local_discovery
+        .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me))
+        .transpose()?;
     Ok(Behaviour {
         blocked: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
@@ -113,7 +127,9 @@ fn behaviour(
         relay,
         dcutr: config.behind_router.then(|| dcutr::Behaviour::new(me)).into(),
         autonat: reachability.then(autonat::v2::client::Behaviour::default).into(),
-        autonat_server: (!config.behind_router && !config.is_local()).then(autonat::v2::server::Behaviour::default).into(),
+        autonat_server: (!config.behind_router && !config.is_local())
+            .then(autonat::v2::server::Behaviour::default)
+            .into(),
         mdns: mdns.into(),
         upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
     })

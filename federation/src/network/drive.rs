@@ -21,7 +21,10 @@ use crate::config::FederationConfig;
 type Addresses = Arc<RwLock<Vec<String>>>;
 
 /// Listens where the configuration says and returns once every address is known.
-pub(super) async fn listen(swarm: &mut Swarm<Behaviour>, config: &FederationConfig) -> Result<Vec<String>, StartError> {
+pub(super) async fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    config: &FederationConfig,
+) -> Result<Vec<String>, StartError> {
     for address in &config.listen {
         let mut port = address.port();
         if config.tcp {
@@ -39,9 +42,9 @@ pub(super) async fn listen(swarm: &mut Swarm<Behaviour>, config: &FederationConf
         }
     }
     for external in &config.external {
-        let address: Multiaddr = external
-            .parse()
-            .map_err(|error: libp2p::multiaddr::Error| StartError::Listen { address: external.clone(), cause: error.to_string() })?;
+        let address: Multiaddr = external.parse().map_err(|error: libp2p::multiaddr::Error| {
+            StartError::Listen { address: external.clone(), cause: error.to_string() }
+        })?;
         swarm.add_external_address(address);
     }
     Ok(own_addresses(swarm))
@@ -58,12 +61,17 @@ fn quic(address: SocketAddr) -> Multiaddr {
 /// Starts one listener and waits for its first address; returns its port.
 async fn listen_on(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<u16, StartError> {
     let failed = |cause: String| StartError::Listen { address: address.to_string(), cause };
-    let listener: ListenerId = swarm.listen_on(address.clone()).map_err(|error| failed(whole(&error)))?;
+    let listener: ListenerId =
+        swarm.listen_on(address.clone()).map_err(|error| failed(whole(&error)))?;
     loop {
         match swarm.select_next_some().await {
-            SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => return Ok(port(&address)),
+            SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
+                return Ok(port(&address));
+            }
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
-                return Err(failed(reason.err().map_or_else(|| "closed".to_owned(), |error| whole(&error))));
+                return Err(failed(
+                    reason.err().map_or_else(|| "closed".to_owned(), |error| whole(&error)),
+                ));
             }
             _ => {}
         }
@@ -133,17 +141,28 @@ pub(super) async fn run(
             event = swarm.select_next_some() => event,
         };
         let report = match event {
-            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } | SwarmEvent::ExternalAddrConfirmed { .. } => {
+            SwarmEvent::NewListenAddr { .. }
+            | SwarmEvent::ExpiredListenAddr { .. }
+            | SwarmEvent::ExternalAddrConfirmed { .. } => {
                 *addresses.write().unwrap_or_else(PoisonError::into_inner) = own_addresses(&swarm);
                 continue;
             }
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, num_established, endpoint, .. } => {
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                num_established,
+                endpoint,
+                ..
+            } => {
                 peers.connections.entry(peer_id).or_default().push(connection_id);
                 match PeerKey::of(&peer_id) {
-                    Some(peer) if num_established.get() == 1 => vec![NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() }],
+                    Some(peer) if num_established.get() == 1 => {
+                        vec![NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() }]
+                    }
                     Some(_) => continue,
                     None => {
-                        // No Freehold node has another kind of key; an error means that it is gone already.
+                        // No Freehold node has another kind of key; an error means that it is gone
+                        // already.
                         let _ = swarm.disconnect_peer_id(peer_id);
                         continue;
                     }
@@ -161,9 +180,15 @@ pub(super) async fn run(
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
                 tracing::debug!(%error, "a dial came to nothing");
-                PeerKey::of(&peer_id).filter(|_| !swarm.is_connected(&peer_id)).map(NetworkEvent::DialFailed).into_iter().collect()
+                PeerKey::of(&peer_id)
+                    .filter(|_| !swarm.is_connected(&peer_id))
+                    .map(NetworkEvent::DialFailed)
+                    .into_iter()
+                    .collect()
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => discovered(found),
+            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
+                discovered(found)
+            }
             _ => continue,
         };
         for event in report {
@@ -174,15 +199,28 @@ pub(super) async fn run(
 }
 
 fn discovered(found: Vec<(PeerId, Multiaddr)>) -> Vec<NetworkEvent> {
-    found.into_iter().filter_map(|(peer, address)| Some(NetworkEvent::Discovered(PeerKey::of(&peer)?, address.to_string()))).collect()
+    found
+        .into_iter()
+        .filter_map(|(peer, address)| {
+            Some(NetworkEvent::Discovered(PeerKey::of(&peer)?, address.to_string()))
+        })
+        .collect()
 }
 
-fn obey(swarm: &mut Swarm<Behaviour>, known: &mut Peers, order: Command, events: &mpsc::Sender<NetworkEvent>) {
+fn obey(
+    swarm: &mut Swarm<Behaviour>,
+    known: &mut Peers,
+    order: Command,
+    events: &mpsc::Sender<NetworkEvent>,
+) {
     match order {
         Command::Dial(peer, texts) => {
             let Some(peer_id) = peer.peer_id() else { return };
             let addresses = texts.iter().filter_map(|text| text.parse().ok()).collect();
-            let dial = DialOpts::peer_id(peer_id).addresses(addresses).condition(PeerCondition::DisconnectedAndNotDialing).build();
+            let dial = DialOpts::peer_id(peer_id)
+                .addresses(addresses)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .build();
             if let Err(error) = swarm.dial(dial) {
                 tracing::debug!(%error, %peer, "cannot dial");
                 if !swarm.is_connected(&peer_id) {
@@ -217,7 +255,11 @@ fn obey(swarm: &mut Swarm<Behaviour>, known: &mut Peers, order: Command, events:
             }
         }
         Command::KeepNewest(peer) => {
-            let open = peer.peer_id().and_then(|peer| known.connections.get(&peer)).map(Vec::as_slice).unwrap_or_default();
+            let open = peer
+                .peer_id()
+                .and_then(|peer| known.connections.get(&peer))
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             if let [older @ .., _] = open {
                 for id in older {
                     swarm.close_connection(*id);
@@ -242,10 +284,16 @@ async fn stop(mut swarm: Swarm<Behaviour>, done: oneshot::Sender<()>) {
     let _ = done.send(());
 }
 
-/// Hands incoming streams on. A task of its own: `libp2p_stream` drops a stream that nobody takes at once.
-pub(super) async fn accept(incoming: Vec<(&'static str, IncomingStreams)>, events: mpsc::Sender<NetworkEvent>) {
-    let mut streams: SelectAll<_> =
-        incoming.into_iter().map(|(name, streams)| streams.map(move |(peer, stream)| (name, peer, stream)).boxed()).collect();
+/// Hands incoming streams on. A task of its own: `libp2p_stream` drops a stream that nobody takes
+/// at once.
+pub(super) async fn accept(
+    incoming: Vec<(&'static str, IncomingStreams)>,
+    events: mpsc::Sender<NetworkEvent>,
+) {
+    let mut streams: SelectAll<_> = incoming
+        .into_iter()
+        .map(|(name, streams)| streams.map(move |(peer, stream)| (name, peer, stream)).boxed())
+        .collect();
     while let Some((name, peer, stream)) = streams.next().await {
         let Some(peer) = PeerKey::of(&peer) else { continue };
         if events.send(NetworkEvent::Incoming(peer, name, stream)).await.is_err() {

@@ -5,7 +5,8 @@ use std::fmt;
 use libp2p::PeerId;
 use libp2p::identity::{PublicKey, ed25519};
 
-/// The ed25519 public key that a connection has proved (Noise or QUIC's TLS); a libp2p `PeerId` under another name.
+/// The ed25519 public key that a connection has proved (Noise or QUIC's TLS); a libp2p `PeerId`
+/// under another name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PeerKey(pub(crate) [u8; 32]);
 

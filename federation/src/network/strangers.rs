@@ -1,5 +1,5 @@
-//! Places for callers who are no friends. They are few and lent for a while: one machine with many keys cannot keep them all, or
-//! nobody who holds an invite would get in.
+//! Places for callers who are no friends. They are few and lent for a while: one machine with many
+//! keys cannot keep them all, or nobody who holds an invite would get in.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -15,8 +15,8 @@ use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
-    dummy,
+    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
 };
 use libp2p::{Multiaddr, PeerId};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -56,9 +56,13 @@ impl Behaviour {
         }
     }
 
-    /// Who needs no place. What they have open counts no longer; who is trusted no longer is a guest like others from now on.
+    /// Who needs no place. What they have open counts no longer; who is trusted no longer is a
+    /// guest like others from now on.
     pub(super) fn trust(&mut self, peers: HashSet<PeerId>) {
-        let friends = self.places.extract_if(|_, (peer, _)| peers.contains(peer)).map(|(connection, (peer, _))| (connection, peer));
+        let friends = self
+            .places
+            .extract_if(|_, (peer, _)| peers.contains(peer))
+            .map(|(connection, (peer, _))| (connection, peer));
         self.friends.extend(friends);
         let left: Vec<_> = self.friends.extract_if(|_, peer| !peers.contains(peer)).collect();
         for (connection, peer) in left {
@@ -119,7 +123,8 @@ impl NetworkBehaviour for Behaviour {
         let ip = if is_relayed { Some(Ipv4Addr::UNSPECIFIED.into()) } else { ip(from) };
         let ip = ip.ok_or_else(|| ConnectionDenied::new(NoPlace))?;
         let is_shared = is_relayed || ip.to_canonical().is_loopback();
-        let place = self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
+        let place =
+            self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
         self.lend(connection, peer, Some(place));
         Ok(dummy::ConnectionHandler)
     }
@@ -146,15 +151,26 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 
-    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
         match event {}
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         while let Poll::Ready(Some(connection)) = self.ends.poll_next_unpin(cx) {
             // Whose place is given back already has hung up, or is a friend by now.
             if let Some((peer_id, _)) = self.places.remove(&connection) {
-                return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(connection) });
+                return Poll::Ready(ToSwarm::CloseConnection {
+                    peer_id,
+                    connection: CloseConnection::One(connection),
+                });
             }
         }
         Poll::Pending

@@ -16,8 +16,14 @@ struct Peer {
 
 impl Peer {
     async fn new(seed: u8, tcp: bool, quic: bool) -> Self {
-        let config = FederationConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], tcp, quic, ..FederationConfig::default() };
-        let (network, events, _) = Network::start(Zeroizing::new([seed; 32]), &config, &PROTOCOLS).await.unwrap();
+        let config = FederationConfig {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            tcp,
+            quic,
+            ..FederationConfig::default()
+        };
+        let (network, events, _) =
+            Network::start(Zeroizing::new([seed; 32]), &config, &PROTOCOLS).await.unwrap();
         Self { network, events }
     }
 
@@ -38,13 +44,28 @@ async fn a_stream_carries_bytes(tcp: bool, quic: bool) {
     let mut bob = Peer::new(2, tcp, quic).await;
     assert_eq!(bob.network.addresses().len(), usize::from(tcp) + usize::from(quic));
     alice.network.dial(bob.network.me(), bob.network.addresses());
-    let dialed = alice.until(|event| if let NetworkEvent::Connected { peer, dialed } = event { Some((peer, dialed)) } else { None }).await;
+    let dialed = alice
+        .until(|event| {
+            if let NetworkEvent::Connected { peer, dialed } = event {
+                Some((peer, dialed))
+            } else {
+                None
+            }
+        })
+        .await;
     assert_eq!(dialed, (bob.network.me(), true));
     let mut stream = alice.network.open(bob.network.me(), hello::PROTOCOL).await.unwrap();
     stream.write_all(b"hello").await.unwrap();
     stream.close().await.unwrap();
-    let (peer, mut stream) =
-        bob.until(|event| if let NetworkEvent::Incoming(peer, _, stream) = event { Some((peer, stream)) } else { None }).await;
+    let (peer, mut stream) = bob
+        .until(|event| {
+            if let NetworkEvent::Incoming(peer, _, stream) = event {
+                Some((peer, stream))
+            } else {
+                None
+            }
+        })
+        .await;
     assert_eq!(peer, alice.network.me());
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).await.unwrap();
@@ -83,7 +104,12 @@ async fn a_blocked_peer_cannot_connect() {
     bob.network.block(HashSet::from([alice.network.me()]));
     alice.network.dial(bob.network.me(), bob.network.addresses());
     // The handshake may stand for a moment before the other side hangs up.
-    alice.until(|event| matches!(event, NetworkEvent::Disconnected(_) | NetworkEvent::DialFailed(_)).then_some(())).await;
+    alice
+        .until(|event| {
+            matches!(event, NetworkEvent::Disconnected(_) | NetworkEvent::DialFailed(_))
+                .then_some(())
+        })
+        .await;
     assert!(alice.network.open(bob.network.me(), hello::PROTOCOL).await.is_err());
 }
 
@@ -92,17 +118,26 @@ async fn nobody_answers_in_place_of_another() {
     let mut alice = Peer::new(1, true, false).await;
     let bob = Peer::new(2, true, false).await;
     let mallory = Peer::new(3, true, false).await;
-    let addresses: Vec<String> =
-        mallory.network.addresses().iter().map(|address| address.split("/p2p/").next().unwrap().to_owned()).collect();
+    let addresses: Vec<String> = mallory
+        .network
+        .addresses()
+        .iter()
+        .map(|address| address.split("/p2p/").next().unwrap().to_owned())
+        .collect();
     alice.network.dial(bob.network.me(), addresses);
     alice.until(|event| matches!(event, NetworkEvent::DialFailed(_)).then_some(())).await;
 }
 
 #[tokio::test]
 async fn strangers_have_so_many_places_and_friends_need_none() {
-    let config =
-        FederationConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], quic: false, strangers_max: 2, ..FederationConfig::default() };
-    let (bob, _events, _) = Network::start(Zeroizing::new([2; 32]), &config, &PROTOCOLS).await.unwrap();
+    let config = FederationConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        quic: false,
+        strangers_max: 2,
+        ..FederationConfig::default()
+    };
+    let (bob, _events, _) =
+        Network::start(Zeroizing::new([2; 32]), &config, &PROTOCOLS).await.unwrap();
     let friend = Peer::new(9, true, false).await;
     bob.trust(HashSet::from([friend.network.me()]));
     let mut callers = Vec::new();
@@ -112,7 +147,8 @@ async fn strangers_have_so_many_places_and_friends_need_none() {
         caller.until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
         callers.push(caller);
     }
-    // All come from one machine, so nobody holds more than the third, and it is the third that goes.
+    // All come from one machine, so nobody holds more than the third, and it is the third that
+    // goes.
     callers[2].until(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(())).await;
     assert!(callers[0].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
     // A friend is not counted, and one who hangs up leaves a place.
@@ -123,7 +159,9 @@ async fn strangers_have_so_many_places_and_friends_need_none() {
     callers.remove(0).network.stop().await;
     loop {
         callers[1].network.dial(bob.me(), bob.addresses());
-        callers[1].until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
+        callers[1]
+            .until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(()))
+            .await;
         if callers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok() {
             break;
         }

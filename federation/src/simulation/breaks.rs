@@ -16,8 +16,8 @@ use crate::wire::sync::{Entry, Log, Reason};
 /// What a node does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Break {
-    /// A machine is put back to a snapshot that has its memory in it: the node goes on in the epoch of entries that it has lost, and
-    /// signs others at their places.
+    /// A machine is put back to a snapshot that has its memory in it: the node goes on in the epoch
+    /// of entries that it has lost, and signs others at their places.
     SameEpochAgain,
     /// Entries are acknowledged and then dropped.
     DropsAcknowledged,
@@ -36,13 +36,21 @@ pub(super) fn reach_of(batch: &[Entry]) -> Vec<(Log, u64)> {
 }
 
 /// Stores a batch, and shows again what its tombstones take away.
-pub(super) async fn store_and_show_on(me: &Person, friend: PersonId, batch: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
+pub(super) async fn store_and_show_on(
+    me: &Person,
+    friend: PersonId,
+    batch: Vec<Entry>,
+) -> Result<Vec<(Log, u64)>, Reason> {
     let mut reach = Vec::new();
     for entry in batch {
-        let of = Header::from_canonical(&entry.header).ok().and_then(|header| header.refs.first().copied());
+        let of = Header::from_canonical(&entry.header)
+            .ok()
+            .and_then(|header| header.refs.first().copied());
         let shown = of.and_then(|of| timeline::get(&me.node, &of).unwrap());
         reach.extend(inbox::store(&me.node, friend, vec![entry]).await?);
-        if let Some(item) = shown.filter(|item| timeline::get(&me.node, &item.entry).unwrap().is_none()) {
+        if let Some(item) =
+            shown.filter(|item| timeline::get(&me.node, &item.entry).unwrap().is_none())
+        {
             show_again(me, item).await;
         }
     }
@@ -51,9 +59,14 @@ pub(super) async fn store_and_show_on(me: &Person, friend: PersonId, batch: Vec<
 
 async fn show_again(me: &Person, item: Item) {
     let show = move |tx: &mut Tx<'_>| {
-        let post = PostBody { media_type: MARKDOWN.to_owned(), text: item.text, ..PostBody::default() };
+        let post =
+            PostBody { media_type: MARKDOWN.to_owned(), text: item.text, ..PostBody::default() };
         let (author, entry, at) = (item.author, item.entry, item.shown);
-        timeline::show(tx, &entry, &Version { author, entry, at, posted: at, has_blobs: true, is_news: true, post: &post })
+        timeline::show(
+            tx,
+            &entry,
+            &Version { author, entry, at, posted: at, has_blobs: true, is_news: true, post: &post },
+        )
     };
     me.node.store.commit(show).await.unwrap();
 }
@@ -118,7 +131,10 @@ async fn a_node_that_signs_other_entries_in_the_same_epoch_is_proved_to_have_for
             world.people[alice].say(A_POST).await;
         }
         let (log, hi) = common.last().map(|head| (head.log, head.hi)).unwrap();
-        assert!(feed::head(&world.people[alice].node, &log).unwrap().unwrap().hi > hi, "the run goes on in its epoch");
+        assert!(
+            feed::head(&world.people[alice].node, &log).unwrap().unwrap().hi > hi,
+            "the run goes on in its epoch"
+        );
         // One stream shows the fork, and the next where its sides parted.
         for _ in 0..2 {
             world.heal().await.unwrap();
@@ -128,10 +144,15 @@ async fn a_node_that_signs_other_entries_in_the_same_epoch_is_proved_to_have_for
         let alice_id = world.people[alice].id;
         for friend in [bob, 3] {
             let forks = feed::forks(&world.people[friend].node, &alice_id).unwrap();
-            assert_eq!(forks.iter().map(|fork| (fork.log, fork.seq)).collect::<Vec<_>>(), [(log, hi + 1)], "{said_after}");
+            assert_eq!(
+                forks.iter().map(|fork| (fork.log, fork.seq)).collect::<Vec<_>>(),
+                [(log, hi + 1)],
+                "{said_after}"
+            );
         }
 
-        // The person goes on: what a new run says is seen, and of the forked log what its sides have in common.
+        // The person goes on: what a new run says is seen, and of the forked log what its sides
+        // have in common.
         let before = world.people[alice].remember();
         world.people[alice].wake_up_as(before);
         world.people[alice].say(A_POST).await;
@@ -146,7 +167,8 @@ async fn a_node_that_signs_other_entries_in_the_same_epoch_is_proved_to_have_for
 const AN_EDIT: u64 = 6;
 
 #[tokio::test]
-async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_the_lost_side_of_a_fork() {
+async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_the_lost_side_of_a_fork()
+ {
     let mut world = World::new(8, Some(Break::SameEpochAgain)).await;
     let (alice, bob) = (0, 1);
     let begun = world.people[alice].remember();
@@ -168,6 +190,7 @@ async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_th
         assert_eq!(lacking.is_empty(), is_undone, "{lacking:?}");
     }
     let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();
-    let seen: Vec<String> = seen.iter().filter(|item| item.author == alice_id).map(|item| label(&item.text)).collect();
+    let seen: Vec<String> =
+        seen.iter().filter(|item| item.author == alice_id).map(|item| label(&item.text)).collect();
     assert_eq!(seen, said.into_values().collect::<Vec<_>>());
 }

@@ -1,4 +1,5 @@
-//! What must hold after every step, and what must hold once the network is whole again. Who may see what is judged by the script.
+//! What must hold after every step, and what must hold once the network is whole again. Who may see
+//! what is judged by the script.
 
 use std::collections::BTreeSet;
 
@@ -20,20 +21,26 @@ fn holds(is_so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> 
 /// The logs that were whole when they were last looked at, up to the entries they ended with.
 pub(super) type Whole = BTreeSet<(usize, EntryId)>;
 
-/// Looks at everybody after each step: no gap, no fork by the honest, nothing with those who may not see it, nothing that its
-/// author has lost, and nothing acknowledged that is not there.
+/// Looks at everybody after each step: no gap, no fork by the honest, nothing with those who may
+/// not see it, nothing that its author has lost, and nothing acknowledged that is not there.
 pub(super) fn look(people: &[Person], whole: &mut Whole) -> Result<(), String> {
     for (reader, me) in people.iter().enumerate() {
-        for (author, friend) in people.iter().enumerate().filter(|(author, _)| *author != reader && reader != LIAR) {
+        for (author, friend) in
+            people.iter().enumerate().filter(|(author, _)| *author != reader && reader != LIAR)
+        {
             let heads = feed::heads(&me.node, &friend.id).unwrap();
             if !are_friends(reader, author) {
-                holds(heads.is_empty(), || format!("{reader} holds what {author} has not told them"))?;
+                holds(heads.is_empty(), || {
+                    format!("{reader} holds what {author} has not told them")
+                })?;
                 continue;
             }
             for head in heads {
                 if whole.insert((reader, head.head)) {
                     let held = feed::read(&me.node, &head.log, 0, 256, usize::MAX).unwrap();
-                    holds(held.len() as u64 == (head.hi + 1).min(256), || format!("a gap in {author}'s log at {reader}"))?;
+                    holds(held.len() as u64 == (head.hi + 1).min(256), || {
+                        format!("a gap in {author}'s log at {reader}")
+                    })?;
                 }
                 if author == LIAR {
                     continue;
@@ -43,50 +50,76 @@ pub(super) fn look(people: &[Person], whole: &mut Whole) -> Result<(), String> {
                 holds(is_excused, || format!("{reader} holds what {author}'s own node has lost"))?;
             }
             let forks = feed::forks(&me.node, &friend.id).unwrap();
-            holds(author == LIAR || forks.is_empty(), || format!("{reader} takes honest {author} for a liar"))?;
+            holds(author == LIAR || forks.is_empty(), || {
+                format!("{reader} takes honest {author} for a liar")
+            })?;
             if author != LIAR && !me.has_lost {
-                what_is_acknowledged_is_there(me, friend).map_err(|wrong| format!("{wrong}, of {author}'s at {reader}"))?;
+                what_is_acknowledged_is_there(me, friend)
+                    .map_err(|wrong| format!("{wrong}, of {author}'s at {reader}"))?;
             }
         }
     }
     Ok(())
 }
 
-/// The last entry that a friend's node has acknowledged is there, and so is all before it, for a log has no gaps.
+/// The last entry that a friend's node has acknowledged is there, and so is all before it, for a
+/// log has no gaps.
 fn what_is_acknowledged_is_there(me: &Person, author: &Person) -> Result<(), String> {
-    let Some(before) = journal::cursor(&author.node, &me.id).unwrap().checked_sub(1) else { return Ok(()) };
+    let Some(before) = journal::cursor(&author.node, &me.id).unwrap().checked_sub(1) else {
+        return Ok(());
+    };
     let acknowledged = journal::read(&author.node, before, 1).unwrap();
-    let is_there = acknowledged.iter().all(|(_, record)| feed::entry(&me.node, &record.entry).unwrap().is_some());
+    let is_there = acknowledged
+        .iter()
+        .all(|(_, record)| feed::entry(&me.node, &record.entry).unwrap().is_some());
     holds(is_there, || "an entry that was acknowledged is not there".to_owned())
 }
 
-/// Every friend holds every log of every friend as its author does, sees what the script says with all its photos, and has kept nothing
-/// of what was taken back.
+/// Every friend holds every log of every friend as its author does, sees what the script says with
+/// all its photos, and has kept nothing of what was taken back.
 pub(super) fn all_have_come_together(people: &[Person]) -> Result<(), String> {
     for (reader, me) in people.iter().enumerate().take(LIAR) {
         let items = timeline::page(&me.node, None, 10_000).unwrap();
-        for (author, friend) in people.iter().enumerate().take(LIAR).filter(|(author, _)| *author != reader) {
-            let seen: BTreeSet<String> = items.iter().filter(|item| item.author == friend.id).map(|item| label(&item.text)).collect();
+        for (author, friend) in
+            people.iter().enumerate().take(LIAR).filter(|(author, _)| *author != reader)
+        {
+            let seen: BTreeSet<String> = items
+                .iter()
+                .filter(|item| item.author == friend.id)
+                .map(|item| label(&item.text))
+                .collect();
             if !are_friends(reader, author) {
                 holds(seen.is_empty(), || format!("{reader} sees {author}, who is no friend"))?;
                 continue;
             }
             for head in feed::heads(&friend.node, &friend.id).unwrap() {
                 let held = feed::head(&me.node, &head.log).unwrap();
-                let is_whole = held.is_some_and(|held| held == head || (held.hi > head.hi && friend.abandoned_logs.contains(&head.log)));
-                holds(is_whole, || format!("{reader} lacks entries of {author}: {held:?}, not {head:?}"))?;
+                let is_whole = held.is_some_and(|held| {
+                    held == head || (held.hi > head.hi && friend.abandoned_logs.contains(&head.log))
+                });
+                holds(is_whole, || {
+                    format!("{reader} lacks entries of {author}: {held:?}, not {head:?}")
+                })?;
             }
             let said: BTreeSet<String> = friend.words.said.values().cloned().collect();
-            let missing: Vec<_> = said.difference(&seen).filter(|text| !friend.abandoned.contains(*text)).collect();
+            let missing: Vec<_> =
+                said.difference(&seen).filter(|text| !friend.abandoned.contains(*text)).collect();
             holds(missing.is_empty(), || format!("{reader} lacks {missing:?} of {author}"))?;
-            let too_much: Vec<_> = seen.difference(&said).filter(|text| !friend.abandoned.contains(*text)).collect();
-            holds(too_much.is_empty(), || format!("{reader} sees too much of {author}: {too_much:?}"))?;
+            let too_much: Vec<_> =
+                seen.difference(&said).filter(|text| !friend.abandoned.contains(*text)).collect();
+            holds(too_much.is_empty(), || {
+                format!("{reader} sees too much of {author}: {too_much:?}")
+            })?;
             for (post, text) in friend.words.said.iter().filter(|(_, text)| seen.contains(*text)) {
-                holds(photos::are_there(&me.node, post, text), || format!("{reader} lacks a photo of {author}'s {text:?}"))?;
+                holds(photos::are_there(&me.node, post, text), || {
+                    format!("{reader} lacks a photo of {author}'s {text:?}")
+                })?;
             }
             for post in &friend.words.taken_back {
                 let kept = feed::entry(&me.node, post).unwrap().and_then(|entry| entry.body);
-                holds(kept.is_none(), || format!("{reader} has kept a body that {author} has taken back"))?;
+                holds(kept.is_none(), || {
+                    format!("{reader} has kept a body that {author} has taken back")
+                })?;
             }
         }
     }
@@ -97,8 +130,11 @@ pub(super) fn all_have_come_together(people: &[Person]) -> Result<(), String> {
 pub(super) fn everything_is_sound(people: &[Person]) -> Result<(), String> {
     for (number, person) in people.iter().enumerate().take(LIAR) {
         let checked = feed::check(&person.node).unwrap();
-        holds(checked.entries > 0 && checked.wrong.is_empty(), || format!("{number}: {:#?}", checked.wrong))?;
-        let report = check::check(&person.node.store, &person.node.blobs, &|_, _, _| Ok(())).unwrap();
+        holds(checked.entries > 0 && checked.wrong.is_empty(), || {
+            format!("{number}: {:#?}", checked.wrong)
+        })?;
+        let report =
+            check::check(&person.node.store, &person.node.blobs, &|_, _, _| Ok(())).unwrap();
         holds(report.is_sound(), || format!("{number}: {report:?}"))?;
     }
     Ok(())

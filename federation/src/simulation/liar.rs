@@ -15,7 +15,12 @@ pub(super) async fn lie(people: &mut [Person], links: &mut [Link], random: &Rand
     let below = |count: usize| usize::try_from(random.u64() % count as u64).unwrap();
     // An honest word now and then, or nobody would listen to the rest.
     let text = format!("lie {}", random.u64());
-    let post = PostBody { media_type: MARKDOWN.to_owned(), slug: "lie".to_owned(), text, ..PostBody::default() };
+    let post = PostBody {
+        media_type: MARKDOWN.to_owned(),
+        slug: "lie".to_owned(),
+        text,
+        ..PostBody::default()
+    };
     append(&mallory.node, Body::Post(post)).await.unwrap();
     let own = entries(mallory, mallory);
     // What an honest node has said and the liar has got hold of.
@@ -49,8 +54,11 @@ pub(super) async fn lie(people: &mut [Person], links: &mut [Link], random: &Rand
         3 => pick(&own).map(|entry| Sync::Push(vec![entry])),
         4 => pick(&others).zip(pick(&own)).map(|(one, other)| Sync::Fork { one, other }),
         5 => pick(&own).map(|entry| Sync::Have(vec![head(&entry, random.u64() % 1000)])),
-        6 => pick(&others).map(|entry| Sync::Want { log: head(&entry, 0).log, from: random.u64() % 40 }),
-        7 => pick(&others).map(|entry| Sync::Ack { log: head(&entry, 0).log, through: random.u64() }),
+        6 => pick(&others)
+            .map(|entry| Sync::Want { log: head(&entry, 0).log, from: random.u64() % 40 }),
+        7 => {
+            pick(&others).map(|entry| Sync::Ack { log: head(&entry, 0).log, through: random.u64() })
+        }
         _ => Some(Sync::Bye { reason: Reason::Rate, retry_after: u32::MAX }),
     };
     let Some(message) = message else { return };
@@ -64,7 +72,12 @@ pub(super) async fn lie(people: &mut [Person], links: &mut [Link], random: &Rand
 fn entries(at: &Person, of: &Person) -> Vec<Entry> {
     let mut all = Vec::new();
     for head in feed::heads(&at.node, &of.id).unwrap() {
-        all.extend(feed::read(&at.node, &head.log, 0, 256, usize::MAX).unwrap().into_iter().map(outbox::entry_to_wire));
+        all.extend(
+            feed::read(&at.node, &head.log, 0, 256, usize::MAX)
+                .unwrap()
+                .into_iter()
+                .map(outbox::entry_to_wire),
+        );
     }
     all
 }

@@ -1,4 +1,5 @@
-//! A stream between two friends' nodes, and the session at each end of it, as `sync::stream` runs it over libp2p.
+//! A stream between two friends' nodes, and the session at each end of it, as `sync::stream` runs
+//! it over libp2p.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -61,10 +62,15 @@ impl Link {
         // What is left of the stream before does not come out of this one.
         self.reset_ends();
         let whos = [self.ends[0].who, self.ends[1].who];
-        for (end, (who, friend)) in [(whos[0], whos[1]), (whos[1], whos[0])].into_iter().enumerate() {
+        for (end, (who, friend)) in [(whos[0], whos[1]), (whos[1], whos[0])].into_iter().enumerate()
+        {
             let (me, friend) = (&people[who], people[friend].id);
             let trust = Trust::Friend(friend.0);
-            let (mut session, mut actions) = Session::start(trust, outbox::offers(&me.node, trust).unwrap(), me.node.clock.now());
+            let (mut session, mut actions) = Session::start(
+                trust,
+                outbox::offers(&me.node, trust).unwrap(),
+                me.node.clock.now(),
+            );
             actions.extend(session.lacking(inbox::lacking(&me.node, friend).unwrap()));
             self.ends[end].session = Some(session);
             self.ends[end].arrivals = Arrivals::new(friend);
@@ -130,7 +136,8 @@ impl Link {
         }
     }
 
-    /// One end does one thing that waits: takes a message in, or makes a batch of entries durable. Whether there was one.
+    /// One end does one thing that waits: takes a message in, or makes a batch of entries durable.
+    /// Whether there was one.
     pub(super) async fn advance(&mut self, people: &mut [Person], end: usize, choice: u64) -> bool {
         let me = &people[self.ends[end].who];
         let friend = self.ends[end].friend();
@@ -166,8 +173,15 @@ impl Link {
         true
     }
 
-    /// One end fetches one of the photos that its friend's posts show, while there is a stream; whether it came.
-    pub(super) async fn fetch(&mut self, people: &[Person], end: usize, choice: u64, is_rough: bool) -> bool {
+    /// One end fetches one of the photos that its friend's posts show, while there is a stream;
+    /// whether it came.
+    pub(super) async fn fetch(
+        &mut self,
+        people: &[Person],
+        end: usize,
+        choice: u64,
+        is_rough: bool,
+    ) -> bool {
         if self.ends.iter().any(|end| end.session.is_none()) {
             return false;
         }
@@ -178,7 +192,9 @@ impl Link {
         wanted.rotate_left(first);
         for wanted in &wanted {
             match photos::bring(&friend.node, &me.node, wanted, choice, is_rough) {
-                Came::Whole(pinned) => return timeline::blob_arrived(&me.node, friend.id, pinned).await.unwrap(),
+                Came::Whole(pinned) => {
+                    return timeline::blob_arrived(&me.node, friend.id, pinned).await.unwrap();
+                }
                 Came::Broken if self.broken == Some(Break::GivesUpPhotos) => {
                     self.ends[end].given_up.insert(wanted.blob);
                     return false;
@@ -197,13 +213,19 @@ impl Link {
         while let Some(action) = todo.pop_front() {
             let Some(session) = &mut self.ends[end].session else { return };
             match action {
-                Action::Send(message) => self.ends[1 - end].coming.push_back(Coming::Message(wire::encode(&message))),
+                Action::Send(message) => {
+                    self.ends[1 - end].coming.push_back(Coming::Message(wire::encode(&message)))
+                }
                 Action::Read { log, from, count_max, len_max } => {
                     let entries = outbox::read(&me.node, &log, from, count_max, len_max).unwrap();
                     todo.extend(session.read(&log, entries));
                 }
-                Action::Compare(heads) => todo.extend(session.compared(inbox::compare(&me.node, friend, heads).unwrap())),
-                Action::Find(entries) => todo.extend(session.found(outbox::find(&me.node, friend, &entries).unwrap())),
+                Action::Compare(heads) => {
+                    todo.extend(session.compared(inbox::compare(&me.node, friend, heads).unwrap()))
+                }
+                Action::Find(entries) => {
+                    todo.extend(session.found(outbox::find(&me.node, friend, &entries).unwrap()))
+                }
                 Action::Store(entries) => self.ends[end].batches.push_back(entries),
                 Action::Forked(proof) => self.ends[end].batches.push_back(vec![proof.0, proof.1]),
                 Action::Arrived { log, through } => self.ends[end].arrivals.note(log, through),
@@ -219,7 +241,14 @@ impl Link {
 impl End {
     fn new(who: usize) -> Self {
         let (coming, batches, given_up) = (VecDeque::new(), VecDeque::new(), BTreeSet::new());
-        Self { who, session: None, coming, batches, arrivals: Arrivals::new(PersonId([0; 32])), given_up }
+        Self {
+            who,
+            session: None,
+            coming,
+            batches,
+            arrivals: Arrivals::new(PersonId([0; 32])),
+            given_up,
+        }
     }
 
     fn friend(&self) -> PersonId {

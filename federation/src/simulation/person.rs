@@ -48,7 +48,8 @@ pub(super) struct Person {
     cursor: u64,
     texts: u64,
     pub(super) words: Words,
-    /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may still have them.
+    /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may
+    /// still have them.
     pub(super) abandoned: BTreeSet<String>,
     pub(super) abandoned_logs: BTreeSet<LogId>,
     /// Whether this node has lost what others had given it.
@@ -59,14 +60,35 @@ pub(super) struct Person {
 impl Person {
     pub(super) async fn new(name: &str, seed: u64) -> Self {
         let disk = MemoryFs::new();
-        let node = Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed)).unwrap();
+        let node =
+            Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed)).unwrap();
         profile::set(&node, profile_of(name)).await.unwrap();
-        identity::create_with(&node, words::Words::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes())).await.unwrap();
+        identity::create_with(
+            &node,
+            words::Words::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes()),
+        )
+        .await
+        .unwrap();
         let id = node.identity.person().unwrap();
         let cursor = journal::durable_head(&node).unwrap();
-        let (words, abandoned, abandoned_logs) = (Words::default(), BTreeSet::new(), BTreeSet::new());
+        let (words, abandoned, abandoned_logs) =
+            (Words::default(), BTreeSet::new(), BTreeSet::new());
         let (run, starts, texts, has_lost, backup) = (0, 0, 0, false, None);
-        Self { node, disk, id, seed, run, starts, cursor, texts, words, abandoned, abandoned_logs, has_lost, backup }
+        Self {
+            node,
+            disk,
+            id,
+            seed,
+            run,
+            starts,
+            cursor,
+            texts,
+            words,
+            abandoned,
+            abandoned_logs,
+            has_lost,
+            backup,
+        }
     }
 
     fn start(&mut self, disk: MemoryFs) {
@@ -74,12 +96,14 @@ impl Person {
         self.go_on(disk, self.starts);
     }
 
-    /// The node in a run: what is drawn in it, its epoch first of all, follows from the run's number.
+    /// The node in a run: what is drawn in it, its epoch first of all, follows from the run's
+    /// number.
     fn go_on(&mut self, disk: MemoryFs, run: u64) {
         self.run = run;
         // The clock of a machine goes on while the node is down.
         let clock = self.node.clock.clone();
-        self.node = Node::in_memory_on(disk.clone(), clock, Random::seeded(self.seed + run)).unwrap();
+        self.node =
+            Node::in_memory_on(disk.clone(), clock, Random::seeded(self.seed + run)).unwrap();
         self.disk = disk;
         self.cursor = journal::durable_head(&self.node).unwrap();
     }
@@ -95,7 +119,9 @@ impl Person {
     fn next(&mut self, choice: u64) -> (Body, Option<EntryId>) {
         self.texts += 1;
         let text = self.text(self.texts);
-        let which = (choice / 8).checked_rem(self.words.said.len() as u64).map(|which| usize::try_from(which).unwrap());
+        let which = (choice / 8)
+            .checked_rem(self.words.said.len() as u64)
+            .map(|which| usize::try_from(which).unwrap());
         let of = which.and_then(|which| self.words.said.keys().nth(which)).copied();
         // Some are long, so that a log does not fit one frame.
         let len = if choice.is_multiple_of(32) { 20_000 } else { 10 };
@@ -133,20 +159,25 @@ impl Person {
         outbox::fresh(&self.node, &mut self.cursor).unwrap()
     }
 
-    /// The power is gone at the `calls`-th write or sync of a commit, or before the next; then the node starts again.
+    /// The power is gone at the `calls`-th write or sync of a commit, or before the next; then the
+    /// node starts again.
     pub(super) async fn power_cut(&mut self, calls: u64, seed: u64) {
         let (body, of) = self.next(seed);
         let text = text_of(&body);
         self.disk.fail_at(calls, Fault::Power);
         let done = append(&self.node, body).await;
-        let how = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset][usize::try_from(seed % 3).unwrap()];
+        let how = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset]
+            [usize::try_from(seed % 3).unwrap()];
         let before = tips(&self.node, &self.id);
         let disk = self.disk.power_cut(how, seed);
         self.start(disk);
         match done {
             // What was told to be durable is there.
             Ok(entry) => {
-                assert!(feed::entry(&self.node, &entry).unwrap().is_some(), "a power cut took what was durable");
+                assert!(
+                    feed::entry(&self.node, &entry).unwrap().is_some(),
+                    "a power cut took what was durable"
+                );
                 self.note(entry, of, text);
             }
             // What failed is there or not; only the node knows.
@@ -161,7 +192,12 @@ impl Person {
 
     /// The node as it is.
     pub(super) fn remember(&self) -> Moment {
-        Moment { disk: self.disk.crash(), words: self.words.clone(), run: self.run, texts: self.texts }
+        Moment {
+            disk: self.disk.crash(),
+            words: self.words.clone(),
+            run: self.run,
+            texts: self.texts,
+        }
     }
 
     /// Starts again as at an earlier moment, as if nothing had happened since.
@@ -175,14 +211,16 @@ impl Person {
         self.backup = Some(self.remember());
     }
 
-    /// Starts from the copy, however old. What was said since is lost to the owner's own node. A machine's snapshot that has its memory
-    /// in it goes on in the same run.
+    /// Starts from the copy, however old. What was said since is lost to the owner's own node. A
+    /// machine's snapshot that has its memory in it goes on in the same run.
     pub(super) fn restore(&mut self, is_same_run: bool) {
         let Some(Moment { disk, words, run, texts }) = &self.backup else { return };
         let (copy, words, run, texts) = (disk.crash(), words.clone(), *run, *texts);
-        let logs: Vec<LogId> = feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
+        let logs: Vec<LogId> =
+            feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
         self.abandoned_logs.extend(logs);
-        // What was said since may still be seen, and what was edited or taken back since may be gone.
+        // What was said since may still be seen, and what was edited or taken back since may be
+        // gone.
         let since: Vec<String> = (texts + 1..=self.texts).map(|number| self.text(number)).collect();
         self.abandoned.extend(words.said.values().cloned().chain(since));
         self.words = words;
@@ -205,15 +243,26 @@ fn text_of(body: &Body) -> Option<String> {
     body.post().map(|post| label(&post.text))
 }
 
-/// Says something as `freehold_core::posts` does: the entry, and what the owner sees of it with its photos.
+/// Says something as `freehold_core::posts` does: the entry, and what the owner sees of it with its
+/// photos.
 pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendError> {
     let (inside, person) = (node.clone(), node.identity.person().unwrap());
-    let photos = body.post().map_or(Ok(Vec::new()), |post| photos::keep(node, &post.photos, &label(&post.text)))?;
+    let photos = body
+        .post()
+        .map_or(Ok(Vec::new()), |post| photos::keep(node, &post.photos, &label(&post.text)))?;
     let write = move |tx: &mut Tx<'_>| {
         let entry = feed::append(tx, &inside, Lane::PUBLIC, &body)?;
         photos.iter().for_each(|photo| tx.attach(photo));
         let now = inside.clock.now();
-        let shown = |post| Version { author: person, entry, at: now, posted: now, has_blobs: true, is_news: false, post };
+        let shown = |post| Version {
+            author: person,
+            entry,
+            at: now,
+            posted: now,
+            has_blobs: true,
+            is_news: false,
+            post,
+        };
         match &body {
             Body::Post(post) => timeline::show(tx, &entry, &shown(post))?,
             Body::Edit { of, post } => timeline::show(tx, of, &shown(post))?,
@@ -227,8 +276,12 @@ pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendErr
 
 /// Makes two friends, each knowing who the other is.
 pub(super) async fn befriend(one: &Person, other: &Person) {
-    let introduction =
-        |of: &Person| Introduction { person: of.id, node: of.node.identity.node_key(), name: of.id.short(), addresses: Vec::new() };
+    let introduction = |of: &Person| Introduction {
+        person: of.id,
+        node: of.node.identity.node_key(),
+        name: of.id.short(),
+        addresses: Vec::new(),
+    };
     for (host, guest) in [(one, other), (other, one)] {
         let invite = friends::create_invite(&host.node, "", &[]).await.unwrap();
         friends::welcome(&host.node, &introduction(guest), invite.token).await.unwrap();

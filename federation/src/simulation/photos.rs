@@ -1,4 +1,5 @@
-//! Photos of the posts: some bytes that follow from the post's text, and how they get from one node to another.
+//! Photos of the posts: some bytes that follow from the post's text, and how they get from one node
+//! to another.
 
 use freehold_core::blobs::{Form, Pinned};
 use freehold_core::feed::{EntryId, Photo};
@@ -17,17 +18,27 @@ const SMALL_LEN: usize = 300;
 fn pixels(label: &str) -> [Vec<u8>; 2] {
     [("large", LARGE_LEN), ("small", SMALL_LEN)].map(|(size, len)| {
         let mut bytes = vec![0; len];
-        blake3::Hasher::new().update(label.as_bytes()).update(size.as_bytes()).finalize_xof().fill(&mut bytes);
+        blake3::Hasher::new()
+            .update(label.as_bytes())
+            .update(size.as_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
         bytes
     })
 }
 
 /// The photos that a post with this text shows: every fourth has one.
 pub(super) fn of(label: &str) -> Vec<Photo> {
-    if !label.rsplit(' ').next().and_then(|number| number.parse::<u64>().ok()).is_some_and(|number| number.is_multiple_of(4)) {
+    if !label
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse::<u64>().ok())
+        .is_some_and(|number| number.is_multiple_of(4))
+    {
         return Vec::new();
     }
-    let [(blob, len), (small, small_len)] = pixels(label).map(|bytes| (BlobId(*blake3::hash(&bytes).as_bytes()), bytes.len() as u64));
+    let [(blob, len), (small, small_len)] =
+        pixels(label).map(|bytes| (BlobId(*blake3::hash(&bytes).as_bytes()), bytes.len() as u64));
     let (alt, caption, thumbhash) = ("a photo".to_owned(), String::new(), Vec::new());
     vec![Photo { blob, len, small, small_len, alt, caption, width: 40, height: 30, thumbhash }]
 }
@@ -48,8 +59,15 @@ pub(super) enum Came {
     Missing,
 }
 
-/// Brings one blob from its author's node, range by range. A rough way breaks off or spoils a bit now and then.
-pub(super) fn bring(from: &Node, to: &Node, wanted: &WantedBlob, choice: u64, is_rough: bool) -> Came {
+/// Brings one blob from its author's node, range by range. A rough way breaks off or spoils a bit
+/// now and then.
+pub(super) fn bring(
+    from: &Node,
+    to: &Node,
+    wanted: &WantedBlob,
+    choice: u64,
+    is_rough: bool,
+) -> Came {
     let Ok(reader) = from.blobs.open(&wanted.blob) else { return Came::Missing };
     let bytes = reader.read_all(LARGE_LEN).unwrap();
     let tree = slice::outboard(bytes.as_slice(), wanted.len).unwrap();
@@ -72,7 +90,8 @@ pub(super) fn bring(from: &Node, to: &Node, wanted: &WantedBlob, choice: u64, is
     Came::Whole(writer.finish().unwrap())
 }
 
-/// Whether a node has both sizes of the photos that this text has, byte for byte, where its timeline shows the post `of`.
+/// Whether a node has both sizes of the photos that this text has, byte for byte, where its
+/// timeline shows the post `of`.
 pub(super) fn are_there(node: &Node, of: &EntryId, label: &str) -> bool {
     self::of(label).is_empty()
         || [Size::Large, Size::Small].into_iter().zip(pixels(label)).all(|(size, bytes)| {

@@ -17,8 +17,8 @@ const LACKING_EACH: usize = ENTRIES_LEN_MAX / (BODY_LEN_MAX + HEADER_LEN_MAX);
 pub(super) struct Incoming {
     /// What was asked for, to its last entry.
     wanted: BTreeMap<Log, u64>,
-    /// Entries whose bodies are lacking: all that were ever named, those that are still to be asked for, and those of the question that
-    /// has no answer yet.
+    /// Entries whose bodies are lacking: all that were ever named, those that are still to be asked
+    /// for, and those of the question that has no answer yet.
     lacking: BTreeSet<EntryId>,
     to_ask: VecDeque<EntryId>,
     asked: BTreeSet<EntryId>,
@@ -54,10 +54,12 @@ impl Incoming {
                     actions.push(Action::Send(Sync::Ack { log, through: offered.hi }));
                     continue;
                 }
-                // The last entry that is held comes once more: if the log has forked before it, it comes as another one, which
-                // proves that, where the one behind it could only be refused.
+                // The last entry that is held comes once more: if the log has forked before it, it
+                // comes as another one, which proves that, where the one behind it could only be
+                // refused.
                 Some((hi, _)) if hi < offered.hi => offered.lo.max(hi),
-                // The same place under another id: the log from its beginning shows where its sides parted.
+                // The same place under another id: the log from its beginning shows where its sides
+                // parted.
                 Some(_) | None => offered.lo,
             };
             self.wanted.insert(log, offered.hi);
@@ -76,24 +78,40 @@ impl Incoming {
         self.ask()
     }
 
-    /// One question at a time, until its answer is durable: one fits what may be on the way besides the credit.
+    /// One question at a time, until its answer is durable: one fits what may be on the way besides
+    /// the credit.
     fn ask(&mut self) -> Vec<Action> {
-        if !self.asked.is_empty() || self.to_ask.is_empty() || self.storing.iter().any(|batch| batch.is_answer) {
+        if !self.asked.is_empty()
+            || self.to_ask.is_empty()
+            || self.storing.iter().any(|batch| batch.is_answer)
+        {
             return Vec::new();
         }
-        let asked: Vec<EntryId> = self.to_ask.drain(..self.to_ask.len().min(LACKING_EACH)).collect();
+        let asked: Vec<EntryId> =
+            self.to_ask.drain(..self.to_ask.len().min(LACKING_EACH)).collect();
         self.asked.extend(&asked);
         vec![Action::Send(Sync::Lacking(asked.into_iter().map(|entry| entry.0.into()).collect()))]
     }
 
-    /// Entries that answer a Want, or bodies that were lacking; none when the peer has none of these, which an answer to an older
-    /// question may say late. Those that nobody asked for are pushes by another name.
-    pub(super) fn answered(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        let is_wanted = |entry: &Entry| entry.place().is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal));
+    /// Entries that answer a Want, or bodies that were lacking; none when the peer has none of
+    /// these, which an answer to an older question may say late. Those that nobody asked for are
+    /// pushes by another name.
+    pub(super) fn answered(
+        &mut self,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, Reason> {
+        let is_wanted = |entry: &Entry| {
+            entry
+                .place()
+                .is_some_and(|(log, seq)| self.wanted.get(&log).is_some_and(|goal| seq <= *goal))
+        };
         let was_lacking = |entry: &Entry| self.asked.contains(&EntryId::of(&entry.header));
-        // A load of a log may hold some of what is lacking among the rest; the answer holds nothing else.
+        // A load of a log may hold some of what is lacking among the rest; the answer holds nothing
+        // else.
         let is_answer = !self.asked.is_empty() && entries.iter().all(was_lacking);
-        let unasked = entries.iter().filter(|entry| !is_wanted(entry) && !was_lacking(entry)).count();
+        let unasked =
+            entries.iter().filter(|entry| !is_wanted(entry) && !was_lacking(entry)).count();
         if unasked > 0 && !self.pushes.take(unasked, now) {
             return Err(Reason::Rate);
         }
@@ -103,11 +121,24 @@ impl Incoming {
         if entries.is_empty() { Ok(self.ask()) } else { self.store(entries, is_answer) }
     }
 
-    pub(super) fn pushed(&mut self, entries: Vec<Entry>, now: Timestamp) -> Result<Vec<Action>, Reason> {
-        if self.pushes.take(entries.len(), now) { self.store(entries, false) } else { Err(Reason::Rate) }
+    pub(super) fn pushed(
+        &mut self,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, Reason> {
+        if self.pushes.take(entries.len(), now) {
+            self.store(entries, false)
+        } else {
+            Err(Reason::Rate)
+        }
     }
 
-    pub(super) fn forked(&mut self, one: Entry, other: Entry, now: Timestamp) -> Result<Vec<Action>, Reason> {
+    pub(super) fn forked(
+        &mut self,
+        one: Entry,
+        other: Entry,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, Reason> {
         if !self.pushes.take(2, now) {
             return Err(Reason::Rate);
         }
@@ -120,10 +151,14 @@ impl Incoming {
         Ok(vec![Action::Store(entries)])
     }
 
-    /// Counts what waits to be stored: that may take long, when the friend's share of the day is used up.
+    /// Counts what waits to be stored: that may take long, when the friend's share of the day is
+    /// used up.
     fn hold(&mut self, weight: usize, is_answer: bool) -> Result<(), Reason> {
-        // One entry may be larger than a frame's share, but never the frame: reading it has checked that.
-        if self.storing.iter().map(|batch| batch.weight).sum::<usize>() + weight > CREDIT + ENTRIES_LEN_MAX {
+        // One entry may be larger than a frame's share, but never the frame: reading it has checked
+        // that.
+        if self.storing.iter().map(|batch| batch.weight).sum::<usize>() + weight
+            > CREDIT + ENTRIES_LEN_MAX
+        {
             return Err(Reason::Rate);
         }
         self.storing.push_back(Storing { weight, is_answer });
@@ -137,7 +172,9 @@ impl Incoming {
                 self.wanted.remove(log);
             }
         }
-        let acks = reach.iter().map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through }));
+        let acks = reach
+            .iter()
+            .map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through }));
         acks.chain(self.ask()).collect()
     }
 }

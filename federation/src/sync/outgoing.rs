@@ -24,7 +24,8 @@ enum Stage {
 #[derive(Debug)]
 struct Offer {
     head: Head,
-    /// The last entry that the peer has been told of; it is fed up to there, and what comes after is offered anew.
+    /// The last entry that the peer has been told of; it is fed up to there, and what comes after
+    /// is offered anew.
     offered: u64,
     stage: Stage,
     /// The next entry to send.
@@ -37,7 +38,14 @@ struct Offer {
 
 impl Offer {
     fn new(head: Head, stage: Stage) -> Self {
-        Self { head, offered: head.hi, stage, next: head.lo, acknowledged: head.lo, unacknowledged: VecDeque::new() }
+        Self {
+            head,
+            offered: head.hi,
+            stage,
+            next: head.lo,
+            acknowledged: head.lo,
+            unacknowledged: VecDeque::new(),
+        }
     }
 }
 
@@ -49,14 +57,15 @@ pub(super) struct Outgoing {
     /// The peer's patience with pushes, counted here so as not to try it.
     pushes: Bucket,
     pushing: bool,
-    /// Logs being fed, in the order in which they were asked for: an epoch continues the one before it, so the peer must
-    /// have that whole first.
+    /// Logs being fed, in the order in which they were asked for: an epoch continues the one before
+    /// it, so the peer must have that whole first.
     feeding: VecDeque<Log>,
 }
 
 impl Outgoing {
     pub(super) fn start(ours: Vec<Head>, pushing: bool, now: Timestamp) -> (Self, Vec<Action>) {
-        let offers = ours.iter().map(|head| (head.log, Offer::new(*head, Stage::Offered))).collect();
+        let offers =
+            ours.iter().map(|head| (head.log, Offer::new(*head, Stage::Offered))).collect();
         // Half of what the peer allows: its clock and ours need not agree to the millisecond.
         let pushes = Bucket::per_second(PUSH_PER_SECOND / 2, PUSH_BURST / 2, now);
         (Self { offers, weight: 0, pushes, pushing, feeding: VecDeque::new() }, have(ours))
@@ -95,9 +104,11 @@ impl Outgoing {
         let head = fresh.head;
         let settled = self.offers.values().all(|offer| offer.stage == Stage::Live);
         let offer = match self.offers.entry(head.log) {
-            // A log that begins with this very entry cannot have been seen by the peer: no need to ask, unless it
-            // continues one that the peer does not have whole.
-            Entry::Vacant(new) if head.lo == head.hi && settled => new.insert(Offer::new(head, Stage::Live)),
+            // A log that begins with this very entry cannot have been seen by the peer: no need to
+            // ask, unless it continues one that the peer does not have whole.
+            Entry::Vacant(new) if head.lo == head.hi && settled => {
+                new.insert(Offer::new(head, Stage::Live))
+            }
             Entry::Vacant(new) => {
                 new.insert(Offer::new(head, Stage::Offered));
                 return have(vec![head]);
@@ -113,7 +124,11 @@ impl Outgoing {
         };
         let weight = fresh.entry.len();
         match offer.stage {
-            Stage::Live if offer.next == head.hi && self.weight + weight <= CREDIT && self.pushes.take(1, now) => {
+            Stage::Live
+                if offer.next == head.hi
+                    && self.weight + weight <= CREDIT
+                    && self.pushes.take(1, now) =>
+            {
                 offer.next += 1;
                 offer.unacknowledged.push_back((head.hi, weight));
                 self.weight += weight;
@@ -124,7 +139,8 @@ impl Outgoing {
                 offer.offered = head.hi;
                 have(vec![head])
             }
-            // The peer may have answered the offer before with an Ack, which says nothing of this entry.
+            // The peer may have answered the offer before with an Ack, which says nothing of this
+            // entry.
             Stage::Offered => {
                 offer.offered = head.hi;
                 have(vec![head])
@@ -143,8 +159,11 @@ impl Outgoing {
             // Asking twice would let a peer have the same bytes read over and over.
             return Ok(Vec::new());
         }
-        // What was pushed before stays counted until its Ack; the peer may have asked before it read that far.
-        offer.next = from.max(offer.acknowledged).max(offer.unacknowledged.back().map_or(0, |(last, _)| last + 1));
+        // What was pushed before stays counted until its Ack; the peer may have asked before it
+        // read that far.
+        offer.next = from
+            .max(offer.acknowledged)
+            .max(offer.unacknowledged.back().map_or(0, |(last, _)| last + 1));
         offer.stage = Stage::Feeding { reading: false };
         self.feeding.push_back(*log);
         Ok(self.pump())
@@ -192,20 +211,35 @@ impl Outgoing {
         while let Some(log) = self.feeding.front() {
             match self.offers.get_mut(log) {
                 Some(Offer { stage: Stage::Feeding { reading: true }, .. }) => return actions,
-                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.offered => {
+                Some(offer)
+                    if offer.stage == (Stage::Feeding { reading: false })
+                        && offer.next <= offer.offered =>
+                {
                     if self.weight + ENTRIES_LEN_MAX <= CREDIT {
                         offer.stage = Stage::Feeding { reading: true };
-                        let count_max = usize::try_from(offer.offered - offer.next + 1).unwrap_or(usize::MAX).min(ENTRIES_MAX);
-                        actions.push(Action::Read { log: *log, from: offer.next, count_max, len_max: ENTRIES_LEN_MAX });
+                        let count_max = usize::try_from(offer.offered - offer.next + 1)
+                            .unwrap_or(usize::MAX)
+                            .min(ENTRIES_MAX);
+                        actions.push(Action::Read {
+                            log: *log,
+                            from: offer.next,
+                            count_max,
+                            len_max: ENTRIES_LEN_MAX,
+                        });
                     }
                     return actions;
                 }
-                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) && offer.next <= offer.head.hi => {
+                Some(offer)
+                    if offer.stage == (Stage::Feeding { reading: false })
+                        && offer.next <= offer.head.hi =>
+                {
                     offer.stage = Stage::Offered;
                     offer.offered = offer.head.hi;
                     actions.extend(have(vec![offer.head]));
                 }
-                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) => offer.stage = Stage::Live,
+                Some(offer) if offer.stage == (Stage::Feeding { reading: false }) => {
+                    offer.stage = Stage::Live
+                }
                 _ => {}
             }
             self.feeding.pop_front();

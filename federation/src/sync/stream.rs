@@ -57,9 +57,18 @@ struct Running<'a> {
 }
 
 /// Runs one sync stream to its end. A newer stream with the same peer ends it.
-pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream: ByteStream) -> Result<Ended, StoreError> {
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    trust: Trust,
+    stream: ByteStream,
+) -> Result<Ended, StoreError> {
     let replaced = peer.gone.child_token();
-    std::mem::replace(&mut *peer.sync.lock().unwrap_or_else(PoisonError::into_inner), replaced.clone()).cancel();
+    std::mem::replace(
+        &mut *peer.sync.lock().unwrap_or_else(PoisonError::into_inner),
+        replaced.clone(),
+    )
+    .cancel();
     let (reader, writer) = stream.split();
     let (incoming, mut messages) = mpsc::channel(READ_AHEAD_MAX);
     let (outgoing, frames) = mpsc::unbounded_channel();
@@ -72,11 +81,26 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Peer, trust: Trust, stream:
 
     // Listening begins before the logs are read, or what is said in between would be missed.
     let mut fresh = shared.fresh.subscribe();
-    let (session, first) = Session::start(trust, offers(shared, trust).await?, shared.node.clock.now());
-    let arrivals = if let Trust::Friend(friend) = trust { Some(Arrivals::new(PersonId(friend))) } else { None };
+    let (session, first) =
+        Session::start(trust, offers(shared, trust).await?, shared.node.clock.now());
+    let arrivals = if let Trust::Friend(friend) = trust {
+        Some(Arrivals::new(PersonId(friend)))
+    } else {
+        None
+    };
     let todo = VecDeque::from(first);
-    let mut running =
-        Running { shared, trust, session, todo, batches: VecDeque::new(), storing: None, arrivals, arrived: false, unsent, outgoing };
+    let mut running = Running {
+        shared,
+        trust,
+        session,
+        todo,
+        batches: VecDeque::new(),
+        storing: None,
+        arrivals,
+        arrived: false,
+        unsent,
+        outgoing,
+    };
     running.ask_for_what_is_lacking().await?;
     let mut recording: Option<Recording> = None;
     let mut standing = peer.standing.subscribe();
@@ -146,20 +170,26 @@ impl Running<'_> {
                 Action::Send(message) => self.send(&message),
                 Action::Read { log, from, count_max, len_max } => {
                     let node = self.shared.node.clone();
-                    let entries = aside::reading(move || outbox::read(&node, &log, from, count_max, len_max)).await?;
+                    let entries =
+                        aside::reading(move || outbox::read(&node, &log, from, count_max, len_max))
+                            .await?;
                     self.todo.extend(self.session.read(&log, entries));
                 }
                 Action::Compare(heads) => {
                     if let Trust::Friend(friend) = self.trust {
                         let node = self.shared.node.clone();
-                        let compared = aside::reading(move || inbox::compare(&node, PersonId(friend), heads)).await?;
+                        let compared =
+                            aside::reading(move || inbox::compare(&node, PersonId(friend), heads))
+                                .await?;
                         self.todo.extend(self.session.compared(compared));
                     }
                 }
                 Action::Find(entries) => {
                     if let Trust::Friend(friend) = self.trust {
                         let node = self.shared.node.clone();
-                        let found = aside::reading(move || outbox::find(&node, PersonId(friend), &entries)).await?;
+                        let found =
+                            aside::reading(move || outbox::find(&node, PersonId(friend), &entries))
+                                .await?;
                         self.todo.extend(self.session.found(found));
                     }
                 }
@@ -171,18 +201,26 @@ impl Running<'_> {
                         self.arrived = true;
                     }
                 }
-                Action::End(reason) => return Ok(Some(Ended { reason, retry_after: super::retry_after(reason) })),
-                Action::Ended { reason, retry_after } => return Ok(Some(Ended { reason, retry_after })),
+                Action::End(reason) => {
+                    return Ok(Some(Ended { reason, retry_after: super::retry_after(reason) }));
+                }
+                Action::Ended { reason, retry_after } => {
+                    return Ok(Some(Ended { reason, retry_after }));
+                }
             }
         }
         if self.storing.is_none()
             && let (Some(entries), Trust::Friend(friend)) = (self.batches.pop_front(), self.trust)
         {
-            self.storing = Some(Box::pin(store(Arc::clone(self.shared), PersonId(friend), entries)));
+            self.storing =
+                Some(Box::pin(store(Arc::clone(self.shared), PersonId(friend), entries)));
         }
         // A peer that asks and does not read would have this node hold ever more for it.
         if self.unsent.load(Ordering::Relaxed) > UNSENT_LEN_MAX {
-            return Ok(Some(Ended { reason: Reason::Rate, retry_after: super::retry_after(Reason::Rate) }));
+            return Ok(Some(Ended {
+                reason: Reason::Rate,
+                retry_after: super::retry_after(Reason::Rate),
+            }));
         }
         Ok(None)
     }
@@ -216,9 +254,14 @@ async fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> 
     aside::reading(move || outbox::offers(&node, trust)).await
 }
 
-/// Stores what a friend sent once the friend's share of the day has room for it. Until then it is not acknowledged: an honest node
-/// stops sending when its credit is used up, while what the owner says goes on to it.
-async fn store(shared: Arc<Shared>, friend: PersonId, entries: Vec<Entry>) -> Result<Vec<(Log, u64)>, Reason> {
+/// Stores what a friend sent once the friend's share of the day has room for it. Until then it is
+/// not acknowledged: an honest node stops sending when its credit is used up, while what the owner
+/// says goes on to it.
+async fn store(
+    shared: Arc<Shared>,
+    friend: PersonId,
+    entries: Vec<Entry>,
+) -> Result<Vec<(Log, u64)>, Reason> {
     let weight = entries.iter().map(Entry::len).sum::<usize>() as u64;
     let mut told = false;
     while !shared.entry_shares.take(friend, weight, shared.node.clock.now()) {
@@ -248,7 +291,11 @@ async fn read(mut stream: ReadHalf<ByteStream>, messages: mpsc::Sender<Result<Sy
     }
 }
 
-async fn write(mut stream: WriteHalf<ByteStream>, mut frames: mpsc::UnboundedReceiver<Vec<u8>>, unsent: Arc<AtomicUsize>) {
+async fn write(
+    mut stream: WriteHalf<ByteStream>,
+    mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    unsent: Arc<AtomicUsize>,
+) {
     while let Some(bytes) = frames.recv().await {
         if frame::write_bytes(&mut stream, &bytes).await.is_err() {
             return;

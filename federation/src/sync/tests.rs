@@ -1,4 +1,5 @@
-//! Two sessions over a stream that delays and breaks, with stores that crash between taking and keeping; then a liar.
+//! Two sessions over a stream that delays and breaks, with stores that crash between taking and
+//! keeping; then a liar.
 
 mod lacking;
 
@@ -55,7 +56,8 @@ fn fresh(log: Log, seq: u64) -> Fresh {
     Fresh { head: head(log, seq), entry: entry(seq, 100) }
 }
 
-/// One end: what it has said (bodies' lengths by log), what it holds of the other (last number by log), and its session.
+/// One end: what it has said (bodies' lengths by log), what it holds of the other (last number by
+/// log), and its session.
 struct End {
     person: u8,
     said: BTreeMap<Log, Vec<usize>>,
@@ -91,7 +93,11 @@ impl End {
     }
 
     fn heads(&self) -> Vec<Head> {
-        self.said.iter().filter(|(_, said)| !said.is_empty()).map(|(log, said)| head(*log, said.len() as u64 - 1)).collect()
+        self.said
+            .iter()
+            .filter(|(_, said)| !said.is_empty())
+            .map(|(log, said)| head(*log, said.len() as u64 - 1))
+            .collect()
     }
 
     fn connect(&mut self, other: u8) {
@@ -115,7 +121,9 @@ impl End {
         for action in actions {
             match action {
                 Action::Send(message) => self.outbox.push_back(message),
-                Action::Read { log, from, count_max, len_max } => self.reading.push_back((log, from, count_max, len_max)),
+                Action::Read { log, from, count_max, len_max } => {
+                    self.reading.push_back((log, from, count_max, len_max))
+                }
                 Action::Compare(heads) => self.comparing.push_back(heads),
                 Action::Find(_) => panic!("nothing is lacking here"),
                 Action::Store(entries) => self.storing.push_back(entries),
@@ -135,7 +143,8 @@ impl End {
         said.push(len);
         let seq = said.len() as u64 - 1;
         if let Some(session) = &mut self.session {
-            let actions = session.grown(&Fresh { head: head(log, seq), entry: entry_of(log, seq, len) }, now);
+            let actions =
+                session.grown(&Fresh { head: head(log, seq), entry: entry_of(log, seq, len) }, now);
             self.take(actions);
         }
     }
@@ -144,14 +153,22 @@ impl End {
     fn step(&mut self, random: &Random, said: &BTreeMap<Log, Vec<usize>>, now: Timestamp) -> bool {
         let Some(mut session) = self.session.take() else { return false };
         let actions = match random.u64() % 4 {
-            // As the loop around a real session does: what it asks for is done before the next message is heard.
-            0 if self.comparing.is_empty() => self.inbox.pop_front().map(|message| session.received(message, now)),
+            // As the loop around a real session does: what it asks for is done before the next
+            // message is heard.
+            0 if self.comparing.is_empty() => {
+                self.inbox.pop_front().map(|message| session.received(message, now))
+            }
             1 => self.storing.pop_front().map(|entries| {
                 let (log, _) = entries[0].place().unwrap();
-                let before =
-                    (0..log.epoch).rev().find_map(|epoch| said.get(&Log { epoch, ..log }).map(|said| (epoch, said.len() as u64 - 1)));
+                let before = (0..log.epoch).rev().find_map(|epoch| {
+                    said.get(&Log { epoch, ..log }).map(|said| (epoch, said.len() as u64 - 1))
+                });
                 if let Some((epoch, last)) = before.filter(|_| number(&entries[0]) == 0) {
-                    assert_eq!(self.held.get(&Log { epoch, ..log }), Some(&last), "an epoch came before the end of the one it continues");
+                    assert_eq!(
+                        self.held.get(&Log { epoch, ..log }),
+                        Some(&last),
+                        "an epoch came before the end of the one it continues"
+                    );
                 }
                 for entry in &entries {
                     let next = self.held.get(&log).map_or(0, |hi| hi + 1);
@@ -162,10 +179,14 @@ impl End {
             }),
             2 => self.reading.pop_front().map(|(log, from, count_max, len_max)| {
                 let (mut weight, mut entries) = (0, Vec::new());
-                for (seq, len) in (from..).zip(self.said[&log].iter().skip(usize::try_from(from).unwrap())) {
+                for (seq, len) in
+                    (from..).zip(self.said[&log].iter().skip(usize::try_from(from).unwrap()))
+                {
                     let entry = entry_of(log, seq, *len);
                     weight += entry.len();
-                    if !entries.is_empty() && (weight > len_max || entries.len() == ENTRIES_MAX.min(count_max)) {
+                    if !entries.is_empty()
+                        && (weight > len_max || entries.len() == ENTRIES_MAX.min(count_max))
+                    {
                         break;
                     }
                     entries.push(entry);
@@ -188,7 +209,15 @@ impl End {
     }
 
     fn idle(&self) -> bool {
-        [self.inbox.len(), self.outbox.len(), self.storing.len(), self.reading.len(), self.comparing.len()].iter().all(|len| *len == 0)
+        [
+            self.inbox.len(),
+            self.outbox.len(),
+            self.storing.len(),
+            self.reading.len(),
+            self.comparing.len(),
+        ]
+        .iter()
+        .all(|len| *len == 0)
     }
 }
 
@@ -212,7 +241,11 @@ fn settle(one: &mut End, two: &mut End, random: &Random, now: Timestamp) {
 fn holds_all(one: &End, two: &End) {
     for (log, said) in &two.said {
         assert_eq!(one.held.get(log).copied(), (said.len() as u64).checked_sub(1), "{log:?}");
-        assert_eq!(two.arrived.get(log).copied(), (said.len() as u64).checked_sub(1), "arrivals of {log:?}");
+        assert_eq!(
+            two.arrived.get(log).copied(),
+            (said.len() as u64).checked_sub(1),
+            "arrivals of {log:?}"
+        );
     }
 }
 
@@ -223,7 +256,8 @@ fn whatever_breaks_both_end_up_with_everything() {
         let (mut alice, mut bob) = (End::new(1), End::new(2));
         let mut now = NOW;
         for _ in 0..random.u64() % 1000 {
-            // Every other time nothing but offers and wants can carry what a burst of pushes may not.
+            // Every other time nothing but offers and wants can carry what a burst of pushes may
+            // not.
             now = now.plus_millis(if seed % 2 == 0 { random.u64() % 400 } else { 0 });
             match random.u64() % 40 {
                 0 => {
@@ -250,7 +284,8 @@ fn whatever_breaks_both_end_up_with_everything() {
         settle(&mut alice, &mut bob, &random, now);
         holds_all(&alice, &bob);
         holds_all(&bob, &alice);
-        // Once at rest, a new entry needs one message to arrive and one to be known to have arrived.
+        // Once at rest, a new entry needs one message to arrive and one to be known to have
+        // arrived.
         now = now.plus_millis(60_000);
         alice.epoch += random.u64() % 2;
         alice.say(10, now);
@@ -268,7 +303,8 @@ fn no_more_than_the_credit_is_on_the_way() {
         alice.say(60_000, NOW);
     }
     alice.connect(2);
-    let wanted = alice.session.as_mut().unwrap().received(Sync::Want { log: log(1, 0), from: 0 }, NOW);
+    let wanted =
+        alice.session.as_mut().unwrap().received(Sync::Want { log: log(1, 0), from: 0 }, NOW);
     alice.take(wanted);
     let random = Random::seeded(1);
     while !alice.reading.is_empty() {
@@ -294,17 +330,25 @@ fn ends_with(actions: &[Action], reason: Reason) {
 fn a_flood_of_pushes_ends_the_stream() {
     let mut session = with_a_friend();
     for seq in 0..u64::from(PUSH_BURST) {
-        assert!(matches!(session.received(Sync::Push(vec![entry(seq, 1)]), NOW)[..], [Action::Store(_)]));
+        assert!(matches!(
+            session.received(Sync::Push(vec![entry(seq, 1)]), NOW)[..],
+            [Action::Store(_)]
+        ));
         session.stored(&[(log(9, 0), seq)]);
     }
     ends_with(&session.received(Sync::Push(vec![entry(200, 1)]), NOW), Reason::Rate);
-    assert!(session.received(Sync::Push(vec![entry(201, 1)]), NOW).is_empty(), "nothing is heard after Bye");
+    assert!(
+        session.received(Sync::Push(vec![entry(201, 1)]), NOW).is_empty(),
+        "nothing is heard after Bye"
+    );
 }
 
-/// What comes of entries of this log, one to a frame, from number `from` on, before the stream ends for their rate.
+/// What comes of entries of this log, one to a frame, from number `from` on, before the stream ends
+/// for their rate.
 fn taken_until_rate(session: &mut Session, log: Log, from: u64) -> u32 {
     for count in 0.. {
-        let actions = session.received(Sync::Entries(vec![entry_of(log, from + u64::from(count), 1)]), NOW);
+        let actions =
+            session.received(Sync::Entries(vec![entry_of(log, from + u64::from(count), 1)]), NOW);
         if actions.contains(&Action::End(Reason::Rate)) || count > 2 * PUSH_BURST {
             return count;
         }
@@ -318,24 +362,42 @@ fn entries_that_were_not_asked_for_are_pushes_whatever_else_was() {
     let endless = Head { hi: u64::MAX, ..head(log(9, 0), 0) };
     let mut session = with_a_friend();
     session.compared(vec![(endless, None)]);
-    assert_eq!(taken_until_rate(&mut session, log(9, 1), 0), PUSH_BURST, "another log than was offered");
+    assert_eq!(
+        taken_until_rate(&mut session, log(9, 1), 0),
+        PUSH_BURST,
+        "another log than was offered"
+    );
     let mut session = with_a_friend();
     session.compared(vec![(endless, None), (head(log(9, 1), 1000), None)]);
-    assert_eq!(taken_until_rate(&mut session, log(9, 1), 1001), PUSH_BURST, "beyond what was offered");
+    assert_eq!(
+        taken_until_rate(&mut session, log(9, 1), 1001),
+        PUSH_BURST,
+        "beyond what was offered"
+    );
     let mut session = with_a_friend();
     session.compared(vec![(head(log(9, 1), 1000), None)]);
-    assert_eq!(taken_until_rate(&mut session, log(9, 1), 0), 2 * PUSH_BURST + 1, "what was asked for");
+    assert_eq!(
+        taken_until_rate(&mut session, log(9, 1), 0),
+        2 * PUSH_BURST + 1,
+        "what was asked for"
+    );
 }
 
 #[test]
 fn a_flood_of_offers_ends_the_stream() {
     let mut session = with_a_friend();
-    let heads = |from: u64| (from..from + 512).map(|epoch| head(log(9, epoch), 3)).collect::<Vec<_>>();
-    let frames = (0..1000).take_while(|_| !session.received(Sync::Have(heads(0)), NOW).contains(&Action::End(Reason::Rate)));
+    let heads =
+        |from: u64| (from..from + 512).map(|epoch| head(log(9, epoch), 3)).collect::<Vec<_>>();
+    let frames = (0..1000).take_while(|_| {
+        !session.received(Sync::Have(heads(0)), NOW).contains(&Action::End(Reason::Rate))
+    });
     assert!(frames.count() < 40);
     let mut session = with_a_friend();
     let mut wanted = 0;
-    while !session.compared(heads(wanted).into_iter().map(|head| (head, None)).collect()).contains(&Action::End(Reason::Rate)) {
+    while !session
+        .compared(heads(wanted).into_iter().map(|head| (head, None)).collect())
+        .contains(&Action::End(Reason::Rate))
+    {
         wanted += 512;
     }
     assert_eq!(wanted, WANTED_MAX as u64);
@@ -347,7 +409,9 @@ fn entries_beyond_the_credit_end_the_stream() {
     session.compared(vec![(head(log(9, 0), 1000), None)]);
     let mut ended = false;
     for seq in 0..64 {
-        ended |= session.received(Sync::Entries(vec![entry(seq, 60_000)]), NOW).contains(&Action::End(Reason::Rate));
+        ended |= session
+            .received(Sync::Entries(vec![entry(seq, 60_000)]), NOW)
+            .contains(&Action::End(Reason::Rate));
     }
     assert!(ended);
 }
@@ -356,12 +420,17 @@ fn entries_beyond_the_credit_end_the_stream() {
 fn proofs_of_forks_that_wait_count_against_the_credit() {
     let mut session = with_a_friend();
     let proof = Sync::Fork { one: entry(0, 60_000), other: entry(0, 60_001) };
-    let taken = (0..PUSH_BURST / 2).take_while(|_| matches!(session.received(proof.clone(), NOW)[..], [Action::Forked(_)])).count();
+    let taken = (0..PUSH_BURST / 2)
+        .take_while(|_| matches!(session.received(proof.clone(), NOW)[..], [Action::Forked(_)]))
+        .count();
     assert!(taken * 120_000 <= CREDIT + ENTRIES_LEN_MAX && taken > 3, "{taken}");
     // What ends the stream is the weight: as many light ones are within the rate.
     let mut session = with_a_friend();
     let light = Sync::Fork { one: entry(0, 10), other: entry(0, 11) };
-    assert!((0..PUSH_BURST / 2).all(|_| matches!(session.received(light.clone(), NOW)[..], [Action::Forked(_)])));
+    assert!(
+        (0..PUSH_BURST / 2)
+            .all(|_| matches!(session.received(light.clone(), NOW)[..], [Action::Forked(_)]))
+    );
 }
 
 #[test]
@@ -373,7 +442,10 @@ fn too_many_entries_in_a_frame_end_the_stream() {
 
 #[test]
 fn a_want_beyond_the_log_ends_the_stream() {
-    ends_with(&with_a_friend().received(Sync::Want { log: log(1, 0), from: 5 }, NOW), Reason::Invalid);
+    ends_with(
+        &with_a_friend().received(Sync::Want { log: log(1, 0), from: 5 }, NOW),
+        Reason::Invalid,
+    );
 }
 
 #[test]
@@ -393,7 +465,12 @@ fn a_stranger_gives_nothing_and_reads_slowly() {
     assert!(stranger().received(Sync::Have(vec![head(log(9, 0), 3)]), NOW).is_empty());
     assert!(stranger().grown(&fresh(log(1, 0), 4), NOW).is_empty());
     let mut session = stranger();
-    assert!(matches!(session.received(Sync::Want { log: log(1, 0), from: 0 }, NOW)[..], [Action::Read { .. }]));
-    let ended = (0..20).any(|_| session.received(Sync::Have(Vec::new()), NOW).contains(&Action::End(Reason::Rate)));
+    assert!(matches!(
+        session.received(Sync::Want { log: log(1, 0), from: 0 }, NOW)[..],
+        [Action::Read { .. }]
+    ));
+    let ended = (0..20).any(|_| {
+        session.received(Sync::Have(Vec::new()), NOW).contains(&Action::End(Reason::Rate))
+    });
     assert!(ended);
 }

@@ -1,9 +1,12 @@
 //! Blobs by hash, in slices that verify themselves.
 //!
-//! 1. A Get names the hash of the wire form and a range of at most [`crate::limits::BLOB_RANGE_LEN_MAX`] bytes.
-//! 2. The answer is Found with the whole length, then raw frames of the range's BLAKE3 tree slice (chunk groups of 16 KiB)
-//!    and an empty frame at its end; or Missing, which is also what one may not have looks like.
-//! 3. The receiver checks every group against the hash before it keeps it, so a liar is noticed within 16 KiB.
+//! 1. A Get names the hash of the wire form and a range of at most
+//!    [`crate::limits::BLOB_RANGE_LEN_MAX`] bytes.
+//! 2. The answer is Found with the whole length, then raw frames of the range's BLAKE3 tree slice
+//!    (chunk groups of 16 KiB) and an empty frame at its end; or Missing, which is also what one
+//!    may not have looks like.
+//! 3. The receiver checks every group against the hash before it keeps it, so a liar is noticed
+//!    within 16 KiB.
 
 use minicbor::{Decode, Encode};
 

@@ -1,11 +1,13 @@
 //! Becoming friends.
 //!
 //! 1. Bob's node calls the node an invite names; Noise or QUIC proves that it is that node.
-//! 2. After the hello it sends a Request with the invite's token. Alice's node consumes the token in the commit that makes
-//!    Bob a friend and answers Accept; a token that is not good is answered with Reject. A request without one is kept for
-//!    Alice to decide, and answered with Pending.
-//! 3. Accept makes Alice a friend on Bob's side. Whoever steals an invite can use it once; whoever replays a Request finds
-//!    the token gone; whoever floods finds one request per peer and hour, and 200 pending in all.
+//! 2. After the hello it sends a Request with the invite's token. Alice's node consumes the token
+//!    in the commit that makes Bob a friend and answers Accept; a token that is not good is
+//!    answered with Reject. A request without one is kept for Alice to decide, and answered with
+//!    Pending.
+//! 3. Accept makes Alice a friend on Bob's side. Whoever steals an invite can use it once; whoever
+//!    replays a Request finds the token gone; whoever floods finds one request per peer and hour,
+//!    and 200 pending in all.
 
 use minicbor::{Decode, Encode};
 

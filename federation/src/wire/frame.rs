@@ -29,7 +29,10 @@ pub(crate) enum FrameError {
 }
 
 /// Reads one frame of at most `len_max` bytes.
-pub(crate) async fn read_bytes<R: AsyncRead + Unpin>(stream: &mut R, len_max: usize) -> Result<Vec<u8>, FrameError> {
+pub(crate) async fn read_bytes<R: AsyncRead + Unpin>(
+    stream: &mut R,
+    len_max: usize,
+) -> Result<Vec<u8>, FrameError> {
     let mut prefix = [0u8; 4];
     let first = stream.read(prefix.get_mut(..1).unwrap_or_default()).await?;
     if first == 0 {
@@ -46,12 +49,17 @@ pub(crate) async fn read_bytes<R: AsyncRead + Unpin>(stream: &mut R, len_max: us
 }
 
 /// Reads one message.
-pub(crate) async fn read<M: Message, R: AsyncRead + Unpin>(stream: &mut R) -> Result<M, FrameError> {
+pub(crate) async fn read<M: Message, R: AsyncRead + Unpin>(
+    stream: &mut R,
+) -> Result<M, FrameError> {
     Ok(super::decode(&read_bytes(stream, M::LEN_MAX).await?)?)
 }
 
 /// Writes one frame without flushing.
-pub(crate) async fn write_bytes<W: AsyncWrite + Unpin>(stream: &mut W, bytes: &[u8]) -> io::Result<()> {
+pub(crate) async fn write_bytes<W: AsyncWrite + Unpin>(
+    stream: &mut W,
+    bytes: &[u8],
+) -> io::Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     // One write for both parts, or a small message would cost two packets.
     let mut frame = Vec::with_capacity(bytes.len() + 4);
@@ -61,7 +69,10 @@ pub(crate) async fn write_bytes<W: AsyncWrite + Unpin>(stream: &mut W, bytes: &[
 }
 
 /// Writes one message and flushes.
-pub(crate) async fn write<M: Message, W: AsyncWrite + Unpin>(stream: &mut W, message: &M) -> io::Result<()> {
+pub(crate) async fn write<M: Message, W: AsyncWrite + Unpin>(
+    stream: &mut W,
+    message: &M,
+) -> io::Result<()> {
     write_bytes(stream, &super::encode(message)).await?;
     stream.flush().await
 }
@@ -76,7 +87,14 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_as_it_was() {
-        let hello = Hello { person: Some([7; 32]), ops: 3, head: [9; 32], capabilities: 0, versions: vec![1], run: 7 };
+        let hello = Hello {
+            person: Some([7; 32]),
+            ops: 3,
+            head: [9; 32],
+            capabilities: 0,
+            versions: vec![1],
+            run: 7,
+        };
         let mut bytes = Vec::new();
         block_on(write(&mut bytes, &hello)).unwrap();
         assert_eq!(block_on(read::<Hello, _>(&mut Cursor::new(bytes))).unwrap(), hello);
@@ -93,6 +111,9 @@ mod tests {
     fn a_frame_cut_short_is_no_message() {
         let mut stream = Cursor::new([0, 0, 0, 9, 1, 2].to_vec());
         assert!(matches!(block_on(read::<Hello, _>(&mut stream)), Err(FrameError::Io(_))));
-        assert!(matches!(block_on(read::<Hello, _>(&mut Cursor::new(Vec::new()))), Err(FrameError::End)));
+        assert!(matches!(
+            block_on(read::<Hello, _>(&mut Cursor::new(Vec::new()))),
+            Err(FrameError::End)
+        ));
     }
 }

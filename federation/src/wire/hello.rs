@@ -1,8 +1,9 @@
 //! The first exchange on a connection: who is who.
 //!
 //! 1. The one who called sends its Hello, the other answers with its own.
-//! 2. Each looks up the other's identity log, fetches what is newer, and checks that it names the node key that Noise or
-//!    QUIC has proved. A person claimed falsely is thereby a stranger, whatever the Hello says.
+//! 2. Each looks up the other's identity log, fetches what is newer, and checks that it names the
+//!    node key that Noise or QUIC has proved. A person claimed falsely is thereby a stranger,
+//!    whatever the Hello says.
 
 use minicbor::{Decode, Encode};
 
@@ -31,8 +32,8 @@ pub(crate) struct Hello {
     /// Message versions it speaks.
     #[n(3)]
     pub(crate) versions: Vec<u8>,
-    /// A number drawn at the node's start: another one means that connections from before are dead, whatever they look
-    /// like from here.
+    /// A number drawn at the node's start: another one means that connections from before are dead,
+    /// whatever they look like from here.
     #[n(5)]
     pub(crate) run: u64,
 }

@@ -1,5 +1,5 @@
-//! A person's identity log, asked for by whoever wants to know the person. Anyone may ask: the log is public and
-//! verifies itself.
+//! A person's identity log, asked for by whoever wants to know the person. Anyone may ask: the log
+//! is public and verifies itself.
 
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};

@@ -1,14 +1,17 @@
 //! The long-lived stream on which feeds travel, the same in both directions.
 //!
 //! 1. Each side sends Have: its own logs with their first and last entries.
-//! 2. The other answers each log with Want (from the last entry it has: a fork shows itself there) or, when it has it all, with Ack.
-//! 3. Entries answer a Want until the log's end; each load is acknowledged once it is durable. At most
-//!    [`crate::limits::CREDIT`] bytes are on the way unacknowledged.
-//! 4. After that, new entries come as Push the moment they are durable with their author. Who pushes faster than the rate
-//!    allows must fall back to Have and wait to be asked.
-//! 5. Lacking names entries whose bodies were dropped for an edit or a tombstone that has turned out to be void. The author's node
-//!    answers with those that it has, and so does a friend whom the author asks for their own. What others hold is nobody's business.
-//! 6. Fork shows two entries at one place of one log, signed by one key; Bye ends the stream and says when to come back.
+//! 2. The other answers each log with Want (from the last entry it has: a fork shows itself there)
+//!    or, when it has it all, with Ack.
+//! 3. Entries answer a Want until the log's end; each load is acknowledged once it is durable. At
+//!    most [`crate::limits::CREDIT`] bytes are on the way unacknowledged.
+//! 4. After that, new entries come as Push the moment they are durable with their author. Who
+//!    pushes faster than the rate allows must fall back to Have and wait to be asked.
+//! 5. Lacking names entries whose bodies were dropped for an edit or a tombstone that has turned
+//!    out to be void. The author's node answers with those that it has, and so does a friend whom
+//!    the author asks for their own. What others hold is nobody's business.
+//! 6. Fork shows two entries at one place of one log, signed by one key; Bye ends the stream and
+//!    says when to come back.
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
@@ -29,7 +32,8 @@ pub(crate) struct Log {
     /// The suite of the node's key.
     #[n(2)]
     pub(crate) suite: u8,
-    /// The node's key; zeros, which are no key, stand for one of another length: such a suite is not known here.
+    /// The node's key; zeros, which are no key, stand for one of another length: such a suite is
+    /// not known here.
     #[cbor(n(4), encode_with = "minicbor::bytes::encode", decode_with = "node_key")]
     pub(crate) node: [u8; 32],
     /// The lane.
@@ -40,8 +44,12 @@ pub(crate) struct Log {
     pub(crate) epoch: u64,
 }
 
-/// A key of whatever length its suite has, so that a log of a newer suite does not spoil the offer of the others.
-fn node_key<C>(decoder: &mut minicbor::Decoder<'_>, _: &mut C) -> Result<[u8; 32], minicbor::decode::Error> {
+/// A key of whatever length its suite has, so that a log of a newer suite does not spoil the offer
+/// of the others.
+fn node_key<C>(
+    decoder: &mut minicbor::Decoder<'_>,
+    _: &mut C,
+) -> Result<[u8; 32], minicbor::decode::Error> {
     Ok(decoder.bytes()?.try_into().unwrap_or_default())
 }
 

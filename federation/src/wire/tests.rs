@@ -22,7 +22,10 @@ fn holds<M: Message + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let log = Log { person: [1; 32], suite: 1, node: [2; 32], lane: [3; 16], epoch: 1 << 40 };
     let entry = || Entry { header: vec![4; 200], signature: vec![5; 64], body: Some(vec![6; 300]) };
-    let from = Introduction { name: "Zoë".into(), addresses: vec!["/ip4/127.0.0.1/tcp/7001/p2p/12D3KooW".into(); 3] };
+    let from = Introduction {
+        name: "Zoë".into(),
+        addresses: vec!["/ip4/127.0.0.1/tcp/7001/p2p/12D3KooW".into(); 3],
+    };
     let request = Request { token: Some([8; 16]), note: "it is me".into(), from: from.clone() };
     vec![
         ("sync have", encode(&Sync::Have(vec![Head { log, lo: 3, hi: 9, head: [7; 32] }; 3]))),
@@ -36,18 +39,50 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("sync bye rate", encode(&Sync::Bye { reason: Reason::Rate, retry_after: 60 })),
         ("sync bye invalid", encode(&Sync::Bye { reason: Reason::Invalid, retry_after: 3600 })),
         ("sync bye busy", encode(&Sync::Bye { reason: Reason::Busy, retry_after: 30 })),
-        ("sync bye not friends", encode(&Sync::Bye { reason: Reason::NotFriends, retry_after: 3600 })),
+        (
+            "sync bye not friends",
+            encode(&Sync::Bye { reason: Reason::NotFriends, retry_after: 3600 }),
+        ),
         ("follow request", encode(&Follow::Request(request.clone()))),
-        ("follow request without a token", encode(&Follow::Request(Request { token: None, ..request }))),
+        (
+            "follow request without a token",
+            encode(&Follow::Request(Request { token: None, ..request })),
+        ),
         ("follow accept", encode(&Follow::Accept(from))),
         ("follow pending", encode(&Follow::Pending)),
         ("follow reject", encode(&Follow::Reject)),
         ("follow unfollow", encode(&Follow::Unfollow)),
         ("follow noted", encode(&Follow::Noted)),
-        ("hello", encode(&hello::Hello { person: Some([7; 32]), ops: 3, head: [9; 32], capabilities: 5, versions: vec![1], run: 7 })),
-        ("hello of nobody", encode(&hello::Hello { person: None, ops: 0, head: [0; 32], capabilities: 0, versions: vec![1], run: 7 })),
+        (
+            "hello",
+            encode(&hello::Hello {
+                person: Some([7; 32]),
+                ops: 3,
+                head: [9; 32],
+                capabilities: 5,
+                versions: vec![1],
+                run: 7,
+            }),
+        ),
+        (
+            "hello of nobody",
+            encode(&hello::Hello {
+                person: None,
+                ops: 0,
+                head: [0; 32],
+                capabilities: 0,
+                versions: vec![1],
+                run: 7,
+            }),
+        ),
         ("identity get", encode(&identity::Get { person: [1; 32], from: 2 })),
-        ("identity ops", encode(&identity::Ops { ops: vec![vec![1; 100].into(), vec![2; 100].into()], more: true })),
+        (
+            "identity ops",
+            encode(&identity::Ops {
+                ops: vec![vec![1; 100].into(), vec![2; 100].into()],
+                more: true,
+            }),
+        ),
         ("blob get", encode(&blob::Get { hash: [1; 32], start: 16384, len: 70_000 })),
         ("blob found", encode(&blob::Answer::Found(123_456))),
         ("blob missing", encode(&blob::Answer::Missing)),
@@ -57,7 +92,9 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn a_damaged_message_is_refused_or_means_itself() {
     let corpus: Vec<_> = samples().into_iter().map(|(_, bytes)| bytes).collect();
-    let framed = corpus.iter().map(|bytes| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes[..]].concat());
+    let framed = corpus
+        .iter()
+        .map(|bytes| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes[..]].concat());
     let corpus: Vec<_> = corpus.iter().cloned().chain(framed).collect();
     fuzz("federation message", &corpus, |input| {
         holds::<Sync>(input);
@@ -96,13 +133,14 @@ fn a_log_of_a_newer_suite_spoils_no_offer() {
     assert_eq!(from_wire(&heads[0].log), None);
 }
 
-/// Each message as it goes over the wire, in hexadecimal. A node of today and one of next year must read each other's: a line here may be
-/// added, never changed.
+/// Each message as it goes over the wire, in hexadecimal. A node of today and one of next year must
+/// read each other's: a line here may be added, never changed.
 const FIXED: &str = include_str!("../../tests/vectors/messages.txt");
 
 #[test]
 fn every_message_has_these_bytes() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let now: String = samples().iter().map(|(name, bytes)| format!("{name}: {}\n", hex(bytes))).collect();
+    let now: String =
+        samples().iter().map(|(name, bytes)| format!("{name}: {}\n", hex(bytes))).collect();
     assert!(now == FIXED, "a message has changed on the wire; these are its bytes now:\n{now}");
 }

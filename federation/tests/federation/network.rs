@@ -1,4 +1,5 @@
-//! People with nodes that federate, and waiting for what must become true without watching the clock.
+//! People with nodes that federate, and waiting for what must become true without watching the
+//! clock.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -60,7 +61,8 @@ impl Person {
             identity::create(&test).await.unwrap();
         }
         let node = test.clone();
-        let mut person = Self { test, node, over, listen: "127.0.0.1:0".parse().unwrap(), federation: None };
+        let mut person =
+            Self { test, node, over, listen: "127.0.0.1:0".parse().unwrap(), federation: None };
         person.up().await;
         person
     }
@@ -69,13 +71,15 @@ impl Person {
     pub(crate) async fn up(&mut self) {
         self.node = self.test.restarted();
         let config = config(self.over, self.listen);
-        // QUIC keeps its socket for a few round trips after a stop in the same process, and a call that nobody answered
-        // counts those by the second.
+        // QUIC keeps its socket for a few round trips after a stop in the same process, and a call
+        // that nobody answered counts those by the second.
         let started = async {
             loop {
                 match Federation::start(self.node.clone(), config.clone()).await {
                     Ok(federation) => return federation,
-                    Err(StartError::Listen { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
+                    Err(StartError::Listen { .. }) => {
+                        tokio::time::sleep(Duration::from_millis(20)).await
+                    }
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -101,8 +105,11 @@ impl Person {
     pub(crate) async fn befriend(&self, other: &Person) {
         let invite = friends::create_invite(self, other.name(), &self.addresses()).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
-        self.until("they are a friend", |node| friends::is_friend(node, &other.id()).unwrap()).await;
-        other.until("they are a friend", |node| friends::is_friend(node, &self.id()).unwrap()).await;
+        self.until("they are a friend", |node| friends::is_friend(node, &other.id()).unwrap())
+            .await;
+        other
+            .until("they are a friend", |node| friends::is_friend(node, &self.id()).unwrap())
+            .await;
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -118,12 +125,18 @@ impl Person {
                 let _ = events.recv().await;
             }
         };
-        tokio::time::timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+        tokio::time::timeout(PATIENCE, holds)
+            .await
+            .unwrap_or_else(|_| panic!("never came true: {what}"));
     }
 
     pub(crate) async fn say(&self, body: Body) -> EntryId {
         let node = self.node.clone();
-        self.node.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body)).await.unwrap()
+        self.node
+            .store
+            .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn post(&self, text: &str) -> EntryId {
@@ -142,7 +155,12 @@ impl Person {
     }
 
     /// The same, when the photo's bytes are not here yet; gives them.
-    pub(crate) async fn post_photo_to_come(&self, text: &str, large: usize, small: usize) -> (EntryId, Vec<u8>, Vec<u8>) {
+    pub(crate) async fn post_photo_to_come(
+        &self,
+        text: &str,
+        large: usize,
+        small: usize,
+    ) -> (EntryId, Vec<u8>, Vec<u8>) {
         let (large, small) = (pixels(large), pixels(small));
         let id = |bytes: &[u8]| BlobId(*blake3::hash(bytes).as_bytes());
         let photo = Photo {
@@ -159,7 +177,8 @@ impl Person {
         (self.say(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await, large, small)
     }
 
-    /// Waits until the timeline shows exactly these texts of others. In no order: the clocks of tests stand still.
+    /// Waits until the timeline shows exactly these texts of others. In no order: the clocks of
+    /// tests stand still.
     pub(crate) async fn shows(&self, texts: &[&str]) {
         self.until(&format!("the timeline shows {texts:?}"), |node| {
             let mut wanted = texts.to_vec();
@@ -170,7 +189,10 @@ impl Person {
     }
 
     fn timeline_of(&self, node: &Node) -> Vec<String> {
-        let items = timeline::page(node, None, 500).unwrap().into_iter().filter(|item| item.author != self.id());
+        let items = timeline::page(node, None, 500)
+            .unwrap()
+            .into_iter()
+            .filter(|item| item.author != self.id());
         let mut texts: Vec<String> = items.map(|item| item.text).collect();
         texts.sort_unstable();
         texts
@@ -178,7 +200,12 @@ impl Person {
 }
 
 pub(crate) fn post(text: &str) -> PostBody {
-    PostBody { media_type: MARKDOWN.to_owned(), slug: "slug".to_owned(), text: text.to_owned(), ..PostBody::default() }
+    PostBody {
+        media_type: MARKDOWN.to_owned(),
+        slug: "slug".to_owned(),
+        text: text.to_owned(),
+        ..PostBody::default()
+    }
 }
 
 /// Bytes that stand for a photo.

@@ -15,7 +15,8 @@ async fn a_post_with_a_photo_travels(over: Over) {
     })
     .await;
     let size = Size::Large;
-    let theirs = timeline::image_bytes(&bob, &entry, 0, size).unwrap().unwrap().read_all(3_000_000).unwrap();
+    let theirs =
+        timeline::image_bytes(&bob, &entry, 0, size).unwrap().unwrap().read_all(3_000_000).unwrap();
     assert_eq!(theirs, pixels(2_500_000));
     bob.post("nice").await;
     alice.shows(&["nice"]).await;
@@ -33,7 +34,8 @@ async fn a_post_with_a_photo_travels_over_quic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_down_through_an_edit_and_a_delete_catches_up() {
-    let (mut alice, mut bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    let (mut alice, mut bob) =
+        (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     let one = alice.post("one").await;
     let two = alice.post("two").await;
@@ -51,18 +53,24 @@ async fn a_node_that_was_down_through_an_edit_and_a_delete_catches_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_author_sees_how_far_a_friend_has_come() {
-    let (alice, bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    let (alice, bob) =
+        (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     for text in ["one", "two", "three"] {
         alice.post(text).await;
     }
     bob.shows(&["three", "two", "one"]).await;
-    alice.until("all has arrived", |node| journal::cursor(node, &bob.id()).unwrap() == journal::durable_head(node).unwrap()).await;
+    alice
+        .until("all has arrived", |node| {
+            journal::cursor(node, &bob.id()).unwrap() == journal::durable_head(node).unwrap()
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_moment_of_a_wrong_clock_friends_hear_from_the_author_again() {
-    let (alice, bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    let (alice, bob) =
+        (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     let gone = alice.post("to be taken back").await;
     bob.shows(&["to be taken back"]).await;
@@ -77,7 +85,8 @@ async fn after_a_moment_of_a_wrong_clock_friends_hear_from_the_author_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_posts_reach_a_friend_who_was_away() {
-    let (alice, mut bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    let (alice, mut bob) =
+        (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     bob.down().await;
     for number in 0..1000 {
@@ -89,7 +98,8 @@ async fn a_thousand_posts_reach_a_friend_who_was_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_beyond_the_rate_of_pushes_arrives_whole() {
-    let (alice, bob) = (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
+    let (alice, bob) =
+        (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     for number in 0..400 {
         alice.post(&number.to_string()).await;
@@ -99,7 +109,8 @@ async fn a_burst_beyond_the_rate_of_pushes_arrives_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
-    let (alice, mut bob) = (Person::new("alice", Over::Tcp).await, Person::new("bob", Over::Tcp).await);
+    let (alice, mut bob) =
+        (Person::new("alice", Over::Tcp).await, Person::new("bob", Over::Tcp).await);
     alice.befriend(&bob).await;
     // Alice's node speaks of a photo that it cannot give yet.
     let (entry, large, small) = alice.post_photo_to_come("look", 1_200_000, 30_000).await;
@@ -108,6 +119,9 @@ async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
     bob.down().await;
     alice.hang(&large, &small).await;
     bob.up().await;
-    bob.until("the photo is here", |node| timeline::wanted_blobs(node, &alice.id(), None, 10).unwrap().is_empty()).await;
+    bob.until("the photo is here", |node| {
+        timeline::wanted_blobs(node, &alice.id(), None, 10).unwrap().is_empty()
+    })
+    .await;
     assert!(timeline::get(&bob, &entry).unwrap().unwrap().photos[0].has_large);
 }

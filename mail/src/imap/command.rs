@@ -79,7 +79,8 @@ pub(crate) struct Unreadable {
     pub(crate) bad: Bad,
 }
 
-/// Reads one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is read while its message streams.
+/// Reads one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is read
+/// while its message streams.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Unreadable> {
     let mut cursor = Cursor::new(bytes);
     let tag = cursor.tag().map_err(|bad| Unreadable { tag: None, bad })?;

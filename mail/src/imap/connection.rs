@@ -1,4 +1,5 @@
-//! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All IO of IMAP is here.
+//! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All
+//! IO of IMAP is here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::stream::{Stream, StreamError};
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may be silent after that. RFC 3501 5.4: at least 30 minutes.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
-/// How often an idle client is shown that we are still here: networks forget connections that are silent for longer.
+/// How often an idle client is shown that we are still here: networks forget connections that are
+/// silent for longer.
 const STILL_HERE_EVERY: Duration = Duration::from_secs(4 * 60);
 /// How long a client may take to accept what is sent.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,7 +38,12 @@ enum Woken {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn run(house: &House, mut stream: Stream, mut session: Session, place: &Arc<Place>) {
+pub(crate) async fn run(
+    house: &House,
+    mut stream: Stream,
+    mut session: Session,
+    place: &Arc<Place>,
+) {
     // Listening begins before anything is read, so that no change falls between.
     let mut events = house.node.events.subscribe();
     match converse(house, &mut stream, &mut session, &mut events, place).await {
@@ -86,7 +93,11 @@ async fn converse(
                 Woken::Tick => session.still_here(),
                 woken @ (Woken::Shutdown | Woken::Needed) => {
                     let is_needed = matches!(woken, Woken::Needed);
-                    session.bye(if is_needed { "others need this place; try again later" } else { "this server is going down" });
+                    session.bye(if is_needed {
+                        "others need this place; try again later"
+                    } else {
+                        "this server is going down"
+                    });
                     stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
                     return Ok(());
                 }
@@ -106,7 +117,11 @@ async fn wait(
 ) -> Woken {
     let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
     let idle = session.is_idle();
-    let patience = if session.is_logged_in() { SILENCE_TIMEOUT } else { log_in_by.saturating_duration_since(Instant::now()) };
+    let patience = if session.is_logged_in() {
+        SILENCE_TIMEOUT
+    } else {
+        log_in_by.saturating_duration_since(Instant::now())
+    };
     let changed = async {
         loop {
             match events.recv().await {

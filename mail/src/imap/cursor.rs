@@ -1,4 +1,5 @@
-//! Reads the tokens of RFC 3501 section 9 out of one whole command, literals inline. Never reads past the end, never recurses.
+//! Reads the tokens of RFC 3501 section 9 out of one whole command, literals inline. Never reads
+//! past the end, never recurses.
 
 use super::date::{self, Day};
 use super::sequence::{End, RANGES_MAX, Set};
@@ -109,7 +110,9 @@ impl<'a> Cursor<'a> {
         self.expect("\"", "a quote is missing")?;
         let mut out = Vec::new();
         loop {
-            out.extend_from_slice(self.run(|byte| !matches!(byte, b'"' | b'\\' | b'\r' | b'\n' | 0)));
+            out.extend_from_slice(
+                self.run(|byte| !matches!(byte, b'"' | b'\\' | b'\r' | b'\n' | 0)),
+            );
             let mut rest = self.rest.iter();
             match (rest.next(), rest.next()) {
                 (Some(b'"'), _) => {
@@ -158,7 +161,11 @@ impl<'a> Cursor<'a> {
     /// `number64` (RFC 9051) and `mod-sequence-value` (RFC 7162): at most 63 bits.
     pub(crate) fn number64(&mut self) -> Result<u64, Bad> {
         let digits = text(self.run(|byte| byte.is_ascii_digit()), "a number is missing")?;
-        digits.parse().ok().filter(|number| *number <= i64::MAX.unsigned_abs()).ok_or(Bad("a number is too large"))
+        digits
+            .parse()
+            .ok()
+            .filter(|number| *number <= i64::MAX.unsigned_abs())
+            .ok_or(Bad("a number is too large"))
     }
 
     /// `sequence-set`.
@@ -199,7 +206,10 @@ impl<'a> Cursor<'a> {
     /// `date-time`, quoted.
     pub(crate) fn moment(&mut self) -> Result<Timestamp, Bad> {
         let quoted = self.quoted()?;
-        std::str::from_utf8(&quoted).ok().and_then(date::moment).ok_or(Bad("the date and time is malformed"))
+        std::str::from_utf8(&quoted)
+            .ok()
+            .and_then(date::moment)
+            .ok_or(Bad("the date and time is malformed"))
     }
 
     /// `date`, quoted or not.
@@ -216,7 +226,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// `(item item …)` or `()`.
-    pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T, Bad>) -> Result<Vec<T>, Bad> {
+    pub(crate) fn list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<T, Bad>,
+    ) -> Result<Vec<T>, Bad> {
         self.expect("(", "a list is missing")?;
         let mut items = Vec::new();
         if self.eat(")") {
@@ -247,7 +260,8 @@ fn text(bytes: &[u8], missing: &'static str) -> Result<String, Bad> {
 
 /// `ATOM-CHAR`.
 pub(crate) fn is_atom_char(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
 }
 
 /// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are let through: programs that send UTF-8 names exist.
@@ -267,7 +281,16 @@ mod tests {
             assert_eq!(cursor.rest(), b" ");
         }
         assert_eq!(Cursor::new(br#""a\"b\\c""#).astring().unwrap(), br#"a"b\c"#);
-        for input in ["", "\"a", "\"a\\b\"", "{5}\r\nal", "{x}", "{99999999999999999999}\r\n", "(", "\"a\r\n\""] {
+        for input in [
+            "",
+            "\"a",
+            "\"a\\b\"",
+            "{5}\r\nal",
+            "{x}",
+            "{99999999999999999999}\r\n",
+            "(",
+            "\"a\r\n\"",
+        ] {
             assert!(Cursor::new(input.as_bytes()).astring().is_err(), "{input}");
         }
     }

@@ -1,10 +1,12 @@
-//! Dates on the wire: `date-time` and `date` of RFC 3501 section 9, and the `Date` header's day for SEARCH.
+//! Dates on the wire: `date-time` and `date` of RFC 3501 section 9, and the `Date` header's day for
+//! SEARCH.
 
 use std::ops::RangeInclusive;
 
 use freehold_core::clock::Timestamp;
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// A calendar day, counted from 1 January 1970.
@@ -17,7 +19,8 @@ impl Day {
         Self(i64::try_from(moment.0).unwrap_or(i64::MAX).div_euclid(DAY_MILLIS))
     }
 
-    /// The day a `Date` header names, in the sender's own zone (RFC 3501 6.4.4: time and zone are disregarded).
+    /// The day a `Date` header names, in the sender's own zone (RFC 3501 6.4.4: time and zone are
+    /// disregarded).
     pub(crate) fn of_header(value: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(value);
         let date = mail_parser::DateTime::parse_rfc822(text.trim())?;
@@ -50,8 +53,10 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
         "-" => -1,
         _ => return None,
     };
-    let (zone_hours, zone_minutes) = (number(zone.get(1..3)?, 2..=2)?, number(zone.get(3..5)?, 2..=2)?);
-    let local = day * 86_400 + i64::from(hours) * 3_600 + i64::from(minutes) * 60 + i64::from(seconds);
+    let (zone_hours, zone_minutes) =
+        (number(zone.get(1..3)?, 2..=2)?, number(zone.get(3..5)?, 2..=2)?);
+    let local =
+        day * 86_400 + i64::from(hours) * 3_600 + i64::from(minutes) * 60 + i64::from(seconds);
     let utc = local - sign * (i64::from(zone_hours) * 3_600 + i64::from(zone_minutes) * 60);
     Some(Timestamp(u64::try_from(utc.checked_mul(1_000)?).unwrap_or(0)))
 }
@@ -60,13 +65,17 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
 pub(crate) fn write(moment: Timestamp) -> String {
     let seconds = moment.as_secs();
     let (year, month, day) = civil(i64::try_from(seconds / 86_400).unwrap_or(0));
-    let name = usize::try_from(month).ok().and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"Jan");
+    let name = usize::try_from(month)
+        .ok()
+        .and_then(|month| MONTHS.get(month.wrapping_sub(1)))
+        .unwrap_or(&"Jan");
     let (hours, minutes, rest) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{day:2}-{name}-{year:04} {hours:02}:{minutes:02}:{rest:02} +0000")
 }
 
 fn number(digits: &str, len: RangeInclusive<usize>) -> Option<u32> {
-    (len.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    (len.contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
 }
 
 fn month(name: &str) -> Option<u32> {
@@ -76,13 +85,19 @@ fn month(name: &str) -> Option<u32> {
 
 /// Days since 1970 of a Gregorian date, if there is such a day.
 fn days(year: i64, month: u32, day: u32) -> Option<i64> {
-    let date = jiff::civil::Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let date = jiff::civil::Date::new(
+        i16::try_from(year).ok()?,
+        i8::try_from(month).ok()?,
+        i8::try_from(day).ok()?,
+    )
+    .ok()?;
     let epoch = jiff::civil::Date::new(1970, 1, 1).ok()?;
     Some(i64::from(date.since(epoch).ok()?.get_days()))
 }
 
 fn civil(days: i64) -> (i16, i8, i8) {
-    let date = jiff::civil::Date::new(1970, 1, 1).and_then(|epoch| epoch.checked_add(jiff::Span::new().try_days(days)?));
+    let date = jiff::civil::Date::new(1970, 1, 1)
+        .and_then(|epoch| epoch.checked_add(jiff::Span::new().try_days(days)?));
     date.map_or((1970, 1, 1), |date| (date.year(), date.month(), date.day()))
 }
 
@@ -92,10 +107,17 @@ mod tests {
 
     #[test]
     fn moments_come_back() {
-        for text in ["17-Jul-1996 02:44:25 +0000", " 1-Jan-1970 00:00:00 +0000", "29-Feb-2024 23:59:59 +0000"] {
+        for text in [
+            "17-Jul-1996 02:44:25 +0000",
+            " 1-Jan-1970 00:00:00 +0000",
+            "29-Feb-2024 23:59:59 +0000",
+        ] {
             assert_eq!(write(moment(text).unwrap()), text);
         }
-        assert_eq!(write(moment("17-Jul-1996 02:44:25 -0700").unwrap()), "17-Jul-1996 09:44:25 +0000");
+        assert_eq!(
+            write(moment("17-Jul-1996 02:44:25 -0700").unwrap()),
+            "17-Jul-1996 09:44:25 +0000"
+        );
         assert_eq!(moment("31-Feb-2024 00:00:00 +0000"), None);
         assert_eq!(moment("1-Feb-2024 00:00:00"), None);
         assert_eq!(moment("1-Feb-2024 0:00:00 +0000"), None);
@@ -105,7 +127,10 @@ mod tests {
     #[test]
     fn days_compare() {
         assert!(day("1-Feb-2026") < day("01-mar-2026"));
-        assert_eq!(Day::of(moment(" 5-Nov-2026 23:00:00 +0000").unwrap()), day("5-Nov-2026").unwrap());
+        assert_eq!(
+            Day::of(moment(" 5-Nov-2026 23:00:00 +0000").unwrap()),
+            day("5-Nov-2026").unwrap()
+        );
         assert_eq!(Day::of_header(b" Sun, 22 Nov 2026 23:30:00 -0800\r\n"), day("22-Nov-2026"));
     }
 }

@@ -18,7 +18,8 @@ pub(crate) fn system(name: &str) -> Option<u8> {
     SYSTEM.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
 }
 
-/// Flags as a client sent them. `\Recent` is not the client's to set, and there are no system flags but the five.
+/// Flags as a client sent them. `\Recent` is not the client's to set, and there are no system flags
+/// but the five.
 pub(crate) fn from_wire(names: &[String]) -> Result<Flags, Bad> {
     let mut flags = Flags::default();
     for name in names {
@@ -40,7 +41,8 @@ pub(crate) fn print(out: &mut Printer, flags: &Flags) {
     });
 }
 
-/// Prints every flag a folder knows; with `open`, also that keywords may be made up (RFC 3501 7.1, `PERMANENTFLAGS`).
+/// Prints every flag a folder knows; with `open`, also that keywords may be made up (RFC 3501 7.1,
+/// `PERMANENTFLAGS`).
 pub(crate) fn print_known(out: &mut Printer, keywords: &[String], open: bool) {
     let known = SYSTEM.iter().map(|(name, _)| *name).chain(keywords.iter().map(String::as_str));
     out.list(known.chain(open.then_some("\\*")), |out, name| {

@@ -1,8 +1,9 @@
-//! Cuts what a client sends into whole commands, within bounds that hold before anything is allocated (RFC 3501 2.2.1, RFC 7888).
+//! Cuts what a client sends into whole commands, within bounds that hold before anything is
+//! allocated (RFC 3501 2.2.1, RFC 7888).
 //!
-//! A command is lines joined by literals: `A1 LOGIN {5}` CRLF `alice {4}` CRLF `pass` CRLF. The framer stops at each announced
-//! literal and asks: is it kept in the command, streamed elsewhere (APPEND), or refused? It never holds more than one command
-//! and what one read brought.
+//! A command is lines joined by literals: `A1 LOGIN {5}` CRLF `alice {4}` CRLF `pass` CRLF. The
+//! framer stops at each announced literal and asks: is it kept in the command, streamed elsewhere
+//! (APPEND), or refused? It never holds more than one command and what one read brought.
 
 /// Longest line before login. RFC 7162 section 4 advises to accept 8,192 octets.
 const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
@@ -10,7 +11,8 @@ const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
 const LITERAL_LEN_BEFORE_LOGIN_MAX: u64 = 4 * 1024;
 /// Longest line after login: programs send long lists of UIDs.
 const LINE_LEN_MAX: usize = 64 * 1024;
-/// Longest literal kept in a command after login: folder names and search strings. APPEND streams its literal instead.
+/// Longest literal kept in a command after login: folder names and search strings. APPEND streams
+/// its literal instead.
 const LITERAL_LEN_MAX: u64 = 64 * 1024;
 /// Longest command, its lines and kept literals together.
 const COMMAND_LEN_MAX: usize = 256 * 1024;
@@ -24,7 +26,8 @@ pub(crate) enum Frame {
     Incomplete,
     /// A whole command, literals inline, without its last line end.
     Command(Vec<u8>),
-    /// The line ended by announcing a literal; `Framer::text` is the command so far. Answer with `keep`, `stream` or `refuse`.
+    /// The line ended by announcing a literal; `Framer::text` is the command so far. Answer with
+    /// `keep`, `stream` or `refuse`.
     Literal(Announced),
     /// The next piece of a literal that is being streamed.
     Piece(Vec<u8>),
@@ -39,7 +42,8 @@ pub(crate) enum Frame {
 pub(crate) struct Announced {
     /// Octets the client says it will send.
     pub(crate) len: u64,
-    /// True when the client waits for `+` first; false for `{n+}` (RFC 7888), whose octets come in any case.
+    /// True when the client waits for `+` first; false for `{n+}` (RFC 7888), whose octets come in
+    /// any case.
     pub(crate) waits: bool,
     /// True for `~{n}` (RFC 3516).
     pub(crate) binary: bool,
@@ -57,7 +61,8 @@ enum Mode {
 #[derive(Debug)]
 pub(crate) struct Framer {
     input: Vec<u8>,
-    /// Octets at the front of `input` known to hold no line end, so that byte-wise input is not scanned again.
+    /// Octets at the front of `input` known to hold no line end, so that byte-wise input is not
+    /// scanned again.
     scanned: usize,
     /// Pieces of the present command that are complete.
     command: Vec<u8>,
@@ -90,7 +95,8 @@ impl Framer {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Forgets everything received and not yet used: what came in plain text before TLS was agreed must not count after it.
+    /// Forgets everything received and not yet used: what came in plain text before TLS was agreed
+    /// must not count after it.
     pub(crate) fn forget(&mut self) {
         self.input.clear();
         self.command.clear();
@@ -106,7 +112,8 @@ impl Framer {
     /// Whether a literal may be kept in the command by the limits that hold now.
     pub(crate) fn may_keep(&self, literal: Announced) -> bool {
         literal.len <= self.literal_len_max
-            && usize::try_from(literal.len).is_ok_and(|len| self.command.len().saturating_add(len) <= COMMAND_LEN_MAX)
+            && usize::try_from(literal.len)
+                .is_ok_and(|len| self.command.len().saturating_add(len) <= COMMAND_LEN_MAX)
     }
 
     /// Keeps the announced literal in the command. The caller has asked `may_keep`.
@@ -151,7 +158,8 @@ impl Framer {
                     return Frame::PieceEnd;
                 }
                 Mode::Streaming { left } => {
-                    let piece = self.take(usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_LEN_MAX));
+                    let piece =
+                        self.take(usize::try_from(left).unwrap_or(usize::MAX).min(PIECE_LEN_MAX));
                     if piece.is_empty() {
                         return Frame::Incomplete;
                     }
@@ -207,7 +215,8 @@ impl Framer {
 
 /// The literal that a line announces at its end, if it does: `{n}`, `{n+}` or `~{n}` before CRLF.
 fn announced(line: &[u8]) -> Option<Announced> {
-    let line = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"))?.strip_suffix(b"}")?;
+    let line =
+        line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"))?.strip_suffix(b"}")?;
     let open = line.iter().rposition(|byte| *byte == b'{')?;
     let (before, digits) = line.split_at_checked(open)?;
     let digits = digits.strip_prefix(b"{")?;
@@ -258,7 +267,13 @@ mod tests {
             let mut got = frames(&mut framer, &input[..at]);
             got.extend(frames(&mut framer, &input[at..]));
             got.retain(|frame| matches!(frame, Frame::Command(_)));
-            assert_eq!(got, [Frame::Command(b"A1 LOGIN {5}\r\nal{3} {4+}\r\n\r\n{2".to_vec()), Frame::Command(b"A2 NOOP".to_vec())]);
+            assert_eq!(
+                got,
+                [
+                    Frame::Command(b"A1 LOGIN {5}\r\nal{3} {4+}\r\n\r\n{2".to_vec()),
+                    Frame::Command(b"A2 NOOP".to_vec())
+                ]
+            );
         }
     }
 

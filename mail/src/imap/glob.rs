@@ -1,17 +1,19 @@
-//! The wildcards of LIST (RFC 3501 6.3.8), in time linear in the name for each wildcard and never exponential.
+//! The wildcards of LIST (RFC 3501 6.3.8), in time linear in the name for each wildcard and never
+//! exponential.
 
-/// Whether `name` matches `pattern`: `*` stands for anything, `%` for anything without the separator `/`. INBOX, and INBOX as
-/// the first part of a longer name, match whatever their case.
+/// Whether `name` matches `pattern`: `*` stands for anything, `%` for anything without the
+/// separator `/`. INBOX, and INBOX as the first part of a longer name, match whatever their case.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
-    let inbox = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("INBOX")) && matches!(name.as_bytes().get(5), None | Some(b'/'));
+    let inbox = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("INBOX"))
+        && matches!(name.as_bytes().get(5), None | Some(b'/'));
     if inbox && pattern.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("INBOX")) {
         return run(pattern.get(5..).unwrap_or(""), name.get(5..).unwrap_or(""));
     }
     run(pattern, name)
 }
 
-/// The set of positions of the pattern that may be reached, moved along by one octet of the name at a time: the work is the
-/// product of both lengths, whatever the pattern.
+/// The set of positions of the pattern that may be reached, moved along by one octet of the name at
+/// a time: the work is the product of both lengths, whatever the pattern.
 fn run(pattern: &str, name: &str) -> bool {
     let pattern = pattern.as_bytes();
     let mut here = vec![false; pattern.len().saturating_add(1)];

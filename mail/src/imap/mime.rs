@@ -1,7 +1,9 @@
-//! The structure of a message as IMAP shows it (RFC 3501 7.4.2), found in one pass over its bytes and kept as byte ranges.
+//! The structure of a message as IMAP shows it (RFC 3501 7.4.2), found in one pass over its bytes
+//! and kept as byte ranges.
 //!
-//! A structure deeper than `DEPTH_MAX`, of more than `PARTS_MAX` parts or with a longer header than `HEADER_LEN_MAX` is stored and
-//! can be fetched whole, but is not taken apart: the work is bounded whatever was sent.
+//! A structure deeper than `DEPTH_MAX`, of more than `PARTS_MAX` parts or with a longer header than
+//! `HEADER_LEN_MAX` is stored and can be fetched whole, but is not taken apart: the work is bounded
+//! whatever was sent.
 
 pub(crate) mod address;
 pub(crate) mod envelope;
@@ -61,7 +63,8 @@ struct Hit {
     content_end: usize,
     /// The start of the line behind the delimiter.
     next: usize,
-    /// Which of the open multiparts the delimiter belongs to, from the outermost; none at the message's end.
+    /// Which of the open multiparts the delimiter belongs to, from the outermost; none at the
+    /// message's end.
     level: Option<usize>,
     /// True for the delimiter that closes its multipart.
     closing: bool,
@@ -91,9 +94,16 @@ impl Scanner<'_> {
         let boundary = media.boundary().map(String::into_bytes);
         let mut kind = Kind::Leaf;
         let hit = if media.is("multipart", None) {
-            match boundary.filter(|boundary| !boundary.is_empty() && boundary.len() <= BOUNDARY_LEN_MAX) {
+            match boundary
+                .filter(|boundary| !boundary.is_empty() && boundary.len() <= BOUNDARY_LEN_MAX)
+            {
                 Some(boundary) if may_descend => {
-                    let (children, hit) = self.multipart(header_end, depth, boundary, media.is("multipart", Some("digest")));
+                    let (children, hit) = self.multipart(
+                        header_end,
+                        depth,
+                        boundary,
+                        media.is("multipart", Some("digest")),
+                    );
                     kind = Kind::Multipart(children);
                     hit
                 }
@@ -125,7 +135,13 @@ impl Scanner<'_> {
     }
 
     /// RFC 2046 5.1.1.
-    fn multipart(&mut self, start: usize, depth: usize, boundary: Vec<u8>, digest: bool) -> (Vec<Part>, Hit) {
+    fn multipart(
+        &mut self,
+        start: usize,
+        depth: usize,
+        boundary: Vec<u8>,
+        digest: bool,
+    ) -> (Vec<Part>, Hit) {
         let level = self.boundaries.len();
         self.boundaries.push(boundary);
         let mut children = Vec::new();
@@ -144,7 +160,8 @@ impl Scanner<'_> {
         (children, hit)
     }
 
-    /// The end of the header that begins at `start`, with its empty line; and whether the header was too long to be read.
+    /// The end of the header that begins at `start`, with its empty line; and whether the header
+    /// was too long to be read.
     fn header_end(&self, start: usize) -> (usize, bool) {
         let mut at = start;
         while let Some(line) = self.line(at) {
@@ -169,35 +186,62 @@ impl Scanner<'_> {
         if self.boundaries.is_empty() {
             let rest = self.message.get(start..).unwrap_or_default();
             let end = self.message.len();
-            return Hit { content_end: end, next: end, level: None, closing: false, lines: count_lines(rest) };
+            return Hit {
+                content_end: end,
+                next: end,
+                level: None,
+                closing: false,
+                lines: count_lines(rest),
+            };
         }
         while let Some(line) = self.line(at) {
             let next = at.saturating_add(line.len());
             if let Some((level, closing)) = self.delimiter(line) {
                 let before = self.message.get(start..at).unwrap_or_default();
-                let line_end = if before.ends_with(b"\r\n") { 2 } else { usize::from(before.ends_with(b"\n")) };
+                let line_end = if before.ends_with(b"\r\n") {
+                    2
+                } else {
+                    usize::from(before.ends_with(b"\n"))
+                };
                 let content_end = at.saturating_sub(line_end);
-                return Hit { content_end, next, level: Some(level), closing, lines: lines.saturating_sub(usize::from(line_end > 0)) };
+                return Hit {
+                    content_end,
+                    next,
+                    level: Some(level),
+                    closing,
+                    lines: lines.saturating_sub(usize::from(line_end > 0)),
+                };
             }
             lines = lines.saturating_add(usize::from(line.ends_with(b"\n")));
             at = next;
         }
-        Hit { content_end: self.message.len(), next: self.message.len(), level: None, closing: false, lines }
+        Hit {
+            content_end: self.message.len(),
+            next: self.message.len(),
+            level: None,
+            closing: false,
+            lines,
+        }
     }
 
     /// The line at `at` with its end; none behind the last.
     fn line(&self, at: usize) -> Option<&[u8]> {
         let rest = self.message.get(at..).filter(|rest| !rest.is_empty())?;
-        let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end.saturating_add(1));
+        let len = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(rest.len(), |end| end.saturating_add(1));
         rest.get(..len)
     }
 
-    /// Which open multipart a line delimits, and whether it closes it. The innermost is asked first.
+    /// Which open multipart a line delimits, and whether it closes it. The innermost is asked
+    /// first.
     fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
         let line = line.strip_prefix(b"--")?;
         self.boundaries.iter().enumerate().rev().find_map(|(level, boundary)| {
             let rest = line.strip_prefix(boundary.as_slice())?;
-            let (rest, closing) = rest.strip_prefix(b"--").map_or((rest, false), |rest| (rest, true));
+            let (rest, closing) =
+                rest.strip_prefix(b"--").map_or((rest, false), |rest| (rest, true));
             rest.iter().all(u8::is_ascii_whitespace).then_some((level, closing))
         })
     }

@@ -1,7 +1,9 @@
-//! A small memory of headers and structures, so that a list of thousands of messages opens each blob once.
+//! A small memory of headers and structures, so that a list of thousands of messages opens each
+//! blob once.
 //!
-//! Two generations: what is used moves to the young one; when that is full it becomes the old one, and what was still in the old
-//! one is forgotten. A blob never changes, so nothing here is ever stale.
+//! Two generations: what is used moves to the young one; when that is full it becomes the old one,
+//! and what was still in the old one is forgotten. A blob never changes, so nothing here is ever
+//! stale.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +57,11 @@ pub(crate) struct Outlines(Mutex<Generations>);
 
 impl Outlines {
     /// The header of a message with its empty line; cut off where it is longer than is read.
-    pub(crate) fn header(&self, node: &Node, message: &Message) -> Result<Arc<Vec<u8>>, StoreError> {
+    pub(crate) fn header(
+        &self,
+        node: &Node,
+        message: &Message,
+    ) -> Result<Arc<Vec<u8>>, StoreError> {
         if let Some(header) = self.entry(&message.blob).header {
             return Ok(header);
         }
@@ -65,14 +71,22 @@ impl Outlines {
     }
 
     /// A message taken apart.
-    pub(crate) fn outline(&self, node: &Node, message: &Message) -> Result<Arc<Outline>, StoreError> {
+    pub(crate) fn outline(
+        &self,
+        node: &Node,
+        message: &Message,
+    ) -> Result<Arc<Outline>, StoreError> {
         if let Some(outline) = self.entry(&message.blob).outline {
             return Ok(outline);
         }
-        let bytes = mailbox::body(node, message)?.read_all(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX))?;
+        let bytes = mailbox::body(node, message)?
+            .read_all(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX))?;
         let outline = Arc::new(outline(&bytes));
-        let len =
-            outline.body.len().saturating_add(outline.body_structure.len()).saturating_add(parts(&outline.root).saturating_mul(PART_LEN));
+        let len = outline
+            .body
+            .len()
+            .saturating_add(outline.body_structure.len())
+            .saturating_add(parts(&outline.root).saturating_mul(PART_LEN));
         self.keep(message.blob, len, |entry| entry.outline = Some(Arc::clone(&outline)));
         Ok(outline)
     }
@@ -91,7 +105,8 @@ impl Outlines {
 
     fn keep(&self, blob: BlobId, len: usize, set: impl FnOnce(&mut Entry)) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = generations.take(&blob).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
+        let mut entry =
+            generations.take(&blob).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
         entry.len = entry.len.saturating_add(len);
         set(&mut entry);
         generations.put(blob, entry);
@@ -127,7 +142,9 @@ fn outline(bytes: &[u8]) -> Outline {
 fn parts(part: &Part) -> usize {
     match &part.kind {
         mime::Kind::Leaf => 1,
-        mime::Kind::Multipart(children) => children.iter().map(parts).sum::<usize>().saturating_add(1),
+        mime::Kind::Multipart(children) => {
+            children.iter().map(parts).sum::<usize>().saturating_add(1)
+        }
         mime::Kind::Message(inner) => parts(inner).saturating_add(1),
     }
 }
@@ -150,7 +167,11 @@ fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
 }
 
 /// Bytes of a blob from `from`, at most `len_max`, fewer at its end.
-pub(crate) fn read_range(blob: &BlobReader, from: u64, len_max: usize) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn read_range(
+    blob: &BlobReader,
+    from: u64,
+    len_max: usize,
+) -> Result<Vec<u8>, StoreError> {
     let there = usize::try_from(blob.len().saturating_sub(from)).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len_max.min(there)];
     let mut filled = 0usize;
@@ -179,13 +200,19 @@ mod tests {
         let outlines = Outlines::default();
         let header = Arc::new(vec![b'x'; 10_000]);
         for number in 0..5_000 {
-            outlines.keep(blob(number), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
+            outlines
+                .keep(blob(number), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
             assert!(outlines.entry(&blob(0)).header.is_some());
         }
         assert!(outlines.entry(&blob(1)).header.is_none());
         let generations = outlines.0.lock().unwrap();
         let kept = generations.young.len() + generations.old.len();
-        assert!(kept * 10_000 <= GENERATION_LEN_MAX * 2 && generations.young_len <= GENERATION_LEN_MAX);
-        assert_eq!(generations.young_len, generations.young.values().map(|entry| entry.len).sum::<usize>());
+        assert!(
+            kept * 10_000 <= GENERATION_LEN_MAX * 2 && generations.young_len <= GENERATION_LEN_MAX
+        );
+        assert_eq!(
+            generations.young_len,
+            generations.young.values().map(|entry| entry.len).sum::<usize>()
+        );
     }
 }

@@ -1,10 +1,12 @@
-//! Writes responses (RFC 3501 section 7 and 9): the one place that decides between quoted string and literal.
+//! Writes responses (RFC 3501 section 7 and 9): the one place that decides between quoted string
+//! and literal.
 
 use std::fmt::Write;
 
 use super::utf7;
 
-/// Longest text put into a quoted string; longer ones travel as literals, as many programs bound a line.
+/// Longest text put into a quoted string; longer ones travel as literals, as many programs bound a
+/// line.
 const QUOTED_LEN_MAX: usize = 1_000;
 
 /// Responses waiting to be sent.
@@ -49,7 +51,8 @@ impl Printer {
     /// `string`.
     pub(crate) fn string(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        let plain = bytes.len() <= QUOTED_LEN_MAX && bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\t');
+        let plain = bytes.len() <= QUOTED_LEN_MAX
+            && bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\t');
         if !plain {
             return self.literal(bytes);
         }
@@ -85,12 +88,18 @@ impl Printer {
     /// `mailbox`.
     pub(crate) fn mailbox(&mut self, name: &str) -> &mut Self {
         let wire = utf7::encode(name);
-        let atom = !wire.is_empty() && wire.bytes().all(super::cursor::is_atom_char) && !wire.eq_ignore_ascii_case("NIL");
+        let atom = !wire.is_empty()
+            && wire.bytes().all(super::cursor::is_atom_char)
+            && !wire.eq_ignore_ascii_case("NIL");
         if atom { self.raw(wire) } else { self.string(wire) }
     }
 
     /// Items separated by spaces, in parentheses.
-    pub(crate) fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut print: impl FnMut(&mut Self, T)) -> &mut Self {
+    pub(crate) fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut print: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
         self.raw("(");
         for (at, item) in items.into_iter().enumerate() {
             if at > 0 {

@@ -1,7 +1,9 @@
-//! A folder as one session sees it: which message has which sequence number, and what the client has not been told yet.
+//! A folder as one session sees it: which message has which sequence number, and what the client
+//! has not been told yet.
 //!
-//! Numbers change only when the client is told so. Messages that are gone keep their number until an EXPUNGE may be sent, which
-//! is never in the middle of a command that uses numbers (RFC 3501 5.5 and 7.4.1).
+//! Numbers change only when the client is told so. Messages that are gone keep their number until
+//! an EXPUNGE may be sent, which is never in the middle of a command that uses numbers (RFC 3501
+//! 5.5 and 7.4.1).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -59,8 +61,13 @@ pub(crate) struct Opened {
 
 impl Selected {
     /// Opens a folder.
-    pub(crate) async fn open(cx: &Context, folder: &Folder, access: Access) -> Result<Opened, StoreError> {
-        // Before the UIDs: a message that comes in between has no number yet, and is not the oldest.
+    pub(crate) async fn open(
+        cx: &Context,
+        folder: &Folder,
+        access: Access,
+    ) -> Result<Opened, StoreError> {
+        // Before the UIDs: a message that comes in between has no number yet, and is not the
+        // oldest.
         let unseen = mailbox::oldest_unseen(&cx.node, folder.id)?;
         let mut uids = Vec::new();
         let mut from = 1;
@@ -78,7 +85,8 @@ impl Selected {
             folder: folder.id,
             access,
             uids,
-            // The row was read before the messages: what came in between is told at the next occasion, at worst twice.
+            // The row was read before the messages: what came in between is told at the next
+            // occasion, at worst twice.
             modseq: folder.highest_modseq,
             gone: BTreeSet::new(),
             told: HashMap::new(),
@@ -98,7 +106,8 @@ impl Selected {
         self.uids.last().copied().unwrap_or(0)
     }
 
-    /// The messages a set means, in order. A UID that is not there is passed over; a number that is not there is an error.
+    /// The messages a set means, in order. A UID that is not there is passed over; a number that is
+    /// not there is an error.
     pub(crate) fn named(&self, set: &Set, by: By) -> Result<Vec<Named>, Bad> {
         let mut named = Vec::new();
         let largest = match by {
@@ -107,19 +116,30 @@ impl Selected {
         };
         for (from, to) in set.ranges(largest) {
             let (start, end) = match by {
-                By::Number if to > largest => return Err(Bad("there is no message of that number")),
+                By::Number if to > largest => {
+                    return Err(Bad("there is no message of that number"));
+                }
                 By::Number => (from as usize - 1, to as usize),
-                By::Uid => (self.uids.partition_point(|uid| *uid < from), self.uids.partition_point(|uid| *uid <= to)),
+                By::Uid => (
+                    self.uids.partition_point(|uid| *uid < from),
+                    self.uids.partition_point(|uid| *uid <= to),
+                ),
             };
             let uids = self.uids.get(start..end).unwrap_or_default();
-            named.extend((start..end).zip(uids).map(|(at, uid)| Named { number: number(at), uid: *uid }));
+            named.extend(
+                (start..end).zip(uids).map(|(at, uid)| Named { number: number(at), uid: *uid }),
+            );
         }
         Ok(named)
     }
 
     /// Every message.
     pub(crate) fn all(&self) -> Vec<Named> {
-        self.uids.iter().enumerate().map(|(at, uid)| Named { number: number(at), uid: *uid }).collect()
+        self.uids
+            .iter()
+            .enumerate()
+            .map(|(at, uid)| Named { number: number(at), uid: *uid })
+            .collect()
     }
 
     /// The number of a message.
@@ -138,8 +158,14 @@ impl Selected {
         match mailbox::folder(&cx.node, self.folder)? {
             Some(folder) if folder.highest_modseq > self.modseq => {
                 let changes = mailbox::changes_since(&cx.node, self.folder, self.modseq)?;
-                self.modseq = changes.changed.iter().map(|message| message.modseq).fold(folder.highest_modseq, u64::max);
-                self.gone.extend(changes.vanished.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
+                self.modseq = changes
+                    .changed
+                    .iter()
+                    .map(|message| message.modseq)
+                    .fold(folder.highest_modseq, u64::max);
+                self.gone.extend(
+                    changes.vanished.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()),
+                );
                 if changes.has_forgotten {
                     self.gone.extend(self.missing(cx)?);
                 }
@@ -158,7 +184,11 @@ impl Selected {
         if numbers == Numbers::MayChange {
             self.tell_gone(cx);
         }
-        let mut arrived: Vec<u32> = changed.iter().map(|message| message.uid).filter(|uid| self.uids.binary_search(uid).is_err()).collect();
+        let mut arrived: Vec<u32> = changed
+            .iter()
+            .map(|message| message.uid)
+            .filter(|uid| self.uids.binary_search(uid).is_err())
+            .collect();
         arrived.sort_unstable();
         arrived.dedup();
         let is_new = |uid: u32| arrived.binary_search(&uid).is_ok();
@@ -168,7 +198,8 @@ impl Selected {
             cx.out.line(format!("* {} EXISTS", self.uids.len()));
         }
         for message in &changed {
-            let known = self.told.remove(&message.uid).is_some_and(|modseq| modseq >= message.modseq);
+            let known =
+                self.told.remove(&message.uid).is_some_and(|modseq| modseq >= message.modseq);
             if !known && !is_new(message.uid) {
                 self.tell_flags(cx, message.uid, message.modseq, &message.flags);
             }

@@ -17,7 +17,8 @@ pub(crate) enum End {
 pub(crate) struct Set(pub(crate) Vec<(End, End)>);
 
 impl Set {
-    /// The set as ascending ranges that don't touch, with `*` read as `largest`. Where nothing is in use (`largest` is zero),
+    /// The set as ascending ranges that don't touch, with `*` read as `largest`. Where nothing is
+    /// in use (`largest` is zero),
     /// `*` stands for nothing.
     pub(crate) fn ranges(&self, largest: u32) -> Vec<(u32, u32)> {
         let number = |end: End| match end {
@@ -46,7 +47,12 @@ impl Set {
 
     /// The same set with `*` read as `largest`, in order: what `contains` can search.
     pub(crate) fn resolved(&self, largest: u32) -> Self {
-        Self(self.ranges(largest).into_iter().map(|(from, to)| (End::Number(from), End::Number(to))).collect())
+        Self(
+            self.ranges(largest)
+                .into_iter()
+                .map(|(from, to)| (End::Number(from), End::Number(to)))
+                .collect(),
+        )
     }
 
     /// Whether a resolved set holds a number.
@@ -91,7 +97,10 @@ mod tests {
         assert_eq!(Set(vec![(Largest, Largest)]).ranges(0), []);
         assert_eq!(Set(vec![(N(1), Largest)]).ranges(0), []);
         let resolved = set.resolved(12);
-        assert_eq!([0, 1, 9, 10, 12, 13].map(|number| resolved.contains(number)), [false, true, true, false, true, false]);
+        assert_eq!(
+            [0, 1, 9, 10, 12, 13].map(|number| resolved.contains(number)),
+            [false, true, true, false, true, false]
+        );
     }
 
     #[test]

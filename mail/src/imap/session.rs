@@ -1,8 +1,8 @@
-//! An IMAP session without IO: bytes go in (`receive`), what is to be sent comes out (`take_output`), and `step` says what the
-//! connection does next (RFC 3501 section 3).
+//! An IMAP session without IO: bytes go in (`receive`), what is to be sent comes out
+//! (`take_output`), and `step` says what the connection does next (RFC 3501 section 3).
 //!
-//! Data exists only in the state that has it; a command that takes long is done in slices, so that no session holds more than a
-//! little output and none keeps another waiting.
+//! Data exists only in the state that has it; a command that takes long is done in slices, so that
+//! no session holds more than a little output and none keeps another waiting.
 
 mod entrance;
 
@@ -13,8 +13,8 @@ use super::command::append::{Append, Head};
 use super::command::fetch::{Fetching, Slice};
 use super::command::search::Searching;
 use super::command::{
-    self, By, Command, Tagged, capability, close, copy, create, delete, enable, expunge, id, idle, list, lsub, namespace, rename, select,
-    status, store, subscribe,
+    self, By, Command, Tagged, capability, close, copy, create, delete, enable, expunge, id, idle,
+    list, lsub, namespace, rename, select, status, store, subscribe,
 };
 use super::context::Context;
 use super::framer::{Announced, Frame, Framer};
@@ -77,7 +77,14 @@ impl Session {
     pub(crate) fn new(mut cx: Context) -> Self {
         let capabilities = capability::list(&cx, false);
         cx.out.line(format!("* OK [CAPABILITY {capabilities}] Freehold"));
-        Self { cx, framer: Framer::new(), state: State::NotAuthenticated, busy: Busy::Nothing, bad_commands: 0, failed_logins: 0 }
+        Self {
+            cx,
+            framer: Framer::new(),
+            state: State::NotAuthenticated,
+            busy: Busy::Nothing,
+            bad_commands: 0,
+            failed_logins: 0,
+        }
     }
 
     /// Hands in what was read.
@@ -164,7 +171,8 @@ impl Session {
         }
     }
 
-    /// A literal is announced: an APPEND's message is streamed, small ones are kept, the rest is refused before it comes.
+    /// A literal is announced: an APPEND's message is streamed, small ones are kept, the rest is
+    /// refused before it comes.
     fn literal(&mut self, literal: Announced) -> Step {
         let free = matches!(self.busy, Busy::Nothing);
         if free
@@ -205,7 +213,8 @@ impl Session {
         }
     }
 
-    /// Refuses a literal. One that does not wait (RFC 7888) comes in any case, so that there is no way on.
+    /// Refuses a literal. One that does not wait (RFC 7888) comes in any case, so that there is no
+    /// way on.
     fn refuse(&mut self, literal: Announced, done: &Done) -> Step {
         let tag = super::cursor::Cursor::new(self.framer.text()).tag();
         if !literal.waits {
@@ -230,7 +239,8 @@ impl Session {
             }
             Busy::Appending(append) => {
                 let tag = append.tag.clone();
-                // Behind the message comes the line's end; more messages (RFC 3502) are not taken yet.
+                // Behind the message comes the line's end; more messages (RFC 3502) are not taken
+                // yet.
                 let done = if bytes.ends_with(b"}\r\n") || bytes.ends_with(b"}\n") {
                     append.finish(&mut self.cx).await.unwrap_or_else(|done| done)
                 } else {
@@ -267,9 +277,15 @@ impl Session {
                 return Step::Close;
             }
             (Command::StartTls, State::NotAuthenticated) => return self.start_tls(&tag),
-            (Command::Login(login), State::NotAuthenticated) => return self.log_in(&tag, login).await,
-            (Command::Authenticate(authenticate), State::NotAuthenticated) => return self.begin_authenticate(tag, authenticate).await,
-            (Command::StartTls | Command::Login(_) | Command::Authenticate(_), _) => Err(Done::bad("you are logged in already")),
+            (Command::Login(login), State::NotAuthenticated) => {
+                return self.log_in(&tag, login).await;
+            }
+            (Command::Authenticate(authenticate), State::NotAuthenticated) => {
+                return self.begin_authenticate(tag, authenticate).await;
+            }
+            (Command::StartTls | Command::Login(_) | Command::Authenticate(_), _) => {
+                Err(Done::bad("you are logged in already"))
+            }
             (_, State::NotAuthenticated) => Err(Done::bad("log in first")),
 
             (Command::Enable(enable), _) => {
@@ -311,26 +327,34 @@ impl Session {
                 self.state = State::Authenticated;
                 Ok(Done::ok("left"))
             }
-            (Command::Expunge(expunge), State::Selected(selected)) => expunge::run(cx, selected, &expunge).await,
-            (Command::Copy(copy), State::Selected(selected)) => copy::run(cx, selected, &copy).await,
+            (Command::Expunge(expunge), State::Selected(selected)) => {
+                expunge::run(cx, selected, &expunge).await
+            }
+            (Command::Copy(copy), State::Selected(selected)) => {
+                copy::run(cx, selected, &copy).await
+            }
             (Command::Store(store), State::Selected(selected)) => {
                 numbers = numbers_after(store.by);
                 store::run(cx, selected, &store).await
             }
-            (Command::Search(search), State::Selected(selected)) => match Searching::start(cx, selected, tag.clone(), search) {
-                Ok(searching) => {
-                    self.busy = Busy::Searching(Box::new(searching));
-                    return Step::More;
+            (Command::Search(search), State::Selected(selected)) => {
+                match Searching::start(cx, selected, tag.clone(), search) {
+                    Ok(searching) => {
+                        self.busy = Busy::Searching(Box::new(searching));
+                        return Step::More;
+                    }
+                    Err(done) => Err(done),
                 }
-                Err(done) => Err(done),
-            },
-            (Command::Fetch(fetch), State::Selected(selected)) => match Fetching::start(cx, selected, tag.clone(), fetch) {
-                Ok(fetching) => {
-                    self.busy = Busy::Fetching(Box::new(fetching));
-                    return Step::More;
+            }
+            (Command::Fetch(fetch), State::Selected(selected)) => {
+                match Fetching::start(cx, selected, tag.clone(), fetch) {
+                    Ok(fetching) => {
+                        self.busy = Busy::Fetching(Box::new(fetching));
+                        return Step::More;
+                    }
+                    Err(done) => Err(done),
                 }
-                Err(done) => Err(done),
-            },
+            }
             (_, State::Authenticated) => Err(Done::bad("select a folder first")),
         };
         self.finish(&tag, &done.unwrap_or_else(|done| done), numbers)
@@ -378,7 +402,8 @@ impl Session {
         self.cx.out.line(done.line(tag));
         if done.is_bad() {
             self.bad_commands = self.bad_commands.saturating_add(1);
-            let most = if self.is_logged_in() { BAD_COMMANDS_MAX } else { BAD_COMMANDS_BEFORE_LOGIN_MAX };
+            let most =
+                if self.is_logged_in() { BAD_COMMANDS_MAX } else { BAD_COMMANDS_BEFORE_LOGIN_MAX };
             if self.bad_commands >= most {
                 self.bye("too much of this made no sense");
                 return Step::Close;
@@ -388,7 +413,8 @@ impl Session {
     }
 }
 
-/// Commands that use numbers must leave them as they are (RFC 3501 7.4.1); the same by UID need not.
+/// Commands that use numbers must leave them as they are (RFC 3501 7.4.1); the same by UID need
+/// not.
 fn numbers_after(by: By) -> Numbers {
     match by {
         By::Number => Numbers::MustStay,

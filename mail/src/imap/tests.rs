@@ -15,7 +15,8 @@ use transcript::{Feed, Play};
 /// Plays every transcript in one way.
 async fn play_all(feed: Feed) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/transcripts/imap");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 10, "transcripts are missing");
     for file in files {

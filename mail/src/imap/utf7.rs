@@ -43,8 +43,9 @@ fn flush(out: &mut String, wide: &mut Vec<u8>) {
     wide.clear();
 }
 
-/// The name that came over the wire. Names that are not modified UTF-7 but valid UTF-8 are taken as they are: programs that
-/// ignore the encoding exist, and the name they see again is the one they gave.
+/// The name that came over the wire. Names that are not modified UTF-7 but valid UTF-8 are taken as
+/// they are: programs that ignore the encoding exist, and the name they see again is the one they
+/// gave.
 pub(crate) fn decode(wire: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(wire).ok()?;
     if !text.is_ascii() {
@@ -62,7 +63,9 @@ pub(crate) fn decode(wire: &[u8]) -> Option<String> {
             if bytes.len() % 2 != 0 {
                 return None;
             }
-            let units = bytes.chunks(2).map(|pair| pair.iter().fold(0u16, |unit, byte| unit << 8 | u16::from(*byte)));
+            let units = bytes
+                .chunks(2)
+                .map(|pair| pair.iter().fold(0u16, |unit, byte| unit << 8 | u16::from(*byte)));
             for c in char::decode_utf16(units) {
                 out.push(c.ok()?);
             }
@@ -81,7 +84,10 @@ mod tests {
     #[test]
     fn the_examples_of_rfc_3501() {
         assert_eq!(encode("~peter/mail/台北/日本語"), "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
-        assert_eq!(decode(b"~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(), Some("~peter/mail/台北/日本語"));
+        assert_eq!(
+            decode(b"~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(),
+            Some("~peter/mail/台北/日本語")
+        );
         assert_eq!(encode("Tom & Jerry"), "Tom &- Jerry");
         assert_eq!(decode(b"Entw&APw-rfe").as_deref(), Some("Entwürfe"));
         assert_eq!(decode(b"&AP"), None);

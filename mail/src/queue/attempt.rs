@@ -1,4 +1,5 @@
-//! One attempt at one message: everyone it is due to, by where they are, each with a result of their own.
+//! One attempt at one message: everyone it is due to, by where they are, each with a result of
+//! their own.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +23,15 @@ pub(super) enum Fate {
     NotNow(String),
 }
 
-/// Makes an attempt and records what became of it. Returns the item's id when it is no longer under way.
+/// Makes an attempt and records what became of it. Returns the item's id when it is no longer under
+/// way.
 pub(super) async fn make(house: House, item: Outgoing) -> QueueId {
     match attempt(&house, &item).await {
         // It ended otherwise meanwhile: there is nothing left to record.
         Ok(()) | Err(RecordError::NoSuchItem) => {}
         Err(error) => {
-            // It stays due; without a pause a store that refuses would be asked without end, and the next hop sent the same again.
+            // It stays due; without a pause a store that refuses would be asked without end, and
+            // the next hop sent the same again.
             tracing::error!(id = %item.id, %error, "what became of a message could not be recorded");
             sleep(ERROR_PAUSE).await;
         }
@@ -38,7 +41,10 @@ pub(super) async fn make(house: House, item: Outgoing) -> QueueId {
 
 async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
     let now = house.node.clock.now();
-    let due = item.recipients.iter().filter(|one| one.state == RecipientState::Waiting && one.next_attempt <= now);
+    let due = item
+        .recipients
+        .iter()
+        .filter(|one| one.state == RecipientState::Waiting && one.next_attempt <= now);
     let mut here = Vec::new();
     let mut hops: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut results = Vec::new();
@@ -46,8 +52,13 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
         match route::to(house, &address)? {
             Route::Here => here.push(address),
             Route::Hop(hop) => hops.entry(hop).or_default().push(address),
-            Route::Unknown => results.push((address, Fate::Refused("550 5.1.1 nobody of that address lives here".to_owned()))),
-            Route::Nowhere(reason) => results.push((address, Fate::Refused(format!("550 5.1.2 {reason}")))),
+            Route::Unknown => results.push((
+                address,
+                Fate::Refused("550 5.1.1 nobody of that address lives here".to_owned()),
+            )),
+            Route::Nowhere(reason) => {
+                results.push((address, Fate::Refused(format!("550 5.1.2 {reason}"))))
+            }
         }
     }
     if !here.is_empty() {
@@ -61,7 +72,8 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
         results.extend(here.into_iter().map(|address| (address, result.clone())));
     }
     record(house, item, results).await?;
-    // Each next hop's results are recorded before the next is tried: what a crash repeats is as little as can be.
+    // Each next hop's results are recorded before the next is tried: what a crash repeats is as
+    // little as can be.
     for (hop, addresses) in hops {
         let results = Box::pin(hop::send(house, &hop, item, addresses)).await;
         record(house, item, results).await?;
@@ -69,22 +81,31 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
     Ok(())
 }
 
-async fn record(house: &House, item: &Outgoing, results: Vec<(String, Fate)>) -> Result<(), RecordError> {
+async fn record(
+    house: &House,
+    item: &Outgoing,
+    results: Vec<(String, Fate)>,
+) -> Result<(), RecordError> {
     if results.is_empty() {
         return Ok(());
     }
     let now = house.node.clock.now();
-    let count = |wanted: fn(&Fate) -> bool| results.iter().filter(|(_, result)| wanted(result)).count();
+    let count =
+        |wanted: fn(&Fate) -> bool| results.iter().filter(|(_, result)| wanted(result)).count();
     let delivered = count(|result| matches!(result, Fate::Delivered(_)));
     let refused = count(|result| matches!(result, Fate::Refused(_)));
     let waiting = count(|result| matches!(result, Fate::NotNow(_)));
     tracing::info!(id = %item.id, delivered, refused, waiting, "an attempt to send was made");
-    let attempts = |address: &str| item.recipients.iter().find(|one| one.address == address).map_or(0, |one| one.attempts);
+    let attempts = |address: &str| {
+        item.recipients.iter().find(|one| one.address == address).map_or(0, |one| one.attempts)
+    };
     let outcomes = results.into_iter().map(|(address, result)| {
         let outcome = match result {
             Fate::Delivered(reply) => Outcome::Delivered(reply),
             Fate::Refused(reply) => Outcome::Failed(reply),
-            Fate::NotNow(reply) => retry::later(&house.config, item.created, now, attempts(&address), reply),
+            Fate::NotNow(reply) => {
+                retry::later(&house.config, item.created, now, attempts(&address), reply)
+            }
         };
         (address, outcome)
     });

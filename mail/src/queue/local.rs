@@ -1,7 +1,9 @@
 //! Delivery without a next hop: the owner wrote to themselves.
 
 use freehold_core::blobs::{BlobReader, BlobWriter, Form, Pinned};
-use freehold_core::mailbox::{self, DeliverError, Delivery, DeliveryId, Flags, Outgoing, SpecialUse};
+use freehold_core::mailbox::{
+    self, DeliverError, Delivery, DeliveryId, Flags, Outgoing, SpecialUse,
+};
 use freehold_core::store::StoreError;
 
 use crate::house::House;
@@ -14,17 +16,27 @@ const PIECE_LEN: usize = 64 * 1024;
 /// Keeps `item` in the inbox; doing it twice keeps it once.
 pub(super) async fn deliver(house: &House, item: &Outgoing) -> Result<(), DeliverError> {
     let node = &house.node;
-    let inbox = mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
-    // The final delivery writes who it came from (RFC 5321 4.4), which the copy in Sent must not say.
+    let inbox =
+        mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
+    // The final delivery writes who it came from (RFC 5321 4.4), which the copy in Sent must not
+    // say.
     let above = trace::return_path(Mailbox::parse(&item.from).as_ref());
     let reader = node.blobs.open(&item.blob)?;
-    let writer = node.blobs.writer(Form::Private, reader.len().saturating_add(above.len() as u64))?;
-    let blob = match tokio::task::spawn_blocking(move || copy(&reader, writer, above.as_bytes())).await {
-        Ok(copied) => copied?,
-        Err(error) => return Err(StoreError::Unavailable(error.to_string()).into()),
-    };
+    let writer =
+        node.blobs.writer(Form::Private, reader.len().saturating_add(above.len() as u64))?;
+    let blob =
+        match tokio::task::spawn_blocking(move || copy(&reader, writer, above.as_bytes())).await {
+            Ok(copied) => copied?,
+            Err(error) => return Err(StoreError::Unavailable(error.to_string()).into()),
+        };
     let id = DeliveryId::of(&[b"queue", &item.id.0]);
-    let delivery = Delivery { folder: inbox.id, blob, id, internal_date: node.clock.now(), flags: Flags::default() };
+    let delivery = Delivery {
+        folder: inbox.id,
+        blob,
+        id,
+        internal_date: node.clock.now(),
+        flags: Flags::default(),
+    };
     mailbox::deliver(node, delivery).await.map(drop)
 }
 

@@ -9,8 +9,15 @@ use crate::MailConfig;
 const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// What an attempt that failed for the moment comes to, after `attempts` earlier ones: another at a later time, or the end.
-pub(super) fn later(config: &MailConfig, created: Timestamp, now: Timestamp, attempts: u32, reply: String) -> Outcome {
+/// What an attempt that failed for the moment comes to, after `attempts` earlier ones: another at a
+/// later time, or the end.
+pub(super) fn later(
+    config: &MailConfig,
+    created: Timestamp,
+    now: Timestamp,
+    attempts: u32,
+    reply: String,
+) -> Outcome {
     let at = now.plus_millis(pause_ms(config.retry_first_ms, attempts));
     let hours = config.retry_hours_max;
     if at > created.plus_millis(hours.saturating_mul(HOUR_MS)) {
@@ -19,7 +26,8 @@ pub(super) fn later(config: &MailConfig, created: Timestamp, now: Timestamp, att
     Outcome::Later { at, reply }
 }
 
-/// 1, 5, 10, 20, 40 … times the first pause: a server that is only being restarted is soon found again, one that is gone is left alone.
+/// 1, 5, 10, 20, 40 … times the first pause: a server that is only being restarted is soon found
+/// again, one that is gone is left alone.
 fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
     let times = match attempts.checked_sub(1) {
         None => 1,
@@ -49,6 +57,9 @@ mod tests {
             Outcome::Later { at: Timestamp(47 * HOUR_MS), reply: "451 later".into() }
         );
         let over = Timestamp(47 * HOUR_MS + 1);
-        assert_eq!(later(&config, created, over, 50, "451 later".into()), Outcome::Failed("451 later (tried for 48 hours)".into()));
+        assert_eq!(
+            later(&config, created, over, 50, "451 later".into()),
+            Outcome::Failed("451 later (tried for 48 hours)".into())
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Where a recipient is: here, at another node of the route table, or out in the world, where this node does not send yet.
+//! Where a recipient is: here, at another node of the route table, or out in the world, where this
+//! node does not send yet.
 
 use freehold_core::profile;
 use freehold_core::store::StoreError;

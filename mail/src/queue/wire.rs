@@ -1,7 +1,8 @@
 //! The connection to a next hop, with a way to cut it from the sending side.
 //!
-//! lettre writes the end of a message by itself as soon as there is no more text. A message that can't be read to its end must not be
-//! ended: the other server would take the half for the whole. So the wire is cut first.
+//! lettre writes the end of a message by itself as soon as there is no more text. A message that
+//! can't be read to its end must not be ended: the other server would take the half for the whole.
+//! So the wire is cut first.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,11 @@ impl Scissors {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::SeqCst) { Err(io::Error::other("the message could not be read")) } else { Ok(()) }
+        if self.0.load(Ordering::SeqCst) {
+            Err(io::Error::other("the message could not be read"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -51,13 +56,21 @@ impl AsyncTokioStream for Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(context, into)
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.scissors.check()?;
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }

@@ -1,12 +1,14 @@
 //! Mail addresses as they stand in an envelope (RFC 5321 4.1.2, RFC 6531 3.3).
 //!
-//! An address is kept in one spelling: quotes only where the local part needs them. So `"alice"@host` is `alice@host`, while
+//! An address is kept in one spelling: quotes only where the local part needs them. So
+//! `"alice"@host` is `alice@host`, while
 //! `"alice@elsewhere"@host` stays the odd local part that it is and matches nobody.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; variable return paths of mailing lists go beyond).
+/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; variable return paths of mailing lists
+/// go beyond).
 const PATH_LEN_MAX: usize = 512;
 /// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
 const DOMAIN_LEN_MAX: usize = 255;
@@ -68,7 +70,8 @@ impl fmt::Display for Mailbox {
     }
 }
 
-/// Splits what follows the opening quote into the local part without quotes and the domain (`Quoted-string` of RFC 5321 4.1.2).
+/// Splits what follows the opening quote into the local part without quotes and the domain
+/// (`Quoted-string` of RFC 5321 4.1.2).
 fn unquote(quoted: &str) -> Option<(String, &str)> {
     let mut local = String::new();
     let mut chars = quoted.char_indices();
@@ -96,7 +99,9 @@ fn is_dot_string(local: &str) -> bool {
 
 /// RFC 5322 3.2.3, with RFC 6531 3.3's letters beyond ASCII.
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+    c.is_ascii_alphanumeric()
+        || "!#$%&'*+-/=?^_`{|}~".contains(c)
+        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
 }
 
 /// A domain name or an address literal (RFC 5321 4.1.2, 4.1.3).
@@ -106,7 +111,9 @@ pub fn is_domain(domain: &str) -> bool {
     }
     if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return match literal.get(..5) {
-            Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => literal.get(5..).is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok()),
+            Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => {
+                literal.get(5..).is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok())
+            }
             _ => literal.parse::<Ipv4Addr>().is_ok(),
         };
     }
@@ -114,8 +121,15 @@ pub fn is_domain(domain: &str) -> bool {
 }
 
 fn is_label(label: &str) -> bool {
-    let letters = label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (!c.is_ascii() && c.is_alphanumeric()));
-    (1..=LABEL_LEN_MAX).contains(&label.len()) && letters && !label.starts_with('-') && !label.ends_with('-')
+    let letters = label.chars().all(|c| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, '-' | '_')
+            || (!c.is_ascii() && c.is_alphanumeric())
+    });
+    (1..=LABEL_LEN_MAX).contains(&label.len())
+        && letters
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 #[cfg(test)]

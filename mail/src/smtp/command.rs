@@ -102,15 +102,22 @@ impl Command {
             "VRFY" => Err(CommandError::Syntax("VRFY wants an address")),
             "HELP" => Ok(Self::Help),
             "QUIT" => bare(rest, Self::Quit),
-            "EXPN" | "ETRN" | "ATRN" | "TURN" | "BURL" | "SEND" | "SOML" | "SAML" => Err(CommandError::NotOffered),
-            "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH" | "PRI" => Err(CommandError::Web),
+            "EXPN" | "ETRN" | "ATRN" | "TURN" | "BURL" | "SEND" | "SOML" | "SAML" => {
+                Err(CommandError::NotOffered)
+            }
+            "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE"
+            | "PATCH" | "PRI" => Err(CommandError::Web),
             _ => Err(CommandError::Unknown),
         }
     }
 }
 
 fn bare(rest: &str, command: Command) -> Result<Command, CommandError> {
-    if rest.is_empty() { Ok(command) } else { Err(CommandError::Syntax("this command takes no argument")) }
+    if rest.is_empty() {
+        Ok(command)
+    } else {
+        Err(CommandError::Syntax("this command takes no argument"))
+    }
 }
 
 /// RFC 5321 4.1.1.1; what the name says is not held against anybody (4.1.4), but it must be there.
@@ -125,7 +132,8 @@ fn hello(rest: &str) -> Result<String, CommandError> {
 /// RFC 4954 4.
 fn auth(rest: &str) -> Result<Command, CommandError> {
     let mut words = rest.split_ascii_whitespace();
-    let mechanism = words.next().ok_or(CommandError::Syntax("AUTH wants a mechanism"))?.to_ascii_uppercase();
+    let mechanism =
+        words.next().ok_or(CommandError::Syntax("AUTH wants a mechanism"))?.to_ascii_uppercase();
     let initial = words.next().map(str::to_owned);
     match words.next() {
         None => Ok(Command::Auth { mechanism, initial }),
@@ -154,7 +162,11 @@ fn bdat(rest: &str) -> Result<Command, CommandError> {
 /// RFC 5321 4.1.1.2 with the parameters of RFC 1870, 6152, 6531, 3461 and 4954.
 fn mail(rest: &str) -> Result<Sender, CommandError> {
     let (path, parameters) = path(rest, "FROM:", CommandError::Syntax("say MAIL FROM:<address>"))?;
-    let mailbox = if path.is_empty() { None } else { Some(Mailbox::parse(path).ok_or(CommandError::Address)?) };
+    let mailbox = if path.is_empty() {
+        None
+    } else {
+        Some(Mailbox::parse(path).ok_or(CommandError::Address)?)
+    };
     let mut sender = Sender { mailbox, ..Sender::default() };
     parameters::mail(&mut sender, parameters)?;
     Ok(sender)
@@ -163,15 +175,23 @@ fn mail(rest: &str) -> Result<Sender, CommandError> {
 /// RFC 5321 4.1.1.3 with the parameters of RFC 3461.
 fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
     let (path, parameters) = path(rest, "TO:", CommandError::Syntax("say RCPT TO:<address>"))?;
-    let mailbox = if path.eq_ignore_ascii_case("postmaster") { None } else { Some(Mailbox::parse(path).ok_or(CommandError::Address)?) };
+    let mailbox = if path.eq_ignore_ascii_case("postmaster") {
+        None
+    } else {
+        Some(Mailbox::parse(path).ok_or(CommandError::Address)?)
+    };
     let mut recipient = Recipient { mailbox, notify: Notify::default(), original: None };
     parameters::rcpt(&mut recipient, parameters)?;
     Ok(recipient)
 }
 
-/// Splits `FROM:<path> parameters`. A source route is read and set aside (RFC 5321 4.1.1.3, appendix C): the address after it is
-/// judged like any other.
-fn path<'a>(rest: &'a str, keyword: &str, wanted: CommandError) -> Result<(&'a str, &'a str), CommandError> {
+/// Splits `FROM:<path> parameters`. A source route is read and set aside (RFC 5321 4.1.1.3,
+/// appendix C): the address after it is judged like any other.
+fn path<'a>(
+    rest: &'a str,
+    keyword: &str,
+    wanted: CommandError,
+) -> Result<(&'a str, &'a str), CommandError> {
     let (word, after) = rest.split_at_checked(keyword.len()).ok_or(wanted)?;
     if !word.eq_ignore_ascii_case(keyword) {
         return Err(wanted);
@@ -188,7 +208,11 @@ fn path<'a>(rest: &'a str, keyword: &str, wanted: CommandError) -> Result<(&'a s
         Some(route) => {
             let (hops, mailbox) = route.split_once(':').ok_or(CommandError::Address)?;
             let sound = hops.split(',').all(|hop| is_domain(hop.strip_prefix('@').unwrap_or(hop)));
-            if sound && !mailbox.is_empty() { Ok((mailbox, parameters)) } else { Err(CommandError::Address) }
+            if sound && !mailbox.is_empty() {
+                Ok((mailbox, parameters))
+            } else {
+                Err(CommandError::Address)
+            }
         }
     }
 }

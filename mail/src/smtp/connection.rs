@@ -26,7 +26,10 @@ pub(super) async fn serve(house: House, mut stream: Stream, port: Port, place: &
     let ended = converse(&house, &mut stream, port, place).await;
     match ended {
         Ok(()) => {}
-        Err(StreamError::Timeout) => say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye")).await,
+        Err(StreamError::Timeout) => {
+            say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye"))
+                .await
+        }
         // Somebody hung up: that is not news.
         Err(StreamError::Io(error)) => tracing::debug!(%error, "an SMTP connection broke"),
     }
@@ -40,7 +43,12 @@ async fn say_last(stream: &mut Stream, reply: &Reply) {
     let _ = stream.write(&bytes, WRITE_TIMEOUT).await;
 }
 
-async fn converse(house: &House, stream: &mut Stream, port: Port, place: &Arc<Place>) -> Result<(), StreamError> {
+async fn converse(
+    house: &House,
+    stream: &mut Stream,
+    port: Port,
+    place: &Arc<Place>,
+) -> Result<(), StreamError> {
     let settings = Settings {
         hostname: house.hostname(),
         role: port.role,
@@ -49,7 +57,8 @@ async fn converse(house: &House, stream: &mut Stream, port: Port, place: &Arc<Pl
         message_len_max: house.config.message_len_max,
     };
     if port.role == Role::Receive && speaks_first(house, stream).await? {
-        say_last(stream, &Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye")).await;
+        say_last(stream, &Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye"))
+            .await;
         return Ok(());
     }
     let peer = Peer { address: stream.peer().ip(), tls: stream.tls_summary() };
@@ -115,7 +124,8 @@ async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamE
     Ok(())
 }
 
-/// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen later (RFC 5321 4.3.1).
+/// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen
+/// later (RFC 5321 4.3.1).
 async fn speaks_first(house: &House, stream: &mut Stream) -> Result<bool, StreamError> {
     let delay = Duration::from_millis(house.config.greeting_delay_ms);
     if delay.is_zero() || stream.is_tls() {

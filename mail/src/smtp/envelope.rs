@@ -1,4 +1,5 @@
-//! The envelope of one message: who sends it to whom, and what they asked for (RFC 5321 2.3.1, RFC 3461, RFC 6152, RFC 6531).
+//! The envelope of one message: who sends it to whom, and what they asked for (RFC 5321 2.3.1, RFC
+//! 3461, RFC 6152, RFC 6531).
 
 use super::address::Mailbox;
 

@@ -1,4 +1,5 @@
-//! What the node answers in an SMTP conversation: who may log in, who lives here, and whether a message is safe.
+//! What the node answers in an SMTP conversation: who may log in, who lives here, and whether a
+//! message is safe.
 
 use freehold_core::logins::{self, LoginError};
 use freehold_core::store::StoreError;
@@ -54,17 +55,22 @@ impl Exchange {
         self.incoming = None;
     }
 
-    /// RFC 4954 6: 535 for a wrong password and an unknown user alike, 454 while guessing is too fast.
+    /// RFC 4954 6: 535 for a wrong password and an unknown user alike, 454 while guessing is too
+    /// fast.
     async fn login(&self, user: &str, password: &str) -> Reply {
-        match logins::check_app_password(&self.house.node, user, password, self.peer.address.into()).await {
+        match logins::check_app_password(&self.house.node, user, password, self.peer.address.into())
+            .await
+        {
             Ok(_) => Reply::new(235, "2.7.0", "welcome"),
             Err(LoginError::Wrong) => {
                 tracing::info!("a login to send mail failed");
                 Reply::new(535, "5.7.8", "that is not the name and an app password of the owner")
             }
-            Err(LoginError::TooOften { retry_after_ms }) => {
-                Reply::new(454, "4.7.0", format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)))
-            }
+            Err(LoginError::TooOften { retry_after_ms }) => Reply::new(
+                454,
+                "4.7.0",
+                format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)),
+            ),
             Err(LoginError::Store(error)) => store_reply(&error),
         }
     }

@@ -1,7 +1,8 @@
-//! The header of a message on its way through: what is dropped, what is noted, and what is added at its end.
+//! The header of a message on its way through: what is dropped, what is noted, and what is added at
+//! its end.
 //!
-//! It streams: at most the beginning of one line is held back, and the few fields that are judged later are copied up to a limit. The
-//! text handed in has CR LF line ends only.
+//! It streams: at most the beginning of one line is held back, and the few fields that are judged
+//! later are copied up to a limit. The text handed in has CR LF line ends only.
 
 /// How long a field's name may be before the line is taken for text, in bytes.
 const NAME_LEN_MAX: usize = 256;
@@ -153,14 +154,20 @@ impl Headers {
             (b"\r", _) => {}
             (b"\r\n", _) => self.end(out),
             (_, b':') => self.field_named(out),
-            (held, b' ') if self.first_line && matches!(held, b"From " | b">From ") && self.treatment != Treatment::Keep => {
+            (held, b' ')
+                if self.first_line
+                    && matches!(held, b"From " | b">From ")
+                    && self.treatment != Treatment::Keep =>
+            {
                 // The separator of a mailbox file, not part of any message.
                 self.fate = Fate::Drop;
                 self.release(out);
             }
             // RFC 5322 4.5.8: old programs leave room before the colon.
             (held, b' ' | b'\t') if held.len() > 1 && held.len() <= NAME_LEN_MAX => {}
-            (held, b'!'..=b'~') if held.len() <= NAME_LEN_MAX && !held.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r')) => {}
+            (held, b'!'..=b'~')
+                if held.len() <= NAME_LEN_MAX
+                    && !held.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\r')) => {}
             _ => self.not_a_header(out),
         }
         rest
@@ -175,7 +182,12 @@ impl Headers {
 
     /// The line has a name: what is it to us?
     fn field_named(&mut self, out: &mut Vec<u8>) {
-        let name = self.held.strip_suffix(b":").unwrap_or(&self.held).trim_ascii_end().to_ascii_lowercase();
+        let name = self
+            .held
+            .strip_suffix(b":")
+            .unwrap_or(&self.held)
+            .trim_ascii_end()
+            .to_ascii_lowercase();
         let ours = self.treatment != Treatment::Keep;
         self.fate = match name.as_slice() {
             b"return-path" => Fate::Drop,
@@ -213,9 +225,11 @@ impl Headers {
 
     fn complete(&self, out: &mut Vec<u8>) {
         let Treatment::Complete(missing) = &self.treatment else { return };
-        for (there, line) in
-            [(self.from_count > 0, &missing.from), (self.has_date, &missing.date), (self.has_message_id, &missing.message_id)]
-        {
+        for (there, line) in [
+            (self.from_count > 0, &missing.from),
+            (self.has_date, &missing.date),
+            (self.has_message_id, &missing.message_id),
+        ] {
             if !there {
                 out.extend_from_slice(line.as_bytes());
             }
@@ -230,7 +244,11 @@ mod tests {
     use super::*;
 
     fn complete() -> Treatment {
-        Treatment::Complete(Missing { from: "From: f\r\n".into(), date: "Date: d\r\n".into(), message_id: "Message-ID: m\r\n".into() })
+        Treatment::Complete(Missing {
+            from: "From: f\r\n".into(),
+            date: "Date: d\r\n".into(),
+            message_id: "Message-ID: m\r\n".into(),
+        })
     }
 
     /// What is stored, when the text comes in pieces of `piece` bytes; and the header as read.
@@ -249,7 +267,10 @@ mod tests {
         let text = "Return-Path: <forged@x>\r\n\tfolded\r\nReceived: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n";
         for piece in 1..text.len() {
             let (stored, headers) = read(text, Treatment::Keep, piece);
-            assert_eq!(stored, "Received: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n");
+            assert_eq!(
+                stored,
+                "Received: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n"
+            );
             assert_eq!((headers.received_count(), headers.from_count()), (2, 1));
         }
     }
@@ -259,7 +280,10 @@ mod tests {
         let text = "From x Thu Jan  1\r\nFROM: Alice\r\n <a@b>\r\nBcc: secret@x,\r\n other@x\r\nSubject: s\r\n\r\nBcc: body\r\n";
         for piece in 1..text.len() {
             let (stored, headers) = read(text, complete(), piece);
-            assert_eq!(stored, "FROM: Alice\r\n <a@b>\r\nSubject: s\r\nDate: d\r\nMessage-ID: m\r\n\r\nBcc: body\r\n");
+            assert_eq!(
+                stored,
+                "FROM: Alice\r\n <a@b>\r\nSubject: s\r\nDate: d\r\nMessage-ID: m\r\n\r\nBcc: body\r\n"
+            );
             assert_eq!(headers.authors(), Some(&b"FROM: Alice\r\n <a@b>\r\n"[..]));
         }
     }
@@ -267,12 +291,18 @@ mod tests {
     #[test]
     fn a_message_without_a_header_gets_one() {
         let added = "From: f\r\nDate: d\r\nMessage-ID: m\r\n";
-        assert_eq!(read("just text\r\nmore: text\r\n", complete(), 3).0, format!("{added}\r\njust text\r\nmore: text\r\n"));
+        assert_eq!(
+            read("just text\r\nmore: text\r\n", complete(), 3).0,
+            format!("{added}\r\njust text\r\nmore: text\r\n")
+        );
         assert_eq!(read("", complete(), 1).0, added);
         assert_eq!(read("\r\n", complete(), 1).0, format!("{added}\r\n"));
         assert_eq!(read("Subject: s\r\n", complete(), 1).0, format!("Subject: s\r\n{added}"));
         assert_eq!(read("Sub", complete(), 1).0, format!("{added}\r\nSub"));
-        assert_eq!(read(" folded from nothing\r\n", complete(), 1).0, format!("{added}\r\n folded from nothing\r\n"));
+        assert_eq!(
+            read(" folded from nothing\r\n", complete(), 1).0,
+            format!("{added}\r\n folded from nothing\r\n")
+        );
     }
 
     #[test]

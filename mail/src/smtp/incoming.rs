@@ -10,7 +10,8 @@ use crate::house::House;
 
 /// Room for the lines we write above and into a message, in bytes.
 const OWN_LINES_LEN_MAX: u64 = 64 * 1024;
-/// A blob up to this long is made durable together with its row; a longer one is on a thread that may block.
+/// A blob up to this long is made durable together with its row; a longer one is on a thread that
+/// may block.
 const FINISH_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
 /// The most Received lines before a message is taken for one going round in circles (RFC 5321 6.3).
 const RECEIVED_MAX: u32 = 50;
@@ -38,7 +39,13 @@ pub(super) struct Whole {
 
 impl Incoming {
     /// Begins a message with the lines we write above it.
-    pub(super) fn begin(house: &House, envelope: Envelope, treatment: Treatment, id: String, above: &str) -> Result<Self, StoreError> {
+    pub(super) fn begin(
+        house: &House,
+        envelope: Envelope,
+        treatment: Treatment,
+        id: String,
+        above: &str,
+    ) -> Result<Self, StoreError> {
         let len_max = house.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
         let mut writer = house.node.blobs.writer(Form::Private, len_max)?;
         writer.write(above.as_bytes())?;
@@ -52,7 +59,8 @@ impl Incoming {
         })
     }
 
-    /// Takes a piece of the text. A store that refuses is remembered until the end, when it can be said.
+    /// Takes a piece of the text. A store that refuses is remembered until the end, when it can be
+    /// said.
     pub(super) fn write(&mut self, text: &[u8]) {
         self.hasher.update(text);
         let mut out = Vec::with_capacity(text.len());
@@ -75,7 +83,11 @@ impl Incoming {
         self.headers.finish(&mut out);
         self.store(&out);
         if self.headers.received_count() > RECEIVED_MAX {
-            return Err(Reply::new(554, "5.4.6", "the message has been through too many servers: it goes in circles"));
+            return Err(Reply::new(
+                554,
+                "5.4.6",
+                "the message has been through too many servers: it goes in circles",
+            ));
         }
         let writer = self.writer.map_err(|error| super::exchange::store_reply(&error))?;
         let made = if self.len <= FINISH_IN_PLACE_LEN_MAX {

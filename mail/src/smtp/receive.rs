@@ -14,14 +14,16 @@ use super::reply::Reply;
 use super::trace::{self, Peer};
 use crate::house::House;
 
-/// Does this recipient live here? Nothing is ever passed on to anywhere else, however the address is dressed up (RFC 5321 3.6.2, 7.9).
+/// Does this recipient live here? Nothing is ever passed on to anywhere else, however the address
+/// is dressed up (RFC 5321 3.6.2, 7.9).
 pub(super) fn recipient(house: &House, recipient: &Recipient) -> Reply {
     match profile::get(&house.node) {
         Ok(Some(_)) => {}
         Ok(None) => return Reply::new(450, "4.2.1", "nobody has moved in here yet"),
         Err(error) => return store_reply(&error),
     }
-    let address = recipient.mailbox.as_ref().map_or_else(|| "postmaster".to_owned(), Mailbox::to_string);
+    let address =
+        recipient.mailbox.as_ref().map_or_else(|| "postmaster".to_owned(), Mailbox::to_string);
     match profile::owns(&house.node, &address) {
         Ok(true) => Reply::new(250, "2.1.5", "ok"),
         Ok(false) => Reply::new(550, "5.1.1", "nobody of that address lives here"),
@@ -29,15 +31,21 @@ pub(super) fn recipient(house: &House, recipient: &Recipient) -> Reply {
     }
 }
 
-/// Begins the message with its trace (RFC 5321 4.4). It is delivered here and nowhere else, so Return-Path is written now.
-pub(super) fn begin(house: &House, envelope: Envelope, peer: &Peer) -> Result<Incoming, StoreError> {
+/// Begins the message with its trace (RFC 5321 4.4). It is delivered here and nowhere else, so
+/// Return-Path is written now.
+pub(super) fn begin(
+    house: &House,
+    envelope: Envelope,
+    peer: &Peer,
+) -> Result<Incoming, StoreError> {
     let id = HEXLOWER.encode(&house.node.random.array::<8>());
     let received = trace::received(&envelope, peer, &house.hostname(), &id, house.node.clock.now());
     let above = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
     Incoming::begin(house, envelope, Treatment::Keep, id, &above)
 }
 
-/// Delivers the message; 250 is the promise that it will never be lost, so it comes after the commit (RFC 5321 6.1).
+/// Delivers the message; 250 is the promise that it will never be lost, so it comes after the
+/// commit (RFC 5321 6.1).
 pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
     let whole = match incoming.finish().await {
         Ok(whole) => whole,
@@ -58,7 +66,8 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
 
 async fn deliver(house: &House, whole: Whole) -> Result<String, DeliverError> {
     let node = &house.node;
-    let inbox = mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
+    let inbox =
+        mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
     let delivery = Delivery {
         folder: inbox.id,
         id: delivery_id(house, &whole),
@@ -70,9 +79,9 @@ async fn deliver(house: &House, whole: Whole) -> Result<String, DeliverError> {
     Ok(whole.id)
 }
 
-/// A sender that missed our 250 sends the message again. One that names its envelopes (ENVID, RFC 3461 4.4) is then recognised by the
-/// name, the sender and the text together, and the message is not kept twice. Without a name the same text twice may well be two
-/// messages, and both are kept.
+/// A sender that missed our 250 sends the message again. One that names its envelopes (ENVID, RFC
+/// 3461 4.4) is then recognised by the name, the sender and the text together, and the message is
+/// not kept twice. Without a name the same text twice may well be two messages, and both are kept.
 fn delivery_id(house: &House, whole: &Whole) -> DeliveryId {
     let sender = &whole.envelope.sender;
     match &sender.envelope_id {

@@ -1,8 +1,8 @@
 //! The SMTP conversation as a state machine without input or output.
 //!
 //! `step` is given the bytes read so far and says how many of them it used and what is to be done next; `answer` brings back what the
-//! node decided. The connection loop around it does the reading, the writing and the asking, so a whole conversation can be replayed
-//! from a text file, cut wherever one likes.
+//! node decided. The connection loop around it does the reading, the writing and the asking, so a
+//! whole conversation can be replayed from a text file, cut wherever one likes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,11 +20,13 @@ mod hello;
 mod line;
 mod transaction;
 
-/// The most recipients of one message from another server; RFC 5321 4.5.3.1.8 asks for at least 100.
+/// The most recipients of one message from another server; RFC 5321 4.5.3.1.8 asks for at least
+/// 100.
 const RECIPIENTS_MAX: usize = 1000;
 /// How many commands may be wrong before the connection is closed.
 const JUNK_MAX: u32 = 20;
-/// How many recipients may be refused before the connection is taken for somebody guessing addresses.
+/// How many recipients may be refused before the connection is taken for somebody guessing
+/// addresses.
 const REFUSED_MAX: u32 = 100;
 /// How many logins may fail on one connection.
 const LOGINS_FAILED_MAX: u32 = 3;
@@ -58,7 +60,8 @@ pub struct Settings {
 pub enum Step {
     /// Everything that can be done is: send the replies and read more.
     More,
-    /// Say this. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920 3.2).
+    /// Say this. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
+    /// 3.2).
     Reply(Reply),
     /// Decide this and call `answer` before the next step.
     Ask(Question),
@@ -86,7 +89,8 @@ pub enum Question {
     Sender(Sender, Option<String>),
     /// Does this recipient live here (or, for the owner's programs, can it be reached)?
     Recipient(Recipient),
-    /// Is there room for this message, which comes next? `Content` follows, then `Finish` or `Abandon`.
+    /// Is there room for this message, which comes next? `Content` follows, then `Finish` or
+    /// `Abandon`.
     Begin(Box<Envelope>),
     /// The message is whole: is it safe?
     Finish,
@@ -125,7 +129,8 @@ struct Client {
 enum State {
     /// Waiting for a command, with no message under way.
     Ready,
-    /// Inside a line that is too long, this many bytes of it gone already; then back to where we were.
+    /// Inside a line that is too long, this many bytes of it gone already; then back to where we
+    /// were.
     Skipping(usize, Box<State>),
     /// Inside a login.
     Auth(auth::Exchange),
@@ -176,10 +181,14 @@ impl Session {
 
     /// Whether no message is under way, so that a stopping server may say goodbye.
     pub fn is_between_messages(&self) -> bool {
-        matches!(self.state, State::Ready | State::Mail(_) | State::Auth(_) | State::Skipping(..) | State::Closed)
+        matches!(
+            self.state,
+            State::Ready | State::Mail(_) | State::Auth(_) | State::Skipping(..) | State::Closed
+        )
     }
 
-    /// What comes next, given the input that was read and not yet used; also how much of it is used now.
+    /// What comes next, given the input that was read and not yet used; also how much of it is used
+    /// now.
     pub fn step(&mut self, input: &[u8]) -> (usize, Step) {
         if let Some(step) = self.todo.pop_front() {
             return (0, step);
@@ -192,7 +201,9 @@ impl Session {
                 State::Chunk(_) => self.chunk(rest),
                 State::Unwanted(..) => self.unwanted(rest),
                 State::Skipping(..) => self.skip(rest),
-                State::Ready | State::Mail(_) | State::Chunking(_) | State::Auth(_) => self.line(rest),
+                State::Ready | State::Mail(_) | State::Chunking(_) | State::Auth(_) => {
+                    self.line(rest)
+                }
                 _ => 0,
             };
             used += taken;
@@ -209,7 +220,9 @@ impl Session {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::AskedLogin { user } => self.login_answered(user, reply),
             State::AskedSender(hello, sender) => self.sender_answered(hello, sender, reply),
-            State::AskedRecipient(envelope, recipient) => self.recipient_answered(envelope, recipient, reply),
+            State::AskedRecipient(envelope, recipient) => {
+                self.recipient_answered(envelope, recipient, reply)
+            }
             State::AskedData(text) => self.data_answered(text, reply),
             State::AskedChunk(chunk) => self.chunk_answered(chunk, reply),
             State::AskedFinish => self.say(reply),
@@ -255,7 +268,12 @@ impl Session {
         if matches!(self.state, State::Chunking(_))
             && !matches!(
                 command,
-                Command::Bdat { .. } | Command::Rset | Command::Quit | Command::Noop | Command::Ehlo(_) | Command::Helo(_)
+                Command::Bdat { .. }
+                    | Command::Rset
+                    | Command::Quit
+                    | Command::Noop
+                    | Command::Ehlo(_)
+                    | Command::Helo(_)
             )
         {
             return self.junk(Reply::out_of_order("a message is being sent in chunks"));

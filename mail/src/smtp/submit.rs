@@ -1,4 +1,5 @@
-//! Mail from the owner's programs (RFC 6409): only in the owner's name, completed, and into the queue.
+//! Mail from the owner's programs (RFC 6409): only in the owner's name, completed, and into the
+//! queue.
 
 use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, DeliveryId, Submission, queue::SubmitError};
@@ -16,7 +17,8 @@ use super::trace::{self, Peer};
 use crate::house::House;
 use crate::queue::route;
 
-/// The envelope's sender must be one of the owner's addresses (RFC 6409 6.1); the null sender is for receipts.
+/// The envelope's sender must be one of the owner's addresses (RFC 6409 6.1); the null sender is
+/// for receipts.
 pub(super) fn sender(house: &House, sender: &Sender) -> Reply {
     let Some(mailbox) = &sender.mailbox else { return Reply::new(250, "2.1.0", "ok") };
     match profile::owns(&house.node, &mailbox.to_string()) {
@@ -38,7 +40,11 @@ pub(super) fn recipient(house: &House, recipient: &Recipient) -> Reply {
 }
 
 /// Begins the message with its trace, and has missing fields ready (RFC 6409 8).
-pub(super) fn begin(house: &House, envelope: Envelope, peer: &Peer) -> Result<Incoming, StoreError> {
+pub(super) fn begin(
+    house: &House,
+    envelope: Envelope,
+    peer: &Peer,
+) -> Result<Incoming, StoreError> {
     let node = &house.node;
     let (hostname, now) = (house.hostname(), node.clock.now());
     let id = HEXLOWER.encode(&node.random.array::<8>());
@@ -50,12 +56,16 @@ pub(super) fn begin(house: &House, envelope: Envelope, peer: &Peer) -> Result<In
     let missing = Missing {
         from: format!("From: <{from}>\r\n"),
         date: format!("Date: {}\r\n", trace::date(now)),
-        message_id: format!("Message-ID: <{}@{hostname}>\r\n", HEXLOWER.encode(&node.random.array::<16>())),
+        message_id: format!(
+            "Message-ID: <{}@{hostname}>\r\n",
+            HEXLOWER.encode(&node.random.array::<16>())
+        ),
     };
     Incoming::begin(house, envelope, Treatment::Complete(missing), id, &above)
 }
 
-/// Judges who the message says it is from and queues it with a copy in Sent; 250 comes after the commit.
+/// Judges who the message says it is from and queues it with a copy in Sent; 250 comes after the
+/// commit.
 pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
     let whole = match incoming.finish().await {
         Ok(whole) => whole,
@@ -66,7 +76,10 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
     }
     let address = |recipient: &Recipient| match &recipient.mailbox {
         Some(mailbox) => Some(mailbox.to_string()),
-        None => profile::get(&house.node).ok().flatten().map(|owner| format!("postmaster@{}", owner.domain)),
+        None => profile::get(&house.node)
+            .ok()
+            .flatten()
+            .map(|owner| format!("postmaster@{}", owner.domain)),
     };
     let submission = Submission {
         id: DeliveryId::new(&house.node),
@@ -80,7 +93,9 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
             tracing::info!(%id, reception = %whole.id, "a message was queued");
             Reply::new(250, "2.0.0", format!("queued as {}", whole.id))
         }
-        Err(SubmitError::NoRecipient | SubmitError::BadAddress) => Reply::new(501, "5.1.3", "a recipient's address can't be used"),
+        Err(SubmitError::NoRecipient | SubmitError::BadAddress) => {
+            Reply::new(501, "5.1.3", "a recipient's address can't be used")
+        }
         Err(SubmitError::TooManyRecipients(_)) => Reply::new(452, "4.5.3", "too many recipients"),
         Err(SubmitError::Copy(error)) => {
             tracing::error!(%error, "a message was not queued: no copy could be kept");
@@ -90,9 +105,12 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
     }
 }
 
-/// A message for nobody but the owner may name any author: programs pass mail on to oneself, and nobody else is told anything false.
+/// A message for nobody but the owner may name any author: programs pass mail on to oneself, and
+/// nobody else is told anything false.
 fn goes_to_the_owner_alone(house: &House, whole: &Whole) -> Result<bool, Reply> {
-    for mailbox in whole.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref()) {
+    for mailbox in
+        whole.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref())
+    {
         if !profile::owns(&house.node, &mailbox.to_string()).map_err(|error| store_reply(&error))? {
             return Ok(false);
         }
@@ -100,9 +118,11 @@ fn goes_to_the_owner_alone(house: &House, whole: &Whole) -> Result<bool, Reply> 
     Ok(true)
 }
 
-/// Every author named in From and Sender must be the owner (RFC 6409 8.1), where others may read it.
+/// Every author named in From and Sender must be the owner (RFC 6409 8.1), where others may read
+/// it.
 fn written_by_the_owner(house: &House, whole: &Whole) -> Result<(), Reply> {
-    let foreign = || Reply::new(550, "5.7.1", "the message says it is from an address that is not yours");
+    let foreign =
+        || Reply::new(550, "5.7.1", "the message says it is from an address that is not yours");
     if whole.headers.from_count() > 1 {
         return Err(Reply::new(550, "5.6.0", "the message has more than one From"));
     }
@@ -116,10 +136,15 @@ fn written_by_the_owner(house: &House, whole: &Whole) -> Result<(), Reply> {
     }
     let header = [authors, b"\r\n"].concat();
     let message = MessageParser::default().parse_headers(&header).ok_or_else(foreign)?;
-    let lists = message.headers().iter().filter(|header| matches!(header.name, HeaderName::From | HeaderName::Sender));
+    let lists = message
+        .headers()
+        .iter()
+        .filter(|header| matches!(header.name, HeaderName::From | HeaderName::Sender));
     let mut named = 0;
-    for address in lists.filter_map(|header| header.value.as_address()).flat_map(|list| list.iter()) {
-        let text = address.address.as_deref().and_then(Mailbox::parse).ok_or_else(foreign)?.to_string();
+    for address in lists.filter_map(|header| header.value.as_address()).flat_map(|list| list.iter())
+    {
+        let text =
+            address.address.as_deref().and_then(Mailbox::parse).ok_or_else(foreign)?.to_string();
         if !profile::owns(&house.node, &text).map_err(|error| store_reply(&error))? {
             return Err(foreign());
         }

@@ -1,11 +1,14 @@
 //! The text of a message as it comes after DATA or BDAT: where it ends, and what may not be in it.
 //!
-//! Only CR LF ends a line and only CR LF . CR LF ends the text. Every server that was ever generous here let senders smuggle a second
-//! message inside the first (CVE-2023-51764 and kin): one reader saw an end where another saw text.
+//! Only CR LF ends a line and only CR LF . CR LF ends the text. Every server that was ever generous
+//! here let senders smuggle a second message inside the first (CVE-2023-51764 and kin): one reader
+//! saw an end where another saw text.
 
-/// The longest line of text, in bytes; RFC 5321 4.5.3.1.6 asks for 1,000 and the world sends longer ones.
+/// The longest line of text, in bytes; RFC 5321 4.5.3.1.6 asks for 1,000 and the world sends longer
+/// ones.
 const TEXT_LINE_LEN_MAX: usize = 64 * 1024;
-/// How far past the size limit a text is read to its end, so that the sender hears why, before the connection is closed instead.
+/// How far past the size limit a text is read to its end, so that the sender hears why, before the
+/// connection is closed instead.
 const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 
 /// What becomes of a CR or LF that stands alone.
@@ -13,7 +16,8 @@ const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 pub enum Newlines {
     /// The message is refused at its end.
     Refuse,
-    /// It becomes CR LF: for the owner's own programs, whose text goes no further unmended (RFC 6409 8).
+    /// It becomes CR LF: for the owner's own programs, whose text goes no further unmended (RFC
+    /// 6409 8).
     Mend,
 }
 
@@ -78,13 +82,17 @@ impl Text {
         self.fault
     }
 
-    /// Reads on and appends to `out` what is to be stored. Once a fault is found nothing more is appended.
+    /// Reads on and appends to `out` what is to be stored. Once a fault is found nothing more is
+    /// appended.
     pub fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Progress {
         let mut rest = input;
         while let Some((&byte, after)) = rest.split_first() {
             // The run up to the next CR or LF needs no thought.
             if self.at == At::Middle && !matches!(byte, b'\r' | b'\n') {
-                let run = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+                let run = rest
+                    .iter()
+                    .position(|byte| matches!(byte, b'\r' | b'\n'))
+                    .unwrap_or(rest.len());
                 let (text, next) = rest.split_at(run);
                 self.emit(text, out);
                 rest = next;
@@ -95,10 +103,15 @@ impl Text {
                 return Progress::Ended(input.len() - rest.len());
             }
         }
-        if self.len > self.len_max.saturating_add(OVERRUN_LEN_MAX) { Progress::Overrun } else { Progress::More }
+        if self.len > self.len_max.saturating_add(OVERRUN_LEN_MAX) {
+            Progress::Overrun
+        } else {
+            Progress::More
+        }
     }
 
-    /// Ends a text in chunks: a CR still waiting for its LF stands alone, and the last line gets its end.
+    /// Ends a text in chunks: a CR still waiting for its LF stands alone, and the last line gets
+    /// its end.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if self.at == At::Cr {
             self.bare(out);
@@ -140,8 +153,8 @@ impl Text {
         self.at = At::LineStart;
     }
 
-    /// A CR or LF that stands alone. Mended it ends a line, but what follows is not the start of a line to the dot rule: the sender's
-    /// side did not stuff a dot there either.
+    /// A CR or LF that stands alone. Mended it ends a line, but what follows is not the start of a
+    /// line to the dot rule: the sender's side did not stuff a dot there either.
     fn bare(&mut self, out: &mut Vec<u8>) {
         match self.newlines {
             Newlines::Mend => {
@@ -174,15 +187,22 @@ mod tests {
 
     use super::*;
 
-    /// The stored text, its fault, and what was left after its end; read in two pieces cut at `cut`.
-    fn read(input: &[u8], newlines: Newlines, cut: usize) -> Option<(Vec<u8>, Option<Fault>, Vec<u8>)> {
+    /// The stored text, its fault, and what was left after its end; read in two pieces cut at
+    /// `cut`.
+    fn read(
+        input: &[u8],
+        newlines: Newlines,
+        cut: usize,
+    ) -> Option<(Vec<u8>, Option<Fault>, Vec<u8>)> {
         let mut text = Text::dotted(newlines, 1000);
         let mut out = Vec::new();
         let mut used = 0;
         for end in [cut, input.len()] {
             match text.read(&input[used..end], &mut out) {
                 Progress::More => used = end,
-                Progress::Ended(len) => return Some((out, text.fault(), input[used + len..].to_vec())),
+                Progress::Ended(len) => {
+                    return Some((out, text.fault(), input[used + len..].to_vec()));
+                }
                 Progress::Overrun => panic!("no text here is that long"),
             }
         }
@@ -200,7 +220,11 @@ mod tests {
                 "cut at {cut}"
             );
         }
-        assert_eq!(read(b".\r\n", Newlines::Refuse, 1), Some((Vec::new(), None, Vec::new())), "an empty text ends at once");
+        assert_eq!(
+            read(b".\r\n", Newlines::Refuse, 1),
+            Some((Vec::new(), None, Vec::new())),
+            "an empty text ends at once"
+        );
     }
 
     #[test]
@@ -241,7 +265,11 @@ mod tests {
         let mut text = Text::dotted(Newlines::Refuse, 10);
         let mut out = Vec::new();
         assert_eq!(text.read(b"0123456789abcdef\r\n.\r\n", &mut out), Progress::Ended(21));
-        assert_eq!((text.fault(), out.is_empty()), (Some(Fault::TooLarge), false), "the part within the limit went by before");
+        assert_eq!(
+            (text.fault(), out.is_empty()),
+            (Some(Fault::TooLarge), false),
+            "the part within the limit went by before"
+        );
         let mut endless = Text::dotted(Newlines::Refuse, 10);
         let flood = vec![b'x'; 64 * 1024];
         assert!((0..20).any(|_| endless.read(&flood, &mut out) == Progress::Overrun));
@@ -268,7 +296,8 @@ mod tests {
         assert_eq!(cut_short.fault(), Some(Fault::BareNewline));
     }
 
-    /// The plainest possible reading of RFC 5321 4.5.2, for texts that have CR and LF in pairs only.
+    /// The plainest possible reading of RFC 5321 4.5.2, for texts that have CR and LF in pairs
+    /// only.
     fn model(input: &[u8]) -> Option<Vec<u8>> {
         let mut stored = Vec::new();
         let mut rest = input;

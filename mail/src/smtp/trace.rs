@@ -1,4 +1,5 @@
-//! The lines a server writes above a message: Return-Path and Received (RFC 5321 4.4), and the dates and names in them.
+//! The lines a server writes above a message: Return-Path and Received (RFC 5321 4.4), and the
+//! dates and names in them.
 
 use std::net::IpAddr;
 
@@ -20,32 +21,61 @@ pub struct Peer {
 
 /// `Return-Path`, written where a message is finally delivered; the null sender is `<>`.
 pub fn return_path(sender: Option<&Mailbox>) -> String {
-    sender.map_or_else(|| "Return-Path: <>\r\n".to_owned(), |mailbox| format!("Return-Path: <{mailbox}>\r\n"))
+    sender.map_or_else(
+        || "Return-Path: <>\r\n".to_owned(),
+        |mailbox| format!("Return-Path: <{mailbox}>\r\n"),
+    )
 }
 
 /// `Received` for a message from another server.
-pub fn received(envelope: &Envelope, peer: &Peer, hostname: &str, id: &str, now: Timestamp) -> String {
+pub fn received(
+    envelope: &Envelope,
+    peer: &Peer,
+    hostname: &str,
+    id: &str,
+    now: Timestamp,
+) -> String {
     let literal = address_literal(peer.address);
     // The name is the client's own claim: it is only repeated when it could be one.
-    let claimed = Some(envelope.hello.name.as_str()).filter(|name| is_domain(name) && name.is_ascii());
+    let claimed =
+        Some(envelope.hello.name.as_str()).filter(|name| is_domain(name) && name.is_ascii());
     let from = format!("from {} ({literal})\r\n\t", claimed.unwrap_or(&literal));
     line(&from, envelope, peer.tls.as_ref(), hostname, id, now)
 }
 
 /// `Received` for a message from one of the owner's programs. It says nothing of where the owner was: that is for nobody to read.
-pub fn submitted(envelope: &Envelope, peer: &Peer, hostname: &str, id: &str, now: Timestamp) -> String {
+pub fn submitted(
+    envelope: &Envelope,
+    peer: &Peer,
+    hostname: &str,
+    id: &str,
+    now: Timestamp,
+) -> String {
     line("", envelope, peer.tls.as_ref(), hostname, id, now)
 }
 
-fn line(from: &str, envelope: &Envelope, tls: Option<&TlsSummary>, hostname: &str, id: &str, now: Timestamp) -> String {
-    let tls_comment = tls.map(|tls| format!("\r\n\t({} {})", tls.version, tls.cipher)).unwrap_or_default();
+fn line(
+    from: &str,
+    envelope: &Envelope,
+    tls: Option<&TlsSummary>,
+    hostname: &str,
+    id: &str,
+    now: Timestamp,
+) -> String {
+    let tls_comment =
+        tls.map(|tls| format!("\r\n\t({} {})", tls.version, tls.cipher)).unwrap_or_default();
     // With more than one recipient the clause would tell one of the others (RFC 5321 7.2).
     let for_clause = match envelope.recipients.as_slice() {
-        [one] => one.mailbox.as_ref().map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default(),
+        [one] => {
+            one.mailbox.as_ref().map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default()
+        }
         _ => String::new(),
     };
     let with = protocol(envelope, tls.is_some());
-    format!("Received: {from}by {hostname} (Freehold) with {with} id {id}{tls_comment}{for_clause};\r\n\t{}\r\n", date(now))
+    format!(
+        "Received: {from}by {hostname} (Freehold) with {with} id {id}{tls_comment}{for_clause};\r\n\t{}\r\n",
+        date(now)
+    )
 }
 
 /// The name of what was spoken (RFC 3848, RFC 6531 4.3).
@@ -71,7 +101,9 @@ fn address_literal(address: IpAddr) -> String {
 /// A moment as mail writes it (RFC 5322 3.3).
 pub fn date(now: Timestamp) -> String {
     let millis = i64::try_from(now.0).unwrap_or(i64::MAX);
-    let moment = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
+    let moment = jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_zoned(TimeZone::UTC);
     jiff::fmt::rfc2822::to_string(&moment).unwrap_or_default()
 }
 
@@ -83,7 +115,11 @@ mod tests {
     const NOON: Timestamp = Timestamp(1_777_636_800_000);
 
     fn envelope(hello: &str, to: &[&str]) -> Envelope {
-        let recipient = |text: &&str| Recipient { mailbox: Mailbox::parse(text), notify: Notify::default(), original: None };
+        let recipient = |text: &&str| Recipient {
+            mailbox: Mailbox::parse(text),
+            notify: Notify::default(),
+            original: None,
+        };
         Envelope {
             hello: Hello { name: hello.into(), extended: true },
             login: None,
@@ -93,13 +129,22 @@ mod tests {
     }
 
     fn peer(tls: bool) -> Peer {
-        let tls = tls.then(|| TlsSummary { version: "TLSv1.3".into(), cipher: "TLS13_AES_256_GCM_SHA384".into() });
+        let tls = tls.then(|| TlsSummary {
+            version: "TLSv1.3".into(),
+            cipher: "TLS13_AES_256_GCM_SHA384".into(),
+        });
         Peer { address: "::ffff:192.0.2.7".parse().unwrap(), tls }
     }
 
     #[test]
     fn a_trace_says_who_brought_it_how_and_when() {
-        let line = received(&envelope("mail.bob.test", &["alice@alice.test"]), &peer(true), "alice.test", "abc", NOON);
+        let line = received(
+            &envelope("mail.bob.test", &["alice@alice.test"]),
+            &peer(true),
+            "alice.test",
+            "abc",
+            NOON,
+        );
         insta::assert_snapshot!(line.replace("\r\n", "\n"), @r"
         Received: from mail.bob.test ([192.0.2.7])
         	by alice.test (Freehold) with ESMTPS id abc
@@ -111,8 +156,18 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_not_repeated_and_recipients_are_not_told_of_each_other() {
-        let line = received(&envelope("evil)\tfor", &["a@alice.test", "b@alice.test"]), &peer(false), "alice.test", "abc", NOON);
-        assert!(line.starts_with("Received: from [192.0.2.7] ([192.0.2.7])\r\n") && !line.contains("evil") && !line.contains("for <"));
+        let line = received(
+            &envelope("evil)\tfor", &["a@alice.test", "b@alice.test"]),
+            &peer(false),
+            "alice.test",
+            "abc",
+            NOON,
+        );
+        assert!(
+            line.starts_with("Received: from [192.0.2.7] ([192.0.2.7])\r\n")
+                && !line.contains("evil")
+                && !line.contains("for <")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! IMAP over real connections: TLS in both its forms, two sessions, waking from IDLE, long bodies, the end.
+//! IMAP over real connections: TLS in both its forms, two sessions, waking from IDLE, long bodies,
+//! the end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,13 +41,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     /// The next line; empty at the end of the connection.
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        tokio::time::timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("no line came").unwrap();
+        tokio::time::timeout(PATIENCE, self.0.read_line(&mut line))
+            .await
+            .expect("no line came")
+            .unwrap();
         line
     }
 
     async fn octets(&mut self, len: usize) -> Vec<u8> {
         let mut octets = vec![0; len];
-        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut octets)).await.expect("too few octets came").unwrap();
+        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut octets))
+            .await
+            .expect("too few octets came")
+            .unwrap();
         octets
     }
 
@@ -83,7 +90,13 @@ async fn inbox(place: &Place) -> Program<TcpStream> {
 async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
     let blob = node.blobs.put(message, Form::Private).unwrap();
-    let delivery = Delivery { folder, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags: Flags::default() };
+    let delivery = Delivery {
+        folder,
+        blob,
+        id: DeliveryId::new(node),
+        internal_date: node.clock.now(),
+        flags: Flags::default(),
+    };
     mailbox::deliver(node, delivery).await.unwrap();
 }
 
@@ -128,8 +141,14 @@ impl ServerCertVerifier for Anyone {
 
 async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))).with_no_client_auth();
-    TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), socket).await.unwrap()
+    let config = ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+        .connect("localhost".try_into().unwrap(), socket)
+        .await
+        .unwrap()
 }
 
 async fn open() -> Place {
@@ -139,7 +158,8 @@ async fn open() -> Place {
 #[tokio::test]
 async fn both_forms_of_tls_lead_to_the_inbox() {
     let place = open().await;
-    let mut program = Program::new(encrypt(TcpStream::connect(place.addresses.imaps).await.unwrap()).await).await;
+    let mut program =
+        Program::new(encrypt(TcpStream::connect(place.addresses.imaps).await.unwrap()).await).await;
     assert!(!program.ok("CAPABILITY").await[0].contains("STARTTLS"));
     program.ok(&format!("LOGIN alice@alice.example {}", place.app_password)).await;
     program.ok("SELECT INBOX").await;
@@ -182,7 +202,8 @@ async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
     let (mut silent, mut busy) = (inbox(&place).await, inbox(&place).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
-    // So many changes later it is not remembered any more when they went; the last two changes are real ones.
+    // So many changes later it is not remembered any more when they went; the last two changes are
+    // real ones.
     let folder = mailbox::folder_named(&place.node, "INBOX").unwrap().unwrap().id;
     place.node.let_changes_pass(folder, mailbox::GONE_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
@@ -200,7 +221,8 @@ async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
 async fn a_long_message_goes_in_and_comes_out_as_it_was() {
     let place = open().await;
     let mut program = inbox(&place).await;
-    let mut message = b"Subject: long\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n".to_vec();
+    let mut message =
+        b"Subject: long\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n".to_vec();
     let part: Vec<u8> = (0..3_000_000u32).map(|at| b'a' + (at % 23) as u8).collect();
     message.extend_from_slice(&part);
     message.extend_from_slice(b"\r\n--b--\r\n");
@@ -209,9 +231,11 @@ async fn a_long_message_goes_in_and_comes_out_as_it_was() {
     program.send("\r\n").await;
     assert_eq!(program.line().await, "* 1 EXISTS\r\n");
     assert!(program.line().await.starts_with("a OK [APPENDUID "));
-    for (section, wanted) in
-        [("BODY.PEEK[]", message.as_slice()), ("BODY.PEEK[1]", &part), ("BODY.PEEK[1]<1000000.5000>", &part[1_000_000..1_005_000])]
-    {
+    for (section, wanted) in [
+        ("BODY.PEEK[]", message.as_slice()),
+        ("BODY.PEEK[1]", &part),
+        ("BODY.PEEK[1]<1000000.5000>", &part[1_000_000..1_005_000]),
+    ] {
         program.send(format!("f FETCH 1 {section}\r\n")).await;
         assert!(program.line().await.ends_with(&format!(" {{{}}}\r\n", wanted.len())));
         assert!(program.octets(wanted.len()).await == wanted, "{section}");
@@ -261,7 +285,8 @@ async fn one_connection_too_many_is_sent_away() {
     let config = MailConfig { imap_connections_max: 1, ..MailConfig::default() };
     let place = Place::open(TestNode::new("alice").await, config).await;
     let mut first = plain(place.addresses.imap).await;
-    let mut second = Program(BufReader::new(TcpStream::connect(place.addresses.imap).await.unwrap()));
+    let mut second =
+        Program(BufReader::new(TcpStream::connect(place.addresses.imap).await.unwrap()));
     assert!(second.line().await.starts_with("* BYE "));
     first.ok("LOGOUT").await;
     place.close().await;

@@ -1,6 +1,12 @@
 //! Mail as its clients meet it: transcripts of conversations, and real connections between nodes.
 #![allow(unreachable_pub, reason = "this binary is its own only user")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 mod imap;
 mod place;

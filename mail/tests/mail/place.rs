@@ -22,12 +22,19 @@ pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
     (Arc::new(config), certificate)
 }
 
 /// Starts `node`'s mail, with mail from other servers coming in at `smtp`.
-pub async fn serve(node: Node, config: MailConfig, smtp: SocketAddr) -> (Mail, CertificateDer<'static>) {
+pub async fn serve(
+    node: Node,
+    config: MailConfig,
+    smtp: SocketAddr,
+) -> (Mail, CertificateDer<'static>) {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let listeners = MailListeners {
         smtp: TcpListener::bind(smtp).await.unwrap(),
@@ -73,7 +80,10 @@ impl Place {
 pub fn bodies(node: &Node, special: SpecialUse) -> Vec<Vec<u8>> {
     let folder = mailbox::special_folder(node, special).unwrap().unwrap();
     let messages = mailbox::messages(node, folder.id, 1, u32::MAX, 10_000).unwrap();
-    messages.iter().map(|message| mailbox::body(node, message).unwrap().read_all(100_000_000).unwrap()).collect()
+    messages
+        .iter()
+        .map(|message| mailbox::body(node, message).unwrap().read_all(100_000_000).unwrap())
+        .collect()
 }
 
 /// The messages of a special folder as text.
@@ -89,7 +99,9 @@ pub async fn until(node: &Node, what: impl Fn() -> bool) {
             let _: Result<Event, _> = hints.recv().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("it never came to be");
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting)
+        .await
+        .expect("it never came to be");
 }
 
 /// A client that says lines and reads replies.
@@ -153,7 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut reply = String::new();
         loop {
             let mut line = String::new();
-            if self.0.read_line(&mut line).await.unwrap() == 0 || line.as_bytes().get(3) == Some(&b' ') {
+            if self.0.read_line(&mut line).await.unwrap() == 0
+                || line.as_bytes().get(3) == Some(&b' ')
+            {
                 reply.push_str(&line);
                 return reply;
             }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Looks at what one side sent on the connection of this number: what is to be forwarded, or `None` to break the line.
+/// Looks at what one side sent on the connection of this number: what is to be forwarded, or `None`
+/// to break the line.
 pub type Look = dyn FnMut(usize, Side, &[u8]) -> Option<Vec<u8>> + Send;
 
 /// Which side spoke.
@@ -26,13 +27,19 @@ pub async fn open(server: SocketAddr, look: Box<Look>) -> SocketAddr {
             let (client, _) = listener.accept().await.unwrap();
             let server = TcpStream::connect(server).await.unwrap();
             let look = Arc::clone(&look);
-            tokio::spawn(line(client, server, move |side, bytes: &[u8]| look.lock().unwrap()(number, side, bytes)));
+            tokio::spawn(line(client, server, move |side, bytes: &[u8]| {
+                look.lock().unwrap()(number, side, bytes)
+            }));
         }
     });
     address
 }
 
-async fn line(mut client: TcpStream, mut server: TcpStream, mut look: impl FnMut(Side, &[u8]) -> Option<Vec<u8>>) {
+async fn line(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mut look: impl FnMut(Side, &[u8]) -> Option<Vec<u8>>,
+) {
     let (mut from_client, mut from_server) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         let (side, read) = tokio::select! {

@@ -1,4 +1,5 @@
-//! Mail between two nodes, over real connections: through submission, queue and SMTP into the other's inbox.
+//! Mail between two nodes, over real connections: through submission, queue and SMTP into the
+//! other's inbox.
 
 use std::net::SocketAddr;
 
@@ -21,7 +22,10 @@ fn route(domain: &str, hop: SocketAddr) -> MailConfig {
 /// Submits a message as the owner of `place`.
 async fn submit(place: &Place, to: &[&str], text: &str) -> String {
     let mut client = Client::connect(place.addresses.submission).await;
-    assert!(client.say("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"), "on this machine a login is offered in the clear");
+    assert!(
+        client.say("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"),
+        "on this machine a login is offered in the clear"
+    );
     client.login("alice", &place.app_password).await;
     assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
     for address in to {
@@ -54,21 +58,40 @@ fn later(place: &Place, millis: u64) {
 #[tokio::test]
 async fn a_message_travels_from_one_node_to_another() {
     let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
-    let alice = Place::open(TestNode::new("alice").await, route("BOB.example", bob.addresses.smtp)).await;
+    let alice =
+        Place::open(TestNode::new("alice").await, route("BOB.example", bob.addresses.smtp)).await;
     let text = "From: Alice <alice@alice.example>\r\nTo: bob@bob.example\r\nBcc: secret@elsewhere.test\r\nSubject: hello\r\n\r\nOne\r\n..two\nthree";
-    let reply = submit(&alice, &["bob@bob.example", "bob+tag@bob.example", "alice@alice.example"], text).await;
+    let reply =
+        submit(&alice, &["bob@bob.example", "bob+tag@bob.example", "alice@alice.example"], text)
+            .await;
     assert!(reply.starts_with("250 2.0.0 queued"), "{reply}");
     until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     let got = texts(&bob.node, SpecialUse::Inbox).pop().unwrap();
-    assert!(got.starts_with("Return-Path: <alice@alice.example>\r\nReceived: from alice.example ([127.0.0.1])\r\n"), "{got}");
-    assert!(got.contains("with ESMTPS id") && got.contains("with ESMTPA id"), "encrypted between the nodes: {got}");
-    assert!(got.contains("\r\nDate: ") && got.contains("\r\nMessage-ID: <") && !got.contains("secret"), "{got}");
+    assert!(
+        got.starts_with(
+            "Return-Path: <alice@alice.example>\r\nReceived: from alice.example ([127.0.0.1])\r\n"
+        ),
+        "{got}"
+    );
+    assert!(
+        got.contains("with ESMTPS id") && got.contains("with ESMTPA id"),
+        "encrypted between the nodes: {got}"
+    );
+    assert!(
+        got.contains("\r\nDate: ") && got.contains("\r\nMessage-ID: <") && !got.contains("secret"),
+        "{got}"
+    );
     assert!(got.ends_with("\r\n\r\nOne\r\n.two\r\nthree\r\n"), "{got}");
     let sent = texts(&alice.node, SpecialUse::Sent);
     assert!(sent.len() == 1 && !sent[0].contains("Return-Path"));
     let own = texts(&alice.node, SpecialUse::Inbox);
-    assert!(own.len() == 1 && own[0].starts_with("Return-Path: <alice@alice.example>\r\nReceived: by alice.example"), "{own:?}");
+    assert!(
+        own.len() == 1
+            && own[0]
+                .starts_with("Return-Path: <alice@alice.example>\r\nReceived: by alice.example"),
+        "{own:?}"
+    );
     alice.close().await;
     bob.close().await;
 }
@@ -77,7 +100,9 @@ async fn a_message_travels_from_one_node_to_another() {
 async fn a_next_hop_that_is_down_is_tried_again_until_it_is_up() {
     let hop = nobody_there().await;
     let alice = Place::open(TestNode::new("alice").await, route("bob.example", hop)).await;
-    assert!(submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250"));
+    assert!(
+        submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
+    );
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let bob = Place::open_on(TestNode::new("bob").await, MailConfig::default(), hop).await;
     later(&alice, 1000);
@@ -90,13 +115,22 @@ async fn a_next_hop_that_is_down_is_tried_again_until_it_is_up() {
 #[tokio::test]
 async fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
     let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", bob.addresses.smtp)).await;
-    let reply = submit(&alice, &["nobody@bob.example", "bob@bob.example"], "Subject: half\r\n\r\n").await;
+    let alice =
+        Place::open(TestNode::new("alice").await, route("bob.example", bob.addresses.smtp)).await;
+    let reply =
+        submit(&alice, &["nobody@bob.example", "bob@bob.example"], "Subject: half\r\n\r\n").await;
     assert!(reply.starts_with("250"), "{reply}");
     until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
-    until(&alice.node, || texts(&alice.node, SpecialUse::Inbox).len() == 1 && in_queue(&alice.node) == 0).await;
+    until(&alice.node, || {
+        texts(&alice.node, SpecialUse::Inbox).len() == 1 && in_queue(&alice.node) == 0
+    })
+    .await;
     let report = texts(&alice.node, SpecialUse::Inbox).pop().unwrap();
-    assert!(report.contains("report-type=delivery-status") && report.contains("Final-Recipient: rfc822; nobody@bob.example"), "{report}");
+    assert!(
+        report.contains("report-type=delivery-status")
+            && report.contains("Final-Recipient: rfc822; nobody@bob.example"),
+        "{report}"
+    );
     assert!(report.contains("5.1.1") && !report.contains("rfc822; bob@"), "{report}");
     alice.close().await;
     bob.close().await;
@@ -118,7 +152,9 @@ async fn nothing_is_sent_into_the_world() {
 #[tokio::test]
 async fn the_owner_sends_in_their_own_name_only() {
     let routes = [("bob.example".to_owned(), "127.0.0.1:9".to_owned())].into();
-    let alice = Place::open(TestNode::new("alice").await, MailConfig { routes, ..MailConfig::default() }).await;
+    let alice =
+        Place::open(TestNode::new("alice").await, MailConfig { routes, ..MailConfig::default() })
+            .await;
     let mut client = Client::connect(alice.addresses.submission).await;
     client.say("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
@@ -155,7 +191,12 @@ async fn what_the_owner_sends_to_themselves_alone_may_name_another_author() {
     assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
     assert!(client.say("RCPT TO:<alice+kept@alice.example>").await.starts_with("250"));
     assert!(client.say("DATA").await.starts_with("354"));
-    assert!(client.say("From: bob@bob.example\r\n\r\npassed on to myself\r\n.").await.starts_with("250"));
+    assert!(
+        client
+            .say("From: bob@bob.example\r\n\r\npassed on to myself\r\n.")
+            .await
+            .starts_with("250")
+    );
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
     alice.close().await;
@@ -164,11 +205,17 @@ async fn what_the_owner_sends_to_themselves_alone_may_name_another_author() {
 #[tokio::test]
 async fn a_message_sent_again_after_a_crash_is_not_kept_twice() {
     let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
-    // After a crash between the other's 250 and our record of it, the queue sends the same text under the same envelope name.
+    // After a crash between the other's 250 and our record of it, the queue sends the same text
+    // under the same envelope name.
     let mut client = Client::connect(bob.addresses.smtp).await;
     client.say("EHLO alice.example").await;
     for _ in 0..2 {
-        assert!(client.say("MAIL FROM:<alice@alice.example> ENVID=0123456789abcdef").await.starts_with("250"));
+        assert!(
+            client
+                .say("MAIL FROM:<alice@alice.example> ENVID=0123456789abcdef")
+                .await
+                .starts_with("250")
+        );
         assert!(client.say("RCPT TO:<bob@bob.example>").await.starts_with("250"));
         assert!(client.say("DATA").await.starts_with("354"));
         assert!(client.say("Subject: once\r\n\r\ntext\r\n.").await.starts_with("250"));
@@ -184,7 +231,9 @@ async fn a_lost_reply_does_not_make_two_messages() {
     let line = proxy::open(
         bob.addresses.smtp,
         Box::new(|number, side, bytes| {
-            let promised = number == 0 && side == Side::Server && bytes.windows(7).any(|window| window == b"kept as");
+            let promised = number == 0
+                && side == Side::Server
+                && bytes.windows(7).any(|window| window == b"kept as");
             (!promised).then(|| proxy::replaced(bytes, "STARTTLS", "XTARTTLS"))
         }),
     )
@@ -224,8 +273,11 @@ async fn a_next_hop_that_can_not_encrypt_gets_the_message_all_the_same() {
 
 #[tokio::test]
 async fn what_is_queued_survives_a_restart_and_ends_after_two_days() {
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
-    assert!(submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250"));
+    let alice =
+        Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+    assert!(
+        submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
+    );
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let Place { node, mail, .. } = alice;
     mail.shutdown().await;
@@ -235,13 +287,18 @@ async fn what_is_queued_survives_a_restart_and_ends_after_two_days() {
     let alice = Place::open(node, route("bob.example", nobody_there().await)).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     let report = texts(&alice.node, SpecialUse::Inbox).pop().unwrap();
-    assert!(report.contains("Final-Recipient: rfc822; bob@bob.example") && report.contains("tried for 48 hours"), "{report}");
+    assert!(
+        report.contains("Final-Recipient: rfc822; bob@bob.example")
+            && report.contains("tried for 48 hours"),
+        "{report}"
+    );
     alice.close().await;
 }
 
 #[tokio::test]
 async fn a_route_that_is_gone_is_an_end_and_not_a_way_into_the_world() {
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+    let alice =
+        Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: stay\r\n\r\n").await.starts_with("250"));
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let Place { node, mail, .. } = alice;
@@ -249,6 +306,9 @@ async fn a_route_that_is_gone_is_an_end_and_not_a_way_into_the_world() {
     node.clock.advance(1000);
     let alice = Place::open(node, MailConfig::default()).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
-    assert!(texts(&alice.node, SpecialUse::Inbox)[0].contains("this node does not send to the world yet"));
+    assert!(
+        texts(&alice.node, SpecialUse::Inbox)[0]
+            .contains("this node does not send to the world yet")
+    );
     alice.close().await;
 }

@@ -54,12 +54,16 @@ async fn a_full_house_says_so() {
 async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
     let config = MailConfig { smtp_connections_max: 2, ..MailConfig::default() };
     let alice = Place::open(TestNode::new("alice").await, config).await;
-    let mut crowding = [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
+    let mut crowding =
+        [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
     let _other = Client::connect_from("127.0.0.2", alice.addresses.smtp).await;
     assert_eq!(crowding[0].reply().await, "421 4.3.2 others need this place, try again later\r\n");
     assert!(crowding[1].say("NOOP").await.starts_with("250"));
 
-    let mut own = [Client::connect(alice.addresses.submission).await, Client::connect(alice.addresses.submission).await];
+    let mut own = [
+        Client::connect(alice.addresses.submission).await,
+        Client::connect(alice.addresses.submission).await,
+    ];
     own[0].say("EHLO laptop.test").await;
     own[0].login("alice", &alice.app_password).await;
     let _other = Client::connect_from("127.0.0.2", alice.addresses.submission).await;
@@ -155,7 +159,8 @@ async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_man
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
     assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
-    let commands: String = (0..1001).map(|n| format!("RCPT TO:<alice+{n}@alice.example>\r\n")).collect();
+    let commands: String =
+        (0..1001).map(|n| format!("RCPT TO:<alice+{n}@alice.example>\r\n")).collect();
     client.send(commands.as_bytes()).await;
     for _ in 0..1000 {
         assert_eq!(client.reply().await, "250 2.1.5 ok\r\n");
@@ -172,9 +177,12 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     let fs = MemoryFs::new();
     let data = Path::new("/");
     let random = Random::seeded(1);
-    let vault = Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random).unwrap();
+    let vault =
+        Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random)
+            .unwrap();
     let space = Space::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
-    let blobs = Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
+    let blobs =
+        Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
     mailbox::prepare(&node).await.unwrap();
     profile::set(&node, profile_of("alice")).await.unwrap();
@@ -183,7 +191,10 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     client.say("EHLO bob.example").await;
     fs.set_free(999);
     envelope(&mut client).await;
-    assert_eq!(client.say("DATA").await, "452 4.3.1 there is no room for this at the moment, try again later\r\n");
+    assert_eq!(
+        client.say("DATA").await,
+        "452 4.3.1 there is no room for this at the moment, try again later\r\n"
+    );
     envelope(&mut client).await;
     client.send(b"BDAT 4\r\nab\r\n").await;
     assert!(client.reply().await.starts_with("452 4.3.1"));
@@ -199,7 +210,8 @@ async fn hard_letters_arrive_to_the_byte() {
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/letters");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(paths.len() >= 18, "letters are missing");
     paths.sort();
     for path in paths {
@@ -212,7 +224,11 @@ async fn hard_letters_arrive_to_the_byte() {
         let stored = bodies(&alice.node, SpecialUse::Inbox).pop().unwrap();
         assert!(stored.ends_with(&text), "{} was changed on its way", path.display());
         let above = String::from_utf8(stored[..stored.len() - text.len()].to_vec()).unwrap();
-        assert!(above.starts_with("Return-Path: <bob@bob.example>\r\nReceived: ") && above.ends_with(" +0000\r\n"), "{above}");
+        assert!(
+            above.starts_with("Return-Path: <bob@bob.example>\r\nReceived: ")
+                && above.ends_with(" +0000\r\n"),
+            "{above}"
+        );
     }
     alice.close().await;
 }

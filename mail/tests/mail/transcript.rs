@@ -1,10 +1,12 @@
-//! Conversations from text files: `C:` is what the client sends, `S:` what the server must say, `#` a comment.
+//! Conversations from text files: `C:` is what the client sends, `S:` what the server must say, `#`
+//! a comment.
 //!
-//! Every `C:` line ends with CR LF unless escapes say otherwise: `\r`, `\n`, `\0`, `\\`, `\xHH`, and `\` at the very end for no line end.
-//! A run of `C:` lines is sent at once. In an `S:` line `*` stands for anything. `@whole` says that where the input is cut matters;
-//! any other conversation must come out the same wherever the input is cut in two. `@submit`, `@clear`, `@tls` and `@size N` set the
-//! scene, and `M:` lines are what must have been kept in the inbox at the end (those lines, in this order, among others), in `@kept N`
-//! messages.
+//! Every `C:` line ends with CR LF unless escapes say otherwise: `\r`, `\n`, `\0`, `\\`, `\xHH`,
+//! and `\` at the very end for no line end. A run of `C:` lines is sent at once. In an `S:` line
+//! `*` stands for anything. `@whole` says that where the input is cut matters; any other
+//! conversation must come out the same wherever the input is cut in two. `@submit`, `@clear`,
+//! `@tls` and `@size N` set the scene, and `M:` lines are what must have been kept in the inbox at
+//! the end (those lines, in this order, among others), in `@kept N` messages.
 
 use std::sync::Arc;
 
@@ -38,9 +40,20 @@ struct Turn {
 
 impl Transcript {
     pub fn read(text: &str) -> Self {
-        let settings =
-            Settings { hostname: "alice.example".into(), role: Role::Receive, tls: false, clear_login: false, message_len_max: 100_000 };
-        let mut transcript = Self { settings, whole: false, turns: vec![Turn::default()], kept: Vec::new(), kept_count: None };
+        let settings = Settings {
+            hostname: "alice.example".into(),
+            role: Role::Receive,
+            tls: false,
+            clear_login: false,
+            message_len_max: 100_000,
+        };
+        let mut transcript = Self {
+            settings,
+            whole: false,
+            turns: vec![Turn::default()],
+            kept: Vec::new(),
+            kept_count: None,
+        };
         for line in text.lines() {
             if let Some(says) = line.strip_prefix("C: ").or(line.strip_prefix("C:")) {
                 if transcript.turns.last().is_some_and(|turn| !turn.hears.is_empty()) {
@@ -54,7 +67,10 @@ impl Transcript {
             } else if let Some(directive) = line.strip_prefix('@') {
                 transcript.set(directive);
             } else {
-                assert!(line.is_empty() || line.starts_with('#'), "not a line of a transcript: {line}");
+                assert!(
+                    line.is_empty() || line.starts_with('#'),
+                    "not a line of a transcript: {line}"
+                );
             }
         }
         transcript
@@ -77,9 +93,11 @@ impl Transcript {
         if self.whole { 0 } else { self.turns.iter().map(|turn| turn.says.len()).sum() }
     }
 
-    /// Plays the conversation whole and then cut in two at every byte, on one node whose inbox is emptied in between.
+    /// Plays the conversation whole and then cut in two at every byte, on one node whose inbox is
+    /// emptied in between.
     pub async fn play(&self) {
-        // Set up without a browser's password, which takes longer to make than most conversations last.
+        // Set up without a browser's password, which takes longer to make than most conversations
+        // last.
         let node = TestNode::unset("alice").await;
         profile::set(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
@@ -87,7 +105,15 @@ impl Transcript {
             let inbox = mailbox::special_folder(&node, SpecialUse::Inbox).unwrap().unwrap().id;
             let messages = mailbox::messages(&node, inbox, 1, u32::MAX, 100).unwrap();
             let uids: Vec<u32> = messages.iter().map(|message| message.uid).collect();
-            mailbox::store_flags(&node, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+            mailbox::store_flags(
+                &node,
+                inbox,
+                &uids,
+                FlagChange::Add(Flags::of(Flags::DELETED)),
+                None,
+            )
+            .await
+            .unwrap();
             mailbox::expunge(&node, inbox, Some(&uids)).await.unwrap();
             // Whoever guessed passwords here is forgiven, and what was sent may be sent again.
             node.clock.advance(15 * 24 * 60 * 60 * 1000);
@@ -95,7 +121,8 @@ impl Transcript {
     }
 
     async fn play_cut(&self, node: &Node, cut: usize) {
-        let config = MailConfig { message_len_max: self.settings.message_len_max, ..MailConfig::default() };
+        let config =
+            MailConfig { message_len_max: self.settings.message_len_max, ..MailConfig::default() };
         let house = House::new(node.clone(), config, Arc::clone(&tls_config()));
         let peer = Peer { address: "192.0.2.7".parse().unwrap(), tls: None };
         let mut server = Server {
@@ -114,18 +141,33 @@ impl Transcript {
             server.hear(two).await;
             let said = String::from_utf8(std::mem::take(&mut server.said)).unwrap();
             let said: Vec<&str> = said.lines().collect();
-            let same = said.len() == turn.hears.len() && said.iter().zip(&turn.hears).all(|(said, wanted)| matches(said, wanted));
+            let same = said.len() == turn.hears.len()
+                && said.iter().zip(&turn.hears).all(|(said, wanted)| matches(said, wanted));
             let says = String::from_utf8_lossy(&turn.says).into_owned();
-            assert!(same, "cut at {cut}, after\n{says}\nthe server said {said:#?}\nand not {:#?}", turn.hears);
+            assert!(
+                same,
+                "cut at {cut}, after\n{says}\nthe server said {said:#?}\nand not {:#?}",
+                turn.hears
+            );
         }
         let kept = texts(node, SpecialUse::Inbox);
-        assert!(self.kept_count.is_none_or(|count| count == kept.len()), "cut at {cut}: {} messages were kept", kept.len());
+        assert!(
+            self.kept_count.is_none_or(|count| count == kept.len()),
+            "cut at {cut}: {} messages were kept",
+            kept.len()
+        );
         let kept = kept.concat();
         let mut lines = kept.lines();
         for wanted in &self.kept {
-            assert!(lines.any(|line| matches(line, wanted)), "cut at {cut}: {wanted:?} is not in the inbox: {kept}");
+            assert!(
+                lines.any(|line| matches(line, wanted)),
+                "cut at {cut}: {wanted:?} is not in the inbox: {kept}"
+            );
         }
-        assert!(!self.kept.is_empty() || kept.is_empty(), "cut at {cut}: nothing was to be kept, and this was: {kept}");
+        assert!(
+            !self.kept.is_empty() || kept.is_empty(),
+            "cut at {cut}: nothing was to be kept, and this was: {kept}"
+        );
     }
 }
 
@@ -176,7 +218,9 @@ impl Server {
 fn matches(said: &str, wanted: &str) -> bool {
     match wanted.split_once('*') {
         None => said == wanted,
-        Some((start, end)) => said.len() >= start.len() + end.len() && said.starts_with(start) && said.ends_with(end),
+        Some((start, end)) => {
+            said.len() >= start.len() + end.len() && said.starts_with(start) && said.ends_with(end)
+        }
     }
 }
 
@@ -194,7 +238,8 @@ fn unescaped(text: &str) -> Vec<u8> {
             Some('n') => bytes.push(b'\n'),
             Some('0') => bytes.push(0),
             Some('\\') => bytes.push(b'\\'),
-            Some('x') => bytes.push(u8::from_str_radix(&chars.by_ref().take(2).collect::<String>(), 16).unwrap()),
+            Some('x') => bytes
+                .push(u8::from_str_radix(&chars.by_ref().take(2).collect::<String>(), 16).unwrap()),
             Some(other) => panic!("unknown escape \\{other}"),
         }
     }

@@ -1,13 +1,21 @@
-//! One half of `.ci/power`: the program whose files are recorded, and the judge of what a power cut left of them.
+//! One half of `.ci/power`: the program whose files are recorded, and the judge of what a power cut
+//! left of them.
 //!
 //! `power write KIND FOLDER CHANGES [close]` makes each of four writers do so many changes more and says each acknowledgement; then it
-//! closes the store or, as a killed process would, leaves it. `power check KIND FOLDER N N N N` opens the folder as on another boot,
-//! holds it against the last change that each writer was told is safe, and goes on from there. It ends with 0 if all is well, 10 if
-//! something is lost, 11 if something is there in part, 12 if the store does not open and 13 if it opens but does not go on.
+//! closes the store or, as a killed process would, leaves it. `power check KIND FOLDER N N N N`
+//! opens the folder as on another boot, holds it against the last change that each writer was told
+//! is safe, and goes on from there. It ends with 0 if all is well, 10 if something is lost, 11 if
+//! something is there in part, 12 if the store does not open and 13 if it opens but does not go on.
 //!
-//! KIND is `sled` or `redb` for Freehold's store over that engine; or a control: `bare-sled`, which acknowledges after sled's own
+//! KIND is `sled` or `redb` for Freehold's store over that engine; or a control: `bare-sled`, which
+//! acknowledges after sled's own
 //! `flush`, or `synced-sled`, which syncs sled's files itself before it acknowledges.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a program of the tests: it says what it finds")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a program of the tests: it says what it finds"
+)]
 
 use std::path::Path;
 use std::process::exit;
@@ -56,8 +64,8 @@ fn write(folder: &Path, engine: EngineKind, changes: u64, close: bool) {
     if close {
         store.close();
     } else {
-        // Nothing is dropped, so nothing says goodbye; but what goes on behind is at rest, or the recorder could not tell whether
-        // a call that this end cuts off was made.
+        // Nothing is dropped, so nothing says goodbye; but what goes on behind is at rest, or the
+        // recorder could not tell whether a call that this end cuts off was made.
         store.checkpoint().unwrap();
         writers::write(&store, &blobs, 2, &say);
         exit(0);
@@ -94,7 +102,8 @@ fn judged(code: i32, what: &str) -> ! {
 }
 
 mod bare {
-    //! sled by itself, with the same changes; large contents, which it would put into files that it never syncs, are cut short.
+    //! sled by itself, with the same changes; large contents, which it would put into files that it
+    //! never syncs, are cut short.
 
     use super::*;
 
@@ -111,7 +120,9 @@ mod bare {
     }
 
     fn last(db: &sled::Db, writer: u8) -> sled::Result<u64> {
-        Ok(db.get([writer])?.map_or(0, |value| u64::from_be_bytes(value.as_ref().try_into().unwrap())))
+        Ok(db
+            .get([writer])?
+            .map_or(0, |value| u64::from_be_bytes(value.as_ref().try_into().unwrap())))
     }
 
     fn change(db: &sled::Db, writer: u8, n: u64) -> sled::Result<()> {
@@ -140,7 +151,8 @@ mod bare {
 
     pub(super) fn write(folder: &Path, changes: u64, synced: bool) {
         let db = open(folder).unwrap();
-        // The control is judged by what it writes, not by its first start: all there is so far is made durable for it.
+        // The control is judged by what it writes, not by its first start: all there is so far is
+        // made durable for it.
         db.insert("begun", "").unwrap();
         db.flush().unwrap();
         rustix::fs::syncfs(std::fs::File::open(folder).unwrap()).unwrap();
@@ -166,16 +178,25 @@ mod bare {
         let db = open(folder).unwrap_or_else(|error| judged(DOES_NOT_OPEN, &error.to_string()));
         for (writer, acknowledged) in (0..WRITERS).zip(acknowledged) {
             let last = last(&db, writer).unwrap_or_else(|error| judged(LOST, &error.to_string()));
-            let rows: sled::Result<Vec<_>> =
-                db.scan_prefix([writer]).filter(|row| !matches!(row, Ok((key, _)) if key.len() == 1)).collect();
+            let rows: sled::Result<Vec<_>> = db
+                .scan_prefix([writer])
+                .filter(|row| !matches!(row, Ok((key, _)) if key.len() == 1))
+                .collect();
             let rows = rows.unwrap_or_else(|error| judged(LOST, &error.to_string()));
-            let numbers: Vec<u64> = rows.iter().map(|(key, _)| u64::from_be_bytes(key[1..].try_into().unwrap())).collect();
-            writers::check_numbers(writer, *acknowledged, last, &numbers).unwrap_or_else(|wrong| judge(&wrong));
-            if rows.iter().zip(numbers).any(|((_, value), n)| value.as_ref() != content(writer, n)) {
+            let numbers: Vec<u64> = rows
+                .iter()
+                .map(|(key, _)| u64::from_be_bytes(key[1..].try_into().unwrap()))
+                .collect();
+            writers::check_numbers(writer, *acknowledged, last, &numbers)
+                .unwrap_or_else(|wrong| judge(&wrong));
+            if rows.iter().zip(numbers).any(|((_, value), n)| value.as_ref() != content(writer, n))
+            {
                 judged(LOST, "a value is another");
             }
         }
-        if let Err(error) = (0..WRITERS).zip(acknowledged).try_for_each(|(writer, n)| change(&db, writer, n + 2)) {
+        if let Err(error) =
+            (0..WRITERS).zip(acknowledged).try_for_each(|(writer, n)| change(&db, writer, n + 2))
+        {
             judged(DOES_NOT_GO_ON, &error.to_string());
         }
         exit(0);

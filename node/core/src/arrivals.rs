@@ -1,6 +1,8 @@
-//! How far what the owner says has come: at how many friends' nodes an entry is known to be durable.
+//! How far what the owner says has come: at how many friends' nodes an entry is known to be
+//! durable.
 //!
-//! Each friend's cursor in the journal says it for all entries at once, so nothing is written per entry.
+//! Each friend's cursor in the journal says it for all entries at once, so nothing is written per
+//! entry.
 
 use crate::feed::{self, EntryId, Lane};
 use crate::friends::{self, Friend, State};
@@ -26,7 +28,9 @@ pub struct Arrivals {
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
     let mut arrivals = Arrivals::default();
-    for mut friend in friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend) {
+    for mut friend in
+        friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend)
+    {
         arrivals.of += 1;
         if journal::cursor(node, &friend.person)? >= number {
             arrivals.at += 1;
@@ -42,8 +46,9 @@ pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> 
 /// Journal records read in one go.
 const RECORDS_MAX: usize = 64;
 
-/// The number of an entry's record. The journal has each lane's entries in the order of their places; of two lanes nothing is known but
-/// the author's clock, which may have been wrong, so records of other lanes are passed over.
+/// The number of an entry's record. The journal has each lane's entries in the order of their
+/// places; of two lanes nothing is known but the author's clock, which may have been wrong, so
+/// records of other lanes are passed over.
 fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
     let Some((log, wanted)) = feed::place(node, entry)? else { return Ok(None) };
     if log.node != node.identity.node_key() {
@@ -67,13 +72,20 @@ fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
 }
 
 /// The first record of a lane with a number between these, both included.
-fn next_of_lane(node: &Node, lane: Lane, from: u64, to: u64) -> Result<Option<(u64, EntryId)>, StoreError> {
+fn next_of_lane(
+    node: &Node,
+    lane: Lane,
+    from: u64,
+    to: u64,
+) -> Result<Option<(u64, EntryId)>, StoreError> {
     let (mut after, mut limit) = (from - 1, 1);
     while after < to {
         let records = journal::read(node, after, limit)?;
         let Some((last, _)) = records.last() else { return Ok(None) };
         after = *last;
-        if let Some((number, record)) = records.into_iter().find(|(number, record)| record.log.lane == lane && *number <= to) {
+        if let Some((number, record)) =
+            records.into_iter().find(|(number, record)| record.log.lane == lane && *number <= to)
+        {
             return Ok(Some((number, record.entry)));
         }
         // Nearly always the first is of the lane.
@@ -95,11 +107,18 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let mut said = Vec::new();
         for number in 0..60u64 {
-            // Now and then an hour ahead, and back again; what is said in the other lane lies in between.
+            // Now and then an hour ahead, and back again; what is said in the other lane lies in
+            // between.
             alice.clock.set(START.plus_millis(number + if number % 7 < 3 { 3_600_000 } else { 0 }));
             let lane = if number % 11 < 6 { Lane::CONTROL } else { Lane::PUBLIC };
             let (node, body) = (alice.clone(), Body::Profile(ProfileBody::default()));
-            said.push(alice.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, lane, &body)).await.unwrap());
+            said.push(
+                alice
+                    .store
+                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, lane, &body))
+                    .await
+                    .unwrap(),
+            );
         }
         let head = journal::durable_head(&alice).unwrap();
         let all = journal::read(&alice, head - 60, 60).unwrap();
@@ -120,13 +139,24 @@ mod tests {
         for _ in 0..20 {
             let node = alice.clone();
             let body = Body::Profile(ProfileBody::default());
-            said.push(alice.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body)).await.unwrap());
+            said.push(
+                alice
+                    .store
+                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body))
+                    .await
+                    .unwrap(),
+            );
         }
         assert_eq!(of(&alice, &said[0]).unwrap(), Some(Arrivals::default()));
         assert_eq!(of(&bob, &said[0]).unwrap(), None);
         let person = bob.identity.person().unwrap();
         let invite = friends::create_invite(&alice, "", &[]).await.unwrap();
-        let from = friends::Introduction { person, node: bob.identity.node_key(), name: "Bob".into(), addresses: vec![] };
+        let from = friends::Introduction {
+            person,
+            node: bob.identity.node_key(),
+            name: "Bob".into(),
+            addresses: vec![],
+        };
         friends::welcome(&alice, &from, invite.token).await.unwrap();
         let head = journal::durable_head(&alice).unwrap();
         journal::set_cursor(&alice, &person, head - 10).await.unwrap();

@@ -1,4 +1,5 @@
-//! Who may see a thing, and who asks. What one may not see and what does not exist give the same answer.
+//! Who may see a thing, and who asks. What one may not see and what does not exist give the same
+//! answer.
 
 use minicbor::{Decode, Encode};
 

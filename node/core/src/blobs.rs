@@ -1,10 +1,12 @@
-//! Blobs: what is too long for a row. Content-addressed, written once, kept by the rows that refer to them.
+//! Blobs: what is too long for a row. Content-addressed, written once, kept by the rows that refer
+//! to them.
 //!
-//! On disk `blobs/ab/cd/<name>`, the name being a keyed hash, so that it reveals nothing and equal content is stored once.
-//! A small blob travels in the log's group with the first row that refers to it, is read from memory until a checkpoint files
-//! it, and is forgotten if no row came; a larger one is a durable file before any row may refer to it.
-//! While pinned a blob is never collected: from its first byte or the discovery that it is there already, until the change
-//! that refers to it is applied. Nothing here depends on the clock.
+//! On disk `blobs/ab/cd/<name>`, the name being a keyed hash, so that it reveals nothing and equal
+//! content is stored once. A small blob travels in the log's group with the first row that refers
+//! to it, is read from memory until a checkpoint files it, and is forgotten if no row came; a
+//! larger one is a durable file before any row may refer to it. While pinned a blob is never
+//! collected: from its first byte or the discovery that it is there already, until the change that
+//! refers to it is applied. Nothing here depends on the clock.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -106,11 +108,18 @@ impl fmt::Debug for Blobs {
 }
 
 impl Blobs {
-    /// The blobs in `data/blobs`, which is made where there is none; what an interrupted write left behind is removed.
+    /// The blobs in `data/blobs`, which is made where there is none; what an interrupted write left
+    /// behind is removed.
     ///
     /// # Errors
     /// The disk's.
-    pub fn new(fs: Arc<dyn Fs>, data: &Path, keys: &Keys, random: Random, space: Space) -> Result<Self, StoreError> {
+    pub fn new(
+        fs: Arc<dyn Fs>,
+        data: &Path,
+        keys: &Keys,
+        random: Random,
+        space: Space,
+    ) -> Result<Self, StoreError> {
         let folder = data.join("blobs");
         file::prepare(&*fs, data, &folder).map_err(|e| told(&e))?;
         let volume = fs.volume(&folder).map_err(|e| told(&e))?;
@@ -127,8 +136,9 @@ impl Blobs {
         })))
     }
 
-    /// Stores `bytes`, or finds them stored already. A small blob is durable only with the change that refers to it;
-    /// a larger one blocks until its file is durable, so call this for it where blocking is allowed.
+    /// Stores `bytes`, or finds them stored already. A small blob is durable only with the change
+    /// that refers to it; a larger one blocks until its file is durable, so call this for it where
+    /// blocking is allowed.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
@@ -158,10 +168,12 @@ impl Blobs {
     /// Opens a blob for reading.
     ///
     /// # Errors
-    /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it is damaged.
+    /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it
+    /// is damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
         match self.look_for(id) {
-            // One that goes from one form to the other meanwhile is gone from where it was looked for last, and in the other.
+            // One that goes from one form to the other meanwhile is gone from where it was looked
+            // for last, and in the other.
             Err(StoreError::NoBlob) => self.look_for(id),
             found => found,
         }

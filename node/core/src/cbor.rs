@@ -1,8 +1,11 @@
-//! Deterministic CBOR (RFC 8949 section 4.2.1) with integer map keys: the one encoding of everything that is signed.
+//! Deterministic CBOR (RFC 8949 section 4.2.1) with integer map keys: the one encoding of
+//! everything that is signed.
 //!
-//! Bytes are read into a [`Value`] and written again; whatever does not come out as it went in is refused, so each thing has exactly one
-//! encoding. The profile: unsigned integers, byte and text strings, arrays, maps with unsigned integer keys, booleans. No floats, tags,
-//! null, negative numbers or indefinite lengths. In a map an *even* key must be understood and an *odd* one may be ignored.
+//! Bytes are read into a [`Value`] and written again; whatever does not come out as it went in is
+//! refused, so each thing has exactly one encoding. The profile: unsigned integers, byte and text
+//! strings, arrays, maps with unsigned integer keys, booleans. No floats, tags, null, negative
+//! numbers or indefinite lengths. In a map an *even* key must be understood and an *odd* one may be
+//! ignored.
 
 mod fields;
 #[cfg(test)]
@@ -48,7 +51,8 @@ pub enum CborError {
     /// A key's value has the wrong type, length or range.
     #[error("the value of key {0} is not allowed")]
     Invalid(u64),
-    /// A key that must be understood is not (or a suite, kind or version is newer than this program).
+    /// A key that must be understood is not (or a suite, kind or version is newer than this
+    /// program).
     #[error("key {0} must be understood and is not")]
     NotUnderstood(u64),
 }
@@ -70,7 +74,8 @@ impl Value {
     /// The one canonical encoding.
     pub fn to_canonical(&self) -> Vec<u8> {
         let mut encoder = minicbor::Encoder::new(Vec::new());
-        // Writing to a vector cannot fail; an impossible error would show as a canonical check that fails.
+        // Writing to a vector cannot fail; an impossible error would show as a canonical check that
+        // fails.
         let _ = write(&mut encoder, self);
         encoder.into_writer()
     }
@@ -83,7 +88,9 @@ fn read(decoder: &mut minicbor::Decoder<'_>, depth: usize) -> Result<Value, Cbor
     }
     let malformed = |_| CborError::Malformed("truncated or invalid item");
     Ok(match decoder.datatype().map_err(malformed)? {
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 => Value::Uint(decoder.u64().map_err(malformed)?),
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
+            Value::Uint(decoder.u64().map_err(malformed)?)
+        }
         Type::Bytes => Value::Bytes(decoder.bytes().map_err(malformed)?.to_vec()),
         Type::String => Value::Text(decoder.str().map_err(malformed)?.to_owned()),
         Type::Bool => Value::Bool(decoder.bool().map_err(malformed)?),

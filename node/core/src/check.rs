@@ -1,4 +1,5 @@
-//! Reads every row and every blob, and says what is damaged, missing or left over. It changes nothing.
+//! Reads every row and every blob, and says what is damaged, missing or left over. It changes
+//! nothing.
 //!
 //! A node may run meanwhile: what is suspicious is looked at a second time before it is reported.
 
@@ -34,11 +35,13 @@ pub struct Report {
     pub blob_bytes: u64,
     /// Rows whose seal failed.
     pub damaged_rows: Vec<Place>,
-    /// Blobs whose seal or hash failed, or that can't be read, with the first row that refers to each.
+    /// Blobs whose seal or hash failed, or that can't be read, with the first row that refers to
+    /// each.
     pub damaged_blobs: Vec<(BlobId, Place)>,
     /// Rows that refer to a blob that isn't there.
     pub dangling: Vec<(BlobId, Place)>,
-    /// Files to which no row refers; the next collection removes those that are ours. Not looked for when a row is damaged.
+    /// Files to which no row refers; the next collection removes those that are ours. Not looked
+    /// for when a row is damaged.
     pub orphans: Vec<PathBuf>,
 }
 
@@ -66,8 +69,8 @@ pub enum Step {
     Feed,
 }
 
-/// Told how far a check is: the step, how many are done, and of how many (zero where unknown). An error ends the check, and is to be
-/// given from then on.
+/// Told how far a check is: the step, how many are done, and of how many (zero where unknown). An
+/// error ends the check, and is to be given from then on.
 pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
 
 /// Reads every row and every blob. Blocks for long.
@@ -96,12 +99,19 @@ pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Re
 }
 
 /// Reads the rows; gives each blob they refer to, with the first row that does.
-fn rows(store: &Store, report: &mut Report, progress: &Progress<'_>) -> Result<HashMap<BlobId, Place>, StoreError> {
+fn rows(
+    store: &Store,
+    report: &mut Report,
+    progress: &Progress<'_>,
+) -> Result<HashMap<BlobId, Place>, StoreError> {
     let mut referred = HashMap::new();
     let mut after: Option<Place> = None;
     loop {
         progress(Step::Rows, report.rows, 0)?;
-        let page = store.walk(after.as_ref().map(|place| (place.table.as_str(), place.key.as_slice())), PAGE_ROWS)?;
+        let page = store.walk(
+            after.as_ref().map(|place| (place.table.as_str(), place.key.as_slice())),
+            PAGE_ROWS,
+        )?;
         let Some(last) = page.last() else { return Ok(referred) };
         after = Some(Place { table: last.table.clone(), key: last.key.clone() });
         for found in page {
@@ -118,7 +128,13 @@ fn rows(store: &Store, report: &mut Report, progress: &Progress<'_>) -> Result<H
     }
 }
 
-fn one_blob(store: &Store, blobs: &Blobs, id: BlobId, place: &Place, report: &mut Report) -> Result<(), StoreError> {
+fn one_blob(
+    store: &Store,
+    blobs: &Blobs,
+    id: BlobId,
+    place: &Place,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     let verified = blobs.open(&id).and_then(|reader| reader.verify().map(|()| reader.len()));
     match verified {
         Ok(len) => {

@@ -65,7 +65,8 @@ impl Clock {
         }
     }
 
-    /// Puts a manual clock to another moment, be it an earlier one; the machine's clock is left alone.
+    /// Puts a manual clock to another moment, be it an earlier one; the machine's clock is left
+    /// alone.
     pub fn set(&self, now: Timestamp) {
         if let Source::Manual(millis) = &self.0 {
             millis.store(now.0, Ordering::SeqCst);

@@ -1,8 +1,9 @@
 //! Who is connected, and who makes room where there is none: whoever has kept us waiting longest.
 //!
-//! Web and mail keep their listeners by this rule. A connection is either being answered or waits for its client: for a request, for
-//! more of a body, for an answer to be taken. Slow clients hold places only until somebody else needs one. The place is taken
-//! from the customer who holds the most, so a crowd from one address pushes out itself and not the owner.
+//! Web and mail keep their listeners by this rule. A connection is either being answered or waits
+//! for its client: for a request, for more of a body, for an answer to be taken. Slow clients hold
+//! places only until somebody else needs one. The place is taken from the customer who holds the
+//! most, so a crowd from one address pushes out itself and not the owner.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,8 +37,8 @@ struct Guest {
     served: AtomicBool,
     /// Whether they keep us waiting now.
     waits: AtomicBool,
-    /// When they first did so since their last request, in milliseconds from the crowd's beginning plus one; 0 if they have not yet.
-    /// A byte now and then does not make it later.
+    /// When they first did so since their last request, in milliseconds from the crowd's beginning
+    /// plus one; 0 if they have not yet. A byte now and then does not make it later.
     since: AtomicU64,
     leave: Notify,
 }
@@ -53,14 +54,21 @@ pub struct Place {
 pub struct Served(Arc<Place>);
 
 impl Crowd {
-    /// Room for `total_max` connections at one time, `per_net_max` of them from one network (an IPv4 address, an IPv6 /64).
+    /// Room for `total_max` connections at one time, `per_net_max` of them from one network (an
+    /// IPv4 address, an IPv6 /64).
     pub fn new(total_max: usize, per_net_max: usize) -> Self {
-        Self { inside: Arc::default(), total_max: total_max.max(1), per_net_max: per_net_max.max(1), begun: Instant::now() }
+        Self {
+            inside: Arc::default(),
+            total_max: total_max.max(1),
+            per_net_max: per_net_max.max(1),
+            begun: Instant::now(),
+        }
     }
 
-    /// Lets a connection from `address` in, if need be in the place of another, also of one from there: of a browser's connections
-    /// the newest is the one it needs. Many people may stand behind `is_shared`, such as a proxy or this machine itself, so it is
-    /// held to the total alone. `None` where every place is being answered.
+    /// Lets a connection from `address` in, if need be in the place of another, also of one from
+    /// there: of a browser's connections the newest is the one it needs. Many people may stand
+    /// behind `is_shared`, such as a proxy or this machine itself, so it is held to the total
+    /// alone. `None` where every place is being answered.
     pub fn enter(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
         let net = ClientNet::from(address);
         let mut inside = self.lock();
@@ -72,8 +80,9 @@ impl Crowd {
         Some(self.seat(&mut inside, net))
     }
 
-    /// Lets a connection from `address` in, if need be in the place of a customer who holds more; `None` else. A mail server that
-    /// comes with too many at once keeps those it has, and comes again with the rest.
+    /// Lets a connection from `address` in, if need be in the place of a customer who holds more;
+    /// `None` else. A mail server that comes with too many at once keeps those it has, and comes
+    /// again with the rest.
     pub fn admit(&self, address: IpAddr, is_shared: bool) -> Option<Place> {
         let net = ClientNet::from(address);
         let mut inside = self.lock();
@@ -89,7 +98,8 @@ impl Crowd {
     }
 
     fn seat(&self, inside: &mut Inside, net: ClientNet) -> Place {
-        let (served, waits, since) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(self.now()));
+        let (served, waits, since) =
+            (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(self.now()));
         let guest = Arc::new(Guest { net, served, waits, since, leave: Notify::new() });
         let number = inside.next;
         inside.next += 1;
@@ -121,15 +131,19 @@ impl Inside {
         held
     }
 
-    /// Whoever keeps us waiting longest, of the customer who holds the most places, among those who `may` make room: a guest, and
-    /// how many places its customer holds.
+    /// Whoever keeps us waiting longest, of the customer who holds the most places, among those who
+    /// `may` make room: a guest, and how many places its customer holds.
     fn slowest(&self, may: impl Fn(&Guest, usize) -> bool) -> Option<u64> {
         let held = self.held();
         let waiting = self.guests.iter().filter(|(_, guest)| guest.waits.load(Ordering::Relaxed));
-        let waiting = waiting.map(|(number, guest)| (held.get(&guest.net.at_most()).copied().unwrap_or(0), *number, guest));
-        let slowest = waiting
-            .filter(|(held, _, guest)| may(guest, *held))
-            .min_by_key(|(held, number, guest)| (std::cmp::Reverse(*held), guest.since.load(Ordering::Relaxed), *number));
+        let waiting = waiting.map(|(number, guest)| {
+            (held.get(&guest.net.at_most()).copied().unwrap_or(0), *number, guest)
+        });
+        let slowest = waiting.filter(|(held, _, guest)| may(guest, *held)).min_by_key(
+            |(held, number, guest)| {
+                (std::cmp::Reverse(*held), guest.since.load(Ordering::Relaxed), *number)
+            },
+        );
         slowest.map(|(_, number, _)| number)
     }
 
@@ -153,7 +167,12 @@ impl Place {
     /// The client keeps us waiting.
     pub fn waits(&self) {
         // Only the first of a request's pauses says since when.
-        let _ = self.guest.since.compare_exchange(0, self.crowd.now(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.guest.since.compare_exchange(
+            0,
+            self.crowd.now(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         self.guest.waits.store(true, Ordering::Relaxed);
     }
 
@@ -207,11 +226,15 @@ mod tests {
     async fn a_crowd_from_one_network_pushes_out_itself_and_not_the_owner() {
         let crowd = Crowd::new(100, 3);
         let owner = enter(&crowd, "192.0.2.1").unwrap();
-        let crowding: Vec<_> = (0..50).map(|host| enter(&crowd, &format!("2001:db8::{host}")).unwrap()).collect();
+        let crowding: Vec<_> =
+            (0..50).map(|host| enter(&crowd, &format!("2001:db8::{host}")).unwrap()).collect();
         assert!(!is_gone(&owner));
         assert_eq!(crowding.iter().filter(|place| !is_gone(place)).count(), 3);
         crowding[0].is_needed().await;
-        assert!(enter(&crowd, "2001:db8:0:1::1").is_some_and(|place| !is_gone(&place)), "the next /64 is another customer");
+        assert!(
+            enter(&crowd, "2001:db8:0:1::1").is_some_and(|place| !is_gone(&place)),
+            "the next /64 is another customer"
+        );
     }
 
     #[test]
@@ -230,7 +253,8 @@ mod tests {
     #[test]
     fn where_every_place_is_being_answered_a_newcomer_is_turned_away() {
         let crowd = Crowd::new(2, 2);
-        let places: Vec<_> = (1..3).map(|n| enter(&crowd, &format!("192.0.2.{n}")).unwrap()).collect();
+        let places: Vec<_> =
+            (1..3).map(|n| enter(&crowd, &format!("192.0.2.{n}")).unwrap()).collect();
         let served: Vec<_> = places.iter().map(|place| place.clone().serve()).collect();
         assert!(enter(&crowd, "192.0.2.9").is_none());
         // A body that doesn't come is no longer an answer being made.
@@ -253,11 +277,16 @@ mod tests {
             trickling.waits();
         }
         // Two more who came after that pause; the bytes since then count for nothing.
-        let greeting: Vec<_> = (2..4).map(|host| enter(&crowd, &format!("192.0.2.{host}")).unwrap()).collect();
+        let greeting: Vec<_> =
+            (2..4).map(|host| enter(&crowd, &format!("192.0.2.{host}")).unwrap()).collect();
         for place in &greeting {
             place.guest.since.store(first + 1, Ordering::Relaxed);
             place.goes_on();
-            assert_eq!(place.guest.since.load(Ordering::Relaxed), first + 1, "nor do those of a greeting");
+            assert_eq!(
+                place.guest.since.load(Ordering::Relaxed),
+                first + 1,
+                "nor do those of a greeting"
+            );
         }
         while crowd.now() <= first {
             std::hint::spin_loop();
@@ -274,9 +303,13 @@ mod tests {
     fn a_customer_with_many_networks_is_one_crowd() {
         let crowd = Crowd::new(6, 4);
         let owner = [enter(&crowd, "192.0.2.1").unwrap(), enter(&crowd, "192.0.2.1").unwrap()];
-        let crowding: Vec<_> = (0..4).map(|net| enter(&crowd, &format!("2001:db8:1:{net}::1")).unwrap()).collect();
+        let crowding: Vec<_> =
+            (0..4).map(|net| enter(&crowd, &format!("2001:db8:1:{net}::1")).unwrap()).collect();
         enter(&crowd, "2001:db8:2::1").unwrap();
-        assert!(is_gone(&crowding[0]) && !owner.iter().any(|place| is_gone(place)), "each of the four /64 holds less than the owner");
+        assert!(
+            is_gone(&crowding[0]) && !owner.iter().any(|place| is_gone(place)),
+            "each of the four /64 holds less than the owner"
+        );
     }
 
     #[test]
@@ -293,11 +326,15 @@ mod tests {
     fn who_holds_the_most_makes_room_for_whoever_holds_less() {
         let crowd = Crowd::new(4, 3);
         let admit = |address: &str| crowd.admit(at(address), false);
-        let crowding: Vec<_> = (0..4).map(|net| Arc::new(admit(&format!("2001:db8:1:{net}::1")).unwrap())).collect();
+        let crowding: Vec<_> =
+            (0..4).map(|net| Arc::new(admit(&format!("2001:db8:1:{net}::1")).unwrap())).collect();
         // One of them has logged in: it is the owner, somewhere.
         let _owner = crowding[0].clone().serve();
         let mine = admit("192.0.2.1").unwrap();
-        assert_eq!(crowding.iter().map(|place| is_gone(place)).collect::<Vec<_>>(), [false, true, false, false]);
+        assert_eq!(
+            crowding.iter().map(|place| is_gone(place)).collect::<Vec<_>>(),
+            [false, true, false, false]
+        );
         let second = admit("192.0.2.2").unwrap();
         assert!(admit("2001:db8:1:7::1").is_none(), "nobody holds more than they");
         assert!(!is_gone(&mine) && !is_gone(&second));

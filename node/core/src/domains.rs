@@ -1,5 +1,6 @@
-//! The domain-separation strings of everything that leaves a node, in one place: a signature or hash made for one kind of object can never
-//! pass for another. What is sealed at rest never meets these keys; its labels stand with their formats (`seal`, `log::record`,
+//! The domain-separation strings of everything that leaves a node, in one place: a signature or
+//! hash made for one kind of object can never pass for another. What is sealed at rest never meets
+//! these keys; its labels stand with their formats (`seal`, `log::record`,
 //! `store::snapshot`, `vault`, `blobs::seal`).
 
 /// What a signature or a keyed hash is for. Its bytes go in front of what is signed or hashed.

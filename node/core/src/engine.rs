@@ -1,7 +1,9 @@
-//! The seam under the store: what holds the rows between the log's checkpoints. No engine's own type crosses it.
+//! The seam under the store: what holds the rows between the log's checkpoints. No engine's own
+//! type crosses it.
 //!
-//! An engine is told only what the log already holds, so it may lose whatever it was not asked to flush.
-//! Values are opaque here (sealed above); a group is applied whole or not at all, over all tables.
+//! An engine is told only what the log already holds, so it may lose whatever it was not asked to
+//! flush. Values are opaque here (sealed above); a group is applied whole or not at all, over all
+//! tables.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -47,7 +49,8 @@ pub enum EngineError {
     /// The disk is full.
     #[error("the disk is full")]
     Full,
-    /// A row's bytes are not what was written; the key is empty where the engine can't say which row.
+    /// A row's bytes are not what was written; the key is empty where the engine can't say which
+    /// row.
     #[error("damaged row in table {table:?}")]
     Corrupt {
         /// The table's name, empty where it isn't known.
@@ -95,7 +98,8 @@ pub struct Cell {
     pub value: Vec<u8>,
 }
 
-/// Holds rows. Many threads read while one applies; what one call reads is of one moment, before or after a group.
+/// Holds rows. Many threads read while one applies; what one call reads is of one moment, before or
+/// after a group.
 pub trait Engine: Send + Sync {
     /// One row's bytes.
     ///
@@ -109,20 +113,23 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`].
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError>;
 
-    /// A page of all rows in order of table name, then key, past the row `after`: for checks and comparisons.
+    /// A page of all rows in order of table name, then key, past the row `after`: for checks and
+    /// comparisons.
     ///
     /// # Errors
     /// As [`EngineError`].
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError>;
 
-    /// Applies a group, all of it or nothing, in its order (a later write of the same row wins). It is visible on return,
-    /// and kept through a power cut only once [`Engine::flush`] has returned.
+    /// Applies a group, all of it or nothing, in its order (a later write of the same row wins). It
+    /// is visible on return, and kept through a power cut only once [`Engine::flush`] has returned.
     ///
     /// # Errors
-    /// As [`EngineError`]; whether the group was applied is then unknown, and applying it again does no harm.
+    /// As [`EngineError`]; whether the group was applied is then unknown, and applying it again
+    /// does no harm.
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError>;
 
-    /// Returns once everything applied so far has reached the engine, where that is done a little later.
+    /// Returns once everything applied so far has reached the engine, where that is done a little
+    /// later.
     ///
     /// # Errors
     /// As [`Engine::apply`], for what was applied before.
@@ -136,31 +143,41 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`]; nothing may be assumed durable then.
     fn flush(&self) -> Result<(), EngineError>;
 
-    /// Closes and opens the engine again after an error, which sticks until then. What was applied and not flushed may
-    /// be gone.
+    /// Closes and opens the engine again after an error, which sticks until then. What was applied
+    /// and not flushed may be gone.
     ///
     /// # Errors
     /// As [`EngineError`].
     fn reopen(&self) -> Result<(), EngineError>;
 
-    /// Whether what was flushed can be trusted after a power cut; where not, the store is rebuilt from snapshot and log.
+    /// Whether what was flushed can be trusted after a power cut; where not, the store is rebuilt
+    /// from snapshot and log.
     fn survives_power_cut(&self) -> bool;
 }
 
-/// Opens the engine in `folder` (which exists), creating it where there is none; `cache_len` in bytes.
+/// Opens the engine in `folder` (which exists), creating it where there is none; `cache_len` in
+/// bytes.
 ///
 /// # Errors
 /// As [`EngineError`].
-pub fn open(kind: EngineKind, folder: &Path, cache_len: u64) -> Result<Arc<dyn Engine>, EngineError> {
+pub fn open(
+    kind: EngineKind,
+    folder: &Path,
+    cache_len: u64,
+) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match kind {
-        EngineKind::Sled => Arc::new(DeferredEngine::new(Arc::new(SledEngine::open(folder, cache_len)?))?),
-        EngineKind::Redb => Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?),
+        EngineKind::Sled => {
+            Arc::new(DeferredEngine::new(Arc::new(SledEngine::open(folder, cache_len)?))?)
+        }
+        EngineKind::Redb => {
+            Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?)
+        }
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }
 
-/// The one key under which an engine with a single tree holds a row: the table's name, a zero byte, the row's key.
-/// Its order is that of (table, key).
+/// The one key under which an engine with a single tree holds a row: the table's name, a zero byte,
+/// the row's key. Its order is that of (table, key).
 fn joined(table: &str, key: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(table.len() + 1 + key.len());
     joined.extend_from_slice(table.as_bytes());
@@ -179,15 +196,20 @@ fn bounds(table: &str, scan: &Scan) -> Option<KeyRange> {
     let after = scan.after.as_ref().map(|key| joined(table, key));
     match (after, scan.reverse) {
         (Some(after), false) if after >= end => None,
-        (Some(after), false) if after >= start => Some((Bound::Excluded(after), Bound::Excluded(end))),
+        (Some(after), false) if after >= start => {
+            Some((Bound::Excluded(after), Bound::Excluded(end)))
+        }
         (Some(after), true) if after <= start => None,
-        (Some(after), true) if after < end => Some((Bound::Included(start), Bound::Excluded(after))),
+        (Some(after), true) if after < end => {
+            Some((Bound::Included(start), Bound::Excluded(after)))
+        }
         // No mark, or one on the near side of the prefix: all of it.
         _ => Some((Bound::Included(start), Bound::Excluded(end))),
     }
 }
 
-/// The first key past all keys that begin with `prefix`; `None` if there is none (no table's name begins so).
+/// The first key past all keys that begin with `prefix`; `None` if there is none (no table's name
+/// begins so).
 fn past_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

@@ -1,4 +1,5 @@
-//! Hints sent after a commit ("look now"). Losing one loses nothing: every listener also looks at the rows themselves.
+//! Hints sent after a commit ("look now"). Losing one loses nothing: every listener also looks at
+//! the rows themselves.
 
 use tokio::sync::broadcast;
 
@@ -19,7 +20,8 @@ pub enum Event {
     Timeline,
     /// A post of this friend's shows photos that are not here: federation should fetch them.
     Wanted(PersonId),
-    /// Bodies of this person's entries are missing that count again: federation should ask for them.
+    /// Bodies of this person's entries are missing that count again: federation should ask for
+    /// them.
     Lacking(PersonId),
     /// A mail folder changed; the number is the folder's id.
     Mailbox(u32),
@@ -35,7 +37,8 @@ pub enum Event {
     Erased,
 }
 
-/// What lasts no longer than the process: the channel of hints, and who is connected. Cheap to clone.
+/// What lasts no longer than the process: the channel of hints, and who is connected. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub struct Events {
     hints: broadcast::Sender<Event>,

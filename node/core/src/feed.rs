@@ -1,7 +1,9 @@
-//! What a person says: signed entries in append-only logs that friends copy and verify without trusting whoever hands them over.
+//! What a person says: signed entries in append-only logs that friends copy and verify without
+//! trusting whoever hands them over.
 //!
-//! There is one log per (person, node key, lane, epoch). An entry is a signed header and a body that can be deleted. Every process start
-//! opens a new epoch, whose first entry names the last known one: a disk rolled back to an older state branches by epoch and never forks.
+//! There is one log per (person, node key, lane, epoch). An entry is a signed header and a body
+//! that can be deleted. Every process start opens a new epoch, whose first entry names the last
+//! known one: a disk rolled back to an older state branches by epoch and never forks.
 
 mod append;
 mod body;
@@ -28,8 +30,8 @@ use std::str::FromStr;
 
 pub use append::{AppendError, append, append_expiring, moment};
 pub use body::{
-    BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, HOMES_VERSION_MAX, Homes, KeyBackup, MARKDOWN, PHOTOS_MAX, Photo, PostBody, ProfileBody,
-    WrappedKey,
+    BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, HOMES_VERSION_MAX, Homes, KeyBackup, MARKDOWN,
+    PHOTOS_MAX, Photo, PostBody, ProfileBody, WrappedKey,
 };
 pub use check::{Checked, check};
 pub use due::{next_due, run_due};
@@ -81,11 +83,16 @@ impl FromStr for EntryId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut id = [0; 32];
-        let wrong = |position| data_encoding::DecodeError { position, kind: data_encoding::DecodeKind::Length };
+        let wrong = |position| data_encoding::DecodeError {
+            position,
+            kind: data_encoding::DecodeKind::Length,
+        };
         if text.len() != 64 {
             return Err(wrong(text.len()));
         }
-        data_encoding::HEXLOWER.decode_mut(text.as_bytes(), &mut id).map_err(|partial| partial.error)?;
+        data_encoding::HEXLOWER
+            .decode_mut(text.as_bytes(), &mut id)
+            .map_err(|partial| partial.error)?;
         Ok(Self(id))
     }
 }

@@ -1,15 +1,18 @@
 //! Friends: who they are, how their nodes are reached, and how one becomes one.
 //!
 //! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a picture.
-//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`State::Asked`]. Federation sees that ([`asked`]) and dials.
-//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`welcome`] checks and ends the token and makes
-//!    Bob a friend, in one commit. A token works once, until it expires.
+//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`State::Asked`]. Federation
+//!    sees that ([`asked`]) and dials.
+//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`welcome`] checks
+//!    and ends the token and makes Bob a friend, in one commit. A token works once, until it
+//!    expires.
 //! 4. Bob's node hears yes: [`confirmed`] makes Alice a friend.
 //!
-//! Ending it ([`remove`]) leaves a [`Farewell`] to be said, and Bob becomes somebody who [`left`] on the other side.
+//! Ending it ([`remove`]) leaves a [`Farewell`] to be said, and Bob becomes somebody who [`left`]
+//! on the other side.
 //!
-//! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an invite becomes a friend in Bob's
-//! place, and Bob's own try then fails: both owners see it.
+//! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an
+//! invite becomes a friend in Bob's place, and Bob's own try then fails: both owners see it.
 
 mod ask;
 mod awake;
@@ -30,10 +33,15 @@ use crate::store::{StoreError, Table};
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
 pub use awake::{Awake, Connected};
 pub use farewell::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
-pub use invite::{INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites, revoke_invite};
+pub use invite::{
+    INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
+    revoke_invite,
+};
 pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
 pub(crate) use list::{introduced, meet};
-pub use request::{REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome};
+pub use request::{
+    REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome,
+};
 
 /// How many addresses of a node are kept.
 pub const ADDRESSES_MAX: usize = 4;
@@ -71,7 +79,8 @@ pub enum State {
     /// Their node said no: the invite was used or had expired.
     #[n(3)]
     Refused,
-    /// They have ended the friendship. What they said before stays here until the owner forgets them.
+    /// They have ended the friendship. What they said before stays here until the owner forgets
+    /// them.
     #[n(4)]
     Left,
 }
@@ -81,7 +90,8 @@ pub enum State {
 pub struct Friend {
     /// Who.
     pub person: PersonId,
-    /// Their name: of the newest profile of theirs that is here, or else as they introduced themselves.
+    /// Their name: of the newest profile of theirs that is here, or else as they introduced
+    /// themselves.
     pub name: String,
     /// The house paint they chose, as their profile says; below [`crate::profile::PAINTS`].
     pub paint: Option<u8>,
@@ -93,7 +103,8 @@ pub struct Friend {
     pub since: Timestamp,
     /// How far it is.
     pub state: State,
-    /// When their node was last reached: to the moment if that was since this one started, else to the hour.
+    /// When their node was last reached: to the moment if that was since this one started, else to
+    /// the hour.
     pub last_seen: Option<Timestamp>,
     /// Whether their node is connected now.
     pub is_awake: bool,
@@ -127,21 +138,44 @@ impl Record for FriendRow {
 impl FriendRow {
     fn new(from: &Introduction, state: State, now: Timestamp) -> Self {
         let from = from.checked();
-        Self { name: from.name, node: *from.node.as_bytes(), addresses: from.addresses, since: now, state, last_seen: None, token: None }
+        Self {
+            name: from.name,
+            node: *from.node.as_bytes(),
+            addresses: from.addresses,
+            since: now,
+            state,
+            last_seen: None,
+            token: None,
+        }
     }
 
     fn shown(self, person: PersonId) -> Result<Friend, StoreError> {
-        let damaged = |_| StoreError::Corrupt { table: Self::TABLE.name().to_owned(), key: person.0.to_vec() };
+        let damaged = |_| StoreError::Corrupt {
+            table: Self::TABLE.name().to_owned(),
+            key: person.0.to_vec(),
+        };
         let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
         let Self { name, addresses, since, state, last_seen, .. } = self;
-        Ok(Friend { person, name, paint: None, node, addresses, since, state, last_seen, is_awake: false })
+        Ok(Friend {
+            person,
+            name,
+            paint: None,
+            node,
+            addresses,
+            since,
+            state,
+            last_seen,
+            is_awake: false,
+        })
     }
 }
 
 impl Introduction {
     /// The same with everything cut to its limit: it is what a stranger wrote.
     fn checked(&self) -> Self {
-        let name = Some(names::plain(&self.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| self.person.short());
+        let name = Some(names::plain(&self.name))
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| self.person.short());
         Self { name, addresses: checked_addresses(&self.addresses), ..self.clone() }
     }
 }
@@ -149,7 +183,9 @@ impl Introduction {
 fn checked_addresses(addresses: &[String]) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for address in addresses {
-        let is_good = !address.is_empty() && address.len() <= ADDRESS_LEN_MAX && address.chars().all(|c| c.is_ascii_graphic());
+        let is_good = !address.is_empty()
+            && address.len() <= ADDRESS_LEN_MAX
+            && address.chars().all(|c| c.is_ascii_graphic());
         if is_good && !kept.contains(address) && kept.len() < ADDRESSES_MAX {
             kept.push(address.clone());
         }

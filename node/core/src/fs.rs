@@ -1,7 +1,9 @@
-//! The file system as a parameter: what the log, the blobs and the snapshots write through, so that tests can cut the power.
+//! The file system as a parameter: what the log, the blobs and the snapshots write through, so that
+//! tests can cut the power.
 //!
-//! A write is durable after `sync_data` on its file, a name (created, renamed, removed) after `sync_folder` on its folder;
-//! between the two any part of it may be missing after a power cut. Files are made for their owner only (mode 0600).
+//! A write is durable after `sync_data` on its file, a name (created, renamed, removed) after
+//! `sync_folder` on its folder; between the two any part of it may be missing after a power cut.
+//! Files are made for their owner only (mode 0600).
 
 use std::fmt;
 use std::io;
@@ -47,13 +49,15 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The operating system's.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Asks for room for `len` bytes from the start; the length becomes at least that. Best effort where unsupported.
+    /// Asks for room for `len` bytes from the start; the length becomes at least that. Best effort
+    /// where unsupported.
     ///
     /// # Errors
     /// When the disk is full.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes what was written durable (fdatasync). After an error the bytes' fate is unknown, and trying again proves nothing.
+    /// Makes what was written durable (fdatasync). After an error the bytes' fate is unknown, and
+    /// trying again proves nothing.
     ///
     /// # Errors
     /// The operating system's.
@@ -123,8 +127,9 @@ pub trait Lock: Send + Sync + fmt::Debug {}
 
 /// The whole of a file system.
 pub trait Volume: Send + Sync + fmt::Debug {
-    /// Makes everything written to it durable (syncfs). It tells of a failed write-back only if that came after the volume was
-    /// obtained, so that must be before the first write to be covered.
+    /// Makes everything written to it durable (syncfs). It tells of a failed write-back only if
+    /// that came after the volume was obtained, so that must be before the first write to be
+    /// covered.
     ///
     /// # Errors
     /// The operating system's; also when some earlier write could not be made durable.
@@ -227,7 +232,8 @@ pub fn read(fs: &dyn Fs, path: &Path, len_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Replaces a small file at once and durably: a temporary file beside it, synced, renamed, and the folder synced.
+/// Replaces a small file at once and durably: a temporary file beside it, synced, renamed, and the
+/// folder synced.
 ///
 /// # Errors
 /// The file system's; the old content is still there then.
@@ -246,7 +252,10 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Whether an error says that the disk (or the owner's share of it) is full.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 #[cfg(test)]

@@ -37,7 +37,8 @@ fn texts(name: &str) -> Vec<String> {
             _ => {}
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"));
     let mut found = Vec::new();
     collect(&serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap(), &mut found);
     found
@@ -46,7 +47,9 @@ fn texts(name: &str) -> Vec<String> {
 /// The byte strings among them.
 fn bytes(names: &[&str]) -> Vec<Vec<u8>> {
     let all = names.iter().flat_map(|name| texts(name));
-    all.filter_map(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok()).filter(|bytes| bytes.len() > 40).collect()
+    all.filter_map(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok())
+        .filter(|bytes| bytes.len() > 40)
+        .collect()
 }
 
 fn text(input: &[u8]) -> String {
@@ -93,7 +96,10 @@ impl<E> Understood for Result<Header, E> {
 
 #[test]
 fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
-    let ops: Vec<Vec<u8>> = bytes(&["identity"]).into_iter().filter(|bytes| SignedOp::from_canonical(bytes).is_ok()).collect();
+    let ops: Vec<Vec<u8>> = bytes(&["identity"])
+        .into_iter()
+        .filter(|bytes| SignedOp::from_canonical(bytes).is_ok())
+        .collect();
     assert!(!ops.is_empty());
     fuzz("identity log", &ops, |input| {
         // The damaged operation at each place of an otherwise good log.
@@ -104,11 +110,16 @@ fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
         }
     });
     let entries = bytes(&["entries"]);
-    let author = (1..=ops.len()).rev().find_map(|len| IdentityLog::verify(&ops[..len]).ok()).unwrap();
+    let author =
+        (1..=ops.len()).rev().find_map(|len| IdentityLog::verify(&ops[..len]).ok()).unwrap();
     fuzz("signed entry", &entries, |input| {
         let (header, body) = input.split_at(input.len() / 2);
         for (header, body) in [(header, Some(body)), (input, Some(input)), (input, None)] {
-            let raw = RawEntry { header: header.to_vec(), signature: Signature([7; 64]), body: body.map(<[u8]>::to_vec) };
+            let raw = RawEntry {
+                header: header.to_vec(),
+                signature: Signature([7; 64]),
+                body: body.map(<[u8]>::to_vec),
+            };
             assert!(VerifiedEntry::verify(raw, &author, Timestamp(0)).is_err());
         }
     });
@@ -116,12 +127,23 @@ fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
 
 #[test]
 fn damaged_papers_and_invites_are_refused_or_read() {
-    let mut corpus: Vec<Vec<u8>> = texts("texts").into_iter().chain(texts("words")).map(String::into_bytes).collect();
-    corpus.push(b"http://alice.localhost:7080/i#AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec());
+    let mut corpus: Vec<Vec<u8>> =
+        texts("texts").into_iter().chain(texts("words")).map(String::into_bytes).collect();
+    corpus.push(
+        b"http://alice.localhost:7080/i#AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+    );
     fuzz("papers", &corpus, |input| {
         let text = text(input);
-        let _ = (text.parse::<Claim>().is_ok(), text.parse::<Request>().is_ok(), text.parse::<SignedRequest>().is_ok());
-        let _ = (text.parse::<NodeCard>().is_ok(), text.parse::<Invite>().is_ok(), text.parse::<PersonId>().is_ok());
+        let _ = (
+            text.parse::<Claim>().is_ok(),
+            text.parse::<Request>().is_ok(),
+            text.parse::<SignedRequest>().is_ok(),
+        );
+        let _ = (
+            text.parse::<NodeCard>().is_ok(),
+            text.parse::<Invite>().is_ok(),
+            text.parse::<PersonId>().is_ok(),
+        );
         let _ = words::Words::parse(&text).is_ok();
     });
 }
@@ -130,7 +152,12 @@ fn damaged_papers_and_invites_are_refused_or_read() {
 fn any_markdown_is_rendered() {
     let post = "# Head\n\nA [link](https://a.example \"t\") *and* **more** ~~of~~ `it`.\n\n| a | b |\n|--|:-:|\n| 1 | ![x](y.jpg) |\n\n\
         1. one\n   - two\n     > three\n\n[^1]: note\n\n```rust\nfn main() {}\n```\n<b onclick=x>raw</b> &amp; <!-- no -->\n\n- [ ] done[^1]\n";
-    let corpus = [post.as_bytes().to_vec(), b"**_`[(<".repeat(30), b"> - 1. ".repeat(40), "ä\u{202e}\u{0}é\r\n\r\n".repeat(9).into()];
+    let corpus = [
+        post.as_bytes().to_vec(),
+        b"**_`[(<".repeat(30),
+        b"> - 1. ".repeat(40),
+        "ä\u{202e}\u{0}é\r\n\r\n".repeat(9).into(),
+    ];
     fuzz("markdown", &corpus, |input| {
         let text = text(input);
         let html = markdown::render_foreign(&text, "p");
@@ -143,22 +170,32 @@ fn any_markdown_is_rendered() {
 
 #[test]
 fn a_damaged_picture_is_refused_or_developed() {
-    let picture = image::DynamicImage::ImageRgb8(image::RgbImage::from_fn(48, 32, |x, y| image::Rgb([x as u8 * 5, y as u8 * 7, 99])));
+    let picture = image::DynamicImage::ImageRgb8(image::RgbImage::from_fn(48, 32, |x, y| {
+        image::Rgb([x as u8 * 5, y as u8 * 7, 99])
+    }));
     let encoded = |format| {
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     };
     use image::ImageFormat::{Gif, Jpeg, Png, WebP};
-    fuzz("pictures", &[Jpeg, Png, WebP, Gif].map(encoded), |input| drop(photos::develop::develop(input)));
+    fuzz("pictures", &[Jpeg, Png, WebP, Gif].map(encoded), |input| {
+        drop(photos::develop::develop(input))
+    });
 }
 
 #[test]
 fn a_damaged_group_of_the_log_is_refused_or_means_itself() {
     let row = |value| group::RowWrite { table: "posts".into(), key: b"a key".to_vec(), value };
-    let blob = SmallBlob { id: crate::store::BlobId([3; 32]), form: Form::Private, bytes: vec![7; 90].into() };
-    let change = group::Change { rows: vec![row(Some(vec![1; 300])), row(None)], blobs: vec![blob] };
-    let corpus = [group::encode(std::slice::from_ref(&change)), group::encode(&[change.clone(), change])];
+    let blob = SmallBlob {
+        id: crate::store::BlobId([3; 32]),
+        form: Form::Private,
+        bytes: vec![7; 90].into(),
+    };
+    let change =
+        group::Change { rows: vec![row(Some(vec![1; 300])), row(None)], blobs: vec![blob] };
+    let corpus =
+        [group::encode(std::slice::from_ref(&change)), group::encode(&[change.clone(), change])];
     fuzz("log group", &corpus, |input| {
         for count in [0, 1, 2, u32::MAX] {
             if let Some(changes) = group::decode(input, count) {
@@ -174,7 +211,8 @@ fn unlock() -> Unlock {
     Unlock::KeyFile("/key".into())
 }
 
-/// Opens the node's files with all that reads them at a start: vault, checkpoint, snapshots, log, rows.
+/// Opens the node's files with all that reads them at a start: vault, checkpoint, snapshots, log,
+/// rows.
 fn opened(fs: &MemoryFs) -> Option<Store> {
     let shared: Arc<dyn Fs> = Arc::new(fs.clone());
     let data = Path::new("/data");
@@ -219,7 +257,12 @@ fn a_damaged_file_of_the_node_is_noticed_or_repaired() {
     drop(store);
     let mut all = Vec::new();
     files(&left, Path::new("/"), &mut all);
-    let told = |part: &str| all.iter().filter(|(path, _)| path.to_string_lossy().contains(part)).cloned().collect::<Vec<_>>();
+    let told = |part: &str| {
+        all.iter()
+            .filter(|(path, _)| path.to_string_lossy().contains(part))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     for part in ["vault-1", "checkpoint", "snapshots/", "log/"] {
         let damaged = told(part);
         assert!(!damaged.is_empty(), "{part}");

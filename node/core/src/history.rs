@@ -1,11 +1,15 @@
-//! The past that log and snapshots still hold, and its end: what was deleted for good leaves it too.
+//! The past that log and snapshots still hold, and its end: what was deleted for good leaves it
+//! too.
 //!
-//! 1. A deletion notes, in its own commit, when it happened and which blobs it may have been the last to need ([`erase`]).
+//! 1. A deletion notes, in its own commit, when it happened and which blobs it may have been the
+//!    last to need ([`erase`]).
 //! 2. Soon after, the files of those that no other row needs are removed ([`unlink`]).
-//! 3. Before a day is over a new log segment is begun, two snapshots are made behind it, and older ones and the log before them are
-//!    removed ([`renew`]). Both are remembered in rows, so a node that was down meanwhile does it at its next start.
+//! 3. Before a day is over a new log segment is begun, two snapshots are made behind it, and older
+//!    ones and the log before them are removed ([`renew`]). Both are remembered in rows, so a node
+//!    that was down meanwhile does it at its next start.
 //!
-//! A snapshot is also made once a day, so that a start after a power cut never has much log to read.
+//! A snapshot is also made once a day, so that a start after a power cut never has much log to
+//! read.
 
 use minicbor::{Decode, Encode};
 
@@ -16,7 +20,8 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// After so long a deletion is made good in log and snapshots, in milliseconds: some hours before the day within which it must be.
+/// After so long a deletion is made good in log and snapshots, in milliseconds: some hours before
+/// the day within which it must be.
 pub const RENEW_AFTER: u64 = 20 * 3_600_000;
 /// How often a snapshot is made, in milliseconds.
 pub const SNAPSHOT_EVERY: u64 = 24 * 3_600_000;
@@ -75,7 +80,8 @@ impl Record for KeptRow {
 
 const LAST: &[u8] = b"last";
 
-/// Notes in a deletion's commit that what it deletes is to vanish for good, with those of `blobs` that no other row refers to.
+/// Notes in a deletion's commit that what it deletes is to vanish for good, with those of `blobs`
+/// that no other row refers to.
 ///
 /// # Errors
 /// When the change is over its limits.
@@ -87,14 +93,18 @@ pub fn erase(tx: &mut Tx<'_>, now: Timestamp, blobs: &[BlobId]) -> Result<(), St
     // Several nouns may note something in one change.
     let noted = tx.scan(UnlinkRow::TABLE, &Scan::prefix(&position, UNLINK_ROWS))?.len();
     for (number, blobs) in (noted as u64..).zip(blobs.chunks(BLOBS_PER_ROW)) {
-        row::put(tx, &row::key(&[&position, &number.to_be_bytes()]), &UnlinkRow { blobs: blobs.to_vec() })?;
+        row::put(
+            tx,
+            &row::key(&[&position, &number.to_be_bytes()]),
+            &UnlinkRow { blobs: blobs.to_vec() },
+        )?;
     }
     tx.after(Event::Erased);
     Ok(())
 }
 
-/// Removes the files of what was deleted, except those that another row needs; what somebody has pinned stays noted. Blocks: all rows
-/// are read if there is anything to do.
+/// Removes the files of what was deleted, except those that another row needs; what somebody has
+/// pinned stays noted. Blocks: all rows are read if there is anything to do.
 ///
 /// # Errors
 /// The store's or the disk's; it goes on where it was the next time.
@@ -102,10 +112,14 @@ pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
     let (mut all, mut after) = (Collected::default(), None::<Vec<u8>>);
     loop {
         let scan = Scan::prefix(&[], UNLINK_ROWS);
-        let mut noted = row::scan::<UnlinkRow>(&node.store, &after.map_or(scan.clone(), |key| scan.after(&key)))?;
+        let mut noted = row::scan::<UnlinkRow>(
+            &node.store,
+            &after.map_or(scan.clone(), |key| scan.after(&key)),
+        )?;
         let Some((last, _)) = noted.last() else { return Ok(all) };
         after = Some(last.clone());
-        let gone: Vec<BlobId> = noted.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
+        let gone: Vec<BlobId> =
+            noted.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
         let removed = node.blobs.unlink_now(&node.store, &gone)?;
         noted.retain(|(_, row)| !row.blobs.iter().any(|blob| removed.pinned.contains(blob)));
         all.files += removed.files;
@@ -123,7 +137,8 @@ pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
 /// # Errors
 /// When the store is unavailable.
 pub fn next_due(node: &Node) -> Result<Timestamp, StoreError> {
-    let daily = row::get::<KeptRow>(&node.store, LAST)?.map_or(node.clock.now(), |kept| kept.at.plus_millis(SNAPSHOT_EVERY));
+    let daily = row::get::<KeptRow>(&node.store, LAST)?
+        .map_or(node.clock.now(), |kept| kept.at.plus_millis(SNAPSHOT_EVERY));
     Ok(due_since(&node.store)?.map_or(daily, |since| daily.min(since.plus_millis(RENEW_AFTER))))
 }
 
@@ -132,7 +147,8 @@ fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
     Ok(due.into_iter().flatten().map(|row| row.since).min())
 }
 
-/// Whether `after` has passed since; a time that lies ahead was written by a clock that has been set back since.
+/// Whether `after` has passed since; a time that lies ahead was written by a clock that has been
+/// set back since.
 fn is_over(since: Timestamp, after: u64, now: Timestamp) -> bool {
     since > now || now.millis_since(since) >= after
 }
@@ -148,7 +164,8 @@ pub enum Renewed {
     Everything,
 }
 
-/// Makes the daily snapshot, or replaces both snapshots and the log before them, if it is time. Blocks, perhaps for long.
+/// Makes the daily snapshot, or replaces both snapshots and the log before them, if it is time.
+/// Blocks, perhaps for long.
 ///
 /// # Errors
 /// The store's or the disk's; it is still due then.
@@ -161,7 +178,11 @@ pub fn renew(node: &Node) -> Result<Renewed, StoreError> {
     match row::get::<KeptRow>(&node.store, LAST)? {
         // A new node has nothing yet that would be slow to read.
         None => keep(node, now).map(|()| Renewed::Nothing),
-        Some(kept) if !is_over(kept.at, SNAPSHOT_EVERY, now) || kept.position == node.store.position() => Ok(Renewed::Nothing),
+        Some(kept)
+            if !is_over(kept.at, SNAPSHOT_EVERY, now) || kept.position == node.store.position() =>
+        {
+            Ok(Renewed::Nothing)
+        }
         Some(_) => {
             node.store.snapshot()?;
             keep(node, now).map(|()| Renewed::Snapshot)
@@ -187,7 +208,9 @@ fn renew_everything(node: &Node) -> Result<(), StoreError> {
     }
     if node.store.oldest()? <= before {
         // One of them was found damaged, most likely: what it replaces is still there.
-        return Err(StoreError::Unavailable("what was deleted is still in a snapshot or in the log".into()));
+        return Err(StoreError::Unavailable(
+            "what was deleted is still in a snapshot or in the log".into(),
+        ));
     }
     node.store.commit_blocking(|tx| {
         row::delete::<DueRow>(tx, DOING);
@@ -197,7 +220,8 @@ fn renew_everything(node: &Node) -> Result<(), StoreError> {
 
 fn keep(node: &Node, at: Timestamp) -> Result<(), StoreError> {
     node.store.commit_blocking(move |tx| {
-        // A renewal removes the log of what was deleted, and with a full disk it is due more than ever.
+        // A renewal removes the log of what was deleted, and with a full disk it is due more than
+        // ever.
         tx.makes_room_later();
         let position = tx.position();
         row::put(tx, LAST, &KeptRow { at, position })

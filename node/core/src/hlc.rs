@@ -1,9 +1,11 @@
-//! The hybrid logical clock: milliseconds that do not run backwards within one person's entries, with a counter below them, unless it
-//! turns out that the machine's own clock was far ahead: readers hold back what is from the future, so going on from there would silence
-//! the author until that day comes.
+//! The hybrid logical clock: milliseconds that do not run backwards within one person's entries,
+//! with a counter below them, unless it turns out that the machine's own clock was far ahead:
+//! readers hold back what is from the future, so going on from there would silence the author until
+//! that day comes.
 //!
-//! It orders what a reader sees; edits and tombstones are ordered by (epoch chain, seq), never by this. A node merges it only from its own
-//! person's entries, so nobody else's wrong clock can push it ahead.
+//! It orders what a reader sees; edits and tombstones are ordered by (epoch chain, seq), never by
+//! this. A node merges it only from its own person's entries, so nobody else's wrong clock can push
+//! it ahead.
 
 use std::fmt;
 
@@ -16,7 +18,8 @@ const NEVER_SET_BEFORE: Timestamp = Timestamp(1_767_225_600_000);
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
 
-/// A moment in the hybrid clock: 48 bits of milliseconds since the Unix epoch above 16 bits of counter.
+/// A moment in the hybrid clock: 48 bits of milliseconds since the Unix epoch above 16 bits of
+/// counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hlc(pub u64);
 
@@ -26,8 +29,9 @@ impl Hlc {
         Self(time.0.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS)
     }
 
-    /// The next moment: the machine's time, or one step after `last` if the machine's clock stands still or ran backwards a little. If it
-    /// ran back far, it was wrong before and is right now; unless what it says now cannot be.
+    /// The next moment: the machine's time, or one step after `last` if the machine's clock stands
+    /// still or ran backwards a little. If it ran back far, it was wrong before and is right now;
+    /// unless what it says now cannot be.
     #[must_use]
     pub fn next(last: Self, now: Timestamp) -> Self {
         if last.is_ahead_of(now) && now >= NEVER_SET_BEFORE {

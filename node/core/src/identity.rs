@@ -1,4 +1,5 @@
-//! Who a person is: a log of ops signed by root keys that live on paper, certifying the node keys that live on nodes.
+//! Who a person is: a log of ops signed by root keys that live on paper, certifying the node keys
+//! that live on nodes.
 //!
 //! The person's id is the hash of the log's first op, so keys can change and the id cannot.
 
@@ -44,7 +45,8 @@ use crate::row::Rows;
 use crate::store::{Scan, Store, StoreError, Table, Tx};
 use crate::vault::Vault;
 
-/// Whose node this is (`person`), and what backups are sealed to (`backup`). The node's own keys lie in the vault alone.
+/// Whose node this is (`person`), and what backups are sealed to (`backup`). The node's own keys
+/// lie in the vault alone.
 const SELF: Table = Table::new("identity_self");
 /// Everybody's ops: person ‖ index (two bytes) → signed op.
 const OPS: Table = Table::new("identity_ops");
@@ -52,7 +54,8 @@ const OPS: Table = Table::new("identity_ops");
 const PERSON_ROW: &[u8] = b"person";
 const BACKUP_ROW: &[u8] = b"backup";
 
-/// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits (lower-case base32).
+/// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits
+/// (lower-case base32).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub [u8; 32]);
 
@@ -84,7 +87,9 @@ impl FromStr for PersonId {
     type Err = NotAPerson;
 
     fn from_str(text: &str) -> Result<Self, NotAPerson> {
-        let bytes = data_encoding::BASE32_NOPAD.decode(text.to_uppercase().as_bytes()).map_err(|_| NotAPerson)?;
+        let bytes = data_encoding::BASE32_NOPAD
+            .decode(text.to_uppercase().as_bytes())
+            .map_err(|_| NotAPerson)?;
         Ok(Self(bytes.try_into().map_err(|_| NotAPerson)?))
     }
 }
@@ -96,20 +101,28 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     vault: Vault,
     keys: NodeKeys,
-    /// The feed epoch of this process: drawn at start, so that a rolled-back disk can never fork a log.
+    /// The feed epoch of this process: drawn at start, so that a rolled-back disk can never fork a
+    /// log.
     epoch: u64,
     own: RwLock<Option<Arc<IdentityLog>>>,
 }
 
 impl Identity {
-    /// The vault's keys and, from the store, the person's log. Waits for the disk where the last run ended between a claim and the vault.
+    /// The vault's keys and, from the store, the person's log. Waits for the disk where the last
+    /// run ended between a claim and the vault.
     ///
     /// # Errors
     /// When the store cannot be read, or its rows are not what this program wrote.
-    pub(crate) fn load(store: &Store, vault: &Vault, random: &Random, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        store: &Store,
+        vault: &Vault,
+        random: &Random,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let own = match store.get(SELF, PERSON_ROW)? {
             Some(row) => {
-                let person = PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
+                let person =
+                    PersonId(row.value.as_slice().try_into().map_err(|_| damaged(PERSON_ROW))?);
                 let log = log_in(store, &person, now)?;
                 Some(Arc::new(log.ok_or_else(|| damaged(PERSON_ROW))?))
             }
@@ -118,7 +131,12 @@ impl Identity {
         if let Err(error) = backup_key::wrap_vault(store, vault, random) {
             tracing::warn!(%error, "the words do not open the vault yet; the next start tries again");
         }
-        Ok(Self(Arc::new(Inner { vault: vault.clone(), keys: vault.keys().node(), epoch: random.u64(), own: RwLock::new(own) })))
+        Ok(Self(Arc::new(Inner {
+            vault: vault.clone(),
+            keys: vault.keys().node(),
+            epoch: random.u64(),
+            own: RwLock::new(own),
+        })))
     }
 
     /// The node's public signing key.
@@ -161,9 +179,14 @@ impl Identity {
         &self.0.vault
     }
 
-    /// The person's log is known, or has changed: what is stored of it now counts. Read under the lock, so that of two changes the
-    /// later one stays.
-    fn follow_store(&self, store: &Store, person: &PersonId, now: Timestamp) -> Result<(), StoreError> {
+    /// The person's log is known, or has changed: what is stored of it now counts. Read under the
+    /// lock, so that of two changes the later one stays.
+    fn follow_store(
+        &self,
+        store: &Store,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut own = self.0.own.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = log_in(store, person, now)? {
             *own = Some(Arc::new(log));
@@ -179,7 +202,10 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("node", &self.node_key()).field("person", &self.person()).finish()
+        f.debug_struct("Identity")
+            .field("node", &self.node_key())
+            .field("person", &self.person())
+            .finish()
     }
 }
 
@@ -193,27 +219,36 @@ pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
     armour::read(title, text).unwrap()
 }
 
-/// A person's log as stored, verified again (a row could have been put back from an older one), with a recovery by friends in effect
-/// if it has waited long enough by `now`.
+/// A person's log as stored, verified again (a row could have been put back from an older one),
+/// with a recovery by friends in effect if it has waited long enough by `now`.
 ///
 /// # Errors
 /// When the store is unavailable or the stored log is damaged.
-pub(crate) fn log_in(rows: &impl Rows, person: &PersonId, now: Timestamp) -> Result<Option<IdentityLog>, StoreError> {
+pub(crate) fn log_in(
+    rows: &impl Rows,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<Option<IdentityLog>, StoreError> {
     let stored = rows.rows(OPS, &Scan::prefix(&person.0, op::OPS_MAX))?;
     if stored.is_empty() {
         return Ok(None);
     }
     let ops: Vec<Vec<u8>> = stored.into_iter().map(|(_, row)| row.value).collect();
     match IdentityLog::verify(&ops) {
-        Ok(log) if log.person() == *person => Ok(Some(if recovery::is_over(rows, &log, now)? { log.recovered() } else { log })),
+        Ok(log) if log.person() == *person => {
+            Ok(Some(if recovery::is_over(rows, &log, now)? { log.recovered() } else { log }))
+        }
         _ => Err(StoreError::Corrupt { table: OPS.name().to_owned(), key: person.0.to_vec() }),
     }
 }
 
-/// Whether a log is still the one stored of its person: each op names the one before it, so the last one tells.
+/// Whether a log is still the one stored of its person: each op names the one before it, so the
+/// last one tells.
 pub(crate) fn is_current(rows: &impl Rows, log: &IdentityLog) -> Result<bool, StoreError> {
     let last = rows.rows(OPS, &Scan::prefix(&log.person().0, 1).reversed())?;
-    Ok(last.first().is_some_and(|(_, row)| log.ops().last().is_some_and(|op| op.as_bytes() == row.value)))
+    Ok(last
+        .first()
+        .is_some_and(|(_, row)| log.ops().last().is_some_and(|op| op.as_bytes() == row.value)))
 }
 
 /// Writes a whole log, replacing what was stored of that person.

@@ -1,7 +1,9 @@
-//! What this node has said, in the order it said it: one record per own entry, numbered without gaps from 1.
+//! What this node has said, in the order it said it: one record per own entry, numbered without
+//! gaps from 1.
 //!
-//! A record is written in the same commit as its entry, so federation's outbox (which reads it with a cursor per friend) may be down and
-//! nothing is lost. Reading gives only what is durable: nothing may be sent that a power cut can take back.
+//! A record is written in the same commit as its entry, so federation's outbox (which reads it with
+//! a cursor per friend) may be down and nothing is lost. Reading gives only what is durable:
+//! nothing may be sent that a power cut can take back.
 
 use minicbor::{Decode, Encode};
 
@@ -80,8 +82,14 @@ pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, Sto
     let last = row::get::<HeadRow>(tx, HEAD)?.map_or(0, |head| head.last) + 1;
     row::put(tx, HEAD, &HeadRow { last })?;
     let JournalRecord { entry, log, seq } = record;
-    let value =
-        RecordRow { entry: entry.0, person: log.person.0, node: *log.node.as_bytes(), lane: log.lane.0, epoch: log.epoch, seq: *seq };
+    let value = RecordRow {
+        entry: entry.0,
+        person: log.person.0,
+        node: *log.node.as_bytes(),
+        lane: log.lane.0,
+        epoch: log.epoch,
+        seq: *seq,
+    };
     row::put(tx, &last.to_be_bytes(), &value)?;
     tx.after(Event::Journal);
     Ok(last)
@@ -91,13 +99,21 @@ pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, Sto
 ///
 /// # Errors
 /// When the store is unavailable or a record is damaged.
-pub fn read(node: &Node, after: u64, limit: usize) -> Result<Vec<(u64, JournalRecord)>, StoreError> {
-    let rows = row::scan::<RecordRow>(&node.store, &Scan::prefix(&[], limit).after(&after.to_be_bytes()))?;
-    rows.into_iter().map(|(key, row)| Ok((u64::from_be_bytes(row::key_part(&key, 0)), record(&key, &row)?))).collect()
+pub fn read(
+    node: &Node,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, JournalRecord)>, StoreError> {
+    let rows =
+        row::scan::<RecordRow>(&node.store, &Scan::prefix(&[], limit).after(&after.to_be_bytes()))?;
+    rows.into_iter()
+        .map(|(key, row)| Ok((u64::from_be_bytes(row::key_part(&key, 0)), record(&key, &row)?)))
+        .collect()
 }
 
 fn record(key: &[u8], row: &RecordRow) -> Result<JournalRecord, StoreError> {
-    let damaged = |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
+    let damaged =
+        |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
     let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
     let log = LogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
     Ok(JournalRecord { entry: EntryId(row.entry), log, seq: row.seq })
@@ -119,11 +135,16 @@ pub fn cursor(node: &Node, friend: &PersonId) -> Result<u64, StoreError> {
     Ok(row::get::<CursorRow>(&node.store, &friend.0)?.map_or(0, |cursor| cursor.acknowledged))
 }
 
-/// Remembers what a friend's node has acknowledged. The cursor never goes back: an acknowledgement may be overtaken by a later one.
+/// Remembers what a friend's node has acknowledged. The cursor never goes back: an acknowledgement
+/// may be overtaken by a later one.
 ///
 /// # Errors
 /// As [`read`], or when the store takes no changes.
-pub async fn set_cursor(node: &Node, friend: &PersonId, acknowledged: u64) -> Result<(), StoreError> {
+pub async fn set_cursor(
+    node: &Node,
+    friend: &PersonId,
+    acknowledged: u64,
+) -> Result<(), StoreError> {
     let friend = *friend;
     let set = move |tx: &mut Tx<'_>| {
         let before = row::get::<CursorRow>(tx, &friend.0)?.map_or(0, |cursor| cursor.acknowledged);

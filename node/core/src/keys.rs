@@ -1,8 +1,10 @@
-//! Keys as `(suite, bytes)`, signatures that are always verified strictly, and the secrets a node holds.
+//! Keys as `(suite, bytes)`, signatures that are always verified strictly, and the secrets a node
+//! holds.
 //!
-//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite can verify nothing and is no [`PublicKey`]; what
-//! it signed is kept or left out by who reads it, and never an error. A KEM key of an unknown suite is kept as bytes, so that a log that
-//! names one is still read.
+//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite can
+//! verify nothing and is no [`PublicKey`]; what it signed is kept or left out by who reads it, and
+//! never an error. A KEM key of an unknown suite is kept as bytes, so that a log that names one is
+//! still read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,11 +47,17 @@ impl PublicKey {
         &self.0
     }
 
-    /// Verifies strictly (`verify_strict`: no small-order points, no second form) a signature over `domain ‖ message`.
+    /// Verifies strictly (`verify_strict`: no small-order points, no second form) a signature over
+    /// `domain ‖ message`.
     ///
     /// # Errors
     /// When the signature does not hold.
-    pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> Result<(), KeyError> {
+    pub fn verify(
+        &self,
+        domain: Domain,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), KeyError> {
         let key = VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotAKey)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         key.verify_strict(&join(domain, message), &signature).map_err(|_| KeyError::BadSignature)
@@ -86,7 +94,8 @@ impl FromStr for PublicKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| KeyError::NotAKey)?;
+        let bytes =
+            data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| KeyError::NotAKey)?;
         Self::from_ed25519(bytes.try_into().map_err(|_| KeyError::NotAKey)?)
     }
 }
@@ -122,7 +131,8 @@ impl KemKey {
         let (suite, bytes) = suite_and_bytes(value, key)?;
         let suite = u8::try_from(suite).map_err(|_| CborError::Invalid(key))?;
         let Value::Bytes(bytes) = bytes else { return Err(CborError::Invalid(key)) };
-        let fits = if suite == SUITE_25519 { bytes.len() == 32 } else { bytes.len() <= KEM_KEY_LEN_MAX };
+        let fits =
+            if suite == SUITE_25519 { bytes.len() == 32 } else { bytes.len() <= KEM_KEY_LEN_MAX };
         if !fits {
             return Err(CborError::Invalid(key));
         }
@@ -138,7 +148,9 @@ impl fmt::Debug for KemKey {
 
 pub(crate) fn suite_and_bytes(value: Value, key: u64) -> Result<(u64, Value), CborError> {
     let Value::Array(parts) = value else { return Err(CborError::Invalid(key)) };
-    let [Value::Uint(suite), bytes] = <[Value; 2]>::try_from(parts).map_err(|_| CborError::Invalid(key))? else {
+    let [Value::Uint(suite), bytes] =
+        <[Value; 2]>::try_from(parts).map_err(|_| CborError::Invalid(key))?
+    else {
         return Err(CborError::Invalid(key));
     };
     Ok((suite, bytes))
@@ -267,16 +279,22 @@ mod tests {
         let secret = SecretKey::from_bytes(&[7; 32]);
         let signature = secret.sign(domains::ENTRY, b"words");
         assert_eq!(secret.public().verify(domains::ENTRY, b"words", &signature), Ok(()));
-        assert_eq!(secret.public().verify(domains::OP_NODE, b"words", &signature), Err(KeyError::BadSignature));
-        assert_eq!(secret.public().verify(domains::ENTRY, b"other words", &signature), Err(KeyError::BadSignature));
+        assert_eq!(
+            secret.public().verify(domains::OP_NODE, b"words", &signature),
+            Err(KeyError::BadSignature)
+        );
+        assert_eq!(
+            secret.public().verify(domains::ENTRY, b"other words", &signature),
+            Err(KeyError::BadSignature)
+        );
     }
 
     #[test]
     fn a_signature_with_a_larger_scalar_is_refused() {
         // S + L is a second form of the same signature, which a lax verifier would take.
         const L: [u8; 32] = [
-            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-            0, 0, 0, 0, 0, 0x10,
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+            0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
         ];
         let secret = SecretKey::from_bytes(&[7; 32]);
         let mut signature = secret.sign(domains::ENTRY, b"words");
@@ -286,6 +304,9 @@ mod tests {
             signature.0[32 + at] = sum.to_le_bytes()[0];
             carry = sum >> 8;
         }
-        assert_eq!(secret.public().verify(domains::ENTRY, b"words", &signature), Err(KeyError::BadSignature));
+        assert_eq!(
+            secret.public().verify(domains::ENTRY, b"words", &signature),
+            Err(KeyError::BadSignature)
+        );
     }
 }

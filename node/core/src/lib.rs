@@ -1,4 +1,5 @@
-//! The nouns of a Freehold node and their rules: who, what, who may see; and the store beneath them.
+//! The nouns of a Freehold node and their rules: who, what, who may see; and the store beneath
+//! them.
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 

@@ -1,9 +1,11 @@
-//! The append-only log: the truth from which everything else can be made again. A group is in it, durably, or nowhere.
+//! The append-only log: the truth from which everything else can be made again. A group is in it,
+//! durably, or nowhere.
 //!
 //! `log/` holds segments of records (log/segment.rs, log/record.rs); a record's payload is one group (log/group.rs).
-//! A failed append or sync is never tried again and never read back, since the page cache shows bytes the disk lacks: the segment
-//! is abandoned, and a new one whose durable header names the last acknowledged record voids what lies beyond.
-//! It relies on the disk not harming sectors next to those it writes, as every database log does.
+//! A failed append or sync is never tried again and never read back, since the page cache shows
+//! bytes the disk lacks: the segment is abandoned, and a new one whose durable header names the
+//! last acknowledged record voids what lies beyond. It relies on the disk not harming sectors next
+//! to those it writes, as every database log does.
 
 use std::fmt;
 use std::io;
@@ -80,13 +82,23 @@ pub(crate) struct Log {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("end", &self.end).field("stopped", &self.stopped).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("end", &self.end)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
     }
 }
 
 impl Log {
-    /// Begins a new segment behind `end`, with the doubtful group in it: that becomes durable by this, in the new place, at once.
-    pub(crate) fn begin(reader: Reader, random: Random, id: LogId, end: &End, lens: SegmentLens) -> io::Result<Self> {
+    /// Begins a new segment behind `end`, with the doubtful group in it: that becomes durable by
+    /// this, in the new place, at once.
+    pub(crate) fn begin(
+        reader: Reader,
+        random: Random,
+        id: LogId,
+        end: &End,
+        lens: SegmentLens,
+    ) -> io::Result<Self> {
         let mut log = Self {
             id,
             reader,
@@ -131,10 +143,12 @@ impl Log {
         if self.stopped {
             return Err(AppendError::Stopped);
         }
-        let failed = |e: io::Error| if fs::is_full(&e) { AppendError::Full } else { AppendError::Failed(e) };
+        let failed =
+            |e: io::Error| if fs::is_full(&e) { AppendError::Full } else { AppendError::Failed(e) };
         self.bytes.clear();
         let mut after = self.encode(self.generation, changes).map_err(failed)?;
-        let room = self.segment.as_ref().map_or(0, |segment| segment.len.saturating_sub(self.offset));
+        let room =
+            self.segment.as_ref().map_or(0, |segment| segment.len.saturating_sub(self.offset));
         if (self.bytes.len() as u64) > room {
             // Nothing of this group is anywhere yet, so this failure is one whose outcome is known.
             let len = self.segment_len.max((HEADER_LEN + self.bytes.len()) as u64);
@@ -145,7 +159,10 @@ impl Log {
         }
         let started = Instant::now();
         let written = match &self.segment {
-            Some(segment) => segment.file.write_all_at(&self.bytes, self.offset).and_then(|()| segment.file.sync_data()),
+            Some(segment) => segment
+                .file
+                .write_all_at(&self.bytes, self.offset)
+                .and_then(|()| segment.file.sync_data()),
             None => Err(io::Error::other("no segment")),
         };
         self.last_sync = started.elapsed();
@@ -158,7 +175,8 @@ impl Log {
             Err(error) => {
                 tracing::error!(%error, position = self.end.position, "appending to the log failed; its segment is abandoned");
                 self.segment = None;
-                // What may lie in the abandoned segment is voided at once where possible, else before the next group.
+                // What may lie in the abandoned segment is voided at once where possible, else
+                // before the next group.
                 let _ = self.next_segment(&[], self.segment_len);
                 Err(failed(error))
             }
@@ -181,30 +199,51 @@ impl Log {
         }
     }
 
-    /// Seals and encodes a record for `generation` into `bytes`, and says where the log would end with it.
+    /// Seals and encodes a record for `generation` into `bytes`, and says where the log would end
+    /// with it.
     fn encode(&mut self, generation: u64, changes: &[Change]) -> io::Result<Mark> {
         let first = self.end.position + 1;
         let count = u32::try_from(changes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let place = record::place(&self.id, generation, first, count);
-        let sealed = self.reader.seal.seal(&self.random, &place, &group::encode(changes)).map_err(io::Error::other)?;
-        let hash = record::encode(&self.id, generation, first, count, &self.end.hash, &sealed, &mut self.bytes);
+        let sealed = self
+            .reader
+            .seal
+            .seal(&self.random, &place, &group::encode(changes))
+            .map_err(io::Error::other)?;
+        let hash = record::encode(
+            &self.id,
+            generation,
+            first,
+            count,
+            &self.end.hash,
+            &sealed,
+            &mut self.bytes,
+        );
         Ok(Mark { generation, position: first - 1 + u64::from(count), hash })
     }
 
-    /// Goes over to a new segment of about `len` bytes that holds `records`. After a failure there is none: the old one must not be
-    /// appended to, for the new one may be there after all and void it. A full disk may be tried again, other failures stop the log.
+    /// Goes over to a new segment of about `len` bytes that holds `records`. After a failure there
+    /// is none: the old one must not be appended to, for the new one may be there after all and
+    /// void it. A full disk may be tried again, other failures stop the log.
     fn next_segment(&mut self, records: &[u8], len: u64) -> io::Result<()> {
         self.segment = None;
         self.generation += 1;
         let used = (HEADER_LEN + records.len()) as u64;
-        let header = Header { log: self.id, generation: self.generation, position: self.end.position, hash: self.end.hash };
-        let (fs, folder) = (&*self.reader.fs, &self.reader.folder);
-        // Held until the spare has its new name: nobody may fill another under the old one meanwhile.
-        let mut shelf = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = match shelf.take().filter(|spare| spare.len() >= used.max(len.min(self.segment_len))) {
-            Some(spare) => Ok(spare),
-            None => segment::prepare(fs, folder, len.max(used)),
+        let header = Header {
+            log: self.id,
+            generation: self.generation,
+            position: self.end.position,
+            hash: self.end.hash,
         };
+        let (fs, folder) = (&*self.reader.fs, &self.reader.folder);
+        // Held until the spare has its new name: nobody may fill another under the old one
+        // meanwhile.
+        let mut shelf = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare =
+            match shelf.take().filter(|spare| spare.len() >= used.max(len.min(self.segment_len))) {
+                Some(spare) => Ok(spare),
+                None => segment::prepare(fs, folder, len.max(used)),
+            };
         let begun = spare.and_then(|spare| spare.begin(fs, folder, &header, records));
         drop(shelf);
         match begun {

@@ -1,9 +1,10 @@
 //! Mail the owner keeps: folders of messages, and the queue of what is still to be sent.
 //!
-//! On disk: a message is two rows under `folder ‖ uid`, what changes (flags, modseq) apart from what doesn't (the summary
-//! lists show), plus a row under `folder ‖ modseq` that says what changed last at that number, which may be "gone". The text
-//! is a blob. Counts live in the folder's row, so no hot path reads more rows than it shows. UIDs, modseqs and counts are read
-//! and raised inside the commit: gapless, and never seen before they are durable.
+//! On disk: a message is two rows under `folder ‖ uid`, what changes (flags, modseq) apart from
+//! what doesn't (the summary lists show), plus a row under `folder ‖ modseq` that says what changed
+//! last at that number, which may be "gone". The text is a blob. Counts live in the folder's row,
+//! so no hot path reads more rows than it shows. UIDs, modseqs and counts are read and raised
+//! inside the commit: gapless, and never seen before they are durable.
 
 mod change;
 mod check;
@@ -22,14 +23,17 @@ pub use deliver::{DeliverError, Delivery, DeliveryId, deliver};
 pub use expunge::expunge;
 pub use flags::{FlagChange, FlagError, Flags, StoreOutcome, store_flags};
 pub use folders::{
-    Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named, folders, prepare, rename_folder,
-    special_folder, subscribe,
+    Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named,
+    folders, prepare, rename_folder, special_folder, subscribe,
 };
 pub use queue::{
-    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError, due, next_due, of_text, record, submit,
-    texts,
+    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError,
+    due, next_due, of_text, record, submit, texts,
 };
-pub use read::{MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen, summaries, summary, uids};
+pub use read::{
+    MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen,
+    summaries, summary, uids,
+};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 

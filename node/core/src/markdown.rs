@@ -1,7 +1,8 @@
 //! Markdown becomes HTML on the way out; what is kept is always the raw text.
 //!
-//! A text can load nothing: pictures come from the owner's own `/photos/` or are shown as links, and everything passes the
-//! sanitiser whatever wrote it. Headings begin at the second level and leave none out, since the page's own title is its one `h1`.
+//! A text can load nothing: pictures come from the owner's own `/photos/` or are shown as links,
+//! and everything passes the sanitiser whatever wrote it. Headings begin at the second level and
+//! leave none out, since the page's own title is its one `h1`.
 
 mod pictures;
 mod sanitise;
@@ -53,7 +54,8 @@ pub fn render(text: &str) -> Html {
     rendered(text, "", Hand::Own)
 }
 
-/// Somebody else's text: without pictures, HTML or links into this site. Ids begin with `prefix`, so that many texts fit a page.
+/// Somebody else's text: without pictures, HTML or links into this site. Ids begin with `prefix`,
+/// so that many texts fit a page.
 pub fn render_foreign(text: &str, prefix: &str) -> Html {
     rendered(text, prefix, Hand::Other)
 }
@@ -74,9 +76,13 @@ fn options() -> Options {
 fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
     let events = tables::bounded(Parser::new_ext(text, options()).collect(), DEPTH_MAX);
     let is_shown = |address: &str| hand == Hand::Own && sanitise::is_own_picture(address);
-    let is_followed = |address: &str| sanitise::is_web(address) || hand == Hand::Own && sanitise::is_within_the_site(address);
-    let mut events: Vec<_> = pictures::in_words(flattened(events.into_iter()), is_shown, is_followed).collect();
-    // Only one's own HTML is shown as such, and of that only as much as anyone writes by hand: a parser takes its time over tags.
+    let is_followed = |address: &str| {
+        sanitise::is_web(address) || hand == Hand::Own && sanitise::is_within_the_site(address)
+    };
+    let mut events: Vec<_> =
+        pictures::in_words(flattened(events.into_iter()), is_shown, is_followed).collect();
+    // Only one's own HTML is shown as such, and of that only as much as anyone writes by hand: a
+    // parser takes its time over tags.
     let has_html = hand == Hand::Own && html_tags(&events) <= HTML_TAGS_MAX;
     name_headings(&mut events, prefix);
     order_headings(&mut events);
@@ -94,7 +100,8 @@ fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
     })
 }
 
-/// The events without the blocks that lie too deep: a text of ten thousand `>` must cost no more than its length.
+/// The events without the blocks that lie too deep: a text of ten thousand `>` must cost no more
+/// than its length.
 fn flattened<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
     let (mut open, mut kept) = (Vec::new(), Vec::new());
     let mut depth = 0;
@@ -142,10 +149,16 @@ fn name_headings(events: &mut [Event<'_>], prefix: &str) {
             }
             Event::End(TagEnd::Heading(_)) => {
                 if let (Some(said), Some((_, id))) = (words.take(), starts.last_mut()) {
-                    let base = slugify(&said).filter(|s| !s.is_empty()).unwrap_or_else(|| "part".to_owned());
+                    let base = slugify(&said)
+                        .filter(|s| !s.is_empty())
+                        .unwrap_or_else(|| "part".to_owned());
                     let count = used.entry(base.clone()).or_insert(0);
                     *count += 1;
-                    *id = if *count == 1 { format!("{prefix}{base}") } else { format!("{prefix}{base}-{count}") };
+                    *id = if *count == 1 {
+                        format!("{prefix}{base}")
+                    } else {
+                        format!("{prefix}{base}-{count}")
+                    };
                 }
             }
             Event::Text(said) | Event::Code(said) => {
@@ -165,11 +178,17 @@ fn name_headings(events: &mut [Event<'_>], prefix: &str) {
 
 fn rewritten<'a>(event: Event<'a>, prefix: &str, has_html: bool) -> Event<'a> {
     match event {
-        Event::Start(Tag::Heading { level, id, .. }) => Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() }),
+        Event::Start(Tag::Heading { level, id, .. }) => {
+            Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() })
+        }
         // A box that can't be ticked is a mark, not a field of a form.
-        Event::TaskListMarker(is_done) => Event::Text(CowStr::Borrowed(if is_done { "☑ " } else { "☐ " })),
+        Event::TaskListMarker(is_done) => {
+            Event::Text(CowStr::Borrowed(if is_done { "☑ " } else { "☐ " }))
+        }
         Event::FootnoteReference(label) => Event::FootnoteReference(note_name(&label, prefix)),
-        Event::Start(Tag::FootnoteDefinition(label)) => Event::Start(Tag::FootnoteDefinition(note_name(&label, prefix))),
+        Event::Start(Tag::FootnoteDefinition(label)) => {
+            Event::Start(Tag::FootnoteDefinition(note_name(&label, prefix)))
+        }
         Event::Html(html) | Event::InlineHtml(html) if !has_html => Event::Text(html),
         Event::Start(Tag::HtmlBlock) if !has_html => Event::Start(Tag::Paragraph),
         Event::End(TagEnd::HtmlBlock) if !has_html => Event::End(TagEnd::Paragraph),
@@ -189,7 +208,12 @@ fn tint_code<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
             (Event::Text(said), Some((_, text))) => text.push_str(&said),
             (Event::End(TagEnd::CodeBlock), Some((language, text))) => {
                 let tinted = tint::tinted(text, language).map(CowStr::from);
-                kept.push(tinted.map_or_else(|| Event::Text(CowStr::from(std::mem::take(text))), Event::Html));
+                kept.push(
+                    tinted.map_or_else(
+                        || Event::Text(CowStr::from(std::mem::take(text))),
+                        Event::Html,
+                    ),
+                );
                 kept.push(Event::End(TagEnd::CodeBlock));
                 code = None;
             }
@@ -199,15 +223,20 @@ fn tint_code<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
     kept
 }
 
-/// A footnote's id. Labels are free text; what is not a word in them becomes its hash, so that two never meet.
+/// A footnote's id. Labels are free text; what is not a word in them becomes its hash, so that two
+/// never meet.
 fn note_name(label: &str, prefix: &str) -> CowStr<'static> {
     let is_plain = !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric());
-    let name = if is_plain { label.to_owned() } else { blake3::hash(label.as_bytes()).to_hex().chars().take(8).collect() };
+    let name = if is_plain {
+        label.to_owned()
+    } else {
+        blake3::hash(label.as_bytes()).to_hex().chars().take(8).collect()
+    };
     CowStr::from(format!("{prefix}fn-{name}"))
 }
 
-/// Puts the headings below the page's own title, without a gap: the first is an `h2` whatever its writer began with, and none
-/// is more than one level below the one it belongs to.
+/// Puts the headings below the page's own title, without a gap: the first is an `h2` whatever its
+/// writer began with, and none is more than one level below the one it belongs to.
 fn order_headings(events: &mut [Event<'_>]) {
     let mut above: Vec<HeadingLevel> = Vec::new();
     for event in events {
@@ -242,18 +271,33 @@ pub fn summary(text: &str, chars: usize) -> String {
     let mut markup = String::new();
     for event in Parser::new_ext(text, options()) {
         match event {
-            Event::Start(Tag::Heading { .. } | Tag::CodeBlock(_) | Tag::FootnoteDefinition(_) | Tag::Table(_)) => hidden += 1,
-            Event::End(TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::FootnoteDefinition | TagEnd::Table) => {
+            Event::Start(
+                Tag::Heading { .. }
+                | Tag::CodeBlock(_)
+                | Tag::FootnoteDefinition(_)
+                | Tag::Table(_),
+            ) => hidden += 1,
+            Event::End(
+                TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::FootnoteDefinition | TagEnd::Table,
+            ) => {
                 hidden = hidden.saturating_sub(1);
             }
             Event::Text(words) | Event::Code(words) if hidden == 0 => said.push_str(&words),
-            Event::Html(html) if hidden == 0 && markup.len() < MARKUP_LEN_MAX => markup.push_str(&html),
+            Event::Html(html) if hidden == 0 && markup.len() < MARKUP_LEN_MAX => {
+                markup.push_str(&html)
+            }
             Event::End(TagEnd::HtmlBlock) => {
                 said.push_str(&sanitise::words(&std::mem::take(&mut markup)));
                 said.push(' ');
             }
             // What only dresses words does not part them from what follows.
-            Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image) => {}
+            Event::End(
+                TagEnd::Emphasis
+                | TagEnd::Strong
+                | TagEnd::Strikethrough
+                | TagEnd::Link
+                | TagEnd::Image,
+            ) => {}
             Event::SoftBreak | Event::HardBreak | Event::End(_) => said.push(' '),
             _ => {}
         }
@@ -275,7 +319,8 @@ fn shortened(line: &str, chars: usize) -> String {
 
 /// How many minutes a text takes to read, at least one.
 pub fn minutes(text: &str) -> u32 {
-    let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
+    let words =
+        text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count();
     u32::try_from(words.div_ceil(WORDS_A_MINUTE)).unwrap_or(u32::MAX).max(1)
 }
 

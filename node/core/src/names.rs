@@ -1,12 +1,16 @@
-//! Names as they are shown: a line of their own length, without characters that steer the text around them.
+//! Names as they are shown: a line of their own length, without characters that steer the text
+//! around them.
 
 /// The longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
 
-/// Whether a character is not shown but does something to what is: the controls, and those that turn the direction of what follows
-/// (UAX 9) or lie unseen between letters, so that two names look the same. What joins letters (Persian, emoji) stays.
+/// Whether a character is not shown but does something to what is: the controls, and those that
+/// turn the direction of what follows (UAX 9) or lie unseen between letters, so that two names look
+/// the same. What joins letters (Persian, emoji) stays.
 pub fn is_steering(c: char) -> bool {
-    c.is_control() || turns(c) || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    c.is_control()
+        || turns(c)
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Whether a character turns the direction of the text around it.

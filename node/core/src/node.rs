@@ -55,7 +55,8 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
-    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system in memory.
+    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system
+    /// in memory.
     ///
     /// # Errors
     /// Only a store of memory that refuses to be written.
@@ -63,26 +64,30 @@ impl Node {
         Self::in_memory_on(MemoryFs::new(), clock, random)
     }
 
-    /// The node on a file system in memory: a new one if that is empty, else the one that was there, as at a node's next
-    /// start.
+    /// The node on a file system in memory: a new one if that is empty, else the one that was
+    /// there, as at a node's next start.
     ///
     /// # Errors
     /// What [`Node::open`] refuses.
     pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
-        Self::open_in_memory(fs, clock, random).map_err(|error| StoreError::Unavailable(error.to_string()))
+        Self::open_in_memory(fs, clock, random)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     fn open_in_memory(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, NodeOpenError> {
         let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
         let data = options.data.clone();
-        let (disk, unlock): (Arc<dyn Fs>, _) = (Arc::new(fs.clone()), Unlock::KeyFile(data.join("key")));
+        let (disk, unlock): (Arc<dyn Fs>, _) =
+            (Arc::new(fs.clone()), Unlock::KeyFile(data.join("key")));
         let vault = if Vault::exists(&*disk, &data)? {
             Vault::open(disk, &data, &unlock)?
         } else {
-            fs.create_folder(&data).map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
+            fs.create_folder(&data)
+                .map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
             Vault::create(disk, &data, &unlock, &random)?
         };
-        (options.key, options.log, options.random) = (vault.keys().store().clone(), vault.keys().log_id(), random);
+        (options.key, options.log, options.random) =
+            (vault.keys().store().clone(), vault.keys().log_id(), random);
         let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
         Self::assemble(options, &vault, space, clock)
     }
@@ -105,13 +110,15 @@ impl Node {
     }
 }
 
-/// A hash of `name` under a key only this node has, for row keys that must not tell names. `purpose` keeps equal names in
-/// different tables apart. Inside a commit `rows` is the change itself.
+/// A hash of `name` under a key only this node has, for row keys that must not tell names.
+/// `purpose` keeps equal names in different tables apart. Inside a commit `rows` is the change
+/// itself.
 ///
 /// # Errors
 /// When the store is unavailable.
 pub fn keyed(rows: &impl Rows, purpose: &str, name: &[u8]) -> Result<[u8; 16], StoreError> {
-    let key = row::get::<HashKey>(rows, HASH_KEY)?.ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
+    let key = row::get::<HashKey>(rows, HASH_KEY)?
+        .ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
     let mut hasher = blake3::Hasher::new_keyed(&key.key);
     hasher.update(&(purpose.len() as u64).to_be_bytes());
     hasher.update(purpose.as_bytes());

@@ -1,7 +1,8 @@
 //! The owner's photos.
 //!
-//! The file as it came is kept bit for bit, sealed, for the owner alone; what others see are two JPEGs made from it, without any
-//! metadata, sealed as long as nobody else may see the photo ([`settle`]). A file that can be kept but not shown (HEIC) is kept apart.
+//! The file as it came is kept bit for bit, sealed, for the owner alone; what others see are two
+//! JPEGs made from it, without any metadata, sealed as long as nobody else may see the photo
+//! ([`settle`]). A file that can be kept but not shown (HEIC) is kept apart.
 
 mod add;
 mod change;

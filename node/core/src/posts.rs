@@ -1,8 +1,9 @@
 //! Posts: what the owner writes, first as a draft, then for everyone.
 //!
-//! Publishing is one commit: the post, its address, its signed entry with the journal's record, and the owner's own timeline.
-//! On disk: a row per post, whose text, when long, is a blob; a row per address it ever had; its place among the drafts or the
-//! published; a row under the entry that published it.
+//! Publishing is one commit: the post, its address, its signed entry with the journal's record, and
+//! the owner's own timeline. On disk: a row per post, whose text, when long, is a blob; a row per
+//! address it ever had; its place among the drafts or the published; a row under the entry that
+//! published it.
 
 mod delete;
 mod draft;
@@ -148,8 +149,12 @@ impl From<crate::feed::AppendError> for PostError {
         match error {
             AppendError::Unclaimed => Self::Unclaimed,
             AppendError::Retired => Self::Retired,
-            AppendError::TooLong { len, len_max } => Self::TooLong { what: "post with its captions", len, len_max },
-            AppendError::NotReadable(_) => Self::TooLong { what: "post", len: 0, len_max: TEXT_LEN_MAX },
+            AppendError::TooLong { len, len_max } => {
+                Self::TooLong { what: "post with its captions", len, len_max }
+            }
+            AppendError::NotReadable(_) => {
+                Self::TooLong { what: "post", len: 0, len_max: TEXT_LEN_MAX }
+            }
             AppendError::Store(error) => Self::Store(error),
         }
     }

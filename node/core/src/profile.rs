@@ -110,7 +110,8 @@ pub async fn set(node: &Node, profile: Profile) -> Result<(), ProfileError> {
         .await
 }
 
-/// Tells friends who the owner is, if their feed does not say so yet: for after a claim. Does nothing on an unclaimed node.
+/// Tells friends who the owner is, if their feed does not say so yet: for after a claim. Does
+/// nothing on an unclaimed node.
 ///
 /// # Errors
 /// When the store refuses.
@@ -141,7 +142,9 @@ fn tell(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileEr
         Ok(_) | Err(AppendError::Unclaimed | AppendError::Retired) => Ok(()),
         Err(AppendError::Store(error)) => Err(ProfileError::Store(error)),
         // Its own limits are narrower than an entry's.
-        Err(AppendError::TooLong { len, len_max }) => Err(ProfileError::TooLong { what: "profile", len, len_max }),
+        Err(AppendError::TooLong { len, len_max }) => {
+            Err(ProfileError::TooLong { what: "profile", len, len_max })
+        }
         Err(AppendError::NotReadable(_)) => Err(ProfileError::NoName),
     }
 }
@@ -153,13 +156,19 @@ pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError
     Ok(())
 }
 
-/// The profile as it will be stored: trimmed, the name without what steers the text around it, the address in lower case.
+/// The profile as it will be stored: trimmed, the name without what steers the text around it, the
+/// address in lower case.
 ///
 /// # Errors
 /// When a part is not allowed.
 pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     // Counted as it was typed: what is cut off in silence is noticed too late.
-    let typed = profile.name.split_whitespace().map(|word| word.chars().count() + 1).sum::<usize>().saturating_sub(1);
+    let typed = profile
+        .name
+        .split_whitespace()
+        .map(|word| word.chars().count() + 1)
+        .sum::<usize>()
+        .saturating_sub(1);
     if typed > NAME_CHARS_MAX {
         return Err(ProfileError::LongName(typed));
     }
@@ -199,7 +208,8 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
 
 /// Whether this is a host name, lower case: labels of at most 63 letters, digits and inner dashes.
 pub fn is_domain(name: &str) -> bool {
-    name.len() <= DOMAIN_LEN_MAX && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
+    name.len() <= DOMAIN_LEN_MAX
+        && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
 }
 
 fn is_label(text: &str) -> bool {
@@ -207,7 +217,8 @@ fn is_label(text: &str) -> bool {
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// The paint of a house whose owner has not chosen one: it goes by the address, so that neighbours' doors differ.
+/// The paint of a house whose owner has not chosen one: it goes by the address, so that neighbours'
+/// doors differ.
 pub fn first_paint(login: &str, domain: &str) -> u8 {
     let address = format!("{login}@{domain}").to_ascii_lowercase();
     blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % PAINTS)
@@ -218,7 +229,8 @@ pub fn address(profile: &Profile) -> String {
     format!("{}@{}", profile.login, profile.domain)
 }
 
-/// Whether mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1) at the domain, or the bare
+/// Whether mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
+/// at the domain, or the bare
 /// `postmaster`; compared without case.
 ///
 /// # Errors
@@ -230,7 +242,8 @@ pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
     }
     let Some((local, domain)) = address.rsplit_once('@') else { return Ok(false) };
     let base = local.split_once('+').map_or(local, |(base, _)| base);
-    let local_is_ours = base.eq_ignore_ascii_case(&profile.login) || local.eq_ignore_ascii_case("postmaster");
+    let local_is_ours =
+        base.eq_ignore_ascii_case(&profile.login) || local.eq_ignore_ascii_case("postmaster");
     Ok(local_is_ours && domain.trim_end_matches('.').eq_ignore_ascii_case(&profile.domain))
 }
 
@@ -242,12 +255,24 @@ mod tests {
     #[tokio::test]
     async fn the_owner_has_tags_and_postmaster_in_any_case() {
         let alice = TestNode::new("alice").await;
-        for ours in ["alice@alice.example", "ALICE@Alice.Example", "alice+shop@alice.example", "postmaster@alice.example", "Postmaster"] {
+        for ours in [
+            "alice@alice.example",
+            "ALICE@Alice.Example",
+            "alice+shop@alice.example",
+            "postmaster@alice.example",
+            "Postmaster",
+        ] {
             assert!(owns(&alice, ours).unwrap(), "{ours}");
         }
-        for not in
-            ["bob@alice.example", "alice@bob.example", "alice", "alice%bob.example@relay.example", "@alice.example", "", "+x@alice.example"]
-        {
+        for not in [
+            "bob@alice.example",
+            "alice@bob.example",
+            "alice",
+            "alice%bob.example@relay.example",
+            "@alice.example",
+            "",
+            "+x@alice.example",
+        ] {
             assert!(!owns(&alice, not).unwrap(), "{not}");
         }
     }
@@ -262,7 +287,9 @@ mod tests {
         announce(&alice).await.unwrap();
         set(&alice, get(&alice).unwrap().unwrap()).await.unwrap();
         assert_eq!(crate::journal::durable_head(&alice).unwrap(), head);
-        set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() }).await.unwrap();
+        set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() })
+            .await
+            .unwrap();
         assert_eq!(crate::journal::durable_head(&alice).unwrap(), head + 1);
         assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
 
@@ -279,8 +306,13 @@ mod tests {
         profile.domain = "Alice.Example.".into();
         set(&alice, profile.clone()).await.unwrap();
         let kept = get(&alice).unwrap().unwrap();
-        assert_eq!((kept.name.as_str(), address(&kept).as_str()), ("Alice Ant", "alice@alice.example"));
-        set(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() }).await.unwrap();
+        assert_eq!(
+            (kept.name.as_str(), address(&kept).as_str()),
+            ("Alice Ant", "alice@alice.example")
+        );
+        set(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() })
+            .await
+            .unwrap();
         assert_eq!(get(&alice).unwrap().unwrap().name, "Alice Ant");
         set(&alice, Profile { name: "ш".repeat(80), ..kept.clone() }).await.unwrap();
         let refused = [

@@ -10,8 +10,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 #[derive(Clone)]
 pub struct Random {
     stream: Arc<Mutex<ChaCha20Rng>>,
-    /// Whether what the operating system gives at the moment is mixed in. A machine that is resumed twice from one image of its
-    /// memory has the same stream twice, and a nonce must not come twice; the system hears of the resumption and begins anew.
+    /// Whether what the operating system gives at the moment is mixed in. A machine that is resumed
+    /// twice from one image of its memory has the same stream twice, and a nonce must not come
+    /// twice; the system hears of the resumption and begins anew.
     mixed: bool,
 }
 

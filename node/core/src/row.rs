@@ -1,7 +1,7 @@
 //! How a row's value looks on disk: one version byte, then CBOR with integer keys.
 //!
-//! A noun declares its row struct as a [`Record`] beside its rules, private unless it is what callers see anyway, so that what is on disk
-//! and what callers see change apart from each other.
+//! A noun declares its row struct as a [`Record`] beside its rules, private unless it is what
+//! callers see anyway, so that what is on disk and what callers see change apart from each other.
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
@@ -16,7 +16,8 @@ pub trait Record: Encode<()> + for<'b> Decode<'b, ()> {
     const VERSION: u8;
 }
 
-/// Whatever rows can be read from: the store (what is durable) or a change in the making (its own writes too).
+/// Whatever rows can be read from: the store (what is durable) or a change in the making (its own
+/// writes too).
 pub trait Rows {
     /// One row.
     ///
@@ -79,7 +80,8 @@ pub fn decode<T: for<'b> Decode<'b, ()>>(version: u8, bytes: &[u8]) -> Result<T,
 }
 
 fn read<T: Record>(key: &[u8], row: &Row) -> Result<T, StoreError> {
-    decode(T::VERSION, &row.value).map_err(|_| StoreError::Corrupt { table: T::TABLE.name().to_owned(), key: key.to_vec() })
+    decode(T::VERSION, &row.value)
+        .map_err(|_| StoreError::Corrupt { table: T::TABLE.name().to_owned(), key: key.to_vec() })
 }
 
 /// One record, if it is there.
@@ -95,7 +97,10 @@ pub fn get<T: Record>(rows: &impl Rows, key: &[u8]) -> Result<Option<T>, StoreEr
 /// # Errors
 /// As [`get`].
 pub fn scan<T: Record>(rows: &impl Rows, scan: &Scan) -> Result<Vec<(Vec<u8>, T)>, StoreError> {
-    rows.rows(T::TABLE, scan)?.into_iter().map(|(key, row)| read(&key, &row).map(|value| (key, value))).collect()
+    rows.rows(T::TABLE, scan)?
+        .into_iter()
+        .map(|(key, row)| read(&key, &row).map(|value| (key, value)))
+        .collect()
 }
 
 /// Writes a record that refers to no blob.
@@ -110,7 +115,12 @@ pub fn put<T: Record>(tx: &mut Tx<'_>, key: &[u8], value: &T) -> Result<(), Stor
 ///
 /// # Errors
 /// As [`put`], and when a blob is not stored.
-pub fn put_referring<T: Record>(tx: &mut Tx<'_>, key: &[u8], value: &T, blobs: &[BlobId]) -> Result<(), StoreError> {
+pub fn put_referring<T: Record>(
+    tx: &mut Tx<'_>,
+    key: &[u8],
+    value: &T,
+    blobs: &[BlobId],
+) -> Result<(), StoreError> {
     tx.put_referring(T::TABLE, key, &encode(T::VERSION, value), blobs)
 }
 
@@ -135,7 +145,11 @@ pub fn cut(text: &str, len_max: usize) -> &str {
 }
 
 impl<C> Encode<C> for Timestamp {
-    fn encode<W: minicbor::encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
         e.u64(self.0)?.ok()
     }
 }
@@ -147,7 +161,11 @@ impl<'b, C> Decode<'b, C> for Timestamp {
 }
 
 impl<C> Encode<C> for BlobId {
-    fn encode<W: minicbor::encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), minicbor::encode::Error<W::Error>> {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
         e.bytes(&self.0)?.ok()
     }
 }
@@ -155,7 +173,10 @@ impl<C> Encode<C> for BlobId {
 impl<'b, C> Decode<'b, C> for BlobId {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let bytes = d.bytes()?;
-        bytes.try_into().map(Self).map_err(|_| minicbor::decode::Error::message("a blob id is 32 bytes"))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| minicbor::decode::Error::message("a blob id is 32 bytes"))
     }
 }
 

@@ -1,8 +1,8 @@
-//! Seals: what is at rest is encrypted and bound to its place, so that a flipped bit or a swapped row is an error and
-//! never a wrong answer.
+//! Seals: what is at rest is encrypted and bound to its place, so that a flipped bit or a swapped
+//! row is an error and never a wrong answer.
 //!
-//! A sealed row: format byte (1), row version (8 bytes, big-endian), nonce (24), ciphertext, tag (16).
-//! Its plaintext: number of blobs (2 bytes, big-endian), that many ids (32 each), the value.
+//! A sealed row: format byte (1), row version (8 bytes, big-endian), nonce (24), ciphertext, tag
+//! (16). Its plaintext: number of blobs (2 bytes, big-endian), that many ids (32 each), the value.
 //! Associated data: the label, the row version, the table's name and its length, the row's key.
 
 use std::fmt;
@@ -53,17 +53,33 @@ impl Seal {
     ///
     /// # Errors
     /// When it is too long for the cipher (256 GiB).
-    pub fn seal(&self, random: &Random, place: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub fn seal(
+        &self,
+        random: &Random,
+        place: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         let nonce: [u8; NONCE_LEN] = random.array();
-        let too_long = |_| StoreError::TooLarge { what: "sealed thing", len: plaintext.len(), len_max: u32::MAX as usize };
-        let sealed = self.0.encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: place }).map_err(too_long)?;
+        let too_long = |_| StoreError::TooLarge {
+            what: "sealed thing",
+            len: plaintext.len(),
+            len_max: u32::MAX as usize,
+        };
+        let sealed = self
+            .0
+            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: place })
+            .map_err(too_long)?;
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// What `sealed` holds; `None` if it was not sealed under this key for this `place`, or is damaged.
+    /// What `sealed` holds; `None` if it was not sealed under this key for this `place`, or is
+    /// damaged.
     pub fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place }).ok().map(Zeroizing::new)
+        self.0
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place })
+            .ok()
+            .map(Zeroizing::new)
     }
 }
 
@@ -90,9 +106,14 @@ impl RowSeal {
     /// # Errors
     /// When it refers to more than 65,535 blobs.
     pub fn seal(&self, table: &str, key: &[u8], row: &Row) -> Result<Vec<u8>, StoreError> {
-        let too_many = |_| StoreError::TooLarge { what: "blobs of a row", len: row.blobs.len(), len_max: u16::MAX.into() };
+        let too_many = |_| StoreError::TooLarge {
+            what: "blobs of a row",
+            len: row.blobs.len(),
+            len_max: u16::MAX.into(),
+        };
         let blobs = u16::try_from(row.blobs.len()).map_err(too_many)?;
-        let mut plaintext = Zeroizing::new(Vec::with_capacity(2 + row.blobs.len() * 32 + row.value.len()));
+        let mut plaintext =
+            Zeroizing::new(Vec::with_capacity(2 + row.blobs.len() * 32 + row.value.len()));
         plaintext.extend_from_slice(&blobs.to_be_bytes());
         for blob in &row.blobs {
             plaintext.extend_from_slice(&blob.0);
@@ -111,7 +132,8 @@ impl RowSeal {
     /// # Errors
     /// [`StoreError::Corrupt`] when they are damaged or another row's.
     pub fn open(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-        self.opened(table, key, bytes).ok_or_else(|| StoreError::Corrupt { table: table.to_owned(), key: key.to_vec() })
+        self.opened(table, key, bytes)
+            .ok_or_else(|| StoreError::Corrupt { table: table.to_owned(), key: key.to_vec() })
     }
 
     fn opened(&self, table: &str, key: &[u8], bytes: &[u8]) -> Option<Row> {
@@ -145,7 +167,11 @@ mod tests {
     }
 
     fn row(value: &[u8], blobs: usize) -> Row {
-        Row { version: 42, value: value.to_vec(), blobs: (0..blobs).map(|n| BlobId([u8::try_from(n).unwrap(); 32])).collect() }
+        Row {
+            version: 42,
+            value: value.to_vec(),
+            blobs: (0..blobs).map(|n| BlobId([u8::try_from(n).unwrap(); 32])).collect(),
+        }
     }
 
     #[test]
@@ -185,7 +211,10 @@ mod tests {
     #[test]
     fn the_same_row_never_looks_the_same() {
         let seal = row_seal();
-        let (one, two) = (seal.seal("t", b"k", &row(b"v", 0)).unwrap(), seal.seal("t", b"k", &row(b"v", 0)).unwrap());
+        let (one, two) = (
+            seal.seal("t", b"k", &row(b"v", 0)).unwrap(),
+            seal.seal("t", b"k", &row(b"v", 0)).unwrap(),
+        );
         assert_ne!(one, two);
         assert_ne!(one[9..33], two[9..33]);
     }
@@ -198,7 +227,10 @@ mod tests {
         let seal = row_seal();
         assert_eq!(seal.open("posts", b"key", &sealed).unwrap(), row(b"a value that stays", 1));
         // Nonce and all: the same randomness makes the same bytes.
-        assert_eq!(row_seal().seal("posts", b"key", &row(b"a value that stays", 1)).unwrap(), sealed);
+        assert_eq!(
+            row_seal().seal("posts", b"key", &row(b"a value that stays", 1)).unwrap(),
+            sealed
+        );
     }
 
     proptest! {

@@ -1,5 +1,6 @@
-//! Free space: growth is refused under a watermark, so that reading, signing in and deleting go on; a preallocated reserve is
-//! given up for deletes and checkpoints on a disk that is full nevertheless, and taken again once there is room.
+//! Free space: growth is refused under a watermark, so that reading, signing in and deleting go on;
+//! a preallocated reserve is given up for deletes and checkpoints on a disk that is full
+//! nevertheless, and taken again once there is room.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -47,7 +48,12 @@ impl fmt::Debug for Space {
 impl Space {
     /// Watches the file system of `folder`, and sets the reserve aside there if there is room.
     pub fn new(fs: Arc<dyn Fs>, folder: &Path, margins: Margins) -> Self {
-        let space = Self(Arc::new(Watch { fs, folder: folder.to_owned(), margins, reserved: Mutex::new(false) }));
+        let space = Self(Arc::new(Watch {
+            fs,
+            folder: folder.to_owned(),
+            margins,
+            reserved: Mutex::new(false),
+        }));
         space.reserve_again();
         space
     }
@@ -76,26 +82,39 @@ impl Space {
     pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
         let watch = &self.0;
         let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
-        if free < watch.margins.watermark.saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
+        if free < watch.margins.watermark.saturating_add(len) {
+            Err(StoreError::Full)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Whether so many bytes may be written of what makes room in the end, as a snapshot does: under the watermark too, but half the
-    /// reserve's length is left for the deletes and checkpoints of meanwhile.
+    /// Whether so many bytes may be written of what makes room in the end, as a snapshot does:
+    /// under the watermark too, but half the reserve's length is left for the deletes and
+    /// checkpoints of meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Full`] when they may not.
     pub fn room_to_shrink(&self, len: u64) -> Result<(), StoreError> {
         let watch = &self.0;
         let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
-        if free < (watch.margins.reserve / 2).saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
+        if free < (watch.margins.reserve / 2).saturating_add(len) {
+            Err(StoreError::Full)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Does what must go on even on a full disk (a delete, a checkpoint): if it fails for want of space, gives the reserve up
-    /// and does it once more.
+    /// Does what must go on even on a full disk (a delete, a checkpoint): if it fails for want of
+    /// space, gives the reserve up and does it once more.
     ///
     /// # Errors
     /// What `work` returned.
-    pub fn pressing<T, E>(&self, is_full: impl Fn(&E) -> bool, mut work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    pub fn pressing<T, E>(
+        &self,
+        is_full: impl Fn(&E) -> bool,
+        mut work: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
         match work() {
             Err(error) if is_full(&error) && self.give_up_reserve() => work(),
             other => other,
@@ -137,7 +156,8 @@ impl Space {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => watch.fs.edit(&path),
             other => other,
         };
-        // It is a margin, not a promise: without room for it the node runs on, and tries again when there is.
+        // It is a margin, not a promise: without room for it the node runs on, and tries again when
+        // there is.
         match file.and_then(|file| file.allocate(watch.margins.reserve)) {
             Ok(()) => *reserved = true,
             Err(error) => {
@@ -187,7 +207,10 @@ mod tests {
             if reserve_len(&fs).is_some() { Err(StoreError::Full) } else { Ok(tries) }
         });
         assert_eq!(done, Ok(2));
-        assert_eq!(space.pressing::<(), _>(is_full, || Err(StoreError::Full)), Err(StoreError::Full));
+        assert_eq!(
+            space.pressing::<(), _>(is_full, || Err(StoreError::Full)),
+            Err(StoreError::Full)
+        );
         fs.set_free(1499);
         assert_eq!((space.check(), reserve_len(&fs)), (Ok(()), None));
         fs.set_free(1500);
@@ -197,7 +220,8 @@ mod tests {
     #[test]
     fn an_error_of_another_kind_costs_no_reserve() {
         let (fs, space) = space();
-        let failed: Result<(), _> = space.pressing(|e| *e == StoreError::Full, || Err(StoreError::NoBlob));
+        let failed: Result<(), _> =
+            space.pressing(|e| *e == StoreError::Full, || Err(StoreError::NoBlob));
         assert_eq!(failed, Err(StoreError::NoBlob));
         assert_eq!(reserve_len(&fs), Some(500));
     }
@@ -217,7 +241,8 @@ mod tests {
     fn a_reserve_left_by_an_earlier_run_is_taken_over() {
         let (fs, space) = space();
         drop(space);
-        let space = Space::new(Arc::new(fs.clone()), Path::new("/"), Margins { reserve: 700, ..MARGINS });
+        let space =
+            Space::new(Arc::new(fs.clone()), Path::new("/"), Margins { reserve: 700, ..MARGINS });
         assert_eq!(reserve_len(&fs), Some(700));
         assert!(space.give_up_reserve());
     }

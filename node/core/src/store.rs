@@ -1,7 +1,8 @@
-//! Rows and blobs: `commit` makes a change durable, then visible, then hinted; `get` and `scan` read what is durable.
+//! Rows and blobs: `commit` makes a change durable, then visible, then hinted; `get` and `scan`
+//! read what is durable.
 //!
-//! A change is a function run by the one committer, in order, on a view that includes everything committed before it;
-//! so numbers that must be gapless are simply read and raised inside it.
+//! A change is a function run by the one committer, in order, on a view that includes everything
+//! committed before it; so numbers that must be gapless are simply read and raised inside it.
 
 use std::fmt;
 use std::io;
@@ -28,7 +29,9 @@ mod verify;
 mod waiter;
 
 pub use crate::log::recover::LogError;
-pub use options::{Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id};
+pub use options::{
+    Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id,
+};
 pub use stop::Stop;
 pub use tx::Tx;
 
@@ -47,7 +50,8 @@ pub const ROWS_MAX: usize = 1000;
 /// The most bytes of keys and values one change may write, small blobs not counted.
 pub const WRITTEN_LEN_MAX: usize = 1024 * 1024;
 
-/// A named set of rows. Declared `const`, private, beside its only writer; its on-disk name never changes.
+/// A named set of rows. Declared `const`, private, beside its only writer; its on-disk name never
+/// changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Table(&'static str);
 
@@ -133,7 +137,8 @@ enum Room {
     /// Enough.
     #[default]
     Enough,
-    /// Only for changes that are small (4 KiB without blobs) or remove at least as much as they write.
+    /// Only for changes that are small (4 KiB without blobs) or remove at least as much as they
+    /// write.
     Low,
     /// Only for such changes if they also delete something, or are a step on the way to that.
     None,
@@ -144,7 +149,8 @@ enum Room {
 pub struct Scan {
     /// Only keys that begin with this.
     pub prefix: Vec<u8>,
-    /// Only keys after this one (before it when reversed); `None` starts at the end the scan comes from.
+    /// Only keys after this one (before it when reversed); `None` starts at the end the scan comes
+    /// from.
     pub after: Option<Vec<u8>>,
     /// From the last key down.
     pub reverse: bool,
@@ -187,7 +193,8 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the store, whatever the last run left, and starts its committer. May take long after a power cut.
+    /// Opens the store, whatever the last run left, and starts its committer. May take long after a
+    /// power cut.
     ///
     /// # Errors
     /// As [`OpenError`].
@@ -224,16 +231,21 @@ impl Store {
         self.started()?.0.rows.scan(table, scan)
     }
 
-    /// A page of all rows, in order of table name, then key, past the row `after`: for checks and collections. A damaged row
-    /// is among them as the error it is.
+    /// A page of all rows, in order of table name, then key, past the row `after`: for checks and
+    /// collections. A damaged row is among them as the error it is.
     ///
     /// # Errors
     /// When the store is unavailable.
-    pub fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
+    pub fn walk(
+        &self,
+        after: Option<(&str, &[u8])>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
         self.started()?.0.rows.walk(after, limit)
     }
 
-    /// The keys of a page of a table's rows, in order, without unsealing a row: that one is damaged shows when it is read.
+    /// The keys of a page of a table's rows, in order, without unsealing a row: that one is damaged
+    /// shows when it is read.
     ///
     /// # Errors
     /// As [`Store::scan`].
@@ -263,7 +275,8 @@ impl Store {
         keeper.checkpoint_now(&shared.end())
     }
 
-    /// Makes a checkpoint and a snapshot of it; what is older than two snapshots is forgotten. Blocks, perhaps for long.
+    /// Makes a checkpoint and a snapshot of it; what is older than two snapshots is forgotten.
+    /// Blocks, perhaps for long.
     ///
     /// # Errors
     /// The disk's.
@@ -272,14 +285,16 @@ impl Store {
         self.started()?.1.snapshot()
     }
 
-    /// Lets the next change begin a new log segment, so that the log before it can be removed whole.
+    /// Lets the next change begin a new log segment, so that the log before it can be removed
+    /// whole.
     pub fn begin_segment(&self) {
         if let Ok((shared, _)) = self.started() {
             shared.begin_segment();
         }
     }
 
-    /// The first position of which log or snapshots still hold anything; what was deleted before it is in neither.
+    /// The first position of which log or snapshots still hold anything; what was deleted before it
+    /// is in neither.
     ///
     /// # Errors
     /// The disk's.
@@ -287,15 +302,21 @@ impl Store {
         self.started()?.1.oldest()
     }
 
-    /// Reads the snapshots and the log since the older of them, and holds every row against them; what is wrong, in words.
+    /// Reads the snapshots and the log since the older of them, and holds every row against them;
+    /// what is wrong, in words.
     /// `progress` is told how many rows were compared so far, now and then while snapshots and log are read, too. Blocks, perhaps for
     /// long; changes may be committed meanwhile.
     ///
     /// # Errors
     /// When the store can't be read at all, and what `progress` returns.
-    pub fn verify(&self, progress: &dyn Fn(u64) -> Result<(), StoreError>) -> Result<Vec<String>, StoreError> {
+    pub fn verify(
+        &self,
+        progress: &dyn Fn(u64) -> Result<(), StoreError>,
+    ) -> Result<Vec<String>, StoreError> {
         let (shared, keeper) = self.started()?;
-        keeper.undisturbed(|stop| verify::verify(keeper, shared, &|rows| stop.check().and_then(|()| progress(rows))))
+        keeper.undisturbed(|stop| {
+            verify::verify(keeper, shared, &|rows| stop.check().and_then(|()| progress(rows)))
+        })
     }
 
     /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.
@@ -303,8 +324,8 @@ impl Store {
         self.0.close();
     }
 
-    /// Runs `work` on the committer and makes what it wrote durable, all or nothing; returns once it is. Dropping the future does
-    /// not take the change back.
+    /// Runs `work` on the committer and makes what it wrote durable, all or nothing; returns once
+    /// it is. Dropping the future does not take the change back.
     ///
     /// # Errors
     /// What `work` returned (nothing was written then), or the store's own error.
@@ -355,8 +376,10 @@ impl Inner {
         if let Ok((shared, _)) = &self.started {
             shared.queue.close();
         }
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The last clone may go in a change that the committer itself drops; it can't wait for itself.
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // The last clone may go in a change that the committer itself drops; it can't wait for
+        // itself.
         if threads.iter().any(|handle| handle.thread().id() == thread::current().id()) {
             return;
         }

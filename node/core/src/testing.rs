@@ -30,8 +30,8 @@ pub const START: Timestamp = Timestamp(1_777_636_800_000);
 /// The password of every test node's owner.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// A node for tests: clock and randomness are the test's, nothing touches a disk, and its invariants are checked when it
-/// is dropped. Dereferences to [`Node`].
+/// A node for tests: clock and randomness are the test's, nothing touches a disk, and its
+/// invariants are checked when it is dropped. Dereferences to [`Node`].
 pub struct TestNode {
     node: Node,
     disk: MemoryFs,
@@ -40,7 +40,8 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up, claimed with words made of the name, and ready.
+    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up, claimed with
+    /// words made of the name, and ready.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
         let node = Self::unset(name).await;
@@ -59,12 +60,18 @@ impl TestNode {
     }
 
     /// Makes the owners of both nodes friends, by an invite of this one's.
-    #[allow(clippy::unwrap_used, reason = "test nodes that can't be made friends are a failed test")]
+    #[allow(
+        clippy::unwrap_used,
+        reason = "test nodes that can't be made friends are a failed test"
+    )]
     pub async fn befriend(&self, other: &Self) {
         let invite = friends::create_invite(self, "for a test", &[]).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
         friends::welcome(self, &other.introduction(), invite.token).await.unwrap();
-        assert!(friends::confirmed(other, invite.person).await.unwrap(), "the invite was not asked about");
+        assert!(
+            friends::confirmed(other, invite.person).await.unwrap(),
+            "the invite was not asked about"
+        );
         for (knows, known) in [(self, other), (other, self)] {
             let log = known.identity.log().unwrap();
             identity::learn(knows, log.to_bytes()).await.unwrap();
@@ -75,19 +82,27 @@ impl TestNode {
     #[allow(clippy::unwrap_used, reason = "only a claimed node has anybody to introduce")]
     pub fn introduction(&self) -> friends::Introduction {
         let name = profile::get(self).unwrap().unwrap().name;
-        friends::Introduction { person: self.identity.person().unwrap(), node: self.identity.node_key(), name, addresses: Vec::new() }
+        friends::Introduction {
+            person: self.identity.person().unwrap(),
+            node: self.identity.node_key(),
+            name,
+            addresses: Vec::new(),
+        }
     }
 
     /// A node that nobody has set up yet.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn unset(name: &str) -> Self {
         let disk = MemoryFs::new();
-        let node = Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name))).unwrap();
+        let node =
+            Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name)))
+                .unwrap();
         mailbox::prepare(&node).await.unwrap();
         Self { node, disk, queue_may_be_left: false }
     }
 
-    /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have them.
+    /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have
+    /// them.
     #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
     pub async fn hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
         self.try_hang(large, small, audience).await.unwrap()
@@ -97,20 +112,46 @@ impl TestNode {
     ///
     /// # Errors
     /// The disk's.
-    pub async fn try_hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Result<Photo, StoreError> {
+    pub async fn try_hang(
+        &self,
+        large: &[u8],
+        small: &[u8],
+        audience: Audience,
+    ) -> Result<Photo, StoreError> {
         let file = self.blobs.put(&[large, small].concat(), Form::Private)?;
-        let print = |bytes: &[u8], width| Print { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
+        let print =
+            |bytes: &[u8], width| Print { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
         let (large, small) = (print(large, 1600), print(small, 400));
         let media_type = MediaType::Jpeg;
-        let developed = Developed { media_type, width: 4000, height: 3000, taken: None, large, small, thumbhash: Vec::new() };
-        let upload = Upload { file, file_name: "a.jpg".to_owned(), alt: "a photo".to_owned(), caption: String::new(), audience };
+        let developed = Developed {
+            media_type,
+            width: 4000,
+            height: 3000,
+            taken: None,
+            large,
+            small,
+            thumbhash: Vec::new(),
+        };
+        let upload = Upload {
+            file,
+            file_name: "a.jpg".to_owned(),
+            alt: "a photo".to_owned(),
+            caption: String::new(),
+            audience,
+        };
         photos::hang(self, upload, developed).await
     }
 
-    /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its own.
-    #[allow(clippy::unwrap_used, reason = "a test node that can't be opened again is a failed test")]
+    /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its
+    /// own.
+    #[allow(
+        clippy::unwrap_used,
+        reason = "a test node that can't be opened again is a failed test"
+    )]
     pub fn restarted(&self) -> Node {
-        let identity = Identity::load(&self.store, self.identity.vault(), &self.random, self.clock.now()).unwrap();
+        let identity =
+            Identity::load(&self.store, self.identity.vault(), &self.random, self.clock.now())
+                .unwrap();
         Node { identity, ..self.node.clone() }
     }
 
@@ -123,7 +164,8 @@ impl TestNode {
     #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
     pub async fn let_changes_pass(&self, folder: FolderId, count: u64) {
         let changed = self.store.commit(move |tx| {
-            let mut passed = row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
+            let mut passed =
+                row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
             passed.highest_modseq += count;
             row::put(tx, &folder.0.to_be_bytes(), &passed)
         });
@@ -146,7 +188,10 @@ pub fn words_of(name: &str) -> Words {
 /// What a person called `name` would fill in at set-up.
 pub fn profile_of(name: &str) -> Profile {
     let mut letters = name.chars();
-    let shown = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    let shown = letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default();
     Profile {
         name: shown,
         login: name.to_owned(),
@@ -158,7 +203,9 @@ pub fn profile_of(name: &str) -> Profile {
 }
 
 fn seed_of(name: &str) -> u64 {
-    name.bytes().fold(14_695_981_039_346_656_037, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211))
+    name.bytes().fold(14_695_981_039_346_656_037, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211)
+    })
 }
 
 impl Deref for TestNode {
@@ -178,10 +225,13 @@ impl Drop for TestNode {
         let mut wrong = Vec::new();
         let feed = feed::check(&self.node).map(|checked| checked.wrong);
         let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| Ok(()));
-        let seals = seals.map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
+        let seals = seals
+            .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
         let photos = photos::check(&self.node);
-        for checked in [seals, feed, photos, journal::check(&self.node), mailbox::check(&self.node), queue] {
+        for checked in
+            [seals, feed, photos, journal::check(&self.node), mailbox::check(&self.node), queue]
+        {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

@@ -1,8 +1,9 @@
 //! The owner's timeline: their own posts and their friends', newest first.
 //!
-//! Written inside the commit that takes an entry in. On disk: the item under its entry, its place under `shown ‖ entry`, a row
-//! per photo. An item keeps the beginning of a text; the whole text lies in the feed's entry and is read from there.
-//! Time shown is the author's, but never later than when it was first seen here: nobody can pin themselves to the top.
+//! Written inside the commit that takes an entry in. On disk: the item under its entry, its place
+//! under `shown ‖ entry`, a row per photo. An item keeps the beginning of a text; the whole text
+//! lies in the feed's entry and is read from there. Time shown is the author's, but never later
+//! than when it was first seen here: nobody can pin themselves to the top.
 
 mod page;
 mod show;
@@ -163,9 +164,14 @@ impl PhotoRow {
 
     /// The blobs that have not and may be asked for, with their lengths as the author says.
     fn lacking(&self) -> impl Iterator<Item = (BlobId, u64)> + use<> {
-        let both = [(self.has_small, self.small, self.small_len), (self.has_large, self.large, self.large_len)];
+        let both = [
+            (self.has_small, self.small, self.small_len),
+            (self.has_large, self.large, self.large_len),
+        ];
         let may_be_asked_for = |len| (1..=FILE_LEN_MAX).contains(&len);
-        both.into_iter().filter(move |(has, _, len)| !has && may_be_asked_for(*len)).map(|(_, blob, len)| (blob, len))
+        both.into_iter()
+            .filter(move |(has, _, len)| !has && may_be_asked_for(*len))
+            .map(|(_, blob, len)| (blob, len))
     }
 }
 

@@ -1,8 +1,10 @@
-//! The vault: the node's secret keys at rest, sealed under a random store key that is wrapped to whoever may open it.
+//! The vault: the node's secret keys at rest, sealed under a random store key that is wrapped to
+//! whoever may open it.
 //!
-//! On disk: `vault-1` and `vault-2`, two copies, each checksummed; one that is damaged or behind is put right from the other.
-//! What it protects: disks, snapshots and backups that are not accompanied by the key. A key file beside stolen data protects
-//! nothing, an old copy of the vault opens by the old passphrase, and nothing protects from a host that reads memory.
+//! On disk: `vault-1` and `vault-2`, two copies, each checksummed; one that is damaged or behind is
+//! put right from the other. What it protects: disks, snapshots and backups that are not
+//! accompanied by the key. A key file beside stolen data protects nothing, an old copy of the vault
+//! opens by the old passphrase, and nothing protects from a host that reads memory.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,11 +28,13 @@ pub use wrap::PassphraseCost;
 pub enum Unlock {
     /// A key file at this path, made together with the vault where there is none.
     KeyFile(PathBuf),
-    /// A file of the same form given by the service manager (systemd: below `$CREDENTIALS_DIRECTORY`); never made here.
+    /// A file of the same form given by the service manager (systemd: below
+    /// `$CREDENTIALS_DIRECTORY`); never made here.
     Credential(PathBuf),
     /// The owner's passphrase, its UTF-8 bytes as given.
     Passphrase(Zeroizing<String>, PassphraseCost),
-    /// The X25519 secret that the owner's 24 words yield for backups; opens a vault wrapped to it, makes none.
+    /// The X25519 secret that the owner's 24 words yield for backups; opens a vault wrapped to it,
+    /// makes none.
     BackupKey(SecretKey),
 }
 
@@ -116,12 +120,14 @@ impl Keys {
         &self.store
     }
 
-    /// The key for the one purpose `label` names, derived from the store key; labels are never reused.
+    /// The key for the one purpose `label` names, derived from the store key; labels are never
+    /// reused.
     pub fn derived(&self, label: &str) -> SecretKey {
         derive(&self.store, label)
     }
 
-    /// The node's own keys: what it signs with and what is wrapped to it. They are kept here and nowhere else.
+    /// The node's own keys: what it signs with and what is wrapped to it. They are kept here and
+    /// nowhere else.
     pub fn node(&self) -> NodeKeys {
         let sign = keys::SecretKey::from_bytes(&self.secrets.node_sign);
         NodeKeys { sign, kem: KemSecret::from_bytes(self.secrets.node_kem) }
@@ -162,14 +168,24 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Io`].
     pub fn exists(fs: &dyn Fs, folder: &Path) -> Result<bool, VaultError> {
-        Ok(file::COPIES.iter().map(|name| fs.exists(&folder.join(name))).collect::<Result<Vec<_>, _>>()?.contains(&true))
+        Ok(file::COPIES
+            .iter()
+            .map(|name| fs.exists(&folder.join(name)))
+            .collect::<Result<Vec<_>, _>>()?
+            .contains(&true))
     }
 
-    /// Makes a vault with new keys in `folder`, opened by `unlock`; a key file is made where there is none.
+    /// Makes a vault with new keys in `folder`, opened by `unlock`; a key file is made where there
+    /// is none.
     ///
     /// # Errors
     /// [`VaultError::Exists`], and as [`Vault::open`].
-    pub fn create(fs: Arc<dyn Fs>, folder: &Path, unlock: &Unlock, random: &Random) -> Result<Self, VaultError> {
+    pub fn create(
+        fs: Arc<dyn Fs>,
+        folder: &Path,
+        unlock: &Unlock,
+        random: &Random,
+    ) -> Result<Self, VaultError> {
         if Self::exists(&*fs, folder)? {
             return Err(VaultError::Exists(folder.to_owned()));
         }
@@ -180,11 +196,19 @@ impl Vault {
         }
         let keys = Keys {
             store: Zeroizing::new(random.array()),
-            secrets: Secrets { node_sign: random.array(), node_kem: random.array(), blob_name: random.array(), log_id: random.array() },
+            secrets: Secrets {
+                node_sign: random.array(),
+                node_kem: random.array(),
+                blob_name: random.array(),
+                log_id: random.array(),
+            },
         };
         let id: [u8; 16] = random.array();
-        let plaintext = Zeroizing::new(minicbor::to_vec(&keys.secrets).map_err(|_| VaultError::Damaged)?);
-        let sealed = secrets_seal(&keys.store).seal(random, &place(&id), &plaintext).map_err(|_| VaultError::Damaged)?;
+        let plaintext =
+            Zeroizing::new(minicbor::to_vec(&keys.secrets).map_err(|_| VaultError::Damaged)?);
+        let sealed = secrets_seal(&keys.store)
+            .seal(random, &place(&id), &plaintext)
+            .map_err(|_| VaultError::Damaged)?;
         let wraps = vec![wrap::wrap(&*fs, unlock, &id, &keys.store, random)?];
         let body = file::Body { generation: 1, id, wraps, sealed };
         file::write(&*fs, folder, &body)?;
@@ -198,10 +222,13 @@ impl Vault {
     pub fn open(fs: Arc<dyn Fs>, folder: &Path, unlock: &Unlock) -> Result<Self, VaultError> {
         let (body, repair) = file::read(&*fs, folder)?;
         let store = wrap::unwrap(&*fs, unlock, &body.id, &body.wraps)?;
-        let plaintext = secrets_seal(&store).open(&place(&body.id), &body.sealed).ok_or(VaultError::Damaged)?;
+        let plaintext =
+            secrets_seal(&store).open(&place(&body.id), &body.sealed).ok_or(VaultError::Damaged)?;
         let secrets = minicbor::decode(&plaintext).map_err(|_| VaultError::Damaged)?;
         if repair {
-            tracing::warn!("one copy of the vault was damaged or behind and is being put right from the other");
+            tracing::warn!(
+                "one copy of the vault was damaged or behind and is being put right from the other"
+            );
             file::write(&*fs, folder, &body)?;
         }
         let keys = Keys { store, secrets };
@@ -213,8 +240,8 @@ impl Vault {
         &self.0.keys
     }
 
-    /// Lets `unlock` open the vault from now on, instead of what did so far; nothing but the vault is rewritten. The words'
-    /// backup key goes on opening it.
+    /// Lets `unlock` open the vault from now on, instead of what did so far; nothing but the vault
+    /// is rewritten. The words' backup key goes on opening it.
     ///
     /// # Errors
     /// As [`VaultError`]; the vault opens as before or by `unlock` then.
@@ -232,13 +259,18 @@ impl Vault {
         })
     }
 
-    /// Lets the holder of the words open the vault: `recipient` is the public X25519 key they yield for backups. Replaces an
-    /// earlier recipient; nothing is written where it is this one already.
+    /// Lets the holder of the words open the vault: `recipient` is the public X25519 key they yield
+    /// for backups. Replaces an earlier recipient; nothing is written where it is this one already.
     ///
     /// # Errors
     /// As [`VaultError`]; `WrongKey` for a key that is none.
-    pub fn wrap_to_backup_key(&self, recipient: &[u8; KEY_LEN], random: &Random) -> Result<(), VaultError> {
-        let is_wrapped = |body: &file::Body| body.wraps.iter().any(|wrap| wrap.is_for_recipient(recipient));
+    pub fn wrap_to_backup_key(
+        &self,
+        recipient: &[u8; KEY_LEN],
+        random: &Random,
+    ) -> Result<(), VaultError> {
+        let is_wrapped =
+            |body: &file::Body| body.wraps.iter().any(|wrap| wrap.is_for_recipient(recipient));
         if is_wrapped(&self.0.body.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(());
         }
@@ -256,7 +288,10 @@ impl Vault {
         Self::open(self.0.fs.clone(), &self.0.folder, unlock).map(|_| ())
     }
 
-    fn rewrite(&self, change: impl FnOnce(&mut file::Body) -> Result<(), VaultError>) -> Result<(), VaultError> {
+    fn rewrite(
+        &self,
+        change: impl FnOnce(&mut file::Body) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
         let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = body.clone();
         change(&mut next)?;

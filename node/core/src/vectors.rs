@@ -1,5 +1,6 @@
-//! Byte-level test vectors of every format that cannot change, kept in `node/core/tests/vectors` and verified by `.ci/vectors/verify.mjs`
-//! with none of this code. `FREEHOLD_VECTORS=write` writes them anew: only ever for a new format, never for an old one.
+//! Byte-level test vectors of every format that cannot change, kept in `node/core/tests/vectors`
+//! and verified by `.ci/vectors/verify.mjs` with none of this code. `FREEHOLD_VECTORS=write` writes
+//! them anew: only ever for a new format, never for an old one.
 
 mod entries;
 mod newer;
@@ -16,7 +17,8 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// A CBOR item as JSON that names each type, so that another program can encode it by itself. Numbers are texts: JSON's are too small.
+/// A CBOR item as JSON that names each type, so that another program can encode it by itself.
+/// Numbers are texts: JSON's are too small.
 fn tree(value: &Value) -> Json {
     match value {
         Value::Uint(number) => json!({ "uint": number.to_string() }),
@@ -24,7 +26,9 @@ fn tree(value: &Value) -> Json {
         Value::Text(text) => json!({ "text": text }),
         Value::Bool(flag) => json!({ "bool": flag }),
         Value::Array(items) => json!({ "array": items.iter().map(tree).collect::<Vec<_>>() }),
-        Value::Map(fields) => json!({ "map": fields.iter().map(|(key, value)| json!([key, tree(value)])).collect::<Vec<_>>() }),
+        Value::Map(fields) => {
+            json!({ "map": fields.iter().map(|(key, value)| json!([key, tree(value)])).collect::<Vec<_>>() })
+        }
     }
 }
 
@@ -34,7 +38,9 @@ fn tree_of(bytes: &[u8]) -> Json {
 
 /// Compares vectors with the file, or writes it when asked to.
 fn hold(name: &str, vectors: &Json) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(format!("{name}.json"));
     let now = format!("{vectors:#}\n");
     if std::env::var_os("FREEHOLD_VECTORS").is_some_and(|word| word == "write") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,6 +1,8 @@
-//! The 24 words: 256 bits of entropy as BIP 39 words, and the three keys derived from them by labelled HKDF-SHA256.
+//! The 24 words: 256 bits of entropy as BIP 39 words, and the three keys derived from them by
+//! labelled HKDF-SHA256.
 //!
-//! They are made on the owner's own computer and never stored on a node. Whoever has them is the person.
+//! They are made on the owner's own computer and never stored on a node. Whoever has them is the
+//! person.
 
 use bip39::{Language, Mnemonic};
 use hkdf::Hkdf;
@@ -53,7 +55,8 @@ impl Words {
         Self(Zeroizing::new(entropy))
     }
 
-    /// Reads 24 words, in any case and spacing (line breaks and numbering like `3.` are passed over).
+    /// Reads 24 words, in any case and spacing (line breaks and numbering like `3.` are passed
+    /// over).
     ///
     /// # Errors
     /// Which word is wrong, or that they do not belong together.
@@ -68,10 +71,12 @@ impl Words {
             return Err(WordsError::Count(words.len()));
         }
         let phrase = Zeroizing::new(words.join(" "));
-        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(|error| match error {
-            bip39::Error::UnknownWord(at) => WordsError::Unknown(at + 1),
-            _ => WordsError::Checksum,
-        })?;
+        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(
+            |error| match error {
+                bip39::Error::UnknownWord(at) => WordsError::Unknown(at + 1),
+                _ => WordsError::Checksum,
+            },
+        )?;
         let entropy = Zeroizing::new(mnemonic.to_entropy());
         let entropy: [u8; 32] = entropy.as_slice().try_into().map_err(|_| WordsError::Checksum)?;
         Ok(Self::from_entropy(entropy))
@@ -80,7 +85,11 @@ impl Words {
     /// The words with a space between them.
     pub fn phrase(&self) -> Zeroizing<String> {
         // 32 bytes always make 24 words; an empty phrase would be noticed by whoever reads it back.
-        Zeroizing::new(Mnemonic::from_entropy(self.0.as_slice()).map(|words| words.to_string()).unwrap_or_default())
+        Zeroizing::new(
+            Mnemonic::from_entropy(self.0.as_slice())
+                .map(|words| words.to_string())
+                .unwrap_or_default(),
+        )
     }
 
     /// The keys derived from the words.
@@ -112,7 +121,11 @@ mod tests {
         let words = Words::from_entropy([0x7f; 32]);
         let phrase = words.phrase();
         assert_eq!(phrase.split(' ').count(), WORDS_COUNT);
-        let numbered: String = phrase.split(' ').enumerate().map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase())).collect();
+        let numbered: String = phrase
+            .split(' ')
+            .enumerate()
+            .map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase()))
+            .collect();
         let again = Words::parse(&numbered).unwrap();
         assert_eq!(again.keys().root.public(), words.keys().root.public());
     }
@@ -121,8 +134,14 @@ mod tests {
     fn a_wrong_word_is_named() {
         let phrase = Words::from_entropy([0; 32]).phrase();
         assert_eq!(Words::parse("abandon art").err(), Some(WordsError::Count(2)));
-        assert_eq!(Words::parse(&phrase.replacen("abandon", "freehold", 1)).err(), Some(WordsError::Unknown(1)));
-        assert_eq!(Words::parse(&phrase.replacen("abandon", "ability", 1)).err(), Some(WordsError::Checksum));
+        assert_eq!(
+            Words::parse(&phrase.replacen("abandon", "freehold", 1)).err(),
+            Some(WordsError::Unknown(1))
+        );
+        assert_eq!(
+            Words::parse(&phrase.replacen("abandon", "ability", 1)).err(),
+            Some(WordsError::Checksum)
+        );
     }
 
     #[test]

@@ -10,16 +10,19 @@ pub(crate) use identity::*;
 
 /// Your own place on the internet: blog, photos and mail on one small machine that is yours.
 ///
-/// With no command it serves: it makes its data folder if there is none, opens its ports on this machine alone, prints where to
-/// open it and a link that works once for setting it up. `freehold demo` shows three people's nodes talking to each other.
+/// With no command it serves: it makes its data folder if there is none, opens its ports on this
+/// machine alone, prints where to open it and a link that works once for setting it up. `freehold
+/// demo` shows three people's nodes talking to each other.
 #[derive(Debug, Parser)]
 #[command(name = "freehold", version, max_term_width = 100)]
-#[command(after_help = "Examples:\n  freehold                                         your own node, in its usual folder\n  \
+#[command(
+    after_help = "Examples:\n  freehold                                         your own node, in its usual folder\n  \
     freehold --data ~/house --set web.tls=true       in another folder, the pages by HTTPS\n  \
     freehold config > ~/house/freehold.toml          all settings, to be changed there\n  \
     freehold demo                                    three people's nodes, to look at\n\n\
     Exit codes: 64 wrong words, 65 wrong data, 66 no such file, 69 not to be had (a port, a folder in use), 73 can't be written, \
-    78 wrong configuration.")]
+    78 wrong configuration."
+)]
 pub(crate) struct Arguments {
     /// The data folder [default: ~/.local/share/freehold].
     #[arg(long, global = true, value_name = "DIR", env = "FREEHOLD_DATA")]
@@ -62,16 +65,22 @@ pub(crate) enum Command {
     )]
     Post(Post),
     /// Add a photo.
-    #[command(after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Patience\"")]
+    #[command(
+        after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Patience\""
+    )]
     Photo(Photo),
     /// Make a password for a mail program; it is shown once.
     ///
-    /// Each can be revoked by itself, in the browser under Settings; making another of the same name replaces it.
-    #[command(after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)")]
+    /// Each can be revoked by itself, in the browser under Settings; making another of the same
+    /// name replaces it.
+    #[command(
+        after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)"
+    )]
     AppPassword(AppPassword),
     /// Read every row and every blob, verify seals, hashes and signatures, and say what was found.
     ///
-    /// It changes nothing, works on a running node as well, and ends with 0 only if everything is whole.
+    /// It changes nothing, works on a running node as well, and ends with 0 only if everything is
+    /// whole.
     #[command(after_help = "Example:\n  freehold check && echo whole")]
     Check,
     /// Say how a running node is doing.
@@ -87,9 +96,11 @@ pub(crate) enum Command {
     },
     /// Bring up three people's nodes on this machine, befriended and furnished, to look at.
     ///
-    /// It is kept in a folder of its own (~/.local/share/freehold/demo, or what --data names) and goes on from there; to be rid of it,
-    /// remove that folder.
-    #[command(after_help = "Examples:\n  freehold demo\n  freehold --data /tmp/demo demo --json /tmp/demo.json\n  freehold demo --check")]
+    /// It is kept in a folder of its own (~/.local/share/freehold/demo, or what --data names) and
+    /// goes on from there; to be rid of it, remove that folder.
+    #[command(
+        after_help = "Examples:\n  freehold demo\n  freehold --data /tmp/demo demo --json /tmp/demo.json\n  freehold demo --check"
+    )]
     Demo(Demo),
 }
 
@@ -108,7 +119,8 @@ pub(crate) struct Init {
     /// A file with the password for the browser, or - for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: PathBuf,
-    /// A claim file made by `freehold identity new`; without one the words are made here and printed once.
+    /// A claim file made by `freehold identity new`; without one the words are made here and
+    /// printed once.
     #[arg(long, value_name = "FILE")]
     pub(crate) claim: Option<PathBuf>,
 }
@@ -170,7 +182,8 @@ pub(crate) struct Status {
 /// The neighbourhood.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Demo {
-    /// Do it all in a folder of its own, verify it from outside, kill a node, and end with exit code 0 if all held.
+    /// Do it all in a folder of its own, verify it from outside, kill a node, and end with exit
+    /// code 0 if all held.
     #[arg(long)]
     pub(crate) check: bool,
     /// Write where everything is, for programs, to this file, passwords included.

@@ -10,7 +10,9 @@ use freehold_core::identity::{self, IdentityLog, NodeCard, PersonId};
 use freehold_core::random::Random;
 use freehold_core::words::Words;
 
-use super::arguments::{IdentityChangeWords, IdentityNew, IdentityRequest, IdentitySign, WantedCommand};
+use super::arguments::{
+    IdentityChangeWords, IdentityNew, IdentityRequest, IdentitySign, WantedCommand,
+};
 use super::{Place, read_input, request, words};
 use crate::control::{Request, Wanted};
 use crate::{control, exit, say};
@@ -21,14 +23,20 @@ pub(super) fn refused(error: impl std::fmt::Display) -> anyhow::Error {
 
 /// Makes words and a claim file for one node.
 pub(super) fn new(new: IdentityNew) -> Result<()> {
-    let card: NodeCard = new.node.trim().parse().map_err(|error| refused(format!("the node's card: {error}")))?;
+    let card: NodeCard =
+        new.node.trim().parse().map_err(|error| refused(format!("the node's card: {error}")))?;
     let words = fresh_words()?;
     let claim = identity::paper::begin(&words, &card).map_err(refused)?;
     let person = claim.person().context("the claim names nobody")?;
     write_new(&new.out, &claim.to_string())?;
-    say::line("These 24 words are your deeds: they move you, your writing and your friends to a new machine.");
+    say::line(
+        "These 24 words are your deeds: they move you, your writing and your friends to a new machine.",
+    );
     show_once(words, person, new.at);
-    say::line(format!("The claim is in {}. It is no secret: give it to your node, on its set-up page or with", new.out.display()));
+    say::line(format!(
+        "The claim is in {}. It is no secret: give it to your node, on its set-up page or with",
+        new.out.display()
+    ));
     say::line(format!("  freehold identity claim {}", new.out.display()));
     Ok(())
 }
@@ -38,7 +46,9 @@ pub(super) fn fresh_words() -> Result<Words> {
 }
 
 fn show_once(words: Words, person: PersonId, addresses: Vec<String>) {
-    say::line("Write this card on paper, or print it. It is shown this once and is kept nowhere.\n");
+    say::line(
+        "Write this card on paper, or print it. It is shown this once and is kept nowhere.\n",
+    );
     say::line(RecoveryCard::new(words, person, addresses).to_string());
     say::line("");
 }
@@ -47,7 +57,9 @@ fn show_once(words: Words, person: PersonId, addresses: Vec<String>) {
 pub(super) async fn ask(place: Place, asked: IdentityRequest) -> Result<()> {
     let wanted = match asked.wanted {
         WantedCommand::AddNode { card } => Wanted::AddNode { card },
-        WantedCommand::RetireNode { node, stolen, accept_loss } => Wanted::RetireNode { node, stolen, lossy: accept_loss },
+        WantedCommand::RetireNode { node, stolen, accept_loss } => {
+            Wanted::RetireNode { node, stolen, lossy: accept_loss }
+        }
         WantedCommand::Domain { domain, .. } => Wanted::Domain { domain },
     };
     let (text, asks) = match asked.log {
@@ -63,7 +75,10 @@ pub(super) async fn ask(place: Place, asked: IdentityRequest) -> Result<()> {
     };
     if written(&asked.out, &text)? {
         say::line(format!("This asks to {asks}."));
-        say::line(format!("The request is in {}. Take it to where your words are, and there:", asked.out.display()));
+        say::line(format!(
+            "The request is in {}. Take it to where your words are, and there:",
+            asked.out.display()
+        ));
         say::line(format!("  freehold identity sign {}", asked.out.display()));
     }
     Ok(())
@@ -73,7 +88,10 @@ pub(super) async fn ask(place: Place, asked: IdentityRequest) -> Result<()> {
 pub(super) async fn log(place: Place, out: &Path) -> Result<()> {
     let response = request::ask(&place, Request::IdentityLog).await?;
     if written(out, &response.text)? {
-        say::line(format!("The identity log is in {}. It is no secret; friends' nodes have it too.", out.display()));
+        say::line(format!(
+            "The identity log is in {}. It is no secret; friends' nodes have it too.",
+            out.display()
+        ));
     }
     Ok(())
 }
@@ -81,18 +99,24 @@ pub(super) async fn log(place: Place, out: &Path) -> Result<()> {
 /// Signs a node's request with the words.
 pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     let request = read_input(&sign.request)?;
-    let request: identity::Request = request.parse().map_err(|error| refused(format!("the request: {error}")))?;
+    let request: identity::Request =
+        request.parse().map_err(|error| refused(format!("the request: {error}")))?;
     can_be_written(&sign.out)?;
     say::line(format!("This asks to {}.", request.describe()));
     say::line(format!("Person {}", request.person()));
-    say::line(format!("It becomes change number {} signed with the words.", request.log().ops().len() + 1));
+    say::line(format!(
+        "It becomes change number {} signed with the words.",
+        request.log().ops().len() + 1
+    ));
     if !sign.yes {
         words::agreed("Sign it?", "nothing was signed")?;
     }
     let words = words::ask("Type your 24 words, then Enter:")?;
     let (text, to) = match identity::paper::sign(&request, &words).map_err(refused)? {
         Signed::Done(done) => (done.to_string(), "your node:\n  freehold identity upload"),
-        Signed::Claim(claim) => (claim.to_string(), "the node that is added:\n  freehold identity claim"),
+        Signed::Claim(claim) => {
+            (claim.to_string(), "the node that is added:\n  freehold identity claim")
+        }
     };
     write_new(&sign.out, &text)?;
     say::line(format!("Signed. Give it to {to} {}", sign.out.display()));
@@ -107,14 +131,21 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
     let old = words::ask("Type your old 24 words, then Enter:")?;
     let new = fresh_words()?;
     let signed = rotate(&log, &old, &new).map_err(refused)?;
-    say::line("\nThese are the new words. The old ones count for nothing more once your node has what is signed here.");
+    say::line(
+        "\nThese are the new words. The old ones count for nothing more once your node has what is signed here.",
+    );
     show_once(new, log.person(), change.at);
     let back = words::ask("Type the new 24 words, from your paper, then Enter:")?;
     if rotate(&log, &old, &back).map_err(refused)? != signed {
-        return Err(refused("these are not the new words; nothing was signed, and the old words still count"));
+        return Err(refused(
+            "these are not the new words; nothing was signed, and the old words still count",
+        ));
     }
     write_new(&change.out, &signed.to_string())?;
-    say::line(format!("Signed. Give it to your node:\n  freehold identity upload {}", change.out.display()));
+    say::line(format!(
+        "Signed. Give it to your node:\n  freehold identity upload {}",
+        change.out.display()
+    ));
     say::line("Keep the old card until that is done; then destroy it.");
     Ok(())
 }
@@ -123,15 +154,24 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
 pub(super) fn unlock(place: &Place) -> Result<()> {
     let words = words::ask("Type your 24 words, then Enter:")?;
     let path = freehold_core::node::new_key_file(&place.data, &words).map_err(|error| {
-        let code = if matches!(error, freehold_core::node::NodeOpenError::Vault(_)) { exit::DATA } else { exit::UNAVAILABLE };
+        let code = if matches!(error, freehold_core::node::NodeOpenError::Vault(_)) {
+            exit::DATA
+        } else {
+            exit::UNAVAILABLE
+        };
         exit::with(code, format!("can't unlock {}: {error}", place.data.display()))
     })?;
-    say::line(format!("Your words open it. The new key file is {}; whatever opened the folder before does so no more.", path.display()));
+    say::line(format!(
+        "Your words open it. The new key file is {}; whatever opened the folder before does so no more.",
+        path.display()
+    ));
     Ok(())
 }
 
 fn read_log(path: &Path) -> Result<IdentityLog> {
-    let bytes = std::fs::read(path).map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display())))?;
+    let bytes = std::fs::read(path).map_err(|error| {
+        exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))
+    })?;
     IdentityLog::from_file(&bytes).map_err(|error| refused(format!("{}: {error}", path.display())))
 }
 
@@ -147,7 +187,10 @@ fn written(path: &Path, text: &str) -> Result<bool> {
 /// Refuses before the words are typed what would be refused after.
 fn can_be_written(path: &Path) -> Result<()> {
     if path.exists() {
-        return Err(exit::with(exit::CANT_CREATE, format!("{} is there already; move it away or name another with --out", path.display())));
+        return Err(exit::with(
+            exit::CANT_CREATE,
+            format!("{} is there already; move it away or name another with --out", path.display()),
+        ));
     }
     Ok(())
 }
@@ -155,7 +198,8 @@ fn can_be_written(path: &Path) -> Result<()> {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     can_be_written(path)?;
     // Never over a file that is there: it may be somebody's only copy.
-    let mut file = std::fs::File::create_new(path)
-        .map_err(|error| exit::with(exit::CANT_CREATE, format!("can't write {}: {error}", path.display())))?;
+    let mut file = std::fs::File::create_new(path).map_err(|error| {
+        exit::with(exit::CANT_CREATE, format!("can't write {}: {error}", path.display()))
+    })?;
     file.write_all(text.as_bytes()).with_context(|| format!("can't write {}", path.display()))
 }

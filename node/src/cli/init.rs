@@ -22,23 +22,31 @@ pub(super) async fn run(place: Place, init: arguments::Init) -> Result<()> {
     // What is refused leaves no folder behind.
     set_up.check()?;
     let may = request::ask(&place, Request::MaySetUp(set_up.clone())).await?;
-    // Words are made here and seen here before they count: an end at any moment loses none that speak for somebody.
+    // Words are made here and seen here before they count: an end at any moment loses none that
+    // speak for somebody.
     let are_shown = may.get("card").is_string();
     if are_shown {
         set_up.claim = Some(show_words(&may)?);
     }
     if let Err(error) = request::ask(&place, Request::SetUp(set_up)).await {
         if are_shown {
-            say::line("If `freehold init` can be given once more, this did not come to pass: the words above count for nothing then.");
+            say::line(
+                "If `freehold init` can be given once more, this did not come to pass: the words above count for nothing then.",
+            );
         }
         return Err(error);
     }
     let folder = place.data.display();
     say::line(match control::ask(&place.data, &Request::Status).await? {
-        Some(running) => format!("The house in {folder} is set up, and open at {}", running.word("web")?),
+        Some(running) => {
+            format!("The house in {folder} is set up, and open at {}", running.word("web")?)
+        }
         None => {
             let data = quoted(&place.data.to_string_lossy());
-            format!("The house in {folder} is set up. Start it with: {} --data {data}", quoted(&program()))
+            format!(
+                "The house in {folder} is set up. Start it with: {} --data {data}",
+                quoted(&program())
+            )
         }
     });
     Ok(())
@@ -46,7 +54,8 @@ pub(super) async fn run(place: Place, init: arguments::Init) -> Result<()> {
 
 /// Makes words for the node that answered, and shows them; gives the claim.
 fn show_words(node: &Response) -> Result<String> {
-    let card: NodeCard = node.word("card")?.parse().map_err(|error| refused(format!("the node's card: {error}")))?;
+    let card: NodeCard =
+        node.word("card")?.parse().map_err(|error| refused(format!("the node's card: {error}")))?;
     let made = fresh_words()?;
     let claim = identity::begin(&made, &card).map_err(refused)?;
     let person = claim.person().context("the claim names nobody")?;
@@ -59,7 +68,10 @@ fn show_words(node: &Response) -> Result<String> {
     ))
     .context("the words could not be shown, so nothing was set up")?;
     if std::io::stdin().is_terminal() {
-        words::agreed("Is the card on paper?", "nothing was set up, and these words count for nothing")?;
+        words::agreed(
+            "Is the card on paper?",
+            "nothing was set up, and these words count for nothing",
+        )?;
     }
     Ok(claim.to_string())
 }

@@ -1,4 +1,5 @@
-//! Commands that ask something of a node: of the one that runs in the folder, or else of the folder itself.
+//! Commands that ask something of a node: of the one that runs in the folder, or else of the folder
+//! itself.
 
 use std::sync::Arc;
 
@@ -34,14 +35,27 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
         return Ok(response);
     }
     if matches!(request, Request::Status) {
-        return Err(exit::with(exit::UNAVAILABLE, format!("no node is running in {}", place.data.display())));
+        return Err(exit::with(
+            exit::UNAVAILABLE,
+            format!("no node is running in {}", place.data.display()),
+        ));
     }
-    if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_)) {
-        return Err(exit::with(exit::NO_INPUT, format!("there is no node in {}; `freehold` alone makes one", place.data.display())));
+    if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_))
+    {
+        return Err(exit::with(
+            exit::NO_INPUT,
+            format!("there is no node in {}; `freehold` alone makes one", place.data.display()),
+        ));
     }
     let node = open::node(&place.data, &place.config).await?;
     let (ports, web) = (place.config.listen.clone(), place.config.web.clone());
-    let acting = Acting { node: node.clone(), data: place.data.clone(), ports, web, checking: Turn::default() };
+    let acting = Acting {
+        node: node.clone(),
+        data: place.data.clone(),
+        ports,
+        web,
+        checking: Turn::default(),
+    };
     let done = control::act(&acting, request, tell).await;
     drop(acting);
     tokio::task::spawn_blocking(move || node.close()).await?;
@@ -65,18 +79,27 @@ fn request(command: Command) -> Result<Request> {
         }
         Command::Photo(photo) => {
             // The node may have another working folder than this command.
-            let file = std::fs::canonicalize(&photo.file)
-                .map_err(|error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", photo.file.display())))?;
+            let file = std::fs::canonicalize(&photo.file).map_err(|error| {
+                exit::with(exit::NO_INPUT, format!("can't read {}: {error}", photo.file.display()))
+            })?;
             Request::Photo { file, alt: photo.alt, caption: photo.caption }
         }
         Command::AppPassword(app) => Request::AppPassword { label: app.label },
         Command::Check => Request::Check,
         Command::Status(_) => Request::Status,
         Command::Identity { command: IdentityCommand::Card } => Request::IdentityCard,
-        Command::Identity { command: IdentityCommand::Claim { file } } => Request::IdentityClaim { claim: read_input(&file)? },
+        Command::Identity { command: IdentityCommand::Claim { file } } => {
+            Request::IdentityClaim { claim: read_input(&file)? }
+        }
         Command::Identity { command: IdentityCommand::Show } => Request::IdentityShow,
-        Command::Identity { command: IdentityCommand::Upload { file } } => Request::IdentityUpload { signed: read_input(&file)? },
-        Command::Serve | Command::Init(_) | Command::Config | Command::Demo(_) | Command::Identity { .. } => {
+        Command::Identity { command: IdentityCommand::Upload { file } } => {
+            Request::IdentityUpload { signed: read_input(&file)? }
+        }
+        Command::Serve
+        | Command::Init(_)
+        | Command::Config
+        | Command::Demo(_)
+        | Command::Identity { .. } => {
             anyhow::bail!("this command asks nothing of a node")
         }
     })

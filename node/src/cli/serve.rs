@@ -28,7 +28,10 @@ pub(super) async fn run(place: Place) -> Result<()> {
     };
     // One that does not answer holds the folder's lock all the same, which speaks for it below.
     if let Ok(Ok(Some(_))) = running {
-        let said = format!("a node is already running in {}; stop it first, or name another folder with --data", place.data.display());
+        let said = format!(
+            "a node is already running in {}; stop it first, or name another folder with --data",
+            place.data.display()
+        );
         return Err(exit::with(exit::UNAVAILABLE, said));
     }
     let opening = freehold_core::store::Stop::default();
@@ -65,9 +68,18 @@ fn end_with_parent() -> Result<()> {
     if std::env::var_os(PARENT).is_none() {
         return Ok(());
     }
-    let parent = ends_with().and_then(|pid| i32::try_from(pid).ok()).with_context(|| format!("{PARENT} is no process id"))?;
+    let parent = ends_with()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .with_context(|| format!("{PARENT} is no process id"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     // One that ended before this was asked for sends no signal any more.
     let is_there = rustix::process::getppid().map(Pid::as_raw_pid) == Some(parent);
-    if is_there { Ok(()) } else { Err(exit::with(exit::UNAVAILABLE, "the process that this one was to end with has ended already")) }
+    if is_there {
+        Ok(())
+    } else {
+        Err(exit::with(
+            exit::UNAVAILABLE,
+            "the process that this one was to end with has ended already",
+        ))
+    }
 }

@@ -1,4 +1,5 @@
-//! The 24 words on a terminal: typed by the owner, never given as arguments, where every process on the machine could read them.
+//! The 24 words on a terminal: typed by the owner, never given as arguments, where every process on
+//! the machine could read them.
 
 use std::io::BufRead;
 
@@ -13,12 +14,16 @@ pub(super) fn ask(prompt: &str) -> Result<Words> {
     say::line(prompt);
     let mut typed = Zeroizing::new(String::new());
     let mut input = std::io::stdin().lock();
-    // The last line of 24 words ends it, so that a terminal needs no end of file; so does an empty line, for whoever has typed fewer.
+    // The last line of 24 words ends it, so that a terminal needs no end of file; so does an empty
+    // line, for whoever has typed fewer.
     loop {
         let mut line = Zeroizing::new(String::new());
         let read = input.read_line(&mut line).context("no words")?;
         typed.push_str(&line);
-        if read == 0 || (line.trim().is_empty() && !typed.trim().is_empty()) || count(&typed) >= WORDS_COUNT {
+        if read == 0
+            || (line.trim().is_empty() && !typed.trim().is_empty())
+            || count(&typed) >= WORDS_COUNT
+        {
             break;
         }
     }
@@ -27,7 +32,10 @@ pub(super) fn ask(prompt: &str) -> Result<Words> {
 
 /// How many words there are; a number or a dash alone is none.
 fn count(typed: &str) -> usize {
-    typed.split(|c: char| c.is_whitespace() || c == ',').filter(|word| word.chars().any(char::is_alphabetic)).count()
+    typed
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| word.chars().any(char::is_alphabetic))
+        .count()
 }
 
 /// Asks whether to go on; anything but yes is no, and what that means.

@@ -2,11 +2,13 @@
 
 use super::Config;
 
-/// The sentence for what the parser says of the setting at `place` (section and key, where they are known).
+/// The sentence for what the parser says of the setting at `place` (section and key, where they are
+/// known).
 pub(super) fn sentence(said: &str, place: Option<(&str, &str)>) -> String {
     let said = said.trim().replace('\n', " ");
     let names: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
-    if let (true, Some((unknown, known))) = (said.starts_with("unknown field"), names.split_first()) {
+    if let (true, Some((unknown, known))) = (said.starts_with("unknown field"), names.split_first())
+    {
         let known = known.join(", ");
         return match known.starts_with("node, listen") {
             true => format!("there is no section [{unknown}]; the sections are {known}"),
@@ -32,13 +34,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_what_would_be_right() {
-        let unknown = sentence("unknown field `nde`, expected one of `node`, `listen`, `web`\n", None);
+        let unknown =
+            sentence("unknown field `nde`, expected one of `node`, `listen`, `web`\n", None);
         assert_eq!(unknown, "there is no section [nde]; the sections are node, listen, web");
-        let unknown = sentence("unknown field `lgo`, expected one of `log`, `engine`", Some(("node", "lgo")));
+        let unknown =
+            sentence("unknown field `lgo`, expected one of `log`, `engine`", Some(("node", "lgo")));
         assert_eq!(unknown, "there is no setting `lgo` in this section; there are log, engine");
-        let wrong = sentence("invalid type: integer `7`, expected a string", Some(("node", "engine")));
-        assert_eq!(wrong, "node.engine: invalid type: integer `7`, expected a string; a good value is \"sled\"");
-        let wrong = sentence("invalid type: integer `7`, expected a string", Some(("web", "public_url")));
+        let wrong =
+            sentence("invalid type: integer `7`, expected a string", Some(("node", "engine")));
+        assert_eq!(
+            wrong,
+            "node.engine: invalid type: integer `7`, expected a string; a good value is \"sled\""
+        );
+        let wrong =
+            sentence("invalid type: integer `7`, expected a string", Some(("web", "public_url")));
         assert_eq!(wrong, "web.public_url: invalid type: integer `7`, expected a string");
         assert_eq!(sentence("unclosed table", None), "unclosed table");
     }

@@ -43,7 +43,12 @@ pub(crate) struct Acting {
 
 impl Acting {
     fn owner(&self) -> Result<Profile> {
-        let nobody = || exit::with(exit::UNAVAILABLE, format!("nobody lives in {} yet; open the set-up page first", self.data.display()));
+        let nobody = || {
+            exit::with(
+                exit::UNAVAILABLE,
+                format!("nobody lives in {} yet; open the set-up page first", self.data.display()),
+            )
+        };
         profile::get(&self.node)?.ok_or_else(nobody)
     }
 
@@ -53,7 +58,8 @@ impl Acting {
     }
 }
 
-/// What is wrong with what was handed in, as an error that says so; a store that can't keep it is not its fault.
+/// What is wrong with what was handed in, as an error that says so; a store that can't keep it is
+/// not its fault.
 pub(super) fn refused(error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
     exit::with(exit::of_store(&error).unwrap_or(exit::DATA), error.to_string())
@@ -68,20 +74,28 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         Request::SetUp(given) => super::set_up::set_up(acting, given).await,
         Request::Invite => {
             let owner = acting.owner()?;
-            let invite = friends::create_invite(node, "", &acting.ports.multiaddrs()).await.map_err(refused)?;
+            let invite = friends::create_invite(node, "", &acting.ports.multiaddrs())
+                .await
+                .map_err(refused)?;
             let url = invite.to_url(&acting.url(Some(&owner)));
-            let text = format!("{url}\n\nGive this to one friend: they paste it into their own node. It works once.");
+            let text = format!(
+                "{url}\n\nGive this to one friend: they paste it into their own node. It works once."
+            );
             Ok(Response::text(text).with(json!({ "invite": url })))
         }
         Request::FriendAdd { invite } => {
             let wrong = |error| {
-                let said =
-                    format!("{error}: it looks like http://alice.localhost:7080/i#…, and `freehold invite` on a friend's node makes one");
+                let said = format!(
+                    "{error}: it looks like http://alice.localhost:7080/i#…, and `freehold invite` on a friend's node makes one"
+                );
                 exit::with(exit::DATA, said)
             };
             let invite = invite.trim().parse::<friends::Invite>().map_err(wrong)?;
             let friend = friends::accept_invite(node, &invite).await.map_err(refused)?;
-            Ok(Response::text(format!("Asked {}'s node; you are friends as soon as it answers.", friend.name)))
+            Ok(Response::text(format!(
+                "Asked {}'s node; you are friends as soon as it answers.",
+                friend.name
+            )))
         }
         Request::FriendList => friend_list(node),
         Request::Timeline => whole_timeline(node),
@@ -97,8 +111,16 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         }
         Request::Edit { id, title, text } => {
             let id: PostId = id.parse().map_err(refused)?;
-            let before = posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
-            let draft = Draft { id: Some(id), over: Over::Revision(before.revision), title, text, photos: before.photos, slug: None };
+            let before =
+                posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
+            let draft = Draft {
+                id: Some(id),
+                over: Over::Revision(before.revision),
+                title,
+                text,
+                photos: before.photos,
+                slug: None,
+            };
             posts::edit(node, id, draft).await.map_err(refused)?;
             Ok(Response::text("Changed; friends' nodes are told."))
         }
@@ -108,20 +130,23 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         }
         Request::PostList => {
             let list = posts::published(node, &Visitor::Owner, None, LISTED_MAX)?;
-            let value = list.iter().map(|post| json!({ "id": post.id.to_string(), "slug": post.slug, "text": post.text }));
-            Ok(Response::text(format!("{} posts", list.len())).with(value.collect::<Vec<_>>().into()))
+            let value = list.iter().map(
+                |post| json!({ "id": post.id.to_string(), "slug": post.slug, "text": post.text }),
+            );
+            Ok(Response::text(format!("{} posts", list.len()))
+                .with(value.collect::<Vec<_>>().into()))
         }
         Request::PhotoList => {
             let list = photos::list(node, &Visitor::Owner, None, LISTED_MAX)?;
             let value = list.iter().map(|photo| json!({ "id": photo.id.to_string(), "file": photo.file_name, "alt": photo.alt }));
-            Ok(Response::text(format!("{} photos", list.len())).with(value.collect::<Vec<_>>().into()))
+            Ok(Response::text(format!("{} photos", list.len()))
+                .with(value.collect::<Vec<_>>().into()))
         }
         Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
         Request::AppPassword { label } => app_password(acting, &label).await,
         Request::Check => check::run(node, &acting.checking, tell).await,
-        Request::IdentityCard => {
-            Ok(Response::text(node.identity.card().to_string()).with(json!({ "card": node.identity.card().to_string() })))
-        }
+        Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())
+            .with(json!({ "card": node.identity.card().to_string() }))),
         Request::IdentityClaim { claim } => {
             let claim = claim.parse().map_err(refused)?;
             let person = identity::claim(node, &claim).await.map_err(refused)?;
@@ -140,8 +165,12 @@ fn status(acting: &Acting) -> Result<Response> {
     let ports = &acting.ports;
     let url = acting.url(owner.as_ref());
     let posts = posts::count(node)?;
-    let friends = friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
-    let inbox = mailbox::folders(node)?.into_iter().find(|folder| folder.name == "INBOX").map_or(0, |folder| folder.total);
+    let friends =
+        friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
+    let inbox = mailbox::folders(node)?
+        .into_iter()
+        .find(|folder| folder.name == "INBOX")
+        .map_or(0, |folder| folder.total);
     // Until the end of time: what is tried again tomorrow waits too.
     let queued = mailbox::queue::due(node, Timestamp(u64::MAX), LISTED_MAX)?.len();
     let text = format!(
@@ -175,14 +204,19 @@ fn status(acting: &Acting) -> Result<Response> {
     })))
 }
 
-/// All of the timeline, however long it is: who looks for a post must find it below any number of newer ones.
+/// All of the timeline, however long it is: who looks for a post must find it below any number of
+/// newer ones.
 fn whole_timeline(node: &Node) -> Result<Response> {
     let (mut list, mut before) = (Vec::new(), None);
     loop {
         let items = timeline::page(node, before, LISTED_MAX)?;
         let Some(last) = items.last() else { break };
         before = Some(last.cursor());
-        list.extend(items.iter().map(|item| json!({ "author": item.author.to_string(), "slug": item.slug })));
+        list.extend(
+            items
+                .iter()
+                .map(|item| json!({ "author": item.author.to_string(), "slug": item.slug })),
+        );
     }
     Ok(Response::text(format!("{} posts", list.len())).with(list.into()))
 }
@@ -196,8 +230,13 @@ fn friend_list(node: &Node) -> Result<Response> {
         friends::State::Left => "left",
     };
     let list = friends::list(node)?;
-    let text: Vec<String> = list.iter().map(|friend| format!("{:8} {}", word(friend.state), friend.name)).collect();
-    let text = if text.is_empty() { "No friends yet; `freehold invite` makes an invitation.".to_owned() } else { text.join("\n") };
+    let text: Vec<String> =
+        list.iter().map(|friend| format!("{:8} {}", word(friend.state), friend.name)).collect();
+    let text = if text.is_empty() {
+        "No friends yet; `freehold invite` makes an invitation.".to_owned()
+    } else {
+        text.join("\n")
+    };
     let list: Vec<_> = list
         .iter()
         .map(|friend| json!({ "name": friend.name, "person": friend.person.to_string(), "state": word(friend.state) }))
@@ -205,10 +244,17 @@ fn friend_list(node: &Node) -> Result<Response> {
     Ok(Response::text(text).with(list.into()))
 }
 
-async fn post(acting: &Acting, written: Draft, photos: &[String], draft: bool, date: Option<Timestamp>) -> Result<Response> {
+async fn post(
+    acting: &Acting,
+    written: Draft,
+    photos: &[String],
+    draft: bool,
+    date: Option<Timestamp>,
+) -> Result<Response> {
     let node = &acting.node;
     let owner = acting.owner()?;
-    let photos: Vec<PhotoId> = photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
+    let photos: Vec<PhotoId> =
+        photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
     let written = Draft { photos, ..written };
     if draft {
         let kept = posts::save_draft(node, written).await.map_err(refused)?;
@@ -216,7 +262,14 @@ async fn post(acting: &Acting, written: Draft, photos: &[String], draft: bool, d
         return Ok(Response::text(text).with(json!({ "id": kept.id.to_string() })));
     }
     let post = match date {
-        Some(_) => posts::publish_dated(node, posts::save_draft(node, written).await.map_err(refused)?.id, date).await,
+        Some(_) => {
+            posts::publish_dated(
+                node,
+                posts::save_draft(node, written).await.map_err(refused)?.id,
+                date,
+            )
+            .await
+        }
         None => posts::put_out(node, written).await,
     };
     let post = post.map_err(refused)?;
@@ -227,15 +280,25 @@ async fn post(acting: &Acting, written: Draft, photos: &[String], draft: bool, d
 
 async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> Result<Response> {
     acting.owner()?;
-    let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file_name =
+        file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut writer = photos::upload_writer(&acting.node)?;
     let stored = tokio::task::spawn_blocking(move || -> Result<_> {
-        let unreadable = |error: std::io::Error| exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()));
+        let unreadable = |error: std::io::Error| {
+            exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()))
+        };
         // Not waiting for a writer at the other end of a pipe: that may never come.
         let waitless = OFlags::NONBLOCK.bits().cast_signed();
-        let mut opened = std::fs::OpenOptions::new().read(true).custom_flags(waitless).open(&file).map_err(unreadable)?;
+        let mut opened = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(waitless)
+            .open(&file)
+            .map_err(unreadable)?;
         if !opened.metadata().map_err(unreadable)?.is_file() {
-            return Err(exit::with(exit::NO_INPUT, format!("can't read {}: it is no file", file.display())));
+            return Err(exit::with(
+                exit::NO_INPUT,
+                format!("can't read {}: it is no file", file.display()),
+            ));
         }
         let mut chunk = vec![0; UPLOAD_CHUNK_LEN];
         loop {
@@ -246,7 +309,8 @@ async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> 
         }
     });
     let stored = stored.await.context("reading the photo ended early")??;
-    let upload = photos::Upload { file: stored, file_name, alt, caption, audience: Audience::Public };
+    let upload =
+        photos::Upload { file: stored, file_name, alt, caption, audience: Audience::Public };
     let photo = photos::add(&acting.node, upload).await.map_err(refused)?;
     let text = format!("Added: {} × {} pixels.", photo.width, photo.height);
     Ok(Response::text(text).with(json!({ "id": photo.id.to_string() })))
@@ -256,7 +320,10 @@ async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     let owner = acting.owner()?;
     let (node, label) = (&acting.node, label.trim());
     if label.is_empty() {
-        return Err(exit::with(exit::DATA, "an app password has a name, by which it can be revoked: \"phone\", \"mutt on the desk\""));
+        return Err(exit::with(
+            exit::DATA,
+            "an app password has a name, by which it can be revoked: \"phone\", \"mutt on the desk\"",
+        ));
     }
     // One password per label: making a new one for the same program is how a lost one is replaced.
     for old in logins::app_passwords(node)?.into_iter().filter(|old| old.label == label) {
@@ -264,7 +331,8 @@ async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
     }
     let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
     let address = profile::address(&owner);
-    let mut text = format!("{password}\n\nFor {label}, with the name {address}. It is shown this once.");
+    let mut text =
+        format!("{password}\n\nFor {label}, with the name {address}. It is shown this once.");
     // A port that the system will choose at the next start is not known yet.
     if acting.ports.smtps.port() != 0 && acting.ports.imaps.port() != 0 {
         text.push_str(" While the node runs, this sends a mail and reads it:\n");
@@ -290,8 +358,12 @@ mod tests {
             StoreError::Full.into(),
         ];
         assert_eq!(full.map(|error| exit::code(&error)), [exit::CANT_CREATE; 3]);
-        let gone = refused(photos::AddError::Store(StoreError::Unavailable("the disk failed".to_owned())));
-        assert_eq!((exit::code(&gone), exit::sentence(&gone).as_str()), (exit::UNAVAILABLE, "the store is not available: the disk failed"));
+        let gone =
+            refused(photos::AddError::Store(StoreError::Unavailable("the disk failed".to_owned())));
+        assert_eq!(
+            (exit::code(&gone), exit::sentence(&gone).as_str()),
+            (exit::UNAVAILABLE, "the store is not available: the disk failed")
+        );
         assert_eq!(exit::code(&refused(posts::PostError::Empty)), exit::DATA);
     }
 }

@@ -28,8 +28,8 @@ impl Drop for Asker {
     }
 }
 
-/// Reads and verifies everything once it is its turn; the answer's `whole` says whether all of it held. Dropping the future ends the
-/// reading soon after.
+/// Reads and verifies everything once it is its turn; the answer's `whole` says whether all of it
+/// held. Dropping the future ends the reading soon after.
 pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response> {
     let asker = Asker(Stop::default());
     let (node, gone) = (node.clone(), asker.0.clone());
@@ -42,12 +42,17 @@ pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response
         let _turn = turn;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);
         check::everything(&node, &|step, done, total| {
-            let is_news = last.get().is_none_or(|(before, at)| before != step || at.elapsed() >= TELL_EVERY);
+            let is_news =
+                last.get().is_none_or(|(before, at)| before != step || at.elapsed() >= TELL_EVERY);
             if is_news {
                 last.set(Some((step, Instant::now())));
                 tell(name(step), done, total);
             }
-            if gone.is_raised() { Err(StoreError::Unavailable("nobody waits for the check any more".to_owned())) } else { Ok(()) }
+            if gone.is_raised() {
+                Err(StoreError::Unavailable("nobody waits for the check any more".to_owned()))
+            } else {
+                Ok(())
+            }
         })
     });
     let found = found.await.context("the check ended early")??;
@@ -72,23 +77,38 @@ fn sentences(found: &Findings) -> Vec<String> {
         many(report.rows, "row"),
         many(report.blobs, "blob"),
         report.blob_bytes,
-        if *entries == 1 { "1 signed entry".to_owned() } else { format!("{entries} signed entries") },
+        if *entries == 1 {
+            "1 signed entry".to_owned()
+        } else {
+            format!("{entries} signed entries")
+        },
     )];
     said.extend(damage(report));
     said.extend(wrong.iter().map(|sentence| ended(sentence)));
     match report.orphans.len() {
         0 => {}
-        1 => said.push("There is 1 file in the blobs' folder that nothing needs; it costs only room.".to_owned()),
-        count => said.push(format!("There are {count} files in the blobs' folder that nothing needs; they cost only room.")),
+        1 => said.push(
+            "There is 1 file in the blobs' folder that nothing needs; it costs only room."
+                .to_owned(),
+        ),
+        count => said.push(format!(
+            "There are {count} files in the blobs' folder that nothing needs; they cost only room."
+        )),
     }
     if !report.damaged_rows.is_empty() {
         said.push("Damaged rows are made anew from snapshot and log at the next start: stop the node and start it.".to_owned());
     }
     if !report.damaged_blobs.is_empty() || !report.dangling.is_empty() {
-        said.push("A blob that is damaged or gone comes back only from a copy of the folder that has it.".to_owned());
+        said.push(
+            "A blob that is damaged or gone comes back only from a copy of the folder that has it."
+                .to_owned(),
+        );
     }
     let whole = "Everything is whole.";
-    said.push(if found.is_whole() { whole } else { "Something is damaged; nothing was changed." }.to_owned());
+    said.push(
+        if found.is_whole() { whole } else { "Something is damaged; nothing was changed." }
+            .to_owned(),
+    );
     said
 }
 
@@ -97,11 +117,15 @@ fn damage(report: &Report) -> Vec<String> {
     let rows = per_table(report.damaged_rows.iter().map(|place| &place.table));
     let blobs = per_table(report.damaged_blobs.iter().map(|(_, place)| &place.table));
     let missing = per_table(report.dangling.iter().map(|(_, place)| &place.table));
-    let rows = rows.into_iter().map(|(table, count)| format!("{} of the table {table} can't be read: damaged.", many(count, "row")));
-    let blobs =
-        blobs.into_iter().map(|(table, count)| format!("{}, needed by the table {table}, can't be read: damaged.", many(count, "blob")));
-    let missing =
-        missing.into_iter().map(|(table, count)| format!("{}, needed by the table {table}, can't be found.", many(count, "blob")));
+    let rows = rows.into_iter().map(|(table, count)| {
+        format!("{} of the table {table} can't be read: damaged.", many(count, "row"))
+    });
+    let blobs = blobs.into_iter().map(|(table, count)| {
+        format!("{}, needed by the table {table}, can't be read: damaged.", many(count, "blob"))
+    });
+    let missing = missing.into_iter().map(|(table, count)| {
+        format!("{}, needed by the table {table}, can't be found.", many(count, "blob"))
+    });
     rows.chain(blobs).chain(missing).collect()
 }
 
@@ -142,7 +166,8 @@ mod tests {
             orphans: vec!["/x".into()],
             ..Report::default()
         };
-        let found = Findings { report, entries: 3, wrong: vec!["queue item 7: it is never due".into()] };
+        let found =
+            Findings { report, entries: 3, wrong: vec!["queue item 7: it is never due".into()] };
         insta::assert_snapshot!(sentences(&found).join("\n"), @r"
         Read 1200 rows and 1 blob (77 bytes), held every row against snapshot and log, and verified 3 signed entries.
         2 rows of the table posts_posts can't be read: damaged.

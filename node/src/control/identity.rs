@@ -42,15 +42,20 @@ pub(super) fn show(node: &Node) -> Result<Response> {
         format!("  {key}{}{retired}", if *key == this { " (this one)" } else { "" })
     };
     let nodes: Vec<String> = state.nodes.iter().map(line).collect();
-    let mut text = format!("Person {}\nNodes that may speak for them:\n{}", log.person(), nodes.join("\n"));
+    let mut text =
+        format!("Person {}\nNodes that may speak for them:\n{}", log.person(), nodes.join("\n"));
     if let Some(domain) = &state.domain {
         text += &format!("\nThe domain {domain} vouches for the name.");
     }
     text += &format!("\nChanges signed with the words so far: {}.", log.ops().len());
     if identity::dispute(node, &log.person())?.is_some() {
-        text += "\nDISPUTED: two signed changes follow the same one, and nothing decides between them.";
+        text +=
+            "\nDISPUTED: two signed changes follow the same one, and nothing decides between them.";
     }
-    let listed = state.nodes.iter().map(|(key, of)| json!({ "key": key.to_string(), "retired": of.retired.is_some() }));
+    let listed = state
+        .nodes
+        .iter()
+        .map(|(key, of)| json!({ "key": key.to_string(), "retired": of.retired.is_some() }));
     let value = json!({ "person": log.person().to_string(), "nodes": listed.collect::<Vec<_>>(), "domain": state.domain });
     Ok(Response::text(text).with(value))
 }
@@ -66,12 +71,15 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
     let asked = match wanted {
         Wanted::RetireNode { node: key, stolen, lossy } => {
             let loss = if lossy { Loss::Accepted } else { Loss::Refused };
-            identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(|error| match error {
-                identity::RequestError::NothingHeld | identity::RequestError::TooManyBranches { .. } => {
-                    refused(anyhow!("{error}; --accept-loss asks for it all the same"))
-                }
-                other => refused(other),
-            })?
+            identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(
+                |error| match error {
+                    identity::RequestError::NothingHeld
+                    | identity::RequestError::TooManyBranches { .. } => {
+                        refused(anyhow!("{error}; --accept-loss asks for it all the same"))
+                    }
+                    other => refused(other),
+                },
+            )?
         }
         other => of_log(&log, other)?,
     };
@@ -82,9 +90,14 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
 pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Request> {
     let body = match wanted {
         Wanted::AddNode { card } => OpBody::AddNode(card.parse().map_err(refused)?),
-        Wanted::Domain { domain } => OpBody::SetDomain(domain.map(|domain| domain_of(&domain)).transpose()?),
+        Wanted::Domain { domain } => {
+            OpBody::SetDomain(domain.map(|domain| domain_of(&domain)).transpose()?)
+        }
         Wanted::RetireNode { .. } => {
-            return Err(exit::with(exit::USAGE, "a node is retired from a node that holds what it said; --log can't be used for that"));
+            return Err(exit::with(
+                exit::USAGE,
+                "a node is retired from a node that holds what it said; --log can't be used for that",
+            ));
         }
     };
     identity::request(log, body).map_err(refused)
@@ -92,14 +105,21 @@ pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Requ
 
 fn domain_of(domain: &str) -> Result<String> {
     let domain = domain.trim().trim_end_matches('.').to_ascii_lowercase();
-    if freehold_core::profile::is_domain(&domain) { Ok(domain) } else { Err(refused(anyhow!("{domain:?} is not a domain"))) }
+    if freehold_core::profile::is_domain(&domain) {
+        Ok(domain)
+    } else {
+        Err(refused(anyhow!("{domain:?} is not a domain")))
+    }
 }
 
 /// The node whose key begins like this.
 fn key_of(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
     let typed = typed.trim().to_ascii_lowercase();
     if typed.len() < KEY_DIGITS_MIN {
-        return Err(exit::with(exit::USAGE, format!("a node is named by at least the first {KEY_DIGITS_MIN} digits of its key")));
+        return Err(exit::with(
+            exit::USAGE,
+            format!("a node is named by at least the first {KEY_DIGITS_MIN} digits of its key"),
+        ));
     }
     let mut found = log.state().nodes.keys().filter(|key| key.to_string().starts_with(&typed));
     match (found.next(), found.next()) {
@@ -115,6 +135,10 @@ pub(super) async fn upload(node: &Node, signed: &str) -> Result<Response> {
     let fresh = identity::upload(node, &signed).await.map_err(refused)?;
     Ok(Response::text(match fresh.is_empty() {
         true => "Nothing new: all of it was in the identity log already.".to_owned(),
-        false => fresh.iter().map(|what| format!("Taken into the identity log: {what}.")).collect::<Vec<_>>().join("\n"),
+        false => fresh
+            .iter()
+            .map(|what| format!("Taken into the identity log: {what}."))
+            .collect::<Vec<_>>()
+            .join("\n"),
     }))
 }

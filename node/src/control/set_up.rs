@@ -48,10 +48,14 @@ impl SetUp {
     fn checked(self) -> Result<Checked> {
         let Self { name, login, domain, password, claim } = self;
         let paint = profile::first_paint(&login, &domain);
-        let profile = Profile { name, login, domain, strapline: String::new(), about: String::new(), paint };
+        let profile =
+            Profile { name, login, domain, strapline: String::new(), about: String::new(), paint };
         let profile = profile::checked(profile).map_err(refused)?;
         logins::check_password(&password).map_err(refused)?;
-        let claim = claim.map(|claim| claim.parse()).transpose().map_err(|error| refused(anyhow!("the claim file: {error}")))?;
+        let claim = claim
+            .map(|claim| claim.parse())
+            .transpose()
+            .map_err(|error| refused(anyhow!("the claim file: {error}")))?;
         Ok(Checked { profile, password, claim })
     }
 }
@@ -60,7 +64,8 @@ fn taken(acting: &Acting) -> anyhow::Error {
     refused(anyhow!("somebody lives in {} already", acting.data.display()))
 }
 
-/// Refuses what would be refused, before anybody writes words on paper. Answers with what words are made from, if there are none.
+/// Refuses what would be refused, before anybody writes words on paper. Answers with what words are
+/// made from, if there are none.
 pub(super) fn may(acting: &Acting, given: SetUp) -> Result<Response> {
     let node = &acting.node;
     let given = given.checked()?;
@@ -68,8 +73,14 @@ pub(super) fn may(acting: &Acting, given: SetUp) -> Result<Response> {
         return Err(taken(acting));
     }
     let is_wanted = given.claim.is_none() && node.identity.person().is_none();
-    let known = recovery_card::addresses(acting.web.public_url.as_deref(), Some(&given.profile.domain), &acting.ports.multiaddrs());
-    Ok(Response::text("").with(json!({ "card": is_wanted.then(|| node.identity.card().to_string()), "addresses": known })))
+    let known = recovery_card::addresses(
+        acting.web.public_url.as_deref(),
+        Some(&given.profile.domain),
+        &acting.ports.multiaddrs(),
+    );
+    Ok(Response::text("").with(
+        json!({ "card": is_wanted.then(|| node.identity.card().to_string()), "addresses": known }),
+    ))
 }
 
 /// Sets the node up: identity, profile, password.
@@ -84,10 +95,13 @@ pub(super) async fn set_up(acting: &Acting, given: SetUp) -> Result<Response> {
         Some(claim) => {
             identity::claim(node, &claim).await.map_err(refused)?;
         }
-        None if node.identity.person().is_none() => return Err(refused(anyhow!("nobody's words have claimed this node yet"))),
+        None if node.identity.person().is_none() => {
+            return Err(refused(anyhow!("nobody's words have claimed this node yet")));
+        }
         None => {}
     }
-    // Only now: an offer ends the one before it, and the link that the node printed must outlive a refusal.
+    // Only now: an offer ends the one before it, and the link that the node printed must outlive a
+    // refusal.
     let token = logins::offer_setup(node).await?.ok_or_else(|| taken(acting))?;
     logins::set_up(node, &token, given.profile, &given.password).await.map_err(refused)?;
     Ok(Response::text(""))

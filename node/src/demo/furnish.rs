@@ -1,4 +1,5 @@
-//! Makes friends of the three, gives each posts, pictures and letters, and waits until all of it has arrived everywhere.
+//! Makes friends of the three, gives each posts, pictures and letters, and waits until all of it
+//! has arrived everywhere.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -32,14 +33,17 @@ where
     loop {
         match holds().await {
             Ok(()) => return Ok(begun.elapsed()),
-            Err(error) if begun.elapsed() > ARRIVES_WITHIN => return Err(error).with_context(|| format!("waited in vain for {what}")),
+            Err(error) if begun.elapsed() > ARRIVES_WITHIN => {
+                return Err(error).with_context(|| format!("waited in vain for {what}"));
+            }
             Err(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
 }
 
-/// Each becomes a friend of each, by invitation, once: what they make of it afterwards is theirs. Somebody who lived in a folder that
-/// was removed is nobody's friend any more: whoever moved in there has the name, and is another person.
+/// Each becomes a friend of each, by invitation, once: what they make of it afterwards is theirs.
+/// Somebody who lived in a folder that was removed is nobody's friend any more: whoever moved in
+/// there has the name, and is another person.
 pub(super) async fn befriend(houses: &mut [House], bar: &ProgressBar) -> Result<()> {
     let people: BTreeSet<String> = houses.iter().map(|house| house.person.clone()).collect();
     let mut gone = BTreeSet::new();
@@ -72,9 +76,20 @@ async fn part_from_the_gone(house: &mut House, people: &BTreeSet<String>) -> Res
         return Ok(names);
     }
     let list = house.ask(Request::FriendList).await?;
-    for friend in entries(&list).filter(|friend| gone.contains(&word(friend, "person")) && friend["state"] != "left") {
-        let page = house.browser().await?.post(&format!("/home/friends/{}/remove", word(friend, "person")), &[]).await?;
-        anyhow::ensure!(page.status == 303, "{} can't part from a friend who is gone: status {}", house.name, page.status);
+    for friend in entries(&list)
+        .filter(|friend| gone.contains(&word(friend, "person")) && friend["state"] != "left")
+    {
+        let page = house
+            .browser()
+            .await?
+            .post(&format!("/home/friends/{}/remove", word(friend, "person")), &[])
+            .await?;
+        anyhow::ensure!(
+            page.status == 303,
+            "{} can't part from a friend who is gone: status {}",
+            house.name,
+            page.status
+        );
         names.push(word(friend, "name"));
     }
     house.kept.note(|given| given.friends.retain(|person| people.contains(person)))?;
@@ -98,24 +113,38 @@ async fn introduce(inviting: &House, invited: &House) -> Result<()> {
 
 async fn friends(one: &House, other: &House) -> Result<()> {
     let list = one.ask(Request::FriendList).await?;
-    let known = entries(&list).any(|friend| friend["person"] == other.person.as_str() && friend["state"] == "friend");
+    let known = entries(&list)
+        .any(|friend| friend["person"] == other.person.as_str() && friend["state"] == "friend");
     anyhow::ensure!(known, "{} does not know {} yet", one.name, other.name);
     Ok(())
 }
 
 /// Pictures, posts and letters, each once. Gives the letters that were sent now.
-pub(super) async fn fill<'a>(neighbourhood: &'a Neighbourhood, houses: &mut [House], bar: &ProgressBar) -> Result<Vec<&'a Mail>> {
+pub(super) async fn fill<'a>(
+    neighbourhood: &'a Neighbourhood,
+    houses: &mut [House],
+    bar: &ProgressBar,
+) -> Result<Vec<&'a Mail>> {
     for (person, house) in neighbourhood.person.iter().zip(houses.iter_mut()) {
         if !house.kept.given().is_introduced {
-            house.ask(Request::Profile { strapline: person.strapline.clone(), about: person.about.trim().to_owned() }).await?;
+            house
+                .ask(Request::Profile {
+                    strapline: person.strapline.clone(),
+                    about: person.about.trim().to_owned(),
+                })
+                .await?;
             house.kept.note(|given| given.is_introduced = true)?;
         }
         hang(person, house).await?;
         bar.inc(1);
     }
     // One after the other as they were written, not one person's after the other's.
-    let mut posts: Vec<(usize, &Post)> =
-        neighbourhood.person.iter().enumerate().flat_map(|(at, person)| person.post.iter().map(move |post| (at, post))).collect();
+    let mut posts: Vec<(usize, &Post)> = neighbourhood
+        .person
+        .iter()
+        .enumerate()
+        .flat_map(|(at, person)| person.post.iter().map(move |post| (at, post)))
+        .collect();
     posts.sort_by_key(|(_, post)| Reverse(post.hours_ago));
     for (at, post) in posts {
         if let Some(house) = houses.get_mut(at) {
@@ -124,7 +153,9 @@ pub(super) async fn fill<'a>(neighbourhood: &'a Neighbourhood, houses: &mut [Hou
     }
     let mut sent = Vec::new();
     for mail in &neighbourhood.mail {
-        let find = |login: &str| houses.iter().position(|house| house.login == login).context("a letter of nobody");
+        let find = |login: &str| {
+            houses.iter().position(|house| house.login == login).context("a letter of nobody")
+        };
         let (from, to) = (find(&mail.from)?, find(&mail.to)?);
         let (Some(from), Some(to)) = (houses.get(from), houses.get(to)) else { continue };
         if to.kept.given().letters.contains(&mail.subject) {
@@ -143,10 +174,13 @@ pub(super) async fn fill<'a>(neighbourhood: &'a Neighbourhood, houses: &mut [Hou
     Ok(sent)
 }
 
-/// Whether a letter was sent by an earlier start that did not come to note it. It may be on its way still.
+/// Whether a letter was sent by an earlier start that did not come to note it. It may be on its way
+/// still.
 async fn came_before(from: &House, to: &House, subject: &str) -> Result<bool> {
     let begun = Instant::now();
-    while begun.elapsed() < QUEUE_WITHIN && from.ask(Request::Status).await?.get("queued").as_u64() != Some(0) {
+    while begun.elapsed() < QUEUE_WITHIN
+        && from.ask(Request::Status).await?.get("queued").as_u64() != Some(0)
+    {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(to.letters(subject).await? > 0)
@@ -160,14 +194,24 @@ async fn publish(post: &Post, house: &mut House) -> Result<()> {
     let text = post.text.trim().to_owned();
     // An earlier start may have published it and not come to note it.
     let posts = house.ask(Request::PostList).await?;
-    let known = entries(&posts).find(|entry| entry["text"] == text.as_str()).map(|entry| word(entry, "id"));
+    let known =
+        entries(&posts).find(|entry| entry["text"] == text.as_str()).map(|entry| word(entry, "id"));
     let id = match known {
         Some(id) => id,
         None => {
             let there = house.ask(Request::PhotoList).await?;
             let hung = post.photos.iter().filter_map(|file| house.kept.given().photos.get(file));
-            let photos = hung.filter(|id| entries(&there).any(|photo| photo["id"] == id.as_str())).cloned().collect();
-            let request = Request::Post { title: post.title.clone(), text, photos, draft: false, hours_ago: post.hours_ago };
+            let photos = hung
+                .filter(|id| entries(&there).any(|photo| photo["id"] == id.as_str()))
+                .cloned()
+                .collect();
+            let request = Request::Post {
+                title: post.title.clone(),
+                text,
+                photos,
+                draft: false,
+                hours_ago: post.hours_ago,
+            };
             house.ask(request).await?.word("id")?
         }
     };
@@ -176,20 +220,33 @@ async fn publish(post: &Post, house: &mut House) -> Result<()> {
 
 /// Hangs the pictures that never were.
 async fn hang(person: &Person, house: &mut House) -> Result<()> {
-    let new: Vec<_> = person.photo.iter().filter(|photo| !house.kept.given().photos.contains_key(&photo.file)).collect();
+    let new: Vec<_> = person
+        .photo
+        .iter()
+        .filter(|photo| !house.kept.given().photos.contains_key(&photo.file))
+        .collect();
     if new.is_empty() {
         return Ok(());
     }
     let there = house.ask(Request::PhotoList).await?;
     let folder = tempfile::tempdir().context("no folder for pictures")?;
     for photo in new {
-        let known = entries(&there).find(|entry| entry["file"] == photo.file.as_str()).map(|entry| word(entry, "id"));
+        let known = entries(&there)
+            .find(|entry| entry["file"] == photo.file.as_str())
+            .map(|entry| word(entry, "id"));
         let id = match known {
             Some(id) => id,
             None => {
                 let file = folder.path().join(&photo.file);
                 std::fs::write(&file, picture(&photo.file)?)?;
-                house.ask(Request::Photo { file, alt: photo.alt.clone(), caption: photo.caption.clone() }).await?.word("id")?
+                house
+                    .ask(Request::Photo {
+                        file,
+                        alt: photo.alt.clone(),
+                        caption: photo.caption.clone(),
+                    })
+                    .await?
+                    .word("id")?
             }
         };
         house.kept.note(|given| drop(given.photos.insert(photo.file.clone(), id)))?;
@@ -216,13 +273,19 @@ pub(super) async fn write_to(from: &House, to: &House, subject: &str, text: &str
         to.address(),
         text.replace('\n', "\r\n"),
     );
-    wire::submit(from.ports.smtps.port(), &from.certificate(), (&from.address(), from.app_password()), &to.address(), &mail)
-        .await
-        .with_context(|| format!("{} could not write to {}", from.name, to.name))
+    wire::submit(
+        from.ports.smtps.port(),
+        &from.certificate(),
+        (&from.address(), from.app_password()),
+        &to.address(),
+        &mail,
+    )
+    .await
+    .with_context(|| format!("{} could not write to {}", from.name, to.name))
 }
 
-/// Waits until every timeline has what friends say, and every inbox the letters that were `sent`. Once that was so it is not looked
-/// for again: what people did since is theirs.
+/// Waits until every timeline has what friends say, and every inbox the letters that were `sent`.
+/// Once that was so it is not looked for again: what people did since is theirs.
 pub(super) async fn wait(houses: &mut [House], sent: &[&Mail], bar: &ProgressBar) -> Result<()> {
     if sent.is_empty() && houses.iter().all(|house| house.kept.given().is_complete) {
         return Ok(());
@@ -244,7 +307,8 @@ pub(super) async fn wait(houses: &mut [House], sent: &[&Mail], bar: &ProgressBar
     houses.iter_mut().try_for_each(|house| house.kept.note(|given| given.is_complete = true))
 }
 
-/// Whether a timeline has what was published for the demo, by its reader and their friends, and was not withdrawn since.
+/// Whether a timeline has what was published for the demo, by its reader and their friends, and was
+/// not withdrawn since.
 async fn has_all(reader: &House, houses: &[House]) -> Result<()> {
     let there = reader.ask(Request::Timeline).await?;
     for author in houses {
@@ -252,9 +316,19 @@ async fn has_all(reader: &House, houses: &[House]) -> Result<()> {
             continue;
         }
         let posts = author.ask(Request::PostList).await?;
-        for post in entries(&posts).filter(|post| author.kept.given().posts.values().any(|id| post["id"] == id.as_str())) {
-            let is_there = entries(&there).any(|item| item["author"] == author.person.as_str() && item["slug"] == post["slug"]);
-            anyhow::ensure!(is_there, "{} does not see {}'s post {}", reader.name, author.name, post["slug"]);
+        for post in entries(&posts)
+            .filter(|post| author.kept.given().posts.values().any(|id| post["id"] == id.as_str()))
+        {
+            let is_there = entries(&there).any(|item| {
+                item["author"] == author.person.as_str() && item["slug"] == post["slug"]
+            });
+            anyhow::ensure!(
+                is_there,
+                "{} does not see {}'s post {}",
+                reader.name,
+                author.name,
+                post["slug"]
+            );
         }
     }
     Ok(())

@@ -40,15 +40,21 @@ pub(crate) struct House {
 impl House {
     /// Asks the running node.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response> {
-        control::ask(&self.data, &request).await?.with_context(|| format!("{}'s node is not running", self.name))
+        control::ask(&self.data, &request)
+            .await?
+            .with_context(|| format!("{}'s node is not running", self.name))
     }
 
-    /// Makes and keeps a password for mail programs, unless one that was kept still opens the inbox.
+    /// Makes and keeps a password for mail programs, unless one that was kept still opens the
+    /// inbox.
     pub(crate) async fn have_app_password(&mut self) -> Result<()> {
         if !self.app_password().is_empty() && self.letters("").await.is_ok() {
             return Ok(());
         }
-        let made = self.ask(Request::AppPassword { label: "demo".to_owned() }).await?.word("app_password")?;
+        let made = self
+            .ask(Request::AppPassword { label: "demo".to_owned() })
+            .await?
+            .word("app_password")?;
         self.kept.note(|given| given.app_password = made)
     }
 
@@ -58,7 +64,13 @@ impl House {
 
     /// How many letters in the inbox have `words` in their subject.
     pub(crate) async fn letters(&self, words: &str) -> Result<usize> {
-        wire::letters(self.ports.imaps.port(), &self.certificate(), (&self.login, self.app_password()), words).await
+        wire::letters(
+            self.ports.imaps.port(),
+            &self.certificate(),
+            (&self.login, self.app_password()),
+            words,
+        )
+        .await
     }
 
     /// Ends the process as a power cut would: kill -9.
@@ -89,13 +101,15 @@ impl House {
 
     /// The process id of a node that runs here by itself and does not stop with the demo.
     pub(crate) async fn stays(&self) -> Option<u64> {
-        let asked = tokio::time::timeout(ANSWER_WITHIN, control::ask(&self.data, &Request::Status)).await;
+        let asked =
+            tokio::time::timeout(ANSWER_WITHIN, control::ask(&self.data, &Request::Status)).await;
         asked.ok()?.ok()??.get("pid").as_u64()
     }
 
     /// Whether the process has ended since somebody last looked.
     pub(crate) fn ended(&mut self) -> bool {
-        let ended = self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
+        let ended =
+            self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
         if ended {
             self.child = None;
         }
@@ -106,7 +120,12 @@ impl House {
     pub(crate) async fn browser(&self) -> Result<Browser> {
         let mut browser = self.visitor();
         let page = browser.post("/login", &[("password", &self.password)]).await?;
-        ensure!((300..400).contains(&page.status), "{} could not log in: status {}", self.name, page.status);
+        ensure!(
+            (300..400).contains(&page.status),
+            "{} could not log in: status {}",
+            self.name,
+            page.status
+        );
         Ok(browser)
     }
 
@@ -146,7 +165,11 @@ impl House {
 
     /// What starts this node again.
     pub(crate) fn start_line(&self) -> String {
-        format!("{} --data {}", quoted(&crate::welcome::program()), quoted(&self.data.to_string_lossy()))
+        format!(
+            "{} --data {}",
+            quoted(&crate::welcome::program()),
+            quoted(&self.data.to_string_lossy())
+        )
     }
 
     /// Where everything is, for programs: what `freehold status --json` says, and the passwords.

@@ -1,7 +1,9 @@
-//! What the demo has given a house once, kept in the house's own folder (`demo.toml`): nothing is given twice, so what its owner has
-//! done with it since stays as it is, and a house that was removed is furnished again.
+//! What the demo has given a house once, kept in the house's own folder (`demo.toml`): nothing is
+//! given twice, so what its owner has done with it since stays as it is, and a house that was
+//! removed is furnished again.
 //!
-//! The app password is here too: a mail program that was pointed at the demo goes on working, and a node itself keeps only hashes.
+//! The app password is here too: a mail program that was pointed at the demo goes on working, and a
+//! node itself keeps only hashes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -40,10 +42,14 @@ pub(crate) struct Given {
 }
 
 impl Kept {
-    /// What was kept in a house's folder. A file that can't be read is as none: what is there is then found by looking.
+    /// What was kept in a house's folder. A file that can't be read is as none: what is there is
+    /// then found by looking.
     pub(crate) fn read(house: &Path) -> Self {
         let path = house.join(FILE_NAME);
-        let given = std::fs::read_to_string(&path).ok().and_then(|text| toml::from_str(&text).ok()).unwrap_or_default();
+        let given = std::fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| toml::from_str(&text).ok())
+            .unwrap_or_default();
         Self { path, given }
     }
 
@@ -67,7 +73,11 @@ impl Kept {
     fn write(&self, given: &Given) -> Result<()> {
         let folder = self.path.parent().context("it has no folder")?;
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        write!(new, "# What `freehold demo` has given this house once and does not give again.\n\n{}", toml::to_string(given)?)?;
+        write!(
+            new,
+            "# What `freehold demo` has given this house once and does not give again.\n\n{}",
+            toml::to_string(given)?
+        )?;
         new.as_file().sync_all()?;
         new.persist(&self.path)?;
         Ok(std::fs::File::open(folder)?.sync_all()?)
@@ -86,13 +96,23 @@ mod tests {
         let mut kept = Kept::read(house.path());
         assert_eq!(kept.given(), &Given::default());
         kept.note(|given| given.app_password = "one two".to_owned()).unwrap();
-        kept.note(|given| drop(given.posts.insert("\"Six\" panes = 6".to_owned(), "id".to_owned()))).unwrap();
+        kept.note(|given| {
+            drop(given.posts.insert("\"Six\" panes = 6".to_owned(), "id".to_owned()))
+        })
+        .unwrap();
         let again = Kept::read(house.path());
         assert_eq!(again.given(), kept.given());
-        assert_eq!((again.given().app_password.as_str(), again.given().posts.len()), ("one two", 1));
+        assert_eq!(
+            (again.given().app_password.as_str(), again.given().posts.len()),
+            ("one two", 1)
+        );
         let mode = std::fs::metadata(house.path().join(FILE_NAME)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(house.path()).unwrap().count(), 1, "nothing is left lying about");
+        assert_eq!(
+            std::fs::read_dir(house.path()).unwrap().count(),
+            1,
+            "nothing is left lying about"
+        );
     }
 
     #[test]

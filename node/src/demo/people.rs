@@ -1,4 +1,5 @@
-//! Who lives in the neighbourhood and what they have to say: `neighbourhood.toml` and the pictures beside it.
+//! Who lives in the neighbourhood and what they have to say: `neighbourhood.toml` and the pictures
+//! beside it.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -59,10 +60,16 @@ impl Neighbourhood {
 }
 
 impl Post {
-    /// Words of the text that can be looked for in a page: its beginning, up to anything Markdown would change.
+    /// Words of the text that can be looked for in a page: its beginning, up to anything Markdown
+    /// would change.
     pub(crate) fn first_words(&self) -> String {
         let text = self.text.trim_start().trim_start_matches("## ");
-        text.chars().take_while(|c| c.is_alphanumeric() || matches!(c, ' ' | ',')).take(40).collect::<String>().trim_end().to_owned()
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, ' ' | ','))
+            .take(40)
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
     }
 
     /// What stands for it in a list: its title, or its first words.
@@ -105,10 +112,19 @@ mod tests {
             }
             for post in &person.post {
                 assert!(post.sign().len() > 8, "{:?}", post.sign());
-                assert!(post.photos.iter().all(|used| person.photo.iter().any(|photo| photo.file == *used)));
+                assert!(
+                    post.photos
+                        .iter()
+                        .all(|used| person.photo.iter().any(|photo| photo.file == *used))
+                );
             }
             for other in neighbourhood.person.iter().filter(|other| other.login != person.login) {
-                assert!(neighbourhood.mail.iter().any(|mail| mail.from == person.login && mail.to == other.login));
+                assert!(
+                    neighbourhood
+                        .mail
+                        .iter()
+                        .any(|mail| mail.from == person.login && mail.to == other.login)
+                );
             }
         }
     }

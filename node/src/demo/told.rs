@@ -16,10 +16,14 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Sees that it can be written before anything else is begun, and removes one that an earlier demo left.
+    /// Sees that it can be written before anything else is begun, and removes one that an earlier
+    /// demo left.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-            return Err(exit::with(exit::CANT_CREATE, format!("can't write {}: something that is no file has this name", path.display())));
+            return Err(exit::with(
+                exit::CANT_CREATE,
+                format!("can't write {}: something that is no file has this name", path.display()),
+            ));
         }
         let told = Self { path: path.to_path_buf() };
         drop(told.beside()?);
@@ -27,7 +31,8 @@ impl Told {
         Ok(told)
     }
 
-    /// Writes it. It holds passwords, so nobody else may read it; whoever waits for it finds it whole.
+    /// Writes it. It holds passwords, so nobody else may read it; whoever waits for it finds it
+    /// whole.
     pub(crate) fn write(&self, people: &[Value]) -> Result<()> {
         let mut new = self.beside()?;
         let text = serde_json::to_string_pretty(&json!({ "people": people }))?;
@@ -37,7 +42,11 @@ impl Told {
     }
 
     fn beside(&self) -> Result<NamedTempFile> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         // Its own error names the temporary file, which nobody has heard of.
         NamedTempFile::new_in(folder).map_err(|error| self.refused(&error.kind().into()))
     }
@@ -76,7 +85,10 @@ mod tests {
         for path in [folder.path().join("nowhere/demo.json"), folder.path().to_path_buf()] {
             let error = Told::at(&path).unwrap_err();
             assert_eq!(exit::code(&error), exit::CANT_CREATE);
-            assert!(error.to_string().starts_with(&format!("can't write {}: ", path.display())), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("can't write {}: ", path.display())),
+                "{error}"
+            );
         }
         assert!(folder.path().is_dir());
     }

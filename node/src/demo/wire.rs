@@ -1,4 +1,5 @@
-//! The demo looks at its nodes from outside, by the same wires as anybody: HTTP, SMTP submission, IMAP. Small clients, enough for that.
+//! The demo looks at its nodes from outside, by the same wires as anybody: HTTP, SMTP submission,
+//! IMAP. Small clients, enough for that.
 
 use std::sync::Arc;
 
@@ -50,7 +51,10 @@ impl Browser {
 
     /// Sends a form.
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Page> {
-        let form: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let form: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
         self.send("POST", path, &form.join("&")).await
     }
 
@@ -62,7 +66,8 @@ impl Browser {
     }
 
     async fn exchange(&mut self, method: &str, path: &str, form: &str) -> Result<Page> {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> =
+            self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         // HTTP/1.0 asks for an answer without chunks that ends with the connection.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {host}\r\nCookie: {}\r\nOrigin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n\
@@ -75,10 +80,17 @@ impl Browser {
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer).await?;
-        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").context("the answer has no end of its headers")?;
+        let end = answer
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .context("the answer has no end of its headers")?;
         let body = answer.split_off(end + 4);
         let head = String::from_utf8_lossy(&answer).into_owned();
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("the answer has no status")?;
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .context("the answer has no status")?;
         for line in head.lines().skip(1) {
             let Some((name, value)) = line.split_once(':') else { continue };
             if name.eq_ignore_ascii_case("set-cookie") {
@@ -94,7 +106,13 @@ impl Browser {
 }
 
 fn encoded(text: &str) -> String {
-    let byte = |b: u8| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { (b as char).to_string() } else { format!("%{b:02X}") };
+    let byte = |b: u8| {
+        if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+            (b as char).to_string()
+        } else {
+            format!("%{b:02X}")
+        }
+    };
     text.bytes().map(byte).collect()
 }
 
@@ -107,7 +125,8 @@ impl Lines {
     async fn connect(port: u16, certificate: &std::path::Path) -> Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(certificate).context("no certificate")?)?;
-        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let config =
+            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let name = ServerName::try_from("localhost").context("a name")?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
@@ -131,7 +150,12 @@ impl Lines {
         loop {
             let line = self.line().await?;
             if line.as_bytes().get(3) != Some(&b'-') {
-                ensure!(line.starts_with(code), "{} was answered {}", command.split(' ').next().unwrap_or_default().trim(), line.trim());
+                ensure!(
+                    line.starts_with(code),
+                    "{} was answered {}",
+                    command.split(' ').next().unwrap_or_default().trim(),
+                    line.trim()
+                );
                 return Ok(());
             }
         }
@@ -144,7 +168,12 @@ impl Lines {
         loop {
             let line = self.line().await?;
             if let Some(done) = line.strip_prefix("a ") {
-                ensure!(done.starts_with("OK"), "{} was answered {}", command.split(' ').next().unwrap_or_default(), done.trim());
+                ensure!(
+                    done.starts_with("OK"),
+                    "{} was answered {}",
+                    command.split(' ').next().unwrap_or_default(),
+                    done.trim()
+                );
                 return Ok(said);
             }
             said.push_str(&line);
@@ -153,7 +182,13 @@ impl Lines {
 }
 
 /// Submits a mail as a mail program does: TLS, app password, one recipient.
-pub(crate) async fn submit(port: u16, certificate: &std::path::Path, login: (&str, &str), to: &str, mail: &str) -> Result<()> {
+pub(crate) async fn submit(
+    port: u16,
+    certificate: &std::path::Path,
+    login: (&str, &str),
+    to: &str,
+    mail: &str,
+) -> Result<()> {
     let exchange = async {
         let (address, password) = login;
         let mut lines = Lines::connect(port, certificate).await?;
@@ -164,8 +199,10 @@ pub(crate) async fn submit(port: u16, certificate: &std::path::Path, login: (&st
         lines.smtp(&format!("MAIL FROM:<{address}>\r\n"), "250").await?;
         lines.smtp(&format!("RCPT TO:<{to}>\r\n"), "250").await?;
         lines.smtp("DATA\r\n", "354").await?;
-        let stuffed: Vec<String> =
-            mail.lines().map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() }).collect();
+        let stuffed: Vec<String> = mail
+            .lines()
+            .map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() })
+            .collect();
         lines.smtp(&format!("{}\r\n.\r\n", stuffed.join("\r\n")), "250").await?;
         lines.smtp("QUIT\r\n", "221").await
     };
@@ -176,7 +213,9 @@ pub(crate) async fn submit(port: u16, certificate: &std::path::Path, login: (&st
 pub(crate) async fn refuses_to_relay(port: u16) -> Result<()> {
     let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
     let mut said = Vec::new();
-    for (command, wait) in [("", 1), ("HELO stranger.example\r\n", 1), ("MAIL FROM:<a@stranger.example>\r\n", 1)] {
+    for (command, wait) in
+        [("", 1), ("HELO stranger.example\r\n", 1), ("MAIL FROM:<a@stranger.example>\r\n", 1)]
+    {
         stream.write_all(command.as_bytes()).await?;
         for _ in 0..wait {
             let mut line = String::new();
@@ -194,7 +233,12 @@ pub(crate) async fn refuses_to_relay(port: u16) -> Result<()> {
 }
 
 /// How many letters in the inbox have `words` in their subject, as IMAP says.
-pub(crate) async fn letters(port: u16, certificate: &std::path::Path, login: (&str, &str), words: &str) -> Result<usize> {
+pub(crate) async fn letters(
+    port: u16,
+    certificate: &std::path::Path,
+    login: (&str, &str),
+    words: &str,
+) -> Result<usize> {
     let exchange = async {
         let mut lines = Lines::connect(port, certificate).await?;
         lines.line().await?;
@@ -202,7 +246,10 @@ pub(crate) async fn letters(port: u16, certificate: &std::path::Path, login: (&s
         lines.imap("SELECT INBOX").await?;
         let found = lines.imap(&format!("UID SEARCH SUBJECT \"{words}\"")).await?;
         let _ = lines.imap("LOGOUT").await;
-        let found = found.lines().find_map(|line| line.strip_prefix("* SEARCH")).map_or(0, |uids| uids.split_whitespace().count());
+        let found = found
+            .lines()
+            .find_map(|line| line.strip_prefix("* SEARCH"))
+            .map_or(0, |uids| uids.split_whitespace().count());
         Ok(found)
     };
     tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("IMAP took too long")?

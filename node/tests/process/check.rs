@@ -29,9 +29,16 @@ fn it_reads_everything_of_a_running_node_and_of_a_stopped_one() {
     let running = folder.serve();
     folder.ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
     let told = folder.ask(&["check"]);
-    assert!(told.contains("held every row against snapshot and log") && told.contains("Everything is whole."), "{told}");
+    assert!(
+        told.contains("held every row against snapshot and log")
+            && told.contains("Everything is whole."),
+        "{told}"
+    );
     let remarks = running.stop();
-    assert!(!remarks.iter().any(|line| line.contains("Rows")), "its progress is not the node's to show: {remarks:#?}");
+    assert!(
+        !remarks.iter().any(|line| line.contains("Rows")),
+        "its progress is not the node's to show: {remarks:#?}"
+    );
     let told = folder.ask(&["check"]);
     assert!(told.contains("Everything is whole."), "{told}");
 }
@@ -48,7 +55,10 @@ fn damage_is_said_in_a_sentence_and_by_the_exit_code() {
         let done = folder.run(&["check"]);
         let told = String::from_utf8_lossy(&done.stdout).into_owned();
         assert_eq!(done.status.code(), Some(65), "{told}{}", said(&done));
-        assert!(told.contains(what) && told.contains("Something is damaged; nothing was changed."), "{told}");
+        assert!(
+            told.contains(what) && told.contains("Something is damaged; nothing was changed."),
+            "{told}"
+        );
     };
     whole(&folder, "1 blob, needed by the table photos_photos, can't be read: damaged.");
     let running = folder.serve();
@@ -72,7 +82,9 @@ impl Asked {
     /// Waits for a line that holds `words`.
     fn wait_for(&mut self, words: &str) -> String {
         let mut lines = self.0.by_ref().lines().map(Result::unwrap);
-        lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("the node never said {words:?}"))
+        lines
+            .find(|line| line.contains(words))
+            .unwrap_or_else(|| panic!("the node never said {words:?}"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Commands on a folder: through the socket when a node runs there, on the folder itself when none does.
+//! Commands on a folder: through the socket when a node runs there, on the folder itself when none
+//! does.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,20 +16,32 @@ fn a_running_node_takes_posts_drafts_and_photos() {
     let url = folder.ask(&["post", note.to_str().unwrap()]);
     let draft = folder.write("draft.md", "# Not yet\n\nUnfinished.\n");
     assert!(folder.ask(&["post", "--draft", draft.to_str().unwrap()]).contains("draft"));
-    assert!(folder.ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]).contains("pixels"));
+    assert!(
+        folder
+            .ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"])
+            .contains("pixels")
+    );
     let done = folder.run_with(&["post", "-"], "# By pipe\n\nFrom standard input.\n");
     assert!(done.status.success(), "{}", said(&done));
 
     let mut visitor = Browser::at(&running.word("http://ruth.localhost:"));
     let front = visitor.get("/").text();
-    assert!(front.contains("The swifts are back") && front.contains("By pipe") && !front.contains("Not yet"), "{front}");
+    assert!(
+        front.contains("The swifts are back")
+            && front.contains("By pipe")
+            && !front.contains("Not yet"),
+        "{front}"
+    );
     let path = url.trim().splitn(4, '/').nth(3).unwrap();
     assert!(visitor.get(&format!("/{path}")).text().contains("The swifts are back"), "{url}");
     let photos = visitor.get("/photos").text();
     assert!(photos.contains("A boat on the mud at low water"), "{photos}");
     assert_eq!(folder.status()["posts"], 2);
     let said = folder.ask(&["status"]);
-    assert!(said.contains("Ruth Aldous at http://ruth.localhost:") && said.contains("2 posts"), "{said}");
+    assert!(
+        said.contains("Ruth Aldous at http://ruth.localhost:") && said.contains("2 posts"),
+        "{said}"
+    );
     running.stop();
 }
 
@@ -56,7 +69,8 @@ fn an_app_password_opens_imap_until_it_is_replaced() {
     let folder = Folder::of_ruth();
     let running = folder.serve();
     let certificate = folder.data().join("tls/cert.pem");
-    let made = || folder.ask(&["app-password", "phone"]).split_whitespace().next().unwrap().to_owned();
+    let made =
+        || folder.ask(&["app-password", "phone"]).split_whitespace().next().unwrap().to_owned();
     let login = |password: &str| {
         let mut lines = Lines::tls(running.port("IMAPS"), &certificate);
         lines.line();
@@ -75,8 +89,14 @@ fn a_letter_from_outside_is_counted_and_one_for_nobody_is_refused() {
     let folder = Folder::of_ruth();
     let running = folder.serve();
     let letter = "From: <mo@elsewhere.example>\nTo: <ruth@ruth.localhost>\nSubject: Seeds\n\nThey have come.";
-    assert!(deliver(running.port("SMTP"), "mo@elsewhere.example", "ruth@ruth.localhost", letter).starts_with("250"));
-    assert!(deliver(running.port("SMTP"), "mo@elsewhere.example", "eve@ruth.localhost", letter).starts_with("550"));
+    assert!(
+        deliver(running.port("SMTP"), "mo@elsewhere.example", "ruth@ruth.localhost", letter)
+            .starts_with("250")
+    );
+    assert!(
+        deliver(running.port("SMTP"), "mo@elsewhere.example", "eve@ruth.localhost", letter)
+            .starts_with("550")
+    );
     assert!(folder.ask(&["status"]).contains("1 letters in the inbox"));
     running.stop();
 }
@@ -90,7 +110,12 @@ fn the_same_commands_work_on_a_stopped_folder() {
     let checked = folder.ask(&["check"]);
     assert!(checked.contains("Everything is whole."), "{checked}");
     let running = folder.serve();
-    assert!(Browser::at(&running.word("http://ruth.localhost:")).get("/").text().contains("Written while the house slept"));
+    assert!(
+        Browser::at(&running.word("http://ruth.localhost:"))
+            .get("/")
+            .text()
+            .contains("Written while the house slept")
+    );
     running.stop();
 }
 
@@ -99,7 +124,12 @@ fn what_a_command_can_not_do_it_says() {
     let folder = Folder::new();
     let refused = |arguments: &[&str], code: i32, words: &str| {
         let done = folder.run(arguments);
-        assert!(done.status.code() == Some(code) && said(&done).contains(words), "{arguments:?}: {:?} {}", done.status, said(&done));
+        assert!(
+            done.status.code() == Some(code) && said(&done).contains(words),
+            "{arguments:?}: {:?} {}",
+            done.status,
+            said(&done)
+        );
     };
     let file = folder.write("post.md", "Words.");
     let (file, no_picture) = (file.to_str().unwrap(), folder.write("picture.jpg", "no picture"));
@@ -120,7 +150,8 @@ fn what_a_command_can_not_do_it_says() {
 fn the_socket_is_the_owners_alone() {
     let folder = Folder::of_ruth();
     let running = folder.serve();
-    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode =
+        |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(folder.data().join("control.sock")), mode(folder.data())), (0o600, 0o700));
     assert_eq!(mode(folder.data().join("key")), 0o600);
     running.stop();

@@ -26,7 +26,8 @@ fn a_kill_before_the_set_up_leaves_a_house_that_can_be_set_up() {
     first.kill();
     let second = folder.serve();
     let new = second.word("/setup?token=");
-    let page = |link: &str| Browser::at(&new).get(link.split_at(link.find("/setup").unwrap()).1).status;
+    let page =
+        |link: &str| Browser::at(&new).get(link.split_at(link.find("/setup").unwrap()).1).status;
     assert_eq!((page(&old), page(&new)), (403, 200));
     second.stop();
 }

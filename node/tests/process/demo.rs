@@ -1,4 +1,5 @@
-//! The demo: cut off in the middle of its first start and begun again, left to people who do something with it, and beside itself.
+//! The demo: cut off in the middle of its first start and begun again, left to people who do
+//! something with it, and beside itself.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -28,7 +29,11 @@ fn people(folder: &Folder) -> Vec<serde_json::Value> {
 
 /// What the node of one of them says of itself.
 fn status(folder: &Folder, person: &serde_json::Value) -> serde_json::Value {
-    let status = folder.freehold_on(Path::new(person["data"].as_str().unwrap())).args(["status", "--json"]).output().unwrap();
+    let status = folder
+        .freehold_on(Path::new(person["data"].as_str().unwrap()))
+        .args(["status", "--json"])
+        .output()
+        .unwrap();
     serde_json::from_slice(&status.stdout).unwrap()
 }
 
@@ -37,7 +42,12 @@ fn appears(path: &Path, running: &mut Running) {
     let begun = Instant::now();
     while !path.exists() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {}", path.display());
-        assert!(running.is_there(), "the demo ended before {} was there: {:?}", path.display(), running.remarks());
+        assert!(
+            running.is_there(),
+            "the demo ended before {} was there: {:?}",
+            path.display(),
+            running.remarks()
+        );
         std::thread::yield_now();
     }
 }
@@ -45,7 +55,9 @@ fn appears(path: &Path, running: &mut Running) {
 #[test]
 fn a_first_start_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
     let folder = Folder::new();
-    for seen in ["alice/vault-1", "alice/log", "bob/tls/cert.pem", "carol/control.sock", "alice/demo.toml"] {
+    for seen in
+        ["alice/vault-1", "alice/log", "bob/tls/cert.pem", "carol/control.sock", "alice/demo.toml"]
+    {
         let mut running = Running::start(&mut demo(&folder));
         appears(&folder.data().join(seen), &mut running);
         // The nodes end with the demo, as they would if the whole machine stopped.
@@ -59,7 +71,10 @@ fn a_first_start_that_was_cut_off_anywhere_is_made_whole_by_the_next() {
     assert_eq!(["alice", "bob", "carol"].map(|login| mode(&folder.data().join(login))), [0o700; 3]);
     for person in &first {
         let status = status(&folder, person);
-        assert_eq!((&status["friends"], &status["queued"], &status["pid"]), (&2.into(), &0.into(), &person["pid"]));
+        assert_eq!(
+            (&status["friends"], &status["queued"], &status["pid"]),
+            (&2.into(), &0.into(), &person["pid"])
+        );
     }
     running.signal(Signal::INT);
     assert_eq!(running.end().0.code(), Some(0));
@@ -103,7 +118,10 @@ fn interrupt(running: Running) {
 /// One of them in a browser, logged in.
 fn browser(person: &serde_json::Value) -> Browser {
     let mut browser = Browser::at(person["web"].as_str().unwrap());
-    assert_eq!(browser.post("/login", &[("password", person["password"].as_str().unwrap())]).status, 303);
+    assert_eq!(
+        browser.post("/login", &[("password", person["password"].as_str().unwrap())]).status,
+        303
+    );
     browser
 }
 
@@ -111,7 +129,11 @@ fn inbox(person: &serde_json::Value) -> Lines {
     let port = u16::try_from(person["ports"]["imaps"].as_u64().unwrap()).unwrap();
     let mut lines = Lines::tls(port, Path::new(person["certificate"].as_str().unwrap()));
     lines.line();
-    lines.imap(&format!("LOGIN {} {}", person["login"].as_str().unwrap(), person["app_password"].as_str().unwrap()));
+    lines.imap(&format!(
+        "LOGIN {} {}",
+        person["login"].as_str().unwrap(),
+        person["app_password"].as_str().unwrap()
+    ));
     lines.imap("SELECT INBOX");
     lines
 }
@@ -149,9 +171,16 @@ fn what_people_did_with_it_stays_and_any_number_of_posts_does_not_hold_it_up() {
     let mut carol = Browser::at(people[2]["web"].as_str().unwrap());
     assert_eq!(carol.get(&six_panes).status, 404, "it was withdrawn");
     assert!(!carol.get("/").text().contains("Six panes"), "it was not published again");
-    assert_eq!(inbox(&people[0]).imap("SEARCH SUBJECT \"Larch\"")[0].trim(), "* SEARCH", "it was not sent again");
+    assert_eq!(
+        inbox(&people[0]).imap("SEARCH SUBJECT \"Larch\"")[0].trim(),
+        "* SEARCH",
+        "it was not sent again"
+    );
     let before: serde_json::Value = serde_json::from_slice(&before.stdout).unwrap();
-    assert_eq!((&before["posts"], &before["friends"]), (&people[0]["posts"], &people[0]["friends"]));
+    assert_eq!(
+        (&before["posts"], &before["friends"]),
+        (&people[0]["posts"], &people[0]["friends"])
+    );
     running.stop();
 }
 
@@ -167,16 +196,35 @@ fn a_house_that_was_removed_is_made_and_furnished_again() {
     let now = people(&folder);
     assert_ne!(now[1]["person"], before[1]["person"]);
     for one in &now {
-        assert_eq!((&status(&folder, one)["friends"], &status(&folder, one)["queued"]), (&2.into(), &0.into()), "{one}");
+        assert_eq!(
+            (&status(&folder, one)["friends"], &status(&folder, one)["queued"]),
+            (&2.into(), &0.into()),
+            "{one}"
+        );
     }
     assert_eq!(before[0]["ports"], now[0]["ports"], "whose folder stayed goes on as before");
-    let listed = folder.freehold_on(&folder.data().join("alice")).args(["friend", "list"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&listed.stdout).matches("friend ").count(), 2, "the Bob of before is no friend any more");
+    let listed =
+        folder.freehold_on(&folder.data().join("alice")).args(["friend", "list"]).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&listed.stdout).matches("friend ").count(),
+        2,
+        "the Bob of before is no friend any more"
+    );
     let mut bob = browser(&now[1]);
     let (home, front) = (bob.get("/home").text(), bob.get("/").text());
     assert!(home.contains("Six panes") && front.contains("The starter has opinions"), "{home}");
-    let order = ["Six panes", "The mud remembers", "Clear until two", "The heron is back", "First frost", "The starter has opinions"];
-    let places: Vec<_> = order.iter().map(|words| home.find(words).unwrap_or_else(|| panic!("no {words} in {home}"))).collect();
+    let order = [
+        "Six panes",
+        "The mud remembers",
+        "Clear until two",
+        "The heron is back",
+        "First frost",
+        "The starter has opinions",
+    ];
+    let places: Vec<_> = order
+        .iter()
+        .map(|words| home.find(words).unwrap_or_else(|| panic!("no {words} in {home}")))
+        .collect();
     assert!(places.is_sorted(), "each has its place by its date, whoever wrote it: {places:?}");
     assert_ne!(inbox(&now[1]).imap("SEARCH SUBJECT \"Oven\"")[0].trim(), "* SEARCH");
     assert!(browser(&now[0]).get("/home").text().contains("The starter has opinions"));
@@ -188,7 +236,8 @@ fn a_node_that_was_killed_and_started_by_hand_goes_on_and_the_next_demo_takes_it
     let folder = Folder::new();
     let (mut running, people) = up(&folder);
     let pid = i32::try_from(people[0]["pid"].as_u64().unwrap()).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
+        .unwrap();
     let told = running.wait_for("Alice Marsh's node has ended. It starts again with: ");
     assert!(told.ends_with(&format!("--data {}", people[0]["data"].as_str().unwrap())), "{told}");
     let mut alice = folder.freehold_on(Path::new(people[0]["data"].as_str().unwrap()));
@@ -198,7 +247,10 @@ fn a_node_that_was_killed_and_started_by_hand_goes_on_and_the_next_demo_takes_it
     let mut alice = Running::start(&mut alice);
     alice.read_page();
     running.signal(Signal::INT);
-    running.wait_for(&format!("Alice Marsh's node was not started here and goes on. It stops with: kill {}", alice.pid()));
+    running.wait_for(&format!(
+        "Alice Marsh's node was not started here and goes on. It stops with: kill {}",
+        alice.pid()
+    ));
     assert_eq!(running.end().0.code(), Some(0));
 
     let (running, people) = up(&folder);
@@ -218,7 +270,12 @@ fn what_can_not_be_written_is_said_before_anything_is_begun() {
     let folder = Folder::new();
     let refused = |command: &mut Command, code: i32, words: &str| {
         let done = command.output().unwrap();
-        assert!(done.status.code() == Some(code) && said(&done).contains(words), "{:?} {}", done.status, said(&done));
+        assert!(
+            done.status.code() == Some(code) && said(&done).contains(words),
+            "{:?} {}",
+            done.status,
+            said(&done)
+        );
         assert_eq!(said(&done).lines().count(), 1);
     };
     let nowhere = folder.beside("nowhere/demo.json");

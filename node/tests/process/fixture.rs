@@ -40,30 +40,60 @@ fn everything_is_there(folder: &Folder, settings: &[&str]) {
     let url = running.word("http://alice.localhost:");
     let mut alice = Browser::at(&url);
     assert_eq!(alice.post("/login", &[("password", "alice keeps the lamp lit")]).status, 303);
-    let (front, photos, home) = (alice.get("/").text(), alice.get("/photos").text(), alice.get("/home").text());
+    let (front, photos, home) =
+        (alice.get("/").text(), alice.get("/photos").text(), alice.get("/home").text());
     for person in people {
-        for post in person["post"].as_array().unwrap().iter().map(|post| word(post, "title")).filter(|title| !title.is_empty()) {
+        for post in person["post"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|post| word(post, "title"))
+            .filter(|title| !title.is_empty())
+        {
             let title = post.replace('&', "&#38;");
             assert!(home.contains(&title), "the timeline lacks {post:?}");
-            assert!(word(person, "login") != "alice" || front.contains(&title), "the front page lacks {post:?}");
+            assert!(
+                word(person, "login") != "alice" || front.contains(&title),
+                "the front page lacks {post:?}"
+            );
         }
     }
-    assert!(people[0]["photo"].as_array().unwrap().iter().all(|photo| photos.contains(word(photo, "alt"))), "{photos}");
+    assert!(
+        people[0]["photo"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|photo| photos.contains(word(photo, "alt"))),
+        "{photos}"
+    );
     for (page, from) in [(&photos, "/photos/"), (&home, "/home/timeline/")] {
-        let source = page.split(['"', ' ']).find(|word| word.starts_with(from) && word.ends_with("/400.jpg")).unwrap();
+        let source = page
+            .split(['"', ' '])
+            .find(|word| word.starts_with(from) && word.ends_with("/400.jpg"))
+            .unwrap();
         assert!(alice.get(source).body.starts_with(&[0xff, 0xd8]), "{source}");
     }
 
     let friends = folder.ask(&["friend", "list"]);
     assert_eq!(friends.lines().filter(|line| line.starts_with("friend ")).count(), 2, "{friends}");
-    let password = folder.ask(&["app-password", "fixture"]).split_whitespace().next().unwrap().to_owned();
+    let password =
+        folder.ask(&["app-password", "fixture"]).split_whitespace().next().unwrap().to_owned();
     let mut imap = Lines::tls(running.port("IMAPS"), &folder.data().join("tls/cert.pem"));
     imap.line();
     imap.imap(&format!("LOGIN alice {password}"));
     imap.imap("SELECT INBOX");
-    for letter in neighbourhood["mail"].as_array().unwrap().iter().filter(|letter| word(letter, "to") == "alice") {
+    for letter in neighbourhood["mail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|letter| word(letter, "to") == "alice")
+    {
         let found = imap.imap(&format!("SEARCH SUBJECT \"{}\"", word(letter, "subject")));
-        assert!(found[0].starts_with("* SEARCH ") && found[0].len() > 9, "{:?}: {found:?}", word(letter, "subject"));
+        assert!(
+            found[0].starts_with("* SEARCH ") && found[0].len() > 9,
+            "{:?}: {found:?}",
+            word(letter, "subject")
+        );
     }
     let checked = folder.ask(&["check"]);
     assert!(checked.contains("Everything is whole."), "{checked}");

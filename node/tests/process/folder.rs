@@ -37,7 +37,10 @@ impl Folder {
 
     /// Sets it up for Ruth.
     pub(crate) fn init(&self) -> Output {
-        let done = self.run_with(&["init", "--name", "Ruth Aldous", "--login", "ruth", "--password-file", "-"], PASSWORD);
+        let done = self.run_with(
+            &["init", "--name", "Ruth Aldous", "--login", "ruth", "--password-file", "-"],
+            PASSWORD,
+        );
         assert!(done.status.success(), "{}", said(&done));
         done
     }
@@ -59,7 +62,8 @@ impl Folder {
         path
     }
 
-    /// The program on this folder, nothing of this test's surroundings about it, all ports chosen by the system.
+    /// The program on this folder, nothing of this test's surroundings about it, all ports chosen
+    /// by the system.
     pub(crate) fn freehold(&self) -> Command {
         self.freehold_on(&self.data())
     }

@@ -25,7 +25,9 @@ impl HeldUp {
         let mut running = Running::start(&mut folder.freehold());
         let line = running.wait_for_remark("opening the data folder");
         let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let port = |name: &str| said["fields"][name].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+        let port = |name: &str| {
+            said["fields"][name].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
+        };
         Self { running, ports: ["web", "smtp", "imap"].map(port), copy }
     }
 
@@ -68,7 +70,10 @@ fn a_node_that_is_not_open_yet_stops_when_asked() {
     let held = HeldUp::start(&folder);
     assert_eq!(held.browser().get("/").status, 503);
     let remarks = held.running.stop();
-    assert!(remarks.iter().any(|line| line.contains("stopped before the data folder was open")), "{remarks:#?}");
+    assert!(
+        remarks.iter().any(|line| line.contains("stopped before the data folder was open")),
+        "{remarks:#?}"
+    );
     std::fs::remove_file(&held.copy).unwrap();
     folder.serve().stop();
 }

@@ -10,7 +10,9 @@ use crate::wire::Browser;
 /// How many files of the folder are pictures that anyone with the disk can look at.
 fn pictures(folder: &Folder) -> usize {
     // A file may be gone again before it is read.
-    let is_picture = |path: &std::path::PathBuf| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xd8, 0xff]));
+    let is_picture = |path: &std::path::PathBuf| {
+        std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xd8, 0xff]))
+    };
     walk(&folder.data().join("blobs")).iter().filter(|path| is_picture(path)).count()
 }
 
@@ -22,7 +24,11 @@ fn a_running_node_seals_what_only_its_owner_sees_and_lays_open_what_anyone_may()
     let mut owner = Browser::at(&running.word("http://ruth.localhost:"));
     assert_eq!(owner.post("/login", &[("password", PASSWORD)]).status, 303);
     let room = owner.get("/home/photos").text();
-    let photo = room.split('"').find(|part| part.starts_with("/home/photos/") && part.len() > 40).unwrap().to_owned();
+    let photo = room
+        .split('"')
+        .find(|part| part.starts_with("/home/photos/") && part.len() > 40)
+        .unwrap()
+        .to_owned();
     let until = |wanted: &dyn Fn(usize) -> bool, what: &str| {
         let begun = Instant::now();
         while !wanted(pictures(&folder)) {

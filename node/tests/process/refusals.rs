@@ -1,4 +1,5 @@
-//! What can't be done is said in one clear sentence, with an exit code that a script can tell apart, and nothing is begun.
+//! What can't be done is said in one clear sentence, with an exit code that a script can tell
+//! apart, and nothing is begun.
 
 use std::os::unix::ffi::OsStrExt;
 use std::process::Output;
@@ -27,7 +28,8 @@ fn a_second_process_on_the_same_folder_is_told_so() {
     let folder = Folder::of_ruth();
     let running = folder.serve();
     refused(&folder.run(&["serve"]), 69, "a node is already running in");
-    // One that is still starting has no socket, and one that is stuck does not answer there; the lock speaks for them.
+    // One that is still starting has no socket, and one that is stuck does not answer there; the
+    // lock speaks for them.
     running.signal(Signal::STOP);
     refused(&folder.run(&["serve"]), 69, "in use by another process");
     running.signal(Signal::CONT);
@@ -54,12 +56,20 @@ fn a_taken_port_is_named_and_the_folder_is_free_again() {
     let port = taken.local_addr().unwrap().to_string();
     for name in ["web", "imaps", "libp2p"] {
         let done = folder.run(&["--set", &format!("listen.{name}={port}")]);
-        refused(&done, 69, &format!("can't listen on {port} for {name}: another program has this port"));
+        refused(
+            &done,
+            69,
+            &format!("can't listen on {port} for {name}: another program has this port"),
+        );
     }
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = udp.local_addr().unwrap().to_string();
     let done = folder.run(&["--set", &format!("listen.libp2p={port}")]);
-    refused(&done, 69, &format!("can't listen on {port} for libp2p (UDP): another program has this port"));
+    refused(
+        &done,
+        69,
+        &format!("can't listen on {port} for libp2p (UDP): another program has this port"),
+    );
     folder.serve().stop();
 }
 
@@ -97,13 +107,22 @@ fn a_wrong_setting_is_named_by_the_word_it_was_given_by() {
     ] {
         refused(&folder.run(&["--set", set]), code, words);
     }
-    for (name, value) in [("FREEHOLD_LISTEN_WEB", "here"), ("FREEHOLD_NODE_LGO", "info"), ("FREEHOLD_NODE_CACHE_MIB", "-1")] {
+    for (name, value) in [
+        ("FREEHOLD_LISTEN_WEB", "here"),
+        ("FREEHOLD_NODE_LGO", "info"),
+        ("FREEHOLD_NODE_CACHE_MIB", "-1"),
+    ] {
         refused(&folder.freehold().env(name, value).output().unwrap(), 78, name);
     }
     let no_text = std::ffi::OsStr::from_bytes(b"\xff");
-    refused(&folder.freehold().env("FREEHOLD_WEB_TITLE", no_text).output().unwrap(), 78, "FREEHOLD_WEB_TITLE");
+    refused(
+        &folder.freehold().env("FREEHOLD_WEB_TITLE", no_text).output().unwrap(),
+        78,
+        "FREEHOLD_WEB_TITLE",
+    );
     // Other people's variables may be what they like.
-    let done = folder.freehold().env("NAME", no_text).env(no_text, "7").arg("status").output().unwrap();
+    let done =
+        folder.freehold().env("NAME", no_text).env(no_text, "7").arg("status").output().unwrap();
     refused(&done, 69, "no node is running");
     assert!(!folder.data().exists(), "nothing was begun");
 }
@@ -113,9 +132,14 @@ fn a_photo_that_is_no_file_and_a_text_that_is_endless_are_refused_by_a_node_that
     let folder = Folder::of_ruth();
     let running = folder.serve();
     let pipe = folder.beside("pipe.jpg");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
     for no_file in [&pipe, &folder.data()] {
-        refused(&folder.run(&["photo", no_file.to_str().unwrap(), "--alt", "a pipe"]), 66, "it is no file");
+        refused(
+            &folder.run(&["photo", no_file.to_str().unwrap(), "--alt", "a pipe"]),
+            66,
+            "it is no file",
+        );
     }
     let long = folder.write("long.md", vec![b'a'; 3 * 1024 * 1024]);
     refused(&folder.run(&["post", long.to_str().unwrap()]), 65, "this is too long");
@@ -129,11 +153,16 @@ fn what_is_handed_in_wrongly_is_told_how_it_would_be_right() {
     let latin = folder.write("latin.md", b"caf\xe9");
     refused(&folder.run(&["post", latin.to_str().unwrap()]), 65, "latin.md is no UTF-8 text");
     refused(&folder.run(&["app-password", " "]), 65, "has a name");
-    refused(&folder.run(&["friend", "add", "foo"]), 65, "it looks like http://alice.localhost:7080/i#");
+    refused(
+        &folder.run(&["friend", "add", "foo"]),
+        65,
+        "it looks like http://alice.localhost:7080/i#",
+    );
     let draft = folder.write("draft.md", "# Not yet\n\nUnfinished.\n");
     assert!(folder.ask(&["post", "--draft", draft.to_str().unwrap()]).contains("/home/write/"));
     let nobody = Folder::new();
-    let done = nobody.run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], "short");
+    let done = nobody
+        .run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], "short");
     assert_eq!(done.status.code(), Some(65), "{}", said(&done));
     assert!(!nobody.data().exists(), "a set-up that was refused leaves nothing behind");
 }

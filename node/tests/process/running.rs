@@ -37,8 +37,14 @@ fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
 impl Running {
     /// Starts it.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (lines, remarks) = (lines_of(child.stdout.take().unwrap()), lines_of(child.stderr.take().unwrap()));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, remarks) =
+            (lines_of(child.stdout.take().unwrap()), lines_of(child.stderr.take().unwrap()));
         Self { child, lines, remarks, page: Vec::new(), log: Vec::new() }
     }
 
@@ -83,14 +89,23 @@ impl Running {
 
     /// The first word on the page that holds `part`.
     pub(crate) fn word(&self, part: &str) -> String {
-        let word = self.page.iter().flat_map(|line| line.split_whitespace()).find(|word| word.contains(part));
-        word.unwrap_or_else(|| panic!("no {part:?} in {:#?}", self.page)).trim_matches('\'').to_owned()
+        let word = self
+            .page
+            .iter()
+            .flat_map(|line| line.split_whitespace())
+            .find(|word| word.contains(part));
+        word.unwrap_or_else(|| panic!("no {part:?} in {:#?}", self.page))
+            .trim_matches('\'')
+            .to_owned()
     }
 
     /// The port that the page says after `name`.
     pub(crate) fn port(&self, name: &str) -> u16 {
         let words: Vec<&str> = self.page.iter().flat_map(|line| line.split_whitespace()).collect();
-        let at = words.iter().position(|word| *word == name).unwrap_or_else(|| panic!("no {name} in {:#?}", self.page));
+        let at = words
+            .iter()
+            .position(|word| *word == name)
+            .unwrap_or_else(|| panic!("no {name} in {:#?}", self.page));
         words[at + 1].parse().unwrap()
     }
 
@@ -119,7 +134,10 @@ impl Running {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.page.push(line);
         }
-        assert!(matches!(self.lines.try_recv(), Err(mpsc::TryRecvError::Disconnected)), "it did not end in {PATIENCE:?}");
+        assert!(
+            matches!(self.lines.try_recv(), Err(mpsc::TryRecvError::Disconnected)),
+            "it did not end in {PATIENCE:?}"
+        );
         let ended = self.child.wait().unwrap();
         self.log.extend(self.remarks.iter());
         (ended, std::mem::take(&mut self.log))

@@ -11,19 +11,30 @@ fn the_first_start_prints_where_to_open_it_and_a_link_that_works_once() {
     let link = running.word("/setup?token=");
     let port = running.port("SMTP");
     assert!(port > 1024 && running.port("IMAPS") > 1024 && running.port("libp2p") > 1024);
-    let early = running.page.iter().any(|line| line.contains("curl") || line.contains("app-password"));
+    let early =
+        running.page.iter().any(|line| line.contains("curl") || line.contains("app-password"));
     assert!(!early, "nobody has a password yet: {:#?}", running.page);
     let mut browser = Browser::at(&link);
     let (_, path) = link.split_at(link.find("/setup").unwrap());
     assert!(browser.get(path).text().contains("The key is in the door"));
     let token = path.split_once('=').unwrap().1;
-    let answers = [("token", token), ("name", "Ruth"), ("address", "ruth@ruth.localhost"), ("password", PASSWORD), ("again", PASSWORD)];
+    let answers = [
+        ("token", token),
+        ("name", "Ruth"),
+        ("address", "ruth@ruth.localhost"),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
     assert_eq!(browser.post("/setup", &answers).status, 303);
     assert_eq!(Browser::at(&link).get(path).status, 403, "the link works once");
     running.page.clear();
     running.read_page();
     let page = running.page.join("\n");
-    assert!(page.contains("The house of Ruth is open") && page.contains("--mail-rcpt ruth@ruth.localhost"), "{page}");
+    assert!(
+        page.contains("The house of Ruth is open")
+            && page.contains("--mail-rcpt ruth@ruth.localhost"),
+        "{page}"
+    );
     running.stop();
 }
 
@@ -46,7 +57,10 @@ fn the_certificate_holds_for_the_name_the_house_is_given_and_for_one_it_gets_lat
     running.read_page();
     assert_ne!(std::fs::read(&certificate).unwrap(), second);
     for name in ["mail.ruth.example", "ruth.localhost", "localhost"] {
-        assert!(Lines::tls_to(name, running.port("IMAPS"), &certificate).line().starts_with("* OK"), "{name}");
+        assert!(
+            Lines::tls_to(name, running.port("IMAPS"), &certificate).line().starts_with("* OK"),
+            "{name}"
+        );
     }
     running.stop();
 }
@@ -60,11 +74,20 @@ fn the_lines_quote_a_folder_with_spaces() {
     let quoted = format!("--data '{}'", folder.data().to_str().unwrap().replace('\'', "'\\''"));
     assert!(page.contains(&quoted) && page.contains("--cacert '"), "{page}");
     // The lines, pasted as they are: what the mail program is given opens the inbox.
-    let pasted: Vec<&str> = running.page.iter().map(String::as_str).skip_while(|line| !line.contains("PASSWORD=$(")).take(4).collect();
+    let pasted: Vec<&str> = running
+        .page
+        .iter()
+        .map(String::as_str)
+        .skip_while(|line| !line.contains("PASSWORD=$("))
+        .take(4)
+        .collect();
     let script = format!("curl() {{ printf '%s\\n' \"$@\"; }}\n{}", pasted.join("\n"));
     let ran = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
     let given = String::from_utf8(ran.stdout).unwrap();
-    let password = given.lines().find_map(|word| word.strip_prefix("ruth@ruth.localhost:")).unwrap_or_else(|| panic!("{given}{script}"));
+    let password = given
+        .lines()
+        .find_map(|word| word.strip_prefix("ruth@ruth.localhost:"))
+        .unwrap_or_else(|| panic!("{given}{script}"));
     let mut lines = Lines::tls(running.port("IMAPS"), &folder.data().join("tls/cert.pem"));
     lines.line();
     let opened = lines.imap(&format!("LOGIN ruth@ruth.localhost {password}"));

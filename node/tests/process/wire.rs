@@ -1,4 +1,5 @@
-//! Small clients that wait for each answer: a browser without pictures, and lines with or without TLS.
+//! Small clients that wait for each answer: a browser without pictures, and lines with or without
+//! TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -54,7 +55,8 @@ impl Browser {
 
     /// Sends a form.
     pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let form: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let form: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         self.send("POST", path, &form.join("&"))
     }
 
@@ -92,7 +94,17 @@ impl Browser {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(
+            |b| {
+                if b.is_ascii_alphanumeric() {
+                    (b as char).to_string()
+                } else {
+                    format!("%{b:02X}")
+                }
+            },
+        )
+        .collect()
 }
 
 trait Wire: Read + Write {}
@@ -117,9 +129,12 @@ impl Lines {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
         let config = config.with_root_certificates(roots).with_no_client_auth();
-        let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
+        let connection =
+            ClientConnection::new(Arc::new(config), ServerName::try_from(name).unwrap()).unwrap();
         Self(BufReader::new(Box::new(StreamOwned::new(connection, connect(port)))))
     }
 

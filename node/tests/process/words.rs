@@ -1,4 +1,5 @@
-//! What needs the 24 words: asked for on a node, signed on another computer, taken back by the node.
+//! What needs the 24 words: asked for on a node, signed on another computer, taken back by the
+//! node.
 
 use std::path::Path;
 
@@ -31,7 +32,8 @@ impl Ruth {
 
     /// What the desk makes of a request, with what is typed.
     fn signs(&self, request: &str, typed: &str) -> std::process::Output {
-        self.desk.run_with(&["identity", "sign", request, "--out", &format!("{request}.signed")], typed)
+        self.desk
+            .run_with(&["identity", "sign", request, "--out", &format!("{request}.signed")], typed)
     }
 
     fn yes(&self) -> String {
@@ -44,7 +46,16 @@ fn claim_with_new_words(node: &Folder, desk: &Folder) -> String {
     let claim = desk.beside("claim.txt");
     let claim = claim.to_str().unwrap();
     let card = node.ask(&["identity", "card"]);
-    let made = desk.ask(&["identity", "new", "--node", card.trim(), "--out", claim, "--at", "https://ruth.example/.well-known/freehold"]);
+    let made = desk.ask(&[
+        "identity",
+        "new",
+        "--node",
+        card.trim(),
+        "--out",
+        claim,
+        "--at",
+        "https://ruth.example/.well-known/freehold",
+    ]);
     assert!(made.contains("1. https://ruth.example/.well-known/freehold\n  2. ____"), "{made}");
     node.ask(&["identity", "claim", claim]);
     words_of(&made)
@@ -52,9 +63,17 @@ fn claim_with_new_words(node: &Folder, desk: &Folder) -> String {
 
 /// The words of a printed recovery card, in order.
 fn words_of(printed: &str) -> String {
-    let card: Vec<&str> =
-        printed.split("Freehold recovery card").nth(1).unwrap().split("Person").next().unwrap().split_whitespace().collect();
-    let mut words: Vec<(u8, &str)> = card.chunks(2).map(|pair| (pair[0].parse().unwrap(), pair[1])).collect();
+    let card: Vec<&str> = printed
+        .split("Freehold recovery card")
+        .nth(1)
+        .unwrap()
+        .split("Person")
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let mut words: Vec<(u8, &str)> =
+        card.chunks(2).map(|pair| (pair[0].parse().unwrap(), pair[1])).collect();
     words.sort_unstable();
     words.into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
@@ -66,9 +85,15 @@ fn a_domain_is_asked_for_signed_elsewhere_and_uploaded_while_the_node_runs() {
     let request = ruth.asks("domain", &["domain", "Ruth.Example"]);
     let signed = ruth.signs(&request, &ruth.yes());
     let shown = String::from_utf8_lossy(&signed.stdout).into_owned();
-    assert!(signed.status.success() && shown.contains("let the domain ruth.example vouch"), "{shown}{}", said(&signed));
+    assert!(
+        signed.status.success() && shown.contains("let the domain ruth.example vouch"),
+        "{shown}{}",
+        said(&signed)
+    );
     let file = format!("{request}.signed");
-    assert!(ruth.node.ask(&["identity", "upload", &file]).contains("let the domain ruth.example vouch"));
+    assert!(
+        ruth.node.ask(&["identity", "upload", &file]).contains("let the domain ruth.example vouch")
+    );
     assert!(ruth.node.ask(&["identity", "show"]).contains("The domain ruth.example vouches"));
     assert!(ruth.node.ask(&["identity", "upload", &file]).contains("Nothing new"));
     running.stop();
@@ -92,7 +117,10 @@ fn what_must_not_be_signed_or_taken_is_said_in_a_sentence_and_changes_nothing() 
     let text = std::fs::read_to_string(&request).unwrap();
     let bad = ruth.desk.write("bad", text.replacen('A', "B", 3));
     refused(ruth.signs(bad.to_str().unwrap(), &ruth.yes()), "the file is damaged");
-    refused(ruth.node.run(&["identity", "upload", &request]), "this is a request, for `freehold identity sign`");
+    refused(
+        ruth.node.run(&["identity", "upload", &request]),
+        "this is a request, for `freehold identity sign`",
+    );
 
     // Two requests from the same log: the second to come back is out of date.
     let other = ruth.asks("two", &["domain", "two.example"]);
@@ -102,7 +130,11 @@ fn what_must_not_be_signed_or_taken_is_said_in_a_sentence_and_changes_nothing() 
     assert_eq!(before, ruth.node.ask(&["identity", "show"]));
     ruth.node.ask(&["identity", "upload", &format!("{request}.signed")]);
     let late = ruth.node.run(&["identity", "upload", &format!("{other}.signed")]);
-    assert!(late.status.code() == Some(65) && said(&late).contains("make the request again"), "{}", said(&late));
+    assert!(
+        late.status.code() == Some(65) && said(&late).contains("make the request again"),
+        "{}",
+        said(&late)
+    );
     assert!(ruth.node.ask(&["identity", "show"]).contains("one.example"));
     // And what is Ruth's is not Eve's.
     let elsewhere = eve.node.run(&["identity", "upload", &format!("{request}.signed")]);
@@ -121,7 +153,16 @@ fn a_node_is_added_by_its_log_alone_and_the_old_one_is_retired() {
     ruth.node.ask(&["identity", "log", "--out", log.to_str().unwrap()]);
     let request = ruth.desk.beside("add").to_str().unwrap().to_owned();
     let card = new.ask(&["identity", "card"]);
-    ruth.desk.ask(&["identity", "request", "add-node", card.trim(), "--log", log.to_str().unwrap(), "--out", &request]);
+    ruth.desk.ask(&[
+        "identity",
+        "request",
+        "add-node",
+        card.trim(),
+        "--log",
+        log.to_str().unwrap(),
+        "--out",
+        &request,
+    ]);
     assert!(ruth.signs(&request, &ruth.yes()).status.success());
     let claim = format!("{request}.signed");
     let wrong = ruth.node.run(&["identity", "upload", &claim]);
@@ -130,7 +171,9 @@ fn a_node_is_added_by_its_log_alone_and_the_old_one_is_retired() {
     // The old node learns of it from the new one's log.
     let grown = ruth.desk.beside("grown.txt");
     new.ask(&["identity", "log", "--out", grown.to_str().unwrap()]);
-    assert!(ruth.node.ask(&["identity", "upload", grown.to_str().unwrap()]).contains("let the node"));
+    assert!(
+        ruth.node.ask(&["identity", "upload", grown.to_str().unwrap()]).contains("let the node")
+    );
 
     let shown = ruth.node.ask(&["identity", "show"]);
     let line = shown.lines().find(|line| line.contains("(this one)")).unwrap();
@@ -139,7 +182,11 @@ fn a_node_is_added_by_its_log_alone_and_the_old_one_is_retired() {
     assert!(said(&unknown).contains("`freehold identity show`"), "{}", said(&unknown));
     // The new node holds nothing of the old one yet, and says what that would mean.
     let lossy = new.run(&["identity", "request", "retire-node", key, "--stolen"]);
-    assert!(said(&lossy).contains("void") && said(&lossy).contains("--accept-loss"), "{}", said(&lossy));
+    assert!(
+        said(&lossy).contains("void") && said(&lossy).contains("--accept-loss"),
+        "{}",
+        said(&lossy)
+    );
     let request = ruth.asks("retire", &["retire-node", key, "--stolen"]);
     let signed = ruth.signs(&request, &ruth.yes());
     let shown = String::from_utf8_lossy(&signed.stdout).into_owned();
@@ -147,7 +194,10 @@ fn a_node_is_added_by_its_log_alone_and_the_old_one_is_retired() {
     for node in [&new, &ruth.node] {
         node.ask(&["identity", "upload", &format!("{request}.signed")]);
         let shown = node.ask(&["identity", "show"]);
-        assert!(shown.lines().any(|line| line.contains(key) && line.ends_with("retired")), "{shown}");
+        assert!(
+            shown.lines().any(|line| line.contains(key) && line.ends_with("retired")),
+            "{shown}"
+        );
     }
 }
 
@@ -162,7 +212,11 @@ fn new_words_are_asked_back_before_they_count() {
     let change = ["identity", "change-words", log, "--out", signed.to_str().unwrap()];
     let refused = ruth.desk.run_with(&change, &typed);
     assert!(refused.status.code() == Some(65) && !signed.exists(), "{}", said(&refused));
-    assert!(said(&refused).contains("the new words are the same as the old ones"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("the new words are the same as the old ones"),
+        "{}",
+        said(&refused)
+    );
 }
 
 #[test]
@@ -180,7 +234,11 @@ fn the_words_give_a_copied_folder_that_lost_its_key_another() {
 
     let others = Ruth::new().words;
     let wrong = node.run_with(&["identity", "unlock"], &others);
-    assert!(wrong.status.code() == Some(65) && said(&wrong).contains("does not open the vault"), "{}", said(&wrong));
+    assert!(
+        wrong.status.code() == Some(65) && said(&wrong).contains("does not open the vault"),
+        "{}",
+        said(&wrong)
+    );
     let opened = node.run_with(&["identity", "unlock"], &words.replace(' ', "\n"));
     assert!(opened.status.success(), "{}", said(&opened));
     assert!(node.ask(&["check"]).contains("Everything is whole."));
@@ -194,8 +252,16 @@ fn the_printed_link_outlives_a_claim_that_is_refused() {
     other.serve().stop();
     let claim = desk.beside("claim.txt");
     let claim = claim.to_str().unwrap();
-    desk.ask(&["identity", "new", "--node", other.ask(&["identity", "card"]).trim(), "--out", claim]);
-    let init = ["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-", "--claim", claim];
+    desk.ask(&[
+        "identity",
+        "new",
+        "--node",
+        other.ask(&["identity", "card"]).trim(),
+        "--out",
+        claim,
+    ]);
+    let init =
+        ["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-", "--claim", claim];
     let refused = folder.run_with(&init, PASSWORD);
     assert_eq!(refused.status.code(), Some(65), "{}", said(&refused));
     assert_eq!(Browser::at(&link).get(link.split_at(link.find("/setup").unwrap()).1).status, 200);
@@ -206,11 +272,17 @@ fn the_printed_link_outlives_a_claim_that_is_refused() {
 fn init_sets_up_the_node_that_runs() {
     let folder = Folder::new();
     let running = folder.serve();
-    let refused = folder.run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], "short");
+    let refused = folder
+        .run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], "short");
     assert_eq!(refused.status.code(), Some(65), "{}", said(&refused));
-    let done = folder.run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], PASSWORD);
+    let done = folder
+        .run_with(&["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"], PASSWORD);
     let shown = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success() && shown.contains("open at http://ruth.localhost:"), "{shown}{}", said(&done));
+    assert!(
+        done.status.success() && shown.contains("open at http://ruth.localhost:"),
+        "{shown}{}",
+        said(&done)
+    );
     assert_eq!(words_of(&shown).split(' ').count(), 24);
     assert_eq!(folder.status()["login"], "ruth");
     running.stop();

@@ -1,7 +1,15 @@
-//! Real letters and photos through the built program: `FREEHOLD_REAL_DATA=FOLDER cargo test -p freehold --test real`.
+//! Real letters and photos through the built program: `FREEHOLD_REAL_DATA=FOLDER cargo test -p
+//! freehold --test real`.
 //!
-//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail: `.ci/long` runs them, `cargo test` alone does not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail: `.ci/long` runs them,
+//! `cargo test` alone does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 #[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
 #[path = "../process/folder.rs"]
@@ -20,8 +28,12 @@ use wire::{Browser, Lines};
 
 /// The files of one kind.
 fn real(kind: &str) -> Vec<PathBuf> {
-    let folder = std::env::var_os("FREEHOLD_REAL_DATA").expect("FREEHOLD_REAL_DATA names no folder");
-    let mut paths: Vec<_> = std::fs::read_dir(PathBuf::from(folder).join(kind)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder =
+        std::env::var_os("FREEHOLD_REAL_DATA").expect("FREEHOLD_REAL_DATA names no folder");
+    let mut paths: Vec<_> = std::fs::read_dir(PathBuf::from(folder).join(kind))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     assert!(!paths.is_empty());
     paths
@@ -29,7 +41,10 @@ fn real(kind: &str) -> Vec<PathBuf> {
 
 /// A file's lines as mail has them.
 fn lines_of(file: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<_> = file.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect();
+    let mut lines: Vec<_> = file
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+        .collect();
     lines.pop_if(|last| last.is_empty());
     lines
 }
@@ -44,7 +59,8 @@ fn real_letters_arrive_to_the_byte_and_can_be_read() {
     let mut letters = Vec::new();
     for path in real("mail") {
         let lines = lines_of(&std::fs::read(&path).unwrap());
-        for command in ["MAIL FROM:<mo@elsewhere.example>", "RCPT TO:<ruth@ruth.localhost>", "DATA"] {
+        for command in ["MAIL FROM:<mo@elsewhere.example>", "RCPT TO:<ruth@ruth.localhost>", "DATA"]
+        {
             smtp.smtp(command);
         }
         for line in &lines {
@@ -53,9 +69,13 @@ fn real_letters_arrive_to_the_byte_and_can_be_read() {
         }
         let told = smtp.smtp(".");
         assert!(told.starts_with("250"), "{}: {told}", path.display());
-        letters.push((path, lines.into_iter().flat_map(|line| [&line[..], b"\r\n"].concat()).collect::<Vec<u8>>()));
+        letters.push((
+            path,
+            lines.into_iter().flat_map(|line| [&line[..], b"\r\n"].concat()).collect::<Vec<u8>>(),
+        ));
     }
-    let password = folder.ask(&["app-password", "real"]).split_whitespace().next().unwrap().to_owned();
+    let password =
+        folder.ask(&["app-password", "real"]).split_whitespace().next().unwrap().to_owned();
     let mut imap = Lines::tls(running.port("IMAPS"), &folder.data().join("tls/cert.pem"));
     imap.line();
     imap.imap(&format!("LOGIN ruth@ruth.localhost {password}"));
@@ -74,7 +94,11 @@ fn real_letters_arrive_to_the_byte_and_can_be_read() {
     for (at, (path, letter)) in letters.iter().enumerate() {
         let number = at + 1;
         let told = imap.imap_bytes(&format!("FETCH {number} (ENVELOPE BODYSTRUCTURE BODY.PEEK[])"));
-        assert!(told.windows(letter.len()).any(|stored| stored == letter), "{} was changed on its way", path.display());
+        assert!(
+            told.windows(letter.len()).any(|stored| stored == letter),
+            "{} was changed on its way",
+            path.display()
+        );
         let page = browser.get(&format!("/home/mail/{inbox}/{number}"));
         assert_eq!(page.status, 200, "{}", path.display());
     }
@@ -96,20 +120,35 @@ fn real_pictures_are_shown_without_metadata_or_refused_in_a_sentence() {
         if !done.status.success() {
             assert_eq!(done.status.code(), Some(65), "{name}: {}", said(&done));
             assert_eq!(said(&done).lines().count(), 1, "{name}: {}", said(&done));
-            assert!(["HEIC", "corrupted", "36-memory_error", "image00971"].iter().any(|n| name.contains(n)), "{name}: {}", said(&done));
+            assert!(
+                ["HEIC", "corrupted", "36-memory_error", "image00971"]
+                    .iter()
+                    .any(|n| name.contains(n)),
+                "{name}: {}",
+                said(&done)
+            );
             continue;
         }
         shown += 1;
         let page = visitor.get("/photos").text();
-        let at = page.find(&format!("alt=\"{name}\"")).unwrap_or_else(|| panic!("{name} is not shown"));
+        let at =
+            page.find(&format!("alt=\"{name}\"")).unwrap_or_else(|| panic!("{name} is not shown"));
         let from = page[..at].rfind("<img").unwrap();
         let tag = &page[from..page[from..].find('>').unwrap() + from];
         let source = tag.split("src=\"").nth(1).unwrap().split('"').next().unwrap();
         let picture = visitor.get(source).body;
         assert!(picture.starts_with(&[0xff, 0xd8]), "{name}: {source} is no JPEG");
-        assert!(!picture.windows(4).any(|w| w == b"Exif" || w == b"GPSL"), "{name} tells where it was taken");
+        assert!(
+            !picture.windows(4).any(|w| w == b"Exif" || w == b"GPSL"),
+            "{name} tells where it was taken"
+        );
         let said = String::from_utf8(done.stdout).unwrap();
-        let (width, height) = said.trim_start_matches("Added: ").trim_end().trim_end_matches(" pixels.").split_once(" × ").unwrap();
+        let (width, height) = said
+            .trim_start_matches("Added: ")
+            .trim_end()
+            .trim_end_matches(" pixels.")
+            .split_once(" × ")
+            .unwrap();
         let (width, height): (u32, u32) = (width.parse().unwrap(), height.parse().unwrap());
         assert!(!name.starts_with("portrait") || height > width, "{name} lies on its side");
         assert!(!name.starts_with("landscape") || width > height, "{name} lies on its side");

@@ -1,4 +1,5 @@
-//! Who may depend on whom: web, mail and federation know core and not each other; only node links everything.
+//! Who may depend on whom: web, mail and federation know core and not each other; only node links
+//! everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,10 @@ fn the_wire_crates_know_core_and_not_each_other() {
             continue;
         }
         let known = package["dependencies"].as_array().expect("dependencies").iter();
-        let known = known.filter_map(|d| d["name"].as_str()).filter(|n| n.starts_with("freehold")).map(str::to_owned);
+        let known = known
+            .filter_map(|d| d["name"].as_str())
+            .filter(|n| n.starts_with("freehold"))
+            .map(str::to_owned);
         house.insert(name.to_owned(), known.collect());
     }
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
@@ -23,7 +27,10 @@ fn the_wire_crates_know_core_and_not_each_other() {
         ("freehold-web".to_owned(), set(&["freehold-core"])),
         ("freehold-mail".to_owned(), set(&["freehold-core"])),
         ("freehold-federation".to_owned(), set(&["freehold-core"])),
-        ("freehold".to_owned(), set(&["freehold-core", "freehold-web", "freehold-mail", "freehold-federation"])),
+        (
+            "freehold".to_owned(),
+            set(&["freehold-core", "freehold-web", "freehold-mail", "freehold-federation"]),
+        ),
     ]);
     assert_eq!(house, expected);
 }
@@ -44,9 +51,14 @@ fn each_wire_stays_in_its_crate() {
     ];
     for (package, allowed) in homes {
         for folder in ["node", "node/core", "web", "mail", "federation"] {
-            let manifest: toml::Table = read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
-            let named = manifest["dependencies"].as_table().is_some_and(|d| d.contains_key(package));
-            assert!(!named || allowed.contains(&folder), "{folder} may not depend on {package}; it belongs to {allowed:?}");
+            let manifest: toml::Table =
+                read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
+            let named =
+                manifest["dependencies"].as_table().is_some_and(|d| d.contains_key(package));
+            assert!(
+                !named || allowed.contains(&folder),
+                "{folder} may not depend on {package}; it belongs to {allowed:?}"
+            );
         }
     }
 }
@@ -54,7 +66,8 @@ fn each_wire_stays_in_its_crate() {
 #[test]
 fn every_dependency_is_listed_once_for_the_workspace() {
     for folder in ["node", "node/core", "web", "mail", "federation"] {
-        let manifest: toml::Table = read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
+        let manifest: toml::Table =
+            read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
         for section in ["dependencies", "dev-dependencies"] {
             let Some(table) = manifest.get(section).and_then(|s| s.as_table()) else { continue };
             for (name, value) in table {

@@ -1,4 +1,5 @@
-//! Holds `.cargo/deny.toml` over `cargo metadata`, so that no tool need be installed to know it is kept.
+//! Holds `.cargo/deny.toml` over `cargo metadata`, so that no tool need be installed to know it is
+//! kept.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ fn rules() -> toml::Table {
     read(&root().join(".cargo/deny.toml")).parse().expect("deny.toml")
 }
 
-/// Whether an SPDX expression can be met by `allowed` licences alone. `/` is the old spelling of `OR`.
+/// Whether an SPDX expression can be met by `allowed` licences alone. `/` is the old spelling of
+/// `OR`.
 fn permitted(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words: Vec<String> = Vec::new();
@@ -64,23 +66,35 @@ fn one(words: &[String], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
 fn every_dependency_is_permissive_and_from_the_default_registry() {
     let rules = rules();
     let allowed = rules["licenses"]["allow"].as_array().expect("licenses.allow");
-    let allowed: BTreeSet<String> = allowed.iter().filter_map(|l| l.as_str()).map(str::to_owned).collect();
+    let allowed: BTreeSet<String> =
+        allowed.iter().filter_map(|l| l.as_str()).map(str::to_owned).collect();
     let metadata = metadata();
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name");
         let licence = package["license"].as_str().unwrap_or("");
-        assert!(permitted(licence, &allowed), "{name} is under {licence:?}, which .cargo/deny.toml does not allow");
+        assert!(
+            permitted(licence, &allowed),
+            "{name} is under {licence:?}, which .cargo/deny.toml does not allow"
+        );
         let source = package["source"].as_str();
         let ours = source.is_none() && name.starts_with("freehold");
-        assert!(ours || source.is_some_and(|s| s.starts_with("registry+")), "{name} comes from {source:?}");
+        assert!(
+            ours || source.is_some_and(|s| s.starts_with("registry+")),
+            "{name} comes from {source:?}"
+        );
     }
 }
 
 #[test]
 fn nothing_banned_is_in_the_tree() {
     let rules = rules();
-    let banned: Vec<String> =
-        rules["bans"]["deny"].as_array().expect("bans.deny").iter().filter_map(|ban| ban["name"].as_str()).map(str::to_owned).collect();
+    let banned: Vec<String> = rules["bans"]["deny"]
+        .as_array()
+        .expect("bans.deny")
+        .iter()
+        .filter_map(|ban| ban["name"].as_str())
+        .map(str::to_owned)
+        .collect();
     let metadata = metadata();
     // Only what is resolved counts: an optional dependency nobody asks for is not in the tree.
     for node in metadata["resolve"]["nodes"].as_array().expect("nodes") {
@@ -94,7 +108,11 @@ fn nothing_banned_is_in_the_tree() {
 
 #[test]
 fn an_expression_is_met_only_by_what_is_allowed() {
-    let allowed = BTreeSet::from(["MIT".to_owned(), "ISC".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()]);
+    let allowed = BTreeSet::from([
+        "MIT".to_owned(),
+        "ISC".to_owned(),
+        "Apache-2.0 WITH LLVM-exception".to_owned(),
+    ]);
     assert!(permitted("MIT OR GPL-3.0", &allowed));
     assert!(permitted("GPL-3.0/MIT", &allowed));
     assert!(permitted("(GPL-2.0 OR MIT) AND ISC", &allowed));

@@ -1,5 +1,12 @@
-//! Rules about the code, as tests: who may depend on whom, how long a file may be, which names a file may not have.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+//! Rules about the code, as tests: who may depend on whom, how long a file may be, which names a
+//! file may not have.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 mod dependencies;
 mod files;
@@ -10,7 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// The workspace's folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("node stands in the workspace").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("node stands in the workspace")
+        .to_path_buf()
 }
 
 /// Every file below `folder` whose name ends in one of `endings`, build output left out.
@@ -51,7 +61,8 @@ fn metadata() -> serde_json::Value {
         .arg(root().join("Cargo.toml"))
         .output()
         .expect("cargo runs");
-    // Offline may lack packages of other platforms that were never downloaded; then the lock file is asked with the network.
+    // Offline may lack packages of other platforms that were never downloaded; then the lock file
+    // is asked with the network.
     let output = if output.status.success() {
         output
     } else {

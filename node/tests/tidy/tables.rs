@@ -7,11 +7,14 @@ use crate::{files_below, read, root};
 #[test]
 fn no_table_was_renamed_or_dropped() {
     let known = read(&root().join("node/tests/tidy/tables.txt"));
-    let known: BTreeSet<&str> = known.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let known: BTreeSet<&str> =
+        known.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
     let mut found = BTreeSet::new();
     for path in files_below(&root().join("node/core/src"), &[".rs"]) {
         // A test's own tables are on nobody's disk.
-        if path.components().any(|part| ["tests", "tests.rs", "fuzz.rs"].iter().any(|of_tests| part.as_os_str() == *of_tests)) {
+        if path.components().any(|part| {
+            ["tests", "tests.rs", "fuzz.rs"].iter().any(|of_tests| part.as_os_str() == *of_tests)
+        }) {
             continue;
         }
         let text = read(&path);
@@ -22,7 +25,10 @@ fn no_table_was_renamed_or_dropped() {
     }
     let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
     let lost: Vec<_> = known.difference(&found).collect();
-    assert!(lost.is_empty(), "tables that stores on disk already have are gone from the code: {lost:?}");
+    assert!(
+        lost.is_empty(),
+        "tables that stores on disk already have are gone from the code: {lost:?}"
+    );
     let new: Vec<_> = found.difference(&known).collect();
     assert!(new.is_empty(), "add the new tables to node/tests/tidy/tables.txt, for good: {new:?}");
 }

@@ -1,4 +1,5 @@
-//! Invites: made, shown once as a link and as a picture of it, taken back; and somebody else's, pasted here.
+//! Invites: made, shown once as a link and as a picture of it, taken back; and somebody else's,
+//! pasted here.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -36,7 +37,8 @@ struct InvitedPage {
     page: Frame,
 }
 
-/// Where an invite's link leads a browser. The invite itself stands after the `#` and never comes here.
+/// Where an invite's link leads a browser. The invite itself stands after the `#` and never comes
+/// here.
 async fn landing(State(site): State<Site>) -> Answer {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     answer::public_page(&InvitedPage { page: Frame::public(Some(&profile), "You are invited", "") })
@@ -57,13 +59,19 @@ async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> 
             Said { made: Some(Made { qr: Qr::of(&link), link }), ..Said::default() }
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
-        Err(error) => Said { fault: Some(format!("No invite was made: {error}.")), ..Said::default() },
+        Err(error) => {
+            Said { fault: Some(format!("No invite was made: {error}.")), ..Said::default() }
+        }
     };
     answer::page(&friends_page(&site, said)?)
 }
 
 async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    let id = data_encoding::HEXLOWER.decode(id.as_bytes()).ok().and_then(|id| id.try_into().ok()).ok_or(Problem::NotFound)?;
+    let id = data_encoding::HEXLOWER
+        .decode(id.as_bytes())
+        .ok()
+        .and_then(|id| id.try_into().ok())
+        .ok_or(Problem::NotFound)?;
     friends::revoke_invite(&site.node, id).await?;
     Ok(answer::see("/home/friends"))
 }
@@ -84,7 +92,9 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) ->
             Err(AskError::Store(error)) => return Err(error.into()),
             Err(error) => format!("It was not taken: {error}."),
         },
-        Err(_) => "That is not a whole invite. Copy all of it, from https to the last letter.".to_owned(),
+        Err(_) => {
+            "That is not a whole invite. Copy all of it, from https to the last letter.".to_owned()
+        }
     };
     let said = Said { fault: Some(fault), pasted: form.invite, ..Said::default() };
     answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, said)?)

@@ -14,11 +14,10 @@ use crate::site::Site;
 use crate::visitor::Owner;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/settings/apps", Access::Owner, list).post("/home/settings/apps", Access::Owner, create).post(
-        "/home/settings/apps/{id}/revoke",
-        Access::Owner,
-        revoke,
-    )
+    Routes::new()
+        .get("/home/settings/apps", Access::Owner, list)
+        .post("/home/settings/apps", Access::Owner, create)
+        .post("/home/settings/apps/{id}/revoke", Access::Owner, revoke)
 }
 
 struct App {
@@ -32,7 +31,8 @@ struct App {
 struct AppsPage {
     page: Frame,
     address: String,
-    /// What a program asks for: host, IMAP port, submission port, and whether only this machine reaches them.
+    /// What a program asks for: host, IMAP port, submission port, and whether only this machine
+    /// reaches them.
     place: Option<(String, u16, u16, bool)>,
     apps: Vec<App>,
     /// Its label and the password itself, right after it was made and never again.
@@ -49,12 +49,24 @@ fn apps_page(site: &Site, made: Option<(String, String)>) -> Answer {
     let now = site.node.clock.now();
     let apps = logins::app_passwords(&site.node)?.into_iter().map(|app| App {
         id: app.id.to_string(),
-        used: app.last_used.map_or_else(|| "not used yet".to_owned(), |at| format!("used {}", dates::ago(at, now))),
+        used: app.last_used.map_or_else(
+            || "not used yet".to_owned(),
+            |at| format!("used {}", dates::ago(at, now)),
+        ),
         label: app.label,
     });
     let page = site.home_frame("Mail programs", "Settings")?;
-    let place = site.mail.as_ref().map(|mail| (mail.host(&profile), mail.imaps, mail.smtps, mail.is_here_only));
-    answer::page(&AppsPage { page, address: profile::address(&profile), place, apps: apps.collect(), made })
+    let place = site
+        .mail
+        .as_ref()
+        .map(|mail| (mail.host(&profile), mail.imaps, mail.smtps, mail.is_here_only));
+    answer::page(&AppsPage {
+        page,
+        address: profile::address(&profile),
+        place,
+        apps: apps.collect(),
+        made,
+    })
 }
 
 async fn list(State(site): State<Site>, _: Owner) -> Answer {

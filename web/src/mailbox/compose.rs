@@ -7,7 +7,9 @@ use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use freehold_core::blobs::Form as BlobForm;
 use freehold_core::mailbox::queue::SubmitError;
-use freehold_core::mailbox::{self, DeliveryId, FlagChange, Flags, FolderId, SpecialUse, Submission};
+use freehold_core::mailbox::{
+    self, DeliveryId, FlagChange, Flags, FolderId, SpecialUse, Submission,
+};
 use freehold_core::profile::{self, Profile};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
@@ -31,7 +33,12 @@ const RECIPIENTS_MAX: usize = 50;
 const QUOTED_LEN_MAX: usize = 4000;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/mail/write", Access::Owner, show).post_up_to(FORM_LEN_MAX, "/home/mail/write", Access::Owner, send)
+    Routes::new().get("/home/mail/write", Access::Owner, show).post_up_to(
+        FORM_LEN_MAX,
+        "/home/mail/write",
+        Access::Owner,
+        send,
+    )
 }
 
 /// A letter as its writer has it so far.
@@ -82,14 +89,19 @@ async fn show(State(site): State<Site>, _: Owner, Query(query): Query<Draft>) ->
 
 async fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem> {
     let (message, summary) = letter::found(site, folder, uid)?;
-    let text = parts::taken_apart(site, &message, |parsed| parsed.body_text(0).map(Cow::into_owned));
+    let text =
+        parts::taken_apart(site, &message, |parsed| parsed.body_text(0).map(Cow::into_owned));
     let mut text = text.await?.flatten().unwrap_or_default();
     text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
     let quoted: String = text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
     let is_answer = summary.subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     Ok(Draft {
         to: summary.from.address.clone(),
-        subject: if is_answer { summary.subject.clone() } else { format!("Re: {}", summary.subject) },
+        subject: if is_answer {
+            summary.subject.clone()
+        } else {
+            format!("Re: {}", summary.subject)
+        },
         text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
         reply: format!("{folder}.{uid}"),
         once: String::new(),
@@ -101,7 +113,13 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
     let recipients = addresses(&draft.to);
     let letter = match checked(&draft, &recipients) {
         Ok(()) => match nobody_here(&site, &profile, &recipients)? {
-            Some(address) => return again(&site, draft, ("to", format!("Nobody lives here by the name of {address}."))),
+            Some(address) => {
+                return again(
+                    &site,
+                    draft,
+                    ("to", format!("Nobody lives here by the name of {address}.")),
+                );
+            }
             None => built(&site, &profile, &draft, &recipients)?,
         },
         Err(fault) => return again(&site, draft, fault),
@@ -109,11 +127,18 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
     let blobs = site.node.blobs.clone();
     let blob = aside(move || Ok(blobs.put(&letter, BlobForm::Private)?)).await?;
     let from = profile::address(&profile);
-    let id = DeliveryId(once::named(&site, &draft.once, &[&draft.to, &draft.subject, &draft.text, &draft.reply]));
-    match mailbox::submit(&site.node, Submission { id, from, recipients, blob, copy_to_sent: true }).await {
+    let id = DeliveryId(once::named(
+        &site,
+        &draft.once,
+        &[&draft.to, &draft.subject, &draft.text, &draft.reply],
+    ));
+    match mailbox::submit(&site.node, Submission { id, from, recipients, blob, copy_to_sent: true })
+        .await
+    {
         Ok(_) => {
             answered(&site, &draft.reply).await;
-            let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
+            let sent =
+                mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
             Ok(answer::see(&format!("/home/mail/{}", sent.id.0)))
         }
         Err(SubmitError::Store(error)) => Err(error.into()),
@@ -137,7 +162,10 @@ fn checked(draft: &Draft, recipients: &[String]) -> Result<(), (&'static str, St
         return Err(("to", format!("That is more than {RECIPIENTS_MAX} people at once.")));
     }
     if draft.subject.len() > SUBJECT_LEN_MAX {
-        return Err(("subject", "That is long for a subject. Move some of it into the letter.".to_owned()));
+        return Err((
+            "subject",
+            "That is long for a subject. Move some of it into the letter.".to_owned(),
+        ));
     }
     if draft.text.len() > TEXT_LEN_MAX {
         return Err(("text", "That is too long for one letter.".to_owned()));
@@ -145,9 +173,18 @@ fn checked(draft: &Draft, recipients: &[String]) -> Result<(), (&'static str, St
     Ok(())
 }
 
-/// The first address at the owner's own domain that is not the owner's: mail to it would only come back.
-fn nobody_here<'a>(site: &Site, profile: &Profile, recipients: &'a [String]) -> Result<Option<&'a str>, Problem> {
-    let is_at_home = |address: &str| address.rsplit_once('@').is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(&profile.domain));
+/// The first address at the owner's own domain that is not the owner's: mail to it would only come
+/// back.
+fn nobody_here<'a>(
+    site: &Site,
+    profile: &Profile,
+    recipients: &'a [String],
+) -> Result<Option<&'a str>, Problem> {
+    let is_at_home = |address: &str| {
+        address
+            .rsplit_once('@')
+            .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(&profile.domain))
+    };
     for address in recipients.iter().filter(|address| is_at_home(address)) {
         if !profile::owns(&site.node, address)? {
             return Ok(Some(address));
@@ -156,7 +193,8 @@ fn nobody_here<'a>(site: &Site, profile: &Profile, recipients: &'a [String]) -> 
     Ok(None)
 }
 
-/// The addresses in what was typed: parted by commas, semicolons or lines, each alone or as `Name <address>`.
+/// The addresses in what was typed: parted by commas, semicolons or lines, each alone or as `Name
+/// <address>`.
 fn addresses(typed: &str) -> Vec<String> {
     let inner = |part: &str| match part.rsplit_once('<') {
         Some((_, rest)) => rest.trim_end().trim_end_matches('>').trim().to_owned(),
@@ -167,15 +205,28 @@ fn addresses(typed: &str) -> Vec<String> {
 
 fn is_address(text: &str) -> bool {
     let parts = text.rsplit_once('@');
-    let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '(' | ')' | ',');
-    parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.starts_with('.'))
-        && !text.contains(is_odd)
+    let is_odd = |c: char| {
+        c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '(' | ')' | ',')
+    };
+    parts.is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.starts_with('.')
+    }) && !text.contains(is_odd)
         && text.len() <= 254
 }
 
-fn built(site: &Site, profile: &Profile, draft: &Draft, recipients: &[String]) -> Result<Vec<u8>, Problem> {
+fn built(
+    site: &Site,
+    profile: &Profile,
+    draft: &Draft,
+    recipients: &[String],
+) -> Result<Vec<u8>, Problem> {
     let id = data_encoding::HEXLOWER.encode(&site.node.random.array::<16>());
-    let to = recipients.iter().map(|address| Address::Address(EmailAddress { name: None, email: address.as_str().into() })).collect();
+    let to = recipients
+        .iter()
+        .map(|address| {
+            Address::Address(EmailAddress { name: None, email: address.as_str().into() })
+        })
+        .collect();
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
     let mut letter = MessageBuilder::new()
         .from((profile.name.clone(), profile::address(profile)))
@@ -184,7 +235,8 @@ fn built(site: &Site, profile: &Profile, draft: &Draft, recipients: &[String]) -
         .date(seconds)
         .message_id(format!("{id}@{}", profile.domain))
         .text_body(draft.text.replace("\r\n", "\n"));
-    let answered = place_of(&draft.reply).and_then(|(folder, uid)| letter::found(site, folder, uid).ok());
+    let answered =
+        place_of(&draft.reply).and_then(|(folder, uid)| letter::found(site, folder, uid).ok());
     if let Some((_, summary)) = answered
         && let Some(message_id) = summary.message_id
     {
@@ -203,7 +255,9 @@ fn one_line(text: &str) -> String {
 async fn answered(site: &Site, reply: &str) {
     if let Some((folder, uid)) = place_of(reply) {
         let change = FlagChange::Add(Flags::of(Flags::ANSWERED));
-        if let Err(error) = mailbox::store_flags(&site.node, FolderId(folder), &[uid], change, None).await {
+        if let Err(error) =
+            mailbox::store_flags(&site.node, FolderId(folder), &[uid], change, None).await
+        {
             tracing::warn!(%error, "an answered letter could not be marked");
         }
     }

@@ -1,4 +1,5 @@
-//! Pictures that came with a letter and stand in its text: written into the page itself, so that the frame still loads nothing.
+//! Pictures that came with a letter and stand in its text: written into the page itself, so that
+//! the frame still loads nothing.
 
 use std::collections::HashMap;
 

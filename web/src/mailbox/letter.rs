@@ -4,7 +4,9 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::header;
 use freehold_core::mailbox::queue::RecipientState;
-use freehold_core::mailbox::{self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError};
+use freehold_core::mailbox::{
+    self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
+};
 use freehold_core::store::StoreError;
 use mail_parser::Address;
 use serde::Deserialize;
@@ -25,11 +27,10 @@ const WRITTEN_APART_MS: u64 = 60 * 60 * 1000;
 const NAMED_MAX: usize = 4;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/mail/{folder}/{uid}", Access::Owner, show).post("/home/mail/{folder}/{uid}/move", Access::Owner, carry).post(
-        "/home/mail/{folder}/{uid}/unread",
-        Access::Owner,
-        unread,
-    )
+    Routes::new()
+        .get("/home/mail/{folder}/{uid}", Access::Owner, show)
+        .post("/home/mail/{folder}/{uid}/move", Access::Owner, carry)
+        .post("/home/mail/{folder}/{uid}/unread", Access::Owner, unread)
 }
 
 /// A file that came with a letter.
@@ -76,7 +77,9 @@ async fn show(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32
     let letter = letter(&site, &message, summary).await?;
     let page = site.home_frame(&letter.subject, "Mail")?;
     let mut response = answer::page(&LetterPage { page, office, letter })?;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_LETTER_POLICY);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_LETTER_POLICY);
     Ok(response)
 }
 
@@ -93,9 +96,13 @@ async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Lett
     let inside = parts::taken_apart(site, message, move |parsed| {
         (parsed.to().map_or_else(nobody, recipients), parts::words(parsed), parts::files(parsed))
     });
-    let (to, words, files) = inside.await?.unwrap_or_else(|| (nobody(), Words::TooLong, Vec::new()));
+    let (to, words, files) =
+        inside.await?.unwrap_or_else(|| (nobody(), Words::TooLong, Vec::new()));
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
-    let name = Some(summary.from.shown()).filter(|shown| !shown.is_empty()).unwrap_or("Nobody named").to_owned();
+    let name = Some(summary.from.shown())
+        .filter(|shown| !shown.is_empty())
+        .unwrap_or("Nobody named")
+        .to_owned();
     Ok(Letter {
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
@@ -107,15 +114,26 @@ async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Lett
         machine_time: dates::machine(message.internal_date),
         words,
         files,
-        written: summary.date.filter(|date| date.0.abs_diff(message.internal_date.0) > WRITTEN_APART_MS).map(dates::long),
+        written: summary
+            .date
+            .filter(|date| date.0.abs_diff(message.internal_date.0) > WRITTEN_APART_MS)
+            .map(dates::long),
         is_own: matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts)),
-        waiting: if special == Some(SpecialUse::Sent) { waiting(site, message)? } else { Vec::new() },
+        waiting: if special == Some(SpecialUse::Sent) {
+            waiting(site, message)?
+        } else {
+            Vec::new()
+        },
         places: places(special),
     })
 }
 
 fn recipients(to: &Address<'_>) -> String {
-    let mut named: Vec<&str> = to.iter().filter_map(|person| person.name().or_else(|| person.address())).take(NAMED_MAX + 1).collect();
+    let mut named: Vec<&str> = to
+        .iter()
+        .filter_map(|person| person.name().or_else(|| person.address()))
+        .take(NAMED_MAX + 1)
+        .collect();
     let more = named.len() > NAMED_MAX;
     named.truncate(NAMED_MAX);
     if more { format!("{} and others", named.join(", ")) } else { named.join(", ") }
@@ -123,17 +141,29 @@ fn recipients(to: &Address<'_>) -> String {
 
 /// Who has not got a letter of the owner's yet, and why.
 fn waiting(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
-    let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else { return Ok(Vec::new()) };
+    let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else {
+        return Ok(Vec::new());
+    };
     let now = site.node.clock.now();
-    let said = |reply: &str| if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") };
+    let said = |reply: &str| {
+        if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
+    };
     let state = outgoing.recipients.iter().map(|to| match to.state {
         RecipientState::Delivered => format!("Delivered to {}.", to.address),
-        RecipientState::Failed => format!("Not delivered to {}.{}", to.address, said(&to.last_reply)),
+        RecipientState::Failed => {
+            format!("Not delivered to {}.{}", to.address, said(&to.last_reply))
+        }
         RecipientState::Waiting if to.attempts == 0 => format!("Setting off to {}.", to.address),
-        RecipientState::Waiting if to.next_attempt <= now => format!("Trying {} again now.{}", to.address, said(&to.last_reply)),
+        RecipientState::Waiting if to.next_attempt <= now => {
+            format!("Trying {} again now.{}", to.address, said(&to.last_reply))
+        }
         RecipientState::Waiting => {
             let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
-            let when = if minutes == 1 { "in a minute".to_owned() } else { format!("in {minutes} minutes") };
+            let when = if minutes == 1 {
+                "in a minute".to_owned()
+            } else {
+                format!("in {minutes} minutes")
+            };
             format!("Waiting to reach {}; tried again {when}.{}", to.address, said(&to.last_reply))
         }
     });
@@ -147,7 +177,9 @@ fn places(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
         Some(SpecialUse::Trash) => vec![("inbox", "Take back")],
         Some(SpecialUse::Archive) => vec![("inbox", "Back to the inbox"), ("bin", "Throw away")],
         Some(SpecialUse::Sent | SpecialUse::Drafts) => vec![("bin", "Throw away")],
-        Some(SpecialUse::Inbox) | None => vec![("kept", "Keep"), ("junk", "Junk"), ("bin", "Throw away")],
+        Some(SpecialUse::Inbox) | None => {
+            vec![("kept", "Keep"), ("junk", "Junk"), ("bin", "Throw away")]
+        }
     }
 }
 
@@ -160,7 +192,11 @@ async fn mark(site: &Site, message: &Message, change: FlagChange) -> Result<(), 
     }
 }
 
-async fn unread(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+async fn unread(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
     mark(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
     Ok(answer::see(&format!("/home/mail/{folder}")))
@@ -171,7 +207,12 @@ struct Place {
     to: String,
 }
 
-async fn carry(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>, Form(place): Form<Place>) -> Answer {
+async fn carry(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+    Form(place): Form<Place>,
+) -> Answer {
     let special = match place.to.as_str() {
         "inbox" => SpecialUse::Inbox,
         "kept" => SpecialUse::Archive,

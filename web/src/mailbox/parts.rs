@@ -39,7 +39,8 @@ pub(super) fn routes() -> Routes {
 pub(super) enum Words {
     /// Plain text, shown in place.
     Text(String),
-    /// HTML, shown in a frame; how many pictures from elsewhere were left out, and how tall the frame is.
+    /// HTML, shown in a frame; how many pictures from elsewhere were left out, and how tall the
+    /// frame is.
     Html(usize, &'static str),
     /// More HTML than is taken apart here; its words alone.
     Bare(String),
@@ -47,14 +48,19 @@ pub(super) enum Words {
     TooLong,
 }
 
-/// Reads the whole message and looks into it, off the threads that serve and one letter at a time: whoever sent it decides how much work
-/// that is. `None` if it is too long, or no message.
+/// Reads the whole message and looks into it, off the threads that serve and one letter at a time:
+/// whoever sent it decides how much work that is. `None` if it is too long, or no message.
 pub(super) async fn taken_apart<T: Send + 'static>(
     site: &Site,
     message: &Message,
     look: impl FnOnce(&mail_parser::Message<'_>) -> T + Send + 'static,
 ) -> Result<Option<T>, Problem> {
-    let turn = site.letters.clone().acquire_owned().await.map_err(|error| Problem::Unwell(error.to_string()))?;
+    let turn = site
+        .letters
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|error| Problem::Unwell(error.to_string()))?;
     let reader = mailbox::body(&site.node, message)?;
     aside(move || {
         // Held until the work is done, also if whoever asked has gone.
@@ -69,7 +75,9 @@ pub(super) async fn taken_apart<T: Send + 'static>(
 }
 
 fn html_of<'a>(parsed: &'a mail_parser::Message<'_>) -> Option<&'a str> {
-    parsed.html_bodies().find_map(|part| if let PartType::Html(html) = &part.body { Some(html.as_ref()) } else { None })
+    parsed.html_bodies().find_map(|part| {
+        if let PartType::Html(html) = &part.body { Some(html.as_ref()) } else { None }
+    })
 }
 
 pub(super) fn words(parsed: &mail_parser::Message<'_>) -> Words {
@@ -82,7 +90,8 @@ pub(super) fn words(parsed: &mail_parser::Message<'_>) -> Words {
     if html.is_some() { Words::Bare(text) } else { Words::Text(text) }
 }
 
-/// How tall the frame of a letter is, as the style sheet knows it: without scripts a page can't ask, so the lines are counted.
+/// How tall the frame of a letter is, as the style sheet knows it: without scripts a page can't
+/// ask, so the lines are counted.
 fn height(html: &str) -> &'static str {
     let (mut letters, mut lines) = (0, 0);
     for piece in html.split('<') {
@@ -120,27 +129,44 @@ struct LetterFrame {
 }
 
 /// The inside of the frame: an origin of its own, with a policy that lets nothing run or load.
-async fn frame(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+async fn frame(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
     let cleaned = |parsed: &mail_parser::Message<'_>| {
-        html_of(parsed).and_then(straighten).map(|straight| sanitise::clean(&straight, inside::pictures(parsed)))
+        html_of(parsed)
+            .and_then(straighten)
+            .map(|straight| sanitise::clean(&straight, inside::pictures(parsed)))
     };
     let html = taken_apart(&site, &message, cleaned).await?.flatten().ok_or(Problem::NotFound)?;
     let page = Html(LetterFrame { styles: assets::address("letter.css"), html }.render()?);
     Ok((
-        [(header::CONTENT_SECURITY_POLICY, headers::LETTER_POLICY), (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"))],
+        [
+            (header::CONTENT_SECURITY_POLICY, headers::LETTER_POLICY),
+            (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        ],
         page,
     )
         .into_response())
 }
 
-async fn original(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+async fn original(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
     pictures::file(mailbox::body(&site.node, &message)?, "text/plain; charset=utf-8", "no-store")
 }
 
 /// A file, only ever to be saved: what it claims to be is a stranger's word.
-async fn file(State(site): State<Site>, _: Owner, Path((folder, uid, number)): Path<(u32, u32, usize)>) -> Answer {
+async fn file(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid, number)): Path<(u32, u32, usize)>,
+) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
     let copied = move |parsed: &mail_parser::Message<'_>| {
         let part = parsed.attachments().nth(number)?;
@@ -151,17 +177,27 @@ async fn file(State(site): State<Site>, _: Owner, Path((folder, uid, number)): P
 
 fn saved_as(name: &str, bytes: Vec<u8>) -> Response<Body> {
     let disposition: (HeaderName, HeaderValue) = (header::CONTENT_DISPOSITION, disposition(name));
-    (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")), disposition], bytes).into_response()
+    (
+        StatusCode::OK,
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")), disposition],
+        bytes,
+    )
+        .into_response()
 }
 
 /// `attachment` with the name in the one spelling that needs no quoting (RFC 6266 4.3, RFC 8187).
 pub(crate) fn disposition(name: &str) -> HeaderValue {
     let encoded: String = name.bytes().take(200).map(encode).collect();
-    HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}")).unwrap_or(HeaderValue::from_static("attachment"))
+    HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}"))
+        .unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 fn encode(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! HTML letters made harmless: structure and words stay, everything that acts, loads or dresses goes.
+//! HTML letters made harmless: structure and words stay, everything that acts, loads or dresses
+//! goes.
 
 use std::collections::HashMap;
 
@@ -7,8 +8,8 @@ use ammonia::Builder;
 use super::inside;
 use super::straighten::Straight;
 
-/// Cleans `html`. What remains has no scripts, styles or forms, and no sources but the `pictures` that came with the letter; the frame's
-/// own policy would refuse them too.
+/// Cleans `html`. What remains has no scripts, styles or forms, and no sources but the `pictures`
+/// that came with the letter; the frame's own policy would refuse them too.
 pub(super) fn clean(html: &Straight, pictures: HashMap<String, String>) -> String {
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
@@ -18,7 +19,9 @@ pub(super) fn clean(html: &Straight, pictures: HashMap<String, String>) -> Strin
         .url_schemes(["http", "https", "mailto", "cid"].into())
         .url_relative(ammonia::UrlRelative::Deny)
         .attribute_filter(move |element, attribute, value| match (element, attribute) {
-            ("img", "src") => inside::id_of(value).and_then(|id| pictures.get(id)).map(|picture| picture.clone().into()),
+            ("img", "src") => inside::id_of(value)
+                .and_then(|id| pictures.get(id))
+                .map(|picture| picture.clone().into()),
             (_, "href" | "cite") if inside::id_of(value).is_some() => None,
             // Sizes are for a page as wide as theirs.
             ("img", "width" | "height") | (_, "background") => None,

@@ -1,9 +1,11 @@
-//! A stranger's HTML made straight before it is parsed: every element closed, none deep, tables with nothing out of place.
+//! A stranger's HTML made straight before it is parsed: every element closed, none deep, tables
+//! with nothing out of place.
 //!
-//! A parser that does as browsers do spends on each tag as many steps as elements are open, moves what is misplaced in tables past all
-//! its siblings, and repeats unclosed `<b>`s in every paragraph: a small letter can be minutes of work. What leaves here gives it no
-//! occasion to: each tag costs it at most [`DEPTH_MAX`] steps, and there are at most [`TAGS_MAX`]. It makes nothing safe; the sanitiser
-//! comes after.
+//! A parser that does as browsers do spends on each tag as many steps as elements are open, moves
+//! what is misplaced in tables past all its siblings, and repeats unclosed `<b>`s in every
+//! paragraph: a small letter can be minutes of work. What leaves here gives it no occasion to: each
+//! tag costs it at most [`DEPTH_MAX`] steps, and there are at most [`TAGS_MAX`]. It makes nothing
+//! safe; the sanitiser comes after.
 
 use super::inside;
 use super::tokens::{Start, Token, Tokens};
@@ -61,7 +63,11 @@ pub(super) fn straighten(html: &str) -> Option<Straight> {
         }
         if let Some((name, depth)) = &mut hidden {
             match token {
-                Token::Start(start) if start.name.eq_ignore_ascii_case(name) && !start.is_closed => *depth += 1,
+                Token::Start(start)
+                    if start.name.eq_ignore_ascii_case(name) && !start.is_closed =>
+                {
+                    *depth += 1
+                }
                 Token::End(end) if end.eq_ignore_ascii_case(name) => *depth -= 1,
                 _ => {}
             }
@@ -112,10 +118,15 @@ impl Straight {
         if !self.make_place(name) {
             return;
         }
-        if name == "img" && start.attributes.iter().any(|(name, value)| *name == "src" && is_elsewhere(value)) {
+        if name == "img"
+            && start.attributes.iter().any(|(name, value)| *name == "src" && is_elsewhere(value))
+        {
             self.pictures += 1;
         }
-        let source = start.attributes.iter().find(|(name, value)| *name == "src" && inside::id_of(value).is_some());
+        let source = start
+            .attributes
+            .iter()
+            .find(|(name, value)| *name == "src" && inside::id_of(value).is_some());
         if name == "img" && source.is_none() {
             // A picture that is not shown is what it shows, in words.
             if let Some((_, words)) = start.attributes.iter().find(|(name, _)| *name == "alt") {
@@ -124,7 +135,11 @@ impl Straight {
             return;
         }
         self.html.extend(["<", name]);
-        for (name, value) in start.attributes.iter().filter(|(attribute, value)| *attribute != "src" || inside::id_of(value).is_some()) {
+        for (name, value) in start
+            .attributes
+            .iter()
+            .filter(|(attribute, value)| *attribute != "src" || inside::id_of(value).is_some())
+        {
             self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
         self.html.push('>');
@@ -158,7 +173,9 @@ impl Straight {
                 let table = self.open.iter().rposition(|open| *open == "table");
                 self.cut(table.map_or(self.open.len(), |table| table + 1));
             }
-            _ if HEADINGS.contains(&name) && self.is_in(&HEADINGS) => self.cut(self.open.len().saturating_sub(1)),
+            _ if HEADINGS.contains(&name) && self.is_in(&HEADINGS) => {
+                self.cut(self.open.len().saturating_sub(1))
+            }
             _ => {}
         }
     }
@@ -187,7 +204,9 @@ impl Straight {
     /// Closes the innermost of `names` and all in it, unless one of `walls` lies between.
     fn close(&mut self, names: &[&str], walls: &[&str]) {
         let stop = self.open.iter().rposition(|open| names.contains(open) || walls.contains(open));
-        if let Some(at) = stop.filter(|at| self.open.get(*at).is_some_and(|open| names.contains(open))) {
+        if let Some(at) =
+            stop.filter(|at| self.open.get(*at).is_some_and(|open| names.contains(open)))
+        {
             self.cut(at);
         }
     }
@@ -221,7 +240,8 @@ impl Straight {
 }
 
 fn is_elsewhere(source: &str) -> bool {
-    source.starts_with("//") || source.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http"))
+    source.starts_with("//")
+        || source.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http"))
 }
 
 #[cfg(test)]

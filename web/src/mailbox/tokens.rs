@@ -1,12 +1,15 @@
-//! A letter's HTML as tokens, read once from front to end (HTML Standard 13.2.5, as far as words and their shape need it).
+//! A letter's HTML as tokens, read once from front to end (HTML Standard 13.2.5, as far as words
+//! and their shape need it).
 //!
-//! However the text is made, no byte of it is looked at more than a few times: a browser's tokeniser compares each attribute of a tag
-//! with all before it, this one keeps a handful and forgets the rest.
+//! However the text is made, no byte of it is looked at more than a few times: a browser's
+//! tokeniser compares each attribute of a tag with all before it, this one keeps a handful and
+//! forgets the rest.
 
 /// What parts names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
 /// Attributes that say something about words; whatever else a tag has is not even gathered.
-const ATTRIBUTES: [&str; 10] = ["align", "alt", "colspan", "dir", "href", "lang", "rowspan", "src", "start", "title"];
+const ATTRIBUTES: [&str; 10] =
+    ["align", "alt", "colspan", "dir", "href", "lang", "rowspan", "src", "start", "title"];
 
 /// One piece of the text.
 #[derive(Debug, PartialEq)]
@@ -43,8 +46,12 @@ impl<'a> Tokens<'a> {
     /// Leaves out everything up to the end tag of `name`, as of an element whose inside is no HTML.
     pub(super) fn skip_to_end_of(&mut self, name: &str) {
         let is_end = |rest: &str| {
-            let tail = rest.get(2..).and_then(|tail| Some((tail.get(..name.len())?, tail.get(name.len()..)?)));
-            tail.is_some_and(|(found, after)| found.eq_ignore_ascii_case(name) && after.starts_with(ends_name))
+            let tail = rest
+                .get(2..)
+                .and_then(|tail| Some((tail.get(..name.len())?, tail.get(name.len()..)?)));
+            tail.is_some_and(|(found, after)| {
+                found.eq_ignore_ascii_case(name) && after.starts_with(ends_name)
+            })
         };
         let mut places = self.rest.match_indices("</").filter_map(|(at, _)| self.rest.get(at..));
         self.rest = places.find(|rest| is_end(rest)).unwrap_or_default();
@@ -54,20 +61,30 @@ impl<'a> Tokens<'a> {
     fn text(&mut self) -> Option<Token<'a>> {
         let is_markup = |(at, _): &(usize, &str)| {
             let next = self.rest.as_bytes().get(at + 1);
-            next.is_some_and(|next| next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?'))
+            next.is_some_and(|next| {
+                next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?')
+            })
         };
-        let end = self.rest.match_indices('<').find(is_markup).map_or(self.rest.len(), |(at, _)| at);
+        let end =
+            self.rest.match_indices('<').find(is_markup).map_or(self.rest.len(), |(at, _)| at);
         let (text, rest) = self.rest.split_at(end);
         self.rest = rest;
         (!text.is_empty()).then_some(Token::Text(text))
     }
 
-    /// The markup that is next, or `None` for what says nothing: a comment, a declaration, a tag that never ends.
+    /// The markup that is next, or `None` for what says nothing: a comment, a declaration, a tag
+    /// that never ends.
     fn markup(&mut self) -> Option<Token<'a>> {
         let rest = self.rest;
         if let Some(comment) = rest.strip_prefix("<!--") {
-            let is_over = |before: &str| before.is_empty() || before == "-" || before.ends_with("--") || before.ends_with("--!");
-            let end = comment.match_indices('>').find(|(at, _)| comment.get(..*at).is_some_and(is_over));
+            let is_over = |before: &str| {
+                before.is_empty()
+                    || before == "-"
+                    || before.ends_with("--")
+                    || before.ends_with("--!")
+            };
+            let end =
+                comment.match_indices('>').find(|(at, _)| comment.get(..*at).is_some_and(is_over));
             self.rest = end.and_then(|(at, _)| comment.get(at + 1..)).unwrap_or_default();
             return None;
         }
@@ -123,7 +140,10 @@ fn tag(text: &str) -> Option<(Start<'_>, &str)> {
         }
         let first = after.chars().next()?;
         // A name may begin with `=`, and with nothing else that ends it.
-        let (name, after) = match after.get(first.len_utf8()..).and_then(|tail| tail.find(|c| ends_name(c) || c == '=')) {
+        let (name, after) = match after
+            .get(first.len_utf8()..)
+            .and_then(|tail| tail.find(|c| ends_name(c) || c == '='))
+        {
             Some(len) => after.split_at(first.len_utf8() + len),
             None => return None,
         };
@@ -133,7 +153,9 @@ fn tag(text: &str) -> Option<(Start<'_>, &str)> {
             None => ("", after),
         };
         let known = ATTRIBUTES.iter().find(|known| known.eq_ignore_ascii_case(name));
-        if let Some(known) = known.filter(|known| start.attributes.iter().all(|(name, _)| name != *known)) {
+        if let Some(known) =
+            known.filter(|known| start.attributes.iter().all(|(name, _)| name != *known))
+        {
             start.attributes.push((known, value));
         }
     }
@@ -154,7 +176,12 @@ mod tests {
     fn shown(html: &str) -> String {
         let one = |token| match token {
             Token::Text(text) => format!("“{text}”"),
-            Token::Start(start) => format!("<{} {:?}{}>", start.name, start.attributes, if start.is_closed { "/" } else { "" }),
+            Token::Start(start) => format!(
+                "<{} {:?}{}>",
+                start.name,
+                start.attributes,
+                if start.is_closed { "/" } else { "" }
+            ),
             Token::End(name) => format!("</{name}>"),
         };
         Tokens::of(html).map(one).collect()
@@ -165,7 +192,10 @@ mod tests {
         for (html, tokens) in [
             ("a < b <3 <", "“a < b <3 <”"),
             ("<P class=x>y</P >", "<P []>“y”</P>"),
-            ("<a href='x>\"y' title = z/>w", "<a [(\"href\", \"x>\\\"y\"), (\"title\", \"z/\")]>“w”"),
+            (
+                "<a href='x>\"y' title = z/>w",
+                "<a [(\"href\", \"x>\\\"y\"), (\"title\", \"z/\")]>“w”",
+            ),
             ("<a HREF=\"1\"href=2 =alt>", "<a [(\"href\", \"1\")]>"),
             ("<br/><img / src>", "<br []/><img [(\"src\", \"\")]>"),
             ("a<!-- <b> -- > -->b<!-->c<!--->d<!-- --!>e<!-- f", "“a”“b”“c”“d”“e”"),

@@ -17,7 +17,11 @@ use crate::visitor::Owner;
 const ANY_FILE: &str = "application/octet-stream";
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/photos/kept/{file}", Access::Owner, save).post("/home/photos/kept/{file}/delete", Access::Owner, delete)
+    Routes::new().get("/home/photos/kept/{file}", Access::Owner, save).post(
+        "/home/photos/kept/{file}/delete",
+        Access::Owner,
+        delete,
+    )
 }
 
 /// A kept file as the owner sees it in a list.
@@ -32,7 +36,12 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
     let now = site.node.clock.now();
     let kept = photos::kept(&site.node)?.into_iter().map(|file| KeptFile {
         id: file.id.to_string(),
-        about: format!("{}, {}, added {}", file.media_type, size(file.len), dates::ago(file.added, now)),
+        about: format!(
+            "{}, {}, added {}",
+            file.media_type,
+            size(file.len),
+            dates::ago(file.added, now)
+        ),
         name: file.file_name,
     });
     Ok(kept.collect())
@@ -40,7 +49,11 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
 
 async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let id: PhotoId = pictures::id(&id)?;
-    let name = photos::kept(&site.node)?.into_iter().find(|file| file.id == id).ok_or(Problem::NotFound)?.file_name;
+    let name = photos::kept(&site.node)?
+        .into_iter()
+        .find(|file| file.id == id)
+        .ok_or(Problem::NotFound)?
+        .file_name;
     let reader = photos::kept_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
     let file = pictures::file(reader, ANY_FILE, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&name))], file).into_response())

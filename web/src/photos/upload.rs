@@ -1,4 +1,5 @@
-//! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it is there.
+//! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it
+//! is there.
 
 use askama::Template;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
@@ -34,7 +35,12 @@ const PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn routes() -> Routes {
     let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(REST_LEN_MAX);
-    Routes::new().get("/home/photos/add", Access::Owner, show).post_up_to(limit, "/home/photos/add", Access::Owner, add)
+    Routes::new().get("/home/photos/add", Access::Owner, show).post_up_to(
+        limit,
+        "/home/photos/add",
+        Access::Owner,
+        add,
+    )
 }
 
 #[derive(Template)]
@@ -84,7 +90,11 @@ impl From<MultipartError> for Broken {
 
 impl From<StoreError> for Broken {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::TooLarge { .. }) { Self::TooLarge } else { Self::Store(error) }
+        if matches!(error, StoreError::TooLarge { .. }) {
+            Self::TooLarge
+        } else {
+            Self::Store(error)
+        }
     }
 }
 
@@ -97,13 +107,19 @@ async fn show(State(site): State<Site>, _: Owner, Query(to): Query<For>) -> Answ
     })
 }
 
-async fn add(State(site): State<Site>, _: Owner, Query(to): Query<For>, mut form: Multipart) -> Answer {
+async fn add(
+    State(site): State<Site>,
+    _: Owner,
+    Query(to): Query<For>,
+    mut form: Multipart,
+) -> Answer {
     let to = to.checked();
     let sent = match read(&site, &mut form).await {
         Ok(sent) => sent,
         Err(Broken::TooLarge) => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
-            let fault = format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
+            let fault =
+                format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
             return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
         }
         Err(Broken::TooManyWords) => {
@@ -114,10 +130,22 @@ async fn add(State(site): State<Site>, _: Owner, Query(to): Query<For>, mut form
         Err(Broken::Store(error)) => return Err(error.into()),
     };
     let Some((file, file_name)) = sent.file else {
-        return again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, "Choose a file first.".to_owned(), to);
+        return again(
+            &site,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            sent.described,
+            "Choose a file first.".to_owned(),
+            to,
+        );
     };
     let Described { alt, caption, .. } = &sent.described;
-    let upload = Upload { file, file_name, alt: alt.clone(), caption: caption.replace("\r\n", "\n"), audience: sent.described.audience() };
+    let upload = Upload {
+        file,
+        file_name,
+        alt: alt.clone(),
+        caption: caption.replace("\r\n", "\n"),
+        audience: sent.described.audience(),
+    };
     let fault = match photos::add(&site.node, upload).await {
         Ok(photo) if to.post.is_empty() => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
         Ok(photo) => return joined(&site, &to.post, photo.id).await,
@@ -136,13 +164,26 @@ async fn add(State(site): State<Site>, _: Owner, Query(to): Query<For>, mut form
 }
 
 fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: For) -> Answer {
-    answer::page_with(status, &AddPage { page: site.home_frame("Add a photo", "Photos")?, form, fault: Some(fault), post: to.post })
+    answer::page_with(
+        status,
+        &AddPage {
+            page: site.home_frame("Add a photo", "Photos")?,
+            form,
+            fault: Some(fault),
+            post: to.post,
+        },
+    )
 }
 
-/// Puts a photo that has just been hung into the draft it was added for, and goes on there. A draft that is gone or out meanwhile
-/// keeps nobody from a new one.
+/// Puts a photo that has just been hung into the draft it was added for, and goes on there. A draft
+/// that is gone or out meanwhile keeps nobody from a new one.
 async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
-    let begun = post.parse::<PostId>().ok().map(|id| posts::by_id(&site.node, &Visitor::Owner, id)).transpose()?.flatten();
+    let begun = post
+        .parse::<PostId>()
+        .ok()
+        .map(|id| posts::by_id(&site.node, &Visitor::Owner, id))
+        .transpose()?
+        .flatten();
     let draft = match begun.filter(|post| post.state == Stage::Draft) {
         Some(post) => Draft {
             id: Some(post.id),
@@ -188,7 +229,8 @@ async fn words(mut field: Field<'_>) -> Result<String, Broken> {
     String::from_utf8(gathered).map_err(|_| Broken::Form)
 }
 
-/// Writes the file as it comes, off the threads that serve; an empty one means that none was chosen.
+/// Writes the file as it comes, off the threads that serve; an empty one means that none was
+/// chosen.
 async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, String)>, Broken> {
     let name = field.file_name().unwrap_or("photo").to_owned();
     let (mut writer, mut gathered, mut len) = (photos::upload_writer(&site.node)?, Vec::new(), 0);

@@ -47,16 +47,30 @@ async fn feed(State(site): State<Site>) -> Answer {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let base = site.base(Some(&profile));
     let found = posts::published(&site.node, &Visitor::Stranger, None, ENTRIES)?;
-    let updated = found.iter().filter_map(|post| post.edited.max(post.published)).max().unwrap_or(Timestamp(0));
-    let entries = found.into_iter().map(|post| entry(&site, &base, post)).collect::<Result<_, _>>()?;
+    let updated = found
+        .iter()
+        .filter_map(|post| post.edited.max(post.published))
+        .max()
+        .unwrap_or(Timestamp(0));
+    let entries =
+        found.into_iter().map(|post| entry(&site, &base, post)).collect::<Result<_, _>>()?;
     // The address may change; who it is does not (RFC 4287 4.2.6).
     let id = match site.node.identity.person() {
         Some(person) => format!("urn:freehold:{person}"),
         None => format!("mailto:{}", profile::address(&profile)),
     };
-    let feed =
-        Feed { base, id, name: profile.name.clone(), strapline: profile.strapline.clone(), updated: dates::machine(updated), entries };
-    Ok(answer::public(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed.render()?).into_response()))
+    let feed = Feed {
+        base,
+        id,
+        name: profile.name.clone(),
+        strapline: profile.strapline.clone(),
+        updated: dates::machine(updated),
+        entries,
+    };
+    Ok(answer::public(
+        ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed.render()?)
+            .into_response(),
+    ))
 }
 
 fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
@@ -70,7 +84,10 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
         ));
     }
     Ok(Entry {
-        id: post.entry.map_or_else(|| format!("urn:freehold:{}", post.id), |entry| format!("urn:freehold:{entry}")),
+        id: post.entry.map_or_else(
+            || format!("urn:freehold:{}", post.id),
+            |entry| format!("urn:freehold:{entry}"),
+        ),
         link: format!("{base}{}", path_of(&post)),
         title: title_of(&post, TITLE_CHARS),
         published: dates::machine(published),
@@ -80,7 +97,9 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     })
 }
 
-/// Links and pictures with the site's address before them: a reader of feeds does not know where it is.
+/// Links and pictures with the site's address before them: a reader of feeds does not know where it
+/// is.
 fn absolute(html: &str, base: &str) -> String {
-    html.replace("src=\"/", &format!("src=\"{base}/")).replace("href=\"/", &format!("href=\"{base}/"))
+    html.replace("src=\"/", &format!("src=\"{base}/"))
+        .replace("href=\"/", &format!("href=\"{base}/"))
 }

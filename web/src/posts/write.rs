@@ -1,4 +1,5 @@
-//! The desk: what is being written, a look at how it will stand, and putting it out, changing it or taking it back.
+//! The desk: what is being written, a look at how it will stand, and putting it out, changing it or
+//! taking it back.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -6,7 +7,9 @@ use axum::http::StatusCode;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
-use freehold_core::posts::{self, Draft, Over, Post, PostError, PostId, Revision, State as Stage, TITLE_CHARS_MAX};
+use freehold_core::posts::{
+    self, Draft, Over, Post, PostError, PostId, Revision, State as Stage, TITLE_CHARS_MAX,
+};
 
 use super::{TITLE_CHARS, path_of, title_of, too_long};
 use crate::answer::{self, Answer, Problem};
@@ -114,14 +117,30 @@ impl Sent {
             None => Over::Nothing,
         };
         let id = id.or(self.id);
-        Draft { id, over, title: self.title.clone(), text: self.text.clone(), photos: self.photos.clone(), slug }
+        Draft {
+            id,
+            over,
+            title: self.title.clone(),
+            text: self.text.clone(),
+            photos: self.photos.clone(),
+            slug,
+        }
     }
 }
 
-fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String>) -> Result<WritePage, Problem> {
+fn write_page(
+    site: &Site,
+    post: Option<&Post>,
+    sent: Sent,
+    fault: Option<String>,
+) -> Result<WritePage, Problem> {
     let now = site.node.clock.now();
     let is_published = post.is_some_and(|post| post.state == Stage::Published);
-    let kept = |post: &Post, when: String| Kept { href: format!("/home/write/{}", post.id), title: title_of(post, TITLE_CHARS), when };
+    let kept = |post: &Post, when: String| Kept {
+        href: format!("/home/write/{}", post.id),
+        title: title_of(post, TITLE_CHARS),
+        when,
+    };
     let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
     let offers_private = newest.iter().any(|photo| photo.audience == Audience::Owner);
     let offered = newest.iter().map(|photo| Offered {
@@ -133,7 +152,8 @@ fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String
     let out = posts::published(&site.node, &Visitor::Owner, None, 10)?;
     Ok(WritePage {
         page: site.home_frame(if is_published { "Change a post" } else { "Write" }, "Write")?,
-        action: post.map_or_else(|| "/home/write".to_owned(), |post| format!("/home/write/{}", post.id)),
+        action: post
+            .map_or_else(|| "/home/write".to_owned(), |post| format!("/home/write/{}", post.id)),
         id: sent.id.unwrap_or_else(|| PostId(site.node.random.array())),
         revision: sent.revision.filter(|_| post.is_some()),
         is_published,
@@ -150,7 +170,12 @@ fn write_page(site: &Site, post: Option<&Post>, sent: Sent, fault: Option<String
             .filter(|draft| post.is_none_or(|post| post.id != draft.id))
             .map(|draft| kept(draft, dates::ago(draft.updated, now)))
             .collect(),
-        published: out.iter().map(|post| kept(post, post.published.map(|at| dates::ago(at, now)).unwrap_or_default())).collect(),
+        published: out
+            .iter()
+            .map(|post| {
+                kept(post, post.published.map(|at| dates::ago(at, now)).unwrap_or_default())
+            })
+            .collect(),
         live: post.filter(|_| is_published).map(path_of),
         title: sent.title,
         text: sent.text,
@@ -173,7 +198,11 @@ async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
         title: post.title.clone(),
         text: post.text.clone(),
         // One made of the words goes on following them until the post is out.
-        slug: if post.has_own_slug || post.state == Stage::Published { post.slug.clone() } else { String::new() },
+        slug: if post.has_own_slug || post.state == Stage::Published {
+            post.slug.clone()
+        } else {
+            String::new()
+        },
         photos: post.photos.clone(),
         id: Some(post.id),
         revision: Some(post.revision),
@@ -186,8 +215,14 @@ async fn save_new(State(site): State<Site>, _: Owner, Form(form): Form<Fields>) 
     saved(&site, None, Sent::of(form)).await
 }
 
-async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>, Form(form): Form<Fields>) -> Answer {
-    let (found, sent) = (posts::by_id(&site.node, &Visitor::Owner, pictures::id(&id)?)?, Sent::of(form));
+async fn save(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(form): Form<Fields>,
+) -> Answer {
+    let (found, sent) =
+        (posts::by_id(&site.node, &Visitor::Owner, pictures::id(&id)?)?, Sent::of(form));
     if found.is_none() && !sent.text.is_empty() {
         let sent = Sent { id: None, ..sent };
         return again(
@@ -224,14 +259,23 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
     }
 }
 
-/// The form again with all that was typed, and why it was not saved. The form of a new post may have begun it by now.
+/// The form again with all that was typed, and why it was not saved. The form of a new post may
+/// have begun it by now.
 fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError) -> Answer {
-    let now = id.or(sent.id).map(|id| posts::by_id(&site.node, &Visitor::Owner, id)).transpose()?.flatten();
-    let is_same = now.as_ref().is_some_and(|now| now.title == sent.title && now.text == sent.text.trim_end() && now.photos == sent.photos);
+    let now = id
+        .or(sent.id)
+        .map(|id| posts::by_id(&site.node, &Visitor::Owner, id))
+        .transpose()?
+        .flatten();
+    let is_same = now.as_ref().is_some_and(|now| {
+        now.title == sent.title && now.text == sent.text.trim_end() && now.photos == sent.photos
+    });
     if let (PostError::AlreadyPublished, true, Some(now)) = (error, is_same, &now) {
         return Ok(answer::see(&path_of(now)));
     }
-    let is_known = id.is_none() || is_same || matches!(error, PostError::ChangedMeanwhile | PostError::AlreadyPublished);
+    let is_known = id.is_none()
+        || is_same
+        || matches!(error, PostError::ChangedMeanwhile | PostError::AlreadyPublished);
     if let Some(now) = now.as_ref().filter(|_| is_known) {
         // Its writer is told of it: sent once more, the form takes its place.
         sent.revision = Some(now.revision);

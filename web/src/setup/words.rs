@@ -1,5 +1,6 @@
-//! The 24 words: made for this page and kept nowhere but on it, until some of them are typed back and the house is theirs.
-//! Who trusts no landlord makes them on their own computer and brings only a claim.
+//! The 24 words: made for this page and kept nowhere but on it, until some of them are typed back
+//! and the house is theirs. Who trusts no landlord makes them on their own computer and brings only
+//! a claim.
 
 use askama::Template;
 use axum::extract::{Form, State};
@@ -19,11 +20,10 @@ use crate::visitor::Owner;
 const ASKED: usize = 3;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/setup/words", Access::Owner, show).post("/setup/words", Access::Owner, confirm).post(
-        "/setup/claim",
-        Access::Owner,
-        claim,
-    )
+    Routes::new()
+        .get("/setup/words", Access::Owner, show)
+        .post("/setup/words", Access::Owner, confirm)
+        .post("/setup/claim", Access::Owner, claim)
 }
 
 /// A word that is asked back: where it stands, what was typed.
@@ -93,7 +93,11 @@ fn asked_places(words: &Words) -> Vec<usize> {
     places
 }
 
-fn words_page(site: &Site, words: &Words, typed: Option<&[&str; ASKED]>) -> Result<WordsPage, Problem> {
+fn words_page(
+    site: &Site,
+    words: &Words,
+    typed: Option<&[&str; ASKED]>,
+) -> Result<WordsPage, Problem> {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let phrase = words.phrase().to_string();
     let listed: Vec<String> = phrase.split(' ').map(str::to_owned).collect();
@@ -105,7 +109,8 @@ fn words_page(site: &Site, words: &Words, typed: Option<&[&str; ASKED]>) -> Resu
             typed: typed.unwrap_or_default(),
         }
     });
-    let claim = identity::begin(words, &site.node.identity.card()).map_err(|error| Problem::Unwell(error.to_string()))?;
+    let claim = identity::begin(words, &site.node.identity.card())
+        .map_err(|error| Problem::Unwell(error.to_string()))?;
     Ok(WordsPage {
         page: Frame::public(None, "Your twenty-four words", ""),
         owner: profile.name.clone(),
@@ -113,7 +118,11 @@ fn words_page(site: &Site, words: &Words, typed: Option<&[&str; ASKED]>) -> Resu
         words: listed,
         phrase,
         person: claim.person().as_ref().map(PersonId::to_string).unwrap_or_default(),
-        addresses: recovery_card::with_blanks(recovery_card::addresses(site.config.public_url.as_deref(), Some(&profile.domain), &[])),
+        addresses: recovery_card::with_blanks(recovery_card::addresses(
+            site.config.public_url.as_deref(),
+            Some(&profile.domain),
+            &[],
+        )),
         made: dates::long(site.node.clock.now()),
         node_card: site.node.identity.card().to_string(),
         claim_fault: None,

@@ -39,7 +39,12 @@ impl Seen {
     /// Where it sends us.
     #[track_caller]
     pub(crate) fn location(&self) -> String {
-        assert!(self.status.is_redirection(), "{} instead of a redirect: {}", self.status, self.text());
+        assert!(
+            self.status.is_redirection(),
+            "{} instead of a redirect: {}",
+            self.status,
+            self.text()
+        );
         self.header("location").to_owned()
     }
 
@@ -47,8 +52,17 @@ impl Seen {
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> String {
         let text = self.text();
-        let at = text.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name} in {text}"));
-        text[at..].split_once("value=\"").expect("a value").1.split_once('"').expect("its end").0.to_owned()
+        let at = text
+            .find(&format!("name=\"{name}\""))
+            .unwrap_or_else(|| panic!("no field {name} in {text}"));
+        text[at..]
+            .split_once("value=\"")
+            .expect("a value")
+            .1
+            .split_once('"')
+            .expect("its end")
+            .0
+            .to_owned()
     }
 }
 
@@ -60,12 +74,18 @@ impl Browser {
 
     /// The same at a site that is configured so.
     pub(crate) fn stranger_with(node: &Node, config: WebConfig) -> Self {
-        Self { door: freehold_web::door(node.clone(), config, 8080).unwrap(), cookie: None, host: LOCAL }
+        Self {
+            door: freehold_web::door(node.clone(), config, 8080).unwrap(),
+            cookie: None,
+            host: LOCAL,
+        }
     }
 
     /// The owner of a node that says where mail programs find it.
     pub(crate) async fn owner_with_mail(node: &Node, mail: MailPlace) -> Self {
-        let door = freehold_web::door_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail)).unwrap();
+        let door =
+            freehold_web::door_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
+                .unwrap();
         let mut browser = Self { door, cookie: None, host: LOCAL };
         assert_eq!(browser.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
         browser
@@ -86,8 +106,13 @@ impl Browser {
 
     /// Somebody nobody knows, at a public name and over TLS.
     pub(crate) fn under_tls(node: &Node) -> Self {
-        let config = WebConfig { public_url: Some(format!("https://{PUBLIC}")), tls: true, ..WebConfig::default() };
-        Self { host: PUBLIC, ..Self::stranger_with(node, config) }.connected_from(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
+        let config = WebConfig {
+            public_url: Some(format!("https://{PUBLIC}")),
+            tls: true,
+            ..WebConfig::default()
+        };
+        Self { host: PUBLIC, ..Self::stranger_with(node, config) }
+            .connected_from(IpAddr::V4(Ipv4Addr::LOCALHOST), true)
     }
 
     /// The same, connected from `address`, under TLS or not.
@@ -110,8 +135,11 @@ impl Browser {
     }
 
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
-        let request = self.request("POST", path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+        let request = self
+            .request("POST", path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(body.join("&"))).unwrap()).await
     }
 
@@ -137,6 +165,12 @@ impl Browser {
 }
 
 fn percent(value: &str) -> String {
-    let one = |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let one = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
     value.bytes().map(one).collect()
 }

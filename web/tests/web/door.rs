@@ -20,8 +20,14 @@ async fn health_is_answered() {
 async fn a_foreign_name_pointed_at_us_reaches_no_page() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
-    for (host, status) in [("alice.localhost:8080", 200), ("127.0.0.1:9", 200), ("evil.example", 421), ("bob.localhost:8080", 421)] {
-        let request = Request::builder().uri("/livez").header("host", host).body(Body::empty()).unwrap();
+    for (host, status) in [
+        ("alice.localhost:8080", 200),
+        ("127.0.0.1:9", 200),
+        ("evil.example", 421),
+        ("bob.localhost:8080", 421),
+    ] {
+        let request =
+            Request::builder().uri("/livez").header("host", host).body(Body::empty()).unwrap();
         assert_eq!(visitor.send(request).await.status.as_u16(), status, "{host}");
     }
     let nameless = Request::builder().uri("/livez").body(Body::empty()).unwrap();
@@ -42,7 +48,13 @@ async fn styles_and_fonts_are_kept_forever_and_named_by_their_content() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
     let page = visitor.get("/login").await.text();
-    let path = page.split("href=\"").find(|part| part.starts_with("/assets/paper.")).unwrap().split('"').next().unwrap();
+    let path = page
+        .split("href=\"")
+        .find(|part| part.starts_with("/assets/paper."))
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let styles = visitor.get(path).await;
     assert_eq!(styles.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(styles.header("cache-control"), "public, max-age=31536000, immutable");
@@ -57,13 +69,20 @@ async fn styles_and_fonts_are_kept_forever_and_named_by_their_content() {
 async fn a_form_from_another_site_is_refused() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")] {
-        let request = owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
+    for (name, value) in
+        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")]
+    {
+        let request =
+            owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
         let seen = owner.send(request).await;
         assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name}: {value}");
         assert!(seen.text().contains("another site"));
     }
-    let own = owner.request("POST", "/logout").header("origin", "http://localhost:8080").body(Body::empty()).unwrap();
+    let own = owner
+        .request("POST", "/logout")
+        .header("origin", "http://localhost:8080")
+        .body(Body::empty())
+        .unwrap();
     assert_eq!(owner.send(own).await.location(), "/");
 }
 
@@ -73,8 +92,14 @@ async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
     let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
     posts::publish(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
     let hung = "fbclid=%3Cscript%3E&utm_source=x&next=/home/mail&resource=x&before=00000000000000000000000000000000";
-    let is_open = |route: &Route| route.method == "GET" && route.access == Access::Anyone && !route.path.contains('{');
-    let open: Vec<&str> = freehold_web::routes().iter().filter(|route| is_open(route)).map(|route| route.path).collect();
+    let is_open = |route: &Route| {
+        route.method == "GET" && route.access == Access::Anyone && !route.path.contains('{')
+    };
+    let open: Vec<&str> = freehold_web::routes()
+        .iter()
+        .filter(|route| is_open(route))
+        .map(|route| route.path)
+        .collect();
     for path in open.into_iter().chain(["/2026/tide"]) {
         // Each browser has a door of its own, with nothing in memory.
         let plain = Browser::stranger(&alice).get(path).await;
@@ -85,10 +110,18 @@ async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
         let mut second = Browser::stranger(&alice);
         second.get(path).await;
         let after = second.get(&format!("{path}?{hung}")).await;
-        assert_eq!((after.status, &after.bytes), (tagged.status, &tagged.bytes), "{path} from memory");
+        assert_eq!(
+            (after.status, &after.bytes),
+            (tagged.status, &tagged.bytes),
+            "{path} from memory"
+        );
         let is_kept = !plain.header("etag").is_empty();
         if is_kept && !["/photos", "/writing"].contains(&path) {
-            assert_eq!((tagged.status, &tagged.bytes), (StatusCode::OK, &plain.bytes), "{path} reads its query");
+            assert_eq!(
+                (tagged.status, &tagged.bytes),
+                (StatusCode::OK, &plain.bytes),
+                "{path} reads its query"
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ async fn the_identity_log_is_had_by_anyone_and_verifies_itself() {
     let log = IdentityLog::from_file(&seen.bytes).unwrap();
     assert_eq!(Some(log.person()), alice.identity.person());
     let nobody = TestNode::unset("nobody").await;
-    assert_eq!(Browser::stranger(&nobody).get("/.well-known/freehold").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        Browser::stranger(&nobody).get("/.well-known/freehold").await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -29,7 +32,16 @@ async fn a_name_leads_to_the_log() {
     let href = found["links"][0]["href"].as_str().unwrap();
     let path = href.splitn(4, '/').nth(3).unwrap();
     assert_eq!(stranger.get(&format!("/{path}")).await.status, StatusCode::OK, "{href}");
-    for (asked, status) in [("", 400), ("?resource=", 400), ("?resource=acct:bob@alice.example", 404), ("?resource=%22", 404)] {
-        assert_eq!(stranger.get(&format!("/.well-known/webfinger{asked}")).await.status.as_u16(), status, "{asked}");
+    for (asked, status) in [
+        ("", 400),
+        ("?resource=", 400),
+        ("?resource=acct:bob@alice.example", 404),
+        ("?resource=%22", 404),
+    ] {
+        assert_eq!(
+            stranger.get(&format!("/.well-known/webfinger{asked}")).await.status.as_u16(),
+            status,
+            "{asked}"
+        );
     }
 }

@@ -29,7 +29,10 @@ async fn after_a_login_nobody_is_led_elsewhere() {
     let alice = TestNode::new("alice").await;
     for next in ["https://evil.example/", "//evil.example", "/\\evil.example"] {
         let mut browser = Browser::stranger(&alice);
-        assert_eq!(browser.post("/login", &[("password", PASSWORD), ("next", next)]).await.location(), "/home");
+        assert_eq!(
+            browser.post("/login", &[("password", PASSWORD), ("next", next)]).await.location(),
+            "/home"
+        );
     }
 }
 
@@ -73,13 +76,20 @@ async fn an_app_password_is_shown_once_works_and_can_be_taken_back() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let made = owner.post(APPS, &[("label", "phone <b>")]).await.text();
-    let password = made.split("<p class=\"mono gap\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let password =
+        made.split("<p class=\"mono gap\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
-    let id = logins::check_app_password(&alice, "alice@alice.example", &password, here.into()).await.unwrap();
+    let id = logins::check_app_password(&alice, "alice@alice.example", &password, here.into())
+        .await
+        .unwrap();
     let list = owner.get(APPS).await.text();
     assert!(!list.contains(&password) && list.contains("phone &#60;b&#62;"));
     owner.post(&format!("{APPS}/{id}/revoke"), &[]).await;
-    assert!(logins::check_app_password(&alice, "alice@alice.example", &password, here.into()).await.is_err());
+    assert!(
+        logins::check_app_password(&alice, "alice@alice.example", &password, here.into())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -87,11 +97,24 @@ async fn what_a_mail_program_asks_for_is_said_and_who_can_reach_it() {
     let alice = TestNode::new("alice").await;
     let here = MailPlace { host: None, imaps: 7993, smtps: 7465, is_here_only: true };
     let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APPS).await.text();
-    assert!(page.contains("localhost, port 7993, SSL/TLS") && page.contains("localhost, port 7465, SSL/TLS"), "{page}");
-    assert!(page.contains("alice@alice.example") && page.contains("on this computer alone"), "{page}");
-    for (host, shown) in [(None, "alice.example"), (Some("mail.alice.example".to_owned()), "mail.alice.example")] {
+    assert!(
+        page.contains("localhost, port 7993, SSL/TLS")
+            && page.contains("localhost, port 7465, SSL/TLS"),
+        "{page}"
+    );
+    assert!(
+        page.contains("alice@alice.example") && page.contains("on this computer alone"),
+        "{page}"
+    );
+    for (host, shown) in
+        [(None, "alice.example"), (Some("mail.alice.example".to_owned()), "mail.alice.example")]
+    {
         let abroad = MailPlace { host, is_here_only: false, ..here.clone() };
         let page = Browser::owner_with_mail(&alice, abroad).await.get(APPS).await.text();
-        assert!(page.contains(&format!("<dd>{shown}, port 7993")) && !page.contains("this computer alone"), "{page}");
+        assert!(
+            page.contains(&format!("<dd>{shown}, port 7993"))
+                && !page.contains("this computer alone"),
+            "{page}"
+        );
     }
 }

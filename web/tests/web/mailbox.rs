@@ -20,7 +20,13 @@ const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r
 async fn arrives(node: &Node, text: &str) -> String {
     let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
     let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
-    let delivery = Delivery { folder: inbox.id, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags: Flags::default() };
+    let delivery = Delivery {
+        folder: inbox.id,
+        blob,
+        id: DeliveryId::new(node),
+        internal_date: node.clock.now(),
+        flags: Flags::default(),
+    };
     let message = mailbox::deliver(node, delivery).await.unwrap();
     format!("{}/{}", inbox.id.0, message.uid)
 }
@@ -31,7 +37,9 @@ async fn a_plain_letter_is_listed_read_and_counted() {
     let place = arrives(&alice, PLAIN).await;
     let mut owner = Browser::owner(&alice).await;
     let list = owner.get("/home/mail").await.text();
-    assert!(list.contains("Joost Verhagen") && list.contains("The survey") && list.contains("Unread: "));
+    assert!(
+        list.contains("Joost Verhagen") && list.contains("The survey") && list.contains("Unread: ")
+    );
     assert!(list.contains("<span class=\"new\">1<span class=\"hid\"> unread"));
     let letter = owner.get(&format!("/home/mail/{place}")).await;
     assert!(letter.text().contains("the 14th suits us &#60;b&#62;well&#60;/b&#62;."));
@@ -58,18 +66,25 @@ async fn a_hostile_letter_runs_loads_and_dresses_nothing() {
     }
     let policy = frame.header("content-security-policy");
     assert!(
-        policy.contains("sandbox allow-popups") && policy.contains("frame-ancestors 'self'") && policy.contains("img-src data:;"),
+        policy.contains("sandbox allow-popups")
+            && policy.contains("frame-ancestors 'self'")
+            && policy.contains("img-src data:;"),
         "{policy}"
     );
     let file = owner.get(&format!("/home/mail/{place}/files/0")).await;
     assert_eq!(file.header("content-type"), "application/octet-stream");
     assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''evil.html");
-    assert_eq!(owner.get(&format!("/home/mail/{place}/files/1")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        owner.get(&format!("/home/mail/{place}/files/1")).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 /// A letter in plain words and in `html`.
 fn both_ways(html: &str) -> String {
-    let part = |kind: &str, inside: &str| format!("--b\r\nContent-Type: text/{kind}; charset=utf-8\r\n\r\n{inside}\r\n");
+    let part = |kind: &str, inside: &str| {
+        format!("--b\r\nContent-Type: text/{kind}; charset=utf-8\r\n\r\n{inside}\r\n")
+    };
     let head = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r\nSubject: tall\r\nMIME-Version: 1.0\r\n\
         Content-Type: multipart/alternative; boundary=b\r\n\r\n";
     format!("{head}{}{}--b--\r\n", part("plain", "the same in <words>"), part("html", html))
@@ -83,7 +98,11 @@ async fn a_letter_made_to_be_slow_is_shown_straightened() {
     let place = arrives(&alice, &both_ways(&tower)).await;
     assert!(owner.get(&format!("/home/mail/{place}")).await.text().contains("<iframe"));
     let frame = owner.get(&format!("/home/mail/{place}/letter")).await.text();
-    assert!(frame.contains("the top") && frame.matches("<div>").count() <= 250, "{} bytes", frame.len());
+    assert!(
+        frame.contains("the top") && frame.matches("<div>").count() <= 250,
+        "{} bytes",
+        frame.len()
+    );
 }
 
 #[tokio::test]
@@ -93,9 +112,16 @@ async fn a_letter_of_more_html_than_is_taken_apart_is_shown_in_its_words_and_say
     for html in ["<br>".repeat(60_000), "long ".repeat(300_000)] {
         let place = arrives(&alice, &both_ways(&html)).await;
         let page = owner.get(&format!("/home/mail/{place}")).await.text();
-        assert!(page.contains("the same in &#60;words&#62;") && page.contains("more HTML than is taken apart here"), "{page}");
+        assert!(
+            page.contains("the same in &#60;words&#62;")
+                && page.contains("more HTML than is taken apart here"),
+            "{page}"
+        );
         assert!(!page.contains("<iframe"));
-        assert_eq!(owner.get(&format!("/home/mail/{place}/letter")).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(
+            owner.get(&format!("/home/mail/{place}/letter")).await.status,
+            StatusCode::NOT_FOUND
+        );
         assert!(owner.get(&format!("/home/mail/{place}/original")).await.text().contains("--b--"));
     }
 }
@@ -121,7 +147,10 @@ async fn a_letter_is_carried_to_another_folder() {
     let kept = mailbox::special_folder(&alice, SpecialUse::Archive).unwrap().unwrap();
     assert_eq!(kept.total, 1);
     assert!(owner.get(&format!("/home/mail/{}", kept.id.0)).await.text().contains("The survey"));
-    assert_eq!(owner.post(&format!("/home/mail/{place}/move"), &[("to", "nowhere")]).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        owner.post(&format!("/home/mail/{place}/move"), &[("to", "nowhere")]).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -143,9 +172,17 @@ async fn an_answer_is_queued_threaded_and_kept_in_sent() {
     assert!(owner.get(&sent.location()).await.text().contains("joost@verhagen.example"));
     let due = mailbox::due(&alice, alice.clock.now(), 10).unwrap();
     assert_eq!(due.len(), 1);
-    assert_eq!((due[0].from.as_str(), due[0].recipients[0].address.as_str()), ("alice@alice.example", "joost@verhagen.example"));
-    let text = String::from_utf8(alice.blobs.open(&due[0].blob).unwrap().read_all(100_000).unwrap()).unwrap();
-    assert!(text.contains("In-Reply-To: <one@verhagen.example>") && !text.contains("\r\nBcc:"), "{text}");
+    assert_eq!(
+        (due[0].from.as_str(), due[0].recipients[0].address.as_str()),
+        ("alice@alice.example", "joost@verhagen.example")
+    );
+    let text =
+        String::from_utf8(alice.blobs.open(&due[0].blob).unwrap().read_all(100_000).unwrap())
+            .unwrap();
+    assert!(
+        text.contains("In-Reply-To: <one@verhagen.example>") && !text.contains("\r\nBcc:"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -165,15 +202,19 @@ async fn a_letter_sent_twice_goes_once_and_other_words_are_another_letter() {
     let mut owner = Browser::owner(&alice).await;
     let once = owner.get("/home/mail/write").await.field("once");
     for (text, queued) in [("Dear Dora", 1), ("Dear Dora", 1), ("Dear Dora, a word more", 2)] {
-        let fields = [("to", "dora@finch.example"), ("subject", "Tides"), ("text", text), ("once", &once)];
-        assert!(owner.post("/home/mail/write", &fields).await.location().starts_with("/home/mail/"));
+        let fields =
+            [("to", "dora@finch.example"), ("subject", "Tides"), ("text", text), ("once", &once)];
+        assert!(
+            owner.post("/home/mail/write", &fields).await.location().starts_with("/home/mail/")
+        );
         assert_eq!(mailbox::due(&alice, alice.clock.now(), 10).unwrap().len(), queued);
     }
     assert_eq!(mailbox::special_folder(&alice, SpecialUse::Sent).unwrap().unwrap().total, 2);
 }
 
 /// The bytes of a picture and what stands for it in a page.
-const PICTURE: (&str, &str) = ("iVBORw0KGgoAAAANSUhEUgAA", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA");
+const PICTURE: (&str, &str) =
+    ("iVBORw0KGgoAAAANSUhEUgAA", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA");
 
 #[tokio::test]
 async fn a_picture_of_the_letters_own_is_shown_in_the_page_itself_and_no_other() {
@@ -190,37 +231,77 @@ async fn a_picture_of_the_letters_own_is_shown_in_the_page_itself_and_no_other()
     let mut owner = Browser::owner(&alice).await;
     let frame = owner.get(&format!("/home/mail/{place}/letter")).await;
     let policy = frame.header("content-security-policy").to_owned();
-    assert!(policy.starts_with("default-src 'none';") && policy.contains("img-src data:;") && policy.contains("sandbox "), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none';")
+            && policy.contains("img-src data:;")
+            && policy.contains("sandbox "),
+        "{policy}"
+    );
     let frame = frame.text();
-    assert!(frame.contains(&format!("src=\"{}\"", PICTURE.1)) && frame.contains("nor that"), "{frame}");
-    assert_eq!((frame.matches("data:").count(), frame.contains("cid:"), frame.contains("svg")), (1, false, false), "{frame}");
-    assert!(owner.get(&format!("/home/mail/{place}")).await.text().contains("<iframe class=\"long\""));
-    let short = arrives(&alice, "From: e@evil.example\r\nContent-Type: text/html\r\n\r\n<p>Yes.").await;
-    assert!(owner.get(&format!("/home/mail/{short}")).await.text().contains("<iframe class=\"brief\""));
+    assert!(
+        frame.contains(&format!("src=\"{}\"", PICTURE.1)) && frame.contains("nor that"),
+        "{frame}"
+    );
+    assert_eq!(
+        (frame.matches("data:").count(), frame.contains("cid:"), frame.contains("svg")),
+        (1, false, false),
+        "{frame}"
+    );
+    assert!(
+        owner.get(&format!("/home/mail/{place}")).await.text().contains("<iframe class=\"long\"")
+    );
+    let short =
+        arrives(&alice, "From: e@evil.example\r\nContent-Type: text/html\r\n\r\n<p>Yes.").await;
+    assert!(
+        owner.get(&format!("/home/mail/{short}")).await.text().contains("<iframe class=\"brief\"")
+    );
 }
 
 #[tokio::test]
 async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
     let alice = TestNode::new("alice").await.leaving_its_queue();
     let mut owner = Browser::owner(&alice).await;
-    let sent = owner.post("/home/mail/write", &[("to", "dora@finch.example, per@x.example"), ("text", "Dear both")]).await.location();
+    let sent = owner
+        .post(
+            "/home/mail/write",
+            &[("to", "dora@finch.example, per@x.example"), ("text", "Dear both")],
+        )
+        .await
+        .location();
     let list = owner.get(&sent).await.text();
     assert!(list.contains(">Waits</b>"), "{list}");
     let letter = owner.get(&format!("{sent}/1")).await.text();
-    assert!(letter.contains("Setting off to dora@finch.example.") && letter.contains(" Yours."), "{letter}");
+    assert!(
+        letter.contains("Setting off to dora@finch.example.") && letter.contains(" Yours."),
+        "{letter}"
+    );
     assert!(!letter.contains("ordinary mail") && !letter.contains("Reply"), "{letter}");
     let id = mailbox::due(&alice, alice.clock.now(), 9).unwrap()[0].id;
-    let later =
-        mailbox::Outcome::Later { at: freehold_core::clock::Timestamp(alice.clock.now().0 + 20 * 60_000), reply: "4.2.1 <busy>".into() };
-    let outcomes = vec![("dora@finch.example".into(), later), ("per@x.example".into(), mailbox::Outcome::Failed("no such user".into()))];
+    let later = mailbox::Outcome::Later {
+        at: freehold_core::clock::Timestamp(alice.clock.now().0 + 20 * 60_000),
+        reply: "4.2.1 <busy>".into(),
+    };
+    let outcomes = vec![
+        ("dora@finch.example".into(), later),
+        ("per@x.example".into(), mailbox::Outcome::Failed("no such user".into())),
+    ];
     mailbox::record(&alice, id, outcomes).await.unwrap();
     let letter = owner.get(&format!("{sent}/1")).await.text();
     assert!(
         letter.contains("Waiting to reach dora@finch.example; tried again in 20 minutes. The answer: “4.2.1 &#60;busy&#62;”."),
         "{letter}"
     );
-    assert!(letter.contains("Not delivered to per@x.example. The answer: “no such user”."), "{letter}");
-    mailbox::record(&alice, id, vec![("dora@finch.example".into(), mailbox::Outcome::Delivered("ok".into()))]).await.unwrap();
+    assert!(
+        letter.contains("Not delivered to per@x.example. The answer: “no such user”."),
+        "{letter}"
+    );
+    mailbox::record(
+        &alice,
+        id,
+        vec![("dora@finch.example".into(), mailbox::Outcome::Delivered("ok".into()))],
+    )
+    .await
+    .unwrap();
     assert!(!owner.get(&sent).await.text().contains(">Waits</b>"));
 }
 
@@ -228,18 +309,25 @@ async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
 async fn an_address_at_home_that_nobody_has_is_refused_with_the_words_kept() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let seen = owner.post("/home/mail/write", &[("to", "alcie@Alice.example"), ("text", "Note to myself")]).await;
+    let seen = owner
+        .post("/home/mail/write", &[("to", "alcie@Alice.example"), ("text", "Note to myself")])
+        .await;
     assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(seen.text().contains("Nobody lives here by the name of alcie@Alice.example.") && seen.text().contains("Note to myself"));
+    assert!(
+        seen.text().contains("Nobody lives here by the name of alcie@Alice.example.")
+            && seen.text().contains("Note to myself")
+    );
 }
 
 #[tokio::test]
 async fn an_empty_folder_says_what_it_is_for() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    for (special, says) in
-        [(SpecialUse::Inbox, "What is sent to you"), (SpecialUse::Sent, "Nothing sent yet"), (SpecialUse::Trash, "The bin is empty")]
-    {
+    for (special, says) in [
+        (SpecialUse::Inbox, "What is sent to you"),
+        (SpecialUse::Sent, "Nothing sent yet"),
+        (SpecialUse::Trash, "The bin is empty"),
+    ] {
         let folder = mailbox::special_folder(&alice, special).unwrap().unwrap();
         assert!(owner.get(&format!("/home/mail/{}", folder.id.0)).await.text().contains(says));
     }

@@ -23,16 +23,30 @@ async fn upload(owner: &mut Browser, fields: &[(&str, &str)], file: &[u8]) -> Se
     upload_to(owner, "/home/photos/add", fields, file).await
 }
 
-pub(crate) async fn upload_to(owner: &mut Browser, path: &str, fields: &[(&str, &str)], file: &[u8]) -> Seen {
+pub(crate) async fn upload_to(
+    owner: &mut Browser,
+    path: &str,
+    fields: &[(&str, &str)],
+    file: &[u8],
+) -> Seen {
     let mut body = Vec::new();
     for (name, value) in fields {
-        body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+        body.extend(
+            format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+            .into_bytes(),
+        );
     }
     body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n").into_bytes());
     body.extend(file);
     body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-    let request = owner.request("POST", path).header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
+    let request = owner
+        .request("POST", path)
+        .header(header::CONTENT_TYPE, kind)
+        .body(Body::from(body))
+        .unwrap();
     owner.send(request).await
 }
 
@@ -40,20 +54,34 @@ pub(crate) async fn upload_to(owner: &mut Browser, path: &str, fields: &[(&str, 
 async fn a_photo_is_hung_and_seen_by_anyone() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let seen = upload(&mut owner, &[("alt", "Low sun <over> it"), ("caption", "Before breakfast.")], &png()).await;
+    let seen = upload(
+        &mut owner,
+        &[("alt", "Low sun <over> it"), ("caption", "Before breakfast.")],
+        &png(),
+    )
+    .await;
     assert!(seen.location().starts_with("/home/photos/"));
     let photo = photos::list(&alice, &Visitor::Stranger, None, 9).unwrap().remove(0);
     let mut visitor = Browser::stranger(&alice);
     assert!(visitor.get("/photos").await.text().contains(&format!("/photos/{}", photo.slug)));
     let page = visitor.get(&format!("/photos/{}", photo.slug)).await.text();
-    assert!(page.contains("Low sun &#60;over&#62; it") && page.contains("Before breakfast."), "{page}");
-    assert_eq!(visitor.get(&format!("/photos/{}", photo.id)).await.location(), format!("/photos/{}", photo.slug));
+    assert!(
+        page.contains("Low sun &#60;over&#62; it") && page.contains("Before breakfast."),
+        "{page}"
+    );
+    assert_eq!(
+        visitor.get(&format!("/photos/{}", photo.id)).await.location(),
+        format!("/photos/{}", photo.slug)
+    );
     for size in ["400.jpg", "1600.jpg"] {
         let file = visitor.get(&format!("/photos/{}/{size}", photo.id)).await;
         assert_eq!((file.status, file.header("content-type")), (StatusCode::OK, "image/jpeg"));
         assert_eq!(file.bytes[..3], [0xff, 0xd8, 0xff]);
     }
-    assert_eq!(visitor.get(&format!("/photos/{}/original", photo.id)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        visitor.get(&format!("/photos/{}/original", photo.id)).await.status,
+        StatusCode::NOT_FOUND
+    );
     let original = owner.get(&format!("/home/photos/{}/original", photo.id)).await;
     assert_eq!(original.bytes, png());
 }
@@ -65,14 +93,23 @@ async fn a_photo_kept_to_oneself_is_not_found_by_anyone_else() {
     upload(&mut owner, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
     let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
     let mut visitor = Browser::stranger(&alice);
-    for path in [format!("/photos/{}", photo.slug), format!("/photos/{}", photo.id), format!("/photos/{}/400.jpg", photo.id)] {
+    for path in [
+        format!("/photos/{}", photo.slug),
+        format!("/photos/{}", photo.id),
+        format!("/photos/{}/400.jpg", photo.id),
+    ] {
         assert_eq!(visitor.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert!(!visitor.get("/photos").await.text().contains("Mine"));
     let own = owner.get(&format!("/photos/{}/400.jpg", photo.id)).await;
     assert_eq!((own.status, own.header("cache-control")), (StatusCode::OK, "no-store"));
-    assert_eq!(owner.get(&format!("/photos/{}", photo.slug)).await.header("cache-control"), "no-store");
-    owner.post(&format!("/home/photos/{}", photo.id), &[("alt", "Ours"), ("audience", "public")]).await;
+    assert_eq!(
+        owner.get(&format!("/photos/{}", photo.slug)).await.header("cache-control"),
+        "no-store"
+    );
+    owner
+        .post(&format!("/home/photos/{}", photo.id), &[("alt", "Ours"), ("audience", "public")])
+        .await;
     assert!(visitor.get("/photos").await.text().contains("Ours"));
     owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
     assert!(!visitor.get("/photos").await.text().contains("Ours"));
@@ -87,8 +124,15 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
     let (page, file) = (format!("/photos/{}", photo.slug), format!("/photos/{}/400.jpg", photo.id));
     assert_eq!(visitor.get(&file).await.status, StatusCode::NOT_FOUND);
     let kept = owner.get(&file).await;
-    assert!(owner.get("/home/write").await.text().contains("Also a photo that only you see so far"));
-    let fields = [("title", "With a photo"), ("text", "words"), ("photo[]", &photo.id.to_string()), ("then", "publish")];
+    assert!(
+        owner.get("/home/write").await.text().contains("Also a photo that only you see so far")
+    );
+    let fields = [
+        ("title", "With a photo"),
+        ("text", "words"),
+        ("photo[]", &photo.id.to_string()),
+        ("then", "publish"),
+    ];
     let path = owner.post("/home/write", &fields).await.location();
     assert!(visitor.get(&path).await.text().contains(&file));
     // Sealed still, then not: the same bytes, and caches may keep them now.
@@ -97,11 +141,21 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
             photos::settle(&alice).unwrap();
         }
         let seen = visitor.get(&file).await;
-        assert_eq!((seen.header("cache-control"), &seen.bytes), ("public, max-age=86400", &kept.bytes));
+        assert_eq!(
+            (seen.header("cache-control"), &seen.bytes),
+            ("public, max-age=86400", &kept.bytes)
+        );
         let etag = seen.header("etag").to_owned();
-        let again = visitor.request("GET", &file).header(header::IF_NONE_MATCH, &etag).body(Body::empty()).unwrap();
+        let again = visitor
+            .request("GET", &file)
+            .header(header::IF_NONE_MATCH, &etag)
+            .body(Body::empty())
+            .unwrap();
         let again = visitor.send(again).await;
-        assert_eq!((again.status, again.header("etag"), again.bytes.len()), (StatusCode::NOT_MODIFIED, etag.as_str(), 0));
+        assert_eq!(
+            (again.status, again.header("etag"), again.bytes.len()),
+            (StatusCode::NOT_MODIFIED, etag.as_str(), 0)
+        );
     }
     assert!(visitor.get(&page).await.text().contains("Mine"));
     assert!(!visitor.get("/photos").await.text().contains("Mine"), "it hangs on no wall");
@@ -128,7 +182,9 @@ async fn what_is_no_picture_or_too_large_is_refused_and_leaves_nothing() {
     assert_eq!(script.status, StatusCode::UNPROCESSABLE_ENTITY);
     let none = upload(&mut owner, &[("alt", "nothing")], b"").await;
     assert!(none.text().contains("Choose a file first."));
-    let mut narrow = Browser::owner_with(&alice, WebConfig { upload_len_max: 100, ..WebConfig::default() }).await;
+    let mut narrow =
+        Browser::owner_with(&alice, WebConfig { upload_len_max: 100, ..WebConfig::default() })
+            .await;
     let large = upload(&mut narrow, &[("alt", "large")], &[0; 101]).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
@@ -142,10 +198,19 @@ async fn a_photo_chosen_at_the_desk_stands_in_the_post_and_can_not_be_taken_down
     let mut owner = Browser::owner(&alice).await;
     upload(&mut owner, &[("alt", "Low sun")], &png()).await;
     let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
-    let fields = [("title", "With a photo"), ("text", "words"), ("photo[]", &photo.id.to_string()), ("then", "publish")];
+    let fields = [
+        ("title", "With a photo"),
+        ("text", "words"),
+        ("photo[]", &photo.id.to_string()),
+        ("then", "publish"),
+    ];
     let path = owner.post("/home/write", &fields).await.location();
     let post = Browser::stranger(&alice).get(&path).await.text();
-    assert!(post.contains(&format!("/photos/{}/1600.jpg", photo.id)) && post.contains("alt=\"Low sun\""), "{post}");
+    assert!(
+        post.contains(&format!("/photos/{}/1600.jpg", photo.id))
+            && post.contains("alt=\"Low sun\""),
+        "{post}"
+    );
     let refused = owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.text().contains("Take it out of the post first."));
@@ -161,11 +226,20 @@ async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
     let said = upload(&mut owner, &[("alt", "A heron")], HEIC).await;
     assert!(said.text().contains("your photos list it"), "{}", said.text());
     let kept = photos::kept(&alice).unwrap().remove(0);
-    let (path, gone) = (format!("/home/photos/kept/{}", kept.id), format!("/home/photos/kept/{}/delete", kept.id));
+    let (path, gone) =
+        (format!("/home/photos/kept/{}", kept.id), format!("/home/photos/kept/{}/delete", kept.id));
     let page = owner.get("/home/photos").await.text();
-    assert!(page.contains(&path) && page.contains(&format!("HEIC, {} bytes", HEIC.len())) && page.contains("as they came"), "{page}");
+    assert!(
+        page.contains(&path)
+            && page.contains(&format!("HEIC, {} bytes", HEIC.len()))
+            && page.contains("as they came"),
+        "{page}"
+    );
     let file = owner.get(&path).await;
-    assert_eq!((file.bytes.as_slice(), file.header("content-type")), (HEIC, "application/octet-stream"));
+    assert_eq!(
+        (file.bytes.as_slice(), file.header("content-type")),
+        (HEIC, "application/octet-stream")
+    );
     assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''a.png");
     let mut stranger = Browser::stranger(&alice);
     assert!(stranger.get(&path).await.location().starts_with("/login"));

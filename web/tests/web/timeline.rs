@@ -16,7 +16,12 @@ use crate::photos::{png, upload_to};
 async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
     identity::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
     let (person, key) = (friend.identity.person().unwrap(), friend.identity.node_key());
-    let from = Introduction { person, node: key, name: name.to_owned(), addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()] };
+    let from = Introduction {
+        person,
+        node: key,
+        name: name.to_owned(),
+        addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
+    };
     friends::request(node, &from, "").await.unwrap();
     friends::accept_request(node, person).await.unwrap();
 }
@@ -62,7 +67,10 @@ async fn a_note_sent_twice_is_said_once_and_other_words_are_another() {
     let mut owner = Browser::owner(&alice).await;
     let once = owner.get("/home?write=1").await.field("once");
     for text in ["The heron is back.", "The heron is back.", "It has gone again."] {
-        assert_eq!(owner.post("/home", &[("text", text), ("once", &once)]).await.location(), "/home");
+        assert_eq!(
+            owner.post("/home", &[("text", text), ("once", &once)]).await.location(),
+            "/home"
+        );
     }
     assert_eq!(posts::published(&alice, &Visitor::Owner, None, 10).unwrap().len(), 2);
     assert!(posts::drafts(&alice).unwrap().is_empty());
@@ -82,9 +90,16 @@ async fn a_friends_post_is_read_harmless_and_the_line_stands_where_the_owner_had
     let home = owner.get("/home").await.text();
     assert!(home.contains("Found the needle.") && home.contains("Bob &#60;i&#62;"), "{home}");
     assert!(!home.contains("<script") && !home.contains("<img src=\"/photos/mine"), "{home}");
-    let (needle, line, mine) = (home.find("needle").unwrap(), home.find("Seen already").unwrap(), home.find("Mine, first.").unwrap());
+    let (needle, line, mine) = (
+        home.find("needle").unwrap(),
+        home.find("Seen already").unwrap(),
+        home.find("Mine, first.").unwrap(),
+    );
     assert!(needle < line && line < mine);
-    assert!(!owner.get("/home").await.text().contains("Seen already"), "now all of it has been seen");
+    assert!(
+        !owner.get("/home").await.text().contains("Seen already"),
+        "now all of it has been seen"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +112,13 @@ async fn a_long_post_of_a_friend_is_read_whole_at_home() {
     let mut owner = Browser::owner(&alice).await;
     let home = owner.get("/home").await.text();
     assert!(!home.contains("The last sentence."));
-    let path = home.split("href=\"").find(|part| part.starts_with("/home/timeline/")).unwrap().split('"').next().unwrap();
+    let path = home
+        .split("href=\"")
+        .find(|part| part.starts_with("/home/timeline/"))
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     assert!(owner.get(path).await.text().contains("The last sentence."));
     assert_eq!(owner.get(&format!("{path}/0/400.jpg")).await.status, StatusCode::NOT_FOUND);
     assert!(Browser::stranger(&alice).get(path).await.location().starts_with("/login"));
@@ -110,14 +131,17 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
     say(&bob, "", "The heron is back.").await;
     carry(&bob, &alice).await;
     let mut owner = Browser::owner(&alice).await;
-    for (name, shown, paint) in [("Robert Ford", "Robert Ford", 5), ("Ro\u{202e}ssbob \u{200f}", "Rossbob", 6)] {
+    for (name, shown, paint) in
+        [("Robert Ford", "Robert Ford", 5), ("Ro\u{202e}ssbob \u{200f}", "Rossbob", 6)]
+    {
         let now = profile::get(&bob).unwrap().unwrap();
         profile::set(&bob, Profile { name: name.into(), paint, ..now }).await.unwrap();
         carry(&bob, &alice).await;
         for page in ["/home", "/home/friends"] {
             let page = owner.get(page).await.text();
             assert!(
-                page.contains(&format!(">{shown}</b>")) && page.contains(&format!("door p{paint}\" aria-hidden=\"true\">R<")),
+                page.contains(&format!(">{shown}</b>"))
+                    && page.contains(&format!("door p{paint}\" aria-hidden=\"true\">R<")),
                 "{page}"
             );
             assert!(!page.contains("<b dir=\"auto\">Bob"), "{page}");
@@ -125,7 +149,11 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
         assert_eq!(friends::list(&alice).unwrap()[0].name, shown);
     }
     // Whoever writes their own feed knows no limits; here they hold.
-    let long = feed::Body::Profile(feed::ProfileBody { name: "\u{202e}W\n".repeat(150), paint: 200, ..feed::ProfileBody::default() });
+    let long = feed::Body::Profile(feed::ProfileBody {
+        name: "\u{202e}W\n".repeat(150),
+        paint: 200,
+        ..feed::ProfileBody::default()
+    });
     let node = bob.clone();
     bob.store.commit(move |tx| feed::append(tx, &node, feed::Lane::PUBLIC, &long)).await.unwrap();
     carry(&bob, &alice).await;
@@ -148,7 +176,10 @@ async fn awake_is_who_is_connected_and_others_are_said_to_have_been_heard_when_t
     drop(connected);
     alice.clock.advance(10 * 60 * 1000);
     let (home, list) = (owner.get("/home").await.text(), owner.get("/home/friends").await.text());
-    assert!(!home.contains("Awake now") && home.contains("Bob (last heard 10 minutes ago)"), "{home}");
+    assert!(
+        !home.contains("Awake now") && home.contains("Bob (last heard 10 minutes ago)"),
+        "{home}"
+    );
     assert!(list.contains("last heard 10 minutes ago") && !list.contains("awake"), "{list}");
 }
 
@@ -158,16 +189,31 @@ async fn adding_a_photo_keeps_the_words_and_joins_them() {
     let mut owner = Browser::owner(&alice).await;
     let add = owner.post("/home", &[("text", "Low water."), ("then", "photos")]).await.location();
     let draft = posts::drafts(&alice).unwrap().remove(0);
-    assert_eq!((add.as_str(), draft.text.as_str()), (format!("/home/photos/add?post={}", draft.id).as_str(), "Low water."));
+    assert_eq!(
+        (add.as_str(), draft.text.as_str()),
+        (format!("/home/photos/add?post={}", draft.id).as_str(), "Low water.")
+    );
     let form = owner.get(&add).await.text();
-    assert!(form.contains(&format!("action=\"{add}\"")) && form.contains("Back to what you write"), "{form}");
+    assert!(
+        form.contains(&format!("action=\"{add}\"")) && form.contains("Back to what you write"),
+        "{form}"
+    );
     let desk = upload_to(&mut owner, &add, &[("alt", "Low sun")], &png()).await.location();
     assert_eq!(desk, format!("/home/write/{}", draft.id));
     let begun = posts::drafts(&alice).unwrap().remove(0);
     assert_eq!((begun.text.as_str(), begun.photos.len()), ("Low water.", 1));
     // Without a word the photo begins a note of its own; what is no id goes no further.
-    assert_eq!(owner.post("/home", &[("text", " "), ("then", "photos")]).await.location(), "/home/photos/add?post=new");
+    assert_eq!(
+        owner.post("/home", &[("text", " "), ("then", "photos")]).await.location(),
+        "/home/photos/add?post=new"
+    );
     upload_to(&mut owner, "/home/photos/add?post=new", &[("alt", "Low sun")], &png()).await;
     assert_eq!(posts::drafts(&alice).unwrap().len(), 2);
-    assert!(owner.get("/home/photos/add?post=%22%3E%3Cb%3E").await.text().contains("action=\"/home/photos/add\""));
+    assert!(
+        owner
+            .get("/home/photos/add?post=%22%3E%3Cb%3E")
+            .await
+            .text()
+            .contains("action=\"/home/photos/add\"")
+    );
 }

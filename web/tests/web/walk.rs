@@ -29,9 +29,23 @@ async fn ask(browser: &mut Browser, route: &Route) -> Seen {
 
 fn check(route: &Route, seen: &Seen, secure: bool) {
     let policy = seen.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("base-uri 'none'"), "{route:?}: {policy}");
-    assert!(!policy.contains("unsafe") && !policy.contains("script-src") && policy.contains("frame-ancestors"), "{route:?}: {policy}");
-    for name in ["referrer-policy", "cross-origin-opener-policy", "cross-origin-resource-policy", "permissions-policy", "cache-control"] {
+    assert!(
+        policy.starts_with("default-src 'none'; ") && policy.contains("base-uri 'none'"),
+        "{route:?}: {policy}"
+    );
+    assert!(
+        !policy.contains("unsafe")
+            && !policy.contains("script-src")
+            && policy.contains("frame-ancestors"),
+        "{route:?}: {policy}"
+    );
+    for name in [
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+        "cache-control",
+    ] {
         assert!(!seen.header(name).is_empty(), "{route:?} has no {name}");
     }
     assert_eq!(seen.header("x-content-type-options"), "nosniff", "{route:?}");
@@ -70,15 +84,25 @@ async fn no_form_is_taken_beyond_its_length_and_a_strangers_is_short() {
     let mut told = 0;
     for route in freehold_web::routes().iter().filter(|route| route.method == "POST") {
         let form = |browser: &Browser, body| {
-            let request = browser.request("POST", &path_of(route)).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            let request = browser
+                .request("POST", &path_of(route))
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
             request.body(body).unwrap()
         };
         let mut stranger = Browser::stranger(&alice);
         let (body, taken) = endless_form();
         let seen = stranger.send(form(&stranger, body)).await;
         let len_max = if route.access == Access::Anyone { 20 * 1024 } else { 0 };
-        assert!(taken.load(Ordering::Relaxed) <= len_max, "{route:?} took {taken:?} bytes from a stranger");
-        assert_eq!(seen.status == StatusCode::PAYLOAD_TOO_LARGE, route.access == Access::Anyone, "{route:?}: {}", seen.status);
+        assert!(
+            taken.load(Ordering::Relaxed) <= len_max,
+            "{route:?} took {taken:?} bytes from a stranger"
+        );
+        assert_eq!(
+            seen.status == StatusCode::PAYLOAD_TOO_LARGE,
+            route.access == Access::Anyone,
+            "{route:?}: {}",
+            seen.status
+        );
         if route.path == "/logout" {
             continue;
         }
@@ -89,7 +113,11 @@ async fn no_form_is_taken_beyond_its_length_and_a_strangers_is_short() {
         assert!(taken <= len_max, "{route:?} took {taken} bytes from the owner");
         if taken > 0 {
             assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE, "{route:?}");
-            assert!(seen.text().contains("more than this form takes"), "{route:?}: {}", seen.text());
+            assert!(
+                seen.text().contains("more than this form takes"),
+                "{route:?}: {}",
+                seen.text()
+            );
             told += 1;
         }
     }
@@ -101,7 +129,8 @@ async fn the_longest_post_fits_its_form() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let text = "字".repeat(freehold_core::posts::TEXT_LEN_MAX / 3);
-    let seen = owner.post("/home/write", &[("title", "long"), ("text", &text), ("then", "draft")]).await;
+    let seen =
+        owner.post("/home/write", &[("title", "long"), ("text", &text), ("then", "draft")]).await;
     assert!(seen.location().starts_with("/home/write/"));
 }
 
@@ -111,7 +140,8 @@ async fn every_route_carries_the_strict_headers_and_the_rooms_are_the_owners() {
     let mut owner = Browser::owner(&alice).await;
     for route in freehold_web::routes() {
         for secure in [false, true] {
-            let mut stranger = if secure { Browser::under_tls(&alice) } else { Browser::stranger(&alice) };
+            let mut stranger =
+                if secure { Browser::under_tls(&alice) } else { Browser::stranger(&alice) };
             let seen = ask(&mut stranger, &route).await;
             check(&route, &seen, secure);
             if route.access == Access::Owner {

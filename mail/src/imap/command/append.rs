@@ -1,4 +1,5 @@
-//! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message goes from the socket into a blob as it comes.
+//! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message goes from
+//! the socket into a blob as it comes.
 
 use freehold_core::blobs::{BlobWriter, Form};
 use freehold_core::clock::Timestamp;
@@ -11,7 +12,8 @@ use crate::imap::cursor::{Bad, Cursor};
 use crate::imap::flags;
 use crate::imap::framer::Announced;
 
-/// A message up to this long travels with its row's commit; a longer one is written to the disk on a thread that may wait.
+/// A message up to this long travels with its row's commit; a longer one is written to the disk on
+/// a thread that may wait.
 const FINISH_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
 
 /// What stands before the message.
@@ -24,7 +26,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads a command up to the literal it just announced. `None` when it is no APPEND, or the literal is not its message.
+    /// Reads a command up to the literal it just announced. `None` when it is no APPEND, or the
+    /// literal is not its message.
     pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Bad>> {
         let mut cursor = Cursor::new(text);
         let tag = cursor.tag().ok()?;
@@ -48,7 +51,11 @@ impl Head {
             date = Some(cursor.moment()?);
             cursor.space()?;
         }
-        if cursor.peek() == Some(b'{') { Ok(Self { tag, name, flags, date }) } else { Err(Bad("a message is missing")) }
+        if cursor.peek() == Some(b'{') {
+            Ok(Self { tag, name, flags, date })
+        } else {
+            Err(Bad("a message is missing"))
+        }
     }
 }
 
@@ -70,7 +77,8 @@ struct Target {
 }
 
 impl Append {
-    /// Prepares to take a message. Where that is refused, a message that comes in any case is received and dropped.
+    /// Prepares to take a message. Where that is refused, a message that comes in any case is
+    /// received and dropped.
     pub(crate) fn start(cx: &Context, head: Head, literal: Announced) -> Self {
         let into = target(cx, &head, literal);
         Self { tag: head.tag, into }
@@ -102,7 +110,8 @@ impl Append {
         };
         let internal_date = date.unwrap_or_else(|| cx.node.clock.now());
         let id = DeliveryId::new(&cx.node);
-        let message = mailbox::deliver(&cx.node, Delivery { folder, blob, id, internal_date, flags }).await?;
+        let message =
+            mailbox::deliver(&cx.node, Delivery { folder, blob, id, internal_date, flags }).await?;
         Ok(Done::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))
     }
 }
@@ -117,7 +126,14 @@ fn target(cx: &Context, head: &Head, literal: Announced) -> Result<Target, Done>
     let folder = mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Done::try_create)?;
     let flags = flags::from_wire(&head.flags)?;
     let writer = cx.node.blobs.writer(Form::Private, literal.len)?;
-    Ok(Target { writer, len: literal.len, folder: folder.id, uid_validity: folder.uid_validity, flags, date: head.date })
+    Ok(Target {
+        writer,
+        len: literal.len,
+        folder: folder.id,
+        uid_validity: folder.uid_validity,
+        flags,
+        date: head.date,
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +142,10 @@ mod tests {
 
     #[test]
     fn the_head_is_read_at_its_own_literal() {
-        let head = Head::parse(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n").unwrap().unwrap();
+        let head =
+            Head::parse(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n")
+                .unwrap()
+                .unwrap();
         assert_eq!((head.name.as_str(), head.flags.len(), head.date.is_some()), ("INBOX", 2, true));
         assert!(Head::parse(b"a APPEND {5}\r\n").is_none());
         assert!(Head::parse(b"a APPEND {5}\r\ninbox {3}\r\n").unwrap().is_ok());

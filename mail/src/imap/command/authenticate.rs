@@ -23,7 +23,8 @@ impl Authenticate {
         cursor.space()?;
         let mechanism = cursor.atom()?.to_ascii_uppercase();
         let initial = if cursor.eat(" ") {
-            let base64 = cursor.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+            let base64 = cursor
+                .run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
             Some(String::from_utf8_lossy(base64).into_owned())
         } else {
             None
@@ -32,15 +33,16 @@ impl Authenticate {
     }
 }
 
-/// Reads a PLAIN response: who to be, who one is, the password (RFC 4616 section 2). `None` if it is malformed or asks to be
-/// somebody else.
+/// Reads a PLAIN response: who to be, who one is, the password (RFC 4616 section 2). `None` if it
+/// is malformed or asks to be somebody else.
 pub(crate) fn plain(response: &str) -> Option<Login> {
     let bytes = BASE64.decode(response.trim_end_matches([' ', '\r']).as_bytes()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let mut parts = text.splitn(3, '\0');
     let (authorize, user, password) = (parts.next()?, parts.next()?, parts.next()?);
     let as_themselves = authorize.is_empty() || authorize == user;
-    (as_themselves && !user.is_empty() && !password.contains('\0')).then(|| Login { user: user.to_owned(), password: password.to_owned() })
+    (as_themselves && !user.is_empty() && !password.contains('\0'))
+        .then(|| Login { user: user.to_owned(), password: password.to_owned() })
 }
 
 #[cfg(test)]

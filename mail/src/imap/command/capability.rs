@@ -6,7 +6,8 @@ use crate::imap::context::{Context, Privacy};
 const AFTER_LOGIN: &str = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE LIST-EXTENDED \
 LIST-STATUS STATUS=SIZE ESEARCH WITHIN CONDSTORE";
 
-/// The list as it stands in the greeting, in the answer to CAPABILITY, and in the code that follows a login.
+/// The list as it stands in the greeting, in the answer to CAPABILITY, and in the code that follows
+/// a login.
 pub(crate) fn list(cx: &Context, logged_in: bool) -> String {
     if logged_in {
         return format!("{AFTER_LOGIN} APPENDLIMIT={}", cx.shared.message_len_max);

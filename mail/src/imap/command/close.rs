@@ -1,4 +1,5 @@
-//! CLOSE (RFC 3501 6.4.2): removes what is marked as deleted, without saying so, and leaves the folder.
+//! CLOSE (RFC 3501 6.4.2): removes what is marked as deleted, without saying so, and leaves the
+//! folder.
 
 use freehold_core::mailbox;
 

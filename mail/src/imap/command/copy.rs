@@ -42,7 +42,8 @@ pub(crate) async fn run(cx: &mut Context, selected: &Selected, copy: &Copy) -> R
     if copy.then == Then::Remove && selected.access == Access::Read {
         return Err(Done::read_only());
     }
-    let uids: Vec<u32> = selected.named(&copy.set, copy.by)?.iter().map(|named| named.uid).collect();
+    let uids: Vec<u32> =
+        selected.named(&copy.set, copy.by)?.iter().map(|named| named.uid).collect();
     let to = mailbox::folder_named(&cx.node, &copy.to)?.ok_or_else(Done::try_create)?;
     let pairs = match copy.then {
         Then::Keep => mailbox::copy_messages(&cx.node, selected.folder, &uids, to.id).await?,
@@ -52,11 +53,13 @@ pub(crate) async fn run(cx: &mut Context, selected: &Selected, copy: &Copy) -> R
         return Ok(Done::ok("there was nothing to do"));
     }
     let (old, new): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
-    let code = format!("COPYUID {} {} {}", to.uid_validity, sequence::write(&old), sequence::write(&new));
+    let code =
+        format!("COPYUID {} {} {}", to.uid_validity, sequence::write(&old), sequence::write(&new));
     match copy.then {
         Then::Keep => Ok(Done::ok("copied").code(code)),
         Then::Remove => {
-            // RFC 6851 4.3: before the EXPUNGEs, so that the client knows where they went when they go.
+            // RFC 6851 4.3: before the EXPUNGEs, so that the client knows where they went when they
+            // go.
             cx.out.line(format!("* OK [{code}] moved"));
             Ok(Done::ok("moved"))
         }

@@ -18,7 +18,11 @@ impl Enable {
         while cursor.eat(" ") {
             names.push(cursor.atom()?.to_ascii_uppercase());
         }
-        if names.is_empty() || names.len() > NAMES_MAX { Err(Bad("nothing to enable, or too much")) } else { Ok(Self { names }) }
+        if names.is_empty() || names.len() > NAMES_MAX {
+            Err(Bad("nothing to enable, or too much"))
+        } else {
+            Ok(Self { names })
+        }
     }
 }
 

@@ -28,7 +28,11 @@ impl Expunge {
 }
 
 /// Removes them; what the client is told about it follows with everything else that changed.
-pub(crate) async fn run(cx: &mut Context, selected: &Selected, expunge: &Expunge) -> Result<Done, Done> {
+pub(crate) async fn run(
+    cx: &mut Context,
+    selected: &Selected,
+    expunge: &Expunge,
+) -> Result<Done, Done> {
     if selected.access == Access::Read {
         return Err(Done::read_only());
     }

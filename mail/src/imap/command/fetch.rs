@@ -1,4 +1,5 @@
-//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4): a few messages at a time, long bodies in pieces as the client takes them.
+//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4): a few messages at a time, long bodies in
+//! pieces as the client takes them.
 
 pub(crate) mod item;
 mod message;
@@ -82,9 +83,15 @@ pub(crate) enum Slice {
 
 impl Fetching {
     /// Begins a FETCH.
-    pub(crate) fn start(cx: &mut Context, selected: &Selected, tag: String, fetch: Fetch) -> Result<Self, Done> {
+    pub(crate) fn start(
+        cx: &mut Context,
+        selected: &Selected,
+        tag: String,
+        fetch: Fetch,
+    ) -> Result<Self, Done> {
         let todo = selected.named(&fetch.set, fetch.by)?.into_iter();
-        let marks_seen = selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
+        let marks_seen =
+            selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
         cx.condstore |= fetch.items.contains(&Item::ModSeq);
         Ok(Self {
             tag,
@@ -115,7 +122,8 @@ impl Fetching {
                 match message::segments(cx, number, &message, &self.items) {
                     Ok(segments) => self.segments = segments,
                     Err(error) => {
-                        // Better no answer for this message than an empty one, which the client would keep.
+                        // Better no answer for this message than an empty one, which the client
+                        // would keep.
                         tracing::error!(%error, uid = message.uid, "imap: a message can't be read");
                         self.unreadable = true;
                     }
@@ -123,7 +131,11 @@ impl Fetching {
             } else {
                 match self.refill(cx, selected).await {
                     Ok(true) => {}
-                    Ok(false) if self.unreadable => return Slice::Done(Done::no("some messages could not be read").code("SERVERBUG")),
+                    Ok(false) if self.unreadable => {
+                        return Slice::Done(
+                            Done::no("some messages could not be read").code("SERVERBUG"),
+                        );
+                    }
                     Ok(false) => return Slice::Done(Done::ok("fetched")),
                     Err(done) => return Slice::Done(done),
                 }
@@ -132,7 +144,8 @@ impl Fetching {
         Slice::More
     }
 
-    /// Reads the next rows; false at the end. A message that is gone meanwhile is passed over (RFC 2180 4.1.2).
+    /// Reads the next rows; false at the end. A message that is gone meanwhile is passed over (RFC
+    /// 2180 4.1.2).
     async fn refill(&mut self, cx: &mut Context, selected: &mut Selected) -> Result<bool, Done> {
         let named: Vec<Named> = self.todo.by_ref().take(MESSAGES_PER_SLICE).collect();
         if named.is_empty() {
@@ -143,14 +156,20 @@ impl Fetching {
             found.retain(|(_, message)| message.modseq > since);
         }
         if self.marks_seen {
-            let unseen: Vec<u32> =
-                found.iter().filter(|(_, message)| !message.flags.has(Flags::SEEN)).map(|(_, message)| message.uid).collect();
+            let unseen: Vec<u32> = found
+                .iter()
+                .filter(|(_, message)| !message.flags.has(Flags::SEEN))
+                .map(|(_, message)| message.uid)
+                .collect();
             if !unseen.is_empty() {
                 let seen = FlagChange::Add(Flags::of(Flags::SEEN));
-                let outcome = mailbox::store_flags(&cx.node, selected.folder, &unseen, seen, None).await?;
+                let outcome =
+                    mailbox::store_flags(&cx.node, selected.folder, &unseen, seen, None).await?;
                 for (uid, modseq, flags) in outcome.changed {
                     // RFC 3501 6.4.5: the change is part of the answer.
-                    if let Some((_, message)) = found.iter_mut().find(|(_, message)| message.uid == uid) {
+                    if let Some((_, message)) =
+                        found.iter_mut().find(|(_, message)| message.uid == uid)
+                    {
                         (message.modseq, message.flags) = (modseq, flags);
                     }
                     if self.items.contains(&Item::Flags) {
@@ -177,6 +196,12 @@ fn rows(cx: &Context, selected: &Selected, named: &[Named]) -> Result<Vec<(u32, 
         }
         messages
     };
-    let number = |uid: u32| named.binary_search_by_key(&uid, |named| named.uid).ok().and_then(|at| named.get(at)).map(|named| named.number);
+    let number = |uid: u32| {
+        named
+            .binary_search_by_key(&uid, |named| named.uid)
+            .ok()
+            .and_then(|at| named.get(at))
+            .map(|named| named.number)
+    };
     Ok(messages.into_iter().filter_map(|message| Some((number(message.uid)?, message))).collect())
 }

@@ -1,4 +1,5 @@
-//! LIST (RFC 3501 6.3.8) with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+//! LIST (RFC 3501 6.3.8) with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC
+//! 6154).
 
 use std::collections::BTreeMap;
 
@@ -53,12 +54,17 @@ impl List {
         }
         list.reference = cursor.mailbox()?;
         cursor.space()?;
-        list.patterns = if cursor.peek() == Some(b'(') { cursor.list(Cursor::pattern)? } else { vec![cursor.pattern()?] };
+        list.patterns = if cursor.peek() == Some(b'(') {
+            cursor.list(Cursor::pattern)?
+        } else {
+            vec![cursor.pattern()?]
+        };
         if cursor.eat(" RETURN ") {
             cursor.list(|cursor| list.return_option(cursor))?;
         }
         list.show_subscribed |= list.only_subscribed;
-        let too_long = |pattern: &String| pattern.len().saturating_add(list.reference.len()) > PATTERN_LEN_MAX;
+        let too_long =
+            |pattern: &String| pattern.len().saturating_add(list.reference.len()) > PATTERN_LEN_MAX;
         if list.patterns.len() > PATTERNS_MAX || list.patterns.iter().any(too_long) {
             return Err(Bad("too many patterns, or too long"));
         }
@@ -96,14 +102,21 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Done, Done> {
         return Ok(Done::ok("listed"));
     }
     for (name, place) in places(mailbox::folders(&cx.node)?) {
-        let matched = list.patterns.iter().any(|pattern| glob::matches(&format!("{}{pattern}", list.reference), &name));
+        let matched = list
+            .patterns
+            .iter()
+            .any(|pattern| glob::matches(&format!("{}{pattern}", list.reference), &name));
         let subscribed = place.folder.as_ref().is_some_and(|folder| folder.subscribed);
         let special = place.folder.as_ref().is_some_and(|folder| use_name(folder).is_some());
         let above = list.recursive && place.child_subscribed;
-        if !matched || (list.only_subscribed && !subscribed && !above) || (list.only_special && !special) {
+        if !matched
+            || (list.only_subscribed && !subscribed && !above)
+            || (list.only_special && !special)
+        {
             continue;
         }
-        let mut attributes = vec![if place.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
+        let mut attributes =
+            vec![if place.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
         match &place.folder {
             Some(folder) => attributes.extend(use_name(folder)),
             None => attributes.extend(["\\NonExistent", "\\Noselect"]),
@@ -131,7 +144,8 @@ fn places(folders: Vec<Folder>) -> BTreeMap<String, Place> {
     let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for folder in folders {
         for (at, _) in folder.name.match_indices('/') {
-            let above = places.entry(folder.name.get(..at).unwrap_or_default().to_owned()).or_default();
+            let above =
+                places.entry(folder.name.get(..at).unwrap_or_default().to_owned()).or_default();
             above.has_children = true;
             above.child_subscribed |= folder.subscribed;
         }

@@ -33,7 +33,9 @@ impl Login {
 
 /// Refuses passwords that others could have read (RFC 3501 11.1, RFC 5530 3).
 pub(crate) fn refused_in_the_open(cx: &Context) -> Option<Done> {
-    (cx.link.privacy == Privacy::Open).then(|| Done::no("start TLS first: a password must not travel in the open").code("PRIVACYREQUIRED"))
+    (cx.link.privacy == Privacy::Open).then(|| {
+        Done::no("start TLS first: a password must not travel in the open").code("PRIVACYREQUIRED")
+    })
 }
 
 /// Checks an app password. An unknown user and a wrong password get the same answer.
@@ -41,13 +43,19 @@ pub(crate) async fn run(cx: &mut Context, login: Login) -> Done {
     if let Some(refused) = refused_in_the_open(cx) {
         return refused;
     }
-    match logins::check_app_password(&cx.node, &login.user, &login.password, cx.link.from.into()).await {
+    match logins::check_app_password(&cx.node, &login.user, &login.password, cx.link.from.into())
+        .await
+    {
         Ok(_) => {
             let capabilities = capability::list(cx, true);
             Done::ok("welcome").code(format!("CAPABILITY {capabilities}"))
         }
-        Err(LoginError::Wrong) => Done::no("name or password are wrong").code("AUTHENTICATIONFAILED"),
-        Err(LoginError::TooOften { .. }) => Done::no("too many wrong passwords; try again later").code("UNAVAILABLE"),
+        Err(LoginError::Wrong) => {
+            Done::no("name or password are wrong").code("AUTHENTICATIONFAILED")
+        }
+        Err(LoginError::TooOften { .. }) => {
+            Done::no("too many wrong passwords; try again later").code("UNAVAILABLE")
+        }
         Err(LoginError::Store(error)) => error.into(),
     }
 }

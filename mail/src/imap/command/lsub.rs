@@ -32,18 +32,27 @@ impl Lsub {
     }
 }
 
-/// Lists them. Where `%` hides a subscribed folder, the name above it that matches is listed instead.
+/// Lists them. Where `%` hides a subscribed folder, the name above it that matches is listed
+/// instead.
 pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Done, Done> {
     let pattern = format!("{}{}", lsub.reference, lsub.pattern);
     let folders = mailbox::folders(&cx.node)?;
-    let subscribed: BTreeSet<&str> = folders.iter().filter(|folder| folder.subscribed).map(|folder| folder.name.as_str()).collect();
+    let subscribed: BTreeSet<&str> = folders
+        .iter()
+        .filter(|folder| folder.subscribed)
+        .map(|folder| folder.name.as_str())
+        .collect();
     let mut above = BTreeSet::new();
     for name in &subscribed {
         if glob::matches(&pattern, name) {
             cx.out.raw("* LSUB () \"/\" ").mailbox(name).end();
         } else if pattern.ends_with('%') {
             let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
-            above.extend(parents.filter(|parent| !subscribed.contains(parent) && glob::matches(&pattern, parent)));
+            above.extend(
+                parents.filter(|parent| {
+                    !subscribed.contains(parent) && glob::matches(&pattern, parent)
+                }),
+            );
         }
     }
     for name in above {

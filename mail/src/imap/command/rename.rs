@@ -1,4 +1,5 @@
-//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder and leaves it empty.
+//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder and leaves it
+//! empty.
 
 use freehold_core::mailbox::{self, FolderId, SpecialUse};
 
@@ -39,7 +40,10 @@ pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Done, Done>
 
 async fn empty_into(cx: &mut Context, from: FolderId, to: FolderId) -> Result<(), Done> {
     loop {
-        let uids: Vec<u32> = mailbox::messages(&cx.node, from, 1, u32::MAX, PAGE)?.iter().map(|message| message.uid).collect();
+        let uids: Vec<u32> = mailbox::messages(&cx.node, from, 1, u32::MAX, PAGE)?
+            .iter()
+            .map(|message| message.uid)
+            .collect();
         if uids.is_empty() {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731), in slices so that a long search keeps nobody else waiting.
+//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731), in slices so that a long search keeps nobody
+//! else waiting.
 
 pub(crate) mod key;
 pub(crate) mod matching;
@@ -50,7 +51,8 @@ impl Search {
             unknown_charset = !matches!(charset.as_slice(), b"US-ASCII" | b"UTF-8");
             cursor.space()?;
             if unknown_charset {
-                // The answer names the charsets that work; the rest need not make sense in this one.
+                // The answer names the charsets that work; the rest need not make sense in this
+                // one.
                 cursor.run(|_| true);
                 return Ok(Self { by, key: Key::All, unknown_charset, returns });
             }
@@ -93,7 +95,12 @@ pub(crate) struct Searching {
 
 impl Searching {
     /// Begins a search.
-    pub(crate) fn start(cx: &mut Context, selected: &Selected, tag: String, search: Search) -> Result<Self, Done> {
+    pub(crate) fn start(
+        cx: &mut Context,
+        selected: &Selected,
+        tag: String,
+        search: Search,
+    ) -> Result<Self, Done> {
         if search.unknown_charset {
             return Err(Done::no("this charset is not known").code("BADCHARSET (US-ASCII UTF-8)"));
         }
@@ -102,7 +109,15 @@ impl Searching {
         let terms = Terms::new(search.key, selected, cx.node.clock.now())?;
         let todo = selected.all().into_iter();
         let (by, returns) = (search.by, search.returns);
-        Ok(Self { tag, by, terms, returns, todo, found: Vec::new(), highest_modseq: asks_modseq.then_some(0) })
+        Ok(Self {
+            tag,
+            by,
+            terms,
+            returns,
+            todo,
+            found: Vec::new(),
+            highest_modseq: asks_modseq.then_some(0),
+        })
     }
 
     /// Looks at some more messages; the answer once all are seen.
@@ -113,7 +128,13 @@ impl Searching {
             self.print(cx);
             return Some(Done::ok("searched"));
         };
-        let messages = match mailbox::messages(&cx.node, selected.folder, first.uid, last.uid, usize::MAX >> 1) {
+        let messages = match mailbox::messages(
+            &cx.node,
+            selected.folder,
+            first.uid,
+            last.uid,
+            usize::MAX >> 1,
+        ) {
             Ok(messages) => messages,
             Err(error) => return Some(error.into()),
         };
@@ -121,12 +142,16 @@ impl Searching {
         for message in &messages {
             // A message that arrived or left meanwhile has no number here, or no row.
             while named.next_if(|named| named.uid < message.uid).is_some() {}
-            let Some(Named { number, uid }) = named.next_if(|named| named.uid == message.uid) else { continue };
+            let Some(Named { number, uid }) = named.next_if(|named| named.uid == message.uid)
+            else {
+                continue;
+            };
             let mut candidate = Candidate::new(cx, message, number);
             match self.terms.hold(&mut candidate) {
                 Ok(true) => {
                     self.found.push(if self.by == By::Uid { uid } else { number });
-                    self.highest_modseq = self.highest_modseq.map(|highest| highest.max(message.modseq));
+                    self.highest_modseq =
+                        self.highest_modseq.map(|highest| highest.max(message.modseq));
                 }
                 Ok(false) => {}
                 Err(error) => return Some(error.into()),

@@ -62,5 +62,12 @@ pub(crate) async fn run(cx: &mut Context, select: &Select) -> Result<(Selected, 
     cx.out.line(format!("* OK [UIDVALIDITY {}] UIDs are valid", folder.uid_validity));
     cx.out.line(format!("* OK [UIDNEXT {}] predicted next UID", folder.uid_next));
     cx.out.line(format!("* OK [HIGHESTMODSEQ {}] highest", folder.highest_modseq));
-    Ok((selected, if writable { Done::ok("selected").code("READ-WRITE") } else { Done::ok("examined").code("READ-ONLY") }))
+    Ok((
+        selected,
+        if writable {
+            Done::ok("selected").code("READ-WRITE")
+        } else {
+            Done::ok("examined").code("READ-ONLY")
+        },
+    ))
 }

@@ -1,4 +1,5 @@
-//! STATUS (RFC 3501 6.3.10; SIZE, RFC 8438; DELETED, RFC 9051 6.3.11; HIGHESTMODSEQ, RFC 7162 3.1.7).
+//! STATUS (RFC 3501 6.3.10; SIZE, RFC 8438; DELETED, RFC 9051 6.3.11; HIGHESTMODSEQ, RFC 7162
+//! 3.1.7).
 
 use freehold_core::mailbox::{self, Folder};
 
@@ -55,7 +56,11 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, Bad> {
             _ => return Err(Bad("unknown status item")),
         })
     })?;
-    if items.is_empty() || items.len() > ITEMS_MAX { Err(Bad("no status items, or too many")) } else { Ok(items) }
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        Err(Bad("no status items, or too many"))
+    } else {
+        Ok(items)
+    }
 }
 
 /// Answers from the folder's row: no message is read.
@@ -74,7 +79,9 @@ pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
         match item {
             Item::AppendLimit => out.show(format_args!("APPENDLIMIT {limit}")),
             Item::Deleted => out.show(format_args!("DELETED {}", folder.deleted)),
-            Item::HighestModSeq => out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq)),
+            Item::HighestModSeq => {
+                out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq))
+            }
             Item::Messages => out.show(format_args!("MESSAGES {}", folder.total)),
             Item::Recent => out.raw("RECENT 0"),
             Item::Size => out.show(format_args!("SIZE {}", folder.size)),

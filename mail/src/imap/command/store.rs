@@ -66,7 +66,11 @@ impl Store {
 }
 
 /// Changes the flags and, unless asked to be silent, says what they are now.
-pub(crate) async fn run(cx: &mut Context, selected: &mut Selected, store: &Store) -> Result<Done, Done> {
+pub(crate) async fn run(
+    cx: &mut Context,
+    selected: &mut Selected,
+    store: &Store,
+) -> Result<Done, Done> {
     if selected.access == Access::Read {
         return Err(Done::read_only());
     }
@@ -77,8 +81,11 @@ pub(crate) async fn run(cx: &mut Context, selected: &mut Selected, store: &Store
         Sign::Replace => FlagChange::Set(flags),
     };
     cx.condstore |= store.unchanged_since.is_some();
-    let uids: Vec<u32> = selected.named(&store.set, store.by)?.iter().map(|named| named.uid).collect();
-    let outcome = mailbox::store_flags(&cx.node, selected.folder, &uids, change, store.unchanged_since).await?;
+    let uids: Vec<u32> =
+        selected.named(&store.set, store.by)?.iter().map(|named| named.uid).collect();
+    let outcome =
+        mailbox::store_flags(&cx.node, selected.folder, &uids, change, store.unchanged_since)
+            .await?;
     for (uid, modseq, now) in &outcome.changed {
         selected.told(*uid, *modseq);
         if !store.silent {
@@ -97,5 +104,6 @@ pub(crate) async fn run(cx: &mut Context, selected: &mut Selected, store: &Store
         By::Uid => outcome.modified,
         By::Number => outcome.modified.iter().filter_map(|uid| selected.number_of(*uid)).collect(),
     };
-    Ok(Done::ok("some had changed meanwhile").code(format!("MODIFIED {}", sequence::write(&modified))))
+    Ok(Done::ok("some had changed meanwhile")
+        .code(format!("MODIFIED {}", sequence::write(&modified))))
 }

@@ -20,7 +20,8 @@ impl Subscribe {
     }
 }
 
-/// Shows or hides the folder. Hiding one that is not there is no error: programs tidy up so after DELETE.
+/// Shows or hides the folder. Hiding one that is not there is no error: programs tidy up so after
+/// DELETE.
 pub(crate) async fn run(cx: &mut Context, subscribe: &Subscribe) -> Result<Done, Done> {
     match mailbox::folder_named(&cx.node, &subscribe.name)? {
         Some(folder) => mailbox::subscribe(&cx.node, folder.id, subscribe.subscribed).await?,

@@ -1,4 +1,5 @@
-//! Address lists for ENVELOPE (RFC 5322 3.4): names keep their RFC 2047 encoding, local parts lose their quotes (RFC 3501 7.4.2).
+//! Address lists for ENVELOPE (RFC 5322 3.4): names keep their RFC 2047 encoding, local parts lose
+//! their quotes (RFC 3501 7.4.2).
 
 /// Most entries read of one field.
 const ADDRESSES_MAX: usize = 2_000;
@@ -108,13 +109,19 @@ impl Reader {
         };
         // A route (RFC 5322 4.4) is dropped: nobody follows one any more.
         let address = match address.first() {
-            Some(b'@') => address.splitn(2, |byte| *byte == b':').nth(1).map_or_else(Vec::new, <[u8]>::to_vec),
+            Some(b'@') => {
+                address.splitn(2, |byte| *byte == b':').nth(1).map_or_else(Vec::new, <[u8]>::to_vec)
+            }
             _ => address,
         };
         if address.is_empty() {
             return;
         }
-        let (local, host) = match address.iter().rposition(|byte| *byte == b'@').and_then(|at| address.split_at_checked(at)) {
+        let (local, host) = match address
+            .iter()
+            .rposition(|byte| *byte == b'@')
+            .and_then(|at| address.split_at_checked(at))
+        {
             Some((local, host)) => (local.to_vec(), host.get(1..).unwrap_or_default().to_vec()),
             None => (address, Vec::new()),
         };
@@ -179,9 +186,15 @@ mod tests {
     #[test]
     fn the_forms_people_send() {
         assert_eq!(parse(b" a@b "), [person("", "a", "b")]);
-        assert_eq!(parse(b"Ann  B. <a@b>,\r\n \"C, D\" <\"c d\"@e>"), [person("Ann B.", "a", "b"), person("C, D", "c d", "e")]);
+        assert_eq!(
+            parse(b"Ann  B. <a@b>,\r\n \"C, D\" <\"c d\"@e>"),
+            [person("Ann B.", "a", "b"), person("C, D", "c d", "e")]
+        );
         assert_eq!(parse(b"a@b (Ann (the first))"), [person("Ann (the first)", "a", "b")]);
-        assert_eq!(parse(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= <a@b>"), [person("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "a", "b")]);
+        assert_eq!(
+            parse(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= <a@b>"),
+            [person("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "a", "b")]
+        );
         assert_eq!(parse(b"<@x,@y:a@b>"), [person("", "a", "b")]);
         assert_eq!(parse(b"root"), [person("", "root", "")]);
         assert_eq!(parse(b""), []);
@@ -190,12 +203,24 @@ mod tests {
 
     #[test]
     fn groups_open_and_close() {
-        assert_eq!(parse(b"undisclosed-recipients:;"), [Entry::GroupStart(b"undisclosed-recipients".to_vec()), Entry::GroupEnd]);
+        assert_eq!(
+            parse(b"undisclosed-recipients:;"),
+            [Entry::GroupStart(b"undisclosed-recipients".to_vec()), Entry::GroupEnd]
+        );
         assert_eq!(
             parse(b"G: a@b, c@d; e@f"),
-            [Entry::GroupStart(b"G".to_vec()), person("", "a", "b"), person("", "c", "d"), Entry::GroupEnd, person("", "e", "f")]
+            [
+                Entry::GroupStart(b"G".to_vec()),
+                person("", "a", "b"),
+                person("", "c", "d"),
+                Entry::GroupEnd,
+                person("", "e", "f")
+            ]
         );
-        assert_eq!(parse(b"G: a@b"), [Entry::GroupStart(b"G".to_vec()), person("", "a", "b"), Entry::GroupEnd]);
+        assert_eq!(
+            parse(b"G: a@b"),
+            [Entry::GroupStart(b"G".to_vec()), person("", "a", "b"), Entry::GroupEnd]
+        );
     }
 
     proptest::proptest! {

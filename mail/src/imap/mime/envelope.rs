@@ -37,7 +37,13 @@ fn addresses(out: &mut Printer, list: &[Entry]) {
     for entry in list {
         match entry {
             Entry::Mailbox { name, local, host } => {
-                out.raw("(").nstring(name.as_ref()).raw(" NIL ").string(local).raw(" ").string(host).raw(")");
+                out.raw("(")
+                    .nstring(name.as_ref())
+                    .raw(" NIL ")
+                    .string(local)
+                    .raw(" ")
+                    .string(host)
+                    .raw(")");
             }
             Entry::GroupStart(name) => {
                 out.raw("(NIL NIL ").string(name).raw(" NIL)");

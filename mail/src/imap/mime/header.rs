@@ -23,7 +23,8 @@ pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
             let (raw, after) = rest.split_at_checked(len)?;
             rest = after;
             if let Some(colon) = raw.iter().position(|byte| *byte == b':')
-                && let (Some(name), Some(value)) = (raw.get(..colon), raw.get(colon.saturating_add(1)..))
+                && let (Some(name), Some(value)) =
+                    (raw.get(..colon), raw.get(colon.saturating_add(1)..))
                 && !name.contains(&b'\n')
             {
                 return Some(Field { name: name.trim_ascii(), value, raw });
@@ -47,15 +48,24 @@ fn field_len(header: &[u8]) -> usize {
 
 /// The raw value of the first field of this name.
 pub(crate) fn first<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    fields(header).find(|field| field.name.eq_ignore_ascii_case(name.as_bytes())).map(|field| field.value)
+    fields(header)
+        .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|field| field.value)
 }
 
 /// A value on one line (RFC 5322 2.2.3), without white space around it.
 pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
-    value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect::<Vec<u8>>().trim_ascii().to_vec()
+    value
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+        .collect::<Vec<u8>>()
+        .trim_ascii()
+        .to_vec()
 }
 
-/// The end of the header of a message that begins with these bytes, with its empty line; none if it is not among them.
+/// The end of the header of a message that begins with these bytes, with its empty line; none if it
+/// is not among them.
 pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0usize;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -68,8 +78,8 @@ pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The fields whose name is among `names`, or, with `not`, the others; as they stand, with an empty line behind them
-/// (RFC 3501 6.4.5, `HEADER.FIELDS`).
+/// The fields whose name is among `names`, or, with `not`, the others; as they stand, with an empty
+/// line behind them (RFC 3501 6.4.5, `HEADER.FIELDS`).
 pub(crate) fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for field in fields(header) {

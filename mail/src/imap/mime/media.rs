@@ -17,7 +17,11 @@ pub(crate) struct Media {
 impl Default for Media {
     /// RFC 2045 5.2.
     fn default() -> Self {
-        Self { kind: "text".into(), subtype: "plain".into(), parameters: vec![("charset".into(), "us-ascii".into())] }
+        Self {
+            kind: "text".into(),
+            subtype: "plain".into(),
+            parameters: vec![("charset".into(), "us-ascii".into())],
+        }
     }
 }
 
@@ -40,12 +44,16 @@ impl Media {
 
     /// Whether this is such a type; without a subtype, any of its kind.
     pub(crate) fn is(&self, kind: &str, subtype: Option<&str>) -> bool {
-        self.kind.eq_ignore_ascii_case(kind) && subtype.is_none_or(|subtype| self.subtype.eq_ignore_ascii_case(subtype))
+        self.kind.eq_ignore_ascii_case(kind)
+            && subtype.is_none_or(|subtype| self.subtype.eq_ignore_ascii_case(subtype))
     }
 
     /// The first parameter of this name.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The boundary of a multipart; it may come in numbered pieces (RFC 2231 3).
@@ -53,13 +61,15 @@ impl Media {
         if let Some(whole) = self.parameter("boundary") {
             return Some(whole.trim_end().to_owned());
         }
-        let pieces = (0..PARAMETERS_MAX).map_while(|number| self.parameter(&format!("boundary*{number}")));
+        let pieces =
+            (0..PARAMETERS_MAX).map_while(|number| self.parameter(&format!("boundary*{number}")));
         let joined = pieces.collect::<String>();
         (!joined.is_empty()).then(|| joined.trim_end().to_owned())
     }
 }
 
-/// A value in front of the first `;` and the parameters behind it; comments dropped, quoted strings opened.
+/// A value in front of the first `;` and the parameters behind it; comments dropped, quoted strings
+/// opened.
 pub(crate) fn parametrised(value: &[u8]) -> (String, Vec<(String, String)>) {
     let mut segments = segments(value).into_iter();
     let main = segments.next().unwrap_or_default();
@@ -94,7 +104,9 @@ fn segments(value: &[u8]) -> Vec<String> {
             b'(' if !quoted => comments = comments.saturating_add(1),
             b')' if !quoted && comments > 0 => comments = comments.saturating_sub(1),
             _ if comments > 0 => {}
-            b';' if !quoted => out.push(String::from_utf8_lossy(&std::mem::take(&mut segment)).into_owned()),
+            b';' if !quoted => {
+                out.push(String::from_utf8_lossy(&std::mem::take(&mut segment)).into_owned())
+            }
             _ => segment.push(byte),
         }
         if out.len() > PARAMETERS_MAX {
@@ -106,7 +118,8 @@ fn segments(value: &[u8]) -> Vec<String> {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte))
 }
 
 #[cfg(test)]
@@ -115,12 +128,16 @@ mod tests {
 
     #[test]
     fn types_and_parameters() {
-        let media = Media::parse(b" Multipart/Mixed;\r\n\tboundary=\"a;b \\\"c\" ; (x;y) charset = utf-8\r\n");
+        let media = Media::parse(
+            b" Multipart/Mixed;\r\n\tboundary=\"a;b \\\"c\" ; (x;y) charset = utf-8\r\n",
+        );
         assert!(media.is("multipart", Some("mixed")));
         assert_eq!(media.parameter("BOUNDARY"), Some("a;b \"c"));
         assert_eq!(media.parameter("charset"), Some("utf-8"));
         assert_eq!(media.boundary().as_deref(), Some("a;b \"c"));
-        let pieces = Media::parse(b"multipart/mixed; boundary*1=\"and two\"; boundary*0=one; boundary*3=four");
+        let pieces = Media::parse(
+            b"multipart/mixed; boundary*1=\"and two\"; boundary*0=one; boundary*3=four",
+        );
         assert_eq!(pieces.boundary().as_deref(), Some("oneand two"));
         assert_eq!(Media::parse(b"multipart/mixed").boundary(), None);
         assert_eq!(Media::parse(b"nonsense"), Media::default());

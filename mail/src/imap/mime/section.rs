@@ -39,7 +39,8 @@ impl Section {
         !self.path.is_empty()
     }
 
-    /// The bytes meant; none if the message has no such part. For fields it is the header they stand in.
+    /// The bytes meant; none if the message has no such part. For fields it is the header they
+    /// stand in.
     pub(crate) fn range(&self, root: &Part) -> Option<Range<usize>> {
         if self.path.is_empty() {
             return Some(match self.text {
@@ -52,7 +53,9 @@ impl Section {
         match (&self.text, &part.kind) {
             (Text::Whole, _) => Some(part.body.clone()),
             (Text::Mime, _) => Some(part.header.clone()),
-            (Text::Header | Text::Fields { .. }, Kind::Message(inner)) => Some(inner.header.clone()),
+            (Text::Header | Text::Fields { .. }, Kind::Message(inner)) => {
+                Some(inner.header.clone())
+            }
             (Text::Body, Kind::Message(inner)) => Some(inner.body.clone()),
             _ => None,
         }

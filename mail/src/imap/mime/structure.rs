@@ -26,11 +26,19 @@ pub(crate) fn print(out: &mut Printer, message: &[u8], part: &Part, extended: bo
             out.raw(")");
         }
         kind => {
-            let text = |name: &str| header::first(bytes, name).map(header::unfold).filter(|value| !value.is_empty());
+            let text = |name: &str| {
+                header::first(bytes, name).map(header::unfold).filter(|value| !value.is_empty())
+            };
             out.raw("(").string(&part.media.kind).raw(" ").string(&part.media.subtype).raw(" ");
             parameters(out, &part.media.parameters);
-            out.raw(" ").nstring(text("content-id")).raw(" ").nstring(text("content-description")).raw(" ");
-            let encoding = text("content-transfer-encoding").map(|value| parametrised(&value).0).filter(|value| !value.is_empty());
+            out.raw(" ")
+                .nstring(text("content-id"))
+                .raw(" ")
+                .nstring(text("content-description"))
+                .raw(" ");
+            let encoding = text("content-transfer-encoding")
+                .map(|value| parametrised(&value).0)
+                .filter(|value| !value.is_empty());
             out.string(encoding.as_deref().unwrap_or("7bit")).raw(" ").show(part.body.len());
             match kind {
                 Kind::Message(inner) => {
@@ -79,7 +87,14 @@ fn disposition_language_location(out: &mut Printer, bytes: &[u8]) {
     }
     out.raw(" ");
     let languages: Vec<String> = header::first(bytes, "content-language")
-        .map(|value| parametrised(value).0.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect())
+        .map(|value| {
+            parametrised(value)
+                .0
+                .split(',')
+                .map(|tag| tag.trim().to_owned())
+                .filter(|tag| !tag.is_empty())
+                .collect()
+        })
         .unwrap_or_default();
     match languages.as_slice() {
         [] => out.raw("NIL"),
@@ -88,6 +103,8 @@ fn disposition_language_location(out: &mut Printer, bytes: &[u8]) {
             out.string(tag);
         }),
     };
-    let location = header::first(bytes, "content-location").map(header::unfold).filter(|value| !value.is_empty());
+    let location = header::first(bytes, "content-location")
+        .map(header::unfold)
+        .filter(|value| !value.is_empty());
     out.raw(" ").nstring(location);
 }

@@ -23,7 +23,10 @@ fn parts_are_found_by_number() {
     assert_eq!(whole(&[2, 3]), None);
     assert_eq!(whole(&[3]), None);
     assert_eq!(whole(&[1, 1]), None);
-    assert_eq!(text(NESTED, &[2], Text::Mime).as_deref(), Some("Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\n"));
+    assert_eq!(
+        text(NESTED, &[2], Text::Mime).as_deref(),
+        Some("Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\n")
+    );
     assert!(text(NESTED, &[2], Text::Header).unwrap().starts_with("Subject: in\r\n"));
     assert!(text(NESTED, &[2], Text::Body).unwrap().ends_with("--out--\r\nepilogue"));
     assert_eq!(text(NESTED, &[1], Text::Header), None);
@@ -50,7 +53,9 @@ fn the_structure_is_printed_as_the_grammar_says() {
 fn a_hostile_structure_is_not_taken_apart() {
     let mut deep = String::new();
     for level in 0..500 {
-        deep.push_str(&format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n"));
+        deep.push_str(&format!(
+            "Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n"
+        ));
     }
     let mut part = &parse(deep.as_bytes());
     let mut depth = 0;
@@ -61,11 +66,17 @@ fn a_hostile_structure_is_not_taken_apart() {
     assert_eq!(depth, DEPTH_MAX);
     assert!(part.media.is("application", Some("octet-stream")));
 
-    let wide = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\n\r\n".repeat(20_000));
+    let wide = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+        "--b\r\n\r\n\r\n".repeat(20_000)
+    );
     let Kind::Multipart(children) = parse(wide.as_bytes()).kind else { panic!("not a multipart") };
     assert!(children.len() <= PARTS_MAX);
 
-    let long = format!("X: y\r\n{}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\n", "A: b\r\n".repeat(HEADER_LEN_MAX / 5));
+    let long = format!(
+        "X: y\r\n{}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\n",
+        "A: b\r\n".repeat(HEADER_LEN_MAX / 5)
+    );
     assert!(matches!(parse(long.as_bytes()).kind, Kind::Leaf));
 }
 

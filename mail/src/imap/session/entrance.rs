@@ -20,7 +20,11 @@ impl Session {
         Step::StartTls
     }
 
-    pub(super) async fn begin_authenticate(&mut self, tag: String, authenticate: authenticate::Authenticate) -> Step {
+    pub(super) async fn begin_authenticate(
+        &mut self,
+        tag: String,
+        authenticate: authenticate::Authenticate,
+    ) -> Step {
         if authenticate.mechanism != "PLAIN" {
             return self.answer(&tag, &Done::no("this mechanism is not known"));
         }

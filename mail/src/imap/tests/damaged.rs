@@ -1,4 +1,5 @@
-//! Everything a client says in the transcripts, damaged; and mails, dates and names that nobody wrote.
+//! Everything a client says in the transcripts, damaged; and mails, dates and names that nobody
+//! wrote.
 
 use freehold_core::testing::fuzz::fuzz;
 
@@ -20,8 +21,10 @@ fn a_damaged_conversation_ends_or_goes_on() {
 
 #[test]
 fn a_damaged_command_is_refused_or_read() {
-    let lines: Vec<Vec<u8>> =
-        conversations::said("imap").iter().flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec)).collect();
+    let lines: Vec<Vec<u8>> = conversations::said("imap")
+        .iter()
+        .flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
+        .collect();
     fuzz("imap command", &lines, |input| {
         let _ = (command::parse(input).is_ok(), append::Head::parse(input).is_some());
         let text = String::from_utf8_lossy(input);

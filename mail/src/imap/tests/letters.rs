@@ -1,4 +1,5 @@
-//! Letters that are hard to take apart (`tests/mail/letters`): what is printed of each, somebody else can read.
+//! Letters that are hard to take apart (`tests/mail/letters`): what is printed of each, somebody
+//! else can read.
 
 use super::oracle;
 use crate::imap::command::search::text;
@@ -37,7 +38,11 @@ fn the_structure_of_hard_letters_can_be_read_by_somebody_else() {
         let path = entry.unwrap().path();
         // Shown when the test fails, to say which.
         eprintln!("{}", path.display());
-        let letter = std::fs::read(&path).unwrap().split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        let letter = std::fs::read(&path)
+            .unwrap()
+            .split(|byte| *byte == b'\n')
+            .collect::<Vec<_>>()
+            .join(&b"\r\n"[..]);
         oracle::responses(&printed(&letter));
         // A letter may also be cut anywhere.
         for cut in (0..letter.len()).step_by(37) {

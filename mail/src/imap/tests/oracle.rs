@@ -6,10 +6,13 @@ use imap_codec::{CommandCodec, GreetingCodec, ResponseCodec};
 use super::rewrite;
 use crate::imap::command;
 
-/// What we print that imap-codec does not know (it has no ESEARCH, LIST-STATUS, APPENDLIMIT and so on).
-const UNKNOWN_RESPONSES: [&str; 5] = ["* ESEARCH", "CHILDINFO", "DELETED ", "(MODSEQ", "* ENABLED\r"];
+/// What we print that imap-codec does not know (it has no ESEARCH, LIST-STATUS, APPENDLIMIT and so
+/// on).
+const UNKNOWN_RESPONSES: [&str; 5] =
+    ["* ESEARCH", "CHILDINFO", "DELETED ", "(MODSEQ", "* ENABLED\r"];
 /// What we read that imap-codec does not know or refuses.
-const UNKNOWN_COMMANDS: [&str; 7] = ["RETURN", "LIST (", "YOUNGER", "OLDER", "MODSEQ", "LIST \"\" (", "STATUS"];
+const UNKNOWN_COMMANDS: [&str; 7] =
+    ["RETURN", "LIST (", "YOUNGER", "OLDER", "MODSEQ", "LIST \"\" (", "STATUS"];
 
 /// Everything the server sends can be read by somebody else.
 pub(super) fn responses(bytes: &[u8]) {
@@ -17,7 +20,8 @@ pub(super) fn responses(bytes: &[u8]) {
     while !rest.is_empty() {
         let text = String::from_utf8_lossy(rest);
         let line = text.lines().next().unwrap_or_default().to_owned();
-        let line_end = rest.windows(2).position(|pair| pair == b"\r\n").map_or(rest.len(), |at| at + 2);
+        let line_end =
+            rest.windows(2).position(|pair| pair == b"\r\n").map_or(rest.len(), |at| at + 2);
         let greeting = line.starts_with("* OK [CAPABILITY") || line.starts_with("* BYE");
         if greeting {
             match GreetingCodec::default().decode(rest) {
@@ -31,7 +35,13 @@ pub(super) fn responses(bytes: &[u8]) {
         }
         match ResponseCodec::default().decode(rest) {
             Ok((after, _)) => rest = after,
-            Err(_) if UNKNOWN_RESPONSES.iter().any(|known| text[..line_end.min(text.len())].contains(known)) => rest = &rest[line_end..],
+            Err(_)
+                if UNKNOWN_RESPONSES
+                    .iter()
+                    .any(|known| text[..line_end.min(text.len())].contains(known)) =>
+            {
+                rest = &rest[line_end..]
+            }
             Err(ResponseDecodeError::Incomplete) => panic!("incomplete: {text}"),
             Err(error) => panic!("imap-codec can't read {line:?}: {error:?}"),
         }
@@ -42,7 +52,12 @@ pub(super) fn responses(bytes: &[u8]) {
 pub(super) fn command(text: &str) {
     let known = UNKNOWN_COMMANDS.iter().all(|unknown| !text.to_ascii_uppercase().contains(unknown));
     let upper = text.to_ascii_uppercase();
-    if !known || upper.contains(" APPEND ") || upper.starts_with("DONE") || !text.contains(' ') || upper.ends_with(" \r\n") {
+    if !known
+        || upper.contains(" APPEND ")
+        || upper.starts_with("DONE")
+        || !text.contains(' ')
+        || upper.ends_with(" \r\n")
+    {
         // We let a last space pass, which it does not.
         return;
     }
@@ -69,6 +84,7 @@ pub(super) fn same_meaning(text: &str) {
         Ok(([], command)) => format!("{command:?}"),
         other => panic!("imap-codec can't read {text:?}: {other:?}"),
     };
-    let ours = command::parse(text.trim_end().as_bytes()).unwrap_or_else(|error| panic!("we can't read {text:?}: {error:?}"));
+    let ours = command::parse(text.trim_end().as_bytes())
+        .unwrap_or_else(|error| panic!("we can't read {text:?}: {error:?}"));
     assert_eq!(theirs(text), theirs(&rewrite::command(&ours)), "{text}");
 }

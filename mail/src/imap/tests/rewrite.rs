@@ -1,4 +1,5 @@
-//! Writes a command we have read back onto the wire, every string quoted: read by somebody else, it must mean what the original did.
+//! Writes a command we have read back onto the wire, every string quoted: read by somebody else, it
+//! must mean what the original did.
 
 use freehold_core::clock::Timestamp;
 
@@ -14,16 +15,32 @@ use crate::imap::utf7;
 
 pub(super) fn command(tagged: &Tagged) -> String {
     let body = match &tagged.command {
-        Command::Login(login) => format!("LOGIN {} {}", quoted(&login.user), quoted(&login.password)),
+        Command::Login(login) => {
+            format!("LOGIN {} {}", quoted(&login.user), quoted(&login.password))
+        }
         Command::Select(select) => {
-            format!("{} {}", if select.access == Access::Write { "SELECT" } else { "EXAMINE" }, mailbox(&select.name))
+            format!(
+                "{} {}",
+                if select.access == Access::Write { "SELECT" } else { "EXAMINE" },
+                mailbox(&select.name)
+            )
         }
         Command::Create(create) => format!("CREATE {}", mailbox(&create.name)),
         Command::Delete(delete) => format!("DELETE {}", mailbox(&delete.name)),
-        Command::Rename(rename) => format!("RENAME {} {}", mailbox(&rename.from), mailbox(&rename.to)),
-        Command::Subscribe(to) => format!("{} {}", if to.subscribed { "SUBSCRIBE" } else { "UNSUBSCRIBE" }, mailbox(&to.name)),
-        Command::List(list) => format!("LIST {} {}", mailbox(&list.reference), mailbox(&list.patterns[0])),
-        Command::Lsub(lsub) => format!("LSUB {} {}", mailbox(&lsub.reference), mailbox(&lsub.pattern)),
+        Command::Rename(rename) => {
+            format!("RENAME {} {}", mailbox(&rename.from), mailbox(&rename.to))
+        }
+        Command::Subscribe(to) => format!(
+            "{} {}",
+            if to.subscribed { "SUBSCRIBE" } else { "UNSUBSCRIBE" },
+            mailbox(&to.name)
+        ),
+        Command::List(list) => {
+            format!("LIST {} {}", mailbox(&list.reference), mailbox(&list.patterns[0]))
+        }
+        Command::Lsub(lsub) => {
+            format!("LSUB {} {}", mailbox(&lsub.reference), mailbox(&lsub.pattern))
+        }
         Command::Status(status) => {
             let items: Vec<&str> = status.items.iter().map(status_item).collect();
             format!("STATUS {} ({})", mailbox(&status.name), items.join(" "))
@@ -39,7 +56,12 @@ pub(super) fn command(tagged: &Tagged) -> String {
                 Sign::Replace => "",
             };
             let silent = if store.silent { ".SILENT" } else { "" };
-            format!("{}STORE {} {sign}FLAGS{silent} ({})", uid(store.by), set(&store.set), store.flags.join(" "))
+            format!(
+                "{}STORE {} {sign}FLAGS{silent} ({})",
+                uid(store.by),
+                set(&store.set),
+                store.flags.join(" ")
+            )
         }
         Command::Fetch(fetch) => {
             let items: Vec<String> = fetch.items.iter().map(item).collect();
@@ -52,9 +74,10 @@ pub(super) fn command(tagged: &Tagged) -> String {
             };
             format!("{}SEARCH {keys}", uid(search.by))
         }
-        Command::Expunge(expunge) => {
-            expunge.uids.as_ref().map_or_else(|| "EXPUNGE".to_owned(), |uids| format!("UID EXPUNGE {}", set(uids)))
-        }
+        Command::Expunge(expunge) => expunge
+            .uids
+            .as_ref()
+            .map_or_else(|| "EXPUNGE".to_owned(), |uids| format!("UID EXPUNGE {}", set(uids))),
         other => format!("{other:?}").to_uppercase(),
     };
     format!("{} {body}\r\n", tagged.tag)
@@ -77,7 +100,9 @@ fn set(set: &Set) -> String {
         End::Number(number) => number.to_string(),
         End::Largest => "*".to_owned(),
     };
-    let range = |(from, to): &(End, End)| if from == to { end(from) } else { format!("{}:{}", end(from), end(to)) };
+    let range = |(from, to): &(End, End)| {
+        if from == to { end(from) } else { format!("{}:{}", end(from), end(to)) }
+    };
     set.0.iter().map(range).collect::<Vec<_>>().join(",")
 }
 
@@ -112,11 +137,20 @@ fn item(item: &Item) -> String {
                 Text::Mime => section.push("MIME".to_owned()),
                 Text::Fields { not, names } => {
                     let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-                    section.push(format!("HEADER.FIELDS{} ({})", if *not { ".NOT" } else { "" }, names.join(" ")));
+                    section.push(format!(
+                        "HEADER.FIELDS{} ({})",
+                        if *not { ".NOT" } else { "" },
+                        names.join(" ")
+                    ));
                 }
             }
-            let partial = wanted.partial.map(|(from, len)| format!("<{from}.{len}>")).unwrap_or_default();
-            format!("BODY{}[{}]{partial}", if wanted.peek { ".PEEK" } else { "" }, section.join("."))
+            let partial =
+                wanted.partial.map(|(from, len)| format!("<{from}.{len}>")).unwrap_or_default();
+            format!(
+                "BODY{}[{}]{partial}",
+                if wanted.peek { ".PEEK" } else { "" },
+                section.join(".")
+            )
         }
     }
 }
@@ -141,7 +175,11 @@ fn key(found: &Key) -> String {
             Some(system) => system.to_owned(),
             None => format!("KEYWORD {name}"),
         },
-        Key::Header(name, text) if ["BCC", "CC", "FROM", "SUBJECT", "TO"].contains(&name.as_str()) => format!("{name} {}", quoted(text)),
+        Key::Header(name, text)
+            if ["BCC", "CC", "FROM", "SUBJECT", "TO"].contains(&name.as_str()) =>
+        {
+            format!("{name} {}", quoted(text))
+        }
         Key::Header(name, text) => format!("HEADER {} {}", quoted(name), quoted(text)),
         Key::Larger(size) => format!("LARGER {size}"),
         Key::Smaller(size) => format!("SMALLER {size}"),

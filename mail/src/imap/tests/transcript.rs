@@ -1,4 +1,5 @@
-//! Plays a transcript. `C:` is a line from the client, `S:` one from the server; `C2:` and `S2:` are a second session.
+//! Plays a transcript. `C:` is a line from the client, `S:` one from the server; `C2:` and `S2:`
+//! are a second session.
 //! `C|` lines are a literal's content, whose length stands where `{n}` or `{n+}` is written. `…` stands for anything.
 //! `@ deliver FOLDER` with `|` lines puts a message there; `@ link open|loopback|tls` says how sessions come in.
 //! `S: <close>` and `S: <tls>` are what the connection does.
@@ -55,21 +56,30 @@ impl Play {
         let mut lines: Vec<Line> = Vec::new();
         let mut rest = text.lines().peekable();
         while let Some(line) = rest.next() {
-            let Some((mark, line)) = line.split_once([':', '|', '@']).filter(|_| !line.starts_with('#')) else {
+            let Some((mark, line)) =
+                line.split_once([':', '|', '@']).filter(|_| !line.starts_with('#'))
+            else {
                 continue;
             };
             let line = line.strip_prefix(' ').unwrap_or(line);
-            let who = mark.chars().nth(1).and_then(|who| who.to_digit(10)).map_or(1, |who| who as u8);
+            let who =
+                mark.chars().nth(1).and_then(|who| who.to_digit(10)).map_or(1, |who| who as u8);
             match mark.chars().next() {
                 Some('C') => {
                     let mut bytes = Vec::new();
                     let mut literal = Vec::new();
                     while let Some(more) = rest.next_if(|line| line.starts_with("C|")) {
-                        literal.extend_from_slice(more[2..].strip_prefix(' ').unwrap_or(&more[2..]).as_bytes());
+                        literal.extend_from_slice(
+                            more[2..].strip_prefix(' ').unwrap_or(&more[2..]).as_bytes(),
+                        );
                         literal.extend_from_slice(b"\r\n");
                     }
                     let len = literal.len();
-                    bytes.extend_from_slice(line.replace("{n}", &format!("{{{len}}}")).replace("{n+}", &format!("{{{len}+}}")).as_bytes());
+                    bytes.extend_from_slice(
+                        line.replace("{n}", &format!("{{{len}}}"))
+                            .replace("{n+}", &format!("{{{len}+}}"))
+                            .as_bytes(),
+                    );
                     bytes.extend_from_slice(b"\r\n");
                     if !literal.is_empty() {
                         bytes.extend_from_slice(&literal);
@@ -87,7 +97,9 @@ impl Play {
                     let folder = line[8..].to_owned();
                     let mut message = Vec::new();
                     while let Some(more) = rest.next_if(|line| line.starts_with('|')) {
-                        message.extend_from_slice(more[1..].strip_prefix(' ').unwrap_or(&more[1..]).as_bytes());
+                        message.extend_from_slice(
+                            more[1..].strip_prefix(' ').unwrap_or(&more[1..]).as_bytes(),
+                        );
                         message.extend_from_slice(b"\r\n");
                     }
                     lines.push(Line::Deliver(folder, message));
@@ -111,9 +123,16 @@ impl Play {
                 }
                 Line::Client(who, bytes) => {
                     let plain = BASE64.encode(format!("\0alice\0{password}").as_bytes());
-                    let text = String::from_utf8_lossy(bytes).replace("$PASSWORD", &password).replace("$PLAIN", &plain);
+                    let text = String::from_utf8_lossy(bytes)
+                        .replace("$PASSWORD", &password)
+                        .replace("$PLAIN", &plain);
                     let seat = seats.entry(*who).or_insert_with(|| Seat::new(&node, privacy));
-                    assert!(seat.said.is_empty(), "{}: the server also said {:?}", self.name, seat.said);
+                    assert!(
+                        seat.said.is_empty(),
+                        "{}: the server also said {:?}",
+                        self.name,
+                        seat.said
+                    );
                     oracle::command(&text);
                     match feed {
                         Feed::Whole => seat.feed(text.as_bytes()).await,
@@ -136,7 +155,12 @@ impl Play {
                         panic!("{}: the server said nothing, not {wanted:?}", self.name);
                     }
                     let said = seat.said.remove(0);
-                    assert!(matches(wanted, &said), "{}:\nwanted {wanted}\n   got {said}\n  then {:#?}", self.name, seat.said);
+                    assert!(
+                        matches(wanted, &said),
+                        "{}:\nwanted {wanted}\n   got {said}\n  then {:#?}",
+                        self.name,
+                        seat.said
+                    );
                 }
             }
         }
@@ -221,14 +245,30 @@ async fn home() -> (TestNode, String) {
 async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
     let blob = node.blobs.put(message, Form::Private).unwrap();
-    let delivery = Delivery { folder, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags: Flags::default() };
+    let delivery = Delivery {
+        folder,
+        blob,
+        id: DeliveryId::new(node),
+        internal_date: node.clock.now(),
+        flags: Flags::default(),
+    };
     mailbox::deliver(node, delivery).await.unwrap();
 }
 
 fn session(node: &Node, privacy: Privacy) -> Session {
     let shared = Arc::new(Shared { message_len_max: 1_000_000, outlines: Outlines::default() });
-    let link = Link { privacy, may_start_tls: privacy != Privacy::Tls, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-    Session::new(Context { node: node.clone(), shared, out: Printer::default(), link, condstore: false })
+    let link = Link {
+        privacy,
+        may_start_tls: privacy != Privacy::Tls,
+        from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    Session::new(Context {
+        node: node.clone(),
+        shared,
+        out: Printer::default(),
+        link,
+        condstore: false,
+    })
 }
 
 /// Throws bytes at a session; true when it closes.

@@ -3,7 +3,8 @@
 /// The extensions that matter for sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offers {
-    /// SIZE (RFC 1870): the largest message in bytes, 0 if there is no limit; `None` if not offered.
+    /// SIZE (RFC 1870): the largest message in bytes, 0 if there is no limit; `None` if not
+    /// offered.
     pub(super) size: Option<u64>,
     /// 8BITMIME (RFC 6152).
     pub(super) eight_bit: bool,
@@ -20,7 +21,9 @@ impl Offers {
         for line in lines.skip(1) {
             let mut words = line.split_ascii_whitespace();
             match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "SIZE" => offers.size = Some(words.next().and_then(|len| len.parse().ok()).unwrap_or(0)),
+                "SIZE" => {
+                    offers.size = Some(words.next().and_then(|len| len.parse().ok()).unwrap_or(0))
+                }
                 "8BITMIME" => offers.eight_bit = true,
                 "SMTPUTF8" => offers.international = true,
                 "DSN" => offers.dsn = true,
@@ -37,8 +40,13 @@ mod tests {
 
     #[test]
     fn offers_are_read_whatever_their_case_and_order() {
-        let offers = Offers::read(["SIZE is my name", "size 1000", "8bitmime", "DSN", "X-NEW thing"].into_iter());
-        assert_eq!(offers, Offers { size: Some(1000), eight_bit: true, international: false, dsn: true });
+        let offers = Offers::read(
+            ["SIZE is my name", "size 1000", "8bitmime", "DSN", "X-NEW thing"].into_iter(),
+        );
+        assert_eq!(
+            offers,
+            Offers { size: Some(1000), eight_bit: true, international: false, dsn: true }
+        );
         assert_eq!(Offers::read(["host", "SIZE"].into_iter()).size, Some(0));
         assert_eq!(Offers::read(["DSN"].into_iter()), Offers::default());
     }

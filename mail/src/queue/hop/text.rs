@@ -9,7 +9,8 @@ use super::read;
 /// How much is read at one time, in bytes.
 const PIECE_LEN: usize = 64 * 1024;
 
-/// The text, without its last line end: lettre writes that together with the dot (RFC 5321 4.1.1.4).
+/// The text, without its last line end: lettre writes that together with the dot (RFC 5321
+/// 4.1.1.4).
 pub(super) struct Text {
     reader: BlobReader,
     len: u64,
@@ -32,7 +33,8 @@ impl Text {
 
     /// Whether there are bytes beyond ASCII in the header (RFC 6532).
     pub(super) fn is_international(&self) -> Result<bool, Fate> {
-        // An empty line that a piece's edge cuts is missed, which at worst asks for more than is needed.
+        // An empty line that a piece's edge cuts is missed, which at worst asks for more than is
+        // needed.
         self.any(|piece| match piece.windows(4).position(|window| window == b"\r\n\r\n") {
             Some(end) => (!piece.get(..end).unwrap_or_default().is_ascii(), true),
             None => (!piece.is_ascii(), false),
@@ -54,7 +56,8 @@ impl Text {
         Ok(false)
     }
 
-    /// The pieces. When one can't be read the wire is cut, so that the half is not taken for the whole.
+    /// The pieces. When one can't be read the wire is cut, so that the half is not taken for the
+    /// whole.
     pub(super) fn pieces(self, scissors: &Scissors) -> impl Iterator<Item = Vec<u8>> {
         let scissors = scissors.clone();
         let mut at = 0;
@@ -97,12 +100,21 @@ mod tests {
 
     #[test]
     fn the_last_line_end_is_left_to_the_dot() {
-        for (content, sent) in [(&b"a\r\n\r\nb\r\n"[..], &b"a\r\n\r\nb"[..]), (b"b", b"b"), (b"\r\n", b""), (b"", b""), (b"\n", b"\n")] {
+        for (content, sent) in [
+            (&b"a\r\n\r\nb\r\n"[..], &b"a\r\n\r\nb"[..]),
+            (b"b", b"b"),
+            (b"\r\n", b""),
+            (b"", b""),
+            (b"\n", b"\n"),
+        ] {
             let pieces: Vec<u8> = text(content).pieces(&Scissors::default()).flatten().collect();
             assert_eq!(pieces, sent);
         }
         let long = vec![b'x'; PIECE_LEN * 2 + 1];
-        assert_eq!(text(&long).pieces(&Scissors::default()).map(|piece| piece.len()).collect::<Vec<_>>(), [PIECE_LEN, PIECE_LEN, 1]);
+        assert_eq!(
+            text(&long).pieces(&Scissors::default()).map(|piece| piece.len()).collect::<Vec<_>>(),
+            [PIECE_LEN, PIECE_LEN, 1]
+        );
     }
 
     #[test]

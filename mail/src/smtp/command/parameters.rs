@@ -1,4 +1,5 @@
-//! The parameters of MAIL and RCPT. What was not offered is refused (RFC 5321 4.1.1.11), and so is what is given twice.
+//! The parameters of MAIL and RCPT. What was not offered is refused (RFC 5321 4.1.1.11), and so is
+//! what is given twice.
 
 use super::super::envelope::{Notify, Recipient, Sender};
 use super::CommandError;
@@ -16,17 +17,28 @@ pub(super) fn mail(sender: &mut Sender, parameters: &str) -> Result<(), CommandE
         match (key.as_str(), value) {
             ("SIZE", Some(value)) => sender.size = Some(size(value)?),
             ("BODY", Some(value)) if value.eq_ignore_ascii_case("7BIT") => sender.eight_bit = false,
-            ("BODY", Some(value)) if value.eq_ignore_ascii_case("8BITMIME") => sender.eight_bit = true,
+            ("BODY", Some(value)) if value.eq_ignore_ascii_case("8BITMIME") => {
+                sender.eight_bit = true
+            }
             ("SMTPUTF8", None) => sender.international = true,
-            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => sender.return_headers_only = false,
-            ("RET", Some(value)) if value.eq_ignore_ascii_case("HDRS") => sender.return_headers_only = true,
+            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => {
+                sender.return_headers_only = false
+            }
+            ("RET", Some(value)) if value.eq_ignore_ascii_case("HDRS") => {
+                sender.return_headers_only = true
+            }
             ("ENVID", Some(value)) => {
-                let id = xtext(value).filter(|id| !id.is_empty() && id.len() <= ENVELOPE_ID_LEN_MAX).ok_or(CommandError::Value)?;
+                let id = xtext(value)
+                    .filter(|id| !id.is_empty() && id.len() <= ENVELOPE_ID_LEN_MAX)
+                    .ok_or(CommandError::Value)?;
                 sender.envelope_id = Some(id);
             }
-            // Who first submitted it, as the client says: read, and believed of nobody (RFC 4954 5).
+            // Who first submitted it, as the client says: read, and believed of nobody (RFC 4954
+            // 5).
             ("AUTH", Some(value)) => drop(xtext(value).ok_or(CommandError::Value)?),
-            ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => return Err(CommandError::Value),
+            ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => {
+                return Err(CommandError::Value);
+            }
             _ => return Err(CommandError::Parameter),
         }
     }
@@ -55,7 +67,10 @@ pub(super) fn rcpt(recipient: &mut Recipient, parameters: &str) -> Result<(), Co
     Ok(())
 }
 
-fn split<'a>(parameter: &'a str, seen: &mut Vec<String>) -> Result<(String, Option<&'a str>), CommandError> {
+fn split<'a>(
+    parameter: &'a str,
+    seen: &mut Vec<String>,
+) -> Result<(String, Option<&'a str>), CommandError> {
     let (key, value) = match parameter.split_once('=') {
         Some((key, value)) => (key, Some(value)),
         None => (parameter, None),
@@ -99,7 +114,9 @@ fn xtext(value: &str) -> Option<String> {
         match byte {
             b'+' => {
                 let digits = [rest.next()?, rest.next()?];
-                let hex = std::str::from_utf8(&digits).ok().filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+                let hex = std::str::from_utf8(&digits)
+                    .ok()
+                    .filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
                 bytes.push(u8::from_str_radix(hex, 16).ok()?);
             }
             b'!'..=b'~' if byte != b'=' => bytes.push(byte),

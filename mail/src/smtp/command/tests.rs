@@ -27,12 +27,17 @@ fn commands_are_read_whatever_their_case() {
     assert_eq!(Command::parse("DATA "), Ok(Command::Data));
     assert_eq!(Command::parse("bdat 12 last"), Ok(Command::Bdat { len: 12, last: true }));
     assert_eq!(Command::parse("NOOP whatever you like"), Ok(Command::Noop));
-    assert_eq!(Command::parse("auth plain AGEAYg=="), Ok(Command::Auth { mechanism: "PLAIN".into(), initial: Some("AGEAYg==".into()) }));
+    assert_eq!(
+        Command::parse("auth plain AGEAYg=="),
+        Ok(Command::Auth { mechanism: "PLAIN".into(), initial: Some("AGEAYg==".into()) })
+    );
 }
 
 #[test]
 fn mail_carries_its_parameters() {
-    let mail = sender("MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 AUTH=<>");
+    let mail = sender(
+        "MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 AUTH=<>",
+    );
     assert_eq!(mail.mailbox.unwrap().to_string(), "a@b.test");
     assert_eq!(mail.size, Some(1000));
     assert!(mail.eight_bit && mail.international && mail.return_headers_only);
@@ -52,7 +57,10 @@ fn rcpt_carries_its_parameters() {
 
 #[test]
 fn a_source_route_is_set_aside() {
-    assert_eq!(recipient("RCPT TO:<@one.test,@two.test:bob@three.test>").mailbox.unwrap().to_string(), "bob@three.test");
+    assert_eq!(
+        recipient("RCPT TO:<@one.test,@two.test:bob@three.test>").mailbox.unwrap().to_string(),
+        "bob@three.test"
+    );
     assert_eq!(refused("RCPT TO:<@one.test:>"), CommandError::Address);
     assert_eq!(refused("RCPT TO:<@one.test>"), CommandError::Address);
 }
@@ -86,7 +94,8 @@ proptest! {
         let _ = Command::parse(&line);
     }
 
-    /// smtp-proto is another reading of the same RFCs: where both take a plain transaction, they take it for the same.
+    /// smtp-proto is another reading of the same RFCs: where both take a plain transaction, they
+    /// take it for the same.
     #[test]
     fn another_parser_reads_the_same(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9]{1,8}(\\.[a-z]{2,5}){1,2}", size in 0u32..) {
         let line = format!("MAIL FROM:<{local}@{domain}> SIZE={size} BODY=8BITMIME\r\n");

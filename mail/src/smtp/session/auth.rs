@@ -40,7 +40,11 @@ impl Session {
             return self.junk(Reply::out_of_order("not in the middle of a message"));
         }
         if !self.offers_auth() {
-            return self.junk(Reply::new(538, "5.7.11", "not without encryption: say STARTTLS first"));
+            return self.junk(Reply::new(
+                538,
+                "5.7.11",
+                "not without encryption: say STARTTLS first",
+            ));
         }
         match (mechanism, initial) {
             ("PLAIN", None) => self.challenge("", Exchange::Plain),
@@ -53,7 +57,9 @@ impl Session {
 
     /// The client's response to a challenge; `*` gives up (RFC 4954 4).
     pub(super) fn auth_line(&mut self, line: &str) {
-        let State::Auth(exchange) = std::mem::replace(&mut self.state, State::Ready) else { return };
+        let State::Auth(exchange) = std::mem::replace(&mut self.state, State::Ready) else {
+            return;
+        };
         if line == "*" {
             return self.say(Reply::new(501, "5.0.0", "as you like"));
         }
@@ -77,7 +83,9 @@ impl Session {
         let Some(text) = decoded(response) else { return self.wrong_response() };
         let mut parts = text.split('\0');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(rights), Some(user), Some(password), None) if !user.is_empty() && (rights.is_empty() || rights == user) => {
+            (Some(rights), Some(user), Some(password), None)
+                if !user.is_empty() && (rights.is_empty() || rights == user) =>
+            {
                 self.ask_login(user.to_owned(), password.to_owned());
             }
             _ => self.wrong_response(),
@@ -96,7 +104,10 @@ impl Session {
     }
 
     fn ask_login(&mut self, user: String, password: String) {
-        self.ask(Question::Login { user: user.clone(), password: Password(password) }, State::AskedLogin { user });
+        self.ask(
+            Question::Login { user: user.clone(), password: Password(password) },
+            State::AskedLogin { user },
+        );
     }
 
     pub(super) fn login_answered(&mut self, user: String, reply: Reply) {

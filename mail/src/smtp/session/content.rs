@@ -15,12 +15,17 @@ pub(super) struct Chunk {
 }
 
 impl Session {
-    /// RFC 5321 4.1.1.4. The text may not come before we said go (RFC 2920 3.1): a client that did not wait is either not reading our
-    /// answers or having somebody else's words put into its mouth.
+    /// RFC 5321 4.1.1.4. The text may not come before we said go (RFC 2920 3.1): a client that did
+    /// not wait is either not reading our answers or having somebody else's words put into its
+    /// mouth.
     pub(super) fn begin_data(&mut self, pipelined: bool) {
         let Some(envelope) = self.whole_envelope() else { return };
         if pipelined {
-            return self.close(Reply::new(554, "5.5.0", "the message came before it was asked for, goodbye"));
+            return self.close(Reply::new(
+                554,
+                "5.5.0",
+                "the message came before it was asked for, goodbye",
+            ));
         }
         let text = Text::dotted(self.newlines(), self.settings.message_len_max);
         self.ask(Question::Begin(Box::new(envelope)), State::AskedData(text));
@@ -93,7 +98,11 @@ impl Session {
     fn fault_reply(&self, fault: Fault) -> Reply {
         match fault {
             Fault::TooLarge => Reply::too_large(self.settings.message_len_max),
-            Fault::BareNewline => Reply::new(550, "5.6.11", "a CR or LF stands alone in the message: a line ends with CR LF"),
+            Fault::BareNewline => Reply::new(
+                550,
+                "5.6.11",
+                "a CR or LF stands alone in the message: a line ends with CR LF",
+            ),
             Fault::LineTooLong => Reply::new(550, "5.6.0", "a line of the message is too long"),
         }
     }
@@ -104,7 +113,8 @@ impl Session {
         self.close(reply);
     }
 
-    /// RFC 3030 2. Whatever the answer will be, the chunk's bytes are on their way and must go by first.
+    /// RFC 3030 2. Whatever the answer will be, the chunk's bytes are on their way and must go by
+    /// first.
     pub(super) fn bdat(&mut self, len: u64, last: bool) {
         let len_max = self.settings.message_len_max;
         if len > len_max.saturating_mul(2) {
@@ -112,18 +122,29 @@ impl Session {
             return self.close(Reply::too_large(len_max));
         }
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::Chunking(text) => self.state = State::Chunk(Chunk { text, len, left: len, last }),
+            State::Chunking(text) => {
+                self.state = State::Chunk(Chunk { text, len, left: len, last })
+            }
             State::Mail(envelope) if !envelope.recipients.is_empty() => {
                 let text = Text::chunked(self.newlines(), len_max);
-                self.ask(Question::Begin(Box::new(envelope)), State::AskedChunk(Chunk { text, len, left: len, last }));
+                self.ask(
+                    Question::Begin(Box::new(envelope)),
+                    State::AskedChunk(Chunk { text, len, left: len, last }),
+                );
             }
-            State::Mail(_) => self.state = State::Unwanted(len, Reply::new(554, "5.5.1", "no valid recipients")),
+            State::Mail(_) => {
+                self.state = State::Unwanted(len, Reply::new(554, "5.5.1", "no valid recipients"))
+            }
             _ => self.state = State::Unwanted(len, Reply::out_of_order("say MAIL and RCPT first")),
         }
     }
 
     pub(super) fn chunk_answered(&mut self, chunk: Chunk, reply: Reply) {
-        self.state = if reply.is_positive() { State::Chunk(chunk) } else { State::Unwanted(chunk.left, reply) };
+        self.state = if reply.is_positive() {
+            State::Chunk(chunk)
+        } else {
+            State::Unwanted(chunk.left, reply)
+        };
     }
 
     /// The bytes of a chunk.
@@ -149,7 +170,8 @@ impl Session {
     fn chunk_ended(&mut self) {
         let State::Chunk(chunk) = std::mem::replace(&mut self.state, State::Ready) else { return };
         if chunk.last || chunk.text.fault().is_some() {
-            // After a refused chunk the message is over: the chunks that follow it are out of order (RFC 3030 2).
+            // After a refused chunk the message is over: the chunks that follow it are out of order
+            // (RFC 3030 2).
             return self.finish(chunk.text.fault());
         }
         self.state = State::Chunking(chunk.text);

@@ -4,17 +4,21 @@ use super::{Session, State};
 use crate::smtp::command::Command;
 use crate::smtp::reply::Reply;
 
-/// The longest command line, in bytes with its end; RFC 5321 4.5.3.1.4 asks for 512 and its extensions for more.
+/// The longest command line, in bytes with its end; RFC 5321 4.5.3.1.4 asks for 512 and its
+/// extensions for more.
 const COMMAND_LEN_MAX: usize = 2048;
 /// The longest line of a login, in bytes with its end (RFC 4954 4).
 pub(super) const AUTH_LEN_MAX: usize = 12_288;
-/// How much of an over-long line is skipped to find its end before the connection is closed instead, in bytes.
+/// How much of an over-long line is skipped to find its end before the connection is closed
+/// instead, in bytes.
 const SKIP_LEN_MAX: usize = 64 * 1024;
 
 impl Session {
-    /// Takes one line off the input (RFC 5321 2.3.8: it ends with CR LF). A line that ends with LF alone is told so.
+    /// Takes one line off the input (RFC 5321 2.3.8: it ends with CR LF). A line that ends with LF
+    /// alone is told so.
     pub(super) fn line(&mut self, input: &[u8]) -> usize {
-        let len_max = if matches!(self.state, State::Auth(_)) { AUTH_LEN_MAX } else { COMMAND_LEN_MAX };
+        let len_max =
+            if matches!(self.state, State::Auth(_)) { AUTH_LEN_MAX } else { COMMAND_LEN_MAX };
         let Some(end) = input.iter().take(len_max).position(|byte| *byte == b'\n') else {
             if input.len() < len_max {
                 return 0;

@@ -12,15 +12,23 @@ struct Outcome {
     closed: bool,
 }
 
-/// Plays `pieces`, answering every question with a yes as long as `patience` lasts and with a no after it.
+/// Plays `pieces`, answering every question with a yes as long as `patience` lasts and with a no
+/// after it.
 fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut patience: usize) -> Outcome {
-    let settings = Settings { hostname: "host.test".into(), role, tls: false, clear_login: true, message_len_max: 300 };
+    let settings = Settings {
+        hostname: "host.test".into(),
+        role,
+        tls: false,
+        clear_login: true,
+        message_len_max: 300,
+    };
     let mut session = Session::new(settings);
     let mut outcome = Outcome::default();
     let mut input = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
-        // Each step uses input, says something or is the last; twice the bytes and some is more than any conversation needs.
+        // Each step uses input, says something or is the last; twice the bytes and some is more
+        // than any conversation needs.
         let steps_max = input.len() * 2 + 100;
         let done = (0..steps_max).any(|_| {
             let (used, step) = session.step(&input);
@@ -30,7 +38,11 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut patience: us
                 Step::Reply(reply) => outcome.said.push_str(&reply.to_string()),
                 Step::Ask(question) => {
                     let code = if matches!(question, Question::Begin(_)) { 354 } else { 250 };
-                    session.answer(Reply::new(if patience > 0 { code } else { 450 }, "2.0.0", "answered"));
+                    session.answer(Reply::new(
+                        if patience > 0 { code } else { 450 },
+                        "2.0.0",
+                        "answered",
+                    ));
                     patience = patience.saturating_sub(1);
                 }
                 Step::Content(text) => outcome.content.extend(text),
@@ -95,7 +107,11 @@ proptest! {
 fn a_line_without_end_is_not_waited_for() {
     let flood = vec![b'x'; 100_000];
     let outcome = play(Role::Receive, flood.chunks(1000), 0);
-    assert!(outcome.closed && outcome.said.ends_with("421 4.7.0 the line has no end, goodbye\r\n"), "{}", outcome.said);
+    assert!(
+        outcome.closed && outcome.said.ends_with("421 4.7.0 the line has no end, goodbye\r\n"),
+        "{}",
+        outcome.said
+    );
 }
 
 /// Everything a client says in the transcripts, damaged.
@@ -104,10 +120,17 @@ fn a_damaged_conversation_ends_or_goes_on() {
     let conversations = crate::conversations::said("smtp");
     fuzz("smtp session", &conversations, |input| {
         for role in [Role::Receive, Role::Submit] {
-            play(role, input.chunks(61), usize::from(input.first().copied().unwrap_or_default()) % 8);
+            play(
+                role,
+                input.chunks(61),
+                usize::from(input.first().copied().unwrap_or_default()) % 8,
+            );
         }
     });
-    let lines: Vec<Vec<u8>> = conversations.iter().flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec)).collect();
+    let lines: Vec<Vec<u8>> = conversations
+        .iter()
+        .flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
+        .collect();
     fuzz("smtp command", &lines, |input| {
         let _ = Command::parse(&String::from_utf8_lossy(input)).is_ok();
     });

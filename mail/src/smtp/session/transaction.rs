@@ -8,12 +8,15 @@ use super::{Question, REFUSED_MAX, Role, Session, State};
 impl Session {
     /// RFC 5321 4.1.1.2, RFC 1870 6.1 (declared size), RFC 4954 6 (530).
     pub(super) fn mail(&mut self, sender: Sender) {
-        let Some(hello) = self.client.hello.clone() else { return self.junk(Reply::out_of_order("say EHLO first")) };
+        let Some(hello) = self.client.hello.clone() else {
+            return self.junk(Reply::out_of_order("say EHLO first"));
+        };
         if !matches!(self.state, State::Ready) {
             return self.junk(Reply::out_of_order("a message is under way already"));
         }
         if self.settings.role == Role::Submit && self.client.login.is_none() {
-            let text = if self.offers_auth() { "log in first" } else { "say STARTTLS and log in first" };
+            let text =
+                if self.offers_auth() { "log in first" } else { "say STARTTLS and log in first" };
             return self.junk(Reply::new(530, "5.7.0", text));
         }
         if sender.size.is_some_and(|size| size > self.settings.message_len_max) {
@@ -25,7 +28,12 @@ impl Session {
 
     pub(super) fn sender_answered(&mut self, hello: Hello, sender: Sender, reply: Reply) {
         if reply.is_positive() {
-            self.state = State::Mail(Envelope { hello, login: self.client.login.clone(), sender, recipients: Vec::new() });
+            self.state = State::Mail(Envelope {
+                hello,
+                login: self.client.login.clone(),
+                sender,
+                recipients: Vec::new(),
+            });
         }
         self.say(reply);
     }
@@ -35,16 +43,24 @@ impl Session {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::Mail(envelope) if envelope.recipients.len() >= self.recipients_max() => {
                 self.state = State::Mail(envelope);
-                self.say(Reply::new(452, "4.5.3", "too many recipients, send them the rest as another message"));
+                self.say(Reply::new(
+                    452,
+                    "4.5.3",
+                    "too many recipients, send them the rest as another message",
+                ));
             }
             State::Mail(envelope)
-                if recipient.mailbox.as_ref().is_some_and(|mailbox| mailbox.is_international()) && !envelope.sender.international =>
+                if recipient.mailbox.as_ref().is_some_and(|mailbox| mailbox.is_international())
+                    && !envelope.sender.international =>
             {
                 self.state = State::Mail(envelope);
                 self.say(Reply::new(553, "5.6.7", "this address needs SMTPUTF8"));
             }
             State::Mail(envelope) => {
-                self.ask(Question::Recipient(recipient.clone()), State::AskedRecipient(envelope, recipient));
+                self.ask(
+                    Question::Recipient(recipient.clone()),
+                    State::AskedRecipient(envelope, recipient),
+                );
             }
             other => {
                 self.state = other;
@@ -53,7 +69,12 @@ impl Session {
         }
     }
 
-    pub(super) fn recipient_answered(&mut self, mut envelope: Envelope, recipient: Recipient, reply: Reply) {
+    pub(super) fn recipient_answered(
+        &mut self,
+        mut envelope: Envelope,
+        recipient: Recipient,
+        reply: Reply,
+    ) {
         if reply.is_positive() {
             // The same address twice is one recipient.
             if !envelope.recipients.iter().any(|known| known.mailbox == recipient.mailbox) {
@@ -78,11 +99,21 @@ impl Session {
                 self.close(Reply::closing("4.7.0", "this is a mail server, goodbye"));
             }
             CommandError::Unknown => self.junk(Reply::new(500, "5.5.1", "no such command")),
-            CommandError::NotOffered => self.junk(Reply::new(502, "5.5.1", "this command is not offered")),
+            CommandError::NotOffered => {
+                self.junk(Reply::new(502, "5.5.1", "this command is not offered"))
+            }
             CommandError::Syntax(text) => self.junk(Reply::new(501, "5.5.4", text)),
-            CommandError::Address => self.junk(Reply::new(501, "5.1.3", "that is not an address this server can read")),
-            CommandError::Parameter => self.junk(Reply::new(555, "5.5.4", "this parameter is not offered")),
-            CommandError::Value => self.junk(Reply::new(501, "5.5.4", "a parameter is given twice or has a wrong value")),
+            CommandError::Address => {
+                self.junk(Reply::new(501, "5.1.3", "that is not an address this server can read"))
+            }
+            CommandError::Parameter => {
+                self.junk(Reply::new(555, "5.5.4", "this parameter is not offered"))
+            }
+            CommandError::Value => self.junk(Reply::new(
+                501,
+                "5.5.4",
+                "a parameter is given twice or has a wrong value",
+            )),
         }
     }
 }

@@ -1,11 +1,18 @@
-//! How many durable changes a second the store acknowledges, against the disk's own rate of fdatasync.
+//! How many durable changes a second the store acknowledges, against the disk's own rate of
+//! fdatasync.
 //!
 //! `cargo run --release -p freehold-core --example store_bench -- FOLDER [SECONDS] [--sync-delay MS] [--only ENGINE,ROWS,WRITERS]`:
-//! for each engine, number of rows in a change and number of writers, turns of the store and turns of bare writes with fdatasync into
-//! a file of the same pattern alternate, so that both meet the same disk. Prints a table in Markdown; `×` is acknowledged changes per
-//! bare fdatasync, `CPU` what the whole process, writers included, spent on a change. `--sync-delay` makes each sync of both wait so
-//! much longer, to stand for a slower disk; what an engine writes to files of its own is not slowed.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark run by hand says what it finds and stops where it fails")]
+//! for each engine, number of rows in a change and number of writers, turns of the store and turns
+//! of bare writes with fdatasync into a file of the same pattern alternate, so that both meet the
+//! same disk. Prints a table in Markdown; `×` is acknowledged changes per bare fdatasync, `CPU`
+//! what the whole process, writers included, spent on a change. `--sync-delay` makes each sync of
+//! both wait so much longer, to stand for a slower disk; what an engine writes to files of its own
+//! is not slowed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark run by hand says what it finds and stops where it fails"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,12 +50,20 @@ struct Asked {
 
 impl Asked {
     fn read() -> Self {
-        let mut asked = Self { folder: PathBuf::from("."), seconds: 1.0, sync_delay: Duration::ZERO, only: None };
+        let mut asked = Self {
+            folder: PathBuf::from("."),
+            seconds: 1.0,
+            sync_delay: Duration::ZERO,
+            only: None,
+        };
         let mut args = std::env::args().skip(1);
         let mut unnamed = 0;
         while let Some(arg) = args.next() {
             match (arg.as_str(), unnamed) {
-                ("--sync-delay", _) => asked.sync_delay = Duration::from_secs_f64(args.next().unwrap().parse::<f64>().unwrap() / 1e3),
+                ("--sync-delay", _) => {
+                    asked.sync_delay =
+                        Duration::from_secs_f64(args.next().unwrap().parse::<f64>().unwrap() / 1e3)
+                }
                 ("--only", _) => asked.only = args.next(),
                 (_, 0) => (asked.folder, unnamed) = (PathBuf::from(arg), 1),
                 _ => asked.seconds = arg.parse().unwrap(),
@@ -70,7 +85,10 @@ fn main() {
     if asked.sync_delay.is_zero() {
         println!("The disk as it is.\n");
     } else {
-        println!("Each sync, bare and ours, made to take {:?} longer than the disk needs.\n", asked.sync_delay);
+        println!(
+            "Each sync, bare and ours, made to take {:?} longer than the disk needs.\n",
+            asked.sync_delay
+        );
     }
     println!("| engine | rows | writers | changes/s | fdatasync/s | × | median wait | CPU |");
     println!("|---|---|---|---|---|---|---|---|");
@@ -88,7 +106,14 @@ fn main() {
 }
 
 /// Turns of the store and of the bare disk, and what came of them as the rest of a line.
-fn compare(runtime: &tokio::runtime::Runtime, asked: &Asked, turn: Duration, kind: EngineKind, rows: usize, writers: usize) -> String {
+fn compare(
+    runtime: &tokio::runtime::Runtime,
+    asked: &Asked,
+    turn: Duration,
+    kind: EngineKind,
+    rows: usize,
+    writers: usize,
+) -> String {
     let _ = std::fs::remove_dir_all(&asked.folder);
     std::fs::create_dir_all(&asked.folder).unwrap();
     let fs = slow(asked.sync_delay);
@@ -118,7 +143,12 @@ fn compare(runtime: &tokio::runtime::Runtime, asked: &Asked, turn: Duration, kin
 fn busy_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    let ticks: f64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum();
     ticks / TICKS_PER_SECOND
 }
 
@@ -131,11 +161,19 @@ fn open(folder: &Path, fs: Hooked, kind: EngineKind) -> Store {
     let random = Random::from_os().unwrap();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);
     let key = SecretKey::new(random.array());
-    Store::open(StoreOptions::new(folder.join("data"), Arc::new(fs), engine, key, [1; 16], random)).unwrap()
+    Store::open(StoreOptions::new(folder.join("data"), Arc::new(fs), engine, key, [1; 16], random))
+        .unwrap()
 }
 
-/// Writers that each wait for their change and make the next; changes per second and the median wait in microseconds.
-fn measure(runtime: &tokio::runtime::Runtime, store: &Store, rows: usize, writers: usize, turn: Duration) -> (f64, f64) {
+/// Writers that each wait for their change and make the next; changes per second and the median
+/// wait in microseconds.
+fn measure(
+    runtime: &tokio::runtime::Runtime,
+    store: &Store,
+    rows: usize,
+    writers: usize,
+    turn: Duration,
+) -> (f64, f64) {
     static KEY: AtomicU64 = AtomicU64::new(0);
     let stop = Arc::new(AtomicBool::new(false));
     let started = Instant::now();
@@ -148,7 +186,10 @@ fn measure(runtime: &tokio::runtime::Runtime, store: &Store, rows: usize, writer
                     let asked = Instant::now();
                     let commit = store.commit(move |tx| {
                         for _ in 0..rows {
-                            let key = KEY.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100_000;
+                            let key = KEY
+                                .fetch_add(1, Ordering::Relaxed)
+                                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                                % 100_000;
                             tx.put(ROWS, &key.to_be_bytes(), &[7; VALUE_LEN])?;
                         }
                         Ok::<_, StoreError>(())
@@ -162,13 +203,15 @@ fn measure(runtime: &tokio::runtime::Runtime, store: &Store, rows: usize, writer
         .collect();
     runtime.block_on(async { tokio::time::sleep(turn).await });
     stop.store(true, Ordering::Relaxed);
-    let mut waits: Vec<f64> = tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
+    let mut waits: Vec<f64> =
+        tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
     #[allow(clippy::cast_precision_loss, reason = "a count of seconds' work is small")]
     let rate = waits.len() as f64 / started.elapsed().as_secs_f64();
     (rate, median(&mut waits))
 }
 
-/// What the disk does without us: write a record's length behind the last, fdatasync, in a file of zeros.
+/// What the disk does without us: write a record's length behind the last, fdatasync, in a file of
+/// zeros.
 struct Bare {
     file: Box<dyn File>,
     offset: AtomicU64,

@@ -1,4 +1,5 @@
-//! Collection: what no row refers to is found by a look at all rows, then swept. Rows go first, files later, pinned ones never.
+//! Collection: what no row refers to is found by a look at all rows, then swept. Rows go first,
+//! files later, pinned ones never.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use super::file::Name;
 use super::{Blobs, told};
 use crate::store::{BlobId, Store, StoreError, Table};
 
-/// The last collection's row, written so that a failed group whose fate is open is settled before files go.
+/// The last collection's row, written so that a failed group whose fate is open is settled before
+/// files go.
 const SWEPT: Table = Table::new("blobs_swept");
 const PAGE_ROWS: usize = 500;
 
@@ -25,7 +27,8 @@ impl Touched {
     }
 }
 
-/// A collection that has begun: whatever is pinned from its beginning on is left alone. Begin it, then look at the rows.
+/// A collection that has begun: whatever is pinned from its beginning on is left alone. Begin it,
+/// then look at the rows.
 #[must_use]
 #[derive(Debug)]
 pub struct Collection {
@@ -40,7 +43,8 @@ pub struct Collected {
     pub files: u64,
     /// Small blobs forgotten before they were filed.
     pub small: u64,
-    /// Of those that were to be unlinked, what somebody had pinned meanwhile: it may lie there still.
+    /// Of those that were to be unlinked, what somebody had pinned meanwhile: it may lie there
+    /// still.
     pub pinned: HashSet<BlobId>,
 }
 
@@ -52,7 +56,8 @@ fn referred(store: &Store) -> Result<HashSet<BlobId>, StoreError> {
     let mut referred = HashSet::new();
     let mut after: Option<(String, Vec<u8>)> = None;
     loop {
-        let page = store.walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?;
+        let page = store
+            .walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?;
         let Some(last) = page.last() else { return Ok(referred) };
         after = Some((last.table.clone(), last.key.clone()));
         for found in page {
@@ -72,8 +77,8 @@ impl Blobs {
         collection.sweep(&referred(store)?)
     }
 
-    /// Removes those of `gone` to which no row refers any more, durably: for a deletion that is acknowledged only once it is
-    /// real. Blocks, for all rows are read.
+    /// Removes those of `gone` to which no row refers any more, durably: for a deletion that is
+    /// acknowledged only once it is real. Blocks, for all rows are read.
     ///
     /// # Errors
     /// As [`Blobs::collect`]; part may have been removed.
@@ -98,7 +103,8 @@ impl Blobs {
     }
 }
 
-/// Once this change is acknowledged, a group that failed before it is void for ever: no row of it can come back.
+/// Once this change is acknowledged, a group that failed before it is void for ever: no row of it
+/// can come back.
 fn settle(store: &Store) -> Result<(), StoreError> {
     store.commit_blocking(|tx| {
         // Without it no file would ever go, and on a full disk it is files that must.
@@ -115,7 +121,8 @@ impl Drop for Collection {
 }
 
 impl Collection {
-    /// Removes every blob not in `live` (what the rows referred to, seen after the beginning) that was not pinned meanwhile.
+    /// Removes every blob not in `live` (what the rows referred to, seen after the beginning) that
+    /// was not pinned meanwhile.
     ///
     /// # Errors
     /// The disk's; what was removed stays removed.
@@ -128,7 +135,9 @@ impl Collection {
             let state = &mut *state;
             let touched = state.touched.get(&self.number).map(|touched| &touched.ids);
             let before = state.small.len();
-            state.small.retain(|id, _| live.contains(id) || touched.is_some_and(|touched| touched.contains(id)));
+            state.small.retain(|id, _| {
+                live.contains(id) || touched.is_some_and(|touched| touched.contains(id))
+            });
             collected.small = (before - state.small.len()) as u64;
         }
         for orphan in self.orphans(live)?.into_iter().flatten() {
@@ -148,7 +157,8 @@ impl Collection {
         for id in gone.iter().filter(|id| !live.contains(id)) {
             {
                 let mut state = blobs.state();
-                let touched = state.touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id));
+                let touched =
+                    state.touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id));
                 if !touched && state.small.remove(id).is_some() {
                     collected.small += 1;
                 }
@@ -162,22 +172,32 @@ impl Collection {
                     }
                 }
             }
-            if blobs.state().touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id)) {
+            if blobs
+                .state()
+                .touched
+                .get(&self.number)
+                .is_some_and(|touched| touched.ids.contains(id))
+            {
                 collected.pinned.insert(*id);
             }
         }
         Ok(collected)
     }
 
-    /// The files that belong to no blob of `live`, nor to one that was pinned meanwhile, nor to one in memory (that is written
-    /// over when it is filed); what is none of ours by its path.
-    pub(super) fn orphans(&self, live: &HashSet<BlobId>) -> Result<Vec<Result<Name, PathBuf>>, StoreError> {
+    /// The files that belong to no blob of `live`, nor to one that was pinned meanwhile, nor to one
+    /// in memory (that is written over when it is filed); what is none of ours by its path.
+    pub(super) fn orphans(
+        &self,
+        live: &HashSet<BlobId>,
+    ) -> Result<Vec<Result<Name, PathBuf>>, StoreError> {
         let blobs = &self.blobs;
         let mut names: HashSet<Name> = live.iter().flat_map(|id| blobs.names(id)).collect();
         names.extend(blobs.state().small.keys().flat_map(|id| blobs.names(id)));
         let mut orphans = Vec::new();
         blobs.each_file(|found| {
-            if found.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_touched(name)) || found.is_err() {
+            if found.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_touched(name))
+                || found.is_err()
+            {
                 orphans.push(found);
             }
             Ok(())
@@ -190,7 +210,9 @@ impl Collection {
     /// # Errors
     /// The disk's.
     pub fn orphan_paths(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
-        let path = |found: Result<Name, PathBuf>| found.map_or_else(|path| path, |name| self.blobs.path(&name));
+        let path = |found: Result<Name, PathBuf>| {
+            found.map_or_else(|path| path, |name| self.blobs.path(&name))
+        };
         Ok(self.orphans(live)?.into_iter().map(path).collect())
     }
 
@@ -199,14 +221,19 @@ impl Collection {
     }
 
     fn is_touched(&self, name: &Name) -> bool {
-        self.blobs.state().touched.get(&self.number).is_some_and(|touched| touched.names.contains(name))
+        self.blobs
+            .state()
+            .touched
+            .get(&self.number)
+            .is_some_and(|touched| touched.names.contains(name))
     }
 
-    /// Removes a file unless its blob was pinned since the beginning. The state is locked over both, so that who pins first
-    /// keeps the file and who pins later does not find it.
+    /// Removes a file unless its blob was pinned since the beginning. The state is locked over
+    /// both, so that who pins first keeps the file and who pins later does not find it.
     pub(super) fn remove(&self, name: &Name) -> Result<bool, StoreError> {
         let state = self.blobs.state();
-        let touched = state.touched.get(&self.number).is_some_and(|touched| touched.names.contains(name));
+        let touched =
+            state.touched.get(&self.number).is_some_and(|touched| touched.names.contains(name));
         if touched { Ok(false) } else { self.blobs.unlink(name) }
     }
 }

@@ -92,7 +92,12 @@ impl Blobs {
         self.reader(id, form, file)
     }
 
-    fn reader(&self, id: &BlobId, form: Form, file: Box<dyn File>) -> Result<BlobReader, StoreError> {
+    fn reader(
+        &self,
+        id: &BlobId,
+        form: Form,
+        file: Box<dyn File>,
+    ) -> Result<BlobReader, StoreError> {
         match form {
             Form::Public => BlobReader::public(self.clone(), *id, file),
             Form::Private => BlobReader::private(&self.0.key_seal, *id, file),
@@ -112,8 +117,8 @@ impl Blobs {
         Ok(self.open_file(id)?.len())
     }
 
-    /// Whether the blob is stored in this form, whole and durable: only then does a copy of it need no storing.
-    /// The caller has it pinned.
+    /// Whether the blob is stored in this form, whole and durable: only then does a copy of it need
+    /// no storing. The caller has it pinned.
     pub(super) fn stored(&self, id: &BlobId, form: Form) -> Result<bool, StoreError> {
         let name = self.name(id, form);
         let found = match self.0.fs.open(&self.path(&name)) {
@@ -127,7 +132,8 @@ impl Blobs {
             Err(StoreError::Corrupt { .. } | StoreError::Unavailable(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
-        // A process that was killed may have left a file or a name that a power cut would still take.
+        // A process that was killed may have left a file or a name that a power cut would still
+        // take.
         let file = self.0.fs.open(&self.path(&name)).map_err(|e| told(&e))?;
         file.sync_data().map_err(|e| told(&e))?;
         self.sync_name(&name)?;
@@ -136,12 +142,14 @@ impl Blobs {
 
     /// Makes a file that no reader sees yet.
     pub(super) fn temporary(&self) -> Result<(PathBuf, Box<dyn File>), StoreError> {
-        let path = self.0.folder.join(TEMPORARY).join(HEXLOWER.encode(&self.0.random.array::<16>()));
+        let path =
+            self.0.folder.join(TEMPORARY).join(HEXLOWER.encode(&self.0.random.array::<16>()));
         let file = self.0.fs.create(&path).map_err(|e| told(&e))?;
         Ok((path, file))
     }
 
-    /// Gives a temporary file its name, replacing a damaged one of that name; durable only once the folders are synced.
+    /// Gives a temporary file its name, replacing a damaged one of that name; durable only once the
+    /// folders are synced.
     pub(super) fn place(&self, temporary: &Path, name: &Name) -> Result<(), StoreError> {
         let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
         let place = || {
@@ -175,7 +183,10 @@ impl Blobs {
     }
 
     /// Every file there is, by its name; what has no name of ours is given by its path.
-    pub(super) fn each_file(&self, mut each: impl FnMut(Result<Name, PathBuf>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn each_file(
+        &self,
+        mut each: impl FnMut(Result<Name, PathBuf>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let list = |path: &Path| self.0.fs.list(path).map_err(|e| told(&e));
         for outer in list(&self.0.folder)?.into_iter().filter(|entry| entry.name != TEMPORARY) {
             let outer_path = self.0.folder.join(&outer.name);

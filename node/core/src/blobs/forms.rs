@@ -28,14 +28,17 @@ impl Blobs {
     /// # Errors
     /// The disk's.
     pub fn lies_as(&self, id: &BlobId, form: Form) -> Result<bool, StoreError> {
-        Ok(self.has_small(id, form) || self.0.fs.exists(&self.path(&self.name(id, form))).map_err(|e| told(&e))?)
+        Ok(self.has_small(id, form)
+            || self.0.fs.exists(&self.path(&self.name(id, form))).map_err(|e| told(&e))?)
     }
 
-    /// Stores a blob that is there in this form as well. Blocks. A small one travels with the next change that attaches it even
-    /// if it lies there in this form: a log that is read again must meet the form that was asked for last behind all others.
+    /// Stores a blob that is there in this form as well. Blocks. A small one travels with the next
+    /// change that attaches it even if it lies there in this form: a log that is read again must
+    /// meet the form that was asked for last behind all others.
     ///
     /// # Errors
-    /// [`StoreError::NoBlob`], [`StoreError::Corrupt`] when it is damaged, [`StoreError::Full`], or the disk's.
+    /// [`StoreError::NoBlob`], [`StoreError::Corrupt`] when it is damaged, [`StoreError::Full`], or
+    /// the disk's.
     pub fn store_as(&self, id: &BlobId, form: Form) -> Result<Pinned, StoreError> {
         let pinned = self.pin(id)?;
         let reader = self.open(id)?;
@@ -59,8 +62,8 @@ impl Blobs {
 }
 
 impl Collection {
-    /// Removes, durably, what lies of a blob in the other form than this, if it lies whole in this one and nobody has pinned it
-    /// since the beginning. Whether it lies in this form alone now.
+    /// Removes, durably, what lies of a blob in the other form than this, if it lies whole in this
+    /// one and nobody has pinned it since the beginning. Whether it lies in this form alone now.
     ///
     /// # Errors
     /// The disk's.

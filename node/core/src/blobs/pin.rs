@@ -58,15 +58,17 @@ impl Blobs {
         // Pinned first, looked for second: nothing can remove it in between.
         let small = self.state().small.get(id).map(|small| small.bytes.len() as u64);
         let len = match small.map_or_else(|| self.file_content_len(id), Ok) {
-            // A row may go on referring to a damaged blob: it can still be moved, flagged and deleted.
+            // A row may go on referring to a damaged blob: it can still be moved, flagged and
+            // deleted.
             Err(StoreError::Corrupt { .. }) => 0,
             other => other?,
         };
         Ok(Pinned { len, ..pinned })
     }
 
-    /// Keeps a blob that is there, in memory or as a file, from collection for as long as the answer is held; its bytes are
-    /// not looked at, so that a row may go on referring to a damaged one, to be moved, flagged and deleted.
+    /// Keeps a blob that is there, in memory or as a file, from collection for as long as the
+    /// answer is held; its bytes are not looked at, so that a row may go on referring to a damaged
+    /// one, to be moved, flagged and deleted.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.

@@ -19,8 +19,18 @@ pub struct BlobReader {
 
 enum Source {
     Memory(Arc<[u8]>),
-    Public { blobs: Blobs, id: BlobId, file: Box<dyn File> },
-    Private { id: BlobId, file: Box<dyn File>, seal: ChunkSeal, chunks: u32, last_read: Mutex<Option<Chunk>> },
+    Public {
+        blobs: Blobs,
+        id: BlobId,
+        file: Box<dyn File>,
+    },
+    Private {
+        id: BlobId,
+        file: Box<dyn File>,
+        seal: ChunkSeal,
+        chunks: u32,
+        last_read: Mutex<Option<Chunk>>,
+    },
 }
 
 struct Chunk {
@@ -39,12 +49,20 @@ impl BlobReader {
         Self { len: bytes.len() as u64, source: Source::Memory(bytes) }
     }
 
-    pub(super) fn public(blobs: Blobs, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
+    pub(super) fn public(
+        blobs: Blobs,
+        id: BlobId,
+        file: Box<dyn File>,
+    ) -> Result<Self, StoreError> {
         let len = file.len().map_err(|e| Blobs::told_reading(&id, &e))?;
         Ok(Self { len, source: Source::Public { blobs, id, file } })
     }
 
-    pub(super) fn private(seal: &Seal, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
+    pub(super) fn private(
+        seal: &Seal,
+        id: BlobId,
+        file: Box<dyn File>,
+    ) -> Result<Self, StoreError> {
         let told = |e: std::io::Error| Blobs::told_reading(&id, &e);
         let mut head = [0; HEAD_LEN];
         file.read_exact_at(&mut head, 0).map_err(told)?;
@@ -54,7 +72,10 @@ impl BlobReader {
             return Err(damaged(&id));
         }
         let seal = ChunkSeal::new(&key);
-        Ok(Self { len, source: Source::Private { id, file, seal, chunks, last_read: Mutex::new(None) } })
+        Ok(Self {
+            len,
+            source: Source::Private { id, file, seal, chunks, last_read: Mutex::new(None) },
+        })
     }
 
     /// The blob's length in bytes.
@@ -67,7 +88,8 @@ impl BlobReader {
         self.len == 0
     }
 
-    /// Reads at `offset`, perhaps fewer bytes than asked for; none only at the end (or for an empty `buf`).
+    /// Reads at `offset`, perhaps fewer bytes than asked for; none only at the end (or for an empty
+    /// `buf`).
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when what would be read is damaged, or the disk's.
@@ -76,7 +98,9 @@ impl BlobReader {
             return Ok(0);
         }
         match &self.source {
-            Source::Memory(bytes) => Ok(copy_from(bytes, usize::try_from(offset).unwrap_or(usize::MAX), buf)),
+            Source::Memory(bytes) => {
+                Ok(copy_from(bytes, usize::try_from(offset).unwrap_or(usize::MAX), buf))
+            }
             Source::Public { blobs, id, file } => {
                 if !blobs.is_verified(id) {
                     self.verify()?;
@@ -141,7 +165,9 @@ impl BlobReader {
                 let mut piece = vec![0; CHUNK_LEN];
                 let mut offset = 0;
                 loop {
-                    let read = file.read_at(&mut piece, offset).map_err(|e| Blobs::told_reading(id, &e))?;
+                    let read = file
+                        .read_at(&mut piece, offset)
+                        .map_err(|e| Blobs::told_reading(id, &e))?;
                     hasher.update(piece.get(..read).unwrap_or_default());
                     offset += read as u64;
                     if read == 0 {
@@ -162,10 +188,13 @@ impl BlobReader {
     }
 
     fn chunk(&self, number: u32) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let Source::Private { id, file, seal, chunks, .. } = &self.source else { return Ok(Zeroizing::default()) };
+        let Source::Private { id, file, seal, chunks, .. } = &self.source else {
+            return Ok(Zeroizing::default());
+        };
         let last = number.checked_add(1) == Some(*chunks);
         let start = u64::from(number) * CHUNK_LEN as u64;
-        let len = usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX).min(CHUNK_LEN);
+        let len =
+            usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX).min(CHUNK_LEN);
         let mut sealed = vec![0; len + SEALED_CHUNK_LEN - CHUNK_LEN];
         let at = HEAD_LEN as u64 + u64::from(number) * SEALED_CHUNK_LEN as u64;
         file.read_exact_at(&mut sealed, at).map_err(|e| Blobs::told_reading(id, &e))?;

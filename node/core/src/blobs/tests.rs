@@ -10,7 +10,8 @@ use crate::vault::{Unlock, Vault};
 mod forms;
 mod hostile;
 
-const EDGES: [usize; 12] = [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 196_608, 196_609, 262_144, 400_000];
+const EDGES: [usize; 12] =
+    [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 196_608, 196_609, 262_144, 400_000];
 const FORMS: [Form; 2] = [Form::Public, Form::Private];
 
 fn content(len: usize, seed: u64) -> Vec<u8> {
@@ -30,9 +31,16 @@ fn open_in(fs: &MemoryFs) -> Blobs {
 
 fn open_over(fs: impl Fs + 'static) -> Blobs {
     let vault_fs: Arc<dyn Fs> = Arc::new(MemoryFs::new());
-    let vault = Vault::create(vault_fs, Path::new("/"), &Unlock::KeyFile("/key".into()), &Random::seeded(1)).unwrap();
+    let vault = Vault::create(
+        vault_fs,
+        Path::new("/"),
+        &Unlock::KeyFile("/key".into()),
+        &Random::seeded(1),
+    )
+    .unwrap();
     let shared: Arc<dyn Fs> = Arc::new(fs);
-    let space = Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
+    let space =
+        Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
     Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
 }
 
@@ -96,7 +104,9 @@ fn a_private_blob_shows_nothing_of_itself_on_disk() {
     let (_, blobs) = fresh();
     let bytes = b"the quick brown fox ".repeat(20_000);
     let pinned = blobs.put(&bytes, Form::Private).unwrap();
-    let stored = fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Private)), 1 << 20).unwrap();
+    let stored =
+        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Private)), 1 << 20)
+            .unwrap();
     assert!(!stored.windows(9).any(|part| part == b"the quick"));
     let name = blobs.name(&pinned.id, Form::Private).hex();
     assert!(!name.contains(&data_encoding::HEXLOWER.encode(&pinned.id.0[..4])));
@@ -107,14 +117,19 @@ fn a_public_blob_lies_there_as_its_bytes() {
     let (_, blobs) = fresh();
     let bytes = content(300_000, 1);
     let pinned = blobs.put(&bytes, Form::Public).unwrap();
-    assert_eq!(fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Public)), 1 << 20).unwrap(), bytes);
+    assert_eq!(
+        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Public)), 1 << 20)
+            .unwrap(),
+        bytes
+    );
 }
 
 #[test]
 fn equal_content_is_stored_once() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
-    let (one, two) = (blobs.put(&bytes, Form::Private).unwrap(), blobs.put(&bytes, Form::Private).unwrap());
+    let (one, two) =
+        (blobs.put(&bytes, Form::Private).unwrap(), blobs.put(&bytes, Form::Private).unwrap());
     assert_eq!(one.id, two.id);
     assert_eq!(files(&blobs), 1);
     let small = content(100, 2);
@@ -239,7 +254,8 @@ fn what_was_pinned_at_any_moment_of_a_collection_stays() {
     let bytes = content(200_000, 1);
     let id = blobs.put(&bytes, Form::Private).unwrap().id;
     let collection = blobs.collection();
-    // The rows were looked at; now the same content comes again, a row refers to it, and the pin is let go.
+    // The rows were looked at; now the same content comes again, a row refers to it, and the pin is
+    // let go.
     drop(blobs.put(&bytes, Form::Private).unwrap());
     assert_eq!(collection.sweep(&HashSet::new()).unwrap(), Collected::default());
     assert_eq!(read(&blobs, &id).unwrap(), bytes);

@@ -1,4 +1,5 @@
-//! Writing a blob in pieces: kept in memory while small, else sealed into a temporary file that gets its name once durable.
+//! Writing a blob in pieces: kept in memory while small, else sealed into a temporary file that
+//! gets its name once durable.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +25,8 @@ pub struct BlobWriter {
     spill: Option<Spill>,
 }
 
-/// The temporary file of a blob that is not small; it is removed when dropped, unless it was put in place.
+/// The temporary file of a blob that is not small; it is removed when dropped, unless it was put in
+/// place.
 pub(super) struct Spill {
     blobs: Blobs,
     path: PathBuf,
@@ -52,7 +54,15 @@ impl fmt::Debug for BlobWriter {
 
 impl BlobWriter {
     pub(super) fn new(blobs: Blobs, form: Form, len_max: u64) -> Self {
-        Self { blobs, form, len_max, len: 0, hasher: blake3::Hasher::new(), rest: Vec::new(), spill: None }
+        Self {
+            blobs,
+            form,
+            len_max,
+            len: 0,
+            hasher: blake3::Hasher::new(),
+            rest: Vec::new(),
+            spill: None,
+        }
     }
 
     /// How many bytes came so far.
@@ -68,12 +78,17 @@ impl BlobWriter {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`] beyond the limit, [`StoreError::Full`], or the disk's; the blob can't be finished then.
+    /// [`StoreError::TooLarge`] beyond the limit, [`StoreError::Full`], or the disk's; the blob
+    /// can't be finished then.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let len = self.len.saturating_add(bytes.len() as u64);
         if len > self.len_max {
             let as_usize = |len| usize::try_from(len).unwrap_or(usize::MAX);
-            return Err(StoreError::TooLarge { what: "blob", len: as_usize(len), len_max: as_usize(self.len_max) });
+            return Err(StoreError::TooLarge {
+                what: "blob",
+                len: as_usize(len),
+                len_max: as_usize(self.len_max),
+            });
         }
         self.len = len;
         self.hasher.update(bytes);
@@ -89,7 +104,8 @@ impl BlobWriter {
         // Whole chunks go out once more than one is there, because the last is sealed as the last.
         while self.rest.len() + bytes.len() > CHUNK_LEN {
             if self.rest.len() < CHUNK_LEN {
-                let (fill, left) = bytes.split_at_checked(CHUNK_LEN - self.rest.len()).unwrap_or((bytes, &[]));
+                let (fill, left) =
+                    bytes.split_at_checked(CHUNK_LEN - self.rest.len()).unwrap_or((bytes, &[]));
                 self.rest.extend_from_slice(fill);
                 bytes = left;
             }
@@ -100,14 +116,16 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Ends the blob. A large one is durable on return; a small one becomes so with the change that refers to it.
+    /// Ends the blob. A large one is durable on return; a small one becomes so with the change that
+    /// refers to it.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
     pub fn finish(mut self) -> Result<Pinned, StoreError> {
         let id = BlobId(self.hasher.finalize().into());
         let (blobs, form) = (self.blobs.clone(), self.form);
-        // From here on a collection leaves this blob alone, whether it was there before or comes now.
+        // From here on a collection leaves this blob alone, whether it was there before or comes
+        // now.
         let pinned = blobs.pin_unseen(id, self.len);
         let Some(mut spill) = self.spill.take() else {
             if !blobs.has_small(&id, form) && !blobs.stored(&id, form)? {
@@ -153,7 +171,13 @@ impl Spill {
     }
 
     /// Completes the file and gives it its name; `durable` or left to a later sync of everything.
-    pub(super) fn finish(&mut self, id: &BlobId, form: Form, len: u64, durable: bool) -> Result<(), StoreError> {
+    pub(super) fn finish(
+        &mut self,
+        id: &BlobId,
+        form: Form,
+        len: u64,
+        durable: bool,
+    ) -> Result<(), StoreError> {
         let blobs = self.blobs.clone();
         if let Some((key, _, _)) = &self.sealing {
             let head = head(&blobs.0.key_seal, &blobs.0.random, id, key, len)?;

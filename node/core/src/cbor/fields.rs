@@ -1,8 +1,10 @@
-//! Reading a map key by key, so that what is left over is known: an even leftover was not understood.
+//! Reading a map key by key, so that what is left over is known: an even leftover was not
+//! understood.
 
 use super::{CborError, Value};
 
-/// The keys of one map, taken out one after another; `finish` says whether anything that must be understood is left.
+/// The keys of one map, taken out one after another; `finish` says whether anything that must be
+/// understood is left.
 #[derive(Debug)]
 pub struct Fields(Vec<(u64, Value)>);
 
@@ -148,9 +150,16 @@ impl Fields {
     ///
     /// # Errors
     /// When it is missing, something else, too long, or one of its items is refused.
-    pub fn list<T>(&mut self, key: u64, items_max: usize, item: impl Fn(Value, u64) -> Result<T, CborError>) -> Result<Vec<T>, CborError> {
+    pub fn list<T>(
+        &mut self,
+        key: u64,
+        items_max: usize,
+        item: impl Fn(Value, u64) -> Result<T, CborError>,
+    ) -> Result<Vec<T>, CborError> {
         match self.need(key)? {
-            Value::Array(all) if all.len() <= items_max => all.into_iter().map(|value| item(value, key)).collect(),
+            Value::Array(all) if all.len() <= items_max => {
+                all.into_iter().map(|value| item(value, key)).collect()
+            }
             _ => Err(CborError::Invalid(key)),
         }
     }

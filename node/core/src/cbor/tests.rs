@@ -12,7 +12,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
-            prop::collection::btree_map(any::<u64>(), inner, 0..6).prop_map(|all| Value::Map(all.into_iter().collect())),
+            prop::collection::btree_map(any::<u64>(), inner, 0..6)
+                .prop_map(|all| Value::Map(all.into_iter().collect())),
         ]
     })
 }

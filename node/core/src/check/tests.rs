@@ -27,7 +27,9 @@ fn fixture() -> Fixture {
     let shared: Arc<dyn Fs> = Arc::new(fs.clone());
     shared.create_folder(Path::new(DATA)).unwrap();
     let random = Random::seeded(1);
-    let vault = Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random).unwrap();
+    let vault =
+        Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random)
+            .unwrap();
     let space = Space::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
     let blobs = Blobs::new(shared, Path::new(DATA), vault.keys(), random, space).unwrap();
     let engine = Arc::new(MemoryEngine::default());
@@ -109,7 +111,8 @@ fn damage_is_named_and_the_rest_is_still_read() {
     assert_eq!(report.damaged_blobs, [(hurt, place(b"hurt"))]);
     assert_eq!(report.dangling, [(gone, place(b"gone"))]);
     assert_eq!((report.rows, report.blobs), (4, 1));
-    // What the damaged row referred to can't be known, so nothing is called an orphan and nothing is collected.
+    // What the damaged row referred to can't be known, so nothing is called an orphan and nothing
+    // is collected.
     assert_eq!(report.orphans, Vec::<PathBuf>::new());
     assert!(matches!(fixture.blobs.collect(&fixture.store), Err(StoreError::Corrupt { .. })));
 }

@@ -1,6 +1,8 @@
-//! The whole of a node: its rows and blobs, the rows against snapshot and log, and the rules that its nouns keep.
+//! The whole of a node: its rows and blobs, the rows against snapshot and log, and the rules that
+//! its nouns keep.
 //!
-//! A noun that can't be read because a row of it is damaged is one finding among the others, not the end of the check.
+//! A noun that can't be read because a row of it is damaged is one finding among the others, not
+//! the end of the check.
 
 use super::{Progress, Report, Step, check};
 use crate::feed;
@@ -35,13 +37,20 @@ impl Findings {
 /// # Errors
 /// When the store can't be read at all, and what `progress` returns.
 pub fn everything(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
-    let mut findings = Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
+    let mut findings =
+        Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
     let against = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
     findings.wrong.extend(readable("snapshot and log", against)?);
     let looked = |step| move || progress(step, 0, 0);
-    findings.wrong.extend(settled(node, "the mailbox", looked(Step::Mail), || mailbox::check(node))?);
-    findings.wrong.extend(settled(node, "the mail queue", looked(Step::Mail), || queue::check(node, true))?);
-    findings.wrong.extend(settled(node, "the photos", looked(Step::Photos), || photos::check(node))?);
+    findings
+        .wrong
+        .extend(settled(node, "the mailbox", looked(Step::Mail), || mailbox::check(node))?);
+    findings
+        .wrong
+        .extend(settled(node, "the mail queue", looked(Step::Mail), || queue::check(node, true))?);
+    findings
+        .wrong
+        .extend(settled(node, "the photos", looked(Step::Photos), || photos::check(node))?);
     let mut entries = 0;
     let feeds = settled(node, "the feed", looked(Step::Feed), || {
         let checked = feed::check(node)?;
@@ -53,8 +62,9 @@ pub fn everything(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     Ok(findings)
 }
 
-/// What is wrong with a noun. Its rows are read in many pages, so what a change in between made look wrong is looked at again: only
-/// what stays wrong is reported. `go_on` is asked before each look.
+/// What is wrong with a noun. Its rows are read in many pages, so what a change in between made
+/// look wrong is looked at again: only what stays wrong is reported. `go_on` is asked before each
+/// look.
 fn settled(
     node: &Node,
     what: &str,
@@ -80,9 +90,14 @@ fn settled(
     Ok(suspected.unwrap_or_default())
 }
 
-fn readable(what: &str, checked: Result<Vec<String>, StoreError>) -> Result<Vec<String>, StoreError> {
+fn readable(
+    what: &str,
+    checked: Result<Vec<String>, StoreError>,
+) -> Result<Vec<String>, StoreError> {
     match checked {
-        Err(error @ StoreError::Corrupt { .. }) => Ok(vec![format!("{what} can't be read to the end: {error}")]),
+        Err(error @ StoreError::Corrupt { .. }) => {
+            Ok(vec![format!("{what} can't be read to the end: {error}")])
+        }
         other => other,
     }
 }
@@ -119,7 +134,10 @@ mod tests {
         assert!(findings.is_whole(), "{findings:?}");
         let mut steps = steps.into_inner();
         steps.dedup();
-        assert_eq!(steps, [Step::Rows, Step::Blobs, Step::Log, Step::Mail, Step::Photos, Step::Feed]);
+        assert_eq!(
+            steps,
+            [Step::Rows, Step::Blobs, Step::Log, Step::Mail, Step::Photos, Step::Feed]
+        );
     }
 
     #[test]
@@ -138,9 +156,17 @@ mod tests {
             told.set(0);
             let until = |_, _, _| {
                 told.set(told.get() + 1);
-                if told.get() >= last { Err(StoreError::Unavailable("gone".into())) } else { Ok(()) }
+                if told.get() >= last {
+                    Err(StoreError::Unavailable("gone".into()))
+                } else {
+                    Ok(())
+                }
             };
-            assert_eq!(everything(&node, &until), Err(StoreError::Unavailable("gone".into())), "after {last} of {words}");
+            assert_eq!(
+                everything(&node, &until),
+                Err(StoreError::Unavailable("gone".into())),
+                "after {last} of {words}"
+            );
             assert!(told.get() <= last + 2, "{} words after {last}", told.get());
         }
     }
@@ -159,7 +185,11 @@ mod tests {
                     change(&node);
                 }
                 let passing = format!("seen by look {}", looks.get());
-                Ok(if looks.get() < 3 { vec![passing, "lasting".into()] } else { vec!["lasting".into()] })
+                Ok(if looks.get() < 3 {
+                    vec![passing, "lasting".into()]
+                } else {
+                    vec!["lasting".into()]
+                })
             },
         );
         assert_eq!((found.unwrap(), looks.get()), (vec!["lasting".to_owned()], 3));

@@ -1,5 +1,6 @@
-//! An engine that misbehaves when told to, for tests of what stands above it: a power cut loses, tears or reverts
-//! what was not flushed (and, unlike an honest disk, what was), calls fail at a chosen moment, opening is refused.
+//! An engine that misbehaves when told to, for tests of what stands above it: a power cut loses,
+//! tears or reverts what was not flushed (and, unlike an honest disk, what was), calls fail at a
+//! chosen moment, opening is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,8 @@ use crate::store::Scan;
 pub enum Harm {
     /// Everything since the last flush is gone.
     LoseUnflushed,
-    /// Of the writes since the last flush some are kept, chosen by the bits of this number: groups are torn.
+    /// Of the writes since the last flush some are kept, chosen by the bits of this number: groups
+    /// are torn.
     Tear(u64),
     /// The rows are those of this many flushes ago, whatever was promised.
     Revert(usize),
@@ -58,7 +60,12 @@ impl AdversarialEngine {
             }
             Harm::Revert(flushes) => {
                 let kept = state.flushed.len().saturating_sub(flushes + 1);
-                rows = state.flushed.get(kept).filter(|_| flushes < state.flushed.len()).cloned().unwrap_or_default();
+                rows = state
+                    .flushed
+                    .get(kept)
+                    .filter(|_| flushes < state.flushed.len())
+                    .cloned()
+                    .unwrap_or_default();
             }
             Harm::Refuse => state.refuse = true,
         }
@@ -82,7 +89,10 @@ impl AdversarialEngine {
         self.state().refuse = false;
     }
 
-    fn call<T>(&self, work: impl FnOnce(&mut State) -> Result<T, EngineError>) -> Result<T, EngineError> {
+    fn call<T>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let mut state = self.state();
         if let Some(error) = &state.down {
             return Err(error.clone());
@@ -125,7 +135,8 @@ impl Engine for AdversarialEngine {
 
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
         self.call(|state| {
-            let owned = |w: &Write<'_>| (w.table.to_owned(), w.key.to_vec(), w.value.map(<[u8]>::to_vec));
+            let owned =
+                |w: &Write<'_>| (w.table.to_owned(), w.key.to_vec(), w.value.map(<[u8]>::to_vec));
             state.unflushed.extend(group.iter().map(owned));
             state.now.apply(group)
         })

@@ -53,12 +53,8 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 
 fn scan() -> impl Strategy<Value = Scan> {
     let prefix = prop::collection::vec(prop::sample::select(vec![0u8, 1, 97, 255]), 0..3);
-    (prefix, prop::option::of(key()), any::<bool>(), 0usize..6).prop_map(|(prefix, after, reverse, limit)| Scan {
-        prefix,
-        after,
-        reverse,
-        limit,
-    })
+    (prefix, prop::option::of(key()), any::<bool>(), 0usize..6)
+        .prop_map(|(prefix, after, reverse, limit)| Scan { prefix, after, reverse, limit })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -107,8 +103,10 @@ fn follows_the_model(engine: &dyn Engine, steps: &[Step]) {
     for step in steps {
         match step {
             Step::Apply(group) => {
-                let writes: Vec<Write<'_>> =
-                    group.iter().map(|(table, key, value)| Write { table, key, value: value.as_deref() }).collect();
+                let writes: Vec<Write<'_>> = group
+                    .iter()
+                    .map(|(table, key, value)| Write { table, key, value: value.as_deref() })
+                    .collect();
                 engine.apply(&writes).unwrap();
                 for (table, key, value) in group {
                     let at = (table.clone(), key.clone());
@@ -127,15 +125,21 @@ fn follows_the_model(engine: &dyn Engine, steps: &[Step]) {
                 engine.flush().unwrap();
                 engine.reopen().unwrap();
             }
-            Step::Scan(table, scan) => assert_eq!(engine.scan(table, scan).unwrap(), modelled(&model, table, scan)),
+            Step::Scan(table, scan) => {
+                assert_eq!(engine.scan(table, scan).unwrap(), modelled(&model, table, scan))
+            }
         }
     }
-    let expected: Vec<Cell> = model.into_iter().map(|((table, key), value)| Cell { table, key, value }).collect();
+    let expected: Vec<Cell> =
+        model.into_iter().map(|((table, key), value)| Cell { table, key, value }).collect();
     assert_eq!(everything(engine, 3), expected);
 }
 
 fn conforms(kind: Kind, cases: u32) {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases,
+        ..ProptestConfig::default()
+    });
     runner
         .run(&prop::collection::vec(step(), 1..20), |steps| {
             let (engine, _folder) = fresh(kind);
@@ -177,7 +181,8 @@ fn a_page_never_shows_half_a_group() {
         let group = |engine: &dyn Engine, n: u8| {
             let writes: Vec<[u8; 1]> = (0..20).map(|k| [k]).collect();
             let value = [n];
-            let group: Vec<Write<'_>> = writes.iter().map(|key| Write { table: "t", key, value: Some(&value) }).collect();
+            let group: Vec<Write<'_>> =
+                writes.iter().map(|key| Write { table: "t", key, value: Some(&value) }).collect();
             engine.apply(&group).unwrap();
         };
         group(&*engine, 0);
@@ -207,13 +212,18 @@ fn a_large_group_is_kept() {
         let (engine, _folder) = fresh(kind);
         let keys: Vec<[u8; 4]> = (0..3000u32).map(u32::to_be_bytes).collect();
         let value = vec![7u8; 4096];
-        let group: Vec<Write<'_>> = keys.iter().map(|key| Write { table: "t", key, value: Some(&value) }).collect();
+        let group: Vec<Write<'_>> =
+            keys.iter().map(|key| Write { table: "t", key, value: Some(&value) }).collect();
         for part in group.chunks(1000) {
             engine.apply(part).unwrap();
         }
         engine.flush().unwrap();
         engine.reopen().unwrap();
-        assert_eq!(engine.scan("t", &Scan::prefix(b"", usize::MAX)).unwrap().len(), 3000, "{kind:?}");
+        assert_eq!(
+            engine.scan("t", &Scan::prefix(b"", usize::MAX)).unwrap().len(),
+            3000,
+            "{kind:?}"
+        );
     }
 }
 
@@ -257,13 +267,17 @@ fn a_redb_whose_making_was_cut_short_is_made_again() {
 
 #[test]
 fn garbage_for_a_database_is_an_error_not_a_panic() {
-    for (kind, file) in [(EngineKind::Sled, "db"), (EngineKind::Sled, "conf"), (EngineKind::Redb, "rows.redb")] {
+    for (kind, file) in
+        [(EngineKind::Sled, "db"), (EngineKind::Sled, "conf"), (EngineKind::Redb, "rows.redb")]
+    {
         let folder = TempDir::new().unwrap();
         drop(open(kind, folder.path(), CACHE_LEN_DEFAULT).unwrap());
         std::fs::write(folder.path().join(file), vec![0x5a; 100_000]).unwrap();
         match open(kind, folder.path(), CACHE_LEN_DEFAULT) {
             Err(_) => {}
-            Ok(engine) => assert_eq!(everything(&*engine, 10), [], "{kind:?} made rows of garbage in {file}"),
+            Ok(engine) => {
+                assert_eq!(everything(&*engine, 10), [], "{kind:?} made rows of garbage in {file}")
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
-//! An engine that is filled a little later and many rows at once: what was applied is read from memory until a thread of its own has
-//! handed it on.
+//! An engine that is filled a little later and many rows at once: what was applied is read from
+//! memory until a thread of its own has handed it on.
 //!
-//! An engine asks for a batch of one row nearly what it asks for ten, and whoever waits for a change would wait for that too. A row
-//! written over and over reaches it once. The log holds every group already, so what goes down with the process is applied again
-//! from there, and a failure met on the way sticks, as an engine's do, until it is reopened.
+//! An engine asks for a batch of one row nearly what it asks for ten, and whoever waits for a
+//! change would wait for that too. A row written over and over reaches it once. The log holds every
+//! group already, so what goes down with the process is applied again from there, and a failure met
+//! on the way sticks, as an engine's do, until it is reopened.
 //!
-//! A page is of one moment: what stands over its range is copied, then the engine is read, and if nothing more was begun to be handed
-//! on meanwhile, the engine held no row that the copy does not know of. Else it is read again. So no group waits for the engine, but
-//! behind a page that had to be read several times.
+//! A page is of one moment: what stands over its range is copied, then the engine is read, and if
+//! nothing more was begun to be handed on meanwhile, the engine held no row that the copy does not
+//! know of. Else it is read again. So no group waits for the engine, but behind a page that had to
+//! be read several times.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -23,7 +25,8 @@ mod merge;
 
 /// When so many rows wait they are handed on.
 const MOVED_ROWS: usize = 256;
-/// When so many wait, a group waits for them to be handed on: with those on their way this bounds the memory they take.
+/// When so many wait, a group waits for them to be handed on: with those on their way this bounds
+/// the memory they take.
 const WAITING_ROWS_MAX: usize = 1000;
 /// The longest that rows wait for more to join them.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -52,7 +55,8 @@ struct Shared {
 #[derive(Default)]
 struct Over {
     waiting: Batch,
-    /// What is being handed on; all of it stands until the engine has all of it, so that no half is seen.
+    /// What is being handed on; all of it stands until the engine has all of it, so that no half is
+    /// seen.
     moving: Arc<Batch>,
     /// How often rows were begun to be handed on, or forgotten.
     moves: u64,
@@ -79,7 +83,8 @@ impl DeferredEngine {
         let (over, turn, changed) = (RwLock::default(), Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { engine, over, turn, changed });
         let mover = shared.clone();
-        let thread = std::thread::Builder::new().name("store engine".into()).spawn(move || mover.run());
+        let thread =
+            std::thread::Builder::new().name("store engine".into()).spawn(move || mover.run());
         let thread = thread.map_err(|error| EngineError::Unavailable(error.to_string()))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -106,9 +111,12 @@ impl Shared {
 
     fn run(&self) {
         loop {
-            let idle = |turn: &mut Turn| !turn.stopping && (turn.waiting == 0 || turn.failed.is_some());
-            let turn = self.changed.wait_while(self.turn(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathering = |turn: &mut Turn| !turn.stopping && !turn.hurry && turn.waiting < MOVED_ROWS;
+            let idle =
+                |turn: &mut Turn| !turn.stopping && (turn.waiting == 0 || turn.failed.is_some());
+            let turn =
+                self.changed.wait_while(self.turn(), idle).unwrap_or_else(PoisonError::into_inner);
+            let gathering =
+                |turn: &mut Turn| !turn.stopping && !turn.hurry && turn.waiting < MOVED_ROWS;
             let waited = self.changed.wait_timeout_while(turn, PAUSE, gathering);
             let (mut turn, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if turn.stopping {
@@ -123,7 +131,9 @@ impl Shared {
             let mut turn = self.turn();
             turn.done = turn.begun;
             match moved.unwrap_or_else(|_| Err(EngineError::Unavailable("panicked".into()))) {
-                Ok(()) => std::mem::take(&mut self.over.write().unwrap_or_else(PoisonError::into_inner).moving),
+                Ok(()) => std::mem::take(
+                    &mut self.over.write().unwrap_or_else(PoisonError::into_inner).moving,
+                ),
                 // What the engine may not have goes on standing over it.
                 Err(error) => {
                     tracing::error!(%error, "the engine did not take what the log holds");
@@ -159,7 +169,8 @@ impl Shared {
         }
     }
 
-    /// Rows of `range` in its order, at most `limit`; `page` reads so many of the engine's, past a joined key.
+    /// Rows of `range` in its order, at most `limit`; `page` reads so many of the engine's, past a
+    /// joined key.
     fn read(
         &self,
         range: KeyRange,
@@ -169,7 +180,11 @@ impl Shared {
         for _ in 0..TRIES_MAX {
             let (waiting, moving, moves) = {
                 let over = self.over();
-                (merge::nearest(&over.waiting, range.clone(), (reverse, limit)), over.moving.clone(), over.moves)
+                (
+                    merge::nearest(&over.waiting, range.clone(), (reverse, limit)),
+                    over.moving.clone(),
+                    over.moves,
+                )
             };
             let standing = merge::newest(&waiting, &moving, range.clone(), reverse);
             let found = merge::overlaid(standing, (reverse, limit), &page)?;
@@ -198,7 +213,11 @@ impl Engine for DeferredEngine {
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let page = |after: Option<&[u8]>, limit| {
-            let after = after.map(parted).transpose()?.map(|(_, key)| key.to_vec()).or_else(|| scan.after.clone());
+            let after = after
+                .map(parted)
+                .transpose()?
+                .map(|(_, key)| key.to_vec())
+                .or_else(|| scan.after.clone());
             let found = self.shared.engine.scan(table, &Scan { after, limit, ..scan.clone() })?;
             Ok(found.into_iter().map(|(key, value)| (joined(table, &key), value)).collect())
         };
@@ -207,7 +226,8 @@ impl Engine for DeferredEngine {
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
-        let from = after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+        let from =
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
         let page = |past: Option<&[u8]>, limit| {
             let found = self.shared.engine.walk(past.map(parted).transpose()?.or(after), limit)?;
             Ok(found.into_iter().map(|cell| (joined(&cell.table, &cell.key), cell.value)).collect())
@@ -223,7 +243,8 @@ impl Engine for DeferredEngine {
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
         let shared = &*self.shared;
         let full = |turn: &mut Turn| turn.waiting >= WAITING_ROWS_MAX && turn.failed.is_none();
-        let mut turn = shared.changed.wait_while(shared.turn(), full).unwrap_or_else(PoisonError::into_inner);
+        let mut turn =
+            shared.changed.wait_while(shared.turn(), full).unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = &turn.failed {
             return Err(error.clone());
         }
@@ -249,7 +270,8 @@ impl Engine for DeferredEngine {
         let until = turn.begun + u64::from(turn.waiting > 0);
         shared.changed.notify_all();
         let under_way = |turn: &mut Turn| turn.done < until && turn.failed.is_none();
-        let turn = shared.changed.wait_while(turn, under_way).unwrap_or_else(PoisonError::into_inner);
+        let turn =
+            shared.changed.wait_while(turn, under_way).unwrap_or_else(PoisonError::into_inner);
         turn.failed.clone().map_or(Ok(()), Err)
     }
 
@@ -261,7 +283,10 @@ impl Engine for DeferredEngine {
     fn reopen(&self) -> Result<(), EngineError> {
         let shared = &*self.shared;
         let moving = |turn: &mut Turn| turn.done < turn.begun;
-        let mut turn = shared.changed.wait_while(shared.turn(), moving).unwrap_or_else(PoisonError::into_inner);
+        let mut turn = shared
+            .changed
+            .wait_while(shared.turn(), moving)
+            .unwrap_or_else(PoisonError::into_inner);
         {
             let mut over = shared.over.write().unwrap_or_else(PoisonError::into_inner);
             *over = Over { moves: over.moves + 1, ..Over::default() };

@@ -1,5 +1,6 @@
-//! Holds a database that lives on disk: its panics become errors where they happen, and an error sticks until the
-//! database is closed and opened again, because what such a database says after an error can't be relied on.
+//! Holds a database that lives on disk: its panics become errors where they happen, and an error
+//! sticks until the database is closed and opened again, because what such a database says after an
+//! error can't be relied on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -15,22 +16,37 @@ pub(super) struct Guarded<D> {
 
 impl<D> Guarded<D> {
     /// Opens the database by `open`, which is kept for opening it again.
-    pub(super) fn new(open: impl Fn() -> Result<D, EngineError> + Send + Sync + 'static) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        open: impl Fn() -> Result<D, EngineError> + Send + Sync + 'static,
+    ) -> Result<Self, EngineError> {
         let database = caught(&open)?;
-        Ok(Self { open: Box::new(open), database: RwLock::new(Some(database)), failed: Mutex::new(None) })
+        Ok(Self {
+            open: Box::new(open),
+            database: RwLock::new(Some(database)),
+            failed: Mutex::new(None),
+        })
     }
 
     /// Lets `work` use the database, unless it has failed.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&D) -> Result<T, EngineError>) -> Result<T, EngineError> {
+    pub(super) fn with<T>(
+        &self,
+        work: impl FnOnce(&D) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
             return Err(error.clone());
         }
-        let Some(database) = &*database else { return Err(EngineError::Unavailable("closed".into())) };
+        let Some(database) = &*database else {
+            return Err(EngineError::Unavailable("closed".into()));
+        };
         caught(|| work(database)).inspect_err(|error| {
-            // One damaged page is no reason to refuse the others; a database that does refuse them says so itself.
+            // One damaged page is no reason to refuse the others; a database that does refuse them
+            // says so itself.
             if !matches!(error, EngineError::Corrupt { .. }) {
-                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+                self.failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert_with(|| error.clone());
             }
         })
     }
@@ -61,7 +77,8 @@ impl<D> Guarded<D> {
 impl<D> Drop for Guarded<D> {
     fn drop(&mut self) {
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Closing may panic (sled unwraps its last sync); the log holds everything, so nothing depends on it.
+        // Closing may panic (sled unwraps its last sync); the log holds everything, so nothing
+        // depends on it.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
 }

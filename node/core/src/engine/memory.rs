@@ -1,4 +1,5 @@
-//! Rows in a sorted map: the model the other engines are held against, and the engine of the fast tests.
+//! Rows in a sorted map: the model the other engines are held against, and the engine of the fast
+//! tests.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -28,12 +29,18 @@ impl Engine for MemoryEngine {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let rows = self.rows();
         let found = rows.range(range);
-        let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| Ok((parted(key)?.1.to_vec(), value.clone()));
-        if scan.reverse { found.rev().take(scan.limit).map(pair).collect() } else { found.take(scan.limit).map(pair).collect() }
+        let pair =
+            |(key, value): (&Vec<u8>, &Vec<u8>)| Ok((parted(key)?.1.to_vec(), value.clone()));
+        if scan.reverse {
+            found.rev().take(scan.limit).map(pair).collect()
+        } else {
+            found.take(scan.limit).map(pair).collect()
+        }
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
-        let from = after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+        let from =
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
         let rows = self.rows();
         let cells = rows.range((from, Bound::Unbounded)).take(limit);
         cells

@@ -1,7 +1,8 @@
 //! redb as an engine: one table in one file, a group is one transaction.
 //!
-//! Groups are committed without a sync (the log has them already); a flush commits one more transaction that is synced
-//! and with it all before. After a power cut the file opens as it was at the last flush.
+//! Groups are committed without a sync (the log has them already); a flush commits one more
+//! transaction that is synced and with it all before. After a power cut the file opens as it was at
+//! the last flush.
 
 use std::fs::File;
 use std::ops::Bound;
@@ -10,12 +11,15 @@ use std::path::Path;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::guarded::Guarded;
-use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, full_or_unavailable, joined, parted};
+use super::{
+    Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, full_or_unavailable, joined, parted,
+};
 use crate::store::Scan;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const FILE_NAME: &str = "rows.redb";
-/// A database being made; it is renamed once whole, because redb can't open one whose making was cut short.
+/// A database being made; it is renamed once whole, because redb can't open one whose making was
+/// cut short.
 const NEW_FILE_NAME: &str = "rows.redb.new";
 
 /// Rows in a redb database.
@@ -41,7 +45,9 @@ fn open_database(folder: &Path, cache_len: u64) -> Result<Database, EngineError>
     if !path.try_exists().map_err(|e| full_or_unavailable(&e))? {
         let new = folder.join(NEW_FILE_NAME);
         match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(full_or_unavailable(&error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(full_or_unavailable(&error));
+            }
             _ => {}
         }
         let database = builder.create(&new).map_err(told)?;
@@ -53,10 +59,15 @@ fn open_database(folder: &Path, cache_len: u64) -> Result<Database, EngineError>
     builder.open(&path).map_err(told)
 }
 
-fn commit(database: &Database, group: &[Write<'_>], durability: Durability) -> Result<(), EngineError> {
+fn commit(
+    database: &Database,
+    group: &[Write<'_>],
+    durability: Durability,
+) -> Result<(), EngineError> {
     let mut transaction = database.begin_write().map_err(told)?;
     transaction.set_durability(durability).map_err(told)?;
-    // A synced commit also records which pages are free, so that a start after a crash need not walk the whole file.
+    // A synced commit also records which pages are free, so that a start after a crash need not
+    // walk the whole file.
     transaction.set_quick_repair(matches!(durability, Durability::Immediate));
     {
         let mut rows = transaction.open_table(ROWS).map_err(told)?;
@@ -113,7 +124,8 @@ impl Engine for RedbEngine {
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
-        let from = after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+        let from =
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
         let cell = |key: &[u8], value: &[u8]| {
             let (table, key) = parted(key)?;
             Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })

@@ -1,8 +1,8 @@
 //! sled 0.34 as an engine: one tree, a group is one batch.
 //!
-//! Its `flush` never calls fsync, so its files are synced here after each flush; even so it does not come whole out of
-//! every power cut, so the store is rebuilt from the log then. Values stay far below the 128 KiB at which it would put
-//! them into files of their own.
+//! Its `flush` never calls fsync, so its files are synced here after each flush; even so it does
+//! not come whole out of every power cut, so the store is rebuilt from the log then. Values stay
+//! far below the 128 KiB at which it would put them into files of their own.
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,14 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 use super::guarded::Guarded;
-use super::{Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted, sync_folder};
+use super::{
+    Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    sync_folder,
+};
 use crate::store::Scan;
 
-/// How many rows may be applied before they are written out: unflushed ones balloon its memory (a million: 3.8 GB).
+/// How many rows may be applied before they are written out: unflushed ones balloon its memory (a
+/// million: 3.8 GB).
 const UNFLUSHED_ROWS_MAX: usize = 1000;
 /// How often, and how long apart, a lock that its threads are still letting go of is tried again.
 const LOCK_TRIES_MAX: u32 = 500;
@@ -38,7 +42,12 @@ impl SledEngine {
     pub fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
         let path = folder.to_owned();
         let database = Guarded::new(move || open_database(&path, cache_len))?;
-        Ok(Self { database, folder: folder.to_owned(), unflushed_rows: AtomicUsize::new(0), page: RwLock::new(()) })
+        Ok(Self {
+            database,
+            folder: folder.to_owned(),
+            unflushed_rows: AtomicUsize::new(0),
+            page: RwLock::new(()),
+        })
     }
 }
 
@@ -58,7 +67,9 @@ fn open_database(folder: &Path, cache_len: u64) -> Result<sled::Db, EngineError>
 fn told(error: &sled::Error) -> EngineError {
     match error {
         sled::Error::Io(error) => full_or_unavailable(error),
-        sled::Error::Corruption { .. } => EngineError::Corrupt { table: String::new(), key: Vec::new() },
+        sled::Error::Corruption { .. } => {
+            EngineError::Corrupt { table: String::new(), key: Vec::new() }
+        }
         other => EngineError::Unavailable(other.to_string()),
     }
 }
@@ -78,12 +89,17 @@ impl Engine for SledEngine {
                 let (key, value) = row.map_err(|e| told(&e))?;
                 Ok((parted(&key)?.1.to_vec(), value.to_vec()))
             };
-            if scan.reverse { found.rev().take(scan.limit).map(pair).collect() } else { found.take(scan.limit).map(pair).collect() }
+            if scan.reverse {
+                found.rev().take(scan.limit).map(pair).collect()
+            } else {
+                found.take(scan.limit).map(pair).collect()
+            }
         })
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
-        let from = after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+        let from =
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
         let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
         self.database.with(|db| {
             let cells = db.range::<Vec<u8>, _>((from, Bound::Unbounded)).take(limit);

@@ -1,6 +1,9 @@
-//! Saying something: the next entry of one of this node's logs, and its journal record, inside the commit that has a reason for it.
+//! Saying something: the next entry of one of this node's logs, and its journal record, inside the
+//! commit that has a reason for it.
 
-use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows};
+use super::{
+    Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows,
+};
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::hlc::Hlc;
@@ -14,7 +17,8 @@ pub enum AppendError {
     /// The node has not been claimed by anyone yet.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
-    /// The node was retired, or the person's identity has ended: whatever it said would count for nothing.
+    /// The node was retired, or the person's identity has ended: whatever it said would count for
+    /// nothing.
     #[error("this node no longer speaks for its person")]
     Retired,
     /// The body is over its limit.
@@ -44,8 +48,14 @@ pub fn moment(tx: &Tx<'_>, node: &Node) -> Result<Timestamp, StoreError> {
 /// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
 ///
 /// # Errors
-/// When the node is unclaimed or retired, the body is too long or unreadable, or the store's own error.
-pub fn append(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body) -> Result<EntryId, AppendError> {
+/// When the node is unclaimed or retired, the body is too long or unreadable, or the store's own
+/// error.
+pub fn append(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    lane: Lane,
+    body: &Body,
+) -> Result<EntryId, AppendError> {
     append_expiring(tx, node, lane, body, None)
 }
 
@@ -53,15 +63,26 @@ pub fn append(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body) -> Result<E
 ///
 /// # Errors
 /// As [`append`].
-pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, expires: Option<Timestamp>) -> Result<EntryId, AppendError> {
+pub fn append_expiring(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    lane: Lane,
+    body: &Body,
+    expires: Option<Timestamp>,
+) -> Result<EntryId, AppendError> {
     let identity = node.identity.log().ok_or(AppendError::Unclaimed)?;
     let person = identity.person();
-    if identity.state().ended || !identity.live_nodes().any(|live| *live == node.identity.node_key()) {
+    if identity.state().ended
+        || !identity.live_nodes().any(|live| *live == node.identity.node_key())
+    {
         return Err(AppendError::Retired);
     }
     let bytes = body.to_canonical(node.random.array());
     let too_long = || AppendError::TooLong { len: bytes.len(), len_max: BODY_LEN_MAX };
-    let body_len = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= BODY_LEN_MAX).ok_or_else(too_long)?;
+    let body_len = u32::try_from(bytes.len())
+        .ok()
+        .filter(|_| bytes.len() <= BODY_LEN_MAX)
+        .ok_or_else(too_long)?;
     // What the author's own reader refuses would stall the log at every friend.
     Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
 
@@ -96,7 +117,12 @@ pub fn append_expiring(tx: &mut Tx<'_>, node: &Node, lane: Lane, body: &Body, ex
     let id = EntryId::of(&header_bytes);
     let raw = RawEntry { header: header_bytes, signature, body: Some(bytes) };
 
-    rows::put_entry(tx, &id, &raw, rows::Circumstances { seen: now, with_body: true, generation, waits: false })?;
+    rows::put_entry(
+        tx,
+        &id,
+        &raw,
+        rows::Circumstances { seen: now, with_body: true, generation, waits: false },
+    )?;
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
     effects::of_own(tx, &id, &header, generation, body)?;

@@ -1,5 +1,5 @@
-//! What entries say. Each body is a CBOR map that begins with a 16-byte random salt: without it, the hash that a deleted body leaves
-//! behind would let anyone guess a short one.
+//! What entries say. Each body is a CBOR map that begins with a 16-byte random salt: without it,
+//! the hash that a deleted body leaves behind would let anyone guess a short one.
 
 use super::{EntryId, Kind, Lane};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
@@ -199,11 +199,24 @@ impl Body {
                 .list(4, &homes.web, |address| Value::Text(address.clone()))
                 .list(6, &homes.libp2p, |address| Value::Text(address.clone()))
                 .list(8, &homes.mirrors, |key| key.to_value()),
-            Self::Checkpoint(checkpoint) => map.list(2, &checkpoint.logs, |(node, lane, epoch, seq, entry)| {
-                MapWriter::new().put(0, node.to_value()).bytes(2, &lane.0).uint(4, *epoch).uint(6, *seq).bytes(8, &entry.0).value()
-            }),
+            Self::Checkpoint(checkpoint) => {
+                map.list(2, &checkpoint.logs, |(node, lane, epoch, seq, entry)| {
+                    MapWriter::new()
+                        .put(0, node.to_value())
+                        .bytes(2, &lane.0)
+                        .uint(4, *epoch)
+                        .uint(6, *seq)
+                        .bytes(8, &entry.0)
+                        .value()
+                })
+            }
             Self::KeyBackup(backup) => map.list(2, &backup.keys, |key| {
-                MapWriter::new().bytes(0, &key.lane.0).uint(2, key.suite).bytes(4, &key.encapsulated).bytes(6, &key.wrapped).value()
+                MapWriter::new()
+                    .bytes(0, &key.lane.0)
+                    .uint(2, key.suite)
+                    .bytes(4, &key.encapsulated)
+                    .bytes(6, &key.wrapped)
+                    .value()
             }),
         }
         .canonical()
@@ -233,8 +246,12 @@ impl Body {
                 libp2p: fields.list(6, HOMES_MAX, address)?,
                 mirrors: fields.list(8, HOMES_MAX, mirror)?.into_iter().flatten().collect(),
             }),
-            Kind::Checkpoint => Self::Checkpoint(Checkpoint { logs: fields.list(2, CHECKPOINT_LOGS_MAX, checkpoint_log)? }),
-            Kind::KeyBackup => Self::KeyBackup(KeyBackup { keys: fields.list(2, BACKUP_KEYS_MAX, wrapped_key)? }),
+            Kind::Checkpoint => Self::Checkpoint(Checkpoint {
+                logs: fields.list(2, CHECKPOINT_LOGS_MAX, checkpoint_log)?,
+            }),
+            Kind::KeyBackup => {
+                Self::KeyBackup(KeyBackup { keys: fields.list(2, BACKUP_KEYS_MAX, wrapped_key)? })
+            }
             Kind::Sealed | Kind::Unknown(_) => return Err(CborError::NotUnderstood(16)),
         };
         fields.finish()?;
@@ -315,10 +332,14 @@ fn address(value: Value, key: u64) -> Result<String, CborError> {
     }
 }
 
-fn checkpoint_log(value: Value, key: u64) -> Result<(PublicKey, Lane, u64, u64, EntryId), CborError> {
+fn checkpoint_log(
+    value: Value,
+    key: u64,
+) -> Result<(PublicKey, Lane, u64, u64, EntryId), CborError> {
     let mut fields = Fields::of(value, key)?;
     let node = PublicKey::from_value(fields.need(0)?, 0)?;
-    let log = (node, Lane(fields.array(2)?), fields.uint(4)?, fields.uint(6)?, EntryId(fields.array(8)?));
+    let log =
+        (node, Lane(fields.array(2)?), fields.uint(4)?, fields.uint(6)?, EntryId(fields.array(8)?));
     fields.finish()?;
     Ok(log)
 }

@@ -1,6 +1,7 @@
-//! A stolen node key could take back a whole life in a minute, or empty it by edits. More than 50 tombstones and edits a day from one node
-//! take effect after 72 hours, which leaves time to retire the node. What such tombstones are about is hidden meanwhile, what such edits are
-//! about stays as it was. What a root key's cut-off vouches for does not wait.
+//! A stolen node key could take back a whole life in a minute, or empty it by edits. More than 50
+//! tombstones and edits a day from one node take effect after 72 hours, which leaves time to retire
+//! the node. What such tombstones are about is hidden meanwhile, what such edits are about stays as
+//! it was. What a root key's cut-off vouches for does not wait.
 
 use minicbor::{Decode, Encode};
 
@@ -18,8 +19,9 @@ pub(super) const A_DAY: usize = 50;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const DELAY_MS: u64 = 72 * 60 * 60 * 1000;
 
-/// Person ‖ node → when its last tombstones and edits took effect at once, oldest first. By this node's clock: the author's could be set
-/// back. Keys 0 and 1 were a count that began anew each day, so that twice as many could come around its end.
+/// Person ‖ node → when its last tombstones and edits took effect at once, oldest first. By this
+/// node's clock: the author's could be set back. Keys 0 and 1 were a count that began anew each
+/// day, so that twice as many could come around its end.
 #[derive(Default, Encode, Decode)]
 #[cbor(map)]
 struct BrakeRow {
@@ -33,14 +35,19 @@ impl Record for BrakeRow {
 }
 
 /// Until when a tombstone must wait; `None` if it takes effect now. Counts it.
-pub(super) fn until(tx: &mut Tx<'_>, node: &Node, tombstone: &VerifiedEntry) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn until(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    tombstone: &VerifiedEntry,
+) -> Result<Option<Timestamp>, StoreError> {
     if tombstone.is_vouched() || takes_nothing(tx, tombstone)? {
         return Ok(None);
     }
     count(tx, node, &tombstone.header().log)
 }
 
-/// The same for an edit, which drops what it replaces even when it has come to its own end meanwhile.
+/// The same for an edit, which drops what it replaces even when it has come to its own end
+/// meanwhile.
 pub(super) fn until_edited(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -56,7 +63,8 @@ fn count(tx: &mut Tx<'_>, node: &Node, log: &LogId) -> Result<Option<Timestamp>,
     let key = row::key(&[&log.person.0, log.node.as_bytes()]);
     let mut row = row::get::<BrakeRow>(tx, &key)?.unwrap_or_default();
     row.at_once.retain(|at| now.millis_since(*at) < DAY_MS);
-    // This node's clock may have been ahead: what it counted then would otherwise be counted until that time comes.
+    // This node's clock may have been ahead: what it counted then would otherwise be counted until
+    // that time comes.
     row.at_once.iter_mut().for_each(|at| *at = now.min(*at));
     let is_full = row.at_once.len() >= A_DAY;
     if !is_full {
@@ -66,7 +74,8 @@ fn count(tx: &mut Tx<'_>, node: &Node, log: &LogId) -> Result<Option<Timestamp>,
     Ok(is_full.then(|| now.plus_millis(DELAY_MS)))
 }
 
-/// Whether what it is about is here and has nothing left to lose: who meets a long history gets bare headers and old tombstones.
+/// Whether what it is about is here and has nothing left to lose: who meets a long history gets
+/// bare headers and old tombstones.
 fn takes_nothing(rows: &impl Rows, tombstone: &VerifiedEntry) -> Result<bool, StoreError> {
     let Some(of) = tombstone.header().refs.first() else { return Ok(true) };
     let Some(target) = rows::entry(rows, of)? else { return Ok(false) };
@@ -82,7 +91,12 @@ fn takes_nothing(rows: &impl Rows, tombstone: &VerifiedEntry) -> Result<bool, St
 }
 
 /// Whether an edit is about what is here and takes no body from it.
-fn replaces_nothing(rows: &impl Rows, author: &PersonId, post: &EntryId, edit: &Rank) -> Result<bool, StoreError> {
+fn replaces_nothing(
+    rows: &impl Rows,
+    author: &PersonId,
+    post: &EntryId,
+    edit: &Rank,
+) -> Result<bool, StoreError> {
     let Some(target) = rows::entry(rows, post)? else { return Ok(false) };
     let header = rows::header(post, &target)?;
     if header.log.person != *author || header.kind != Kind::Post {

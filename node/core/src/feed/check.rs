@@ -1,4 +1,5 @@
-//! Verifies again all that is held of feeds: identity logs, signatures, order, bodies. For the owner's own check of the node.
+//! Verifies again all that is held of feeds: identity logs, signatures, order, bodies. For the
+//! owner's own check of the node.
 
 use super::verify::{EntryError, VerifiedEntry};
 use super::{EntryId, LogId, rows};
@@ -20,8 +21,8 @@ pub struct Checked {
     pub wrong: Vec<String>,
 }
 
-/// Verifies every log held, whoever's it is (entries of a friend who was removed stay until they are deleted), and the journal: signatures,
-/// bodies, places, predecessors. Blocks for long.
+/// Verifies every log held, whoever's it is (entries of a friend who was removed stay until they
+/// are deleted), and the journal: signatures, bodies, places, predecessors. Blocks for long.
 ///
 /// # Errors
 /// When the store can't be read.
@@ -40,7 +41,9 @@ pub fn check(node: &Node) -> Result<Checked, StoreError> {
             }
             match author.as_ref().and_then(|(_, known)| known.as_ref()) {
                 Some(known) => one_log(node, &log, held, known, &mut checked)?,
-                None => checked.wrong.push(format!("feed of {}: the identity log is missing", log.person)),
+                None => checked
+                    .wrong
+                    .push(format!("feed of {}: the identity log is missing", log.person)),
             }
         }
         match logs.last() {
@@ -50,7 +53,13 @@ pub fn check(node: &Node) -> Result<Checked, StoreError> {
     }
 }
 
-fn one_log(node: &Node, log: &LogId, held: &rows::LogRow, author: &IdentityLog, checked: &mut Checked) -> Result<(), StoreError> {
+fn one_log(
+    node: &Node,
+    log: &LogId,
+    held: &rows::LogRow,
+    author: &IdentityLog,
+    checked: &mut Checked,
+) -> Result<(), StoreError> {
     let wrong = &mut checked.wrong;
     let name = |seq: u64| format!("feed of {}, epoch {:x}, entry {seq}", log.person, log.epoch);
     let (mut next, mut head) = (0, None::<EntryId>);
@@ -66,9 +75,15 @@ fn one_log(node: &Node, log: &LogId, held: &rows::LogRow, author: &IdentityLog, 
                 wrong.push(format!("{}: missing", name(next)));
             }
             next = seq + 1;
-            match super::entry(node, &id)?.map(|raw| VerifiedEntry::verify(raw, author, node.clock.now())) {
+            match super::entry(node, &id)?
+                .map(|raw| VerifiedEntry::verify(raw, author, node.clock.now()))
+            {
                 None => wrong.push(format!("{}: missing", name(seq))),
-                Some(Ok(entry)) if entry.id() != id || entry.header().log != *log || entry.header().seq != seq => {
+                Some(Ok(entry))
+                    if entry.id() != id
+                        || entry.header().log != *log
+                        || entry.header().seq != seq =>
+                {
                     wrong.push(format!("{}: another entry stands in its place", name(seq)));
                 }
                 Some(Ok(entry)) if seq > 0 && entry.header().prev != head => {

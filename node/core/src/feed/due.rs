@@ -1,5 +1,6 @@
-//! What happens to entries at a certain time: one from the future is shown when it is due, one that expires loses its body, a tombstone
-//! or an edit that had to wait takes effect. And the jobs that are too large for one change.
+//! What happens to entries at a certain time: one from the future is shown when it is due, one that
+//! expires loses its body, a tombstone or an edit that had to wait takes effect. And the jobs that
+//! are too large for one change.
 
 use minicbor::{Decode, Encode};
 
@@ -49,16 +50,26 @@ pub(super) fn confirm_at(tx: &mut Tx<'_>, at: Timestamp, rank: &Rank) -> Result<
 }
 
 fn key(at: Timestamp, rank: &Rank) -> Vec<u8> {
-    row::key(&[&at.0.to_be_bytes(), &rank.generation.to_be_bytes(), &rank.seq.to_be_bytes(), &rank.id.0])
+    row::key(&[
+        &at.0.to_be_bytes(),
+        &rank.generation.to_be_bytes(),
+        &rank.seq.to_be_bytes(),
+        &rank.id.0,
+    ])
 }
 
 pub(super) fn expire_at(tx: &mut Tx<'_>, at: Timestamp, id: &EntryId) -> Result<(), StoreError> {
     // After everything that is released in the same millisecond.
     let last = u64::MAX.to_be_bytes();
-    row::put(tx, &row::key(&[&at.0.to_be_bytes(), &last, &last, &id.0]), &DueRow { what: What::Expire })
+    row::put(
+        tx,
+        &row::key(&[&at.0.to_be_bytes(), &last, &last, &id.0]),
+        &DueRow { what: What::Expire },
+    )
 }
 
-/// When the next entry is due, or the beginning of time while there is work left over; `None` when nothing waits.
+/// When the next entry is due, or the beginning of time while there is work left over; `None` when
+/// nothing waits.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
@@ -70,7 +81,8 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
     Ok(first.first().map(|(key, _)| Timestamp(u64::from_be_bytes(row::key_part(key, 0)))))
 }
 
-/// Finishes what was begun, shows and drops what is due by now; says in how many steps. May be stopped at any moment and run again.
+/// Finishes what was begun, shows and drops what is due by now; says in how many steps. May be
+/// stopped at any moment and run again.
 ///
 /// # Errors
 /// When the store takes no changes.
@@ -82,7 +94,8 @@ pub async fn run_due(node: &Node) -> Result<usize, StoreError> {
 type Step = fn(&mut Tx<'_>, &Node) -> Result<bool, StoreError>;
 type SetAside = fn(&mut Tx<'_>) -> Result<(), StoreError>;
 
-/// Repeats a step, each in its own commit, until there is nothing left; what cannot be done is set aside.
+/// Repeats a step, each in its own commit, until there is nothing left; what cannot be done is set
+/// aside.
 async fn all(node: &Node, step: Step, set_aside: SetAside) -> Result<usize, StoreError> {
     let mut steps = 0;
     loop {
@@ -107,11 +120,13 @@ fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Handles the first entry that is due; whether there was any. Only one, so that each stays within a change's limits and one that fails
-/// holds up no other.
+/// Handles the first entry that is due; whether there was any. Only one, so that each stays within
+/// a change's limits and one that fails holds up no other.
 fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let now = node.clock.now();
-    let Some((key, due)) = row::scan::<DueRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(false) };
+    let Some((key, due)) = row::scan::<DueRow>(tx, &Scan::prefix(&[], 1))?.pop() else {
+        return Ok(false);
+    };
     if u64::from_be_bytes(row::key_part(&key, 0)) > now.0 {
         return Ok(false);
     }
@@ -122,7 +137,9 @@ fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let author = entry.header().log.person;
     match due.what {
         What::Expire => effects::take_back(tx, node, &author, &id)?,
-        What::Release if !dead && !refs::is_over(tx, &id, entry.header(), now)? => effects::of_received(tx, node, &entry, generation)?,
+        What::Release if !dead && !refs::is_over(tx, &id, entry.header(), now)? => {
+            effects::of_received(tx, node, &entry, generation)?
+        }
         What::Release => {}
         What::Confirm => effects::confirm(tx, node, &entry, generation)?,
     }

@@ -1,8 +1,10 @@
 //! What an entry does once it is stored: shows a post, replaces it, takes it back, moves a home.
 //!
-//! The outcome does not depend on the order in which entries of different logs arrive: edits are ordered by (epoch chain, seq), and a
-//! tombstone that comes before what it takes back waits for it. Only the newest version of a post keeps its body: an edit drops what it
-//! replaces, so a post is deleted in one small change however often it was edited. If that version is taken back, nothing is shown.
+//! The outcome does not depend on the order in which entries of different logs arrive: edits are
+//! ordered by (epoch chain, seq), and a tombstone that comes before what it takes back waits for
+//! it. Only the newest version of a post keeps its body: an edit drops what it replaces, so a post
+//! is deleted in one small change however often it was edited. If that version is taken back,
+//! nothing is shown.
 
 use super::refs::{self, Does, Rank};
 use super::rows::EntryRow;
@@ -16,8 +18,15 @@ use crate::row::Rows;
 use crate::store::{StoreError, Tx};
 use crate::timeline;
 
-/// What an own entry does. The author's posts are the posts noun's own; only what every reader does with them happens here.
-pub(super) fn of_own(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation: u64, body: &Body) -> Result<(), StoreError> {
+/// What an own entry does. The author's posts are the posts noun's own; only what every reader does
+/// with them happens here.
+pub(super) fn of_own(
+    tx: &mut Tx<'_>,
+    id: &EntryId,
+    header: &Header,
+    generation: u64,
+    body: &Body,
+) -> Result<(), StoreError> {
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     match body {
         Body::Edit { of, .. } => replace(tx, author, of, &rank),
@@ -34,7 +43,12 @@ pub(super) fn of_own(tx: &mut Tx<'_>, id: &EntryId, header: &Header, generation:
 }
 
 /// What a received entry does.
-pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64) -> Result<(), StoreError> {
+pub(super) fn of_received(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entry: &VerifiedEntry,
+    generation: u64,
+) -> Result<(), StoreError> {
     let (id, header) = (entry.id(), entry.header());
     let (author, rank) = (&header.log.person, Rank::of(&id, header, generation));
     let Some(body) = entry.body() else { return Ok(()) };
@@ -63,9 +77,16 @@ pub(super) fn of_received(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, g
     }
 }
 
-/// Remembers what an edit replaces that has nothing to show itself: a later version has replaced it, or its post is gone.
-pub(super) fn note_past(tx: &mut Tx<'_>, entry: &VerifiedEntry, rank: &Rank) -> Result<(), StoreError> {
-    let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else { return Ok(()) };
+/// Remembers what an edit replaces that has nothing to show itself: a later version has replaced
+/// it, or its post is gone.
+pub(super) fn note_past(
+    tx: &mut Tx<'_>,
+    entry: &VerifiedEntry,
+    rank: &Rank,
+) -> Result<(), StoreError> {
+    let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else {
+        return Ok(());
+    };
     for does in [Does::Replaces, Does::WillReplace] {
         if refs::has(tx, of, author, does, rank)? {
             return Ok(());
@@ -74,9 +95,16 @@ pub(super) fn note_past(tx: &mut Tx<'_>, entry: &VerifiedEntry, rank: &Rank) -> 
     refs::put(tx, of, author, Does::Replaces, rank)
 }
 
-/// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is replaced, unless it is void by now.
-pub(super) fn confirm(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, generation: u64) -> Result<(), StoreError> {
-    let (author, rank) = (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
+/// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is
+/// replaced, unless it is void by now.
+pub(super) fn confirm(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entry: &VerifiedEntry,
+    generation: u64,
+) -> Result<(), StoreError> {
+    let (author, rank) =
+        (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
     let Some(of) = entry.header().refs.first() else { return Ok(()) };
     if refs::has(tx, of, author, Does::WillReplace, &rank)? {
         replace(tx, author, of, &rank)?;
@@ -90,9 +118,14 @@ pub(super) fn confirm(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, gener
     take_back(tx, node, author, of)
 }
 
-/// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline. Does nothing to another's, or to a
-/// tombstone.
-pub(super) fn take_back(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+/// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline.
+/// Does nothing to another's, or to a tombstone.
+pub(super) fn take_back(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    of: &EntryId,
+) -> Result<(), StoreError> {
     if rows::entry(tx, of)?.is_none() {
         return Ok(());
     }
@@ -139,7 +172,13 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
 }
 
 /// An edit comes into effect, at once or when the brake lets it.
-fn replace_in_time(tx: &mut Tx<'_>, node: &Node, log: &LogId, post: &EntryId, edit: &Rank) -> Result<(), StoreError> {
+fn replace_in_time(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    log: &LogId,
+    post: &EntryId,
+    edit: &Rank,
+) -> Result<(), StoreError> {
     match brake::until_edited(tx, node, log, post, edit)? {
         Some(at) => {
             refs::put(tx, post, &log.person, Does::WillReplace, edit)?;
@@ -150,7 +189,12 @@ fn replace_in_time(tx: &mut Tx<'_>, node: &Node, log: &LogId, post: &EntryId, ed
 }
 
 /// An edit is in effect: whichever of it and the newest version before it is older loses its body.
-fn replace(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId, edit: &Rank) -> Result<(), StoreError> {
+fn replace(
+    tx: &mut Tx<'_>,
+    author: &PersonId,
+    post: &EntryId,
+    edit: &Rank,
+) -> Result<(), StoreError> {
     refs::delete(tx, post, author, Does::WillReplace, edit);
     let newest = refs::last(tx, post, author, Does::Replaces)?;
     if newest.is_some_and(|newest| newest.id == edit.id) {
@@ -179,7 +223,12 @@ fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(
 }
 
 /// [`settle`] for whatever post an entry is or belongs to.
-pub(super) fn settle_of(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
+pub(super) fn settle_of(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    of: &EntryId,
+) -> Result<(), StoreError> {
     let Some(row) = rows::entry(tx, of)? else { return Ok(()) };
     let header = rows::header(of, &row)?;
     match (header.kind, header.refs.first()) {
@@ -189,16 +238,22 @@ pub(super) fn settle_of(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &En
     }
 }
 
-/// Makes the timeline, and the site if the post was published there, show of a post what the entries held add up to, whatever they
-/// showed before.
-pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
+/// Makes the timeline, and the site if the post was published there, show of a post what the
+/// entries held add up to, whatever they showed before.
+pub(super) fn settle(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    post: &EntryId,
+) -> Result<(), StoreError> {
     let Some((target, header)) = own_post(tx, author, post)? else { return Ok(()) };
     let is_owners = node.identity.person() == Some(*author);
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
         lacks::note(tx, author, post, None)?;
         match (is_owners, target.void) {
-            // What counts for nothing now may count again, when more is known of who spoke for the owner.
+            // What counts for nothing now may count again, when more is known of who spoke for the
+            // owner.
             (true, true) => posts::hide(tx, post)?,
             (true, false) => posts::taken_back(tx, node, post)?,
             (false, _) => {}
@@ -207,7 +262,12 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
     }
     let newest = refs::last(tx, post, author, Does::Replaces)?.map_or(*post, |edit| edit.id);
     let version = rows::entry(tx, &newest)?;
-    lacks::note(tx, author, post, version.as_ref().filter(|row| !row.dead && !row.has_body()).map(|_| &newest))?;
+    lacks::note(
+        tx,
+        author,
+        post,
+        version.as_ref().filter(|row| !row.dead && !row.has_body()).map(|_| &newest),
+    )?;
     let Some(entry) = shown(tx, author, post, &newest)? else {
         match version.is_some_and(|row| row.dead) {
             true if is_owners => posts::taken_back(tx, node, post)?,
@@ -217,7 +277,9 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
         return timeline::hide(tx, author, post);
     };
     // What has a body that says nothing here was written by a newer program.
-    let Some(said) = entry.body().and_then(Body::post) else { return timeline::hide(tx, author, post) };
+    let Some(said) = entry.body().and_then(Body::post) else {
+        return timeline::hide(tx, author, post);
+    };
     let at = entry.header().hlc.time();
     if is_owners {
         posts::says(tx, post, &newest, at, said, header.log.node == node.identity.node_key())?;
@@ -235,18 +297,30 @@ pub(super) fn settle(tx: &mut Tx<'_>, node: &Node, author: &PersonId, post: &Ent
     timeline::show(tx, post, &version)
 }
 
-/// The newest version of a post with its body; `None` while it is hidden, and if its body is gone or has not come.
-fn shown(rows: &impl Rows, author: &PersonId, post: &EntryId, newest: &EntryId) -> Result<Option<VerifiedEntry>, StoreError> {
+/// The newest version of a post with its body; `None` while it is hidden, and if its body is gone
+/// or has not come.
+fn shown(
+    rows: &impl Rows,
+    author: &PersonId,
+    post: &EntryId,
+    newest: &EntryId,
+) -> Result<Option<VerifiedEntry>, StoreError> {
     for hidden in [post, newest] {
         if refs::first(rows, hidden, author, Does::Hides)?.is_some() {
             return Ok(None);
         }
     }
-    Ok(VerifiedEntry::from_store(rows, newest)?.map(|(entry, _)| entry).filter(|entry| entry.raw().body.is_some()))
+    Ok(VerifiedEntry::from_store(rows, newest)?
+        .map(|(entry, _)| entry)
+        .filter(|entry| entry.raw().body.is_some()))
 }
 
 /// The row and header of a post of this author, if it is held and does not wait to be vouched for.
-fn own_post(rows: &impl Rows, author: &PersonId, post: &EntryId) -> Result<Option<(EntryRow, Header)>, StoreError> {
+fn own_post(
+    rows: &impl Rows,
+    author: &PersonId,
+    post: &EntryId,
+) -> Result<Option<(EntryRow, Header)>, StoreError> {
     let Some(row) = rows::entry(rows, post)?.filter(|row| !row.waits) else { return Ok(None) };
     let header = rows::header(post, &row)?;
     Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))

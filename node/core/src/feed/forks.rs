@@ -1,4 +1,5 @@
-//! Proof that a key has signed two entries at one place of one log. The log ends at the last common entry; the person goes on.
+//! Proof that a key has signed two entries at one place of one log. The log ends at the last common
+//! entry; the person goes on.
 
 use minicbor::{Decode, Encode};
 
@@ -48,16 +49,23 @@ pub struct Fork {
 }
 
 impl Fork {
-    /// Whether the two sides have all that came before in common. If not, an earlier place of the log proves the fork as well, and is
-    /// where the log ought to end.
+    /// Whether the two sides have all that came before in common. If not, an earlier place of the
+    /// log proves the fork as well, and is where the log ought to end.
     pub fn is_where_they_part(&self) -> bool {
-        let before = |side: &RawEntry| Header::from_canonical(&side.header).ok().and_then(|header| header.prev);
+        let before = |side: &RawEntry| {
+            Header::from_canonical(&side.header).ok().and_then(|header| header.prev)
+        };
         self.seq == 0 || before(&self.one) == before(&self.other)
     }
 }
 
-/// Keeps the proof and ends the log before it, at once; what came from there on is undone step by step.
-pub(super) fn found(tx: &mut Tx<'_>, entry: &VerifiedEntry, row: &rows::LogRow) -> Result<(), StoreError> {
+/// Keeps the proof and ends the log before it, at once; what came from there on is undone step by
+/// step.
+pub(super) fn found(
+    tx: &mut Tx<'_>,
+    entry: &VerifiedEntry,
+    row: &rows::LogRow,
+) -> Result<(), StoreError> {
     let (log, seq) = (entry.header().log, entry.header().seq);
     let Some(held) = rows::at(tx, &log, seq)? else { return Ok(()) };
     let Some(held_row) = rows::entry(tx, &held)? else { return Ok(()) };
@@ -84,8 +92,9 @@ pub(super) fn forget(tx: &mut Tx<'_>, log: &LogId) {
     row::delete::<ForkRow>(tx, &rows::log_key(log));
 }
 
-/// How many epochs came before the last log of this node's lane that has forked, if any has. What the next epoch continues from may then
-/// be unknown here, for nothing is taken beyond a fork; whatever else has come meanwhile must have no say in where it stands.
+/// How many epochs came before the last log of this node's lane that has forked, if any has. What
+/// the next epoch continues from may then be unknown here, for nothing is taken beyond a fork;
+/// whatever else has come meanwhile must have no say in where it stands.
 pub(super) fn generation(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
     let mut last = None;
     for (key, _) in row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), LOOK_MAX))? {
@@ -103,7 +112,11 @@ pub fn forks(node: &Node, person: &PersonId) -> Result<Vec<Fork>, StoreError> {
     let rows = row::scan::<ForkRow>(&node.store, &Scan::prefix(&person.0, LOOK_MAX))?;
     let fork = |(key, row): (Vec<u8>, ForkRow)| {
         let one = RawEntry { header: row.header, signature: Signature(row.signature), body: None };
-        let other = RawEntry { header: row.other_header, signature: Signature(row.other_signature), body: None };
+        let other = RawEntry {
+            header: row.other_header,
+            signature: Signature(row.other_signature),
+            body: None,
+        };
         Ok(Fork { log: rows::log_of_key(&key)?, seq: row.seq, one, other })
     };
     rows.into_iter().map(fork).collect()

@@ -1,7 +1,8 @@
 //! The signed header of an entry: about 270 bytes that stay when the body is deleted.
 //!
 //! `{0: version 1, 2: person, 4: node key, 6: lane, 8: epoch, 10: seq, 12: prev, 14: hlc, 16: kind, 18: body length, 20: body hash,
-//! 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent in a node's very first entry of a lane, 26 and 27 where not needed.
+//! 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent in a node's very first entry
+//! of a lane, 26 and 27 where not needed.
 
 use super::{BODY_LEN_MAX, EntryId, HEADER_LEN_MAX, Lane, LogId, REFS_MAX};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
@@ -13,7 +14,8 @@ use crate::keys::PublicKey;
 /// Where the node's key stands.
 const NODE: u64 = 4;
 
-/// What an entry is. The numbers are even: one that is not understood is kept and forwarded, not shown.
+/// What an entry is. The numbers are even: one that is not understood is kept and forwarded, not
+/// shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A blog post.
@@ -105,7 +107,8 @@ pub struct Header {
     pub refs: Vec<EntryId>,
     /// When the body is to be dropped.
     pub expires: Option<Timestamp>,
-    /// Whether every key that must be understood was; if not, the entry is kept and forwarded, not shown.
+    /// Whether every key that must be understood was; if not, the entry is kept and forwarded, not
+    /// shown.
     pub understood: bool,
 }
 
@@ -118,7 +121,9 @@ impl Header {
     fn write(&self) -> MapWriter {
         let audience = match &self.audience {
             Audience::Public => MapWriter::new().uint(0, 0u8),
-            Audience::Sealed { nonce, commit } => MapWriter::new().uint(0, 2u8).bytes(2, nonce).bytes(4, commit),
+            Audience::Sealed { nonce, commit } => {
+                MapWriter::new().uint(0, 2u8).bytes(2, nonce).bytes(4, commit)
+            }
         };
         MapWriter::new()
             .uint(0, 1u8)
@@ -138,7 +143,8 @@ impl Header {
     /// Reads exact bytes.
     ///
     /// # Errors
-    /// When they are too long, malformed, not canonical, of another version, or [of a newer suite](Self::is_of_a_newer_suite).
+    /// When they are too long, malformed, not canonical, of another version, or [of a newer
+    /// suite](Self::is_of_a_newer_suite).
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
         if bytes.len() > HEADER_LEN_MAX {
             return Err(CborError::Malformed("a header over 1 KiB"));
@@ -159,20 +165,34 @@ impl Header {
         let (audience, audience_understood) = audience(fields.need(22)?)?;
         let refs = fields.list(24, REFS_MAX, exactly::<32>)?.into_iter().map(EntryId).collect();
         let expires = fields.maybe_uint(26)?.map(Timestamp);
-        let understood = fields.finish().is_ok() && audience_understood && !matches!(kind, Kind::Unknown(_));
+        let understood =
+            fields.finish().is_ok() && audience_understood && !matches!(kind, Kind::Unknown(_));
         if body_len as usize > BODY_LEN_MAX {
             return Err(CborError::Invalid(18));
         }
         if seq > 0 && prev.is_none() {
             return Err(CborError::Missing(12));
         }
-        Ok(Self { log, seq, prev, hlc, kind, body_len, body_hash, audience, refs, expires, understood })
+        Ok(Self {
+            log,
+            seq,
+            prev,
+            hlc,
+            kind,
+            body_len,
+            body_hash,
+            audience,
+            refs,
+            expires,
+            understood,
+        })
     }
 }
 
 impl Header {
-    /// Whether a header was refused because its node's key is of a suite that this program does not know. Nothing is wrong with such an
-    /// entry; it cannot be verified here, so it is neither kept nor taken amiss.
+    /// Whether a header was refused because its node's key is of a suite that this program does not
+    /// know. Nothing is wrong with such an entry; it cannot be verified here, so it is neither kept
+    /// nor taken amiss.
     pub fn is_of_a_newer_suite(refused: &CborError) -> bool {
         *refused == CborError::NotUnderstood(NODE)
     }

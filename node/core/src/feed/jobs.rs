@@ -1,5 +1,6 @@
-//! Work too large for one change: undoing what lies beyond a fork or a cut-off, letting count what waited for one, dropping the many edits that waited for a deleted post.
-//! A job is a row that says how far it has come; each step is one small commit, so a stop in the middle loses nothing.
+//! Work too large for one change: undoing what lies beyond a fork or a cut-off, letting count what
+//! waited for one, dropping the many edits that waited for a deleted post. A job is a row that says
+//! how far it has come; each step is one small commit, so a stop in the middle loses nothing.
 
 use minicbor::{Decode, Encode};
 
@@ -13,7 +14,8 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Places of a log that are looked at in one step, and how many rows that may write until the next one.
+/// Places of a log that are looked at in one step, and how many rows that may write until the next
+/// one.
 const PLACES_EACH: usize = 32;
 const ROWS_EACH: usize = 400;
 /// Logs of a retired node that are cut in one step.
@@ -57,10 +59,16 @@ fn begin(tx: &mut Tx<'_>, kind: u8, about: &[&[u8]], job: &JobRow) -> Result<(),
 }
 
 /// Undoes what a log says from a place on.
-pub(super) fn undo_from(tx: &mut Tx<'_>, log: &LogId, from: u64, is_cut: bool) -> Result<(), StoreError> {
+pub(super) fn undo_from(
+    tx: &mut Tx<'_>,
+    log: &LogId,
+    from: u64,
+    is_cut: bool,
+) -> Result<(), StoreError> {
     let about = rows::log_key(log);
     let before = row::get::<JobRow>(tx, &[&[UNDO], about.as_slice()].concat())?;
-    let (next, is_cut) = before.map_or((from, is_cut), |before| (before.next.min(from), before.is_cut || is_cut));
+    let (next, is_cut) =
+        before.map_or((from, is_cut), |before| (before.next.min(from), before.is_cut || is_cut));
     begin(tx, UNDO, &[&about], &JobRow { next, is_cut, ..JobRow::default() })
 }
 
@@ -71,7 +79,11 @@ pub(super) fn is_being_cut(rows: &impl Rows, log: &LogId) -> Result<bool, StoreE
 }
 
 /// Drops the bodies of the edits that wait to replace a post that is gone.
-pub(super) fn drop_held(tx: &mut Tx<'_>, post: &EntryId, author: &PersonId) -> Result<(), StoreError> {
+pub(super) fn drop_held(
+    tx: &mut Tx<'_>,
+    post: &EntryId,
+    author: &PersonId,
+) -> Result<(), StoreError> {
     begin(tx, DROP_HELD, &[&post.0, &author.0], &JobRow::default())
 }
 
@@ -80,15 +92,27 @@ pub(super) fn judge_again(tx: &mut Tx<'_>, log: &LogId) -> Result<(), StoreError
     begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
 }
 
-/// Begins to judge the logs of each node that was retired, is retired no longer, or is no longer certified, from one version of a
-/// person's log to the next.
+/// Begins to judge the logs of each node that was retired, is retired no longer, or is no longer
+/// certified, from one version of a person's log to the next.
 ///
 /// # Errors
 /// When the store refuses.
-pub(crate) fn follow_log(tx: &mut Tx<'_>, before: Option<&IdentityLog>, now: &IdentityLog) -> Result<(), StoreError> {
-    let gone = before.into_iter().flat_map(|log| log.state().nodes.keys()).filter(|key| now.node(key).is_none());
-    let cut_off = |key: &PublicKey, log: &IdentityLog| log.node(key).and_then(|node| node.retired.clone());
-    let changed = now.state().nodes.iter().filter(|(key, node)| before.and_then(|before| cut_off(key, before)) != node.retired);
+pub(crate) fn follow_log(
+    tx: &mut Tx<'_>,
+    before: Option<&IdentityLog>,
+    now: &IdentityLog,
+) -> Result<(), StoreError> {
+    let gone = before
+        .into_iter()
+        .flat_map(|log| log.state().nodes.keys())
+        .filter(|key| now.node(key).is_none());
+    let cut_off =
+        |key: &PublicKey, log: &IdentityLog| log.node(key).and_then(|node| node.retired.clone());
+    let changed = now
+        .state()
+        .nodes
+        .iter()
+        .filter(|(key, node)| before.and_then(|before| cut_off(key, before)) != node.retired);
     for key in gone.chain(changed.map(|(key, _)| key)) {
         begin(tx, CUT_LOGS, &[&now.person().0, key.as_bytes()], &JobRow::default())?;
     }
@@ -102,7 +126,9 @@ pub(super) fn any(rows: &impl Rows) -> Result<bool, StoreError> {
 
 /// Does one step of the first job; whether there was any.
 pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
-    let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else { return Ok(false) };
+    let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else {
+        return Ok(false);
+    };
     let Some((kind, about)) = key.split_first() else { return Ok(false) };
     let next = match *kind {
         CUT_LOGS => cut_logs(tx, node, about, job)?,
@@ -117,9 +143,12 @@ pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Leaves out what the first job could not do, so that the rest has its turn; all of it if its row is damaged.
+/// Leaves out what the first job could not do, so that the rest has its turn; all of it if its row
+/// is damaged.
 pub(super) fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    let Some((key, _)) = tx.scan(JobRow::TABLE, &Scan::prefix(&[], 1))?.pop() else { return Ok(()) };
+    let Some((key, _)) = tx.scan(JobRow::TABLE, &Scan::prefix(&[], 1))?.pop() else {
+        return Ok(());
+    };
     match row::get::<JobRow>(tx, &key) {
         Ok(Some(job)) if matches!(key.first(), Some(&(UNDO | RELEASE))) => {
             row::put(tx, &key, &JobRow { next: job.next.saturating_add(1), ..job })
@@ -132,7 +161,12 @@ pub(super) fn set_aside(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     }
 }
 
-fn undo(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+fn undo(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    about: &[u8],
+    job: JobRow,
+) -> Result<Option<JobRow>, StoreError> {
     let log = rows::log_of_key(about)?;
     let Some((seq, id)) = rows::places(tx, &log, job.next, 1)?.pop() else { return Ok(None) };
     void::undo(tx, node, &id)?;
@@ -142,7 +176,12 @@ fn undo(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Optio
     Ok(Some(JobRow { next: seq.saturating_add(1), ..job }))
 }
 
-fn release(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+fn release(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    about: &[u8],
+    job: JobRow,
+) -> Result<Option<JobRow>, StoreError> {
     let log = rows::log_of_key(about)?;
     let (mut next, mut written) = (job.next, 0);
     for (seq, id) in rows::places(tx, &log, job.next, PLACES_EACH)? {
@@ -155,7 +194,11 @@ fn release(tx: &mut Tx<'_>, node: &Node, about: &[u8], job: JobRow) -> Result<Op
     Ok((next > job.next).then_some(JobRow { next, ..job }))
 }
 
-fn drop_next_held(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+fn drop_next_held(
+    tx: &mut Tx<'_>,
+    about: &[u8],
+    job: JobRow,
+) -> Result<Option<JobRow>, StoreError> {
     let (post, author) = (EntryId(row::key_part(about, 0)), PersonId(row::key_part(about, 32)));
     let Some(edit) = refs::first(tx, &post, &author, Does::WillReplace)? else { return Ok(None) };
     rows::drop_body(tx, &edit.id)?;
@@ -163,7 +206,12 @@ fn drop_next_held(tx: &mut Tx<'_>, about: &[u8], job: JobRow) -> Result<Option<J
     Ok(Some(job))
 }
 
-fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result<Option<JobRow>, StoreError> {
+fn cut_logs(
+    tx: &mut Tx<'_>,
+    inside: &Node,
+    about: &[u8],
+    job: JobRow,
+) -> Result<Option<JobRow>, StoreError> {
     let person = PersonId(row::key_part(about, 0));
     let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
     let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
@@ -192,8 +240,13 @@ fn cut_logs(tx: &mut Tx<'_>, inside: &Node, about: &[u8], job: JobRow) -> Result
     Ok(last.map(|after| JobRow { after, ..job }))
 }
 
-/// Cuts a log that has forked to what its sides have in common and forgets the fork, so that the side that a root key vouches for is taken.
-fn without_fork(tx: &mut Tx<'_>, log: &LogId, held: rows::LogRow) -> Result<Option<rows::LogRow>, StoreError> {
+/// Cuts a log that has forked to what its sides have in common and forgets the fork, so that the
+/// side that a root key vouches for is taken.
+fn without_fork(
+    tx: &mut Tx<'_>,
+    log: &LogId,
+    held: rows::LogRow,
+) -> Result<Option<rows::LogRow>, StoreError> {
     let Some(from) = forks::place(tx, log)? else { return Ok(Some(held)) };
     forks::forget(tx, log);
     rows::cut_log(tx, log, &rows::LogRow { retired: false, ..held }, from)?;
@@ -201,7 +254,8 @@ fn without_fork(tx: &mut Tx<'_>, log: &LogId, held: rows::LogRow) -> Result<Opti
     rows::log(tx, log)
 }
 
-/// Begins to let entries of a log count, if any of them waits. They are let go in their order, so that the last good one waits longest.
+/// Begins to let entries of a log count, if any of them waits. They are let go in their order, so
+/// that the last good one waits longest.
 fn begin_release(tx: &mut Tx<'_>, log: &LogId, good: u64) -> Result<(), StoreError> {
     let Some(last) = good.checked_sub(1) else { return Ok(()) };
     let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };

@@ -1,5 +1,6 @@
-//! Versions of posts that count and whose bodies are missing here: what replaced or took them back has turned out to be void, and their
-//! bodies had been dropped for it. They are asked of whoever may give them: the author's nodes, and any friend for the owner's own posts.
+//! Versions of posts that count and whose bodies are missing here: what replaced or took them back
+//! has turned out to be void, and their bodies had been dropped for it. They are asked of whoever
+//! may give them: the author's nodes, and any friend for the owner's own posts.
 
 use minicbor::{Decode, Encode};
 
@@ -24,7 +25,12 @@ impl Record for LackRow {
 }
 
 /// Notes what is lacking of a post, or that nothing is.
-pub(super) fn note(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId, version: Option<&EntryId>) -> Result<(), StoreError> {
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    author: &PersonId,
+    post: &EntryId,
+    version: Option<&EntryId>,
+) -> Result<(), StoreError> {
     let key = row::key(&[&author.0, &post.0]);
     match (version, row::get::<LackRow>(tx, &key)?) {
         (Some(version), Some(before)) if before.version == version.0 => {}

@@ -1,5 +1,6 @@
-//! Of some kinds only one entry counts for a person: the last Profile, the Homes of the highest version. Each is remembered, so that the
-//! one before counts again when a later one turns out to be void.
+//! Of some kinds only one entry counts for a person: the last Profile, the Homes of the highest
+//! version. Each is remembered, so that the one before counts again when a later one turns out to
+//! be void.
 
 use minicbor::{Decode, Encode};
 
@@ -10,7 +11,8 @@ use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Person ‖ kind (one byte) ‖ version, or an epoch's place in its chain ‖ seq or 0 ‖ entry: the last one counts.
+/// Person ‖ kind (one byte) ‖ version, or an epoch's place in its chain ‖ seq or 0 ‖ entry: the
+/// last one counts.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct LatestRow {}
@@ -24,7 +26,12 @@ impl Record for LatestRow {
 const ENTRY_AT: usize = 49;
 
 /// Remembers an entry if it is of such a kind.
-pub(super) fn put(tx: &mut Tx<'_>, rank: &Rank, header: &Header, body: &Body) -> Result<(), StoreError> {
+pub(super) fn put(
+    tx: &mut Tx<'_>,
+    rank: &Rank,
+    header: &Header,
+    body: &Body,
+) -> Result<(), StoreError> {
     if let Some(key) = key(rank, header, body) {
         row::put(tx, &key, &LatestRow {})?;
         tx.after(Event::Friends);
@@ -41,7 +48,11 @@ pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &Header, body: &Body)
 }
 
 /// The entry of a kind that counts for a person.
-pub(super) fn of(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<EntryId>, StoreError> {
+pub(super) fn of(
+    rows: &impl Rows,
+    person: &PersonId,
+    kind: Kind,
+) -> Result<Option<EntryId>, StoreError> {
     let found = row::scan::<LatestRow>(rows, &Scan::prefix(&prefix(person, kind), 1).reversed())?;
     Ok(found.first().map(|(key, _)| EntryId(row::key_part(key, ENTRY_AT))))
 }
@@ -52,10 +63,16 @@ fn prefix(person: &PersonId, kind: Kind) -> Vec<u8> {
 
 fn key(rank: &Rank, header: &Header, body: &Body) -> Option<Vec<u8>> {
     let (major, minor) = match body {
-        // What no honest node can have come to in a lifetime is kept and forwarded, and does not count.
+        // What no honest node can have come to in a lifetime is kept and forwarded, and does not
+        // count.
         Body::Homes(homes) if homes.version <= HOMES_VERSION_MAX => (homes.version, 0),
         Body::Profile(_) => (rank.generation, rank.seq),
         _ => return None,
     };
-    Some(row::key(&[&prefix(&header.log.person, header.kind), &major.to_be_bytes(), &minor.to_be_bytes(), &rank.id.0]))
+    Some(row::key(&[
+        &prefix(&header.log.person, header.kind),
+        &major.to_be_bytes(),
+        &minor.to_be_bytes(),
+        &rank.id.0,
+    ]))
 }

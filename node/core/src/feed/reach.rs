@@ -1,6 +1,8 @@
-//! What a retirement vouches for: each entry it names, and all that one chains back to. An epoch's first entry names the last one before
-//! it, so the newest entry of each branch stands for a whole life, however often its node was started. Whatever is not reached is void: also
-//! an epoch that continues from a good entry, for nothing good names it. Steps only ever go back in a lane, so each walk ends.
+//! What a retirement vouches for: each entry it names, and all that one chains back to. An epoch's
+//! first entry names the last one before it, so the newest entry of each branch stands for a whole
+//! life, however often its node was started. Whatever is not reached is void: also an epoch that
+//! continues from a good entry, for nothing good names it. Steps only ever go back in a lane, so
+//! each walk ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,12 +31,25 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Walks back from each cut-off as far as epochs that have fewer than `since` before them.
-    pub(super) fn of(rows: &impl Rows, person: &PersonId, node: &PublicKey, cutoffs: &[Cutoff], since: u64) -> Result<Self, StoreError> {
+    pub(super) fn of(
+        rows: &impl Rows,
+        person: &PersonId,
+        node: &PublicKey,
+        cutoffs: &[Cutoff],
+        since: u64,
+    ) -> Result<Self, StoreError> {
         let mut reach = Self::default();
         for cutoff in cutoffs {
-            let log = LogId { person: *person, node: *node, lane: Lane(cutoff.lane), epoch: cutoff.epoch };
+            let log = LogId {
+                person: *person,
+                node: *node,
+                lane: Lane(cutoff.lane),
+                epoch: cutoff.epoch,
+            };
             match place(rows, &log, cutoff.seq)? {
-                Some(held) if held.0 == cutoff.entry => reach.follow(rows, log, cutoff.seq, since)?,
+                Some(held) if held.0 == cutoff.entry => {
+                    reach.follow(rows, log, cutoff.seq, since)?
+                }
                 held => {
                     reach.waiting.insert(log.lane);
                     if held.is_some() {
@@ -51,13 +66,19 @@ impl Reach {
         self.good.get(&(log.lane, log.epoch)).copied().unwrap_or_default()
     }
 
-    /// Whether what is not reached of a log is void for certain: all that is named in its lane is here, or the log is another branch than
-    /// the named one.
+    /// Whether what is not reached of a log is void for certain: all that is named in its lane is
+    /// here, or the log is another branch than the named one.
     pub(super) fn is_decided(&self, log: &LogId) -> bool {
         !self.waiting.contains(&log.lane) || self.parted.contains(&(log.lane, log.epoch))
     }
 
-    fn follow(&mut self, rows: &impl Rows, mut log: LogId, mut seq: u64, since: u64) -> Result<(), StoreError> {
+    fn follow(
+        &mut self,
+        rows: &impl Rows,
+        mut log: LogId,
+        mut seq: u64,
+        since: u64,
+    ) -> Result<(), StoreError> {
         loop {
             let good = self.good.entry((log.lane, log.epoch)).or_default();
             if *good > seq {
@@ -66,7 +87,11 @@ impl Reach {
             }
             let is_walked = *good > 0;
             *good = seq.saturating_add(1);
-            let Some(held) = rows::log(rows, &log)?.filter(|held| !is_walked && held.generation >= since) else { return Ok(()) };
+            let Some(held) =
+                rows::log(rows, &log)?.filter(|held| !is_walked && held.generation >= since)
+            else {
+                return Ok(());
+            };
             let Some((earlier, generation, last)) = before(rows, &log)? else { return Ok(()) };
             if generation >= held.generation {
                 return Ok(());
@@ -92,9 +117,15 @@ pub(super) enum Standing {
 }
 
 /// Judges an entry by its author's identity log and what is held here.
-pub(super) fn standing(tx: &Tx<'_>, entry: &VerifiedEntry, author: Option<&IdentityLog>) -> Result<Standing, StoreError> {
+pub(super) fn standing(
+    tx: &Tx<'_>,
+    entry: &VerifiedEntry,
+    author: Option<&IdentityLog>,
+) -> Result<Standing, StoreError> {
     let (id, header) = (entry.id(), entry.header());
-    let retired = author.and_then(|author| author.node(&header.log.node)).and_then(|node| node.retired.as_ref());
+    let retired = author
+        .and_then(|author| author.node(&header.log.node))
+        .and_then(|node| node.retired.as_ref());
     let Some(cutoffs) = retired else { return Ok(Standing::Free) };
     let since = match (rows::log(tx, &header.log)?, header.prev) {
         (Some(held), _) => held.generation,
@@ -113,7 +144,8 @@ pub(super) fn standing(tx: &Tx<'_>, entry: &VerifiedEntry, author: Option<&Ident
     })
 }
 
-/// The entry that the first one of a log continues from, if it is held and counts: its log, that log's generation, its place.
+/// The entry that the first one of a log continues from, if it is held and counts: its log, that
+/// log's generation, its place.
 fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, StoreError> {
     let Some(first) = rows::at(rows, log, 0)? else { return Ok(None) };
     let Some(row) = rows::entry(rows, &first)? else { return Ok(None) };
@@ -132,8 +164,8 @@ fn place(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, Sto
     rows::at(rows, log, seq)
 }
 
-/// The last entry of each branch of what a node has said in the well-known lanes, as held here, the newest first: those that no other
-/// continues from. A log that forked counts up to its fork.
+/// The last entry of each branch of what a node has said in the well-known lanes, as held here, the
+/// newest first: those that no other continues from. A log that forked counts up to its fork.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
@@ -150,7 +182,9 @@ pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHea
     for (log, held) in logs.into_iter().filter(|(log, _)| log.lane.is_well_known()) {
         let ends = if held.retired { forks::place(&node.store, &log)? } else { None };
         let Some(hi) = ends.map_or(Some(held.hi), |fork| fork.checked_sub(1)) else { continue };
-        let Some(head) = rows::at(&node.store, &log, hi)?.filter(|_| reach.good(&log) <= hi) else { continue };
+        let Some(head) = rows::at(&node.store, &log, hi)?.filter(|_| reach.good(&log) <= hi) else {
+            continue;
+        };
         reach.follow(&node.store, log, hi, 0)?;
         tips.push(LogHead { log, lo: 0, hi, head });
     }

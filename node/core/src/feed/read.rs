@@ -1,4 +1,5 @@
-//! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change in the making.
+//! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change
+//! in the making.
 
 use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
 use crate::identity::PersonId;
@@ -11,14 +12,19 @@ const LOGS_MAX: usize = 4_096;
 /// Entries read in one call, at most.
 const ENTRIES_MAX: usize = 256;
 
-/// What is held of a person's well-known lanes, each log after the one it continues. A private lane is asked for by its id: [`head`].
+/// What is held of a person's well-known lanes, each log after the one it continues. A private lane
+/// is asked for by its id: [`head`].
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
 pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError> {
     let mut logs = rows::logs(&node.store, person, LOGS_MAX)?;
     logs.sort_by_key(|(_, row)| row.generation);
-    Ok(logs.into_iter().filter(|(log, _)| log.lane.is_well_known()).map(|(log, row)| rows::log_head(log, &row)).collect())
+    Ok(logs
+        .into_iter()
+        .filter(|(log, _)| log.lane.is_well_known())
+        .map(|(log, row)| rows::log_head(log, &row))
+        .collect())
 }
 
 /// What is held of one log.
@@ -29,16 +35,24 @@ pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
     Ok(rows::log(&node.store, log)?.map(|row| rows::log_head(*log, &row)))
 }
 
-/// The entries of a log from `from_seq` on: at most `entries_max`, and no more once `bytes_max` is reached (but always one, if there is one).
+/// The entries of a log from `from_seq` on: at most `entries_max`, and no more once `bytes_max` is
+/// reached (but always one, if there is one).
 ///
 /// # Errors
 /// As [`heads`].
-pub fn read(node: &Node, log: &LogId, from_seq: u64, entries_max: usize, bytes_max: usize) -> Result<Vec<RawEntry>, StoreError> {
+pub fn read(
+    node: &Node,
+    log: &LogId,
+    from_seq: u64,
+    entries_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<RawEntry>, StoreError> {
     let (mut all, mut len) = (Vec::new(), 0usize);
     // A log that was cut may have places beyond its end for a while.
     let Some(held) = rows::log(&node.store, log)? else { return Ok(all) };
-    for (_, id) in
-        rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))?.into_iter().take_while(|(seq, _)| *seq <= held.hi)
+    for (_, id) in rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))?
+        .into_iter()
+        .take_while(|(seq, _)| *seq <= held.hi)
     {
         let Some(raw) = entry(node, &id)? else { break };
         len += raw.header.len() + raw.signature.0.len() + raw.body.as_ref().map_or(0, Vec::len);
@@ -70,7 +84,8 @@ fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Bo
     let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
     let raw = rows::raw(rows, id, row)?;
-    let body = raw.body.and_then(|bytes| Body::from_canonical(header.kind, &header.refs, &bytes).ok());
+    let body =
+        raw.body.and_then(|bytes| Body::from_canonical(header.kind, &header.refs, &bytes).ok());
     Ok(Some((header, body)))
 }
 
@@ -86,7 +101,11 @@ pub fn latest(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<
 ///
 /// # Errors
 /// As [`heads`].
-pub fn latest_entry(rows: &impl Rows, person: &PersonId, kind: Kind) -> Result<Option<(Header, Body)>, StoreError> {
+pub fn latest_entry(
+    rows: &impl Rows,
+    person: &PersonId,
+    kind: Kind,
+) -> Result<Option<(Header, Body)>, StoreError> {
     let Some(id) = super::latest::of(rows, person, kind)? else { return Ok(None) };
     Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
 }

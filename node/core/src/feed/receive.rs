@@ -1,6 +1,8 @@
-//! Taking in entries from another node. What an attacker gets: a batch with one bad entry is refused whole; a replay changes nothing; a
-//! gap or a wrong predecessor is refused; two entries at one place of a log are kept as proof and end that log; nothing of a stranger is
-//! stored. Signatures are verified before the commit, order inside it, so that two connections cannot interleave.
+//! Taking in entries from another node. What an attacker gets: a batch with one bad entry is
+//! refused whole; a replay changes nothing; a gap or a wrong predecessor is refused; two entries at
+//! one place of a log are kept as proof and end that log; nothing of a stranger is stored.
+//! Signatures are verified before the commit, order inside it, so that two connections cannot
+//! interleave.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -38,8 +40,9 @@ pub struct Received {
     pub known: usize,
     /// Of the accepted ones, those that wait for their time.
     pub held: usize,
-    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier, beyond a retired node's cut-offs, of a
-    /// person whose identity has ended, or by a key that only a newer program can verify.
+    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier,
+    /// beyond a retired node's cut-offs, of a person whose identity has ended, or by a key that
+    /// only a newer program can verify.
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
     pub forked: Vec<LogId>,
@@ -83,7 +86,8 @@ pub enum Refused {
         /// The entry's place.
         seq: u64,
     },
-    /// What stood in this log before it was cut is still being undone, place by place: whatever is taken now would be undone with it.
+    /// What stood in this log before it was cut is still being undone, place by place: whatever is
+    /// taken now would be undone with it.
     #[error("a log that was cut is still being undone")]
     BeingCut(LogId),
     /// It claims to be from this very process, which did not write it.
@@ -94,12 +98,17 @@ pub enum Refused {
     Store(#[from] StoreError),
 }
 
-/// Verifies and stores what a peer brought: all in order, each part of a batch durable before the next. `from` is the person whose node
-/// the connection has proved.
+/// Verifies and stores what a peer brought: all in order, each part of a batch durable before the
+/// next. `from` is the person whose node the connection has proved.
 ///
 /// # Errors
-/// Why the batch is refused. What came before a refused part stays (it was verified on its own); sending it again is harmless.
-pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Result<Received, Refused> {
+/// Why the batch is refused. What came before a refused part stays (it was verified on its own);
+/// sending it again is harmless.
+pub async fn receive(
+    node: &Node,
+    from: PersonId,
+    entries: Vec<RawEntry>,
+) -> Result<Received, Refused> {
     if entries.len() > RECEIVE_MAX {
         return Err(Refused::TooMany(entries.len()));
     }
@@ -116,11 +125,14 @@ pub async fn receive(node: &Node, from: PersonId, entries: Vec<RawEntry>) -> Res
             Ok(Some(taken)) => done.add(taken),
             // An author's identity log has changed meanwhile: what it certifies is looked at anew.
             Ok(None) => {
-                let rest: Vec<_> = part.iter().chain(&verified.entries).map(|entry| entry.raw().clone()).collect();
+                let rest: Vec<_> =
+                    part.iter().chain(&verified.entries).map(|entry| entry.raw().clone()).collect();
                 verified = verify_all(node, &rest, &mut done.voided)?;
             }
             // What the rows were reckoned to be was too little: the halves are taken on their own.
-            Err(Refused::Store(StoreError::TooLarge { .. })) if part.len() > 1 => verified.put_back_halved(&part),
+            Err(Refused::Store(StoreError::TooLarge { .. })) if part.len() > 1 => {
+                verified.put_back_halved(&part)
+            }
             Err(refused) => return Err(refused),
         }
     }
@@ -152,7 +164,9 @@ impl Verified {
         while let Some(entry) = self.entries.pop_front() {
             len += weight(&entry);
             rows += rows_of(&entry);
-            if !part.is_empty() && (part.len() >= self.part_max || len > COMMIT_LEN_MAX || rows > COMMIT_ROWS_MAX) {
+            if !part.is_empty()
+                && (part.len() >= self.part_max || len > COMMIT_LEN_MAX || rows > COMMIT_ROWS_MAX)
+            {
                 self.entries.push_front(entry);
                 break;
             }
@@ -174,7 +188,8 @@ fn weight(entry: &VerifiedEntry) -> usize {
     entry.raw().header.len() + entry.raw().body.as_ref().map_or(0, Vec::len)
 }
 
-/// How many rows an entry may write, at most: its own places, its body's pieces, and what it shows or wants of each photo.
+/// How many rows an entry may write, at most: its own places, its body's pieces, and what it shows
+/// or wants of each photo.
 fn rows_of(entry: &VerifiedEntry) -> usize {
     let photos = entry.body().and_then(Body::post).map_or(0, |post| post.photos.len());
     ROWS_EACH + weight(entry) / PIECE_LEN_MIN + ROWS_PER_PHOTO * photos
@@ -199,7 +214,10 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
             if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
                 return Err(Refused::NotAFriend(author));
             }
-            free.insert(identity::log_in(&node.store, &author, now)?.ok_or(Refused::UnknownAuthor(author))?);
+            free.insert(
+                identity::log_in(&node.store, &author, now)?
+                    .ok_or(Refused::UnknownAuthor(author))?,
+            );
         }
         let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;
         match VerifiedEntry::verify(raw.clone(), log, now) {
@@ -212,7 +230,8 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
     Ok(Verified { entries, authors: Arc::new(authors), part_max: COMMIT_ENTRIES_MAX })
 }
 
-/// Takes a part of a batch; `None` if it was verified by an identity log that is no longer the one that holds.
+/// Takes a part of a batch; `None` if it was verified by an identity log that is no longer the one
+/// that holds.
 fn take_all(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -236,7 +255,13 @@ fn take_all(
     Ok(Some(done))
 }
 
-fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&IdentityLog>, done: &mut Received) -> Result<(), Refused> {
+fn take(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entry: &VerifiedEntry,
+    author: Option<&IdentityLog>,
+    done: &mut Received,
+) -> Result<(), Refused> {
     let (id, header) = (entry.id(), entry.header());
     let log = header.log;
     if jobs::is_being_cut(tx, &log)? {
@@ -251,19 +276,24 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&Ide
         return Err(Refused::NotMine(log));
     }
     let standing = standing(tx, entry, author)?;
-    // At a place that is vouched for another entry is held: this one is of a branch that is not reached.
+    // At a place that is vouched for another entry is held: this one is of a branch that is not
+    // reached.
     if matches!(standing, Standing::Void | Standing::Vouched) {
         done.voided += 1;
         return Ok(());
     }
     // What is held is another branch than the named one, and makes room for it.
-    if standing == Standing::Named && rows::log(tx, &log)?.is_some_and(|held| held.hi >= header.seq) {
+    if standing == Standing::Named && rows::log(tx, &log)?.is_some_and(|held| held.hi >= header.seq)
+    {
         done.voided += 1;
         return Ok(jobs::judge_again(tx, &log)?);
     }
     let generation = match rows::log(tx, &log)? {
         // Of two forks of one log the earlier one is where it ends.
-        Some(row) if header.seq <= row.hi && forks::place(tx, &log)?.is_none_or(|known| header.seq < known) => {
+        Some(row)
+            if header.seq <= row.hi
+                && forks::place(tx, &log)?.is_none_or(|known| header.seq < known) =>
+        {
             forks::found(tx, entry, &row)?;
             done.forked.push(log);
             return Ok(());
@@ -272,12 +302,18 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&Ide
             done.voided += 1;
             return Ok(());
         }
-        Some(row) if header.seq > row.hi + 1 => return Err(Refused::Gap { log, seq: header.seq, expected: row.hi + 1 }),
-        Some(row) if header.prev != Some(EntryId(row.head)) => return Err(Refused::Predecessor { log, seq: header.seq }),
+        Some(row) if header.seq > row.hi + 1 => {
+            return Err(Refused::Gap { log, seq: header.seq, expected: row.hi + 1 });
+        }
+        Some(row) if header.prev != Some(EntryId(row.head)) => {
+            return Err(Refused::Predecessor { log, seq: header.seq });
+        }
         Some(row) => row.generation,
-        // It continues from what is void: a peer that has not heard of the retirement would bring it again and again.
+        // It continues from what is void: a peer that has not heard of the retirement would bring
+        // it again and again.
         None if standing == Standing::Open
-            && (header.seq > 0 || matches!(first_of_epoch(tx, header), Err(Refused::Predecessor { .. }))) =>
+            && (header.seq > 0
+                || matches!(first_of_epoch(tx, header), Err(Refused::Predecessor { .. }))) =>
         {
             done.voided += 1;
             return Ok(());
@@ -291,7 +327,12 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&Ide
     let dead = refs::is_over(tx, &id, header, now)?;
     let with_body = !dead && !refs::is_past(tx, header, &rank)?;
     let waits = standing != Standing::Free;
-    rows::put_entry(tx, &id, entry.raw(), rows::Circumstances { seen: entry.first_seen(), with_body, generation, waits })?;
+    rows::put_entry(
+        tx,
+        &id,
+        entry.raw(),
+        rows::Circumstances { seen: entry.first_seen(), with_body, generation, waits },
+    )?;
     rows::advance(tx, &log, header.seq, &id, generation)?;
     done.accepted += 1;
     if standing == Standing::Named {
@@ -306,7 +347,8 @@ fn take(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, author: Option<&Ide
     Ok(show(tx, node, entry, &rank, done)?)
 }
 
-/// Lets an entry count that has waited until a cut-off vouched for it; gives how many rows that may have written.
+/// Lets an entry count that has waited until a cut-off vouched for it; gives how many rows that may
+/// have written.
 pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usize, StoreError> {
     let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(0) };
     let Some(row) = rows::entry(tx, id)?.filter(|row| row.waits) else { return Ok(0) };
@@ -330,7 +372,8 @@ pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usiz
     Ok(written)
 }
 
-/// A body that comes after its header: a peer that had deleted it, or a mirror, brought only the header before.
+/// A body that comes after its header: a peer that had deleted it, or a mirror, brought only the
+/// header before.
 fn fill_in(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -347,7 +390,12 @@ fn fill_in(
         // An edit that is past now counts again if what made it so turns out to be void.
         return if row.waits { Ok(()) } else { effects::note_past(tx, entry, &rank) };
     }
-    let how = rows::Circumstances { seen: row.seen, with_body: true, generation: row.generation, waits: row.waits };
+    let how = rows::Circumstances {
+        seen: row.seen,
+        with_body: true,
+        generation: row.generation,
+        waits: row.waits,
+    };
     rows::put_entry(tx, &entry.id(), entry.raw(), how)?;
     if row.waits {
         return Ok(());
@@ -358,12 +406,19 @@ fn fill_in(
     }
 }
 
-fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: &mut Received) -> Result<(), StoreError> {
+fn show(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    entry: &VerifiedEntry,
+    rank: &Rank,
+    done: &mut Received,
+) -> Result<(), StoreError> {
     let (header, now) = (entry.header(), node.clock.now());
     if let Some(at) = header.expires {
         due::expire_at(tx, at, &entry.id())?;
     }
-    // What a tombstone takes back should be gone the sooner the better, whatever the author's clock says.
+    // What a tombstone takes back should be gone the sooner the better, whatever the author's clock
+    // says.
     if header.kind != Kind::Tombstone && header.hlc.is_ahead_of(now) {
         done.held += 1;
         if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {
@@ -378,8 +433,8 @@ fn show(tx: &mut Tx<'_>, node: &Node, entry: &VerifiedEntry, rank: &Rank, done: 
     effects::of_received(tx, node, entry, rank.generation)
 }
 
-/// How many epochs came before the one that this entry opens. Its predecessor must be held already, in the same lane of the same node;
-/// only after a fork may it be one of those that were not taken.
+/// How many epochs came before the one that this entry opens. Its predecessor must be held already,
+/// in the same lane of the same node; only after a fork may it be one of those that were not taken.
 fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
     let Some(prev) = header.prev else { return Ok(0) };
     let refused = Refused::Predecessor { log: header.log, seq: header.seq };

@@ -1,5 +1,6 @@
-//! Which entries say something about another: edits replace it, tombstones take it back. Kept per author, so that what others say about
-//! an entry can neither hide nor delay what its own author says, and ordered, so that one look finds the version that counts.
+//! Which entries say something about another: edits replace it, tombstones take it back. Kept per
+//! author, so that what others say about an entry can neither hide nor delay what its own author
+//! says, and ordered, so that one look finds the version that counts.
 
 use minicbor::{Decode, Encode};
 
@@ -9,7 +10,8 @@ use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Target entry ‖ author ‖ what the referring entry does (one byte) ‖ generation ‖ seq ‖ referring entry.
+/// Target entry ‖ author ‖ what the referring entry does (one byte) ‖ generation ‖ seq ‖ referring
+/// entry.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct RefRow {}
@@ -60,10 +62,21 @@ fn prefix(of: &EntryId, author: &PersonId, does: Does) -> Vec<u8> {
 }
 
 fn key(of: &EntryId, author: &PersonId, does: Does, rank: &Rank) -> Vec<u8> {
-    row::key(&[&prefix(of, author, does), &rank.generation.to_be_bytes(), &rank.seq.to_be_bytes(), &rank.id.0])
+    row::key(&[
+        &prefix(of, author, does),
+        &rank.generation.to_be_bytes(),
+        &rank.seq.to_be_bytes(),
+        &rank.id.0,
+    ])
 }
 
-pub(super) fn put(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, does: Does, rank: &Rank) -> Result<(), StoreError> {
+pub(super) fn put(
+    tx: &mut Tx<'_>,
+    of: &EntryId,
+    author: &PersonId,
+    does: Does,
+    rank: &Rank,
+) -> Result<(), StoreError> {
     row::put(tx, &key(of, author, does, rank), &RefRow {})
 }
 
@@ -72,17 +85,33 @@ pub(super) fn delete(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, does: Doe
 }
 
 /// Whether this very entry does that.
-pub(super) fn has(rows: &impl Rows, of: &EntryId, author: &PersonId, does: Does, rank: &Rank) -> Result<bool, StoreError> {
+pub(super) fn has(
+    rows: &impl Rows,
+    of: &EntryId,
+    author: &PersonId,
+    does: Does,
+    rank: &Rank,
+) -> Result<bool, StoreError> {
     Ok(row::get::<RefRow>(rows, &key(of, author, does, rank))?.is_some())
 }
 
 /// The first entry of an author that does something to another.
-pub(super) fn first(rows: &impl Rows, of: &EntryId, author: &PersonId, does: Does) -> Result<Option<Rank>, StoreError> {
+pub(super) fn first(
+    rows: &impl Rows,
+    of: &EntryId,
+    author: &PersonId,
+    does: Does,
+) -> Result<Option<Rank>, StoreError> {
     end(rows, Scan::prefix(&prefix(of, author, does), 1))
 }
 
 /// The last one.
-pub(super) fn last(rows: &impl Rows, of: &EntryId, author: &PersonId, does: Does) -> Result<Option<Rank>, StoreError> {
+pub(super) fn last(
+    rows: &impl Rows,
+    of: &EntryId,
+    author: &PersonId,
+    does: Does,
+) -> Result<Option<Rank>, StoreError> {
     end(rows, Scan::prefix(&prefix(of, author, does), 1).reversed())
 }
 
@@ -96,32 +125,45 @@ fn end(rows: &impl Rows, scan: Scan) -> Result<Option<Rank>, StoreError> {
 }
 
 /// Whether the author has taken an entry back.
-pub(super) fn is_taken_back(rows: &impl Rows, author: &PersonId, of: &EntryId) -> Result<bool, StoreError> {
+pub(super) fn is_taken_back(
+    rows: &impl Rows,
+    author: &PersonId,
+    of: &EntryId,
+) -> Result<bool, StoreError> {
     Ok(first(rows, of, author, Does::TakesBack)?.is_some())
 }
 
 /// Whether a post of an author is gone for good: taken back (even before it came), expired or void.
-pub(super) fn is_gone(rows: &impl Rows, author: &PersonId, post: &EntryId) -> Result<bool, StoreError> {
+pub(super) fn is_gone(
+    rows: &impl Rows,
+    author: &PersonId,
+    post: &EntryId,
+) -> Result<bool, StoreError> {
     Ok(is_taken_back(rows, author, post)? || rows::entry(rows, post)?.is_some_and(|row| row.dead))
 }
 
-/// Whether an entry is over: taken back, or past its time. A tombstone never is: what it took back does not return.
-pub(super) fn is_over(rows: &impl Rows, id: &EntryId, header: &Header, now: Timestamp) -> Result<bool, StoreError> {
+/// Whether an entry is over: taken back, or past its time. A tombstone never is: what it took back
+/// does not return.
+pub(super) fn is_over(
+    rows: &impl Rows,
+    id: &EntryId,
+    header: &Header,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     if header.kind == Kind::Tombstone {
         return Ok(false);
     }
     Ok(header.expires.is_some_and(|at| at <= now) || is_taken_back(rows, &header.log.person, id)?)
 }
 
-/// Whether what an entry says would ever be shown again if it were kept: a version that a later one has replaced, or of a post that is
-/// gone, would not.
+/// Whether what an entry says would ever be shown again if it were kept: a version that a later one
+/// has replaced, or of a post that is gone, would not.
 pub(super) fn is_past(rows: &impl Rows, header: &Header, rank: &Rank) -> Result<bool, StoreError> {
     let author = &header.log.person;
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => Ok(last(rows, &rank.id, author, Does::Replaces)?.is_some()),
-        (Kind::Edit, Some(of)) => {
-            Ok(is_gone(rows, author, of)? || last(rows, of, author, Does::Replaces)?.is_some_and(|newest| newest > *rank))
-        }
+        (Kind::Edit, Some(of)) => Ok(is_gone(rows, author, of)?
+            || last(rows, of, author, Does::Replaces)?.is_some_and(|newest| newest > *rank)),
         _ => Ok(false),
     }
 }

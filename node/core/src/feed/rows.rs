@@ -1,5 +1,5 @@
-//! How entries lie in the store. An entry's exact bytes are kept; a body over 2 KiB is cut into rows of its own, so that deleting it is
-//! part of the same commit that records the deletion.
+//! How entries lie in the store. An entry's exact bytes are kept; a body over 2 KiB is cut into
+//! rows of its own, so that deleting it is part of the same commit that records the deletion.
 
 use minicbor::{Decode, Encode};
 
@@ -42,7 +42,8 @@ pub(super) struct EntryRow {
     /// Beyond a fork or a retired node's cut-off: it is as if it had never been said.
     #[n(7)]
     pub(super) void: bool,
-    /// Of a retired node, and no cut-off that is held here vouches for it so far: kept without effect.
+    /// Of a retired node, and no cut-off that is held here vouches for it so far: kept without
+    /// effect.
     #[cbor(n(8), default)]
     pub(super) waits: bool,
 }
@@ -149,13 +150,19 @@ pub(super) fn lane_key(log: &LogId) -> Vec<u8> {
 }
 
 pub(super) fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
-    let damaged = || StoreError::Corrupt { table: LogRow::TABLE.name().to_owned(), key: key.to_vec() };
+    let damaged =
+        || StoreError::Corrupt { table: LogRow::TABLE.name().to_owned(), key: key.to_vec() };
     if key.len() != LOG_KEY_LEN {
         return Err(damaged());
     }
     let node = PublicKey::from_ed25519(row::key_part(key, 32)).map_err(|_| damaged())?;
     let epoch = u64::from_be_bytes(row::key_part(key, 80));
-    Ok(LogId { person: PersonId(row::key_part(key, 0)), node, lane: Lane(row::key_part(key, 64)), epoch })
+    Ok(LogId {
+        person: PersonId(row::key_part(key, 0)),
+        node,
+        lane: Lane(row::key_part(key, 64)),
+        epoch,
+    })
 }
 
 pub(super) fn entry(rows: &impl Rows, id: &EntryId) -> Result<Option<EntryRow>, StoreError> {
@@ -164,7 +171,10 @@ pub(super) fn entry(rows: &impl Rows, id: &EntryId) -> Result<Option<EntryRow>, 
 
 /// The header of a stored entry; a stored header that cannot be read is damage.
 pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<Header, StoreError> {
-    Header::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt { table: EntryRow::TABLE.name().to_owned(), key: id.0.to_vec() })
+    Header::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt {
+        table: EntryRow::TABLE.name().to_owned(),
+        key: id.0.to_vec(),
+    })
 }
 
 /// The entry as it travels, its body if it is still there.
@@ -174,7 +184,10 @@ pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<Raw
         None if entry.pieces > 0 => {
             let pieces = row::scan::<PieceRow>(rows, &Scan::prefix(&id.0, entry.pieces as usize))?;
             if pieces.len() != entry.pieces as usize {
-                return Err(StoreError::Corrupt { table: PieceRow::TABLE.name().to_owned(), key: id.0.to_vec() });
+                return Err(StoreError::Corrupt {
+                    table: PieceRow::TABLE.name().to_owned(),
+                    key: id.0.to_vec(),
+                });
             }
             Some(pieces.into_iter().flat_map(|(_, piece)| piece.bytes).collect())
         }
@@ -193,12 +206,21 @@ pub(super) struct Circumstances {
 }
 
 /// Writes an entry's bytes.
-pub(super) fn put_entry(tx: &mut Tx<'_>, id: &EntryId, raw: &RawEntry, how: Circumstances) -> Result<(), StoreError> {
+pub(super) fn put_entry(
+    tx: &mut Tx<'_>,
+    id: &EntryId,
+    raw: &RawEntry,
+    how: Circumstances,
+) -> Result<(), StoreError> {
     let body = raw.body.as_deref().filter(|_| how.with_body);
     let mut pieces = 0u32;
     if let Some(long) = body.filter(|body| body.len() > INLINE_LEN_MAX) {
         for (number, piece) in (0u16..).zip(long.chunks(PIECE_LEN)) {
-            row::put(tx, &row::key(&[&id.0, &number.to_be_bytes()]), &PieceRow { bytes: piece.to_vec() })?;
+            row::put(
+                tx,
+                &row::key(&[&id.0, &number.to_be_bytes()]),
+                &PieceRow { bytes: piece.to_vec() },
+            )?;
             pieces += 1;
         }
     }
@@ -248,7 +270,13 @@ pub(super) fn put_log(tx: &mut Tx<'_>, log: &LogId, value: &LogRow) -> Result<()
 }
 
 /// Makes `id` the last entry of its log, and of its node's lane unless a later epoch is known.
-pub(super) fn advance(tx: &mut Tx<'_>, log: &LogId, seq: u64, id: &EntryId, generation: u64) -> Result<(), StoreError> {
+pub(super) fn advance(
+    tx: &mut Tx<'_>,
+    log: &LogId,
+    seq: u64,
+    id: &EntryId,
+    generation: u64,
+) -> Result<(), StoreError> {
     put_log(tx, log, &LogRow { hi: seq, head: id.0, generation, retired: false })?;
     row::put(tx, &place_key(log, seq), &PlaceRow { entry: id.0 })?;
     if tip(tx, log)?.is_none_or(|tip| generation >= tip.generation) {
@@ -258,7 +286,12 @@ pub(super) fn advance(tx: &mut Tx<'_>, log: &LogId, seq: u64, id: &EntryId, gene
 }
 
 /// Ends a log at the entry before `from`; without one, there is no such log any more.
-pub(super) fn cut_log(tx: &mut Tx<'_>, log: &LogId, held: &LogRow, from: u64) -> Result<(), StoreError> {
+pub(super) fn cut_log(
+    tx: &mut Tx<'_>,
+    log: &LogId,
+    held: &LogRow,
+    from: u64,
+) -> Result<(), StoreError> {
     let last = match from.checked_sub(1) {
         Some(hi) => at(tx, log, hi)?.map(|head| LogRow { hi, head: head.0, ..*held }),
         None => None,
@@ -286,13 +319,23 @@ pub(super) fn at(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<Entry
 }
 
 /// Up to `limit` entry ids of a log from `from` on.
-pub(super) fn places(rows: &impl Rows, log: &LogId, from: u64, limit: usize) -> Result<Vec<(u64, EntryId)>, StoreError> {
+pub(super) fn places(
+    rows: &impl Rows,
+    log: &LogId,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(u64, EntryId)>, StoreError> {
     let mut scan = Scan::prefix(&log_key(log), limit);
     if let Some(before) = from.checked_sub(1) {
         scan = scan.after(&place_key(log, before));
     }
     let rows = row::scan::<PlaceRow>(rows, &scan)?;
-    Ok(rows.into_iter().map(|(key, place)| (u64::from_be_bytes(row::key_part(&key, LOG_KEY_LEN)), EntryId(place.entry))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(key, place)| {
+            (u64::from_be_bytes(row::key_part(&key, LOG_KEY_LEN)), EntryId(place.entry))
+        })
+        .collect())
 }
 
 /// Logs of one of a person's nodes, past the one of the key `after`.
@@ -309,7 +352,11 @@ pub(super) fn logs_of_node(
 }
 
 /// The logs of a person.
-pub(super) fn logs(rows: &impl Rows, person: &PersonId, limit: usize) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+pub(super) fn logs(
+    rows: &impl Rows,
+    person: &PersonId,
+    limit: usize,
+) -> Result<Vec<(LogId, LogRow)>, StoreError> {
     let rows = row::scan::<LogRow>(rows, &Scan::prefix(&person.0, limit))?;
     rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
 }

@@ -1,8 +1,10 @@
-//! Sealed entries: who has a circle's epoch key reads them; a mirror sees author, lane, place, padded size and time, nothing else.
+//! Sealed entries: who has a circle's epoch key reads them; a mirror sees author, lane, place,
+//! padded size and time, nothing else.
 //!
 //! `key ‖ commit = BLAKE3-derive("freehold/body/1", epoch key ‖ nonce)`; the commitment is compared before anything is decrypted, so one
-//! ciphertext cannot mean two things under two keys. XChaCha20-Poly1305 with a zero nonce (the key is used once); associated data is the
-//! header without body length and body hash. Plaintext: length (4 bytes) ‖ `{0: kind, 2: refs, 4: body}` ‖ zeros, padded by Padmé.
+//! ciphertext cannot mean two things under two keys. XChaCha20-Poly1305 with a zero nonce (the key
+//! is used once); associated data is the header without body length and body hash. Plaintext:
+//! length (4 bytes) ‖ `{0: kind, 2: refs, 4: body}` ‖ zeros, padded by Padmé.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -76,14 +78,24 @@ impl EpochKey {
         hasher.update(self.0.as_slice());
         hasher.update(nonce);
         hasher.finalize_xof().fill(both.as_mut_slice());
-        (Zeroizing::new(crate::row::key_part(both.as_slice(), 0)), crate::row::key_part(both.as_slice(), 32))
+        (
+            Zeroizing::new(crate::row::key_part(both.as_slice(), 0)),
+            crate::row::key_part(both.as_slice(), 32),
+        )
     }
 
-    /// Seals a body into a header: sets the header's kind, audience, refs, body length and body hash, and gives the ciphertext.
+    /// Seals a body into a header: sets the header's kind, audience, refs, body length and body
+    /// hash, and gives the ciphertext.
     ///
     /// # Errors
     /// When the body is too long once padded.
-    pub fn seal(&self, header: &mut Header, body: &Body, salt: [u8; 16], nonce: [u8; 32]) -> Result<Vec<u8>, SealedError> {
+    pub fn seal(
+        &self,
+        header: &mut Header,
+        body: &Body,
+        salt: [u8; 16],
+        nonce: [u8; 32],
+    ) -> Result<Vec<u8>, SealedError> {
         let (key, commit) = self.body_key(&nonce);
         header.kind = Kind::Sealed;
         header.audience = Audience::Sealed { nonce, commit };
@@ -101,8 +113,11 @@ impl EpochKey {
             return Err(SealedError::TooLong);
         }
         let place = associated_data(&header.to_canonical())?;
-        let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
-        let sealed = cipher.encrypt(&XNonce::from([0; 24]), Payload { msg: &plain, aad: &place }).map_err(|_| SealedError::TooLong)?;
+        let cipher =
+            XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
+        let sealed = cipher
+            .encrypt(&XNonce::from([0; 24]), Payload { msg: &plain, aad: &place })
+            .map_err(|_| SealedError::TooLong)?;
         header.body_len = u32::try_from(sealed.len()).map_err(|_| SealedError::TooLong)?;
         header.body_hash = *blake3::hash(&sealed).as_bytes();
         Ok(sealed)
@@ -111,33 +126,42 @@ impl EpochKey {
     /// Opens the body of a verified entry by its header's exact bytes.
     ///
     /// # Errors
-    /// When it is not sealed, was sealed with another key, was changed, or holds nothing that can be read.
+    /// When it is not sealed, was sealed with another key, was changed, or holds nothing that can
+    /// be read.
     pub fn open(&self, header_bytes: &[u8], sealed: &[u8]) -> Result<Opened, SealedError> {
         let header = Header::from_canonical(header_bytes)?;
-        let Audience::Sealed { nonce, commit } = header.audience else { return Err(SealedError::NotSealed) };
+        let Audience::Sealed { nonce, commit } = header.audience else {
+            return Err(SealedError::NotSealed);
+        };
         let (key, expected) = self.body_key(&nonce);
         if !bool::from(expected.ct_eq(&commit)) {
             return Err(SealedError::AnotherKey);
         }
         let place = associated_data(header_bytes)?;
-        let cipher = XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
-        let plain = cipher.decrypt(&XNonce::from([0; 24]), Payload { msg: sealed, aad: &place }).map_err(|_| SealedError::Changed)?;
+        let cipher =
+            XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
+        let plain = cipher
+            .decrypt(&XNonce::from([0; 24]), Payload { msg: sealed, aad: &place })
+            .map_err(|_| SealedError::Changed)?;
         let plain = Zeroizing::new(plain);
         let (len, rest) = plain.split_first_chunk::<LEN_LEN>().ok_or(SealedError::Changed)?;
-        let (inner, padding) = rest.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or(SealedError::Changed)?;
+        let (inner, padding) =
+            rest.split_at_checked(u32::from_be_bytes(*len) as usize).ok_or(SealedError::Changed)?;
         if plain.len() != padme(LEN_LEN + inner.len()) || padding.iter().any(|byte| *byte != 0) {
             return Err(SealedError::Content(CborError::NotCanonical));
         }
         let mut fields = Fields::from_canonical(inner)?;
         let kind = Kind::from_number(fields.uint(0)?);
-        let refs: Vec<_> = fields.list(2, REFS_MAX, exactly::<32>)?.into_iter().map(EntryId).collect();
+        let refs: Vec<_> =
+            fields.list(2, REFS_MAX, exactly::<32>)?.into_iter().map(EntryId).collect();
         let body = Body::from_canonical(kind, &refs, &fields.bytes(4, BODY_LEN_MAX)?)?;
         fields.finish()?;
         Ok(Opened { kind, refs, body })
     }
 }
 
-/// A header's exact bytes without what depends on the ciphertext; keys that this program does not know stay in.
+/// A header's exact bytes without what depends on the ciphertext; keys that this program does not
+/// know stay in.
 fn associated_data(header: &[u8]) -> Result<Vec<u8>, CborError> {
     match Value::from_canonical(header)? {
         Value::Map(mut fields) => {
@@ -148,7 +172,8 @@ fn associated_data(header: &[u8]) -> Result<Vec<u8>, CborError> {
     }
 }
 
-/// The padded length: at most about a tenth more, and only few lengths there are (Padmé, of the PURB paper, 2019, section 4).
+/// The padded length: at most about a tenth more, and only few lengths there are (Padmé, of the
+/// PURB paper, 2019, section 4).
 pub fn padme(len: usize) -> usize {
     let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return len };
     let kept_bits = exponent.ilog2() + 1;
@@ -183,7 +208,10 @@ mod tests {
     }
 
     fn edit() -> Body {
-        Body::Edit { of: EntryId([6; 32]), post: PostBody { text: "for friends".to_owned(), ..PostBody::default() } }
+        Body::Edit {
+            of: EntryId([6; 32]),
+            post: PostBody { text: "for friends".to_owned(), ..PostBody::default() },
+        }
     }
 
     #[test]
@@ -193,10 +221,16 @@ mod tests {
         let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
         let bytes = header.to_canonical();
         assert!(Header::from_canonical(&bytes).unwrap().understood);
-        assert_eq!(key.open(&bytes, &sealed), Ok(Opened { kind: Kind::Edit, refs: vec![EntryId([6; 32])], body: edit() }));
+        assert_eq!(
+            key.open(&bytes, &sealed),
+            Ok(Opened { kind: Kind::Edit, refs: vec![EntryId([6; 32])], body: edit() })
+        );
         assert_eq!(EpochKey::new([0; 32]).open(&bytes, &sealed), Err(SealedError::AnotherKey));
         assert!(header.refs.is_empty());
-        assert!(!bytes.windows(32).any(|window| window == [6; 32]), "the header does not tell what is edited");
+        assert!(
+            !bytes.windows(32).any(|window| window == [6; 32]),
+            "the header does not tell what is edited"
+        );
     }
 
     #[test]
@@ -217,7 +251,15 @@ mod tests {
 
     #[test]
     fn few_lengths_are_seen_and_little_is_added() {
-        let known = [(0, 0), (1, 1), (9, 10), (100, 104), (1_000, 1_024), (10_000, 10_240), (65_000, 65_536)];
+        let known = [
+            (0, 0),
+            (1, 1),
+            (9, 10),
+            (100, 104),
+            (1_000, 1_024),
+            (10_000, 10_240),
+            (65_000, 65_536),
+        ];
         for (len, padded) in known {
             assert_eq!(padme(len), padded, "{len}");
         }
@@ -231,6 +273,9 @@ mod tests {
     fn a_body_that_is_too_long_is_not_sealed() {
         let key = EpochKey::new([8; 32]);
         let body = Body::Post(PostBody { text: "x".repeat(65_000), ..PostBody::default() });
-        assert_eq!(key.seal(&mut header(key.lane()), &body, [0; 16], [0; 32]), Err(SealedError::TooLong));
+        assert_eq!(
+            key.seal(&mut header(key.lane()), &body, [0; 16], [0; 32]),
+            Err(SealedError::TooLong)
+        );
     }
 }

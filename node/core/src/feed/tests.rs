@@ -32,14 +32,21 @@ const START: Timestamp = Timestamp(1_777_636_800_000);
 /// A claimed node; the same seed gives the same keys, words and person.
 async fn person(seed: u64) -> Node {
     let node = Node::in_memory(Clock::manual(START), Random::seeded(seed)).unwrap();
-    identity::create_with(&node, Words::from_entropy([u8::try_from(seed).unwrap(); 32])).await.unwrap();
+    identity::create_with(&node, Words::from_entropy([u8::try_from(seed).unwrap(); 32]))
+        .await
+        .unwrap();
     node
 }
 
 /// The same node after a restart: the same rows, a new epoch.
 fn restarted(node: &Node, seed: u64) -> Node {
     let random = Random::seeded(seed);
-    Node { identity: Identity::load(&node.store, node.identity.vault(), &random, node.clock.now()).unwrap(), random, ..node.clone() }
+    Node {
+        identity: Identity::load(&node.store, node.identity.vault(), &random, node.clock.now())
+            .unwrap(),
+        random,
+        ..node.clone()
+    }
 }
 
 fn who(node: &Node) -> PersonId {
@@ -104,7 +111,11 @@ fn apart(vault: &Vault, random: &Random) -> Blobs {
 
 /// Everything a node holds of a person, in the order its epochs were opened.
 fn everything(node: &Node, of: &PersonId) -> Vec<RawEntry> {
-    heads(node, of).unwrap().into_iter().flat_map(|head| read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect()
+    heads(node, of)
+        .unwrap()
+        .into_iter()
+        .flat_map(|head| read(node, &head.log, 0, 256, usize::MAX).unwrap())
+        .collect()
 }
 
 /// Bob's node asks Alice's for all there is.
@@ -113,7 +124,8 @@ async fn sync(alice: &Node, bob: &Node) -> Received {
 }
 
 fn shown(node: &Node) -> Vec<String> {
-    let mut texts: Vec<_> = crate::timeline::page(node, None, 100).unwrap().into_iter().map(|item| item.text).collect();
+    let mut texts: Vec<_> =
+        crate::timeline::page(node, None, 100).unwrap().into_iter().map(|item| item.text).collect();
     texts.sort();
     texts
 }
@@ -127,7 +139,12 @@ fn signed(node: &Node, header: &Header, body: &[u8]) -> RawEntry {
 
 /// What the next public entry of a node would be.
 fn next_header(node: &Node, body: &[u8]) -> Header {
-    let log = LogId { person: who(node), node: node.identity.node_key(), lane: Lane::PUBLIC, epoch: node.identity.epoch() };
+    let log = LogId {
+        person: who(node),
+        node: node.identity.node_key(),
+        lane: Lane::PUBLIC,
+        epoch: node.identity.epoch(),
+    };
     let head = head(node, &log).unwrap();
     Header {
         log,
@@ -168,17 +185,28 @@ fn photo(number: u8) -> Photo {
 
 /// Whether any row of the feed or the timeline still has these words.
 fn is_anywhere(node: &Node, words: &str) -> bool {
-    let tables = ["feed_entries", "feed_bodies", "timeline_items", "timeline_photos"].map(Table::new);
-    let rows = tables.iter().flat_map(|table| node.store.scan(*table, &Scan::prefix(&[], 10_000)).unwrap());
-    rows.into_iter().any(|(_, row)| row.value.windows(words.len()).any(|window| window == words.as_bytes()))
+    let tables =
+        ["feed_entries", "feed_bodies", "timeline_items", "timeline_photos"].map(Table::new);
+    let rows = tables
+        .iter()
+        .flat_map(|table| node.store.scan(*table, &Scan::prefix(&[], 10_000)).unwrap());
+    rows.into_iter()
+        .any(|(_, row)| row.value.windows(words.len()).any(|window| window == words.as_bytes()))
 }
 
 /// Bodies as signed entries of one of a node's public logs, each after the one before.
-fn chain(node: &Node, epoch: u64, prev: Option<EntryId>, from: u64, bodies: &[Body]) -> Vec<RawEntry> {
+fn chain(
+    node: &Node,
+    epoch: u64,
+    prev: Option<EntryId>,
+    from: u64,
+    bodies: &[Body],
+) -> Vec<RawEntry> {
     let mut prev = prev;
     let entry = |(seq, said): (u64, &Body)| {
         let body = said.to_canonical([9; 16]);
-        let mut header = Header { seq, prev, kind: said.kind(), refs: said.refs(), ..next_header(node, &body) };
+        let mut header =
+            Header { seq, prev, kind: said.kind(), refs: said.refs(), ..next_header(node, &body) };
         header.log.epoch = epoch;
         let raw = signed(node, &header, &body);
         prev = Some(EntryId::of(&raw.header));
@@ -205,7 +233,10 @@ async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
 
 /// Bodies that are kept of a person's posts and edits.
 fn bodies_kept(node: &Node, person: &PersonId) -> usize {
-    let posts = |raw: &RawEntry| Header::from_canonical(&raw.header).is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit));
+    let posts = |raw: &RawEntry| {
+        Header::from_canonical(&raw.header)
+            .is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit))
+    };
     let mut kept = 0;
     for head in heads(node, person).unwrap() {
         let mut from = 0;

@@ -9,7 +9,8 @@ use crate::identity::op::Cutoff;
 use crate::row::Rows;
 use crate::store::StoreError;
 
-/// An entry that its author's certified node key has signed, byte for byte, with its body if it still has one.
+/// An entry that its author's certified node key has signed, byte for byte, with its body if it
+/// still has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEntry {
     id: EntryId,
@@ -50,15 +51,23 @@ pub enum EntryError {
 }
 
 impl VerifiedEntry {
-    /// Verifies an entry against its author's log: canonical bytes, certified node key, strict signature, the body that was signed.
+    /// Verifies an entry against its author's log: canonical bytes, certified node key, strict
+    /// signature, the body that was signed.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn verify(raw: RawEntry, author: &IdentityLog, now: Timestamp) -> Result<Self, EntryError> {
         let header = Header::from_canonical(&raw.header).map_err(EntryError::Header)?;
         let id = EntryId::of(&raw.header);
-        let node = author.node(&header.log.node).filter(|_| header.log.person == author.person()).ok_or(EntryError::UnknownNode)?;
-        if node.retired.as_ref().is_some_and(|cutoffs| !cutoffs.iter().any(|cutoff| may_reach(cutoff, &header, &id))) {
+        let node = author
+            .node(&header.log.node)
+            .filter(|_| header.log.person == author.person())
+            .ok_or(EntryError::UnknownNode)?;
+        if node
+            .retired
+            .as_ref()
+            .is_some_and(|cutoffs| !cutoffs.iter().any(|cutoff| may_reach(cutoff, &header, &id)))
+        {
             return Err(EntryError::Retired);
         }
         if author.state().ended {
@@ -74,8 +83,12 @@ impl VerifiedEntry {
         Ok(Self { id, header, raw, body, seen: now, vouched: false })
     }
 
-    /// The entry of a row. Only verified entries are ever written, and the store notices rows that were changed.
-    pub(super) fn from_store(rows: &impl Rows, id: &EntryId) -> Result<Option<(Self, u64)>, StoreError> {
+    /// The entry of a row. Only verified entries are ever written, and the store notices rows that
+    /// were changed.
+    pub(super) fn from_store(
+        rows: &impl Rows,
+        id: &EntryId,
+    ) -> Result<Option<(Self, u64)>, StoreError> {
         let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
         let header = rows::header(id, &row)?;
         let (seen, generation) = (row.seen, row.generation);
@@ -125,8 +138,8 @@ impl VerifiedEntry {
     }
 }
 
-/// Whether an entry can be one that a cut-off chains back to, as far as the entry alone tells. A chain never leaves its lane and never
-/// comes back to a log.
+/// Whether an entry can be one that a cut-off chains back to, as far as the entry alone tells. A
+/// chain never leaves its lane and never comes back to a log.
 fn may_reach(cutoff: &Cutoff, header: &Header, id: &EntryId) -> bool {
     let is_before = header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
     cutoff.lane == header.log.lane.0 && (cutoff.epoch != header.log.epoch || is_before)
@@ -135,7 +148,9 @@ fn may_reach(cutoff: &Cutoff, header: &Header, id: &EntryId) -> bool {
 fn fits(header: &Header) -> Result<(), EntryError> {
     let sealed = matches!(header.audience, Audience::Sealed { .. });
     let wrong = if header.understood {
-        sealed != (header.kind == Kind::Sealed) || sealed == header.log.lane.is_well_known() || (sealed && !header.refs.is_empty())
+        sealed != (header.kind == Kind::Sealed)
+            || sealed == header.log.lane.is_well_known()
+            || (sealed && !header.refs.is_empty())
     } else {
         false
     };
@@ -144,7 +159,9 @@ fn fits(header: &Header) -> Result<(), EntryError> {
 
 /// Checks a body against its header and reads it if it can be read here.
 fn body(header: &Header, bytes: &[u8]) -> Result<Option<Body>, EntryError> {
-    if bytes.len() != header.body_len as usize || *blake3::hash(bytes).as_bytes() != header.body_hash {
+    if bytes.len() != header.body_len as usize
+        || *blake3::hash(bytes).as_bytes() != header.body_hash
+    {
         return Err(EntryError::AnotherBody);
     }
     if !header.understood || header.kind == Kind::Sealed {

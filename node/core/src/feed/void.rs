@@ -1,5 +1,6 @@
-//! Undoing an entry that turns out to count for nothing: it lies beyond a fork, or beyond the cut-off of a node that was retired. What it
-//! said goes, and what it did is undone as far as bodies are still there; they may come again from whoever has them.
+//! Undoing an entry that turns out to count for nothing: it lies beyond a fork, or beyond the
+//! cut-off of a node that was retired. What it said goes, and what it did is undone as far as
+//! bodies are still there; they may come again from whoever has them.
 
 use super::refs::{self, Does, Rank};
 use super::verify::VerifiedEntry;
@@ -42,7 +43,9 @@ pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), Sto
 
 /// Lets an entry live again that nothing has ended any more.
 fn revive(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
-    let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else { return Ok(()) };
+    let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else {
+        return Ok(());
+    };
     let header = rows::header(of, &row)?;
     if header.log.person != *author || refs::is_over(tx, of, &header, node.clock.now())? {
         return Ok(());

@@ -49,7 +49,10 @@ pub async fn accept_invite(node: &Node, invite: &Invite) -> Result<Friend, AskEr
         return Err(AskError::Expired);
     }
     let person = invite.person;
-    let row = FriendRow { token: Some(invite.token), ..FriendRow::new(&invite.introduction(), State::Asked, now) };
+    let row = FriendRow {
+        token: Some(invite.token),
+        ..FriendRow::new(&invite.introduction(), State::Asked, now)
+    };
     node.store
         .commit(move |tx| {
             match row::get::<FriendRow>(tx, &person.0)?.map(|friend| friend.state) {
@@ -98,9 +101,17 @@ async fn settle(node: &Node, person: PersonId, state: State) -> Result<bool, Sto
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let Some(asked) = row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Asked) else { return Ok(false) };
+            let Some(asked) =
+                row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Asked)
+            else {
+                return Ok(false);
+            };
             let last_seen = Some(now);
-            row::put(tx, &person.0, &FriendRow { state, since: now, last_seen, token: None, ..asked })?;
+            row::put(
+                tx,
+                &person.0,
+                &FriendRow { state, since: now, last_seen, token: None, ..asked },
+            )?;
             tx.after(Event::Friends);
             Ok(true)
         })

@@ -1,5 +1,5 @@
-//! Which friends' nodes are connected at this moment. It is on no disk: a row per connection would be a commit per connection, and
-//! after a start nobody is connected.
+//! Which friends' nodes are connected at this moment. It is on no disk: a row per connection would
+//! be a commit per connection, and after a start nobody is connected.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::clock::{Clock, Timestamp};
 use crate::identity::PersonId;
 
-/// Who is connected, and when those were last heard who have been since the node started. Cheap to clone.
+/// Who is connected, and when those were last heard who have been since the node started. Cheap to
+/// clone.
 #[derive(Clone, Debug, Default)]
 pub struct Awake(Arc<Mutex<HashMap<PersonId, Heard>>>);
 
@@ -35,7 +36,8 @@ impl Awake {
         Connected { awake: self.clone(), person, clock: clock.clone() }
     }
 
-    /// Whether a friend's node is connected now, and when it was last heard, if it has been since the node started.
+    /// Whether a friend's node is connected now, and when it was last heard, if it has been since
+    /// the node started.
     pub fn of(&self, person: &PersonId) -> (bool, Option<Timestamp>) {
         let heard = self.heard().get(person).copied();
         (heard.is_some_and(|heard| heard.connections > 0), heard.map(|heard| heard.last))
@@ -61,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_friend_is_awake_as_long_as_one_connection_lasts() {
-        let (awake, clock, bob) = (Awake::default(), Clock::manual(Timestamp(1000)), PersonId([2; 32]));
+        let (awake, clock, bob) =
+            (Awake::default(), Clock::manual(Timestamp(1000)), PersonId([2; 32]));
         assert_eq!(awake.of(&bob), (false, None));
         let (first, second) = (awake.connected(bob, &clock), awake.connected(bob, &clock));
         assert_eq!(awake.of(&bob), (true, Some(Timestamp(1000))));

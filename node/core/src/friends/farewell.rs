@@ -1,4 +1,5 @@
-//! Taking leave: whoever ends a friendship owes the other's node one word, said when it is next reached.
+//! Taking leave: whoever ends a friendship owes the other's node one word, said when it is next
+//! reached.
 
 use minicbor::{Decode, Encode};
 
@@ -44,11 +45,20 @@ impl Record for FarewellRow {
 }
 
 /// Owes somebody a farewell, if they thought that they were a friend.
-pub(super) fn owe(tx: &mut Tx<'_>, person: &PersonId, friend: &FriendRow, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn owe(
+    tx: &mut Tx<'_>,
+    person: &PersonId,
+    friend: &FriendRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if friend.state != State::Friend {
         return Ok(());
     }
-    row::put(tx, &person.0, &FarewellRow { node: friend.node, addresses: friend.addresses.clone(), ended: now })
+    row::put(
+        tx,
+        &person.0,
+        &FarewellRow { node: friend.node, addresses: friend.addresses.clone(), ended: now },
+    )
 }
 
 /// Nothing is to be said to them any more.
@@ -67,9 +77,16 @@ pub fn farewells(node: &Node) -> Result<Vec<Farewell>, StoreError> {
         if now.millis_since(row.ended) >= FAREWELL_MS {
             continue;
         }
-        let damaged = |_| StoreError::Corrupt { table: FarewellRow::TABLE.name().to_owned(), key: key.clone() };
+        let damaged = |_| StoreError::Corrupt {
+            table: FarewellRow::TABLE.name().to_owned(),
+            key: key.clone(),
+        };
         let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
-        all.push(Farewell { person: PersonId(row::key_part(&key, 0)), node, addresses: row.addresses });
+        all.push(Farewell {
+            person: PersonId(row::key_part(&key, 0)),
+            node,
+            addresses: row.addresses,
+        });
     }
     Ok(all)
 }
@@ -81,7 +98,10 @@ pub fn farewells(node: &Node) -> Result<Vec<Farewell>, StoreError> {
 pub async fn drop_old_farewells(node: &Node) -> Result<usize, StoreError> {
     let now = node.clock.now();
     let is_old = move |row: &FarewellRow| now.millis_since(row.ended) >= FAREWELL_MS;
-    if !row::scan::<FarewellRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?.iter().any(|(_, row)| is_old(row)) {
+    if !row::scan::<FarewellRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?
+        .iter()
+        .any(|(_, row)| is_old(row))
+    {
         return Ok(0);
     }
     node.store
@@ -111,7 +131,8 @@ pub async fn farewell_said(node: &Node, person: PersonId) -> Result<(), StoreErr
         .await
 }
 
-/// Their node says that they are a friend no longer: they stay in the list as somebody who left, with all they said.
+/// Their node says that they are a friend no longer: they stay in the list as somebody who left,
+/// with all they said.
 /// `false` when they were no friend.
 ///
 /// # Errors
@@ -120,8 +141,16 @@ pub async fn left(node: &Node, person: PersonId) -> Result<bool, StoreError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let Some(friend) = row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Friend) else { return Ok(false) };
-            row::put(tx, &person.0, &FriendRow { state: State::Left, since: now, last_seen: Some(now), ..friend })?;
+            let Some(friend) =
+                row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Friend)
+            else {
+                return Ok(false);
+            };
+            row::put(
+                tx,
+                &person.0,
+                &FriendRow { state: State::Left, since: now, last_seen: Some(now), ..friend },
+            )?;
             tx.after(Event::Friends);
             Ok(true)
         })

@@ -1,7 +1,8 @@
 //! Invites: a link that makes its bearer a friend, once.
 //!
-//! On the wire: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's key, 6: token, 8: expires (ms),
-//! 10: addresses, 11: name}>`. What follows `#` never reaches a server.
+//! On the wire: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4:
+//! node's key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. What follows `#` never
+//! reaches a server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -63,7 +64,12 @@ impl Invite {
 
     /// Who invites, as an introduction.
     pub fn introduction(&self) -> Introduction {
-        Introduction { person: self.person, node: self.node, name: self.name.clone(), addresses: self.addresses.clone() }
+        Introduction {
+            person: self.person,
+            node: self.node,
+            name: self.name.clone(),
+            addresses: self.addresses.clone(),
+        }
     }
 }
 
@@ -77,21 +83,26 @@ impl fmt::Display for Invite {
             .uint(8, self.expires.0)
             .list(10, &self.addresses, |address| Value::Text(address.clone()))
             .text(11, &self.name);
-        f.write_str(&BASE64URL_NOPAD.encode(&[&[WIRE_VERSION], map.canonical().as_slice()].concat()))
+        f.write_str(
+            &BASE64URL_NOPAD.encode(&[&[WIRE_VERSION], map.canonical().as_slice()].concat()),
+        )
     }
 }
 
 impl FromStr for Invite {
     type Err = NotAnInvite;
 
-    /// Reads a link or what stands after its `#`, spaces and line breaks around and inside it left out.
+    /// Reads a link or what stands after its `#`, spaces and line breaks around and inside it left
+    /// out.
     fn from_str(text: &str) -> Result<Self, NotAnInvite> {
         if text.len() > TEXT_LEN_MAX {
             return Err(NotAnInvite);
         }
         let text: String = text.split_ascii_whitespace().collect();
         let code = text.rsplit_once('#').map_or(text.as_str(), |(_, code)| code);
-        let bytes = BASE64URL_NOPAD.decode(code.trim_end_matches('=').as_bytes()).map_err(|_| NotAnInvite)?;
+        let bytes = BASE64URL_NOPAD
+            .decode(code.trim_end_matches('=').as_bytes())
+            .map_err(|_| NotAnInvite)?;
         match bytes.split_first() {
             Some((&WIRE_VERSION, map)) => read(map).map_err(|_| NotAnInvite),
             _ => Err(NotAnInvite),
@@ -113,7 +124,8 @@ fn read(map: &[u8]) -> Result<Invite, CborError> {
     })?;
     let name = fields.maybe_text(11, TEXT_LEN_MAX)?.unwrap_or_default();
     fields.finish()?;
-    let Introduction { person, node, name, addresses } = Introduction { person, node, name, addresses }.checked();
+    let Introduction { person, node, name, addresses } =
+        Introduction { person, node, name, addresses }.checked();
     Ok(Invite { person, node, name, addresses, token, expires })
 }
 
@@ -165,7 +177,11 @@ pub enum InviteError {
 ///
 /// # Errors
 /// When the node is unclaimed, there are too many, or the store refuses.
-pub async fn create_invite(node: &Node, label: &str, addresses: &[String]) -> Result<Invite, InviteError> {
+pub async fn create_invite(
+    node: &Node,
+    label: &str,
+    addresses: &[String],
+) -> Result<Invite, InviteError> {
     let person = node.identity.person().ok_or(InviteError::Unclaimed)?;
     let profile = profile::get(node)?.ok_or(InviteError::Unclaimed)?;
     let now = node.clock.now();
@@ -177,7 +193,11 @@ pub async fn create_invite(node: &Node, label: &str, addresses: &[String]) -> Re
         token: node.random.array(),
         expires: now.plus_millis(INVITE_MS),
     };
-    let row = InviteRow { label: cut(label.trim(), LABEL_LEN_MAX).to_owned(), created: now, expires: invite.expires };
+    let row = InviteRow {
+        label: cut(label.trim(), LABEL_LEN_MAX).to_owned(),
+        created: now,
+        expires: invite.expires,
+    };
     let key = key(&invite.token);
     node.store
         .commit(move |tx| {
@@ -201,7 +221,11 @@ fn key(token: &[u8; 16]) -> [u8; 32] {
 }
 
 /// Ends the invite of a token inside a commit; whether it was good.
-pub(super) fn consume(tx: &mut Tx<'_>, token: &[u8; 16], now: Timestamp) -> Result<bool, StoreError> {
+pub(super) fn consume(
+    tx: &mut Tx<'_>,
+    token: &[u8; 16],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let key = key(token);
     let found = row::get::<InviteRow>(tx, &key)?;
     row::delete::<InviteRow>(tx, &key);
@@ -217,7 +241,12 @@ pub fn open_invites(node: &Node) -> Result<Vec<OpenInvite>, StoreError> {
     let rows = row::scan::<InviteRow>(&node.store, &Scan::prefix(&[], INVITES_MAX))?;
     let good = rows.into_iter().filter(|(_, invite)| invite.expires > now);
     let mut open: Vec<OpenInvite> = good
-        .map(|(key, row)| OpenInvite { id: row::key_part(&key, 0), label: row.label, created: row.created, expires: row.expires })
+        .map(|(key, row)| OpenInvite {
+            id: row::key_part(&key, 0),
+            label: row.label,
+            created: row.created,
+            expires: row.expires,
+        })
         .collect();
     open.sort_by_key(|invite| std::cmp::Reverse(invite.created));
     Ok(open)

@@ -22,17 +22,21 @@ pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
     for friend in &mut all {
         meet(node, friend)?;
     }
-    all.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()).then_with(|| a.person.cmp(&b.person)));
+    all.sort_by(|a, b| {
+        a.name.to_lowercase().cmp(&b.name.to_lowercase()).then_with(|| a.person.cmp(&b.person))
+    });
     Ok(all)
 }
 
-/// Everyone known, by the names they introduced themselves with: without a look at what their feeds say since.
+/// Everyone known, by the names they introduced themselves with: without a look at what their feeds
+/// say since.
 pub(crate) fn introduced(node: &Node) -> Result<Vec<Friend>, StoreError> {
     let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
     rows.into_iter().map(|(key, row)| row.shown(PersonId(row::key_part(&key, 0)))).collect()
 }
 
-/// Adds what the friend's own feed says of them, verified as all that is in it, and whether they are connected.
+/// Adds what the friend's own feed says of them, verified as all that is in it, and whether they
+/// are connected.
 pub(crate) fn meet(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
     if let Some(profile) = feed::profile_of(node, &friend.person)? {
         // Their node's limits are not ours.
@@ -79,7 +83,11 @@ pub fn is_friend_in(rows: &impl row::Rows, person: &PersonId) -> Result<bool, St
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn reached(node: &Node, person: PersonId, addresses: &[String]) -> Result<(), StoreError> {
+pub async fn reached(
+    node: &Node,
+    person: PersonId,
+    addresses: &[String],
+) -> Result<(), StoreError> {
     let (now, addresses) = (node.clock.now(), checked_addresses(addresses));
     let is_news = |friend: &FriendRow| {
         let is_moved = !addresses.is_empty() && friend.addresses != addresses;
@@ -100,8 +108,8 @@ pub async fn reached(node: &Node, person: PersonId, addresses: &[String]) -> Res
         .await
 }
 
-/// Ends a friendship, or takes back a question. What they have already stays with them; a friend's node is told when it
-/// is next reached ([`super::farewells`]).
+/// Ends a friendship, or takes back a question. What they have already stays with them; a friend's
+/// node is told when it is next reached ([`super::farewells`]).
 ///
 /// # Errors
 /// When the store refuses.
@@ -120,8 +128,9 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
         .await
 }
 
-/// Blocks a friend or somebody who asked; `false` when there is no such person here. Federation refuses their node from
-/// now on, and they are told nothing: their request is gone, and no farewell is said.
+/// Blocks a friend or somebody who asked; `false` when there is no such person here. Federation
+/// refuses their node from now on, and they are told nothing: their request is gone, and no
+/// farewell is said.
 ///
 /// # Errors
 /// When the store refuses.
@@ -131,10 +140,16 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
     node.store
         .commit(move |tx| {
             let known = row::get::<FriendRow>(tx, &person.0)?;
-            let Some(row) = known.or_else(|| asked.map(|request| FriendRow::new(&request.from, State::Blocked, now))) else {
+            let Some(row) = known.or_else(|| {
+                asked.map(|request| FriendRow::new(&request.from, State::Blocked, now))
+            }) else {
                 return Ok(false);
             };
-            row::put(tx, &person.0, &FriendRow { state: State::Blocked, since: now, token: None, ..row })?;
+            row::put(
+                tx,
+                &person.0,
+                &FriendRow { state: State::Blocked, since: now, token: None, ..row },
+            )?;
             request::forget(tx, &person);
             farewell::forget(tx, &person);
             tx.after(Event::Friends);
@@ -150,7 +165,9 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
 pub async fn unblock(node: &Node, person: PersonId) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
-            if row::get::<FriendRow>(tx, &person.0)?.is_some_and(|friend| friend.state == State::Blocked) {
+            if row::get::<FriendRow>(tx, &person.0)?
+                .is_some_and(|friend| friend.state == State::Blocked)
+            {
                 row::delete::<FriendRow>(tx, &person.0);
                 tx.after(Event::Friends);
             }

@@ -13,7 +13,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 
 /// How many requests wait at most; further ones are refused until some are answered.
 const REQUESTS_MAX: usize = 200;
-/// How long a request waits, in milliseconds: thirty days. Whoever still wants to be a friend may ask again.
+/// How long a request waits, in milliseconds: thirty days. Whoever still wants to be a friend may
+/// ask again.
 pub const REQUEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Why somebody was not let in. Their node is told no more than "no".
@@ -73,7 +74,10 @@ impl RequestRow {
     }
 
     fn introduction(self, person: PersonId) -> Result<Introduction, StoreError> {
-        let damaged = |_| StoreError::Corrupt { table: Self::TABLE.name().to_owned(), key: person.0.to_vec() };
+        let damaged = |_| StoreError::Corrupt {
+            table: Self::TABLE.name().to_owned(),
+            key: person.0.to_vec(),
+        };
         let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
         Ok(Introduction { person, node, name: self.name, addresses: self.addresses })
     }
@@ -81,22 +85,31 @@ impl RequestRow {
 
 /// Makes whoever brings a good token a friend; the token ends with it, in the same commit.
 ///
-/// Somebody who is a friend already is one still, and their token, if good, ends too: an answer that was lost is asked again.
+/// Somebody who is a friend already is one still, and their token, if good, ends too: an answer
+/// that was lost is asked again.
 ///
 /// # Errors
 /// When the token is not good or they are blocked.
-pub async fn welcome(node: &Node, from: &Introduction, token: [u8; 16]) -> Result<Friend, WelcomeError> {
+pub async fn welcome(
+    node: &Node,
+    from: &Introduction,
+    token: [u8; 16],
+) -> Result<Friend, WelcomeError> {
     let (own, now, person) = (node.identity.person(), node.clock.now(), from.person);
     let row = FriendRow { last_seen: Some(now), ..FriendRow::new(from, State::Friend, now) };
     node.store
         .commit(move |tx| {
             let known = row::get::<FriendRow>(tx, &person.0)?;
-            if own == Some(person) || known.as_ref().is_some_and(|friend| friend.state == State::Blocked) {
+            if own == Some(person)
+                || known.as_ref().is_some_and(|friend| friend.state == State::Blocked)
+            {
                 return Err(WelcomeError::NotWelcome);
             }
             let is_good = invite::consume(tx, &token, now)?;
             match known {
-                Some(friend) if friend.state == State::Friend && friend.node == row.node => return Ok(friend.shown(person)?),
+                Some(friend) if friend.state == State::Friend && friend.node == row.node => {
+                    return Ok(friend.shown(person)?);
+                }
                 _ if !is_good => return Err(WelcomeError::BadToken),
                 _ => {}
             }
@@ -108,7 +121,8 @@ pub async fn welcome(node: &Node, from: &Introduction, token: [u8; 16]) -> Resul
 
 fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(), WelcomeError> {
     let is_known = tx.get(FriendRow::TABLE, &person.0)?.is_some();
-    if !is_known && tx.scan(FriendRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))?.len() >= FRIENDS_MAX {
+    if !is_known && tx.scan(FriendRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))?.len() >= FRIENDS_MAX
+    {
         return Err(WelcomeError::TooMany);
     }
     row::put(tx, &person.0, friend)?;
@@ -118,8 +132,8 @@ fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(),
     Ok(())
 }
 
-/// Keeps a request for the owner to answer; a later one of the same person replaces it. Somebody whose invite was accepted
-/// here needs no further yes: they are a friend at once, which is `true`.
+/// Keeps a request for the owner to answer; a later one of the same person replaces it. Somebody
+/// whose invite was accepted here needs no further yes: they are a friend at once, which is `true`.
 ///
 /// # Errors
 /// When they are blocked or too many wait.
@@ -133,10 +147,21 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
             let known = row::get::<FriendRow>(tx, &person.0)?;
             match known {
                 _ if own == Some(person) => return Err(WelcomeError::NotWelcome),
-                Some(friend) if friend.state == State::Blocked => return Err(WelcomeError::NotWelcome),
+                Some(friend) if friend.state == State::Blocked => {
+                    return Err(WelcomeError::NotWelcome);
+                }
                 Some(friend) if friend.state == State::Friend => return Ok(true),
-                Some(friend) if friend.state == State::Asked && friend.node == *from.node.as_bytes() => {
-                    befriend(tx, person, &FriendRow { last_seen: Some(now), ..FriendRow::new(&from, State::Friend, now) })?;
+                Some(friend)
+                    if friend.state == State::Asked && friend.node == *from.node.as_bytes() =>
+                {
+                    befriend(
+                        tx,
+                        person,
+                        &FriendRow {
+                            last_seen: Some(now),
+                            ..FriendRow::new(&from, State::Friend, now)
+                        },
+                    )?;
                     return Ok(true);
                 }
                 _ => {}
@@ -154,7 +179,13 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
                 return Err(WelcomeError::TooMany);
             }
             let node = *from.node.as_bytes();
-            let row = RequestRow { node, name: from.name, addresses: from.addresses, note, received: now };
+            let row = RequestRow {
+                node,
+                name: from.name,
+                addresses: from.addresses,
+                note,
+                received: now,
+            };
             row::put(tx, &person.0, &row)?;
             tx.after(Event::Friends);
             Ok(false)
@@ -174,7 +205,11 @@ pub fn requests(node: &Node) -> Result<Vec<Request>, StoreError> {
             continue;
         }
         let (note, received) = (row.note.clone(), row.received);
-        all.push(Request { from: row.introduction(PersonId(row::key_part(&key, 0)))?, note, received });
+        all.push(Request {
+            from: row.introduction(PersonId(row::key_part(&key, 0)))?,
+            note,
+            received,
+        });
     }
     all.sort_by_key(|request| request.received);
     Ok(all)
@@ -188,7 +223,8 @@ pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, Wel
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let request = row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_over(now));
+            let request =
+                row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_over(now));
             let request = request.ok_or(WelcomeError::NoSuchRequest)?;
             let row = FriendRow::new(&request.introduction(person)?, State::Friend, now);
             befriend(tx, person, &row)?;

@@ -8,7 +8,12 @@ use crate::testing::TestNode;
 
 fn stranger(n: u8) -> Introduction {
     let node = crate::keys::SecretKey::from_bytes(&[n; 32]).public();
-    Introduction { person: PersonId([n; 32]), node, name: format!("Stranger {n}"), addresses: vec!["/ip4/192.0.2.1/tcp/1".into()] }
+    Introduction {
+        person: PersonId([n; 32]),
+        node,
+        name: format!("Stranger {n}"),
+        addresses: vec!["/ip4/192.0.2.1/tcp/1".into()],
+    }
 }
 
 fn state(node: &Node, person: PersonId) -> Option<State> {
@@ -34,10 +39,18 @@ async fn an_invite_is_a_link_that_survives_mail_programs() {
     let url = invite.to_url("https://alice.example/");
     assert!(url.starts_with("https://alice.example/i#") && url.len() < 500, "{url}");
     let (head, tail) = url.split_at(60);
-    for text in [url.clone(), invite.to_string(), format!("  {head}\r\n {tail}\n"), format!("{url}==")] {
+    for text in
+        [url.clone(), invite.to_string(), format!("  {head}\r\n {tail}\n"), format!("{url}==")]
+    {
         assert_eq!(text.parse::<Invite>().unwrap(), invite);
     }
-    for bad in ["", "https://alice.example/i#", "https://alice.example/i#AAAA", "not an invite", &"A".repeat(5000)] {
+    for bad in [
+        "",
+        "https://alice.example/i#",
+        "https://alice.example/i#AAAA",
+        "not an invite",
+        &"A".repeat(5000),
+    ] {
         assert_eq!(bad.parse::<Invite>(), Err(NotAnInvite));
     }
     let open = open_invites(&alice).unwrap();
@@ -54,13 +67,19 @@ async fn an_invite_of_tomorrow_is_refused_where_it_must_be_understood() {
     let with = |change: fn(&mut Keys)| {
         let Value::Map(mut fields) = Value::from_canonical(&code[1..]).unwrap() else { panic!() };
         change(&mut fields);
-        BASE64URL_NOPAD.encode(&[&code[..1], &Value::Map(fields).to_canonical()].concat()).parse::<Invite>()
+        BASE64URL_NOPAD
+            .encode(&[&code[..1], &Value::Map(fields).to_canonical()].concat())
+            .parse::<Invite>()
     };
     assert_eq!(with(|_| {}), Ok(invite.clone()));
     assert_eq!(with(|fields| fields.push((12, Value::Bool(true)))), Err(NotAnInvite));
     assert_eq!(with(|fields| fields.push((13, Value::Bool(true)))), Ok(invite.clone()));
     assert!(with(|fields| fields.truncate(6)).is_ok(), "without a name");
-    assert_eq!(with(|fields| fields[1].1 = Value::Uint(2)), Err(NotAnInvite), "a suite that cannot be dialled");
+    assert_eq!(
+        with(|fields| fields[1].1 = Value::Uint(2)),
+        Err(NotAnInvite),
+        "a suite that cannot be dialled"
+    );
     // A second encoding of the same thing.
     let long = [&code[..3], &[0x59, 0x00, 0x20], &code[5..]].concat();
     assert_eq!(BASE64URL_NOPAD.encode(&long).parse::<Invite>(), Err(NotAnInvite));
@@ -91,7 +110,8 @@ async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     let (one, two) = (stranger(5), stranger(6));
-    let (one, two) = tokio::join!(welcome(&alice, &one, invite.token), welcome(&alice, &two, invite.token));
+    let (one, two) =
+        tokio::join!(welcome(&alice, &one, invite.token), welcome(&alice, &two, invite.token));
     assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|in_| **in_).count(), 1);
 }
 
@@ -115,7 +135,10 @@ async fn ones_own_and_an_expired_invite_are_not_accepted() {
     assert_eq!(accept_invite(&alice, &invite).await, Err(AskError::Own));
     accept_invite(&bob, &invite).await.unwrap();
     let waiting = asked(&bob).unwrap();
-    assert_eq!((waiting.len(), waiting[0].token, waiting[0].friend.state), (1, invite.token, State::Asked));
+    assert_eq!(
+        (waiting.len(), waiting[0].token, waiting[0].friend.state),
+        (1, invite.token, State::Asked)
+    );
     assert!(!is_friend(&bob, &invite.person).unwrap());
     assert!(refused(&bob, invite.person).await.unwrap());
     assert_eq!((asked(&bob).unwrap().len(), state(&bob, invite.person)), (0, Some(State::Refused)));
@@ -131,7 +154,11 @@ async fn ones_own_and_an_expired_invite_are_not_accepted() {
 #[tokio::test]
 async fn a_request_waits_for_the_owner() {
     let alice = TestNode::new("alice").await;
-    let from = Introduction { name: "\u{7} ".into(), addresses: vec!["x".repeat(300), "a b".into(), "/ok".into()], ..stranger(5) };
+    let from = Introduction {
+        name: "\u{7} ".into(),
+        addresses: vec!["x".repeat(300), "a b".into(), "/ok".into()],
+        ..stranger(5)
+    };
     assert!(!request(&alice, &from, &"hello\u{0}\n".repeat(200)).await.unwrap());
     let waiting = requests(&alice).unwrap();
     assert_eq!((waiting.len(), waiting[0].from.name.as_str()), (1, from.person.short().as_str()));
@@ -153,10 +180,15 @@ async fn a_request_waits_for_the_owner() {
 async fn a_request_that_nobody_answers_ends_and_makes_room() {
     let alice = TestNode::new("alice").await;
     for n in 0..200u8 {
-        request(&alice, &Introduction { person: PersonId([n; 32]), ..stranger(5) }, "").await.unwrap();
+        request(&alice, &Introduction { person: PersonId([n; 32]), ..stranger(5) }, "")
+            .await
+            .unwrap();
     }
     alice.clock.advance(REQUEST_MS - 1);
-    assert_eq!((requests(&alice).unwrap().len(), request(&alice, &stranger(220), "").await), (200, Err(WelcomeError::TooMany)));
+    assert_eq!(
+        (requests(&alice).unwrap().len(), request(&alice, &stranger(220), "").await),
+        (200, Err(WelcomeError::TooMany))
+    );
     alice.clock.advance(1);
     assert_eq!(requests(&alice).unwrap(), []);
     assert_eq!(accept_request(&alice, PersonId([3; 32])).await, Err(WelcomeError::NoSuchRequest));
@@ -200,11 +232,15 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     assert_eq!(farewells(&alice).unwrap(), []);
     remove(&alice, bob_id).await.unwrap();
     alice.clock.advance(FAREWELL_MS - 1);
-    assert_eq!((farewells(&alice).unwrap().len(), drop_old_farewells(&alice).await.unwrap()), (1, 0));
+    assert_eq!(
+        (farewells(&alice).unwrap().len(), drop_old_farewells(&alice).await.unwrap()),
+        (1, 0)
+    );
     alice.clock.advance(1);
     assert_eq!(farewells(&alice).unwrap(), []);
     // Nor is their address kept for nothing.
-    let kept = || alice.store.scan(Table::new("friends_farewells"), &Scan::prefix(&[], 10)).unwrap().len();
+    let kept =
+        || alice.store.scan(Table::new("friends_farewells"), &Scan::prefix(&[], 10)).unwrap().len();
     assert_eq!((kept(), drop_old_farewells(&alice).await.unwrap(), kept()), (1, 1, 0));
 }
 
@@ -216,7 +252,10 @@ async fn requests_are_bounded() {
         let answer = request(&alice, &from, "").await;
         assert_eq!(answer, if n < 200 { Ok(false) } else { Err(WelcomeError::TooMany) });
     }
-    assert_eq!(request(&alice, &Introduction { person: PersonId([3; 32]), ..stranger(5) }, "again").await, Ok(false));
+    assert_eq!(
+        request(&alice, &Introduction { person: PersonId([3; 32]), ..stranger(5) }, "again").await,
+        Ok(false)
+    );
 }
 
 #[tokio::test]
@@ -226,7 +265,10 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
     block(&alice, bob_id).await.unwrap();
     assert!(!is_friend(&alice, &bob_id).unwrap());
     let invite = create_invite(&alice, "", &[]).await.unwrap();
-    assert_eq!(welcome(&alice, &bob.introduction(), invite.token).await, Err(WelcomeError::NotWelcome));
+    assert_eq!(
+        welcome(&alice, &bob.introduction(), invite.token).await,
+        Err(WelcomeError::NotWelcome)
+    );
     assert_eq!(open_invites(&alice).unwrap().len(), 1);
     assert_eq!(request(&alice, &bob.introduction(), "").await, Err(WelcomeError::NotWelcome));
     let theirs = create_invite(&bob, "", &[]).await.unwrap();
@@ -236,7 +278,10 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
 
     request(&alice, &stranger(6), "").await.unwrap();
     assert!(block(&alice, stranger(6).person).await.unwrap());
-    assert_eq!((requests(&alice).unwrap().len(), state(&alice, stranger(6).person)), (0, Some(State::Blocked)));
+    assert_eq!(
+        (requests(&alice).unwrap().len(), state(&alice, stranger(6).person)),
+        (0, Some(State::Blocked))
+    );
     assert!(!block(&alice, stranger(9).person).await.unwrap());
 }
 
@@ -246,7 +291,10 @@ async fn a_friend_who_moved_is_reached_at_the_new_address() {
     let bob_id = bob.identity.person().unwrap();
     reached(&alice, bob_id, &["/ip4/192.0.2.7/tcp/1".into()]).await.unwrap();
     let friend = get(&alice, &bob_id).unwrap().unwrap();
-    assert_eq!((friend.addresses, friend.last_seen), (vec!["/ip4/192.0.2.7/tcp/1".to_owned()], Some(alice.clock.now())));
+    assert_eq!(
+        (friend.addresses, friend.last_seen),
+        (vec!["/ip4/192.0.2.7/tcp/1".to_owned()], Some(alice.clock.now()))
+    );
     alice.clock.advance(2 * 60 * 60 * 1000);
     reached(&alice, bob_id, &[]).await.unwrap();
     let friend = get(&alice, &bob_id).unwrap().unwrap();

@@ -1,7 +1,9 @@
-//! A file system in memory that knows what is durable, can cut its power and fail any call: for tests.
+//! A file system in memory that knows what is durable, can cut its power and fail any call: for
+//! tests.
 //!
-//! Each file and folder keeps what is seen and what is durable apart, with the operations between the two. A failed sync leaves
-//! the bytes visible and makes no later sync cover them, as Linux does.
+//! Each file and folder keeps what is seen and what is durable apart, with the operations between
+//! the two. A failed sync leaves the bytes visible and makes no later sync cover them, as Linux
+//! does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,7 +24,8 @@ pub enum Fault {
     Io,
     /// Fails because the disk is full.
     Full,
-    /// A write takes half of its bytes, and the next fails because the disk is full; another call fails at once.
+    /// A write takes half of its bytes, and the next fails because the disk is full; another call
+    /// fails at once.
     Short,
     /// The power is gone: this and every later call fails.
     Power,
@@ -96,7 +99,17 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         let (locks, faults) = (BTreeSet::new(), BTreeMap::new());
-        Self { nodes: vec![Node::folder()], locks, order: 0, calls: 0, faults, free: TOTAL / 2, lost_writes: 0, dead: false, past: None }
+        Self {
+            nodes: vec![Node::folder()],
+            locks,
+            order: 0,
+            calls: 0,
+            faults,
+            free: TOTAL / 2,
+            lost_writes: 0,
+            dead: false,
+            past: None,
+        }
     }
 }
 
@@ -176,7 +189,9 @@ impl State {
         let mut at = 0;
         for part in path.components() {
             if let Component::Normal(name) = part {
-                let Some(Node::Folder { seen, .. }) = self.nodes.get(at) else { return Err(not_found()) };
+                let Some(Node::Folder { seen, .. }) = self.nodes.get(at) else {
+                    return Err(not_found());
+                };
                 at = *seen.get(name.to_str().unwrap_or_default()).ok_or_else(not_found)?;
             }
         }
@@ -271,7 +286,8 @@ impl MemoryFs {
         self.state().free = free;
     }
 
-    /// Lets the system fail to write back all that it has taken and nobody has synced: seen, but never durable.
+    /// Lets the system fail to write back all that it has taken and nobody has synced: seen, but
+    /// never durable.
     pub fn lose_writes(&self) {
         let mut state = self.state();
         state.lost_writes += 1;

@@ -45,7 +45,10 @@ fn the_machines_and_the_tests_file_system_behave_alike() {
 
 #[test]
 fn a_power_cut_leaves_what_was_synced_and_perhaps_more() {
-    for (how, seed) in [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset].into_iter().flat_map(|h| (0..64).map(move |s| (h, s))) {
+    for (how, seed) in [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset]
+        .into_iter()
+        .flat_map(|h| (0..64).map(move |s| (h, s)))
+    {
         let fs = MemoryFs::new();
         let file = fs.create(Path::new("/kept")).unwrap();
         file.write_all_at(&[1; 10_000], 0).unwrap();

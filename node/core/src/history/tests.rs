@@ -21,7 +21,11 @@ fn found(node: &Node, word: &str) -> Vec<String> {
 
 /// So long that it is a blob in the post and in pieces in the feed.
 async fn posted(node: &Node, word: &str) -> Post {
-    let draft = Draft { title: format!("On {word}"), text: format!("{word} and more. ").repeat(400), ..Draft::default() };
+    let draft = Draft {
+        title: format!("On {word}"),
+        text: format!("{word} and more. ").repeat(400),
+        ..Draft::default()
+    };
     let saved = posts::save_draft(node, draft).await.unwrap();
     posts::publish(node, saved.id).await.unwrap()
 }
@@ -34,7 +38,13 @@ async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
     bytes.extend(std::iter::repeat_n(7, behind));
     bytes.extend_from_slice(word.as_bytes());
     let file = node.blobs.put(&bytes, Form::Private).unwrap();
-    let upload = Upload { file, file_name: "a.png".into(), alt: word.into(), caption: String::new(), audience: Audience::Public };
+    let upload = Upload {
+        file,
+        file_name: "a.png".into(),
+        alt: word.into(),
+        caption: String::new(),
+        audience: Audience::Public,
+    };
     photos::add(node, upload).await.unwrap()
 }
 
@@ -43,7 +53,13 @@ async fn letter(node: &Node, word: &str) -> mailbox::Message {
     let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
     let folder = mailbox::folder_named(node, "INBOX").unwrap().unwrap().id;
     let flags = Flags { bits: Flags::DELETED, ..Flags::default() };
-    let delivery = Delivery { folder, blob, id: DeliveryId::new(node), internal_date: node.clock.now(), flags };
+    let delivery = Delivery {
+        folder,
+        blob,
+        id: DeliveryId::new(node),
+        internal_date: node.clock.now(),
+        flags,
+    };
     mailbox::deliver(node, delivery).await.unwrap()
 }
 
@@ -69,7 +85,12 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
     mailbox::expunge(&alice, letter.folder, None).await.unwrap();
     unlink(&alice).unwrap();
     for word in words {
-        assert!(found(&alice, word).iter().all(|place| place.starts_with("log") || place.starts_with("snapshot")), "{word}");
+        assert!(
+            found(&alice, word)
+                .iter()
+                .all(|place| place.starts_with("log") || place.starts_with("snapshot")),
+            "{word}"
+        );
     }
     assert_eq!(next_due(&alice).unwrap(), alice.clock.now().min(START.plus_millis(RENEW_AFTER)));
     alice.clock.advance(RENEW_AFTER - 1);
@@ -79,7 +100,10 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
     for word in words {
         assert_eq!(found(&alice, word), Vec::<String>::new(), "{word}");
     }
-    assert_eq!(posts::by_id(&alice, &crate::audience::Visitor::Owner, kept.id).unwrap(), Some(kept));
+    assert_eq!(
+        posts::by_id(&alice, &crate::audience::Visitor::Owner, kept.id).unwrap(),
+        Some(kept)
+    );
     assert!(found(&alice, "obsidian").iter().any(|place| place.starts_with("snapshot")));
     assert_eq!(alice.store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new());
     assert_eq!(renew(&alice).unwrap(), Renewed::Nothing);
@@ -91,7 +115,10 @@ async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
     let person = alice.identity.person().unwrap();
     let everything = |node: &Node| -> Vec<RawEntry> {
         let heads = feed::heads(node, &person).unwrap();
-        heads.into_iter().flat_map(|head| feed::read(node, &head.log, 0, 256, usize::MAX).unwrap()).collect()
+        heads
+            .into_iter()
+            .flat_map(|head| feed::read(node, &head.log, 0, 256, usize::MAX).unwrap())
+            .collect()
     };
     let post = posted(&alice, "xylograph").await;
     feed::receive(&bob, person, everything(&alice)).await.unwrap();
@@ -107,7 +134,8 @@ async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
 #[tokio::test]
 async fn what_another_row_needs_stays() {
     let alice = TestNode::new("alice").await;
-    let (one, other) = (photo(&alice, "quagmire", 300_000).await, photo(&alice, "quagmire", 300_000).await);
+    let (one, other) =
+        (photo(&alice, "quagmire", 300_000).await, photo(&alice, "quagmire", 300_000).await);
     assert_eq!(one.original, other.original);
     photos::delete(&alice, one.id).await.unwrap();
     assert_eq!(unlink(&alice).unwrap(), Collected::default());
@@ -120,7 +148,8 @@ async fn what_another_row_needs_stays() {
 #[tokio::test]
 async fn what_somebody_holds_while_it_is_to_go_goes_the_next_time() {
     let alice = TestNode::new("alice").await;
-    let (held, other) = (photo(&alice, "quagmire", 300_000).await, photo(&alice, "marzipan", 300_000).await);
+    let (held, other) =
+        (photo(&alice, "quagmire", 300_000).await, photo(&alice, "marzipan", 300_000).await);
     let pinned = alice.blobs.pin(&held.original).unwrap();
     for photo in [held.id, other.id] {
         photos::delete(&alice, photo).await.unwrap();
@@ -143,7 +172,9 @@ fn a_node_that_was_down_does_it_at_its_next_start() {
     let node = open(1);
     let blob = node.blobs.put(b"xylograph", Form::Private).unwrap();
     let id = blob.id;
-    node.store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"xylograph", &[blob.id])).unwrap();
+    node.store
+        .commit_blocking(move |tx| tx.put_referring(T, b"a", b"xylograph", &[blob.id]))
+        .unwrap();
     node.store.snapshot().unwrap();
     let deleted = node.store.commit_blocking(move |tx| {
         tx.delete(T, b"a");

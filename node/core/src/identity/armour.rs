@@ -1,4 +1,5 @@
-//! Claims, requests and signed ops as text files that survive mail, paste and print: a header line, base64url lines, a checksum line.
+//! Claims, requests and signed ops as text files that survive mail, paste and print: a header line,
+//! base64url lines, a checksum line.
 
 use std::fmt;
 
@@ -43,7 +44,11 @@ pub enum ArmourError {
 }
 
 /// Writes a file whose first line is `title`.
-pub(super) fn write(f: &mut fmt::Formatter<'_>, title: &'static str, payload: &[u8]) -> fmt::Result {
+pub(super) fn write(
+    f: &mut fmt::Formatter<'_>,
+    title: &'static str,
+    payload: &[u8],
+) -> fmt::Result {
     writeln!(f, "{title}")?;
     let body = data_encoding::BASE64URL_NOPAD.encode(payload);
     for line in body.as_bytes().chunks(LINE_LEN) {
@@ -52,7 +57,8 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, title: &'static str, payload: &[
     writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&check(title, payload)))
 }
 
-/// Reads a file whose first line must be `title`; blank lines, spaces and what stands before the title are passed over.
+/// Reads a file whose first line must be `title`; blank lines, spaces and what stands before the
+/// title are passed over.
 pub(super) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
     if text.len() > TEXT_LEN_MAX {
         return Err(ArmourError::Damaged);
@@ -60,11 +66,15 @@ pub(super) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourErr
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let another = || lines().find_map(|line| KINDS.iter().find(|(kind, _)| *kind == line));
     let mut lines = lines().skip_while(|line| *line != title);
-    lines.next().ok_or_else(|| another().map_or(ArmourError::NotThis(title), |(_, what)| ArmourError::Another(what)))?;
+    lines.next().ok_or_else(|| {
+        another().map_or(ArmourError::NotThis(title), |(_, what)| ArmourError::Another(what))
+    })?;
     let mut body = String::new();
     for line in lines {
         if let Some(found) = line.strip_prefix('=') {
-            let payload = data_encoding::BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| ArmourError::Damaged)?;
+            let payload = data_encoding::BASE64URL_NOPAD
+                .decode(body.as_bytes())
+                .map_err(|_| ArmourError::Damaged)?;
             let same = data_encoding::BASE64URL_NOPAD.encode(&check(title, &payload)) == found;
             return if same { Ok(payload) } else { Err(ArmourError::Damaged) };
         }

@@ -1,6 +1,8 @@
-//! Epoch keys wrapped to the recovery KEM key, so that the words alone bring back what friends and mirrors hold.
+//! Epoch keys wrapped to the recovery KEM key, so that the words alone bring back what friends and
+//! mirrors hold.
 //!
-//! Suite 1 is HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, with
+//! Suite 1 is HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
+//! ChaCha20-Poly1305, with
 //! `info = "freehold/key-backup/1" ‖ person ‖ lane`, so that a wrapped key cannot be passed off as another lane's.
 
 use hpke::aead::ChaCha20Poly1305;
@@ -31,35 +33,53 @@ pub enum BackupError {
 ///
 /// # Errors
 /// When the KEM key is of an unknown suite or unusable.
-pub fn wrap(to: &KemKey, person: &PersonId, key: &EpochKey, random: &Random) -> Result<WrappedKey, BackupError> {
+pub fn wrap(
+    to: &KemKey,
+    person: &PersonId,
+    key: &EpochKey,
+    random: &Random,
+) -> Result<WrappedKey, BackupError> {
     if to.suite() != SUITE_25519 {
         return Err(BackupError::Suite(to.suite()));
     }
     let lane = key.lane();
-    let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(to.as_bytes()).map_err(|_| BackupError::DoesNotOpen)?;
-    let (encapsulated, wrapped) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-        &OpModeS::Base,
-        &public,
-        &info(person, &lane),
-        key.as_bytes(),
-        b"",
-        &mut ChaCha20Rng::from_seed(random.array()),
-    )
-    .map_err(|_| BackupError::DoesNotOpen)?;
-    Ok(WrappedKey { lane, suite: SUITE_25519, encapsulated: encapsulated.to_bytes().to_vec(), wrapped })
+    let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(to.as_bytes())
+        .map_err(|_| BackupError::DoesNotOpen)?;
+    let (encapsulated, wrapped) =
+        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeS::Base,
+            &public,
+            &info(person, &lane),
+            key.as_bytes(),
+            b"",
+            &mut ChaCha20Rng::from_seed(random.array()),
+        )
+        .map_err(|_| BackupError::DoesNotOpen)?;
+    Ok(WrappedKey {
+        lane,
+        suite: SUITE_25519,
+        encapsulated: encapsulated.to_bytes().to_vec(),
+        wrapped,
+    })
 }
 
 /// Opens a wrapped epoch key with the recovery secret that the words yield.
 ///
 /// # Errors
 /// When the suite is unknown, or the key does not open.
-pub fn unwrap(secret: &KemSecret, person: &PersonId, wrapped: &WrappedKey) -> Result<EpochKey, BackupError> {
+pub fn unwrap(
+    secret: &KemSecret,
+    person: &PersonId,
+    wrapped: &WrappedKey,
+) -> Result<EpochKey, BackupError> {
     if wrapped.suite != SUITE_25519 {
         return Err(BackupError::Suite(wrapped.suite));
     }
     let refused = |_| BackupError::DoesNotOpen;
-    let secret = <X25519HkdfSha256 as Kem>::PrivateKey::from_bytes(secret.to_bytes().as_slice()).map_err(refused)?;
-    let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(&wrapped.encapsulated).map_err(refused)?;
+    let secret = <X25519HkdfSha256 as Kem>::PrivateKey::from_bytes(secret.to_bytes().as_slice())
+        .map_err(refused)?;
+    let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(&wrapped.encapsulated)
+        .map_err(refused)?;
     let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
         &OpModeR::Base,
         &secret,
@@ -87,14 +107,27 @@ mod tests {
     fn the_words_alone_open_what_was_wrapped_for_them() {
         let (words, person) = (Words::from_entropy([1; 32]), PersonId([2; 32]));
         let key = EpochKey::new([3; 32]);
-        let wrapped = wrap(&words.keys().recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
-        assert_eq!(unwrap(&words.keys().recovery, &person, &wrapped).unwrap().as_bytes(), key.as_bytes());
+        let wrapped =
+            wrap(&words.keys().recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
+        assert_eq!(
+            unwrap(&words.keys().recovery, &person, &wrapped).unwrap().as_bytes(),
+            key.as_bytes()
+        );
 
-        let refused = |result: Result<EpochKey, BackupError>| assert_eq!(result.err(), Some(BackupError::DoesNotOpen));
+        let refused = |result: Result<EpochKey, BackupError>| {
+            assert_eq!(result.err(), Some(BackupError::DoesNotOpen))
+        };
         refused(unwrap(&Words::from_entropy([9; 32]).keys().recovery, &person, &wrapped));
         refused(unwrap(&words.keys().recovery, &PersonId([0; 32]), &wrapped));
-        refused(unwrap(&words.keys().recovery, &person, &WrappedKey { lane: Lane([0; 16]), ..wrapped.clone() }));
+        refused(unwrap(
+            &words.keys().recovery,
+            &person,
+            &WrappedKey { lane: Lane([0; 16]), ..wrapped.clone() },
+        ));
         let newer = WrappedKey { suite: 2, ..wrapped };
-        assert_eq!(unwrap(&words.keys().recovery, &person, &newer).err(), Some(BackupError::Suite(2)));
+        assert_eq!(
+            unwrap(&words.keys().recovery, &person, &newer).err(),
+            Some(BackupError::Suite(2))
+        );
     }
 }

@@ -55,8 +55,10 @@ impl FromStr for NodeCard {
     fn from_str(text: &str) -> Result<Self, CardError> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let body = text.strip_prefix(PREFIX).ok_or(CardError)?;
-        let bytes = data_encoding::BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| CardError)?;
-        let (card, check) = bytes.split_at_checked(bytes.len().saturating_sub(CHECK_LEN)).ok_or(CardError)?;
+        let bytes =
+            data_encoding::BASE64URL_NOPAD.decode(body.as_bytes()).map_err(|_| CardError)?;
+        let (card, check) =
+            bytes.split_at_checked(bytes.len().saturating_sub(CHECK_LEN)).ok_or(CardError)?;
         if super::op::hash(domains::ARMOUR, card).get(..CHECK_LEN) != Some(check) {
             return Err(CardError);
         }

@@ -32,17 +32,21 @@ pub enum ClaimError {
     #[error("the claim was changed: its backup key is not the words' own")]
     BackupKey,
     /// The claim holds; the vault could not be rewritten.
-    #[error("the node is yours now, but its vault can't be written, so that your words don't open it yet (each start tries again): {0}")]
+    #[error(
+        "the node is yours now, but its vault can't be written, so that your words don't open it yet (each start tries again): {0}"
+    )]
     Vault(#[from] VaultError),
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Countersigns a claim that names this node and makes the node that person's: the words open its vault from then on. Gives the person.
+/// Countersigns a claim that names this node and makes the node that person's: the words open its
+/// vault from then on. Gives the person.
 ///
 /// # Errors
-/// When the node has a person already, or the claim is for another node, tampered with or not valid.
+/// When the node has a person already, or the claim is for another node, tampered with or not
+/// valid.
 pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
     if let Some(person) = node.identity.person() {
         return Err(ClaimError::AlreadyClaimed(person));
@@ -57,7 +61,8 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
     }
     let log = IdentityLog::from_ops(ops)?;
     let now = node.clock.now();
-    let (person, backup) = (log.person(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
+    let (person, backup) =
+        (log.person(), claim.backup.verified(&log).ok_or(ClaimError::BackupKey)?);
     let write = move |tx: &mut crate::store::Tx<'_>| {
         if let Some(row) = tx.get(SELF, PERSON_ROW)? {
             let person = PersonId(crate::row::key_part(&row.value, 0));
@@ -75,8 +80,8 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
     Ok(person)
 }
 
-/// Makes words on this node, for convenience, and claims the node with them. They are given back once and stored nowhere; whoever runs
-/// this machine could have seen them.
+/// Makes words on this node, for convenience, and claims the node with them. They are given back
+/// once and stored nowhere; whoever runs this machine could have seen them.
 ///
 /// # Errors
 /// As [`claim`].

@@ -1,4 +1,5 @@
-//! Other people's logs, and one's own as it grows: the longest valid one is kept, and of two that part the better one.
+//! Other people's logs, and one's own as it grows: the longest valid one is kept, and of two that
+//! part the better one.
 
 use super::fork::{Choice, choose, common};
 use super::{IdentityLog, LogError, PersonId, log_in, put_log, recovery};
@@ -9,9 +10,11 @@ use crate::node::Node;
 use crate::row::{self, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Person ‖ 0 or 1 ‖ index (two bytes) → a signed op of one of the two sides that nothing decides between, from where they part.
+/// Person ‖ 0 or 1 ‖ index (two bytes) → a signed op of one of the two sides that nothing decides
+/// between, from where they part.
 const SIDES: Table = Table::new("identity_disputes");
-/// How much of a side is kept: with the log itself both fit into one change. What comes later decides nothing.
+/// How much of a side is kept: with the log itself both fit into one change. What comes later
+/// decides nothing.
 const SIDE_OPS_MAX: usize = 64;
 /// Where the index stands in a key.
 const INDEX_AT: usize = 33;
@@ -79,7 +82,11 @@ pub fn dispute(node: &Node, person: &PersonId) -> Result<Option<u16>, StoreError
 }
 
 /// Writes a person's log if it is better than the one held; what became of it.
-pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog, now: Timestamp) -> Result<Learned, LearnError> {
+pub(super) fn keep_better(
+    tx: &mut Tx<'_>,
+    offered: IdentityLog,
+    now: Timestamp,
+) -> Result<Learned, LearnError> {
     let person = offered.person();
     let Some(held) = log_in(tx, &person, now)? else {
         keep(tx, None, &offered, now)?;
@@ -89,7 +96,10 @@ pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog, now: Timestamp)
     if !rivals.is_empty() && continues(&held, &offered) {
         // A side counts as its own, for it may come back with what decides.
         let is_own = |rival: &IdentityLog| common(rival, &offered) > held.ops().len();
-        if rivals.iter().all(|rival| is_own(rival) || matches!(choose(&offered, rival), Choice::First { .. })) {
+        if rivals
+            .iter()
+            .all(|rival| is_own(rival) || matches!(choose(&offered, rival), Choice::First { .. }))
+        {
             keep(tx, Some(&held), &offered, now)?;
             return Ok(Learned::Newer);
         }
@@ -104,7 +114,9 @@ pub(super) fn keep_better(tx: &mut Tx<'_>, offered: IdentityLog, now: Timestamp)
         Choice::Same | Choice::First { parted: false } => Ok(Learned::Known),
         Choice::First { parted: true } => Ok(Learned::Worse),
         // The time in which a root key could veto a recovery is over, there and before.
-        Choice::Second | Choice::Frozen { .. } if undoes_recovery(&held, &offered) => Ok(Learned::Worse),
+        Choice::Second | Choice::Frozen { .. } if undoes_recovery(&held, &offered) => {
+            Ok(Learned::Worse)
+        }
         Choice::Second => {
             keep(tx, Some(&held), &offered, now)?;
             Ok(Learned::Newer)
@@ -125,14 +137,20 @@ fn continues(held: &IdentityLog, offered: &IdentityLog) -> bool {
     offered.ops().len() > len && common(held, offered) == len
 }
 
-/// Whether a log leaves out a recovery that has taken effect: it parts from the one held there or before.
+/// Whether a log leaves out a recovery that has taken effect: it parts from the one held there or
+/// before.
 fn undoes_recovery(held: &IdentityLog, offered: &IdentityLog) -> bool {
     let same = common(held, offered);
     held.recovered_at().is_some_and(|at| usize::from(at) >= same) && offered.ops().len() > same
 }
 
 /// Writes the log that holds from now on; whatever was disputed before is not any more.
-fn keep(tx: &mut Tx<'_>, before: Option<&IdentityLog>, kept: &IdentityLog, now: Timestamp) -> Result<(), StoreError> {
+fn keep(
+    tx: &mut Tx<'_>,
+    before: Option<&IdentityLog>,
+    kept: &IdentityLog,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     for (key, _) in tx.scan(SIDES, &Scan::prefix(&kept.person().0, 2 * SIDE_OPS_MAX))? {
         tx.delete(SIDES, &key);
     }
@@ -153,7 +171,11 @@ fn rivals(rows: &impl Rows, held: &IdentityLog) -> Result<Vec<IdentityLog>, Stor
         if side.is_empty() {
             return Ok(Vec::new());
         }
-        let ops = held.to_bytes().into_iter().chain(side.into_iter().map(|(_, row)| row.value)).collect::<Vec<_>>();
+        let ops = held
+            .to_bytes()
+            .into_iter()
+            .chain(side.into_iter().map(|(_, row)| row.value))
+            .collect::<Vec<_>>();
         let damaged = |_| StoreError::Corrupt { table: SIDES.name().to_owned(), key: key.clone() };
         found.push(IdentityLog::verify(&ops).map_err(damaged)?);
     }
@@ -163,7 +185,11 @@ fn rivals(rows: &impl Rows, held: &IdentityLog) -> Result<Vec<IdentityLog>, Stor
 /// Writes what one side says from where the two part.
 fn put_side(tx: &mut Tx<'_>, number: u8, log: &IdentityLog, from: usize) -> Result<(), StoreError> {
     for (index, op) in (0u16..).zip(log.ops()).skip(from).take(SIDE_OPS_MAX) {
-        tx.put(SIDES, &[side_key(&log.person(), number).as_slice(), &index.to_be_bytes()].concat(), op.as_bytes())?;
+        tx.put(
+            SIDES,
+            &[side_key(&log.person(), number).as_slice(), &index.to_be_bytes()].concat(),
+            op.as_bytes(),
+        )?;
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::op::{Cutoff, OPS_MAX, OPS_RESERVED, Op, OpBody, OpId, OpSignature, Recovery, Role, SignedOp, UnknownSignature, hash};
+use super::op::{
+    Cutoff, OPS_MAX, OPS_RESERVED, Op, OpBody, OpId, OpSignature, Recovery, Role, SignedOp,
+    UnknownSignature, hash,
+};
 use super::op_body::RECOVER;
 use super::{NodeCard, PersonId};
 use crate::cbor::CborError;
@@ -36,7 +39,8 @@ pub struct State {
     pub domain: Option<String>,
     /// The identity was ended by its owner.
     pub ended: bool,
-    /// The first op that is kept but not acted upon (not understood, or a recovery that waits); nothing after it is either.
+    /// The first op that is kept but not acted upon (not understood, or a recovery that waits);
+    /// nothing after it is either.
     pub frozen_at: Option<u16>,
 }
 
@@ -55,7 +59,8 @@ pub enum LogError {
     /// There is nothing in it.
     #[error("the log is empty")]
     Empty,
-    /// There are too many ops, or the last places are used for something else than they are kept for.
+    /// There are too many ops, or the last places are used for something else than they are kept
+    /// for.
     #[error("the log is full at op {0}")]
     Full(usize),
     /// An op's bytes are refused.
@@ -72,7 +77,8 @@ pub enum LogError {
     /// A signature is missing, does not hold, or is by a key that has no say.
     #[error("op {0} is not signed as it must be")]
     Signature(usize),
-    /// An op that cannot be: a node added twice, one retired that is not there, anything after the end.
+    /// An op that cannot be: a node added twice, one retired that is not there, anything after the
+    /// end.
     #[error("op {0} cannot follow from what came before")]
     Impossible(usize),
 }
@@ -83,8 +89,12 @@ impl IdentityLog {
     /// # Errors
     /// The first op that is refused, and why.
     pub fn verify(ops: &[Vec<u8>]) -> Result<Self, LogError> {
-        let parse = |(at, bytes): (usize, &Vec<u8>)| SignedOp::from_canonical(bytes).map_err(|cause| LogError::Bytes { at, cause });
-        Self::from_ops(ops.iter().take(OPS_MAX + 1).enumerate().map(parse).collect::<Result<_, _>>()?)
+        let parse = |(at, bytes): (usize, &Vec<u8>)| {
+            SignedOp::from_canonical(bytes).map_err(|cause| LogError::Bytes { at, cause })
+        };
+        Self::from_ops(
+            ops.iter().take(OPS_MAX + 1).enumerate().map(parse).collect::<Result<_, _>>()?,
+        )
     }
 
     /// Verifies a log of parsed ops.
@@ -95,7 +105,13 @@ impl IdentityLog {
         let mut ops = ops.into_iter();
         let first = ops.next().ok_or(LogError::Empty)?;
         let state = begin(&first)?;
-        let mut log = Self { person: first.person(), ops: vec![first], state, ahead: None, recovered_at: None };
+        let mut log = Self {
+            person: first.person(),
+            ops: vec![first],
+            state,
+            ahead: None,
+            recovered_at: None,
+        };
         for op in ops {
             log.extend(op)?;
         }
@@ -112,7 +128,10 @@ impl IdentityLog {
         if at >= OPS_MAX || (at >= OPS_MAX - OPS_RESERVED && !body.may_use_reserve()) {
             return Err(LogError::Full(at));
         }
-        if op.op().person != Some(self.person) || op.op().prev != Some(self.head()) || usize::from(op.op().index) != at {
+        if op.op().person != Some(self.person)
+            || op.op().prev != Some(self.head())
+            || usize::from(op.op().index) != at
+        {
             return Err(LogError::Chain(at));
         }
         match &mut self.ahead {
@@ -123,7 +142,8 @@ impl IdentityLog {
                 if let OpBody::Recover(roots) = &op.op().body
                     && guardians(&self.state, &op).is_some_and(|known| enough(&self.state, known))
                 {
-                    self.ahead = Some(Box::new(State { roots: roots.clone(), ..self.state.clone() }));
+                    self.ahead =
+                        Some(Box::new(State { roots: roots.clone(), ..self.state.clone() }));
                 }
                 self.state = state;
             }
@@ -133,16 +153,20 @@ impl IdentityLog {
         Ok(())
     }
 
-    /// The recovery by friends that waits for its delay, if one does: which op, and for how many seconds.
+    /// The recovery by friends that waits for its delay, if one does: which op, and for how many
+    /// seconds.
     pub fn waiting(&self) -> Option<(u16, u32)> {
         self.ahead.as_ref()?;
         self.state.frozen_at.map(|at| (at, self.state.recovery.delay_secs))
     }
 
-    /// The same log once the recovery that waits has taken effect. When that is, each node judges by its own clock.
+    /// The same log once the recovery that waits has taken effect. When that is, each node judges
+    /// by its own clock.
     pub fn recovered(self) -> Self {
         match self.ahead {
-            Some(ahead) => Self { state: *ahead, ahead: None, recovered_at: self.state.frozen_at, ..self },
+            Some(ahead) => {
+                Self { state: *ahead, ahead: None, recovered_at: self.state.frozen_at, ..self }
+            }
             None => self,
         }
     }
@@ -205,7 +229,12 @@ impl IdentityLog {
 
     /// The next op, unsigned.
     pub fn next_op(&self, body: OpBody) -> Op {
-        Op { person: Some(self.person), index: u16::try_from(self.ops.len()).unwrap_or(u16::MAX), prev: Some(self.head()), body }
+        Op {
+            person: Some(self.person),
+            index: u16::try_from(self.ops.len()).unwrap_or(u16::MAX),
+            prev: Some(self.head()),
+            body,
+        }
     }
 }
 
@@ -213,14 +242,20 @@ impl IdentityLog {
 fn begin(op: &SignedOp) -> Result<State, LogError> {
     let OpBody::Genesis(genesis) = &op.op().body else { return Err(LogError::Chain(0)) };
     let signed = root_signers(op, 0)?;
-    if genesis.roots.first() != Some(&signed) || !countersigned_by(op, &genesis.node) || guardian_count(op) != 0 {
+    if genesis.roots.first() != Some(&signed)
+        || !countersigned_by(op, &genesis.node)
+        || guardian_count(op) != 0
+    {
         return Err(LogError::Signature(0));
     }
     Ok(State {
         roots: genesis.roots.clone(),
         recovery: genesis.recovery.clone(),
         recovery_kem: genesis.recovery_kem.clone(),
-        nodes: BTreeMap::from([(genesis.node.sign, NodeState { kem: genesis.node.kem.clone(), retired: None })]),
+        nodes: BTreeMap::from([(
+            genesis.node.sign,
+            NodeState { kem: genesis.node.kem.clone(), retired: None },
+        )]),
         domain: None,
         ended: false,
         frozen_at: None,
@@ -235,9 +270,11 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     let mut state = before.clone();
     let body = &op.op().body;
     let known = guardians(before, op).ok_or(LogError::Signature(at))?;
-    // Guardians whose signatures nobody can verify here let a log be kept; they do not let it be acted upon.
+    // Guardians whose signatures nobody can verify here let a log be kept; they do not let it be
+    // acted upon.
     let backed = enough(before, known + unknown_guardians(before, op));
-    if backed && matches!(body, OpBody::Unknown { kind: RECOVER, .. }) && is_by_an_unknown_root(op) {
+    if backed && matches!(body, OpBody::Unknown { kind: RECOVER, .. }) && is_by_an_unknown_root(op)
+    {
         state.frozen_at = Some(op.op().index);
         return Ok(state);
     }
@@ -250,7 +287,10 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     let countersigned = match (node, body) {
         (Some(card), _) => countersigned_by(op, card),
         (None, OpBody::Unknown { .. }) => true,
-        (None, _) => !op.signatures().iter().any(|signature| signature.role == Role::Node) && op.unknown_count(Role::Node) == 0,
+        (None, _) => {
+            !op.signatures().iter().any(|signature| signature.role == Role::Node)
+                && op.unknown_count(Role::Node) == 0
+        }
     };
     if !may_sign || !countersigned {
         return Err(LogError::Signature(at));
@@ -276,7 +316,8 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     Ok(state)
 }
 
-/// The one root key that signed; exactly one must have, and nothing beside it may claim to be another's.
+/// The one root key that signed; exactly one must have, and nothing beside it may claim to be
+/// another's.
 pub(super) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
     match op.verified(Role::Root).as_deref() {
         Some([one]) if op.unknown_count(Role::Root) == 0 => Ok(one.key),
@@ -286,7 +327,8 @@ pub(super) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogErr
 
 /// Whether one key signed as a root key, and nobody can verify it here.
 fn is_by_an_unknown_root(op: &SignedOp) -> bool {
-    op.unknown_count(Role::Root) == 1 && !op.signatures().iter().any(|signature| signature.role == Role::Root)
+    op.unknown_count(Role::Root) == 1
+        && !op.signatures().iter().any(|signature| signature.role == Role::Root)
 }
 
 fn countersigned_by(op: &SignedOp, card: &NodeCard) -> bool {
@@ -295,23 +337,30 @@ fn countersigned_by(op: &SignedOp, card: &NodeCard) -> bool {
 }
 
 fn guardian_count(op: &SignedOp) -> usize {
-    op.signatures().iter().filter(|signature| signature.role == Role::Guardian).count() + op.unknown_count(Role::Guardian)
+    op.signatures().iter().filter(|signature| signature.role == Role::Guardian).count()
+        + op.unknown_count(Role::Guardian)
 }
 
 /// How many signatures that nobody can verify here open a guardian's commitment.
 fn unknown_guardians(before: &State, op: &SignedOp) -> usize {
     let opens = |signature: &&UnknownSignature| {
         let (key, salt) = signature.opening();
-        signature.is_of(Role::Guardian) && before.recovery.guardians.contains(&commitment_to(key, salt))
+        signature.is_of(Role::Guardian)
+            && before.recovery.guardians.contains(&commitment_to(key, salt))
     };
     op.unknown_signatures().iter().filter(opens).count()
 }
 
-/// How many guardians of `before` countersigned; `None` when one of those signatures does not hold or is by somebody else.
+/// How many guardians of `before` countersigned; `None` when one of those signatures does not hold
+/// or is by somebody else.
 pub(super) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
     let signed = op.verified(Role::Guardian)?;
-    let known =
-        |signature: &&OpSignature| before.recovery.guardians.contains(&commitment(&signature.key, signature.salt.unwrap_or_default()));
+    let known = |signature: &&OpSignature| {
+        before
+            .recovery
+            .guardians
+            .contains(&commitment(&signature.key, signature.salt.unwrap_or_default()))
+    };
     signed.iter().all(known).then_some(signed.len())
 }
 

@@ -1,7 +1,9 @@
-//! Identity ops: what a person's log is made of. One op is a CBOR map, the signed form wraps its exact bytes with the signatures.
+//! Identity ops: what a person's log is made of. One op is a CBOR map, the signed form wraps its
+//! exact bytes with the signatures.
 //!
-//! Op: `{0: version 1, 2: kind, 4: index, 6: person, 8: prev, 10: body}` (6 and 8 are absent in Genesis, whose hash *is* the person).
-//! Signed op: `{0: op bytes, 2: [signatures]}`, these by rising (role, suite, key).
+//! Op: `{0: version 1, 2: kind, 4: index, 6: person, 8: prev, 10: body}` (6 and 8 are absent in
+//! Genesis, whose hash *is* the person). Signed op: `{0: op bytes, 2: [signatures]}`, these by
+//! rising (role, suite, key).
 
 use super::op_signature::Listed;
 use crate::cbor::{CborError, Fields, MapWriter, Value};
@@ -51,8 +53,8 @@ impl Op {
             .canonical()
     }
 
-    /// Reads canonical bytes. What this program does not understand, be it the kind, the body or a key beside it, becomes
-    /// [`OpBody::Unknown`].
+    /// Reads canonical bytes. What this program does not understand, be it the kind, the body or a
+    /// key beside it, becomes [`OpBody::Unknown`].
     ///
     /// # Errors
     /// When the frame is malformed, not canonical, or of another version.
@@ -100,7 +102,8 @@ impl SignedOp {
     fn wrap(op_bytes: Vec<u8>, mut listed: Vec<Listed>) -> Result<Self, CborError> {
         listed.sort_by(|a, b| a.order().cmp(&b.order()));
         let op = Op::from_canonical(&op_bytes)?;
-        let bytes = MapWriter::new().bytes(0, &op_bytes).list(2, &listed, Listed::to_value).canonical();
+        let bytes =
+            MapWriter::new().bytes(0, &op_bytes).list(2, &listed, Listed::to_value).canonical();
         if bytes.len() > OP_LEN_MAX {
             return Err(CborError::Invalid(0));
         }
@@ -183,15 +186,22 @@ impl SignedOp {
     /// When the whole becomes too long.
     pub fn with_signature(&self, signature: OpSignature) -> Result<Self, CborError> {
         let (role, key) = (signature.role, signature.key);
-        let others = self.signatures.iter().filter(|other| (other.role, other.key) != (role, key)).cloned();
+        let others =
+            self.signatures.iter().filter(|other| (other.role, other.key) != (role, key)).cloned();
         let known = others.chain([signature]).map(Listed::Known);
-        Self::wrap(self.op_bytes.clone(), known.chain(self.unknown.iter().cloned().map(Listed::Unknown)).collect())
+        Self::wrap(
+            self.op_bytes.clone(),
+            known.chain(self.unknown.iter().cloned().map(Listed::Unknown)).collect(),
+        )
     }
 
     /// The signatures in a role, if each of those that this program knows holds.
     pub(crate) fn verified(&self, role: Role) -> Option<Vec<&OpSignature>> {
-        let of_role: Vec<_> = self.signatures.iter().filter(|signature| signature.role == role).collect();
-        let hold = of_role.iter().all(|s| s.key.verify(role.domain(), &self.op_bytes, &s.signature).is_ok());
+        let of_role: Vec<_> =
+            self.signatures.iter().filter(|signature| signature.role == role).collect();
+        let hold = of_role
+            .iter()
+            .all(|s| s.key.verify(role.domain(), &self.op_bytes, &s.signature).is_ok());
         hold.then_some(of_role)
     }
 }

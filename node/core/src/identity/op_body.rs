@@ -15,7 +15,8 @@ pub(super) const RECOVER: u64 = 12;
 /// The longest domain name, in bytes (RFC 1035 2.3.4).
 const DOMAIN_LEN_MAX: usize = 253;
 
-/// What an op does. The numbers of the kinds are even: a log with a kind that is not understood is frozen before it.
+/// What an op does. The numbers of the kinds are even: a log with a kind that is not understood is
+/// frozen before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpBody {
     /// Begins a log.
@@ -72,7 +73,8 @@ pub struct Recovery {
 pub struct RetireNode {
     /// Its signing key.
     pub node: PublicKey,
-    /// The last good entry of each branch of its logs. These and all they chain back to stay; everything else is void.
+    /// The last good entry of each branch of its logs. These and all they chain back to stay;
+    /// everything else is void.
     pub cutoffs: Vec<Cutoff>,
     /// Whether the key is in somebody else's hands.
     pub compromised: bool,
@@ -120,17 +122,28 @@ impl OpBody {
                 .put(4, genesis.recovery_kem.to_value())
                 .put(6, genesis.node.to_value())
                 .value(),
-            Self::Rotate(roots) | Self::Recover(roots) => MapWriter::new().list(0, roots, |key| key.to_value()).value(),
+            Self::Rotate(roots) | Self::Recover(roots) => {
+                MapWriter::new().list(0, roots, |key| key.to_value()).value()
+            }
             Self::AddNode(node) => MapWriter::new().put(0, node.to_value()).value(),
             Self::RetireNode(retire) => MapWriter::new()
                 .put(0, retire.node.to_value())
                 .list(2, &retire.cutoffs, |cutoff| {
-                    MapWriter::new().bytes(0, &cutoff.lane).uint(2, cutoff.epoch).uint(4, cutoff.seq).bytes(6, &cutoff.entry).value()
+                    MapWriter::new()
+                        .bytes(0, &cutoff.lane)
+                        .uint(2, cutoff.epoch)
+                        .uint(4, cutoff.seq)
+                        .bytes(6, &cutoff.entry)
+                        .value()
                 })
                 .put(4, Value::Bool(retire.compromised))
                 .value(),
-            Self::SetDomain(domain) => MapWriter::new().maybe(0, domain.clone().map(Value::Text)).value(),
-            Self::SetGuardians(recovery) => MapWriter::new().put(0, recovery_to_value(recovery)).value(),
+            Self::SetDomain(domain) => {
+                MapWriter::new().maybe(0, domain.clone().map(Value::Text)).value()
+            }
+            Self::SetGuardians(recovery) => {
+                MapWriter::new().put(0, recovery_to_value(recovery)).value()
+            }
             Self::Tombstone => MapWriter::new().value(),
             Self::Unknown { body, .. } => body.clone(),
         }
@@ -203,7 +216,12 @@ fn recovery_from_value(value: Value, key: u64) -> Result<Recovery, CborError> {
 
 fn cutoff(value: Value, key: u64) -> Result<Cutoff, CborError> {
     let mut fields = Fields::of(value, key)?;
-    let cutoff = Cutoff { lane: fields.array(0)?, epoch: fields.uint(2)?, seq: fields.uint(4)?, entry: fields.array(6)? };
+    let cutoff = Cutoff {
+        lane: fields.array(0)?,
+        epoch: fields.uint(2)?,
+        seq: fields.uint(4)?,
+        entry: fields.array(6)?,
+    };
     fields.finish()?;
     Ok(cutoff)
 }

@@ -1,7 +1,9 @@
-//! Signatures of identity ops: `{0: role, 2: key, 4: signature, 6: salt of a guardian's commitment}`.
+//! Signatures of identity ops: `{0: role, 2: key, 4: signature, 6: salt of a guardian's
+//! commitment}`.
 //!
-//! A role or a suite that a newer program brought can be verified by nobody here. Such a signature is kept as it came, so that the ops
-//! before and around it are still read, and it counts for nothing: whoever forwards a log could have put it there.
+//! A role or a suite that a newer program brought can be verified by nobody here. Such a signature
+//! is kept as it came, so that the ops before and around it are still read, and it counts for
+//! nothing: whoever forwards a log could have put it there.
 
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::domains::{self, Domain};
@@ -82,7 +84,9 @@ impl Listed {
     /// They stand by rising role, then suite, then key.
     pub(super) fn order(&self) -> (u64, u8, &[u8]) {
         match self {
-            Self::Known(signature) => (signature.role.number(), signature.key.suite(), signature.key.as_bytes()),
+            Self::Known(signature) => {
+                (signature.role.number(), signature.key.suite(), signature.key.as_bytes())
+            }
             Self::Unknown(signature) => (signature.role, signature.suite, &signature.key),
         }
     }
@@ -125,7 +129,8 @@ fn known(value: Value, key: u64) -> Result<OpSignature, CborError> {
     Ok(OpSignature { role, key: by, signature, salt })
 }
 
-/// What any signature has, whatever else it has: a role, and a key as (suite, bytes). The op's own limit bounds the rest.
+/// What any signature has, whatever else it has: a role, and a key as (suite, bytes). The op's own
+/// limit bounds the rest.
 fn unknown(value: Value, key: u64) -> Result<UnknownSignature, CborError> {
     let mut fields = Fields::of(value.clone(), key)?;
     let role = fields.uint(0)?;
@@ -141,5 +146,10 @@ fn unknown(value: Value, key: u64) -> Result<UnknownSignature, CborError> {
 
 /// Makes one signature of an op's bytes.
 pub(crate) fn sign(role: Role, secret: &SecretKey, op_bytes: &[u8]) -> OpSignature {
-    OpSignature { role, key: secret.public(), signature: secret.sign(role.domain(), op_bytes), salt: None }
+    OpSignature {
+        role,
+        key: secret.public(),
+        signature: secret.sign(role.domain(), op_bytes),
+        salt: None,
+    }
 }

@@ -1,7 +1,9 @@
-//! What needs the 24 words, done where they are: on the owner's own computer. Texts go in and out; no node, no store, no network.
+//! What needs the 24 words, done where they are: on the owner's own computer. Texts go in and out;
+//! no node, no store, no network.
 //!
-//! A node shows its card. Then [`begin`] (new person) or [`sign`] (an op the person's node has asked for) makes a text with the root
-//! key's signature. The text goes to the node: a [`Claim`] is countersigned by the node it names, a [`SignedRequest`] is taken as it is.
+//! A node shows its card. Then [`begin`] (new person) or [`sign`] (an op the person's node has
+//! asked for) makes a text with the root key's signature. The text goes to the node: a [`Claim`] is
+//! countersigned by the node it names, a [`SignedRequest`] is taken as it is.
 
 mod describe;
 mod texts;
@@ -57,7 +59,8 @@ pub struct Request {
     body: OpBody,
 }
 
-/// An op signed by a root key, with the log it follows. Also a log as another node of the same person has it.
+/// An op signed by a root key, with the log it follows. Also a log as another node of the same
+/// person has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
     pub(super) ops: Vec<SignedOp>,
@@ -86,7 +89,8 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
         recovery_kem: keys.recovery.public(),
         node: node.clone(),
     };
-    let op = Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
+    let op =
+        Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
     let signature = sign_op(Role::Root, &keys.root, &op);
     let genesis = SignedOp::new(op, vec![signature])?;
     let backup = BackupKey::of(&keys, &genesis.person());
@@ -105,32 +109,44 @@ pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
     if let OpBody::Unknown { .. } = request.body {
         return Err(PaperError::NotUnderstood);
     }
-    let signed = SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
+    let signed =
+        SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
     if let OpBody::AddNode(card) = &request.body {
         // The rest is verified by the node, whose countersignature it waits for.
         if request.log.node(&card.sign).is_some() {
             return Err(PaperError::Impossible(LogError::Impossible(request.log.ops().len())));
         }
         let ops = request.log.ops().iter().cloned().chain([signed]).collect();
-        return Ok(Signed::Claim(Claim { ops, backup: BackupKey::of(&keys, &request.log.person()) }));
+        return Ok(Signed::Claim(Claim {
+            ops,
+            backup: BackupKey::of(&keys, &request.log.person()),
+        }));
     }
     let mut log = request.log.clone();
     log.extend(signed).map_err(PaperError::Impossible)?;
     Ok(Signed::Done(SignedRequest { ops: log.into_ops(), backup: None }))
 }
 
-/// Replaces the old words by new ones: the new root key takes the old one's place, and the new words open the vault.
+/// Replaces the old words by new ones: the new root key takes the old one's place, and the new
+/// words open the vault.
 ///
 /// # Errors
 /// When the old words are not the person's, or the new ones are already.
-pub fn change_words(log: &IdentityLog, old: &Words, new: &Words) -> Result<SignedRequest, PaperError> {
+pub fn change_words(
+    log: &IdentityLog,
+    old: &Words,
+    new: &Words,
+) -> Result<SignedRequest, PaperError> {
     let (old, new) = (old.keys(), new.keys());
     let (before, after) = (old.root.public(), new.root.public());
     let mut roots = log.state().roots.clone();
     if roots.contains(&after) {
         return Err(PaperError::SameWords);
     }
-    let place = roots.iter_mut().find(|root| **root == before).ok_or(PaperError::OtherWords(log.person()))?;
+    let place = roots
+        .iter_mut()
+        .find(|root| **root == before)
+        .ok_or(PaperError::OtherWords(log.person()))?;
     *place = after;
     let op = log.next_op(OpBody::Rotate(roots)).to_canonical();
     let signature = sign_op(Role::Root, &old.root, &op);

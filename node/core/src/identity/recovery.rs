@@ -1,5 +1,6 @@
-//! When a recovery by friends takes effect: so long after this node first heard of it as the log had said before. Until then a live root
-//! key may veto it by another op in its place; later that is refused here. No clock but this node's own has a say.
+//! When a recovery by friends takes effect: so long after this node first heard of it as the log
+//! had said before. Until then a live root key may veto it by another op in its place; later that
+//! is refused here. No clock but this node's own has a say.
 
 use minicbor::{Decode, Encode};
 
@@ -54,16 +55,21 @@ pub(super) fn note(tx: &mut Tx<'_>, log: &IdentityLog, now: Timestamp) -> Result
 }
 
 /// Whether the recovery of a stored log has waited long enough.
-pub(super) fn is_over(rows: &impl Rows, log: &IdentityLog, now: Timestamp) -> Result<bool, StoreError> {
+pub(super) fn is_over(
+    rows: &impl Rows,
+    log: &IdentityLog,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     if log.waiting().is_none() {
         return Ok(false);
     }
-    let known = row::get::<RecoveryRow>(rows, &log.person().0)?.filter(|known| recovery(log) == Some(known.op));
+    let known = row::get::<RecoveryRow>(rows, &log.person().0)?
+        .filter(|known| recovery(log) == Some(known.op));
     Ok(known.is_some_and(|known| known.is_done || known.until <= now))
 }
 
-/// Lets recoveries take effect whose time has come, and what the new keys have signed since with them. A person whose rows are damaged
-/// holds up nobody else.
+/// Lets recoveries take effect whose time has come, and what the new keys have signed since with
+/// them. A person whose rows are damaged holds up nobody else.
 ///
 /// # Errors
 /// When the store is unavailable or takes no changes.
@@ -87,7 +93,11 @@ async fn take_effect_of(node: &Node, person: PersonId) -> Result<(), StoreError>
         return Ok(());
     }
     let done = move |tx: &mut Tx<'_>| {
-        let Some(known) = row::get::<RecoveryRow>(tx, &person.0)?.filter(|known| known.until <= now) else { return Ok(()) };
+        let Some(known) =
+            row::get::<RecoveryRow>(tx, &person.0)?.filter(|known| known.until <= now)
+        else {
+            return Ok(());
+        };
         row::put(tx, &person.0, &RecoveryRow { is_done: true, ..known })?;
         tx.after(Event::Identity);
         match log_in(tx, &person, now)? {

@@ -1,4 +1,5 @@
-//! The recovery card: what its owner keeps on paper. The 24 words, whose they are, and where the identity log can be had.
+//! The recovery card: what its owner keeps on paper. The 24 words, whose they are, and where the
+//! identity log can be had.
 
 use std::fmt;
 
@@ -20,7 +21,11 @@ pub struct RecoveryCard {
 
 impl RecoveryCard {
     /// A card with the first three of these addresses.
-    pub fn new(words: Words, person: PersonId, addresses: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(
+        words: Words,
+        person: PersonId,
+        addresses: impl IntoIterator<Item = String>,
+    ) -> Self {
         Self { words, person, addresses: with_blanks(addresses.into_iter().collect()) }
     }
 }
@@ -39,7 +44,11 @@ impl fmt::Display for RecoveryCard {
         let words: Vec<&str> = phrase.split_whitespace().collect();
         let rows = words.len().div_ceil(COLUMNS);
         for row in 0..rows {
-            let cell = |column: usize| words.get(column * rows + row).map(|word| format!("{:>3} {word:<12}", column * rows + row + 1));
+            let cell = |column: usize| {
+                words
+                    .get(column * rows + row)
+                    .map(|word| format!("{:>3} {word:<12}", column * rows + row + 1))
+            };
             writeln!(f, "{}", (0..COLUMNS).filter_map(cell).collect::<String>().trim_end())?;
         }
         writeln!(f, "\nPerson {}\n\nThe identity log can be had at", self.person)?;
@@ -50,18 +59,24 @@ impl fmt::Display for RecoveryCard {
     }
 }
 
-/// The addresses of a node that serve for a card, best first: what only works on this machine is left out. `web` is the site's own
-/// address if it has one, `libp2p` where friends' nodes reach it.
+/// The addresses of a node that serve for a card, best first: what only works on this machine is
+/// left out. `web` is the site's own address if it has one, `libp2p` where friends' nodes reach it.
 pub fn addresses(web: Option<&str>, domain: Option<&str>, libp2p: &[String]) -> Vec<String> {
     let domain = domain.filter(|domain| *domain != "localhost" && !domain.ends_with(".localhost"));
     let site = domain.map(|domain| format!("https://{domain}/.well-known/freehold"));
     let own = web.map(|url| format!("{}/.well-known/freehold", url.trim_end_matches('/')));
-    let own = own.filter(|url| !url.contains("localhost") && !url.contains("127.0.0.1") && Some(url) != site.as_ref());
+    let own = own.filter(|url| {
+        !url.contains("localhost") && !url.contains("127.0.0.1") && Some(url) != site.as_ref()
+    });
     let beyond = |address: &&String| {
         let host = address.split('/').nth(2).unwrap_or_default();
         !host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
     };
-    site.into_iter().chain(own).chain(libp2p.iter().filter(beyond).cloned()).take(ADDRESSES_MAX).collect()
+    site.into_iter()
+        .chain(own)
+        .chain(libp2p.iter().filter(beyond).cloned())
+        .take(ADDRESSES_MAX)
+        .collect()
 }
 
 #[cfg(test)]
@@ -70,8 +85,13 @@ mod tests {
 
     #[test]
     fn a_card_has_the_words_the_whole_person_and_three_places() {
-        let known = addresses(Some("https://alice.example/"), Some("alice.example"), &["/ip4/203.0.113.7/tcp/7001".to_owned()]);
-        let card = RecoveryCard::new(Words::from_entropy([7; 32]), PersonId([1; 32]), known).to_string();
+        let known = addresses(
+            Some("https://alice.example/"),
+            Some("alice.example"),
+            &["/ip4/203.0.113.7/tcp/7001".to_owned()],
+        );
+        let card =
+            RecoveryCard::new(Words::from_entropy([7; 32]), PersonId([1; 32]), known).to_string();
         for (number, word) in (1..).zip(Words::from_entropy([7; 32]).phrase().split(' ')) {
             assert!(card.contains(&format!("{number:>3} {word}")), "word {number} in {card}");
         }
@@ -82,8 +102,15 @@ mod tests {
 
     #[test]
     fn what_only_works_on_this_machine_is_not_on_the_card() {
-        let local = ["/ip4/127.0.0.1/tcp/7001".to_owned(), "/ip6/::1/udp/7001/quic-v1".to_owned(), "/ip4/0.0.0.0/tcp/1".to_owned()];
-        assert!(addresses(Some("http://ruth.localhost:7080"), Some("ruth.localhost"), &local).is_empty());
+        let local = [
+            "/ip4/127.0.0.1/tcp/7001".to_owned(),
+            "/ip6/::1/udp/7001/quic-v1".to_owned(),
+            "/ip4/0.0.0.0/tcp/1".to_owned(),
+        ];
+        assert!(
+            addresses(Some("http://ruth.localhost:7080"), Some("ruth.localhost"), &local)
+                .is_empty()
+        );
         assert_eq!(addresses(None, None, &["/dns4/alice.example/tcp/7001".to_owned()]).len(), 1);
     }
 }

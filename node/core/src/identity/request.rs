@@ -1,5 +1,6 @@
-//! What needs a root key: a node asks for it, the words sign it elsewhere, and the node takes it back. What does not continue the log as
-//! it stands is refused, and nothing is changed: two ops that follow the same one would freeze the identity.
+//! What needs a root key: a node asks for it, the words sign it elsewhere, and the node takes it
+//! back. What does not continue the log as it stands is refused, and nothing is changed: two ops
+//! that follow the same one would freeze the identity.
 
 use super::learn::{LearnError, Learned, keep_better};
 use super::op::{Cutoff, OpBody, RetireNode};
@@ -18,7 +19,8 @@ pub enum RequestError {
     /// The node has no person.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
-    /// The person has ended the identity, or a newer program wrote something this one must not go past.
+    /// The person has ended the identity, or a newer program wrote something this one must not go
+    /// past.
     #[error("the identity log takes nothing more that this program could write")]
     Closed,
     /// The node to add is there already.
@@ -31,7 +33,9 @@ pub enum RequestError {
     #[error("that node is retired already")]
     NodeRetired,
     /// Nothing that the node to retire has said is held here.
-    #[error("this node holds nothing of what that node has said, so retiring it would make all of that void")]
+    #[error(
+        "this node holds nothing of what that node has said, so retiring it would make all of that void"
+    )]
     NothingHeld,
     /// What the node to retire has said has more branches than a retirement can name.
     #[error(
@@ -49,7 +53,8 @@ pub enum RequestError {
     Store(#[from] StoreError),
 }
 
-/// Whether a node may be retired though some of what it said, and of which this node knows, would become void with it.
+/// Whether a node may be retired though some of what it said, and of which this node knows, would
+/// become void with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// No: refuse.
@@ -58,7 +63,8 @@ pub enum Loss {
     Accepted,
 }
 
-/// Asks for a root key's signature under an op that is to follow `log`. The text goes to where the words are.
+/// Asks for a root key's signature under an op that is to follow `log`. The text goes to where the
+/// words are.
 ///
 /// # Errors
 /// When the op cannot follow.
@@ -68,7 +74,9 @@ pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError>
         return Err(RequestError::Closed);
     }
     match &body {
-        OpBody::AddNode(card) if state.nodes.contains_key(&card.sign) => return Err(RequestError::NodeKnown),
+        OpBody::AddNode(card) if state.nodes.contains_key(&card.sign) => {
+            return Err(RequestError::NodeKnown);
+        }
         OpBody::RetireNode(retire) => match state.nodes.get(&retire.node) {
             None => return Err(RequestError::NodeUnknown),
             Some(node) if node.retired.is_some() => return Err(RequestError::NodeRetired),
@@ -79,19 +87,34 @@ pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError>
     Ok(Request::new(log, body))
 }
 
-/// Asks to end a node's right to speak. Its cut-offs are the ends of what this node holds of it; all they chain back to stays.
+/// Asks to end a node's right to speak. Its cut-offs are the ends of what this node holds of it;
+/// all they chain back to stays.
 ///
 /// # Errors
 /// As [`request`], and when that would void what `loss` does not accept.
-pub fn request_retirement(node: &Node, retired: PublicKey, compromised: bool, loss: Loss) -> Result<Request, RequestError> {
+pub fn request_retirement(
+    node: &Node,
+    retired: PublicKey,
+    compromised: bool,
+    loss: Loss,
+) -> Result<Request, RequestError> {
     let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
     let tips = feed::tips(node, &log.person(), &retired)?;
-    let cutoffs =
-        tips.iter().take(CUTOFFS_MAX).map(|head| Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: head.hi, entry: head.head.0 });
-    let asked = request(&log, OpBody::RetireNode(RetireNode { node: retired, cutoffs: cutoffs.collect(), compromised }))?;
+    let cutoffs = tips.iter().take(CUTOFFS_MAX).map(|head| Cutoff {
+        lane: head.log.lane.0,
+        epoch: head.log.epoch,
+        seq: head.hi,
+        entry: head.head.0,
+    });
+    let asked = request(
+        &log,
+        OpBody::RetireNode(RetireNode { node: retired, cutoffs: cutoffs.collect(), compromised }),
+    )?;
     match (loss, tips.len()) {
         (Loss::Refused, 0) => Err(RequestError::NothingHeld),
-        (Loss::Refused, branches) if branches > CUTOFFS_MAX => Err(RequestError::TooManyBranches { branches, branches_max: CUTOFFS_MAX }),
+        (Loss::Refused, branches) if branches > CUTOFFS_MAX => {
+            Err(RequestError::TooManyBranches { branches, branches_max: CUTOFFS_MAX })
+        }
         _ => Ok(asked),
     }
 }
@@ -109,10 +132,14 @@ pub enum UploadError {
     #[error("this is signed for {0}, who is not the one this node belongs to")]
     AnotherPerson(PersonId),
     /// The log has grown in another way since.
-    #[error("your identity log has grown since this was asked for; make the request again and sign that")]
+    #[error(
+        "your identity log has grown since this was asked for; make the request again and sign that"
+    )]
     Outdated,
     /// Two ops follow the same one, and this decides nothing between them.
-    #[error("your identity is disputed: two signed changes follow the same one, and this does not decide between them")]
+    #[error(
+        "your identity is disputed: two signed changes follow the same one, and this does not decide between them"
+    )]
     Disputed,
     /// No root key of the person vouches for the backup key that came with it.
     #[error("the file was changed: its backup key is not the words' own")]
@@ -135,7 +162,8 @@ impl From<LearnError> for UploadError {
     }
 }
 
-/// Takes in what the person has signed for this node. Says what is new in the log, one sentence each; nothing if all was known.
+/// Takes in what the person has signed for this node. Says what is new in the log, one sentence
+/// each; nothing if all was known.
 ///
 /// # Errors
 /// As [`UploadError`].
@@ -145,7 +173,11 @@ pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, 
     if offered.person() != own {
         return Err(UploadError::AnotherPerson(offered.person()));
     }
-    let backup = signed.backup.as_ref().map(|backup| backup.verified(&offered).ok_or(UploadError::BackupKey)).transpose()?;
+    let backup = signed
+        .backup
+        .as_ref()
+        .map(|backup| backup.verified(&offered).ok_or(UploadError::BackupKey))
+        .transpose()?;
     let now = node.clock.now();
     let fresh = node.store.commit(move |tx| extend(tx, offered, backup, now)).await?;
     node.identity.follow_store(&node.store, &own, now)?;
@@ -155,10 +187,20 @@ pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, 
     Ok(fresh)
 }
 
-fn extend(tx: &mut Tx<'_>, offered: IdentityLog, backup: Option<[u8; 32]>, now: Timestamp) -> Result<Vec<String>, UploadError> {
+fn extend(
+    tx: &mut Tx<'_>,
+    offered: IdentityLog,
+    backup: Option<[u8; 32]>,
+    now: Timestamp,
+) -> Result<Vec<String>, UploadError> {
     let held = log_in(tx, &offered.person(), now)?.ok_or(UploadError::Unclaimed)?;
     let (before, after) = (held.ops().len(), offered.ops().len());
-    if held.ops().iter().zip(offered.ops()).any(|(held, offered)| held.op_bytes() != offered.op_bytes()) {
+    if held
+        .ops()
+        .iter()
+        .zip(offered.ops())
+        .any(|(held, offered)| held.op_bytes() != offered.op_bytes())
+    {
         return Err(UploadError::Outdated);
     }
     if after < before {

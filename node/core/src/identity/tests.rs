@@ -37,10 +37,12 @@ fn card(keys: &NodeKeys) -> NodeCard {
     NodeCard { sign: keys.sign.public(), kem: keys.kem.public() }
 }
 
-/// A genesis with these root keys, for node 100, with guardians 50, 51 and 52 of whom two are needed.
+/// A genesis with these root keys, for node 100, with guardians 50, 51 and 52 of whom two are
+/// needed.
 fn genesis(roots: &[u8]) -> IdentityLog {
     let node = node_keys(100);
-    let guardians = [50, 51, 52].map(|guardian| log::commitment(&key(guardian).public(), [guardian; 16]));
+    let guardians =
+        [50, 51, 52].map(|guardian| log::commitment(&key(guardian).public(), [guardian; 16]));
     let body = OpBody::Genesis(op::Genesis {
         roots: roots.iter().map(|root| key(*root).public()).collect(),
         recovery: Recovery { needed: 2, guardians: guardians.to_vec(), delay_secs: 86_400 },
@@ -48,7 +50,8 @@ fn genesis(roots: &[u8]) -> IdentityLog {
         node: card(&node),
     });
     let bytes = Op { person: None, index: 0, prev: None, body }.to_canonical();
-    let signatures = vec![sign_op(Role::Root, &key(roots[0]), &bytes), sign_op(Role::Node, &node.sign, &bytes)];
+    let signatures =
+        vec![sign_op(Role::Root, &key(roots[0]), &bytes), sign_op(Role::Node, &node.sign, &bytes)];
     IdentityLog::from_ops(vec![SignedOp::new(bytes, signatures).unwrap()]).unwrap()
 }
 

@@ -1,7 +1,9 @@
-//! What a record's payload says: the changes of one group, in order, each with its rows (sealed already) and small blobs.
+//! What a record's payload says: the changes of one group, in order, each with its rows (sealed
+//! already) and small blobs.
 //!
-//! Layout, integers little-endian: format (1), then per change: number of rows (4), each table (1 + n), key (2 + n), and
-//! 0 for a delete or 1 and the value (4 + n); number of blobs (2), each id (32), form (1), bytes (4 + n).
+//! Layout, integers little-endian: format (1), then per change: number of rows (4), each table (1 +
+//! n), key (2 + n), and 0 for a delete or 1 and the value (4 + n); number of blobs (2), each id
+//! (32), form (1), bytes (4 + n).
 
 use std::borrow::Cow;
 
@@ -132,8 +134,10 @@ mod tests {
     fn what_a_group_says_is_read_back() {
         let put = RowWrite { table: "posts".into(), key: b"k".to_vec(), value: Some(vec![1; 300]) };
         let delete = RowWrite { table: "t".into(), key: vec![0; 256], value: None };
-        let blob = SmallBlob { id: BlobId([3; 32]), form: Form::Public, bytes: vec![7; 1000].into() };
-        let changes = vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
+        let blob =
+            SmallBlob { id: BlobId([3; 32]), form: Form::Public, bytes: vec![7; 1000].into() };
+        let changes =
+            vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
         let payload = encode(&changes);
         assert_eq!(decode(&payload, 2), Some(changes));
         assert_eq!(decode(&payload, 1), None);

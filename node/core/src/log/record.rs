@@ -1,8 +1,10 @@
-//! One record of the log: a group of changes, sealed, chained to the record before it, and checked before it is believed.
+//! One record of the log: a group of changes, sealed, chained to the record before it, and checked
+//! before it is believed.
 //!
-//! Layout, integers little-endian: magic (4), length of the sealed payload (4), generation of its segment (8), first position
-//! (8), number of positions (4), reserved (4), hash of the record before (32), sealed payload, checksum (16). Records begin
-//! at multiples of 8. A record's hash is BLAKE3 of the log's id and all before the checksum; the checksum is its first half.
+//! Layout, integers little-endian: magic (4), length of the sealed payload (4), generation of its
+//! segment (8), first position (8), number of positions (4), reserved (4), hash of the record
+//! before (32), sealed payload, checksum (16). Records begin at multiples of 8. A record's hash is
+//! BLAKE3 of the log's id and all before the checksum; the checksum is its first half.
 
 use super::{Hash, LogId};
 
@@ -32,11 +34,21 @@ pub(super) struct Record<'a> {
 
 /// Where a record stands, for its seal.
 pub(super) fn place(log: &LogId, generation: u64, first: u64, count: u32) -> Vec<u8> {
-    [PLACE_LABEL, log, &generation.to_le_bytes(), &first.to_le_bytes(), &count.to_le_bytes()].concat()
+    [PLACE_LABEL, log, &generation.to_le_bytes(), &first.to_le_bytes(), &count.to_le_bytes()]
+        .concat()
 }
 
-/// Appends a record's bytes, padding included, to `out` (which begins at a record's start) and gives its hash.
-pub(super) fn encode(log: &LogId, generation: u64, first: u64, count: u32, before: &Hash, sealed: &[u8], out: &mut Vec<u8>) -> Hash {
+/// Appends a record's bytes, padding included, to `out` (which begins at a record's start) and
+/// gives its hash.
+pub(super) fn encode(
+    log: &LogId,
+    generation: u64,
+    first: u64,
+    count: u32,
+    before: &Hash,
+    sealed: &[u8],
+    out: &mut Vec<u8>,
+) -> Hash {
     let start = out.len();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -98,7 +110,10 @@ mod tests {
         let hash = encode(&log, 3, 41, 2, &[9; 32], b"sealed things", &mut bytes);
         assert_eq!(bytes.len() % ALIGN, 0);
         let record = decode(&log, &bytes).unwrap();
-        assert_eq!((record.generation, record.first, record.count, record.before, record.hash), (3, 41, 2, [9; 32], hash));
+        assert_eq!(
+            (record.generation, record.first, record.count, record.before, record.hash),
+            (3, 41, 2, [9; 32], hash)
+        );
         assert_eq!((record.sealed, record.len), (&b"sealed things"[..], bytes.len()));
         assert!(decode(&[8; 16], &bytes).is_none(), "another log's");
         let checked = HEAD_LEN + 13 + SUM_LEN;

@@ -1,8 +1,10 @@
-//! Reads the log back: which records stand, where it ends, and whether the end is merely torn or something is damaged.
+//! Reads the log back: which records stand, where it ends, and whether the end is merely torn or
+//! something is damaged.
 //!
-//! A bad record is the torn end if nothing behind it verifies and no later segment goes on from beyond it; anything else is
-//! damage, said loudly. The last record that stands may be bytes that only the page cache holds (its sync may have failed in a
-//! process that is gone), so it is handed back apart: the caller writes it again rather than trusting what it read.
+//! A bad record is the torn end if nothing behind it verifies and no later segment goes on from
+//! beyond it; anything else is damage, said loudly. The last record that stands may be bytes that
+//! only the page cache holds (its sync may have failed in a process that is gone), so it is handed
+//! back apart: the caller writes it again rather than trusting what it read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -102,15 +104,21 @@ struct Walk<'a> {
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Group) -> Result<(), LogError>;
 
 impl Reader {
-    /// Hands every group after `from` (a place that is known to stand) to `take`, in order, except the last, and says where the
-    /// log ends. Without `from` the log must be there from its beginning.
+    /// Hands every group after `from` (a place that is known to stand) to `take`, in order, except
+    /// the last, and says where the log ends. Without `from` the log must be there from its
+    /// beginning.
     pub(crate) fn read(&self, from: Option<&Mark>, take: Take<'_>) -> Result<End, LogError> {
         self.walk(from, u64::MAX, take)
     }
 
-    /// Hands every group after `from` up to `until`, which is known to be acknowledged, to `take`; what the committer appends
-    /// meanwhile is not looked at.
-    pub(crate) fn read_until(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<(), LogError> {
+    /// Hands every group after `from` up to `until`, which is known to be acknowledged, to `take`;
+    /// what the committer appends meanwhile is not looked at.
+    pub(crate) fn read_until(
+        &self,
+        from: Option<&Mark>,
+        until: u64,
+        take: Take<'_>,
+    ) -> Result<(), LogError> {
         let end = self.walk(from, until, take)?;
         if let Some(group) = end.doubtful {
             take(group)?;
@@ -118,15 +126,19 @@ impl Reader {
         Ok(())
     }
 
-    /// The position of the last record in the newest segment, without a look at what it says: how far there is to read.
+    /// The position of the last record in the newest segment, without a look at what it says: how
+    /// far there is to read.
     pub(crate) fn last_position(&self) -> Result<u64, LogError> {
         let Some(newest) = segment::list(&*self.fs, &self.folder)?.pop() else { return Ok(0) };
         let bytes = fs::read(&*self.fs, &newest.path(&self.folder), SEGMENT_LEN_MAX)?;
         // One that is damaged is the reader's to complain of.
         let Some(header) = Header::decode(&bytes) else { return Ok(0) };
         let (mut offset, mut position) = (HEADER_LEN, header.position);
-        while let Some(record) = bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest)) {
-            position = position.max(record.first.saturating_add(u64::from(record.count)).saturating_sub(1));
+        while let Some(record) =
+            bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest))
+        {
+            position = position
+                .max(record.first.saturating_add(u64::from(record.count)).saturating_sub(1));
             offset += record.len;
         }
         Ok(position)
@@ -171,17 +183,26 @@ impl Walk<'_> {
         let path = name.path(&self.reader.folder);
         let bytes = fs::read(&*self.reader.fs, &path, SEGMENT_LEN_MAX)?;
         let header = Header::decode(&bytes).filter(|header| header.generation == name.generation);
-        let Some(header) = header else { return Err(LogError::Damaged { segment: path, offset: 0 }) };
+        let Some(header) = header else {
+            return Err(LogError::Damaged { segment: path, offset: 0 });
+        };
         if self.log.is_some_and(|log| log != header.log) {
             return Err(LogError::Damaged { segment: path, offset: 0 });
         }
         match (self.log, from) {
-            // The first segment read holds the known place, or begins right after it if what came before has been removed.
-            (None, Some(from)) if header.generation == from.generation && header.position <= from.position => {
+            // The first segment read holds the known place, or begins right after it if what came
+            // before has been removed.
+            (None, Some(from))
+                if header.generation == from.generation && header.position <= from.position =>
+            {
                 if header.position == from.position && header.hash != from.hash {
                     return Err(LogError::Damaged { segment: path, offset: 0 });
                 }
-                self.at = Mark { generation: header.generation, position: header.position, hash: header.hash };
+                self.at = Mark {
+                    generation: header.generation,
+                    position: header.position,
+                    hash: header.hash,
+                };
                 self.before = self.at.clone();
             }
             _ => {
@@ -195,8 +216,8 @@ impl Walk<'_> {
         self.records(&bytes, &header, &path, from)
     }
 
-    /// Goes on into the next segment: from the end, or voiding the one record that was never acknowledged. False if the segment
-    /// lies beyond what is asked for.
+    /// Goes on into the next segment: from the end, or voiding the one record that was never
+    /// acknowledged. False if the segment lies beyond what is asked for.
     fn join(&mut self, header: &Header) -> Result<bool, LogError> {
         let joins = |mark: &Mark| header.position == mark.position && header.hash == mark.hash;
         if joins(&self.at) {
@@ -213,11 +234,22 @@ impl Walk<'_> {
         Err(LogError::Missing { position: self.at.position.min(header.position) })
     }
 
-    fn records(&mut self, bytes: &[u8], header: &Header, path: &Path, from: Option<&Mark>) -> Result<(), LogError> {
+    fn records(
+        &mut self,
+        bytes: &[u8],
+        header: &Header,
+        path: &Path,
+        from: Option<&Mark>,
+    ) -> Result<(), LogError> {
         let mut offset = HEADER_LEN;
-        let damaged = |offset: usize| LogError::Damaged { segment: path.to_owned(), offset: offset as u64 };
+        let damaged =
+            |offset: usize| LogError::Damaged { segment: path.to_owned(), offset: offset as u64 };
         while self.at.position < self.until {
-            let Some(record) = bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest)) else { break };
+            let Some(record) =
+                bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest))
+            else {
+                break;
+            };
             let follows = record.generation == header.generation
                 && record.first == self.at.position + 1
                 && record.before == self.at.hash
@@ -264,9 +296,16 @@ impl Walk<'_> {
 
 /// Where a good record begins in `rest`, which itself does not begin with one.
 fn good_behind(log: &LogId, rest: &[u8]) -> Option<usize> {
-    let begins = |at: &usize| *at > 0 && rest.get(*at..).is_some_and(|bytes| record::decode(log, bytes).is_some());
-    let pages = rest.chunks(ZEROS.len()).enumerate().filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()));
-    pages.flat_map(|(n, page)| (n * ZEROS.len()..n * ZEROS.len() + page.len()).step_by(ALIGN)).find(begins)
+    let begins = |at: &usize| {
+        *at > 0 && rest.get(*at..).is_some_and(|bytes| record::decode(log, bytes).is_some())
+    };
+    let pages = rest
+        .chunks(ZEROS.len())
+        .enumerate()
+        .filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()));
+    pages
+        .flat_map(|(n, page)| (n * ZEROS.len()..n * ZEROS.len() + page.len()).step_by(ALIGN))
+        .find(begins)
 }
 
 const ZEROS: [u8; 4096] = [0; 4096];

@@ -1,8 +1,10 @@
-//! A segment: one file of the log, filled with zeros beforehand so that an fdatasync of a record carries no other news.
+//! A segment: one file of the log, filled with zeros beforehand so that an fdatasync of a record
+//! carries no other news.
 //!
 //! `<first position>-<generation>.seg`, both in hex. The generation rises with every segment, so that one that replaces an
-//! abandoned one has a name of its own. Its header names the position and hash of the last acknowledged record: whatever an
-//! earlier segment holds beyond that is void. It has its name only once the header (and what came with it) is durable.
+//! abandoned one has a name of its own. Its header names the position and hash of the last
+//! acknowledged record: whatever an earlier segment holds beyond that is void. It has its name only
+//! once the header (and what came with it) is durable.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +55,8 @@ impl Header {
         let (generation, fields) = fields.split_first_chunk::<8>()?;
         let (position, fields) = fields.split_first_chunk::<8>()?;
         let (hash, _) = fields.split_first_chunk::<32>()?;
-        let (generation, position) = (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
+        let (generation, position) =
+            (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
         Some(Self { log: *log, generation, position, hash: *hash })
     }
 }
@@ -73,13 +76,17 @@ impl Name {
 
     fn parse(name: &str) -> Option<Self> {
         let (first, generation) = name.strip_suffix(".seg")?.split_once('-')?;
-        Some(Self { generation: u64::from_str_radix(generation, 16).ok()?, first: u64::from_str_radix(first, 16).ok()? })
+        Some(Self {
+            generation: u64::from_str_radix(generation, 16).ok()?,
+            first: u64::from_str_radix(first, 16).ok()?,
+        })
     }
 }
 
 /// The segments in `folder`, oldest first.
 pub(crate) fn list(fs: &dyn Fs, folder: &Path) -> io::Result<Vec<Name>> {
-    let mut names: Vec<_> = fs.list(folder)?.iter().filter_map(|entry| Name::parse(&entry.name)).collect();
+    let mut names: Vec<_> =
+        fs.list(folder)?.iter().filter_map(|entry| Name::parse(&entry.name)).collect();
     names.sort();
     Ok(names)
 }
@@ -123,8 +130,15 @@ impl Spare {
         self.len
     }
 
-    /// Makes it the segment that `header` says, holding `records` from the start; it has its name only once all is durable.
-    pub(super) fn begin(self, fs: &dyn Fs, folder: &Path, header: &Header, records: &[u8]) -> io::Result<Segment> {
+    /// Makes it the segment that `header` says, holding `records` from the start; it has its name
+    /// only once all is durable.
+    pub(super) fn begin(
+        self,
+        fs: &dyn Fs,
+        folder: &Path,
+        header: &Header,
+        records: &[u8],
+    ) -> io::Result<Segment> {
         let name = Name { generation: header.generation, first: header.position + 1 };
         self.file.write_all_at(&header.encode(), 0)?;
         self.file.write_all_at(records, HEADER_LEN as u64)?;

@@ -55,11 +55,15 @@ impl Record for AppRow {
     const VERSION: u8 = 1;
 }
 
-/// Makes an app password and returns it as it is to be typed, this once: five groups of five letters and digits.
+/// Makes an app password and returns it as it is to be typed, this once: five groups of five
+/// letters and digits.
 ///
 /// # Errors
 /// When there are a hundred already ([`StoreError::TooLarge`]) or the store refuses.
-pub async fn create_app_password(node: &Node, label: &str) -> Result<(AppPassword, String), StoreError> {
+pub async fn create_app_password(
+    node: &Node,
+    label: &str,
+) -> Result<(AppPassword, String), StoreError> {
     let letters = BASE32_NOPAD.encode(&node.random.array::<16>()).to_ascii_lowercase();
     let letters = row::cut(&letters, LETTERS);
     let row = AppRow {
@@ -73,23 +77,37 @@ pub async fn create_app_password(node: &Node, label: &str) -> Result<(AppPasswor
         .commit(move |tx| {
             let len = tx.scan(AppRow::TABLE, &Scan::prefix(&[], APP_PASSWORDS_MAX))?.len();
             if len >= APP_PASSWORDS_MAX {
-                return Err(StoreError::TooLarge { what: "list of app passwords", len: len + 1, len_max: APP_PASSWORDS_MAX });
+                return Err(StoreError::TooLarge {
+                    what: "list of app passwords",
+                    len: len + 1,
+                    len_max: APP_PASSWORDS_MAX,
+                });
             }
             row::put(tx, &key, &row)
         })
         .await?;
-    let groups: Vec<&str> = letters.as_bytes().chunks(GROUP).filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    let groups: Vec<&str> = letters
+        .as_bytes()
+        .chunks(GROUP)
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
     Ok((made, groups.join("-")))
 }
 
 /// The row key of a password as typed: without case, dashes and spaces.
 fn key_of(node: &Node, typed: &str) -> Result<[u8; 16], StoreError> {
-    let letters: String = typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
+    let letters: String =
+        typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
     node.keyed("app password", letters.as_bytes())
 }
 
 fn shown(row: &AppRow) -> AppPassword {
-    AppPassword { id: row.id, label: row.label.clone(), created: row.created, last_used: row.last_used }
+    AppPassword {
+        id: row.id,
+        label: row.label.clone(),
+        created: row.created,
+        last_used: row.last_used,
+    }
 }
 
 /// Every app password, the newest first.
@@ -120,18 +138,27 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
         .await
 }
 
-/// Which app password this is, for `user` (the owner's login or any of their addresses) at a program on `from`.
+/// Which app password this is, for `user` (the owner's login or any of their addresses) at a
+/// program on `from`.
 ///
 /// An unknown user gets the same answer after the same work as a wrong password.
 ///
 /// # Errors
 /// When user or password are wrong, or guessed too often.
-pub async fn check_app_password(node: &Node, user: &str, password: &str, from: ClientNet) -> Result<AppPasswordId, LoginError> {
+pub async fn check_app_password(
+    node: &Node,
+    user: &str,
+    password: &str,
+    from: ClientNet,
+) -> Result<AppPasswordId, LoginError> {
     let now = node.clock.now();
-    node.throttle.guess(from, now).map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
+    node.throttle
+        .guess(from, now)
+        .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
-    let is_owner = profile::owns(node, user)? || profile::get(node)?.is_some_and(|p| p.login.eq_ignore_ascii_case(user));
+    let is_owner = profile::owns(node, user)?
+        || profile::get(node)?.is_some_and(|p| p.login.eq_ignore_ascii_case(user));
     let Some(app) = found.filter(|_| is_owner) else {
         return Err(LoginError::Wrong);
     };
@@ -178,13 +205,20 @@ mod tests {
         let (app, password) = create_app_password(&alice, " Thunderbird ").await.unwrap();
         assert_eq!((app.label.as_str(), password.len()), ("Thunderbird", 29));
         for user in ["alice", "alice@alice.example", "ALICE+list@alice.example"] {
-            for typed in [password.clone(), password.replace('-', ""), password.to_uppercase().replace('-', " ")] {
+            for typed in [
+                password.clone(),
+                password.replace('-', ""),
+                password.to_uppercase().replace('-', " "),
+            ] {
                 assert_eq!(check_app_password(&alice, user, &typed, here()).await, Ok(app.id));
             }
         }
         assert_eq!(app_passwords(&alice).unwrap()[0].last_used, Some(alice.clock.now()));
         revoke_app_password(&alice, app.id).await.unwrap();
-        assert_eq!(check_app_password(&alice, "alice", &password, here()).await, Err(LoginError::Wrong));
+        assert_eq!(
+            check_app_password(&alice, "alice", &password, here()).await,
+            Err(LoginError::Wrong)
+        );
         assert_eq!(app_passwords(&alice).unwrap(), []);
     }
 
@@ -192,9 +226,18 @@ mod tests {
     async fn another_user_the_browser_password_and_nothing_are_wrong() {
         let alice = TestNode::new("alice").await;
         let (_, password) = create_app_password(&alice, "phone").await.unwrap();
-        assert_eq!(check_app_password(&alice, "bob", &password, here()).await, Err(LoginError::Wrong));
-        assert_eq!(check_app_password(&alice, "alice", PASSWORD, here()).await, Err(LoginError::Wrong));
+        assert_eq!(
+            check_app_password(&alice, "bob", &password, here()).await,
+            Err(LoginError::Wrong)
+        );
+        assert_eq!(
+            check_app_password(&alice, "alice", PASSWORD, here()).await,
+            Err(LoginError::Wrong)
+        );
         assert_eq!(check_app_password(&alice, "alice", "", here()).await, Err(LoginError::Wrong));
-        assert_eq!(check_app_password(&alice, "alice", &password, here()).await, Err(LoginError::TooOften { retry_after_ms: 1000 }));
+        assert_eq!(
+            check_app_password(&alice, "alice", &password, here()).await,
+            Err(LoginError::TooOften { retry_after_ms: 1000 })
+        );
     }
 }

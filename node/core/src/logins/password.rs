@@ -1,4 +1,5 @@
-//! The owner's password: Argon2id with the second of RFC 9106's smaller recommendations (OWASP: 19 MiB, two passes, one lane).
+//! The owner's password: Argon2id with the second of RFC 9106's smaller recommendations (OWASP: 19
+//! MiB, two passes, one lane).
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
@@ -60,7 +61,8 @@ impl Record for PasswordRow {
 
 const OWNER: &[u8] = b"owner";
 
-/// Replaces the owner's password and ends every session: whoever changes a password may be shutting somebody out.
+/// Replaces the owner's password and ends every session: whoever changes a password may be shutting
+/// somebody out.
 ///
 /// # Errors
 /// When the password is not allowed or the store refuses.
@@ -100,7 +102,13 @@ pub fn check_password(password: &str) -> Result<(), PasswordError> {
 /// The row for `password`, computed off the async threads.
 pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, PasswordError> {
     check_password(password)?;
-    let mut row = PasswordRow { salt: node.random.array(), hash: [0; 32], memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES };
+    let mut row = PasswordRow {
+        salt: node.random.array(),
+        hash: [0; 32],
+        memory_kib: MEMORY_KIB,
+        passes: PASSES,
+        lanes: LANES,
+    };
     row.hash = *computed(&row, password).await.ok_or(PasswordError::Hash)?;
     Ok(row)
 }
@@ -109,11 +117,19 @@ pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, P
 pub(super) async fn is_right(node: &Node, password: &str) -> Result<bool, StoreError> {
     let stored = row::get::<PasswordRow>(&node.store, OWNER)?;
     let is_set = stored.is_some();
-    let row = stored.unwrap_or(PasswordRow { salt: [0; 16], hash: [0; 32], memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES });
+    let row = stored.unwrap_or(PasswordRow {
+        salt: [0; 16],
+        hash: [0; 32],
+        memory_kib: MEMORY_KIB,
+        passes: PASSES,
+        lanes: LANES,
+    });
     if password.len() > PASSWORD_LEN_MAX {
         return Ok(false);
     }
-    let hash = computed(&row, password).await.ok_or_else(|| StoreError::Unavailable("no memory to hash a password".to_owned()))?;
+    let hash = computed(&row, password)
+        .await
+        .ok_or_else(|| StoreError::Unavailable("no memory to hash a password".to_owned()))?;
     Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
 }
 
@@ -123,7 +139,9 @@ async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32
     let hash = move || {
         let params = Params::new(row.memory_kib, row.passes, row.lanes, None).ok()?;
         let mut hash = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password.as_bytes(), &row.salt, hash.as_mut()).ok()?;
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.as_bytes(), &row.salt, hash.as_mut())
+            .ok()?;
         Some(hash)
     };
     tokio::task::spawn_blocking(hash).await.ok().flatten()

@@ -78,8 +78,14 @@ pub enum LoginError {
 ///
 /// # Errors
 /// When it is wrong or guessed too often.
-pub async fn login(node: &Node, password: &str, from: ClientNet) -> Result<SessionToken, LoginError> {
-    node.throttle.guess(from, node.clock.now()).map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
+pub async fn login(
+    node: &Node,
+    password: &str,
+    from: ClientNet,
+) -> Result<SessionToken, LoginError> {
+    node.throttle
+        .guess(from, node.clock.now())
+        .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     // Whoever hangs up while the password is hashed has guessed all the same.
     if !password::is_right(node, password).await? {
         return Err(LoginError::Wrong);
@@ -98,11 +104,17 @@ pub async fn login(node: &Node, password: &str, from: ClientNet) -> Result<Sessi
 
 fn new(node: &Node) -> (SessionToken, SessionRow) {
     let now = node.clock.now();
-    (SessionToken::made(&node.random), SessionRow { id: SessionId(node.random.array()), created: now, last_seen: now })
+    (
+        SessionToken::made(&node.random),
+        SessionRow { id: SessionId(node.random.array()), created: now, last_seen: now },
+    )
 }
 
-/// A token for a first session, and what writes that session inside the commit that makes the owner.
-pub(super) fn first(node: &Node) -> (SessionToken, impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<>) {
+/// A token for a first session, and what writes that session inside the commit that makes the
+/// owner.
+pub(super) fn first(
+    node: &Node,
+) -> (SessionToken, impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<>) {
     let (token, row) = new(node);
     let hash = token.hash();
     (token, move |tx: &mut Tx<'_>| row::put(tx, &hash, &row))
@@ -112,7 +124,11 @@ pub(super) fn first(node: &Node) -> (SessionToken, impl FnOnce(&mut Tx<'_>) -> R
 fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
     let mut live = Vec::new();
     for (key, session) in row::scan::<SessionRow>(tx, &Scan::prefix(&[], SESSIONS_MAX + 1))? {
-        if session.is_over(now) { row::delete::<SessionRow>(tx, &key) } else { live.push((session.last_seen, key)) }
+        if session.is_over(now) {
+            row::delete::<SessionRow>(tx, &key)
+        } else {
+            live.push((session.last_seen, key))
+        }
     }
     if live.len() >= SESSIONS_MAX
         && let Some((_, key)) = live.iter().min()
@@ -125,10 +141,14 @@ fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
 /// The session a token opens; using it keeps it alive.
 ///
 /// # Errors
-/// When the store is unavailable. A full disk does not lock the owner out: the session then just ages.
+/// When the store is unavailable. A full disk does not lock the owner out: the session then just
+/// ages.
 pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), node.clock.now());
-    let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_over(now)) else { return Ok(None) };
+    let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_over(now))
+    else {
+        return Ok(None);
+    };
     if now.millis_since(found.last_seen) < TOUCHED_EVERY_MS {
         return Ok(Some(found.shown()));
     }
@@ -173,7 +193,8 @@ pub async fn logout(node: &Node, token: &SessionToken) -> Result<(), StoreError>
 pub fn sessions(node: &Node) -> Result<Vec<Session>, StoreError> {
     let now = node.clock.now();
     let rows = row::scan::<SessionRow>(&node.store, &Scan::prefix(&[], SESSIONS_MAX))?;
-    let mut live: Vec<Session> = rows.iter().filter(|(_, s)| !s.is_over(now)).map(|(_, s)| s.shown()).collect();
+    let mut live: Vec<Session> =
+        rows.iter().filter(|(_, s)| !s.is_over(now)).map(|(_, s)| s.shown()).collect();
     live.sort_by_key(|s| std::cmp::Reverse(s.last_seen));
     Ok(live)
 }
@@ -220,7 +241,10 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(login(&alice, "wrong wrong wrong", here()).await, Err(LoginError::Wrong));
         }
-        assert_eq!(login(&alice, PASSWORD, here()).await, Err(LoginError::TooOften { retry_after_ms: 1000 }));
+        assert_eq!(
+            login(&alice, PASSWORD, here()).await,
+            Err(LoginError::TooOften { retry_after_ms: 1000 })
+        );
         let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
         assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
         alice.clock.advance(1000);
@@ -232,7 +256,9 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let guesses = (0..10).map(|n| {
             let node = Node::clone(&alice);
-            tokio::spawn(async move { login(&node, &format!("a wrong password {n}"), here()).await })
+            tokio::spawn(
+                async move { login(&node, &format!("a wrong password {n}"), here()).await },
+            )
         });
         let mut wrong = 0;
         for guess in guesses.collect::<Vec<_>>() {
@@ -254,7 +280,10 @@ mod tests {
                 () = std::future::ready(()) => {}
             }
         }
-        assert_eq!(login(&alice, PASSWORD, here()).await, Err(LoginError::TooOften { retry_after_ms: 1000 }));
+        assert_eq!(
+            login(&alice, PASSWORD, here()).await,
+            Err(LoginError::TooOften { retry_after_ms: 1000 })
+        );
     }
 
     #[tokio::test]

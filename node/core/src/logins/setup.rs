@@ -41,8 +41,8 @@ pub enum SetUpError {
     Store(#[from] StoreError),
 }
 
-/// A fresh token for the set-up link, or `None` once the node has an owner. An earlier one stops working: only its hash was
-/// kept, so a restarted node could not print it again.
+/// A fresh token for the set-up link, or `None` once the node has an owner. An earlier one stops
+/// working: only its hash was kept, so a restarted node could not print it again.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -75,11 +75,17 @@ fn is_offered(rows: &impl row::Rows, hash: [u8; 32]) -> Result<bool, StoreError>
     Ok(offer.is_some_and(|offer| bool::from(offer.hash.ct_eq(&hash))))
 }
 
-/// Makes the owner: profile, password and a first session appear and the link ends, all in one commit.
+/// Makes the owner: profile, password and a first session appear and the link ends, all in one
+/// commit.
 ///
 /// # Errors
 /// When the link is not valid any more, or profile or password are not allowed.
-pub async fn set_up(node: &Node, token: &SetupToken, profile: Profile, password: &str) -> Result<SessionToken, SetUpError> {
+pub async fn set_up(
+    node: &Node,
+    token: &SetupToken,
+    profile: Profile,
+    password: &str,
+) -> Result<SessionToken, SetUpError> {
     let profile = profile::checked(profile)?;
     if !setup_is_open(node, token)? {
         return Err(SetUpError::BadToken);
@@ -116,7 +122,10 @@ mod tests {
         assert!(session(&node, &opened).await.unwrap().is_some());
         assert_eq!(profile::get(&node).unwrap(), Some(profile_of("alice")));
         assert!(!setup_is_open(&node, &token).unwrap());
-        assert_eq!(set_up(&node, &token, profile_of("mallory"), PASSWORD).await, Err(SetUpError::BadToken));
+        assert_eq!(
+            set_up(&node, &token, profile_of("mallory"), PASSWORD).await,
+            Err(SetUpError::BadToken)
+        );
         assert_eq!(offer_setup(&node).await.unwrap(), None);
     }
 
@@ -125,7 +134,10 @@ mod tests {
         let node = TestNode::unset("alice").await;
         let old = offer_setup(&node).await.unwrap().unwrap();
         let new = offer_setup(&node).await.unwrap().unwrap();
-        assert_eq!(set_up(&node, &old, profile_of("alice"), PASSWORD).await, Err(SetUpError::BadToken));
+        assert_eq!(
+            set_up(&node, &old, profile_of("alice"), PASSWORD).await,
+            Err(SetUpError::BadToken)
+        );
         let bad = set_up(&node, &new, profile_of("alice"), "short").await;
         assert_eq!(bad, Err(SetUpError::Password(PasswordError::TooShort)));
         assert_eq!(profile::get(&node).unwrap(), None);

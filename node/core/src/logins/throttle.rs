@@ -1,5 +1,6 @@
-//! Growing delays for who guesses wrong. Kept in memory and bounded: a restart forgets, a crowd of guessers pushes out the
-//! oldest guesses, and neither lets anyone guess faster than the password hash allows.
+//! Growing delays for who guesses wrong. Kept in memory and bounded: a restart forgets, a crowd of
+//! guessers pushes out the oldest guesses, and neither lets anyone guess faster than the password
+//! hash allows.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,8 @@ const FREE_GUESSES: u32 = 3;
 const FREE_GUESSES_TOGETHER: u32 = 24;
 const DELAY_FIRST_MS: u64 = 1000;
 const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
-/// The same for those together, for a mobile carrier's customers share a network: a guesser among them must not lock out the owner.
+/// The same for those together, for a mobile carrier's customers share a network: a guesser among
+/// them must not lock out the owner.
 const DELAY_TOGETHER_MS_MAX: u64 = 30 * 1000;
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 
@@ -95,17 +97,23 @@ impl Guesses {
 pub struct Throttle(Arc<Mutex<HashMap<Guesser, Guesses>>>);
 
 impl Throttle {
-    /// Counts a guess from `net` before it is looked at, so that guesses made side by side are counted like those made one after
-    /// the other. A right one is given back by [`Throttle::succeeded`].
+    /// Counts a guess from `net` before it is looked at, so that guesses made side by side are
+    /// counted like those made one after the other. A right one is given back by
+    /// [`Throttle::succeeded`].
     ///
     /// # Errors
     /// How long to wait, in milliseconds, when it may not guess yet.
     pub(crate) fn guess(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
         let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = |guesses: &HashMap<Guesser, Guesses>, of: Guesser| {
-            guesses.get(&of).filter(|guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS).copied()
+            guesses
+                .get(&of)
+                .filter(|guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS)
+                .copied()
         };
-        let allowed_at = Guesser::all(net).filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.terms()))).max();
+        let allowed_at = Guesser::all(net)
+            .filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.terms())))
+            .max();
         if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
             return Err(allowed_at.millis_since(now));
         }
@@ -117,7 +125,8 @@ impl Throttle {
         Ok(())
     }
 
-    /// The guess was right: nothing is held against `net` any more. What its neighbours guessed still is.
+    /// The guess was right: nothing is held against `net` any more. What its neighbours guessed
+    /// still is.
     pub(crate) fn succeeded(&self, net: ClientNet) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Guesser::Net(net));
     }
@@ -167,7 +176,10 @@ mod tests {
     fn a_right_guess_is_given_back_with_those_before_it() {
         let throttle = Throttle::default();
         for _ in 0..10 {
-            assert_eq!([throttle.guess(net(1), Timestamp(0)), throttle.guess(net(1), Timestamp(0))], [Ok(()), Ok(())]);
+            assert_eq!(
+                [throttle.guess(net(1), Timestamp(0)), throttle.guess(net(1), Timestamp(0))],
+                [Ok(()), Ok(())]
+            );
             throttle.succeeded(net(1));
         }
     }
@@ -191,12 +203,21 @@ mod tests {
         assert_eq!((0..1000).filter(|subnet| guess(*subnet).is_ok()).count(), 24);
         let neighbour: IpAddr = "2001:db8:1:ffff::1".parse().unwrap();
         throttle.succeeded(ClientNet::from(neighbour));
-        let waits = (0..100).map(|n| throttle.guess(ClientNet::from(neighbour), Timestamp(n * 60_000)));
-        assert_eq!(waits.filter(Result::is_ok).count(), 17, "their own delays grow, and those of all stay short");
+        let waits =
+            (0..100).map(|n| throttle.guess(ClientNet::from(neighbour), Timestamp(n * 60_000)));
+        assert_eq!(
+            waits.filter(Result::is_ok).count(),
+            17,
+            "their own delays grow, and those of all stay short"
+        );
         let far: IpAddr = "2001:db8:2::1".parse().unwrap();
         assert_eq!(throttle.guess(ClientNet::from(far), Timestamp(0)), Ok(()));
         for n in 0..1000 {
-            assert_eq!(throttle.guess(net(n), Timestamp(0)), Ok(()), "neighbours with IPv4 are different people");
+            assert_eq!(
+                throttle.guess(net(n), Timestamp(0)),
+                Ok(()),
+                "neighbours with IPv4 are different people"
+            );
         }
     }
 

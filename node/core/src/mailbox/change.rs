@@ -1,7 +1,8 @@
 //! What changed in a folder, in the order of its modseqs (RFC 7162), what is gone included.
 //!
-//! A message that is there has one row however often it changes; one that is gone would have one for ever. So what went long ago is
-//! forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers up to where.
+//! A message that is there has one row however often it changes; one that is gone would have one
+//! for ever. So what went long ago is forgotten, as RFC 7162 3.2.5.1 allows, and the folder
+//! remembers up to where.
 
 use minicbor::{Decode, Encode};
 
@@ -12,7 +13,8 @@ use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 const PAGE: usize = 1000;
-/// What is gone is remembered for so many changes of its folder: the most rows that the gone can have.
+/// What is gone is remembered for so many changes of its folder: the most rows that the gone can
+/// have.
 pub const GONE_REMEMBERED: u64 = 100_000;
 
 /// Under `folder ‖ modseq`: the message whose latest change had that number.
@@ -34,9 +36,16 @@ fn key(folder: FolderId, modseq: u64) -> Vec<u8> {
     row::key(&[&folder.key(), &modseq.to_be_bytes()])
 }
 
-/// Gives `folder` (which the caller saves) its next modseq and notes that `uid` changed at that and, if it had one, no longer at
+/// Gives `folder` (which the caller saves) its next modseq and notes that `uid` changed at that
+/// and, if it had one, no longer at
 /// `before`.
-pub(super) fn note(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, before: Option<u64>, is_gone: bool) -> Result<u64, StoreError> {
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    folder: &mut Folder,
+    uid: u32,
+    before: Option<u64>,
+    is_gone: bool,
+) -> Result<u64, StoreError> {
     folder.highest_modseq += 1;
     let modseq = folder.highest_modseq;
     if let Some(before) = before {
@@ -47,7 +56,8 @@ pub(super) fn note(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, before: Optio
     Ok(modseq)
 }
 
-/// Forgets the one that has been gone for long enough now, if there is one. Each change looks at one number, so none is passed over.
+/// Forgets the one that has been gone for long enough now, if there is one. Each change looks at
+/// one number, so none is passed over.
 fn forget(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError> {
     let Some(old) = folder.highest_modseq.checked_sub(GONE_REMEMBERED) else { return Ok(()) };
     let old_key = key(folder.id, old);
@@ -65,7 +75,8 @@ pub struct Changes {
     pub changed: Vec<Message>,
     /// UIDs that are gone, by the modseq of their going.
     pub vanished: Vec<u32>,
-    /// Whether others are gone too, of which nobody remembers when they went: all that are not there.
+    /// Whether others are gone too, of which nobody remembers when they went: all that are not
+    /// there.
     pub has_forgotten: bool,
 }
 
@@ -82,17 +93,21 @@ pub fn changes_since(node: &Node, folder: FolderId, modseq: u64) -> Result<Chang
             if change.is_gone {
                 changes.vanished.push(change.uid);
             } else {
-                // A message that changes again while this reads is met under its newer number, or is gone.
+                // A message that changes again while this reads is met under its newer number, or
+                // is gone.
                 changes.changed.extend(read::message(node, folder, change.uid)?);
             }
         }
         match page.last() {
-            Some((last, _)) if page.len() == PAGE => scan = Scan::prefix(&folder.key(), PAGE).after(last),
+            Some((last, _)) if page.len() == PAGE => {
+                scan = Scan::prefix(&folder.key(), PAGE).after(last)
+            }
             _ => break,
         }
     }
     // Looked up last: something may have been forgotten while this read.
-    changes.has_forgotten = load(&node.store, folder)?.is_some_and(|folder| modseq < folder.forgotten);
+    changes.has_forgotten =
+        load(&node.store, folder)?.is_some_and(|folder| modseq < folder.forgotten);
     Ok(changes)
 }
 

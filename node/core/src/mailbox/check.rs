@@ -1,4 +1,5 @@
-//! Whether the mailbox keeps its own rules: for `freehold check` and for every test node when it is dropped.
+//! Whether the mailbox keeps its own rules: for `freehold check` and for every test node when it is
+//! dropped.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +14,8 @@ use crate::store::{Scan, StoreError};
 
 const PAGE: usize = 1000;
 
-/// What is wrong with the mailbox, a sentence each: counts that don't add up, UIDs or modseqs out of place, summaries or
-/// texts that are missing.
+/// What is wrong with the mailbox, a sentence each: counts that don't add up, UIDs or modseqs out
+/// of place, summaries or texts that are missing.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -26,11 +27,15 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
         check_changes(node, &folder, &all, &mut wrong)?;
         for message in &all {
             if row::get::<Summary>(&node.store, &key(folder.id, message.uid))?.is_none() {
-                wrong.push(format!("folder {}: message {} has no summary", folder.id.0, message.uid));
+                wrong.push(format!(
+                    "folder {}: message {} has no summary",
+                    folder.id.0, message.uid
+                ));
             }
             match body(node, message) {
                 Ok(text) if text.len() == message.size => {}
-                _ => wrong.push(format!("folder {}: message {} has no text", folder.id.0, message.uid)),
+                _ => wrong
+                    .push(format!("folder {}: message {} has no text", folder.id.0, message.uid)),
             }
         }
     }
@@ -53,24 +58,38 @@ fn every_message(node: &Node, folder: &Folder) -> Result<Vec<Message>, StoreErro
 fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
     let unseen = all.iter().filter(|m| !m.flags.has(Flags::SEEN)).count();
     let deleted = all.iter().filter(|m| m.flags.has(Flags::DELETED)).count();
-    let counted = (folder.total as usize, folder.unseen as usize, folder.deleted as usize, folder.size);
+    let counted =
+        (folder.total as usize, folder.unseen as usize, folder.deleted as usize, folder.size);
     let found = (all.len(), unseen, deleted, all.iter().map(|m| m.size).sum::<u64>());
     if counted != found {
         wrong.push(format!("folder {}: it counts {counted:?}, there are {found:?}", folder.id.0));
     }
-    for (keyword, uses) in folder.keywords.iter().zip(&folder.uses).filter(|(_, uses)| **uses != flags::NOT_COUNTED) {
+    for (keyword, uses) in
+        folder.keywords.iter().zip(&folder.uses).filter(|(_, uses)| **uses != flags::NOT_COUNTED)
+    {
         let found = all.iter().filter(|m| m.flags.has_keyword(keyword)).count();
         if found != *uses as usize {
-            wrong.push(format!("folder {}: it counts {uses} messages with a keyword that {found} have", folder.id.0));
+            wrong.push(format!(
+                "folder {}: it counts {uses} messages with a keyword that {found} have",
+                folder.id.0
+            ));
         }
     }
-    if all.iter().any(|m| m.uid == 0 || m.uid >= folder.uid_next || m.modseq > folder.highest_modseq) {
+    if all
+        .iter()
+        .any(|m| m.uid == 0 || m.uid >= folder.uid_next || m.modseq > folder.highest_modseq)
+    {
         wrong.push(format!("folder {}: a message has a number not yet given out", folder.id.0));
     }
 }
 
 /// Every message stands in the list of changes at its modseq, once, and what is gone is not there.
-fn check_changes(node: &Node, folder: &Folder, all: &[Message], wrong: &mut Vec<String>) -> Result<(), StoreError> {
+fn check_changes(
+    node: &Node,
+    folder: &Folder,
+    all: &[Message],
+    wrong: &mut Vec<String>,
+) -> Result<(), StoreError> {
     let mut live = BTreeSet::new();
     let mut scan = Scan::prefix(&folder.id.key(), PAGE);
     loop {
@@ -80,18 +99,29 @@ fn check_changes(node: &Node, folder: &Folder, all: &[Message], wrong: &mut Vec<
             if !change.is_gone {
                 live.insert((change.uid, modseq));
             } else if modseq.saturating_add(GONE_REMEMBERED) <= folder.highest_modseq {
-                wrong.push(format!("folder {}: message {} has been gone for too long to be remembered", folder.id.0, change.uid));
+                wrong.push(format!(
+                    "folder {}: message {} has been gone for too long to be remembered",
+                    folder.id.0, change.uid
+                ));
             } else if row::get::<MessageRow>(&node.store, &key(folder.id, change.uid))?.is_some() {
-                wrong.push(format!("folder {}: message {} is gone and there", folder.id.0, change.uid));
+                wrong.push(format!(
+                    "folder {}: message {} is gone and there",
+                    folder.id.0, change.uid
+                ));
             }
         }
         match page.last() {
-            Some((last, _)) if page.len() == PAGE => scan = Scan::prefix(&folder.id.key(), PAGE).after(last),
+            Some((last, _)) if page.len() == PAGE => {
+                scan = Scan::prefix(&folder.id.key(), PAGE).after(last)
+            }
             _ => break,
         }
     }
     if live != all.iter().map(|m| (m.uid, m.modseq)).collect() {
-        wrong.push(format!("folder {}: the list of changes is not that of its messages", folder.id.0));
+        wrong.push(format!(
+            "folder {}: the list of changes is not that of its messages",
+            folder.id.0
+        ));
     }
     let orphans = row::scan::<MessageRow>(&node.store, &from_uid(folder.id, folder.uid_next, 1))?;
     if !orphans.is_empty() {

@@ -13,13 +13,15 @@ use crate::node::Node;
 use crate::row::{self, Record, id16};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How long a message that was removed is not taken a second time, in milliseconds: senders give up sooner (RFC 5321 4.5.4.1).
+/// How long a message that was removed is not taken a second time, in milliseconds: senders give up
+/// sooner (RFC 5321 4.5.4.1).
 const REMEMBERED: u64 = 14 * 24 * 3_600_000;
 /// So many of those past that are forgotten in one commit: more than it removes.
 const FORGOTTEN_AT_ONCE: usize = 150;
 
 id16! {
-    /// Names one delivery: handing in the same one again gives the message it made, not a second one.
+    /// Names one delivery: handing in the same one again gives the message it made, not a second
+    /// one.
     DeliveryId
 }
 
@@ -96,7 +98,8 @@ pub(super) struct DeliveredRow {
 }
 
 impl DeliveredRow {
-    /// Whether the message was removed so long ago that nobody still hands it in for want of an answer.
+    /// Whether the message was removed so long ago that nobody still hands it in for want of an
+    /// answer.
     fn is_past(&self, now: Timestamp) -> bool {
         self.removed.is_some_and(|removed| removed.plus_millis(REMEMBERED) < now)
     }
@@ -118,7 +121,12 @@ impl Record for RemovedRow {
 }
 
 /// Remembers a message's delivery beyond its removal, and forgets some that are past.
-pub(super) fn removed(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId, gone: &[(u32, DeliveryId)]) -> Result<(), StoreError> {
+pub(super) fn removed(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    folder: FolderId,
+    gone: &[(u32, DeliveryId)],
+) -> Result<(), StoreError> {
     for (uid, delivery) in gone {
         row::put(tx, &delivery.0, &DeliveredRow { folder, uid: *uid, removed: Some(now) })?;
         row::put(tx, &row::key(&[&now.0.to_be_bytes(), &delivery.0]), &RemovedRow {})?;
@@ -166,9 +174,13 @@ pub(super) async fn read(node: &Node, delivery: Delivery) -> Result<Ready, Deliv
     Ok(Ready { delivery, summary, message: MessageId(node.random.array()), now: node.clock.now() })
 }
 
-/// Writes a message inside a commit, or finds the one this delivery made before. One that was removed since stays so: whoever hands it
-/// in again has only missed our answer.
-pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<Message, DeliverError> {
+/// Writes a message inside a commit, or finds the one this delivery made before. One that was
+/// removed since stays so: whoever hands it in again has only missed our answer.
+pub(super) fn keep(
+    tx: &mut Tx<'_>,
+    ready: &Ready,
+    folder: FolderId,
+) -> Result<Message, DeliverError> {
     let delivery = ready.delivery.id;
     let row = MessageRow {
         modseq: 0,
@@ -180,7 +192,9 @@ pub(super) fn keep(tx: &mut Tx<'_>, ready: &Ready, folder: FolderId) -> Result<M
         id: ready.message,
         delivery: Some(delivery),
     };
-    if let Some(made) = row::get::<DeliveredRow>(tx, &delivery.0)?.filter(|made| !made.is_past(ready.now)) {
+    if let Some(made) =
+        row::get::<DeliveredRow>(tx, &delivery.0)?.filter(|made| !made.is_past(ready.now))
+    {
         let message = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?;
         return Ok(message.unwrap_or(row).shown(made.folder, made.uid));
     }
@@ -194,7 +208,12 @@ pub(super) fn was_taken(tx: &Tx<'_>, delivery: DeliveryId) -> Result<bool, Store
 }
 
 /// Gives a message the folder's next UID and modseq and writes its rows.
-pub(super) fn add(tx: &mut Tx<'_>, id: FolderId, mut message: MessageRow, summary: &Summary) -> Result<Message, DeliverError> {
+pub(super) fn add(
+    tx: &mut Tx<'_>,
+    id: FolderId,
+    mut message: MessageRow,
+    summary: &Summary,
+) -> Result<Message, DeliverError> {
     let mut folder = load(tx, id)?.ok_or(DeliverError::NoSuchFolder)?;
     let uid = folder.uid_next;
     folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;

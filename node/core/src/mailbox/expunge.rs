@@ -1,4 +1,5 @@
-//! Removing messages for good: their texts leave files, log and snapshots too, if no copy lies in another folder.
+//! Removing messages for good: their texts leave files, log and snapshots too, if no copy lies in
+//! another folder.
 
 use super::folders::{Folder, FolderId, load, save};
 use super::read::{MessageRow, from_uid, key, uid_of};
@@ -10,12 +11,16 @@ use crate::node::Node;
 use crate::row;
 use crate::store::{BlobId, Scan, StoreError, Tx};
 
-/// Removes the messages marked \Deleted, of `uids` only if given (UID EXPUNGE, RFC 4315), and returns their UIDs in order.
-/// Many messages take several commits, each whole.
+/// Removes the messages marked \Deleted, of `uids` only if given (UID EXPUNGE, RFC 4315), and
+/// returns their UIDs in order. Many messages take several commits, each whole.
 ///
 /// # Errors
 /// When there is no such folder or the store refuses; what was removed before stays removed.
-pub async fn expunge(node: &Node, folder: FolderId, uids: Option<&[u32]>) -> Result<Vec<u32>, FlagError> {
+pub async fn expunge(
+    node: &Node,
+    folder: FolderId,
+    uids: Option<&[u32]>,
+) -> Result<Vec<u32>, FlagError> {
     let wanted = match uids {
         Some(uids) => uids.to_vec(),
         None => marked(node, folder)?,
@@ -36,7 +41,9 @@ fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
     let (mut marked, mut first) = (Vec::new(), 0);
     while marked.len() < folder.deleted as usize {
         let page = row::scan::<MessageRow>(&node.store, &from_uid(id, first, 1000))?;
-        marked.extend(page.iter().filter(|(_, m)| m.flags.has(Flags::DELETED)).map(|(key, _)| uid_of(key)));
+        marked.extend(
+            page.iter().filter(|(_, m)| m.flags.has(Flags::DELETED)).map(|(key, _)| uid_of(key)),
+        );
         match page.last() {
             Some((last, _)) => first = uid_of(last).saturating_add(1),
             None => break,
@@ -45,12 +52,21 @@ fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
     Ok(marked)
 }
 
-fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> Result<Vec<u32>, FlagError> {
+fn expunge_some(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    id: FolderId,
+    uids: &[u32],
+) -> Result<Vec<u32>, FlagError> {
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let (mut gone, mut blobs, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
     for uid in uids.iter().copied() {
         // The flag may have been taken away since it was looked at.
-        let Some(message) = row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED)) else { continue };
+        let Some(message) =
+            row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED))
+        else {
+            continue;
+        };
         take_out(tx, &mut folder, uid, &message)?;
         deliveries.extend(message.delivery.map(|delivery| (uid, delivery)));
         gone.push(uid);
@@ -64,8 +80,14 @@ fn expunge_some(tx: &mut Tx<'_>, now: Timestamp, id: FolderId, uids: &[u32]) -> 
     Ok(gone)
 }
 
-/// Removes a message's rows, counts it out of `folder` (which the caller saves) and notes that it is gone.
-pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: &MessageRow) -> Result<(), StoreError> {
+/// Removes a message's rows, counts it out of `folder` (which the caller saves) and notes that it
+/// is gone.
+pub(super) fn take_out(
+    tx: &mut Tx<'_>,
+    folder: &mut Folder,
+    uid: u32,
+    message: &MessageRow,
+) -> Result<(), StoreError> {
     row::delete::<MessageRow>(tx, &key(folder.id, uid));
     row::delete::<Summary>(tx, &key(folder.id, uid));
     flags::count_out(folder, &message.flags);
@@ -76,14 +98,21 @@ pub(super) fn take_out(tx: &mut Tx<'_>, folder: &mut Folder, uid: u32, message: 
 }
 
 /// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.
-pub(super) fn forget_some(tx: &mut Tx<'_>, now: Timestamp, folder: FolderId) -> Result<usize, StoreError> {
+pub(super) fn forget_some(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    folder: FolderId,
+) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
     for (key, _) in &found {
         row::delete::<MessageRow>(tx, key);
         row::delete::<Summary>(tx, key);
     }
     if !found.is_empty() {
-        let deliveries: Vec<_> = found.iter().filter_map(|(key, message)| Some((uid_of(key), message.delivery?))).collect();
+        let deliveries: Vec<_> = found
+            .iter()
+            .filter_map(|(key, message)| Some((uid_of(key), message.delivery?)))
+            .collect();
         deliver::removed(tx, now, folder, &deliveries)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
         history::erase(tx, now, &blobs)?;

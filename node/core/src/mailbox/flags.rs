@@ -10,7 +10,8 @@ use crate::row;
 use crate::store::{StoreError, Tx};
 
 const KEYWORD_LEN_MAX: usize = 50;
-/// How many different keywords a folder's messages may have at one time; they are listed in its row.
+/// How many different keywords a folder's messages may have at one time; they are listed in its
+/// row.
 const KEYWORDS_MAX: usize = 50;
 
 /// System flags as bits, and keywords in the order they were set.
@@ -69,7 +70,9 @@ impl Flags {
 
     /// Whether both say the same, whatever the order and case of keywords.
     fn same(&self, other: &Self) -> bool {
-        self.bits == other.bits && self.keywords.len() == other.keywords.len() && self.keywords.iter().all(|k| other.has_keyword(k))
+        self.bits == other.bits
+            && self.keywords.len() == other.keywords.len()
+            && self.keywords.iter().all(|k| other.has_keyword(k))
     }
 }
 
@@ -103,8 +106,8 @@ impl FlagChange {
 /// What a change of flags did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreOutcome {
-    /// Each message addressed that exists and passed, as it is now: UID, modseq, flags. One whose flags already were so keeps
-    /// its modseq.
+    /// Each message addressed that exists and passed, as it is now: UID, modseq, flags. One whose
+    /// flags already were so keeps its modseq.
     pub changed: Vec<(u32, u64, Flags)>,
     /// Those that had changed after `unchanged_since` and were left alone (RFC 7162 3.1.3).
     pub modified: Vec<u32>,
@@ -129,15 +132,19 @@ pub enum FlagError {
 
 /// Whether every keyword is an atom (RFC 9051 9) and short enough.
 pub(super) fn checked(flags: &Flags) -> Result<(), FlagError> {
-    let special = |b: u8| matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']') || !b.is_ascii_graphic();
-    let is_good = |k: &String| !k.is_empty() && k.len() <= KEYWORD_LEN_MAX && !k.bytes().any(special);
+    let special = |b: u8| {
+        matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']') || !b.is_ascii_graphic()
+    };
+    let is_good =
+        |k: &String| !k.is_empty() && k.len() <= KEYWORD_LEN_MAX && !k.bytes().any(special);
     if flags.keywords.iter().all(is_good) { Ok(()) } else { Err(FlagError::BadKeyword) }
 }
 
 /// What stands for the uses of a keyword that were never counted: it is not forgotten.
 pub(super) const NOT_COUNTED: u32 = u32::MAX;
 
-/// Counts a message with `flags` into the folder's row. A keyword that no message has any more makes room for a new one.
+/// Counts a message with `flags` into the folder's row. A keyword that no message has any more
+/// makes room for a new one.
 pub(super) fn count_in(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
     step(folder, flags, |count| count.saturating_add(1));
     folder.uses.resize(folder.keywords.len(), NOT_COUNTED);
@@ -146,7 +153,8 @@ pub(super) fn count_in(folder: &mut Folder, flags: &Flags) -> Result<(), FlagErr
             continue;
         }
         if folder.keywords.len() >= KEYWORDS_MAX {
-            let unused = folder.uses.iter().position(|uses| *uses == 0).ok_or(FlagError::TooManyKeywords)?;
+            let unused =
+                folder.uses.iter().position(|uses| *uses == 0).ok_or(FlagError::TooManyKeywords)?;
             folder.keywords.remove(unused);
             folder.uses.remove(unused);
         }
@@ -175,7 +183,8 @@ fn step(folder: &mut Folder, flags: &Flags, change: impl Fn(u32) -> u32) {
     }
 }
 
-/// Changes the flags of messages; UIDs that don't exist are passed over. Many messages take several commits, each whole.
+/// Changes the flags of messages; UIDs that don't exist are passed over. Many messages take several
+/// commits, each whole.
 ///
 /// # Errors
 /// When there is no such folder or a keyword is not allowed.
@@ -190,7 +199,10 @@ pub async fn store_flags(
     let mut outcome = StoreOutcome::default();
     for some in uids.chunks(super::MESSAGES_PER_COMMIT) {
         let (some, change) = (some.to_vec(), change.clone());
-        let part = node.store.commit(move |tx| store_some(tx, folder, &some, &change, unchanged_since)).await?;
+        let part = node
+            .store
+            .commit(move |tx| store_some(tx, folder, &some, &change, unchanged_since))
+            .await?;
         outcome.changed.extend(part.changed);
         outcome.modified.extend(part.modified);
     }

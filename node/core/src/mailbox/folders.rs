@@ -72,7 +72,8 @@ pub struct Folder {
     #[n(12)]
     #[cbor(default)]
     pub forgotten: u64,
-    /// How many messages have each keyword. Fewer than there are keywords in a row from before they were counted.
+    /// How many messages have each keyword. Fewer than there are keywords in a row from before they
+    /// were counted.
     #[n(13)]
     #[cbor(default)]
     pub(super) uses: Vec<u32>,
@@ -133,7 +134,8 @@ pub enum FolderError {
     Store(#[from] StoreError),
 }
 
-/// Makes the six special folders and finishes what a stop interrupted. Safe to repeat; called at every start.
+/// Makes the six special folders and finishes what a stop interrupted. Safe to repeat; called at
+/// every start.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -154,12 +156,23 @@ pub async fn prepare(node: &Node) -> Result<(), StoreError> {
 }
 
 fn all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
-    Ok(row::scan::<Folder>(rows, &Scan::prefix(&[], FOLDERS_MAX))?.into_iter().map(|(_, folder)| folder).collect())
+    Ok(row::scan::<Folder>(rows, &Scan::prefix(&[], FOLDERS_MAX))?
+        .into_iter()
+        .map(|(_, folder)| folder)
+        .collect())
 }
 
-fn add(tx: &mut Tx<'_>, now_secs: u64, name: String, special: Option<SpecialUse>) -> Result<Folder, StoreError> {
-    let mut numbers = row::get::<Numbers>(tx, NUMBERS)?.unwrap_or(Numbers { next_folder: 1, last_uid_validity: 0 });
-    let uid_validity = u32::try_from(now_secs).unwrap_or(u32::MAX).max(numbers.last_uid_validity.saturating_add(1));
+fn add(
+    tx: &mut Tx<'_>,
+    now_secs: u64,
+    name: String,
+    special: Option<SpecialUse>,
+) -> Result<Folder, StoreError> {
+    let mut numbers = row::get::<Numbers>(tx, NUMBERS)?
+        .unwrap_or(Numbers { next_folder: 1, last_uid_validity: 0 });
+    let uid_validity = u32::try_from(now_secs)
+        .unwrap_or(u32::MAX)
+        .max(numbers.last_uid_validity.saturating_add(1));
     let folder = Folder {
         id: FolderId(numbers.next_folder),
         name,
@@ -201,7 +214,9 @@ pub(super) fn load(rows: &impl Rows, id: FolderId) -> Result<Option<Folder>, Sto
 /// When a row is damaged or the store is unavailable.
 pub fn folders(node: &Node) -> Result<Vec<Folder>, StoreError> {
     let mut folders = all(&node.store)?;
-    let place = |f: &Folder| SpecialUse::ALL.iter().position(|s| Some(*s) == f.special).unwrap_or(usize::MAX);
+    let place = |f: &Folder| {
+        SpecialUse::ALL.iter().position(|s| Some(*s) == f.special).unwrap_or(usize::MAX)
+    };
     folders.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
     Ok(folders)
 }
@@ -230,7 +245,10 @@ pub fn special_folder(node: &Node, special: SpecialUse) -> Result<Option<Folder>
     special_in(&node.store, special)
 }
 
-pub(super) fn special_in(rows: &impl Rows, special: SpecialUse) -> Result<Option<Folder>, StoreError> {
+pub(super) fn special_in(
+    rows: &impl Rows,
+    special: SpecialUse,
+) -> Result<Option<Folder>, StoreError> {
     Ok(all(rows)?.into_iter().find(|f| f.special == Some(special)))
 }
 
@@ -247,8 +265,11 @@ fn canonical(name: &str) -> String {
 
 fn checked(name: &str) -> Result<String, FolderError> {
     let name = canonical(name);
-    let levels_are_good = name.split('/').all(|level| !level.is_empty() && level.trim() == level) && name.split('/').count() <= LEVELS_MAX;
-    let is_good = levels_are_good && name.len() <= NAME_LEN_MAX && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
+    let levels_are_good = name.split('/').all(|level| !level.is_empty() && level.trim() == level)
+        && name.split('/').count() <= LEVELS_MAX;
+    let is_good = levels_are_good
+        && name.len() <= NAME_LEN_MAX
+        && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
     if is_good { Ok(name) } else { Err(FolderError::BadName) }
 }
 
@@ -272,7 +293,8 @@ pub async fn create_folder(node: &Node, name: &str) -> Result<Folder, FolderErro
         .await
 }
 
-/// Renames a folder and those below it; their messages, UIDs and UIDVALIDITY stay. The special folders keep their names.
+/// Renames a folder and those below it; their messages, UIDs and UIDVALIDITY stay. The special
+/// folders keep their names.
 ///
 /// # Errors
 /// When there is no such folder, it is special, or the new name is taken or not allowed.
@@ -289,8 +311,12 @@ pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Fold
                 return Err(FolderError::BadName);
             }
             let folders = all(tx)?;
-            let moved: Vec<(Folder, String)> =
-                folders.iter().filter_map(|f| f.name.strip_prefix(&below).map(|rest| (f.clone(), format!("{name}/{rest}")))).collect();
+            let moved: Vec<(Folder, String)> = folders
+                .iter()
+                .filter_map(|f| {
+                    f.name.strip_prefix(&below).map(|rest| (f.clone(), format!("{name}/{rest}")))
+                })
+                .collect();
             let is_taken = |wanted: &str| folders.iter().any(|f| f.name == wanted && f.id != id);
             if is_taken(&name) || moved.iter().any(|(_, wanted)| is_taken(wanted)) {
                 return Err(FolderError::Exists);

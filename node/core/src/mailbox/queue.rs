@@ -1,7 +1,9 @@
-//! Mail on its way out: what the owner submitted, until every recipient's server has answered for good.
+//! Mail on its way out: what the owner submitted, until every recipient's server has answered for
+//! good.
 //!
-//! On disk: the item, a row per recipient under `item ‖ place`, and a row under `when ‖ item` that says what is due. An item
-//! goes when no recipient waits any more; failures leave a report (RFC 3464) in the owner's inbox, written in the same commit.
+//! On disk: the item, a row per recipient under `item ‖ place`, and a row under `when ‖ item` that
+//! says what is due. An item goes when no recipient waits any more; failures leave a report (RFC
+//! 3464) in the owner's inbox, written in the same commit.
 
 mod dsn;
 mod record;
@@ -140,7 +142,8 @@ fn shown(rows: &impl Rows, id: QueueId) -> Result<Option<Outgoing>, StoreError> 
 
 /// What is due at `now`, the longest due first, at most `limit`.
 ///
-/// An item stays due until its outcome is recorded: whoever sends keeps in mind what it is already sending.
+/// An item stays due until its outcome is recorded: whoever sends keeps in mind what it is already
+/// sending.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -177,7 +180,10 @@ pub fn item(node: &Node, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
 /// # Errors
 /// As [`due`].
 pub fn texts(node: &Node) -> Result<Vec<BlobId>, StoreError> {
-    Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?.into_iter().map(|(_, item)| item.blob).collect())
+    Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?
+        .into_iter()
+        .map(|(_, item)| item.blob)
+        .collect())
 }
 
 /// The submission of this text, if it is on its way.
@@ -190,7 +196,8 @@ pub fn of_text(node: &Node, text: &BlobId) -> Result<Option<Outgoing>, StoreErro
     found.map_or(Ok(None), |(key, _)| shown(&node.store, QueueId(row::key_part(&key, 0))))
 }
 
-/// What is wrong with the queue, a sentence each; that something is left in it counts as wrong unless `may_be_left`.
+/// What is wrong with the queue, a sentence each; that something is left in it counts as wrong
+/// unless `may_be_left`.
 ///
 /// # Errors
 /// As [`due`].

@@ -108,7 +108,13 @@ pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn messages(node: &Node, folder: FolderId, first: u32, last: u32, limit: usize) -> Result<Vec<Message>, StoreError> {
+pub fn messages(
+    node: &Node,
+    folder: FolderId,
+    first: u32,
+    last: u32,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
     messages_in(&node.store, folder, first, last, limit)
 }
 
@@ -116,13 +122,23 @@ pub fn messages(node: &Node, folder: FolderId, first: u32, last: u32, limit: usi
 ///
 /// # Errors
 /// As [`messages`].
-pub fn messages_in(rows: &impl Rows, folder: FolderId, first: u32, last: u32, limit: usize) -> Result<Vec<Message>, StoreError> {
+pub fn messages_in(
+    rows: &impl Rows,
+    folder: FolderId,
+    first: u32,
+    last: u32,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
     let span = usize::try_from(last.saturating_sub(first)).unwrap_or(usize::MAX).saturating_add(1);
     if last < first {
         return Ok(Vec::new());
     }
     let found = row::scan::<MessageRow>(rows, &from_uid(folder, first, limit.min(span)))?;
-    Ok(found.into_iter().map(|(key, row)| row.shown(folder, uid_of(&key))).take_while(|m| m.uid <= last).collect())
+    Ok(found
+        .into_iter()
+        .map(|(key, row)| row.shown(folder, uid_of(&key)))
+        .take_while(|m| m.uid <= last)
+        .collect())
 }
 
 /// One message.
@@ -133,11 +149,17 @@ pub fn message(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Message
     Ok(row::get::<MessageRow>(&node.store, &key(folder, uid))?.map(|row| row.shown(folder, uid)))
 }
 
-/// What lists show, the newest first: messages with a UID below `before` (all for `None`), at most `limit`.
+/// What lists show, the newest first: messages with a UID below `before` (all for `None`), at most
+/// `limit`.
 ///
 /// # Errors
 /// As [`messages`].
-pub fn summaries(node: &Node, folder: FolderId, before: Option<u32>, limit: usize) -> Result<Vec<(Message, Summary)>, StoreError> {
+pub fn summaries(
+    node: &Node,
+    folder: FolderId,
+    before: Option<u32>,
+    limit: usize,
+) -> Result<Vec<(Message, Summary)>, StoreError> {
     let scan = Scan::prefix(&folder.key(), limit).reversed();
     let scan = match before {
         Some(uid) => scan.after(&key(folder, uid)),
@@ -161,17 +183,23 @@ pub fn summary(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Summary
     row::get(&node.store, &key(folder, uid))
 }
 
-/// The UIDs of a folder in order, from `first` up, at most `limit`: without reading a message, so that a large folder opens at once.
+/// The UIDs of a folder in order, from `first` up, at most `limit`: without reading a message, so
+/// that a large folder opens at once.
 ///
 /// # Errors
 /// When the store is unavailable.
-pub fn uids(node: &Node, folder: FolderId, first: u32, limit: usize) -> Result<Vec<u32>, StoreError> {
+pub fn uids(
+    node: &Node,
+    folder: FolderId,
+    first: u32,
+    limit: usize,
+) -> Result<Vec<u32>, StoreError> {
     let keys = node.store.keys(MessageRow::TABLE, &from_uid(folder, first, limit))?;
     Ok(keys.iter().map(|key| uid_of(key)).collect())
 }
 
-/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1). Looks from the newest down until all that the
-/// folder counts as unseen were met: what is unread is mostly new.
+/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1). Looks from the
+/// newest down until all that the folder counts as unseen were met: what is unread is mostly new.
 ///
 /// # Errors
 /// As [`messages`].
@@ -181,12 +209,16 @@ pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, Store
     let mut scan = Scan::prefix(&folder.key(), PAGE).reversed();
     while unmet > 0 {
         let page = row::scan::<MessageRow>(&node.store, &scan)?;
-        for (key, _) in page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unmet as usize) {
+        for (key, _) in
+            page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unmet as usize)
+        {
             oldest = Some(uid_of(key));
             unmet -= 1;
         }
         match page.last() {
-            Some((last, _)) if page.len() == PAGE => scan = Scan::prefix(&folder.key(), PAGE).reversed().after(last),
+            Some((last, _)) if page.len() == PAGE => {
+                scan = Scan::prefix(&folder.key(), PAGE).reversed().after(last)
+            }
             _ => break,
         }
     }

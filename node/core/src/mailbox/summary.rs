@@ -1,4 +1,5 @@
-//! What a list shows of a message, taken from its text once, when it is delivered, so that no list opens a blob.
+//! What a list shows of a message, taken from its text once, when it is delivered, so that no list
+//! opens a blob.
 
 use std::borrow::Cow;
 
@@ -44,7 +45,8 @@ impl Correspondent {
     }
 }
 
-/// What a list shows of a message. Everything is decoded, cut to a length and may be empty: it is what a stranger wrote.
+/// What a list shows of a message. Everything is decoded, cut to a length and may be empty: it is
+/// what a stranger wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Summary {
@@ -112,7 +114,10 @@ fn from_text(text: &[u8]) -> Summary {
         from: people(message.from()).next().unwrap_or_default(),
         to: people(message.to()).take(RECIPIENTS_MAX).collect(),
         subject: one_line(message.subject().unwrap_or_default(), SUBJECT_LEN_MAX),
-        date: message.date().and_then(|d| u64::try_from(d.to_timestamp()).ok()).map(|secs| Timestamp(secs.saturating_mul(1000))),
+        date: message
+            .date()
+            .and_then(|d| u64::try_from(d.to_timestamp()).ok())
+            .map(|secs| Timestamp(secs.saturating_mul(1000))),
         preview: preview(&message.body_preview(PREVIEW_CHARS * 2).unwrap_or_default()),
         message_id: message.message_id().map(id),
         in_reply_to: ids(message.in_reply_to()).pop(),
@@ -124,10 +129,16 @@ fn from_text(text: &[u8]) -> Summary {
     }
 }
 
-/// A message whose header is UTF-8. Old programs wrote eight-bit letters into it without a word about their code: Latin-1 by its name,
-/// windows-1252 in truth. Each line that is not UTF-8 is read so.
+/// A message whose header is UTF-8. Old programs wrote eight-bit letters into it without a word
+/// about their code: Latin-1 by its name, windows-1252 in truth. Each line that is not UTF-8 is
+/// read so.
 fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
-    let end = text.windows(2).position(|two| two == b"\n\n").into_iter().chain(text.windows(4).position(|four| four == b"\r\n\r\n")).min();
+    let end = text
+        .windows(2)
+        .position(|two| two == b"\n\n")
+        .into_iter()
+        .chain(text.windows(4).position(|four| four == b"\r\n\r\n"))
+        .min();
     let (header, rest) = text.split_at(end.unwrap_or(text.len()));
     if std::str::from_utf8(header).is_ok() {
         return Cow::Borrowed(text);
@@ -136,7 +147,9 @@ fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     for line in header.split_inclusive(|byte| *byte == b'\n') {
         match std::str::from_utf8(line) {
             Ok(_) => whole.extend_from_slice(line),
-            Err(_) => whole.extend(line.iter().map(|byte| windows_1252(*byte)).collect::<String>().into_bytes()),
+            Err(_) => whole.extend(
+                line.iter().map(|byte| windows_1252(*byte)).collect::<String>().into_bytes(),
+            ),
         }
     }
     whole.extend_from_slice(rest);
@@ -179,7 +192,9 @@ fn preview(text: &str) -> String {
 /// `text` on one line, without control characters and without those that turn the direction of what follows.
 fn one_line(text: &str, len_max: usize) -> String {
     let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+    for word in
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty())
+    {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -206,9 +221,18 @@ mod tests {
             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Look,\r\na <b>view</b></p>\r\n\
             --b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\r\nx\r\n--b--\r\n";
         let summary = from_text(text);
-        assert_eq!(summary.from, Correspondent { name: "Böb".into(), address: "bob@bob.example".into() });
-        assert_eq!(summary.to.iter().map(Correspondent::shown).collect::<Vec<_>>(), ["alice@alice.example", "Carol"]);
-        assert_eq!((summary.subject.as_str(), summary.preview.as_str()), ("On the hill", "Look, a view"));
+        assert_eq!(
+            summary.from,
+            Correspondent { name: "Böb".into(), address: "bob@bob.example".into() }
+        );
+        assert_eq!(
+            summary.to.iter().map(Correspondent::shown).collect::<Vec<_>>(),
+            ["alice@alice.example", "Carol"]
+        );
+        assert_eq!(
+            (summary.subject.as_str(), summary.preview.as_str()),
+            ("On the hill", "Look, a view")
+        );
         assert_eq!(summary.date, Some(Timestamp(1_777_622_400_000)));
         assert_eq!(summary.message_id.as_deref(), Some("m2@bob.example"));
         assert_eq!(summary.in_reply_to.as_deref(), Some("m1@alice.example"));
@@ -219,11 +243,24 @@ mod tests {
     #[test]
     fn eight_bit_letters_in_an_old_header_are_read() {
         for end in [&b"\r\n\r\n"[..], b"\n\n"] {
-            let text = [b"From: J\xfcrgen <j@x.example>\nSubject: Caf\xe9 \x93zu\x94 \x80 5", end, b"Gr\xfc\xdfe"].concat();
+            let text = [
+                b"From: J\xfcrgen <j@x.example>\nSubject: Caf\xe9 \x93zu\x94 \x80 5",
+                end,
+                b"Gr\xfc\xdfe",
+            ]
+            .concat();
             let summary = from_text(&text);
-            assert_eq!((summary.from.name.as_str(), summary.subject.as_str()), ("Jürgen", "Café “zu” € 5"));
+            assert_eq!(
+                (summary.from.name.as_str(), summary.subject.as_str()),
+                ("Jürgen", "Café “zu” € 5")
+            );
         }
-        let mixed = "From: Zoë <z@x.example>\r\nSubject: ".as_bytes().iter().chain(b"na\xefve\r\n\r\n").copied().collect::<Vec<u8>>();
+        let mixed = "From: Zoë <z@x.example>\r\nSubject: "
+            .as_bytes()
+            .iter()
+            .chain(b"na\xefve\r\n\r\n")
+            .copied()
+            .collect::<Vec<u8>>();
         let summary = from_text(&mixed);
         assert_eq!((summary.from.name.as_str(), summary.subject.as_str()), ("Zoë", "naïve"));
     }
@@ -237,9 +274,14 @@ mod tests {
             "From: {people}x@x\r\nTo: {people}x@x\r\nSubject: {long}\r\nMessage-ID: <{long}>\r\nIn-Reply-To: {ids}\r\nReferences: {ids}\r\n\r\n{long}"
         );
         assert!(row::encode(1, &from_text(text.as_bytes())).len() < VALUE_LEN_MAX);
-        for hostile in
-            [&b""[..], b"\0\0\0", b"\r\n\r\n", b"From:", b"Content-Type: multipart/mixed; boundary=\r\n\r\n----\r\n", &[0xff; 100]]
-        {
+        for hostile in [
+            &b""[..],
+            b"\0\0\0",
+            b"\r\n\r\n",
+            b"From:",
+            b"Content-Type: multipart/mixed; boundary=\r\n\r\n----\r\n",
+            &[0xff; 100],
+        ] {
             from_text(hostile);
         }
     }
@@ -266,8 +308,12 @@ mod tests {
             Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>Hello =E4</p>\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
             Subject: inner\r\n\r\ntext\r\n--xx\r\nContent-Type: application/pdf; name*0*=utf-8''a%20; name*1=b.pdf\r\n\
             Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--xx--\r\n";
-        fuzz("mail summary", &[mail.as_bytes().to_vec(), b"Subject: only this\r\n\r\n".to_vec()], |input| {
-            assert!(row::encode(1, &from_text(input)).len() < VALUE_LEN_MAX);
-        });
+        fuzz(
+            "mail summary",
+            &[mail.as_bytes().to_vec(), b"Subject: only this\r\n\r\n".to_vec()],
+            |input| {
+                assert!(row::encode(1, &from_text(input)).len() < VALUE_LEN_MAX);
+            },
+        );
     }
 }

@@ -9,9 +9,21 @@ pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     for n in 0..count {
-        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+        let blob =
+            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
         let id = DeliveryId::new(&alice);
-        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() }).await.unwrap();
+        deliver(
+            &alice,
+            Delivery {
+                folder: inbox,
+                blob,
+                id,
+                internal_date: alice.clock.now(),
+                flags: Flags::default(),
+            },
+        )
+        .await
+        .unwrap();
     }
     (alice, inbox)
 }

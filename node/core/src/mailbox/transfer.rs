@@ -10,7 +10,8 @@ use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
 
-/// A moved message is two of a row that may be 4 KiB and a folder's twice: fewer fit a commit than elsewhere.
+/// A moved message is two of a row that may be 4 KiB and a folder's twice: fewer fit a commit than
+/// elsewhere.
 const MESSAGES_PER_COMMIT: usize = 50;
 
 /// Why messages were not copied or moved.
@@ -19,7 +20,8 @@ pub enum TransferError {
     /// There is no folder to take from.
     #[error("there is no such folder to take from")]
     NoSource,
-    /// There is no folder to put into; a mail program may make it and try again (TRYCREATE, RFC 9051 7.1).
+    /// There is no folder to put into; a mail program may make it and try again (TRYCREATE, RFC
+    /// 9051 7.1).
     #[error("there is no such folder to put into")]
     NoTarget,
     /// The target takes no more messages or keywords.
@@ -40,12 +42,17 @@ impl From<DeliverError> for TransferError {
     }
 }
 
-/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are passed over. All or none: what was
-/// copied before a failure is taken back (RFC 9051 6.4.7).
+/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are passed over.
+/// All or none: what was copied before a failure is taken back (RFC 9051 6.4.7).
 ///
 /// # Errors
 /// When a folder does not exist or the store refuses.
-pub async fn copy_messages(node: &Node, from: FolderId, uids: &[u32], to: FolderId) -> Result<Vec<(u32, u32)>, TransferError> {
+pub async fn copy_messages(
+    node: &Node,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut copied = Vec::new();
     for some in chunks(uids) {
         let now = node.clock.now();
@@ -60,9 +67,14 @@ pub async fn copy_messages(node: &Node, from: FolderId, uids: &[u32], to: Folder
     Ok(copied)
 }
 
-/// The UIDs in parts of one commit each; one empty part when there are none, so that folders are still checked.
+/// The UIDs in parts of one commit each; one empty part when there are none, so that folders are
+/// still checked.
 fn chunks(uids: &[u32]) -> Vec<Vec<u32>> {
-    if uids.is_empty() { vec![Vec::new()] } else { uids.chunks(MESSAGES_PER_COMMIT).map(<[u32]>::to_vec).collect() }
+    if uids.is_empty() {
+        vec![Vec::new()]
+    } else {
+        uids.chunks(MESSAGES_PER_COMMIT).map(<[u32]>::to_vec).collect()
+    }
 }
 
 async fn take_back(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
@@ -77,12 +89,17 @@ async fn take_back(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
     }
 }
 
-/// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several commits; a failure leaves
-/// each message in one folder or the other.
+/// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several
+/// commits; a failure leaves each message in one folder or the other.
 ///
 /// # Errors
 /// As [`copy_messages`].
-pub async fn move_messages(node: &Node, from: FolderId, uids: &[u32], to: FolderId) -> Result<Vec<(u32, u32)>, TransferError> {
+pub async fn move_messages(
+    node: &Node,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut moved = Vec::new();
     for some in chunks(uids) {
         let now = node.clock.now();
@@ -91,19 +108,32 @@ pub async fn move_messages(node: &Node, from: FolderId, uids: &[u32], to: Folder
     Ok(moved)
 }
 
-fn copy_some(tx: &mut Tx<'_>, from: FolderId, uids: &[u32], to: FolderId, now: Timestamp) -> Result<Vec<(u32, u32)>, TransferError> {
+fn copy_some(
+    tx: &mut Tx<'_>,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+    now: Timestamp,
+) -> Result<Vec<(u32, u32)>, TransferError> {
     load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let mut copied = Vec::new();
     for uid in uids.iter().copied() {
         let Some((message, summary)) = whole(tx, from, uid)? else { continue };
-        let copy = deliver::add(tx, to, MessageRow { delivery: None, saved: now, ..message }, &summary)?;
+        let copy =
+            deliver::add(tx, to, MessageRow { delivery: None, saved: now, ..message }, &summary)?;
         copied.push((uid, copy.uid));
     }
     Ok(copied)
 }
 
-fn move_some(tx: &mut Tx<'_>, from: FolderId, uids: &[u32], to: FolderId, now: Timestamp) -> Result<Vec<(u32, u32)>, TransferError> {
+fn move_some(
+    tx: &mut Tx<'_>,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+    now: Timestamp,
+) -> Result<Vec<(u32, u32)>, TransferError> {
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let mut moved = Vec::new();
     for uid in uids.iter().copied() {
@@ -120,7 +150,11 @@ fn move_some(tx: &mut Tx<'_>, from: FolderId, uids: &[u32], to: FolderId, now: T
     Ok(moved)
 }
 
-fn whole(tx: &Tx<'_>, folder: FolderId, uid: u32) -> Result<Option<(MessageRow, Summary)>, StoreError> {
+fn whole(
+    tx: &Tx<'_>,
+    folder: FolderId,
+    uid: u32,
+) -> Result<Option<(MessageRow, Summary)>, StoreError> {
     let message = row::get::<MessageRow>(tx, &key(folder, uid))?;
     let summary = row::get::<Summary>(tx, &key(folder, uid))?;
     Ok(message.zip(summary))

@@ -1,9 +1,11 @@
-//! Pictures that a text may not show: what they say stays, as a link where the address leads somewhere.
+//! Pictures that a text may not show: what they say stays, as a link where the address leads
+//! somewhere.
 
 use pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
 
-/// The events with every picture that is not `shown` turned into its words, around which goes a link if its address is `followed`. A
-/// link within a link is none, so inside one the words stand alone; a picture without words leaves nothing.
+/// The events with every picture that is not `shown` turned into its words, around which goes a
+/// link if its address is `followed`. A link within a link is none, so inside one the words stand
+/// alone; a picture without words leaves nothing.
 pub(super) fn in_words<'a>(
     events: Vec<Event<'a>>,
     shown: impl Fn(&str) -> bool,
@@ -18,7 +20,12 @@ pub(super) fn in_words<'a>(
                 if links > 0 || words.is_empty() || !followed(&dest_url) {
                     kept.push(Event::Text(words));
                 } else {
-                    kept.push(Event::Start(Tag::Link { link_type: LinkType::Inline, dest_url, title, id: CowStr::Borrowed("") }));
+                    kept.push(Event::Start(Tag::Link {
+                        link_type: LinkType::Inline,
+                        dest_url,
+                        title,
+                        id: CowStr::Borrowed(""),
+                    }));
                     kept.push(Event::Text(words));
                     kept.push(Event::End(TagEnd::Link));
                 }
@@ -42,7 +49,8 @@ pub(super) fn in_words<'a>(
     kept.into_iter()
 }
 
-/// The words of the picture that has just begun, up to its end; whatever dresses them, be it links or further pictures, goes.
+/// The words of the picture that has just begun, up to its end; whatever dresses them, be it links
+/// or further pictures, goes.
 fn words<'a>(events: &mut impl Iterator<Item = Event<'a>>) -> CowStr<'a> {
     let (mut words, mut depth) = (String::new(), 1usize);
     for event in events {

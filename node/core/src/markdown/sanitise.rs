@@ -1,4 +1,5 @@
-//! The sanitiser's rules: an allowlist for the owner's own texts and a shorter one for everybody else's.
+//! The sanitiser's rules: an allowlist for the owner's own texts and a shorter one for everybody
+//! else's.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -83,7 +84,13 @@ fn text() -> Builder<'static> {
     rules
         .add_tags(TEXT_TAGS)
         .add_tags(["span", "ul"])
-        .clean_content_tags(["script", "style", "title", "textarea", "noscript", "template", "iframe", "svg", "math"].into())
+        .clean_content_tags(
+            [
+                "script", "style", "title", "textarea", "noscript", "template", "iframe", "svg",
+                "math",
+            ]
+            .into(),
+        )
         .add_tag_attributes("a", ["href", "title"])
         .add_tag_attributes("code", ["class"])
         .add_tag_attributes("ol", ["start"])
@@ -99,7 +106,9 @@ fn text() -> Builder<'static> {
             let is_kept = match (tag, attribute) {
                 ("code", "class") => is_language(value),
                 ("img", "src") => is_own_picture(value),
-                ("img", "width" | "height") | ("ol", "start") => value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit()),
+                ("img", "width" | "height") | ("ol", "start") => {
+                    value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit())
+                }
                 (_, "id") => is_name(value),
                 _ => true,
             };
@@ -115,8 +124,8 @@ pub(super) fn own(html: &str) -> String {
     without_hollow(&OWN.clean(html).to_string())
 }
 
-/// Clean HTML without the pictures that have lost their source, each replaced by its words: an empty `<img>` says nothing, or shows a
-/// broken one.
+/// Clean HTML without the pictures that have lost their source, each replaced by its words: an
+/// empty `<img>` says nothing, or shows a broken one.
 fn without_hollow(html: &str) -> String {
     let (mut kept, mut rest) = (String::with_capacity(html.len()), html);
     while let Some((before, tag)) = rest.split_once('<') {
@@ -129,7 +138,10 @@ fn without_hollow(html: &str) -> String {
         });
         let (inside, after) = tag.split_at(end.map_or(tag.len(), |(at, _)| at + 1));
         if inside.starts_with("img ") && !inside.contains(" src=\"") || inside == "img>" {
-            let alt = inside.split_once(" alt=\"").and_then(|(_, alt)| alt.split_once('"')).map_or("", |(alt, _)| alt);
+            let alt = inside
+                .split_once(" alt=\"")
+                .and_then(|(_, alt)| alt.split_once('"'))
+                .map_or("", |(alt, _)| alt);
             kept.push_str(&alt.replace('<', "&lt;").replace('>', "&gt;"));
         } else {
             kept.push('<');
@@ -167,7 +179,9 @@ fn within(url: &str) -> Option<Cow<'_, str>> {
 
 /// Whether an address leads into the web.
 pub(super) fn is_web(address: &str) -> bool {
-    let starts = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let starts = |scheme: &str| {
+        address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
     starts("https://") || starts("http://")
 }
 
@@ -179,16 +193,24 @@ pub(super) fn is_within_the_site(address: &str) -> bool {
 /// Whether an address is that of a picture on the owner's own site.
 pub(super) fn is_own_picture(address: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
-    address.starts_with("/photos/") && address.chars().all(is_plain) && !address.contains("..") && !address.contains("//")
+    address.starts_with("/photos/")
+        && address.chars().all(is_plain)
+        && !address.contains("..")
+        && !address.contains("//")
 }
 
 fn is_language(class: &str) -> bool {
-    let is_plain =
-        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'#' | b'_' | b'.'));
+    let is_plain = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'#' | b'_' | b'.'))
+    };
     class.len() <= CODE_CLASS_LEN_MAX && class.strip_prefix("language-").is_some_and(is_plain)
 }
 
-/// An id may be a word with dashes; that of a page's own parts begins otherwise, so none can be taken over.
+/// An id may be a word with dashes; that of a page's own parts begins otherwise, so none can be
+/// taken over.
 fn is_name(id: &str) -> bool {
     !id.is_empty() && id.len() <= 120 && id.chars().all(|c| c.is_alphanumeric() || c == '-')
 }

@@ -92,11 +92,20 @@ mod tests {
         }
         assert_eq!(slugify(" -- ?? / "), None);
         let long = slugify(&"long words ".repeat(50)).unwrap();
-        assert!(long.len() <= SLUG_LEN_MAX && long.len() > 70 && long.ends_with("-words"), "{long}");
+        assert!(
+            long.len() <= SLUG_LEN_MAX && long.len() > 70 && long.ends_with("-words"),
+            "{long}"
+        );
         assert_eq!(slugify_within("the heron is back", 12).as_deref(), Some("the-heron-is"));
         assert_eq!(slugify_within("the heron is back", 11).as_deref(), Some("the-heron"));
         assert_eq!(slugify(&"x".repeat(300)), Some("x".repeat(SLUG_LEN_MAX)));
         assert!(is_slug(&long) && is_slug(&"x".repeat(SLUG_LEN_MAX)));
-        assert!(!is_slug("Bread") && !is_slug("a--b") && !is_slug("-a") && !is_slug("") && !is_slug("a/b"));
+        assert!(
+            !is_slug("Bread")
+                && !is_slug("a--b")
+                && !is_slug("-a")
+                && !is_slug("")
+                && !is_slug("a/b")
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Tables of a size worth showing as such. A row of one byte is filled up with as many empty cells as the table has columns, so a short
-//! text could become a page of megabytes; what is larger, or too deep, is shown as lines of words.
+//! Tables of a size worth showing as such. A row of one byte is filled up with as many empty cells
+//! as the table has columns, so a short text could become a page of megabytes; what is larger, or
+//! too deep, is shown as lines of words.
 
 use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
 
@@ -21,8 +22,12 @@ pub(super) fn bounded(events: Vec<Event<'_>>, depth_max: usize) -> Vec<Event<'_>
         match event {
             other if is_shown => kept.push(other),
             Event::Start(Tag::TableHead | Tag::TableRow) => kept.push(Event::Start(Tag::Paragraph)),
-            Event::End(TagEnd::TableHead | TagEnd::TableRow) => kept.push(Event::End(TagEnd::Paragraph)),
-            Event::End(TagEnd::TableCell) if has_words(kept.last()) => kept.push(Event::Text(CowStr::from(" "))),
+            Event::End(TagEnd::TableHead | TagEnd::TableRow) => {
+                kept.push(Event::End(TagEnd::Paragraph))
+            }
+            Event::End(TagEnd::TableCell) if has_words(kept.last()) => {
+                kept.push(Event::Text(CowStr::from(" ")))
+            }
             Event::Start(Tag::Table(_) | Tag::TableCell) | Event::End(TagEnd::TableCell) => {}
             Event::End(TagEnd::Table) => is_shown = true,
             other => kept.push(other),

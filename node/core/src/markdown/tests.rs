@@ -76,12 +76,26 @@ fn nothing_hostile_passes_whoever_wrote_it() {
 
 #[test]
 fn own_pictures_are_shown_and_others_become_links() {
-    assert!(render("![the hill](/photos/the-hill/1600)").as_str().contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\""));
-    let remote = render("![the hill](https://x.example/a.png)");
-    assert!(remote.as_str().contains("<a href=\"https://x.example/a.png\" rel=\"noopener\">the hill</a>"), "{remote}");
-    let foreign = render_foreign("![the hill](/photos/the-hill/1600) <b>bold</b> [in](/settings) [to](#a-x)", "a-");
     assert!(
-        !foreign.as_str().contains("/photos/") && !foreign.as_str().contains("/settings") && !foreign.as_str().contains("<b>"),
+        render("![the hill](/photos/the-hill/1600)")
+            .as_str()
+            .contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\"")
+    );
+    let remote = render("![the hill](https://x.example/a.png)");
+    assert!(
+        remote
+            .as_str()
+            .contains("<a href=\"https://x.example/a.png\" rel=\"noopener\">the hill</a>"),
+        "{remote}"
+    );
+    let foreign = render_foreign(
+        "![the hill](/photos/the-hill/1600) <b>bold</b> [in](/settings) [to](#a-x)",
+        "a-",
+    );
+    assert!(
+        !foreign.as_str().contains("/photos/")
+            && !foreign.as_str().contains("/settings")
+            && !foreign.as_str().contains("<b>"),
         "{foreign}"
     );
     assert!(foreign.as_str().contains("href=\"#a-x\""), "{foreign}");
@@ -98,7 +112,10 @@ fn a_picture_that_is_not_shown_leaves_its_words_and_nothing_open() {
             ("![](http://e.example/t.png)", "<p> and <em>on</em>.</p>"),
             ("![r](javascript:alert(1))", "<p>r and"),
             ("![r](//e.example/t.png)", "<p>r and"),
-            ("![a ![b](http://f.example) [c](http://g.example)](http://e.example/t.png)", "<p><a href=\"http://e.example/t.png\""),
+            (
+                "![a ![b](http://f.example) [c](http://g.example)](http://e.example/t.png)",
+                "<p><a href=\"http://e.example/t.png\"",
+            ),
         ] {
             let made = of(text);
             assert!(made.starts_with(begins), "{text}: {made}");
@@ -110,7 +127,11 @@ fn a_picture_that_is_not_shown_leaves_its_words_and_nothing_open() {
         assert_eq!(linked.matches("<a ").count(), 1, "{linked}");
         assert_eq!(html("![](http://e.example/t.png)").as_str(), "");
     }
-    assert!(render("![*the* hill](/photos/the-hill/1600)").as_str().contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\""));
+    assert!(
+        render("![*the* hill](/photos/the-hill/1600)")
+            .as_str()
+            .contains("<img src=\"/photos/the-hill/1600\" alt=\"the hill\"")
+    );
 }
 
 #[test]
@@ -118,13 +139,24 @@ fn a_picture_in_html_without_a_source_leaves_its_words() {
     let html = render(
         "One <img src=\"https://e.example/t.png\" alt=\"a &lt;hill> &quot;late&quot;\"> two <img> three <img src=\"/photos/a/1600.jpg\">",
     );
-    assert!(html.as_str().starts_with("<p>One a &lt;hill&gt; &quot;late&quot; two  three <img src=\"/photos/a/1600.jpg\""), "{html}");
+    assert!(
+        html.as_str().starts_with(
+            "<p>One a &lt;hill&gt; &quot;late&quot; two  three <img src=\"/photos/a/1600.jpg\""
+        ),
+        "{html}"
+    );
 }
 
 #[test]
 fn what_is_to_do_and_what_is_done_are_told_apart() {
-    for html in [render("- [ ] oars\n- [x] varnish\n"), render_foreign("- [ ] oars\n- [x] varnish\n", "a-")] {
-        assert!(html.as_str().contains("<li>☐ oars</li>") && html.as_str().contains("<li>☑ varnish</li>"), "{html}");
+    for html in
+        [render("- [ ] oars\n- [x] varnish\n"), render_foreign("- [ ] oars\n- [x] varnish\n", "a-")]
+    {
+        assert!(
+            html.as_str().contains("<li>☐ oars</li>")
+                && html.as_str().contains("<li>☑ varnish</li>"),
+            "{html}"
+        );
     }
 }
 
@@ -149,7 +181,12 @@ fn a_text_made_to_be_slow_is_not() {
         let start = Instant::now();
         let html = render_foreign(&bomb, "a-");
         let head: String = bomb.chars().take(10).collect();
-        assert!(start.elapsed() < Duration::from_secs(10), "{head} took {:?} for {} bytes", start.elapsed(), html.as_str().len());
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{head} took {:?} for {} bytes",
+            start.elapsed(),
+            html.as_str().len()
+        );
     }
 }
 
@@ -160,15 +197,30 @@ fn a_table_that_a_short_text_makes_huge_is_shown_as_lines() {
         format!("|{head}\n|{line}\n|one|*two*|\n{}\n", "|x\n".repeat(rows))
     };
     let html = render_foreign(&table(100, 40), "a-").to_string();
-    assert_eq!((html.matches("<td").count(), html.matches("<th").count() - 1), (4100, 100), "{html}");
+    assert_eq!(
+        (html.matches("<td").count(), html.matches("<th").count() - 1),
+        (4100, 100),
+        "{html}"
+    );
     for text in [table(500, 15_000), table(2, 15_000), table(100, 40).repeat(20)] {
         let html = render_foreign(&text, "a-").to_string();
-        assert!(html.matches("<td").count() <= tables::CELLS_MAX && html.len() <= 10 * text.len() + 100_000, "{} bytes", html.len());
+        assert!(
+            html.matches("<td").count() <= tables::CELLS_MAX
+                && html.len() <= 10 * text.len() + 100_000,
+            "{} bytes",
+            html.len()
+        );
     }
     let html = render_foreign(&table(500, 15_000), "a-").to_string();
-    assert!(html.contains("<p>one <em>two</em> </p>") && !html.contains("<table"), "{}", &html[..2000]);
-    // Deep in quotes the rows would lose their cells, and what stands between cells is moved past all before it.
-    let deep: String = table(3, 3).lines().map(|line| format!("{}{line}\n", "> ".repeat(22))).collect();
+    assert!(
+        html.contains("<p>one <em>two</em> </p>") && !html.contains("<table"),
+        "{}",
+        &html[..2000]
+    );
+    // Deep in quotes the rows would lose their cells, and what stands between cells is moved past
+    // all before it.
+    let deep: String =
+        table(3, 3).lines().map(|line| format!("{}{line}\n", "> ".repeat(22))).collect();
     assert!(!render_foreign(&deep, "a-").to_string().contains("<table"));
 }
 
@@ -187,21 +239,31 @@ fn a_summary_is_plain_and_ends_at_a_word() {
     assert_eq!(summary(text, 16), "The bread rose…");
     assert_eq!(summary("<script>alert(1)</script>", 50), "");
     assert_eq!(summary("", 10), "");
-    assert_eq!(summary("<div>\nA <i>slow</i> rise &amp; fall.\n</div>\n\nThen <b>bread</b>.", 50), "A slow rise & fall. Then bread.");
+    assert_eq!(
+        summary("<div>\nA <i>slow</i> rise &amp; fall.\n</div>\n\nThen <b>bread</b>.", 50),
+        "A slow rise & fall. Then bread."
+    );
     assert_eq!(summary("<style>\np { color: red }\n</style>\n\nBread.", 50), "Bread.");
     assert_eq!(summary("Ünïcödé wörds hére", 8), "Ünïcödé…");
 }
 
 #[test]
 fn a_minute_is_two_hundred_and_twenty_words() {
-    assert_eq!([minutes(""), minutes(&"word ".repeat(220)), minutes(&"word ".repeat(221))], [1, 1, 2]);
+    assert_eq!(
+        [minutes(""), minutes(&"word ".repeat(220)), minutes(&"word ".repeat(221))],
+        [1, 1, 2]
+    );
 }
 
 #[test]
 fn headings_begin_below_the_title_and_leave_no_level_out() {
     let levels = |text: &str| -> Vec<u8> {
         let html = render(text).as_str().to_owned();
-        html.split("<h").skip(1).filter_map(|part| part.bytes().next()).map(|digit| digit - b'0').collect()
+        html.split("<h")
+            .skip(1)
+            .filter_map(|part| part.bytes().next())
+            .map(|digit| digit - b'0')
+            .collect()
     };
     assert_eq!(levels("## a\n\n### b\n\n## c"), [2, 3, 2]);
     assert_eq!(levels("### a\n\n# b\n\n#### c\n\n## d"), [2, 2, 3, 3]);

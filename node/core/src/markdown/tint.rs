@@ -1,5 +1,5 @@
-//! The three tints of code in a post: keywords, strings, comments. Read by the habits of a language's family and not by its
-//! grammar: what is tinted wrongly is still the same text.
+//! The three tints of code in a post: keywords, strings, comments. Read by the habits of a
+//! language's family and not by its grammar: what is tinted wrongly is still the same text.
 
 use std::fmt::Write;
 
@@ -17,7 +17,10 @@ struct Family {
 
 const FAMILIES: [Family; 4] = [
     Family {
-        languages: &["rust", "rs", "c", "cpp", "c++", "h", "java", "kotlin", "swift", "go", "csharp", "cs", "zig", "scala", "dart", "php"],
+        languages: &[
+            "rust", "rs", "c", "cpp", "c++", "h", "java", "kotlin", "swift", "go", "csharp", "cs",
+            "zig", "scala", "dart", "php",
+        ],
         line: "//",
         has_blocks: true,
         // A single one is a letter here, a lifetime there.
@@ -38,7 +41,8 @@ const FAMILIES: [Family; 4] = [
     },
     Family {
         languages: &[
-            "python", "py", "sh", "bash", "zsh", "shell", "ruby", "rb", "perl", "toml", "yaml", "yml", "make", "nix", "elixir", "r",
+            "python", "py", "sh", "bash", "zsh", "shell", "ruby", "rb", "perl", "toml", "yaml",
+            "yml", "make", "nix", "elixir", "r",
         ],
         line: "#",
         has_blocks: false,
@@ -97,7 +101,10 @@ impl Family {
         if is_word(first) {
             let len = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let (word, _) = rest.split_at(len);
-            return (len, self.keywords.split_whitespace().any(|keyword| keyword == word).then_some("key"));
+            return (
+                len,
+                self.keywords.split_whitespace().any(|keyword| keyword == word).then_some("key"),
+            );
         }
         (first.len_utf8(), None)
     }
@@ -107,7 +114,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A string's length with its quotes. One that does not end ends with its line, so that an apostrophe tints no whole page.
+/// A string's length with its quotes. One that does not end ends with its line, so that an
+/// apostrophe tints no whole page.
 fn string_len(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -144,20 +152,43 @@ mod tests {
         let expected = "<span class=\"key\">let</span> a = <span class=\"text\">&quot;if \\&quot; &lt;b&gt;&quot;</span>; \
                         <span class=\"remark\">// let it be</span>\nletter";
         assert_eq!(html, expected);
-        assert_eq!(tinted("# don't\nx", "Python").unwrap(), "<span class=\"remark\"># don't</span>\nx");
-        assert_eq!(tinted("'a\nif", "sh").unwrap(), "<span class=\"text\">'a</span>\n<span class=\"key\">if</span>");
+        assert_eq!(
+            tinted("# don't\nx", "Python").unwrap(),
+            "<span class=\"remark\"># don't</span>\nx"
+        );
+        assert_eq!(
+            tinted("'a\nif", "sh").unwrap(),
+            "<span class=\"text\">'a</span>\n<span class=\"key\">if</span>"
+        );
         assert_eq!(tinted("let a = 1", "klingon"), None);
         assert_eq!(tinted("let a = 1", ""), None);
     }
 
     #[test]
     fn whatever_is_written_stays_the_same_text() {
-        for code in ["/* never ends", "\"", "'", "`\n`", "é'ü\"\\", "/*", "//", "--", "#", "<script>alert(1)</script>", "a&b"] {
+        for code in [
+            "/* never ends",
+            "\"",
+            "'",
+            "`\n`",
+            "é'ü\"\\",
+            "/*",
+            "//",
+            "--",
+            "#",
+            "<script>alert(1)</script>",
+            "a&b",
+        ] {
             for language in ["rust", "js", "sh", "sql"] {
                 let html = tinted(code, language).unwrap();
-                let plain =
-                    ["key", "text", "remark"].iter().fold(html, |html, class| html.replace(&format!("<span class=\"{class}\">"), ""));
-                let plain = plain.replace("</span>", "").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+                let plain = ["key", "text", "remark"].iter().fold(html, |html, class| {
+                    html.replace(&format!("<span class=\"{class}\">"), "")
+                });
+                let plain = plain
+                    .replace("</span>", "")
+                    .replace("&lt;", "<")
+                    .replace("&gt;", ">")
+                    .replace("&quot;", "\"");
                 assert_eq!(plain.replace("&amp;", "&"), code, "{language}");
             }
         }

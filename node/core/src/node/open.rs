@@ -1,4 +1,5 @@
-//! Opening a node's data folder: the vault gives the keys, the log gives the truth, and the parts are put together.
+//! Opening a node's data folder: the vault gives the keys, the log gives the truth, and the parts
+//! are put together.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -47,9 +48,11 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// The usual: sled, and the key file the service manager hands over, or else one in the folder itself.
+    /// The usual: sled, and the key file the service manager hands over, or else one in the folder
+    /// itself.
     pub fn new(data: &Path) -> Self {
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(CREDENTIAL_NAME));
+        let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+            .map(|folder| PathBuf::from(folder).join(CREDENTIAL_NAME));
         let unlock = match credential.filter(|path| path.exists()) {
             Some(path) => Unlock::Credential(path),
             None => Unlock::KeyFile(key_file(data)),
@@ -101,9 +104,13 @@ pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
     Ok(Claim::take(&OsFs, data)?)
 }
 
-/// Makes a folder and those above it, durably: what is acknowledged in it must be found by its name.
+/// Makes a folder and those above it, durably: what is acknowledged in it must be found by its
+/// name.
 fn make(folder: &Path) -> io::Result<()> {
-    let new: Vec<&Path> = folder.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists()).collect();
+    let new: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for made in new {
         match made.parent() {
@@ -120,7 +127,16 @@ impl Node {
     /// # Errors
     /// When the folder can't be written, is in use, or what it holds can't be opened.
     pub fn open(options: NodeOptions) -> Result<Self, NodeOpenError> {
-        let NodeOptions { data, engine, cache_len, unlock, margins, claim: claimed, progress, stop } = options;
+        let NodeOptions {
+            data,
+            engine,
+            cache_len,
+            unlock,
+            margins,
+            claim: claimed,
+            progress,
+            stop,
+        } = options;
         // Nothing in the folder is touched before it is this process's alone.
         let claim = claimed.map_or_else(|| claim(&data), Ok)?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
@@ -136,7 +152,8 @@ impl Node {
         let space = Space::new(fs.clone(), &data, margins);
         let keys = vault.keys();
         let source = EngineSource::Kind(engine, cache_len);
-        let mut store = StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
+        let mut store =
+            StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
         store.stop = stop;
         store.claim = Some(claim);
@@ -145,16 +162,23 @@ impl Node {
     }
 
     /// Puts the parts together over what `options` name.
-    pub(super) fn assemble<E>(mut options: StoreOptions, vault: &Vault, space: Space, clock: Clock) -> Result<Self, E>
+    pub(super) fn assemble<E>(
+        mut options: StoreOptions,
+        vault: &Vault,
+        space: Space,
+        clock: Clock,
+    ) -> Result<Self, E>
     where
         E: From<store::OpenError> + From<StoreError>,
     {
         let (events, random) = (options.events.clone(), options.random.clone());
-        let blobs = Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
+        let blobs =
+            Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
         let store = Store::open(options)?;
         let identity = Identity::load(&store, vault, &random, clock.now())?;
-        let node = Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
+        let node =
+            Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
         node.prepare()?;
         Ok(node)
     }
@@ -175,7 +199,12 @@ mod tests {
 
     fn options(data: &Path, engine: EngineKind) -> NodeOptions {
         let unlock = Unlock::KeyFile(data.join("key"));
-        NodeOptions { unlock, engine, margins: Margins { watermark: 0, reserve: 0 }, ..NodeOptions::new(data) }
+        NodeOptions {
+            unlock,
+            engine,
+            margins: Margins { watermark: 0, reserve: 0 },
+            ..NodeOptions::new(data)
+        }
     }
 
     #[test]
@@ -189,18 +218,30 @@ mod tests {
             for (number, content) in contents.iter().enumerate() {
                 let pinned = node.blobs.put(content, Form::Private).unwrap();
                 let row = [u8::try_from(number).unwrap()];
-                node.store.commit_blocking(move |tx| tx.put_referring(T, &row, b"", &[pinned.id])).unwrap();
+                node.store
+                    .commit_blocking(move |tx| tx.put_referring(T, &row, b"", &[pinned.id]))
+                    .unwrap();
             }
-            assert!(matches!(Node::open(options(&data, engine)), Err(NodeOpenError::Open(store::OpenError::InUse))));
+            assert!(matches!(
+                Node::open(options(&data, engine)),
+                Err(NodeOpenError::Open(store::OpenError::InUse))
+            ));
             node.close();
             drop(node);
             let node = Node::open(options(&data, engine)).unwrap();
             assert_eq!(node.identity.node_key(), key);
             for (number, content) in contents.iter().enumerate() {
                 let row = node.store.get(T, &[u8::try_from(number).unwrap()]).unwrap().unwrap();
-                assert_eq!(&node.blobs.open(&row.blobs[0]).unwrap().read_all(1 << 20).unwrap(), content);
+                assert_eq!(
+                    &node.blobs.open(&row.blobs[0]).unwrap().read_all(1 << 20).unwrap(),
+                    content
+                );
             }
-            assert!(crate::check::check(&node.store, &node.blobs, &|_, _, _| Ok(())).unwrap().is_sound());
+            assert!(
+                crate::check::check(&node.store, &node.blobs, &|_, _, _| Ok(()))
+                    .unwrap()
+                    .is_sound()
+            );
         }
     }
 
@@ -227,8 +268,14 @@ mod tests {
         let keys = vault.keys().node();
         assert_eq!((card.sign, card.kem), (keys.sign.public(), keys.kem.public()));
         let secrets = [keys.sign.to_bytes(), keys.kem.to_bytes()];
-        for (_, row) in node.store.scan(Table::new("identity_self"), &Scan::prefix(&[], 100)).unwrap() {
-            assert!(secrets.iter().all(|secret| !row.value.windows(32).any(|part| part == secret.as_slice())));
+        for (_, row) in
+            node.store.scan(Table::new("identity_self"), &Scan::prefix(&[], 100)).unwrap()
+        {
+            assert!(
+                secrets
+                    .iter()
+                    .all(|secret| !row.value.windows(32).any(|part| part == secret.as_slice()))
+            );
         }
         node.close();
     }

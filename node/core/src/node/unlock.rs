@@ -1,4 +1,5 @@
-//! A copied data folder whose key file is lost: the 24 words open its vault and give it another key file.
+//! A copied data folder whose key file is lost: the 24 words open its vault and give it another key
+//! file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use crate::store::Claim;
 use crate::vault::{Unlock, Vault, VaultError};
 use crate::words::Words;
 
-/// Opens the vault in `data` with the words and makes a key file that opens it from now on; what opened it before (a key that was lost
-/// or stolen) opens it no more. Gives the key file's path. Blocks.
+/// Opens the vault in `data` with the words and makes a key file that opens it from now on; what
+/// opened it before (a key that was lost or stolen) opens it no more. Gives the key file's path.
+/// Blocks.
 ///
 /// # Errors
-/// When a key file is there, the folder is in use, the vault is damaged, or the words are not those it was wrapped to.
+/// When a key file is there, the folder is in use, the vault is damaged, or the words are not those
+/// it was wrapped to.
 pub fn new_key_file(data: &Path, words: &Words) -> Result<PathBuf, NodeOpenError> {
     let fs = Arc::new(OsFs);
     if !Vault::exists(&*fs, data)? {
@@ -43,7 +46,11 @@ mod tests {
     const T: Table = Table::new("test");
 
     fn options(data: &Path) -> NodeOptions {
-        NodeOptions { unlock: Unlock::KeyFile(key_file(data)), margins: Margins { watermark: 0, reserve: 0 }, ..NodeOptions::new(data) }
+        NodeOptions {
+            unlock: Unlock::KeyFile(key_file(data)),
+            margins: Margins { watermark: 0, reserve: 0 },
+            ..NodeOptions::new(data)
+        }
     }
 
     async fn closed(node: Node) {
@@ -58,25 +65,40 @@ mod tests {
         let (words, person) = identity::create(&node).await.unwrap();
         node.store.commit(|tx| tx.put(T, b"k", b"a letter")).await.unwrap();
         let card = node.identity.card();
-        assert!(matches!(new_key_file(&data, &words), Err(NodeOpenError::Vault(VaultError::KeyThere(_)))));
+        assert!(matches!(
+            new_key_file(&data, &words),
+            Err(NodeOpenError::Vault(VaultError::KeyThere(_)))
+        ));
         closed(node).await;
 
         let stolen = std::fs::read(key_file(&data)).unwrap();
         std::fs::remove_file(key_file(&data)).unwrap();
-        assert!(matches!(Node::open(options(&data)), Err(NodeOpenError::Vault(VaultError::NoKey(_)))));
+        assert!(matches!(
+            Node::open(options(&data)),
+            Err(NodeOpenError::Vault(VaultError::NoKey(_)))
+        ));
         let others = Words::from_entropy([9; 32]);
-        assert!(matches!(new_key_file(&data, &others), Err(NodeOpenError::Vault(VaultError::WrongKey))));
+        assert!(matches!(
+            new_key_file(&data, &others),
+            Err(NodeOpenError::Vault(VaultError::WrongKey))
+        ));
         assert!(!key_file(&data).exists(), "words that open nothing make nothing");
 
         new_key_file(&data, &words).unwrap();
         let node = Node::open(options(&data)).unwrap();
         assert_eq!(node.store.get(T, b"k").unwrap().unwrap().value, b"a letter");
         assert_eq!((node.identity.person(), node.identity.card()), (Some(person), card));
-        assert!(matches!(new_key_file(&data, &words), Err(NodeOpenError::Vault(VaultError::KeyThere(_)))));
+        assert!(matches!(
+            new_key_file(&data, &words),
+            Err(NodeOpenError::Vault(VaultError::KeyThere(_)))
+        ));
         closed(node).await;
         // The key that was lost opens nothing any more; the words still do.
         std::fs::write(key_file(&data), stolen).unwrap();
-        assert!(matches!(Node::open(options(&data)), Err(NodeOpenError::Vault(VaultError::WrongKey))));
+        assert!(matches!(
+            Node::open(options(&data)),
+            Err(NodeOpenError::Vault(VaultError::WrongKey))
+        ));
         std::fs::remove_file(key_file(&data)).unwrap();
         assert!(new_key_file(&data, &words).is_ok());
     }
@@ -86,17 +108,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let node = Node::open(options(&data)).unwrap();
-        let before = ["vault-1", "vault-2"].map(|name| (name, std::fs::read(data.join(name)).unwrap()));
+        let before =
+            ["vault-1", "vault-2"].map(|name| (name, std::fs::read(data.join(name)).unwrap()));
         let (words, _) = identity::create(&node).await.unwrap();
         closed(node).await;
         // As a power cut between the claim's commit and the vault would leave it.
         for (name, bytes) in before {
             std::fs::write(data.join(name), bytes).unwrap();
         }
-        let by_words = || Vault::open(Arc::new(OsFs), &data, &Unlock::BackupKey(words.keys().backup));
+        let by_words =
+            || Vault::open(Arc::new(OsFs), &data, &Unlock::BackupKey(words.keys().backup));
         assert_eq!(by_words().err(), Some(VaultError::WrongKey));
         closed(Node::open(options(&data)).unwrap()).await;
         let vault = by_words().unwrap();
-        assert_eq!(vault.keys().node().sign.public(), Node::open(options(&data)).unwrap().identity.node_key());
+        assert_eq!(
+            vault.keys().node().sign.public(),
+            Node::open(options(&data)).unwrap().identity.node_key()
+        );
     }
 }

@@ -3,7 +3,10 @@
 use tokio::sync::Semaphore;
 
 use super::develop::{self, DevelopError, Developed};
-use super::{ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print, SlugRow, forms, kept};
+use super::{
+    ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print,
+    SlugRow, forms, kept,
+};
 use crate::audience::Audience;
 use crate::blobs::{BlobWriter, Blobs, Form, Pinned};
 use crate::clock::Timestamp;
@@ -41,7 +44,9 @@ pub enum AddError {
     #[error(transparent)]
     Develop(DevelopError),
     /// The file can't be shown here but is a photo (HEIC), so it is kept; nothing is lost.
-    #[error("{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that")]
+    #[error(
+        "{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that"
+    )]
     KeptButNotShown {
         /// What it is.
         media_type: &'static str,
@@ -72,7 +77,8 @@ pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
 /// Adds a photo: told by content what it is, turned upright, made into two sizes.
 ///
 /// # Errors
-/// When the file is no picture, damaged or too large; nothing of it is kept then. HEIC is kept, and said so.
+/// When the file is no picture, damaged or too large; nothing of it is kept then. HEIC is kept, and
+/// said so.
 pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
     if let Err((what, len)) = checked(&upload.alt, &upload.caption) {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
@@ -88,15 +94,23 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
 }
 
 /// Adds what was made of a file that could be shown.
-pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> Result<Photo, StoreError> {
+pub(crate) async fn hang(
+    node: &Node,
+    upload: Upload,
+    developed: Developed,
+) -> Result<Photo, StoreError> {
     let Upload { file, file_name, alt, caption, audience } = upload;
     let file_name = plain_name(&file_name);
     let (blobs, prints) = (node.blobs.clone(), (developed.large, developed.small));
     let store = move || Ok::<_, StoreError>((print(&blobs, &prints.0)?, print(&blobs, &prints.1)?));
-    let stored = tokio::task::spawn_blocking(store).await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
+    let stored = tokio::task::spawn_blocking(store)
+        .await
+        .map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let ((large, large_pinned), (small, small_pinned)) = stored?;
     let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
-    let wanted = slugify_within(&alt, SLUG_LEN_MAX).or_else(|| slugify(stem)).unwrap_or_else(|| "photo".to_owned());
+    let wanted = slugify_within(&alt, SLUG_LEN_MAX)
+        .or_else(|| slugify(stem))
+        .unwrap_or_else(|| "photo".to_owned());
     let photo = Photo {
         id: PhotoId(node.random.array()),
         slug: wanted,
@@ -125,20 +139,25 @@ pub(crate) async fn hang(node: &Node, upload: Upload, developed: Developed) -> R
         .await
 }
 
-/// Stores one size; a large file, so this blocks. Sealed whoever may see it: a photo that is its owner's alone may share the file, and
-/// if this one is refused after all, no note would have it sealed again. What anyone may see is laid open by [`forms::note`].
+/// Stores one size; a large file, so this blocks. Sealed whoever may see it: a photo that is its
+/// owner's alone may share the file, and if this one is refused after all, no note would have it
+/// sealed again. What anyone may see is laid open by [`forms::note`].
 fn print(blobs: &Blobs, made: &develop::Print) -> Result<(Print, Pinned), StoreError> {
     let pinned = blobs.put(&made.jpeg, Form::Private)?;
     Ok((Print { blob: pinned.id, len: pinned.len, width: made.width, height: made.height }, pinned))
 }
 
 /// Decodes off the async threads, one picture at a time.
-async fn developed(node: &Node, file: BlobId) -> Result<Result<Developed, DevelopError>, StoreError> {
+async fn developed(
+    node: &Node,
+    file: BlobId,
+) -> Result<Result<Developed, DevelopError>, StoreError> {
     let stopped = |error: String| StoreError::Unavailable(error);
     let _turn = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
     let blobs = node.blobs.clone();
     let work = move || {
-        let bytes = blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
+        let bytes =
+            blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
         Ok(develop::develop(&bytes))
     };
     // A decoder that panics on a damaged file has not hurt anything else.
@@ -162,8 +181,14 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
     for print in [photo.large, photo.small] {
         row::put(tx, &row::key(&[&print.blob.0, &photo.id.0]), &BlobRow {})?;
     }
-    row::put_referring(tx, &photo.id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
-    // It lies sealed so far; and equal files may lie there already, for another who may see them or may not.
+    row::put_referring(
+        tx,
+        &photo.id.0,
+        &photo,
+        &[photo.original, photo.large.blob, photo.small.blob],
+    )?;
+    // It lies sealed so far; and equal files may lie there already, for another who may see them or
+    // may not.
     forms::note(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)

@@ -37,7 +37,13 @@ pub enum ChangeError {
 ///
 /// # Errors
 /// When there is no such photo or a text is too long.
-pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audience: Audience) -> Result<Photo, ChangeError> {
+pub async fn change(
+    node: &Node,
+    id: PhotoId,
+    alt: String,
+    caption: String,
+    audience: Audience,
+) -> Result<Photo, ChangeError> {
     if let Err((what, len)) = checked(&alt, &caption) {
         return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }
@@ -45,7 +51,12 @@ pub async fn change(node: &Node, id: PhotoId, alt: String, caption: String, audi
         .commit(move |tx| {
             let before = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
             let photo = Photo { alt, caption, audience, ..before };
-            row::put_referring(tx, &id.0, &photo, &[photo.original, photo.large.blob, photo.small.blob])?;
+            row::put_referring(
+                tx,
+                &id.0,
+                &photo,
+                &[photo.original, photo.large.blob, photo.small.blob],
+            )?;
             forms::note(tx, id)?;
             tx.after(Event::Public);
             Ok(photo)

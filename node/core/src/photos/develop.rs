@@ -1,6 +1,8 @@
-//! From a camera's file to what is shown: told by content what it is, turned upright, made into two sizes without any metadata.
+//! From a camera's file to what is shown: told by content what it is, turned upright, made into two
+//! sizes without any metadata.
 //!
-//! One decode serves all sizes, and a picture is turned only after it was made small, so that 24 megapixels need about 100 MiB.
+//! One decode serves all sizes, and a picture is turned only after it was made small, so that 24
+//! megapixels need about 100 MiB.
 
 mod ending;
 
@@ -43,7 +45,10 @@ impl MediaType {
     /// What the first bytes of a file say it is.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         let brand = bytes.get(4..12).and_then(|b| b.strip_prefix(b"ftyp"));
-        if brand.is_some_and(|brand| [&b"heic"[..], b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif"].contains(&brand)) {
+        if brand.is_some_and(|brand| {
+            [&b"heic"[..], b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif"]
+                .contains(&brand)
+        }) {
             return Some(Self::Heic);
         }
         match image::guess_format(bytes).ok()? {
@@ -129,7 +134,8 @@ pub struct Developed {
     pub thumbhash: Vec<u8>,
 }
 
-/// Makes a picture ready to be shown. Takes a second of processor time for 24 megapixels: call it where that may be.
+/// Makes a picture ready to be shown. Takes a second of processor time for 24 megapixels: call it
+/// where that may be.
 ///
 /// # Errors
 /// When the content is no picture, is damaged, too large, or of a kind that can't be shown.
@@ -146,9 +152,18 @@ pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
     large.apply_orientation(orientation);
     let small = shrink(&large, SMALL_EDGE)?;
     let hash = shrink(&small, HASH_EDGE)?.to_rgba8();
-    let thumbhash = thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
+    let thumbhash =
+        thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
     let (width, height) = if turned(orientation) { (height, width) } else { (width, height) };
-    Ok(Developed { media_type, width, height, taken: taken(bytes), large: print(&large)?, small: print(&small)?, thumbhash })
+    Ok(Developed {
+        media_type,
+        width,
+        height,
+        taken: taken(bytes),
+        large: print(&large)?,
+        small: print(&small)?,
+        thumbhash,
+    })
 }
 
 fn decode(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientation), DevelopError> {
@@ -199,21 +214,33 @@ fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, DevelopErro
     if longer <= edge {
         return Ok(picture.clone());
     }
-    let scaled = |side: u32| u32::try_from(u64::from(side) * u64::from(edge) / u64::from(longer)).unwrap_or(1).max(1);
+    let scaled = |side: u32| {
+        u32::try_from(u64::from(side) * u64::from(edge) / u64::from(longer)).unwrap_or(1).max(1)
+    };
     let mut smaller = DynamicImage::new(scaled(width), scaled(height), picture.color());
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(picture, &mut smaller, &options).map_err(|error| DevelopError::Damaged(error.to_string()))?;
+    Resizer::new()
+        .resize(picture, &mut smaller, &options)
+        .map_err(|error| DevelopError::Damaged(error.to_string()))?;
     Ok(smaller)
 }
 
 fn print(picture: &DynamicImage) -> Result<Print, DevelopError> {
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(picture).map_err(|error| DevelopError::Damaged(error.to_string()))?;
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .encode_image(picture)
+        .map_err(|error| DevelopError::Damaged(error.to_string()))?;
     Ok(Print { jpeg, width: picture.width(), height: picture.height() })
 }
 
 fn turned(orientation: Orientation) -> bool {
-    matches!(orientation, Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH)
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
 }
 
 /// The camera's own date, if the file has one that reads as a date.
@@ -223,7 +250,8 @@ fn taken(bytes: &[u8]) -> Option<String> {
     let exif::Value::Ascii(values) = &field.value else { return None };
     let date = exif::DateTime::from_ascii(values.first()?).ok()?;
     // Cameras with an unset clock write a year of zeroes.
-    (date.year >= 1826 && (1..=12).contains(&date.month) && (1..=31).contains(&date.day)).then(|| date.to_string())
+    (date.year >= 1826 && (1..=12).contains(&date.month) && (1..=31).contains(&date.day))
+        .then(|| date.to_string())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Photos in a format that can't be shown here: kept as they came until they can, for the owner alone.
+//! Photos in a format that can't be shown here: kept as they came until they can, for the owner
+//! alone.
 
 use minicbor::{Decode, Encode};
 
@@ -42,10 +43,16 @@ impl Record for Kept {
 }
 
 /// Keeps a file; the same one again is kept once.
-pub(super) async fn keep(node: &Node, file: Pinned, file_name: String, media_type: &str) -> Result<(), StoreError> {
+pub(super) async fn keep(
+    node: &Node,
+    file: Pinned,
+    file_name: String,
+    media_type: &str,
+) -> Result<(), StoreError> {
     let media_type = media_type.to_owned();
     let id = PhotoId(row::key_part(&file.id.0, 0));
-    let kept = Kept { id, file_name, media_type, added: node.clock.now(), blob: file.id, len: file.len };
+    let kept =
+        Kept { id, file_name, media_type, added: node.clock.now(), blob: file.id, len: file.len };
     node.store
         .commit(move |tx| {
             tx.attach(&file);

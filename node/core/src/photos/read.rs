@@ -18,9 +18,15 @@ pub fn by_id(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo
     seen(&node.store, visitor, id)
 }
 
-pub(super) fn seen(rows: &impl Rows, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo>, StoreError> {
+pub(super) fn seen(
+    rows: &impl Rows,
+    visitor: &Visitor,
+    id: PhotoId,
+) -> Result<Option<Photo>, StoreError> {
     match row::get::<Photo>(rows, &id.0)? {
-        Some(photo) if may_see(&photo.audience, visitor) || uses::is_published(rows, id)? => Ok(Some(photo)),
+        Some(photo) if may_see(&photo.audience, visitor) || uses::is_published(rows, id)? => {
+            Ok(Some(photo))
+        }
         _ => Ok(None),
     }
 }
@@ -36,12 +42,17 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Phot
     }
 }
 
-/// The photos of the wall that `visitor` may see, the newest first: those added before `before` (all for `None`), at most `limit`.
-/// What only posts show does not hang there.
+/// The photos of the wall that `visitor` may see, the newest first: those added before `before`
+/// (all for `None`), at most `limit`. What only posts show does not hang there.
 ///
 /// # Errors
 /// As [`by_id`].
-pub fn list(node: &Node, visitor: &Visitor, before: Option<&Photo>, limit: usize) -> Result<Vec<Photo>, StoreError> {
+pub fn list(
+    node: &Node,
+    visitor: &Visitor,
+    before: Option<&Photo>,
+    limit: usize,
+) -> Result<Vec<Photo>, StoreError> {
     let mut found = Vec::new();
     let mut scan = Scan::prefix(&[], limit.max(1)).reversed();
     if let Some(photo) = before {
@@ -66,7 +77,12 @@ pub fn list(node: &Node, visitor: &Visitor, before: Option<&Photo>, limit: usize
 ///
 /// # Errors
 /// When it is damaged or the store is unavailable.
-pub fn image_bytes(node: &Node, visitor: &Visitor, id: PhotoId, size: Size) -> Result<Option<(Print, BlobReader)>, StoreError> {
+pub fn image_bytes(
+    node: &Node,
+    visitor: &Visitor,
+    id: PhotoId,
+    size: Size,
+) -> Result<Option<(Print, BlobReader)>, StoreError> {
     let Some(photo) = by_id(node, visitor, id)? else { return Ok(None) };
     let print = photo.print(size);
     Ok(Some((print, node.blobs.open(&print.blob)?)))
@@ -76,18 +92,27 @@ pub fn image_bytes(node: &Node, visitor: &Visitor, id: PhotoId, size: Size) -> R
 ///
 /// # Errors
 /// As [`image_bytes`].
-pub fn original_bytes(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
+pub fn original_bytes(
+    node: &Node,
+    visitor: &Visitor,
+    id: PhotoId,
+) -> Result<Option<BlobReader>, StoreError> {
     match by_id(node, visitor, id)? {
         Some(photo) if *visitor == Visitor::Owner => node.blobs.open(&photo.original).map(Some),
         _ => Ok(None),
     }
 }
 
-/// A blob that a photo shows, by its id, if `visitor` may see any such photo; nothing else can be had this way.
+/// A blob that a photo shows, by its id, if `visitor` may see any such photo; nothing else can be
+/// had this way.
 ///
 /// # Errors
 /// As [`image_bytes`].
-pub fn shared_blob(node: &Node, visitor: &Visitor, blob: &BlobId) -> Result<Option<BlobReader>, StoreError> {
+pub fn shared_blob(
+    node: &Node,
+    visitor: &Visitor,
+    blob: &BlobId,
+) -> Result<Option<BlobReader>, StoreError> {
     for (key, _) in node.store.scan(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))? {
         let photo = PhotoId(row::key_part(&key, blob.0.len()));
         if by_id(node, visitor, photo)?.is_some() {

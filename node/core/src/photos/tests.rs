@@ -6,33 +6,51 @@ use crate::node::Node;
 use crate::testing::TestNode;
 
 fn picture(format: ImageFormat) -> Vec<u8> {
-    let picture = RgbImage::from_fn(800, 600, |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 90]));
+    let picture =
+        RgbImage::from_fn(800, 600, |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 90]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
-async fn upload(node: &Node, bytes: &[u8], name: &str, audience: Audience) -> Result<Photo, AddError> {
+async fn upload(
+    node: &Node,
+    bytes: &[u8],
+    name: &str,
+    audience: Audience,
+) -> Result<Photo, AddError> {
     let mut writer = upload_writer(node).unwrap();
     for part in bytes.chunks(1000) {
         writer.write(part).unwrap();
     }
     let file = writer.finish().unwrap();
-    add(node, Upload { file, file_name: name.into(), alt: String::new(), caption: "x".into(), audience }).await
+    add(
+        node,
+        Upload { file, file_name: name.into(), alt: String::new(), caption: "x".into(), audience },
+    )
+    .await
 }
 
 #[tokio::test]
 async fn a_photo_is_kept_as_it_came_and_shown_in_two_sizes() {
     let alice = TestNode::new("alice").await;
     let bytes = picture(ImageFormat::Png);
-    let photo = upload(&alice, &bytes, "C:\\pictures\\The Hill.png", Audience::Public).await.unwrap();
-    assert_eq!((photo.slug.as_str(), photo.file_name.as_str(), photo.media_type.as_str()), ("the-hill", "The Hill.png", "image/png"));
+    let photo =
+        upload(&alice, &bytes, "C:\\pictures\\The Hill.png", Audience::Public).await.unwrap();
+    assert_eq!(
+        (photo.slug.as_str(), photo.file_name.as_str(), photo.media_type.as_str()),
+        ("the-hill", "The Hill.png", "image/png")
+    );
     assert_eq!((photo.width, photo.height), (800, 600));
-    assert_eq!((photo.large.width, photo.large.height, photo.small.width, photo.small.height), (800, 600, 400, 300));
+    assert_eq!(
+        (photo.large.width, photo.large.height, photo.small.width, photo.small.height),
+        (800, 600, 400, 300)
+    );
     let original = original_bytes(&alice, &Visitor::Owner, photo.id).unwrap().unwrap();
     assert_eq!(original.read_all(10_000_000).unwrap(), bytes);
     for size in [Size::Large, Size::Small] {
-        let (print, reader) = image_bytes(&alice, &Visitor::Stranger, photo.id, size).unwrap().unwrap();
+        let (print, reader) =
+            image_bytes(&alice, &Visitor::Stranger, photo.id, size).unwrap().unwrap();
         let jpeg = reader.read_all(10_000_000).unwrap();
         assert_eq!(jpeg.len() as u64, print.len);
         assert_eq!(image::load_from_memory(&jpeg).unwrap().width(), print.width);
@@ -50,7 +68,8 @@ async fn a_photo_is_kept_as_it_came_and_shown_in_two_sizes() {
 #[tokio::test]
 async fn the_original_and_what_is_not_public_are_the_owners_alone() {
     let alice = TestNode::new("alice").await;
-    let public = upload(&alice, &picture(ImageFormat::Jpeg), "a.jpg", Audience::Public).await.unwrap();
+    let public =
+        upload(&alice, &picture(ImageFormat::Jpeg), "a.jpg", Audience::Public).await.unwrap();
     let own = upload(&alice, &picture(ImageFormat::Gif), "b.gif", Audience::Owner).await.unwrap();
     assert!(original_bytes(&alice, &Visitor::Stranger, public.id).unwrap().is_none());
     assert!(shared_blob(&alice, &Visitor::Stranger, &public.original).unwrap().is_none());
@@ -68,8 +87,12 @@ async fn what_is_no_picture_is_refused_and_leaves_nothing() {
     let alice = TestNode::new("alice").await;
     let mut damaged = picture(ImageFormat::Png);
     damaged.truncate(damaged.len() / 2);
-    for bad in [&b"not a picture"[..], b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", &damaged] {
-        assert!(matches!(upload(&alice, bad, "a.jpg", Audience::Public).await, Err(AddError::Develop(_))));
+    for bad in [&b"not a picture"[..], b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", &damaged]
+    {
+        assert!(matches!(
+            upload(&alice, bad, "a.jpg", Audience::Public).await,
+            Err(AddError::Develop(_))
+        ));
     }
     assert_eq!(list(&alice, &Visitor::Owner, None, 10).unwrap(), []);
     assert!(upload_writer(&alice).unwrap().write(&vec![0; FILE_LEN_MAX as usize + 1]).is_err());
@@ -91,10 +114,15 @@ async fn heic_is_kept_and_said_so() {
 #[tokio::test]
 async fn a_photo_that_no_post_shows_can_be_changed_and_deleted() {
     let alice = TestNode::new("alice").await;
-    let photo = upload(&alice, &picture(ImageFormat::WebP), "a.webp", Audience::Public).await.unwrap();
-    let changed = change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner).await.unwrap();
+    let photo =
+        upload(&alice, &picture(ImageFormat::WebP), "a.webp", Audience::Public).await.unwrap();
+    let changed =
+        change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner).await.unwrap();
     assert_eq!((changed.alt.as_str(), changed.slug.as_str()), ("a hill", "a"));
-    assert!(matches!(change(&alice, photo.id, "x".repeat(1001), String::new(), Audience::Owner).await, Err(ChangeError::TooLong { .. })));
+    assert!(matches!(
+        change(&alice, photo.id, "x".repeat(1001), String::new(), Audience::Owner).await,
+        Err(ChangeError::TooLong { .. })
+    ));
     alice.store.commit(move |tx| note_uses(tx, &[1; 16], &[photo.id], true)).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::InUse));
     // What a published post shows stays visible with it.

@@ -23,7 +23,12 @@ impl Record for UseRow {
 const USES_MAX: usize = 1000;
 
 /// Notes that a post (by its id's bytes) shows these photos.
-pub(crate) fn note_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId], is_published: bool) -> Result<(), StoreError> {
+pub(crate) fn note_uses(
+    tx: &mut Tx<'_>,
+    post: &[u8; 16],
+    photos: &[PhotoId],
+    is_published: bool,
+) -> Result<(), StoreError> {
     for photo in photos {
         row::put(tx, &row::key(&[&photo.0, post]), &UseRow { is_published })?;
         if is_published {
@@ -34,7 +39,11 @@ pub(crate) fn note_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId], is
 }
 
 /// Notes that a post does not show these photos any more.
-pub(crate) fn forget_uses(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) -> Result<(), StoreError> {
+pub(crate) fn forget_uses(
+    tx: &mut Tx<'_>,
+    post: &[u8; 16],
+    photos: &[PhotoId],
+) -> Result<(), StoreError> {
     for photo in photos {
         let key = row::key(&[&photo.0, post]);
         if row::get::<UseRow>(tx, &key)?.is_some_and(|used| used.is_published) {

@@ -11,8 +11,8 @@ use crate::row;
 use crate::store::{StoreError, Tx};
 use crate::timeline;
 
-/// Deletes a post with its text and its addresses, for good ([`history`]). Friends' nodes are told by a tombstone in the feed; its photos
-/// stay.
+/// Deletes a post with its text and its addresses, for good ([`history`]). Friends' nodes are told
+/// by a tombstone in the feed; its photos stay.
 ///
 /// # Errors
 /// When there is no such post or the store refuses.
@@ -33,7 +33,12 @@ fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
 }
 
 /// Deletes all that this site has of a post.
-pub(super) fn erase(tx: &mut Tx<'_>, node: &Node, id: PostId, row: &PostRow) -> Result<(), StoreError> {
+pub(super) fn erase(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    id: PostId,
+    row: &PostRow,
+) -> Result<(), StoreError> {
     history::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
     photos::forget_uses(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;

@@ -1,7 +1,10 @@
 //! Saving a draft, and what a draft must be to be saved at all.
 
 use super::rows::{self, DraftRow, PostRow, ReadyText};
-use super::{PHOTOS_MAX, Post, PostError, PostId, Revision, SUMMARY_CHARS, State, TEXT_LEN_MAX, TITLE_CHARS_MAX};
+use super::{
+    PHOTOS_MAX, Post, PostError, PostId, Revision, SUMMARY_CHARS, State, TEXT_LEN_MAX,
+    TITLE_CHARS_MAX,
+};
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::markdown;
@@ -30,7 +33,8 @@ pub enum Over {
 pub struct Draft {
     /// The draft it replaces; `None` begins a new one.
     pub id: Option<PostId>,
-    /// What the post that `id` names must be; when it is something else by now, nothing is saved, unless both say the same.
+    /// What the post that `id` names must be; when it is something else by now, nothing is saved,
+    /// unless both say the same.
     pub over: Over,
     /// The title; empty for a note.
     pub title: String,
@@ -38,7 +42,8 @@ pub struct Draft {
     pub text: String,
     /// The photos it shows, in order.
     pub photos: Vec<PhotoId>,
-    /// The last part of the address, if the owner chose one; otherwise it is made of the title or the text.
+    /// The last part of the address, if the owner chose one; otherwise it is made of the title or
+    /// the text.
     pub slug: Option<String>,
 }
 
@@ -76,13 +81,24 @@ pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
         }
     }
     let summary = markdown::summary(&raw, SUMMARY_CHARS);
-    Ok(Ready { title, text: ReadyText::store(node, &raw)?, summary, minutes: markdown::minutes(&raw), raw, photos, slug })
+    Ok(Ready {
+        title,
+        text: ReadyText::store(node, &raw)?,
+        summary,
+        minutes: markdown::minutes(&raw),
+        raw,
+        photos,
+        slug,
+    })
 }
 
 impl Ready {
     /// The address it asks for, or one made of its words.
     pub(super) fn wanted_slug(&self) -> String {
-        let made = || markdown::slugify(&self.title).or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX));
+        let made = || {
+            markdown::slugify(&self.title)
+                .or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
+        };
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
     }
 
@@ -100,13 +116,17 @@ pub(super) fn load_photos(tx: &Tx<'_>, ids: &[PhotoId]) -> Result<Vec<Photo>, Po
 /// Saves a draft: a new one, or over the one it names.
 ///
 /// # Errors
-/// When a new one has no title, text or photo, something is too long, a photo is not there, or the post it names is published, gone or
-/// changed meanwhile.
+/// When a new one has no title, text or photo, something is too long, a photo is not there, or the
+/// post it names is published, gone or changed meanwhile.
 pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
     let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
     let (ready, now) = (ready(node, draft)?, node.clock.now());
-    if over == Over::Nothing && ready.title.is_empty() && ready.raw.trim().is_empty() && ready.photos.is_empty() {
+    if over == Over::Nothing
+        && ready.title.is_empty()
+        && ready.raw.trim().is_empty()
+        && ready.photos.is_empty()
+    {
         return Err(PostError::Empty);
     }
     let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
@@ -124,12 +144,26 @@ impl Over {
     }
 }
 
-fn write(tx: &mut Tx<'_>, id: PostId, over: Over, ready: &Ready, now: Timestamp) -> Result<PostRow, PostError> {
+fn write(
+    tx: &mut Tx<'_>,
+    id: PostId,
+    over: Over,
+    ready: &Ready,
+    now: Timestamp,
+) -> Result<PostRow, PostError> {
     let before = row::get::<PostRow>(tx, &id.0)?;
     match &before {
         None if over != Over::Nothing => return Err(PostError::NoSuchPost),
-        Some(before) if !over.is(before) => return if before.says(ready) { Ok(before.clone()) } else { Err(PostError::ChangedMeanwhile) },
-        Some(before) if before.state == State::Published => return Err(PostError::AlreadyPublished),
+        Some(before) if !over.is(before) => {
+            return if before.says(ready) {
+                Ok(before.clone())
+            } else {
+                Err(PostError::ChangedMeanwhile)
+            };
+        }
+        Some(before) if before.state == State::Published => {
+            return Err(PostError::AlreadyPublished);
+        }
         _ => {}
     }
     ready.load_photos(tx)?;

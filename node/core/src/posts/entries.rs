@@ -1,7 +1,9 @@
-//! Posts by their entries in the feed: what another node of the owner's says of a post that was published here changes this site, too.
+//! Posts by their entries in the feed: what another node of the owner's says of a post that was
+//! published here changes this site, too.
 //!
-//! The feed decides which version of a post counts, and whether any does ([`crate::feed`] settles that in the commit that takes an entry
-//! in); here the site follows. What a version says is not copied: it is read from its entry.
+//! The feed decides which version of a post counts, and whether any does ([`crate::feed`] settles
+//! that in the commit that takes an entry in); here the site follows. What a version says is not
+//! copied: it is read from its entry.
 
 use minicbor::{Decode, Encode};
 
@@ -46,7 +48,8 @@ fn published(tx: &Tx<'_>, entry: &EntryId) -> Result<Option<(PostId, PostRow)>, 
     Ok(row::get::<PostRow>(tx, &post.0)?.map(|row| (post, row)))
 }
 
-/// The owner has taken a post back on another node, or its time is over: it leaves the site for good.
+/// The owner has taken a post back on another node, or its time is over: it leaves the site for
+/// good.
 ///
 /// # Errors
 /// When the store refuses.
@@ -62,7 +65,9 @@ pub(crate) fn taken_back(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(
 /// # Errors
 /// When the store refuses.
 pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
-    let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else { return Ok(()) };
+    let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
+        return Ok(());
+    };
     photos::forget_uses(tx, &id.0, &row.photos)?;
     photos::note_uses(tx, &id.0, &row.photos, false)?;
     rows::save(tx, id, &PostRow { is_hidden: true, ..row })?;
@@ -70,9 +75,9 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a post says from now on, in the entry `version` of this time. Of its photos those are shown that lie at this node; its address
-/// changes if the new one is free. One that was published here, and that another node took back, stands on the site again when that has
-/// turned out to be void.
+/// What a post says from now on, in the entry `version` of this time. Of its photos those are shown
+/// that lie at this node; its address changes if the new one is free. One that was published here,
+/// and that another node took back, stands on the site again when that has turned out to be void.
 ///
 /// # Errors
 /// When the store refuses.
@@ -108,11 +113,19 @@ pub(crate) fn says(
 }
 
 /// Puts a post back whose row is gone, at the address it had unless another post has that by now.
-fn stands_again(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timestamp, said: &PostBody) -> Result<(), StoreError> {
+fn stands_again(
+    tx: &mut Tx<'_>,
+    of: &EntryId,
+    version: &EntryId,
+    at: Timestamp,
+    said: &PostBody,
+) -> Result<(), StoreError> {
     // Drawn from the entry, so that the post is the same one however often it comes and goes.
     let id = PostId(row::key_part(&of.0, 0));
     let title = said.title.as_deref().unwrap_or_default();
-    let base = markdown::slugify(&said.slug).or_else(|| markdown::slugify(title)).unwrap_or_else(|| "note".to_owned());
+    let base = markdown::slugify(&said.slug)
+        .or_else(|| markdown::slugify(title))
+        .unwrap_or_else(|| "note".to_owned());
     let mut row = PostRow {
         slug: rows::next_free(tx, &base, id)?,
         title: String::new(),
@@ -141,7 +154,13 @@ fn stands_again(tx: &mut Tx<'_>, of: &EntryId, version: &EntryId, at: Timestamp,
     Ok(())
 }
 
-fn take_words(tx: &Tx<'_>, row: &mut PostRow, version: &EntryId, at: Timestamp, said: &PostBody) -> Result<(), StoreError> {
+fn take_words(
+    tx: &Tx<'_>,
+    row: &mut PostRow,
+    version: &EntryId,
+    at: Timestamp,
+    said: &PostBody,
+) -> Result<(), StoreError> {
     row.version = Some(version.0);
     row.text = Text::Entry(version.0);
     row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();

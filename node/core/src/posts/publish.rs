@@ -12,8 +12,9 @@ use crate::row;
 use crate::store::Tx;
 use crate::timeline::{self, Version};
 
-/// Saves a draft and publishes it. What can't come out for want of words, or because another post has its address, is not saved either:
-/// whoever tries again with the same words would leave a second one.
+/// Saves a draft and publishes it. What can't come out for want of words, or because another post
+/// has its address, is not saved either: whoever tries again with the same words would leave a
+/// second one.
 ///
 /// # Errors
 /// As [`save_draft`](super::save_draft) and [`publish`].
@@ -32,27 +33,35 @@ pub async fn put_out(node: &Node, draft: Draft) -> Result<Post, PostError> {
     publish(node, saved.id).await
 }
 
-/// Publishes a draft: in one commit it is on the site, in the feed, in the journal and in the owner's own timeline.
+/// Publishes a draft: in one commit it is on the site, in the feed, in the journal and in the
+/// owner's own timeline.
 ///
 /// # Errors
-/// When it is empty, published already or gone, its address is taken, a photo is gone, or the node belongs to nobody.
+/// When it is empty, published already or gone, its address is taken, a photo is gone, or the node
+/// belongs to nobody.
 pub async fn publish(node: &Node, id: PostId) -> Result<Post, PostError> {
     publish_dated(node, id, None).await
 }
 
-/// [`publish`] with the date of a post that was out elsewhere before: it has its place by that among the others, on the site and in
-/// friends' timelines. A date that is still to come counts as now.
+/// [`publish`] with the date of a post that was out elsewhere before: it has its place by that
+/// among the others, on the site and in friends' timelines. A date that is still to come counts as
+/// now.
 ///
 /// # Errors
 /// As [`publish`].
-pub async fn publish_dated(node: &Node, id: PostId, date: Option<Timestamp>) -> Result<Post, PostError> {
+pub async fn publish_dated(
+    node: &Node,
+    id: PostId,
+    date: Option<Timestamp>,
+) -> Result<Post, PostError> {
     let before = rows::load(&node.store, id)?;
     let text = rows::text(node, &before)?;
     if text.trim().is_empty() && before.photos.is_empty() {
         return Err(PostError::Empty);
     }
     let (author, now) = (node.clone(), node.clock.now());
-    let row = node.store.commit(move |tx| write(tx, &author, id, &before, text, (now, date))).await?;
+    let row =
+        node.store.commit(move |tx| write(tx, &author, id, &before, text, (now, date))).await?;
     Ok(rows::shown(node, id, row)?)
 }
 
@@ -77,7 +86,8 @@ fn write(
     row.slug = rows::next_free(tx, &row.slug, id)?;
     let shown = draft::load_photos(tx, &row.photos)?;
     row.state = State::Published;
-    // The entry's own time where no other is given: a machine whose clock was never set must not date its posts to 1970.
+    // The entry's own time where no other is given: a machine whose clock was never set must not
+    // date its posts to 1970.
     let moment = feed::moment(tx, node)?;
     let published = date.map_or(moment, |date| date.min(moment));
     row.published = Some(published);
@@ -111,15 +121,30 @@ fn body(row: &PostRow, text: String, shown: &[Photo]) -> PostBody {
 }
 
 /// The owner's own version for their own timeline.
-fn version<'a>(node: &Node, entry: EntryId, now: Timestamp, post: &'a PostBody) -> Option<Version<'a>> {
+fn version<'a>(
+    node: &Node,
+    entry: EntryId,
+    now: Timestamp,
+    post: &'a PostBody,
+) -> Option<Version<'a>> {
     let author = node.identity.person()?;
-    Some(Version { author, entry, at: now, posted: post.published, has_blobs: true, is_news: false, post })
+    Some(Version {
+        author,
+        entry,
+        at: now,
+        posted: post.published,
+        has_blobs: true,
+        is_news: false,
+        post,
+    })
 }
 
-/// Replaces what a published post says. Its address stays unless the draft names another; the old one then leads to the new.
+/// Replaces what a published post says. Its address stays unless the draft names another; the old
+/// one then leads to the new.
 ///
 /// # Errors
-/// When it is empty, not published, gone or changed meanwhile, the address is taken, or a photo is gone.
+/// When it is empty, not published, gone or changed meanwhile, the address is taken, or a photo is
+/// gone.
 pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostError> {
     let over = draft.over;
     let ready = draft::ready(node, draft)?;
@@ -131,9 +156,20 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
     Ok(rows::shown(node, id, row)?)
 }
 
-fn write_edit(tx: &mut Tx<'_>, node: &Node, id: PostId, over: Over, ready: Ready, now: Timestamp) -> Result<PostRow, PostError> {
+fn write_edit(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    id: PostId,
+    over: Over,
+    ready: Ready,
+    now: Timestamp,
+) -> Result<PostRow, PostError> {
     let mut row = rows::load(tx, id)?;
-    let of = row.entry.map(EntryId).filter(|_| row.state == State::Published).ok_or(PostError::NotPublished)?;
+    let of = row
+        .entry
+        .map(EntryId)
+        .filter(|_| row.state == State::Published)
+        .ok_or(PostError::NotPublished)?;
     if !over.is(&row) {
         return if row.says(&ready) { Ok(row) } else { Err(PostError::ChangedMeanwhile) };
     }

@@ -48,14 +48,19 @@ impl std::str::FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (published, id) = text.split_once('-').ok_or(row::NotAnId)?;
-        Ok(Self { published: Timestamp(published.parse().map_err(|_| row::NotAnId)?), id: id.parse()? })
+        Ok(Self {
+            published: Timestamp(published.parse().map_err(|_| row::NotAnId)?),
+            id: id.parse()?,
+        })
     }
 }
 
 fn visible(row: &PostRow, visitor: &Visitor) -> bool {
     match row.state {
         State::Draft => *visitor == Visitor::Owner,
-        State::Published => (!row.is_hidden || *visitor == Visitor::Owner) && may_see(&row.audience, visitor),
+        State::Published => {
+            (!row.is_hidden || *visitor == Visitor::Owner) && may_see(&row.audience, visitor)
+        }
     }
 }
 
@@ -73,19 +78,31 @@ pub fn by_id(node: &Node, visitor: &Visitor, id: PostId) -> Result<Option<Post>,
 /// # Errors
 /// As [`by_id`].
 pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Found>, StoreError> {
-    let Some(found) = row::get::<SlugRow>(&node.store, &rows::slug_key(&node.store, slug)?)? else { return Ok(None) };
-    let Some(row) = row::get::<PostRow>(&node.store, &found.post.0)?.filter(|row| visible(row, visitor)) else { return Ok(None) };
+    let Some(found) = row::get::<SlugRow>(&node.store, &rows::slug_key(&node.store, slug)?)? else {
+        return Ok(None);
+    };
+    let Some(row) =
+        row::get::<PostRow>(&node.store, &found.post.0)?.filter(|row| visible(row, visitor))
+    else {
+        return Ok(None);
+    };
     if row.slug != slug {
         return Ok(Some(Found::Moved(row.slug)));
     }
     rows::shown(node, found.post, row).map(|post| Some(Found::Here(Box::new(post))))
 }
 
-/// Published posts that `visitor` may see, the newest first: those before `before` (all for `None`), at most `limit`.
+/// Published posts that `visitor` may see, the newest first: those before `before` (all for
+/// `None`), at most `limit`.
 ///
 /// # Errors
 /// As [`by_id`].
-pub fn published(node: &Node, visitor: &Visitor, before: Option<Cursor>, limit: usize) -> Result<Vec<Post>, StoreError> {
+pub fn published(
+    node: &Node,
+    visitor: &Visitor,
+    before: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Post>, StoreError> {
     let mut found = Vec::new();
     let mut scan = Scan::prefix(&[], limit.max(1)).reversed();
     if let Some(cursor) = before {

@@ -68,7 +68,10 @@ impl PostRow {
     /// Whether it says what `ready` says.
     pub(super) fn says(&self, ready: &Ready) -> bool {
         let has_slug = ready.slug.as_ref().is_none_or(|slug| *slug == self.slug);
-        has_slug && self.title == ready.title && self.text == ready.text.text && self.photos == ready.photos
+        has_slug
+            && self.title == ready.title
+            && self.text == ready.text.text
+            && self.photos == ready.photos
     }
 }
 
@@ -182,7 +185,10 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
         Text::Here(text) => Ok(text.clone()),
         Text::Blob(blob) => {
             let bytes = node.blobs.open(blob)?.read_all(super::TEXT_LEN_MAX)?;
-            String::from_utf8(bytes).map_err(|_| StoreError::Corrupt { table: "blobs".to_owned(), key: blob.0.to_vec() })
+            String::from_utf8(bytes).map_err(|_| StoreError::Corrupt {
+                table: "blobs".to_owned(),
+                key: blob.0.to_vec(),
+            })
         }
         // Between a version that is void and the one before it, which is on its way, there is none.
         Text::Entry(entry) => {
@@ -194,7 +200,21 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
 
 pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
     let (text, revision) = (text(node, &row)?, row.revision());
-    let PostRow { slug, title, summary, photos, state, created, updated, published, edited, entry, audience, minutes, .. } = row;
+    let PostRow {
+        slug,
+        title,
+        summary,
+        photos,
+        state,
+        created,
+        updated,
+        published,
+        edited,
+        entry,
+        audience,
+        minutes,
+        ..
+    } = row;
     let (has_own_slug, entry) = (row.has_own_slug, entry.map(EntryId));
     Ok(Post {
         id,

@@ -30,41 +30,65 @@ async fn photo(node: &Node) -> Photo {
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
     let file = node.blobs.put(&png.into_inner(), crate::blobs::Form::Private).unwrap();
-    let upload = Upload { file, file_name: "hill.png".into(), alt: "a hill".into(), caption: "late".into(), audience: Audience::Public };
+    let upload = Upload {
+        file,
+        file_name: "hill.png".into(),
+        alt: "a hill".into(),
+        caption: "late".into(),
+        audience: Audience::Public,
+    };
     photos::add(node, upload).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_draft_is_the_owners_until_it_is_published() {
     let alice = TestNode::new("alice").await;
-    let saved = save_draft(&alice, draft("  The  hill ", "We walked.\r\nSlowly.  \n")).await.unwrap();
-    assert_eq!((saved.title.as_str(), saved.text.as_str(), saved.slug.as_str()), ("The hill", "We walked.\nSlowly.", "the-hill"));
+    let saved =
+        save_draft(&alice, draft("  The  hill ", "We walked.\r\nSlowly.  \n")).await.unwrap();
+    assert_eq!(
+        (saved.title.as_str(), saved.text.as_str(), saved.slug.as_str()),
+        ("The hill", "We walked.\nSlowly.", "the-hill")
+    );
     assert_eq!(by_id(&alice, &Visitor::Stranger, saved.id).unwrap(), None);
     assert_eq!(by_slug(&alice, &Visitor::Owner, "the-hill").unwrap(), None);
     assert_eq!(drafts(&alice).unwrap(), std::slice::from_ref(&saved));
-    let again = save_draft(&alice, Draft { id: Some(saved.id), ..draft("The hill", "We ran.") }).await.unwrap();
+    let again = save_draft(&alice, Draft { id: Some(saved.id), ..draft("The hill", "We ran.") })
+        .await
+        .unwrap();
     assert_eq!((again.id, again.created), (saved.id, saved.created));
 
     let post = publish(&alice, saved.id).await.unwrap();
     assert_eq!(drafts(&alice).unwrap(), []);
     assert_eq!(here(&alice, "the-hill"), Some(post.clone()));
-    assert_eq!(published(&alice, &Visitor::Stranger, None, 10).unwrap(), std::slice::from_ref(&post));
+    assert_eq!(
+        published(&alice, &Visitor::Stranger, None, 10).unwrap(),
+        std::slice::from_ref(&post)
+    );
     assert_eq!(publish(&alice, saved.id).await, Err(PostError::AlreadyPublished));
-    assert_eq!(save_draft(&alice, Draft { id: Some(saved.id), ..draft("x", "y") }).await, Err(PostError::AlreadyPublished));
+    assert_eq!(
+        save_draft(&alice, Draft { id: Some(saved.id), ..draft("x", "y") }).await,
+        Err(PostError::AlreadyPublished)
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_made_of_nothing() {
     let alice = TestNode::new("alice").await;
-    for made in
-        [save_draft(&alice, draft(" ", " \r\n ")).await, put_out(&alice, draft("", "")).await, put_out(&alice, draft("A title", " ")).await]
-    {
+    for made in [
+        save_draft(&alice, draft(" ", " \r\n ")).await,
+        put_out(&alice, draft("", "")).await,
+        put_out(&alice, draft("A title", " ")).await,
+    ] {
         assert_eq!(made, Err(PostError::Empty));
     }
     assert_eq!(drafts(&alice).unwrap(), []);
-    let taken = put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") }).await.unwrap();
+    let taken =
+        put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") }).await.unwrap();
     assert_eq!((taken.state, taken.slug.as_str()), (State::Published, "hill"));
-    assert_eq!(put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await, Err(PostError::BadSlug));
+    assert_eq!(
+        put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
+        Err(PostError::BadSlug)
+    );
     assert_eq!(drafts(&alice).unwrap(), []);
     // One that was begun may lose its words again, and keeps its place.
     let begun = save_draft(&alice, draft("Later", "")).await.unwrap();
@@ -77,17 +101,30 @@ async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
     let head = journal::durable_head(&alice).unwrap();
-    let saved =
-        save_draft(&alice, Draft { photos: vec![picture.id, picture.id], ..draft("The hill", &"words ".repeat(3000)) }).await.unwrap();
+    let saved = save_draft(
+        &alice,
+        Draft { photos: vec![picture.id, picture.id], ..draft("The hill", &"words ".repeat(3000)) },
+    )
+    .await
+    .unwrap();
     let post = publish(&alice, saved.id).await.unwrap();
     assert_eq!(journal::durable_head(&alice).unwrap(), head + 1);
     let (_, body) = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap();
     let body = body.unwrap();
     let entry = body.post().unwrap();
-    assert_eq!((entry.slug.as_str(), entry.text.as_str(), entry.photos.len()), ("the-hill", post.text.as_str(), 1));
-    assert_eq!((entry.photos[0].blob, entry.photos[0].alt.as_str()), (picture.large.blob, "a hill"));
+    assert_eq!(
+        (entry.slug.as_str(), entry.text.as_str(), entry.photos.len()),
+        ("the-hill", post.text.as_str(), 1)
+    );
+    assert_eq!(
+        (entry.photos[0].blob, entry.photos[0].alt.as_str()),
+        (picture.large.blob, "a hill")
+    );
     let items = timeline::page(&alice, None, 10).unwrap();
-    assert_eq!((items.len(), items[0].entry, items[0].seen, items[0].is_whole), (1, post.entry.unwrap(), true, false));
+    assert_eq!(
+        (items.len(), items[0].entry, items[0].seen, items[0].is_whole),
+        (1, post.entry.unwrap(), true, false)
+    );
     assert!(items[0].photos[0].has_large && items[0].photos[0].has_small);
     assert_eq!(timeline::text(&alice, &post.entry.unwrap()).unwrap(), Some(post.text));
     assert_eq!(timeline::unread(&alice).unwrap(), 0);
@@ -99,17 +136,41 @@ async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_ne
     let post = posted(&alice, "The hill", "We walked.").await;
     alice.clock.advance(1000);
     let edited = edit(&alice, post.id, draft("The high hill", "We ran.")).await.unwrap();
-    assert_eq!((edited.slug.as_str(), edited.published, edited.edited), ("the-hill", post.published, Some(alice.clock.now())));
-    let moved = edit(&alice, post.id, Draft { slug: Some("high-hill".into()), ..draft("The high hill", "We flew.") }).await.unwrap();
+    assert_eq!(
+        (edited.slug.as_str(), edited.published, edited.edited),
+        ("the-hill", post.published, Some(alice.clock.now()))
+    );
+    let moved = edit(
+        &alice,
+        post.id,
+        Draft { slug: Some("high-hill".into()), ..draft("The high hill", "We flew.") },
+    )
+    .await
+    .unwrap();
     assert_eq!(moved.slug, "high-hill");
-    assert_eq!(by_slug(&alice, &Visitor::Stranger, "the-hill").unwrap(), Some(Found::Moved("high-hill".into())));
+    assert_eq!(
+        by_slug(&alice, &Visitor::Stranger, "the-hill").unwrap(),
+        Some(Found::Moved("high-hill".into()))
+    );
     assert_eq!(here(&alice, "high-hill").unwrap().text, "We flew.");
     let item = &timeline::page(&alice, None, 10).unwrap()[0];
-    assert_eq!((item.entry, item.title.as_str(), item.text.as_str()), (post.entry.unwrap(), "The high hill", "We flew."));
+    assert_eq!(
+        (item.entry, item.title.as_str(), item.text.as_str()),
+        (post.entry.unwrap(), "The high hill", "We flew.")
+    );
     // And back again.
-    let back = edit(&alice, post.id, Draft { slug: Some("the-hill".into()), ..draft("The hill", "We sat.") }).await.unwrap();
+    let back = edit(
+        &alice,
+        post.id,
+        Draft { slug: Some("the-hill".into()), ..draft("The hill", "We sat.") },
+    )
+    .await
+    .unwrap();
     assert_eq!(back.slug, "the-hill");
-    assert_eq!(by_slug(&alice, &Visitor::Stranger, "high-hill").unwrap(), Some(Found::Moved("the-hill".into())));
+    assert_eq!(
+        by_slug(&alice, &Visitor::Stranger, "high-hill").unwrap(),
+        Some(Found::Moved("the-hill".into()))
+    );
     let body = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1;
     assert_eq!(body, None, "what an edit has replaced is not kept");
 }
@@ -119,16 +180,27 @@ async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
     let alice = TestNode::new("alice").await;
     let post = posted(&alice, "The hill", "We walked.").await;
     for number in 0..1_200 {
-        edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps."))).await.unwrap();
+        edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps.")))
+            .await
+            .unwrap();
     }
     delete(&alice, post.id).await.unwrap();
     assert_eq!(timeline::page(&alice, None, 10).unwrap(), []);
     let log = feed::heads(&alice, &alice.identity.person().unwrap()).unwrap().remove(0).log;
     let mut bodies = Vec::new();
     for from in (0..1_202).step_by(200) {
-        bodies.extend(feed::read(&alice, &log, from, 200, usize::MAX).unwrap().into_iter().map(|entry| entry.body));
+        bodies.extend(
+            feed::read(&alice, &log, from, 200, usize::MAX)
+                .unwrap()
+                .into_iter()
+                .map(|entry| entry.body),
+        );
     }
-    assert_eq!((bodies.len(), bodies.iter().flatten().count()), (1_202, 1), "the tombstone's own is all that is left");
+    assert_eq!(
+        (bodies.len(), bodies.iter().flatten().count()),
+        (1_202, 1),
+        "the tombstone's own is all that is left"
+    );
 }
 
 #[tokio::test]
@@ -137,12 +209,23 @@ async fn two_posts_never_share_an_address_even_an_old_one() {
     let first = posted(&alice, "Bread", "Rye.").await;
     let second = posted(&alice, "Bread", "Wheat.").await;
     assert_eq!((first.slug.as_str(), second.slug.as_str()), ("bread", "bread-2"));
-    edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") }).await.unwrap();
-    assert_eq!(edit(&alice, second.id, Draft { slug: Some("bread".into()), ..draft("Bread", "W") }).await, Err(PostError::BadSlug));
-    let third = save_draft(&alice, Draft { slug: Some("bread".into()), ..draft("Other", "Oats.") }).await.unwrap();
+    edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") })
+        .await
+        .unwrap();
+    assert_eq!(
+        edit(&alice, second.id, Draft { slug: Some("bread".into()), ..draft("Bread", "W") }).await,
+        Err(PostError::BadSlug)
+    );
+    let third = save_draft(&alice, Draft { slug: Some("bread".into()), ..draft("Other", "Oats.") })
+        .await
+        .unwrap();
     assert_eq!(publish(&alice, third.id).await, Err(PostError::BadSlug));
     for bad in ["Bread", "a/b", "..", "a b"] {
-        assert_eq!(save_draft(&alice, Draft { slug: Some(bad.into()), ..draft("x", "y") }).await, Err(PostError::BadSlug), "{bad}");
+        assert_eq!(
+            save_draft(&alice, Draft { slug: Some(bad.into()), ..draft("x", "y") }).await,
+            Err(PostError::BadSlug),
+            "{bad}"
+        );
     }
     let note = posted(&alice, "", "Only a few words.").await;
     assert_eq!(note.slug, "only-a-few-words");
@@ -153,9 +236,20 @@ async fn two_posts_never_share_an_address_even_an_old_one() {
 async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addresses() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
-    let saved = save_draft(&alice, Draft { photos: vec![picture.id], ..draft("The hill", &"secret ".repeat(1000)) }).await.unwrap();
+    let saved = save_draft(
+        &alice,
+        Draft { photos: vec![picture.id], ..draft("The hill", &"secret ".repeat(1000)) },
+    )
+    .await
+    .unwrap();
     let post = publish(&alice, saved.id).await.unwrap();
-    edit(&alice, post.id, Draft { slug: Some("hill".into()), photos: vec![picture.id], ..draft("The hill", "x") }).await.unwrap();
+    edit(
+        &alice,
+        post.id,
+        Draft { slug: Some("hill".into()), photos: vec![picture.id], ..draft("The hill", "x") },
+    )
+    .await
+    .unwrap();
     assert_eq!(photos::delete(&alice, picture.id).await, Err(photos::ChangeError::InUse));
     delete(&alice, post.id).await.unwrap();
     assert_eq!(delete(&alice, post.id).await, Err(PostError::NoSuchPost));
@@ -174,9 +268,15 @@ async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
     let alice = TestNode::new("alice").await;
     let empty = save_draft(&alice, draft("Title", " \n ")).await.unwrap();
     assert_eq!(publish(&alice, empty.id).await, Err(PostError::Empty));
-    assert_eq!(save_draft(&alice, draft(&"ш".repeat(251), "y")).await, Err(PostError::LongTitle(251)));
+    assert_eq!(
+        save_draft(&alice, draft(&"ш".repeat(251), "y")).await,
+        Err(PostError::LongTitle(251))
+    );
     posted(&alice, &"𝄞".repeat(250), "the longest title, in the longest characters").await;
-    assert!(matches!(save_draft(&alice, draft("x", &"y".repeat(60_001))).await, Err(PostError::TooLong { what: "text", .. })));
+    assert!(matches!(
+        save_draft(&alice, draft("x", &"y".repeat(60_001))).await,
+        Err(PostError::TooLong { what: "text", .. })
+    ));
     let missing = Draft { photos: vec![photos::PhotoId([9; 16])], ..draft("x", "y") };
     assert_eq!(save_draft(&alice, missing).await, Err(PostError::NoSuchPhoto));
     assert_eq!(publish(&alice, PostId([9; 16])).await, Err(PostError::NoSuchPost));
@@ -224,14 +324,20 @@ async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead
     let now = put_out(&alice, draft("Now", "Today.")).await.unwrap();
     let day = 24 * 60 * 60 * 1000;
     let at = |days: i64| Some(Timestamp(alice.clock.now().0.saturating_add_signed(days * day)));
-    let (old, ahead) =
-        (save_draft(&alice, draft("Then", "Long ago.")).await.unwrap(), save_draft(&alice, draft("Soon", "Not yet.")).await.unwrap());
+    let (old, ahead) = (
+        save_draft(&alice, draft("Then", "Long ago.")).await.unwrap(),
+        save_draft(&alice, draft("Soon", "Not yet.")).await.unwrap(),
+    );
     let old = publish_dated(&alice, old.id, at(-300)).await.unwrap();
     let ahead = publish_dated(&alice, ahead.id, at(300)).await.unwrap();
     assert_eq!((old.published, ahead.published), (at(-300), at(0)));
     let last = published(&alice, &Visitor::Stranger, None, 10).unwrap().pop().unwrap();
     assert_eq!(last.id, old.id, "it has its place by its date");
-    let shown: Vec<_> = crate::timeline::page(&alice, None, 10).unwrap().into_iter().map(|item| (item.title, Some(item.shown))).collect();
+    let shown: Vec<_> = crate::timeline::page(&alice, None, 10)
+        .unwrap()
+        .into_iter()
+        .map(|item| (item.title, Some(item.shown)))
+        .collect();
     assert_eq!(shown.last(), Some(&("Then".to_owned(), at(-300))));
     assert!(shown.iter().all(|(_, shown)| *shown <= at(0)) && now.published == at(0));
     delete(&alice, old.id).await.unwrap();

@@ -49,7 +49,9 @@ impl Checkpoint {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        Self::decode(&bytes).map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the checkpoint is damaged"))
+        Self::decode(&bytes)
+            .map(Some)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the checkpoint is damaged"))
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -58,8 +60,19 @@ impl Checkpoint {
             Condition::Running => 1,
             Condition::Rebuilding => 2,
         };
-        let (generation, position) = (self.mark.generation.to_le_bytes(), self.mark.position.to_le_bytes());
-        let mut bytes = [&MAGIC[..], &self.log, &[condition], &self.boot, &self.engine, &generation, &position, &self.mark.hash].concat();
+        let (generation, position) =
+            (self.mark.generation.to_le_bytes(), self.mark.position.to_le_bytes());
+        let mut bytes = [
+            &MAGIC[..],
+            &self.log,
+            &[condition],
+            &self.boot,
+            &self.engine,
+            &generation,
+            &position,
+            &self.mark.hash,
+        ]
+        .concat();
         let sum = blake3::hash(&bytes);
         bytes.extend_from_slice(sum.as_bytes());
         bytes
@@ -83,9 +96,16 @@ impl Checkpoint {
             2 => Condition::Rebuilding,
             _ => return None,
         };
-        let (generation, position) = (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
+        let (generation, position) =
+            (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
         let mark = Mark { generation, position, hash: rest.try_into().ok()? };
-        (*magic == MAGIC).then_some(Self { log: *log, condition, boot: *boot, engine: *engine, mark })
+        (*magic == MAGIC).then_some(Self {
+            log: *log,
+            condition,
+            boot: *boot,
+            engine: *engine,
+            mark,
+        })
     }
 }
 
@@ -100,7 +120,13 @@ mod tests {
         let data = Path::new("/");
         assert_eq!(Checkpoint::read(&fs, data).unwrap(), None);
         let mark = Mark { generation: 3, position: 99, hash: [5; 32] };
-        let written = Checkpoint { log: [1; 16], condition: Condition::Running, boot: [2; 32], engine: [3; 16], mark };
+        let written = Checkpoint {
+            log: [1; 16],
+            condition: Condition::Running,
+            boot: [2; 32],
+            engine: [3; 16],
+            mark,
+        };
         written.write(&fs, data).unwrap();
         assert_eq!(Checkpoint::read(&fs, data).unwrap(), Some(written));
         fs.damage(&Checkpoint::path(data), 70, 1).unwrap();

@@ -1,7 +1,9 @@
-//! The one thread that commits: collect what waits → evaluate in order → append one group → one sync → apply → acknowledge → hint.
+//! The one thread that commits: collect what waits → evaluate in order → append one group → one
+//! sync → apply → acknowledge → hint.
 //!
-//! Nothing is visible to a reader before it is durable. When several writers are active it waits a little for their return, so that
-//! they share a sync: at most an eighth of the last one, and never for a lone writer.
+//! Nothing is visible to a reader before it is durable. When several writers are active it waits a
+//! little for their return, so that they share a sync: at most an eighth of the last one, and never
+//! for a lone writer.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -125,7 +127,8 @@ pub(super) struct Committer {
     events: Events,
     /// How many writers seem to be active: those just answered and those waiting then.
     active: usize,
-    /// Hints of a group that is durable and not yet visible: the engine failed and could not be reopened at once.
+    /// Hints of a group that is durable and not yet visible: the engine failed and could not be
+    /// reopened at once.
     late: Vec<Event>,
     door: Door,
     /// The data folder is this store's until the committer is done.
@@ -133,7 +136,14 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, log: Log, keeper: Arc<Keeper>, events: Events, door: Door, claim: Claim) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: Log,
+        keeper: Arc<Keeper>,
+        events: Events,
+        door: Door,
+        claim: Claim,
+    ) -> Self {
         Self { shared, log, keeper, events, active: 0, late: Vec::new(), door, claim }
     }
 
@@ -171,7 +181,8 @@ impl Committer {
                 return None;
             }
             waiting.asleep = true;
-            let (woken, timeout) = queue.wake.wait_timeout(waiting, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) =
+                queue.wake.wait_timeout(waiting, IDLE).unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
             waiting.asleep = false;
             if timeout.timed_out() && waiting.jobs.is_empty() {
@@ -191,7 +202,8 @@ impl Committer {
         Some(jobs)
     }
 
-    /// Waits for the active writers to come back. The wait is far shorter than a sleeping thread takes to wake, so it only yields.
+    /// Waits for the active writers to come back. The wait is far shorter than a sleeping thread
+    /// takes to wake, so it only yields.
     fn linger(&self, queue: &Queue) {
         let until = Instant::now() + (self.log.last_sync() / 8).min(LINGER_MAX);
         while queue.count.load(Ordering::Acquire) < self.active && Instant::now() < until {
@@ -239,13 +251,16 @@ impl Committer {
         }
         let mut appended = self.log.append(changes);
         if matches!(appended, Err(AppendError::Full)) && self.door.give_up_reserve() {
-            // Whatever of it may lie in the abandoned segment is void before this one is in the next.
+            // Whatever of it may lie in the abandoned segment is void before this one is in the
+            // next.
             appended = self.log.append(changes);
         }
         appended.map_err(|error| match error {
             AppendError::Full => StoreError::Full,
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
-            AppendError::Stopped => StoreError::Unavailable("the disk failed; changes are not taken until the next start".into()),
+            AppendError::Stopped => StoreError::Unavailable(
+                "the disk failed; changes are not taken until the next start".into(),
+            ),
         })?;
         if let Err(error) = self.shared.rows.apply(changes) {
             tracing::error!(%error, "applying a durable group failed; the engine is reopened");
@@ -255,7 +270,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Reopens the engine and applies again what the log holds since the checkpoint; nobody reads meanwhile.
+    /// Reopens the engine and applies again what the log holds since the checkpoint; nobody reads
+    /// meanwhile.
     fn catch_up(&mut self) -> Result<(), StoreError> {
         let caught_up = self.keeper.catch_up(&self.shared.rows, self.log.end());
         if caught_up.is_ok() {
@@ -294,7 +310,8 @@ impl Group {
     fn evaluate(&mut self, mut job: Box<dyn Job>, first: u64, shared: &Shared) {
         let position = first + self.changes.len() as u64;
         let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, self.room);
-        // A change that panics has written nothing and harms no other; whoever waits for it is told.
+        // A change that panics has written nothing and harms no other; whoever waits for it is
+        // told.
         let kept = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
         let written = match (kept, tx.finish()) {
             (false, _) => return self.jobs.push((job, None)),
@@ -306,7 +323,10 @@ impl Group {
                 Ok(rows) => rows,
                 Err(error) => return self.jobs.push((job, Some(error))),
             };
-            self.len += rows.iter().map(|row| row.key.len() + row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+            self.len += rows
+                .iter()
+                .map(|row| row.key.len() + row.value.as_ref().map_or(0, Vec::len))
+                .sum::<usize>();
             self.len += written.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
             self.blobs.extend(written.blobs.iter().cloned());
             self.changes.push(Change { rows, blobs: written.blobs });

@@ -13,7 +13,8 @@ pub(super) struct Door {
     space: Option<Space>,
     asked: Option<Instant>,
     found: Room,
-    /// The disk was full and the reserve given up: only what makes room is let in, until there is room for all.
+    /// The disk was full and the reserve given up: only what makes room is let in, until there is
+    /// room for all.
     pressed: bool,
 }
 

@@ -1,8 +1,9 @@
 //! What goes on beside the committer: spare segments, checkpoints and snapshots.
 //!
-//! A checkpoint files the pending small blobs, flushes the engine, and only then says so by replacing the checkpoint file. If two
-//! segments are full and no checkpoint has finished, the committer waits for one. Snapshots have a thread of their own, so that nobody
-//! waits for them; a stop ends them between two rows.
+//! A checkpoint files the pending small blobs, flushes the engine, and only then says so by
+//! replacing the checkpoint file. If two segments are full and no checkpoint has finished, the
+//! committer waits for one. Snapshots have a thread of their own, so that nobody waits for them; a
+//! stop ends them between two rows.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,7 +53,8 @@ struct State {
     snapshot_failed: Option<u64>,
     spare_wanted: bool,
     stopping: bool,
-    /// Without a thread of its own the work is done by the committer, so that each run of a test is the same.
+    /// Without a thread of its own the work is done by the committer, so that each run of a test is
+    /// the same.
     threaded: bool,
 }
 
@@ -72,7 +74,18 @@ pub(super) struct Parts {
 
 impl Keeper {
     pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { reader, data, random, shared, spare, segment_len, snapshot_after, space, last, threaded } = parts;
+        let Parts {
+            reader,
+            data,
+            random,
+            shared,
+            spare,
+            segment_len,
+            snapshot_after,
+            space,
+            last,
+            threaded,
+        } = parts;
         let state = Mutex::new(State {
             last,
             wanted: None,
@@ -83,8 +96,23 @@ impl Keeper {
             stopping: false,
             threaded,
         });
-        let (changed, busy, history, ending) = (Condvar::new(), Mutex::new(()), Mutex::new(()), Stop::default());
-        Arc::new(Self { reader, data, random, shared, spare, segment_len, snapshot_after, space, state, changed, busy, history, ending })
+        let (changed, busy, history, ending) =
+            (Condvar::new(), Mutex::new(()), Mutex::new(()), Stop::default());
+        Arc::new(Self {
+            reader,
+            data,
+            random,
+            shared,
+            spare,
+            segment_len,
+            snapshot_after,
+            space,
+            state,
+            changed,
+            busy,
+            history,
+            ending,
+        })
     }
 
     /// Starts its threads, unless it is to do without.
@@ -125,10 +153,13 @@ impl Keeper {
             }
             if let Some(mark) = mark {
                 // A panic here must not leave the committer waiting for ever.
-                let made = catch_unwind(AssertUnwindSafe(|| self.checkpoint_said(&mark))).unwrap_or_else(|_| {
-                    tracing::error!("a checkpoint panicked; the log is kept until one succeeds");
-                    false
-                });
+                let made = catch_unwind(AssertUnwindSafe(|| self.checkpoint_said(&mark)))
+                    .unwrap_or_else(|_| {
+                        tracing::error!(
+                            "a checkpoint panicked; the log is kept until one succeeds"
+                        );
+                        false
+                    });
                 let mut state = self.lock();
                 state.running = false;
                 state.snapshot_wanted |= made;
@@ -155,7 +186,8 @@ impl Keeper {
         }
     }
 
-    /// A segment was begun: the one before it is to be covered by a checkpoint, and the next to be prepared.
+    /// A segment was begun: the one before it is to be covered by a checkpoint, and the next to be
+    /// prepared.
     pub(super) fn segment_begun(&self, mark: &Mark) {
         let mut state = self.lock();
         if !state.threaded {
@@ -180,8 +212,12 @@ impl Keeper {
             space.restore_reserve();
         }
         let mut state = self.lock();
-        let is_said = !self.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
-        if !state.threaded || state.running || (state.last.mark.position == mark.position && is_said) {
+        let is_said =
+            !self.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
+        if !state.threaded
+            || state.running
+            || (state.last.mark.position == mark.position && is_said)
+        {
             return;
         }
         state.wanted = Some(mark.clone());
@@ -189,7 +225,8 @@ impl Keeper {
         self.changed.notify_all();
     }
 
-    /// The committer has stopped at `mark`: the last checkpoint says so, and the next start need not look further.
+    /// The committer has stopped at `mark`: the last checkpoint says so, and the next start need
+    /// not look further.
     pub(super) fn stop(&self, mark: &Mark) {
         self.lock().stopping = true;
         self.ending.raise();
@@ -245,7 +282,8 @@ impl Keeper {
         let rows = &self.shared.rows;
         rows.file()?;
         {
-            // An engine that is behind, or reopened meanwhile, must not be said to hold what it lost.
+            // An engine that is behind, or reopened meanwhile, must not be said to hold what it
+            // lost.
             let _open = rows.enter()?;
             rows.engine().flush().map_err(|error| rows.note(error))?;
         }
@@ -287,13 +325,15 @@ impl Keeper {
         })
     }
 
-    /// Makes a snapshot of everything up to the last checkpoint, and removes what only an older one needs.
+    /// Makes a snapshot of everything up to the last checkpoint, and removes what only an older one
+    /// needs.
     pub(super) fn snapshot(&self) -> Result<(), StoreError> {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         self.snapshot_now()
     }
 
-    /// Makes a snapshot if the log since the last has grown long; says once if that fails, and tries again some segments later.
+    /// Makes a snapshot if the log since the last has grown long; says once if that fails, and
+    /// tries again some segments later.
     fn snapshot_if_due(&self) {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let (failed, open) = {
@@ -303,7 +343,8 @@ impl Keeper {
         if failed.is_some_and(|failed| open < failed + RETRY_AFTER_SEGMENTS) {
             return;
         }
-        let made = self.is_snapshot_due().and_then(|due| if due { self.snapshot_now() } else { Ok(()) });
+        let made =
+            self.is_snapshot_due().and_then(|due| if due { self.snapshot_now() } else { Ok(()) });
         match made {
             Ok(()) => self.lock().snapshot_failed = None,
             Err(_) if self.ending.is_raised() => {}
@@ -325,7 +366,9 @@ impl Keeper {
             }
         };
         let names = segment::list(&*self.reader.fs, &self.reader.folder)?;
-        let since = names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count() as u64;
+        let since =
+            names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count()
+                as u64;
         Ok(since.saturating_mul(self.segment_len) > self.snapshot_after.max(newest_len))
     }
 
@@ -333,7 +376,14 @@ impl Keeper {
         self.ending.check()?;
         let last = self.lock().last.clone();
         let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.ending);
-        let maker = snapshot::Maker { reader, data, random, log: last.log, stop, space: self.space.as_ref() };
+        let maker = snapshot::Maker {
+            reader,
+            data,
+            random,
+            log: last.log,
+            stop,
+            space: self.space.as_ref(),
+        };
         if let Some(made) = maker.make(&last.mark)?
             && let Some(older) = made.keep(&*reader.fs, data)?
         {
@@ -346,11 +396,13 @@ impl Keeper {
     pub(super) fn oldest(&self) -> Result<u64, StoreError> {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = snapshot::list(&*self.reader.fs, &self.data)?.first().copied();
-        let segment = segment::list(&*self.reader.fs, &self.reader.folder)?.first().map(|name| name.first);
+        let segment =
+            segment::list(&*self.reader.fs, &self.reader.folder)?.first().map(|name| name.first);
         Ok(snapshot.into_iter().chain(segment).min().unwrap_or_default())
     }
 
-    /// Does `work`, which ends when the store is stopped, while no snapshot is made and no part of the log is removed.
+    /// Does `work`, which ends when the store is stopped, while no snapshot is made and no part of
+    /// the log is removed.
     pub(super) fn undisturbed<T>(&self, work: impl FnOnce(&Stop) -> T) -> T {
         let _history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         work(&self.ending)

@@ -17,7 +17,8 @@ use crate::space::Space;
 
 /// How long a log segment is, in bytes.
 const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
-/// A snapshot is made when the log since the last is longer than this (and than that snapshot), in bytes.
+/// A snapshot is made when the log since the last is longer than this (and than that snapshot), in
+/// bytes.
 const SNAPSHOT_AFTER: u64 = 256 * 1024 * 1024;
 /// A test's segments are short, for it has many stores.
 const SEGMENT_LEN_IN_MEMORY: u64 = 64 * 1024;
@@ -97,7 +98,8 @@ pub type Progress = dyn Fn(Stage, u64, u64) + Send + Sync;
 /// What a store is opened with.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// The data folder; its parent must exist. The store's own are `log`, `rows-*`, `snapshots`, `checkpoint` and `lock` in it.
+    /// The data folder; its parent must exist. The store's own are `log`, `rows-*`, `snapshots`,
+    /// `checkpoint` and `lock` in it.
     pub data: PathBuf,
     /// The file system.
     pub fs: Arc<dyn Fs>,
@@ -117,17 +119,20 @@ pub struct StoreOptions {
     pub progress: Option<Arc<Progress>>,
     /// Raised to end a long start; the next one begins it anew.
     pub stop: Stop,
-    /// The blobs that rows refer to, small ones by way of the log. Without them no reference is checked.
+    /// The blobs that rows refer to, small ones by way of the log. Without them no reference is
+    /// checked.
     pub blobs: Option<Blobs>,
     /// The watch over free space; without it the disk alone says when it is full.
     pub space: Option<Space>,
-    /// The data folder, if it was claimed already (as it must be before blobs or vault are opened in it).
+    /// The data folder, if it was claimed already (as it must be before blobs or vault are opened
+    /// in it).
     pub claim: Option<Claim>,
     /// How long a log segment is, in bytes.
     pub segment_len: u64,
     /// A snapshot is made when so many bytes of log have gathered.
     pub snapshot_after: u64,
-    /// Whether segments and checkpoints are made beside the committer. Tests turn it off so that each run is the same.
+    /// Whether segments and checkpoints are made beside the committer. Tests turn it off so that
+    /// each run is the same.
     pub background: bool,
 }
 
@@ -139,7 +144,14 @@ impl fmt::Debug for StoreOptions {
 
 impl StoreOptions {
     /// A node's store on disk, with the usual lengths.
-    pub fn new(data: PathBuf, fs: Arc<dyn Fs>, engine: EngineSource, key: SecretKey, log: [u8; 16], random: Random) -> Self {
+    pub fn new(
+        data: PathBuf,
+        fs: Arc<dyn Fs>,
+        engine: EngineSource,
+        key: SecretKey,
+        log: [u8; 16],
+        random: Random,
+    ) -> Self {
         Self {
             data,
             fs,
@@ -164,7 +176,14 @@ impl StoreOptions {
     pub fn in_memory(fs: MemoryFs, events: Events) -> Self {
         let engine = EngineSource::Kind(EngineKind::Memory, 0);
         let key = SecretKey::new([1; 32]);
-        let mut options = Self::new(PathBuf::from("/data"), Arc::new(fs), engine, key, [1; 16], Random::seeded(1));
+        let mut options = Self::new(
+            PathBuf::from("/data"),
+            Arc::new(fs),
+            engine,
+            key,
+            [1; 16],
+            Random::seeded(1),
+        );
         options.boot = [1; 32];
         options.events = events;
         options.segment_len = SEGMENT_LEN_IN_MEMORY;
@@ -179,7 +198,8 @@ impl StoreOptions {
     }
 }
 
-/// Names the machine's present boot. Where it can't be told each start is taken to be another boot, which is always safe.
+/// Names the machine's present boot. Where it can't be told each start is taken to be another boot,
+/// which is always safe.
 pub fn boot_id(random: &Random) -> [u8; 32] {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Ok(id) => *blake3::hash(&id).as_bytes(),

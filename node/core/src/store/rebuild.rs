@@ -1,7 +1,7 @@
 //! Makes the engine's rows anew from the newest snapshot and the log since.
 //!
-//! It goes into a new folder that takes the old one's place only when it is whole and durable; nothing reads meanwhile, or deleted
-//! posts and ended sessions would rise from the dead.
+//! It goes into a new folder that takes the old one's place only when it is whole and durable;
+//! nothing reads meanwhile, or deleted posts and ended sessions would rise from the dead.
 
 use std::io;
 use std::path::Path;
@@ -19,8 +19,14 @@ use crate::seal::RowSeal;
 /// So many rows of a snapshot are applied at once.
 const PAGE_ROWS: usize = 500;
 
-/// Rebuilds; small blobs of groups up to `filed` are files already. The end's doubtful group is left to the caller.
-pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, filed: u64) -> Result<Replayed, OpenError> {
+/// Rebuilds; small blobs of groups up to `filed` are files already. The end's doubtful group is
+/// left to the caller.
+pub(super) fn rebuild(
+    reader: &Reader,
+    options: &StoreOptions,
+    seal: &RowSeal,
+    filed: u64,
+) -> Result<Replayed, OpenError> {
     let fs = &*options.fs;
     let folder = engine_folder(&options.data, &options.engine);
     let new = folder.with_extension("new");
@@ -28,19 +34,27 @@ pub(super) fn rebuild(reader: &Reader, options: &StoreOptions, seal: &RowSeal, f
         return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
     }
     remove(fs, &new)?;
-    let Replayed { rows, end, filed_early, forms } = fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
+    let Replayed { rows, end, filed_early, forms } =
+        fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
     rows.engine().flush()?;
     // Closed before it is moved: an engine may remember where its files are.
     drop(rows);
     remove(fs, &folder)?;
     fs.rename(&new, &folder)?;
     fs.sync_folder(&options.data)?;
-    let rows = Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
+    let rows =
+        Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
     remove_others(options)?;
     Ok(Replayed { rows, end, filed_early, forms })
 }
 
-fn fill(reader: &Reader, options: &StoreOptions, seal: &RowSeal, engine: Arc<dyn Engine>, filed: u64) -> Result<Replayed, OpenError> {
+fn fill(
+    reader: &Reader,
+    options: &StoreOptions,
+    seal: &RowSeal,
+    engine: Arc<dyn Engine>,
+    filed: u64,
+) -> Result<Replayed, OpenError> {
     let whole = snapshot::newest(reader, &options.data, options.log, &options.stop)?;
     let from = whole.as_ref().map(|whole| whole.snapshot.mark.clone());
     if let Some(whole) = whole {
@@ -68,7 +82,8 @@ fn fill_from(whole: Whole, engine: &dyn Engine, options: &StoreOptions) -> Resul
 }
 
 fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {
-    let writes: Vec<_> = page.iter().map(|((table, key), value)| Write { table, key, value: Some(value) }).collect();
+    let writes: Vec<_> =
+        page.iter().map(|((table, key), value)| Write { table, key, value: Some(value) }).collect();
     engine.apply(&writes)?;
     page.clear();
     Ok(())

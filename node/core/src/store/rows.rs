@@ -1,4 +1,5 @@
-//! The engine behind its gate: rows are sealed on the way in, unsealed on the way out, and nobody reads while it is behind the log.
+//! The engine behind its gate: rows are sealed on the way in, unsealed on the way out, and nobody
+//! reads while it is behind the log.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -33,7 +34,14 @@ impl fmt::Debug for Rows {
 
 impl Rows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
-        Self { engine, seal, gate: RwLock::new(Ok(())), failed: AtomicBool::new(false), damaged: AtomicBool::new(false), blobs }
+        Self {
+            engine,
+            seal,
+            gate: RwLock::new(Ok(())),
+            failed: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
+            blobs,
+        }
     }
 
     pub(super) fn engine(&self) -> &dyn Engine {
@@ -47,7 +55,10 @@ impl Rows {
     }
 
     /// Shuts the gate while `catch_up` brings the engine up to the log; stays shut if that fails.
-    pub(super) fn behind(&self, catch_up: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(super) fn behind(
+        &self,
+        catch_up: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         self.failed.store(false, Ordering::Relaxed);
         *gate = catch_up();
@@ -56,7 +67,8 @@ impl Rows {
 
     /// Whether the engine must be reopened and brought up to the log, after a failure.
     pub(super) fn is_behind(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
+        self.failed.load(Ordering::Relaxed)
+            || self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
@@ -69,16 +81,32 @@ impl Rows {
         found.map(|bytes| self.unsealed(table, key, &bytes)).transpose()
     }
 
-    pub(super) fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Found>, StoreError> {
+    pub(super) fn walk(
+        &self,
+        after: Option<(&str, &[u8])>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
         let _open = self.enter()?;
         let cells = self.engine.walk(after, limit).map_err(|error| self.note(error))?.into_iter();
-        Ok(cells.map(|cell| Found { row: self.unsealed(&cell.table, &cell.key, &cell.value), table: cell.table, key: cell.key }).collect())
+        Ok(cells
+            .map(|cell| Found {
+                row: self.unsealed(&cell.table, &cell.key, &cell.value),
+                table: cell.table,
+                key: cell.key,
+            })
+            .collect())
     }
 
-    pub(super) fn scan(&self, table: Table, scan: &Scan) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+    pub(super) fn scan(
+        &self,
+        table: Table,
+        scan: &Scan,
+    ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         let _open = self.enter()?;
         let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
-        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| self.unsealed(table.name(), &key, &bytes).map(|row| (key, row));
+        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| {
+            self.unsealed(table.name(), &key, &bytes).map(|row| (key, row))
+        };
         found.into_iter().map(open).collect()
     }
 
@@ -106,7 +134,10 @@ impl Rows {
 
     fn damage(&self, table: &str) {
         if !self.damaged.swap(true, Ordering::Relaxed) {
-            tracing::error!(table, "a row is damaged; stopped and started, the store makes all rows anew from snapshot and log");
+            tracing::error!(
+                table,
+                "a row is damaged; stopped and started, the store makes all rows anew from snapshot and log"
+            );
         }
     }
 
@@ -123,7 +154,8 @@ impl Rows {
     /// The rows of one change as the engine is to hold them.
     pub(super) fn seal(&self, written: &super::tx::Overlay) -> Result<Vec<RowWrite>, StoreError> {
         let sealed = written.iter().map(|((table, key), row)| {
-            let value = row.as_ref().map(|row| self.seal.seal(table.name(), key, row)).transpose()?;
+            let value =
+                row.as_ref().map(|row| self.seal.seal(table.name(), key, row)).transpose()?;
             Ok(RowWrite { table: table.name().into(), key: key.clone(), value })
         });
         sealed.collect()
@@ -138,11 +170,14 @@ impl Rows {
     /// Applies a group's rows only.
     pub(super) fn apply_rows(&self, changes: &[Change]) -> Result<(), EngineError> {
         let rows = changes.iter().flat_map(|change| &change.rows);
-        let writes: Vec<_> = rows.map(|row| Write { table: &row.table, key: &row.key, value: row.value.as_deref() }).collect();
+        let writes: Vec<_> = rows
+            .map(|row| Write { table: &row.table, key: &row.key, value: row.value.as_deref() })
+            .collect();
         if writes.is_empty() {
             return Ok(());
         }
-        // An engine may panic on what the disk does to it; the group is in the log, so this is a failure like any other.
+        // An engine may panic on what the disk does to it; the group is in the log, so this is a
+        // failure like any other.
         let applied = catch_unwind(AssertUnwindSafe(|| self.engine.apply(&writes)));
         applied.unwrap_or_else(|_| Err(EngineError::Unavailable("panicked".into())))
     }
@@ -154,12 +189,15 @@ impl Rows {
         }
     }
 
-    /// Keeps a blob from collection until the change that refers to it is applied, and gives it if no group holds it yet: the change
-    /// carries it along.
+    /// Keeps a blob from collection until the change that refers to it is applied, and gives it if
+    /// no group holds it yet: the change carries it along.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
-    pub(super) fn hold(&self, id: &BlobId) -> Result<(Option<Hold>, Option<SmallBlob>), StoreError> {
+    pub(super) fn hold(
+        &self,
+        id: &BlobId,
+    ) -> Result<(Option<Hold>, Option<SmallBlob>), StoreError> {
         let Some(blobs) = &self.blobs else { return Ok((None, None)) };
         Ok((Some(blobs.hold(id)?), blobs.unlogged(id)))
     }
@@ -174,19 +212,32 @@ impl Rows {
         self.blobs.as_ref().is_some_and(|blobs| blobs.unfiled_len() > len)
     }
 
-    /// After a replay: forgets the small blobs of rows that are gone; those that had to be filed meanwhile (`filed_early`) are removed.
-    pub(super) fn forget_unreferred(&self, filed_early: bool, stop: &Stop) -> Result<(), StoreError> {
-        let Some(blobs) = self.blobs.as_ref().filter(|blobs| filed_early || blobs.unfiled_len() > 0) else { return Ok(()) };
+    /// After a replay: forgets the small blobs of rows that are gone; those that had to be filed
+    /// meanwhile (`filed_early`) are removed.
+    pub(super) fn forget_unreferred(
+        &self,
+        filed_early: bool,
+        stop: &Stop,
+    ) -> Result<(), StoreError> {
+        let Some(blobs) =
+            self.blobs.as_ref().filter(|blobs| filed_early || blobs.unfiled_len() > 0)
+        else {
+            return Ok(());
+        };
         let collection = blobs.collection();
         let mut referred = HashSet::new();
         let mut after: Option<(String, Vec<u8>)> = None;
         loop {
             stop.check()?;
-            let page = self.engine.walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), WALK_ROWS)?;
+            let page = self.engine.walk(
+                after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
+                WALK_ROWS,
+            )?;
             for cell in &page {
                 match self.seal.open(&cell.table, &cell.key, &cell.value) {
                     Ok(row) => referred.extend(row.blobs),
-                    // Nobody knows what a damaged row refers to, and it may be made again from the log.
+                    // Nobody knows what a damaged row refers to, and it may be made again from the
+                    // log.
                     Err(_) => return Ok(()),
                 }
             }
@@ -204,8 +255,12 @@ impl Rows {
         Ok(())
     }
 
-    /// After a replay that filed early: of blobs that lie in both forms only the one that the log asked for last stays.
-    pub(super) fn keep_last<'a>(&self, turned: impl Iterator<Item = (&'a BlobId, Form)>) -> Result<(), StoreError> {
+    /// After a replay that filed early: of blobs that lie in both forms only the one that the log
+    /// asked for last stays.
+    pub(super) fn keep_last<'a>(
+        &self,
+        turned: impl Iterator<Item = (&'a BlobId, Form)>,
+    ) -> Result<(), StoreError> {
         let Some(blobs) = &self.blobs else { return Ok(()) };
         for (id, last) in turned {
             blobs.collection().keep_only(id, last)?;

@@ -1,9 +1,11 @@
-//! Everything up to one position, in one sorted file that no engine had a hand in: the snapshot before, merged with the log since.
+//! Everything up to one position, in one sorted file that no engine had a hand in: the snapshot
+//! before, merged with the log since.
 //!
 //! `snapshots/<position>.snap`: magic (8), log id (16), file id (16), generation (8), position (8), hash (32), BLAKE3 of these (32);
-//! then chunks: last? (1), length (4), sealed rows, bound to the file id and their number. A row: table (1 + n), key (2 + n), sealed
-//! value (4 + n). The last chunk holds the number of rows (8) and their root: BLAKE3 over all of them. Integers little-endian.
-//! A new one has its name only once it is durable and was read back. Two are kept, and the log since the older.
+//! then chunks: last? (1), length (4), sealed rows, bound to the file id and their number. A row:
+//! table (1 + n), key (2 + n), sealed value (4 + n). The last chunk holds the number of rows (8)
+//! and their root: BLAKE3 over all of them. Integers little-endian. A new one has its name only
+//! once it is durable and was read back. Two are kept, and the log since the older.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -48,24 +50,27 @@ pub(super) fn list(fs: &dyn Fs, data: &Path) -> io::Result<Vec<u64>> {
     if !fs.exists(&folder)? {
         return Ok(Vec::new());
     }
-    let position = |entry: &fs::Entry| u64::from_str_radix(entry.name.strip_suffix(".snap")?, 16).ok();
+    let position =
+        |entry: &fs::Entry| u64::from_str_radix(entry.name.strip_suffix(".snap")?, 16).ok();
     let mut positions: Vec<_> = fs.list(&folder)?.iter().filter_map(position).collect();
     positions.sort_unstable();
     Ok(positions)
 }
 
-/// A snapshot just made, and the one it was made from: both were read to their ends, so these two are kept.
+/// A snapshot just made, and the one it was made from: both were read to their ends, so these two
+/// are kept.
 pub(super) struct Made {
     position: u64,
     from: Option<u64>,
 }
 
 impl Made {
-    /// Removes every other snapshot, damaged ones with them, and gives the position from which on the log is needed: that of the
-    /// older of two.
+    /// Removes every other snapshot, damaged ones with them, and gives the position from which on
+    /// the log is needed: that of the older of two.
     pub(super) fn keep(&self, fs: &dyn Fs, data: &Path) -> io::Result<Option<u64>> {
         let kept = |position: &u64| *position == self.position || Some(*position) == self.from;
-        let others: Vec<u64> = list(fs, data)?.into_iter().filter(|position| !kept(position)).collect();
+        let others: Vec<u64> =
+            list(fs, data)?.into_iter().filter(|position| !kept(position)).collect();
         for position in &others {
             fs.remove(&path(data, *position))?;
         }
@@ -87,8 +92,8 @@ pub(super) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes the snapshot of `mark` from the newest that can be read and the log since. `None` if it is there already. What it has
-    /// written is removed again if it fails or is stopped.
+    /// Makes the snapshot of `mark` from the newest that can be read and the log since. `None` if
+    /// it is there already. What it has written is removed again if it fails or is stopped.
     pub(super) fn make(&self, mark: &Mark) -> Result<Option<Made>, StoreError> {
         let (fs, folder) = (&*self.reader.fs, folder(self.data));
         fs.create_folder(&folder).and_then(|()| fs.sync_folder(self.data))?;
@@ -97,7 +102,9 @@ impl Maker<'_> {
         let made = self.merge(mark, &scratch);
         for left in &scratch {
             match fs.remove(left) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound && made.is_ok() => return Err(e.into()),
+                Err(e) if e.kind() != io::ErrorKind::NotFound && made.is_ok() => {
+                    return Err(e.into());
+                }
                 _ => {}
             }
         }
@@ -111,24 +118,28 @@ impl Maker<'_> {
     fn merge(&self, mark: &Mark, scratch: &[PathBuf; 2]) -> Result<Option<Made>, StoreError> {
         let Self { reader, data, log, stop, .. } = *self;
         let mut base = newest(reader, data, log, stop)?.map(|whole| (whole.snapshot, whole.path));
-        if mark.position == 0 || base.as_ref().is_some_and(|(base, _)| base.mark.position >= mark.position) {
+        if mark.position == 0
+            || base.as_ref().is_some_and(|(base, _)| base.mark.position >= mark.position)
+        {
             return Ok(None);
         }
         let from = base.as_ref().map(|(base, _)| base.mark.clone());
         if let (Some(space), Some((base, _))) = (self.space, &base) {
-            // It will be about as long as the one before; what the log adds shows while it is written.
+            // It will be about as long as the one before; what the log adds shows while it is
+            // written.
             space.room_to_shrink(base.file.len()?)?;
         }
         let mut turns = scratch.iter().cycle();
         let mut batch = Batch::new();
         let mut len = 0;
-        let mut merge = |base: &mut Option<(Snapshot, PathBuf)>, batch: &mut Batch| -> Result<(), StoreError> {
-            let to = turns.next().cloned().unwrap_or_default();
-            let old = base.take().map(|(old, _)| old);
-            self.write(mark, &to, old, std::mem::take(batch))?;
-            *base = Some((Snapshot::open(&*reader.fs, &reader.seal, &to, log)?, to));
-            Ok(())
-        };
+        let mut merge =
+            |base: &mut Option<(Snapshot, PathBuf)>, batch: &mut Batch| -> Result<(), StoreError> {
+                let to = turns.next().cloned().unwrap_or_default();
+                let old = base.take().map(|(old, _)| old);
+                self.write(mark, &to, old, std::mem::take(batch))?;
+                *base = Some((Snapshot::open(&*reader.fs, &reader.seal, &to, log)?, to));
+                Ok(())
+            };
         let mut take = |group: Group| -> Result<(), LogError> {
             stop.check()?;
             for row in group.changes.into_iter().flat_map(|change| change.rows) {
@@ -141,10 +152,12 @@ impl Maker<'_> {
             }
             Ok(())
         };
-        reader.read_until(from.as_ref(), mark.position, &mut take).map_err(|error| match error {
-            LogError::Taker(error) => error,
-            other => StoreError::Unavailable(other.to_string()),
-        })?;
+        reader.read_until(from.as_ref(), mark.position, &mut take).map_err(
+            |error| match error {
+                LogError::Taker(error) => error,
+                other => StoreError::Unavailable(other.to_string()),
+            },
+        )?;
         merge(&mut base, &mut batch)?;
         let Some((snapshot, made)) = base else { return Ok(None) };
         // Read back before it is relied on: each seal, the order, the count and the root.
@@ -153,15 +166,25 @@ impl Maker<'_> {
         Ok(Some(Made { position: mark.position, from: from.map(|from| from.position) }))
     }
 
-    fn write(&self, mark: &Mark, to: &Path, old: Option<Snapshot>, batch: Batch) -> Result<(), StoreError> {
+    fn write(
+        &self,
+        mark: &Mark,
+        to: &Path,
+        old: Option<Snapshot>,
+        batch: Batch,
+    ) -> Result<(), StoreError> {
         match self.reader.fs.remove(to) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
             _ => {}
         }
         let mut writer = Writer::create(self, mark, to)?;
         let mut new = batch.into_iter().peekable();
-        let mut put_new = |writer: &mut Writer<'_>, below: Option<&(String, Vec<u8>)>| -> Result<bool, StoreError> {
-            while let Some((place, value)) = new.next_if(|(place, _)| below.is_none_or(|below| place <= below)) {
+        let mut put_new = |writer: &mut Writer<'_>,
+                           below: Option<&(String, Vec<u8>)>|
+         -> Result<bool, StoreError> {
+            while let Some((place, value)) =
+                new.next_if(|(place, _)| below.is_none_or(|below| place <= below))
+            {
                 self.stop.check()?;
                 if let Some(value) = &value {
                     writer.put(&place, value)?;
@@ -193,15 +216,24 @@ pub(super) struct Whole {
 }
 
 /// The newest snapshot that can be read whole.
-pub(super) fn newest(reader: &Reader, data: &Path, log: LogId, stop: &Stop) -> Result<Option<Whole>, StoreError> {
+pub(super) fn newest(
+    reader: &Reader,
+    data: &Path,
+    log: LogId,
+    stop: &Stop,
+) -> Result<Option<Whole>, StoreError> {
     for position in list(&*reader.fs, data)?.into_iter().rev() {
         let path = path(data, position);
         let open = || Snapshot::open(&*reader.fs, &reader.seal, &path, log);
-        let whole = open().and_then(|snapshot| snapshot.verify(&|| stop.check())).and_then(|rows| Ok((open()?, rows)));
+        let whole = open()
+            .and_then(|snapshot| snapshot.verify(&|| stop.check()))
+            .and_then(|rows| Ok((open()?, rows)));
         stop.check()?;
         match whole {
             Ok((snapshot, rows)) => return Ok(Some(Whole { snapshot, path, rows })),
-            Err(error) => tracing::error!(%error, position, "a snapshot is damaged; the one before it is used"),
+            Err(error) => {
+                tracing::error!(%error, position, "a snapshot is damaged; the one before it is used")
+            }
         }
     }
     Ok(None)
@@ -235,14 +267,26 @@ impl<'a> Writer<'a> {
         let file = reader.fs.create(to)?;
         file.write_all_at(&head, 0)?;
         let (chunk, root) = (Vec::new(), blake3::Hasher::new());
-        Ok(Self { file, seal: &reader.seal, random, space, id, offset: HEAD_LEN as u64, chunk, number: 0, rows: 0, root })
+        Ok(Self {
+            file,
+            seal: &reader.seal,
+            random,
+            space,
+            id,
+            offset: HEAD_LEN as u64,
+            chunk,
+            number: 0,
+            rows: 0,
+            root,
+        })
     }
 
     fn put(&mut self, place: &(String, Vec<u8>), value: &[u8]) -> Result<(), StoreError> {
         let start = self.chunk.len();
         self.chunk.push(u8::try_from(place.0.len()).unwrap_or(u8::MAX));
         self.chunk.extend_from_slice(place.0.as_bytes());
-        self.chunk.extend_from_slice(&u16::try_from(place.1.len()).unwrap_or(u16::MAX).to_le_bytes());
+        self.chunk
+            .extend_from_slice(&u16::try_from(place.1.len()).unwrap_or(u16::MAX).to_le_bytes());
         self.chunk.extend_from_slice(&place.1);
         self.chunk.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.chunk.extend_from_slice(value);
@@ -252,7 +296,8 @@ impl<'a> Writer<'a> {
     }
 
     fn flush(&mut self, last: bool) -> Result<(), StoreError> {
-        let sealed = self.seal.seal(self.random, &place(&self.id, self.number, last), &self.chunk)?;
+        let sealed =
+            self.seal.seal(self.random, &place(&self.id, self.number, last), &self.chunk)?;
         let len = u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_le_bytes();
         let bytes = [&[u8::from(last)][..], &len, &sealed].concat();
         // It must never be a snapshot that fills the disk: without one the log is only longer.
@@ -295,7 +340,12 @@ fn damaged() -> StoreError {
 }
 
 impl Snapshot {
-    pub(super) fn open(fs: &dyn Fs, seal: &Seal, path: &Path, log: LogId) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        fs: &dyn Fs,
+        seal: &Seal,
+        path: &Path,
+        log: LogId,
+    ) -> Result<Self, StoreError> {
         let file = fs.open(path)?;
         let mut head = [0; HEAD_LEN];
         file.read_exact_at(&mut head, 0)?;
@@ -306,13 +356,26 @@ impl Snapshot {
             let (id, rest) = rest.split_first_chunk::<16>()?;
             let (generation, rest) = rest.split_first_chunk::<8>()?;
             let (position, rest) = rest.split_first_chunk::<8>()?;
-            let (generation, position) = (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
+            let (generation, position) =
+                (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
             let mark = Mark { generation, position, hash: rest.try_into().ok()? };
             (*magic == MAGIC && *of == log && blake3::hash(said) == *sum).then_some((*id, mark))
         })();
         let (id, mark) = head.ok_or_else(damaged)?;
         let (seal, chunk, root) = (seal.clone(), Vec::new(), blake3::Hasher::new());
-        Ok(Self { file, seal, id, mark, offset: HEAD_LEN as u64, number: 0, chunk, at: 0, rows: 0, root, done: false })
+        Ok(Self {
+            file,
+            seal,
+            id,
+            mark,
+            offset: HEAD_LEN as u64,
+            number: 0,
+            chunk,
+            at: 0,
+            rows: 0,
+            root,
+            done: false,
+        })
     }
 
     /// Reads it to its end, and says how many rows it has. `go_on` is asked at every row.
@@ -339,7 +402,10 @@ impl Snapshot {
         }
         let mut sealed = vec![0; len];
         self.file.read_exact_at(&mut sealed, self.offset + 5).map_err(|_| damaged())?;
-        let opened = self.seal.open(&place(&self.id, self.number, last == 1), &sealed).ok_or_else(damaged)?;
+        let opened = self
+            .seal
+            .open(&place(&self.id, self.number, last == 1), &sealed)
+            .ok_or_else(damaged)?;
         self.offset += 5 + len as u64;
         self.number += 1;
         if last == 1 {
@@ -359,7 +425,8 @@ impl Snapshot {
         let (len, rest) = rest.split_first_chunk::<2>()?;
         let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
         let (len, rest) = rest.split_first_chunk::<4>()?;
-        let (value, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+        let (value, rest) =
+            rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
         let row = ((std::str::from_utf8(table).ok()?.to_owned(), key.to_vec()), value.to_vec());
         let used = bytes.len() - rest.len();
         self.root.update(bytes.get(..used)?);

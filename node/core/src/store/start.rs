@@ -1,9 +1,12 @@
-//! Opening: claim the folder, see how the last run ended, bring the engine up to the log, begin a new segment.
+//! Opening: claim the folder, see how the last run ended, bring the engine up to the log, begin a
+//! new segment.
 //!
-//! First the lock, then the checkpoint. After a clean stop the engine holds everything; after a crash on the same boot the log since
-//! the checkpoint is applied again; after a power cut an engine that can't be trusted with one is rebuilt first (rebuild.rs). Next the
-//! checkpoint says that the store runs, and the log is read; its last record is written again into a new segment, for what a process
-//! that is gone failed to sync may be in the page cache only. Then the committer starts.
+//! First the lock, then the checkpoint. After a clean stop the engine holds everything; after a
+//! crash on the same boot the log since the checkpoint is applied again; after a power cut an
+//! engine that can't be trusted with one is rebuilt first (rebuild.rs). Next the checkpoint says
+//! that the store runs, and the log is read; its last record is written again into a new segment,
+//! for what a process that is gone failed to sync may be in the page cache only. Then the committer
+//! starts.
 
 use std::collections::HashMap;
 use std::io;
@@ -57,7 +60,11 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
     let fs = options.fs.clone();
     let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
-    let reader = Reader { fs: fs.clone(), folder: log::folder(&options.data), seal: Seal::derived(&options.key, "freehold 2026 log") };
+    let reader = Reader {
+        fs: fs.clone(),
+        folder: log::folder(&options.data),
+        seal: Seal::derived(&options.key, "freehold 2026 log"),
+    };
     // It is made again from the log; only time is lost.
     let found = Checkpoint::read(&*fs, &options.data).or_else(|error| match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
@@ -78,7 +85,8 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
         engine: engine_name(&options.engine),
         mark: found.as_ref().map(|found| found.mark.clone()).unwrap_or_default(),
     };
-    // From here on the next start must not take the engine for clean; while it is rebuilt, not for usable.
+    // From here on the next start must not take the engine for clean; while it is rebuilt, not for
+    // usable.
     running.write(&*fs, &options.data)?;
 
     let seal = RowSeal::new(&options.key, options.random.clone());
@@ -91,7 +99,10 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
     if end.log.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
     }
-    let lens = SegmentLens { first: options.segment_len.min(FIRST_SEGMENT_LEN), usual: options.segment_len };
+    let lens = SegmentLens {
+        first: options.segment_len.min(FIRST_SEGMENT_LEN),
+        usual: options.segment_len,
+    };
     let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
     if let Some(group) = &end.doubtful {
         rows.apply(&group.changes)?;
@@ -116,7 +127,14 @@ fn open(options: StoreOptions) -> Result<Started, OpenError> {
 /// The first segment of a run is filled while the start waits, so it is short; bytes.
 const FIRST_SEGMENT_LEN: u64 = 1024 * 1024;
 
-fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpoint, claim: Claim) -> Result<Started, OpenError> {
+fn go(
+    options: StoreOptions,
+    reader: Reader,
+    log: Log,
+    rows: Rows,
+    last: Checkpoint,
+    claim: Claim,
+) -> Result<Started, OpenError> {
     let shared = Arc::new(Shared::new(rows, log.end().clone()));
     let keeper = Keeper::new(Parts {
         reader,
@@ -132,12 +150,24 @@ fn go(options: StoreOptions, reader: Reader, log: Log, rows: Rows, last: Checkpo
     });
     let mut threads = Vec::new();
     threads.extend(keeper.start(&claim)?);
-    let committer = Committer::new(shared.clone(), log, keeper.clone(), options.events, Door::new(options.space), claim);
-    threads.push(std::thread::Builder::new().name("store committer".into()).spawn(move || commit(committer))?);
+    let committer = Committer::new(
+        shared.clone(),
+        log,
+        keeper.clone(),
+        options.events,
+        Door::new(options.space),
+        claim,
+    );
+    threads.push(
+        std::thread::Builder::new()
+            .name("store committer".into())
+            .spawn(move || commit(committer))?,
+    );
     Ok(Started { shared, keeper, threads })
 }
 
-/// Commits until the store is closed. Should the committer itself panic, nobody is left waiting for it.
+/// Commits until the store is closed. Should the committer itself panic, nobody is left waiting for
+/// it.
 fn commit(committer: Committer) {
     let (shared, keeper) = (committer.shared(), committer.keeper());
     if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
@@ -156,23 +186,37 @@ fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
 fn usable_engine(options: &StoreOptions, found: Option<&Checkpoint>) -> Option<Arc<dyn Engine>> {
     let found = found?;
     let folder = engine_folder(&options.data, &options.engine);
-    let same = found.engine == engine_name(&options.engine) && found.condition != Condition::Rebuilding;
+    let same =
+        found.engine == engine_name(&options.engine) && found.condition != Condition::Rebuilding;
     if !same || !options.engine.keeps() || !options.fs.exists(&folder).unwrap_or(false) {
         return None;
     }
     let engine = options.engine.open(&folder);
-    let engine = engine.inspect_err(|error| tracing::warn!(%error, "the store engine does not open; it is rebuilt")).ok()?;
+    let engine = engine
+        .inspect_err(
+            |error| tracing::warn!(%error, "the store engine does not open; it is rebuilt"),
+        )
+        .ok()?;
     let power_cut = found.condition == Condition::Running && found.boot != options.boot;
     if power_cut && !engine.survives_power_cut() {
-        tracing::info!("the last run ended in a power cut; the store is rebuilt from snapshot and log");
+        tracing::info!(
+            "the last run ended in a power cut; the store is rebuilt from snapshot and log"
+        );
         return None;
     }
     Some(engine)
 }
 
-fn catch_up(reader: &Reader, options: &StoreOptions, engine: Arc<dyn Engine>, seal: &RowSeal, mark: &Mark) -> Result<Replayed, OpenError> {
+fn catch_up(
+    reader: &Reader,
+    options: &StoreOptions,
+    engine: Arc<dyn Engine>,
+    seal: &RowSeal,
+    mark: &Mark,
+) -> Result<Replayed, OpenError> {
     let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
-    Replay::new(rows, mark.position, options).run(reader, (*mark != Mark::default()).then_some(mark))
+    Replay::new(rows, mark.position, options)
+        .run(reader, (*mark != Mark::default()).then_some(mark))
 }
 
 /// The log being applied again.
@@ -197,7 +241,8 @@ pub(super) struct Replayed {
     pub(super) forms: Forms,
 }
 
-/// In which form each small blob of the log was met last, and whether in the other before: what was filed early in that one has to go.
+/// In which form each small blob of the log was met last, and whether in the other before: what was
+/// filed early in that one has to go.
 #[derive(Default)]
 pub(super) struct Forms(HashMap<BlobId, (Form, bool)>);
 
@@ -222,7 +267,11 @@ impl<'a> Replay<'a> {
     }
 
     /// Applies what the log holds after `from`.
-    pub(super) fn run(mut self, reader: &Reader, from: Option<&Mark>) -> Result<Replayed, OpenError> {
+    pub(super) fn run(
+        mut self,
+        reader: &Reader,
+        from: Option<&Mark>,
+    ) -> Result<Replayed, OpenError> {
         self.span = (from.map_or(0, |from| from.position), reader.last_position()?);
         let end = reader.read(from, &mut |group| Ok(self.take(&group)?))?;
         Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early, forms: self.forms })
@@ -247,7 +296,11 @@ impl<'a> Replay<'a> {
 }
 
 /// Opens the engine that `source` says in `folder`, which is made.
-pub(super) fn open_engine(fs: &dyn Fs, source: &EngineSource, folder: &Path) -> Result<Arc<dyn Engine>, OpenError> {
+pub(super) fn open_engine(
+    fs: &dyn Fs,
+    source: &EngineSource,
+    folder: &Path,
+) -> Result<Arc<dyn Engine>, OpenError> {
     fs.create_folder(folder)?;
     source.open(folder).map_err(|error: EngineError| error.into())
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{StoreError, stopped};
 
-/// A flag that ends a long start, a snapshot or a check within moments of being raised. Clones share it; it is never lowered.
+/// A flag that ends a long start, a snapshot or a check within moments of being raised. Clones
+/// share it; it is never lowered.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 

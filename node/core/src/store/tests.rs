@@ -52,7 +52,9 @@ impl Engines {
     /// The same, filled a little later, as the engines of a node are.
     fn deferred(&self) -> EngineSource {
         let engines = self.clone();
-        EngineSource::Custom(Arc::new(move |folder| Ok(Arc::new(DeferredEngine::new(engines.open(folder)?)?) as Arc<dyn Engine>)))
+        EngineSource::Custom(Arc::new(move |folder| {
+            Ok(Arc::new(DeferredEngine::new(engines.open(folder)?)?) as Arc<dyn Engine>)
+        }))
     }
 
     fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
@@ -75,7 +77,13 @@ impl Engines {
 
 /// The node's keys: the same in every run.
 fn vault() -> Vault {
-    Vault::create(Arc::new(MemoryFs::new()), Path::new("/"), &Unlock::KeyFile("/key".into()), &Random::seeded(1)).unwrap()
+    Vault::create(
+        Arc::new(MemoryFs::new()),
+        Path::new("/"),
+        &Unlock::KeyFile("/key".into()),
+        &Random::seeded(1),
+    )
+    .unwrap()
 }
 
 /// Options for a store with blobs on `fs`; a file system that is dead already has none.
@@ -89,7 +97,9 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
     let _ = through.create_folder(Path::new("/data"));
-    let space = Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
-    options.blobs = Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
+    let space =
+        Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+    options.blobs =
+        Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options
 }

@@ -1,9 +1,13 @@
-//! A change in the making, and the view it has: its own writes over its group's over what is durable.
+//! A change in the making, and the view it has: its own writes over its group's over what is
+//! durable.
 
 use std::collections::BTreeMap;
 
 use super::rows::Rows;
-use super::{BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX};
+use super::{
+    BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, VALUE_LEN_MAX,
+    WRITTEN_LEN_MAX,
+};
 use crate::blobs::{Hold, Pinned, SmallBlob};
 use crate::events::Event;
 
@@ -42,9 +46,28 @@ pub(super) struct Written {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(position: u64, rows: &'a Rows, group: &'a Overlay, group_blobs: &'a [SmallBlob], room: Room) -> Self {
+    pub(super) fn new(
+        position: u64,
+        rows: &'a Rows,
+        group: &'a Overlay,
+        group_blobs: &'a [SmallBlob],
+        room: Room,
+    ) -> Self {
         let (own, blobs, holds, events) = (Overlay::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { position, rows, group, group_blobs, room, own, blobs, holds, events, len: 0, upkeep: false, broken: None }
+        Self {
+            position,
+            rows,
+            group,
+            group_blobs,
+            room,
+            own,
+            blobs,
+            holds,
+            events,
+            len: 0,
+            upkeep: false,
+            broken: None,
+        }
     }
 
     pub(super) fn finish(self) -> Result<Written, StoreError> {
@@ -57,14 +80,19 @@ impl<'a> Tx<'a> {
         Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, events: self.events })
     }
 
-    /// Whether there is room for it. What is small or makes room goes on: logging in, marking as read, deleting.
+    /// Whether there is room for it. What is small or makes room goes on: logging in, marking as
+    /// read, deleting.
     fn let_in(&self) -> Result<bool, StoreError> {
         let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
         let nothing = self.own.is_empty() && self.blobs.is_empty();
         Ok(match self.room {
             Room::Enough => true,
             Room::Low => small || self.makes_room()?,
-            Room::None => nothing || ((self.upkeep || self.own.values().any(Option::is_none)) && (small || self.makes_room()?)),
+            Room::None => {
+                nothing
+                    || ((self.upkeep || self.own.values().any(Option::is_none))
+                        && (small || self.makes_room()?))
+            }
         })
     }
 
@@ -115,15 +143,21 @@ impl<'a> Tx<'a> {
         let mut written: BTreeMap<&[u8], &Option<Row>> = BTreeMap::new();
         for overlay in [self.group, &self.own] {
             let from = overlay.range((table, scan.prefix.clone())..);
-            let of_prefix = from.take_while(|((t, key), _)| *t == table && key.starts_with(&scan.prefix));
-            written.extend(of_prefix.filter(|((_, key), _)| in_scan(scan, key)).map(|((_, key), row)| (key.as_slice(), row)));
+            let of_prefix =
+                from.take_while(|((t, key), _)| *t == table && key.starts_with(&scan.prefix));
+            written.extend(
+                of_prefix
+                    .filter(|((_, key), _)| in_scan(scan, key))
+                    .map(|((_, key), row)| (key.as_slice(), row)),
+            );
         }
         if written.is_empty() {
             return self.rows.scan(table, scan);
         }
         // So many more that what is overlaid can't leave the page short.
         let wider = Scan { limit: scan.limit.saturating_add(written.len()), ..scan.clone() };
-        let mut found: BTreeMap<Vec<u8>, Row> = self.rows.scan(table, &wider)?.into_iter().collect();
+        let mut found: BTreeMap<Vec<u8>, Row> =
+            self.rows.scan(table, &wider)?.into_iter().collect();
         for (key, row) in written {
             match row {
                 Some(row) => found.insert(key.to_vec(), row.clone()),
@@ -131,7 +165,11 @@ impl<'a> Tx<'a> {
             };
         }
         let rows = found.into_iter();
-        Ok(if scan.reverse { rows.rev().take(scan.limit).collect() } else { rows.take(scan.limit).collect() })
+        Ok(if scan.reverse {
+            rows.rev().take(scan.limit).collect()
+        } else {
+            rows.take(scan.limit).collect()
+        })
     }
 
     /// Writes a row that refers to no blob.
@@ -142,12 +180,18 @@ impl<'a> Tx<'a> {
         self.put_referring(table, key, value, &[])
     }
 
-    /// Writes a row that keeps `blobs` alive. Each must be pinned, or referred to by another row; a small
-    /// one that no group holds yet travels with this change.
+    /// Writes a row that keeps `blobs` alive. Each must be pinned, or referred to by another row; a
+    /// small one that no group holds yet travels with this change.
     ///
     /// # Errors
     /// As [`Tx::put`], and [`StoreError::NoBlob`].
-    pub fn put_referring(&mut self, table: Table, key: &[u8], value: &[u8], blobs: &[BlobId]) -> Result<(), StoreError> {
+    pub fn put_referring(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+        blobs: &[BlobId],
+    ) -> Result<(), StoreError> {
         let result = self.write(table, key, Some((value, blobs)));
         if let Err(error) = &result {
             self.broken.get_or_insert_with(|| error.clone());
@@ -155,7 +199,8 @@ impl<'a> Tx<'a> {
         result
     }
 
-    /// Says that room is made once this change is durable, though it deletes nothing itself: being small it is let in on a full disk.
+    /// Says that room is made once this change is durable, though it deletes nothing itself: being
+    /// small it is let in on a full disk.
     pub(crate) fn makes_room_later(&mut self) {
         self.upkeep = true;
     }
@@ -167,8 +212,8 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Lets a small blob travel with this change even if no row of it refers to it, so that both become durable at once; a large one
-    /// is durable already.
+    /// Lets a small blob travel with this change even if no row of it refers to it, so that both
+    /// become durable at once; a large one is durable already.
     pub fn attach(&mut self, pinned: &Pinned) {
         if let Err(error) = self.carry(&pinned.id) {
             self.broken.get_or_insert(error);
@@ -179,13 +224,21 @@ impl<'a> Tx<'a> {
     fn carry(&mut self, id: &BlobId) -> Result<(), StoreError> {
         let (hold, blob) = self.rows.hold(id)?;
         self.holds.extend(hold);
-        let carried =
-            |blob: &SmallBlob| self.blobs.iter().chain(self.group_blobs).any(|other| other.id == blob.id && other.form == blob.form);
+        let carried = |blob: &SmallBlob| {
+            self.blobs
+                .iter()
+                .chain(self.group_blobs)
+                .any(|other| other.id == blob.id && other.form == blob.form)
+        };
         let Some(blob) = blob.filter(|blob| !carried(blob)) else { return Ok(()) };
         let len = blob.bytes.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
         self.blobs.push(blob);
         if len > CARRIED_LEN_MAX {
-            Err(StoreError::TooLarge { what: "small blobs of a change", len, len_max: CARRIED_LEN_MAX })
+            Err(StoreError::TooLarge {
+                what: "small blobs of a change",
+                len,
+                len_max: CARRIED_LEN_MAX,
+            })
         } else {
             Ok(())
         }
@@ -196,8 +249,15 @@ impl<'a> Tx<'a> {
         self.events.push(event);
     }
 
-    fn write(&mut self, table: Table, key: &[u8], put: Option<(&[u8], &[BlobId])>) -> Result<(), StoreError> {
-        let within = |what, len, len_max| if len > len_max { Err(StoreError::TooLarge { what, len, len_max }) } else { Ok(()) };
+    fn write(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        put: Option<(&[u8], &[BlobId])>,
+    ) -> Result<(), StoreError> {
+        let within = |what, len, len_max| {
+            if len > len_max { Err(StoreError::TooLarge { what, len, len_max }) } else { Ok(()) }
+        };
         let value_len = put.map_or(0, |(value, blobs)| value.len() + blobs.len() * 32);
         within("row", put.map_or(0, |(value, _)| value.len()), VALUE_LEN_MAX)?;
         within("key", key.len(), KEY_LEN_MAX)?;
@@ -205,7 +265,11 @@ impl<'a> Tx<'a> {
         within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
         put.map_or(&[][..], |(_, blobs)| blobs).iter().try_for_each(|blob| self.carry(blob))?;
         self.len += key.len() + value_len;
-        let row = put.map(|(value, blobs)| Row { version: self.position, value: value.to_vec(), blobs: blobs.to_vec() });
+        let row = put.map(|(value, blobs)| Row {
+            version: self.position,
+            value: value.to_vec(),
+            blobs: blobs.to_vec(),
+        });
         self.own.insert((table, key.to_vec()), row);
         Ok(())
     }

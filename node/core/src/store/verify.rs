@@ -1,6 +1,8 @@
-//! Reads the snapshots and the log since the older of them, and holds the engine's rows against both: row for row the same.
+//! Reads the snapshots and the log since the older of them, and holds the engine's rows against
+//! both: row for row the same.
 //!
-//! Changes may be committed meanwhile: a row that differs is reported only if nothing has touched it since.
+//! Changes may be committed meanwhile: a row that differs is reported only if nothing has touched
+//! it since.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +46,11 @@ impl Asked<'_> {
 }
 
 /// What is wrong, in words; empty if nothing is.
-pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -> Result<Vec<String>, StoreError> {
+pub(super) fn verify(
+    keeper: &Keeper,
+    shared: &Shared,
+    progress: Progress<'_>,
+) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
     let asked = Asked { progress, compared: Cell::new(0), since: Cell::new(0) };
     let go_on = || asked.seldom();
@@ -53,7 +59,8 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -
     let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
     for position in snapshot::list(fs, data)? {
         let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
-        let read = open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
+        let read =
+            open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
         asked.now()?;
         match read {
             Ok((mark, _)) => {
@@ -64,7 +71,9 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -
         }
     }
     let end = shared.end();
-    if let Err(error) = keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(go_on()?)) {
+    if let Err(error) =
+        keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(go_on()?))
+    {
         asked.now()?;
         wrong.push(error.to_string());
         return Ok(wrong);
@@ -76,7 +85,11 @@ pub(super) fn verify(keeper: &Keeper, shared: &Shared, progress: Progress<'_>) -
         let now = shared.end();
         let since = written_since(keeper, &end, now.position, &go_on)?;
         let told = differing.into_iter().filter(|place| !since.contains(place));
-        wrong.extend(told.map(|(table, _)| format!("a row of table {table} is not what snapshot and log say")));
+        wrong.extend(
+            told.map(|(table, _)| {
+                format!("a row of table {table} is not what snapshot and log say")
+            }),
+        );
     }
     Ok(wrong)
 }
@@ -88,7 +101,12 @@ fn failed(error: LogError) -> StoreError {
     }
 }
 
-fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, go_on: GoOn<'_>) -> Result<Written, StoreError> {
+fn written(
+    keeper: &Keeper,
+    from: Option<&Mark>,
+    until: u64,
+    go_on: GoOn<'_>,
+) -> Result<Written, StoreError> {
     let mut written = Written::new();
     let mut take = |group: Group| {
         go_on()?;
@@ -102,15 +120,28 @@ fn written(keeper: &Keeper, from: Option<&Mark>, until: u64, go_on: GoOn<'_>) ->
     Ok(written)
 }
 
-fn written_since(keeper: &Keeper, from: &Mark, until: u64, go_on: GoOn<'_>) -> Result<BTreeSet<Place>, StoreError> {
+fn written_since(
+    keeper: &Keeper,
+    from: &Mark,
+    until: u64,
+    go_on: GoOn<'_>,
+) -> Result<BTreeSet<Place>, StoreError> {
     // Nothing at all was written before the first position.
     let from = (*from != Mark::default()).then_some(from);
     Ok(written(keeper, from, until, go_on)?.into_keys().collect())
 }
 
 /// The rows in which the engine differs from the snapshot with the log's rows written over it.
-fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, asked: &Asked<'_>) -> Result<Vec<Place>, StoreError> {
-    let mut expected = Expected { rows: rows.into_iter().flatten().peekable(), written: written.into_iter().peekable() };
+fn compare(
+    shared: &Shared,
+    rows: Option<Snapshot>,
+    written: Written,
+    asked: &Asked<'_>,
+) -> Result<Vec<Place>, StoreError> {
+    let mut expected = Expected {
+        rows: rows.into_iter().flatten().peekable(),
+        written: written.into_iter().peekable(),
+    };
     let mut differing = Vec::new();
     let mut next = expected.next()?;
     let mut after: Option<Place> = None;
@@ -118,7 +149,10 @@ fn compare(shared: &Shared, rows: Option<Snapshot>, written: Written, asked: &As
         asked.now()?;
         let page = {
             let _open = shared.rows.enter()?;
-            shared.rows.engine().walk(after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())), PAGE_ROWS)?
+            shared.rows.engine().walk(
+                after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
+                PAGE_ROWS,
+            )?
         };
         let full = page.len() == PAGE_ROWS;
         asked.compared.set(asked.compared.get() + page.len() as u64);

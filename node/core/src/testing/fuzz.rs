@@ -1,7 +1,9 @@
-//! Damaged input for whatever takes foreign bytes: what is known to be right, changed a little, over and over.
+//! Damaged input for whatever takes foreign bytes: what is known to be right, changed a little,
+//! over and over.
 //!
-//! In the suite each target gets a hundred inputs, the same in every run. `FREEHOLD_FUZZ_SECONDS` gives each so much time instead
-//! (`.ci/fuzz` does) and `FREEHOLD_FUZZ_SEED` other inputs. An input that makes its target panic or dawdle is written to the folder
+//! In the suite each target gets a hundred inputs, the same in every run. `FREEHOLD_FUZZ_SECONDS`
+//! gives each so much time instead (`.ci/fuzz` does) and `FREEHOLD_FUZZ_SEED` other inputs. An
+//! input that makes its target panic or dawdle is written to the folder
 //! `FREEHOLD_FUZZ_FOUND` or the system's temporary one; `FREEHOLD_FUZZ_INPUT` names such a file, to be tried alone. What ends the whole
 //! process, as a stack that overflows does, is met again by the same seed.
 
@@ -23,7 +25,16 @@ const CHANGES_MAX: u64 = 6;
 /// Bytes that mean something to many formats.
 const TELLING: &[u8] = b"\0\x01\x7f\x80\xff\r\n \t\"\\(){}<>[]*:;,.=?@-+0";
 /// Lengths and counts that were not thought of.
-const NUMBERS: [&str; 8] = ["0", "1", "65536", "2147483648", "4294967295", "4294967296", "18446744073709551615", "99999999999999999999"];
+const NUMBERS: [&str; 8] = [
+    "0",
+    "1",
+    "65536",
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "18446744073709551615",
+    "99999999999999999999",
+];
 
 /// Feeds changed copies of what is in `corpus` to `target`, which must neither panic nor take long.
 #[allow(clippy::print_stdout, clippy::panic, reason = "a test's own words; what it finds fails it")]
@@ -32,18 +43,32 @@ pub fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
     if let Some(input) = setting("FREEHOLD_FUZZ_INPUT").and_then(|path| std::fs::read(path).ok()) {
         return target(&input);
     }
-    let seconds = setting("FREEHOLD_FUZZ_SECONDS").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs_f64);
+    let seconds = setting("FREEHOLD_FUZZ_SECONDS")
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs_f64);
     let seed = setting("FREEHOLD_FUZZ_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
     // What is right must be taken, too.
     corpus.iter().for_each(|input| target(input));
     let tried = tried(corpus, &Random::seeded(seed), seconds, target);
     let Some((input, cause)) = tried.fault else {
-        return println!("fuzz {name}: {} inputs, the slowest {:.1} ms", tried.count, tried.slowest.as_secs_f64() * 1e3);
+        return println!(
+            "fuzz {name}: {} inputs, the slowest {:.1} ms",
+            tried.count,
+            tried.slowest.as_secs_f64() * 1e3
+        );
     };
     let folder = setting("FREEHOLD_FUZZ_FOUND").map_or_else(std::env::temp_dir, PathBuf::from);
-    let path = folder.join(format!("{}-{}", name.replace(' ', "-"), blake3::hash(&input).to_hex().split_at(16).0));
+    let path = folder.join(format!(
+        "{}-{}",
+        name.replace(' ', "-"),
+        blake3::hash(&input).to_hex().split_at(16).0
+    ));
     let kept = std::fs::write(&path, &input);
-    println!("fuzz {name}: input {} of seed {seed} is kept in {} ({kept:?})", tried.count, path.display());
+    println!(
+        "fuzz {name}: input {} of seed {seed} is kept in {} ({kept:?})",
+        tried.count,
+        path.display()
+    );
     match cause {
         Some(cause) => resume_unwind(cause),
         None => panic!("{name}: {:?} for {} bytes", tried.slowest, input.len()),
@@ -60,10 +85,17 @@ struct Tried {
 
 type Panic = Box<dyn Any + Send>;
 
-fn tried(corpus: &[Vec<u8>], random: &Random, seconds: Option<Duration>, target: impl Fn(&[u8])) -> Tried {
+fn tried(
+    corpus: &[Vec<u8>],
+    random: &Random,
+    seconds: Option<Duration>,
+    target: impl Fn(&[u8]),
+) -> Tried {
     let begun = Instant::now();
     let mut tried = Tried { count: 0, slowest: Duration::ZERO, fault: None };
-    while tried.fault.is_none() && seconds.map_or(tried.count < INPUTS, |seconds| begun.elapsed() < seconds) {
+    while tried.fault.is_none()
+        && seconds.map_or(tried.count < INPUTS, |seconds| begun.elapsed() < seconds)
+    {
         let input = changed(corpus, random);
         let at = Instant::now();
         let done = catch_unwind(AssertUnwindSafe(|| target(&input)));
@@ -96,7 +128,9 @@ fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &Random) {
             }
         }
         1 => {
-            if let (Some(byte), Some(telling)) = (input.get_mut(start), TELLING.get(place(random, TELLING.len() - 1))) {
+            if let (Some(byte), Some(telling)) =
+                (input.get_mut(start), TELLING.get(place(random, TELLING.len() - 1)))
+            {
                 *byte = *telling;
             }
         }
@@ -146,14 +180,20 @@ mod tests {
     #[test]
     fn a_target_that_falls_over_rarely_is_found_out() {
         let corpus = [b"a1 FETCH 1 (FLAGS)".to_vec()];
-        let tried = tried(&corpus, &Random::seeded(1), None, |input| assert!(input.len() > 9, "short"));
+        let tried =
+            tried(&corpus, &Random::seeded(1), None, |input| assert!(input.len() > 9, "short"));
         assert!(tried.fault.unwrap().0.len() <= 9);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_inputs() {
         let corpus = [vec![7; 100]];
-        let inputs = || (0..50).map(|_| 0).scan(Random::seeded(3), |random, _: i32| Some(changed(&corpus, random))).collect::<Vec<_>>();
+        let inputs = || {
+            (0..50)
+                .map(|_| 0)
+                .scan(Random::seeded(3), |random, _: i32| Some(changed(&corpus, random)))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(inputs(), inputs());
     }
 }

@@ -1,5 +1,5 @@
-//! A file system with somebody standing before it, who is told of each call that opens or changes anything before it is made, may let
-//! it wait, and may have a sync left out.
+//! A file system with somebody standing before it, who is told of each call that opens or changes
+//! anything before it is made, may let it wait, and may have a sync left out.
 
 use std::fmt;
 use std::io;
@@ -68,7 +68,10 @@ impl fmt::Debug for Hooked {
 
 impl Hooked {
     /// Tells `hook` of each call before `fs` gets it.
-    pub fn new(fs: impl Fs + 'static, hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static) -> Self {
+    pub fn new(
+        fs: impl Fs + 'static,
+        hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static,
+    ) -> Self {
         Self { fs: Arc::new(fs), hook: Arc::new(hook) }
     }
 
@@ -78,7 +81,12 @@ impl Hooked {
     }
 
     fn file(&self, path: &Path, file: Box<dyn File>) -> Box<dyn File> {
-        Box::new(HookedFile { file, path: path.to_owned(), hook: Arc::clone(&self.hook), is_owed: AtomicBool::new(false) })
+        Box::new(HookedFile {
+            file,
+            path: path.to_owned(),
+            hook: Arc::clone(&self.hook),
+            is_owed: AtomicBool::new(false),
+        })
     }
 }
 
@@ -143,7 +151,11 @@ impl fmt::Debug for HookedVolume {
 
 impl Volume for HookedVolume {
     fn sync(&self) -> io::Result<()> {
-        if (self.hook)(What::SyncVolume, &self.path) == Then::Go { self.volume.sync() } else { Ok(()) }
+        if (self.hook)(What::SyncVolume, &self.path) == Then::Go {
+            self.volume.sync()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -176,7 +188,11 @@ impl Fs for Hooked {
         self.fs.exists(path)
     }
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        if (self.hook)(What::SyncFolder, path) == Then::Go { self.fs.sync_folder(path) } else { Ok(()) }
+        if (self.hook)(What::SyncFolder, path) == Then::Go {
+            self.fs.sync_folder(path)
+        } else {
+            Ok(())
+        }
     }
     fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
         let (volume, path) = (self.fs.volume(path)?, path.to_owned());

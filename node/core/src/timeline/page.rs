@@ -142,8 +142,15 @@ pub async fn mark_seen(node: &Node, up_to: u64) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When it is damaged or the store is unavailable.
-pub fn image_bytes(node: &Node, entry: &EntryId, number: u16, size: Size) -> Result<Option<BlobReader>, StoreError> {
-    let Some(photo) = row::get::<PhotoRow>(&node.store, &photo_key(entry, number))? else { return Ok(None) };
+pub fn image_bytes(
+    node: &Node,
+    entry: &EntryId,
+    number: u16,
+    size: Size,
+) -> Result<Option<BlobReader>, StoreError> {
+    let Some(photo) = row::get::<PhotoRow>(&node.store, &photo_key(entry, number))? else {
+        return Ok(None);
+    };
     let (has, blob) = match size {
         Size::Large => (photo.has_large, photo.large),
         Size::Small => (photo.has_small, photo.small),

@@ -1,7 +1,11 @@
-//! What a post says becoming an item, and ceasing to be one. Which version counts, and whether any does, is the feed's to say.
+//! What a post says becoming an item, and ceasing to be one. Which version counts, and whether any
+//! does, is the feed's to say.
 
 use super::wants::Wants;
-use super::{ALT_LEN_MAX, ItemRow, PhotoRow, PlaceRow, SEEN, SLUG_LEN_MAX, SeenRow, TEXT_KEPT_MAX, TITLE_LEN_MAX, photo_key, place_key};
+use super::{
+    ALT_LEN_MAX, ItemRow, PhotoRow, PlaceRow, SEEN, SLUG_LEN_MAX, SeenRow, TEXT_KEPT_MAX,
+    TITLE_LEN_MAX, photo_key, place_key,
+};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{EntryId, PHOTOS_MAX, PostBody};
@@ -18,7 +22,8 @@ pub struct Version<'a> {
     pub entry: EntryId,
     /// When it was written, by its author.
     pub at: Timestamp,
-    /// Where the post stands: when it was posted by its author, but not after it was first seen here.
+    /// Where the post stands: when it was posted by its author, but not after it was first seen
+    /// here.
     pub posted: Timestamp,
     /// Whether its photos' blobs are stored here already, as those of one's own posts are.
     pub has_blobs: bool,
@@ -28,13 +33,16 @@ pub struct Version<'a> {
     pub post: &'a PostBody,
 }
 
-/// Makes the post `of` say what this version says, whatever it said before. Safe to repeat; does nothing to another's post.
+/// Makes the post `of` say what this version says, whatever it said before. Safe to repeat; does
+/// nothing to another's post.
 ///
 /// # Errors
 /// When the store refuses.
 pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
     let before = row::get::<ItemRow>(tx, &of.0)?;
-    if before.as_ref().is_some_and(|item| item.author != new.author.0 || (item.version, item.shown) == (new.entry.0, new.posted)) {
+    if before.as_ref().is_some_and(|item| {
+        item.author != new.author.0 || (item.version, item.shown) == (new.entry.0, new.posted)
+    }) {
         return Ok(());
     }
     let text = cut(&new.post.text, TEXT_KEPT_MAX);
@@ -62,12 +70,15 @@ pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), Stor
     show_photos(tx, of, new)
 }
 
-/// Takes the post `of` out of the timeline, its photos with it, until it is shown again. Does nothing to another's post.
+/// Takes the post `of` out of the timeline, its photos with it, until it is shown again. Does
+/// nothing to another's post.
 ///
 /// # Errors
 /// As [`show`].
 pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
-    let Some(item) = row::get::<ItemRow>(tx, &of.0)?.filter(|item| item.author == author.0) else { return Ok(()) };
+    let Some(item) = row::get::<ItemRow>(tx, &of.0)?.filter(|item| item.author == author.0) else {
+        return Ok(());
+    };
     row::delete::<ItemRow>(tx, &of.0);
     row::delete::<PlaceRow>(tx, &place_key(item.shown, of));
     let mut wants = Wants::of(tx, *author)?;
@@ -77,7 +88,8 @@ pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), Stor
     Ok(())
 }
 
-/// Writes the photos of a version in place of those shown before; what has arrived of them need not come again.
+/// Writes the photos of a version in place of those shown before; what has arrived of them need not
+/// come again.
 fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
     let held = held_blobs(tx, of)?;
     let mut wants = Wants::of(tx, new.author)?;

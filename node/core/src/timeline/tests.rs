@@ -8,12 +8,26 @@ use crate::testing::{START, TestNode};
 const BOB: PersonId = PersonId([2; 32]);
 
 fn said(text: &str) -> PostBody {
-    PostBody { title: Some("A title".into()), slug: "a-title".into(), text: text.into(), published: START, ..PostBody::default() }
+    PostBody {
+        title: Some("A title".into()),
+        slug: "a-title".into(),
+        text: text.into(),
+        published: START,
+        ..PostBody::default()
+    }
 }
 
 fn version(entry: u8, at: Timestamp, post: &PostBody) -> Version<'_> {
     let posted = at.min(START);
-    Version { author: BOB, entry: EntryId([entry; 32]), at, posted, has_blobs: false, is_news: true, post }
+    Version {
+        author: BOB,
+        entry: EntryId([entry; 32]),
+        at,
+        posted,
+        has_blobs: false,
+        is_news: true,
+        post,
+    }
 }
 
 async fn post(node: &TestNode, entry: u8, at: Timestamp, post: PostBody) {
@@ -21,7 +35,10 @@ async fn post(node: &TestNode, entry: u8, at: Timestamp, post: PostBody) {
 }
 
 async fn change(node: &TestNode, of: u8, entry: u8, at: Timestamp, post: PostBody) {
-    node.store.commit(move |tx| show(tx, &EntryId([of; 32]), &version(entry, at, &post))).await.unwrap();
+    node.store
+        .commit(move |tx| show(tx, &EntryId([of; 32]), &version(entry, at, &post)))
+        .await
+        .unwrap();
 }
 
 fn texts(node: &TestNode) -> Vec<String> {
@@ -47,7 +64,10 @@ async fn a_version_replaces_what_was_shown_and_what_is_hidden_can_be_shown_again
     post(&alice, 1, START, said("first")).await;
     change(&alice, 1, 2, START.plus_millis(10), said("second")).await;
     let item = page(&alice, None, 10).unwrap().remove(0);
-    assert_eq!((item.text.as_str(), item.shown, item.edited), ("second", START, Some(START.plus_millis(10))));
+    assert_eq!(
+        (item.text.as_str(), item.shown, item.edited),
+        ("second", START, Some(START.plus_millis(10)))
+    );
     change(&alice, 1, 1, START, said("first")).await;
     assert_eq!(page(&alice, None, 10).unwrap()[0].edited, None);
     alice.store.commit(|tx| hide(tx, &BOB, &EntryId([1; 32]))).await.unwrap();
@@ -78,7 +98,10 @@ async fn only_the_author_edits_and_takes_back() {
 #[tokio::test]
 async fn photos_appear_when_their_blobs_arrive() {
     let alice = TestNode::new("alice").await;
-    let (large, small) = (alice.blobs.put(b"large", Form::Public).unwrap(), alice.blobs.put(b"small", Form::Public).unwrap());
+    let (large, small) = (
+        alice.blobs.put(b"large", Form::Public).unwrap(),
+        alice.blobs.put(b"small", Form::Public).unwrap(),
+    );
     let photo = Photo {
         blob: large.id,
         len: 5,

@@ -1,8 +1,9 @@
 //! The photos of friends' posts that have not come: what is to be asked of whom.
 //!
-//! On disk: a row per blob and photo under `author ‖ blob ‖ entry ‖ number`, so that what one friend has waiting costs the others
-//! nothing, and a count per author. Each author brings their own blobs, even one that lies here for another's photo: who only
-//! names a hash gets nothing shown by it.
+//! On disk: a row per blob and photo under `author ‖ blob ‖ entry ‖ number`, so that what one
+//! friend has waiting costs the others nothing, and a count per author. Each author brings their
+//! own blobs, even one that lies here for another's photo: who only names a hash gets nothing shown
+//! by it.
 //!
 //! What an attacker gets: [`WANTS_MAX`] rows. What is longer than a photo may be leaves none.
 
@@ -17,8 +18,9 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// Blobs of one author that may wait to be fetched, each counted once per photo: those of some two thousand photos. Posts beyond
-/// that are shown without their photos, which [`want_left_out`] asks for once half of those before have come or gone.
+/// Blobs of one author that may wait to be fetched, each counted once per photo: those of some two
+/// thousand photos. Posts beyond that are shown without their photos, which [`want_left_out`] asks
+/// for once half of those before have come or gone.
 pub const WANTS_MAX: u64 = 4096;
 /// Photos that are given their blob in one change.
 const PHOTOS_EACH: usize = 300;
@@ -81,7 +83,12 @@ impl Wants {
     }
 
     /// Wants what a photo lacks, as far as there is room.
-    pub(super) fn note(&mut self, tx: &mut Tx<'_>, photo: &PhotoRow, photo_key: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn note(
+        &mut self,
+        tx: &mut Tx<'_>,
+        photo: &PhotoRow,
+        photo_key: &[u8],
+    ) -> Result<(), StoreError> {
         for (blob, len) in photo.lacking() {
             let key = self.key(&blob, photo_key);
             if row::get::<WantRow>(tx, &key)?.is_some() {
@@ -99,7 +106,12 @@ impl Wants {
     }
 
     /// Wants nothing for a photo any more.
-    pub(super) fn forget(&mut self, tx: &mut Tx<'_>, photo: &PhotoRow, photo_key: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn forget(
+        &mut self,
+        tx: &mut Tx<'_>,
+        photo: &PhotoRow,
+        photo_key: &[u8],
+    ) -> Result<(), StoreError> {
         for (blob, _) in photo.lacking() {
             let key = self.key(&blob, photo_key);
             if row::get::<WantRow>(tx, &key)?.is_some() {
@@ -133,11 +145,17 @@ impl Wants {
     }
 }
 
-/// Blobs of this author still to be fetched, of at most `limit` photos, past `after` in the order of ids.
+/// Blobs of this author still to be fetched, of at most `limit` photos, past `after` in the order
+/// of ids.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn wanted_blobs(node: &Node, author: &PersonId, after: Option<BlobId>, limit: usize) -> Result<Vec<WantedBlob>, StoreError> {
+pub fn wanted_blobs(
+    node: &Node,
+    author: &PersonId,
+    after: Option<BlobId>,
+    limit: usize,
+) -> Result<Vec<WantedBlob>, StoreError> {
     let scan = Scan::prefix(&author.0, limit);
     let scan = match after {
         // No key is longer than author, blob, entry and number: this is behind all of that blob's.
@@ -145,7 +163,11 @@ pub fn wanted_blobs(node: &Node, author: &PersonId, after: Option<BlobId>, limit
         None => scan,
     };
     let rows = row::scan::<WantRow>(&node.store, &scan)?;
-    let wanted = |(key, row): (Vec<u8>, WantRow)| WantedBlob { blob: BlobId(row::key_part(&key, 32)), len: row.len, author: *author };
+    let wanted = |(key, row): (Vec<u8>, WantRow)| WantedBlob {
+        blob: BlobId(row::key_part(&key, 32)),
+        len: row.len,
+        author: *author,
+    };
     let mut wanted: Vec<WantedBlob> = rows.into_iter().map(wanted).collect();
     wanted.dedup();
     Ok(wanted)
@@ -169,7 +191,8 @@ pub async fn blob_arrived(node: &Node, author: PersonId, blob: Pinned) -> Result
 
 fn arrive(tx: &mut Tx<'_>, author: PersonId, blob: &BlobId) -> Result<usize, StoreError> {
     let mut wants = Wants::of(tx, author)?;
-    let waiting = row::scan::<WantRow>(tx, &Scan::prefix(&row::key(&[&author.0, &blob.0]), PHOTOS_EACH))?;
+    let waiting =
+        row::scan::<WantRow>(tx, &Scan::prefix(&row::key(&[&author.0, &blob.0]), PHOTOS_EACH))?;
     for (key, _) in &waiting {
         row::delete::<WantRow>(tx, key);
         wants.count.waiting = wants.count.waiting.saturating_sub(1);
@@ -186,8 +209,9 @@ fn arrive(tx: &mut Tx<'_>, author: PersonId, blob: &BlobId) -> Result<usize, Sto
     Ok(waiting.len())
 }
 
-/// Wants the photos of this author for which there was no room, the newest posts' first; whether there may be new ones to fetch. Does
-/// nothing until half of the room is free, so that all posts are not looked at for every blob that comes.
+/// Wants the photos of this author for which there was no room, the newest posts' first; whether
+/// there may be new ones to fetch. Does nothing until half of the room is free, so that all posts
+/// are not looked at for every blob that comes.
 ///
 /// # Errors
 /// When a row is damaged or the store refuses.
@@ -202,7 +226,9 @@ pub async fn want_left_out(node: &Node, author: PersonId) -> Result<bool, StoreE
         let Some((last, _)) = places.last() else { break };
         for (key, _) in &places {
             let post = EntryId(row::key_part(key, 8));
-            if lacks_photos(node, author, &post)? && node.store.commit(move |tx| want_of(tx, author, &post)).await? {
+            if lacks_photos(node, author, &post)?
+                && node.store.commit(move |tx| want_of(tx, author, &post)).await?
+            {
                 return Ok(true);
             }
         }

@@ -1,4 +1,5 @@
-//! The vault's file: `freehold vault 1\n`, the body's length (4 bytes, big-endian), the body (CBOR), BLAKE3 of all before it.
+//! The vault's file: `freehold vault 1\n`, the body's length (4 bytes, big-endian), the body
+//! (CBOR), BLAKE3 of all before it.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -50,7 +51,9 @@ pub(super) fn read(fs: &dyn Fs, folder: &Path) -> Result<(Body, bool), VaultErro
         (Ok(one), Ok(two)) => Ok((if two.generation > one.generation { two } else { one }, true)),
         (Ok(body), Err(VaultError::Damaged | VaultError::Missing(_))) => Ok((body, true)),
         (Err(VaultError::Damaged | VaultError::Missing(_)), Ok(body)) => Ok((body, true)),
-        (Err(VaultError::Missing(_)), Err(VaultError::Missing(_))) => Err(VaultError::Missing(folder.to_owned())),
+        (Err(VaultError::Missing(_)), Err(VaultError::Missing(_))) => {
+            Err(VaultError::Missing(folder.to_owned()))
+        }
         (Err(VaultError::Missing(_)), Err(error)) | (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
@@ -80,7 +83,11 @@ fn decode(bytes: &[u8]) -> Result<Body, VaultError> {
         return Err(VaultError::Damaged);
     }
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(if bytes.starts_with(MAGIC_ANY) { VaultError::Later } else { VaultError::Damaged });
+        return Err(if bytes.starts_with(MAGIC_ANY) {
+            VaultError::Later
+        } else {
+            VaultError::Damaged
+        });
     };
     let (len, body) = rest.split_first_chunk::<4>().ok_or(VaultError::Damaged)?;
     if usize::try_from(u32::from_be_bytes(*len)) != Ok(body.len()) {

@@ -13,7 +13,8 @@ fn passphrase(words: &str) -> Unlock {
 
 fn created(unlock: &Unlock) -> (MemoryFs, Vault) {
     let fs = MemoryFs::new();
-    let vault = Vault::create(Arc::new(fs.clone()), Path::new("/"), unlock, &Random::seeded(5)).unwrap();
+    let vault =
+        Vault::create(Arc::new(fs.clone()), Path::new("/"), unlock, &Random::seeded(5)).unwrap();
     (fs, vault)
 }
 
@@ -24,7 +25,13 @@ fn open(fs: &MemoryFs, unlock: &Unlock) -> Result<Vault, VaultError> {
 fn secrets(vault: &Vault) -> [Vec<u8>; 5] {
     let keys = vault.keys();
     let log_id = keys.log_id().to_vec();
-    [keys.store().to_vec(), keys.node().sign.to_bytes().to_vec(), keys.node().kem.to_bytes().to_vec(), keys.blob_name().to_vec(), log_id]
+    [
+        keys.store().to_vec(),
+        keys.node().sign.to_bytes().to_vec(),
+        keys.node().kem.to_bytes().to_vec(),
+        keys.blob_name().to_vec(),
+        log_id,
+    ]
 }
 
 fn bytes(fs: &MemoryFs, path: &str) -> Vec<u8> {
@@ -46,7 +53,8 @@ fn a_vault_opens_with_the_key_it_was_made_with() {
 #[test]
 fn there_is_never_a_second_vault_over_the_first() {
     let (fs, _) = created(&key_file());
-    let again = Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(6));
+    let again =
+        Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(6));
     assert_eq!(again.unwrap_err(), VaultError::Exists("/".into()));
     fs.remove(Path::new("/vault-1")).unwrap();
     let again = Vault::create(Arc::new(fs), Path::new("/"), &key_file(), &Random::seeded(6));
@@ -60,7 +68,11 @@ fn every_flipped_bit_in_one_copy_is_repaired_from_the_other() {
     for name in ["/vault-1", "/vault-2"] {
         for at in 0..whole.len() {
             fs.damage(Path::new(name), at as u64, 1 << (at % 8)).unwrap();
-            assert_eq!(secrets(&open(&fs, &key_file()).unwrap()), secrets(&vault), "byte {at} of {name}");
+            assert_eq!(
+                secrets(&open(&fs, &key_file()).unwrap()),
+                secrets(&vault),
+                "byte {at} of {name}"
+            );
             assert_eq!(bytes(&fs, name), whole);
         }
         for len in 0..whole.len() {
@@ -133,7 +145,10 @@ fn the_words_backup_key_opens_the_vault() {
     vault.wrap_to_backup_key(public.as_bytes(), &Random::seeded(1)).unwrap();
     vault.change_unlock(&passphrase("new"), &Random::seeded(1)).unwrap();
     assert_eq!(secrets(&open(&fs, &Unlock::BackupKey(secret)).unwrap()), secrets(&vault));
-    assert_eq!(open(&fs, &Unlock::BackupKey(Zeroizing::new([4; 32]))).unwrap_err(), VaultError::WrongKey);
+    assert_eq!(
+        open(&fs, &Unlock::BackupKey(Zeroizing::new([4; 32]))).unwrap_err(),
+        VaultError::WrongKey
+    );
 }
 
 #[test]
@@ -146,14 +161,20 @@ fn no_secret_shows_in_the_file_or_in_debug_output() {
     assert!(!format!("{vault:?} {:?}", passphrase("open sesame")).contains("sesame"));
 }
 
-/// Every call fails once, in each way; whatever state that leaves, the next start has a vault with the right keys.
+/// Every call fails once, in each way; whatever state that leaves, the next start has a vault with
+/// the right keys.
 #[test]
 fn a_failure_at_any_moment_leaves_a_vault_or_none() {
     for fault in [Fault::Io, Fault::Full, Fault::Short, Fault::Power] {
         for n in 1.. {
             let fs = MemoryFs::new();
             fs.fail_at(n, fault);
-            let made = Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(n));
+            let made = Vault::create(
+                Arc::new(fs.clone()),
+                Path::new("/"),
+                &key_file(),
+                &Random::seeded(n),
+            );
             if let Ok(vault) = &made {
                 vault.change_unlock(&passphrase("x"), &Random::seeded(3)).err();
             }
@@ -187,12 +208,14 @@ fn opens_or_can_be_made(fs: &MemoryFs, made: Option<&Vault>) {
         }
         (None, true) => assert!(open(fs, &key_file()).is_ok()),
         (None, false) => {
-            Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(1)).unwrap();
+            Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(1))
+                .unwrap();
         }
     }
 }
 
-/// The format can't change: this vault, written once, must open for ever, by each of its three openers.
+/// The format can't change: this vault, written once, must open for ever, by each of its three
+/// openers.
 #[test]
 fn a_vault_written_by_the_first_version_opens() {
     let fs = MemoryFs::new();

@@ -1,8 +1,11 @@
 //! Wraps: the store key, sealed once for each thing that may open the vault.
 //!
-//! - key file: the line `freehold-key-1 <key, 64 hex digits> <check, 8 hex digits>`; the wrapping key is derived from the key;
-//! - passphrase: the wrapping key is Argon2id (version 0x13) of its UTF-8 bytes, salt and costs as stored;
-//! - backup key: HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
+//! - key file: the line `freehold-key-1 <key, 64 hex digits> <check, 8 hex digits>`; the wrapping
+//!   key is derived from the key;
+//! - passphrase: the wrapping key is Argon2id (version 0x13) of its UTF-8 bytes, salt and costs as
+//!   stored;
+//! - backup key: HPKE base mode (RFC 9180) with DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
+//!   ChaCha20-Poly1305.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -90,10 +93,19 @@ impl Wrap {
 }
 
 /// Wraps the store key for `unlock`.
-pub(super) fn wrap(fs: &dyn Fs, unlock: &Unlock, id: &[u8; 16], store: &SecretKey, random: &Random) -> Result<Wrap, VaultError> {
-    let sealed = |seal: Seal| seal.seal(random, &place(id), &**store).map_err(|_| VaultError::Damaged);
+pub(super) fn wrap(
+    fs: &dyn Fs,
+    unlock: &Unlock,
+    id: &[u8; 16],
+    store: &SecretKey,
+    random: &Random,
+) -> Result<Wrap, VaultError> {
+    let sealed =
+        |seal: Seal| seal.seal(random, &place(id), &**store).map_err(|_| VaultError::Damaged);
     match unlock {
-        Unlock::KeyFile(path) | Unlock::Credential(path) => Ok(Wrap::Key { sealed: sealed(key_file_seal(fs, path)?)? }),
+        Unlock::KeyFile(path) | Unlock::Credential(path) => {
+            Ok(Wrap::Key { sealed: sealed(key_file_seal(fs, path)?)? })
+        }
         Unlock::Passphrase(passphrase, cost) => {
             let salt = random.array();
             let sealed = sealed(passphrase_seal(passphrase, &salt, *cost)?)?;
@@ -109,22 +121,34 @@ pub(super) fn wrap(fs: &dyn Fs, unlock: &Unlock, id: &[u8; 16], store: &SecretKe
 }
 
 /// Wraps the store key to the public backup key `recipient`.
-pub(super) fn wrap_to_recipient(recipient: &[u8; KEY_LEN], id: &[u8; 16], store: &SecretKey, random: &Random) -> Result<Wrap, VaultError> {
-    let to = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(recipient).map_err(|_| VaultError::WrongKey)?;
-    let (encapsulated, sealed) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-        &OpModeS::Base,
-        &to,
-        HPKE_INFO,
-        &**store,
-        &place(id),
-        &mut ChaCha20Rng::from_seed(random.array()),
-    )
-    .map_err(|_| VaultError::WrongKey)?;
+pub(super) fn wrap_to_recipient(
+    recipient: &[u8; KEY_LEN],
+    id: &[u8; 16],
+    store: &SecretKey,
+    random: &Random,
+) -> Result<Wrap, VaultError> {
+    let to = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)
+        .map_err(|_| VaultError::WrongKey)?;
+    let (encapsulated, sealed) =
+        hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeS::Base,
+            &to,
+            HPKE_INFO,
+            &**store,
+            &place(id),
+            &mut ChaCha20Rng::from_seed(random.array()),
+        )
+        .map_err(|_| VaultError::WrongKey)?;
     Ok(Wrap::Backup { sealed, encapsulated: encapsulated.to_bytes().into(), recipient: *recipient })
 }
 
 /// The store key, from whichever wrap `unlock` opens.
-pub(super) fn unwrap(fs: &dyn Fs, unlock: &Unlock, id: &[u8; 16], wraps: &[Wrap]) -> Result<SecretKey, VaultError> {
+pub(super) fn unwrap(
+    fs: &dyn Fs,
+    unlock: &Unlock,
+    id: &[u8; 16],
+    wraps: &[Wrap],
+) -> Result<SecretKey, VaultError> {
     let mut opened = None;
     match unlock {
         Unlock::KeyFile(path) | Unlock::Credential(path) => {
@@ -138,7 +162,8 @@ pub(super) fn unwrap(fs: &dyn Fs, unlock: &Unlock, id: &[u8; 16], wraps: &[Wrap]
         Unlock::Passphrase(passphrase, _) => {
             for wrap in wraps {
                 if let Wrap::Passphrase { sealed, salt, memory_kib, passes, lanes } = wrap {
-                    let cost = PassphraseCost { memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
+                    let cost =
+                        PassphraseCost { memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
                     let seal = passphrase_seal(passphrase, salt, cost)?;
                     opened = opened.or_else(|| seal.open(&place(id), sealed));
                 }
@@ -148,7 +173,8 @@ pub(super) fn unwrap(fs: &dyn Fs, unlock: &Unlock, id: &[u8; 16], wraps: &[Wrap]
             let secret = hpke_secret(secret)?;
             for wrap in wraps {
                 if let Wrap::Backup { sealed, encapsulated, .. } = wrap {
-                    opened = opened.or_else(|| open_as_recipient(&secret, encapsulated, id, sealed));
+                    opened =
+                        opened.or_else(|| open_as_recipient(&secret, encapsulated, id, sealed));
                 }
             }
         }
@@ -163,7 +189,12 @@ fn hpke_secret(secret: &SecretKey) -> Result<HpkeSecret, VaultError> {
     HpkeSecret::from_bytes(&**secret).map_err(|_| VaultError::WrongKey)
 }
 
-fn open_as_recipient(secret: &HpkeSecret, encapsulated: &[u8], id: &[u8; 16], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn open_as_recipient(
+    secret: &HpkeSecret,
+    encapsulated: &[u8],
+    id: &[u8; 16],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
     let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
     hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
         &OpModeR::Base,
@@ -181,11 +212,16 @@ fn place(id: &[u8; 16]) -> Vec<u8> {
     [b"freehold vault wrap 1", &id[..]].concat()
 }
 
-fn passphrase_seal(passphrase: &str, salt: &[u8; 16], cost: PassphraseCost) -> Result<Seal, VaultError> {
+fn passphrase_seal(
+    passphrase: &str,
+    salt: &[u8; 16],
+    cost: PassphraseCost,
+) -> Result<Seal, VaultError> {
     if cost.memory_kib > MEMORY_KIB_MAX || cost.passes > PASSES_MAX {
         return Err(VaultError::Damaged);
     }
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(KEY_LEN)).map_err(|_| VaultError::Damaged)?;
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(KEY_LEN))
+        .map_err(|_| VaultError::Damaged)?;
     let mut key = SecretKey::default();
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase.as_bytes(), salt, &mut *key)
@@ -201,7 +237,8 @@ fn check(key: &SecretKey) -> String {
 /// Makes a key file with a new key, durably, and never over another.
 pub(super) fn create_key_file(fs: &dyn Fs, path: &Path, random: &Random) -> Result<(), VaultError> {
     let key: SecretKey = Zeroizing::new(random.array());
-    let line = Zeroizing::new(format!("{KEY_FILE_WORD} {} {}\n", HEXLOWER.encode(&*key), check(&key)));
+    let line =
+        Zeroizing::new(format!("{KEY_FILE_WORD} {} {}\n", HEXLOWER.encode(&*key), check(&key)));
     Ok(fs::replace(fs, path, line.as_bytes())?)
 }
 
@@ -211,7 +248,8 @@ fn key_file_seal(fs: &dyn Fs, path: &Path) -> Result<Seal, VaultError> {
         ErrorKind::FileTooLarge => VaultError::KeyDamaged(path.to_owned()),
         _ => VaultError::Io(error.to_string()),
     })?;
-    let key = parse_key_file(&Zeroizing::new(bytes)).ok_or_else(|| VaultError::KeyDamaged(path.to_owned()))?;
+    let key = parse_key_file(&Zeroizing::new(bytes))
+        .ok_or_else(|| VaultError::KeyDamaged(path.to_owned()))?;
     Ok(Seal::derived(&key, "freehold 2026 vault key file"))
 }
 

@@ -4,8 +4,8 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::feed::{
-    Audience, Body, Checkpoint, EntryId, EpochKey, Header, Homes, KeyBackup, Kind, Lane, LogId, MARKDOWN, Photo, PostBody, ProfileBody,
-    WrappedKey, padme,
+    Audience, Body, Checkpoint, EntryId, EpochKey, Header, Homes, KeyBackup, Kind, Lane, LogId,
+    MARKDOWN, Photo, PostBody, ProfileBody, WrappedKey, padme,
 };
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
@@ -18,7 +18,12 @@ fn node() -> SecretKey {
 
 fn header(lane: Lane, seq: u64, kind: Kind, refs: Vec<EntryId>, body: &[u8]) -> Header {
     Header {
-        log: LogId { person: PersonId([1; 32]), node: node().public(), lane, epoch: 0xfedc_ba98_7654_3210 },
+        log: LogId {
+            person: PersonId([1; 32]),
+            node: node().public(),
+            lane,
+            epoch: 0xfedc_ba98_7654_3210,
+        },
         seq,
         prev: (seq > 0).then_some(EntryId([5; 32])),
         hlc: Hlc(Hlc::at(Timestamp(1_777_636_800_000)).0 + seq),
@@ -38,7 +43,9 @@ fn described(what: &str, header: &Header, body: &[u8]) -> Json {
     let signature = node().sign(domains::ENTRY, &bytes);
     let audience = match header.audience {
         Audience::Public => json!({ "class": 0 }),
-        Audience::Sealed { nonce, commit } => json!({ "class": 2, "nonce": hex(&nonce), "commit": hex(&commit) }),
+        Audience::Sealed { nonce, commit } => {
+            json!({ "class": 2, "nonce": hex(&nonce), "commit": hex(&commit) })
+        }
     };
     json!({
         "what": what,
@@ -88,7 +95,11 @@ fn bodies() -> Vec<(&'static str, Lane, Body)> {
     let key = node().public();
     vec![
         ("post", Lane::PUBLIC, Body::Post(post())),
-        ("note that expires", Lane::PUBLIC, Body::Post(PostBody { title: None, photos: Vec::new(), ..post() })),
+        (
+            "note that expires",
+            Lane::PUBLIC,
+            Body::Post(PostBody { title: None, photos: Vec::new(), ..post() }),
+        ),
         ("edit", Lane::PUBLIC, Body::Edit { of: EntryId([6; 32]), post: post() }),
         ("tombstone", Lane::PUBLIC, Body::Tombstone { of: EntryId([6; 32]) }),
         (
@@ -112,12 +123,23 @@ fn bodies() -> Vec<(&'static str, Lane, Body)> {
                 mirrors: vec![key],
             }),
         ),
-        ("checkpoint", Lane::CONTROL, Body::Checkpoint(Checkpoint { logs: vec![(key, Lane::PUBLIC, 9, 41, EntryId([6; 32]))] })),
+        (
+            "checkpoint",
+            Lane::CONTROL,
+            Body::Checkpoint(Checkpoint {
+                logs: vec![(key, Lane::PUBLIC, 9, 41, EntryId([6; 32]))],
+            }),
+        ),
         (
             "key backup",
             Lane::CONTROL,
             Body::KeyBackup(KeyBackup {
-                keys: vec![WrappedKey { lane: Lane([4; 16]), suite: 1, encapsulated: vec![1; 32], wrapped: vec![2; 48] }],
+                keys: vec![WrappedKey {
+                    lane: Lane([4; 16]),
+                    suite: 1,
+                    encapsulated: vec![1; 32],
+                    wrapped: vec![2; 48],
+                }],
             }),
         ),
     ]
@@ -141,7 +163,10 @@ fn entries_have_these_bytes() {
 fn sealed_entries_have_these_bytes() {
     let key = EpochKey::new([0x42; 32]);
     let mut all = Vec::new();
-    for (seq, (what, body)) in (0u64..).zip([("post", Body::Post(post())), ("tombstone", Body::Tombstone { of: EntryId([6; 32]) })]) {
+    for (seq, (what, body)) in (0u64..).zip([
+        ("post", Body::Post(post())),
+        ("tombstone", Body::Tombstone { of: EntryId([6; 32]) }),
+    ]) {
         let mut header = header(key.lane(), seq, body.kind(), Vec::new(), b"");
         let sealed = key.seal(&mut header, &body, [0x11; 16], [0x22; 32]).unwrap();
         let opened = key.open(&header.to_canonical(), &sealed).unwrap();

@@ -23,9 +23,17 @@ fn what_a_newer_program_signs_is_kept_byte_by_byte() {
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
     let keys = words.keys();
     let recovery_kem = keys.recovery.public();
-    let body = OpBody::Genesis(Genesis { roots: vec![keys.root.public()], recovery: Recovery::default(), recovery_kem, node: card });
+    let body = OpBody::Genesis(Genesis {
+        roots: vec![keys.root.public()],
+        recovery: Recovery::default(),
+        recovery_kem,
+        node: card,
+    });
     let bytes = Op { person: None, index: 0, prev: None, body }.to_canonical();
-    let genesis = SignedOp::new(bytes.clone(), vec![sign(Role::Root, &keys.root, &bytes), sign(Role::Node, &node, &bytes)]);
+    let genesis = SignedOp::new(
+        bytes.clone(),
+        vec![sign(Role::Root, &keys.root, &bytes), sign(Role::Node, &node, &bytes)],
+    );
     let mut log = IdentityLog::from_ops(vec![genesis.unwrap()]).unwrap();
 
     let rotate = OpBody::Unknown { kind: 2, body: Cbor::Map(vec![(0, Cbor::Array(vec![key()]))]) };
@@ -37,10 +45,14 @@ fn what_a_newer_program_signs_is_kept_byte_by_byte() {
     log.extend(SignedOp::from_canonical(&Cbor::Map(fields).to_canonical()).unwrap()).unwrap();
 
     let bytes = log.next_op(OpBody::SetDomain(Some("alice.example".to_owned()))).to_canonical();
-    let signed = Cbor::Map(vec![(0, Cbor::Bytes(bytes)), (2, Cbor::Array(vec![signature(0)]))]).to_canonical();
+    let signed = Cbor::Map(vec![(0, Cbor::Bytes(bytes)), (2, Cbor::Array(vec![signature(0)]))])
+        .to_canonical();
     let ops: Vec<_> = log.to_bytes().into_iter().chain([signed]).collect();
     let read = IdentityLog::verify(&ops).unwrap();
-    assert_eq!((read.to_bytes(), read.state().frozen_at, read.state().domain.clone()), (ops.clone(), Some(1), None));
+    assert_eq!(
+        (read.to_bytes(), read.state().frozen_at, read.state().domain.clone()),
+        (ops.clone(), Some(1), None)
+    );
 
     let vectors = json!({
         "person": hex(&read.person().0),

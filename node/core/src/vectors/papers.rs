@@ -6,7 +6,9 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::friends::Invite;
 use crate::identity::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign};
-use crate::identity::{IdentityLog, NodeCard, PersonId, Request, SignedRequest, armour_payload, paper};
+use crate::identity::{
+    IdentityLog, NodeCard, PersonId, Request, SignedRequest, armour_payload, paper,
+};
 use crate::keys::{KemSecret, SecretKey};
 use crate::words::Words;
 
@@ -16,7 +18,10 @@ fn an_invite_has_these_letters() {
         person: PersonId([1; 32]),
         node: SecretKey::from_bytes(&[100; 32]).public(),
         name: "Zoë".to_owned(),
-        addresses: vec!["/dns/zoe.example/tcp/4001".to_owned(), "/ip4/192.0.2.1/udp/4001/quic-v1".to_owned()],
+        addresses: vec![
+            "/dns/zoe.example/tcp/4001".to_owned(),
+            "/ip4/192.0.2.1/udp/4001/quic-v1".to_owned(),
+        ],
         token: [7; 16],
         expires: Timestamp(1_777_636_800_000),
     };
@@ -41,7 +46,12 @@ fn begun(words: &Words) -> IdentityLog {
     let (keys, node) = (words.keys(), SecretKey::from_bytes(&[100; 32]));
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
     let recovery_kem = keys.recovery.public();
-    let body = OpBody::Genesis(Genesis { roots: vec![keys.root.public()], recovery: Recovery::default(), recovery_kem, node: card });
+    let body = OpBody::Genesis(Genesis {
+        roots: vec![keys.root.public()],
+        recovery: Recovery::default(),
+        recovery_kem,
+        node: card,
+    });
     let bytes = Op { person: None, index: 0, prev: None, body }.to_canonical();
     let signatures = vec![sign(Role::Root, &keys.root, &bytes), sign(Role::Node, &node, &bytes)];
     IdentityLog::from_ops(vec![SignedOp::new(bytes, signatures).unwrap()]).unwrap()

@@ -3,7 +3,9 @@
 use super::*;
 use crate::cbor::{Fields, Value as Cbor};
 use crate::feed::{EpochKey, Lane};
-use crate::identity::op::{Cutoff, Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp, sign};
+use crate::identity::op::{
+    Cutoff, Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp, sign,
+};
 use crate::identity::{IdentityLog, NodeCard, PersonId, armour_payload, backup, log, paper};
 use crate::keys::{KemSecret, SecretKey};
 use crate::random::Random;
@@ -14,31 +16,36 @@ fn words(byte: u8) -> Words {
 }
 
 fn card(byte: u8) -> NodeCard {
-    NodeCard { sign: SecretKey::from_bytes(&[byte; 32]).public(), kem: KemSecret::from_bytes([byte; 32]).public() }
+    NodeCard {
+        sign: SecretKey::from_bytes(&[byte; 32]).public(),
+        kem: KemSecret::from_bytes([byte; 32]).public(),
+    }
 }
 
 #[test]
 fn words_yield_these_keys() {
-    let all: Vec<Json> = [[0u8; 32], [0x7f; 32], std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap())]
-        .into_iter()
-        .map(|entropy| {
-            let words = Words::from_entropy(entropy);
-            let mnemonic = bip39::Mnemonic::parse(words.phrase().as_str()).unwrap();
-            let keys = words.keys();
-            let backup_public = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup));
-            json!({
-                "entropy": hex(&entropy),
-                "phrase": words.phrase().as_str(),
-                "indices": mnemonic.word_indices().collect::<Vec<_>>(),
-                "root_secret": hex(keys.root.to_bytes().as_slice()),
-                "root_public": hex(keys.root.public().as_bytes()),
-                "recovery_secret": hex(keys.recovery.to_bytes().as_slice()),
-                "recovery_public": hex(keys.recovery.public().as_bytes()),
-                "backup_secret": hex(keys.backup.as_slice()),
-                "backup_public": hex(backup_public.as_bytes()),
+    let all: Vec<Json> =
+        [[0u8; 32], [0x7f; 32], std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap())]
+            .into_iter()
+            .map(|entropy| {
+                let words = Words::from_entropy(entropy);
+                let mnemonic = bip39::Mnemonic::parse(words.phrase().as_str()).unwrap();
+                let keys = words.keys();
+                let backup_public =
+                    x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup));
+                json!({
+                    "entropy": hex(&entropy),
+                    "phrase": words.phrase().as_str(),
+                    "indices": mnemonic.word_indices().collect::<Vec<_>>(),
+                    "root_secret": hex(keys.root.to_bytes().as_slice()),
+                    "root_public": hex(keys.root.public().as_bytes()),
+                    "recovery_secret": hex(keys.recovery.to_bytes().as_slice()),
+                    "recovery_public": hex(keys.recovery.public().as_bytes()),
+                    "backup_secret": hex(keys.backup.as_slice()),
+                    "backup_public": hex(backup_public.as_bytes()),
+                })
             })
-        })
-        .collect();
+            .collect();
     hold("words", &json!(all));
 }
 
@@ -65,7 +72,11 @@ fn identity_ops_have_these_bytes() {
     let guardians = [50u8, 51].map(|byte| SecretKey::from_bytes(&[byte; 32]));
     let recovery = Recovery {
         needed: 2,
-        guardians: guardians.iter().zip([50u8, 51]).map(|(key, byte)| log::commitment(&key.public(), [byte; 16])).collect(),
+        guardians: guardians
+            .iter()
+            .zip([50u8, 51])
+            .map(|(key, byte)| log::commitment(&key.public(), [byte; 16]))
+            .collect(),
         delay_secs: 604_800,
     };
     let genesis = Genesis {
@@ -74,8 +85,13 @@ fn identity_ops_have_these_bytes() {
         recovery_kem: words(1).keys().recovery.public(),
         node: card(100),
     };
-    let bytes = Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
-    let signed = SignedOp::new(bytes.clone(), vec![sign(Role::Root, &root, &bytes), sign(Role::Node, &node, &bytes)]).unwrap();
+    let bytes =
+        Op { person: None, index: 0, prev: None, body: OpBody::Genesis(genesis) }.to_canonical();
+    let signed = SignedOp::new(
+        bytes.clone(),
+        vec![sign(Role::Root, &root, &bytes), sign(Role::Node, &node, &bytes)],
+    )
+    .unwrap();
     let mut ops = vec![described(&signed, "genesis")];
     let mut log = IdentityLog::from_ops(vec![signed]).unwrap();
     let person = log.person();
@@ -83,7 +99,14 @@ fn identity_ops_have_these_bytes() {
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: u64::MAX, seq: 41, entry: [6; 32] };
     let bodies = [
         ("add a node", OpBody::AddNode(card(101))),
-        ("retire a node", OpBody::RetireNode(RetireNode { node: node.public(), cutoffs: vec![cutoff], compromised: true })),
+        (
+            "retire a node",
+            OpBody::RetireNode(RetireNode {
+                node: node.public(),
+                cutoffs: vec![cutoff],
+                compromised: true,
+            }),
+        ),
         ("set the domain", OpBody::SetDomain(Some("alice.example".to_owned()))),
         ("set no domain", OpBody::SetDomain(None)),
         ("set guardians", OpBody::SetGuardians(recovery)),
@@ -100,14 +123,18 @@ fn identity_ops_have_these_bytes() {
             signatures.push(sign(Role::Node, &SecretKey::from_bytes(&[101; 32]), &bytes));
         }
         if let OpBody::Recover(_) = body {
-            let countersign = |(key, byte): (&SecretKey, u8)| OpSignature { salt: Some([byte; 16]), ..sign(Role::Guardian, key, &bytes) };
+            let countersign = |(key, byte): (&SecretKey, u8)| OpSignature {
+                salt: Some([byte; 16]),
+                ..sign(Role::Guardian, key, &bytes)
+            };
             signatures.extend(guardians.iter().zip([50u8, 51]).map(countersign));
         }
         let signed = SignedOp::new(bytes, signatures).unwrap();
         ops.push(described(&signed, what));
         log.extend(signed).unwrap();
     }
-    // A tombstone follows genesis here: nothing may follow it, and nothing that follows a recovery is acted upon.
+    // A tombstone follows genesis here: nothing may follow it, and nothing that follows a recovery
+    // is acted upon.
     let first = IdentityLog::from_ops(log.ops().iter().take(1).cloned().collect()).unwrap();
     let bytes = first.next_op(OpBody::Tombstone).to_canonical();
     let tombstone = SignedOp::new(bytes.clone(), vec![sign(Role::Root, &root, &bytes)]).unwrap();
@@ -141,7 +168,8 @@ fn texts_that_are_pasted_have_these_letters() {
 
 #[test]
 fn a_wrapped_epoch_key_has_these_bytes() {
-    let (recovery, person, key) = (words(1).keys().recovery, PersonId([2; 32]), EpochKey::new([3; 32]));
+    let (recovery, person, key) =
+        (words(1).keys().recovery, PersonId([2; 32]), EpochKey::new([3; 32]));
     let wrapped = backup::wrap(&recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
     let vectors = json!({
         "recovery_secret": hex(recovery.to_bytes().as_slice()),

@@ -1,7 +1,9 @@
-//! A process that is killed (-9) at a random moment loses nothing it has acknowledged, and its store opens.
+//! A process that is killed (-9) at a random moment loses nothing it has acknowledged, and its
+//! store opens.
 //!
-//! The test runs itself as the child: it writes and says on its standard output what was acknowledged, the parent kills it, opens
-//! the folder and compares. `FREEHOLD_KILL_CYCLES` sets how often (`.ci/long` does), `FREEHOLD_KILL_DIR` where.
+//! The test runs itself as the child: it writes and says on its standard output what was
+//! acknowledged, the parent kills it, opens the folder and compares. `FREEHOLD_KILL_CYCLES` sets
+//! how often (`.ci/long` does), `FREEHOLD_KILL_DIR` where.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,10 +18,15 @@ use crate::writers::{self, WRITERS};
 fn kill_again_and_again(kind: EngineKind, name: &str) {
     if let Some(folder) = std::env::var_os("FREEHOLD_KILL_CHILD") {
         let (store, blobs) = writers::open(Path::new(&folder), kind, None).unwrap();
-        return writers::write(&store, &blobs, u64::MAX, &|writer, n| println!("\nacknowledged {writer} {n}"));
+        return writers::write(&store, &blobs, u64::MAX, &|writer, n| {
+            println!("\nacknowledged {writer} {n}")
+        });
     }
-    let cycles: u32 = std::env::var("FREEHOLD_KILL_CYCLES").map_or(5, |cycles| cycles.parse().unwrap());
-    let folder = std::env::var_os("FREEHOLD_KILL_DIR").map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
+    let cycles: u32 =
+        std::env::var("FREEHOLD_KILL_CYCLES").map_or(5, |cycles| cycles.parse().unwrap());
+    let folder = std::env::var_os("FREEHOLD_KILL_DIR")
+        .map_or_else(tempfile::tempdir, tempfile::tempdir_in)
+        .unwrap();
     let random = Random::from_os().unwrap();
     let mut acknowledged = vec![0; usize::from(WRITERS)];
     for _ in 0..cycles {
@@ -38,7 +45,9 @@ fn kill_again_and_again(kind: EngineKind, name: &str) {
             if let Some(said) = line.strip_prefix("acknowledged ") {
                 // The last line may have been cut short.
                 let Some((writer, n)) = said.split_once(' ') else { continue };
-                let (Ok(writer), Ok(n)) = (writer.parse::<usize>(), n.parse::<u64>()) else { continue };
+                let (Ok(writer), Ok(n)) = (writer.parse::<usize>(), n.parse::<u64>()) else {
+                    continue;
+                };
                 acknowledged[writer] = acknowledged[writer].max(n);
                 seen += 1;
             }
@@ -58,7 +67,9 @@ fn kill_again_and_again(kind: EngineKind, name: &str) {
         acknowledged = writers::check(&store, &blobs, &acknowledged).unwrap();
     }
     let all: u64 = acknowledged.iter().sum();
-    println!("{name}: killed {cycles} times, {all} changes acknowledged, 0 lost, 0 partial, 0 that did not open");
+    println!(
+        "{name}: killed {cycles} times, {all} changes acknowledged, 0 lost, 0 partial, 0 that did not open"
+    );
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub(crate) enum IdentityCommand {
         /// The signed file, or the log.
         file: PathBuf,
     },
-    /// On a copied data folder whose key file is lost: let your 24 words (from standard input) make it another.
+    /// On a copied data folder whose key file is lost: let your 24 words (from standard input) make
+    /// it another.
     Unlock,
 }
 
@@ -45,7 +46,8 @@ pub(crate) struct IdentityNew {
     /// The node's card, printed by `freehold identity card` and shown on its set-up page.
     #[arg(long, value_name = "CARD")]
     pub(crate) node: String,
-    /// An address where your identity log can be had, for the recovery card: your domain, a friend's. At most three.
+    /// An address where your identity log can be had, for the recovery card: your domain, a
+    /// friend's. At most three.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) at: Vec<String>,
     /// Where to write the claim file.
@@ -61,7 +63,8 @@ pub(crate) struct IdentityRequest {
     /// Where to write the request, or - for standard output.
     #[arg(long, global = true, value_name = "FILE", default_value = "freehold-request.txt")]
     pub(crate) out: PathBuf,
-    /// Ask no node but this identity log: the file of `freehold identity log`, or what an address of the recovery card gave.
+    /// Ask no node but this identity log: the file of `freehold identity log`, or what an address
+    /// of the recovery card gave.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
 }
@@ -81,7 +84,8 @@ pub(crate) enum WantedCommand {
         /// Its key is in somebody else's hands.
         #[arg(long)]
         stolen: bool,
-        /// Retire it though some of what it said will be void: this node does not hold it, or it has too many branches.
+        /// Retire it though some of what it said will be void: this node does not hold it, or it
+        /// has too many branches.
         #[arg(long)]
         accept_loss: bool,
     },

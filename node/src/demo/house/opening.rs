@@ -1,5 +1,5 @@
-//! Opening a house: its folder, its configuration, its owner, its process. Whatever an earlier start left is gone on with, and a node
-//! that runs there by itself is taken as it is.
+//! Opening a house: its folder, its configuration, its owner, its process. Whatever an earlier
+//! start left is gone on with, and a node that runs there by itself is taken as it is.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -25,20 +25,30 @@ use crate::{exit, say};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often is looked whether it does.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a node that was cut off with its demo may take to leave its folder: a little more than it takes to stop.
+/// How long a node that was cut off with its demo may take to leave its folder: a little more than
+/// it takes to stop.
 const LEAVES_WITHIN: Duration = Duration::from_secs(6);
 /// After how long it is said what is waited for.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
 impl House {
-    /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so that what was printed yesterday
-    /// still holds.
+    /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so
+    /// that what was printed yesterday still holds.
     pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
         // For its owner alone from the start, as every node's folder.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-        made.map_err(|error| exit::with(exit::CANT_CREATE, format!("the folder {} can't be made: {error}", data.display())))?;
+        made.map_err(|error| {
+            exit::with(
+                exit::CANT_CREATE,
+                format!("the folder {} can't be made: {error}", data.display()),
+            )
+        })?;
         let known = data.join(config::FILE_NAME).exists();
-        let ports = if known { config::of_file(&data.join(config::FILE_NAME))?.listen } else { ListenConfig::free()? };
+        let ports = if known {
+            config::of_file(&data.join(config::FILE_NAME))?.listen
+        } else {
+            ListenConfig::free()?
+        };
         Ok(Self {
             name: person.name.clone(),
             login: person.login.clone(),
@@ -69,7 +79,8 @@ impl House {
             }
             None => {
                 // One that was set up as far as that is not opened only to look.
-                let known = !self.kept.given().app_password.is_empty() && crate::open::is_there(&self.data);
+                let known =
+                    !self.kept.given().app_password.is_empty() && crate::open::is_there(&self.data);
                 if !known && !self.has_owner().await? {
                     self.set_up().await?;
                 }
@@ -80,8 +91,8 @@ impl House {
         Ok(())
     }
 
-    /// Waits until the folder can be used: a node that was cut off with its demo may still be stopping. Gives what a node says that
-    /// runs there by itself.
+    /// Waits until the folder can be used: a node that was cut off with its demo may still be
+    /// stopping. Gives what a node says that runs there by itself.
     async fn look_in(&self) -> Result<Option<Response>> {
         let begun = Instant::now();
         let looking = async {
@@ -91,10 +102,14 @@ impl House {
                     Ok(_) => return Ok(None),
                     Err(OpenError::InUse) => {}
                     Err(error) => {
-                        return Err(exit::with(exit::CANT_CREATE, format!("the folder {} can't be used: {error}", self.data.display())));
+                        return Err(exit::with(
+                            exit::CANT_CREATE,
+                            format!("the folder {} can't be used: {error}", self.data.display()),
+                        ));
                     }
                 }
-                // One that ends with another process is about to: that process was a demo, and there is none but this.
+                // One that ends with another process is about to: that process was a demo, and
+                // there is none but this.
                 if let Ok(Some(status)) = control::ask(&self.data, &Request::Status).await
                     && !status.get("ends_with").is_number()
                 {
@@ -102,20 +117,26 @@ impl House {
                 }
                 if begun.elapsed() > SAID_AFTER && !is_said {
                     is_said = true;
-                    say::aside(format!("freehold: another process is using {}; waiting for it to stop", self.data.display()));
+                    say::aside(format!(
+                        "freehold: another process is using {}; waiting for it to stop",
+                        self.data.display()
+                    ));
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         tokio::time::timeout(LEAVES_WITHIN, looking).await.unwrap_or_else(|_| {
-            let said = format!("{} is in use by another process; stop it first", self.data.display());
+            let said =
+                format!("{} is in use by another process; stop it first", self.data.display());
             Err(exit::with(exit::UNAVAILABLE, said))
         })
     }
 
     /// The ports of a node that was started by somebody else, who may have chosen others.
     fn take_ports(&mut self, running: &Response) {
-        let port = |name: &str| running.get("ports").get(name).and_then(|port| u16::try_from(port.as_u64()?).ok());
+        let port = |name: &str| {
+            running.get("ports").get(name).and_then(|port| u16::try_from(port.as_u64()?).ok())
+        };
         let ports = &mut self.ports;
         for (at, name) in [
             (&mut ports.web, "web"),
@@ -135,13 +156,22 @@ impl House {
     async fn set_up(&self) -> Result<()> {
         let mut init = self.freehold();
         init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file", "-"]);
-        let mut init =
-            init.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("freehold could not be started")?;
+        let mut init = init
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("freehold could not be started")?;
         if let Some(mut input) = init.stdin.take() {
             input.write_all(self.password.as_bytes()).await?;
         }
         let output = init.wait_with_output().await?;
-        ensure!(output.status.success(), "{}'s node could not be set up: {}", self.name, String::from_utf8_lossy(&output.stderr).trim());
+        ensure!(
+            output.status.success(),
+            "{}'s node could not be set up: {}",
+            self.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         Ok(())
     }
 
@@ -158,7 +188,10 @@ impl House {
 
     /// Starts the process and waits until it answers.
     pub(crate) async fn start(&mut self) -> Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.data.join("serve.log"))?;
         let mut serve = self.freehold();
         serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // If the demo itself is killed, its nodes end with it instead of holding their ports.
@@ -175,7 +208,9 @@ impl House {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(READY_WITHIN, ready).await.with_context(|| format!("{}'s node does not answer", self.name))??;
+        tokio::time::timeout(READY_WITHIN, ready)
+            .await
+            .with_context(|| format!("{}'s node does not answer", self.name))??;
         self.child = Some(child);
         Ok(())
     }
@@ -184,17 +219,32 @@ impl House {
     fn ended_at_once(&self, status: std::process::ExitStatus) -> anyhow::Error {
         let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
         let said = said.lines().last().unwrap_or_default();
-        let why = said.strip_prefix("freehold: ").map_or_else(|| format!("{status}: {said}"), str::to_owned);
+        let why = said
+            .strip_prefix("freehold: ")
+            .map_or_else(|| format!("{status}: {said}"), str::to_owned);
         let settings = self.data.join(config::FILE_NAME);
-        let code = status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1);
-        exit::with(code, format!("{}'s node ended at once: {why} (its settings are in {})", self.name, settings.display()))
+        let code = status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .filter(|code| *code != 0)
+            .unwrap_or(1);
+        exit::with(
+            code,
+            format!(
+                "{}'s node ended at once: {why} (its settings are in {})",
+                self.name,
+                settings.display()
+            ),
+        )
     }
 
     fn freehold(&self) -> Command {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("freehold"));
         let mut command = Command::new(program);
         // The demo's own settings must not leak into its nodes.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FREEHOLD_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FREEHOLD_"))
+        {
             command.env_remove(name);
         }
         command.arg("--data").arg(&self.data);

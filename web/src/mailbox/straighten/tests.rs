@@ -5,7 +5,8 @@ fn made(html: &str) -> String {
     straighten(html).unwrap().as_str().to_owned()
 }
 
-/// How deep elements lie in each other in HTML whose every element is closed, and how many there are.
+/// How deep elements lie in each other in HTML whose every element is closed, and how many there
+/// are.
 fn depth_and_count(html: &str) -> (usize, usize) {
     let (mut depth, mut deepest, mut count) = (0usize, 0, 0);
     for token in Tokens::of(html) {
@@ -42,14 +43,30 @@ fn what_is_left_open_is_closed_as_a_reader_would_expect() {
         ("<b><i>x</b>y</i>", "<b><i>x</i></b>y"),
         ("<a href=1>x<a href=2>y", "<a href=\"1\">x</a><a href=\"2\">y</a>"),
         ("<h1>a<h2>b", "<h1>a</h1><h2>b</h2>"),
-        ("<table> <tr> <td>a<td>b<tr><th>c</table>d", "<table><tr> <td>a</td><td>b</td></tr><tr><th>c</th></tr></table>d"),
-        ("<table><tbody><tr><td>a<tbody><td>b", "<table><tbody><tr><td>a</td></tr></tbody><tbody><tr><td>b</td></tr></tbody></table>"),
+        (
+            "<table> <tr> <td>a<td>b<tr><th>c</table>d",
+            "<table><tr> <td>a</td><td>b</td></tr><tr><th>c</th></tr></table>d",
+        ),
+        (
+            "<table><tbody><tr><td>a<tbody><td>b",
+            "<table><tbody><tr><td>a</td></tr></tbody><tbody><tr><td>b</td></tr></tbody></table>",
+        ),
         ("<td>x</td><tr>y", "xy"),
         ("<div><table><tr><td>x</div>y", "<div><table><tr><td>xy</td></tr></table></div>"),
-        ("<p title='a\"b'>1 < 2<font color=red> <o:p>x</o:p>", "<p title=\"a&quot;b\">1 &lt; 2 x</p>"),
-        ("<style>p{}</style><script>a<b></script><title>t</title>x<svg><p>y</svg>z<!--[if mso]>w<![endif]-->", "xz"),
+        (
+            "<p title='a\"b'>1 < 2<font color=red> <o:p>x</o:p>",
+            "<p title=\"a&quot;b\">1 &lt; 2 x</p>",
+        ),
+        (
+            "<style>p{}</style><script>a<b></script><title>t</title>x<svg><p>y</svg>z<!--[if mso]>w<![endif]-->",
+            "xz",
+        ),
     ] {
-        assert_eq!(made(html).replace("<tr> ", "<tr>"), straight.replace("<tr> ", "<tr>"), "{html}");
+        assert_eq!(
+            made(html).replace("<tr> ", "<tr>"),
+            straight.replace("<tr> ", "<tr>"),
+            "{html}"
+        );
     }
 }
 
@@ -57,13 +74,19 @@ fn what_is_left_open_is_closed_as_a_reader_would_expect() {
 fn pictures_from_elsewhere_are_counted() {
     let html = "<img src=\"https://t.example/a.gif\"><IMG SRC=HTTP://t.example/b><img src='//t.example/c'><img src=cid:1 alt=cat><!--<img src=http://x>-->";
     let straight = straighten(html).unwrap();
-    assert_eq!(made("one <img src=\"http://t.example/a\" alt=\"a <cat>\"> two"), "one a &lt;cat> two");
+    assert_eq!(
+        made("one <img src=\"http://t.example/a\" alt=\"a <cat>\"> two"),
+        "one a &lt;cat> two"
+    );
     assert_eq!((straight.pictures, straight.as_str()), (3, "<img src=\"cid:1\" alt=\"cat\">"));
 }
 
 #[test]
 fn what_misplaced_in_a_table_stands_in_a_cell() {
-    assert_eq!(made("<table>a<br>b<tr>c<td>d"), "<table><tr><td>a<br>b</td></tr><tr><td>c</td><td>d</td></tr></table>");
+    assert_eq!(
+        made("<table>a<br>b<tr>c<td>d"),
+        "<table><tr><td>a<br>b</td></tr><tr><td>c</td><td>d</td></tr></table>"
+    );
 }
 
 #[test]
@@ -95,11 +118,22 @@ fn no_letter_makes_a_parser_work_more_than_its_length_is_worth() {
         let head = bomb.get(..24.min(bomb.len())).unwrap();
         let straight = straighten(&bomb).unwrap_or_else(|| panic!("{head} was refused"));
         let (depth, count) = depth_and_count(straight.as_str());
-        assert!(depth <= DEPTH_MAX && count <= 2 * TAGS_MAX, "{head}: {count} elements, {depth} deep");
-        assert!(straight.as_str().len() <= 8 * bomb.len() + 20_000, "{head}: {} bytes", straight.as_str().len());
+        assert!(
+            depth <= DEPTH_MAX && count <= 2 * TAGS_MAX,
+            "{head}: {count} elements, {depth} deep"
+        );
+        assert!(
+            straight.as_str().len() <= 8 * bomb.len() + 20_000,
+            "{head}: {} bytes",
+            straight.as_str().len()
+        );
         // Parsed, it is as deep as it was made, but for the table bodies a parser adds.
-        let (depth, parsed) = depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
-        assert!(depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count, "{head}: {parsed} elements of {count}, {depth} deep");
+        let (depth, parsed) =
+            depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
+        assert!(
+            depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count,
+            "{head}: {parsed} elements of {count}, {depth} deep"
+        );
     }
 }
 
@@ -117,15 +151,21 @@ fn any_soup_of_tags_is_straight_and_stays_so_when_parsed() {
     let corpus = [
         format!("<{names}>").repeat(2).into_bytes(),
         format!("<{names}>text</{}>", names.replace('<', "</")).into_bytes(),
-        b"<table><tr><td><p>a<b>b</td></tr>c</table><a href='x'><a>d</b></p><li><dd><ruby><rt>".repeat(20),
-        b"<p><b><i><table><caption><h1>x<tbody><td><ul><li></table></i></p><h2></h1><center></td>".repeat(20),
+        b"<table><tr><td><p>a<b>b</td></tr>c</table><a href='x'><a>d</b></p><li><dd><ruby><rt>"
+            .repeat(20),
+        b"<p><b><i><table><caption><h1>x<tbody><td><ul><li></table></i></p><h2></h1><center></td>"
+            .repeat(20),
     ];
     freehold_core::testing::fuzz::fuzz("letters", &corpus, |input| {
         let html = String::from_utf8_lossy(input);
         let straight = straighten(&html).unwrap();
         let (depth, count) = depth_and_count(straight.as_str());
         assert!(depth <= DEPTH_MAX, "{depth} deep: {html}");
-        let (depth, parsed) = depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
-        assert!(depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count + 10, "{parsed} of {count}, {depth} deep: {html}");
+        let (depth, parsed) =
+            depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
+        assert!(
+            depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count + 10,
+            "{parsed} of {count}, {depth} deep: {html}"
+        );
     });
 }

@@ -58,13 +58,23 @@ impl Item {
                 _ => vec![Self::parse(cursor)?],
             },
         };
-        if items.is_empty() || items.len() > ITEMS_MAX { Err(Bad("nothing to fetch, or too much")) } else { Ok(items) }
+        if items.is_empty() || items.len() > ITEMS_MAX {
+            Err(Bad("nothing to fetch, or too much"))
+        } else {
+            Ok(items)
+        }
     }
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
-        let name = cursor.run(|byte| byte.is_ascii_alphanumeric() || byte == b'.').to_ascii_uppercase();
+        let name =
+            cursor.run(|byte| byte.is_ascii_alphanumeric() || byte == b'.').to_ascii_uppercase();
         let old = |text, peek, name| {
-            Self::Section(Wanted { section: Section { path: Vec::new(), text }, partial: None, peek, old_name: Some(name) })
+            Self::Section(Wanted {
+                section: Section { path: Vec::new(), text },
+                partial: None,
+                peek,
+                old_name: Some(name),
+            })
         };
         Ok(match name.as_slice() {
             b"BODY" if cursor.peek() == Some(b'[') => Self::Section(wanted(cursor, false)?),
@@ -109,7 +119,9 @@ fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
     let text = if named && cursor.eat("HEADER.FIELDS") {
         let not = cursor.eat(".NOT");
         cursor.space()?;
-        let names = cursor.list(|cursor| String::from_utf8(cursor.astring()?).map_err(|_| Bad("a header name is malformed")))?;
+        let names = cursor.list(|cursor| {
+            String::from_utf8(cursor.astring()?).map_err(|_| Bad("a header name is malformed"))
+        })?;
         if names.is_empty() || names.len() > FIELDS_MAX {
             return Err(Bad("no header names, or too many"));
         }
@@ -139,7 +151,8 @@ fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
 }
 
 impl Wanted {
-    /// Prints the name the answer carries: the section without PEEK, and where a partial range began.
+    /// Prints the name the answer carries: the section without PEEK, and where a partial range
+    /// began.
     pub(crate) fn print_name(&self, out: &mut Printer) {
         if let Some(name) = self.old_name {
             out.raw(name);
@@ -159,13 +172,16 @@ impl Wanted {
             Text::Body => drop(out.raw(dot).raw("TEXT")),
             Text::Mime => drop(out.raw(dot).raw("MIME")),
             Text::Fields { not, names } => {
-                out.raw(dot).raw(if *not { "HEADER.FIELDS.NOT " } else { "HEADER.FIELDS " }).list(names, |out, name| {
-                    if name.bytes().all(crate::imap::cursor::is_atom_char) && !name.is_empty() {
-                        out.raw(name);
-                    } else {
-                        out.string(name);
-                    }
-                });
+                out.raw(dot).raw(if *not { "HEADER.FIELDS.NOT " } else { "HEADER.FIELDS " }).list(
+                    names,
+                    |out, name| {
+                        if name.bytes().all(crate::imap::cursor::is_atom_char) && !name.is_empty() {
+                            out.raw(name);
+                        } else {
+                            out.string(name);
+                        }
+                    },
+                );
             }
         }
         out.raw("]");
@@ -191,7 +207,10 @@ mod tests {
     fn sections_answer_under_the_right_name() {
         assert_eq!(name("BODY.PEEK[]").unwrap(), "BODY[]");
         assert_eq!(name("body[1.2.mime]").unwrap(), "BODY[1.2.MIME]");
-        assert_eq!(name("BODY[HEADER.FIELDS (Date \"From\")]<0.5>").unwrap(), "BODY[HEADER.FIELDS (Date From)]<0>");
+        assert_eq!(
+            name("BODY[HEADER.FIELDS (Date \"From\")]<0.5>").unwrap(),
+            "BODY[HEADER.FIELDS (Date From)]<0>"
+        );
         assert_eq!(name("BODY[3.HEADER.FIELDS.NOT (x)]").unwrap(), "BODY[3.HEADER.FIELDS.NOT (x)]");
         assert_eq!(name("RFC822.HEADER").unwrap(), "RFC822.HEADER");
     }

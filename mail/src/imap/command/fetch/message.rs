@@ -30,14 +30,19 @@ pub(crate) enum Segment {
 
 impl Segment {
     /// Prints at most `len_max` bytes and returns what is left.
-    pub(crate) fn print(self, out: &mut Printer, len_max: usize) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn print(
+        self,
+        out: &mut Printer,
+        len_max: usize,
+    ) -> Result<Option<Self>, StoreError> {
         match self {
             Self::Text(text) => {
                 out.raw(text);
                 Ok(None)
             }
             Self::Bytes { blob, from, end } => {
-                let len = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX).min(len_max);
+                let len =
+                    usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX).min(len_max);
                 let bytes = read_range(&blob, from, len)?;
                 if bytes.len() < len {
                     return Err(StoreError::NoBlob);
@@ -51,8 +56,14 @@ impl Segment {
 }
 
 /// The whole answer for one message.
-pub(crate) fn segments(cx: &Context, number: u32, message: &Message, items: &[Item]) -> Result<VecDeque<Segment>, StoreError> {
-    let mut answer = Answer { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
+pub(crate) fn segments(
+    cx: &Context,
+    number: u32,
+    message: &Message,
+    items: &[Item],
+) -> Result<VecDeque<Segment>, StoreError> {
+    let mut answer =
+        Answer { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
     answer.out.show(format_args!("* {number} FETCH ("));
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
@@ -85,13 +96,22 @@ impl Answer<'_> {
             Item::Uid => drop(self.out.show(format_args!("UID {}", message.uid))),
             Item::ModSeq => drop(self.out.show(format_args!("MODSEQ ({})", message.modseq))),
             Item::Size => drop(self.out.show(format_args!("RFC822.SIZE {}", message.size))),
-            Item::InternalDate => drop(self.out.show(format_args!("INTERNALDATE \"{}\"", date::write(message.internal_date)))),
+            Item::InternalDate => drop(
+                self.out
+                    .show(format_args!("INTERNALDATE \"{}\"", date::write(message.internal_date))),
+            ),
             Item::Envelope => {
                 self.out.raw("ENVELOPE ");
                 envelope::print(&mut self.out, &cx.shared.outlines.header(&cx.node, message)?);
             }
-            Item::Body => drop(self.out.raw("BODY ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body)),
-            Item::BodyStructure => drop(self.out.raw("BODYSTRUCTURE ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body_structure)),
+            Item::Body => drop(
+                self.out.raw("BODY ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body),
+            ),
+            Item::BodyStructure => drop(
+                self.out
+                    .raw("BODYSTRUCTURE ")
+                    .raw(&cx.shared.outlines.outline(&cx.node, message)?.body_structure),
+            ),
             Item::Section(wanted) => self.section(wanted)?,
         }
         Ok(())
@@ -114,7 +134,9 @@ impl Answer<'_> {
         } else {
             match section.text {
                 Text::Whole => 0..message.size,
-                Text::Body => cx.shared.outlines.header(&cx.node, message)?.len() as u64..message.size,
+                Text::Body => {
+                    cx.shared.outlines.header(&cx.node, message)?.len() as u64..message.size
+                }
                 Text::Header | Text::Mime | Text::Fields { .. } => {
                     let bytes = cx.shared.outlines.header(&cx.node, message)?;
                     self.header(wanted, &bytes);
@@ -129,7 +151,8 @@ impl Answer<'_> {
             self.header(wanted, &bytes);
             return Ok(());
         }
-        let (skip, take) = wanted.partial.map_or((0, u64::MAX), |(from, len)| (u64::from(from), u64::from(len)));
+        let (skip, take) =
+            wanted.partial.map_or((0, u64::MAX), |(from, len)| (u64::from(from), u64::from(len)));
         let from = range.start.saturating_add(skip).min(range.end);
         let end = from.saturating_add(take).min(range.end);
         self.out.show(format_args!("{{{}}}\r\n", end.saturating_sub(from)));
@@ -150,7 +173,8 @@ impl Answer<'_> {
             }
             _ => bytes,
         };
-        let (skip, take) = wanted.partial.map_or((0, usize::MAX), |(from, len)| (from as usize, len as usize));
+        let (skip, take) =
+            wanted.partial.map_or((0, usize::MAX), |(from, len)| (from as usize, len as usize));
         let rest = bytes.get(skip..).unwrap_or_default();
         self.out.literal(rest.get(..take).unwrap_or(rest));
     }

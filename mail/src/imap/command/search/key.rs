@@ -66,7 +66,8 @@ impl Key {
         Ok(all(keys))
     }
 
-    /// How much it takes to find out, from 0 (the row) over 1 (the header) to 2 (the whole message).
+    /// How much it takes to find out, from 0 (the row) over 1 (the header) to 2 (the whole
+    /// message).
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
@@ -106,7 +107,11 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
     match cursor.peek() {
         Some(b'(') => {
             let keys = cursor.list(|cursor| one(cursor, deeper, count))?;
-            return if keys.is_empty() { Err(Bad("an empty list is no search key")) } else { Ok(all(keys)) };
+            return if keys.is_empty() {
+                Err(Bad("an empty list is no search key"))
+            } else {
+                Ok(all(keys))
+            };
         }
         Some(b'0'..=b'9' | b'*') => return cursor.set().map(Key::Numbers),
         _ => {}
@@ -115,7 +120,9 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
     let key = match name.as_str() {
         "ALL" => Key::All,
         "ANSWERED" | "DELETED" | "DRAFT" | "FLAGGED" | "SEEN" => system(&name),
-        "UNANSWERED" | "UNDELETED" | "UNDRAFT" | "UNFLAGGED" | "UNSEEN" => not(system(name.trim_start_matches("UN"))),
+        "UNANSWERED" | "UNDELETED" | "UNDRAFT" | "UNFLAGGED" | "UNSEEN" => {
+            not(system(name.trim_start_matches("UN")))
+        }
         "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(name, text(cursor)?),
         "BEFORE" => Key::Date(Dated::Arrived, Order::Before, day(cursor)?),
         "ON" => Key::Date(Dated::Arrived, Order::On, day(cursor)?),
@@ -138,7 +145,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "MODSEQ" => {
             cursor.space()?;
             if cursor.peek() == Some(b'"') {
-                // An entry name and type: this node keeps one modification sequence for all that a message has.
+                // An entry name and type: this node keeps one modification sequence for all that a
+                // message has.
                 cursor.string()?;
                 cursor.space()?;
                 cursor.atom()?;
@@ -221,7 +229,17 @@ mod tests {
 
     #[test]
     fn malformed_searches_are_refused() {
-        for text in ["", "FROM", "SINCE 31-Feb-2026", "()", "OR ALL", "LARGER x", "NOSUCH", "1:", "ALL  ALL"] {
+        for text in [
+            "",
+            "FROM",
+            "SINCE 31-Feb-2026",
+            "()",
+            "OR ALL",
+            "LARGER x",
+            "NOSUCH",
+            "1:",
+            "ALL  ALL",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

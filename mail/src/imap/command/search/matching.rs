@@ -1,4 +1,5 @@
-//! Whether a message is what SEARCH looks for. The row is asked first, then the header, the whole message last.
+//! Whether a message is what SEARCH looks for. The row is asked first, then the header, the whole
+//! message last.
 
 use std::sync::Arc;
 
@@ -61,7 +62,8 @@ impl<'a> Candidate<'a> {
 }
 
 impl Terms {
-    /// Makes keys ready for one folder at one moment. A sequence number that is not there is an error, as everywhere.
+    /// Makes keys ready for one folder at one moment. A sequence number that is not there is an
+    /// error, as everywhere.
     pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, Bad> {
         let cost = key.cost();
         let key = ready(key, selected)?;
@@ -100,27 +102,40 @@ impl Terms {
             Key::Larger(size) => message.size > u64::from(*size),
             Key::Smaller(size) => message.size < u64::from(*size),
             Key::ModSeq(least) => message.modseq >= *least,
-            Key::Older(seconds) => self.now.millis_since(message.internal_date) / 1_000 >= u64::from(*seconds),
-            Key::Younger(seconds) => self.now.millis_since(message.internal_date) / 1_000 <= u64::from(*seconds),
+            Key::Older(seconds) => {
+                self.now.millis_since(message.internal_date) / 1_000 >= u64::from(*seconds)
+            }
+            Key::Younger(seconds) => {
+                self.now.millis_since(message.internal_date) / 1_000 <= u64::from(*seconds)
+            }
             Key::Numbers(set) => set.contains(candidate.number),
             Key::Uids(set) => set.contains(message.uid),
-            Key::Date(Dated::Arrived, order, day) => compare(Day::of(message.internal_date), *order, *day),
+            Key::Date(Dated::Arrived, order, day) => {
+                compare(Day::of(message.internal_date), *order, *day)
+            }
             Key::Date(Dated::Sent, order, day) => {
                 let header = candidate.header()?;
-                // RFC 3501 6.4.4 asks for the Date header; without one, the day it arrived is the best there is.
-                let sent = header::first(&header, "date").and_then(Day::of_header).unwrap_or_else(|| Day::of(message.internal_date));
+                // RFC 3501 6.4.4 asks for the Date header; without one, the day it arrived is the
+                // best there is.
+                let sent = header::first(&header, "date")
+                    .and_then(Day::of_header)
+                    .unwrap_or_else(|| Day::of(message.internal_date));
                 compare(sent, *order, *day)
             }
             Key::Header(name, wanted) => {
                 let header = candidate.header()?;
                 header::fields(&header)
                     .filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-                    .any(|field| wanted.is_empty() || text::field(field.value).to_lowercase().contains(wanted))
+                    .any(|field| {
+                        wanted.is_empty()
+                            || text::field(field.value).to_lowercase().contains(wanted)
+                    })
             }
             Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
             Key::Text(wanted) => {
                 let header = candidate.header()?;
-                text::header(&header).to_lowercase().contains(wanted) || candidate.body()?.contains(wanted.as_str())
+                text::header(&header).to_lowercase().contains(wanted)
+                    || candidate.body()?.contains(wanted.as_str())
             }
         })
     }
@@ -140,7 +155,8 @@ fn ready(key: Key, selected: &Selected) -> Result<Key, Bad> {
         Key::Not(key) => Key::Not(Box::new(ready(*key, selected)?)),
         Key::Or(a, b) => Key::Or(Box::new(ready(*a, selected)?), Box::new(ready(*b, selected)?)),
         Key::And(keys) => {
-            let mut keys: Vec<Key> = keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?;
+            let mut keys: Vec<Key> =
+                keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?;
             keys.sort_by_key(Key::cost);
             Key::And(keys)
         }

@@ -1,4 +1,5 @@
-//! The text of a message as a reader would see it: encodings and charsets undone (RFC 3501 6.4.4 leaves the how to us).
+//! The text of a message as a reader would see it: encodings and charsets undone (RFC 3501 6.4.4
+//! leaves the how to us).
 
 use mail_parser::HeaderValue;
 use mail_parser::decoders::base64::base64_decode;
@@ -50,7 +51,9 @@ pub(crate) fn body(message: &[u8], root: &Part) -> String {
             out.push_str(&header(message.get(part.header.clone()).unwrap_or_default()));
         }
         match &part.kind {
-            Kind::Multipart(children) => todo.extend(children.iter().rev().map(|child| (child, false))),
+            Kind::Multipart(children) => {
+                todo.extend(children.iter().rev().map(|child| (child, false)))
+            }
             Kind::Message(inner) => todo.push((inner, true)),
             Kind::Leaf if part.media.is("text", None) => {
                 out.push_str(&leaf(message, part));
@@ -66,7 +69,8 @@ fn leaf(message: &[u8], part: &Part) -> String {
     let bytes = message.get(part.body.clone()).unwrap_or_default();
     let bytes = bytes.get(..TEXT_LEN_MAX).unwrap_or(bytes);
     let head = message.get(part.header.clone()).unwrap_or_default();
-    let encoding = header::first(head, "content-transfer-encoding").map(header::unfold).unwrap_or_default();
+    let encoding =
+        header::first(head, "content-transfer-encoding").map(header::unfold).unwrap_or_default();
     let decoded = if encoding.eq_ignore_ascii_case(b"base64") {
         base64_decode(bytes)
     } else if encoding.eq_ignore_ascii_case(b"quoted-printable") {
@@ -96,6 +100,9 @@ mod tests {
 Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=\r\n=DFe\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\
 Content-Transfer-Encoding: base64\r\n\r\nPHA+SGVsbG8gPGI+d29ybGQ8L2I+PC9wPg==\r\n--b\r\nContent-Type: image/png\r\n\r\nhidden\r\n--b--\r\n";
         let text = body(message.as_bytes(), &mime::parse(message.as_bytes()));
-        assert!(text.contains("Grüße") && text.contains("Hello world") && !text.contains("hidden"), "{text}");
+        assert!(
+            text.contains("Grüße") && text.contains("Hello world") && !text.contains("hidden"),
+            "{text}"
+        );
     }
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::fs::{Fault, PowerCut};
 
 /// The ways a power cut goes, with a seed each.
-const CUTS: [(PowerCut, u64); 4] = [(PowerCut::Nothing, 0), (PowerCut::Prefix, 1), (PowerCut::Subset, 2), (PowerCut::Subset, 3)];
+const CUTS: [(PowerCut, u64); 4] =
+    [(PowerCut::Nothing, 0), (PowerCut::Prefix, 1), (PowerCut::Subset, 2), (PowerCut::Subset, 3)];
 
 fn path_of(blobs: &Blobs, id: &BlobId, form: Form) -> PathBuf {
     blobs.path(&blobs.name(id, form))
@@ -29,7 +30,9 @@ fn a_flipped_bit_anywhere_is_noticed_and_never_served() {
         let len = fs.open(&path).unwrap().len().unwrap();
         let head = (0..90).step_by(3);
         let spread = (0..len).step_by(9777);
-        for at in head.chain(spread).chain([65_536, 65_616, 65_617, 65_633, len - 17, len - 16, len - 1]) {
+        for at in
+            head.chain(spread).chain([65_536, 65_616, 65_617, 65_633, len - 17, len - 16, len - 1])
+        {
             fs.damage(&path, at, 1 << (at % 8)).unwrap();
             let blobs = open_in(&fs);
             assert!(is_corrupt(&read(&blobs, &id)), "{form:?} byte {at}");
@@ -58,7 +61,19 @@ fn a_cut_or_grown_file_is_noticed() {
         let file = fs.edit(&path).unwrap();
         let whole = fs::read(&fs, &path, 1 << 20).unwrap();
         let chunk = 65_552;
-        for len in [0, 1, 88, 89, 90, 89 + chunk - 1, 89 + chunk, 89 + chunk + 1, 89 + 2 * chunk, whole.len() - 1, whole.len() + 1] {
+        for len in [
+            0,
+            1,
+            88,
+            89,
+            90,
+            89 + chunk - 1,
+            89 + chunk,
+            89 + chunk + 1,
+            89 + 2 * chunk,
+            whole.len() - 1,
+            whole.len() + 1,
+        ] {
             file.set_len(len as u64).unwrap();
             assert!(is_corrupt(&read(&open_in(&fs), &id)), "{form:?} {len}");
             file.set_len(0).unwrap();
@@ -115,10 +130,14 @@ fn what_an_interrupted_write_left_is_removed_at_the_next_start() {
     assert_eq!((temporary_files(&fs), files(&again)), (0, 0));
 }
 
-/// Every call fails once, in each way: what was acknowledged is whole after any power cut, what was not leaves no litter.
+/// Every call fails once, in each way: what was acknowledged is whole after any power cut, what was
+/// not leaves no litter.
 #[test]
 fn a_large_blob_is_stored_whole_or_not_at_all() {
-    for (form, fault) in FORMS.into_iter().flat_map(|form| [Fault::Io, Fault::Full, Fault::Short, Fault::Power].map(|f| (form, f))) {
+    for (form, fault) in FORMS
+        .into_iter()
+        .flat_map(|form| [Fault::Io, Fault::Full, Fault::Short, Fault::Power].map(|f| (form, f)))
+    {
         for n in 1.. {
             let (fs, blobs) = fresh();
             let bytes = content(131_200, 1);
@@ -140,7 +159,9 @@ fn a_large_blob_is_stored_whole_or_not_at_all() {
                 let found = read(&open_in(&fs.power_cut(cut, seed)), &id_of(&bytes));
                 match found {
                     Ok(found) => assert_eq!(found, bytes),
-                    Err(error) => assert!(!acknowledged, "{form:?} {fault:?} at {n}, {cut:?}: {error}"),
+                    Err(error) => {
+                        assert!(!acknowledged, "{form:?} {fault:?} at {n}, {cut:?}: {error}")
+                    }
                 }
             }
             if unharmed {
@@ -171,7 +192,8 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
     for fault in [Fault::Io, Fault::Full, Fault::Short, Fault::Power] {
         for n in 1.. {
             let (fs, blobs) = fresh();
-            let contents: Vec<Vec<u8>> = [0, 10, 5000].into_iter().map(|len| content(len, 1)).collect();
+            let contents: Vec<Vec<u8>> =
+                [0, 10, 5000].into_iter().map(|len| content(len, 1)).collect();
             for (number, bytes) in contents.iter().enumerate() {
                 let form = FORMS[number % 2];
                 let pinned = blobs.put(bytes, form).unwrap();
@@ -193,13 +215,21 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
                 if filed.is_err() {
                     // The log still has them, and they come again in the replay.
                     for (number, bytes) in contents.iter().enumerate() {
-                        again.logged(SmallBlob { id: id_of(bytes), form: FORMS[number % 2], bytes: bytes.as_slice().into() });
+                        again.logged(SmallBlob {
+                            id: id_of(bytes),
+                            form: FORMS[number % 2],
+                            bytes: bytes.as_slice().into(),
+                        });
                     }
                     again.file_logged().unwrap();
                 }
                 let last = open_in(&left.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {
-                    assert_eq!(&read(&last, &id_of(bytes)).unwrap(), bytes, "{fault:?} at {n}, {cut:?} {seed}");
+                    assert_eq!(
+                        &read(&last, &id_of(bytes)).unwrap(),
+                        bytes,
+                        "{fault:?} at {n}, {cut:?} {seed}"
+                    );
                 }
             }
             if unharmed {

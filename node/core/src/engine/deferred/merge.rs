@@ -5,7 +5,8 @@ use std::iter::Peekable;
 use super::super::{EngineError, KeyRange, Pair};
 use super::Batch;
 
-/// After a page that deleted rows left short so many of the engine's are read at least: many of them in a row don't each cost a read.
+/// After a page that deleted rows left short so many of the engine's are read at least: many of
+/// them in a row don't each cost a read.
 const MORE_ROWS_MIN: usize = 64;
 
 /// A joined key and the row's bytes, `None` where it is deleted.
@@ -15,13 +16,19 @@ fn first(a: &[u8], b: &[u8], reverse: bool) -> bool {
     if reverse { a > b } else { a < b }
 }
 
-fn directed<'a>(batch: &'a Batch, range: KeyRange, reverse: bool) -> Peekable<Box<dyn Iterator<Item = Standing<'a>> + 'a>> {
+fn directed<'a>(
+    batch: &'a Batch,
+    range: KeyRange,
+    reverse: bool,
+) -> Peekable<Box<dyn Iterator<Item = Standing<'a>> + 'a>> {
     let rows = batch.range(range);
-    let directed: Box<dyn Iterator<Item = Standing<'a>> + 'a> = if reverse { Box::new(rows.rev()) } else { Box::new(rows) };
+    let directed: Box<dyn Iterator<Item = Standing<'a>> + 'a> =
+        if reverse { Box::new(rows.rev()) } else { Box::new(rows) };
     directed.peekable()
 }
 
-/// A copy of what a page of `limit` rows can need: in its order, up to so many rows that are not deleted.
+/// A copy of what a page of `limit` rows can need: in its order, up to so many rows that are not
+/// deleted.
 pub(super) fn nearest(batch: &Batch, range: KeyRange, (reverse, limit): (bool, usize)) -> Batch {
     let mut left = limit;
     let needed = directed(batch, range, reverse).take_while(|(_, value)| {
@@ -33,7 +40,12 @@ pub(super) fn nearest(batch: &Batch, range: KeyRange, (reverse, limit): (bool, u
 }
 
 /// The rows of both in order; where both have one, the newer.
-pub(super) fn newest<'a>(new: &'a Batch, old: &'a Batch, range: KeyRange, reverse: bool) -> impl Iterator<Item = Standing<'a>> {
+pub(super) fn newest<'a>(
+    new: &'a Batch,
+    old: &'a Batch,
+    range: KeyRange,
+    reverse: bool,
+) -> impl Iterator<Item = Standing<'a>> {
     let (mut new, mut old) = (directed(new, range.clone(), reverse), directed(old, range, reverse));
     std::iter::from_fn(move || match (new.peek(), old.peek()) {
         (Some((newer, _)), Some((older, _))) if newer == older => {
@@ -46,7 +58,8 @@ pub(super) fn newest<'a>(new: &'a Batch, old: &'a Batch, range: KeyRange, revers
     })
 }
 
-/// At most `limit` rows of the engine's, which `page` reads (past a joined key, at most so many), with `standing` over them.
+/// At most `limit` rows of the engine's, which `page` reads (past a joined key, at most so many),
+/// with `standing` over them.
 pub(super) fn overlaid<'a>(
     standing: impl Iterator<Item = Standing<'a>>,
     (reverse, limit): (bool, usize),

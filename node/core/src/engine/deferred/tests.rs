@@ -1,4 +1,5 @@
-//! Rows in memory over an engine's: what is read is what one engine would say, whatever is waiting or on its way.
+//! Rows in memory over an engine's: what is read is what one engine would say, whatever is waiting
+//! or on its way.
 
 use std::cell;
 use std::sync::OnceLock;
@@ -18,13 +19,19 @@ fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Write<'a> {
 /// An engine in the middle of things, and with nobody to hand rows on.
 fn halted(engine: impl Engine + 'static, moving: Rows, waiting: Rows) -> DeferredEngine {
     let over = RwLock::new(Over { waiting, moving: Arc::new(moving), moves: 0 });
-    let shared = Shared { engine: Arc::new(engine), over, turn: Mutex::default(), changed: Condvar::new() };
+    let shared =
+        Shared { engine: Arc::new(engine), over, turn: Mutex::default(), changed: Condvar::new() };
     DeferredEngine { shared: Arc::new(shared), thread: None }
 }
 
 fn rows() -> impl Strategy<Value = Rows> {
-    let key = (prop::sample::select(vec!["a", "b"]), 0_u8..12).prop_map(|(table, key)| joined(table, &[key]));
-    prop::collection::btree_map(key, prop::option::weighted(0.6, prop::collection::vec(any::<u8>(), 0..3)), 0..12)
+    let key = (prop::sample::select(vec!["a", "b"]), 0_u8..12)
+        .prop_map(|(table, key)| joined(table, &[key]));
+    prop::collection::btree_map(
+        key,
+        prop::option::weighted(0.6, prop::collection::vec(any::<u8>(), 0..3)),
+        0..12,
+    )
 }
 
 proptest! {
@@ -124,7 +131,11 @@ impl Engine for Interrupted {
         self.engine.scan(table, scan)
     }
 
-    fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<super::Cell>, EngineError> {
+    fn walk(
+        &self,
+        after: Option<(&str, &[u8])>,
+        limit: usize,
+    ) -> Result<Vec<super::Cell>, EngineError> {
         self.engine.walk(after, limit)
     }
 
@@ -145,8 +156,9 @@ impl Engine for Interrupted {
     }
 }
 
-/// What a page shows in the middle of which `interruption` happens to the engine, each time it is read; `a` and `b` are always written
-/// together, and both were 1 before, of which only `b` has reached the engine.
+/// What a page shows in the middle of which `interruption` happens to the engine, each time it is
+/// read; `a` and `b` are always written together, and both were 1 before, of which only `b` has
+/// reached the engine.
 fn page_with(interruption: impl Fn(&DeferredEngine) + Send + Sync + 'static) -> Vec<Pair> {
     let below = Arc::new(Interrupted::default());
     below.engine.apply(&[put(b"b", b"1")]).unwrap();

@@ -17,7 +17,9 @@ async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
     let (alice, bob) = friends_of_two().await;
     let before = post(&alice, "before").await;
     alice.clock.set(START.plus_millis(FAR_MS));
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new()).await.unwrap();
+    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+        .await
+        .unwrap();
     post(&alice, "meanwhile").await;
     alice.clock.set(START.plus_millis(5_000));
     let after = post(&alice, "after").await;
@@ -26,12 +28,17 @@ async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
     say(&alice, Body::Tombstone { of: before }).await;
     bob.clock.set(alice.clock.now());
     let received = sync(&alice, &bob).await;
-    assert_eq!((received.accepted, received.held), (6, 2), "what was said with the wrong clock is held, and nothing else");
+    assert_eq!(
+        (received.accepted, received.held),
+        (6, 2),
+        "what was said with the wrong clock is held, and nothing else"
+    );
     assert_eq!(shown(&bob), ["after, better"]);
     assert_eq!(homes::of(&bob, &who(&alice)).unwrap(), None);
 
     // Where the node is reached is said again, and what is held can be taken back.
-    let say_homes = || homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
+    let say_homes =
+        || homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
     assert_eq!((say_homes().await, say_homes().await), (Ok(2), Ok(2)));
     sync(&alice, &bob).await;
     assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
@@ -92,8 +99,16 @@ async fn a_clock_that_ran_a_little_ahead_still_never_runs_backwards() {
 #[tokio::test]
 async fn a_version_of_homes_that_nobody_comes_to_neither_counts_nor_stops_the_owner() {
     let (alice, bob) = friends_of_two().await;
-    let homes = |version| Body::Homes(Homes { version, web: vec![format!("https://{version}.example")], ..Homes::default() });
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new()).await.unwrap();
+    let homes = |version| {
+        Body::Homes(Homes {
+            version,
+            web: vec![format!("https://{version}.example")],
+            ..Homes::default()
+        })
+    };
+    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+        .await
+        .unwrap();
     say_in(&alice, Lane::CONTROL, homes(u64::MAX)).await.unwrap();
     sync(&alice, &bob).await;
     assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
@@ -101,7 +116,11 @@ async fn a_version_of_homes_that_nobody_comes_to_neither_counts_nor_stops_the_ow
     assert_eq!(moved("https://new.example").await, Ok(2));
     say_in(&alice, Lane::CONTROL, homes(HOMES_VERSION_MAX)).await.unwrap();
     assert_eq!(moved("https://newer.example").await, Err(HomesError::NoHigherVersion));
-    assert_eq!(moved(&format!("https://{HOMES_VERSION_MAX}.example")).await, Ok(HOMES_VERSION_MAX), "that is what was said");
+    assert_eq!(
+        moved(&format!("https://{HOMES_VERSION_MAX}.example")).await,
+        Ok(HOMES_VERSION_MAX),
+        "that is what was said"
+    );
 }
 
 /// How many of a node's tombstones, each of a post of its own, take effect at once.
@@ -118,7 +137,8 @@ fn hidden(bob: &Node) -> usize {
 
 /// Tombstones for so many posts of Alice's, which Bob has.
 async fn tombstones(bob: &Node, alice: &Node, count: u64) -> Vec<RawEntry> {
-    let posts: Vec<_> = (0..count).map(|number| Body::Post(note(&format!("post {number}")))).collect();
+    let posts: Vec<_> =
+        (0..count).map(|number| Body::Post(note(&format!("post {number}")))).collect();
     let posts = chain(alice, 7, None, 0, &posts);
     take_in(bob, alice, &posts).await;
     let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();

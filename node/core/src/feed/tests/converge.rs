@@ -1,19 +1,33 @@
-//! Whatever the order in which one author's entries come, whatever is repeated or comes without its body first: the end is the same.
+//! Whatever the order in which one author's entries come, whatever is repeated or comes without its
+//! body first: the end is the same.
 
 use super::*;
 
 /// What a node ends with: the entries it holds, by log, and what its owner sees.
-type End = (Vec<RawEntry>, Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>, [Option<Body>; 2]);
+type End = (
+    Vec<RawEntry>,
+    Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>,
+    [Option<Body>; 2],
+);
 
 fn end(node: &Node, person: &PersonId) -> End {
     let mut held = everything(node, person);
     held.sort_by_key(|entry| EntryId::of(&entry.header));
-    let latest = [Kind::Profile, Kind::Homes].map(|kind| latest(&node.store, person, kind).unwrap());
+    let latest =
+        [Kind::Profile, Kind::Homes].map(|kind| latest(&node.store, person, kind).unwrap());
     let items = crate::timeline::page(node, None, 1_000).unwrap();
-    (held, items.into_iter().map(|item| (item.entry, item.title, item.text, item.shown, item.edited)).collect(), latest)
+    (
+        held,
+        items
+            .into_iter()
+            .map(|item| (item.entry, item.title, item.text, item.shown, item.edited))
+            .collect(),
+        latest,
+    )
 }
 
-/// Two epochs of a life, in which everything happens to posts that can, each as the node said it at that time.
+/// Two epochs of a life, in which everything happens to posts that can, each as the node said it at
+/// that time.
 struct Life {
     logs: Vec<Vec<RawEntry>>,
 }
@@ -26,8 +40,12 @@ impl Life {
         for epoch in [7, 8] {
             let mut log: Vec<RawEntry> = Vec::new();
             for seq in 0..len as u64 {
-                let pick = |of: &[EntryId]| of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied();
-                let posts: Vec<_> = said.iter().filter(|(_, is_post)| *is_post).map(|(id, _)| *id).collect();
+                let pick = |of: &[EntryId]| {
+                    of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1))
+                        .copied()
+                };
+                let posts: Vec<_> =
+                    said.iter().filter(|(_, is_post)| *is_post).map(|(id, _)| *id).collect();
                 let all: Vec<_> = said.iter().map(|(id, _)| *id).collect();
                 let text = format!("{epoch} {seq}");
                 let (body, is_post) = match (random.u64() % 8, pick(&posts), pick(&all)) {
@@ -46,16 +64,19 @@ impl Life {
         Self { logs }
     }
 
-    /// Batches of it in an order drawn anew: cut anywhere, repeated, the second epoch between those of the first once its beginning is
-    /// known, some without bodies before they come whole.
+    /// Batches of it in an order drawn anew: cut anywhere, repeated, the second epoch between those
+    /// of the first once its beginning is known, some without bodies before they come whole.
     fn batches(&self, random: &Random) -> Vec<Vec<RawEntry>> {
-        let draw = |below: usize| usize::try_from(random.u64()).unwrap_or(usize::MAX) % below.max(1);
+        let draw =
+            |below: usize| usize::try_from(random.u64()).unwrap_or(usize::MAX) % below.max(1);
         let mut batches: Vec<Vec<RawEntry>> = Vec::new();
         let mut reach = [0, 0];
         let whole = self.logs[0].len();
         // The second epoch continues from the end of the first: its headers must be known.
         if draw(2) == 0 {
-            batches.push(self.logs[0].iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect());
+            batches.push(
+                self.logs[0].iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect(),
+            );
             while reach != [whole, whole] {
                 let which = draw(2);
                 let to = (reach[which] + 1 + draw(4)).min(whole);
@@ -108,26 +129,39 @@ async fn any_order_any_repetition_and_any_cutting_of_a_public_lane_comes_to_the_
     }
 }
 
-/// Two lanes of one node, of which neither waits for the other, in which entries of both are edited, taken back and run out.
+/// Two lanes of one node, of which neither waits for the other, in which entries of both are
+/// edited, taken back and run out.
 fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
     let (mut said, mut posts): (Vec<EntryId>, Vec<EntryId>) = (Vec::new(), Vec::new());
     let mut lanes = [Vec::new(), Vec::new()];
     for at in 0..2 * len {
         alice.clock.advance(10);
         let lane: &mut Vec<RawEntry> = &mut lanes[at % 2];
-        let pick = |of: &[EntryId]| of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied();
+        let pick = |of: &[EntryId]| {
+            of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied()
+        };
         let body = match (random.u64() % 8, pick(&posts), pick(&said)) {
             (0 | 1, Some(of), _) => Body::Edit { of, post: note(&format!("edit {at}")) },
             (2..=4, _, Some(of)) => Body::Tombstone { of },
-            (5, ..) => Body::Profile(ProfileBody { name: format!("name {at}"), ..ProfileBody::default() }),
+            (5, ..) => {
+                Body::Profile(ProfileBody { name: format!("name {at}"), ..ProfileBody::default() })
+            }
             (6, ..) => Body::Homes(Homes { version: at as u64, ..Homes::default() }),
             _ => Body::Post(note(&format!("post {at}"))),
         };
         let bytes = body.to_canonical([9; 16]);
         let prev = lane.last().map(|entry| EntryId::of(&entry.header));
-        let expires = (random.u64().is_multiple_of(6)).then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
+        let expires = (random.u64().is_multiple_of(6))
+            .then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
         let seq = lane.len() as u64;
-        let mut header = Header { seq, prev, kind: body.kind(), refs: body.refs(), expires, ..next_header(alice, &bytes) };
+        let mut header = Header {
+            seq,
+            prev,
+            kind: body.kind(),
+            refs: body.refs(),
+            expires,
+            ..next_header(alice, &bytes)
+        };
         header.log.lane = [Lane::PUBLIC, Lane::CONTROL][at % 2];
         lane.push(signed(alice, &header, &bytes));
         let id = EntryId::of(&lane.last().unwrap().header);
@@ -173,7 +207,11 @@ async fn any_order_of_two_lanes_comes_to_the_same_end() {
             ends.push(end);
         }
         for (turn, other) in ends.iter().enumerate() {
-            assert_eq!((&other.1, &other.2), (&ends[0].1, &ends[0].2), "seed {seed}, turn {turn}: what is shown");
+            assert_eq!(
+                (&other.1, &other.2),
+                (&ends[0].1, &ends[0].2),
+                "seed {seed}, turn {turn}: what is shown"
+            );
             assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
         }
     }

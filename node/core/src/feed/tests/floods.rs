@@ -1,4 +1,5 @@
-//! More of everything than fits one change: edits, references, forked logs, photos, entries that fall due together.
+//! More of everything than fits one change: edits, references, forked logs, photos, entries that
+//! fall due together.
 
 use super::super::jobs;
 use super::*;
@@ -13,7 +14,12 @@ fn edits(of: EntryId, count: usize) -> Vec<Body> {
 }
 
 fn posts(count: usize, photos: u8) -> Vec<Body> {
-    let post = |number| Body::Post(PostBody { photos: (0..photos).map(photo).collect(), ..note(&format!("post {number}")) });
+    let post = |number| {
+        Body::Post(PostBody {
+            photos: (0..photos).map(photo).collect(),
+            ..note(&format!("post {number}"))
+        })
+    };
     (0..count).map(post).collect()
 }
 
@@ -70,14 +76,22 @@ async fn edits_that_wait_for_their_time_go_with_their_post() {
 }
 
 /// An entry whose id is among the last by order.
-fn with_a_late_id(node: &Node, kind: Kind, of: EntryId, text: &str, seq: u64, prev: EntryId) -> RawEntry {
+fn with_a_late_id(
+    node: &Node,
+    kind: Kind,
+    of: EntryId,
+    text: &str,
+    seq: u64,
+    prev: EntryId,
+) -> RawEntry {
     for salt in 0..=u8::MAX {
         let body = match kind {
             Kind::Edit => Body::Edit { of, post: note(text) },
             _ => Body::Tombstone { of },
         };
         let bytes = body.to_canonical([salt; 16]);
-        let mut header = Header { seq, prev: Some(prev), kind, refs: vec![of], ..next_header(node, &bytes) };
+        let mut header =
+            Header { seq, prev: Some(prev), kind, refs: vec![of], ..next_header(node, &bytes) };
         header.log.epoch = 7;
         let entry = signed(node, &header, &bytes);
         if EntryId::of(&entry.header).0[0] > 0xe8 {
@@ -95,7 +109,11 @@ async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_
     befriend(&bob, &mallory).await;
     let first = chain(&alice, 7, None, 0, &posts(2, 0));
     let [one, two] = ids(&first)[..] else { panic!() };
-    let flood: Vec<_> = edits(one, 1_300).into_iter().chain(edits(two, 1_300)).chain([Body::Tombstone { of: one }]).collect();
+    let flood: Vec<_> = edits(one, 1_300)
+        .into_iter()
+        .chain(edits(two, 1_300))
+        .chain([Body::Tombstone { of: one }])
+        .collect();
     take_in(&bob, &mallory, &chain(&mallory, 7, None, 0, &flood)).await;
 
     // The first post is edited; the second is taken back before it comes.
@@ -114,10 +132,23 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
     let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
     let blobs = apart(vault, &random);
-    let options = StoreOptions { fs: Arc::new(memory.clone()), boot: [boot; 32], blobs: Some(blobs.clone()), ..usual };
+    let options = StoreOptions {
+        fs: Arc::new(memory.clone()),
+        boot: [boot; 32],
+        blobs: Some(blobs.clone()),
+        ..usual
+    };
     let store = Store::open(options).unwrap();
     let identity = Identity::load(&store, vault, &random, START).unwrap();
-    Node { identity, store, blobs, events, clock: Clock::manual(START), random, throttle: Throttle::default() }
+    Node {
+        identity,
+        store,
+        blobs,
+        events,
+        clock: Clock::manual(START),
+        random,
+        throttle: Throttle::default(),
+    }
 }
 
 #[tokio::test]
@@ -133,9 +164,15 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
     let other = chain(&alice, 7, Some(ids(&log)[9]), 10, &[Body::Post(note("the other side"))]);
     assert_eq!(take_in(&bob, &alice, &other).await.forked.len(), 1);
     let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
-    assert_eq!((proof.seq, &proof.one.header, &proof.other.header), (10, &log[10].header, &other[0].header));
+    assert_eq!(
+        (proof.seq, &proof.one.header, &proof.other.header),
+        (10, &log[10].header, &other[0].header)
+    );
     assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)), "there is work left over");
-    assert!(std::iter::from_fn(|| events.try_recv().ok()).any(|event| event == Event::Timeline), "and somebody is told");
+    assert!(
+        std::iter::from_fn(|| events.try_recv().ok()).any(|event| event == Event::Timeline),
+        "and somebody is told"
+    );
     for _ in 0..1_000 {
         assert!(one_step(&bob).await);
     }
@@ -148,14 +185,20 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
     let more = chain(&alice, 7, ids(&log).last().copied(), 2_500, &[Body::Post(note("more"))]);
     assert_eq!(take_in(&bob, &alice, &more).await.voided, 1, "the log has ended");
     assert_eq!(run_due(&bob).await.unwrap(), 1_491);
-    assert_eq!((bodies_kept(&bob, &who(&alice)), crate::timeline::page(&bob, None, 100).unwrap().len()), (10, 10));
+    assert_eq!(
+        (bodies_kept(&bob, &who(&alice)), crate::timeline::page(&bob, None, 100).unwrap().len()),
+        (10, 10)
+    );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 
     // An earlier fork of the same log ends it earlier.
     let earlier = chain(&alice, 7, Some(ids(&log)[3]), 4, &[Body::Post(note("a third side"))]);
     assert_eq!(take_in(&bob, &alice, &earlier).await.forked.len(), 1);
     run_due(&bob).await.unwrap();
-    assert_eq!((bodies_kept(&bob, &who(&alice)), forks(&bob, &who(&alice)).unwrap()[0].seq), (4, 4));
+    assert_eq!(
+        (bodies_kept(&bob, &who(&alice)), forks(&bob, &who(&alice)).unwrap()[0].seq),
+        (4, 4)
+    );
 }
 
 #[tokio::test]
@@ -173,10 +216,13 @@ async fn a_part_that_is_too_large_after_all_is_taken_in_halves() {
     let log = chain(&alice, 7, None, 0, &posts(32, 32));
     take_in(&bob, &alice, &log).await;
     // Small edits, each of which removes the rows of 32 photos: what they cost lies not in them.
-    let edits: Vec<_> = ids(&log).into_iter().map(|of| Body::Edit { of, post: note("no photos") }).collect();
+    let edits: Vec<_> =
+        ids(&log).into_iter().map(|of| Body::Edit { of, post: note("no photos") }).collect();
     let edits = chain(&alice, 7, ids(&log).last().copied(), 32, &edits);
     assert_eq!(take_in(&bob, &alice, &edits).await.accepted, 32);
-    assert!(crate::timeline::page(&bob, None, 100).unwrap().iter().all(|item| item.photos.is_empty()));
+    assert!(
+        crate::timeline::page(&bob, None, 100).unwrap().iter().all(|item| item.photos.is_empty())
+    );
 }
 
 /// Posts with 32 photos each that all expire at one moment.
@@ -212,7 +258,14 @@ async fn an_entry_that_cannot_be_handled_holds_up_no_other() {
     let mut order = ids(&log);
     order.sort();
     let damaged = order[0];
-    bob.store.commit(move |tx| tx.put(Table::new("feed_entries"), &damaged.0, b"not a row")).await.unwrap();
+    bob.store
+        .commit(move |tx| tx.put(Table::new("feed_entries"), &damaged.0, b"not a row"))
+        .await
+        .unwrap();
     assert_eq!(run_due(&bob).await.unwrap(), 2);
-    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (1, None), "the damaged one is left as it is");
+    assert_eq!(
+        (shown(&bob).len(), next_due(&bob).unwrap()),
+        (1, None),
+        "the damaged one is left as it is"
+    );
 }

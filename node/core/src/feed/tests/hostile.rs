@@ -68,7 +68,10 @@ async fn nothing_of_a_stranger_is_stored() {
     let mallory = person(3).await;
     post(&mallory, "buy now").await;
     let spam = everything(&mallory, &who(&mallory));
-    assert_eq!(receive(&bob, who(&mallory), spam.clone()).await, Err(Refused::NotAFriend(who(&mallory))));
+    assert_eq!(
+        receive(&bob, who(&mallory), spam.clone()).await,
+        Err(Refused::NotAFriend(who(&mallory)))
+    );
     // Nor when a friend brings it.
     assert_eq!(receive(&bob, who(&alice), spam).await, Err(Refused::NotAFriend(who(&mallory))));
     assert!(heads(&bob, &who(&mallory)).unwrap().is_empty());
@@ -84,7 +87,10 @@ async fn a_second_encoding_is_refused_even_when_it_is_signed() {
     header.splice(2..3, [0x18, 0x01]);
     let signature = alice.identity.sign(domains::ENTRY, &header);
     let bad = RawEntry { header, signature, body: good.body.clone() };
-    assert_eq!(cause(refusal(&bob, &alice, vec![bad]).await), EntryError::Header(crate::cbor::CborError::NotCanonical));
+    assert_eq!(
+        cause(refusal(&bob, &alice, vec![bad]).await),
+        EntryError::Header(crate::cbor::CborError::NotCanonical)
+    );
 
     // The same with a body.
     let mut body = good.body.clone().unwrap();
@@ -104,7 +110,8 @@ async fn what_is_too_long_is_refused() {
     let long = signed(&alice, &next_header(&alice, &body), &body);
     assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
 
-    let mut header = crate::cbor::Value::from_canonical(&forged(&alice, "x", |_| ()).header).unwrap();
+    let mut header =
+        crate::cbor::Value::from_canonical(&forged(&alice, "x", |_| ()).header).unwrap();
     if let crate::cbor::Value::Map(fields) = &mut header {
         fields.push((27, crate::cbor::Value::Bytes(vec![0; HEADER_LEN_MAX])));
     }
@@ -180,17 +187,29 @@ async fn a_gap_and_a_wrong_predecessor_are_refused() {
         post(&alice, text).await;
     }
     let all = everything(&alice, &who(&alice));
-    assert!(matches!(refusal(&bob, &alice, vec![all[1].clone()]).await, Refused::Gap { seq: 1, expected: 0, .. }));
+    assert!(matches!(
+        refusal(&bob, &alice, vec![all[1].clone()]).await,
+        Refused::Gap { seq: 1, expected: 0, .. }
+    ));
     receive(&bob, who(&alice), vec![all[0].clone()]).await.unwrap();
-    assert!(matches!(refusal(&bob, &alice, vec![all[2].clone()]).await, Refused::Gap { seq: 2, expected: 1, .. }));
+    assert!(matches!(
+        refusal(&bob, &alice, vec![all[2].clone()]).await,
+        Refused::Gap { seq: 2, expected: 1, .. }
+    ));
     receive(&bob, who(&alice), all).await.unwrap();
     let astray = forged(&alice, "astray", |header| header.prev = Some(EntryId([3; 32])));
-    assert!(matches!(refusal(&bob, &alice, vec![astray]).await, Refused::Predecessor { seq: 3, .. }));
+    assert!(matches!(
+        refusal(&bob, &alice, vec![astray]).await,
+        Refused::Predecessor { seq: 3, .. }
+    ));
     // A new epoch must continue from something known.
     let astray = forged(&alice, "astray", |header| {
         (header.log.epoch, header.seq, header.prev) = (99, 0, Some(EntryId([3; 32])));
     });
-    assert!(matches!(refusal(&bob, &alice, vec![astray]).await, Refused::Predecessor { seq: 0, .. }));
+    assert!(matches!(
+        refusal(&bob, &alice, vec![astray]).await,
+        Refused::Predecessor { seq: 0, .. }
+    ));
 }
 
 #[tokio::test]
@@ -211,13 +230,21 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
     run_due(&bob).await.unwrap();
     assert_eq!(shown(&bob), ["common"], "what came after the last common entry is taken back");
 
-    let more = forged(&alice, "more", |header| (header.seq, header.prev) = (2, Some(EntryId::of(&one.header))));
+    let more = forged(&alice, "more", |header| {
+        (header.seq, header.prev) = (2, Some(EntryId::of(&one.header)))
+    });
     let more_id = EntryId::of(&more.header);
-    assert_eq!(receive(&bob, who(&alice), vec![more]).await.unwrap(), Received { voided: 1, ..Received::default() });
+    assert_eq!(
+        receive(&bob, who(&alice), vec![more]).await.unwrap(),
+        Received { voided: 1, ..Received::default() }
+    );
     assert_eq!(entry(&bob, &more_id).unwrap(), None);
 
-    // The person goes on in a new epoch, whichever side it continues from, or from what was not taken.
-    for (epoch, prev) in [(7, EntryId::of(&one.header)), (8, EntryId::of(&other.header)), (9, more_id)] {
+    // The person goes on in a new epoch, whichever side it continues from, or from what was not
+    // taken.
+    for (epoch, prev) in
+        [(7, EntryId::of(&one.header)), (8, EntryId::of(&other.header)), (9, more_id)]
+    {
         let next = forged(&alice, &format!("epoch {epoch}"), |header| {
             (header.log.epoch, header.seq, header.prev) = (epoch, 0, Some(prev));
         });
@@ -232,11 +259,14 @@ async fn after_a_fork_epochs_stand_where_they_stand_in_whatever_order_they_come(
         let (alice, bob) = friends_of_two().await;
         let of = forged(&alice, "said", |_| ());
         let common = EntryId::of(&of.header);
-        let side = |text: &str| forged(&alice, text, |header| (header.seq, header.prev) = (1, Some(common)));
+        let side = |text: &str| {
+            forged(&alice, text, |header| (header.seq, header.prev) = (1, Some(common)))
+        };
         let (one, other) = (side("one side"), side("other side"));
         receive(&bob, who(&alice), vec![of, one, other]).await.unwrap();
         run_due(&bob).await.unwrap();
-        // Each continues from something that was not taken, and edits the post; the second one does so twice.
+        // Each continues from something that was not taken, and edits the post; the second one does
+        // so twice.
         let edit = |text: &str| Body::Edit { of: common, post: note(text) };
         let unknown = |byte| Some(EntryId([byte; 32]));
         let mut epochs = [
@@ -246,7 +276,10 @@ async fn after_a_fork_epochs_stand_where_they_stand_in_whatever_order_they_come(
         ];
         epochs.rotate_left(turn);
         for epoch in epochs {
-            assert_eq!(receive(&bob, who(&alice), epoch.clone()).await.unwrap().accepted, epoch.len());
+            assert_eq!(
+                receive(&bob, who(&alice), epoch.clone()).await.unwrap().accepted,
+                epoch.len()
+            );
         }
         assert_eq!(shown(&bob), ["epoch 8 again"], "turn {turn}");
     }
@@ -276,8 +309,11 @@ async fn a_batch_with_one_bad_entry_is_refused_whole() {
 async fn kind_and_lane_and_audience_must_fit() {
     let (alice, bob) = friends_of_two().await;
     let sealed = Audience::Sealed { nonce: [0; 32], commit: [0; 32] };
-    let changes: [fn(&mut Header, Audience); 3] =
-        [|header, sealed| header.audience = sealed, |header, _| header.kind = Kind::Sealed, |header, _| header.log.lane = Lane([4; 16])];
+    let changes: [fn(&mut Header, Audience); 3] = [
+        |header, sealed| header.audience = sealed,
+        |header, _| header.kind = Kind::Sealed,
+        |header, _| header.log.lane = Lane([4; 16]),
+    ];
     for change in changes {
         let misfit = forged(&alice, "x", |header| change(header, sealed));
         assert_eq!(cause(refusal(&bob, &alice, vec![misfit]).await), EntryError::Misfit);

@@ -14,8 +14,17 @@ fn bare(entries: &[RawEntry]) -> Vec<RawEntry> {
 
 /// Alice's node is retired; the first `good` entries of its log count.
 async fn retire(alice: &Node, bob: &Node, log: &[RawEntry], good: usize) {
-    let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: 7, seq: good as u64 - 1, entry: ids(log)[good - 1].0 };
-    let body = OpBody::RetireNode(RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: true });
+    let cutoff = Cutoff {
+        lane: Lane::PUBLIC.0,
+        epoch: 7,
+        seq: good as u64 - 1,
+        entry: ids(log)[good - 1].0,
+    };
+    let body = OpBody::RetireNode(RetireNode {
+        node: alice.identity.node_key(),
+        cutoffs: vec![cutoff],
+        compromised: true,
+    });
     sign(alice, 1, body).await;
     tell(alice, bob).await;
     run_due(bob).await.unwrap();
@@ -23,10 +32,16 @@ async fn retire(alice: &Node, bob: &Node, log: &[RawEntry], good: usize) {
 
 /// Two posts and an edit of Alice's; then a thief edits one post twice and takes the other back.
 fn a_stolen_life(alice: &Node) -> Vec<RawEntry> {
-    let good = chain(alice, 7, None, 0, &[Body::Post(note("one")), Body::Post(note("two, to be edited"))]);
+    let good =
+        chain(alice, 7, None, 0, &[Body::Post(note("one")), Body::Post(note("two, to be edited"))]);
     let [one, two] = ids(&good)[..] else { panic!() };
-    let good = [good, chain(alice, 7, Some(two), 2, &[Body::Edit { of: two, post: note("two") }])].concat();
-    let thief = [Body::Edit { of: one, post: note("buy") }, Body::Edit { of: one, post: note("buy now") }, Body::Tombstone { of: two }];
+    let good = [good, chain(alice, 7, Some(two), 2, &[Body::Edit { of: two, post: note("two") }])]
+        .concat();
+    let thief = [
+        Body::Edit { of: one, post: note("buy") },
+        Body::Edit { of: one, post: note("buy now") },
+        Body::Tombstone { of: two },
+    ];
     [good.clone(), chain(alice, 7, ids(&good).last().copied(), 3, &thief)].concat()
 }
 
@@ -52,7 +67,11 @@ async fn what_a_void_edit_or_tombstone_dropped_is_lacking_until_it_comes_whateve
                 }
             }
         }
-        assert_eq!((lacking_of(&bob, &alice), shown(&bob)), (Vec::new(), vec!["buy now".to_owned()]), "order {order}");
+        assert_eq!(
+            (lacking_of(&bob, &alice), shown(&bob)),
+            (Vec::new(), vec!["buy now".to_owned()]),
+            "order {order}"
+        );
         retire(&alice, &bob, &log, 3).await;
         let mut wanted = vec![ids(&log)[0], ids(&log)[2]];
         wanted.sort();
@@ -67,7 +86,11 @@ async fn what_a_void_edit_or_tombstone_dropped_is_lacking_until_it_comes_whateve
         take_in(&bob, &alice, &log[3..]).await;
         assert_eq!(lacking_of(&bob, &alice).len(), 2, "order {order}");
         take_in(&bob, &alice, &log[..3]).await;
-        assert_eq!((lacking_of(&bob, &alice), shown(&bob)), (Vec::new(), vec!["one".to_owned(), "two".to_owned()]), "order {order}");
+        assert_eq!(
+            (lacking_of(&bob, &alice), shown(&bob)),
+            (Vec::new(), vec!["one".to_owned(), "two".to_owned()]),
+            "order {order}"
+        );
         assert!(!is_anywhere(&bob, "to be edited") && !is_anywhere(&bob, "buy"));
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
     }
@@ -90,7 +113,8 @@ async fn what_an_edit_that_was_forked_away_dropped_is_lacking() {
 #[tokio::test]
 async fn what_is_deleted_replaced_or_past_its_time_is_never_lacking() {
     let (alice, bob) = friends_of_two().await;
-    let [one, two, three] = [post(&alice, "one").await, post(&alice, "two").await, post(&alice, "three").await];
+    let [one, two, three] =
+        [post(&alice, "one").await, post(&alice, "two").await, post(&alice, "three").await];
     say(&alice, Body::Edit { of: one, post: note("one, edited") }).await;
     let edit = say(&alice, Body::Edit { of: two, post: note("two, edited") }).await;
     sync(&alice, &bob).await;

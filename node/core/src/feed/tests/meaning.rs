@@ -105,7 +105,11 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
     let until = START.plus_millis(10_000);
     let inside = alice.clone();
     let body = Body::Post(note("only today"));
-    alice.store.commit(move |tx| append_expiring(tx, &inside, Lane::PUBLIC, &body, Some(until))).await.unwrap();
+    alice
+        .store
+        .commit(move |tx| append_expiring(tx, &inside, Lane::PUBLIC, &body, Some(until)))
+        .await
+        .unwrap();
     sync(&alice, &bob).await;
     assert_eq!(shown(&bob), ["only today"]);
     for node in [&alice, &bob] {
@@ -118,7 +122,10 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
     let carol = person(3).await;
     befriend(&carol, &alice).await;
     carol.clock.advance(20_000);
-    assert_eq!(receive(&carol, who(&alice), everything(&bob, &who(&alice))).await.unwrap().accepted, 1);
+    assert_eq!(
+        receive(&carol, who(&alice), everything(&bob, &who(&alice))).await.unwrap().accepted,
+        1
+    );
     assert!(shown(&carol).is_empty());
 }
 
@@ -126,7 +133,11 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
 async fn a_profile_is_the_last_one_said() {
     let (alice, bob) = friends_of_two().await;
     for name in ["Alice", "Alice A."] {
-        let profile = ProfileBody { name: name.to_owned(), address: "alice@alice.example".to_owned(), ..ProfileBody::default() };
+        let profile = ProfileBody {
+            name: name.to_owned(),
+            address: "alice@alice.example".to_owned(),
+            ..ProfileBody::default()
+        };
         say(&alice, Body::Profile(profile)).await;
     }
     sync(&alice, &bob).await;
@@ -137,7 +148,10 @@ async fn a_profile_is_the_last_one_said() {
 #[tokio::test]
 async fn a_node_that_belongs_to_nobody_says_nothing() {
     let node = Node::in_memory(Clock::manual(START), Random::seeded(5)).unwrap();
-    assert_eq!(say_in(&node, Lane::PUBLIC, Body::Post(note("hello"))).await, Err(AppendError::Unclaimed));
+    assert_eq!(
+        say_in(&node, Lane::PUBLIC, Body::Post(note("hello"))).await,
+        Err(AppendError::Unclaimed)
+    );
 }
 
 #[tokio::test]
@@ -145,7 +159,10 @@ async fn what_a_reader_would_refuse_is_not_written() {
     let alice = person(1).await;
     let mut crowded = note("too many photos");
     crowded.photos = (0..=u8::try_from(PHOTOS_MAX).unwrap()).map(photo).collect();
-    assert!(matches!(say_in(&alice, Lane::PUBLIC, Body::Post(crowded)).await, Err(AppendError::NotReadable(_))));
+    assert!(matches!(
+        say_in(&alice, Lane::PUBLIC, Body::Post(crowded)).await,
+        Err(AppendError::NotReadable(_))
+    ));
 }
 
 #[tokio::test]
@@ -191,13 +208,21 @@ async fn an_entry_of_a_newer_suite_keeps_no_other_from_being_taken() {
     // A version of the header that is not known is another thing: its log cannot go on.
     let mut other = one;
     other.header = [&[other.header[0], 0, 2][..], &other.header[3..]].concat();
-    assert!(matches!(receive(&bob, who(&alice), vec![other]).await, Err(Refused::Entry { at: 0, .. })));
+    assert!(matches!(
+        receive(&bob, who(&alice), vec![other]).await,
+        Err(Refused::Entry { at: 0, .. })
+    ));
 }
 
 #[test]
 fn a_mirror_with_a_key_of_a_newer_suite_does_not_hide_where_a_person_is() {
-    let homes = Homes { version: 1, web: vec!["https://alice.example".to_owned()], ..Homes::default() };
-    let Value::Map(mut fields) = Value::from_canonical(&Body::Homes(homes.clone()).to_canonical([1; 16])).unwrap() else { panic!() };
+    let homes =
+        Homes { version: 1, web: vec!["https://alice.example".to_owned()], ..Homes::default() };
+    let Value::Map(mut fields) =
+        Value::from_canonical(&Body::Homes(homes.clone()).to_canonical([1; 16])).unwrap()
+    else {
+        panic!()
+    };
     let newer = Value::Array(vec![Value::Uint(2), Value::Bytes(vec![9; 897])]);
     fields.last_mut().unwrap().1 = Value::Array(vec![newer]);
     let read = Body::from_canonical(Kind::Homes, &[], &Value::Map(fields).to_canonical());

@@ -14,7 +14,11 @@ async fn what_alice_says_bob_sees() {
     let wanted: Vec<_> = wanted.iter().map(|wanted| (wanted.blob, wanted.len)).collect();
     assert_eq!(wanted, [(BlobId([1; 32]), 1_000), (BlobId([101; 32]), 100)]);
     assert_eq!(shown(&bob), ["a boat at dawn", "hello"]);
-    assert_eq!(everything(&alice, &who(&alice)), everything(&bob, &who(&alice)), "exact bytes travel");
+    assert_eq!(
+        everything(&alice, &who(&alice)),
+        everything(&bob, &who(&alice)),
+        "exact bytes travel"
+    );
 }
 
 #[tokio::test]
@@ -25,7 +29,10 @@ async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
     }
     assert_eq!(journal::durable_head(&alice).unwrap(), 3);
     let records = journal::read(&alice, 1, 10).unwrap();
-    assert_eq!(records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(), [(2, 1), (3, 2)]);
+    assert_eq!(
+        records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(),
+        [(2, 1), (3, 2)]
+    );
     assert_eq!(journal::check(&alice).unwrap(), Vec::<String>::new());
 
     let bob = who(&bob);
@@ -68,7 +75,10 @@ async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
     assert!(forks(&bob, &who(&alice)).unwrap().is_empty());
 
     // And the friend gives back what the disk had lost.
-    assert_eq!(receive(&restored, who(&bob), everything(&bob, &who(&alice))).await.unwrap().accepted, 2);
+    assert_eq!(
+        receive(&restored, who(&bob), everything(&bob, &who(&alice))).await.unwrap().accepted,
+        2
+    );
     post(&restored, "and on").await;
     assert_eq!(sync(&restored, &bob).await.accepted, 1);
 }
@@ -134,7 +144,11 @@ async fn homes_of_the_highest_version_count() {
     let (alice, bob) = friends_of_two().await;
     let web = |n: u8| vec![format!("https://{n}.alice.example")];
     assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
-    assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1, "nothing has changed");
+    assert_eq!(
+        identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(),
+        1,
+        "nothing has changed"
+    );
     assert_eq!(identity::homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
     sync(&alice, &bob).await;
     assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));

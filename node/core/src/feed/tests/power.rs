@@ -1,5 +1,5 @@
-//! The power is cut before every call of a run in which a peer looks all the time. Whatever the peer could get, the author's node still
-//! has; and what it says next forks nothing.
+//! The power is cut before every call of a run in which a peer looks all the time. Whatever the
+//! peer could get, the author's node still has; and what it says next forks nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -28,11 +28,13 @@ struct Watch {
 impl Watch {
     fn look(&self, call: u64) {
         let alice = self.alice.lock().unwrap().clone();
-        let seen = alice.and_then(|alice| alice.identity.person().map(|person| everything(&alice, &person)));
+        let seen = alice
+            .and_then(|alice| alice.identity.person().map(|person| everything(&alice, &person)));
         self.seen.lock().unwrap().insert(usize::try_from(call).unwrap(), seen.unwrap_or_default());
     }
 
-    /// A file system that lets the peer look before each call that changes anything, and may leave out the log's syncs.
+    /// A file system that lets the peer look before each call that changes anything, and may leave
+    /// out the log's syncs.
     fn over(&self, fs: &MemoryFs, skip_sync: bool) -> Hooked {
         let (watch, memory, synced) = (self.clone(), fs.clone(), AtomicUsize::new(0));
         Hooked::new(fs.clone(), move |what, path| {
@@ -46,7 +48,9 @@ impl Watch {
             match what {
                 What::Create | What::Edit => synced.store(0, Ordering::SeqCst),
                 // What opens a segment is synced, what follows in it is not.
-                What::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => return Then::LeaveOut,
+                What::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => {
+                    return Then::LeaveOut;
+                }
                 _ => {}
             }
             Then::Go
@@ -62,15 +66,23 @@ fn vault() -> Vault {
 
 fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<Node, String> {
     let (events, random) = (Events::default(), Random::seeded(seed));
-    let (usual, blobs) = (StoreOptions::in_memory(memory.clone(), events.clone()), apart(&vault(), &random));
-    let options = StoreOptions { fs, boot: [boot; 32], segment_len: 16 * 1024, blobs: Some(blobs.clone()), ..usual };
+    let (usual, blobs) =
+        (StoreOptions::in_memory(memory.clone(), events.clone()), apart(&vault(), &random));
+    let options = StoreOptions {
+        fs,
+        boot: [boot; 32],
+        segment_len: 16 * 1024,
+        blobs: Some(blobs.clone()),
+        ..usual
+    };
     let store = Store::open(options).map_err(|e| e.to_string())?;
     let identity = Identity::load(&store, &vault(), &random, START).map_err(|e| e.to_string())?;
     let clock = Clock::manual(START.plus_millis(seed * 1_000));
     Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })
 }
 
-/// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the peer looks before each call.
+/// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the
+/// peer looks before each call.
 async fn alices_day(memory: &MemoryFs, fs: &Hooked, watch: &Watch) -> IdentityOps {
     let open = |seed| {
         let alice = node_on(memory, Arc::new(fs.clone()), 1, seed).unwrap();
@@ -105,17 +117,26 @@ async fn alices_day(memory: &MemoryFs, fs: &Hooked, watch: &Watch) -> IdentityOp
 
 type IdentityOps = Vec<Vec<u8>>;
 
-/// Alice's node starts from what the cut has left; Bob's holds what a peer could have got before it.
+/// Alice's node starts from what the cut has left; Bob's holds what a peer could have got before
+/// it.
 async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> Result<(), String> {
     let alice = node_on(left, Arc::new(left.clone()), 2, 50)?;
     let Some(person) = alice.identity.person() else {
-        return if got.is_empty() { Ok(()) } else { Err("the peer has entries of nobody".to_owned()) };
+        return if got.is_empty() {
+            Ok(())
+        } else {
+            Err("the peer has entries of nobody".to_owned())
+        };
     };
     let bob = person_of(&alice, ops).await;
-    receive(&bob, person, got.to_vec()).await.map_err(|e| format!("what the peer got is refused: {e}"))?;
+    receive(&bob, person, got.to_vec())
+        .await
+        .map_err(|e| format!("what the peer got is refused: {e}"))?;
     for theirs in got {
         let id = EntryId::of(&theirs.header);
-        let mine = entry(&alice, &id).unwrap().ok_or_else(|| format!("the peer holds {id}, its author does not"))?;
+        let mine = entry(&alice, &id)
+            .unwrap()
+            .ok_or_else(|| format!("the peer holds {id}, its author does not"))?;
         if mine.signature != theirs.signature || (mine.body.is_some() && mine.body != theirs.body) {
             return Err(format!("{id} is not what the peer holds"));
         }
@@ -125,7 +146,9 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
         return Err(wrong.join(", "));
     }
     post(&alice, "after the cut").await;
-    let received = receive(&bob, person, everything(&alice, &person)).await.map_err(|e| format!("the new day is refused: {e}"))?;
+    let received = receive(&bob, person, everything(&alice, &person))
+        .await
+        .map_err(|e| format!("the new day is refused: {e}"))?;
     if !received.forked.is_empty() || !forks(&bob, &person).unwrap().is_empty() {
         return Err("a fork".to_owned());
     }
@@ -156,7 +179,9 @@ async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> 
     for (call, got) in seen {
         for how in CUTS.into_iter().cycle().skip(call % CUTS.len()).take(modes) {
             let Some(left) = memory.power_cut_before(call, how, call as u64) else { continue };
-            after_the_cut(&left, &ops, &got).await.map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
+            after_the_cut(&left, &ops, &got)
+                .await
+                .map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
             states += 1;
         }
     }

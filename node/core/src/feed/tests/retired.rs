@@ -1,4 +1,5 @@
-//! A node key in somebody else's hands, and what is left of what it said once a root key has cut it off.
+//! A node key in somebody else's hands, and what is left of what it said once a root key has cut it
+//! off.
 
 use super::super::brake;
 use super::*;
@@ -10,7 +11,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Words::from_entropy([seed; 32])) else { panic!("not signed") };
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Words::from_entropy([seed; 32])) else {
+        panic!("not signed")
+    };
     identity::upload(node, &signed).await.unwrap();
 }
 
@@ -18,7 +21,11 @@ pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
 fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
     let entry = ids(log)[last].0;
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: 7, seq: last as u64, entry };
-    OpBody::RetireNode(RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: true })
+    OpBody::RetireNode(RetireNode {
+        node: alice.identity.node_key(),
+        cutoffs: vec![cutoff],
+        compromised: true,
+    })
 }
 
 pub(super) async fn tell(alice: &Node, bob: &Node) {
@@ -66,9 +73,16 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
     assert_eq!(shown(&bob), [""; 0]);
     assert!(!is_anywhere(&bob, "buy"));
     assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
-    assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
+    assert_eq!(
+        identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web,
+        ["https://alice.example"]
+    );
     let held = heads(&bob, &who(&alice)).unwrap();
-    assert_eq!((held.len(), held[0].hi, held[0].head), (1, 3, ids(&all)[3]), "the log ends at the cut-off");
+    assert_eq!(
+        (held.len(), held[0].hi, held[0].head),
+        (1, 3, ids(&all)[3]),
+        "the log ends at the cut-off"
+    );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
     // What the thief had deleted may come again from whoever has it; what the thief said may not.
     let again = take_in(&bob, &alice, &all).await;
@@ -84,7 +98,8 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
     let all = a_stolen_life(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
     tell(&alice, &bob).await;
-    // Each step is a commit; between any two of them the same rows are found by a node that starts anew.
+    // Each step is a commit; between any two of them the same rows are found by a node that starts
+    // anew.
     for seed in 40.. {
         let bob = restarted(&bob, seed);
         let inside = bob.clone();
@@ -93,7 +108,10 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
             break;
         }
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
-        assert!(everything(&bob, &who(&alice)).len() <= 4 || seed < 42, "what is void is not offered to others");
+        assert!(
+            everything(&bob, &who(&alice)).len() <= 4 || seed < 42,
+            "what is void is not offered to others"
+        );
     }
     assert_eq!(take_in(&bob, &alice, &all).await.voided, 6);
     assert_eq!(shown(&bob), ["one", "two"]);
@@ -108,12 +126,16 @@ async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
     let log = everything(&alice, &who(&alice));
     let header = Header::from_canonical(&log[0].header).unwrap();
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
-    let retire = RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
+    let retire =
+        RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
     sign(&alice, 1, OpBody::RetireNode(retire)).await;
     run_due(&alice).await.unwrap();
     assert_eq!(ids(&everything(&alice, &who(&alice))), [of]);
     assert!(!is_anywhere(&alice, "not mine"));
-    assert_eq!(say_in(&alice, Lane::PUBLIC, Body::Post(note("still here"))).await, Err(AppendError::Retired));
+    assert_eq!(
+        say_in(&alice, Lane::PUBLIC, Body::Post(note("still here"))).await,
+        Err(AppendError::Retired)
+    );
     assert_eq!(check(&alice).unwrap().wrong, Vec::<String>::new());
 }
 
@@ -138,8 +160,15 @@ async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
 async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
-    let side =
-        |side: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &["1", "2", "3"].map(|at| Body::Post(note(&format!("{side} {at}")))));
+    let side = |side: &str| {
+        chain(
+            &alice,
+            7,
+            Some(ids(&common)[0]),
+            1,
+            &["1", "2", "3"].map(|at| Body::Post(note(&format!("{side} {at}")))),
+        )
+    };
     let (right, wrong) = (side("right"), side("wrong"));
     take_in(&bob, &alice, &[common.clone(), wrong].concat()).await;
     let all = [common, right].concat();
@@ -167,7 +196,15 @@ async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
     for (hears_right_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
         let (alice, bob) = friends_of_two().await;
         let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
-        let side = |side: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &["1", "2"].map(|at| Body::Post(note(&format!("{side} {at}")))));
+        let side = |side: &str| {
+            chain(
+                &alice,
+                7,
+                Some(ids(&common)[0]),
+                1,
+                &["1", "2"].map(|at| Body::Post(note(&format!("{side} {at}")))),
+            )
+        };
         let (right, wrong) = (side("right"), side("wrong"));
         let (first, second) = if hears_right_first { (&right, &wrong) } else { (&wrong, &right) };
         take_in(&bob, &alice, &[common.clone(), first.clone()].concat()).await;
@@ -177,7 +214,10 @@ async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
         sign(&alice, 1, retire(&alice, &all, last)).await;
         tell(&alice, &bob).await;
         run_due(&bob).await.unwrap();
-        assert_eq!((shown(&bob), forks(&bob, &who(&alice)).unwrap()), (vec!["common".to_owned()], Vec::new()));
+        assert_eq!(
+            (shown(&bob), forks(&bob, &who(&alice)).unwrap()),
+            (vec!["common".to_owned()], Vec::new())
+        );
         take_in(&bob, &alice, &all).await;
         run_due(&bob).await.unwrap();
         assert_eq!(shown(&bob), ["common", "right 1", "right 2"][..=last]);
@@ -193,7 +233,10 @@ async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
     sign(&alice, 1, retire(&alice, &log, 0)).await;
     tell(&alice, &bob).await;
     bob.store.commit(|tx| tx.put(Table::new("feed_jobs"), &[0], b"not a row")).await.unwrap();
-    bob.store.commit(|tx| tx.put(Table::new("identity_recoveries"), &[0; 32], b"not a row")).await.unwrap();
+    bob.store
+        .commit(|tx| tx.put(Table::new("identity_recoveries"), &[0; 32], b"not a row"))
+        .await
+        .unwrap();
     run_due(&bob).await.unwrap();
     assert_eq!((shown(&bob), next_due(&bob).unwrap()), (vec!["good".to_owned()], None));
 }
@@ -226,7 +269,10 @@ async fn an_identity_that_has_ended_says_nothing_more() {
     run_due(&bob).await.unwrap();
     assert_eq!(take_in(&bob, &alice, &later).await.voided, 1);
     assert_eq!(shown(&bob), ["goodbye"], "what was said stays");
-    assert_eq!(say_in(&alice, Lane::PUBLIC, Body::Post(note("me too"))).await, Err(AppendError::Retired));
+    assert_eq!(
+        say_in(&alice, Lane::PUBLIC, Body::Post(note("me too"))).await,
+        Err(AppendError::Retired)
+    );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
 
@@ -259,7 +305,8 @@ async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
     assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
     // A new day has its own fifty.
     let next = chain(&alice, 7, ids(&ends).last().copied(), 200, &[Body::Post(note("a new day"))]);
-    let end = chain(&alice, 7, ids(&next).last().copied(), 201, &[Body::Tombstone { of: ids(&next)[0] }]);
+    let end =
+        chain(&alice, 7, ids(&next).last().copied(), 201, &[Body::Tombstone { of: ids(&next)[0] }]);
     take_in(&bob, &alice, &[next, end].concat()).await;
     assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
 }
@@ -282,21 +329,36 @@ async fn what_waited_is_shown_again_when_the_node_is_retired_in_time() {
     assert_eq!(shown(&bob).len(), 100);
 }
 
-/// A hundred posts, and what empties each of them: an edit, one that expires at once, or one whose body never comes and that is taken back.
+/// A hundred posts, and what empties each of them: an edit, one that expires at once, or one whose
+/// body never comes and that is taken back.
 fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
     let (posts, _) = a_life_taken_back(alice);
     let mut last = ids(&posts)[99];
     let mut then = Vec::new();
     for of in ids(&posts) {
-        let mut edit = chain(alice, 7, Some(last), 100 + then.len() as u64, &[Body::Edit { of, post: note("empty") }]).remove(0);
+        let mut edit = chain(
+            alice,
+            7,
+            Some(last),
+            100 + then.len() as u64,
+            &[Body::Edit { of, post: note("empty") }],
+        )
+        .remove(0);
         if how == 1 {
-            let header = Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
+            let header =
+                Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
             edit = signed(alice, &header, edit.body.as_ref().unwrap());
         }
         last = EntryId::of(&edit.header);
         then.push(if how == 2 { RawEntry { body: None, ..edit } } else { edit });
         if how == 2 {
-            then.extend(chain(alice, 7, Some(last), 100 + then.len() as u64, &[Body::Tombstone { of: last }]));
+            then.extend(chain(
+                alice,
+                7,
+                Some(last),
+                100 + then.len() as u64,
+                &[Body::Tombstone { of: last }],
+            ));
             last = EntryId::of(&then.last().unwrap().header);
         }
     }
@@ -312,7 +374,8 @@ async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
             take_in(&bob, &alice, &posts).await;
             take_in(&bob, &alice, &edits).await;
             take_in(&bob, &alice, &edits).await;
-            let whole = |node: &Node| shown(node).iter().filter(|text| text.starts_with("day")).count();
+            let whole =
+                |node: &Node| shown(node).iter().filter(|text| text.starts_with("day")).count();
             assert_eq!(whole(&bob), 50, "way {how}");
             if is_retired {
                 sign(&alice, 1, retire(&alice, &posts, 99)).await;
@@ -323,10 +386,18 @@ async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
             assert_eq!(whole(&bob), 50, "way {how}");
             bob.clock.advance(1);
             run_due(&bob).await.unwrap();
-            assert_eq!((whole(&bob), next_due(&bob).unwrap()), (if is_retired { 50 } else { 0 }, None), "way {how}");
+            assert_eq!(
+                (whole(&bob), next_due(&bob).unwrap()),
+                (if is_retired { 50 } else { 0 }, None),
+                "way {how}"
+            );
             if is_retired {
                 take_in(&bob, &alice, &posts).await;
-                assert_eq!(whole(&bob), 100, "the first fifty come back with whoever still has them");
+                assert_eq!(
+                    whole(&bob),
+                    100,
+                    "the first fifty come back with whoever still has them"
+                );
             }
             assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
         }
@@ -351,7 +422,11 @@ async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
     sign(&alice, 1, retire(&alice, &all, 199)).await;
     tell(&alice, &bob).await;
     take_in(&bob, &alice, &ends).await;
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 100, "nothing counts before what vouches for it is here");
+    assert_eq!(
+        bodies_kept(&bob, &who(&alice)),
+        100,
+        "nothing counts before what vouches for it is here"
+    );
     run_due(&bob).await.unwrap();
     assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
 }
@@ -371,16 +446,20 @@ async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
 async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_counts() {
     use crate::identity::op::{OpSignature, Recovery, Role, SignedOp, sign as sign_op};
     let (alice, bob) = friends_of_two().await;
-    let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("by a thief"))]);
+    let log =
+        chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("by a thief"))]);
     take_in(&bob, &alice, &log).await;
     let guardian = crate::keys::SecretKey::from_bytes(&[50; 32]);
     let guardians = vec![identity::log::commitment(&guardian.public(), [50; 16])];
     sign(&alice, 1, OpBody::SetGuardians(Recovery { needed: 1, guardians, delay_secs: 60 })).await;
     // The words are lost; a friend countersigns new ones, which retire the node at once.
     let root = Words::from_entropy([9; 32]).keys().root;
-    let bytes = alice.identity.log().unwrap().next_op(OpBody::Recover(vec![root.public()])).to_canonical();
-    let countersigned = OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &guardian, &bytes) };
-    let op = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &root, &bytes), countersigned]).unwrap();
+    let bytes =
+        alice.identity.log().unwrap().next_op(OpBody::Recover(vec![root.public()])).to_canonical();
+    let countersigned =
+        OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &guardian, &bytes) };
+    let op = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &root, &bytes), countersigned])
+        .unwrap();
     let mut recovered = (*alice.identity.log().unwrap()).clone();
     recovered.extend(op).unwrap();
     identity::learn(&alice, recovered.to_bytes()).await.unwrap();

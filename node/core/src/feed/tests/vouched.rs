@@ -1,4 +1,5 @@
-//! A retirement names the newest entry of each branch; what that chains back to stays, in whatever order a friend meets it.
+//! A retirement names the newest entry of each branch; what that chains back to stays, in whatever
+//! order a friend meets it.
 
 use super::retired::{sign, tell};
 use super::*;
@@ -17,16 +18,19 @@ async fn forty_starts(alice: &Node) -> Vec<String> {
 
 /// Retires Alice's node by what it holds itself.
 async fn retire(alice: &Node) {
-    let asked = identity::request_retirement(alice, alice.identity.node_key(), true, Loss::Refused).unwrap();
+    let asked = identity::request_retirement(alice, alice.identity.node_key(), true, Loss::Refused)
+        .unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 1, "the newest stands for all");
     sign(alice, 1, OpBody::RetireNode(named)).await;
     run_due(alice).await.unwrap();
 }
 
-/// What a thief says after the retirement: beyond the last good entry, in an old epoch, and in new ones that continue from good entries.
+/// What a thief says after the retirement: beyond the last good entry, in an old epoch, and in new
+/// ones that continue from good entries.
 fn thefts(alice: &Node, good: &[RawEntry]) -> Vec<RawEntry> {
-    let headers: Vec<_> = good.iter().map(|entry| Header::from_canonical(&entry.header).unwrap()).collect();
+    let headers: Vec<_> =
+        good.iter().map(|entry| Header::from_canonical(&entry.header).unwrap()).collect();
     let (ids, last) = (ids(good), good.len() - 1);
     let at = |epoch, prev: usize, from, body| chain(alice, epoch, Some(ids[prev]), from, &[body]);
     [
@@ -67,7 +71,9 @@ async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() 
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
     sync(&alice, &bob).await;
-    let asked = identity::request_retirement(&alice, alice.identity.node_key(), true, Loss::Refused).unwrap();
+    let asked =
+        identity::request_retirement(&alice, alice.identity.node_key(), true, Loss::Refused)
+            .unwrap();
     take_in(&bob, &alice, &thefts(&alice, &all)).await;
     assert!(shown(&bob).len() == 42 && !shown(&bob).contains(&days[5]));
     sign(&alice, 1, asked.body().clone()).await;
@@ -86,7 +92,8 @@ async fn a_friend_who_catches_up_only_after_the_retirement_gets_all_of_it_and_no
     let all = everything(&alice, &who(&alice));
     retire(&alice).await;
     tell(&alice, &bob).await;
-    // The thief's come before what would tell that they are void: they are kept without effect so far.
+    // The thief's come before what would tell that they are void: they are kept without effect so
+    // far.
     let thefts = thefts(&alice, &all);
     take_in(&bob, &alice, &all[..30]).await;
     take_in(&bob, &alice, &[thefts[1].clone(), thefts[3].clone()]).await;
@@ -130,7 +137,8 @@ async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
     let all = [begin, one, other].concat();
     let run = restarted(&alice, 60);
     take_in(&run, &alice, &all).await;
-    let asked = identity::request_retirement(&run, run.identity.node_key(), false, Loss::Refused).unwrap();
+    let asked =
+        identity::request_retirement(&run, run.identity.node_key(), false, Loss::Refused).unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 2);
     sign(&run, 1, OpBody::RetireNode(named)).await;

@@ -19,7 +19,9 @@ impl File for MemoryFile {
         if state.dead {
             return Err(gone());
         }
-        let Some(Node::File { seen, .. }) = state.nodes.get(self.node) else { return Err(not_found()) };
+        let Some(Node::File { seen, .. }) = state.nodes.get(self.node) else {
+            return Err(not_found());
+        };
         let rest = usize::try_from(offset).ok().and_then(|o| seen.get(o..)).unwrap_or_default();
         let n = rest.len().min(buf.len());
         if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
@@ -63,7 +65,8 @@ impl File for MemoryFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         let mut state = self.fs.state();
         state.plain_call()?;
-        if matches!(state.nodes.get(self.node), Some(Node::File { seen, .. }) if (seen.len() as u64) < len) {
+        if matches!(state.nodes.get(self.node), Some(Node::File { seen, .. }) if (seen.len() as u64) < len)
+        {
             state.write(self.node, Change::Len(len));
         }
         Ok(())
@@ -74,7 +77,9 @@ impl File for MemoryFile {
         let done = state.plain_call();
         match (&done, state.nodes.get_mut(self.node)) {
             (Ok(()), _) => state.sync(self.node),
-            (Err(_), Some(Node::File { pending, .. })) => pending.iter_mut().for_each(|w| w.doomed = true),
+            (Err(_), Some(Node::File { pending, .. })) => {
+                pending.iter_mut().for_each(|w| w.doomed = true)
+            }
             _ => {}
         }
         done
@@ -106,7 +111,11 @@ impl Volume for MemoryVolume {
         for node in 0..state.nodes.len() {
             state.sync(node);
         }
-        if self.told.swap(state.lost_writes, Ordering::Relaxed) < state.lost_writes { Err(gone()) } else { Ok(()) }
+        if self.told.swap(state.lost_writes, Ordering::Relaxed) < state.lost_writes {
+            Err(gone())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -161,9 +170,14 @@ impl Fs for MemoryFs {
     fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let state = self.state();
         let at = state.find(path)?;
-        let Some(Node::Folder { seen, .. }) = state.nodes.get(at) else { return Err(io::ErrorKind::NotADirectory.into()) };
+        let Some(Node::Folder { seen, .. }) = state.nodes.get(at) else {
+            return Err(io::ErrorKind::NotADirectory.into());
+        };
         let is_folder = |node: &usize| matches!(state.nodes.get(*node), Some(Node::Folder { .. }));
-        Ok(seen.iter().map(|(name, node)| Entry { name: name.clone(), folder: is_folder(node) }).collect())
+        Ok(seen
+            .iter()
+            .map(|(name, node)| Entry { name: name.clone(), folder: is_folder(node) })
+            .collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

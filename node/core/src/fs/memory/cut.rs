@@ -43,15 +43,20 @@ impl MemoryFs {
         left(&state.nodes, state.free, how, seed)
     }
 
-    /// The file system as the next process finds it when this one was killed: all that was written is seen, synced or not, and no
-    /// lock is held. This one goes on.
+    /// The file system as the next process finds it when this one was killed: all that was written
+    /// is seen, synced or not, and no lock is held. This one goes on.
     pub fn crash(&self) -> Self {
         let state = self.state();
-        Self(Arc::new(Mutex::new(State { free: state.free, nodes: state.nodes.clone(), order: state.order, ..State::default() })))
+        Self(Arc::new(Mutex::new(State {
+            free: state.free,
+            nodes: state.nodes.clone(),
+            order: state.order,
+            ..State::default()
+        })))
     }
 
-    /// The file system as it may be found after a power cut before the `call`-th recorded call (the first is 0); `None` if there
-    /// were not so many. This one goes on.
+    /// The file system as it may be found after a power cut before the `call`-th recorded call (the
+    /// first is 0); `None` if there were not so many. This one goes on.
     pub fn power_cut_before(&self, call: usize, how: PowerCut, seed: u64) -> Option<Self> {
         let state = self.state();
         Some(left(state.past.as_ref()?.get(call)?, state.free, how, seed))
@@ -114,7 +119,10 @@ fn keep_write(bytes: &mut Vec<u8>, write: &Write, how: PowerCut, last: u64, dice
         PowerCut::Prefix if write.order < last => match &write.change {
             Change::Bytes { offset, bytes: written } => {
                 let kept = usize::try_from(dice.below(written.len() as u64 + 1)).unwrap_or(0);
-                let part = Change::Bytes { offset: *offset, bytes: written.get(..kept).unwrap_or_default().to_vec() };
+                let part = Change::Bytes {
+                    offset: *offset,
+                    bytes: written.get(..kept).unwrap_or_default().to_vec(),
+                };
                 apply_change(bytes, &part);
             }
             Change::Len(_) => apply_change(bytes, &write.change),
@@ -130,7 +138,10 @@ fn keep_write(bytes: &mut Vec<u8>, write: &Write, how: PowerCut, last: u64, dice
                     let end = written.len().min(at + usize::try_from(room).unwrap_or(1));
                     if dice.below(2) == 0 {
                         let piece = written.get(at..end).unwrap_or_default().to_vec();
-                        apply_change(bytes, &Change::Bytes { offset: offset + at as u64, bytes: piece });
+                        apply_change(
+                            bytes,
+                            &Change::Bytes { offset: offset + at as u64, bytes: piece },
+                        );
                     }
                     at = end;
                 }

@@ -1,4 +1,5 @@
-//! Claims, requests, signed ops and whole logs as texts that are carried between a node and the owner's own computer.
+//! Claims, requests, signed ops and whole logs as texts that are carried between a node and the
+//! owner's own computer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +24,11 @@ fn ops_from(fields: &mut Fields) -> Result<Vec<SignedOp>, CborError> {
 
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, armour::CLAIM, &ops_payload(&self.ops).put(2, self.backup.to_value()).canonical())
+        armour::write(
+            f,
+            armour::CLAIM,
+            &ops_payload(&self.ops).put(2, self.backup.to_value()).canonical(),
+        )
     }
 }
 
@@ -51,7 +56,10 @@ impl FromStr for SignedRequest {
 
     fn from_str(text: &str) -> Result<Self, PaperError> {
         if let Ok(payload) = armour::read(armour::LOG, text) {
-            return Ok(Self { ops: IdentityLog::from_canonical(&payload)?.into_ops(), backup: None });
+            return Ok(Self {
+                ops: IdentityLog::from_canonical(&payload)?.into_ops(),
+                backup: None,
+            });
         }
         let mut fields = Fields::from_canonical(&armour::read(armour::SIGNED, text)?)?;
         let ops = ops_from(&mut fields)?;
@@ -63,7 +71,11 @@ impl FromStr for SignedRequest {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        armour::write(f, armour::REQUEST, &ops_payload(self.log.ops()).bytes(2, &self.op).canonical())
+        armour::write(
+            f,
+            armour::REQUEST,
+            &ops_payload(self.log.ops()).bytes(2, &self.op).canonical(),
+        )
     }
 }
 
@@ -101,7 +113,8 @@ impl IdentityLog {
         Ok(Self::from_ops(ops)?)
     }
 
-    /// Reads and verifies a log from a file, be it the text a node wrote or the bytes an address gave.
+    /// Reads and verifies a log from a file, be it the text a node wrote or the bytes an address
+    /// gave.
     ///
     /// # Errors
     /// As [`IdentityLog::from_canonical`], and when a text is damaged or another one.

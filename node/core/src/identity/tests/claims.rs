@@ -17,10 +17,13 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
     assert_eq!(log.state().recovery_kem, words(1).keys().recovery.public());
     assert_eq!(IdentityLog::verify(&log.to_bytes()).unwrap().person(), person);
     let backup = words(1).keys().backup;
-    let recipient = *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*backup)).as_bytes();
+    let recipient =
+        *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*backup)).as_bytes();
     assert_eq!(backup_recipient(&node).unwrap(), Some(recipient));
     // And after a restart.
-    let again = Identity::load(&node.store, node.identity.vault(), &Random::seeded(9), node.clock.now()).unwrap();
+    let again =
+        Identity::load(&node.store, node.identity.vault(), &Random::seeded(9), node.clock.now())
+            .unwrap();
     assert_eq!((again.person(), again.node_key()), (Some(person), node.identity.node_key()));
     assert_ne!(again.epoch(), node.identity.epoch());
 }
@@ -44,13 +47,20 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let honest: Claim = text.parse().unwrap();
     let op = honest.ops[0].op_bytes().to_vec();
     let forged = SignedOp::new(op.clone(), vec![sign_op(Role::Root, &key(77), &op)]).unwrap();
-    assert_eq!(claim(&two, &Claim { ops: vec![forged], ..honest.clone() }).await, Err(ClaimError::Log(LogError::Signature(0))));
+    assert_eq!(
+        claim(&two, &Claim { ops: vec![forged], ..honest.clone() }).await,
+        Err(ClaimError::Log(LogError::Signature(0)))
+    );
     // A backup key that the thief put in instead, for which nobody or the thief vouches.
     let person = honest.person().unwrap();
-    let theirs = [words(9).keys(), WordKeys { root: words(9).keys().root, ..words(2).keys() }].map(|keys| BackupKey::of(&keys, &person));
+    let theirs = [words(9).keys(), WordKeys { root: words(9).keys().root, ..words(2).keys() }]
+        .map(|keys| BackupKey::of(&keys, &person));
     let elsewhere = BackupKey::of(&words(2).keys(), &PersonId([1; 32]));
     for backup in theirs.into_iter().chain([elsewhere]) {
-        assert_eq!(claim(&two, &Claim { backup, ..honest.clone() }).await, Err(ClaimError::BackupKey));
+        assert_eq!(
+            claim(&two, &Claim { backup, ..honest.clone() }).await,
+            Err(ClaimError::BackupKey)
+        );
     }
     assert_eq!(two.identity.person(), None);
 }
@@ -58,7 +68,10 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
 #[tokio::test]
 async fn two_claims_at_once_end_with_one_person() {
     let node = unclaimed(1);
-    let (one, two) = (paper::begin(&words(1), &node.identity.card()).unwrap(), paper::begin(&words(2), &node.identity.card()).unwrap());
+    let (one, two) = (
+        paper::begin(&words(1), &node.identity.card()).unwrap(),
+        paper::begin(&words(2), &node.identity.card()).unwrap(),
+    );
     let (first, second) = tokio::join!(claim(&node, &one), claim(&node, &two));
     assert!(first.is_ok() != second.is_ok());
     assert_eq!(node.identity.person(), first.or(second).ok());
@@ -71,9 +84,15 @@ fn a_card_with_a_typing_mistake_is_noticed() {
     for at in 0..text.len() {
         let mut bad = text.clone().into_bytes();
         bad[at] = if bad[at] == b'x' { b'y' } else { b'x' };
-        assert!(String::from_utf8(bad).unwrap().parse::<NodeCard>().is_err(), "a mistake at {at} was taken");
+        assert!(
+            String::from_utf8(bad).unwrap().parse::<NodeCard>().is_err(),
+            "a mistake at {at} was taken"
+        );
     }
-    assert!(format!("  {}\n  {}\n", &text[..40], &text[40..]).parse::<NodeCard>().is_ok(), "a broken line is not a mistake");
+    assert!(
+        format!("  {}\n  {}\n", &text[..40], &text[40..]).parse::<NodeCard>().is_ok(),
+        "a broken line is not a mistake"
+    );
 }
 
 #[test]
@@ -93,7 +112,9 @@ async fn the_words_are_in_no_row_of_the_node() {
     let phrase = words.phrase();
     let root = words.keys().root.to_bytes();
     for table in ["identity_self", "identity_ops"] {
-        for (_, row) in node.store.scan(Table::new(table), &crate::store::Scan::prefix(&[], 100)).unwrap() {
+        for (_, row) in
+            node.store.scan(Table::new(table), &crate::store::Scan::prefix(&[], 100)).unwrap()
+        {
             assert!(!row.value.windows(32).any(|window| window == root.as_slice()));
             assert!(!row.value.windows(phrase.len()).any(|window| window == phrase.as_bytes()));
         }

@@ -47,7 +47,10 @@ async fn a_disputed_log_thaws_when_a_higher_root_key_decides() {
     }
     let decided = side(&log, domain("decided.example"), 1, &[]);
     assert_eq!(told(&bob, &decided).await, Learned::Newer);
-    assert_eq!((dispute(&bob, &person).unwrap(), log_of(&bob, &person).unwrap().as_ref()), (None, Some(&decided)));
+    assert_eq!(
+        (dispute(&bob, &person).unwrap(), log_of(&bob, &person).unwrap().as_ref()),
+        (None, Some(&decided))
+    );
     assert_eq!(told(&bob, &one).await, Learned::Worse);
     assert_eq!(told(&bob, &with(&decided, domain("and on.example"), 2)).await, Learned::Newer);
 }
@@ -60,7 +63,10 @@ async fn a_disputed_log_thaws_when_guardians_countersign_one_side() {
     assert_eq!(told(&bob, &alone).await, Learned::Disputed);
     let backed = with(&side(&log, domain("one.example"), 2, &[50, 51]), domain("more.example"), 2);
     assert_eq!(told(&bob, &backed).await, Learned::Newer);
-    assert_eq!(log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(), Some("more.example"));
+    assert_eq!(
+        log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
+        Some("more.example")
+    );
     assert_eq!(told(&bob, &other).await, Learned::Worse);
     assert_eq!(told(&bob, &one).await, Learned::Known);
 }
@@ -111,15 +117,25 @@ async fn a_recovery_by_friends_counts_after_its_delay() {
     assert_eq!(told(&bob, &on).await, Learned::Newer);
     bob.clock.advance(DAY_MS - 1);
     assert_eq!(roots(&bob), log.state().roots);
-    assert_eq!(told(&bob, &on).await, Learned::Known, "hearing of it again does not begin the delay anew");
+    assert_eq!(
+        told(&bob, &on).await,
+        Learned::Known,
+        "hearing of it again does not begin the delay anew"
+    );
     bob.clock.advance(1);
     assert_eq!(roots(&bob), [key(5).public()]);
-    assert_eq!(log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(), Some("new.example"));
+    assert_eq!(
+        log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
+        Some("new.example")
+    );
     // The lost key comes too late, and what the new one says goes on.
     assert_eq!(told(&bob, &side(&log, domain("veto.example"), 1, &[])).await, Learned::Worse);
     let more = with(&on, domain("newer.example"), 5);
     assert_eq!(told(&bob, &more).await, Learned::Newer);
-    assert_eq!(log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(), Some("newer.example"));
+    assert_eq!(
+        log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
+        Some("newer.example")
+    );
 }
 
 #[tokio::test]
@@ -139,22 +155,37 @@ async fn a_live_root_key_vetoes_a_recovery_in_time() {
 #[tokio::test]
 async fn ones_own_recovery_counts_without_a_restart() {
     let alice = claimed(1).await;
-    let guard = Recovery { needed: 1, guardians: vec![log::commitment(&key(50).public(), [50; 16])], delay_secs: 60 };
+    let guard = Recovery {
+        needed: 1,
+        guardians: vec![log::commitment(&key(50).public(), [50; 16])],
+        delay_secs: 60,
+    };
     signed_by(&alice, OpBody::SetGuardians(guard), 1).await.unwrap();
     let held = alice.identity.log().unwrap();
     let bytes = held.next_op(OpBody::Recover(vec![words(7).keys().root.public()])).to_canonical();
-    let guardian = op::OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &key(50), &bytes) };
-    let signed = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &words(7).keys().root, &bytes), guardian]).unwrap();
+    let guardian =
+        op::OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &key(50), &bytes) };
+    let signed = SignedOp::new(
+        bytes.clone(),
+        vec![sign_op(Role::Root, &words(7).keys().root, &bytes), guardian],
+    )
+    .unwrap();
     let recovering = with_op(&held, signed).unwrap();
     learn(&alice, recovering.to_bytes()).await.unwrap();
     // The new words may sign what follows at once; it counts with the recovery.
-    assert!(matches!(signed_by(&alice, domain("alice.example"), 1).await, Err(PaperError::OtherWords(_))));
+    assert!(matches!(
+        signed_by(&alice, domain("alice.example"), 1).await,
+        Err(PaperError::OtherWords(_))
+    ));
     signed_by(&alice, domain("alice.example"), 7).await.unwrap();
     assert_eq!(alice.identity.log().unwrap().state().domain, None);
     alice.clock.advance(60_000);
     crate::feed::run_due(&alice).await.unwrap();
     let state = alice.identity.log().unwrap().state().clone();
-    assert_eq!((state.roots, state.domain.as_deref()), (vec![words(7).keys().root.public()], Some("alice.example")));
+    assert_eq!(
+        (state.roots, state.domain.as_deref()),
+        (vec![words(7).keys().root.public()], Some("alice.example"))
+    );
 }
 
 #[tokio::test]
@@ -169,14 +200,25 @@ async fn a_recovery_in_effect_is_not_undone_by_parting_before_it() {
     assert!(held.as_ref().is_some_and(|log| log.state().roots == [key(5).public()]));
     for (root, guardians) in [(1, [].as_slice()), (2, &[]), (1, &[50, 51])] {
         for from in [&log, &with_op(&log, before.ops()[1].clone()).unwrap(), &before] {
-            assert_eq!(told(&bob, &side(from, domain("old.example"), root, guardians)).await, Learned::Worse, "root key {root}");
+            assert_eq!(
+                told(&bob, &side(from, domain("old.example"), root, guardians)).await,
+                Learned::Worse,
+                "root key {root}"
+            );
         }
-        assert_eq!(told(&bob, &side(&log, OpBody::Rotate(vec![key(9).public()]), root, guardians)).await, Learned::Worse);
+        assert_eq!(
+            told(&bob, &side(&log, OpBody::Rotate(vec![key(9).public()]), root, guardians)).await,
+            Learned::Worse
+        );
     }
-    assert_eq!((log_of(&bob, &log.person()).unwrap(), dispute(&bob, &log.person()).unwrap()), (held, None));
+    assert_eq!(
+        (log_of(&bob, &log.person()).unwrap(), dispute(&bob, &log.person()).unwrap()),
+        (held, None)
+    );
 }
 
-/// What everybody holds who has heard of these sides, in whatever order, and whether it is disputed.
+/// What everybody holds who has heard of these sides, in whatever order, and whether it is
+/// disputed.
 async fn in_all_orders<const N: usize>(sides: [&IdentityLog; N]) -> (IdentityLog, Option<u16>) {
     let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
     for _ in 0..N {
@@ -207,15 +249,18 @@ async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_
     let undoing = side(&log, domain("stolen.example"), 1, &[]);
     let rotating = side(&log, OpBody::Rotate(vec![key(9).public()]), 1, &[]);
     assert_eq!(in_all_orders([&start, &gone, &undoing, &rotating]).await, (gone, None));
-    // Without the guardians, with too few of them, or with guardians of its own naming, the lower key removes nobody.
+    // Without the guardians, with too few of them, or with guardians of its own naming, the lower
+    // key removes nobody.
     let alone = side(&start, OpBody::Rotate(vec![key(2).public()]), 2, &[50]);
     assert_eq!(in_all_orders([&start, &alone, &undoing]).await, (undoing.clone(), None));
     let friends = [60, 61].map(|guardian| log::commitment(&key(guardian).public(), [guardian; 16]));
-    let own = OpBody::SetGuardians(Recovery { needed: 2, guardians: friends.to_vec(), delay_secs: 60 });
+    let own =
+        OpBody::SetGuardians(Recovery { needed: 2, guardians: friends.to_vec(), delay_secs: 60 });
     let named = side(&side(&log, own, 2, &[]), OpBody::Rotate(vec![key(2).public()]), 2, &[60, 61]);
     assert_eq!(in_all_orders([&named, &undoing, &start]).await, (undoing.clone(), None));
     // A recovery that waits can be vetoed, also where a rotation follows it.
-    let recovering = side(&log, OpBody::Recover(vec![key(5).public(), key(1).public()]), 5, &[50, 51]);
+    let recovering =
+        side(&log, OpBody::Recover(vec![key(5).public(), key(1).public()]), 5, &[50, 51]);
     let rotated = side(&recovering, OpBody::Rotate(vec![key(5).public()]), 5, &[50, 51]);
     assert_eq!(in_all_orders([&rotated, &undoing]).await, (undoing, None));
 }
@@ -256,7 +301,8 @@ async fn old_words_undo_their_replacement_by_no_op_but_another_replacement() {
 #[tokio::test]
 async fn a_side_that_grows_while_it_is_disputed_is_remembered() {
     let log = genesis(&[1]);
-    let (one, other) = (with(&log, domain("one.example"), 1), with(&log, domain("other.example"), 1));
+    let (one, other) =
+        (with(&log, domain("one.example"), 1), with(&log, domain("other.example"), 1));
     let grown = with(&one, OpBody::Rotate(vec![key(7).public(), key(1).public()]), 1);
     let taken = with(&other, OpBody::Rotate(vec![key(9).public()]), 1);
     let bob = unclaimed(2);

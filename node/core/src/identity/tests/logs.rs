@@ -11,7 +11,11 @@ fn every_body() -> Vec<OpBody> {
     vec![
         OpBody::Rotate(vec![key(2).public(), key(3).public()]),
         OpBody::AddNode(card(&node_keys(101))),
-        OpBody::RetireNode(RetireNode { node: key(100).public(), cutoffs: vec![cutoff], compromised: true }),
+        OpBody::RetireNode(RetireNode {
+            node: key(100).public(),
+            cutoffs: vec![cutoff],
+            compromised: true,
+        }),
         domain("alice.example"),
         OpBody::SetDomain(None),
         OpBody::SetGuardians(Recovery { needed: 1, guardians: vec![[4; 32]], delay_secs: 3_600 }),
@@ -41,10 +45,20 @@ fn a_full_life_adds_up() {
     let log = with(&log, OpBody::RetireNode(retire), 1);
     let log = with(&log, OpBody::Rotate(vec![key(3).public()]), 1);
     assert_eq!(log.live_nodes().copied().collect::<Vec<_>>(), [key(101).public()]);
-    assert_eq!((log.state().roots.clone(), log.state().domain.as_deref()), (vec![key(3).public()], Some("alice.example")));
-    assert_eq!(with_op(&log, next(&log, domain("x.example"), 1, &[], None)), Err(LogError::Signature(5)), "the old root key has no say");
+    assert_eq!(
+        (log.state().roots.clone(), log.state().domain.as_deref()),
+        (vec![key(3).public()], Some("alice.example"))
+    );
+    assert_eq!(
+        with_op(&log, next(&log, domain("x.example"), 1, &[], None)),
+        Err(LogError::Signature(5)),
+        "the old root key has no say"
+    );
     let log = with(&log, OpBody::Tombstone, 3);
-    assert_eq!(with_op(&log, next(&log, domain("x.example"), 3, &[], None)), Err(LogError::Impossible(6)));
+    assert_eq!(
+        with_op(&log, next(&log, domain("x.example"), 3, &[], None)),
+        Err(LogError::Impossible(6))
+    );
     assert_eq!(IdentityLog::verify(&log.to_bytes()), Ok(log));
 }
 
@@ -106,13 +120,17 @@ fn the_last_places_are_kept_for_what_saves_an_identity() {
         log = with(&log, OpBody::Rotate(vec![key(1).public()]), 1);
     }
     assert_eq!(log.ops().len(), OPS_MAX);
-    assert_eq!(with_op(&log, next(&log, OpBody::Tombstone, 1, &[], None)), Err(LogError::Full(OPS_MAX)));
+    assert_eq!(
+        with_op(&log, next(&log, OpBody::Tombstone, 1, &[], None)),
+        Err(LogError::Full(OPS_MAX))
+    );
 }
 
 #[test]
 fn an_op_over_three_kibibytes_is_refused() {
     let log = genesis(&[1]);
-    let body = OpBody::Unknown { kind: 100, body: Value::Map(vec![(1, Value::Bytes(vec![0; 3_000]))]) };
+    let body =
+        OpBody::Unknown { kind: 100, body: Value::Map(vec![(1, Value::Bytes(vec![0; 3_000]))]) };
     let bytes = log.next_op(body).to_canonical();
     assert!(SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &key(1), &bytes)]).is_err());
 }
@@ -134,7 +152,9 @@ fn what_is_not_understood_is_kept_and_freezes_the_log() {
 #[test]
 fn a_recovery_by_enough_guardians_is_kept_and_waits() {
     let log = genesis(&[1]);
-    let recovered = with_op(&log, next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50, 52], None)).unwrap();
+    let recovered =
+        with_op(&log, next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50, 52], None))
+            .unwrap();
     assert_eq!(recovered.state().frozen_at, Some(1));
     assert_eq!(recovered.state().roots, [key(1).public()]);
 }
@@ -142,7 +162,9 @@ fn a_recovery_by_enough_guardians_is_kept_and_waits() {
 #[test]
 fn of_two_logs_that_part_the_better_one_is_chosen_by_both_sides() {
     let log = genesis(&[1, 2]);
-    let side = |body: OpBody, root, guardians: &[u8]| with_op(&log, next(&log, body, root, guardians, None)).unwrap();
+    let side = |body: OpBody, root, guardians: &[u8]| {
+        with_op(&log, next(&log, body, root, guardians, None)).unwrap()
+    };
     let by_first = side(domain("first.example"), 1, &[]);
     let by_second = side(domain("second.example"), 2, &[]);
     let by_first_again = side(domain("again.example"), 1, &[]);

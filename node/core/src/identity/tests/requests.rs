@@ -24,7 +24,9 @@ fn domain(name: &str) -> OpBody {
 
 async fn say(node: &Node, times: u8) {
     for n in 0..times {
-        homes::set(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new()).await.unwrap();
+        homes::set(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
+            .await
+            .unwrap();
     }
 }
 
@@ -57,15 +59,20 @@ async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
     assert!(upload(&node, &signed).await.unwrap().is_empty(), "a second time it is known");
 
     let other = claimed(2).await;
-    assert_eq!(upload(&other, &signed).await, Err(UploadError::AnotherPerson(node.identity.person().unwrap())));
+    assert_eq!(
+        upload(&other, &signed).await,
+        Err(UploadError::AnotherPerson(node.identity.person().unwrap()))
+    );
     assert_eq!(upload(&unclaimed(3), &signed).await, Err(UploadError::Unclaimed));
 }
 
 #[tokio::test]
 async fn what_was_signed_for_an_older_log_is_refused_and_freezes_nothing() {
     let node = claimed(1).await;
-    let (one, two) = (ask(&node, domain("one.example")).unwrap(), ask(&node, domain("two.example")).unwrap());
-    let [one, two] = [one, two].map(|asked| signed_with(&asked, &words(1)).unwrap().parse::<SignedRequest>().unwrap());
+    let (one, two) =
+        (ask(&node, domain("one.example")).unwrap(), ask(&node, domain("two.example")).unwrap());
+    let [one, two] = [one, two]
+        .map(|asked| signed_with(&asked, &words(1)).unwrap().parse::<SignedRequest>().unwrap());
     let (first, second) = tokio::join!(upload(&node, &one), upload(&node, &two));
     assert!(first.is_ok() != second.is_ok(), "two at once: one is taken");
     assert_eq!(first.and(second), Err(UploadError::Outdated));
@@ -89,14 +96,21 @@ async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
             let mut bad = text.clone().into_bytes();
             bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
             let bad = String::from_utf8(bad).unwrap();
-            assert!(bad.parse::<Request>().is_err() && bad.parse::<SignedRequest>().is_err(), "changed at {at}");
+            assert!(
+                bad.parse::<Request>().is_err() && bad.parse::<SignedRequest>().is_err(),
+                "changed at {at}"
+            );
         }
     }
     let said = |error: PaperError| error.to_string();
-    assert!(said(asked.to_string().parse::<SignedRequest>().unwrap_err()).contains("identity sign"));
+    assert!(
+        said(asked.to_string().parse::<SignedRequest>().unwrap_err()).contains("identity sign")
+    );
     assert!(said(signed.parse::<Request>().unwrap_err()).contains("identity upload"));
     assert!(said(signed.parse::<Claim>().unwrap_err()).contains("identity upload"));
-    assert!(said("nothing of ours".parse::<SignedRequest>().unwrap_err()).contains("freehold signed 1"));
+    assert!(
+        said("nothing of ours".parse::<SignedRequest>().unwrap_err()).contains("freehold signed 1")
+    );
     // Signed by nobody who may, though text and checksum fit.
     let forged = next(&node.identity.log().unwrap(), domain("mallory.example"), 77, &[], None);
     let ops = node.identity.log().unwrap().ops().iter().cloned().chain([forged]).collect();
@@ -109,16 +123,23 @@ async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
 async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
     let node = claimed(1).await;
     let log = node.identity.log().unwrap();
-    let retire = |key: PublicKey| OpBody::RetireNode(RetireNode { node: key, cutoffs: Vec::new(), compromised: false });
+    let retire = |key: PublicKey| {
+        OpBody::RetireNode(RetireNode { node: key, cutoffs: Vec::new(), compromised: false })
+    };
     assert_eq!(request(&log, retire(key(9).public())), Err(RequestError::NodeUnknown));
     assert_eq!(request(&log, OpBody::AddNode(node.identity.card())), Err(RequestError::NodeKnown));
     // Whoever made these requests did not look.
-    let refused = |body| matches!(paper::sign(&Request::new(&log, body), &words(1)), Err(PaperError::Impossible(_)));
+    let refused = |body| {
+        matches!(paper::sign(&Request::new(&log, body), &words(1)), Err(PaperError::Impossible(_)))
+    };
     assert!(refused(retire(key(9).public())));
     assert!(refused(OpBody::AddNode(node.identity.card())));
     assert!(refused(OpBody::Recover(vec![words(1).keys().root.public()])));
     let unknown = OpBody::Unknown { kind: 400, body: crate::cbor::Value::Map(Vec::new()) };
-    assert_eq!(paper::sign(&Request::new(&log, unknown), &words(1)), Err(PaperError::NotUnderstood));
+    assert_eq!(
+        paper::sign(&Request::new(&log, unknown), &words(1)),
+        Err(PaperError::NotUnderstood)
+    );
 
     let ended = with_op(&log, next_by_words(&log, OpBody::Tombstone, 1)).unwrap();
     assert_eq!(request(&ended, domain("alice.example")), Err(RequestError::Closed));
@@ -137,9 +158,13 @@ async fn a_retirement_keeps_what_this_node_holds() {
     let head = feed::heads(&node, &node.identity.person().unwrap()).unwrap().remove(0);
     let asked = request_retirement(&node, key, true, Loss::Refused).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
-    assert_eq!(retire.cutoffs, [Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 2, entry: head.head.0 }]);
+    assert_eq!(
+        retire.cutoffs,
+        [Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 2, entry: head.head.0 }]
+    );
     assert!(
-        asked.describe().contains("one entry of it and all that led up to that stay") && asked.describe().contains("stolen"),
+        asked.describe().contains("one entry of it and all that led up to that stay")
+            && asked.describe().contains("stolen"),
         "{}",
         asked.describe()
     );
@@ -163,24 +188,48 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     // One log for each start: more than an op can name, but each continues from the one before.
     let mut run = old.clone();
     for seed in 0..40 {
-        run = Node { identity: Identity::load(&old.store, old.identity.vault(), &Random::seeded(seed), old.clock.now()).unwrap(), ..run };
-        homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new()).await.unwrap();
+        run = Node {
+            identity: Identity::load(
+                &old.store,
+                old.identity.vault(),
+                &Random::seeded(seed),
+                old.clock.now(),
+            )
+            .unwrap(),
+            ..run
+        };
+        homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new())
+            .await
+            .unwrap();
     }
     let person = old.identity.person().unwrap();
     let asked = request_retirement(&old, key, true, Loss::Refused).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     let newest = feed::heads(&old, &person).unwrap().pop().unwrap();
-    assert_eq!(retire.cutoffs.iter().map(|cutoff| cutoff.epoch).collect::<Vec<_>>(), [newest.log.epoch], "the newest stands for all");
+    assert_eq!(
+        retire.cutoffs.iter().map(|cutoff| cutoff.epoch).collect::<Vec<_>>(),
+        [newest.log.epoch],
+        "the newest stands for all"
+    );
     signed_with(&asked, &words(1)).unwrap();
 
-    // Put back so often from the time before it said anything, each time with another epoch, that the ends are more than an op can name.
+    // Put back so often from the time before it said anything, each time with another epoch, that
+    // the ends are more than an op can name.
     for seed in 100..132 {
         let again = claimed(1).await;
-        let identity = Identity::load(&again.store, again.identity.vault(), &Random::seeded(seed), again.clock.now()).unwrap();
+        let identity = Identity::load(
+            &again.store,
+            again.identity.vault(),
+            &Random::seeded(seed),
+            again.clock.now(),
+        )
+        .unwrap();
         let again = Node { identity, ..again };
         say(&again, 1).await;
         let head = feed::heads(&again, &person).unwrap().remove(0);
-        feed::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap()).await.unwrap();
+        feed::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap())
+            .await
+            .unwrap();
     }
     let refused = request_retirement(&old, key, true, Loss::Refused);
     assert_eq!(refused, Err(RequestError::TooManyBranches { branches: 33, branches_max: 32 }));
@@ -197,23 +246,36 @@ async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
     let person = alice.identity.person().unwrap();
     let head = feed::heads(&alice, &person).unwrap().remove(0);
     let entries = feed::read(&alice, &head.log, 0, 10, usize::MAX).unwrap();
-    let cutoff = Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 1, entry: feed::EntryId::of(&entries[1].header).0 };
+    let cutoff = Cutoff {
+        lane: head.log.lane.0,
+        epoch: head.log.epoch,
+        seq: 1,
+        entry: feed::EntryId::of(&entries[1].header).0,
+    };
     let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
     let asked = ask(&alice, OpBody::RetireNode(retire)).unwrap();
     let Signed::Done(signed) = paper::sign(&asked, &words(1)).unwrap() else { panic!() };
     let log = IdentityLog::from_ops(signed.ops).unwrap();
     let now = alice.clock.now();
-    let verdicts: Vec<_> = entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
+    let verdicts: Vec<_> =
+        entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
     assert!(verdicts[0].is_ok() && verdicts[1].is_ok());
-    assert!(matches!(verdicts[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2));
+    assert!(
+        matches!(verdicts[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2)
+    );
     assert_eq!(verdicts[2], Err(feed::EntryError::Retired));
 }
 
 #[tokio::test]
 async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
     let node = claimed(1).await;
-    let log: IdentityLog = IdentityLog::from_file(node.identity.log().unwrap().to_string().as_bytes()).unwrap();
-    assert_eq!(IdentityLog::from_file(&log.to_canonical()).as_ref(), Ok(&log), "the bytes an address gives do as well");
+    let log: IdentityLog =
+        IdentityLog::from_file(node.identity.log().unwrap().to_string().as_bytes()).unwrap();
+    assert_eq!(
+        IdentityLog::from_file(&log.to_canonical()).as_ref(),
+        Ok(&log),
+        "the bytes an address gives do as well"
+    );
     assert_eq!(change_words(&log, &words(1), &words(1)), Err(PaperError::SameWords));
     assert_eq!(change_words(&log, &words(3), &words(2)), Err(PaperError::OtherWords(log.person())));
     let text = change_words(&log, &words(1), &words(2)).unwrap().to_string();

@@ -1,8 +1,8 @@
 use super::*;
 use crate::blobs::Form;
 use crate::mailbox::{
-    FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages, move_messages, oldest_unseen, special_folder,
-    store_flags, summaries,
+    FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
+    move_messages, oldest_unseen, special_folder, store_flags, summaries,
 };
 use crate::testing::TestNode;
 
@@ -30,7 +30,8 @@ async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
     let subjects: Vec<&str> = listed.iter().map(|(_, s)| s.subject.as_str()).collect();
     assert_eq!(subjects, ["No. 5", "No. 4"]);
     assert_eq!(summaries(&alice, inbox.id, Some(4), 10).unwrap().len(), 3);
-    let uids: Vec<u32> = messages(&alice, inbox.id, 2, 4, 10).unwrap().iter().map(|m| m.uid).collect();
+    let uids: Vec<u32> =
+        messages(&alice, inbox.id, 2, 4, 10).unwrap().iter().map(|m| m.uid).collect();
     assert_eq!(uids, [2, 3, 4]);
     assert_eq!(messages(&alice, inbox.id, 4, 2, 10).unwrap(), []);
     assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, 2).unwrap().len(), 2);
@@ -52,12 +53,15 @@ async fn the_same_delivery_twice_is_one_message() {
 #[tokio::test]
 async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() {
     let alice = TestNode::new("alice").await;
-    let [inbox, trash] = [SpecialUse::Inbox, SpecialUse::Trash].map(|kind| special_folder(&alice, kind).unwrap().unwrap().id);
+    let [inbox, trash] = [SpecialUse::Inbox, SpecialUse::Trash]
+        .map(|kind| special_folder(&alice, kind).unwrap().unwrap().id);
     let id = DeliveryId::of(&[b"queue item", b"7"]);
     let hand_in = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
     let total = |id| folder(&alice, id).unwrap().unwrap().total;
     let remove = async |from, uid| {
-        store_flags(&alice, from, &[uid], FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+        store_flags(&alice, from, &[uid], FlagChange::Add(Flags::of(Flags::DELETED)), None)
+            .await
+            .unwrap();
         expunge(&alice, from, None).await.unwrap();
     };
     let first = hand_in().await;
@@ -65,7 +69,8 @@ async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() 
     assert_eq!((hand_in().await.folder, total(inbox), total(trash)), (trash, 0, 1));
     remove(trash, moved[0].1).await;
     assert_eq!((hand_in().await.uid, total(inbox), total(trash)), (moved[0].1, 0, 0));
-    // Once nobody tries again, its name may be given anew; what the old one left is cleared away without harm to the new.
+    // Once nobody tries again, its name may be given anew; what the old one left is cleared away
+    // without harm to the new.
     alice.clock.advance(REMEMBERED + 1);
     let second = hand_in().await;
     let other = delivered(&alice, "another").await;
@@ -92,7 +97,9 @@ async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let deep = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n".repeat(2000);
     for text in ["\0\u{1}", "\r\n", &deep, &"x".repeat(1_000_000)] {
-        let message = deliver(&alice, delivery(&alice, inbox.id, text, DeliveryId::new(&alice))).await.unwrap();
+        let message = deliver(&alice, delivery(&alice, inbox.id, text, DeliveryId::new(&alice)))
+            .await
+            .unwrap();
         assert_eq!(body(&alice, &message).unwrap().read_all(2_000_000).unwrap(), text.as_bytes());
     }
 }
@@ -108,12 +115,16 @@ async fn what_changed_since_is_told_in_the_order_of_modseqs() {
     let changes = changes_since(&alice, inbox.id, since).unwrap();
     assert_eq!(changes.changed.iter().map(|m| m.uid).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(changes_since(&alice, inbox.id, 0).unwrap().changed.len(), 3);
-    assert_eq!(changes_since(&alice, inbox.id, u64::MAX).unwrap(), crate::mailbox::Changes::default());
+    assert_eq!(
+        changes_since(&alice, inbox.id, u64::MAX).unwrap(),
+        crate::mailbox::Changes::default()
+    );
 }
 
 #[tokio::test]
 async fn a_mailbox_of_many_messages_is_read_in_parts() {
-    let many: u32 = std::env::var("FREEHOLD_MANY_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let many: u32 =
+        std::env::var("FREEHOLD_MANY_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let start = std::time::Instant::now();
@@ -126,11 +137,24 @@ async fn a_mailbox_of_many_messages_is_read_in_parts() {
         work();
         eprintln!("{what}: {:?}", start.elapsed());
     };
-    timed("the newest fifty", &|| assert_eq!(summaries(&alice, inbox.id, None, 50).unwrap().len(), 50));
-    timed("fifty in the middle", &|| assert_eq!(summaries(&alice, inbox.id, Some(many / 2), 50).unwrap().len(), 50));
+    timed("the newest fifty", &|| {
+        assert_eq!(summaries(&alice, inbox.id, None, 50).unwrap().len(), 50)
+    });
+    timed("fifty in the middle", &|| {
+        assert_eq!(summaries(&alice, inbox.id, Some(many / 2), 50).unwrap().len(), 50)
+    });
     timed("all folders", &|| assert_eq!(crate::mailbox::folders(&alice).unwrap().len(), 6));
-    timed("one message", &|| assert!(crate::mailbox::message(&alice, inbox.id, many / 2).unwrap().is_some()));
+    timed("one message", &|| {
+        assert!(crate::mailbox::message(&alice, inbox.id, many / 2).unwrap().is_some())
+    });
     let latest = folder(&alice, inbox.id).unwrap().unwrap().highest_modseq - 20;
-    timed("the last changes", &|| assert_eq!(changes_since(&alice, inbox.id, latest).unwrap().changed.len(), 20));
-    timed("every message", &|| assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, usize::MAX).unwrap().len(), many as usize));
+    timed("the last changes", &|| {
+        assert_eq!(changes_since(&alice, inbox.id, latest).unwrap().changed.len(), 20)
+    });
+    timed("every message", &|| {
+        assert_eq!(
+            messages(&alice, inbox.id, 0, u32::MAX, usize::MAX).unwrap().len(),
+            many as usize
+        )
+    });
 }

@@ -11,12 +11,20 @@ async fn flags_are_set_added_and_removed_and_counted() {
     let (alice, inbox) = filled(3).await;
     let seen = FlagChange::Add(Flags::of(Flags::SEEN | Flags::FLAGGED));
     let outcome = store_flags(&alice, inbox, &[1, 3, 9], seen.clone(), None).await.unwrap();
-    assert_eq!(outcome.changed.iter().map(|(uid, modseq, _)| (*uid, *modseq)).collect::<Vec<_>>(), [(1, 5), (3, 6)]);
+    assert_eq!(
+        outcome.changed.iter().map(|(uid, modseq, _)| (*uid, *modseq)).collect::<Vec<_>>(),
+        [(1, 5), (3, 6)]
+    );
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 1);
     // What is so already stays as it was.
     let again = store_flags(&alice, inbox, &[1], seen, None).await.unwrap();
-    assert_eq!((again.changed[0].1, folder(&alice, inbox).unwrap().unwrap().highest_modseq), (5, 6));
-    store_flags(&alice, inbox, &[1], FlagChange::Remove(Flags::of(Flags::SEEN)), None).await.unwrap();
+    assert_eq!(
+        (again.changed[0].1, folder(&alice, inbox).unwrap().unwrap().highest_modseq),
+        (5, 6)
+    );
+    store_flags(&alice, inbox, &[1], FlagChange::Remove(Flags::of(Flags::SEEN)), None)
+        .await
+        .unwrap();
     store_flags(&alice, inbox, &[3], FlagChange::Set(words(&["$Forwarded"])), None).await.unwrap();
     assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, Flags::of(Flags::FLAGGED));
     assert_eq!(message(&alice, inbox, 3).unwrap().unwrap().flags, words(&["$Forwarded"]));
@@ -35,7 +43,9 @@ async fn the_oldest_unseen_message_is_found_wherever_it_lies() {
     assert_eq!(mark(vec![3], FlagChange::Remove).await, Some(3));
     assert_eq!(mark((1..=1_200).collect(), FlagChange::Add).await, None);
     assert!(uids(&alice, inbox, 1_100, 60).unwrap().into_iter().eq(1_100..1_160));
-    store_flags(&alice, inbox, &[1, 2, 1_200], FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+    store_flags(&alice, inbox, &[1, 2, 1_200], FlagChange::Add(Flags::of(Flags::DELETED)), None)
+        .await
+        .unwrap();
     expunge(&alice, inbox, None).await.unwrap();
     assert!(uids(&alice, inbox, 0, usize::MAX).unwrap().into_iter().eq(3..1_200));
 }
@@ -55,26 +65,45 @@ async fn keywords_are_one_whatever_their_case_and_bounded() {
     }
     let many: Vec<String> = (0..51).map(|n| format!("k{n}")).collect();
     let many = Flags { bits: 0, keywords: many };
-    assert_eq!(store_flags(&alice, inbox, &[1], FlagChange::Add(many), None).await, Err(FlagError::TooManyKeywords));
+    assert_eq!(
+        store_flags(&alice, inbox, &[1], FlagChange::Add(many), None).await,
+        Err(FlagError::TooManyKeywords)
+    );
 }
 
 #[tokio::test]
 async fn a_keyword_that_no_message_has_any_more_makes_room() {
     let (alice, inbox) = filled(2).await;
-    let set = async |uid, keyword: &str| store_flags(&alice, inbox, &[uid], FlagChange::Set(words(&[keyword])), None).await;
+    let set = async |uid, keyword: &str| {
+        store_flags(&alice, inbox, &[uid], FlagChange::Set(words(&[keyword])), None).await
+    };
     set(2, "stays").await.unwrap();
     for number in 0..120 {
         set(1, &format!("k{number}")).await.unwrap();
     }
     let known = folder(&alice, inbox).unwrap().unwrap().keywords;
-    assert_eq!((known.len(), known.contains(&"stays".to_owned()), known.contains(&"k119".to_owned())), (50, true, true));
+    assert_eq!(
+        (known.len(), known.contains(&"stays".to_owned()), known.contains(&"k119".to_owned())),
+        (50, true, true)
+    );
     // Those in use are not forgotten, be they fifty.
     let many: Vec<String> = (0..49).map(|n| format!("m{n}")).collect();
-    store_flags(&alice, inbox, &[1], FlagChange::Set(Flags { bits: 0, keywords: many.clone() }), None).await.unwrap();
+    store_flags(
+        &alice,
+        inbox,
+        &[1],
+        FlagChange::Set(Flags { bits: 0, keywords: many.clone() }),
+        None,
+    )
+    .await
+    .unwrap();
     assert_eq!(set(2, "stays").await.unwrap().modified, Vec::<u32>::new());
-    let refused = store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await;
+    let refused =
+        store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await;
     assert_eq!(refused, Err(FlagError::TooManyKeywords));
-    store_flags(&alice, inbox, &[1], FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
+    store_flags(&alice, inbox, &[1], FlagChange::Add(Flags::of(Flags::DELETED)), None)
+        .await
+        .unwrap();
     expunge(&alice, inbox, None).await.unwrap();
     store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await.unwrap();
     assert!(folder(&alice, inbox).unwrap().unwrap().keywords.contains(&"stays".to_owned()));
@@ -85,7 +114,15 @@ async fn a_change_based_on_an_old_state_is_refused_message_by_message() {
     let (alice, inbox) = filled(2).await;
     let known = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
     store_flags(&alice, inbox, &[2], FlagChange::Add(Flags::of(Flags::SEEN)), None).await.unwrap();
-    let outcome = store_flags(&alice, inbox, &[1, 2], FlagChange::Add(Flags::of(Flags::FLAGGED)), Some(known)).await.unwrap();
+    let outcome = store_flags(
+        &alice,
+        inbox,
+        &[1, 2],
+        FlagChange::Add(Flags::of(Flags::FLAGGED)),
+        Some(known),
+    )
+    .await
+    .unwrap();
     assert_eq!((outcome.changed.len(), outcome.modified), (1, vec![2]));
 }
 
@@ -94,8 +131,12 @@ async fn expunged_messages_are_gone_but_known_to_be_gone() {
     let (alice, inbox) = filled(250).await;
     let uids: Vec<u32> = (1..=250).collect();
     let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
-    store_flags(&alice, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await.unwrap();
-    store_flags(&alice, inbox, &[7], FlagChange::Remove(Flags::of(Flags::DELETED)), None).await.unwrap();
+    store_flags(&alice, inbox, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None)
+        .await
+        .unwrap();
+    store_flags(&alice, inbox, &[7], FlagChange::Remove(Flags::of(Flags::DELETED)), None)
+        .await
+        .unwrap();
     assert_eq!(expunge(&alice, inbox, Some(&[7, 8, 900])).await.unwrap(), [8]);
     assert_eq!(expunge(&alice, inbox, None).await.unwrap().len(), 248);
     let changes = changes_since(&alice, inbox, since).unwrap();

@@ -22,7 +22,8 @@ impl Record for Doomed {
 
 /// Deletes a folder and its messages; folders below it stay (RFC 9051 6.3.5).
 ///
-/// The folder is gone with the first commit; many messages take several more, finished at the next start if need be.
+/// The folder is gone with the first commit; many messages take several more, finished at the next
+/// start if need be.
 ///
 /// # Errors
 /// When there is no such folder or it is special.
@@ -57,7 +58,8 @@ async fn clear_out(node: &Node, id: FolderId) -> Result<(), StoreError> {
             .store
             .commit(move |tx| {
                 let messages = expunge::forget_some(tx, now, id)?;
-                let changes = tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), MESSAGES_PER_COMMIT))?;
+                let changes =
+                    tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), MESSAGES_PER_COMMIT))?;
                 for (key, _) in &changes {
                     row::delete::<ChangeRow>(tx, key);
                 }

@@ -28,7 +28,8 @@ pub enum SpecialUse {
 
 impl SpecialUse {
     /// Every one, in the order people read them.
-    pub const ALL: [Self; 6] = [Self::Inbox, Self::Drafts, Self::Sent, Self::Archive, Self::Junk, Self::Trash];
+    pub const ALL: [Self; 6] =
+        [Self::Inbox, Self::Drafts, Self::Sent, Self::Archive, Self::Junk, Self::Trash];
 
     /// The name over IMAP.
     pub fn name(self) -> &'static str {

@@ -12,7 +12,14 @@ async fn six_folders_always_exist_and_keep_their_names() {
     let names: Vec<(&str, &str)> = all.iter().map(|f| (f.name.as_str(), f.title())).collect();
     assert_eq!(
         names,
-        [("INBOX", "Inbox"), ("Drafts", "Drafts"), ("Sent", "Sent"), ("Archive", "Kept"), ("Junk", "Junk"), ("Trash", "Bin")]
+        [
+            ("INBOX", "Inbox"),
+            ("Drafts", "Drafts"),
+            ("Sent", "Sent"),
+            ("Archive", "Kept"),
+            ("Junk", "Junk"),
+            ("Trash", "Bin")
+        ]
     );
     let inbox = folder_named(&alice, "inBox").unwrap().unwrap();
     assert_eq!(rename_folder(&alice, inbox.id, "Post").await, Err(FolderError::Special));
@@ -28,7 +35,9 @@ async fn a_name_is_made_used_again_and_never_means_old_uids() {
     delete_folder(&alice, first.id).await.unwrap();
     let second = create_folder(&alice, "Lists/rust").await.unwrap();
     assert!(second.uid_validity > first.uid_validity && second.id > first.id);
-    for bad in ["", "/", "a//b", " a", "a/", "a\n", "a*", "a%b", "a/b/c/d/e/f/g/h/i/j/k", &"x".repeat(201)] {
+    for bad in
+        ["", "/", "a//b", " a", "a/", "a\n", "a*", "a%b", "a/b/c/d/e/f/g/h/i/j/k", &"x".repeat(201)]
+    {
         if bad != "a/" {
             assert_eq!(create_folder(&alice, bad).await, Err(FolderError::BadName), "{bad:?}");
         }
@@ -60,9 +69,18 @@ async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_l
     let alice = TestNode::new("alice").await;
     let doomed = create_folder(&alice, "doomed").await.unwrap();
     for n in 0..250u32 {
-        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::Form::Private).unwrap();
+        let blob = alice
+            .blobs
+            .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::Form::Private)
+            .unwrap();
         let id = DeliveryId::new(&alice);
-        let delivery = Delivery { folder: doomed.id, blob, id, internal_date: alice.clock.now(), flags: Flags::default() };
+        let delivery = Delivery {
+            folder: doomed.id,
+            blob,
+            id,
+            internal_date: alice.clock.now(),
+            flags: Flags::default(),
+        };
         deliver(&alice, delivery).await.unwrap();
     }
     // As a stop right after the first commit leaves it.

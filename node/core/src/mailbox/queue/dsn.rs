@@ -12,7 +12,13 @@ use crate::store::StoreError;
 const HEADER_LEN_MAX: usize = 16 * 1024;
 
 /// The report about `failed` recipients of `item`, with the original's header; lines end in CRLF.
-pub(super) fn text(node: &Node, owner: &Profile, item: &Outgoing, failed: &[Recipient], now: Timestamp) -> Result<String, StoreError> {
+pub(super) fn text(
+    node: &Node,
+    owner: &Profile,
+    item: &Outgoing,
+    failed: &[Recipient],
+    now: Timestamp,
+) -> Result<String, StoreError> {
     let boundary = HEXLOWER.encode(&node.random.array::<16>());
     let message_id = HEXLOWER.encode(&node.random.array::<16>());
     let (domain, to, date) = (&owner.domain, profile::address(owner), date(now));
@@ -41,7 +47,10 @@ pub(super) fn text(node: &Node, owner: &Profile, item: &Outgoing, failed: &[Reci
 
 /// The date as RFC 5322 3.3 writes it, in UTC.
 fn date(at: Timestamp) -> String {
-    let zoned = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
+    let zoned = i64::try_from(at.0)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .unwrap_or_default();
     zoned.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
@@ -49,9 +58,18 @@ fn date(at: Timestamp) -> String {
 fn status(reply: &str) -> String {
     let is_status = |word: &&str| {
         let parts: Vec<&str> = word.split('.').collect();
-        parts.len() == 3 && parts.iter().all(|p| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit()))
+        parts.len() == 3
+            && parts
+                .iter()
+                .all(|p| !p.is_empty() && p.len() <= 3 && p.bytes().all(|b| b.is_ascii_digit()))
     };
-    reply.split_ascii_whitespace().take(3).find(is_status).filter(|s| s.starts_with('5')).unwrap_or("5.0.0").to_owned()
+    reply
+        .split_ascii_whitespace()
+        .take(3)
+        .find(is_status)
+        .filter(|s| s.starts_with('5'))
+        .unwrap_or("5.0.0")
+        .to_owned()
 }
 
 /// What another server said, on one line.

@@ -1,6 +1,8 @@
 //! What became of an attempt.
 
-use super::{DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients};
+use super::{
+    DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
+};
 use crate::blobs::Form;
 use crate::clock::Timestamp;
 use crate::events::Event;
@@ -41,33 +43,66 @@ pub enum RecordError {
     Store(#[from] StoreError),
 }
 
-/// Records outcomes by address. When nobody waits any more the item goes; what failed is reported to the owner's inbox in
-/// the same commit, unless the item was a report itself. Outcomes of recipients that no longer wait change nothing.
+/// Records outcomes by address. When nobody waits any more the item goes; what failed is reported
+/// to the owner's inbox in the same commit, unless the item was a report itself. Outcomes of
+/// recipients that no longer wait change nothing.
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.
-pub async fn record(node: &Node, id: QueueId, outcomes: Vec<(String, Outcome)>) -> Result<(), RecordError> {
+pub async fn record(
+    node: &Node,
+    id: QueueId,
+    outcomes: Vec<(String, Outcome)>,
+) -> Result<(), RecordError> {
     let item = super::item(node, id)?.ok_or(RecordError::NoSuchItem)?;
     let mut after = item.clone();
     for recipient in &mut after.recipients {
-        if let Some((_, outcome)) = outcomes.iter().find(|(address, _)| *address == recipient.address) {
+        if let Some((_, outcome)) =
+            outcomes.iter().find(|(address, _)| *address == recipient.address)
+        {
             settle(recipient, outcome);
         }
     }
-    let has_failed = |(before, after): &(&Recipient, &Recipient)| before.state != after.state && after.state == RecipientState::Failed;
-    let failed: Vec<Recipient> = item.recipients.iter().zip(&after.recipients).filter(has_failed).map(|(_, r)| r.clone()).collect();
-    let report = if failed.is_empty() || item.from.is_empty() { None } else { report(node, &item, &failed).await? };
+    let has_failed = |(before, after): &(&Recipient, &Recipient)| {
+        before.state != after.state && after.state == RecipientState::Failed
+    };
+    let failed: Vec<Recipient> = item
+        .recipients
+        .iter()
+        .zip(&after.recipients)
+        .filter(has_failed)
+        .map(|(_, r)| r.clone())
+        .collect();
+    let report = if failed.is_empty() || item.from.is_empty() {
+        None
+    } else {
+        report(node, &item, &failed).await?
+    };
     node.store.commit(move |tx| write(tx, id, &outcomes, report.as_ref())).await
 }
 
-async fn report(node: &Node, item: &super::Outgoing, failed: &[Recipient]) -> Result<Option<deliver::Ready>, RecordError> {
-    let (Some(profile), Some(inbox)) = (profile::get(node)?, special_folder(node, SpecialUse::Inbox)?) else { return Ok(None) };
+async fn report(
+    node: &Node,
+    item: &super::Outgoing,
+    failed: &[Recipient],
+) -> Result<Option<deliver::Ready>, RecordError> {
+    let (Some(profile), Some(inbox)) =
+        (profile::get(node)?, special_folder(node, SpecialUse::Inbox)?)
+    else {
+        return Ok(None);
+    };
     let now = node.clock.now();
     let text = dsn::text(node, &profile, item, failed, now)?;
     let blob = node.blobs.put(text.as_bytes(), Form::Private)?;
     let mut parts: Vec<&[u8]> = vec![b"failure report", &item.id.0];
     parts.extend(failed.iter().map(|r| r.address.as_bytes()));
-    let delivery = Delivery { folder: inbox.id, blob, id: DeliveryId::of(&parts), internal_date: now, flags: Flags::default() };
+    let delivery = Delivery {
+        folder: inbox.id,
+        blob,
+        id: DeliveryId::of(&parts),
+        internal_date: now,
+        flags: Flags::default(),
+    };
     deliver::read(node, delivery).await.map(Some).map_err(RecordError::Report)
 }
 
@@ -93,12 +128,19 @@ fn settle(recipient: &mut Recipient, outcome: &Outcome) {
     recipient.last_reply = row::cut(reply, REPLY_LEN_MAX).to_owned();
 }
 
-fn write(tx: &mut Tx<'_>, id: QueueId, outcomes: &[(String, Outcome)], report: Option<&deliver::Ready>) -> Result<(), RecordError> {
+fn write(
+    tx: &mut Tx<'_>,
+    id: QueueId,
+    outcomes: &[(String, Outcome)],
+    report: Option<&deliver::Ready>,
+) -> Result<(), RecordError> {
     let mut item = row::get::<ItemRow>(tx, &id.0)?.ok_or(RecordError::NoSuchItem)?;
     let mut all = recipients(tx, id)?;
     let mut settled = Vec::new();
     for (key, recipient) in &mut all {
-        if let Some((_, outcome)) = outcomes.iter().find(|(address, _)| *address == recipient.address) {
+        if let Some((_, outcome)) =
+            outcomes.iter().find(|(address, _)| *address == recipient.address)
+        {
             settle(recipient, outcome);
             settled.push((key.clone(), recipient.clone()));
         }

@@ -1,6 +1,8 @@
 //! Taking a message to be sent.
 
-use super::{DueRow, ItemRow, QueueId, RECIPIENTS_MAX, Recipient, RecipientState, due_key, recipient_key};
+use super::{
+    DueRow, ItemRow, QueueId, RECIPIENTS_MAX, Recipient, RecipientState, due_key, recipient_key,
+};
 use crate::blobs::Pinned;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
@@ -17,7 +19,8 @@ const ADDRESS_LEN_MAX: usize = 320;
 pub struct Submission {
     /// Names it: handing in the same one again queues nothing a second time.
     pub id: DeliveryId,
-    /// The sender of the envelope: an address of the owner's, or empty for a report (the null sender).
+    /// The sender of the envelope: an address of the owner's, or empty for a report (the null
+    /// sender).
     pub from: String,
     /// Whom it goes to; duplicates are sent once.
     pub recipients: Vec<String>,
@@ -47,11 +50,12 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both are durable. One that was
-/// queued before is not queued again.
+/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both
+/// are durable. One that was queued before is not queued again.
 ///
 /// # Errors
-/// When an address is no address, there are none or too many, or the store refuses; nothing is queued then.
+/// When an address is no address, there are none or too many, or the store refuses; nothing is
+/// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
     let Submission { id, from, recipients: wanted, blob, copy_to_sent } = submission;
     let mut recipients: Vec<String> = Vec::new();
@@ -76,7 +80,13 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     let (copy, alone) = match sent {
         Some(sent) => {
             let flags = Flags::of(Flags::SEEN);
-            let delivery = Delivery { folder: sent.id, blob, id: DeliveryId::of(&[&id.0]), internal_date: now, flags };
+            let delivery = Delivery {
+                folder: sent.id,
+                blob,
+                id: DeliveryId::of(&[&id.0]),
+                internal_date: now,
+                flags,
+            };
             (Some(deliver::read(node, delivery).await.map_err(SubmitError::Copy)?), None)
         }
         None => (None, Some(blob)),
@@ -84,7 +94,8 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     node.store
         .commit(move |tx| {
             // The copy is remembered longer than the item, which goes when it is sent.
-            let copied = copy.as_ref().map_or(Ok(false), |copy| deliver::was_taken(tx, copy.delivery.id))?;
+            let copied =
+                copy.as_ref().map_or(Ok(false), |copy| deliver::was_taken(tx, copy.delivery.id))?;
             if copied || row::get::<ItemRow>(tx, &id.0)?.is_some() {
                 return Ok(id);
             }
@@ -97,8 +108,13 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
             let item = ItemRow { from, blob: blob_id, size, created: now, next_attempt: now };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
             for (place, address) in (0u16..).zip(recipients) {
-                let waiting =
-                    Recipient { address, state: RecipientState::Waiting, attempts: 0, last_reply: String::new(), next_attempt: now };
+                let waiting = Recipient {
+                    address,
+                    state: RecipientState::Waiting,
+                    attempts: 0,
+                    last_reply: String::new(),
+                    next_attempt: now,
+                };
                 row::put(tx, &recipient_key(id, place), &waiting)?;
             }
             row::put(tx, &due_key(now, id), &DueRow {})?;
@@ -112,7 +128,9 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
 fn is_address(address: &str) -> bool {
     let parts = address.rsplit_once('@');
     let is_whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    is_whole && address.len() <= ADDRESS_LEN_MAX && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
+    is_whole
+        && address.len() <= ADDRESS_LEN_MAX
+        && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
 }
 
 /// Whether two addresses are one: the domain counts without case (RFC 5321 2.4).

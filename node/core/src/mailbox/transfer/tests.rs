@@ -1,6 +1,8 @@
 use super::*;
 use crate::blobs::Form;
-use crate::mailbox::{Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary};
+use crate::mailbox::{
+    Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary,
+};
 use crate::testing::TestNode;
 
 async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
@@ -8,10 +10,16 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     let archive = folder_named(&alice, "Archive").unwrap().unwrap().id;
     for n in 1..=count {
-        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+        let blob =
+            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
         let id = DeliveryId::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
-        deliver(&alice, Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags }).await.unwrap();
+        deliver(
+            &alice,
+            Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags },
+        )
+        .await
+        .unwrap();
     }
     alice.clock.advance(5000);
     (alice, inbox, archive)
@@ -23,8 +31,14 @@ async fn a_copy_is_the_same_message_elsewhere() {
     let uids: Vec<u32> = (1..=250).collect();
     let pairs = copy_messages(&alice, inbox, &uids, archive).await.unwrap();
     assert_eq!((pairs.len(), pairs[249]), (250, (250, 250)));
-    let (old, new) = (message(&alice, inbox, 3).unwrap().unwrap(), message(&alice, archive, 3).unwrap().unwrap());
-    assert_eq!((old.id, old.blob, &old.flags, old.internal_date), (new.id, new.blob, &new.flags, new.internal_date));
+    let (old, new) = (
+        message(&alice, inbox, 3).unwrap().unwrap(),
+        message(&alice, archive, 3).unwrap().unwrap(),
+    );
+    assert_eq!(
+        (old.id, old.blob, &old.flags, old.internal_date),
+        (new.id, new.blob, &new.flags, new.internal_date)
+    );
     assert!(new.saved > old.saved);
     assert_eq!(summary(&alice, archive, 3).unwrap().unwrap().subject, "3");
     assert_eq!(copy_messages(&alice, inbox, &[900], archive).await.unwrap(), []);
@@ -43,7 +57,13 @@ async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
     // The delivery that made it still finds it there.
     let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", Form::Private).unwrap();
     let id = DeliveryId::of(&[&3u32.to_be_bytes()]);
-    let again = Delivery { folder: inbox, blob, id, internal_date: alice.clock.now(), flags: Flags::default() };
+    let again = Delivery {
+        folder: inbox,
+        blob,
+        id,
+        internal_date: alice.clock.now(),
+        flags: Flags::default(),
+    };
     let found = deliver(&alice, again).await.unwrap();
     assert_eq!((found.folder, found.uid), (archive, 1));
     // Within its own folder it becomes the newest.

@@ -1,9 +1,11 @@
-//! Whether a JPEG came whole. Its decoder fills what is missing with one grey and says nothing; the file itself tells.
+//! Whether a JPEG came whole. Its decoder fills what is missing with one grey and says nothing; the
+//! file itself tells.
 
 use image::DynamicImage;
 
-/// Whether a JPEG was cut off: its end is missing (ITU T.81 B.1.1.3: EOI), and the last row of what it decodes to is of one colour, as
-/// rows are that never came. A file that only lacks its last two bytes has a last row of its own.
+/// Whether a JPEG was cut off: its end is missing (ITU T.81 B.1.1.3: EOI), and the last row of what
+/// it decodes to is of one colour, as rows are that never came. A file that only lacks its last two
+/// bytes has a last row of its own.
 pub(super) fn is_missing(bytes: &[u8], picture: &DynamicImage) -> bool {
     !has_end(bytes) && is_blank_at_the_foot(picture)
 }
@@ -29,7 +31,8 @@ fn has_end(bytes: &[u8]) -> bool {
 }
 
 fn is_blank_at_the_foot(picture: &DynamicImage) -> bool {
-    let row = picture.crop_imm(0, picture.height().saturating_sub(1), picture.width(), 1).into_rgb8();
+    let row =
+        picture.crop_imm(0, picture.height().saturating_sub(1), picture.width(), 1).into_rgb8();
     let mut pixels = row.pixels();
     pixels.next().is_some_and(|first| pixels.all(|pixel| pixel == first))
 }

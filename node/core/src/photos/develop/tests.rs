@@ -6,8 +6,9 @@ use super::*;
 
 /// A picture with a red left half and a blue right half.
 fn halves(width: u32, height: u32) -> DynamicImage {
-    let picture =
-        RgbImage::from_fn(width, height, |x, _| if x < width / 2 { image::Rgb([220, 20, 20]) } else { image::Rgb([20, 20, 220]) });
+    let picture = RgbImage::from_fn(width, height, |x, _| {
+        if x < width / 2 { image::Rgb([220, 20, 20]) } else { image::Rgb([20, 20, 220]) }
+    });
     DynamicImage::ImageRgb8(picture)
 }
 
@@ -30,7 +31,13 @@ fn exif_block(orientation: u16) -> Vec<u8> {
         tiff.extend_from_slice(&value);
     };
     let (exif_at, gps_at, date_at) = (50u32, 68u32, 98u32);
-    entry(&mut tiff, 0x0112, 3, 1, [orientation.to_be_bytes()[0], orientation.to_be_bytes()[1], 0, 0]);
+    entry(
+        &mut tiff,
+        0x0112,
+        3,
+        1,
+        [orientation.to_be_bytes()[0], orientation.to_be_bytes()[1], 0, 0],
+    );
     entry(&mut tiff, 0x8769, 4, 1, exif_at.to_be_bytes());
     entry(&mut tiff, 0x8825, 4, 1, gps_at.to_be_bytes());
     tiff.extend_from_slice(&0u32.to_be_bytes());
@@ -53,8 +60,11 @@ fn with_exif(jpeg: &[u8], orientation: u16) -> Vec<u8> {
 
 /// A picture of many colours, so that each of its rows takes room in a file.
 fn speckled(width: u32, height: u32) -> DynamicImage {
-    let speck = |x: u32, y: u32| blake3::hash(&[x.to_le_bytes(), y.to_le_bytes()].concat()).as_bytes()[0];
-    DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| image::Rgb([speck(x / 4, y / 4), speck(y / 4, x / 4), 90])))
+    let speck =
+        |x: u32, y: u32| blake3::hash(&[x.to_le_bytes(), y.to_le_bytes()].concat()).as_bytes()[0];
+    DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([speck(x / 4, y / 4), speck(y / 4, x / 4), 90])
+    }))
 }
 
 #[test]
@@ -64,7 +74,11 @@ fn a_photo_that_broke_off_is_damaged_and_one_that_lacks_only_its_end_is_not() {
     develop(&whole[..whole.len() - 2]).unwrap();
     for tenths in [3, 5, 8] {
         let cut = &whole[..whole.len() * tenths / 10];
-        assert_eq!(develop(cut), Err(DevelopError::Damaged("its lower part is missing".to_owned())), "{tenths}");
+        assert_eq!(
+            develop(cut),
+            Err(DevelopError::Damaged("its lower part is missing".to_owned())),
+            "{tenths}"
+        );
     }
     // A thumbnail with an end of its own does not stand for that of the picture.
     let mut with_end_inside = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
@@ -106,7 +120,8 @@ fn a_small_picture_is_not_enlarged() {
 #[test]
 fn a_turned_picture_is_shown_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
-    // Orientation 6: the camera stood on its right side; the left edge of the file is the top of the picture.
+    // Orientation 6: the camera stood on its right side; the left edge of the file is the top of
+    // the picture.
     let developed = develop(&with_exif(&jpeg, 6)).unwrap();
     assert_eq!((developed.width, developed.height), (300, 600));
     assert!(redder(&developed.large, 150, 50) && !redder(&developed.large, 150, 550));
@@ -129,7 +144,8 @@ fn the_date_is_read_and_nothing_of_the_place_leaves() {
 
 #[test]
 fn what_is_transparent_becomes_white() {
-    let clear = DynamicImage::ImageRgba8(image::RgbaImage::from_pixel(50, 50, image::Rgba([0, 0, 0, 0])));
+    let clear =
+        DynamicImage::ImageRgba8(image::RgbaImage::from_pixel(50, 50, image::Rgba([0, 0, 0, 0])));
     let developed = develop(&encoded(&clear, ImageFormat::Png)).unwrap();
     let shown = image::load_from_memory(&developed.large.jpeg).unwrap().into_rgb8();
     assert!(shown.get_pixel(25, 25).0.iter().all(|channel| *channel > 250));
@@ -139,7 +155,10 @@ fn what_is_transparent_becomes_white() {
 fn what_is_no_picture_is_refused() {
     assert_eq!(develop(b""), Err(DevelopError::NotAPicture));
     assert_eq!(develop(b"<svg onload=alert(1)>"), Err(DevelopError::NotAPicture));
-    assert_eq!(develop(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), Err(DevelopError::CannotShow("HEIC")));
+    assert_eq!(
+        develop(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        Err(DevelopError::CannotShow("HEIC"))
+    );
 }
 
 #[test]
@@ -151,12 +170,17 @@ fn a_picture_that_claims_too_many_pixels_is_refused_before_decoding() {
     let checksum = crc32(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     let error = develop(&png).unwrap_err();
-    assert!(matches!(error, DevelopError::TooManyPixels { .. } | DevelopError::Damaged(_)), "{error:?}");
+    assert!(
+        matches!(error, DevelopError::TooManyPixels { .. } | DevelopError::Damaged(_)),
+        "{error:?}"
+    );
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 }
+        })
     })
 }
 
@@ -174,7 +198,8 @@ fn a_damaged_picture_is_an_error_or_a_picture_and_never_a_panic() {
     assert!(matches!(develop(&whole[..whole.len() / 4]), Err(DevelopError::Damaged(_))));
 }
 
-/// What the file's left half is shown as: the eight ways a camera may have been held (EXIF 2.32, 4.6.5 "Orientation").
+/// What the file's left half is shown as: the eight ways a camera may have been held (EXIF 2.32,
+/// 4.6.5 "Orientation").
 #[test]
 fn a_picture_is_upright_however_the_camera_was_held() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
@@ -193,8 +218,15 @@ fn a_picture_is_upright_however_the_camera_was_held() {
     ] {
         let developed = develop(&with_exif(&jpeg, orientation)).unwrap();
         let shown = &developed.large;
-        assert!(redder(shown, red.0, red.1) && !redder(shown, blue.0, blue.1), "orientation {orientation}");
-        assert_eq!(developed.width > developed.height, red == left || red == right, "orientation {orientation}");
+        assert!(
+            redder(shown, red.0, red.1) && !redder(shown, blue.0, blue.1),
+            "orientation {orientation}"
+        );
+        assert_eq!(
+            developed.width > developed.height,
+            red == left || red == right,
+            "orientation {orientation}"
+        );
     }
 }
 

@@ -14,7 +14,8 @@ use crate::testing::{START, TestNode};
 
 /// Two sizes that a row refers to: one that is a file of its own, and one that travels in the log.
 fn sizes(word: &str) -> [Vec<u8>; 2] {
-    [(300_000, 1), (20_000, 2)].map(|(len, kind)| [&[kind; 100][..], word.as_bytes(), &vec![kind; len]].concat())
+    [(300_000, 1), (20_000, 2)]
+        .map(|(len, kind)| [&[kind; 100][..], word.as_bytes(), &vec![kind; len]].concat())
 }
 
 async fn hang(node: &TestNode, word: &str, audience: Audience) -> Photo {
@@ -23,7 +24,9 @@ async fn hang(node: &TestNode, word: &str, audience: Audience) -> Photo {
 }
 
 async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
-    let saved = posts::save_draft(node, Draft { text: "look".into(), photos, ..Draft::default() }).await.unwrap();
+    let saved = posts::save_draft(node, Draft { text: "look".into(), photos, ..Draft::default() })
+        .await
+        .unwrap();
     posts::publish(node, saved.id).await.unwrap()
 }
 
@@ -36,7 +39,11 @@ fn clear(disk: &MemoryFs, blobs: &Blobs, word: &str) -> Vec<PathBuf> {
             let path = folder.join(&entry.name);
             if entry.folder {
                 folders.push(path);
-            } else if fs::read(disk, &path, 1 << 26).unwrap().windows(word.len()).any(|part| part == word.as_bytes()) {
+            } else if fs::read(disk, &path, 1 << 26)
+                .unwrap()
+                .windows(word.len())
+                .any(|part| part == word.as_bytes())
+            {
                 found.push(path);
             }
         }
@@ -46,7 +53,10 @@ fn clear(disk: &MemoryFs, blobs: &Blobs, word: &str) -> Vec<PathBuf> {
 
 fn in_the_clear(node: &TestNode, word: &str) -> usize {
     assert_eq!(settle(node).unwrap(), 0);
-    assert!(node.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().is_empty(), "everything noted is done");
+    assert!(
+        node.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().is_empty(),
+        "everything noted is done"
+    );
     clear(node.disk(), &node.blobs, word).len()
 }
 
@@ -61,7 +71,11 @@ fn shown(node: &Node, photo: &Photo, word: &str) -> bool {
         assert_eq!(bytes(&Visitor::Owner, size).as_ref(), Some(&expected));
         let blob = photos::shared_blob(node, &Visitor::Stranger, &photo.print(size).blob).unwrap();
         let given = bytes(&Visitor::Stranger, size);
-        assert_eq!(given, blob.map(|reader| reader.read_all(1 << 20).unwrap()), "on the site and between nodes the same holds");
+        assert_eq!(
+            given,
+            blob.map(|reader| reader.read_all(1 << 20).unwrap()),
+            "on the site and between nodes the same holds"
+        );
         given.is_some_and(|given| given == expected)
     });
     assert_eq!(has[0], has[1]);
@@ -73,13 +87,29 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
     let alice = TestNode::new("alice").await;
     let photo = hang(&alice, "quagmire", Audience::Owner).await;
     assert_eq!((shown(&alice, &photo, "quagmire"), in_the_clear(&alice, "quagmire")), (false, 0));
-    let draft = posts::save_draft(&alice, Draft { text: "soon".into(), photos: vec![photo.id], ..Draft::default() }).await.unwrap();
-    assert_eq!((shown(&alice, &photo, "quagmire"), in_the_clear(&alice, "quagmire")), (false, 0), "a draft shows nothing");
+    let draft = posts::save_draft(
+        &alice,
+        Draft { text: "soon".into(), photos: vec![photo.id], ..Draft::default() },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (shown(&alice, &photo, "quagmire"), in_the_clear(&alice, "quagmire")),
+        (false, 0),
+        "a draft shows nothing"
+    );
 
     let post = posts::publish(&alice, draft.id).await.unwrap();
-    assert!(shown(&alice, &photo, "quagmire"), "nobody waits until it lies there in the other form");
+    assert!(
+        shown(&alice, &photo, "quagmire"),
+        "nobody waits until it lies there in the other form"
+    );
     assert_eq!((in_the_clear(&alice, "quagmire"), shown(&alice, &photo, "quagmire")), (2, true));
-    assert_eq!(photos::list(&alice, &Visitor::Stranger, None, 10).unwrap(), [], "it hangs on no wall");
+    assert_eq!(
+        photos::list(&alice, &Visitor::Stranger, None, 10).unwrap(),
+        [],
+        "it hangs on no wall"
+    );
 
     let without = Draft { id: Some(post.id), text: "gone".into(), ..Draft::default() };
     posts::edit(&alice, post.id, without).await.unwrap();
@@ -98,7 +128,8 @@ async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_hol
     let alice = TestNode::new("alice").await;
     let photo = hang(&alice, "marzipan", Audience::Public).await;
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
-    let change = |audience| photos::change(&alice, photo.id, String::new(), String::new(), audience);
+    let change =
+        |audience| photos::change(&alice, photo.id, String::new(), String::new(), audience);
     change(Audience::Owner).await.unwrap();
     assert!(!shown(&alice, &photo, "marzipan"));
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (0, false));
@@ -127,7 +158,10 @@ async fn of_two_photos_with_the_same_files_the_one_that_is_seen_decides() {
     assert_eq!((in_the_clear(&alice, "labyrinth"), shown(&alice, &kept, "labyrinth")), (0, false));
     photos::delete(&alice, kept.id).await.unwrap();
     photos::delete(&alice, second.id).await.unwrap();
-    assert_eq!((in_the_clear(&alice, "labyrinth"), crate::history::unlink(&alice).unwrap().small), (0, 0));
+    assert_eq!(
+        (in_the_clear(&alice, "labyrinth"), crate::history::unlink(&alice).unwrap().small),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -146,7 +180,12 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
         alice.blobs.file_logged().unwrap();
         for print in [kept.large, kept.small] {
             let is_open = alice.blobs.lies_as(&print.blob, Form::Public).unwrap();
-            assert_eq!(is_open, added.is_ok(), "the call {n} failed, {} bytes, {added:?}", print.len);
+            assert_eq!(
+                is_open,
+                added.is_ok(),
+                "the call {n} failed, {} bytes, {added:?}",
+                print.len
+            );
         }
         refused += usize::from(added.is_err());
     }
@@ -157,7 +196,9 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
 async fn what_is_deleted_while_it_turns_goes_no_more_into_the_log() {
     let alice = TestNode::new("alice").await;
     let photo = hang(&alice, "mandolin", Audience::Public).await;
-    let turning = |form| [photo.large, photo.small].map(|print| alice.blobs.store_as(&print.blob, form).unwrap());
+    let turning = |form| {
+        [photo.large, photo.small].map(|print| alice.blobs.store_as(&print.blob, form).unwrap())
+    };
     for stored in turning(Form::Private) {
         assert_eq!(take_along(&alice, stored, Form::Private), Ok(false), "anyone may see it");
     }
@@ -183,8 +224,12 @@ async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_lo
     let before = alice.disk().crash();
     assert_eq!(in_the_clear(&alice, "xylograph"), 0);
     for (disk, noted) in [(before, true), (alice.disk().crash(), false)] {
-        let again = Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(9)).unwrap();
-        assert_eq!(again.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().len(), usize::from(noted));
+        let again =
+            Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(9)).unwrap();
+        assert_eq!(
+            again.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().len(),
+            usize::from(noted)
+        );
         assert_eq!(settle(&again), Ok(0));
         assert!(!shown(&again, &photo, "xylograph"));
         assert_eq!(clear(&disk, &again.blobs, "xylograph"), Vec::<PathBuf>::new());
@@ -207,10 +252,15 @@ async fn on_a_full_disk_a_photo_is_hidden_at_once_and_sealed_when_there_is_room(
 #[tokio::test]
 async fn one_photo_that_is_damaged_keeps_no_other_from_being_sealed() {
     let alice = TestNode::new("alice").await;
-    let photos = [hang(&alice, "obsidian", Audience::Public).await, hang(&alice, "basalt", Audience::Public).await];
+    let photos = [
+        hang(&alice, "obsidian", Audience::Public).await,
+        hang(&alice, "basalt", Audience::Public).await,
+    ];
     assert_eq!(in_the_clear(&alice, "basalt"), 2);
     for photo in &photos {
-        photos::change(&alice, photo.id, String::new(), String::new(), Audience::Owner).await.unwrap();
+        photos::change(&alice, photo.id, String::new(), String::new(), Audience::Owner)
+            .await
+            .unwrap();
     }
     let damaged = clear(alice.disk(), &alice.blobs, "obsidian");
     assert_eq!(damaged.len(), 2);
@@ -229,7 +279,9 @@ async fn a_check_finds_what_should_be_sealed_and_is_not() {
     drop(alice.blobs.put(&sizes("bergamot")[0], Form::Public).unwrap());
     assert_eq!(check(&alice).unwrap().len(), 1);
     // Mended by the next change of the photo.
-    photos::change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner).await.unwrap();
+    photos::change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner)
+        .await
+        .unwrap();
     assert_eq!((check(&alice).unwrap(), in_the_clear(&alice, "bergamot")), (Vec::new(), 0));
     // And, where no change comes, by a look at all of them; what anyone may see stays.
     let public = hang(&alice, "rosemary", Audience::Public).await;

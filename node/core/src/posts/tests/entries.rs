@@ -12,17 +12,27 @@ use crate::testing::words_of;
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
     let second = TestNode::unset("alice's tablet").await;
-    let asked = identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card())).unwrap();
-    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else { panic!("not signed") };
+    let asked =
+        identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
+            .unwrap();
+    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else {
+        panic!("not signed")
+    };
     identity::claim(&second, &claim).await.unwrap();
     identity::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
     second
 }
 
 async fn retire(at: &Node, node: &Node) {
-    let body = OpBody::RetireNode(RetireNode { node: node.identity.node_key(), cutoffs: Vec::new(), compromised: true });
+    let body = OpBody::RetireNode(RetireNode {
+        node: node.identity.node_key(),
+        cutoffs: Vec::new(),
+        compromised: true,
+    });
     let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else { panic!("not signed") };
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else {
+        panic!("not signed")
+    };
     identity::upload(at, &signed).await.unwrap();
     feed::run_due(at).await.unwrap();
 }
@@ -30,12 +40,18 @@ async fn retire(at: &Node, node: &Node) {
 async fn say(node: &Node, body: Body) -> EntryId {
     let inside = node.clone();
     node.clock.advance(1);
-    node.store.commit(move |tx: &mut Tx<'_>| feed::append(tx, &inside, Lane::PUBLIC, &body)).await.unwrap()
+    node.store
+        .commit(move |tx: &mut Tx<'_>| feed::append(tx, &inside, Lane::PUBLIC, &body))
+        .await
+        .unwrap()
 }
 
 /// One node is given all that another holds of a person.
 async fn give(from: &Node, to: &Node, of: PersonId) {
-    let entries = feed::heads(from, &of).unwrap().into_iter().flat_map(|head| feed::read(from, &head.log, 0, 256, usize::MAX).unwrap());
+    let entries = feed::heads(from, &of)
+        .unwrap()
+        .into_iter()
+        .flat_map(|head| feed::read(from, &head.log, 0, 256, usize::MAX).unwrap());
     feed::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
 }
 
@@ -59,7 +75,9 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
     let second = second(&first).await;
     let long = "words that nobody keeps ".repeat(400);
     let picture = photo(&first).await;
-    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) }).await.unwrap();
+    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) })
+        .await
+        .unwrap();
     let post = publish(&first, saved.id).await.unwrap();
     let text = crate::store::BlobId(*blake3::hash(long.trim_end().as_bytes()).as_bytes());
     assert!(first.blobs.contains(&text).unwrap());
@@ -69,11 +87,18 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
     give(&second, &first, who(&first)).await;
     assert_eq!(by_id(&first, &Visitor::Owner, post.id).unwrap(), None);
     assert_eq!(here(&first, "the-hill"), None);
-    assert_eq!((published(&first, &Visitor::Stranger, None, 10).unwrap(), count(&first).unwrap()), (Vec::new(), 0));
+    assert_eq!(
+        (published(&first, &Visitor::Stranger, None, 10).unwrap(), count(&first).unwrap()),
+        (Vec::new(), 0)
+    );
     assert_eq!(timeline::page(&first, None, 10).unwrap(), []);
     history::unlink(&first).unwrap();
     assert!(!first.blobs.contains(&text).unwrap(), "the text is still on the disk");
-    assert_eq!(posted(&first, "The hill", "again").await.slug, "the-hill", "the address is still taken");
+    assert_eq!(
+        posted(&first, "The hill", "again").await.slug,
+        "the-hill",
+        "the address is still taken"
+    );
     // The photo is the owner's still, and may be deleted now.
     photos::delete(&first, picture.id).await.unwrap();
     // Hearing it once more changes nothing.
@@ -82,25 +107,51 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
 }
 
 #[tokio::test]
-async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit_here_changes_it_again() {
+async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit_here_changes_it_again()
+ {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let [there, gone] = [photo(&first).await, photo(&first).await];
-    let saved = save_draft(&first, Draft { photos: vec![there.id, gone.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let saved = save_draft(
+        &first,
+        Draft { photos: vec![there.id, gone.id], ..draft("The hill", "We walked.") },
+    )
+    .await
+    .unwrap();
     let post = publish(&first, saved.id).await.unwrap();
     posted(&first, "Taken", "An address that is taken.").await;
     let of = post.entry.unwrap();
     give(&first, &second, who(&first)).await;
 
     let long = "We ran, and ran. ".repeat(300);
-    let elsewhere = feed::Photo { blob: crate::store::BlobId([7; 32]), small: crate::store::BlobId([8; 32]), ..photos::of_entry(&there) };
+    let elsewhere = feed::Photo {
+        blob: crate::store::BlobId([7; 32]),
+        small: crate::store::BlobId([8; 32]),
+        ..photos::of_entry(&there)
+    };
     let photos = vec![photos::of_entry(&there), elsewhere];
-    say(&second, Body::Edit { of, post: PostBody { photos, ..version("The mountain", "the-mountain", &long) } }).await;
+    say(
+        &second,
+        Body::Edit {
+            of,
+            post: PostBody { photos, ..version("The mountain", "the-mountain", &long) },
+        },
+    )
+    .await;
     give(&second, &first, who(&first)).await;
     let now = here(&first, "the-mountain").unwrap();
-    assert_eq!((now.id, now.title.as_str(), now.text.as_str()), (post.id, "The mountain", long.as_str()));
-    assert_eq!((now.photos, now.edited.is_some(), now.published), (vec![there.id], true, post.published));
-    assert_eq!(by_slug(&first, &Visitor::Stranger, "the-hill").unwrap(), Some(Found::Moved("the-mountain".into())));
+    assert_eq!(
+        (now.id, now.title.as_str(), now.text.as_str()),
+        (post.id, "The mountain", long.as_str())
+    );
+    assert_eq!(
+        (now.photos, now.edited.is_some(), now.published),
+        (vec![there.id], true, post.published)
+    );
+    assert_eq!(
+        by_slug(&first, &Visitor::Stranger, "the-hill").unwrap(),
+        Some(Found::Moved("the-mountain".into()))
+    );
     assert_eq!(timeline::get(&first, &of).unwrap().unwrap().title, "The mountain");
 
     // An address that another post has is not taken from it.
@@ -130,11 +181,15 @@ async fn a_friend_changes_nothing_on_the_owners_site() {
 }
 
 #[tokio::test]
-async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_when_that_node_is_retired() {
+async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_when_that_node_is_retired()
+ {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;
-    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let saved =
+        save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
+            .await
+            .unwrap();
     let post = publish(&first, saved.id).await.unwrap();
     give(&first, &second, who(&first)).await;
     for number in 0..50 {
@@ -142,7 +197,10 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
     }
     say(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
     give(&second, &first, who(&first)).await;
-    assert_eq!((here(&first, "the-hill"), published(&first, &Visitor::Stranger, None, 10).unwrap()), (None, Vec::new()));
+    assert_eq!(
+        (here(&first, "the-hill"), published(&first, &Visitor::Stranger, None, 10).unwrap()),
+        (None, Vec::new())
+    );
     assert!(by_id(&first, &Visitor::Owner, post.id).unwrap().is_some(), "its owner still finds it");
 
     retire(&first, &second).await;
@@ -158,7 +216,10 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;
-    let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") }).await.unwrap();
+    let saved =
+        save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
+            .await
+            .unwrap();
     let post = publish(&first, saved.id).await.unwrap();
     let of = post.entry.unwrap();
     let kept = feed::entry(&first, &of).unwrap().unwrap();
@@ -174,7 +235,10 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
     assert_eq!(feed::lacking(&first, &who(&first), 10).unwrap(), [of]);
     feed::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
     let again = here(&first, "the-hill-2").unwrap();
-    assert_eq!((again.title.as_str(), again.text.as_str(), &again.photos), ("The hill", "We walked.", &post.photos));
+    assert_eq!(
+        (again.title.as_str(), again.text.as_str(), &again.photos),
+        ("The hill", "We walked.", &post.photos)
+    );
     assert_eq!((again.published, again.edited, again.entry), (post.published, None, Some(of)));
     let both = published(&first, &Visitor::Stranger, None, 10).unwrap();
     assert_eq!((both.len(), timeline::page(&first, None, 10).unwrap().len()), (2, 2));

@@ -11,13 +11,23 @@ async fn of_two_windows_the_second_to_save_is_told() {
     let alice = TestNode::new("alice").await;
     let opened = save_draft(&alice, draft("The hill", "We walked.")).await.unwrap();
     let saved = save_draft(&alice, over(&opened, "We ran.")).await.unwrap();
-    assert_eq!(save_draft(&alice, over(&opened, "We flew.")).await, Err(PostError::ChangedMeanwhile));
-    assert_eq!(save_draft(&alice, over(&opened, "We ran.")).await, Ok(saved.clone()), "the same words sent twice");
+    assert_eq!(
+        save_draft(&alice, over(&opened, "We flew.")).await,
+        Err(PostError::ChangedMeanwhile)
+    );
+    assert_eq!(
+        save_draft(&alice, over(&opened, "We ran.")).await,
+        Ok(saved.clone()),
+        "the same words sent twice"
+    );
     let post = publish(&alice, saved.id).await.unwrap();
     assert_eq!(save_draft(&alice, over(&saved, "We sat.")).await, Err(PostError::ChangedMeanwhile));
 
     let edited = edit(&alice, post.id, over(&post, "We swam.")).await.unwrap();
-    assert_eq!(edit(&alice, post.id, over(&post, "We drove.")).await, Err(PostError::ChangedMeanwhile));
+    assert_eq!(
+        edit(&alice, post.id, over(&post, "We drove.")).await,
+        Err(PostError::ChangedMeanwhile)
+    );
     let head = journal::durable_head(&alice).unwrap();
     assert_eq!(edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
     assert_eq!(journal::durable_head(&alice).unwrap(), head, "friends are not told twice");
@@ -30,13 +40,21 @@ async fn a_post_begun_twice_under_one_id_is_one_post() {
     let alice = TestNode::new("alice").await;
     let long = "words ".repeat(3000);
     for (number, text) in [(1, "We walked."), (2, long.as_str())] {
-        let begun = Draft { id: Some(PostId([number; 16])), over: Over::Nothing, ..draft("The hill", text) };
+        let begun = Draft {
+            id: Some(PostId([number; 16])),
+            over: Over::Nothing,
+            ..draft("The hill", text)
+        };
         let saved = save_draft(&alice, begun.clone()).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(saved.clone()));
         let post = publish(&alice, saved.id).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(post), "a published one, too");
         let other = Draft { text: "Something else.".to_owned(), ..begun };
-        assert_eq!(save_draft(&alice, other).await, Err(PostError::ChangedMeanwhile), "other words are not dropped in silence");
+        assert_eq!(
+            save_draft(&alice, other).await,
+            Err(PostError::ChangedMeanwhile),
+            "other words are not dropped in silence"
+        );
     }
     assert_eq!(published(&alice, &Visitor::Owner, None, 10).unwrap().len(), 2);
 }

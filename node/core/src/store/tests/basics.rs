@@ -40,7 +40,10 @@ fn limits_hold_even_for_a_change_that_looks_away() {
     let store = Store::in_memory(Events::default());
     let long = vec![0; VALUE_LEN_MAX + 1];
     assert!(matches!(put(&store, b"a", &long), Err(StoreError::TooLarge { what: "row", .. })));
-    assert!(matches!(put(&store, &[0; KEY_LEN_MAX + 1], b""), Err(StoreError::TooLarge { what: "key", .. })));
+    assert!(matches!(
+        put(&store, &[0; KEY_LEN_MAX + 1], b""),
+        Err(StoreError::TooLarge { what: "key", .. })
+    ));
     let many: Result<(), StoreError> = store.commit_blocking(|tx| {
         (0..=ROWS_MAX as u32).for_each(|n| drop(tx.put(T, &n.to_be_bytes(), b"")));
         Ok(())
@@ -51,8 +54,9 @@ fn limits_hold_even_for_a_change_that_looks_away() {
         Ok(())
     });
     assert!(deletes.is_err());
-    let wide: Result<(), StoreError> =
-        store.commit_blocking(|tx| (0..300_u32).try_for_each(|n| tx.put(T, &n.to_be_bytes(), &[0; VALUE_LEN_MAX])));
+    let wide: Result<(), StoreError> = store.commit_blocking(|tx| {
+        (0..300_u32).try_for_each(|n| tx.put(T, &n.to_be_bytes(), &[0; VALUE_LEN_MAX]))
+    });
     assert!(matches!(wide, Err(StoreError::TooLarge { what: "change", .. })));
     assert!(seen(&store).is_empty());
 }
@@ -68,7 +72,9 @@ fn numbers_raised_inside_changes_have_no_gaps() {
                     .map(|_| {
                         store
                             .commit_blocking(|tx| {
-                                let last = tx.get(T, b"last")?.map_or(0, |row| u32::from_be_bytes(row.value.try_into().unwrap()));
+                                let last = tx.get(T, b"last")?.map_or(0, |row| {
+                                    u32::from_be_bytes(row.value.try_into().unwrap())
+                                });
                                 tx.put(T, b"last", &(last + 1).to_be_bytes())?;
                                 tx.put(U, &(last + 1).to_be_bytes(), b"")?;
                                 Ok::<_, StoreError>(last + 1)
@@ -121,7 +127,10 @@ fn a_store_opens_where_it_was_closed_and_for_one_process_only() {
     assert_eq!(put(&again, b"x", b"").unwrap(), 61);
     drop(again);
     // Neither another vault's store nor one under another key.
-    assert!(matches!(Store::open(StoreOptions { log: [9; 16], ..options.clone() }), Err(OpenError::OtherLog)));
+    assert!(matches!(
+        Store::open(StoreOptions { log: [9; 16], ..options.clone() }),
+        Err(OpenError::OtherLog)
+    ));
     let key = crate::seal::SecretKey::new([9; 32]);
     let other = Store::open(StoreOptions { key, ..options }).unwrap();
     assert!(matches!(other.get(T, &1_u32.to_be_bytes()), Err(StoreError::Corrupt { .. })));
@@ -178,7 +187,10 @@ fn a_replayed_small_blob_is_kept_only_if_a_row_still_refers_to_it() {
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let ids: Vec<_> = [b"kept", b"gone"].map(|bytes| blobs.put(bytes, Form::Private).unwrap()).into_iter().collect();
+    let ids: Vec<_> = [b"kept", b"gone"]
+        .map(|bytes| blobs.put(bytes, Form::Private).unwrap())
+        .into_iter()
+        .collect();
     let (kept, gone) = (ids[0].id, ids[1].id);
     store
         .commit_blocking(move |tx| {
@@ -206,7 +218,8 @@ fn what_comes_after_the_stop_does_not_undo_it() {
     put(&store, b"a", b"1").unwrap();
     store.checkpoint().unwrap();
     store.close();
-    let condition = || checkpoint::Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition;
+    let condition =
+        || checkpoint::Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition;
     assert_eq!(condition(), checkpoint::Condition::Clean);
     assert!(matches!(store.checkpoint(), Err(StoreError::Unavailable(_))));
     assert!(matches!(store.snapshot(), Err(StoreError::Unavailable(_))));

@@ -1,4 +1,5 @@
-//! Acknowledged before the engine has it: neither a crash nor an engine that fails later may take it back.
+//! Acknowledged before the engine has it: neither a crash nor an engine that fails later may take
+//! it back.
 
 use super::faults::{put, rows};
 use super::*;
@@ -12,7 +13,8 @@ fn marked(store: &Store, key: u8, event: Event) -> Result<(), StoreError> {
     })
 }
 
-/// Changes, a checkpoint, more changes; then the process is gone and the engine has lost what it was not asked to keep.
+/// Changes, a checkpoint, more changes; then the process is gone and the engine has lost what it
+/// was not asked to keep.
 fn left_by_a_crash(source: &dyn Fn(&Engines) -> EngineSource) -> bool {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = |fs: &MemoryFs| StoreOptions { engine: source(&engines), ..options(fs) };
@@ -72,7 +74,8 @@ impl Engine for Hasty {
     }
 }
 
-/// The engine fails at any of its calls: what was acknowledged is read at once and after a restart, and the store goes on.
+/// The engine fails at any of its calls: what was acknowledged is read at once and after a restart,
+/// and the store goes on.
 #[test]
 fn an_engine_that_fails_later_is_reopened_and_given_the_log_again() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
@@ -95,7 +98,10 @@ fn an_engine_that_fails_later_is_reopened_and_given_the_log_again() {
             put(&store, 99).unwrap();
             drop(store);
             let found = rows(&Store::open(with()).unwrap()).unwrap();
-            let lost: Vec<_> = model.iter().filter(|(key, value)| found.get(*key) != Some(value) && key[0] != 99 % 5).collect();
+            let lost: Vec<_> = model
+                .iter()
+                .filter(|(key, value)| found.get(*key) != Some(value) && key[0] != 99 % 5)
+                .collect();
             assert!(lost.is_empty(), "{error:?} at {call}: {lost:?}");
         }
     }
@@ -117,5 +123,8 @@ fn a_group_applied_late_is_hinted_once_it_is_seen() {
     marked(&store, 52, Event::Friends).unwrap();
     let found = rows(&store).unwrap();
     assert!(found.contains_key(&vec![50]) && !found.contains_key(&vec![51]));
-    assert_eq!(std::iter::from_fn(|| hints.try_recv().ok()).collect::<Vec<_>>(), [Event::Timeline, Event::Friends]);
+    assert_eq!(
+        std::iter::from_fn(|| hints.try_recv().ok()).collect::<Vec<_>>(),
+        [Event::Timeline, Event::Friends]
+    );
 }

@@ -1,4 +1,5 @@
-//! The disk fails at the n-th call, for n = 1 until a run passes without: what was refused is not there, what was acknowledged is.
+//! The disk fails at the n-th call, for n = 1 until a run passes without: what was refused is not
+//! there, what was acknowledged is.
 
 use super::*;
 use crate::engine::EngineError;
@@ -14,15 +15,21 @@ pub(super) fn put(store: &Store, n: u8) -> Result<(), StoreError> {
 }
 
 pub(super) fn rows(store: &Store) -> Result<Model, StoreError> {
-    Ok(store.scan(T, &Scan::prefix(b"", usize::MAX))?.into_iter().map(|(key, row)| (key, row.value)).collect())
+    Ok(store
+        .scan(T, &Scan::prefix(b"", usize::MAX))?
+        .into_iter()
+        .map(|(key, row)| (key, row.value))
+        .collect())
 }
 
-/// Runs with one fault; true if it came to bear. Whatever happens, no acknowledged row is lost, then or after a power cut.
+/// Runs with one fault; true if it came to bear. Whatever happens, no acknowledged row is lost,
+/// then or after a power cut.
 fn with_fault(call: u64, fault: Fault) -> bool {
     let fs = MemoryFs::new();
     fs.fail_at(call, fault);
     let mut model = Model::new();
-    // What a refused change would have made of it: its outcome is unknown until something is known to follow it.
+    // What a refused change would have made of it: its outcome is unknown until something is known
+    // to follow it.
     let mut unknown: Option<Model> = None;
     let opened = Store::open(options(&fs));
     if let Ok(store) = &opened {
@@ -32,7 +39,9 @@ fn with_fault(call: u64, fault: Fault) -> bool {
             after.insert(vec![n, n], b"mark".to_vec());
             match put(store, n) {
                 Ok(()) => (model, unknown) = (after, None),
-                Err(StoreError::Full | StoreError::Unavailable(_)) => unknown = unknown.or(Some(after)),
+                Err(StoreError::Full | StoreError::Unavailable(_)) => {
+                    unknown = unknown.or(Some(after))
+                }
                 Err(other) => panic!("{other}"),
             }
             // A reader sees what is acknowledged and nothing else.
@@ -52,7 +61,8 @@ fn with_fault(call: u64, fault: Fault) -> bool {
         let found = rows(store).unwrap();
         found == model || unknown.as_ref() == Some(&found)
     };
-    let open = |options| Store::open(options).unwrap_or_else(|e| panic!("{fault:?} at call {call}: {e}"));
+    let open =
+        |options| Store::open(options).unwrap_or_else(|e| panic!("{fault:?} at call {call}: {e}"));
     if (call + fault as u64).is_multiple_of(2) {
         let cut = fs.power_cut(PowerCut::Nothing, call);
         drop(opened);
@@ -60,7 +70,8 @@ fn with_fault(call: u64, fault: Fault) -> bool {
         assert!(one_of(&store), "{fault:?} at call {call}, after a power cut");
         return came;
     }
-    // The process ends and starts again on the same boot: the page cache may still show what the disk lacks.
+    // The process ends and starts again on the same boot: the page cache may still show what the
+    // disk lacks.
     let again = fs.crash();
     fs.power_cut(PowerCut::Nothing, call);
     drop(opened);
@@ -72,7 +83,11 @@ fn with_fault(call: u64, fault: Fault) -> bool {
     let left = again.power_cut(PowerCut::Nothing, 0);
     drop(store);
     let store = open(StoreOptions { boot: [3; 32], ..options(&left) });
-    assert_eq!(rows(&store).unwrap(), found, "{fault:?} at call {call}, after a restart and a power cut");
+    assert_eq!(
+        rows(&store).unwrap(),
+        found,
+        "{fault:?} at call {call}, after a restart and a power cut"
+    );
     came
 }
 
@@ -133,7 +148,8 @@ fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
         for call in 0..60 {
             let (fs, engines) = (MemoryFs::new(), Engines::default());
-            let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
+            let store =
+                Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
             put(&store, 1).unwrap();
             let mut model = rows(&store).unwrap();
             let engine = engines.current();
@@ -149,9 +165,11 @@ fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
             }
             drop(store);
             engine.fail_at(u64::from(u32::MAX), EngineError::Full);
-            let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
+            let store =
+                Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
             let found = rows(&store).unwrap();
-            let lost: Vec<_> = model.iter().filter(|(key, value)| found.get(*key) != Some(value)).collect();
+            let lost: Vec<_> =
+                model.iter().filter(|(key, value)| found.get(*key) != Some(value)).collect();
             assert!(lost.is_empty(), "{error:?} at {call}: {lost:?}");
         }
     }
@@ -164,12 +182,14 @@ fn damage_in_the_middle_of_the_log_is_said_loudly_and_a_torn_end_is_not() {
     let store = Store::open(options(&fs)).unwrap();
     (1..=6).for_each(|n| put(&store, n).unwrap());
     let names = crate::log::segment::list(&fs, Path::new("/data/log")).unwrap();
-    let path = Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", names[0].first, names[0].generation));
+    let path = Path::new("/data/log")
+        .join(format!("{:016x}-{:08x}.seg", names[0].first, names[0].generation));
     let last = fs.crash();
     drop(store);
     let len = fs::read(&last, &path, 1 << 20).unwrap().len() as u64;
     // The records are one behind the other from 4096 on; find where they end.
-    let used = fs::read(&last, &path, 1 << 20).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
+    let used =
+        fs::read(&last, &path, 1 << 20).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
     let mut loud = 0;
     for at in (0..len).step_by(61) {
         let damaged = last.crash();
@@ -177,7 +197,8 @@ fn damage_in_the_middle_of_the_log_is_said_loudly_and_a_torn_end_is_not() {
         match Store::open(options(&damaged)) {
             Err(OpenError::Log(_)) => loud += 1,
             Err(other) => panic!("byte {at}: {other}"),
-            // Only in the header's padding, in the last record or behind it may a changed byte go by.
+            // Only in the header's padding, in the last record or behind it may a changed byte go
+            // by.
             Ok(store) => {
                 let found = rows(&store).unwrap().len();
                 assert!(found == 11 || (found >= 9 && at > used - 2000), "byte {at}: {found} rows");
@@ -196,8 +217,14 @@ fn a_missing_segment_is_said_loudly() {
     let names = crate::log::segment::list(&fs, Path::new("/data/log")).unwrap();
     assert!(names.len() > 3);
     let name = &names[1];
-    fs.remove(&Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", name.first, name.generation))).unwrap();
-    assert!(matches!(Store::open(StoreOptions { boot: [2; 32], ..options(&fs) }), Err(OpenError::Log(_))));
+    fs.remove(
+        &Path::new("/data/log").join(format!("{:016x}-{:08x}.seg", name.first, name.generation)),
+    )
+    .unwrap();
+    assert!(matches!(
+        Store::open(StoreOptions { boot: [2; 32], ..options(&fs) }),
+        Err(OpenError::Log(_))
+    ));
 }
 
 #[test]
@@ -258,7 +285,10 @@ fn rows_are_held_against_snapshot_and_log() {
     };
     store.verify(&tell).unwrap();
     let progress = progress.into_inner();
-    assert!(progress.is_sorted() && progress.len() < 10, "neither thrown back nor told at each row: {progress:?}");
+    assert!(
+        progress.is_sorted() && progress.len() < 10,
+        "neither thrown back nor told at each row: {progress:?}"
+    );
     assert_eq!(progress.last(), Some(&(rows(&store).unwrap().len() as u64)));
     // An engine that lost a row, brought one back, or has another's bytes, is told.
     let engine = engines.current();

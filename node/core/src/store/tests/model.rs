@@ -15,7 +15,11 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let write = (any::<bool>(), 0..20_u8, prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..200)));
+    let write = (
+        any::<bool>(),
+        0..20_u8,
+        prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..200)),
+    );
     prop_oneof![
         12 => (prop::collection::vec(write, 0..6), prop::bool::weighted(0.9)).prop_map(|(writes, ok)| Act::Change(writes, ok)),
         1 => Just(Act::Restart),
@@ -28,8 +32,14 @@ fn act() -> impl Strategy<Value = Act> {
 type Model = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
 
 fn check(store: &Store, model: &Model) {
-    let found = seen(store).into_iter().map(|((table, key), row)| ((table, key), row.value)).collect::<BTreeMap<_, _>>();
-    let expected = model.iter().map(|((table, key), value)| ((table.to_string(), key.clone()), value.clone())).collect();
+    let found = seen(store)
+        .into_iter()
+        .map(|((table, key), row)| ((table, key), row.value))
+        .collect::<BTreeMap<_, _>>();
+    let expected = model
+        .iter()
+        .map(|((table, key), value)| ((table.to_string(), key.clone()), value.clone()))
+        .collect();
     assert_eq!(found, expected);
 }
 
@@ -92,8 +102,13 @@ proptest! {
 }
 
 fn scanned(model: &Model, table: Table, scan: &Scan) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let of_table = model.iter().filter(|((name, _), _)| *name == table.name()).map(|((_, key), value)| (key.clone(), value.clone()));
-    let past = |key: &Vec<u8>| scan.after.as_ref().is_none_or(|after| if scan.reverse { key < after } else { key > after });
+    let of_table = model
+        .iter()
+        .filter(|((name, _), _)| *name == table.name())
+        .map(|((_, key), value)| (key.clone(), value.clone()));
+    let past = |key: &Vec<u8>| {
+        scan.after.as_ref().is_none_or(|after| if scan.reverse { key < after } else { key > after })
+    };
     let mut rows: Vec<_> = of_table.filter(|(key, _)| past(key)).collect();
     if scan.reverse {
         rows.reverse();

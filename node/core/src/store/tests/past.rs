@@ -6,21 +6,27 @@ use crate::blobs::Blobs;
 use crate::store::Store;
 use crate::store::snapshot::{self, Snapshot};
 
-/// Where `word` still stands: in the log, a snapshot, the rows, a blob they refer to. A file that no row refers to counts as a trace too.
+/// Where `word` still stands: in the log, a snapshot, the rows, a blob they refer to. A file that
+/// no row refers to counts as a trace too.
 pub(crate) fn traces(store: &Store, blobs: &Blobs, word: &str) -> Vec<String> {
     let (shared, keeper) = store.started().unwrap();
     let holds = |bytes: &[u8]| bytes.windows(word.len()).any(|part| part == word.as_bytes());
-    let row_holds = |table: &str, key: &[u8], sealed: &[u8]| holds(key) || holds(&shared.rows.unseal(table, key, sealed).value);
+    let row_holds = |table: &str, key: &[u8], sealed: &[u8]| {
+        holds(key) || holds(&shared.rows.unseal(table, key, sealed).value)
+    };
     let mut traces = Vec::new();
     for change in keeper.reader.read_all().into_iter().flat_map(|group| group.changes) {
-        let rows = change.rows.iter().any(|row| row.value.as_ref().is_some_and(|value| row_holds(&row.table, &row.key, value)));
+        let rows = change.rows.iter().any(|row| {
+            row.value.as_ref().is_some_and(|value| row_holds(&row.table, &row.key, value))
+        });
         if rows || change.blobs.iter().any(|blob| holds(&blob.bytes)) {
             traces.push("log".to_owned());
         }
     }
     for position in snapshot::list(&*keeper.reader.fs, &keeper.data).unwrap() {
         let path = snapshot::path(&keeper.data, position);
-        let rows = Snapshot::open(&*keeper.reader.fs, &keeper.reader.seal, &path, keeper.log()).unwrap();
+        let rows =
+            Snapshot::open(&*keeper.reader.fs, &keeper.reader.seal, &path, keeper.log()).unwrap();
         for ((table, key), value) in rows.map(Result::unwrap) {
             if row_holds(&table, &key, &value) {
                 traces.push(format!("snapshot {position}, {table}"));
@@ -40,7 +46,14 @@ pub(crate) fn traces(store: &Store, blobs: &Blobs, word: &str) -> Vec<String> {
             traces.push("blob".to_owned());
         }
     }
-    traces.extend(blobs.collection().orphan_paths(&live).unwrap().into_iter().map(|path| format!("{} is left over", path.display())));
+    traces.extend(
+        blobs
+            .collection()
+            .orphan_paths(&live)
+            .unwrap()
+            .into_iter()
+            .map(|path| format!("{} is left over", path.display())),
+    );
     traces.dedup();
     traces
 }

@@ -35,7 +35,11 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
     let ids: Vec<BlobId> = (0..BLOBS)
         .map(|n| {
             let pinned = blobs.put(&content(n), Form::Private).unwrap();
-            store.commit_blocking(move |tx| tx.put_referring(T, &[n], b"", &[pinned.id]).map(|()| pinned.id)).unwrap()
+            store
+                .commit_blocking(move |tx| {
+                    tx.put_referring(T, &[n], b"", &[pinned.id]).map(|()| pinned.id)
+                })
+                .unwrap()
         })
         .collect();
     store
@@ -55,7 +59,9 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
 
 #[test]
 fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
-    for (last, is_doubtful) in [(Form::Private, false), (Form::Private, true), (Form::Public, false)] {
+    for (last, is_doubtful) in
+        [(Form::Private, false), (Form::Private, true), (Form::Public, false)]
+    {
         let fs = MemoryFs::new();
         let with = |fs: &MemoryFs| StoreOptions { segment_len: 12 * 1024 * 1024, ..options(fs) };
         let options = with(&fs);
@@ -68,7 +74,9 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
             };
             store.commit_blocking(referring).unwrap();
         };
-        let fill = |numbers: std::ops::Range<u8>| numbers.for_each(|n| kept(n, blobs.put(&content(n), Form::Private).unwrap()));
+        let fill = |numbers: std::ops::Range<u8>| {
+            numbers.for_each(|n| kept(n, blobs.put(&content(n), Form::Private).unwrap()))
+        };
         // Behind the first segment, with which everything before it is filed.
         fill(0..10);
         let pinned = blobs.put(b"a view", last.other()).unwrap();
@@ -133,7 +141,8 @@ fn a_start_that_is_stopped_leaves_everything_to_the_next() {
                 raised.raise();
             }
         };
-        let opened = Store::open(StoreOptions { stop, progress: Some(Arc::new(progress)), ..with() });
+        let opened =
+            Store::open(StoreOptions { stop, progress: Some(Arc::new(progress)), ..with() });
         assert!(matches!(opened, Err(OpenError::Stopped)), "after {reports} reports");
     }
     assert_eq!(rows(&Store::open(with()).unwrap()).unwrap(), before);
@@ -150,13 +159,22 @@ fn a_start_says_how_far_it_is_and_of_how_much() {
     fs.remove(&with().data.join("checkpoint")).unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = told.clone();
-    let progress = move |stage: Stage, done: u64, total: u64| tell.lock().unwrap().push((stage, done, total));
+    let progress =
+        move |stage: Stage, done: u64, total: u64| tell.lock().unwrap().push((stage, done, total));
     let store = Store::open(StoreOptions { progress: Some(Arc::new(progress)), ..with() }).unwrap();
     assert_eq!(rows(&store).unwrap().len() as u64, kept);
     let told = told.lock().unwrap();
-    let of = |wanted: Stage| told.iter().filter(move |(stage, ..)| *stage == wanted).map(|(_, done, total)| (*done, *total));
+    let of = |wanted: Stage| {
+        told.iter()
+            .filter(move |(stage, ..)| *stage == wanted)
+            .map(|(_, done, total)| (*done, *total))
+    };
     let in_snapshot = of(Stage::Rebuilding).next_back().unwrap();
-    assert_eq!(in_snapshot, (in_snapshot.1, in_snapshot.1), "all of the snapshot's rows, and as many as there are");
+    assert_eq!(
+        in_snapshot,
+        (in_snapshot.1, in_snapshot.1),
+        "all of the snapshot's rows, and as many as there are"
+    );
     assert!(in_snapshot.1 > 0 && in_snapshot.1 <= kept, "{in_snapshot:?} of {kept}");
     // The last record is written again rather than applied, so one change is never counted.
     let applied: Vec<_> = of(Stage::Applying).collect();
@@ -182,5 +200,9 @@ fn a_damaged_row_is_made_anew_at_the_next_start_with_all_the_others() {
     let store = Store::open(with()).unwrap();
     assert_eq!(rows(&store).unwrap(), before);
     drop(store);
-    assert_eq!(Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition, Condition::Clean, "once is enough");
+    assert_eq!(
+        Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition,
+        Condition::Clean,
+        "once is enough"
+    );
 }

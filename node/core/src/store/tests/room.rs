@@ -9,7 +9,11 @@ const RESERVE: &str = "/data/reserve";
 /// A store whose disk is watched.
 fn watched(fs: &MemoryFs, engines: &Engines) -> Store {
     let options = options(fs);
-    let space = Space::new(Arc::new(fs.clone()), Path::new("/data"), Margins { watermark: 1000, reserve: 500 });
+    let space = Space::new(
+        Arc::new(fs.clone()),
+        Path::new("/data"),
+        Margins { watermark: 1000, reserve: 500 },
+    );
     Store::open(StoreOptions { space: Some(space), engine: engines.source(), ..options }).unwrap()
 }
 
@@ -40,7 +44,11 @@ fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
 fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
     let fs = MemoryFs::new();
     let options = options(&fs);
-    let space = Space::new(Arc::new(fs.clone()), Path::new("/data"), Margins { watermark: 1000, reserve: 500 });
+    let space = Space::new(
+        Arc::new(fs.clone()),
+        Path::new("/data"),
+        Margins { watermark: 1000, reserve: 500 },
+    );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
     put(&store, 1).unwrap();
     assert!(fs.exists(Path::new("/data/reserve")).unwrap());
@@ -67,7 +75,11 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
 }
 
 /// What a change would be told with so much room; nothing is written.
-fn told(store: &Store, room: Room, work: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+fn told(
+    store: &Store,
+    room: Room,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let (shared, _) = store.started().unwrap();
     let group = tx::Overlay::new();
     let mut tx = Tx::new(1000, &shared.rows, &group, &[], room);
@@ -129,7 +141,8 @@ fn where_there_is_no_room_a_delete_takes_no_large_change_along() {
     });
     long.unwrap();
     for room in [Room::Low, Room::None] {
-        // Neither a row that is not there nor a short one makes room for five long ones; written over themselves they need none.
+        // Neither a row that is not there nor a short one makes room for five long ones; written
+        // over themselves they need none.
         assert_eq!(change(room, b"nothing", b"c", 5), Err(StoreError::Full), "{room:?}");
         assert_eq!(change(room, b"b\0", b"c", 5), Err(StoreError::Full), "{room:?}");
         assert_eq!(change(room, b"nothing", b"a", 5), Ok(()), "{room:?}");
@@ -151,13 +164,18 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
     let fs = MemoryFs::new();
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
-    let space = Space::new(Arc::new(fs.clone()), Path::new("/data"), Margins { watermark: 1000, reserve: 500 });
+    let space = Space::new(
+        Arc::new(fs.clone()),
+        Path::new("/data"),
+        Margins { watermark: 1000, reserve: 500 },
+    );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
     let pinned = blobs.put(&[7; 300_000], Form::Private).unwrap();
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"film", b"", &[id])).unwrap();
     drop(pinned);
-    // The disk is full in the middle of a group, and what the reserve gives is less than the watermark.
+    // The disk is full in the middle of a group, and what the reserve gives is less than the
+    // watermark.
     fs.fail_at(1, Fault::Full);
     fs.set_free(500);
     put(&store, 1).unwrap();
@@ -181,9 +199,19 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
 #[test]
 fn a_snapshot_takes_what_is_under_the_watermark_but_never_fills_the_disk() {
     let fs = MemoryFs::new();
-    let space = Space::new(Arc::new(fs.clone()), Path::new("/data"), Margins { watermark: 100_000, reserve: 500 });
+    let space = Space::new(
+        Arc::new(fs.clone()),
+        Path::new("/data"),
+        Margins { watermark: 100_000, reserve: 500 },
+    );
     let store = Store::open(StoreOptions { space: Some(space), ..options(&fs) }).unwrap();
-    let names = || fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+    let names = || {
+        fs.list(Path::new("/data/snapshots"))
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect::<Vec<_>>()
+    };
     (1..=20).for_each(|n| put(&store, n).unwrap());
     fs.set_free(249);
     assert_eq!(store.snapshot(), Err(StoreError::Full));
@@ -235,7 +263,8 @@ fn an_engine_for_which_the_disk_was_full_is_reopened_with_the_reserves_room() {
         put(&store, 1).unwrap();
         fs.set_free(0);
         engines.current().fail_at(call, EngineError::Full);
-        // Whichever call it was, the change after it finds the engine reopened; only what deletes is let in meanwhile.
+        // Whichever call it was, the change after it finds the engine reopened; only what deletes
+        // is let in meanwhile.
         for key in [[2].as_slice(), &[1]] {
             let _ = store.checkpoint();
             let deleted = store.commit_blocking(move |tx| {

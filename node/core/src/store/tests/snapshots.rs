@@ -1,4 +1,5 @@
-//! Snapshots: two good ones are kept, a failed or stopped one leaves nothing, and nobody waits for one.
+//! Snapshots: two good ones are kept, a failed or stopped one leaves nothing, and nobody waits for
+//! one.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
@@ -28,7 +29,12 @@ fn a_damaged_snapshot_gives_way_to_the_one_before() {
     }
     let before = rows(&store).unwrap();
     drop(store);
-    let names: Vec<_> = fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect();
+    let names: Vec<_> = fs
+        .list(Path::new("/data/snapshots"))
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
     assert_eq!(names, [format!("{:016x}.snap", 40), format!("{:016x}.snap", 60)]);
     let len = fs.open(&Path::new("/data/snapshots").join(&names[1])).unwrap().len().unwrap();
     for at in (0..len).step_by(97) {
@@ -78,7 +84,9 @@ fn a_snapshot_that_fails_leaves_nothing_and_the_next_is_made() {
             }
             failed += 1;
             fs.heal();
-            let left = fs.list(Path::new("/data")).unwrap().iter().any(|entry| entry.name == "snapshots") && names(&fs) != [snap(9)];
+            let left =
+                fs.list(Path::new("/data")).unwrap().iter().any(|entry| entry.name == "snapshots")
+                    && names(&fs) != [snap(9)];
             assert!(!left || names(&fs).is_empty(), "{fault:?} at call {call}: {:?}", names(&fs));
             put(&store, 10).unwrap();
             store.snapshot().unwrap();

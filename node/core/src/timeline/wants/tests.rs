@@ -35,14 +35,26 @@ fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
 /// A post of as many photos as a post may have, none of whose blobs any other has.
 fn album(number: u64) -> Vec<Photo> {
     let first = number * 1000;
-    (0..PHOTOS_MAX as u64).map(|photo_number| photo((blob(first + photo_number), 9), (blob(first + 500 + photo_number), 5))).collect()
+    (0..PHOTOS_MAX as u64)
+        .map(|photo_number| {
+            photo((blob(first + photo_number), 9), (blob(first + 500 + photo_number), 5))
+        })
+        .collect()
 }
 
 async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<Photo>) {
     let body = PostBody { photos, ..PostBody::default() };
     let shown = move |tx: &mut Tx<'_>| {
         let at = START.plus_millis(number);
-        let version = Version { author, entry: entry(number), at, posted: at, has_blobs: false, is_news: true, post: &body };
+        let version = Version {
+            author,
+            entry: entry(number),
+            at,
+            posted: at,
+            has_blobs: false,
+            is_news: true,
+            post: &body,
+        };
         show(tx, &entry(number), &version)
     };
     node.store.commit(shown).await.unwrap();
@@ -105,15 +117,26 @@ async fn each_author_brings_their_own() {
 async fn impossible_lengths_leave_no_row() {
     let alice = TestNode::new("alice").await;
     let photos = [(0, 1), (FILE_LEN_MAX + 1, FILE_LEN_MAX), (u64::MAX, 0)];
-    let photos = (0..).step_by(2).zip(photos).map(|(number, (large, small))| photo((blob(number), large), (blob(number + 1), small)));
+    let photos = (0..)
+        .step_by(2)
+        .zip(photos)
+        .map(|(number, (large, small))| photo((blob(number), large), (blob(number + 1), small)));
     post(&alice, BOB, 1, photos.collect()).await;
-    let lens: Vec<u64> = wanted_blobs(&alice, &BOB, None, 100).unwrap().iter().map(|wanted| wanted.len).collect();
+    let lens: Vec<u64> =
+        wanted_blobs(&alice, &BOB, None, 100).unwrap().iter().map(|wanted| wanted.len).collect();
     assert_eq!(lens, [1, FILE_LEN_MAX]);
     assert_eq!(waiting(&alice, BOB), 2);
     post(&alice, BOB, 2, vec![photo((blob(8), 0), (blob(9), u64::MAX))]).await;
     assert!(lacks_photos(&alice, BOB, &entry(1)).unwrap());
-    assert!(!lacks_photos(&alice, BOB, &entry(2)).unwrap(), "what may not be asked for is not looked at again and again");
-    assert_eq!(get(&alice, &entry(1)).unwrap().unwrap().photos.len(), 3, "the post is shown as it is");
+    assert!(
+        !lacks_photos(&alice, BOB, &entry(2)).unwrap(),
+        "what may not be asked for is not looked at again and again"
+    );
+    assert_eq!(
+        get(&alice, &entry(1)).unwrap().unwrap().photos.len(),
+        3,
+        "the post is shown as it is"
+    );
 }
 
 #[tokio::test]
@@ -124,12 +147,23 @@ async fn who_posts_more_photos_than_can_wait_is_asked_for_the_rest_later() {
         post(&alice, BOB, number, album(number)).await;
     }
     post(&alice, CAROL, 1000, album(1000)).await;
-    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (WANTS_MAX, 64), "Bob's many cost Carol nothing");
-    assert_eq!(get(&alice, &entry(posts)).unwrap().unwrap().photos.len(), PHOTOS_MAX, "shown all the same");
+    assert_eq!(
+        (waiting(&alice, BOB), waiting(&alice, CAROL)),
+        (WANTS_MAX, 64),
+        "Bob's many cost Carol nothing"
+    );
+    assert_eq!(
+        get(&alice, &entry(posts)).unwrap().unwrap().photos.len(),
+        PHOTOS_MAX,
+        "shown all the same"
+    );
     assert!(!is_wanted(&alice, posts) && !is_wanted(&alice, posts + 2));
 
     take_back(&alice, BOB, 0).await;
-    assert!(!want_left_out(&alice, BOB).await.unwrap(), "all posts are not looked at for each photo that comes");
+    assert!(
+        !want_left_out(&alice, BOB).await.unwrap(),
+        "all posts are not looked at for each photo that comes"
+    );
     for number in 1..posts / 2 {
         take_back(&alice, BOB, number).await;
     }
@@ -152,7 +186,9 @@ async fn of_what_was_left_out_the_newest_comes_first() {
     assert!(want_left_out(&alice, BOB).await.unwrap());
     assert_eq!(waiting(&alice, BOB), WANTS_MAX);
     let (oldest, newest) = (posts, posts + posts / 2 + 1);
-    assert!(is_wanted(&alice, newest) && !is_wanted(&alice, oldest) && !is_wanted(&alice, oldest + 1));
+    assert!(
+        is_wanted(&alice, newest) && !is_wanted(&alice, oldest) && !is_wanted(&alice, oldest + 1)
+    );
     // Those still left out are not forgotten.
     for number in posts / 2..posts {
         take_back(&alice, BOB, number).await;
@@ -173,7 +209,14 @@ async fn a_blob_of_very_many_photos_comes_once() {
     assert!(blob_arrived(&alice, BOB, one).await.unwrap());
     assert_eq!(waiting(&alice, BOB), 0);
     for number in 0..posts {
-        assert!(get(&alice, &entry(number)).unwrap().unwrap().photos.iter().all(|photo| photo.has_large && photo.has_small));
+        assert!(
+            get(&alice, &entry(number))
+                .unwrap()
+                .unwrap()
+                .photos
+                .iter()
+                .all(|photo| photo.has_large && photo.has_small)
+        );
     }
 }
 

@@ -44,8 +44,13 @@ async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
     let again = &due(&alice, alice.clock.now(), 10).unwrap()[0];
     let states: Vec<RecipientState> = again.recipients.iter().map(|r| r.state).collect();
     assert_eq!(states, [RecipientState::Delivered, RecipientState::Waiting]);
-    assert_eq!((again.recipients[1].attempts, again.recipients[1].last_reply.as_str()), (1, "451 later"));
-    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))]).await.unwrap();
+    assert_eq!(
+        (again.recipients[1].attempts, again.recipients[1].last_reply.as_str()),
+        (1, "451 later")
+    );
+    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))])
+        .await
+        .unwrap();
     assert_eq!((item(&alice, id).unwrap(), next_due(&alice).unwrap()), (None, None));
     assert_eq!(record(&alice, id, Vec::new()).await, Err(RecordError::NoSuchItem));
     assert_eq!(folder_named(&alice, "INBOX").unwrap().unwrap().total, 0);
@@ -62,7 +67,8 @@ async fn a_failure_is_reported_to_the_owner_once() {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let listed = summaries(&alice, inbox.id, None, 10).unwrap();
     assert_eq!((listed.len(), listed[0].1.subject.as_str()), (1, "Not delivered"));
-    let text = String::from_utf8(body(&alice, &listed[0].0).unwrap().read_all(100_000).unwrap()).unwrap();
+    let text =
+        String::from_utf8(body(&alice, &listed[0].0).unwrap().read_all(100_000).unwrap()).unwrap();
     for part in [
         "report-type=delivery-status",
         "Final-Recipient: rfc822; bob@bob.example",
@@ -72,9 +78,15 @@ async fn a_failure_is_reported_to_the_owner_once() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    assert!(!text.contains("\nSubject: injected") && !text.contains("Shall we?") && !text.contains("carol@"));
+    assert!(
+        !text.contains("\nSubject: injected")
+            && !text.contains("Shall we?")
+            && !text.contains("carol@")
+    );
     assert!(text.split("\r\n").all(|line| !line.contains(['\r', '\n']) && line.len() < 998));
-    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))]).await.unwrap();
+    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))])
+        .await
+        .unwrap();
     assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, 10).unwrap().len(), 1);
 }
 
@@ -83,7 +95,9 @@ async fn a_report_that_fails_is_not_reported() {
     let alice = TestNode::new("alice").await;
     let report = submission(&alice, "", &["bob@bob.example"]);
     let id = submit(&alice, Submission { copy_to_sent: false, ..report }).await.unwrap();
-    record(&alice, id, vec![outcome("bob@bob.example", Outcome::Failed("550 no".into()))]).await.unwrap();
+    record(&alice, id, vec![outcome("bob@bob.example", Outcome::Failed("550 no".into()))])
+        .await
+        .unwrap();
     assert_eq!(item(&alice, id).unwrap(), None);
     assert_eq!(folder_named(&alice, "INBOX").unwrap().unwrap().total, 0);
 }
@@ -91,15 +105,35 @@ async fn a_report_that_fails_is_not_reported() {
 #[tokio::test]
 async fn what_can_not_stand_in_an_envelope_is_not_queued() {
     let alice = TestNode::new("alice").await;
-    assert_eq!(submit(&alice, submission(&alice, "alice@alice.example", &[])).await, Err(SubmitError::NoRecipient));
-    for bad in ["bob", "@bob.example", "bob@", "a@b\r\nRCPT TO:<x@y>", "<a@b>", &format!("{}@b", "a".repeat(400))] {
-        let refused = submit(&alice, submission(&alice, "alice@alice.example", &["carol@carol.example", bad])).await;
+    assert_eq!(
+        submit(&alice, submission(&alice, "alice@alice.example", &[])).await,
+        Err(SubmitError::NoRecipient)
+    );
+    for bad in [
+        "bob",
+        "@bob.example",
+        "bob@",
+        "a@b\r\nRCPT TO:<x@y>",
+        "<a@b>",
+        &format!("{}@b", "a".repeat(400)),
+    ] {
+        let refused = submit(
+            &alice,
+            submission(&alice, "alice@alice.example", &["carol@carol.example", bad]),
+        )
+        .await;
         assert_eq!(refused, Err(SubmitError::BadAddress), "{bad:?}");
     }
-    assert_eq!(submit(&alice, submission(&alice, "no address", &["b@b.example"])).await, Err(SubmitError::BadAddress));
+    assert_eq!(
+        submit(&alice, submission(&alice, "no address", &["b@b.example"])).await,
+        Err(SubmitError::BadAddress)
+    );
     let many: Vec<String> = (0..501).map(|n| format!("u{n}@b.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(submit(&alice, submission(&alice, "a@a.example", &many)).await, Err(SubmitError::TooManyRecipients(501)));
+    assert_eq!(
+        submit(&alice, submission(&alice, "a@a.example", &many)).await,
+        Err(SubmitError::TooManyRecipients(501))
+    );
     assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 0);
     let most = submit(&alice, submission(&alice, "a@a.example", &many[..500])).await.unwrap();
     let outcomes = many.iter().map(|r| outcome(r, Outcome::Delivered(String::new()))).collect();
@@ -111,11 +145,14 @@ async fn what_can_not_stand_in_an_envelope_is_not_queued() {
 async fn a_submission_handed_in_twice_is_queued_once_also_after_it_was_sent() {
     let alice = TestNode::new("alice").await;
     let id = DeliveryId::of(&[b"a form", b"its words"]);
-    let twice = || Submission { id, ..submission(&alice, "alice@alice.example", &["bob@bob.example"]) };
+    let twice =
+        || Submission { id, ..submission(&alice, "alice@alice.example", &["bob@bob.example"]) };
     let first = submit(&alice, twice()).await.unwrap();
     assert_eq!(submit(&alice, twice()).await, Ok(first));
     assert_eq!(due(&alice, alice.clock.now(), 10).unwrap().len(), 1);
-    record(&alice, first, vec![outcome("bob@bob.example", Outcome::Delivered("250 ok".into()))]).await.unwrap();
+    record(&alice, first, vec![outcome("bob@bob.example", Outcome::Delivered("250 ok".into()))])
+        .await
+        .unwrap();
     assert_eq!(submit(&alice, twice()).await, Ok(first));
     assert_eq!(next_due(&alice).unwrap(), None);
     assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 1);
