@@ -6,8 +6,8 @@ import { blake3, deriveKey } from './blake3.mjs'
 import { decode, encode, get, Refused } from './cbor.mjs'
 import { hkdf, hpkeOpen, publicOf, sha256, verify, xchachaOpen } from './ciphers.mjs'
 
-const folder = new URL('../../node/core/tests/vectors/', import.meta.url)
-const load = name => JSON.parse(fs.readFileSync(new URL(`${name}.json`, folder)))
+const folder = new URL('../../node/proto/tests/vectors/', import.meta.url)
+const load = (name, from = folder) => JSON.parse(fs.readFileSync(new URL(`${name}.json`, from)))
 const hex = text => Buffer.from(text, 'hex')
 const text = value => Buffer.from(value)
 const same = (found, expected, what) => assert.equal(Buffer.from(found).toString('hex'), expected, what)
@@ -121,7 +121,7 @@ check('texts: claim', () => {
 })
 
 check('invite', () => {
-  const invite = load('invite')
+  const invite = load('invite', new URL('../../node/core/tests/vectors/', import.meta.url))
   const code = Buffer.from(invite.url.split('#')[1], 'base64url')
   assert.equal(code[0], invite.version)
   const map = [[0, b(invite.person)], [2, u(1)], [4, b(invite.node)], [6, b(invite.token)], [8, u(invite.expires)]]

@@ -7,12 +7,12 @@ use freehold_core::feed::{self, AppendError, Body, EntryId, Lane, LogId, MARKDOW
 use freehold_core::friends::{self, Introduction};
 use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
+use freehold_core::mnemonic;
 use freehold_core::node::Node;
 use freehold_core::random::Random;
 use freehold_core::store::Tx;
 use freehold_core::testing::{START, profile_of};
 use freehold_core::timeline::{self, Version};
-use freehold_core::words;
 use freehold_core::{journal, profile};
 
 use super::photos;
@@ -65,7 +65,7 @@ impl Person {
         profile::set(&node, profile_of(name)).await.unwrap();
         identity::create_with(
             &node,
-            words::Words::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes()),
+            mnemonic::Mnemonic::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes()),
         )
         .await
         .unwrap();

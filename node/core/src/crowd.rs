@@ -90,7 +90,7 @@ impl Crowd {
             return None;
         }
         if inside.guests.len() >= self.total_max {
-            let own = inside.held().get(&net.at_most()).copied().unwrap_or(0);
+            let own = inside.held().get(&net.customer()).copied().unwrap_or(0);
             let number = inside.slowest(|_, held| held > own)?;
             inside.leave(number);
         }
@@ -126,7 +126,7 @@ impl Inside {
     fn held(&self) -> HashMap<ClientNet, usize> {
         let mut held = HashMap::new();
         for guest in self.guests.values() {
-            *held.entry(guest.net.at_most()).or_default() += 1;
+            *held.entry(guest.net.customer()).or_default() += 1;
         }
         held
     }
@@ -137,7 +137,7 @@ impl Inside {
         let held = self.held();
         let waiting = self.guests.iter().filter(|(_, guest)| guest.waits.load(Ordering::Relaxed));
         let waiting = waiting.map(|(number, guest)| {
-            (held.get(&guest.net.at_most()).copied().unwrap_or(0), *number, guest)
+            (held.get(&guest.net.customer()).copied().unwrap_or(0), *number, guest)
         });
         let slowest = waiting.filter(|(held, _, guest)| may(guest, *held)).min_by_key(
             |(held, number, guest)| {

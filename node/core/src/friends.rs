@@ -195,3 +195,5 @@ fn checked_addresses(addresses: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

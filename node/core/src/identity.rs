@@ -3,37 +3,22 @@
 //!
 //! The person's id is the hash of the log's first op, so keys can change and the id cannot.
 
-mod armour;
-pub mod backup;
 mod backup_key;
-mod card;
 mod claim;
-mod fork;
 pub mod homes;
 mod learn;
-pub mod log;
-pub mod op;
-pub mod op_body;
-mod op_signature;
-pub mod paper;
 mod recovery;
-pub mod recovery_card;
 mod request;
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-pub use armour::ArmourError;
 pub use backup_key::backup_recipient;
-pub use card::{CardError, NodeCard};
 pub use claim::{ClaimError, claim, create, create_with};
-pub use fork::{Choice, choose};
+pub use freehold_proto::identity::*;
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
-pub use log::{IdentityLog, LogError};
-pub use paper::{Claim, PaperError, Request, SignedRequest, begin};
 pub(crate) use recovery::take_effect;
 pub use request::{Loss, RequestError, UploadError, request, request_retirement, upload};
 
@@ -53,46 +38,6 @@ const OPS: Table = Table::new("identity_ops");
 
 const PERSON_ROW: &[u8] = b"person";
 const BACKUP_ROW: &[u8] = b"backup";
-
-/// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits
-/// (lower-case base32).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PersonId(pub [u8; 32]);
-
-/// A text that is not a person's id.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("not a person's id (52 letters and digits)")]
-pub struct NotAPerson;
-
-impl PersonId {
-    /// The first eight characters, for people and logs; not unique.
-    pub fn short(&self) -> String {
-        self.to_string().chars().take(8).collect()
-    }
-}
-
-impl fmt::Display for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::BASE32_NOPAD.encode(&self.0).to_lowercase())
-    }
-}
-
-impl fmt::Debug for PersonId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PersonId({self})")
-    }
-}
-
-impl FromStr for PersonId {
-    type Err = NotAPerson;
-
-    fn from_str(text: &str) -> Result<Self, NotAPerson> {
-        let bytes = data_encoding::BASE32_NOPAD
-            .decode(text.to_uppercase().as_bytes())
-            .map_err(|_| NotAPerson)?;
-        Ok(Self(bytes.try_into().map_err(|_| NotAPerson)?))
-    }
-}
 
 /// This node's keys, and the person it belongs to once claimed. Cheap to clone.
 #[derive(Clone)]
@@ -211,12 +156,6 @@ impl fmt::Debug for Identity {
 
 fn damaged(key: &[u8]) -> StoreError {
     StoreError::Corrupt { table: SELF.name().to_owned(), key: key.to_vec() }
-}
-
-/// What a pasted text carries.
-#[cfg(test)]
-pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
-    armour::read(title, text).unwrap()
 }
 
 /// A person's log as stored, verified again (a row could have been put back from an older one),

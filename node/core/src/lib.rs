@@ -6,21 +6,16 @@
 pub mod arrivals;
 pub mod audience;
 pub mod blobs;
-pub mod cbor;
 pub mod check;
-pub mod clock;
 pub mod crowd;
-pub mod domains;
 pub mod engine;
 pub mod events;
 pub mod feed;
 pub mod friends;
 pub mod fs;
 pub mod history;
-pub mod hlc;
 pub mod identity;
 pub mod journal;
-pub mod keys;
 pub(crate) mod log;
 pub mod logins;
 pub mod mailbox;
@@ -30,7 +25,6 @@ pub mod node;
 pub mod photos;
 pub mod posts;
 pub mod profile;
-pub mod random;
 pub mod row;
 pub mod seal;
 pub mod space;
@@ -38,9 +32,8 @@ pub mod store;
 pub mod testing;
 pub mod timeline;
 pub mod vault;
-pub mod words;
+
+pub use freehold_proto::{cbor, clock, domains, hlc, keys, mnemonic, random};
 
 #[cfg(test)]
 mod fuzz;
-#[cfg(test)]
-mod vectors;

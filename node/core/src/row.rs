@@ -3,9 +3,8 @@
 //! A noun declares its row struct as a [`Record`] beside its rules, private unless it is what
 //! callers see anyway, so that what is on disk and what callers see change apart from each other.
 
-use minicbor::{Decode, Decoder, Encode, Encoder};
+use minicbor::{Decode, Decoder, Encode};
 
-use crate::clock::Timestamp;
 use crate::store::{BlobId, Row, Scan, Store, StoreError, Table, Tx};
 
 /// A row struct: where it lies and which version of its layout this code writes and reads.
@@ -144,42 +143,6 @@ pub fn cut(text: &str, len_max: usize) -> &str {
     text.get(..text.floor_char_boundary(len_max)).unwrap_or(text)
 }
 
-impl<C> Encode<C> for Timestamp {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.u64(self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for Timestamp {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        d.u64().map(Self)
-    }
-}
-
-impl<C> Encode<C> for BlobId {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.bytes(&self.0)?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for BlobId {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let bytes = d.bytes()?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| minicbor::decode::Error::message("a blob id is 32 bytes"))
-    }
-}
-
 /// Makes a 16-byte id type that is encoded as CBOR bytes and shown in lower-case hexadecimal.
 macro_rules! id16 {
     ($(#[$doc:meta])* $name:ident) => {
@@ -230,6 +193,7 @@ pub struct NotAnId;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     #[derive(Debug, PartialEq, Encode, Decode)]
     #[cbor(map)]

@@ -11,6 +11,8 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
+pub use freehold_proto::BlobId;
+
 use crate::events::Events;
 use crate::fs::{self, MemoryFs};
 
@@ -66,10 +68,6 @@ impl Table {
         self.0
     }
 }
-
-/// The content address of a blob: BLAKE3 of its wire form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobId(pub [u8; 32]);
 
 /// A row as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -395,5 +393,7 @@ impl Drop for Inner {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,7 +1,8 @@
 //! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
 
-pub mod fuzz;
 pub mod hooked;
+
+pub use freehold_proto::testing::fuzz;
 
 use std::ops::Deref;
 
@@ -16,6 +17,7 @@ use crate::identity::{self, Identity};
 use crate::journal;
 use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
+use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::photos::develop::{Developed, MediaType, Print};
 use crate::photos::{self, Photo, Upload};
@@ -23,7 +25,6 @@ use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::row;
 use crate::store::StoreError;
-use crate::words::Words;
 
 /// When a test begins: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -181,8 +182,8 @@ impl TestNode {
 
 /// The 24 words of the owner `name`.
 #[must_use]
-pub fn words_of(name: &str) -> Words {
-    Words::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
+pub fn words_of(name: &str) -> Mnemonic {
+    Mnemonic::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
 /// What a person called `name` would fill in at set-up.

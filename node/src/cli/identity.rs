@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use freehold_core::identity::paper::{Signed, change_words as rotate};
 use freehold_core::identity::recovery_card::RecoveryCard;
 use freehold_core::identity::{self, IdentityLog, NodeCard, PersonId};
+use freehold_core::mnemonic::Mnemonic;
 use freehold_core::random::Random;
-use freehold_core::words::Words;
 
 use super::arguments::{
     IdentityChangeWords, IdentityNew, IdentityRequest, IdentitySign, WantedCommand,
@@ -41,11 +41,11 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn fresh_words() -> Result<Words> {
-    Ok(Words::generate(&Random::from_os().context("this machine gives no randomness")?))
+pub(super) fn fresh_words() -> Result<Mnemonic> {
+    Ok(Mnemonic::generate(&Random::from_os().context("this machine gives no randomness")?))
 }
 
-fn show_once(words: Words, person: PersonId, addresses: Vec<String>) {
+fn show_once(words: Mnemonic, person: PersonId, addresses: Vec<String>) {
     say::line(
         "Write this card on paper, or print it. It is shown this once and is kept nowhere.\n",
     );

@@ -4,13 +4,13 @@
 use std::io::BufRead;
 
 use anyhow::{Context, Result};
-use freehold_core::words::{WORDS_COUNT, Words};
+use freehold_core::mnemonic::{Mnemonic, WORDS_COUNT};
 use zeroize::Zeroizing;
 
 use crate::{exit, say};
 
 /// Asks for the words on standard input: on one line or on several, numbered or not.
-pub(super) fn ask(prompt: &str) -> Result<Words> {
+pub(super) fn ask(prompt: &str) -> Result<Mnemonic> {
     say::line(prompt);
     let mut typed = Zeroizing::new(String::new());
     let mut input = std::io::stdin().lock();
@@ -27,7 +27,7 @@ pub(super) fn ask(prompt: &str) -> Result<Words> {
             break;
         }
     }
-    Words::parse(&typed).map_err(|error| exit::with(exit::DATA, error.to_string()))
+    Mnemonic::parse(&typed).map_err(|error| exit::with(exit::DATA, error.to_string()))
 }
 
 /// How many words there are; a number or a dash alone is none.

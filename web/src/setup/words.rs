@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use freehold_core::identity::{self, Claim, ClaimError, PersonId, recovery_card};
-use freehold_core::words::Words;
+use freehold_core::mnemonic::Mnemonic;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
@@ -75,16 +75,16 @@ async fn show(State(site): State<Site>, _: Owner) -> Answer {
     if site.node.identity.person().is_some() {
         return Ok(answer::see("/home"));
     }
-    let words = Words::generate(&site.node.random);
+    let words = Mnemonic::generate(&site.node.random);
     answer::page(&words_page(&site, &words, None)?)
 }
 
 /// Which words are asked back: three different places, the same for the same words.
-fn asked_places(words: &Words) -> Vec<usize> {
+fn asked_places(words: &Mnemonic) -> Vec<usize> {
     let hash = blake3::hash(words.phrase().as_bytes());
     let mut places = Vec::new();
     for byte in hash.as_bytes() {
-        let place = usize::from(*byte) % freehold_core::words::WORDS_COUNT;
+        let place = usize::from(*byte) % freehold_core::mnemonic::WORDS_COUNT;
         if places.len() < ASKED && !places.contains(&place) {
             places.push(place);
         }
@@ -95,7 +95,7 @@ fn asked_places(words: &Words) -> Vec<usize> {
 
 fn words_page(
     site: &Site,
-    words: &Words,
+    words: &Mnemonic,
     typed: Option<&[&str; ASKED]>,
 ) -> Result<WordsPage, Problem> {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
@@ -130,7 +130,7 @@ fn words_page(
 }
 
 async fn confirm(State(site): State<Site>, _: Owner, Form(form): Form<Confirmed>) -> Answer {
-    let Ok(words) = Words::parse(&form.words) else { return Ok(answer::see("/setup/words")) };
+    let Ok(words) = Mnemonic::parse(&form.words) else { return Ok(answer::see("/setup/words")) };
     let typed = [form.first.as_str(), form.second.as_str(), form.third.as_str()];
     let page = words_page(&site, &words, Some(&typed))?;
     if page.asked.iter().any(|asked| asked.is_wrong) {
@@ -152,7 +152,8 @@ async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<Brought>) ->
         },
         Err(error) => error.to_string(),
     };
-    let words = Words::parse(&form.words).unwrap_or_else(|_| Words::generate(&site.node.random));
+    let words =
+        Mnemonic::parse(&form.words).unwrap_or_else(|_| Mnemonic::generate(&site.node.random));
     let page = WordsPage { claim_fault: Some(fault), ..words_page(&site, &words, None)? };
     answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

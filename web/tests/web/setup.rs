@@ -1,8 +1,8 @@
 //! The first visit, from the one-time link to the words.
 
 use axum::http::StatusCode;
+use freehold_core::mnemonic::Mnemonic;
 use freehold_core::testing::TestNode;
-use freehold_core::words::Words;
 use freehold_core::{identity, logins, profile};
 
 use crate::browser::{Browser, Seen};
@@ -92,7 +92,7 @@ async fn from_the_link_to_the_open_house() {
         "{places}"
     );
     assert_eq!(places.matches("<li>").count(), 3);
-    let same = identity::begin(&Words::parse(&words).unwrap(), &node.identity.card()).unwrap();
+    let same = identity::begin(&Mnemonic::parse(&words).unwrap(), &node.identity.card()).unwrap();
     assert_eq!(same.person(), Some(person));
     assert_eq!(browser.get("/setup/words").await.location(), "/home", "the words are shown once");
     assert!(
@@ -160,7 +160,7 @@ async fn a_claim_made_elsewhere_opens_the_house_and_one_for_another_node_does_no
     let mut browser = Browser::stranger(&node);
     browser.post("/setup", &answers(&token, "ruth@aldous.example", PASSWORD, PASSWORD)).await;
     assert!(browser.get("/setup/words").await.text().contains(&node.identity.card().to_string()));
-    let words = Words::from_entropy([7; 32]);
+    let words = Mnemonic::from_entropy([7; 32]);
     let foreign = identity::begin(&words, &other.identity.card()).unwrap().to_string();
     let shown = browser.get("/setup/words").await;
     assert!(shown.text().contains("Each time this page is opened it makes new words"));

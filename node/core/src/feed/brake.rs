@@ -5,8 +5,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::VerifiedEntry;
 use super::refs::{self, Does, Rank};
-use super::verify::VerifiedEntry;
 use super::{EntryId, Kind, LogId, rows};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;

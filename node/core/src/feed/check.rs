@@ -1,7 +1,7 @@
 //! Verifies again all that is held of feeds: identity logs, signatures, order, bodies. For the
 //! owner's own check of the node.
 
-use super::verify::{EntryError, VerifiedEntry};
+use super::{EntryError, VerifiedEntry};
 use super::{EntryId, LogId, rows};
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::journal;

@@ -5,7 +5,6 @@
 use minicbor::{Decode, Encode};
 
 use super::refs::{self, Rank};
-use super::verify::VerifiedEntry;
 use super::{EntryId, effects, jobs, rows};
 use crate::clock::Timestamp;
 use crate::identity;
@@ -132,7 +131,7 @@ fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     }
     row::delete::<DueRow>(tx, &key);
     let id = EntryId(row::key_part(&key, 24));
-    let Some((entry, generation)) = VerifiedEntry::from_store(tx, &id)? else { return Ok(true) };
+    let Some((entry, generation)) = rows::verified(tx, &id)? else { return Ok(true) };
     let dead = rows::entry(tx, &id)?.is_none_or(|row| row.dead);
     let author = entry.header().log.person;
     match due.what {

@@ -6,9 +6,9 @@
 //! is deleted in one small change however often it was edited. If that version is taken back,
 //! nothing is shown.
 
+use super::VerifiedEntry;
 use super::refs::{self, Does, Rank};
 use super::rows::EntryRow;
-use super::verify::VerifiedEntry;
 use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, lacks, latest, rows};
 use crate::history;
 use crate::identity::PersonId;
@@ -156,7 +156,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
     }
     let rank = Rank::of(of, &header, row.generation);
     if matches!(header.kind, Kind::Profile | Kind::Homes)
-        && let Some((entry, _)) = VerifiedEntry::from_store(tx, of)?
+        && let Some((entry, _)) = rows::verified(tx, of)?
         && let Some(body) = entry.body()
     {
         // What was said before counts again.
@@ -310,7 +310,7 @@ fn shown(
             return Ok(None);
         }
     }
-    Ok(VerifiedEntry::from_store(rows, newest)?
+    Ok(rows::verified(rows, newest)?
         .map(|(entry, _)| entry)
         .filter(|entry| entry.raw().body.is_some()))
 }

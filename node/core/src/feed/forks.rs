@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::verify::VerifiedEntry;
+use super::VerifiedEntry;
 use super::{Header, LogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;

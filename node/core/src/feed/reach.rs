@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verify::VerifiedEntry;
+use super::VerifiedEntry;
 use super::{EntryId, Lane, LogHead, LogId, forks, rows};
 use crate::identity::op::Cutoff;
 use crate::identity::{IdentityLog, PersonId};

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::reach::{Standing, standing};
 use super::refs::{self, Does, Rank};
-use super::verify::{EntryError, VerifiedEntry};
 use super::{Body, EntryId, Header, Kind, LogId, RawEntry, due, effects, forks, jobs, rows};
+use super::{EntryError, VerifiedEntry};
 use crate::friends;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
@@ -350,7 +350,7 @@ fn take(
 /// Lets an entry count that has waited until a cut-off vouched for it; gives how many rows that may
 /// have written.
 pub(super) fn release(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<usize, StoreError> {
-    let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(0) };
+    let Some((entry, generation)) = rows::verified(tx, id)? else { return Ok(0) };
     let Some(row) = rows::entry(tx, id)?.filter(|row| row.waits) else { return Ok(0) };
     let (entry, dead) = (entry.vouched(), row.dead);
     rows::release(tx, id, row)?;

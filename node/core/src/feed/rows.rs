@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, Lane, LogHead, LogId, RawEntry};
+use super::{EntryId, Header, Lane, LogHead, LogId, RawEntry, VerifiedEntry};
 use crate::clock::Timestamp;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
@@ -371,4 +371,17 @@ pub(super) fn clock(rows: &impl Rows) -> Result<Hlc, StoreError> {
 
 pub(super) fn put_clock(tx: &mut Tx<'_>, last: Hlc) -> Result<(), StoreError> {
     row::put(tx, OWN, &ClockRow { last: last.0 })
+}
+
+/// An entry as stored, with its generation. Rows hold verified entries alone, and the store notices
+/// a row that was changed.
+pub(super) fn verified(
+    rows: &impl Rows,
+    id: &EntryId,
+) -> Result<Option<(VerifiedEntry, u64)>, StoreError> {
+    let Some(row) = entry(rows, id)? else { return Ok(None) };
+    let header = header(id, &row)?;
+    let (seen, generation) = (row.seen, row.generation);
+    let raw = raw(rows, id, row)?;
+    Ok(Some((VerifiedEntry::reload(*id, header, raw, seen), generation)))
 }

@@ -19,20 +19,21 @@ use crate::domains;
 use crate::friends::{self, Invite};
 use crate::fs;
 use crate::hlc::Hlc;
+use crate::identity::PersonId;
 use crate::identity::{self, Identity};
+use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
 use crate::space::{Margins, Space};
 use crate::store::{BlobId, Scan, Table};
 use crate::vault::Vault;
-use crate::words::Words;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
 
 /// A claimed node; the same seed gives the same keys, words and person.
 async fn person(seed: u64) -> Node {
     let node = Node::in_memory(Clock::manual(START), Random::seeded(seed)).unwrap();
-    identity::create_with(&node, Words::from_entropy([u8::try_from(seed).unwrap(); 32]))
+    identity::create_with(&node, Mnemonic::from_entropy([u8::try_from(seed).unwrap(); 32]))
         .await
         .unwrap();
     node

@@ -3,7 +3,6 @@
 //! bodies are still there; they may come again from whoever has them.
 
 use super::refs::{self, Does, Rank};
-use super::verify::VerifiedEntry;
 use super::{EntryId, Kind, effects, latest, rows};
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -11,7 +10,7 @@ use crate::store::{StoreError, Tx};
 
 /// Makes an entry void. Safe to repeat.
 pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), StoreError> {
-    let Some((entry, generation)) = VerifiedEntry::from_store(tx, id)? else { return Ok(()) };
+    let Some((entry, generation)) = rows::verified(tx, id)? else { return Ok(()) };
     let Some(mut row) = rows::entry(tx, id)?.filter(|row| !row.void) else { return Ok(()) };
     (row.dead, row.void, row.waits) = (true, true, false);
     rows::put_bare(tx, id, row)?;

@@ -5,10 +5,10 @@ use super::paper::{self, Claim, PaperError};
 use super::{BACKUP_ROW, IdentityLog, LogError, PERSON_ROW, PersonId, SELF, backup_key, put_log};
 use crate::cbor::CborError;
 use crate::events::Event;
+use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::store::StoreError;
 use crate::vault::VaultError;
-use crate::words::Words;
 
 /// Why a node did not become somebody's.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -85,15 +85,15 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
 ///
 /// # Errors
 /// As [`claim`].
-pub async fn create(node: &Node) -> Result<(Words, PersonId), ClaimError> {
-    create_with(node, Words::generate(&node.random)).await
+pub async fn create(node: &Node) -> Result<(Mnemonic, PersonId), ClaimError> {
+    create_with(node, Mnemonic::generate(&node.random)).await
 }
 
 /// [`create`] with given words.
 ///
 /// # Errors
 /// As [`claim`].
-pub async fn create_with(node: &Node, words: Words) -> Result<(Words, PersonId), ClaimError> {
+pub async fn create_with(node: &Node, words: Mnemonic) -> Result<(Mnemonic, PersonId), ClaimError> {
     let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
     Ok((words, person))
 }

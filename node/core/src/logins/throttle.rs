@@ -3,8 +3,9 @@
 //! hash allows.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use freehold_proto::ClientNet;
 
 use crate::clock::Timestamp;
 
@@ -19,37 +20,6 @@ const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
 const DELAY_TOGETHER_MS_MAX: u64 = 30 * 1000;
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 
-/// Where a guess comes from: an IPv4 address, or the /64 an IPv6 address lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientNet([u8; 8]);
-
-impl From<IpAddr> for ClientNet {
-    fn from(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(v4) => {
-                let [a, b, c, d] = v4.octets();
-                Self([0, 0, 0, 0, a, b, c, d])
-            }
-            IpAddr::V6(v6) => Self(crate::row::key_part(&v6.octets(), 0)),
-        }
-    }
-}
-
-impl ClientNet {
-    fn is_v4(self) -> bool {
-        matches!(self.0, [0, 0, 0, 0, ..])
-    }
-
-    /// All that one customer may be given: the IPv4 address, the IPv6 /48.
-    pub fn at_most(self) -> Self {
-        if self.is_v4() {
-            return self;
-        }
-        let [a, b, c, d, e, f, ..] = self.0;
-        Self([a, b, c, d, e, f, 0, 0])
-    }
-}
-
 /// What guesses are counted by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Guesser {
@@ -60,7 +30,7 @@ enum Guesser {
 
 impl Guesser {
     fn all(net: ClientNet) -> impl Iterator<Item = Self> {
-        let together = net.at_most();
+        let together = net.customer();
         std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Together(together)))
     }
 
@@ -146,6 +116,8 @@ fn make_room(guesses: &mut HashMap<Guesser, Guesses>, of: Guesser, now: Timestam
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn net(n: u32) -> ClientNet {

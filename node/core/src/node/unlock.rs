@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::NodeOpenError;
 use super::open::key_file;
 use crate::fs::{Fs, OsFs};
+use crate::mnemonic::Mnemonic;
 use crate::random::Random;
 use crate::store::Claim;
 use crate::vault::{Unlock, Vault, VaultError};
-use crate::words::Words;
 
 /// Opens the vault in `data` with the words and makes a key file that opens it from now on; what
 /// opened it before (a key that was lost or stolen) opens it no more. Gives the key file's path.
@@ -19,7 +19,7 @@ use crate::words::Words;
 /// # Errors
 /// When a key file is there, the folder is in use, the vault is damaged, or the words are not those
 /// it was wrapped to.
-pub fn new_key_file(data: &Path, words: &Words) -> Result<PathBuf, NodeOpenError> {
+pub fn new_key_file(data: &Path, words: &Mnemonic) -> Result<PathBuf, NodeOpenError> {
     let fs = Arc::new(OsFs);
     if !Vault::exists(&*fs, data)? {
         return Err(VaultError::Missing(data.to_owned()).into());
@@ -77,7 +77,7 @@ mod tests {
             Node::open(options(&data)),
             Err(NodeOpenError::Vault(VaultError::NoKey(_)))
         ));
-        let others = Words::from_entropy([9; 32]);
+        let others = Mnemonic::from_entropy([9; 32]);
         assert!(matches!(
             new_key_file(&data, &others),
             Err(NodeOpenError::Vault(VaultError::WrongKey))

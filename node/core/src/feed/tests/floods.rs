@@ -156,7 +156,7 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
     let memory = MemoryFs::new();
     let vault = person(2).await.identity.vault().clone();
     let (alice, bob) = (person(1).await, bob_on(&memory, &vault, 1));
-    identity::create_with(&bob, Words::from_entropy([2; 32])).await.unwrap();
+    identity::create_with(&bob, Mnemonic::from_entropy([2; 32])).await.unwrap();
     befriend(&bob, &alice).await;
     let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
     take_in(&bob, &alice, &log).await;

@@ -90,7 +90,7 @@ async fn alices_day(memory: &MemoryFs, fs: &Hooked, watch: &Watch) -> IdentityOp
         alice
     };
     let alice = open(1);
-    identity::create_with(&alice, Words::from_entropy([1; 32])).await.unwrap();
+    identity::create_with(&alice, Mnemonic::from_entropy([1; 32])).await.unwrap();
     let ops = alice.identity.log().unwrap().to_bytes();
     let of = post(&alice, "a walk").await;
     post(&alice, &"a long story ".repeat(1_000)).await;

@@ -11,7 +11,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Words::from_entropy([seed; 32])) else {
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Mnemonic::from_entropy([seed; 32])) else {
         panic!("not signed")
     };
     identity::upload(node, &signed).await.unwrap();
@@ -453,7 +453,7 @@ async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_coun
     let guardians = vec![identity::log::commitment(&guardian.public(), [50; 16])];
     sign(&alice, 1, OpBody::SetGuardians(Recovery { needed: 1, guardians, delay_secs: 60 })).await;
     // The words are lost; a friend countersigns new ones, which retire the node at once.
-    let root = Words::from_entropy([9; 32]).keys().root;
+    let root = Mnemonic::from_entropy([9; 32]).keys().root;
     let bytes =
         alice.identity.log().unwrap().next_op(OpBody::Recover(vec![root.public()])).to_canonical();
     let countersigned =

@@ -1,7 +1,6 @@
-use super::super::backup_key::BackupKey;
 use super::super::paper;
 use super::*;
-use crate::words::WordKeys;
+use crate::mnemonic::MnemonicKeys;
 
 #[tokio::test]
 async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
@@ -53,7 +52,7 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     );
     // A backup key that the thief put in instead, for which nobody or the thief vouches.
     let person = honest.person().unwrap();
-    let theirs = [words(9).keys(), WordKeys { root: words(9).keys().root, ..words(2).keys() }]
+    let theirs = [words(9).keys(), MnemonicKeys { root: words(9).keys().root, ..words(2).keys() }]
         .map(|keys| BackupKey::of(&keys, &person));
     let elsewhere = BackupKey::of(&words(2).keys(), &PersonId([1; 32]));
     for backup in theirs.into_iter().chain([elsewhere]) {

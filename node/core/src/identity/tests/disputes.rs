@@ -312,3 +312,23 @@ async fn a_side_that_grows_while_it_is_disputed_is_remembered() {
     }
     assert_eq!(log_of(&bob, &log.person()).unwrap(), Some(log));
 }
+
+#[tokio::test]
+async fn the_longest_valid_log_is_kept_and_an_undecided_one_is_frozen() {
+    let bob = unclaimed(2);
+    let log = genesis(&[1]);
+    let person = log.person();
+    assert_eq!(learn(&bob, log.to_bytes()).await.unwrap(), (person, Learned::Newer));
+    let longer = with(&log, domain("a.example"), 1);
+    assert_eq!(learn(&bob, longer.to_bytes()).await.unwrap().1, Learned::Newer);
+    assert_eq!(learn(&bob, log.to_bytes()).await.unwrap().1, Learned::Known);
+    assert_eq!(log_of(&bob, &person).unwrap(), Some(longer.clone()));
+
+    let other = with(&with(&log, domain("b.example"), 1), domain("c.example"), 1);
+    assert_eq!(learn(&bob, other.to_bytes()).await.unwrap().1, Learned::Disputed);
+    assert_eq!(dispute(&bob, &person).unwrap(), Some(1));
+    assert_eq!(log_of(&bob, &person).unwrap(), Some(log));
+    // Neither side can win by being offered again.
+    assert_eq!(learn(&bob, longer.to_bytes()).await.unwrap().1, Learned::Disputed);
+    assert!(matches!(learn(&bob, vec![vec![0xa0]]).await, Err(LearnError::Log(_))));
+}

@@ -5,7 +5,7 @@ use crate::feed::{self, Body};
 use crate::vault::{Unlock, VaultError};
 
 /// What the owner's own computer makes of a request's text.
-fn signed_with(request: &Request, words: &Words) -> Result<String, PaperError> {
+fn signed_with(request: &Request, words: &Mnemonic) -> Result<String, PaperError> {
     let request: Request = request.to_string().parse()?;
     Ok(match paper::sign(&request, words)? {
         Signed::Done(done) => done.to_string(),
@@ -292,7 +292,7 @@ async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
 
     // A backup key that nobody vouches for, and the old one brought again later, open nothing.
     let later = signed_with(&asked, &words(2)).unwrap().parse::<SignedRequest>().unwrap();
-    let thief = backup_key::BackupKey::of(&words(9).keys(), &log.person());
+    let thief = BackupKey::of(&words(9).keys(), &log.person());
     let swapped = SignedRequest { backup: Some(thief), ..later.clone() };
     assert_eq!(upload(&node, &swapped).await, Err(UploadError::BackupKey));
     assert_eq!(node.identity.log().unwrap().ops().len(), 2);

@@ -193,26 +193,6 @@ fn of_two_logs_that_part_the_better_one_is_chosen_by_both_sides() {
     assert_eq!(choose(&log, &log), Choice::Same);
 }
 
-#[tokio::test]
-async fn the_longest_valid_log_is_kept_and_an_undecided_one_is_frozen() {
-    let bob = unclaimed(2);
-    let log = genesis(&[1]);
-    let person = log.person();
-    assert_eq!(learn(&bob, log.to_bytes()).await.unwrap(), (person, Learned::Newer));
-    let longer = with(&log, domain("a.example"), 1);
-    assert_eq!(learn(&bob, longer.to_bytes()).await.unwrap().1, Learned::Newer);
-    assert_eq!(learn(&bob, log.to_bytes()).await.unwrap().1, Learned::Known);
-    assert_eq!(log_of(&bob, &person).unwrap(), Some(longer.clone()));
-
-    let other = with(&with(&log, domain("b.example"), 1), domain("c.example"), 1);
-    assert_eq!(learn(&bob, other.to_bytes()).await.unwrap().1, Learned::Disputed);
-    assert_eq!(dispute(&bob, &person).unwrap(), Some(1));
-    assert_eq!(log_of(&bob, &person).unwrap(), Some(log));
-    // Neither side can win by being offered again.
-    assert_eq!(learn(&bob, longer.to_bytes()).await.unwrap().1, Learned::Disputed);
-    assert!(matches!(learn(&bob, vec![vec![0xa0]]).await, Err(LearnError::Log(_))));
-}
-
 #[test]
 fn a_root_key_of_another_suite_freezes_and_a_weak_one_is_refused() {
     let log = genesis(&[1]);

@@ -1,13 +1,12 @@
-//! The one place where an entry is verified. A [`VerifiedEntry`] can be built nowhere else.
+//! The one place where an entry is verified. A [`VerifiedEntry`] is built by
+//! [`VerifiedEntry::verify`], or read back from rows that hold verified entries alone.
 
-use super::{Audience, Body, EntryId, Header, Kind, RawEntry, rows};
+use super::{Audience, Body, EntryId, Header, Kind, RawEntry};
 use crate::cbor::CborError;
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::identity::IdentityLog;
 use crate::identity::op::Cutoff;
-use crate::row::Rows;
-use crate::store::StoreError;
 
 /// An entry that its author's certified node key has signed, byte for byte, with its body if it
 /// still has one.
@@ -83,18 +82,11 @@ impl VerifiedEntry {
         Ok(Self { id, header, raw, body, seen: now, vouched: false })
     }
 
-    /// The entry of a row. Only verified entries are ever written, and the store notices rows that
-    /// were changed.
-    pub(super) fn from_store(
-        rows: &impl Rows,
-        id: &EntryId,
-    ) -> Result<Option<(Self, u64)>, StoreError> {
-        let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
-        let header = rows::header(id, &row)?;
-        let (seen, generation) = (row.seen, row.generation);
-        let raw = rows::raw(rows, id, row)?;
+    /// An entry that was verified before it was stored, read from a store that notices changed
+    /// rows. A body that this program does not understand, or that is not the header's, is left out.
+    pub fn reload(id: EntryId, header: Header, raw: RawEntry, seen: Timestamp) -> Self {
         let body = raw.body.as_deref().and_then(|bytes| body(&header, bytes).ok().flatten());
-        Ok(Some((Self { id: *id, header, raw, body, seen, vouched: false }, generation)))
+        Self { id, header, raw, body, seen, vouched: false }
     }
 
     /// Its id.
@@ -123,12 +115,12 @@ impl VerifiedEntry {
     }
 
     /// The same entry, known to be reached from a cut-off that a root key has signed.
-    pub(super) fn vouched(self) -> Self {
+    pub fn vouched(self) -> Self {
         Self { vouched: true, ..self }
     }
 
     /// Whether a root key has vouched for it.
-    pub(super) fn is_vouched(&self) -> bool {
+    pub fn is_vouched(&self) -> bool {
         self.vouched
     }
 

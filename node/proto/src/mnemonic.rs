@@ -4,7 +4,7 @@
 //! They are made on the owner's own computer and never stored on a node. Whoever has them is the
 //! person.
 
-use bip39::{Language, Mnemonic};
+use bip39::Language;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -18,11 +18,11 @@ pub const WORDS_COUNT: usize = 24;
 
 /// The 24 words. Wiped when dropped; deliberately without `Debug` and `Display`.
 #[derive(Clone)]
-pub struct Words(Zeroizing<[u8; 32]>);
+pub struct Mnemonic(Zeroizing<[u8; 32]>);
 
 /// What the words are not.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum WordsError {
+pub enum MnemonicError {
     /// Another number of words.
     #[error("these are {0} words, there should be 24")]
     Count(usize),
@@ -35,7 +35,7 @@ pub enum WordsError {
 }
 
 /// The keys that the words stand for.
-pub struct WordKeys {
+pub struct MnemonicKeys {
     /// Signs identity ops.
     pub root: SecretKey,
     /// Opens what was wrapped for recovery.
@@ -44,7 +44,7 @@ pub struct WordKeys {
     pub backup: Zeroizing<[u8; 32]>,
 }
 
-impl Words {
+impl Mnemonic {
     /// Fresh words.
     pub fn generate(random: &Random) -> Self {
         Self(Zeroizing::new(random.array()))
@@ -60,7 +60,7 @@ impl Words {
     ///
     /// # Errors
     /// Which word is wrong, or that they do not belong together.
-    pub fn parse(text: &str) -> Result<Self, WordsError> {
+    pub fn parse(text: &str) -> Result<Self, MnemonicError> {
         let lower = Zeroizing::new(text.to_lowercase());
         let words: Vec<&str> = lower
             .split(|c: char| c.is_whitespace() || c == ',')
@@ -68,17 +68,19 @@ impl Words {
             .filter(|word| !word.is_empty())
             .collect();
         if words.len() != WORDS_COUNT {
-            return Err(WordsError::Count(words.len()));
+            return Err(MnemonicError::Count(words.len()));
         }
         let phrase = Zeroizing::new(words.join(" "));
-        let mnemonic = Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(
-            |error| match error {
-                bip39::Error::UnknownWord(at) => WordsError::Unknown(at + 1),
-                _ => WordsError::Checksum,
-            },
-        )?;
+        let mnemonic =
+            bip39::Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(|error| {
+                match error {
+                    bip39::Error::UnknownWord(at) => MnemonicError::Unknown(at + 1),
+                    _ => MnemonicError::Checksum,
+                }
+            })?;
         let entropy = Zeroizing::new(mnemonic.to_entropy());
-        let entropy: [u8; 32] = entropy.as_slice().try_into().map_err(|_| WordsError::Checksum)?;
+        let entropy: [u8; 32] =
+            entropy.as_slice().try_into().map_err(|_| MnemonicError::Checksum)?;
         Ok(Self::from_entropy(entropy))
     }
 
@@ -86,17 +88,17 @@ impl Words {
     pub fn phrase(&self) -> Zeroizing<String> {
         // 32 bytes always make 24 words; an empty phrase would be noticed by whoever reads it back.
         Zeroizing::new(
-            Mnemonic::from_entropy(self.0.as_slice())
+            bip39::Mnemonic::from_entropy(self.0.as_slice())
                 .map(|words| words.to_string())
                 .unwrap_or_default(),
         )
     }
 
     /// The keys derived from the words.
-    pub fn keys(&self) -> WordKeys {
+    pub fn keys(&self) -> MnemonicKeys {
         let root = self.derive(domains::WORDS_ROOT);
         let recovery = self.derive(domains::WORDS_RECOVERY);
-        WordKeys {
+        MnemonicKeys {
             root: SecretKey::from_bytes(&root),
             recovery: KemSecret::from_bytes(*recovery),
             backup: self.derive(domains::WORDS_BACKUP),
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn words_written_on_paper_are_read_back() {
-        let words = Words::from_entropy([0x7f; 32]);
+        let words = Mnemonic::from_entropy([0x7f; 32]);
         let phrase = words.phrase();
         assert_eq!(phrase.split(' ').count(), WORDS_COUNT);
         let numbered: String = phrase
@@ -126,27 +128,27 @@ mod tests {
             .enumerate()
             .map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase()))
             .collect();
-        let again = Words::parse(&numbered).unwrap();
+        let again = Mnemonic::parse(&numbered).unwrap();
         assert_eq!(again.keys().root.public(), words.keys().root.public());
     }
 
     #[test]
     fn a_wrong_word_is_named() {
-        let phrase = Words::from_entropy([0; 32]).phrase();
-        assert_eq!(Words::parse("abandon art").err(), Some(WordsError::Count(2)));
+        let phrase = Mnemonic::from_entropy([0; 32]).phrase();
+        assert_eq!(Mnemonic::parse("abandon art").err(), Some(MnemonicError::Count(2)));
         assert_eq!(
-            Words::parse(&phrase.replacen("abandon", "freehold", 1)).err(),
-            Some(WordsError::Unknown(1))
+            Mnemonic::parse(&phrase.replacen("abandon", "freehold", 1)).err(),
+            Some(MnemonicError::Unknown(1))
         );
         assert_eq!(
-            Words::parse(&phrase.replacen("abandon", "ability", 1)).err(),
-            Some(WordsError::Checksum)
+            Mnemonic::parse(&phrase.replacen("abandon", "ability", 1)).err(),
+            Some(MnemonicError::Checksum)
         );
     }
 
     #[test]
     fn the_three_keys_differ() {
-        let keys = Words::from_entropy([1; 32]).keys();
+        let keys = Mnemonic::from_entropy([1; 32]).keys();
         assert_ne!(keys.root.to_bytes(), keys.recovery.to_bytes());
         assert_ne!(*keys.backup, *keys.recovery.to_bytes());
     }

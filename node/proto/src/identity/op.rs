@@ -11,7 +11,7 @@ use crate::domains::{self, Domain};
 use crate::identity::PersonId;
 
 pub use super::op_body::{Cutoff, Genesis, OpBody, Recovery, RetireNode};
-pub(crate) use super::op_signature::sign;
+pub use super::op_signature::sign;
 pub use super::op_signature::{OpSignature, Role, UnknownSignature};
 
 /// The longest signed op, in bytes.
@@ -166,7 +166,7 @@ impl SignedOp {
     }
 
     /// How many signatures claim a role and cannot be verified.
-    pub(super) fn unknown_count(&self, role: Role) -> usize {
+    pub(crate) fn unknown_count(&self, role: Role) -> usize {
         self.unknown.iter().filter(|signature| signature.is_of(role)).count()
     }
 

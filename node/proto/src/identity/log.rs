@@ -182,7 +182,7 @@ impl IdentityLog {
     }
 
     /// What an op that follows is judged by.
-    pub(super) fn next_state(&self) -> &State {
+    pub fn next_state(&self) -> &State {
         self.ahead.as_deref().unwrap_or(&self.state)
     }
 
@@ -197,7 +197,7 @@ impl IdentityLog {
     }
 
     /// The verified ops, by themselves.
-    pub(super) fn into_ops(self) -> Vec<SignedOp> {
+    pub(crate) fn into_ops(self) -> Vec<SignedOp> {
         self.ops
     }
 
@@ -263,7 +263,7 @@ fn begin(op: &SignedOp) -> Result<State, LogError> {
 }
 
 /// Verifies an op against the state before it and gives the state after it.
-pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, LogError> {
+pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, LogError> {
     if before.ended {
         return Err(LogError::Impossible(at));
     }
@@ -318,7 +318,7 @@ pub(super) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
 
 /// The one root key that signed; exactly one must have, and nothing beside it may claim to be
 /// another's.
-pub(super) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
+pub(crate) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
     match op.verified(Role::Root).as_deref() {
         Some([one]) if op.unknown_count(Role::Root) == 0 => Ok(one.key),
         _ => Err(LogError::Signature(at)),
@@ -353,7 +353,7 @@ fn unknown_guardians(before: &State, op: &SignedOp) -> usize {
 
 /// How many guardians of `before` countersigned; `None` when one of those signatures does not hold
 /// or is by somebody else.
-pub(super) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
+pub(crate) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
     let signed = op.verified(Role::Guardian)?;
     let known = |signature: &&OpSignature| {
         before
@@ -365,7 +365,7 @@ pub(super) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
 }
 
 /// Whether so many guardians are enough.
-pub(super) fn enough(before: &State, guardians: usize) -> bool {
+pub(crate) fn enough(before: &State, guardians: usize) -> bool {
     before.recovery.needed > 0 && guardians >= usize::from(before.recovery.needed)
 }
 
@@ -374,6 +374,7 @@ pub fn commitment(guardian: &PublicKey, salt: [u8; 16]) -> [u8; 32] {
     commitment_to(guardian.as_bytes(), salt)
 }
 
-pub(super) fn commitment_to(key: &[u8], salt: [u8; 16]) -> [u8; 32] {
+/// [`commitment`] to a public key of any suite, given as its bytes.
+pub fn commitment_to(key: &[u8], salt: [u8; 16]) -> [u8; 32] {
     hash(domains::GUARDIAN, &[salt.as_slice(), key].concat())
 }

@@ -6,7 +6,7 @@ use crate::identity::IdentityLog;
 use crate::identity::NodeCard;
 use crate::identity::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign};
 use crate::keys::{KemSecret, SecretKey};
-use crate::words::Words;
+use crate::mnemonic::Mnemonic;
 
 /// A key of suite 2, of a length that suite 1 does not have.
 fn key() -> Cbor {
@@ -19,7 +19,7 @@ fn signature(role: u64) -> Cbor {
 
 #[test]
 fn what_a_newer_program_signs_is_kept_byte_by_byte() {
-    let (words, node) = (Words::from_entropy([1; 32]), SecretKey::from_bytes(&[100; 32]));
+    let (words, node) = (Mnemonic::from_entropy([1; 32]), SecretKey::from_bytes(&[100; 32]));
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
     let keys = words.keys();
     let recovery_kem = keys.recovery.public();
@@ -86,6 +86,6 @@ fn header() -> Vec<u8> {
 
 #[test]
 fn a_header_by_a_newer_key_is_not_called_malformed() {
-    let refused = crate::feed::Header::from_canonical(&header()).unwrap_err();
-    assert!(crate::feed::Header::is_of_a_newer_suite(&refused));
+    let refused = crate::entry::Header::from_canonical(&header()).unwrap_err();
+    assert!(crate::entry::Header::is_of_a_newer_suite(&refused));
 }

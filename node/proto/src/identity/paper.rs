@@ -15,7 +15,7 @@ use super::backup_key::BackupKey;
 use super::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
 use super::{IdentityLog, LogError, NodeCard, PersonId};
 use crate::cbor::CborError;
-use crate::words::Words;
+use crate::mnemonic::Mnemonic;
 
 /// Why a text cannot be read or signed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -46,9 +46,10 @@ pub enum PaperError {
 /// A log whose last op names a node and waits for that node's countersignature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    pub(super) ops: Vec<SignedOp>,
+    /// The signed ops, from the first.
+    pub ops: Vec<SignedOp>,
     /// What lets the words open the node's vault and its backups.
-    pub(super) backup: BackupKey,
+    pub backup: BackupKey,
 }
 
 /// An op that a node asks its person to sign, with the log it would follow.
@@ -63,9 +64,10 @@ pub struct Request {
 /// person has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
-    pub(super) ops: Vec<SignedOp>,
+    /// The signed ops, from the first.
+    pub ops: Vec<SignedOp>,
     /// Only with new words: what lets them open the node's vault and its backups from now on.
-    pub(super) backup: Option<BackupKey>,
+    pub backup: Option<BackupKey>,
 }
 
 /// What signing a request gives: most ops are done, a node that is added must still countersign.
@@ -81,7 +83,7 @@ pub enum Signed {
 ///
 /// # Errors
 /// Only when the op would be over its limit.
-pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
+pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, PaperError> {
     let keys = words.keys();
     let genesis = Genesis {
         roots: vec![keys.root.public()],
@@ -101,7 +103,7 @@ pub fn begin(words: &Words, node: &NodeCard) -> Result<Claim, PaperError> {
 ///
 /// # Errors
 /// When the words are not the person's, or it is nothing that may be signed.
-pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
+pub fn sign(request: &Request, words: &Mnemonic) -> Result<Signed, PaperError> {
     let keys = words.keys();
     if !request.log.may_sign(&keys.root.public()) {
         return Err(PaperError::OtherWords(request.log.person()));
@@ -134,8 +136,8 @@ pub fn sign(request: &Request, words: &Words) -> Result<Signed, PaperError> {
 /// When the old words are not the person's, or the new ones are already.
 pub fn change_words(
     log: &IdentityLog,
-    old: &Words,
-    new: &Words,
+    old: &Mnemonic,
+    new: &Mnemonic,
 ) -> Result<SignedRequest, PaperError> {
     let (old, new) = (old.keys(), new.keys());
     let (before, after) = (old.root.public(), new.root.public());

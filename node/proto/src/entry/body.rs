@@ -2,10 +2,10 @@
 //! the hash that a deleted body leaves behind would let anyone guess a short one.
 
 use super::{EntryId, Kind, Lane};
+use crate::BlobId;
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::clock::Timestamp;
 use crate::keys::PublicKey;
-use crate::store::BlobId;
 
 /// The media type of every post so far.
 pub const MARKDOWN: &str = "text/markdown";

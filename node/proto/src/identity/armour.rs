@@ -7,13 +7,13 @@ use super::op::hash;
 use crate::domains;
 
 /// First line of a claim.
-pub(super) const CLAIM: &str = "freehold claim 1";
+pub(crate) const CLAIM: &str = "freehold claim 1";
 /// First line of what a node asks to be signed.
-pub(super) const REQUEST: &str = "freehold request 1";
+pub(crate) const REQUEST: &str = "freehold request 1";
 /// First line of what was signed.
-pub(super) const SIGNED: &str = "freehold signed 1";
+pub(crate) const SIGNED: &str = "freehold signed 1";
 /// First line of a whole identity log.
-pub(super) const LOG: &str = "freehold log 1";
+pub(crate) const LOG: &str = "freehold log 1";
 /// What each of them is, and what is done with it.
 const KINDS: [(&str, &str); 4] = [
     (CLAIM, "a claim, for `freehold identity claim` on the node it names"),
@@ -44,7 +44,7 @@ pub enum ArmourError {
 }
 
 /// Writes a file whose first line is `title`.
-pub(super) fn write(
+pub(crate) fn write(
     f: &mut fmt::Formatter<'_>,
     title: &'static str,
     payload: &[u8],
@@ -59,7 +59,7 @@ pub(super) fn write(
 
 /// Reads a file whose first line must be `title`; blank lines, spaces and what stands before the
 /// title are passed over.
-pub(super) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
+pub(crate) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
     if text.len() > TEXT_LEN_MAX {
         return Err(ArmourError::Damaged);
     }

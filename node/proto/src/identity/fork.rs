@@ -51,7 +51,7 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
 }
 
 /// How many ops two logs begin with alike.
-pub(super) fn common(first: &IdentityLog, second: &IdentityLog) -> usize {
+pub fn common(first: &IdentityLog, second: &IdentityLog) -> usize {
     first.ops().iter().zip(second.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count()
 }
 

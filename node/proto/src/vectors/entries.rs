@@ -1,16 +1,16 @@
 //! Entries of every kind, public and sealed.
 
 use super::*;
+use crate::BlobId;
 use crate::clock::Timestamp;
 use crate::domains;
-use crate::feed::{
+use crate::entry::{
     Audience, Body, Checkpoint, EntryId, EpochKey, Header, Homes, KeyBackup, Kind, Lane, LogId,
     MARKDOWN, Photo, PostBody, ProfileBody, WrappedKey, padme,
 };
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::keys::SecretKey;
-use crate::store::BlobId;
 
 fn node() -> SecretKey {
     SecretKey::from_bytes(&[100; 32])

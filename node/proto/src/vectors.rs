@@ -1,4 +1,4 @@
-//! Byte-level test vectors of every format that cannot change, kept in `node/core/tests/vectors`
+//! Byte-level test vectors of every format that cannot change, kept in `node/proto/tests/vectors`
 //! and verified by `.ci/vectors/verify.mjs` with none of this code. `FREEHOLD_VECTORS=write` writes
 //! them anew: only ever for a new format, never for an old one.
 
@@ -7,47 +7,13 @@ mod newer;
 mod papers;
 mod people;
 
-use std::path::PathBuf;
-
 use serde_json::{Value as Json, json};
 
 use crate::cbor::Value;
+use crate::testing::vectors::{hex, tree, tree_of};
 
-fn hex(bytes: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(bytes)
-}
-
-/// A CBOR item as JSON that names each type, so that another program can encode it by itself.
-/// Numbers are texts: JSON's are too small.
-fn tree(value: &Value) -> Json {
-    match value {
-        Value::Uint(number) => json!({ "uint": number.to_string() }),
-        Value::Bytes(bytes) => json!({ "bytes": hex(bytes) }),
-        Value::Text(text) => json!({ "text": text }),
-        Value::Bool(flag) => json!({ "bool": flag }),
-        Value::Array(items) => json!({ "array": items.iter().map(tree).collect::<Vec<_>>() }),
-        Value::Map(fields) => {
-            json!({ "map": fields.iter().map(|(key, value)| json!([key, tree(value)])).collect::<Vec<_>>() })
-        }
-    }
-}
-
-fn tree_of(bytes: &[u8]) -> Json {
-    tree(&Value::from_canonical(bytes).unwrap())
-}
-
-/// Compares vectors with the file, or writes it when asked to.
 fn hold(name: &str, vectors: &Json) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/vectors")
-        .join(format!("{name}.json"));
-    let now = format!("{vectors:#}\n");
-    if std::env::var_os("FREEHOLD_VECTORS").is_some_and(|word| word == "write") {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &now).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap();
-    assert!(kept == now, "{name}.json: a format that cannot change has changed");
+    crate::testing::vectors::hold(env!("CARGO_MANIFEST_DIR"), name, vectors);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::PersonId;
 use crate::domains;
-use crate::feed::{EpochKey, Lane, WrappedKey};
+use crate::entry::{EpochKey, Lane, WrappedKey};
 use crate::keys::{KemKey, KemSecret, SUITE_25519};
 use crate::random::Random;
 
@@ -101,11 +101,11 @@ fn info(person: &PersonId, lane: &Lane) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::Words;
+    use crate::mnemonic::Mnemonic;
 
     #[test]
     fn the_words_alone_open_what_was_wrapped_for_them() {
-        let (words, person) = (Words::from_entropy([1; 32]), PersonId([2; 32]));
+        let (words, person) = (Mnemonic::from_entropy([1; 32]), PersonId([2; 32]));
         let key = EpochKey::new([3; 32]);
         let wrapped =
             wrap(&words.keys().recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
@@ -117,7 +117,7 @@ mod tests {
         let refused = |result: Result<EpochKey, BackupError>| {
             assert_eq!(result.err(), Some(BackupError::DoesNotOpen))
         };
-        refused(unwrap(&Words::from_entropy([9; 32]).keys().recovery, &person, &wrapped));
+        refused(unwrap(&Mnemonic::from_entropy([9; 32]).keys().recovery, &person, &wrapped));
         refused(unwrap(&words.keys().recovery, &PersonId([0; 32]), &wrapped));
         refused(unwrap(
             &words.keys().recovery,

@@ -198,7 +198,7 @@ impl SecretKey {
     }
 
     /// The 32 secret bytes.
-    pub(crate) fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.0.to_bytes())
     }
 }
@@ -225,7 +225,7 @@ impl KemSecret {
     }
 
     /// The 32 secret bytes.
-    pub(crate) fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.0.to_bytes())
     }
 }

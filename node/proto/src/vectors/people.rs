@@ -2,17 +2,17 @@
 
 use super::*;
 use crate::cbor::{Fields, Value as Cbor};
-use crate::feed::{EpochKey, Lane};
+use crate::entry::{EpochKey, Lane};
 use crate::identity::op::{
     Cutoff, Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp, sign,
 };
-use crate::identity::{IdentityLog, NodeCard, PersonId, armour_payload, backup, log, paper};
+use crate::identity::{IdentityLog, NodeCard, PersonId, armour_payload, key_backup, log, paper};
 use crate::keys::{KemSecret, SecretKey};
+use crate::mnemonic::Mnemonic;
 use crate::random::Random;
-use crate::words::Words;
 
-fn words(byte: u8) -> Words {
-    Words::from_entropy([byte; 32])
+fn words(byte: u8) -> Mnemonic {
+    Mnemonic::from_entropy([byte; 32])
 }
 
 fn card(byte: u8) -> NodeCard {
@@ -28,7 +28,7 @@ fn words_yield_these_keys() {
         [[0u8; 32], [0x7f; 32], std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap())]
             .into_iter()
             .map(|entropy| {
-                let words = Words::from_entropy(entropy);
+                let words = Mnemonic::from_entropy(entropy);
                 let mnemonic = bip39::Mnemonic::parse(words.phrase().as_str()).unwrap();
                 let keys = words.keys();
                 let backup_public =
@@ -170,7 +170,7 @@ fn texts_that_are_pasted_have_these_letters() {
 fn a_wrapped_epoch_key_has_these_bytes() {
     let (recovery, person, key) =
         (words(1).keys().recovery, PersonId([2; 32]), EpochKey::new([3; 32]));
-    let wrapped = backup::wrap(&recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
+    let wrapped = key_backup::wrap(&recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
     let vectors = json!({
         "recovery_secret": hex(recovery.to_bytes().as_slice()),
         "recovery_public": hex(recovery.public().as_bytes()),

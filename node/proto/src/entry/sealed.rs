@@ -64,24 +64,23 @@ impl EpochKey {
     /// The lane of this epoch. Knowing it is the right to fetch ciphertext.
     pub fn lane(&self) -> Lane {
         let whole = blake3::derive_key(domains::LANE.text(), self.0.as_slice());
-        Lane(crate::row::key_part(&whole, 0))
+        Lane(whole.first_chunk().copied().unwrap_or_default())
     }
 
     /// The secret bytes, to be wrapped.
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     fn body_key(&self, nonce: &[u8; 32]) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
-        let mut both = Zeroizing::new([0u8; 64]);
+        let (mut key, mut nonce_out) = (Zeroizing::new([0u8; 32]), [0u8; 32]);
         let mut hasher = blake3::Hasher::new_derive_key(domains::BODY.text());
         hasher.update(self.0.as_slice());
         hasher.update(nonce);
-        hasher.finalize_xof().fill(both.as_mut_slice());
-        (
-            Zeroizing::new(crate::row::key_part(both.as_slice(), 0)),
-            crate::row::key_part(both.as_slice(), 32),
-        )
+        let mut output = hasher.finalize_xof();
+        output.fill(key.as_mut_slice());
+        output.fill(&mut nonce_out);
+        (key, nonce_out)
     }
 
     /// Seals a body into a header: sets the header's kind, audience, refs, body length and body
@@ -185,7 +184,7 @@ pub fn padme(len: usize) -> usize {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::feed::{LogId, PostBody};
+    use crate::entry::{LogId, PostBody};
     use crate::hlc::Hlc;
     use crate::identity::PersonId;
     use crate::keys::SecretKey;

@@ -29,7 +29,7 @@ impl Role {
         }
     }
 
-    pub(super) fn domain(self) -> Domain {
+    pub(crate) fn domain(self) -> Domain {
         match self {
             Self::Root => domains::OP_ROOT,
             Self::Node => domains::OP_NODE,
@@ -63,26 +63,26 @@ pub struct UnknownSignature {
 
 impl UnknownSignature {
     /// Whether it claims to be made in this role.
-    pub(super) fn is_of(&self, role: Role) -> bool {
+    pub(crate) fn is_of(&self, role: Role) -> bool {
         self.role == role.number()
     }
 
     /// The key's bytes, and what opens a guardian's commitment to them.
-    pub(super) fn opening(&self) -> (&[u8], [u8; 16]) {
+    pub(crate) fn opening(&self) -> (&[u8], [u8; 16]) {
         (&self.key, self.salt.unwrap_or_default())
     }
 }
 
 /// What stands in an op's list of signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Listed {
+pub(crate) enum Listed {
     Known(OpSignature),
     Unknown(UnknownSignature),
 }
 
 impl Listed {
     /// They stand by rising role, then suite, then key.
-    pub(super) fn order(&self) -> (u64, u8, &[u8]) {
+    pub(crate) fn order(&self) -> (u64, u8, &[u8]) {
         match self {
             Self::Known(signature) => {
                 (signature.role.number(), signature.key.suite(), signature.key.as_bytes())
@@ -91,7 +91,7 @@ impl Listed {
         }
     }
 
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Known(signature) => MapWriter::new()
                 .uint(0, signature.role.number())
@@ -103,7 +103,7 @@ impl Listed {
         }
     }
 
-    pub(super) fn from_value(value: Value, key: u64) -> Result<Self, CborError> {
+    pub(crate) fn from_value(value: Value, key: u64) -> Result<Self, CborError> {
         match known(value.clone(), key) {
             Err(CborError::NotUnderstood(_)) => unknown(value, key).map(Self::Unknown),
             read => read.map(Self::Known),
@@ -145,7 +145,7 @@ fn unknown(value: Value, key: u64) -> Result<UnknownSignature, CborError> {
 }
 
 /// Makes one signature of an op's bytes.
-pub(crate) fn sign(role: Role, secret: &SecretKey, op_bytes: &[u8]) -> OpSignature {
+pub fn sign(role: Role, secret: &SecretKey, op_bytes: &[u8]) -> OpSignature {
     OpSignature {
         role,
         key: secret.public(),

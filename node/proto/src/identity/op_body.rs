@@ -11,7 +11,7 @@ pub const GUARDIANS_MAX: usize = 15;
 /// Cut-offs in one RetireNode, at most (each about 70 bytes, in an op of at most 3 KiB).
 pub const CUTOFFS_MAX: usize = 32;
 /// The number of [`OpBody::Recover`].
-pub(super) const RECOVER: u64 = 12;
+pub(crate) const RECOVER: u64 = 12;
 /// The longest domain name, in bytes (RFC 1035 2.3.4).
 const DOMAIN_LEN_MAX: usize = 253;
 
@@ -114,7 +114,7 @@ impl OpBody {
         matches!(self, Self::Rotate(_) | Self::RetireNode(_) | Self::Recover(_) | Self::Tombstone)
     }
 
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match self {
             Self::Genesis(genesis) => MapWriter::new()
                 .list(0, &genesis.roots, |key| key.to_value())
@@ -149,7 +149,7 @@ impl OpBody {
         }
     }
 
-    pub(super) fn from_value(kind: u64, value: Value) -> Result<Self, CborError> {
+    pub(crate) fn from_value(kind: u64, value: Value) -> Result<Self, CborError> {
         match Self::understood(kind, value.clone()) {
             Err(CborError::NotUnderstood(_)) => Ok(Self::Unknown { kind, body: value }),
             other => other,

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::PersonId;
-use crate::words::Words;
+use crate::mnemonic::Mnemonic;
 
 /// How many addresses a card has room for.
 pub const ADDRESSES_MAX: usize = 3;
@@ -14,7 +14,7 @@ const COLUMNS: usize = 4;
 
 /// A card for printing. Deliberately without `Debug`: it holds the words.
 pub struct RecoveryCard {
-    words: Words,
+    words: Mnemonic,
     person: PersonId,
     addresses: Vec<String>,
 }
@@ -22,7 +22,7 @@ pub struct RecoveryCard {
 impl RecoveryCard {
     /// A card with the first three of these addresses.
     pub fn new(
-        words: Words,
+        words: Mnemonic,
         person: PersonId,
         addresses: impl IntoIterator<Item = String>,
     ) -> Self {
@@ -90,9 +90,9 @@ mod tests {
             Some("alice.example"),
             &["/ip4/203.0.113.7/tcp/7001".to_owned()],
         );
-        let card =
-            RecoveryCard::new(Words::from_entropy([7; 32]), PersonId([1; 32]), known).to_string();
-        for (number, word) in (1..).zip(Words::from_entropy([7; 32]).phrase().split(' ')) {
+        let card = RecoveryCard::new(Mnemonic::from_entropy([7; 32]), PersonId([1; 32]), known)
+            .to_string();
+        for (number, word) in (1..).zip(Mnemonic::from_entropy([7; 32]).phrase().split(' ')) {
             assert!(card.contains(&format!("{number:>3} {word}")), "word {number} in {card}");
         }
         assert!(card.contains(&format!("Person {}", PersonId([1; 32]))));

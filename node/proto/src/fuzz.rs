@@ -1,0 +1,129 @@
+//! Damaged input to every reader of this crate: refused or read, never a panic.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::cbor::Value;
+use crate::clock::Timestamp;
+use crate::entry::{Body, Header, Kind, RawEntry, VerifiedEntry};
+use crate::identity::op::SignedOp;
+use crate::identity::paper::{Claim, Request, SignedRequest};
+use crate::identity::{IdentityLog, NodeCard, PersonId};
+use crate::keys::Signature;
+use crate::mnemonic::Mnemonic;
+use crate::testing::fuzz::fuzz;
+
+/// Every text in a file of test vectors.
+fn texts(name: &str) -> Vec<String> {
+    fn collect(json: &Json, texts: &mut Vec<String>) {
+        match json {
+            Json::String(text) => texts.push(text.clone()),
+            Json::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+            Json::Object(fields) => fields.values().for_each(|item| collect(item, texts)),
+            _ => {}
+        }
+    }
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"));
+    let mut found = Vec::new();
+    collect(&serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap(), &mut found);
+    found
+}
+
+/// The byte strings among them.
+fn bytes(names: &[&str]) -> Vec<Vec<u8>> {
+    let all = names.iter().flat_map(|name| texts(name));
+    all.filter_map(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok())
+        .filter(|bytes| bytes.len() > 40)
+        .collect()
+}
+
+fn text(input: &[u8]) -> String {
+    String::from_utf8_lossy(input).into_owned()
+}
+
+/// What was read says the same bytes again.
+#[test]
+fn damaged_canonical_bytes_are_refused_or_mean_themselves() {
+    let corpus = bytes(&["cbor", "entries", "identity", "sealed", "key_backup", "texts"]);
+    assert!(corpus.len() > 20);
+    fuzz("canonical cbor", &corpus, |input| {
+        if let Ok(value) = Value::from_canonical(input) {
+            assert_eq!(value.to_canonical(), input);
+        }
+    });
+    fuzz("entry header", &corpus, |input| {
+        if let Ok(header) = Header::from_canonical(input).filter_understood() {
+            assert_eq!(header.to_canonical(), input);
+        }
+    });
+    fuzz("entry body", &corpus, |input| {
+        for kind in (0..16).map(Kind::from_number) {
+            let _ = Body::from_canonical(kind, &[], input);
+        }
+    });
+    fuzz("identity operation", &corpus, |input| {
+        if let Ok(op) = SignedOp::from_canonical(input) {
+            assert_eq!(op.as_bytes(), input);
+        }
+    });
+}
+
+trait Understood {
+    /// A header with keys that a newer program wrote is kept as bytes and never written anew.
+    fn filter_understood(self) -> Result<Header, ()>;
+}
+
+impl<E> Understood for Result<Header, E> {
+    fn filter_understood(self) -> Result<Header, ()> {
+        self.ok().filter(|header| header.understood).ok_or(())
+    }
+}
+
+#[test]
+fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
+    let ops: Vec<Vec<u8>> = bytes(&["identity"])
+        .into_iter()
+        .filter(|bytes| SignedOp::from_canonical(bytes).is_ok())
+        .collect();
+    assert!(!ops.is_empty());
+    fuzz("identity log", &ops, |input| {
+        // The damaged operation at each place of an otherwise good log.
+        for at in 0..ops.len() {
+            let mut log = ops.clone();
+            log[at] = input.to_vec();
+            let _ = IdentityLog::verify(&log);
+        }
+    });
+    let entries = bytes(&["entries"]);
+    let author =
+        (1..=ops.len()).rev().find_map(|len| IdentityLog::verify(&ops[..len]).ok()).unwrap();
+    fuzz("signed entry", &entries, |input| {
+        let (header, body) = input.split_at(input.len() / 2);
+        for (header, body) in [(header, Some(body)), (input, Some(input)), (input, None)] {
+            let raw = RawEntry {
+                header: header.to_vec(),
+                signature: Signature([7; 64]),
+                body: body.map(<[u8]>::to_vec),
+            };
+            assert!(VerifiedEntry::verify(raw, &author, Timestamp(0)).is_err());
+        }
+    });
+}
+
+#[test]
+fn damaged_papers_are_refused_or_read() {
+    let corpus: Vec<Vec<u8>> =
+        texts("texts").into_iter().chain(texts("words")).map(String::into_bytes).collect();
+    fuzz("papers", &corpus, |input| {
+        let text = text(input);
+        let _ = (
+            text.parse::<Claim>().is_ok(),
+            text.parse::<Request>().is_ok(),
+            text.parse::<SignedRequest>().is_ok(),
+        );
+        let _ = (text.parse::<NodeCard>().is_ok(), text.parse::<PersonId>().is_ok());
+        let _ = Mnemonic::parse(&text).is_ok();
+    });
+}

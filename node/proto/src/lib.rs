@@ -1,0 +1,26 @@
+//! What Freehold nodes sign and exchange: ids, keys, canonical CBOR, identity logs and feed
+//! entries. Their formats never change; test vectors in `tests/vectors` hold them.
+//!
+//! Nothing here does IO, and nothing here knows a store.
+
+mod blob_id;
+pub mod cbor;
+mod client_net;
+pub mod clock;
+pub mod domains;
+pub mod entry;
+pub mod hlc;
+pub mod identity;
+pub mod keys;
+pub mod mnemonic;
+pub mod random;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod vectors;
+
+pub use blob_id::BlobId;
+pub use client_net::ClientNet;
