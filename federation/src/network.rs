@@ -69,8 +69,6 @@ pub(crate) enum NetworkEvent {
     Disconnected(PeerKey),
     /// A dial came to nothing.
     DialFailed(PeerKey),
-    /// A node of this key announces itself on the local network.
-    Discovered(PeerKey, String),
     /// The peer opened a stream.
     Incoming(PeerKey, &'static str, ByteStream),
 }
