@@ -7,6 +7,7 @@
 mod behaviour;
 mod drive;
 mod key;
+mod memory;
 mod strangers;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use libp2p::{
 };
 
 use crate::config::FederationConfig;
-use crate::network::{StartError, strangers};
+use crate::network::{StartError, memory, strangers};
 
 /// Between public hosts a ping only has to notice that a peer is gone.
 const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
@@ -45,7 +45,7 @@ pub(super) struct Behaviour {
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) limits: connection_limits::Behaviour,
     pub(super) strangers: strangers::Behaviour,
-    memory: libp2p_memory_connection_limits::Behaviour,
+    memory: memory::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
@@ -98,7 +98,7 @@ fn behaviour(keypair: &Keypair, config: &FederationConfig) -> Behaviour {
         blocked: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
         strangers: strangers::Behaviour::new(config.strangers_max),
-        memory: libp2p_memory_connection_limits::Behaviour::with_max_bytes(config.memory_bytes_max),
+        memory: memory::Behaviour::new(config.memory_bytes_max),
         streams: libp2p_stream::Behaviour::new(),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(ping)),
