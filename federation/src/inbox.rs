@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use freehold_core::apply;
 use freehold_core::feed::{self, EntryId, Header, LogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::Signature;
@@ -114,7 +115,7 @@ async fn receive(
     raw: Vec<RawEntry>,
     logs: &BTreeSet<LogId>,
 ) -> Result<Vec<(Log, u64)>, Refused> {
-    let received = feed::receive(node, friend, raw).await?;
+    let received = apply::receive(node, friend, raw).await?;
     if !received.forked.is_empty() {
         tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
     }

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use freehold_core::apply;
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
+use freehold_core::publish;
 use freehold_core::store::StoreError;
-use freehold_core::{erasure, feed, friends, photos, profile};
+use freehold_core::{erasure, feed, friends, photos};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -76,7 +78,7 @@ pub(crate) async fn run(node: Node) {
 async fn due(node: &Node) {
     let (mut events, mut complaint) = (node.events.subscribe(), Complaint::default());
     loop {
-        let went = feed::run_due(node).await;
+        let went = apply::run_due(node).await;
         if let Some(done @ 1..) = complaint.hear(node, "handling entries that fell due", went) {
             tracing::debug!(done, "entries fell due");
         }
@@ -177,7 +179,7 @@ async fn settle(node: &Node) {
 async fn announce(node: &Node) {
     let mut events = node.events.subscribe();
     loop {
-        if let Err(error) = profile::announce(node).await {
+        if let Err(error) = publish::announce_profile(node).await {
             tracing::error!(%error, "the profile could not be announced");
         }
         while !matches!(events.recv().await, Ok(Event::Identity) | Err(RecvError::Lagged(_))) {}

@@ -5,8 +5,9 @@ mod invites;
 use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
+use freehold_core::feed;
 use freehold_core::friends::{self, Friend, State as Stage, WelcomeError};
-use freehold_core::identity::{self, PersonId, homes};
+use freehold_core::identity::{self, PersonId};
 
 use self::invites::Made;
 use crate::answer::{self, Answer, Problem};
@@ -143,7 +144,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
 
 /// Where a friend says that their site is; only an address of the web becomes a link.
 pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, Problem> {
-    let web = homes::of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
+    let web = feed::homes_of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
     Ok(web
         .filter(|web| web.starts_with("https://") || web.starts_with("http://"))
         .map(|web| web.trim_end_matches('/').to_owned()))

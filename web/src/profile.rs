@@ -8,6 +8,7 @@ use freehold_core::identity;
 use freehold_core::logins::{self, LoginError, PasswordError};
 use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
+use freehold_core::publish;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
@@ -156,7 +157,7 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         paint: form.paint,
         ..Profile::clone(&before)
     };
-    let fault = match profile::set(&site.node, changed.clone()).await {
+    let fault = match publish::profile(&site.node, changed.clone()).await {
         Ok(()) => {
             let said = Said { saved: Some("Saved."), fault: None };
             return answer::page(&settings_page(&site, &owner, changed, said)?);

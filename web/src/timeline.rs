@@ -15,6 +15,7 @@ use freehold_core::identity::PersonId;
 use freehold_core::markdown;
 use freehold_core::posts::{self, Draft, Over, PostError, PostId};
 use freehold_core::profile::Profile;
+use freehold_core::publish;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
 
@@ -341,7 +342,7 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         // The words wait as a draft; the first photo joins them there.
         posts::save_draft(&site.node, draft).await.map(|saved| upload::for_post(&saved.id))
     } else {
-        posts::publish_new(&site.node, draft).await.map(|_| "/home".to_owned())
+        publish::post(&site.node, draft).await.map(|_| "/home".to_owned())
     };
     let fault = match done {
         Ok(path) => return Ok(answer::see(&path)),

@@ -1,7 +1,9 @@
 //! Lies about entries.
 
+use freehold_core::apply;
 use freehold_core::cbor::Value;
 use freehold_core::domains;
+use freehold_core::feed;
 use freehold_core::feed::Header;
 use freehold_core::hlc::Hlc;
 use futures::AsyncWriteExt;
@@ -180,7 +182,7 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
     let of = EntryId::of(&first.header);
     let node = scene.mallory.clone();
     let say = move |tx: &mut Tx<'_>| {
-        feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
+        feed::append_only(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
     };
     let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
     let one = push::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
@@ -191,7 +193,7 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
         frame::write(&mut stream, &Sync::Push(batch)).await.unwrap();
         hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
     }
-    while feed::run_due(&scene.alice).await.unwrap() > 0 {}
+    while apply::run_due(&scene.alice).await.unwrap() > 0 {}
     let asked = hear(&mut stream, |message| matches!(message, Sync::Lacking(_))).await;
     assert_eq!(asked, Sync::Lacking(vec![of.0.into()]));
     scene.end().await;

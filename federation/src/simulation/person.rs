@@ -1,7 +1,5 @@
 //! One of the people: a node on a disk in memory, and what its owner remembers to have said.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use freehold_core::clock::Clock;
 use freehold_core::feed::{self, AppendError, Body, EntryId, Lane, LogId, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
@@ -9,11 +7,13 @@ use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
 use freehold_core::mnemonic;
 use freehold_core::node::Node;
+use freehold_core::outbox;
+use freehold_core::publish;
 use freehold_core::random::Random;
 use freehold_core::store::Tx;
 use freehold_core::testing::{START, profile_of};
 use freehold_core::timeline::{self, Version};
-use freehold_core::{outbox, profile};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::photos;
 use crate::push;
@@ -62,7 +62,7 @@ impl Person {
         let disk = MemoryFs::new();
         let node =
             Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed)).unwrap();
-        profile::set(&node, profile_of(name)).await.unwrap();
+        publish::profile(&node, profile_of(name)).await.unwrap();
         identity::create_with(
             &node,
             mnemonic::Mnemonic::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes()),
@@ -251,7 +251,7 @@ pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendErr
         .post()
         .map_or(Ok(Vec::new()), |post| photos::keep(node, &post.photos, &label(&post.text)))?;
     let write = move |tx: &mut Tx<'_>| {
-        let entry = feed::append(tx, &inside, Lane::PUBLIC, &body)?;
+        let entry = feed::append_only(tx, &inside, Lane::PUBLIC, &body)?;
         photos.iter().for_each(|photo| tx.attach(photo));
         let now = inside.clock.now();
         let shown = |post| Version {

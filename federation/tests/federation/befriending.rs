@@ -1,5 +1,6 @@
+use freehold_core::feed;
 use freehold_core::friends::{self, State};
-use freehold_core::identity::{self, IdentityLog, homes};
+use freehold_core::identity::{self, IdentityLog};
 
 use crate::network::{Over, Person};
 
@@ -109,7 +110,7 @@ async fn friends_learn_where_each_others_sites_are() {
         (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     let site = |person: &Person, of: &Person| {
-        homes::of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next())
+        feed::homes_of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next())
     };
     bob.until("alice's site is known", |_| {
         site(&bob, &alice).as_deref() == Some("http://alice.localhost:8080")

@@ -8,7 +8,7 @@ use freehold_core::clock::Clock;
 use freehold_core::fs::MemoryFs;
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::random::Random;
 use freehold_core::space::{Margins, Space};
 use freehold_core::testing::{START, TestNode, profile_of};
@@ -185,7 +185,7 @@ async fn a_full_disk_is_said_before_the_message_comes() {
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
     mailbox::prepare(&node).await.unwrap();
-    profile::set(&node, profile_of("alice")).await.unwrap();
+    publish::profile(&node, profile_of("alice")).await.unwrap();
     let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
     let mut client = Client::connect(mail.addresses().smtp).await;
     client.say("EHLO bob.example").await;

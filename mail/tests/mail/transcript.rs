@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use freehold_core::mailbox::{self, FlagChange, Flags, SpecialUse};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 use freehold_mail::MailConfig;
 use freehold_mail::house::House;
@@ -99,7 +99,7 @@ impl Transcript {
         // Set up without a browser's password, which takes longer to make than most conversations
         // last.
         let node = TestNode::unset("alice").await;
-        profile::set(&node, profile_of("alice")).await.unwrap();
+        publish::profile(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
             Box::pin(self.play_cut(&node, cut)).await;
             let inbox = mailbox::special_folder(&node, SpecialUse::Inbox).unwrap().unwrap().id;

@@ -115,7 +115,7 @@ mod tests {
             said.push(
                 alice
                     .store
-                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, lane, &body))
+                    .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &node, lane, &body))
                     .await
                     .unwrap(),
             );
@@ -142,7 +142,9 @@ mod tests {
             said.push(
                 alice
                     .store
-                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body))
+                    .commit(move |tx: &mut Tx<'_>| {
+                        feed::append_only(tx, &node, Lane::PUBLIC, &body)
+                    })
                     .await
                     .unwrap(),
             );

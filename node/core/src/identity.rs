@@ -5,7 +5,6 @@
 
 mod backup_key;
 mod claim;
-pub mod homes;
 mod learn;
 mod recovery;
 mod request;

@@ -3,6 +3,7 @@
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 
+pub mod apply;
 pub mod audience;
 pub mod check;
 pub mod crowd;
@@ -22,6 +23,7 @@ pub mod outbox;
 pub mod photos;
 pub mod posts;
 pub mod profile;
+pub mod publish;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

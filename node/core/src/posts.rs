@@ -1,9 +1,8 @@
 //! Posts: what the owner writes, first as a draft, then for everyone.
 //!
-//! Publishing is one commit: the post, its address, its signed entry with the journal's record, and
-//! the owner's own timeline. On disk: a row per post, whose text, when long, is a blob; a row per
-//! address it ever had; its place among the drafts or the published; a row under the entry that
-//! published it.
+//! This module has their rows and rules; [`crate::publish`] writes their entries. On disk: a row per
+//! post, whose text, when long, is a blob; a row per address it ever had; its place among the drafts
+//! or the published; a row under the entry that published it.
 
 mod delete;
 mod draft;
@@ -19,11 +18,13 @@ use crate::ids::id16;
 use crate::photos::PhotoId;
 use crate::store::StoreError;
 
-pub use delete::delete;
+pub(crate) use delete::delete_draft;
+pub(crate) use draft::ready;
 pub use draft::{Draft, Over, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
-pub use publish::{edit, publish, publish_dated, publish_new};
+pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
+pub(crate) use rows::{PostRow, shown};
 
 /// The longest title, in characters: four bytes each fit an entry's title.
 pub const TITLE_CHARS_MAX: usize = 250;

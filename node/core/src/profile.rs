@@ -3,7 +3,6 @@
 use minicbor::{Decode, Encode};
 
 use crate::events::Event;
-use crate::feed::{self, AppendError, Body, Kind, Lane, ProfileBody};
 use crate::names::{self, NAME_CHARS_MAX};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -94,59 +93,6 @@ pub fn get(node: &Node) -> Result<Option<Profile>, StoreError> {
 /// As [`get`].
 pub fn read(rows: &impl Rows) -> Result<Option<Profile>, StoreError> {
     row::get(rows, OWNER)
-}
-
-/// Replaces the profile; on a claimed node friends are told in the same commit.
-///
-/// # Errors
-/// When a part is not allowed, or the store refuses.
-pub async fn set(node: &Node, profile: Profile) -> Result<(), ProfileError> {
-    let (profile, author) = (checked(profile)?, node.clone());
-    node.store
-        .commit(move |tx| {
-            put(tx, &profile)?;
-            tell(tx, &author, &profile)
-        })
-        .await
-}
-
-/// Tells friends who the owner is, if their feed does not say so yet: for after a claim. Does
-/// nothing on an unclaimed node.
-///
-/// # Errors
-/// When the store refuses.
-pub async fn announce(node: &Node) -> Result<(), ProfileError> {
-    let author = node.clone();
-    node.store
-        .commit(move |tx| match read(tx)? {
-            Some(profile) => tell(tx, &author, &profile),
-            None => Ok(()),
-        })
-        .await
-}
-
-/// Writes the profile into the feed of a claimed node, unless it is what the feed says already.
-fn tell(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileError> {
-    let Some(person) = node.identity.person() else { return Ok(()) };
-    let said = Body::Profile(ProfileBody {
-        name: profile.name.clone(),
-        address: address(profile),
-        strapline: profile.strapline.clone(),
-        about: profile.about.clone(),
-        paint: profile.paint,
-    });
-    if feed::latest(tx, &person, Kind::Profile)?.as_ref() == Some(&said) {
-        return Ok(());
-    }
-    match feed::append(tx, node, Lane::PUBLIC, &said) {
-        Ok(_) | Err(AppendError::Unclaimed | AppendError::Retired) => Ok(()),
-        Err(AppendError::Store(error)) => Err(ProfileError::Store(error)),
-        // Its own limits are narrower than an entry's.
-        Err(AppendError::TooLong { len, len_max }) => {
-            Err(ProfileError::TooLong { what: "profile", len, len_max })
-        }
-        Err(AppendError::NotReadable(_)) => Err(ProfileError::NoName),
-    }
 }
 
 /// Writes a [`checked`] profile inside a commit.
@@ -274,57 +220,6 @@ mod tests {
             "+x@alice.example",
         ] {
             assert!(!owns(&alice, not).unwrap(), "{not}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_new_name_is_told_to_friends_once() {
-        let alice = TestNode::new("alice").await;
-        let person = alice.identity.person().unwrap();
-        assert_eq!(feed::profile_of(&alice, &person).unwrap(), None);
-        announce(&alice).await.unwrap();
-        let head = crate::outbox::durable_head(&alice).unwrap();
-        announce(&alice).await.unwrap();
-        set(&alice, get(&alice).unwrap().unwrap()).await.unwrap();
-        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head);
-        set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() })
-            .await
-            .unwrap();
-        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head + 1);
-        assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
-
-        let nobody = TestNode::unset("nobody").await;
-        announce(&nobody).await.unwrap();
-        assert_eq!(crate::outbox::durable_head(&nobody).unwrap(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_profile_is_trimmed_checked_and_kept() {
-        let alice = TestNode::new("alice").await;
-        let mut profile = get(&alice).unwrap().unwrap();
-        profile.name = "  Alice Ant ".into();
-        profile.domain = "Alice.Example.".into();
-        set(&alice, profile.clone()).await.unwrap();
-        let kept = get(&alice).unwrap().unwrap();
-        assert_eq!(
-            (kept.name.as_str(), address(&kept).as_str()),
-            ("Alice Ant", "alice@alice.example")
-        );
-        set(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() })
-            .await
-            .unwrap();
-        assert_eq!(get(&alice).unwrap().unwrap().name, "Alice Ant");
-        set(&alice, Profile { name: "ш".repeat(80), ..kept.clone() }).await.unwrap();
-        let refused = [
-            (Profile { name: "ш".repeat(81), ..profile.clone() }, ProfileError::LongName(81)),
-            (Profile { name: "\u{202e}\u{200b}".into(), ..profile.clone() }, ProfileError::NoName),
-            (Profile { name: " ".into(), ..profile.clone() }, ProfileError::NoName),
-            (Profile { login: "a@b".into(), ..profile.clone() }, ProfileError::BadLogin),
-            (Profile { domain: "a..b".into(), ..profile.clone() }, ProfileError::BadDomain),
-            (Profile { paint: 8, ..profile.clone() }, ProfileError::NoSuchPaint(8)),
-        ];
-        for (bad, why) in refused {
-            assert_eq!(set(&alice, bad).await, Err(why));
         }
     }
 }

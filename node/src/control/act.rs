@@ -10,6 +10,7 @@ use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, Over, PostId};
 use freehold_core::profile::{self, Profile};
+use freehold_core::publish;
 use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use freehold_web::WebConfig;
 use rustix::fs::OFlags;
@@ -101,7 +102,7 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
         Request::Timeline => whole_timeline(node),
         Request::Profile { strapline, about } => {
             let profile = Profile { strapline, about, ..acting.owner()? };
-            profile::set(node, profile).await.map_err(refused)?;
+            publish::profile(node, profile).await.map_err(refused)?;
             Ok(Response::text("Changed."))
         }
         Request::Post { title, text, photos, draft, hours_ago } => {
@@ -121,11 +122,11 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
                 photos: before.photos,
                 slug: None,
             };
-            posts::edit(node, id, draft).await.map_err(refused)?;
+            publish::edit(node, id, draft).await.map_err(refused)?;
             Ok(Response::text("Changed; friends' nodes are told."))
         }
         Request::Withdraw { id } => {
-            posts::delete(node, id.parse().map_err(refused)?).await.map_err(refused)?;
+            publish::delete(node, id.parse().map_err(refused)?).await.map_err(refused)?;
             Ok(Response::text("Withdrawn; friends' nodes are told."))
         }
         Request::PostList => {
@@ -263,14 +264,14 @@ async fn post(
     }
     let post = match date {
         Some(_) => {
-            posts::publish_dated(
+            publish::post_dated(
                 node,
                 posts::save_draft(node, written).await.map_err(refused)?.id,
                 date,
             )
             .await
         }
-        None => posts::publish_new(node, written).await,
+        None => publish::post(node, written).await,
     };
     let post = post.map_err(refused)?;
     let path = freehold_web::path_of(&post);

@@ -15,7 +15,7 @@ use freehold_core::blobs::AtRest;
 use freehold_core::logins;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 
 use super::oracle;
@@ -237,7 +237,7 @@ fn matches(wanted: &str, said: &str) -> bool {
 
 async fn home() -> (TestNode, String) {
     let node = TestNode::unset("alice").await;
-    profile::set(&node, profile_of("alice")).await.unwrap();
+    publish::profile(&node, profile_of("alice")).await.unwrap();
     let (_, password) = logins::create_app_password(&node, "test").await.unwrap();
     (node, password)
 }

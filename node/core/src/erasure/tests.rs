@@ -1,6 +1,7 @@
 //! A word is planted, deleted, and looked for in everything that is kept.
 
 use super::*;
+use crate::apply;
 use crate::audience::Audience;
 use crate::blobs::AtRest;
 use crate::clock::Clock;
@@ -9,6 +10,7 @@ use crate::fs::MemoryFs;
 use crate::mailbox::{self, Delivery, DeliveryId, Flags};
 use crate::photos::{self, Photo, Upload};
 use crate::posts::{self, Draft, Post};
+use crate::publish;
 use crate::random::Random;
 use crate::testing::{START, TestNode};
 use freehold_store::testing::traces;
@@ -27,7 +29,7 @@ async fn posted(node: &Node, word: &str) -> Post {
         ..Draft::default()
     };
     let saved = posts::save_draft(node, draft).await.unwrap();
-    posts::publish(node, saved.id).await.unwrap()
+    publish::saved_post(node, saved.id).await.unwrap()
 }
 
 /// A picture with the word in its file, behind so much that is not looked at.
@@ -78,7 +80,7 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
         assert!(found(&alice, word).len() > 2, "{word} is in {:?}", found(&alice, word));
     }
 
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     for photo in [small.id, large.id, later.id] {
         photos::delete(&alice, photo).await.unwrap();
     }
@@ -121,11 +123,11 @@ async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
             .collect()
     };
     let post = posted(&alice, "xylograph").await;
-    feed::receive(&bob, person, everything(&alice)).await.unwrap();
+    apply::receive(&bob, person, everything(&alice)).await.unwrap();
     bob.store.snapshot().unwrap();
     assert!(found(&bob, "xylograph").len() > 2);
-    posts::delete(&alice, post.id).await.unwrap();
-    feed::receive(&bob, person, everything(&alice)).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
+    apply::receive(&bob, person, everything(&alice)).await.unwrap();
     bob.clock.advance(RENEW_AFTER);
     assert_eq!(renew(&bob).unwrap(), Renewed::Everything);
     assert_eq!(found(&bob, "xylograph"), Vec::<String>::new());

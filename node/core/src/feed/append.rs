@@ -1,6 +1,7 @@
-//! Saying something: the next entry of one of this node's logs, and its journal record, inside the
-//! commit that has a reason for it.
+//! Writing: the next entry of one of this node's feed logs, and its outbox record, in the commit that
+//! has a reason for it.
 
+use super::change::Change;
 use super::{
     Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows,
 };
@@ -45,30 +46,19 @@ pub fn moment(tx: &Tx<'_>, node: &Node) -> Result<Timestamp, StoreError> {
     Ok(Hlc::next(rows::clock(tx)?, node.clock.now()).time())
 }
 
-/// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
+/// Writes the next entry of a lane, public or control, and adds what it changes for readers to
+/// `changes`. Every honest node drops the body at the time `expires`.
 ///
 /// # Errors
 /// When the node is unclaimed or retired, the body is too long or unreadable, or the store's own
 /// error.
-pub fn append(
-    tx: &mut Tx<'_>,
-    node: &Node,
-    lane: Lane,
-    body: &Body,
-) -> Result<EntryId, AppendError> {
-    append_expiring(tx, node, lane, body, None)
-}
-
-/// [`append`] with a time at which every honest node drops the body.
-///
-/// # Errors
-/// As [`append`].
-pub fn append_expiring(
+pub(crate) fn append(
     tx: &mut Tx<'_>,
     node: &Node,
     lane: Lane,
     body: &Body,
     expires: Option<Timestamp>,
+    changes: &mut Vec<Change>,
 ) -> Result<EntryId, AppendError> {
     let identity = node.identity.log().ok_or(AppendError::Unclaimed)?;
     let person = identity.person();
@@ -125,10 +115,24 @@ pub fn append_expiring(
     )?;
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
-    effects::of_own(tx, &id, &header, generation, body)?;
+    effects::of_own(tx, node, &id, &header, generation, body, changes)?;
     if let Some(at) = expires {
         due::expire_at(tx, at, &id)?;
     }
     outbox::append(tx, &OutboxRecord { entry: id, log, seq })?;
     Ok(id)
+}
+
+/// Writes an entry of this node and applies nothing, for tests that need an entry and no noun.
+///
+/// # Errors
+/// As [`append`].
+#[cfg(any(test, feature = "testing"))]
+pub fn append_only(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    lane: Lane,
+    body: &Body,
+) -> Result<EntryId, AppendError> {
+    append(tx, node, lane, body, None, &mut Vec::new())
 }

@@ -1,78 +1,84 @@
-//! What an entry does once it is stored: shows a post, replaces it, takes it back, moves a home.
+//! The effect of a stored entry on those it refers to: an edit replaces, a tombstone deletes. Each
+//! effect ends in a projection of the post, which is returned as a [`Change`].
 //!
 //! The outcome does not depend on the order in which entries of different logs arrive: edits are
-//! ordered by (epoch chain, seq), and a tombstone that comes before what it takes back waits for
-//! it. Only the newest version of a post keeps its body: an edit drops what it replaces, so a post
-//! is deleted in one small change however often it was edited. If that version is taken back,
-//! nothing is shown.
+//! ordered by (epoch chain, seq), and a tombstone that arrives before its target waits for it. Only
+//! the newest version of a post keeps its body: an edit drops the body that it replaces, so a post
+//! is deleted in one small change however often it was edited. A deleted newest version leaves
+//! nothing to show.
 
-use super::VerifiedEntry;
+use super::change::{Change, Projection, Version};
 use super::refs::{self, Rank, RefKind};
 use super::rows::EntryRow;
 use super::{
-    Body, EntryId, Header, Kind, LogId, due, jobs, latest, missing, retraction_limit, rows,
+    Body, EntryId, Header, Kind, LogId, VerifiedEntry, due, jobs, latest, missing,
+    retraction_limit, rows,
 };
-use crate::erasure;
 use crate::identity::PersonId;
 use crate::node::Node;
-use crate::posts;
 use crate::row::Rows;
 use crate::store::{StoreError, Tx};
-use crate::timeline;
 
-/// What an own entry does. The author's posts are the posts noun's own; only what every reader does
-/// with them happens here.
+/// The effect of an entry that this node wrote. The retraction limit is for entries of other nodes:
+/// it does not delay what the owner does here.
 pub(super) fn of_own(
     tx: &mut Tx<'_>,
+    node: &Node,
     id: &EntryId,
     header: &Header,
     generation: u64,
     body: &Body,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     match body {
-        Body::Edit { of, .. } => replace(tx, author, of, &rank),
+        Body::Post(_) => project(tx, node, author, id, changes),
+        Body::Edit { of, .. } => {
+            replace(tx, author, of, &rank)?;
+            project(tx, node, author, of, changes)
+        }
         Body::Tombstone { of } => {
             refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-            match end(tx, author, of)? {
-                Some(Ended { post, edit: Some((_, edit)) }) => replace(tx, author, &post, &edit),
-                Some(_) => drop_versions(tx, author, of),
-                None => Ok(()),
+            let ended = end(tx, author, of)?;
+            if let Some(Ended { post, edit: Some((_, edit)) }) = &ended {
+                replace(tx, author, post, edit)?;
             }
+            erased(tx, node, author, ended.map(|ended| ended.post), changes)
         }
         _ => latest::put(tx, &rank, header, body),
     }
 }
 
-/// What a received entry does.
+/// The effect of an entry that another node wrote.
 pub(super) fn of_received(
     tx: &mut Tx<'_>,
     node: &Node,
     entry: &VerifiedEntry,
     generation: u64,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (id, header) = (entry.id(), entry.header());
     let (author, rank) = (&header.log.person, Rank::of(&id, header, generation));
     let Some(body) = entry.body() else { return Ok(()) };
     match body {
-        Body::Post(_) => settle(tx, node, author, &id),
+        Body::Post(_) => project(tx, node, author, &id, changes),
         Body::Edit { of, .. } => {
             if entry.is_vouched() {
                 replace(tx, author, of, &rank)?;
             } else {
                 replace_in_time(tx, node, &header.log, of, &rank)?;
             }
-            settle(tx, node, author, of)
+            project(tx, node, author, of, changes)
         }
         Body::Tombstone { of } => match retraction_limit::until(tx, node, entry)? {
             Some(at) => {
                 refs::put(tx, of, author, RefKind::Hides, &rank)?;
                 due::confirm_at(tx, at, &rank)?;
-                settle_of(tx, node, author, of)
+                project_of(tx, node, author, of, changes)
             }
             None => {
                 refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-                take_back(tx, node, author, of)
+                take_back(tx, node, author, of, changes)
             }
         },
         _ => latest::put(tx, &rank, header, body),
@@ -104,42 +110,55 @@ pub(super) fn confirm(
     node: &Node,
     entry: &VerifiedEntry,
     generation: u64,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (author, rank) =
         (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
     let Some(of) = entry.header().refs.first() else { return Ok(()) };
     if refs::has(tx, of, author, RefKind::WillReplace, &rank)? {
         replace(tx, author, of, &rank)?;
-        return settle(tx, node, author, of);
+        return project(tx, node, author, of, changes);
     }
     if !refs::has(tx, of, author, RefKind::Hides, &rank)? {
         return Ok(());
     }
     refs::delete(tx, of, author, RefKind::Hides, &rank);
     refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-    take_back(tx, node, author, of)
+    take_back(tx, node, author, of, changes)
 }
 
-/// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline.
-/// RefKind nothing to another's, or to a tombstone.
+/// Deletes an author's entry for good, with a post also its edits. Another author's entry and a
+/// tombstone stay.
 pub(super) fn take_back(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     of: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     if rows::entry(tx, of)?.is_none() {
         return Ok(());
     }
-    let mut held = Vec::new();
-    if let Some(Ended { post, edit }) = end(tx, author, of)? {
-        held = timeline::held_blobs(tx, &post)?;
-        if let Some((log, edit)) = edit {
-            replace_in_time(tx, node, &log, &post, &edit)?;
-        }
-        settle(tx, node, author, &post)?;
+    let ended = end(tx, author, of)?;
+    if let Some(Ended { post, edit: Some((log, edit)) }) = &ended {
+        replace_in_time(tx, node, log, post, edit)?;
     }
-    erasure::erase(tx, node.clock.now(), &held)
+    erased(tx, node, author, ended.map(|ended| ended.post), changes)
+}
+
+/// Reports that content was deleted, and projects the post it belonged to.
+fn erased(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    post: Option<EntryId>,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    changes.push(Change::Erased { post });
+    match &post {
+        Some(post) => project(tx, node, author, post, changes),
+        None => Ok(()),
+    }
 }
 
 /// A post that has ended, or to which an edit belongs that has.
@@ -224,86 +243,72 @@ fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(
     Ok(())
 }
 
-/// [`settle`] for whatever post an entry is or belongs to.
-pub(super) fn settle_of(
+/// [`project`] for the post that an entry opens or edits.
+pub(super) fn project_of(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     of: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let Some(row) = rows::entry(tx, of)? else { return Ok(()) };
     let header = rows::header(of, &row)?;
     match (header.kind, header.refs.first()) {
-        (Kind::Post, _) => settle(tx, node, author, of),
-        (Kind::Edit, Some(post)) => settle(tx, node, author, post),
+        (Kind::Post, _) => project(tx, node, author, of, changes),
+        (Kind::Edit, Some(post)) => project(tx, node, author, post, changes),
         _ => Ok(()),
     }
 }
 
-/// Makes the timeline, and the site if the post was published there, show of a post what the
-/// entries held add up to, whatever they showed before.
-pub(super) fn settle(
+/// Computes what the entries held of a post add up to, whatever they added up to before, and drops
+/// the bodies of a post that is gone.
+pub(super) fn project(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     post: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let Some((target, header)) = own_post(tx, author, post)? else { return Ok(()) };
-    let is_owners = node.identity.person() == Some(*author);
+    let now = projection(tx, node, author, post, (&target, &header))?;
+    changes.push(Change::Post { author: *author, post: *post, now });
+    Ok(())
+}
+
+fn projection(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    post: &EntryId,
+    (target, header): (&EntryRow, &Header),
+) -> Result<Projection, StoreError> {
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
         missing::note(tx, author, post, None)?;
-        match (is_owners, target.void) {
-            // What counts for nothing now may count again, when more is known of who spoke for the
-            // owner.
-            (true, true) => posts::hide(tx, post)?,
-            (true, false) => posts::retract(tx, node, post)?,
-            (false, _) => {}
-        }
-        return timeline::hide(tx, author, post);
+        // A void entry may count again, when more is known of who spoke for its author.
+        return Ok(if target.void { Projection::Hidden } else { Projection::Retracted });
     }
     let newest = refs::last(tx, post, author, RefKind::Replaces)?.map_or(*post, |edit| edit.id);
     let version = rows::entry(tx, &newest)?;
-    missing::note(
-        tx,
-        author,
-        post,
-        version.as_ref().filter(|row| !row.dead && !row.has_body()).map(|_| &newest),
-    )?;
+    let is_missing = version.as_ref().is_some_and(|row| !row.dead && !row.has_body());
+    missing::note(tx, author, post, is_missing.then_some(&newest))?;
     let Some(entry) = shown(tx, author, post, &newest)? else {
-        match version.is_some_and(|row| row.dead) {
-            true if is_owners => posts::retract(tx, node, post)?,
-            false if is_owners => posts::hide(tx, post)?,
-            _ => {}
-        }
-        return timeline::hide(tx, author, post);
+        let is_deleted = version.is_some_and(|row| row.dead);
+        return Ok(if is_deleted { Projection::Retracted } else { Projection::Hidden });
     };
-    // What has a body that says nothing here was written by a newer program.
-    let Some(said) = entry.body().and_then(Body::post) else {
-        return timeline::hide(tx, author, post);
+    let Some(body) = entry.body().and_then(Body::post) else {
+        return Ok(Projection::NotUnderstood);
     };
-    let at = entry.header().hlc.time();
-    if is_owners {
-        posts::apply_version(
-            tx,
-            post,
-            &newest,
-            at,
-            said,
-            header.log.node == node.identity.node_key(),
-        )?;
-    }
-    let version = timeline::Version {
-        author: *author,
+    let (here, at) = (node.identity.node_key(), entry.header().hlc.time());
+    Ok(Projection::Shown(Box::new(Version {
         entry: newest,
         at,
-        // The author may date it back, as what was out elsewhere before, but not ahead.
-        posted: header.hlc.time().min(target.seen).min(said.published),
-        has_blobs: entry.header().log.node == node.identity.node_key(),
-        is_news: !is_owners,
-        post: said,
-    };
-    timeline::show(tx, post, &version)
+        // The author may date a post back, as one that was out elsewhere before, but not ahead.
+        posted: header.hlc.time().min(target.seen).min(body.published),
+        is_post_from_here: header.log.node == here,
+        is_from_here: entry.header().log.node == here,
+        body: body.clone(),
+    })))
 }
 
 /// The newest version of a post with its body; `None` while it is hidden, and if its body is gone

@@ -1,7 +1,7 @@
 //! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change
 //! in the making.
 
-use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
+use super::{Body, EntryId, Header, Homes, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::Rows;
@@ -129,7 +129,18 @@ pub fn place(node: &Node, id: &EntryId) -> Result<Option<(LogId, Place)>, StoreE
     Ok(Some((header.log, Place { generation: row.generation, seq: header.seq })))
 }
 
-/// Who a person says they are, as far as is known here.
+/// The newest addresses of a person that are known here.
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn homes_of(node: &Node, person: &PersonId) -> Result<Option<Homes>, StoreError> {
+    Ok(match latest(&node.store, person, Kind::Homes)? {
+        Some(Body::Homes(homes)) => Some(homes),
+        _ => None,
+    })
+}
+
+/// The newest profile of a person that is known here.
 ///
 /// # Errors
 /// As [`heads`].

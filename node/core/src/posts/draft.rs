@@ -48,7 +48,7 @@ pub struct Draft {
 }
 
 /// A draft within its limits, its text stored.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     pub(super) title: String,
     pub(super) text: ReadyText,
     pub(super) raw: String,
@@ -58,7 +58,11 @@ pub(super) struct Ready {
     pub(super) slug: Option<String>,
 }
 
-pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
+/// Checks a draft against its limits and stores its text.
+///
+/// # Errors
+/// The first limit that it is over, or the disk's.
+pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
     let title = draft.title.split_whitespace().collect::<Vec<_>>().join(" ");
     let raw = draft.text.replace("\r\n", "\n").trim_end().to_owned();
     if title.chars().count() > TITLE_CHARS_MAX {
@@ -100,6 +104,11 @@ impl Ready {
                 .or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
         };
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
+    }
+
+    /// Whether there is neither text nor photo in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.raw.trim().is_empty() && self.photos.is_empty()
     }
 
     /// Its photos, which must all be there.
@@ -144,7 +153,8 @@ impl Over {
     }
 }
 
-fn write(
+/// Writes a draft over what `over` allows.
+pub(super) fn write(
     tx: &mut Tx<'_>,
     id: PostId,
     over: Over,

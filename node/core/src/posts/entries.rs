@@ -12,6 +12,7 @@ use super::{PostId, SUMMARY_CHARS, State, TITLE_CHARS_MAX, delete};
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::events::Event;
+use crate::feed::change::Version;
 use crate::feed::{EntryId, PostBody};
 use crate::markdown;
 use crate::node::Node;
@@ -84,13 +85,11 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
 pub(crate) fn apply_version(
     tx: &mut Tx<'_>,
     of: &EntryId,
-    version: &EntryId,
-    at: Timestamp,
-    said: &PostBody,
-    is_from_here: bool,
+    new: &Version,
 ) -> Result<(), StoreError> {
+    let (version, at, said) = (&new.entry, new.at, &new.body);
     let Some((id, before)) = published(tx, of)? else {
-        return if is_from_here { restore(tx, of, version, at, said) } else { Ok(()) };
+        return if new.is_post_from_here { restore(tx, of, version, at, said) } else { Ok(()) };
     };
     let is_known = before.version.map_or(*of, EntryId) == *version;
     if is_known && !before.is_hidden {

@@ -21,7 +21,7 @@ pub(super) const ADDRESSES_MAX: usize = 100;
 /// Under the post's id.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(map)]
-pub(super) struct PostRow {
+pub(crate) struct PostRow {
     #[n(0)]
     pub(super) slug: String,
     #[n(1)]
@@ -198,7 +198,7 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
     }
 }
 
-pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
+pub(crate) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
     let (text, revision) = (text(node, &row)?, row.revision());
     let PostRow {
         slug,

@@ -1,8 +1,10 @@
 //! Machines whose clocks were wrong, the author's or the reader's.
 
 use super::*;
+use crate::feed;
 use crate::hlc::AHEAD_MAX_MS;
-use crate::identity::homes::{self, HomesError};
+use crate::publish;
+use crate::publish::HomesError;
 
 /// Ten years: as far as a clock without a battery was seen to jump.
 const FAR_MS: u64 = 10 * 365 * DAY_MS;
@@ -17,7 +19,7 @@ async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
     let (alice, bob) = friends_of_two().await;
     let before = post(&alice, "before").await;
     alice.clock.set(START.plus_millis(FAR_MS));
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+    publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
         .await
         .unwrap();
     post(&alice, "meanwhile").await;
@@ -34,14 +36,14 @@ async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
         "what was said with the wrong clock is held, and nothing else"
     );
     assert_eq!(shown(&bob), ["after, better"]);
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap(), None);
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap(), None);
 
     // Where the node is reached is said again, and what is held can be taken back.
     let say_homes =
-        || homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
+        || publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
     assert_eq!((say_homes().await, say_homes().await), (Ok(2), Ok(2)));
     sync(&alice, &bob).await;
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]
@@ -106,13 +108,13 @@ async fn a_version_of_homes_that_nobody_comes_to_neither_counts_nor_stops_the_ow
             ..Homes::default()
         })
     };
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+    publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
         .await
         .unwrap();
     say_in(&alice, Lane::CONTROL, homes(u64::MAX)).await.unwrap();
     sync(&alice, &bob).await;
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
-    let moved = |to: &str| homes::set(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
+    let moved = |to: &str| publish::homes(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
     assert_eq!(moved("https://new.example").await, Ok(2));
     say_in(&alice, Lane::CONTROL, homes(HOMES_VERSION_MAX)).await.unwrap();
     assert_eq!(moved("https://newer.example").await, Err(HomesError::NoHigherVersion));

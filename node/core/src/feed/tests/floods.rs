@@ -1,13 +1,12 @@
 //! More of everything than fits one change: edits, references, forked logs, photos, entries that
 //! fall due together.
 
-use super::super::jobs;
 use super::*;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
 use crate::logins::Throttle;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreOptions};
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
     (0..count).map(|number| Body::Edit { of, post: note(&format!("secret {number}")) }).collect()
@@ -21,12 +20,6 @@ fn posts(count: usize, photos: u8) -> Vec<Body> {
         })
     };
     (0..count).map(post).collect()
-}
-
-/// RefKind one step of the first job.
-async fn one_step(node: &Node) -> bool {
-    let inside = node.clone();
-    node.store.commit::<_, StoreError, _>(move |tx| jobs::step(tx, &inside)).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cbor::Value;
+use crate::feed;
 use crate::store::Table;
 
 #[tokio::test]
@@ -107,7 +108,12 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
     let body = Body::Post(note("only today"));
     alice
         .store
-        .commit(move |tx| append_expiring(tx, &inside, Lane::PUBLIC, &body, Some(until)))
+        .commit(move |tx| {
+            let mut changes = Vec::new();
+            feed::append(tx, &inside, Lane::PUBLIC, &body, Some(until), &mut changes)?;
+            apply(tx, &inside, changes)?;
+            Ok::<_, AppendError>(())
+        })
         .await
         .unwrap();
     sync(&alice, &bob).await;

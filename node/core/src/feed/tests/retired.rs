@@ -3,6 +3,7 @@
 
 use super::super::retraction_limit;
 use super::*;
+use crate::feed;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
 use crate::identity::paper::{self, Signed};
 
@@ -73,10 +74,7 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
     assert_eq!(shown(&bob), [""; 0]);
     assert!(!is_anywhere(&bob, "buy"));
     assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
-    assert_eq!(
-        identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web,
-        ["https://alice.example"]
-    );
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
     let held = heads(&bob, &who(&alice)).unwrap();
     assert_eq!(
         (held.len(), held[0].hi, held[0].head),
@@ -102,9 +100,7 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
     // anew.
     for seed in 40.. {
         let bob = restarted(&bob, seed);
-        let inside = bob.clone();
-        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
-        if !bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap() {
+        if !one_step(&bob).await {
             break;
         }
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
@@ -177,9 +173,7 @@ async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
     // The log is cut, then its places go one by one; its author's node comes back after each.
     let mut refused = 0;
     loop {
-        let inside = bob.clone();
-        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
-        assert!(bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap());
+        assert!(one_step(&bob).await);
         match receive(&bob, who(&alice), all.clone()).await {
             Err(Refused::BeingCut(_)) => refused += 1,
             other => break assert_eq!(other.unwrap().accepted, 4),

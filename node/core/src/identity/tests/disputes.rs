@@ -180,7 +180,7 @@ async fn ones_own_recovery_counts_without_a_restart() {
     signed_by(&alice, domain("alice.example"), 7).await.unwrap();
     assert_eq!(alice.identity.log().unwrap().state().domain, None);
     alice.clock.advance(60_000);
-    crate::feed::run_due(&alice).await.unwrap();
+    crate::apply::run_due(&alice).await.unwrap();
     let state = alice.identity.log().unwrap().state().clone();
     assert_eq!(
         (state.roots, state.domain.as_deref()),

@@ -1,7 +1,9 @@
 use super::super::op::{Cutoff, RetireNode};
 use super::super::paper::{self, Signed, change_words};
 use super::*;
+use crate::apply;
 use crate::feed::{self, Body};
+use crate::publish;
 use crate::vault::{Unlock, VaultError};
 
 /// What the owner's own computer makes of a request's text.
@@ -24,7 +26,7 @@ fn domain(name: &str) -> OpBody {
 
 async fn say(node: &Node, times: u8) {
     for n in 0..times {
-        homes::set(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
+        publish::homes(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
             .await
             .unwrap();
     }
@@ -198,7 +200,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
             .unwrap(),
             ..run
         };
-        homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new())
+        publish::homes(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new())
             .await
             .unwrap();
     }
@@ -227,7 +229,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
         let again = Node { identity, ..again };
         say(&again, 1).await;
         let head = feed::heads(&again, &person).unwrap().remove(0);
-        feed::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap())
+        apply::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap())
             .await
             .unwrap();
     }

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::fs::{self, Fault, Fs, MemoryFs};
 use crate::photos::{self, Size};
 use crate::posts::{self, Draft, Post};
+use crate::publish;
 use crate::random::Random;
 use crate::testing::{START, TestNode};
 
@@ -27,7 +28,7 @@ async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
     let saved = posts::save_draft(node, Draft { text: "look".into(), photos, ..Draft::default() })
         .await
         .unwrap();
-    posts::publish(node, saved.id).await.unwrap()
+    publish::saved_post(node, saved.id).await.unwrap()
 }
 
 /// The files that hold the word as it is, once small blobs have been filed too.
@@ -99,7 +100,7 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
         "a draft shows nothing"
     );
 
-    let post = posts::publish(&alice, draft.id).await.unwrap();
+    let post = publish::saved_post(&alice, draft.id).await.unwrap();
     assert!(
         shown(&alice, &photo, "quagmire"),
         "nobody waits until it lies there in the other form"
@@ -112,13 +113,13 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
     );
 
     let without = Draft { id: Some(post.id), text: "gone".into(), ..Draft::default() };
-    posts::edit(&alice, post.id, without).await.unwrap();
+    publish::edit(&alice, post.id, without).await.unwrap();
     assert!(!shown(&alice, &photo, "quagmire"));
     assert_eq!((in_the_clear(&alice, "quagmire"), shown(&alice, &photo, "quagmire")), (0, false));
 
     let other = posted(&alice, vec![photo.id]).await;
     assert_eq!(in_the_clear(&alice, "quagmire"), 2);
-    posts::delete(&alice, other.id).await.unwrap();
+    publish::delete(&alice, other.id).await.unwrap();
     assert!(!shown(&alice, &photo, "quagmire"));
     assert_eq!((in_the_clear(&alice, "quagmire"), shown(&alice, &photo, "quagmire")), (0, false));
 }
@@ -141,7 +142,7 @@ async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_hol
     let post = posted(&alice, vec![photo.id]).await;
     change(Audience::Owner).await.unwrap();
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (0, false));
 }
 
@@ -220,7 +221,7 @@ async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_lo
     let photo = store_photo(&alice, "xylograph", Audience::Owner).await;
     let post = posted(&alice, vec![photo.id]).await;
     assert_eq!(in_the_clear(&alice, "xylograph"), 2);
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     let before = alice.disk().crash();
     assert_eq!(in_the_clear(&alice, "xylograph"), 0);
     for (disk, noted) in [(before, true), (alice.disk().crash(), false)] {

@@ -1,7 +1,9 @@
 //! What another node of the same person says of a post that was published here.
 
 use super::*;
+use crate::apply;
 use crate::erasure;
+use crate::feed;
 use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
 use crate::identity::op::{OpBody, RetireNode};
 use crate::identity::paper::{self, Signed};
@@ -34,14 +36,14 @@ async fn retire(at: &Node, node: &Node) {
         panic!("not signed")
     };
     identity::upload(at, &signed).await.unwrap();
-    feed::run_due(at).await.unwrap();
+    apply::run_due(at).await.unwrap();
 }
 
 async fn say(node: &Node, body: Body) -> EntryId {
     let inside = node.clone();
     node.clock.advance(1);
     node.store
-        .commit(move |tx: &mut Tx<'_>| feed::append(tx, &inside, Lane::PUBLIC, &body))
+        .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &inside, Lane::PUBLIC, &body))
         .await
         .unwrap()
 }
@@ -52,7 +54,7 @@ async fn give(from: &Node, to: &Node, of: PersonId) {
         .unwrap()
         .into_iter()
         .flat_map(|head| feed::read(from, &head.log, 0, 256, usize::MAX).unwrap());
-    feed::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
+    apply::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
 }
 
 fn who(node: &Node) -> PersonId {
@@ -78,7 +80,7 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
     let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) })
         .await
         .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     let text = crate::store::BlobId(*blake3::hash(long.trim_end().as_bytes()).as_bytes());
     assert!(first.blobs.contains(&text).unwrap());
 
@@ -118,7 +120,7 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     )
     .await
     .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     posted(&first, "Taken", "An address that is taken.").await;
     let of = post.entry.unwrap();
     give(&first, &second, who(&first)).await;
@@ -160,11 +162,11 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     assert_eq!(here(&first, "the-mountain").unwrap().text, "short");
     assert_eq!(here(&first, "taken").unwrap().title, "Taken");
 
-    edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
+    publish::edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
     give(&second, &first, who(&first)).await;
     assert_eq!(here(&first, "the-mountain").unwrap().text, "We rested.");
     assert_eq!(timeline::get(&first, &of).unwrap().unwrap().text, "We rested.");
-    delete(&first, post.id).await.unwrap();
+    publish::delete(&first, post.id).await.unwrap();
     give(&second, &first, who(&first)).await;
     assert_eq!(here(&first, "the-mountain"), None);
 }
@@ -190,7 +192,7 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
             .await
             .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     give(&first, &second, who(&first)).await;
     for number in 0..50 {
         say(&second, Body::Tombstone { of: EntryId([number; 32]) }).await;
@@ -207,7 +209,7 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
     assert_eq!(here(&first, "the-hill"), Some(post.clone()));
     assert_eq!(timeline::page(&first, None, 10).unwrap().len(), 1);
     // And it can be changed as before.
-    edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
+    publish::edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
     assert_eq!(here(&first, "the-hill").unwrap().text, "We ran.");
 }
 
@@ -220,7 +222,7 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
             .await
             .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     let of = post.entry.unwrap();
     let kept = feed::entry(&first, &of).unwrap().unwrap();
     give(&first, &second, who(&first)).await;
@@ -233,7 +235,7 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
 
     retire(&first, &second).await;
     assert_eq!(feed::missing(&first, &who(&first), 10).unwrap(), [of]);
-    feed::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
+    apply::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
     let again = here(&first, "the-hill-2").unwrap();
     assert_eq!(
         (again.title.as_str(), again.text.as_str(), &again.photos),
@@ -244,10 +246,10 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
     assert_eq!((both.len(), timeline::page(&first, None, 10).unwrap().len()), (2, 2));
     assert!(timeline::get(&first, &theirs).unwrap().is_none());
     // It can be changed as before, and taken back for good.
-    edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
+    publish::edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
     assert_eq!(here(&first, "the-hill-2").unwrap().text, "We ran.");
-    delete(&first, again.id).await.unwrap();
-    feed::receive(&first, who(&first), vec![kept]).await.unwrap();
+    publish::delete(&first, again.id).await.unwrap();
+    apply::receive(&first, who(&first), vec![kept]).await.unwrap();
     assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
     assert_eq!(feed::check(&first).unwrap().wrong, Vec::<String>::new());
 }

@@ -20,19 +20,19 @@ async fn of_two_windows_the_second_to_save_is_told() {
         Ok(saved.clone()),
         "the same words sent twice"
     );
-    let post = publish(&alice, saved.id).await.unwrap();
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(save_draft(&alice, over(&saved, "We sat.")).await, Err(PostError::ChangedMeanwhile));
 
-    let edited = edit(&alice, post.id, over(&post, "We swam.")).await.unwrap();
+    let edited = publish::edit(&alice, post.id, over(&post, "We swam.")).await.unwrap();
     assert_eq!(
-        edit(&alice, post.id, over(&post, "We drove.")).await,
+        publish::edit(&alice, post.id, over(&post, "We drove.")).await,
         Err(PostError::ChangedMeanwhile)
     );
     let head = outbox::durable_head(&alice).unwrap();
-    assert_eq!(edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
+    assert_eq!(publish::edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
     assert_eq!(outbox::durable_head(&alice).unwrap(), head, "friends are not told twice");
     assert_eq!(here(&alice, "the-hill"), Some(edited.clone()));
-    edit(&alice, post.id, over(&edited, "We drove.")).await.unwrap();
+    publish::edit(&alice, post.id, over(&edited, "We drove.")).await.unwrap();
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_post_begun_twice_under_one_id_is_one_post() {
         };
         let saved = save_draft(&alice, begun.clone()).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(saved.clone()));
-        let post = publish(&alice, saved.id).await.unwrap();
+        let post = publish::saved_post(&alice, saved.id).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(post), "a published one, too");
         let other = Draft { text: "Something else.".to_owned(), ..begun };
         assert_eq!(
