@@ -25,13 +25,9 @@ pub struct FederationConfig {
     /// Addresses to give to friends besides those listened on, as multiaddrs:
     /// `/dns4/alice.example/tcp/7001`.
     pub external: Vec<String>,
-    /// This node is at home behind a router: find out whether it can be reached, and punch through
-    /// where it can't.
+    /// This node is behind a router: ping each friend every minute instead of every five, so that
+    /// the router keeps the connections.
     pub behind_router: bool,
-    /// Ask the router to forward the ports (UPnP).
-    pub upnp: bool,
-    /// Find friends on the local network by announcing this node there (mDNS).
-    pub local_discovery: bool,
     /// At most this many connections from nodes that are not friends. The one who holds the most
     /// makes room for a new one.
     pub strangers_max: u32,
@@ -50,8 +46,6 @@ impl Default for FederationConfig {
             quic: true,
             external: Vec::new(),
             behind_router: false,
-            upnp: false,
-            local_discovery: false,
             strangers_max: 64,
             photos_mib_per_friend_day: 64,
             memory_bytes_max: 1 << 30,

@@ -21,8 +21,6 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 struct Callee {
     addresses: Vec<String>,
-    /// Found on the local network.
-    nearby: Vec<String>,
     connected: bool,
     failures: u32,
     /// When to call; `None` while connected, or while a call is under way.
@@ -89,16 +87,6 @@ impl Dialer {
         self.retry(key, now);
     }
 
-    /// The node was heard of on the local network: worth a call at once.
-    pub(crate) fn discovered(&mut self, key: PeerKey, address: String, now: Instant) {
-        if let Some(callee) = self.callees.get_mut(&key)
-            && !callee.nearby.contains(&address)
-        {
-            callee.nearby = vec![address];
-            callee.next = (!callee.connected).then_some(now);
-        }
-    }
-
     fn retry(&mut self, key: PeerKey, now: Instant) {
         let (wait, wait_max, jitter) = (self.wait, self.wait_max, self.next_jitter());
         if let Some(callee) = self.callees.get_mut(&key) {
@@ -132,8 +120,7 @@ impl Dialer {
                 // A call that is never answered with an event (a full channel) is made again in
                 // time.
                 callee.next = Some(now + self.wait_max);
-                calls
-                    .push((*key, callee.nearby.iter().chain(&callee.addresses).cloned().collect()));
+                calls.push((*key, callee.addresses.clone()));
             }
         }
         calls

@@ -7,6 +7,7 @@
 mod behaviour;
 mod drive;
 mod key;
+mod memory;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -69,8 +70,6 @@ pub(crate) enum NetworkEvent {
     Disconnected(PeerKey),
     /// A dial came to nothing.
     DialFailed(PeerKey),
-    /// A node of this key announces itself on the local network.
-    Discovered(PeerKey, String),
     /// The peer opened a stream.
     Incoming(PeerKey, &'static str, ByteStream),
 }

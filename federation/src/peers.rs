@@ -330,7 +330,6 @@ fn happened(shared: &Arc<Shared>, dialer: &mut Dialer, event: NetworkEvent) {
             dialer.disconnected(key, now);
         }
         NetworkEvent::DialFailed(key) => dialer.failed(key, now),
-        NetworkEvent::Discovered(key, address) => dialer.discovered(key, address, now),
         NetworkEvent::Incoming(key, protocol, stream) => {
             // A stream may be heard of before its connection is.
             let (peer, new) = shared.enter(key);

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use anyhow::Context;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::client::verify_server_name;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
@@ -125,7 +125,7 @@ fn read(data: &Path) -> anyhow::Result<CertifiedKey> {
     let key = key_path(data);
     let key = PrivateKeyDer::from_pem_file(&key)
         .with_context(|| format!("{} is not a private key in PEM", key.display()))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider())
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .context("the certificate and its key do not fit together")
 }
 
@@ -212,7 +212,6 @@ mod tests {
 
     #[test]
     fn a_certificate_is_made_once_and_kept() {
-        let _ = ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
         let first = fs::read(path(folder.path())).unwrap();
@@ -222,7 +221,6 @@ mod tests {
 
     #[test]
     fn half_of_one_is_an_error_and_not_replaced() {
-        let _ = ring::default_provider().install_default();
         for (kept, missing) in [("cert.pem", "key.pem"), ("key.pem", "cert.pem")] {
             let folder = tempfile::tempdir().unwrap();
             // What a start that was cut off has left is no hindrance.
@@ -243,7 +241,6 @@ mod tests {
 
     #[test]
     fn a_damaged_certificate_is_an_error_and_not_replaced() {
-        let _ = ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
         fs::write(path(folder.path()), "not a certificate").unwrap();
@@ -268,7 +265,6 @@ mod tests {
 
     #[test]
     fn one_that_lacks_a_name_is_made_anew_under_the_same_key() {
-        let _ = ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let read = |name: &str| fs::read(folder.path().join("tls").join(name)).unwrap();
         let asked = ["localhost", "127.0.0.1", "::1", "ruth.example", "mail.ruth.example"];
@@ -291,7 +287,6 @@ mod tests {
 
     #[test]
     fn the_owners_own_is_never_made_anew() {
-        let _ = ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
         // Signed for the key that was made here, by somebody who knows.
@@ -304,7 +299,6 @@ mod tests {
 
     #[test]
     fn a_making_that_was_cut_off_between_its_two_files_is_gone_on_with() {
-        let _ = ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let certificate = Certificate::open(folder.path()).unwrap();
         let first = fs::read(path(folder.path())).unwrap();

@@ -258,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn removed_setting_is_refused_with_its_line() {
+        for key in ["upnp", "local_discovery"] {
+            let text = format!("[federation]\ntcp = true\n{key} = false\n");
+            let error = load_text(&text, &[]).unwrap_err();
+            assert!(exit::code(&error) == exit::CONFIG, "{error}");
+            let expected = format!("line 3: the setting federation.{key} no longer exists");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
+
+    #[test]
     fn an_unknown_engine_is_refused() {
         let said = load_text("[node]\nengine = \"rocks\"\n", &[]).unwrap_err().to_string();
         assert!(said.contains("\"sled\" or \"redb\""), "{said}");
@@ -301,6 +312,11 @@ mod tests {
         assert!(said("node.lgo=info").contains("lgo"), "{}", said("node.lgo=info"));
         assert!(said("nobody.log=info").contains("nobody"), "{}", said("nobody.log=info"));
         assert!(said("node.log").contains("section.key=value"), "{}", said("node.log"));
+        assert!(
+            said("federation.upnp=false").starts_with("--set federation.upnp: the setting"),
+            "{}",
+            said("federation.upnp=false")
+        );
         assert!(
             said("mail.routes=bob.example").starts_with("--set mail.routes: "),
             "{}",

@@ -18,8 +18,8 @@ mod welcome;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Two TLS providers are linked (QUIC brings a second); ours is chosen before anything can ask.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    // A dependency may bring a second TLS provider; then rustls would panic instead of choosing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),

@@ -413,8 +413,8 @@ mod tests {
     async fn under_tls_the_answer_is_the_same_and_a_stalled_greeting_makes_room() {
         let alice = TestNode::new("alice").await;
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let (certificate, key) = (made.cert.der().clone(), made.key_pair.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap();

@@ -1,24 +1,23 @@
 //! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a
 //! public table would publish who is where, topics would leak who reads what, and for one person's
-//! friends direct streams are simpler.
+//! friends direct streams are simpler. Nor is there relay, DCUtR, AutoNAT, mDNS or UPnP: a node on a
+//! public address needs none of them, and an AutoNAT server dials addresses that strangers name.
 
 use std::time::Duration;
 
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{
-    Swarm, SwarmBuilder, autonat, dcutr, identify, mdns, noise, ping, relay, tcp, upnp, yamux,
+    Swarm, SwarmBuilder, allow_block_list, connection_limits, identify, noise, ping, tcp, yamux,
 };
-use libp2p::{allow_block_list, connection_limits};
 
 use crate::config::FederationConfig;
-use crate::network::{StartError, strangers};
+use crate::network::{StartError, memory, strangers};
 
 /// Between public hosts a ping only has to notice that a peer is gone.
 const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
-/// Behind a router it also keeps the router's mapping alive.
+/// Behind a router a ping also keeps the router's mapping of the connection alive.
 const PING_INTERVAL_HOME: Duration = Duration::from_secs(60);
 /// A connection without streams is closed after this long; a friend's always has its sync stream.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,16 +45,10 @@ pub(super) struct Behaviour {
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) limits: connection_limits::Behaviour,
     pub(super) strangers: strangers::Behaviour,
-    memory: libp2p_memory_connection_limits::Behaviour,
+    memory: memory::Behaviour,
     pub(super) streams: libp2p_stream::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-    relay: relay::client::Behaviour,
-    dcutr: Toggle<dcutr::Behaviour>,
-    autonat: Toggle<autonat::v2::client::Behaviour>,
-    autonat_server: Toggle<autonat::v2::server::Behaviour>,
-    mdns: Toggle<mdns::tokio::Behaviour>,
-    upnp: Toggle<upnp::tokio::Behaviour>,
 }
 
 fn muxer() -> yamux::Config {
@@ -69,7 +62,7 @@ pub(super) fn swarm(
     keypair: Keypair,
     config: &FederationConfig,
 ) -> Result<Swarm<Behaviour>, StartError> {
-    let build = SwarmBuilder::with_existing_identity(keypair)
+    Ok(SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, muxer)
         .map_err(|error| StartError::Transport(error.to_string()))?
@@ -80,13 +73,9 @@ pub(super) fn swarm(
             quic
         })
         .with_dns()
-        .map_err(|error| StartError::Transport(error.to_string()))?;
-    let build = build
-        .with_relay_client(noise::Config::new, muxer)
         .map_err(|error| StartError::Transport(error.to_string()))?
-        .with_behaviour(|keypair, relay| behaviour(keypair, relay, config))
-        .map_err(|error| StartError::Transport(error.to_string()))?;
-    Ok(build
+        .with_behaviour(|keypair| behaviour(keypair, config))
+        .map_err(|error| StartError::Transport(error.to_string()))?
         .with_swarm_config(|swarm| {
             swarm
                 .with_idle_connection_timeout(IDLE_TIMEOUT)
@@ -95,12 +84,7 @@ pub(super) fn swarm(
         .build())
 }
 
-fn behaviour(
-    keypair: &Keypair,
-    relay: relay::client::Behaviour,
-    config: &FederationConfig,
-) -> Result<Behaviour, Box<dyn std::error::Error + Send + Sync>> {
-    let me = keypair.public().to_peer_id();
+fn behaviour(keypair: &Keypair, config: &FederationConfig) -> Behaviour {
     let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
         .with_agent_version("freehold".to_owned())
         .with_hide_listen_addrs(true)
@@ -110,27 +94,13 @@ fn behaviour(
         .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUTGOING_MAX))
         .with_max_established_per_peer(Some(PER_STRANGER_MAX));
-    // On loopback nobody could dial back, so asking would only make noise.
-    let reachability = config.behind_router && !config.is_local();
-    let mdns = config
-        .local_discovery
-        .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), me))
-        .transpose()?;
-    Ok(Behaviour {
+    Behaviour {
         blocked: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
         strangers: strangers::Behaviour::new(config.strangers_max),
-        memory: libp2p_memory_connection_limits::Behaviour::with_max_bytes(config.memory_bytes_max),
+        memory: memory::Behaviour::new(config.memory_bytes_max),
         streams: libp2p_stream::Behaviour::new(),
         identify: identify::Behaviour::new(identify),
         ping: ping::Behaviour::new(ping::Config::new().with_interval(ping)),
-        relay,
-        dcutr: config.behind_router.then(|| dcutr::Behaviour::new(me)).into(),
-        autonat: reachability.then(autonat::v2::client::Behaviour::default).into(),
-        autonat_server: (!config.behind_router && !config.is_local())
-            .then(autonat::v2::server::Behaviour::default)
-            .into(),
-        mdns: mdns.into(),
-        upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
-    })
+    }
 }

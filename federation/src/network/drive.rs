@@ -10,11 +10,11 @@ use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, mdns};
+use libp2p::{Multiaddr, PeerId, Swarm};
 use libp2p_stream::IncomingStreams;
 use tokio::sync::{mpsc, oneshot};
 
-use super::behaviour::{Behaviour, BehaviourEvent};
+use super::behaviour::Behaviour;
 use super::{Command, NetworkEvent, PeerKey, StartError};
 use crate::config::FederationConfig;
 
@@ -141,9 +141,7 @@ pub(super) async fn run(
             event = swarm.select_next_some() => event,
         };
         let report = match event {
-            SwarmEvent::NewListenAddr { .. }
-            | SwarmEvent::ExpiredListenAddr { .. }
-            | SwarmEvent::ExternalAddrConfirmed { .. } => {
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
                 *addresses.write().unwrap_or_else(PoisonError::into_inner) = own_addresses(&swarm);
                 continue;
             }
@@ -157,7 +155,7 @@ pub(super) async fn run(
                 peers.connections.entry(peer_id).or_default().push(connection_id);
                 match PeerKey::of(&peer_id) {
                     Some(peer) if num_established.get() == 1 => {
-                        vec![NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() }]
+                        Some(NetworkEvent::Connected { peer, dialed: endpoint.is_dialer() })
                     }
                     Some(_) => continue,
                     None => {
@@ -176,35 +174,21 @@ pub(super) async fn run(
                     continue;
                 }
                 peers.connections.remove(&peer_id);
-                PeerKey::of(&peer_id).map(NetworkEvent::Disconnected).into_iter().collect()
+                PeerKey::of(&peer_id).map(NetworkEvent::Disconnected)
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
                 tracing::debug!(%error, "a dial came to nothing");
                 PeerKey::of(&peer_id)
                     .filter(|_| !swarm.is_connected(&peer_id))
                     .map(NetworkEvent::DialFailed)
-                    .into_iter()
-                    .collect()
-            }
-            SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
-                discovered(found)
             }
             _ => continue,
         };
-        for event in report {
+        if let Some(event) = report {
             // Nobody listens any more only while shutting down.
             let _ = events.send(event).await;
         }
     }
-}
-
-fn discovered(found: Vec<(PeerId, Multiaddr)>) -> Vec<NetworkEvent> {
-    found
-        .into_iter()
-        .filter_map(|(peer, address)| {
-            Some(NetworkEvent::Discovered(PeerKey::of(&peer)?, address.to_string()))
-        })
-        .collect()
 }
 
 fn obey(

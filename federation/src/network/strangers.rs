@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -111,18 +111,15 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        here: &Multiaddr,
+        _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         if self.trusted.contains(&peer) {
             self.friends.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
-        // By a relay many come, and their own addresses are not known.
-        let is_relayed = here.iter().any(|part| part == Protocol::P2pCircuit);
-        let ip = if is_relayed { Some(Ipv4Addr::UNSPECIFIED.into()) } else { ip(from) };
-        let ip = ip.ok_or_else(|| ConnectionDenied::new(NoPlace))?;
-        let is_shared = is_relayed || ip.to_canonical().is_loopback();
+        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
+        let is_shared = ip.to_canonical().is_loopback();
         let place =
             self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
         self.lend(connection, peer, Some(place));

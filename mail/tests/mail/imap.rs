@@ -140,7 +140,7 @@ impl ServerCertVerifier for Anyone {
 }
 
 async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone(provider)))

@@ -18,10 +18,9 @@ use tokio_rustls::client::TlsStream;
 
 /// A certificate of this test's own, for localhost.
 pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
-    rustls::crypto::ring::default_provider().install_default().ok();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let key = PrivateKeyDer::try_from(made.key_pair.serialize_der()).unwrap();
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)

@@ -78,10 +78,10 @@ impl Mnemonic {
                     _ => MnemonicError::Checksum,
                 }
             })?;
-        let entropy = Zeroizing::new(mnemonic.to_entropy());
-        let entropy: [u8; 32] =
-            entropy.as_slice().try_into().map_err(|_| MnemonicError::Checksum)?;
-        Ok(Self::from_entropy(entropy))
+        let (entropy, len) = mnemonic.to_entropy_array();
+        let entropy = Zeroizing::new(entropy);
+        let entropy = entropy.get(..len).and_then(|entropy| entropy.try_into().ok());
+        entropy.map(Self::from_entropy).ok_or(MnemonicError::Checksum)
     }
 
     /// The words with a space between them.

@@ -2,6 +2,12 @@
 
 use super::Config;
 
+/// Settings of earlier versions (section and key), with the advice for those who still have them.
+const REMOVED: [(&str, &str, &str); 2] = [
+    ("federation", "upnp", "delete it and forward the port in the router's own settings"),
+    ("federation", "local_discovery", "delete it; friends are found by the addresses they give"),
+];
+
 /// The sentence for what the parser says of the setting at `place` (section and key, where they are
 /// known).
 pub(super) fn sentence(said: &str, place: Option<(&str, &str)>) -> String {
@@ -9,6 +15,10 @@ pub(super) fn sentence(said: &str, place: Option<(&str, &str)>) -> String {
     let names: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
     if let (true, Some((unknown, known))) = (said.starts_with("unknown field"), names.split_first())
     {
+        let removed = REMOVED.iter().find(|(section, key, _)| Some((*section, *key)) == place);
+        if let Some((section, key, advice)) = removed {
+            return format!("the setting {section}.{key} no longer exists: {advice}");
+        }
         let known = known.join(", ");
         return match known.starts_with("node, listen") {
             true => format!("there is no section [{unknown}]; the sections are {known}"),
@@ -50,5 +60,16 @@ mod tests {
             sentence("invalid type: integer `7`, expected a string", Some(("web", "public_url")));
         assert_eq!(wrong, "web.public_url: invalid type: integer `7`, expected a string");
         assert_eq!(sentence("unclosed table", None), "unclosed table");
+    }
+
+    #[test]
+    fn removed_setting_is_named_as_removed() {
+        for (section, key, advice) in REMOVED {
+            let unknown = format!("unknown field `{key}`, expected one of `tcp`, `quic`");
+            let sentence = sentence(&unknown, Some((section, key)));
+            assert_eq!(sentence, format!("the setting {section}.{key} no longer exists: {advice}"));
+            // A setting that came back is not a removed one.
+            assert_eq!(good(section, key), None);
+        }
     }
 }

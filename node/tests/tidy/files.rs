@@ -66,6 +66,7 @@ fn the_visible_top_level_is_the_house_alone() {
         "federation",
         "mail",
         "node",
+        "rust-toolchain.toml",
         "target",
         "themes",
         "web",

@@ -11,14 +11,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng;
 use data_encoding::HEXLOWER;
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use minicbor::{Decode, Encode};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::{Unlock, VaultError};

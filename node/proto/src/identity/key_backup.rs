@@ -5,12 +5,12 @@
 //! ChaCha20-Poly1305, with
 //! `info = "freehold/key-backup/1" ‖ person ‖ lane`, so that a wrapped key cannot be passed off as another lane's.
 
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::SeedableRng;
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use super::PersonId;
 use crate::domains;

@@ -29,7 +29,7 @@ fn words_yield_these_keys() {
             .into_iter()
             .map(|entropy| {
                 let words = Mnemonic::from_entropy(entropy);
-                let mnemonic = bip39::Mnemonic::parse(words.phrase().as_str()).unwrap();
+                let mnemonic = bip39::Mnemonic::parse_normalized(words.phrase().as_str()).unwrap();
                 let keys = words.keys();
                 let backup_public =
                     x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup));
