@@ -7,7 +7,6 @@ pub mod arrivals;
 pub mod audience;
 pub mod blobs;
 pub mod check;
-pub mod crowd;
 pub mod engine;
 pub mod events;
 pub mod feed;
