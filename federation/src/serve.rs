@@ -119,7 +119,7 @@ async fn take_leave(shared: &Shared, peer: &Peer, person: PersonId) {
 }
 
 async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, person: PersonId) {
-    let _awake = shared.node.events.awake().connected(person, &shared.node.clock);
+    let _connected = shared.node.presence.connected(person, &shared.node.clock);
     hello::keep(shared, standing).await;
     // Never reached since they became a friend: they may not know yet that they are one.
     let is_new = friends::get(&shared.node, &person)

@@ -1,13 +1,9 @@
 //! Hints sent after a commit ("look now"). Losing one loses nothing: every listener also looks at
 //! the rows themselves.
 
-use tokio::sync::broadcast;
+use freehold_store::hints::Hints;
 
-use crate::friends::Awake;
 use crate::identity::PersonId;
-
-/// How many hints a slow listener may fall behind before it is told to look at everything.
-const PENDING_MAX: usize = 1024;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,34 +33,5 @@ pub enum Event {
     Erased,
 }
 
-/// What lasts no longer than the process: the channel of hints, and who is connected. Cheap to
-/// clone.
-#[derive(Clone, Debug)]
-pub struct Events {
-    hints: broadcast::Sender<Event>,
-    awake: Awake,
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self { hints: broadcast::channel(PENDING_MAX).0, awake: Awake::default() }
-    }
-}
-
-impl Events {
-    /// Sends a hint to whoever listens.
-    pub fn send(&self, event: Event) {
-        // Nobody listening is not an error: the rows are the truth.
-        let _ = self.hints.send(event);
-    }
-
-    /// Listens from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.hints.subscribe()
-    }
-
-    /// Which friends' nodes are connected.
-    pub fn awake(&self) -> &Awake {
-        &self.awake
-    }
-}
+/// The channel of this node's hints.
+pub type Events = Hints<Event>;

@@ -15,10 +15,10 @@
 //! invite becomes a friend in Bob's place, and Bob's own try then fails: both owners see it.
 
 mod ask;
-mod awake;
 mod farewell;
 mod invite;
 mod list;
+mod presence;
 mod request;
 
 use minicbor::{Decode, Encode};
@@ -31,7 +31,6 @@ use crate::row::Record;
 use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
-pub use awake::{Awake, Connected};
 pub use farewell::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
 pub use invite::{
     INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
@@ -39,6 +38,7 @@ pub use invite::{
 };
 pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
 pub(crate) use list::{introduced, meet};
+pub use presence::{Connected, Presence};
 pub use request::{
     REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome,
 };

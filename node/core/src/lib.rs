@@ -5,17 +5,14 @@
 
 pub mod arrivals;
 pub mod audience;
-pub mod blobs;
 pub mod check;
-pub mod engine;
 pub mod events;
 pub mod feed;
 pub mod friends;
-pub mod fs;
 pub mod history;
 pub mod identity;
+pub mod ids;
 pub mod journal;
-pub(crate) mod log;
 pub mod logins;
 pub mod mailbox;
 pub mod markdown;
@@ -24,15 +21,13 @@ pub mod node;
 pub mod photos;
 pub mod posts;
 pub mod profile;
-pub mod row;
-pub mod seal;
-pub mod space;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod timeline;
-pub mod vault;
 
 pub use freehold_proto::{cbor, clock, domains, hlc, keys, mnemonic, random};
+pub use freehold_store::{blobs, engine, fs, row, seal, space, vault};
 
 #[cfg(test)]
 mod fuzz;

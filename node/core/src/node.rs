@@ -1,19 +1,17 @@
 //! One person's node: the handful of parts every noun works with.
 
-use std::sync::Arc;
-
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::events::Events;
-use crate::fs::{Fs, MemoryFs};
+use crate::friends::Presence;
 use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
-use crate::space::{Margins, Space};
-use crate::store::{Store, StoreError, StoreOptions, Table};
-use crate::vault::{Unlock, Vault};
+use crate::store::{Store, StoreError, Table};
 
+#[cfg(any(test, feature = "testing"))]
+mod in_memory;
 mod open;
 mod unlock;
 
@@ -35,6 +33,8 @@ pub struct Node {
     pub clock: Clock,
     /// Where random bytes come from.
     pub random: Random,
+    /// Which friends' nodes are connected.
+    pub presence: Presence,
     /// Who has guessed passwords lately.
     pub throttle: Throttle,
 }
@@ -55,43 +55,6 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
-    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system
-    /// in memory.
-    ///
-    /// # Errors
-    /// Only a store of memory that refuses to be written.
-    pub fn in_memory(clock: Clock, random: Random) -> Result<Self, StoreError> {
-        Self::in_memory_on(MemoryFs::new(), clock, random)
-    }
-
-    /// The node on a file system in memory: a new one if that is empty, else the one that was
-    /// there, as at a node's next start.
-    ///
-    /// # Errors
-    /// What [`Node::open`] refuses.
-    pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
-        Self::open_in_memory(fs, clock, random)
-            .map_err(|error| StoreError::Unavailable(error.to_string()))
-    }
-
-    fn open_in_memory(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, NodeOpenError> {
-        let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
-        let data = options.data.clone();
-        let (disk, unlock): (Arc<dyn Fs>, _) =
-            (Arc::new(fs.clone()), Unlock::KeyFile(data.join("key")));
-        let vault = if Vault::exists(&*disk, &data)? {
-            Vault::open(disk, &data, &unlock)?
-        } else {
-            fs.create_folder(&data)
-                .map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
-            Vault::create(disk, &data, &unlock, &random)?
-        };
-        (options.key, options.log, options.random) =
-            (vault.keys().store().clone(), vault.keys().log_id(), random);
-        let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
-        Self::assemble(options, &vault, space, clock)
-    }
-
     /// Makes what every noun relies on. Safe to repeat.
     fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {

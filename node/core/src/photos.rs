@@ -16,7 +16,8 @@ use minicbor::{Decode, Encode};
 
 use crate::audience::Audience;
 use crate::clock::Timestamp;
-use crate::row::{Record, id16};
+use crate::ids::id16;
+use crate::row::Record;
 use crate::store::{BlobId, Table};
 
 pub(crate) use add::hang;

@@ -15,8 +15,8 @@ mod rows;
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::feed::EntryId;
+use crate::ids::id16;
 use crate::photos::PhotoId;
-use crate::row::id16;
 use crate::store::StoreError;
 
 pub use delete::delete;

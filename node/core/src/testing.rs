@@ -1,8 +1,7 @@
 //! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
 
-pub mod hooked;
-
 pub use freehold_proto::testing::fuzz;
+pub use freehold_store::testing::hooked_fs;
 
 use std::ops::Deref;
 

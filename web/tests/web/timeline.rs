@@ -169,7 +169,7 @@ async fn awake_is_who_is_connected_and_others_are_said_to_have_been_heard_when_t
     let person = bob.identity.person().unwrap();
     let mut owner = Browser::owner(&alice).await;
     owner.post("/home", &[("text", "Hello.")]).await;
-    let connected = alice.events.awake().connected(person, &alice.clock);
+    let connected = alice.presence.connected(person, &alice.clock);
     alice.clock.advance(60 * 60 * 1000);
     let home = owner.get("/home").await.text();
     assert!(home.contains("Awake now") && home.contains("Bob (awake, so any moment)"), "{home}");

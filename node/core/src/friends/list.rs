@@ -46,7 +46,7 @@ pub(crate) fn meet(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
         }
         friend.paint = Some(profile.paint).filter(|paint| *paint < PAINTS);
     }
-    let (is_awake, heard) = node.events.awake().of(&friend.person);
+    let (is_awake, heard) = node.presence.of(&friend.person);
     friend.is_awake = is_awake && friend.state == State::Friend;
     friend.last_seen = friend.last_seen.max(heard);
     Ok(())

@@ -10,8 +10,8 @@ use crate::mailbox::{self, Delivery, DeliveryId, Flags};
 use crate::photos::{self, Photo, Upload};
 use crate::posts::{self, Draft, Post};
 use crate::random::Random;
-use crate::store::tests::past::traces;
 use crate::testing::{START, TestNode};
+use freehold_store::testing::traces;
 
 const HOUR: u64 = 3_600_000;
 

@@ -5,9 +5,10 @@ use minicbor::{Decode, Encode};
 
 use super::{ClientNet, LoginError};
 use crate::clock::Timestamp;
+use crate::ids::id16;
 use crate::node::Node;
 use crate::profile;
-use crate::row::{self, Record, id16};
+use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table};
 
 const LABEL_LEN_MAX: usize = 60;

@@ -5,8 +5,9 @@ use minicbor::{Decode, Encode};
 use super::token::SessionToken;
 use super::{ClientNet, password};
 use crate::clock::Timestamp;
+use crate::ids::id16;
 use crate::node::Node;
-use crate::row::{self, Record, id16};
+use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 /// How long a session lasts without being used.

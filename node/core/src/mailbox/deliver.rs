@@ -8,9 +8,10 @@ use super::summary::{self, Summary};
 use super::{change, flags};
 use crate::blobs::Pinned;
 use crate::clock::Timestamp;
+use crate::ids::id16;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
-use crate::row::{self, Record, id16};
+use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 /// How long a message that was removed is not taken a second time, in milliseconds: senders give up

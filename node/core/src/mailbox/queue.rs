@@ -12,8 +12,9 @@ mod submit;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::ids::id16;
 use crate::node::Node;
-use crate::row::{self, Record, Rows, id16};
+use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
 pub use record::{Outcome, RecordError, record};

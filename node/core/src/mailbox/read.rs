@@ -8,8 +8,9 @@ use super::folders::{FolderId, load};
 use super::summary::Summary;
 use crate::blobs::BlobReader;
 use crate::clock::Timestamp;
+use crate::ids::id16;
 use crate::node::Node;
-use crate::row::{self, Record, Rows, id16};
+use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
 /// The longest message, in bytes.

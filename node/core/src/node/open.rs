@@ -10,6 +10,7 @@ use super::Node;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
+use crate::friends::Presence;
 use crate::fs::{Fs, OsFs};
 use crate::identity::Identity;
 use crate::logins::Throttle;
@@ -171,14 +172,22 @@ impl Node {
     where
         E: From<store::OpenError> + From<StoreError>,
     {
-        let (events, random) = (options.events.clone(), options.random.clone());
+        let (events, random) = (options.hints.clone(), options.random.clone());
         let blobs =
             Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
         let store = Store::open(options)?;
         let identity = Identity::load(&store, vault, &random, clock.now())?;
-        let node =
-            Self { identity, store, blobs, events, clock, random, throttle: Throttle::default() };
+        let node = Self {
+            identity,
+            store,
+            blobs,
+            events,
+            clock,
+            random,
+            presence: Presence::default(),
+            throttle: Throttle::default(),
+        };
         node.prepare()?;
         Ok(node)
     }

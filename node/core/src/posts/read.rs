@@ -44,12 +44,12 @@ impl std::fmt::Display for Cursor {
 }
 
 impl std::str::FromStr for Cursor {
-    type Err = row::NotAnId;
+    type Err = crate::ids::NotAnId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (published, id) = text.split_once('-').ok_or(row::NotAnId)?;
+        let (published, id) = text.split_once('-').ok_or(crate::ids::NotAnId)?;
         Ok(Self {
-            published: Timestamp(published.parse().map_err(|_| row::NotAnId)?),
+            published: Timestamp(published.parse().map_err(|_| crate::ids::NotAnId)?),
             id: id.parse()?,
         })
     }

@@ -27,12 +27,12 @@ impl std::fmt::Display for Cursor {
 }
 
 impl std::str::FromStr for Cursor {
-    type Err = row::NotAnId;
+    type Err = crate::ids::NotAnId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (shown, entry) = text.split_once('-').ok_or(row::NotAnId)?;
-        let shown = Timestamp(shown.parse().map_err(|_| row::NotAnId)?);
-        Ok(Self { shown, entry: entry.parse().map_err(|_| row::NotAnId)? })
+        let (shown, entry) = text.split_once('-').ok_or(crate::ids::NotAnId)?;
+        let shown = Timestamp(shown.parse().map_err(|_| crate::ids::NotAnId)?);
+        Ok(Self { shown, entry: entry.parse().map_err(|_| crate::ids::NotAnId)? })
     }
 }
 

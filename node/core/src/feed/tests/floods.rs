@@ -147,6 +147,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         events,
         clock: Clock::manual(START),
         random,
+        presence: crate::friends::Presence::default(),
         throttle: Throttle::default(),
     }
 }

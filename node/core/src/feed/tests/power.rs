@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::events::Events;
+use crate::friends::Presence;
 use crate::fs::{Fs, MemoryFs, PowerCut};
 use crate::journal;
 use crate::logins::Throttle;
 use crate::store::{Store, StoreOptions};
-use crate::testing::hooked::{Hooked, Then, What};
+use crate::testing::hooked_fs::{Hooked, Then, What};
 use crate::vault::Unlock;
 
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
@@ -78,7 +79,16 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
     let store = Store::open(options).map_err(|e| e.to_string())?;
     let identity = Identity::load(&store, &vault(), &random, START).map_err(|e| e.to_string())?;
     let clock = Clock::manual(START.plus_millis(seed * 1_000));
-    Ok(Node { identity, store, blobs, events, clock, random, throttle: Throttle::default() })
+    Ok(Node {
+        identity,
+        store,
+        blobs,
+        events,
+        clock,
+        random,
+        presence: Presence::default(),
+        throttle: Throttle::default(),
+    })
 }
 
 /// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the

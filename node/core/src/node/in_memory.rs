@@ -1,0 +1,51 @@
+//! A node on a file system in memory, for tests.
+
+use std::sync::Arc;
+
+use super::{Node, NodeOpenError};
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::fs::{Fs, MemoryFs};
+use crate::random::Random;
+use crate::space::{Margins, Space};
+use crate::store::{StoreError, StoreOptions};
+use crate::vault::{Unlock, Vault};
+
+impl Node {
+    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system
+    /// in memory.
+    ///
+    /// # Errors
+    /// Only a store of memory that refuses to be written.
+    pub fn in_memory(clock: Clock, random: Random) -> Result<Self, StoreError> {
+        Self::in_memory_on(MemoryFs::new(), clock, random)
+    }
+
+    /// The node on a file system in memory: a new one if that is empty, else the one that was
+    /// there, as at a node's next start.
+    ///
+    /// # Errors
+    /// What [`Node::open`] refuses.
+    pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
+        Self::open_in_memory(fs, clock, random)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    fn open_in_memory(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, NodeOpenError> {
+        let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
+        let data = options.data.clone();
+        let (disk, unlock): (Arc<dyn Fs>, _) =
+            (Arc::new(fs.clone()), Unlock::KeyFile(data.join("key")));
+        let vault = if Vault::exists(&*disk, &data)? {
+            Vault::open(disk, &data, &unlock)?
+        } else {
+            fs.create_folder(&data)
+                .map_err(|error| NodeOpenError::Folder { folder: data.clone(), error })?;
+            Vault::create(disk, &data, &unlock, &random)?
+        };
+        (options.key, options.log, options.random) =
+            (vault.keys().store().clone(), vault.keys().log_id(), random);
+        let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        Self::assemble(options, &vault, space, clock)
+    }
+}

@@ -1,0 +1,155 @@
+//! sled 0.34 as an engine: one tree, a group is one batch.
+//!
+//! Its `flush` never calls fsync, so its files are synced here after each flush; even so it does
+//! not come whole out of every power cut, so the store is rebuilt from the log then. Values stay
+//! far below the 128 KiB at which it would put them into files of their own.
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::thread::park_timeout;
+use std::time::Duration;
+
+use super::guarded::Guarded;
+use super::{
+    Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    sync_folder,
+};
+use crate::types::Scan;
+
+/// How many rows may be applied before they are written out: unflushed ones balloon its memory (a
+/// million: 3.8 GB).
+const UNFLUSHED_ROWS_MAX: usize = 1000;
+/// How often, and how long apart, a lock that its threads are still letting go of is tried again.
+const LOCK_TRIES_MAX: u32 = 500;
+const LOCK_TRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Rows in a sled database.
+pub struct SledEngine {
+    database: Guarded<sled::Db>,
+    folder: PathBuf,
+    unflushed_rows: AtomicUsize,
+    /// Held over each page read and each batch, so that a page never shows half a batch.
+    page: RwLock<()>,
+}
+
+impl SledEngine {
+    /// Opens the database in `folder`, creating it where there is none; `cache_len` in bytes.
+    ///
+    /// # Errors
+    /// As [`EngineError`].
+    pub fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
+        let path = folder.to_owned();
+        let database = Guarded::new(move || open_database(&path, cache_len))?;
+        Ok(Self {
+            database,
+            folder: folder.to_owned(),
+            unflushed_rows: AtomicUsize::new(0),
+            page: RwLock::new(()),
+        })
+    }
+}
+
+fn open_database(folder: &Path, cache_len: u64) -> Result<sled::Db, EngineError> {
+    let config = sled::Config::new().path(folder).cache_capacity(cache_len).flush_every_ms(None);
+    for _ in 0..LOCK_TRIES_MAX {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                park_timeout(LOCK_TRY_PAUSE);
+            }
+            other => return other.map_err(|error| told(&error)),
+        }
+    }
+    Err(EngineError::Unavailable("the database is in use by another process".into()))
+}
+
+fn told(error: &sled::Error) -> EngineError {
+    match error {
+        sled::Error::Io(error) => full_or_unavailable(error),
+        sled::Error::Corruption { .. } => {
+            EngineError::Corrupt { table: String::new(), key: Vec::new() }
+        }
+        other => EngineError::Unavailable(other.to_string()),
+    }
+}
+
+impl Engine for SledEngine {
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let found = self.database.with(|db| db.get(joined(table, key)).map_err(|e| told(&e)))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
+        let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
+        let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
+        self.database.with(|db| {
+            let found = db.range::<Vec<u8>, _>(range);
+            let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| {
+                let (key, value) = row.map_err(|e| told(&e))?;
+                Ok((parted(&key)?.1.to_vec(), value.to_vec()))
+            };
+            if scan.reverse {
+                found.rev().take(scan.limit).map(pair).collect()
+            } else {
+                found.take(scan.limit).map(pair).collect()
+            }
+        })
+    }
+
+    fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
+        let from =
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+        let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
+        self.database.with(|db| {
+            let cells = db.range::<Vec<u8>, _>((from, Bound::Unbounded)).take(limit);
+            cells
+                .map(|row| {
+                    let (key, value) = row.map_err(|e| told(&e))?;
+                    let (table, key) = parted(&key)?;
+                    Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })
+                })
+                .collect()
+        })
+    }
+
+    fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
+        let mut batch = sled::Batch::default();
+        for write in group {
+            let key = joined(write.table, write.key);
+            match write.value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        {
+            let _page = self.page.write().unwrap_or_else(PoisonError::into_inner);
+            self.database.with(|db| db.apply_batch(batch).map_err(|e| told(&e)))?;
+        }
+        let unflushed = self.unflushed_rows.fetch_add(group.len(), Ordering::Relaxed) + group.len();
+        if unflushed >= UNFLUSHED_ROWS_MAX {
+            // For its memory's sake only, so without the sync that a checkpoint needs.
+            self.database.with(|db| db.flush().map_err(|e| told(&e)))?;
+            self.unflushed_rows.store(0, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        self.database.with(|db| {
+            db.flush().map_err(|e| told(&e))?;
+            sync_folder(&self.folder).map_err(|e| full_or_unavailable(&e))
+        })?;
+        self.unflushed_rows.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        self.unflushed_rows.store(0, Ordering::Relaxed);
+        self.database.reopen()
+    }
+
+    fn survives_power_cut(&self) -> bool {
+        false
+    }
+}

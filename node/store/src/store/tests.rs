@@ -1,0 +1,118 @@
+//! The store against a power that goes, a disk that fails and an engine that forgets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::blobs::{Blobs, Form};
+use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
+use crate::fs::{self, Fs, MemoryFs};
+use crate::hints::Hints;
+use crate::space::{Margins, Space};
+use crate::vault::{Unlock, Vault};
+use freehold_proto::random::Random;
+
+mod basics;
+mod deferred;
+mod faults;
+mod model;
+mod power;
+mod replay;
+mod room;
+mod snapshots;
+
+/// The hints of these tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Timeline,
+    Journal,
+    Friends,
+}
+
+/// The store of these tests.
+pub(crate) type Store = super::Store<Event>;
+type Tx<'a> = super::Tx<'a, Event>;
+type StoreOptions = super::StoreOptions<Event>;
+
+const T: Table = Table::new("t");
+const U: Table = Table::new("u");
+
+/// Every row there is, by table and key.
+type Seen = BTreeMap<(String, Vec<u8>), Row>;
+
+fn seen(store: &Store) -> Seen {
+    let mut seen = Seen::new();
+    for table in [T, U] {
+        for (key, row) in store.scan(table, &Scan::prefix(b"", usize::MAX)).unwrap() {
+            assert_eq!(store.get(table, &key).unwrap().as_ref(), Some(&row));
+            seen.insert((table.name().into(), key), row);
+        }
+    }
+    seen
+}
+
+/// Engines that outlive the store, as files would.
+#[derive(Clone, Default)]
+struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>);
+
+impl Engines {
+    fn source(&self) -> EngineSource {
+        let engines = self.clone();
+        EngineSource::Custom(Arc::new(move |folder| engines.open(folder)))
+    }
+
+    /// The same, filled a little later, as the engines of a node are.
+    fn deferred(&self) -> EngineSource {
+        let engines = self.clone();
+        EngineSource::Custom(Arc::new(move |folder| {
+            Ok(Arc::new(DeferredEngine::new(engines.open(folder)?)?) as Arc<dyn Engine>)
+        }))
+    }
+
+    fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
+        let mut engines = self.0.lock().unwrap();
+        let new = folder.with_extension("new");
+        let engine = if folder == new {
+            AdversarialEngine::default()
+        } else {
+            engines.remove(&new).or_else(|| engines.get(folder).cloned()).unwrap_or_default()
+        };
+        engine.reopen()?;
+        engines.insert(folder.to_owned(), engine.clone());
+        Ok(Arc::new(engine))
+    }
+
+    fn current(&self) -> AdversarialEngine {
+        self.0.lock().unwrap().get(Path::new("/data/rows-custom")).cloned().unwrap()
+    }
+}
+
+/// The node's keys: the same in every run.
+fn vault() -> Vault {
+    Vault::create(
+        Arc::new(MemoryFs::new()),
+        Path::new("/"),
+        &Unlock::KeyFile("/key".into()),
+        &Random::seeded(1),
+    )
+    .unwrap()
+}
+
+/// Options for a store with blobs on `fs`; a file system that is dead already has none.
+fn options(fs: &MemoryFs) -> StoreOptions {
+    options_on(fs, Arc::new(fs.clone()))
+}
+
+/// The same with everything written through `through`.
+fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
+    let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
+    options.fs = through.clone();
+    options.segment_len = 7 * 1024;
+    let _ = through.create_folder(Path::new("/data"));
+    let space =
+        Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+    options.blobs =
+        Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
+    options
+}

@@ -1,0 +1,317 @@
+//! The vault: the node's secret keys at rest, sealed under a random store key that is wrapped to
+//! whoever may open it.
+//!
+//! On disk: `vault-1` and `vault-2`, two copies, each checksummed; one that is damaged or behind is
+//! put right from the other. What it protects: disks, snapshots and backups that are not
+//! accompanied by the key. A key file beside stolen data protects nothing, an old copy of the vault
+//! opens by the old passphrase, and nothing protects from a host that reads memory.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minicbor::{Decode, Encode};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::fs::Fs;
+use crate::seal::{KEY_LEN, Seal, SecretKey, derive};
+use freehold_proto::keys::{self, KemSecret, NodeKeys};
+use freehold_proto::random::Random;
+
+mod file;
+mod wrap;
+
+pub use wrap::PassphraseCost;
+
+/// What opens the vault.
+#[derive(Clone)]
+pub enum Unlock {
+    /// A key file at this path, made together with the vault where there is none.
+    KeyFile(PathBuf),
+    /// A file of the same form given by the service manager (systemd: below
+    /// `$CREDENTIALS_DIRECTORY`); never made here.
+    Credential(PathBuf),
+    /// The owner's passphrase, its UTF-8 bytes as given.
+    Passphrase(Zeroizing<String>, PassphraseCost),
+    /// The X25519 secret that the owner's 24 words yield for backups; opens a vault wrapped to it,
+    /// makes none.
+    BackupKey(SecretKey),
+}
+
+impl fmt::Debug for Unlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyFile(path) => write!(f, "KeyFile({})", path.display()),
+            Self::Credential(path) => write!(f, "Credential({})", path.display()),
+            Self::Passphrase(..) => f.write_str("Passphrase"),
+            Self::BackupKey(_) => f.write_str("BackupKey"),
+        }
+    }
+}
+
+/// Why a vault could not be made, opened or changed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum VaultError {
+    /// There is no vault in this folder.
+    #[error("there is no vault in {0}")]
+    Missing(PathBuf),
+    /// There is a vault in this folder already.
+    #[error("there is a vault in {0} already")]
+    Exists(PathBuf),
+    /// Both copies are damaged.
+    #[error("both copies of the vault are damaged")]
+    Damaged,
+    /// The vault was written by a later version.
+    #[error("the vault was written by a later version of this program")]
+    Later,
+    /// The key file is not there.
+    #[error("there is no key file at {0}")]
+    NoKey(PathBuf),
+    /// There is a key file already.
+    #[error("there is a key file at {0} already; move it away if it is not the right one")]
+    KeyThere(PathBuf),
+    /// The key file is not one, or is damaged.
+    #[error("the key file {0} is damaged")]
+    KeyDamaged(PathBuf),
+    /// This key or passphrase does not open the vault.
+    #[error("this key does not open the vault")]
+    WrongKey,
+    /// The file system's word.
+    #[error("the vault can't be read or written: {0}")]
+    Io(String),
+}
+
+impl From<std::io::Error> for VaultError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+/// The node's secrets, wiped when dropped.
+pub struct Keys {
+    store: SecretKey,
+    secrets: Secrets,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Secrets {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    node_sign: [u8; KEY_LEN],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    node_kem: [u8; KEY_LEN],
+    #[cbor(n(2), with = "minicbor::bytes")]
+    blob_name: [u8; KEY_LEN],
+    #[cbor(n(3), with = "minicbor::bytes")]
+    log_id: [u8; 16],
+}
+
+impl Drop for Secrets {
+    fn drop(&mut self) {
+        self.node_sign.zeroize();
+        self.node_kem.zeroize();
+        self.blob_name.zeroize();
+    }
+}
+
+impl Keys {
+    /// The store key: rows, blobs and log are sealed under keys derived from it.
+    pub fn store(&self) -> &SecretKey {
+        &self.store
+    }
+
+    /// The key for the one purpose `label` names, derived from the store key; labels are never
+    /// reused.
+    pub fn derived(&self, label: &str) -> SecretKey {
+        derive(&self.store, label)
+    }
+
+    /// The node's own keys: what it signs with and what is wrapped to it. They are kept here and
+    /// nowhere else.
+    pub fn node(&self) -> NodeKeys {
+        let sign = keys::SecretKey::from_bytes(&self.secrets.node_sign);
+        NodeKeys { sign, kem: KemSecret::from_bytes(self.secrets.node_kem) }
+    }
+
+    /// The key under which blobs are named; it stays when the store key changes.
+    pub fn blob_name(&self) -> SecretKey {
+        Zeroizing::new(self.secrets.blob_name)
+    }
+
+    /// What distinguishes this node's log from every other log; no secret.
+    pub fn log_id(&self) -> [u8; 16] {
+        self.secrets.log_id
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+/// An open vault. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Vault(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+    keys: Keys,
+    body: Mutex<file::Body>,
+}
+
+impl Vault {
+    /// Whether `folder` has a vault, whole or not.
+    ///
+    /// # Errors
+    /// [`VaultError::Io`].
+    pub fn exists(fs: &dyn Fs, folder: &Path) -> Result<bool, VaultError> {
+        Ok(file::COPIES
+            .iter()
+            .map(|name| fs.exists(&folder.join(name)))
+            .collect::<Result<Vec<_>, _>>()?
+            .contains(&true))
+    }
+
+    /// Makes a vault with new keys in `folder`, opened by `unlock`; a key file is made where there
+    /// is none.
+    ///
+    /// # Errors
+    /// [`VaultError::Exists`], and as [`Vault::open`].
+    pub fn create(
+        fs: Arc<dyn Fs>,
+        folder: &Path,
+        unlock: &Unlock,
+        random: &Random,
+    ) -> Result<Self, VaultError> {
+        if Self::exists(&*fs, folder)? {
+            return Err(VaultError::Exists(folder.to_owned()));
+        }
+        if let Unlock::KeyFile(path) = unlock
+            && !fs.exists(path)?
+        {
+            wrap::create_key_file(&*fs, path, random)?;
+        }
+        let keys = Keys {
+            store: Zeroizing::new(random.array()),
+            secrets: Secrets {
+                node_sign: random.array(),
+                node_kem: random.array(),
+                blob_name: random.array(),
+                log_id: random.array(),
+            },
+        };
+        let id: [u8; 16] = random.array();
+        let plaintext =
+            Zeroizing::new(minicbor::to_vec(&keys.secrets).map_err(|_| VaultError::Damaged)?);
+        let sealed = secrets_seal(&keys.store)
+            .seal(random, &place(&id), &plaintext)
+            .map_err(|_| VaultError::Damaged)?;
+        let wraps = vec![wrap::wrap(&*fs, unlock, &id, &keys.store, random)?];
+        let body = file::Body { generation: 1, id, wraps, sealed };
+        file::write(&*fs, folder, &body)?;
+        Ok(Self(Arc::new(Opened { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
+    }
+
+    /// Opens the vault in `folder`, and puts a damaged copy right.
+    ///
+    /// # Errors
+    /// As [`VaultError`].
+    pub fn open(fs: Arc<dyn Fs>, folder: &Path, unlock: &Unlock) -> Result<Self, VaultError> {
+        let (body, repair) = file::read(&*fs, folder)?;
+        let store = wrap::unwrap(&*fs, unlock, &body.id, &body.wraps)?;
+        let plaintext =
+            secrets_seal(&store).open(&place(&body.id), &body.sealed).ok_or(VaultError::Damaged)?;
+        let secrets = minicbor::decode(&plaintext).map_err(|_| VaultError::Damaged)?;
+        if repair {
+            tracing::warn!(
+                "one copy of the vault was damaged or behind and is being put right from the other"
+            );
+            file::write(&*fs, folder, &body)?;
+        }
+        let keys = Keys { store, secrets };
+        Ok(Self(Arc::new(Opened { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
+    }
+
+    /// The keys inside.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Lets `unlock` open the vault from now on, instead of what did so far; nothing but the vault
+    /// is rewritten. The words' backup key goes on opening it.
+    ///
+    /// # Errors
+    /// As [`VaultError`]; the vault opens as before or by `unlock` then.
+    pub fn change_unlock(&self, unlock: &Unlock, random: &Random) -> Result<(), VaultError> {
+        if let Unlock::KeyFile(path) = unlock
+            && !self.0.fs.exists(path)?
+        {
+            wrap::create_key_file(&*self.0.fs, path, random)?;
+        }
+        self.rewrite(|body| {
+            let wrapped = wrap::wrap(&*self.0.fs, unlock, &body.id, &self.0.keys.store, random)?;
+            body.wraps.retain(wrap::Wrap::is_backup);
+            body.wraps.push(wrapped);
+            Ok(())
+        })
+    }
+
+    /// Lets the holder of the words open the vault: `recipient` is the public X25519 key they yield
+    /// for backups. Replaces an earlier recipient; nothing is written where it is this one already.
+    ///
+    /// # Errors
+    /// As [`VaultError`]; `WrongKey` for a key that is none.
+    pub fn wrap_to_backup_key(
+        &self,
+        recipient: &[u8; KEY_LEN],
+        random: &Random,
+    ) -> Result<(), VaultError> {
+        let is_wrapped =
+            |body: &file::Body| body.wraps.iter().any(|wrap| wrap.is_for_recipient(recipient));
+        if is_wrapped(&self.0.body.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        self.rewrite(|body| {
+            let wrapped = wrap::wrap_to_recipient(recipient, &body.id, &self.0.keys.store, random)?;
+            body.wraps.retain(|wrap| !wrap.is_backup());
+            body.wraps.push(wrapped);
+            Ok(())
+        })
+    }
+
+    /// Whether `unlock` opens the vault as it lies on the disk now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn opens(&self, unlock: &Unlock) -> Result<(), VaultError> {
+        Self::open(self.0.fs.clone(), &self.0.folder, unlock).map(|_| ())
+    }
+
+    fn rewrite(
+        &self,
+        change: impl FnOnce(&mut file::Body) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut body = self.0.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = body.clone();
+        change(&mut next)?;
+        next.generation += 1;
+        file::write(&*self.0.fs, &self.0.folder, &next)?;
+        *body = next;
+        Ok(())
+    }
+}
+
+fn secrets_seal(store_key: &SecretKey) -> Seal {
+    Seal::derived(store_key, "freehold 2026 vault secrets")
+}
+
+fn place(id: &[u8; 16]) -> Vec<u8> {
+    [b"freehold vault secrets 1", &id[..]].concat()
+}
+
+#[cfg(test)]
+mod tests;
