@@ -128,7 +128,7 @@ async fn requested(
     let Introduction { name, addresses } = checked(request.from);
     let from = friends::Introduction { person, node, name, addresses };
     let answered = match request.token {
-        Some(token) => friends::welcome(&shared.node, &from, token).await.map(|_| true),
+        Some(token) => friends::redeem_invite(&shared.node, &from, token).await.map(|_| true),
         None if !may_request(shared, peer.key) => return Ok(Follow::Reject),
         None => friends::request(&shared.node, &from, cut(&request.note, NOTE_LEN_MAX)).await,
     };

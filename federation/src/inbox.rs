@@ -11,7 +11,7 @@ use freehold_core::store::StoreError;
 
 use crate::aside;
 use crate::limits::WANTED_MAX;
-use crate::outbox::{from_wire, to_wire};
+use crate::push::{from_wire, to_wire};
 use crate::sync::Compared;
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
@@ -58,7 +58,7 @@ fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])
 pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
     let mut lacking = Vec::new();
     for author in node.identity.person().into_iter().chain([friend]) {
-        lacking.extend(feed::lacking(node, &author, WANTED_MAX)?);
+        lacking.extend(feed::missing(node, &author, WANTED_MAX)?);
     }
     Ok(lacking)
 }

@@ -26,7 +26,7 @@ use crate::wire::frame;
 use crate::wire::hello::{Hello, PROTOCOL as HELLO};
 use crate::wire::sync::{Entry, PROTOCOL as SYNC, Reason, Sync};
 use crate::wire::{PROTOCOLS, identity};
-use crate::{Federation, FederationConfig, outbox};
+use crate::{Federation, FederationConfig, push};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -194,7 +194,7 @@ async fn make_friend(host: &Node, guest: &Node) {
         name: "Guest".to_owned(),
         addresses: Vec::new(),
     };
-    friends::welcome(host, &from, invite.token).await.unwrap();
+    friends::redeem_invite(host, &from, invite.token).await.unwrap();
 }
 
 fn post(text: &str) -> PostBody {
@@ -211,7 +211,7 @@ async fn entry(author: &Node, body: PostBody) -> Entry {
     let node = author.clone();
     let say = move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &Body::Post(body));
     let said: EntryId = author.store.commit(say).await.unwrap();
-    outbox::entry_to_wire(feed::entry(author, &said).unwrap().unwrap())
+    push::entry_to_wire(feed::entry(author, &said).unwrap().unwrap())
 }
 
 async fn hear(stream: &mut ByteStream, mut wanted: impl FnMut(&Sync) -> bool) -> Sync {

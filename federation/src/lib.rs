@@ -2,7 +2,7 @@
 //! comes in.
 //!
 //! `network` is the only module that knows libp2p; `wire` is what the streams carry; `sync` is one exchange of feeds without
-//! IO. `outbox` reads the journal, `inbox` hands what arrives to core, which verifies it; nothing
+//! IO. `outbox` reads the outbox, `inbox` hands what arrives to core, which verifies it; nothing
 //! here decides who may see what.
 
 mod aside;
@@ -16,8 +16,8 @@ mod inbox;
 mod liar;
 mod limits;
 mod network;
-mod outbox;
 mod peers;
+mod push;
 mod rate;
 mod refresh;
 mod serve;
@@ -53,8 +53,8 @@ impl Federation {
                 .await?;
         let shared = Arc::new(Shared::new(node, network, &config));
         shared.tasks.spawn(peers::run(Arc::clone(&shared), events));
-        let outbox = outbox::run(Arc::clone(&shared));
-        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(outbox));
+        let push = push::run(Arc::clone(&shared));
+        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(push));
         Ok(Self { shared, swarm })
     }
 

@@ -289,7 +289,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut network: mpsc::Receiver<Network
                 // The owner may have a name now, and with it a site.
                 Ok(Event::Public) => shared.bells.homes.notify_one(),
                 Ok(Event::Wanted(friend)) => shared.want(Some(friend)),
-                Ok(Event::Lacking(author)) => shared.lack(Some(author)),
+                Ok(Event::Missing(author)) => shared.lack(Some(author)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
                     shared.bells.friends.notify_one();

@@ -9,7 +9,7 @@ use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
-use freehold_core::{feed, friends, history, photos, profile};
+use freehold_core::{erasure, feed, friends, photos, profile};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between looks, so that a clock that was set is noticed.
@@ -87,7 +87,7 @@ async fn due(node: &Node) {
         let changed = async {
             loop {
                 match events.recv().await {
-                    Ok(Event::Timeline | Event::Journal) | Err(RecvError::Lagged(_)) => return,
+                    Ok(Event::Timeline | Event::Outbox) | Err(RecvError::Lagged(_)) => return,
                     Ok(_) => {}
                     Err(RecvError::Closed) => std::future::pending().await,
                 }
@@ -107,7 +107,7 @@ async fn erase(node: &Node) {
     loop {
         let working = node.clone();
         // Neither waits for the other to succeed.
-        let work = move || (history::unlink(&working), history::renew(&working));
+        let work = move || (erasure::unlink(&working), erasure::renew(&working));
         let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
             let ended = StoreError::Unavailable(error.to_string());
             (Err(ended.clone()), Err(ended))
@@ -127,7 +127,7 @@ async fn erase(node: &Node) {
             None => LOOK_EVERY,
         };
         tokio::time::sleep(pause).await;
-        let next = history::next_due(node).map_or(LOOK_EVERY, |at| {
+        let next = erasure::next_due(node).map_or(LOOK_EVERY, |at| {
             Duration::from_millis(at.millis_since(node.clock.now())).min(LOOK_EVERY)
         });
         let erased = async {

@@ -1,8 +1,8 @@
 //! The gauge under an own post: a tick per friend, tall where it has arrived. Height tells, not
 //! colour alone.
 
-use freehold_core::arrivals::Arrivals;
 use freehold_core::clock::Timestamp;
+use freehold_core::delivery_status::DeliveryStatus;
 
 use crate::dates;
 use crate::friends::is_awake;
@@ -30,8 +30,8 @@ pub(crate) struct Gauge {
 
 impl Gauge {
     /// The gauge of one post; nothing while there are no friends it could arrive at.
-    pub(crate) fn of(arrivals: &Arrivals, now: Timestamp) -> Option<Self> {
-        let Arrivals { at, of, missing } = arrivals;
+    pub(crate) fn of(arrivals: &DeliveryStatus, now: Timestamp) -> Option<Self> {
+        let DeliveryStatus { at, of, missing } = arrivals;
         if *of == 0 {
             return None;
         }
@@ -58,7 +58,7 @@ impl Gauge {
     }
 }
 
-fn sentence(arrivals: &Arrivals, now: Timestamp) -> String {
+fn sentence(arrivals: &DeliveryStatus, now: Timestamp) -> String {
     if arrivals.missing.is_empty() {
         return "It is at every friend\u{2019}s house.".to_owned();
     }
@@ -83,8 +83,8 @@ fn sentence(arrivals: &Arrivals, now: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn arrivals(at: usize, of: usize) -> Arrivals {
-        Arrivals { at, of, missing: Vec::new() }
+    fn arrivals(at: usize, of: usize) -> DeliveryStatus {
+        DeliveryStatus { at, of, missing: Vec::new() }
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
-use freehold_core::arrivals;
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
+use freehold_core::delivery_status;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
 use freehold_core::identity::PersonId;
@@ -254,7 +254,8 @@ impl<'a> Voices<'a> {
             format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
         };
         let gauge = if is_own {
-            arrivals::of(&self.site.node, &item.entry)?.and_then(|come| Gauge::of(&come, self.now))
+            delivery_status::of(&self.site.node, &item.entry)?
+                .and_then(|come| Gauge::of(&come, self.now))
         } else {
             None
         };
@@ -340,7 +341,7 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         // The words wait as a draft; the first photo joins them there.
         posts::save_draft(&site.node, draft).await.map(|saved| upload::for_post(&saved.id))
     } else {
-        posts::put_out(&site.node, draft).await.map(|_| "/home".to_owned())
+        posts::publish_new(&site.node, draft).await.map(|_| "/home".to_owned())
     };
     let fault = match done {
         Ok(path) => return Ok(answer::see(&path)),

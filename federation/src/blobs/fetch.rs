@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::clock::Timestamp;
 use freehold_core::identity::PersonId;
 use freehold_core::store::{BlobId, StoreError};
@@ -197,7 +197,7 @@ pub(crate) async fn fetch(
     let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
     let begin = move || match begun {
         Some(writer) => Ok(writer),
-        None => blobs.room_for(total).and_then(|()| blobs.writer(Form::Public, total)),
+        None => blobs.room_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
     };
     taking.writer = Some(aside::blocking(begin).await??);
     while done < wanted.len {

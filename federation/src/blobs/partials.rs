@@ -60,7 +60,7 @@ impl Drop for Taking<'_> {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::blobs::Form;
+    use freehold_core::blobs::AtRest;
     use freehold_core::testing::TestNode;
 
     use super::*;
@@ -70,7 +70,7 @@ mod tests {
         let (node, partials) = (TestNode::new("alice").await, Partials::default());
         for number in 0..40u8 {
             let mut taking = partials.take(BlobId([number; 32]), node.clock.now());
-            let mut writer = node.blobs.writer(Form::Public, 1 << 20).unwrap();
+            let mut writer = node.blobs.writer(AtRest::Plain, 1 << 20).unwrap();
             writer.write(&[number; 200_000]).unwrap();
             taking.writer = Some(writer);
             node.clock.advance(1);

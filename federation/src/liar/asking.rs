@@ -1,7 +1,7 @@
 //! Asking for photos: of what may be had, of what may not, and for more than is given.
 
 use freehold_core::audience::Audience;
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::photos::{self, Size};
 use freehold_core::posts::{self, Draft};
 use freehold_core::store::BlobId;
@@ -21,7 +21,7 @@ async fn ask_on(stream: &mut ByteStream, hash: [u8; 32], len: u64) -> Option<Ans
 
 /// The photo of a friend's post, as it lies in Alice's timeline.
 async fn mirrored(scene: &Scene, bytes: &[u8]) -> BlobId {
-    let blob = scene.alice.blobs.put(bytes, Form::Public).unwrap();
+    let blob = scene.alice.blobs.put(bytes, AtRest::Plain).unwrap();
     let (entry, author, post) = (EntryId([9; 32]), id(&scene.mallory), showing(&[bytes]));
     let show = move |tx: &mut Tx<'_>| {
         let (at, has_blobs, is_news) = (post.published, true, true);
@@ -40,13 +40,13 @@ async fn mirrored(scene: &Scene, bytes: &[u8]) -> BlobId {
 async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_there() {
     for is_friend in [false, true] {
         let scene = Scene::new(is_friend, None).await;
-        let public = scene.alice.hang(&[1; 50_000], &[2; 9_000], Audience::Public).await;
-        let kept = scene.alice.hang(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
-        let letter = scene.alice.blobs.put(b"Subject: hush", Form::Private).unwrap();
+        let public = scene.alice.store_photo(&[1; 50_000], &[2; 9_000], Audience::Public).await;
+        let kept = scene.alice.store_photo(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
+        let letter = scene.alice.blobs.put(b"Subject: hush", AtRest::Sealed).unwrap();
         let of_a_friend = mirrored(&scene, &[5; 50_000]).await;
         // An older build may have left one in the clear: what it lies as is no answer to who may
         // have it.
-        let in_the_clear = scene.alice.blobs.put(&[4; 9_000], Form::Public).unwrap();
+        let in_the_clear = scene.alice.blobs.put(&[4; 9_000], AtRest::Plain).unwrap();
         for shown in [public.large, public.small] {
             assert_eq!(ask(&scene, shown.blob.0, 9_000).await, Some(Answer::Found(shown.len)));
         }
@@ -74,7 +74,7 @@ async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_th
 #[tokio::test]
 async fn what_was_taken_back_is_not_given_to_the_end() {
     let scene = Scene::with_a_friend().await;
-    let kept = scene.alice.hang(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
+    let kept = scene.alice.store_photo(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
     let draft = Draft { text: "look".to_owned(), photos: vec![kept.id], ..Draft::default() };
     let draft = posts::save_draft(&scene.alice, draft).await.unwrap();
     let mut stream = scene.open(blob::PROTOCOL).await;
@@ -95,7 +95,7 @@ async fn what_was_taken_back_is_not_given_to_the_end() {
 #[tokio::test]
 async fn who_has_been_blocked_gets_nothing_on_a_stream_that_is_open() {
     let scene = Scene::with_a_friend().await;
-    let public = scene.alice.hang(&[1; 50_000], &[2; 9_000], Audience::Public).await;
+    let public = scene.alice.store_photo(&[1; 50_000], &[2; 9_000], Audience::Public).await;
     let mut stream = scene.open(blob::PROTOCOL).await;
     assert_eq!(ask_on(&mut stream, public.small.blob.0, 9_000).await, Some(Answer::Found(9_000)));
     while !frame::read_bytes(&mut stream, 1 << 20).await.unwrap().is_empty() {}
@@ -108,8 +108,10 @@ async fn who_has_been_blocked_gets_nothing_on_a_stream_that_is_open() {
 #[tokio::test]
 async fn asking_for_nothing_is_not_answered_and_hashing_counts_as_taking() {
     let scene = Scene::new(false, None).await;
-    let one = scene.alice.hang(&vec![1; 3 << 20], b"one", Audience::Public).await.large.blob.0;
-    let two = scene.alice.hang(&vec![2; 3 << 20], b"two", Audience::Public).await.large.blob.0;
+    let one =
+        scene.alice.store_photo(&vec![1; 3 << 20], b"one", Audience::Public).await.large.blob.0;
+    let two =
+        scene.alice.store_photo(&vec![2; 3 << 20], b"two", Audience::Public).await.large.blob.0;
     assert_eq!(ask(&scene, one, 0).await, None);
     assert_eq!(ask(&scene, one, 16 * 1024).await, Some(Answer::Found(3 << 20)));
     // A stranger's share is used up by what was hashed for it, little as it took.

@@ -1,7 +1,7 @@
 //! Lies about blobs.
 
 use freehold_core::audience::Audience;
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::feed::Photo;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
@@ -210,7 +210,7 @@ async fn give(stream: &mut ByteStream, content: &[u8], get: &blob::Get) {
 
 /// A blob of Alice's that her friend's node, which is the honest one here, wants.
 async fn wanted(scene: &Scene, content: &[u8]) -> WantedBlob {
-    let large = scene.alice.hang(content, b"small", Audience::Public).await.large;
+    let large = scene.alice.store_photo(content, b"small", Audience::Public).await.large;
     WantedBlob { blob: large.blob, len: large.len, author: id(&scene.alice) }
 }
 
@@ -236,7 +236,7 @@ async fn a_blob_for_which_there_is_no_room_is_not_begun() {
 async fn parts_that_do_not_make_the_whole_are_refused() {
     let scene = Scene::with_a_friend().await;
     let wanted = wanted(&scene, &vec![5; 1_500_000]).await;
-    let mut other = scene.mallory.blobs.writer(Form::Public, wanted.len).unwrap();
+    let mut other = scene.mallory.blobs.writer(AtRest::Plain, wanted.len).unwrap();
     other.write(&vec![6; 1 << 20]).unwrap();
     scene.shared.partials.take(wanted.blob, scene.mallory.clock.now()).writer = Some(other);
     let mut stream = scene.open(blob::PROTOCOL).await;

@@ -85,7 +85,7 @@ async fn a_forked_identity_log_as_long_as_the_true_one_gives_no_standing() {
         name: "Carol".to_owned(),
         addresses: Vec::new(),
     };
-    friends::welcome(&alice, &from, invite.token).await.unwrap();
+    friends::redeem_invite(&alice, &from, invite.token).await.unwrap();
     core_identity::learn(&alice, truth.to_bytes()).await.unwrap();
 
     let scene = Scene::between(alice, mallory, Some(lie.person()), Arc::new(lie)).await;
@@ -156,7 +156,7 @@ async fn a_retired_key_has_no_rights_left_although_its_connection_stands() {
         name: "Carol".to_owned(),
         addresses: Vec::new(),
     };
-    friends::welcome(&alice, &from, invite.token).await.unwrap();
+    friends::redeem_invite(&alice, &from, invite.token).await.unwrap();
     core_identity::learn(&alice, before.to_bytes()).await.unwrap();
 
     let scene = Scene::between(alice, thief, Some(who), Arc::new(before)).await;

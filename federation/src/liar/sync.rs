@@ -183,7 +183,7 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
         feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
     };
     let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
-    let one = outbox::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
+    let one = push::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
     // What both sides replaced is shown again.
     let other = other_side(&scene.mallory, &one, Some(of));
     let mut stream = scene.sync().await;

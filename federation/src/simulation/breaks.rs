@@ -186,7 +186,7 @@ async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_th
     for is_undone in [false, true] {
         world.heal().await.unwrap();
         world.agree_on_the_time().await;
-        let lacking = feed::lacking(&world.people[bob].node, &alice_id, 10).unwrap();
+        let lacking = feed::missing(&world.people[bob].node, &alice_id, 10).unwrap();
         assert_eq!(lacking.is_empty(), is_undone, "{lacking:?}");
     }
     let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use freehold_core::feed::EntryId;
-use freehold_core::{check, feed, journal, timeline};
+use freehold_core::{check, feed, outbox, timeline};
 
 use super::person::{Person, label};
 use super::photos;
@@ -65,10 +65,10 @@ pub(super) fn look(people: &[Person], whole: &mut Whole) -> Result<(), String> {
 /// The last entry that a friend's node has acknowledged is there, and so is all before it, for a
 /// log has no gaps.
 fn what_is_acknowledged_is_there(me: &Person, author: &Person) -> Result<(), String> {
-    let Some(before) = journal::cursor(&author.node, &me.id).unwrap().checked_sub(1) else {
+    let Some(before) = outbox::cursor(&author.node, &me.id).unwrap().checked_sub(1) else {
         return Ok(());
     };
-    let acknowledged = journal::read(&author.node, before, 1).unwrap();
+    let acknowledged = outbox::read(&author.node, before, 1).unwrap();
     let is_there = acknowledged
         .iter()
         .all(|(_, record)| feed::entry(&me.node, &record.entry).unwrap().is_some());

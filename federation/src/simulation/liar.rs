@@ -6,7 +6,7 @@ use freehold_core::random::Random;
 use super::LIAR;
 use super::link::Link;
 use super::person::{Person, append};
-use crate::outbox;
+use crate::push;
 use crate::wire::sync::{Entry, Head, Reason, Sync};
 
 /// Tells one of the liar's friends one thing.
@@ -43,7 +43,7 @@ pub(super) async fn lie(people: &mut [Person], links: &mut [Link], random: &Rand
     };
     let head = |entry: &Entry, hi: u64| {
         let log = feed::Header::from_canonical(&entry.header).unwrap().log;
-        Head { log: outbox::to_wire(&log), lo: 0, hi, head: [9; 32] }
+        Head { log: push::to_wire(&log), lo: 0, hi, head: [9; 32] }
     };
     let message = match random.u64() % 9 {
         0 => spoilt(pick(&own), random.u64()).map(|entry| Sync::Push(vec![entry])),
@@ -76,7 +76,7 @@ fn entries(at: &Person, of: &Person) -> Vec<Entry> {
             feed::read(&at.node, &head.log, 0, 256, usize::MAX)
                 .unwrap()
                 .into_iter()
-                .map(outbox::entry_to_wire),
+                .map(push::entry_to_wire),
         );
     }
     all

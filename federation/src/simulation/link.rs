@@ -11,7 +11,7 @@ use freehold_core::timeline;
 use super::breaks::{self, Break};
 use super::person::Person;
 use super::photos::{self, Came};
-use crate::outbox::{self, Arrivals};
+use crate::push::{self, DeliveryStatus};
 use crate::sync::{Action, Fresh, Session, Trust};
 use crate::wire::sync::{Entry, Sync};
 use crate::{inbox, wire};
@@ -34,7 +34,7 @@ struct End {
     session: Option<Session>,
     coming: VecDeque<Coming>,
     batches: VecDeque<Vec<Entry>>,
-    arrivals: Arrivals,
+    arrivals: DeliveryStatus,
     /// Photos that this end will not ask for again.
     given_up: BTreeSet<BlobId>,
 }
@@ -66,14 +66,11 @@ impl Link {
         {
             let (me, friend) = (&people[who], people[friend].id);
             let trust = Trust::Friend(friend.0);
-            let (mut session, mut actions) = Session::start(
-                trust,
-                outbox::offers(&me.node, trust).unwrap(),
-                me.node.clock.now(),
-            );
+            let (mut session, mut actions) =
+                Session::start(trust, push::offers(&me.node, trust).unwrap(), me.node.clock.now());
             actions.extend(session.lacking(inbox::lacking(&me.node, friend).unwrap()));
             self.ends[end].session = Some(session);
-            self.ends[end].arrivals = Arrivals::new(friend);
+            self.ends[end].arrivals = DeliveryStatus::new(friend);
             self.take(end, actions, me, friend);
         }
     }
@@ -217,14 +214,14 @@ impl Link {
                     self.ends[1 - end].coming.push_back(Coming::Message(wire::encode(&message)))
                 }
                 Action::Read { log, from, count_max, len_max } => {
-                    let entries = outbox::read(&me.node, &log, from, count_max, len_max).unwrap();
+                    let entries = push::read(&me.node, &log, from, count_max, len_max).unwrap();
                     todo.extend(session.read(&log, entries));
                 }
                 Action::Compare(heads) => {
                     todo.extend(session.compared(inbox::compare(&me.node, friend, heads).unwrap()))
                 }
                 Action::Find(entries) => {
-                    todo.extend(session.found(outbox::find(&me.node, friend, &entries).unwrap()))
+                    todo.extend(session.found(push::find(&me.node, friend, &entries).unwrap()))
                 }
                 Action::Store(entries) => self.ends[end].batches.push_back(entries),
                 Action::Forked(proof) => self.ends[end].batches.push_back(vec![proof.0, proof.1]),
@@ -246,7 +243,7 @@ impl End {
             session: None,
             coming,
             batches,
-            arrivals: Arrivals::new(PersonId([0; 32])),
+            arrivals: DeliveryStatus::new(PersonId([0; 32])),
             given_up,
         }
     }

@@ -13,10 +13,10 @@ use freehold_core::random::Random;
 use freehold_core::store::Tx;
 use freehold_core::testing::{START, profile_of};
 use freehold_core::timeline::{self, Version};
-use freehold_core::{journal, profile};
+use freehold_core::{outbox, profile};
 
 use super::photos;
-use crate::outbox;
+use crate::push;
 use crate::sync::Fresh;
 
 /// What the owner's own node has of what its owner said.
@@ -70,7 +70,7 @@ impl Person {
         .await
         .unwrap();
         let id = node.identity.person().unwrap();
-        let cursor = journal::durable_head(&node).unwrap();
+        let cursor = outbox::durable_head(&node).unwrap();
         let (words, abandoned, abandoned_logs) =
             (Words::default(), BTreeSet::new(), BTreeSet::new());
         let (run, starts, texts, has_lost, backup) = (0, 0, 0, false, None);
@@ -105,7 +105,7 @@ impl Person {
         self.node =
             Node::in_memory_on(disk.clone(), clock, Random::seeded(self.seed + run)).unwrap();
         self.disk = disk;
-        self.cursor = journal::durable_head(&self.node).unwrap();
+        self.cursor = outbox::durable_head(&self.node).unwrap();
     }
 
     /// Says something new, or edits or takes back something old.
@@ -156,7 +156,7 @@ impl Person {
 
     /// What has become durable since the last look.
     pub(super) fn fresh(&mut self) -> Vec<Fresh> {
-        outbox::fresh(&self.node, &mut self.cursor).unwrap()
+        push::fresh(&self.node, &mut self.cursor).unwrap()
     }
 
     /// The power is gone at the `calls`-th write or sync of a commit, or before the next; then the
@@ -284,7 +284,7 @@ pub(super) async fn befriend(one: &Person, other: &Person) {
     };
     for (host, guest) in [(one, other), (other, one)] {
         let invite = friends::create_invite(&host.node, "", &[]).await.unwrap();
-        friends::welcome(&host.node, &introduction(guest), invite.token).await.unwrap();
+        friends::redeem_invite(&host.node, &introduction(guest), invite.token).await.unwrap();
         identity::learn(&host.node, guest.node.identity.log().unwrap().to_bytes()).await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Photos of the posts: some bytes that follow from the post's text, and how they get from one node
 //! to another.
 
-use freehold_core::blobs::{Form, Pinned};
+use freehold_core::blobs::{AtRest, Pinned};
 use freehold_core::feed::{EntryId, Photo};
 use freehold_core::node::Node;
 use freehold_core::photos::Size;
@@ -46,7 +46,7 @@ pub(super) fn of(label: &str) -> Vec<Photo> {
 /// Stores the photos of a post at its author's node.
 pub(super) fn keep(node: &Node, photos: &[Photo], label: &str) -> Result<Vec<Pinned>, StoreError> {
     let bytes = if photos.is_empty() { Vec::new() } else { pixels(label).to_vec() };
-    bytes.iter().map(|bytes| node.blobs.put(bytes, Form::Public)).collect()
+    bytes.iter().map(|bytes| node.blobs.put(bytes, AtRest::Plain)).collect()
 }
 
 /// What comes of a blob that is asked for.
@@ -71,7 +71,7 @@ pub(super) fn bring(
     let Ok(reader) = from.blobs.open(&wanted.blob) else { return Came::Missing };
     let bytes = reader.read_all(LARGE_LEN).unwrap();
     let tree = slice::outboard(bytes.as_slice(), wanted.len).unwrap();
-    let mut writer = to.blobs.writer(Form::Public, wanted.len).unwrap();
+    let mut writer = to.blobs.writer(AtRest::Plain, wanted.len).unwrap();
     for start in (0..wanted.len).step_by(usize::try_from(GROUP_LEN).unwrap()) {
         let len = GROUP_LEN.min(wanted.len - start);
         let mut coming = slice::encode(bytes.as_slice(), &tree, start, len).unwrap();

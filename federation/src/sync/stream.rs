@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Action, Session, Trust};
 use crate::limits::UNSENT_LEN_MAX;
 use crate::network::ByteStream;
-use crate::outbox::{self, Arrivals};
 use crate::peers::{self, Peer, Shared};
+use crate::push::{self, DeliveryStatus};
 use crate::standing::Standing;
 use crate::wire::frame::{self, FrameError};
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
@@ -50,7 +50,7 @@ struct Running<'a> {
     todo: VecDeque<Action>,
     batches: VecDeque<Vec<Entry>>,
     storing: Option<Storing>,
-    arrivals: Option<Arrivals>,
+    arrivals: Option<DeliveryStatus>,
     arrived: bool,
     unsent: Arc<AtomicUsize>,
     outgoing: mpsc::UnboundedSender<Vec<u8>>,
@@ -84,7 +84,7 @@ pub(crate) async fn run(
     let (session, first) =
         Session::start(trust, offers(shared, trust).await?, shared.node.clock.now());
     let arrivals = if let Trust::Friend(friend) = trust {
-        Some(Arrivals::new(PersonId(friend)))
+        Some(DeliveryStatus::new(PersonId(friend)))
     } else {
         None
     };
@@ -123,7 +123,7 @@ pub(crate) async fn run(
                 }
             }
             entry = fresh.recv() => match entry {
-                Ok(entry) if outbox::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
+                Ok(entry) if push::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
                     let offers = offers(shared, trust).await?;
@@ -171,7 +171,7 @@ impl Running<'_> {
                 Action::Read { log, from, count_max, len_max } => {
                     let node = self.shared.node.clone();
                     let entries =
-                        aside::reading(move || outbox::read(&node, &log, from, count_max, len_max))
+                        aside::reading(move || push::read(&node, &log, from, count_max, len_max))
                             .await?;
                     self.todo.extend(self.session.read(&log, entries));
                 }
@@ -188,7 +188,7 @@ impl Running<'_> {
                     if let Trust::Friend(friend) = self.trust {
                         let node = self.shared.node.clone();
                         let found =
-                            aside::reading(move || outbox::find(&node, PersonId(friend), &entries))
+                            aside::reading(move || push::find(&node, PersonId(friend), &entries))
                                 .await?;
                         self.todo.extend(self.session.found(found));
                     }
@@ -251,7 +251,7 @@ impl Running<'_> {
 
 async fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> {
     let node = shared.node.clone();
-    aside::reading(move || outbox::offers(&node, trust)).await
+    aside::reading(move || push::offers(&node, trust)).await
 }
 
 /// Stores what a friend sent once the friend's share of the day has room for it. Until then it is

@@ -13,7 +13,7 @@ use freehold_core::random::Random;
 
 use super::*;
 use crate::limits::{CREDIT, ENTRIES_LEN_MAX, PUSH_BURST, WANTED_MAX};
-use crate::outbox::{from_wire, to_wire};
+use crate::push::{from_wire, to_wire};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 

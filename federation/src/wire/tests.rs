@@ -8,7 +8,7 @@ use super::follow::{Follow, Introduction, Request};
 use super::sync::{Entry, Head, Log, Reason, Sync};
 use super::{Message, blob, decode, encode, frame, hello, identity};
 use crate::blobs::slice;
-use crate::outbox::from_wire;
+use crate::push::from_wire;
 
 /// Bytes that are a message read again as the same.
 fn holds<M: Message + PartialEq + std::fmt::Debug>(bytes: &[u8]) {

@@ -145,13 +145,13 @@ impl Person {
 
     /// A post with a photo of `large` and `small` bytes.
     pub(crate) async fn post_photo(&self, text: &str, large: usize, small: usize) -> EntryId {
-        self.hang(&pixels(large), &pixels(small)).await;
+        self.store_photo(&pixels(large), &pixels(small)).await;
         self.post_photo_to_come(text, large, small).await.0
     }
 
     /// Hangs a photo for anyone to see, with these bytes for its sizes.
-    pub(crate) async fn hang(&self, large: &[u8], small: &[u8]) {
-        self.test.hang(large, small, Audience::Public).await;
+    pub(crate) async fn store_photo(&self, large: &[u8], small: &[u8]) {
+        self.test.store_photo(large, small, Audience::Public).await;
     }
 
     /// The same, when the photo's bytes are not here yet; gives them.

@@ -1,6 +1,6 @@
 use freehold_core::feed::Body;
 use freehold_core::photos::Size;
-use freehold_core::{journal, timeline};
+use freehold_core::{outbox, timeline};
 
 use crate::network::{Over, Person, pixels, post};
 
@@ -62,7 +62,7 @@ async fn the_author_sees_how_far_a_friend_has_come() {
     bob.shows(&["three", "two", "one"]).await;
     alice
         .until("all has arrived", |node| {
-            journal::cursor(node, &bob.id()).unwrap() == journal::durable_head(node).unwrap()
+            outbox::cursor(node, &bob.id()).unwrap() == outbox::durable_head(node).unwrap()
         })
         .await;
 }
@@ -117,7 +117,7 @@ async fn a_photo_that_could_not_be_had_is_fetched_after_a_restart() {
     bob.shows(&["look"]).await;
     assert_eq!(timeline::wanted_blobs(&bob, &alice.id(), None, 10).unwrap().len(), 2);
     bob.down().await;
-    alice.hang(&large, &small).await;
+    alice.store_photo(&large, &small).await;
     bob.up().await;
     bob.until("the photo is here", |node| {
         timeline::wanted_blobs(node, &alice.id(), None, 10).unwrap().is_empty()

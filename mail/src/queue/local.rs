@@ -1,6 +1,6 @@
 //! Delivery without a next hop: the owner wrote to themselves.
 
-use freehold_core::blobs::{BlobReader, BlobWriter, Form, Pinned};
+use freehold_core::blobs::{AtRest, BlobReader, BlobWriter, Pinned};
 use freehold_core::mailbox::{
     self, DeliverError, Delivery, DeliveryId, Flags, Outgoing, SpecialUse,
 };
@@ -23,7 +23,7 @@ pub(super) async fn deliver(state: &MailState, item: &Outgoing) -> Result<(), De
     let above = trace::return_path(Mailbox::parse(&item.from).as_ref());
     let reader = node.blobs.open(&item.blob)?;
     let writer =
-        node.blobs.writer(Form::Private, reader.len().saturating_add(above.len() as u64))?;
+        node.blobs.writer(AtRest::Sealed, reader.len().saturating_add(above.len() as u64))?;
     let blob =
         match tokio::task::spawn_blocking(move || copy(&reader, writer, above.as_bytes())).await {
             Ok(copied) => copied?,

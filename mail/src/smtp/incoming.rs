@@ -1,6 +1,6 @@
 //! A message on its way in: streamed through its header into a blob, never whole in memory.
 
-use freehold_core::blobs::{BlobWriter, Form, Pinned};
+use freehold_core::blobs::{AtRest, BlobWriter, Pinned};
 use freehold_core::store::StoreError;
 
 use super::envelope::Envelope;
@@ -47,7 +47,7 @@ impl Incoming {
         above: &str,
     ) -> Result<Self, StoreError> {
         let len_max = state.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
-        let mut writer = state.node.blobs.writer(Form::Private, len_max)?;
+        let mut writer = state.node.blobs.writer(AtRest::Sealed, len_max)?;
         writer.write(above.as_bytes())?;
         Ok(Self {
             envelope,

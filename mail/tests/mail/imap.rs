@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
@@ -89,7 +89,7 @@ async fn inbox(server: &TestServer) -> Program<TcpStream> {
 
 async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
-    let blob = node.blobs.put(message, Form::Private).unwrap();
+    let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
     let delivery = Delivery {
         folder,
         blob,

@@ -9,7 +9,7 @@ use crate::identity::PersonId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The journal has new records: federation's outbox should look.
-    Journal,
+    Outbox,
     /// A post, photo or other public thing changed: cached pages are stale.
     Public,
     /// The owner's timeline changed.
@@ -18,7 +18,7 @@ pub enum Event {
     Wanted(PersonId),
     /// Bodies of this person's entries are missing that count again: federation should ask for
     /// them.
-    Lacking(PersonId),
+    Missing(PersonId),
     /// A mail folder changed; the number is the folder's id.
     Mailbox(u32),
     /// The mail queue has something to send.
@@ -26,7 +26,7 @@ pub enum Event {
     /// Friends or invites changed.
     Friends,
     /// A friend's node has acknowledged entries of the owner's.
-    Arrivals,
+    DeliveryStatus,
     /// The identity, its log or its homes changed.
     Identity,
     /// Something was deleted for good: its files and its traces are to go.

@@ -6,18 +6,18 @@
 //! known one: a disk rolled back to an older state branches by epoch and never forks.
 
 mod append;
-mod brake;
 mod check;
+mod cutoff;
 mod due;
 mod effects;
 mod forks;
 mod jobs;
-mod lacks;
 mod latest;
-mod reach;
+mod missing;
 mod read;
 mod receive;
 mod refs;
+mod retraction_limit;
 mod rows;
 mod void;
 
@@ -25,11 +25,11 @@ pub use append::{AppendError, append, append_expiring, moment};
 pub use freehold_proto::entry::*;
 
 pub use check::{Checked, check};
+pub use cutoff::tips;
 pub use due::{next_due, run_due};
 pub use forks::{Fork, forks};
 pub(crate) use jobs::follow_log;
-pub use lacks::lacking;
-pub use reach::tips;
+pub use missing::missing;
 pub use read::{Place, entry, head, heads, latest, latest_entry, opened, place, profile_of, read};
 pub use receive::{RECEIVE_MAX, Received, Refused, receive};
 

@@ -15,11 +15,11 @@
 //! invite becomes a friend in Bob's place, and Bob's own try then fails: both owners see it.
 
 mod ask;
-mod farewell;
 mod invite;
 mod list;
 mod presence;
 mod request;
+mod unfollow;
 
 use minicbor::{Decode, Encode};
 
@@ -31,7 +31,6 @@ use crate::row::Record;
 use crate::store::{StoreError, Table};
 
 pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
-pub use farewell::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
 pub use invite::{
     INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
     revoke_invite,
@@ -40,8 +39,10 @@ pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblo
 pub(crate) use list::{introduced, meet};
 pub use presence::{Connected, Presence};
 pub use request::{
-    REQUEST_MS, Request, WelcomeError, accept_request, reject_request, request, requests, welcome,
+    REQUEST_MS, Request, WelcomeError, accept_request, redeem_invite, reject_request, request,
+    requests,
 };
+pub use unfollow::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
 
 /// How many addresses of a node are kept.
 pub const ADDRESSES_MAX: usize = 4;

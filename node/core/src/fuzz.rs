@@ -49,6 +49,6 @@ fn a_damaged_picture_is_refused_or_developed() {
     };
     use image::ImageFormat::{Gif, Jpeg, Png, WebP};
     fuzz("pictures", &[Jpeg, Png, WebP, Gif].map(encoded), |input| {
-        drop(photos::develop::develop(input))
+        drop(photos::renditions::make(input))
     });
 }

@@ -3,21 +3,21 @@
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 
-pub mod arrivals;
 pub mod audience;
 pub mod check;
+pub mod delivery_status;
+pub mod erasure;
 pub mod events;
 pub mod feed;
 pub mod friends;
-pub mod history;
 pub mod identity;
 pub mod ids;
-pub mod journal;
 pub mod logins;
 pub mod mailbox;
 pub mod markdown;
 pub mod names;
 pub mod node;
+pub mod outbox;
 pub mod photos;
 pub mod posts;
 pub mod profile;

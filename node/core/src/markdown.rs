@@ -4,11 +4,11 @@
 //! and everything passes the sanitiser whatever wrote it. Headings begin at the second level and
 //! leave none out, since the page's own title is its one `h1`.
 
+mod highlight;
 mod pictures;
 mod sanitise;
 mod slug;
 mod tables;
-mod tint;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -44,25 +44,25 @@ impl fmt::Display for Html {
 
 /// Who wrote a text: it decides what it may show on the owner's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hand {
-    Own,
-    Other,
+enum Trust {
+    Owner,
+    Foreign,
 }
 
 /// The owner's own text: with their photos, harmless HTML and links within the site.
 pub fn render(text: &str) -> Html {
-    rendered(text, "", Hand::Own)
+    rendered(text, "", Trust::Owner)
 }
 
 /// Somebody else's text: without pictures, HTML or links into this site. Ids begin with `prefix`,
 /// so that many texts fit a page.
 pub fn render_foreign(text: &str, prefix: &str) -> Html {
-    rendered(text, prefix, Hand::Other)
+    rendered(text, prefix, Trust::Foreign)
 }
 
 /// The owner's own text for a page that shows many: ids begin with `prefix`.
 pub fn render_prefixed(text: &str, prefix: &str) -> Html {
-    rendered(text, prefix, Hand::Own)
+    rendered(text, prefix, Trust::Owner)
 }
 
 fn options() -> Options {
@@ -73,17 +73,17 @@ fn options() -> Options {
         | Options::ENABLE_TASKLISTS
 }
 
-fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
+fn rendered(text: &str, prefix: &str, hand: Trust) -> Html {
     let events = tables::bounded(Parser::new_ext(text, options()).collect(), DEPTH_MAX);
-    let is_shown = |address: &str| hand == Hand::Own && sanitise::is_own_picture(address);
+    let is_shown = |address: &str| hand == Trust::Owner && sanitise::is_own_picture(address);
     let is_followed = |address: &str| {
-        sanitise::is_web(address) || hand == Hand::Own && sanitise::is_within_the_site(address)
+        sanitise::is_web(address) || hand == Trust::Owner && sanitise::is_within_the_site(address)
     };
     let mut events: Vec<_> =
         pictures::in_words(flattened(events.into_iter()), is_shown, is_followed).collect();
     // Only one's own HTML is shown as such, and of that only as much as anyone writes by hand: a
     // parser takes its time over tags.
-    let has_html = hand == Hand::Own && html_tags(&events) <= HTML_TAGS_MAX;
+    let has_html = hand == Trust::Owner && html_tags(&events) <= HTML_TAGS_MAX;
     name_headings(&mut events, prefix);
     order_headings(&mut events);
     let events = tint_code(events.into_iter().map(|event| rewritten(event, prefix, has_html)));
@@ -95,8 +95,8 @@ fn rendered(text: &str, prefix: &str, hand: Hand) -> Html {
         html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
     }
     Html(match hand {
-        Hand::Own => sanitise::own(&html),
-        Hand::Other => sanitise::other(&html),
+        Trust::Owner => sanitise::own(&html),
+        Trust::Foreign => sanitise::other(&html),
     })
 }
 
@@ -207,7 +207,7 @@ fn tint_code<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
             }
             (Event::Text(said), Some((_, text))) => text.push_str(&said),
             (Event::End(TagEnd::CodeBlock), Some((language, text))) => {
-                let tinted = tint::tinted(text, language).map(CowStr::from);
+                let tinted = highlight::tinted(text, language).map(CowStr::from);
                 kept.push(
                     tinted.map_or_else(
                         || Event::Text(CowStr::from(std::mem::take(text))),

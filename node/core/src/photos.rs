@@ -6,10 +6,10 @@
 
 mod add;
 mod change;
-pub mod develop;
 mod forms;
-mod kept;
 mod read;
+pub mod renditions;
+mod unsupported;
 mod uses;
 
 use minicbor::{Decode, Encode};
@@ -20,13 +20,13 @@ use crate::ids::id16;
 use crate::row::Record;
 use crate::store::{BlobId, Table};
 
-pub(crate) use add::hang;
+pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
 pub use change::{ChangeError, change, delete};
 pub use forms::{check, note_open, settle};
-pub use kept::{Kept, delete_kept, kept, kept_bytes};
 pub(crate) use read::with_blob;
 pub use read::{by_id, by_slug, image_bytes, list, of_entry, original_bytes, shared_blob};
+pub use unsupported::{Unsupported, delete_kept, kept, kept_bytes};
 pub(crate) use uses::{forget_uses, note_uses};
 
 /// The longest file, in bytes.
@@ -52,7 +52,7 @@ pub enum Size {
 /// A file made of a photo: a JPEG without metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Print {
+pub struct Rendition {
     /// The file.
     #[n(0)]
     pub blob: BlobId,
@@ -112,10 +112,10 @@ pub struct Photo {
     pub original_len: u64,
     /// At most 1600 pixels on the longer edge.
     #[n(13)]
-    pub large: Print,
+    pub large: Rendition,
     /// At most 400.
     #[n(14)]
-    pub small: Print,
+    pub small: Rendition,
     /// Who may see it.
     #[n(15)]
     pub audience: Audience,
@@ -128,7 +128,7 @@ impl Record for Photo {
 
 impl Photo {
     /// One of its sizes.
-    pub fn print(&self, size: Size) -> Print {
+    pub fn print(&self, size: Size) -> Rendition {
         match size {
             Size::Large => self.large,
             Size::Small => self.small,

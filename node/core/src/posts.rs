@@ -21,8 +21,8 @@ use crate::store::StoreError;
 
 pub use delete::delete;
 pub use draft::{Draft, Over, save_draft};
-pub(crate) use entries::{hide, says, taken_back};
-pub use publish::{edit, publish, publish_dated, put_out};
+pub(crate) use entries::{apply_version, hide, retract};
+pub use publish::{edit, publish, publish_dated, publish_new};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
 
 /// The longest title, in characters: four bytes each fit an entry's title.

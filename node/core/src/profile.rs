@@ -283,19 +283,19 @@ mod tests {
         let person = alice.identity.person().unwrap();
         assert_eq!(feed::profile_of(&alice, &person).unwrap(), None);
         announce(&alice).await.unwrap();
-        let head = crate::journal::durable_head(&alice).unwrap();
+        let head = crate::outbox::durable_head(&alice).unwrap();
         announce(&alice).await.unwrap();
         set(&alice, get(&alice).unwrap().unwrap()).await.unwrap();
-        assert_eq!(crate::journal::durable_head(&alice).unwrap(), head);
+        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head);
         set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() })
             .await
             .unwrap();
-        assert_eq!(crate::journal::durable_head(&alice).unwrap(), head + 1);
+        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head + 1);
         assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
 
         let nobody = TestNode::unset("nobody").await;
         announce(&nobody).await.unwrap();
-        assert_eq!(crate::journal::durable_head(&nobody).unwrap(), 0);
+        assert_eq!(crate::outbox::durable_head(&nobody).unwrap(), 0);
     }
 
     #[tokio::test]

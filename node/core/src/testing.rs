@@ -6,19 +6,19 @@ pub use freehold_store::testing::hooked_fs;
 use std::ops::Deref;
 
 use crate::audience::Audience;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
 use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
-use crate::journal;
 use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
-use crate::photos::develop::{Developed, MediaType, Print};
+use crate::outbox;
+use crate::photos::renditions::{MediaType, Rendition, Renditions};
 use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
@@ -67,7 +67,7 @@ impl TestNode {
     pub async fn befriend(&self, other: &Self) {
         let invite = friends::create_invite(self, "for a test", &[]).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
-        friends::welcome(self, &other.introduction(), invite.token).await.unwrap();
+        friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();
         assert!(
             friends::confirmed(other, invite.person).await.unwrap(),
             "the invite was not asked about"
@@ -104,26 +104,26 @@ impl TestNode {
     /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have
     /// them.
     #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
-    pub async fn hang(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
-        self.try_hang(large, small, audience).await.unwrap()
+    pub async fn store_photo(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
+        self.try_store_photo(large, small, audience).await.unwrap()
     }
 
-    /// As [`TestNode::hang`], where it may fail.
+    /// As [`TestNode::store_photo`], where it may fail.
     ///
     /// # Errors
     /// The disk's.
-    pub async fn try_hang(
+    pub async fn try_store_photo(
         &self,
         large: &[u8],
         small: &[u8],
         audience: Audience,
     ) -> Result<Photo, StoreError> {
-        let file = self.blobs.put(&[large, small].concat(), Form::Private)?;
+        let file = self.blobs.put(&[large, small].concat(), AtRest::Sealed)?;
         let print =
-            |bytes: &[u8], width| Print { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
+            |bytes: &[u8], width| Rendition { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
         let (large, small) = (print(large, 1600), print(small, 400));
         let media_type = MediaType::Jpeg;
-        let developed = Developed {
+        let developed = Renditions {
             media_type,
             width: 4000,
             height: 3000,
@@ -139,7 +139,7 @@ impl TestNode {
             caption: String::new(),
             audience,
         };
-        photos::hang(self, upload, developed).await
+        photos::store_photo(self, upload, developed).await
     }
 
     /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its
@@ -230,7 +230,7 @@ impl Drop for TestNode {
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
         let photos = photos::check(&self.node);
         for checked in
-            [seals, feed, photos, journal::check(&self.node), mailbox::check(&self.node), queue]
+            [seals, feed, photos, outbox::check(&self.node), mailbox::check(&self.node), queue]
         {
             match checked {
                 Ok(found) => wrong.extend(found),

@@ -270,7 +270,7 @@ async fn post(
             )
             .await
         }
-        None => posts::put_out(node, written).await,
+        None => posts::publish_new(node, written).await,
     };
     let post = post.map_err(refused)?;
     let path = freehold_web::path_of(&post);

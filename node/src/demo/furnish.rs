@@ -135,7 +135,7 @@ pub(super) async fn fill<'a>(
                 .await?;
             house.kept.note(|given| given.is_introduced = true)?;
         }
-        hang(person, house).await?;
+        store_photo(person, house).await?;
         bar.inc(1);
     }
     // One after the other as they were written, not one person's after the other's.
@@ -219,7 +219,7 @@ async fn publish(post: &Post, house: &mut House) -> Result<()> {
 }
 
 /// Hangs the pictures that never were.
-async fn hang(person: &Person, house: &mut House) -> Result<()> {
+async fn store_photo(person: &Person, house: &mut House) -> Result<()> {
     let new: Vec<_> = person
         .photo
         .iter()

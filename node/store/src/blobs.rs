@@ -44,27 +44,27 @@ pub const DAMAGE_TABLE: &str = "blobs";
 
 /// How a blob is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum AtRest {
     /// As the bytes themselves: what anybody may have.
-    Public,
+    Plain,
     /// Sealed under the store key.
-    Private,
+    Sealed,
 }
 
-impl Form {
+impl AtRest {
     /// The form's number in the log.
     pub const fn number(self) -> u8 {
         match self {
-            Self::Public => 1,
-            Self::Private => 2,
+            Self::Plain => 1,
+            Self::Sealed => 2,
         }
     }
 
     /// The form of this number.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            1 => Some(Self::Public),
-            2 => Some(Self::Private),
+            1 => Some(Self::Plain),
+            2 => Some(Self::Sealed),
             _ => None,
         }
     }
@@ -142,7 +142,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
-    pub fn put(&self, bytes: &[u8], form: Form) -> Result<Pinned, StoreError> {
+    pub fn put(&self, bytes: &[u8], form: AtRest) -> Result<Pinned, StoreError> {
         let mut writer = self.writer(form, u64::MAX)?;
         writer.write(bytes)?;
         writer.finish()
@@ -152,7 +152,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Full`] when nothing more is taken in.
-    pub fn writer(&self, form: Form, len_max: u64) -> Result<BlobWriter, StoreError> {
+    pub fn writer(&self, form: AtRest, len_max: u64) -> Result<BlobWriter, StoreError> {
         self.0.space.check()?;
         Ok(BlobWriter::new(self.clone(), form, len_max))
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
-use freehold_core::blobs::Form as BlobForm;
+use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::queue::SubmitError;
 use freehold_core::mailbox::{
     self, DeliveryId, FlagChange, Flags, FolderId, SpecialUse, Submission,
@@ -125,7 +125,7 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
         Err(fault) => return again(&site, draft, fault),
     };
     let blobs = site.node.blobs.clone();
-    let blob = aside(move || Ok(blobs.put(&letter, BlobForm::Private)?)).await?;
+    let blob = aside(move || Ok(blobs.put(&letter, AtRest::Sealed)?)).await?;
     let from = profile::address(&profile);
     let id = DeliveryId(once::named(
         &site,

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::{BlobWriter, Pinned};
-use freehold_core::photos::develop::DevelopError;
+use freehold_core::photos::renditions::RenditionError;
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
 use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as Stage};
 use freehold_core::store::StoreError;
@@ -155,7 +155,7 @@ async fn add(
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list it. Save it as JPEG and add that."
                 .to_owned()
         }
-        Err(AddError::Develop(DevelopError::Damaged(what))) => {
+        Err(AddError::Develop(RenditionError::Damaged(what))) => {
             format!("This picture is damaged ({what}), so it was not hung. Take it from the camera once more, if you can.")
         }
         Err(AddError::Develop(error)) => format!("It was not taken: {error}."),

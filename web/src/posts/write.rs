@@ -244,7 +244,7 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
     let is_published = post.as_ref().is_some_and(|post| post.state == Stage::Published);
     let done = match (id, is_published, sent.then.as_str()) {
         (Some(id), true, _) => posts::edit(&site.node, id, sent.draft(Some(id))).await,
-        (id, _, "publish") => posts::put_out(&site.node, sent.draft(id)).await,
+        (id, _, "publish") => posts::publish_new(&site.node, sent.draft(id)).await,
         (id, _, _) => posts::save_draft(&site.node, sent.draft(id)).await,
     };
     match done {

@@ -1,7 +1,7 @@
 //! Letters in the browser, kind ones and hostile ones.
 
 use axum::http::StatusCode;
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
@@ -19,7 +19,7 @@ const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r
 /// Puts a letter into the inbox and says where: `folder/uid`.
 async fn arrives(node: &Node, text: &str) -> String {
     let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
-    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     let delivery = Delivery {
         folder: inbox.id,
         blob,

@@ -1,7 +1,7 @@
 //! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message goes from
 //! the socket into a blob as it comes.
 
-use freehold_core::blobs::{BlobWriter, Form};
+use freehold_core::blobs::{AtRest, BlobWriter};
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, FolderId};
 use freehold_core::store::StoreError;
@@ -125,7 +125,7 @@ fn target(cx: &Context, head: &Head, literal: Announced) -> Result<Target, Done>
     }
     let folder = mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Done::try_create)?;
     let flags = flags::from_wire(&head.flags)?;
-    let writer = cx.node.blobs.writer(Form::Private, literal.len)?;
+    let writer = cx.node.blobs.writer(AtRest::Sealed, literal.len)?;
     Ok(Target {
         writer,
         len: literal.len,

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use freehold_core::blobs::Form;
+use freehold_core::blobs::AtRest;
 use freehold_core::logins;
 use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags};
 use freehold_core::node::Node;
@@ -244,7 +244,7 @@ async fn home() -> (TestNode, String) {
 
 async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
-    let blob = node.blobs.put(message, Form::Private).unwrap();
+    let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
     let delivery = Delivery {
         folder,
         blob,

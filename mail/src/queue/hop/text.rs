@@ -85,7 +85,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::blobs::Form;
+    use freehold_core::blobs::AtRest;
     use freehold_core::clock::{Clock, Timestamp};
     use freehold_core::node::Node;
     use freehold_core::random::Random;
@@ -94,7 +94,7 @@ mod tests {
 
     fn text(content: &[u8]) -> Text {
         let blobs = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap().blobs;
-        let pinned = blobs.put(content, Form::Private).unwrap();
+        let pinned = blobs.put(content, AtRest::Sealed).unwrap();
         Text::open(blobs.open(&pinned.id).unwrap()).unwrap()
     }
 

@@ -7,8 +7,8 @@ use super::{
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::hlc::Hlc;
-use crate::journal::{self, JournalRecord};
 use crate::node::Node;
+use crate::outbox::{self, OutboxRecord};
 use crate::store::{StoreError, Tx};
 
 /// Why an entry could not be written.
@@ -129,6 +129,6 @@ pub fn append_expiring(
     if let Some(at) = expires {
         due::expire_at(tx, at, &id)?;
     }
-    journal::append(tx, &JournalRecord { entry: id, log, seq })?;
+    outbox::append(tx, &OutboxRecord { entry: id, log, seq })?;
     Ok(id)
 }

@@ -4,8 +4,8 @@
 use super::{EntryError, VerifiedEntry};
 use super::{EntryId, LogId, rows};
 use crate::identity::{self, IdentityLog, PersonId};
-use crate::journal;
 use crate::node::Node;
+use crate::outbox;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
@@ -27,7 +27,7 @@ pub struct Checked {
 /// # Errors
 /// When the store can't be read.
 pub fn check(node: &Node) -> Result<Checked, StoreError> {
-    let mut checked = Checked { entries: 0, wrong: journal::check(node)? };
+    let mut checked = Checked { entries: 0, wrong: outbox::check(node)? };
     let mut author: Option<(PersonId, Option<IdentityLog>)> = None;
     let mut after = None::<Vec<u8>>;
     loop {

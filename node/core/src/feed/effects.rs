@@ -7,10 +7,12 @@
 //! nothing is shown.
 
 use super::VerifiedEntry;
-use super::refs::{self, Does, Rank};
+use super::refs::{self, Rank, RefKind};
 use super::rows::EntryRow;
-use super::{Body, EntryId, Header, Kind, LogId, brake, due, jobs, lacks, latest, rows};
-use crate::history;
+use super::{
+    Body, EntryId, Header, Kind, LogId, due, jobs, latest, missing, retraction_limit, rows,
+};
+use crate::erasure;
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::posts;
@@ -31,7 +33,7 @@ pub(super) fn of_own(
     match body {
         Body::Edit { of, .. } => replace(tx, author, of, &rank),
         Body::Tombstone { of } => {
-            refs::put(tx, of, author, Does::TakesBack, &rank)?;
+            refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
             match end(tx, author, of)? {
                 Some(Ended { post, edit: Some((_, edit)) }) => replace(tx, author, &post, &edit),
                 Some(_) => drop_versions(tx, author, of),
@@ -62,14 +64,14 @@ pub(super) fn of_received(
             }
             settle(tx, node, author, of)
         }
-        Body::Tombstone { of } => match brake::until(tx, node, entry)? {
+        Body::Tombstone { of } => match retraction_limit::until(tx, node, entry)? {
             Some(at) => {
-                refs::put(tx, of, author, Does::Hides, &rank)?;
+                refs::put(tx, of, author, RefKind::Hides, &rank)?;
                 due::confirm_at(tx, at, &rank)?;
                 settle_of(tx, node, author, of)
             }
             None => {
-                refs::put(tx, of, author, Does::TakesBack, &rank)?;
+                refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
                 take_back(tx, node, author, of)
             }
         },
@@ -87,12 +89,12 @@ pub(super) fn note_past(
     let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else {
         return Ok(());
     };
-    for does in [Does::Replaces, Does::WillReplace] {
+    for does in [RefKind::Replaces, RefKind::WillReplace] {
         if refs::has(tx, of, author, does, rank)? {
             return Ok(());
         }
     }
-    refs::put(tx, of, author, Does::Replaces, rank)
+    refs::put(tx, of, author, RefKind::Replaces, rank)
 }
 
 /// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is
@@ -106,20 +108,20 @@ pub(super) fn confirm(
     let (author, rank) =
         (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
     let Some(of) = entry.header().refs.first() else { return Ok(()) };
-    if refs::has(tx, of, author, Does::WillReplace, &rank)? {
+    if refs::has(tx, of, author, RefKind::WillReplace, &rank)? {
         replace(tx, author, of, &rank)?;
         return settle(tx, node, author, of);
     }
-    if !refs::has(tx, of, author, Does::Hides, &rank)? {
+    if !refs::has(tx, of, author, RefKind::Hides, &rank)? {
         return Ok(());
     }
-    refs::delete(tx, of, author, Does::Hides, &rank);
-    refs::put(tx, of, author, Does::TakesBack, &rank)?;
+    refs::delete(tx, of, author, RefKind::Hides, &rank);
+    refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
     take_back(tx, node, author, of)
 }
 
 /// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline.
-/// Does nothing to another's, or to a tombstone.
+/// RefKind nothing to another's, or to a tombstone.
 pub(super) fn take_back(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -137,7 +139,7 @@ pub(super) fn take_back(
         }
         settle(tx, node, author, &post)?;
     }
-    history::erase(tx, node.clock.now(), &held)
+    erasure::erase(tx, node.clock.now(), &held)
 }
 
 /// A post that has ended, or to which an edit belongs that has.
@@ -179,9 +181,9 @@ fn replace_in_time(
     post: &EntryId,
     edit: &Rank,
 ) -> Result<(), StoreError> {
-    match brake::until_edited(tx, node, log, post, edit)? {
+    match retraction_limit::until_edited(tx, node, log, post, edit)? {
         Some(at) => {
-            refs::put(tx, post, &log.person, Does::WillReplace, edit)?;
+            refs::put(tx, post, &log.person, RefKind::WillReplace, edit)?;
             due::confirm_at(tx, at, edit)
         }
         None => replace(tx, &log.person, post, edit),
@@ -195,12 +197,12 @@ fn replace(
     post: &EntryId,
     edit: &Rank,
 ) -> Result<(), StoreError> {
-    refs::delete(tx, post, author, Does::WillReplace, edit);
-    let newest = refs::last(tx, post, author, Does::Replaces)?;
+    refs::delete(tx, post, author, RefKind::WillReplace, edit);
+    let newest = refs::last(tx, post, author, RefKind::Replaces)?;
     if newest.is_some_and(|newest| newest.id == edit.id) {
         return Ok(());
     }
-    refs::put(tx, post, author, Does::Replaces, edit)?;
+    refs::put(tx, post, author, RefKind::Replaces, edit)?;
     match newest {
         Some(newest) if newest > *edit => rows::drop_body(tx, &edit.id),
         Some(older) => rows::drop_body(tx, &older.id),
@@ -212,10 +214,10 @@ fn replace(
 /// Deletes what is left of a post that is gone.
 fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
     rows::drop_body(tx, post)?;
-    if let Some(newest) = refs::last(tx, post, author, Does::Replaces)? {
+    if let Some(newest) = refs::last(tx, post, author, RefKind::Replaces)? {
         rows::drop_body(tx, &newest.id)?;
     }
-    if refs::first(tx, post, author, Does::WillReplace)?.is_some() {
+    if refs::first(tx, post, author, RefKind::WillReplace)?.is_some() {
         // There may be many of these.
         jobs::drop_held(tx, post, author)?;
     }
@@ -250,19 +252,19 @@ pub(super) fn settle(
     let is_owners = node.identity.person() == Some(*author);
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
-        lacks::note(tx, author, post, None)?;
+        missing::note(tx, author, post, None)?;
         match (is_owners, target.void) {
             // What counts for nothing now may count again, when more is known of who spoke for the
             // owner.
             (true, true) => posts::hide(tx, post)?,
-            (true, false) => posts::taken_back(tx, node, post)?,
+            (true, false) => posts::retract(tx, node, post)?,
             (false, _) => {}
         }
         return timeline::hide(tx, author, post);
     }
-    let newest = refs::last(tx, post, author, Does::Replaces)?.map_or(*post, |edit| edit.id);
+    let newest = refs::last(tx, post, author, RefKind::Replaces)?.map_or(*post, |edit| edit.id);
     let version = rows::entry(tx, &newest)?;
-    lacks::note(
+    missing::note(
         tx,
         author,
         post,
@@ -270,7 +272,7 @@ pub(super) fn settle(
     )?;
     let Some(entry) = shown(tx, author, post, &newest)? else {
         match version.is_some_and(|row| row.dead) {
-            true if is_owners => posts::taken_back(tx, node, post)?,
+            true if is_owners => posts::retract(tx, node, post)?,
             false if is_owners => posts::hide(tx, post)?,
             _ => {}
         }
@@ -282,7 +284,14 @@ pub(super) fn settle(
     };
     let at = entry.header().hlc.time();
     if is_owners {
-        posts::says(tx, post, &newest, at, said, header.log.node == node.identity.node_key())?;
+        posts::apply_version(
+            tx,
+            post,
+            &newest,
+            at,
+            said,
+            header.log.node == node.identity.node_key(),
+        )?;
     }
     let version = timeline::Version {
         author: *author,
@@ -306,7 +315,7 @@ fn shown(
     newest: &EntryId,
 ) -> Result<Option<VerifiedEntry>, StoreError> {
     for hidden in [post, newest] {
-        if refs::first(rows, hidden, author, Does::Hides)?.is_some() {
+        if refs::first(rows, hidden, author, RefKind::Hides)?.is_some() {
             return Ok(None);
         }
     }

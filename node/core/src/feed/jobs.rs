@@ -4,8 +4,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::reach::Reach;
-use super::refs::{self, Does};
+use super::cutoff::Reach;
+use super::refs::{self, RefKind};
 use super::{EntryId, LogId, forks, receive, rows, void};
 use crate::events::Event;
 use crate::identity::{self, IdentityLog, PersonId};
@@ -124,7 +124,7 @@ pub(super) fn any(rows: &impl Rows) -> Result<bool, StoreError> {
     Ok(!rows.rows(JobRow::TABLE, &Scan::prefix(&[], 1))?.is_empty())
 }
 
-/// Does one step of the first job; whether there was any.
+/// RefKind one step of the first job; whether there was any.
 pub(super) fn step(tx: &mut Tx<'_>, node: &Node) -> Result<bool, StoreError> {
     let Some((key, job)) = row::scan::<JobRow>(tx, &Scan::prefix(&[], 1))?.pop() else {
         return Ok(false);
@@ -200,9 +200,11 @@ fn drop_next_held(
     job: JobRow,
 ) -> Result<Option<JobRow>, StoreError> {
     let (post, author) = (EntryId(row::key_part(about, 0)), PersonId(row::key_part(about, 32)));
-    let Some(edit) = refs::first(tx, &post, &author, Does::WillReplace)? else { return Ok(None) };
+    let Some(edit) = refs::first(tx, &post, &author, RefKind::WillReplace)? else {
+        return Ok(None);
+    };
     rows::drop_body(tx, &edit.id)?;
-    refs::delete(tx, &post, &author, Does::WillReplace, &edit);
+    refs::delete(tx, &post, &author, RefKind::WillReplace, &edit);
     Ok(Some(job))
 }
 

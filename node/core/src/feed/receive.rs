@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::reach::{Standing, standing};
-use super::refs::{self, Does, Rank};
+use super::cutoff::{Standing, standing};
+use super::refs::{self, Rank, RefKind};
 use super::{Body, EntryId, Header, Kind, LogId, RawEntry, due, effects, forks, jobs, rows};
 use super::{EntryError, VerifiedEntry};
 use crate::friends;
@@ -422,7 +422,7 @@ fn show(
     if header.kind != Kind::Tombstone && header.hlc.is_ahead_of(now) {
         done.held += 1;
         if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {
-            refs::put(tx, of, &header.log.person, Does::WillReplace, rank)?;
+            refs::put(tx, of, &header.log.person, RefKind::WillReplace, rank)?;
         }
         return due::release_at(tx, header.hlc.time(), rank);
     }

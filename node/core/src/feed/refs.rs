@@ -26,7 +26,7 @@ const RANK_AT: usize = 65;
 
 /// What an entry does to the one it refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Does {
+pub(super) enum RefKind {
     /// A tombstone in effect.
     TakesBack,
     /// A tombstone that waits out its delay: what it is about is hidden.
@@ -51,17 +51,17 @@ impl Rank {
     }
 }
 
-fn prefix(of: &EntryId, author: &PersonId, does: Does) -> Vec<u8> {
+fn prefix(of: &EntryId, author: &PersonId, does: RefKind) -> Vec<u8> {
     let byte = match does {
-        Does::TakesBack => 0,
-        Does::Hides => 1,
-        Does::Replaces => 2,
-        Does::WillReplace => 3,
+        RefKind::TakesBack => 0,
+        RefKind::Hides => 1,
+        RefKind::Replaces => 2,
+        RefKind::WillReplace => 3,
     };
     row::key(&[&of.0, &author.0, &[byte]])
 }
 
-fn key(of: &EntryId, author: &PersonId, does: Does, rank: &Rank) -> Vec<u8> {
+fn key(of: &EntryId, author: &PersonId, does: RefKind, rank: &Rank) -> Vec<u8> {
     row::key(&[
         &prefix(of, author, does),
         &rank.generation.to_be_bytes(),
@@ -74,13 +74,13 @@ pub(super) fn put(
     tx: &mut Tx<'_>,
     of: &EntryId,
     author: &PersonId,
-    does: Does,
+    does: RefKind,
     rank: &Rank,
 ) -> Result<(), StoreError> {
     row::put(tx, &key(of, author, does, rank), &RefRow {})
 }
 
-pub(super) fn delete(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, does: Does, rank: &Rank) {
+pub(super) fn delete(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, does: RefKind, rank: &Rank) {
     row::delete::<RefRow>(tx, &key(of, author, does, rank));
 }
 
@@ -89,7 +89,7 @@ pub(super) fn has(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: Does,
+    does: RefKind,
     rank: &Rank,
 ) -> Result<bool, StoreError> {
     Ok(row::get::<RefRow>(rows, &key(of, author, does, rank))?.is_some())
@@ -100,7 +100,7 @@ pub(super) fn first(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: Does,
+    does: RefKind,
 ) -> Result<Option<Rank>, StoreError> {
     end(rows, Scan::prefix(&prefix(of, author, does), 1))
 }
@@ -110,7 +110,7 @@ pub(super) fn last(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: Does,
+    does: RefKind,
 ) -> Result<Option<Rank>, StoreError> {
     end(rows, Scan::prefix(&prefix(of, author, does), 1).reversed())
 }
@@ -130,7 +130,7 @@ pub(super) fn is_taken_back(
     author: &PersonId,
     of: &EntryId,
 ) -> Result<bool, StoreError> {
-    Ok(first(rows, of, author, Does::TakesBack)?.is_some())
+    Ok(first(rows, of, author, RefKind::TakesBack)?.is_some())
 }
 
 /// Whether a post of an author is gone for good: taken back (even before it came), expired or void.
@@ -161,9 +161,9 @@ pub(super) fn is_over(
 pub(super) fn is_past(rows: &impl Rows, header: &Header, rank: &Rank) -> Result<bool, StoreError> {
     let author = &header.log.person;
     match (header.kind, header.refs.first()) {
-        (Kind::Post, _) => Ok(last(rows, &rank.id, author, Does::Replaces)?.is_some()),
+        (Kind::Post, _) => Ok(last(rows, &rank.id, author, RefKind::Replaces)?.is_some()),
         (Kind::Edit, Some(of)) => Ok(is_gone(rows, author, of)?
-            || last(rows, of, author, Does::Replaces)?.is_some_and(|newest| newest > *rank)),
+            || last(rows, of, author, RefKind::Replaces)?.is_some_and(|newest| newest > *rank)),
         _ => Ok(false),
     }
 }

@@ -2,7 +2,7 @@
 //! cut-off of a node that was retired. What it said goes, and what it did is undone as far as
 //! bodies are still there; they may come again from whoever has them.
 
-use super::refs::{self, Does, Rank};
+use super::refs::{self, Rank, RefKind};
 use super::{EntryId, Kind, effects, latest, rows};
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -19,13 +19,13 @@ pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), Sto
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => effects::settle(tx, node, author, id),
         (Kind::Edit, Some(of)) => {
-            for does in [Does::Replaces, Does::WillReplace] {
+            for does in [RefKind::Replaces, RefKind::WillReplace] {
                 refs::delete(tx, of, author, does, &rank);
             }
             effects::settle(tx, node, author, of)
         }
         (Kind::Tombstone, Some(of)) => {
-            for does in [Does::TakesBack, Does::Hides] {
+            for does in [RefKind::TakesBack, RefKind::Hides] {
                 refs::delete(tx, of, author, does, &rank);
             }
             revive(tx, node, author, of)?;

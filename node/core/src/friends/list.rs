@@ -1,6 +1,6 @@
 //! Who is a friend, and no longer being one.
 
-use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, farewell, request};
+use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, request, unfollow};
 use crate::events::Event;
 use crate::feed;
 use crate::identity::PersonId;
@@ -118,7 +118,7 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
             if let Some(friend) = row::get::<FriendRow>(tx, &person.0)? {
-                farewell::owe(tx, &person, &friend, now)?;
+                unfollow::owe(tx, &person, &friend, now)?;
             }
             row::delete::<FriendRow>(tx, &person.0);
             request::forget(tx, &person);
@@ -151,7 +151,7 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
                 &FriendRow { state: State::Blocked, since: now, token: None, ..row },
             )?;
             request::forget(tx, &person);
-            farewell::forget(tx, &person);
+            unfollow::forget(tx, &person);
             tx.after(Event::Friends);
             Ok(true)
         })

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{FRIENDS_MAX, Friend, FriendRow, Introduction, NOTE_LEN_MAX, State, farewell, invite};
+use super::{FRIENDS_MAX, Friend, FriendRow, Introduction, NOTE_LEN_MAX, State, invite, unfollow};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -90,7 +90,7 @@ impl RequestRow {
 ///
 /// # Errors
 /// When the token is not good or they are blocked.
-pub async fn welcome(
+pub async fn redeem_invite(
     node: &Node,
     from: &Introduction,
     token: [u8; 16],
@@ -127,7 +127,7 @@ fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(),
     }
     row::put(tx, &person.0, friend)?;
     row::delete::<RequestRow>(tx, &person.0);
-    farewell::forget(tx, &person);
+    unfollow::forget(tx, &person);
     tx.after(Event::Friends);
     Ok(())
 }

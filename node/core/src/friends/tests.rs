@@ -89,19 +89,22 @@ async fn an_invite_of_tomorrow_is_refused_where_it_must_be_understood() {
 async fn a_token_works_once_until_it_expires_or_is_revoked() {
     let alice = TestNode::new("alice").await;
     let used = create_invite(&alice, "", &[]).await.unwrap();
-    assert!(welcome(&alice, &stranger(5), used.token).await.is_ok());
-    assert_eq!(welcome(&alice, &stranger(6), used.token).await, Err(WelcomeError::BadToken));
+    assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
+    assert_eq!(redeem_invite(&alice, &stranger(6), used.token).await, Err(WelcomeError::BadToken));
     // Whoever got no answer may ask again and is told the same.
-    assert!(welcome(&alice, &stranger(5), used.token).await.is_ok());
+    assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
 
     let late = create_invite(&alice, "", &[]).await.unwrap();
     alice.clock.advance(INVITE_MS);
-    assert_eq!(welcome(&alice, &stranger(6), late.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &stranger(6), late.token).await, Err(WelcomeError::BadToken));
 
     let revoked = create_invite(&alice, "", &[]).await.unwrap();
     revoke_invite(&alice, open_invites(&alice).unwrap()[0].id).await.unwrap();
-    assert_eq!(welcome(&alice, &stranger(6), revoked.token).await, Err(WelcomeError::BadToken));
-    assert_eq!(welcome(&alice, &stranger(6), [0; 16]).await, Err(WelcomeError::BadToken));
+    assert_eq!(
+        redeem_invite(&alice, &stranger(6), revoked.token).await,
+        Err(WelcomeError::BadToken)
+    );
+    assert_eq!(redeem_invite(&alice, &stranger(6), [0; 16]).await, Err(WelcomeError::BadToken));
     assert_eq!(state(&alice, stranger(6).person), None);
 }
 
@@ -110,8 +113,10 @@ async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     let (one, two) = (stranger(5), stranger(6));
-    let (one, two) =
-        tokio::join!(welcome(&alice, &one, invite.token), welcome(&alice, &two, invite.token));
+    let (one, two) = tokio::join!(
+        redeem_invite(&alice, &one, invite.token),
+        redeem_invite(&alice, &two, invite.token)
+    );
     assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|in_| **in_).count(), 1);
 }
 
@@ -119,10 +124,10 @@ async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
 async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &[]).await.unwrap();
-    welcome(&alice, &stranger(5), invite.token).await.unwrap();
+    redeem_invite(&alice, &stranger(5), invite.token).await.unwrap();
     // Somebody with another key who says they are the same person needs a token of their own.
     let other = Introduction { node: stranger(7).node, ..stranger(5) };
-    assert_eq!(welcome(&alice, &other, invite.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &other, invite.token).await, Err(WelcomeError::BadToken));
     assert_eq!(get(&alice, &other.person).unwrap().unwrap().node, stranger(5).node);
     assert!(!confirmed(&alice, stranger(6).person).await.unwrap());
     assert_eq!(state(&alice, stranger(6).person), None);
@@ -223,12 +228,12 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     assert_eq!(farewells(&alice).unwrap(), []);
     unblock(&alice, bob_id).await.unwrap();
     let invite = create_invite(&alice, "", &[]).await.unwrap();
-    welcome(&alice, &bob.introduction(), invite.token).await.unwrap();
+    redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
     remove(&alice, bob_id).await.unwrap();
     assert_eq!(farewells(&alice).unwrap().len(), 1);
     // A friend again before it was said.
     let invite = create_invite(&alice, "", &[]).await.unwrap();
-    welcome(&alice, &bob.introduction(), invite.token).await.unwrap();
+    redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
     assert_eq!(farewells(&alice).unwrap(), []);
     remove(&alice, bob_id).await.unwrap();
     alice.clock.advance(FAREWELL_MS - 1);
@@ -266,7 +271,7 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
     assert!(!is_friend(&alice, &bob_id).unwrap());
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     assert_eq!(
-        welcome(&alice, &bob.introduction(), invite.token).await,
+        redeem_invite(&alice, &bob.introduction(), invite.token).await,
         Err(WelcomeError::NotWelcome)
     );
     assert_eq!(open_invites(&alice).unwrap().len(), 1);
@@ -274,7 +279,7 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
     let theirs = create_invite(&bob, "", &[]).await.unwrap();
     assert_eq!(accept_invite(&alice, &theirs).await, Err(AskError::Blocked));
     unblock(&alice, bob_id).await.unwrap();
-    assert!(welcome(&alice, &bob.introduction(), invite.token).await.is_ok());
+    assert!(redeem_invite(&alice, &bob.introduction(), invite.token).await.is_ok());
 
     request(&alice, &stranger(6), "").await.unwrap();
     assert!(block(&alice, stranger(6).person).await.unwrap());

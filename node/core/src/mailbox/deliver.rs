@@ -48,7 +48,7 @@ impl DeliveryId {
 pub struct Delivery {
     /// Where it goes.
     pub folder: FolderId,
-    /// Its text, stored as [`crate::blobs::Form::Private`].
+    /// Its text, stored as [`crate::blobs::AtRest::Sealed`].
     pub blob: Pinned,
     /// What makes handing it in twice harmless.
     pub id: DeliveryId,

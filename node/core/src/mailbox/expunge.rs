@@ -6,7 +6,7 @@ use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::Summary;
 use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, deliver, flags};
 use crate::clock::Timestamp;
-use crate::history;
+use crate::erasure;
 use crate::node::Node;
 use crate::row;
 use crate::store::{BlobId, Scan, StoreError, Tx};
@@ -75,7 +75,7 @@ fn expunge_some(
     if !gone.is_empty() {
         save(tx, &folder)?;
         deliver::removed(tx, now, id, &deliveries)?;
-        history::erase(tx, now, &blobs)?;
+        erasure::erase(tx, now, &blobs)?;
     }
     Ok(gone)
 }
@@ -115,7 +115,7 @@ pub(super) fn forget_some(
             .collect();
         deliver::removed(tx, now, folder, &deliveries)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
-        history::erase(tx, now, &blobs)?;
+        erasure::erase(tx, now, &blobs)?;
     }
     Ok(found.len())
 }

@@ -1,7 +1,7 @@
 //! What tests of the mailbox begin with.
 
 use super::{Delivery, DeliveryId, Flags, FolderId, deliver, folder_named};
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::testing::TestNode;
 
 /// Alice, with so many messages in her inbox.
@@ -10,7 +10,7 @@ pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     for n in 0..count {
         let blob =
-            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
         let id = DeliveryId::new(&alice);
         deliver(
             &alice,

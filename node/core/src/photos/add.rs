@@ -2,13 +2,13 @@
 
 use tokio::sync::Semaphore;
 
-use super::develop::{self, DevelopError, Developed};
+use super::renditions::{self, RenditionError, Renditions};
 use super::{
-    ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Print,
-    SlugRow, forms, kept,
+    ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Rendition,
+    SlugRow, forms, unsupported,
 };
 use crate::audience::Audience;
-use crate::blobs::{BlobWriter, Blobs, Form, Pinned};
+use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::markdown::{slugify, slugify_within};
@@ -42,7 +42,7 @@ pub struct Upload {
 pub enum AddError {
     /// The file can't be shown; nothing of it is kept.
     #[error(transparent)]
-    Develop(DevelopError),
+    Develop(RenditionError),
     /// The file can't be shown here but is a photo (HEIC), so it is kept; nothing is lost.
     #[error(
         "{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that"
@@ -71,7 +71,7 @@ pub enum AddError {
 /// # Errors
 /// When the disk is full.
 pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
-    node.blobs.writer(Form::Private, FILE_LEN_MAX)
+    node.blobs.writer(AtRest::Sealed, FILE_LEN_MAX)
 }
 
 /// Adds a photo: told by content what it is, turned upright, made into two sizes.
@@ -84,9 +84,9 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }
     match developed(node, upload.file.id).await? {
-        Ok(developed) => Ok(hang(node, upload, developed).await?),
-        Err(DevelopError::CannotShow(media_type)) => {
-            kept::keep(node, upload.file, plain_name(&upload.file_name), media_type).await?;
+        Ok(developed) => Ok(store_photo(node, upload, developed).await?),
+        Err(RenditionError::CannotShow(media_type)) => {
+            unsupported::keep(node, upload.file, plain_name(&upload.file_name), media_type).await?;
             Err(AddError::KeptButNotShown { media_type })
         }
         Err(error) => Err(AddError::Develop(error)),
@@ -94,10 +94,10 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
 }
 
 /// Adds what was made of a file that could be shown.
-pub(crate) async fn hang(
+pub(crate) async fn store_photo(
     node: &Node,
     upload: Upload,
-    developed: Developed,
+    developed: Renditions,
 ) -> Result<Photo, StoreError> {
     let Upload { file, file_name, alt, caption, audience } = upload;
     let file_name = plain_name(&file_name);
@@ -142,28 +142,31 @@ pub(crate) async fn hang(
 /// Stores one size; a large file, so this blocks. Sealed whoever may see it: a photo that is its
 /// owner's alone may share the file, and if this one is refused after all, no note would have it
 /// sealed again. What anyone may see is laid open by [`forms::note`].
-fn print(blobs: &Blobs, made: &develop::Print) -> Result<(Print, Pinned), StoreError> {
-    let pinned = blobs.put(&made.jpeg, Form::Private)?;
-    Ok((Print { blob: pinned.id, len: pinned.len, width: made.width, height: made.height }, pinned))
+fn print(blobs: &Blobs, made: &renditions::Rendition) -> Result<(Rendition, Pinned), StoreError> {
+    let pinned = blobs.put(&made.jpeg, AtRest::Sealed)?;
+    Ok((
+        Rendition { blob: pinned.id, len: pinned.len, width: made.width, height: made.height },
+        pinned,
+    ))
 }
 
 /// Decodes off the async threads, one picture at a time.
 async fn developed(
     node: &Node,
     file: BlobId,
-) -> Result<Result<Developed, DevelopError>, StoreError> {
+) -> Result<Result<Renditions, RenditionError>, StoreError> {
     let stopped = |error: String| StoreError::Unavailable(error);
     let _turn = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
     let blobs = node.blobs.clone();
     let work = move || {
         let bytes =
             blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
-        Ok(develop::develop(&bytes))
+        Ok(renditions::make(&bytes))
     };
     // A decoder that panics on a damaged file has not hurt anything else.
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(_) => Ok(Err(DevelopError::Damaged("the decoder gave up".to_owned()))),
+        Err(_) => Ok(Err(RenditionError::Damaged("the decoder gave up".to_owned()))),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::add::{checked, place_key, slug_key};
 use super::{ALT_LEN_MAX, BlobRow, Photo, PhotoId, PlaceRow, SlugRow, forms, uses};
 use crate::audience::Audience;
+use crate::erasure;
 use crate::events::Event;
-use crate::history;
 use crate::node::Node;
 use crate::row;
 use crate::store::StoreError;
@@ -85,7 +85,7 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
             for print in [photo.large, photo.small] {
                 row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
             }
-            history::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
+            erasure::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
             tx.after(Event::Public);
             Ok(())
         })

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 
 use super::{BlobRow, Photo, PhotoId, read};
 use crate::audience::Visitor;
-use crate::blobs::{Form, Pinned};
+use crate::blobs::{AtRest, Pinned};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
@@ -43,15 +43,15 @@ pub(super) fn note(tx: &mut Tx<'_>, photo: PhotoId) -> Result<(), StoreError> {
 
 /// The form that is due for a size of a photo, all photos that share it considered; `None` if there
 /// is no such photo.
-fn due(rows: &impl Rows, blob: &BlobId) -> Result<Option<Form>, StoreError> {
+fn due(rows: &impl Rows, blob: &BlobId) -> Result<Option<AtRest>, StoreError> {
     let sharing = rows.rows(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))?;
     for (key, _) in &sharing {
         let photo = PhotoId(row::key_part(key, blob.0.len()));
         if read::seen(rows, &Visitor::Stranger, photo)?.is_some() {
-            return Ok(Some(Form::Public));
+            return Ok(Some(AtRest::Plain));
         }
     }
-    Ok(sharing.first().map(|_| Form::Private))
+    Ok(sharing.first().map(|_| AtRest::Sealed))
 }
 
 /// Stores every size that was noted in the form that is due, and in that alone. How many notes
@@ -92,9 +92,9 @@ pub fn settle(node: &Node) -> Result<usize, StoreError> {
 
 /// The form in which the blob lies now and in no other, where `None` stands for a blob of no photo;
 /// nothing if that is not so yet.
-fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<Form>>, StoreError> {
+fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreError> {
     let Some(form) = due(&node.store, &blob)? else { return Ok(Some(None)) };
-    if !node.blobs.lies_as(&blob, form.other())? {
+    if !node.blobs.at_rest(&blob, form.other())? {
         return Ok(Some(Some(form)));
     }
     let stored = node.blobs.store_as(&blob, form)?;
@@ -111,7 +111,7 @@ fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<Form>>, StoreEr
 /// Has a change take along what was stored in this form, if that is still due: what was deleted
 /// meanwhile must not come into the log behind its deletion, nor what was sealed meanwhile lie open
 /// there last.
-fn take_along(node: &Node, stored: Pinned, form: Form) -> Result<bool, StoreError> {
+fn take_along(node: &Node, stored: Pinned, form: AtRest) -> Result<bool, StoreError> {
     node.store.commit_blocking(move |tx| {
         let is_due = due(tx, &stored.id)? == Some(form);
         if is_due {
@@ -162,8 +162,9 @@ fn each_open(
         for (_, photo) in page {
             for print in [photo.large, photo.small] {
                 let is_noted = row::get::<NoteRow>(&node.store, &print.blob.0)?.is_some();
-                let is_private = !is_noted && due(&node.store, &print.blob)? == Some(Form::Private);
-                if is_private && node.blobs.lies_as(&print.blob, Form::Public)? {
+                let is_private =
+                    !is_noted && due(&node.store, &print.blob)? == Some(AtRest::Sealed);
+                if is_private && node.blobs.at_rest(&print.blob, AtRest::Plain)? {
                     each(photo.id, print.blob)?;
                 }
             }

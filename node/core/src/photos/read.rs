@@ -2,7 +2,7 @@
 
 use super::add::{place_key, slug_key};
 use super::forms::SHARING_MAX;
-use super::{BlobRow, Photo, PhotoId, PlaceRow, Print, Size, SlugRow, uses};
+use super::{BlobRow, Photo, PhotoId, PlaceRow, Rendition, Size, SlugRow, uses};
 use crate::audience::{Visitor, may_see};
 use crate::blobs::BlobReader;
 use crate::feed;
@@ -82,7 +82,7 @@ pub fn image_bytes(
     visitor: &Visitor,
     id: PhotoId,
     size: Size,
-) -> Result<Option<(Print, BlobReader)>, StoreError> {
+) -> Result<Option<(Rendition, BlobReader)>, StoreError> {
     let Some(photo) = by_id(node, visitor, id)? else { return Ok(None) };
     let print = photo.print(size);
     Ok(Some((print, node.blobs.open(&print.blob)?)))

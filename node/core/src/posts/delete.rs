@@ -2,9 +2,9 @@
 
 use super::rows::{self, DraftRow, PlaceRow, PostRow};
 use super::{PostError, PostId, State, entries};
+use crate::erasure;
 use crate::events::Event;
 use crate::feed::{self, Body, EntryId, Lane};
-use crate::history;
 use crate::node::Node;
 use crate::photos;
 use crate::row;
@@ -39,7 +39,7 @@ pub(super) fn erase(
     id: PostId,
     row: &PostRow,
 ) -> Result<(), StoreError> {
-    history::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
+    erasure::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
     photos::forget_uses(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
     if let Some(entry) = row.entry {

@@ -53,7 +53,7 @@ fn published(tx: &Tx<'_>, entry: &EntryId) -> Result<Option<(PostId, PostRow)>, 
 ///
 /// # Errors
 /// When the store refuses.
-pub(crate) fn taken_back(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(), StoreError> {
+pub(crate) fn retract(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(), StoreError> {
     match published(tx, of)? {
         Some((id, row)) => delete::erase(tx, node, id, &row),
         None => Ok(()),
@@ -81,7 +81,7 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When the store refuses.
-pub(crate) fn says(
+pub(crate) fn apply_version(
     tx: &mut Tx<'_>,
     of: &EntryId,
     version: &EntryId,
@@ -90,7 +90,7 @@ pub(crate) fn says(
     is_from_here: bool,
 ) -> Result<(), StoreError> {
     let Some((id, before)) = published(tx, of)? else {
-        return if is_from_here { stands_again(tx, of, version, at, said) } else { Ok(()) };
+        return if is_from_here { restore(tx, of, version, at, said) } else { Ok(()) };
     };
     let is_known = before.version.map_or(*of, EntryId) == *version;
     if is_known && !before.is_hidden {
@@ -113,7 +113,7 @@ pub(crate) fn says(
 }
 
 /// Puts a post back whose row is gone, at the address it had unless another post has that by now.
-fn stands_again(
+fn restore(
     tx: &mut Tx<'_>,
     of: &EntryId,
     version: &EntryId,

@@ -18,7 +18,7 @@ use crate::timeline::{self, Version};
 ///
 /// # Errors
 /// As [`save_draft`](super::save_draft) and [`publish`].
-pub async fn put_out(node: &Node, draft: Draft) -> Result<Post, PostError> {
+pub async fn publish_new(node: &Node, draft: Draft) -> Result<Post, PostError> {
     if draft.text.trim().is_empty() && draft.photos.is_empty() {
         return Err(PostError::Empty);
     }

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use super::draft::Ready;
 use super::{Post, PostError, PostId, Revision, State};
 use crate::audience::Audience;
-use crate::blobs::{Form, Pinned};
+use crate::blobs::{AtRest, Pinned};
 use crate::clock::Timestamp;
 use crate::feed::{self, EntryId};
 use crate::node::{Node, keyed};
@@ -113,7 +113,7 @@ impl ReadyText {
         if text.len() <= INLINE_LEN_MAX {
             return Ok(Self { text: Text::Here(text.to_owned()), pinned: None });
         }
-        let pinned = node.blobs.put(text.as_bytes(), Form::Private)?;
+        let pinned = node.blobs.put(text.as_bytes(), AtRest::Sealed)?;
         Ok(Self { text: Text::Blob(pinned.id), pinned: Some(pinned) })
     }
 

@@ -4,8 +4,8 @@ mod windows;
 use super::*;
 use crate::audience::Visitor;
 use crate::feed;
-use crate::journal;
 use crate::node::Node;
+use crate::outbox;
 use crate::photos::{self, Photo, Upload};
 use crate::testing::TestNode;
 use crate::timeline;
@@ -29,7 +29,7 @@ fn here(node: &Node, slug: &str) -> Option<Post> {
 async fn photo(node: &Node) -> Photo {
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
-    let file = node.blobs.put(&png.into_inner(), crate::blobs::Form::Private).unwrap();
+    let file = node.blobs.put(&png.into_inner(), crate::blobs::AtRest::Sealed).unwrap();
     let upload = Upload {
         file,
         file_name: "hill.png".into(),
@@ -76,17 +76,18 @@ async fn nothing_is_made_of_nothing() {
     let alice = TestNode::new("alice").await;
     for made in [
         save_draft(&alice, draft(" ", " \r\n ")).await,
-        put_out(&alice, draft("", "")).await,
-        put_out(&alice, draft("A title", " ")).await,
+        publish_new(&alice, draft("", "")).await,
+        publish_new(&alice, draft("A title", " ")).await,
     ] {
         assert_eq!(made, Err(PostError::Empty));
     }
     assert_eq!(drafts(&alice).unwrap(), []);
-    let taken =
-        put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") }).await.unwrap();
+    let taken = publish_new(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") })
+        .await
+        .unwrap();
     assert_eq!((taken.state, taken.slug.as_str()), (State::Published, "hill"));
     assert_eq!(
-        put_out(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
+        publish_new(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
         Err(PostError::BadSlug)
     );
     assert_eq!(drafts(&alice).unwrap(), []);
@@ -100,7 +101,7 @@ async fn nothing_is_made_of_nothing() {
 async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
-    let head = journal::durable_head(&alice).unwrap();
+    let head = outbox::durable_head(&alice).unwrap();
     let saved = save_draft(
         &alice,
         Draft { photos: vec![picture.id, picture.id], ..draft("The hill", &"words ".repeat(3000)) },
@@ -108,7 +109,7 @@ async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
     .await
     .unwrap();
     let post = publish(&alice, saved.id).await.unwrap();
-    assert_eq!(journal::durable_head(&alice).unwrap(), head + 1);
+    assert_eq!(outbox::durable_head(&alice).unwrap(), head + 1);
     let (_, body) = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap();
     let body = body.unwrap();
     let entry = body.post().unwrap();
@@ -321,7 +322,7 @@ async fn a_long_text_is_kept_to_the_letter() {
 #[tokio::test]
 async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead_of_its_time() {
     let alice = TestNode::new("alice").await;
-    let now = put_out(&alice, draft("Now", "Today.")).await.unwrap();
+    let now = publish_new(&alice, draft("Now", "Today.")).await.unwrap();
     let day = 24 * 60 * 60 * 1000;
     let at = |days: i64| Some(Timestamp(alice.clock.now().0.saturating_add_signed(days * day)));
     let (old, ahead) = (

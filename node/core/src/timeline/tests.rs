@@ -1,5 +1,5 @@
 use super::*;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::feed::{Photo, PostBody};
 use crate::photos::Size;
 use crate::store::StoreError;
@@ -99,8 +99,8 @@ async fn only_the_author_edits_and_takes_back() {
 async fn photos_appear_when_their_blobs_arrive() {
     let alice = TestNode::new("alice").await;
     let (large, small) = (
-        alice.blobs.put(b"large", Form::Public).unwrap(),
-        alice.blobs.put(b"small", Form::Public).unwrap(),
+        alice.blobs.put(b"large", AtRest::Plain).unwrap(),
+        alice.blobs.put(b"small", AtRest::Plain).unwrap(),
     );
     let photo = Photo {
         blob: large.id,
@@ -131,7 +131,7 @@ async fn photos_appear_when_their_blobs_arrive() {
     change(&alice, 1, 2, START.plus_millis(1), body).await;
     assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     assert!(page(&alice, None, 1).unwrap()[0].photos[1].has_large);
-    let unasked = alice.blobs.put(b"unasked", Form::Public).unwrap();
+    let unasked = alice.blobs.put(b"unasked", AtRest::Plain).unwrap();
     assert!(!blob_arrived(&alice, BOB, unasked).await.unwrap());
     assert_ne!(large_id, small_id);
 }

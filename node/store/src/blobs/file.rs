@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 
-use super::{BlobReader, Blobs, Form, damaged, told};
+use super::{AtRest, BlobReader, Blobs, damaged, told};
 use crate::fs::{File, Fs};
 use crate::types::{BlobId, StoreError};
 
@@ -14,7 +14,7 @@ const TEMPORARY: &str = "new";
 /// How many public blobs are remembered as found whole; then the remembering starts over.
 const VERIFIED_MAX: usize = 4096;
 /// In the order of looking.
-const FORMS: [Form; 2] = [Form::Public, Form::Private];
+const FORMS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
 
 /// Makes the folders, and removes what interrupted writes left.
 pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()> {
@@ -60,7 +60,7 @@ impl Name {
 
 impl Blobs {
     /// The name of a blob kept in this form.
-    pub(super) fn name(&self, id: &BlobId, form: Form) -> Name {
+    pub(super) fn name(&self, id: &BlobId, form: AtRest) -> Name {
         let mut hasher = blake3::Hasher::new_keyed(&self.0.name_key);
         hasher.update(&[form.number()]);
         hasher.update(&id.0);
@@ -76,7 +76,7 @@ impl Blobs {
         self.0.folder.join(name.outer()).join(name.inner()).join(name.hex())
     }
 
-    fn find_file(&self, id: &BlobId) -> Result<(Form, Box<dyn File>), StoreError> {
+    fn find_file(&self, id: &BlobId) -> Result<(AtRest, Box<dyn File>), StoreError> {
         for form in FORMS {
             match self.0.fs.open(&self.path(&self.name(id, form))) {
                 Ok(file) => return Ok((form, file)),
@@ -95,12 +95,12 @@ impl Blobs {
     fn reader(
         &self,
         id: &BlobId,
-        form: Form,
+        form: AtRest,
         file: Box<dyn File>,
     ) -> Result<BlobReader, StoreError> {
         match form {
-            Form::Public => BlobReader::public(self.clone(), *id, file),
-            Form::Private => BlobReader::private(&self.0.key_seal, *id, file),
+            AtRest::Plain => BlobReader::public(self.clone(), *id, file),
+            AtRest::Sealed => BlobReader::private(&self.0.key_seal, *id, file),
         }
     }
 
@@ -119,7 +119,7 @@ impl Blobs {
 
     /// Whether the blob is stored in this form, whole and durable: only then does a copy of it need
     /// no storing. The caller has it pinned.
-    pub(super) fn stored(&self, id: &BlobId, form: Form) -> Result<bool, StoreError> {
+    pub(super) fn stored(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
         let name = self.name(id, form);
         let found = match self.0.fs.open(&self.path(&name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

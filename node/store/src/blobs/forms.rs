@@ -7,17 +7,17 @@
 //! Cut off anywhere in between, the blob lies there in both forms and is found in either.
 
 use super::collect::Collection;
-use super::{Blobs, Form, Pinned, SMALL_LEN_MAX, damaged, told};
+use super::{AtRest, Blobs, Pinned, SMALL_LEN_MAX, damaged, told};
 use crate::types::{BlobId, StoreError};
 
 const PIECE_LEN: usize = 64 * 1024;
 
-impl Form {
+impl AtRest {
     /// The other one.
     pub const fn other(self) -> Self {
         match self {
-            Self::Public => Self::Private,
-            Self::Private => Self::Public,
+            Self::Plain => Self::Sealed,
+            Self::Sealed => Self::Plain,
         }
     }
 }
@@ -27,7 +27,7 @@ impl Blobs {
     ///
     /// # Errors
     /// The disk's.
-    pub fn lies_as(&self, id: &BlobId, form: Form) -> Result<bool, StoreError> {
+    pub fn at_rest(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
         Ok(self.has_small(id, form)
             || self.0.fs.exists(&self.path(&self.name(id, form))).map_err(|e| told(&e))?)
     }
@@ -39,7 +39,7 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::NoBlob`], [`StoreError::Corrupt`] when it is damaged, [`StoreError::Full`], or
     /// the disk's.
-    pub fn store_as(&self, id: &BlobId, form: Form) -> Result<Pinned, StoreError> {
+    pub fn store_as(&self, id: &BlobId, form: AtRest) -> Result<Pinned, StoreError> {
         let pinned = self.pin(id)?;
         let reader = self.open(id)?;
         if reader.len() <= SMALL_LEN_MAX as u64 {
@@ -67,7 +67,7 @@ impl Collection {
     ///
     /// # Errors
     /// The disk's.
-    pub fn keep_only(&self, id: &BlobId, form: Form) -> Result<bool, StoreError> {
+    pub fn keep_only(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
         let blobs = self.blobs();
         let _filing = blobs.filing();
         if !blobs.is_logged_as(id, form) && !blobs.stored(id, form)? {
@@ -77,6 +77,6 @@ impl Collection {
         if self.remove(&name)? {
             blobs.sync_name(&name)?;
         }
-        Ok(!blobs.lies_as(id, form.other())?)
+        Ok(!blobs.at_rest(id, form.other())?)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::seal::CHUNK_LEN;
 use super::write::Spill;
-use super::{Blobs, Form, told};
+use super::{AtRest, Blobs, told};
 use crate::types::{BlobId, StoreError};
 
 /// A blob that travels in the log.
@@ -14,7 +14,7 @@ pub struct SmallBlob {
     /// Its content address.
     pub id: BlobId,
     /// How it is to be kept.
-    pub form: Form,
+    pub form: AtRest,
     /// Its content.
     pub bytes: Arc<[u8]>,
 }
@@ -22,18 +22,18 @@ pub struct SmallBlob {
 pub(super) struct Small {
     pub(super) bytes: Arc<[u8]>,
     /// The form in which a durable group holds it.
-    logged: Option<Form>,
+    logged: Option<AtRest>,
     /// The form in which it waits for a change to take it along; so it lives by its pins only.
-    travelling: Option<Form>,
+    travelling: Option<AtRest>,
 }
 
 impl Small {
     /// What is public in either is public.
-    fn form(&self) -> Form {
-        if [self.logged, self.travelling].contains(&Some(Form::Public)) {
-            Form::Public
+    fn form(&self) -> AtRest {
+        if [self.logged, self.travelling].contains(&Some(AtRest::Plain)) {
+            AtRest::Plain
         } else {
-            Form::Private
+            AtRest::Sealed
         }
     }
 
@@ -137,7 +137,7 @@ impl Blobs {
     }
 
     /// Writes the file of a small blob, to be made durable by a sync of everything.
-    fn file_one(&self, id: &BlobId, bytes: &[u8], form: Form) -> Result<(), StoreError> {
+    fn file_one(&self, id: &BlobId, bytes: &[u8], form: AtRest) -> Result<(), StoreError> {
         let mut spill = Spill::new(self, form)?;
         let mut chunks = bytes.chunks(CHUNK_LEN).peekable();
         if chunks.peek().is_none() {
@@ -150,7 +150,7 @@ impl Blobs {
     }
 
     /// Whether the blob is in memory, in this form.
-    pub(super) fn has_small(&self, id: &BlobId, form: Form) -> bool {
+    pub(super) fn has_small(&self, id: &BlobId, form: AtRest) -> bool {
         self.state()
             .small
             .get(id)
@@ -158,12 +158,12 @@ impl Blobs {
     }
 
     /// Whether a durable group holds the blob, in this form last, and it waits to be filed.
-    pub(super) fn is_logged_as(&self, id: &BlobId, form: Form) -> bool {
+    pub(super) fn is_logged_as(&self, id: &BlobId, form: AtRest) -> bool {
         self.state().small.get(id).is_some_and(|small| small.logged == Some(form))
     }
 
     /// Lets the blob travel in this form, whatever it was before.
-    pub(super) fn travel(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {
+    pub(super) fn travel(&self, id: BlobId, bytes: Arc<[u8]>, form: AtRest) {
         let mut state = self.state();
         state
             .small
@@ -172,13 +172,13 @@ impl Blobs {
             .travelling = Some(form);
     }
 
-    pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: Form) {
+    pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: AtRest) {
         let mut state = self.state();
         let small =
             state.small.entry(id).or_insert(Small { bytes, logged: None, travelling: None });
         // What was private and is now put as public travels once more, as public; the way back is
         // asked for by `store_as`.
-        if small.form() == Form::Private {
+        if small.form() == AtRest::Sealed {
             small.travelling = Some(form);
         }
     }

@@ -12,7 +12,7 @@ mod hostile;
 
 const EDGES: [usize; 12] =
     [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 196_608, 196_609, 262_144, 400_000];
-const FORMS: [Form; 2] = [Form::Public, Form::Private];
+const FORMS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
 
 fn content(len: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -103,12 +103,12 @@ fn a_blob_of_any_length_and_form_comes_back() {
 fn a_private_blob_shows_nothing_of_itself_on_disk() {
     let (_, blobs) = fresh();
     let bytes = b"the quick brown fox ".repeat(20_000);
-    let pinned = blobs.put(&bytes, Form::Private).unwrap();
+    let pinned = blobs.put(&bytes, AtRest::Sealed).unwrap();
     let stored =
-        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Private)), 1 << 20)
+        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, AtRest::Sealed)), 1 << 20)
             .unwrap();
     assert!(!stored.windows(9).any(|part| part == b"the quick"));
-    let name = blobs.name(&pinned.id, Form::Private).hex();
+    let name = blobs.name(&pinned.id, AtRest::Sealed).hex();
     assert!(!name.contains(&data_encoding::HEXLOWER.encode(&pinned.id.0[..4])));
 }
 
@@ -116,9 +116,9 @@ fn a_private_blob_shows_nothing_of_itself_on_disk() {
 fn a_public_blob_lies_there_as_its_bytes() {
     let (_, blobs) = fresh();
     let bytes = content(300_000, 1);
-    let pinned = blobs.put(&bytes, Form::Public).unwrap();
+    let pinned = blobs.put(&bytes, AtRest::Plain).unwrap();
     assert_eq!(
-        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, Form::Public)), 1 << 20)
+        fs::read(&*blobs.0.fs, &blobs.path(&blobs.name(&pinned.id, AtRest::Plain)), 1 << 20)
             .unwrap(),
         bytes
     );
@@ -129,14 +129,14 @@ fn equal_content_is_stored_once() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
     let (one, two) =
-        (blobs.put(&bytes, Form::Private).unwrap(), blobs.put(&bytes, Form::Private).unwrap());
+        (blobs.put(&bytes, AtRest::Sealed).unwrap(), blobs.put(&bytes, AtRest::Sealed).unwrap());
     assert_eq!(one.id, two.id);
     assert_eq!(files(&blobs), 1);
     let small = content(100, 2);
-    let pinned = blobs.put(&small, Form::Private).unwrap();
+    let pinned = blobs.put(&small, AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
     blobs.file_logged().unwrap();
-    let again = blobs.put(&small, Form::Private).unwrap();
+    let again = blobs.put(&small, AtRest::Sealed).unwrap();
     assert_eq!(blobs.unlogged(&again.id), None, "it is stored already and need not travel again");
     assert_eq!(files(&blobs), 2);
 }
@@ -146,14 +146,14 @@ fn what_is_put_as_public_is_public_whatever_it_was_before() {
     let (_, blobs) = fresh();
     for len in [10, 200_000] {
         let bytes = content(len, 1);
-        let is_public = || blobs.lies_as(&id_of(&bytes), Form::Public).unwrap();
-        let one = blobs.put(&bytes, Form::Private).unwrap();
+        let is_public = || blobs.at_rest(&id_of(&bytes), AtRest::Plain).unwrap();
+        let one = blobs.put(&bytes, AtRest::Sealed).unwrap();
         log(&blobs, &one.id);
         assert!(!is_public());
-        let two = blobs.put(&bytes, Form::Public).unwrap();
+        let two = blobs.put(&bytes, AtRest::Plain).unwrap();
         assert!(is_public());
         log(&blobs, &two.id);
-        drop(blobs.put(&bytes, Form::Private).unwrap());
+        drop(blobs.put(&bytes, AtRest::Sealed).unwrap());
         blobs.file_logged().unwrap();
         assert!(is_public());
     }
@@ -162,7 +162,7 @@ fn what_is_put_as_public_is_public_whatever_it_was_before() {
 #[test]
 fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
     let (fs, blobs) = fresh();
-    let mut writer = blobs.writer(Form::Private, 300_000).unwrap();
+    let mut writer = blobs.writer(AtRest::Sealed, 300_000).unwrap();
     writer.write(&content(300_000, 1)).unwrap();
     assert_eq!(temporary_files(&fs), 1);
     let refused = writer.write(b"x");
@@ -174,7 +174,7 @@ fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
 #[test]
 fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
     let (_, blobs) = fresh();
-    let pinned = blobs.put(b"hello", Form::Private).unwrap();
+    let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     let (id, second) = (pinned.id, pinned.clone());
     drop(pinned);
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
@@ -182,7 +182,7 @@ fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
     assert_eq!(read(&blobs, &id), Err(StoreError::NoBlob));
     assert!(matches!(blobs.pin(&id), Err(StoreError::NoBlob)));
 
-    let pinned = blobs.put(b"hello", Form::Private).unwrap();
+    let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     log(&blobs, &id);
     drop(pinned);
     assert_eq!(blobs.pin(&id).unwrap().len, 5);
@@ -195,12 +195,12 @@ fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
 #[test]
 fn a_carried_blob_that_nothing_wants_as_public_after_all_stays_as_it_was() {
     let (_, blobs) = fresh();
-    let pinned = blobs.put(b"hello", Form::Private).unwrap();
+    let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
-    let again = blobs.put(b"hello", Form::Public).unwrap();
+    let again = blobs.put(b"hello", AtRest::Plain).unwrap();
     let id = pinned.id;
     drop((pinned, again));
-    assert!(!blobs.lies_as(&id, Form::Public).unwrap());
+    assert!(!blobs.at_rest(&id, AtRest::Plain).unwrap());
     assert_eq!(blobs.file_logged(), Ok(1));
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
@@ -209,7 +209,7 @@ fn a_carried_blob_that_nothing_wants_as_public_after_all_stays_as_it_was() {
 fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
     let (_, blobs) = fresh();
     for bytes in [&b"kept"[..], b"gone"] {
-        blobs.logged(SmallBlob { id: id_of(bytes), form: Form::Private, bytes: bytes.into() });
+        blobs.logged(SmallBlob { id: id_of(bytes), form: AtRest::Sealed, bytes: bytes.into() });
     }
     blobs.retain_unfiled(|id| *id == id_of(b"kept"));
     assert_eq!(blobs.file_logged(), Ok(1));
@@ -219,22 +219,26 @@ fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
 #[test]
 fn growth_is_refused_under_the_watermark_and_reading_goes_on() {
     let (fs, blobs) = fresh();
-    let pinned = blobs.put(&content(200_000, 1), Form::Private).unwrap();
+    let pinned = blobs.put(&content(200_000, 1), AtRest::Sealed).unwrap();
     fs.set_free(100);
-    assert_eq!(blobs.put(b"small", Form::Private).unwrap_err(), StoreError::Full);
-    assert_eq!(blobs.put(&content(200_000, 2), Form::Private).unwrap_err(), StoreError::Full);
+    assert_eq!(blobs.put(b"small", AtRest::Sealed).unwrap_err(), StoreError::Full);
+    assert_eq!(blobs.put(&content(200_000, 2), AtRest::Sealed).unwrap_err(), StoreError::Full);
     assert!(read(&blobs, &pinned.id).is_ok());
     fs.set_free(1 << 30);
-    assert!(blobs.put(&content(200_000, 2), Form::Private).is_ok());
+    assert!(blobs.put(&content(200_000, 2), AtRest::Sealed).is_ok());
 }
 
 #[test]
 fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
     let (_, blobs) = fresh();
-    let put = |seed| blobs.put(&content(200_000, seed), Form::Private).unwrap();
+    let put = |seed| blobs.put(&content(200_000, seed), AtRest::Sealed).unwrap();
     let (live, dead, pinned) = (put(1).id, put(2).id, put(3));
-    let small = blobs.put(b"small and dead", Form::Private).unwrap().id;
-    blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small and dead"[..].into() });
+    let small = blobs.put(b"small and dead", AtRest::Sealed).unwrap().id;
+    blobs.logged(SmallBlob {
+        id: small,
+        form: AtRest::Sealed,
+        bytes: b"small and dead"[..].into(),
+    });
     let collection = blobs.collection();
     let collected = collection.sweep(&HashSet::from([live])).unwrap();
     assert_eq!(collected, Collected { files: 1, small: 1, ..Collected::default() });
@@ -252,11 +256,11 @@ fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
 fn what_was_pinned_at_any_moment_of_a_collection_stays() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
-    let id = blobs.put(&bytes, Form::Private).unwrap().id;
+    let id = blobs.put(&bytes, AtRest::Sealed).unwrap().id;
     let collection = blobs.collection();
     // The rows were looked at; now the same content comes again, a row refers to it, and the pin is
     // let go.
-    drop(blobs.put(&bytes, Form::Private).unwrap());
+    drop(blobs.put(&bytes, AtRest::Sealed).unwrap());
     assert_eq!(collection.sweep(&HashSet::new()).unwrap(), Collected::default());
     assert_eq!(read(&blobs, &id).unwrap(), bytes);
 }
@@ -265,7 +269,7 @@ fn what_was_pinned_at_any_moment_of_a_collection_stays() {
 fn an_open_reader_outlives_the_file() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
-    let id = blobs.put(&bytes, Form::Private).unwrap().id;
+    let id = blobs.put(&bytes, AtRest::Sealed).unwrap().id;
     let reader = blobs.open(&id).unwrap();
     blobs.collection().sweep(&HashSet::new()).unwrap();
     assert_eq!(reader.read_all(1 << 20).unwrap(), bytes);
@@ -274,7 +278,7 @@ fn an_open_reader_outlives_the_file() {
 #[test]
 fn what_is_not_ours_in_the_folder_is_reported_and_left_alone() {
     let (fs, blobs) = fresh();
-    let id = blobs.put(&content(200_000, 1), Form::Private).unwrap().id;
+    let id = blobs.put(&content(200_000, 1), AtRest::Sealed).unwrap().id;
     for folder in ["/blobs/zz", "/blobs/zz/00"] {
         fs.create_folder(Path::new(folder)).unwrap();
     }
@@ -296,7 +300,7 @@ proptest! {
         ranges in prop::collection::vec((0u64..310_000, 0usize..150_000), 1..6),
         public: bool,
     ) {
-        let form = if public { Form::Public } else { Form::Private };
+        let form = if public { AtRest::Plain } else { AtRest::Sealed };
         let (_, blobs) = fresh();
         let bytes = content(len, 7);
         let mut writer = blobs.writer(form, len as u64).unwrap();

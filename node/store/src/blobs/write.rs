@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::seal::{CHUNK_LEN, ChunkSeal, HEAD_LEN, head};
-use super::{Blobs, Form, Pinned, SMALL_LEN_MAX, told};
+use super::{AtRest, Blobs, Pinned, SMALL_LEN_MAX, told};
 use crate::fs::File;
 use crate::seal::SecretKey;
 use crate::types::{BlobId, StoreError};
@@ -16,7 +16,7 @@ use crate::types::{BlobId, StoreError};
 /// Takes a blob in pieces. Dropped before [`BlobWriter::finish`] it leaves nothing behind.
 pub struct BlobWriter {
     blobs: Blobs,
-    form: Form,
+    form: AtRest,
     len_max: u64,
     len: u64,
     hasher: blake3::Hasher,
@@ -53,7 +53,7 @@ impl fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(blobs: Blobs, form: Form, len_max: u64) -> Self {
+    pub(super) fn new(blobs: Blobs, form: AtRest, len_max: u64) -> Self {
         Self {
             blobs,
             form,
@@ -143,9 +143,9 @@ impl BlobWriter {
 }
 
 impl Spill {
-    pub(super) fn new(blobs: &Blobs, form: Form) -> Result<Self, StoreError> {
+    pub(super) fn new(blobs: &Blobs, form: AtRest) -> Result<Self, StoreError> {
         let (path, file) = blobs.temporary()?;
-        let sealing = (form == Form::Private).then(|| {
+        let sealing = (form == AtRest::Sealed).then(|| {
             let key: SecretKey = Zeroizing::new(blobs.0.random.array());
             let seal = ChunkSeal::new(&key);
             (key, seal, 0)
@@ -174,7 +174,7 @@ impl Spill {
     pub(super) fn finish(
         &mut self,
         id: &BlobId,
-        form: Form,
+        form: AtRest,
         len: u64,
         durable: bool,
     ) -> Result<(), StoreError> {
@@ -192,7 +192,7 @@ impl Spill {
         if durable {
             blobs.sync_name(&name)?;
         }
-        blobs.set_verified(*id, form == Form::Public);
+        blobs.set_verified(*id, form == AtRest::Plain);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::blobs::{Blobs, Form, SmallBlob};
+use crate::blobs::{AtRest, Blobs, SmallBlob};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
 use crate::space::{Margins, Space};
@@ -22,7 +22,7 @@ fn a_damaged_group_of_the_log_is_refused_or_means_itself() {
     let row = |value| group::RowWrite { table: "posts".into(), key: b"a key".to_vec(), value };
     let blob = SmallBlob {
         id: crate::store::BlobId([3; 32]),
-        form: Form::Private,
+        form: AtRest::Sealed,
         bytes: vec![7; 90].into(),
     };
     let change =

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::{BlobId, Found, Row, Scan, Stop, StoreError, Table};
-use crate::blobs::{Blobs, Form, Hold, SmallBlob};
+use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::seal::RowSeal;
 use crate::wal::group::{Change, RowWrite};
@@ -260,7 +260,7 @@ impl Rows {
     /// asked for last stays.
     pub(super) fn keep_last<'a>(
         &self,
-        turned: impl Iterator<Item = (&'a BlobId, Form)>,
+        turned: impl Iterator<Item = (&'a BlobId, AtRest)>,
     ) -> Result<(), StoreError> {
         let Some(blobs) = &self.blobs else { return Ok(()) };
         for (id, last) in turned {

@@ -21,7 +21,7 @@ use super::keeper::{Keeper, Parts};
 use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
 use super::rows::Rows;
 use super::{BlobId, StoreError, rebuild};
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::engine::{Engine, EngineError};
 use crate::fs::Fs;
 use crate::hints::Hint;
@@ -251,7 +251,7 @@ pub(super) struct Replayed {
 /// In which form each small blob of the log was met last, and whether in the other before: what was
 /// filed early in that one has to go.
 #[derive(Default)]
-pub(super) struct Forms(HashMap<BlobId, (Form, bool)>);
+pub(super) struct Forms(HashMap<BlobId, (AtRest, bool)>);
 
 impl Forms {
     fn meet(&mut self, changes: &[Change]) {
@@ -263,7 +263,7 @@ impl Forms {
     }
 
     /// Those that were met in both forms, with the last.
-    fn turned(&self) -> impl Iterator<Item = (&BlobId, Form)> {
+    fn turned(&self) -> impl Iterator<Item = (&BlobId, AtRest)> {
         self.0.iter().filter(|(_, (_, in_both))| *in_both).map(|(id, (last, _))| (id, *last))
     }
 }

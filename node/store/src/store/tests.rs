@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::blobs::{Blobs, Form};
+use crate::blobs::{AtRest, Blobs};
 use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;

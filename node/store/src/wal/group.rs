@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::blobs::{Form, SmallBlob};
+use crate::blobs::{AtRest, SmallBlob};
 use crate::types::BlobId;
 
 const FORMAT: u8 = 1;
@@ -118,7 +118,7 @@ impl<'a> Left<'a> {
         }
         for _ in 0..self.u16()? {
             let id = BlobId(self.array()?);
-            let form = Form::from_number(self.u8()?)?;
+            let form = AtRest::from_number(self.u8()?)?;
             let len = self.u32()?;
             change.blobs.push(SmallBlob { id, form, bytes: self.bytes(len)?.into() });
         }
@@ -135,7 +135,7 @@ mod tests {
         let put = RowWrite { table: "posts".into(), key: b"k".to_vec(), value: Some(vec![1; 300]) };
         let delete = RowWrite { table: "t".into(), key: vec![0; 256], value: None };
         let blob =
-            SmallBlob { id: BlobId([3; 32]), form: Form::Public, bytes: vec![7; 1000].into() };
+            SmallBlob { id: BlobId([3; 32]), form: AtRest::Plain, bytes: vec![7; 1000].into() };
         let changes =
             vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
         let payload = encode(&changes);

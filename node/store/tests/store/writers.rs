@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use freehold_proto::random::Random;
-use freehold_store::blobs::{Blobs, Form};
+use freehold_store::blobs::{AtRest, Blobs};
 use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::OsFs;
 use freehold_store::space::{Margins, Space};
@@ -80,7 +80,7 @@ pub(crate) fn write(
                 let last = last(store, writer).unwrap();
                 for n in last + 1..=last.saturating_add(changes) {
                     let content = content(writer, n);
-                    let pinned = blobs.put(&content, Form::Private).unwrap();
+                    let pinned = blobs.put(&content, AtRest::Sealed).unwrap();
                     store
                         .commit_blocking(move |tx| {
                             tx.put(LAST, &[writer], &n.to_be_bytes())?;

@@ -23,7 +23,7 @@ fn posts(count: usize, photos: u8) -> Vec<Body> {
     (0..count).map(post).collect()
 }
 
-/// Does one step of the first job.
+/// RefKind one step of the first job.
 async fn one_step(node: &Node) -> bool {
     let inside = node.clone();
     node.store.commit::<_, StoreError, _>(move |tx| jobs::step(tx, &inside)).await.unwrap()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{journal, timeline};
+use crate::{outbox, timeline};
 
 #[tokio::test]
 async fn what_alice_says_bob_sees() {
@@ -27,19 +27,19 @@ async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
     for text in ["one", "two", "three"] {
         post(&alice, text).await;
     }
-    assert_eq!(journal::durable_head(&alice).unwrap(), 3);
-    let records = journal::read(&alice, 1, 10).unwrap();
+    assert_eq!(outbox::durable_head(&alice).unwrap(), 3);
+    let records = outbox::read(&alice, 1, 10).unwrap();
     assert_eq!(
         records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(),
         [(2, 1), (3, 2)]
     );
-    assert_eq!(journal::check(&alice).unwrap(), Vec::<String>::new());
+    assert_eq!(outbox::check(&alice).unwrap(), Vec::<String>::new());
 
     let bob = who(&bob);
-    assert_eq!(journal::cursor(&alice, &bob).unwrap(), 0);
-    journal::set_cursor(&alice, &bob, 2).await.unwrap();
-    journal::set_cursor(&alice, &bob, 1).await.unwrap();
-    assert_eq!(journal::cursor(&alice, &bob).unwrap(), 2);
+    assert_eq!(outbox::cursor(&alice, &bob).unwrap(), 0);
+    outbox::set_cursor(&alice, &bob, 2).await.unwrap();
+    outbox::set_cursor(&alice, &bob, 1).await.unwrap();
+    assert_eq!(outbox::cursor(&alice, &bob).unwrap(), 2);
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
     assert_eq!((header.seq, header.prev), (0, Some(first)));
     assert_eq!(sync(&alice, &bob).await.accepted, 2);
     assert_eq!(shown(&bob), ["after", "before"]);
-    assert_eq!(journal::durable_head(&alice).unwrap(), 2);
+    assert_eq!(outbox::durable_head(&alice).unwrap(), 2);
 }
 
 #[tokio::test]
@@ -152,5 +152,5 @@ async fn homes_of_the_highest_version_count() {
     assert_eq!(identity::homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
     sync(&alice, &bob).await;
     assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
-    assert_eq!(journal::durable_head(&alice).unwrap(), 2);
+    assert_eq!(outbox::durable_head(&alice).unwrap(), 2);
 }

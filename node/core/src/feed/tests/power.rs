@@ -9,8 +9,8 @@ use super::*;
 use crate::events::Events;
 use crate::friends::Presence;
 use crate::fs::{Fs, MemoryFs, PowerCut};
-use crate::journal;
 use crate::logins::Throttle;
+use crate::outbox;
 use crate::store::{Store, StoreOptions};
 use crate::testing::hooked_fs::{Hooked, Then, What};
 use crate::vault::Unlock;
@@ -151,7 +151,7 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
             return Err(format!("{id} is not what the peer holds"));
         }
     }
-    let wrong = journal::check(&alice).unwrap();
+    let wrong = outbox::check(&alice).unwrap();
     if !wrong.is_empty() {
         return Err(wrong.join(", "));
     }

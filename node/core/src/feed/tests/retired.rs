@@ -1,7 +1,7 @@
 //! A node key in somebody else's hands, and what is left of what it said once a root key has cut it
 //! off.
 
-use super::super::brake;
+use super::super::retraction_limit;
 use super::*;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
 use crate::identity::paper::{self, Signed};
@@ -292,7 +292,7 @@ async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
     take_in(&bob, &alice, &posts).await;
     take_in(&bob, &alice, &ends).await;
     assert_eq!(shown(&bob), [""; 0], "hidden at once");
-    let left = 100 - brake::A_DAY;
+    let left = 100 - retraction_limit::A_DAY;
     assert_eq!(bodies_kept(&bob, &who(&alice)), left);
     // Nor do they show again when they are edited or sent again.
     take_in(&bob, &alice, &posts).await;

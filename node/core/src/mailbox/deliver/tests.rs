@@ -1,5 +1,5 @@
 use super::*;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::mailbox::{
     FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
     move_messages, oldest_unseen, special_folder, store_flags, summaries,
@@ -7,7 +7,7 @@ use crate::mailbox::{
 use crate::testing::TestNode;
 
 fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delivery {
-    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     Delivery { folder, blob, id, internal_date: node.clock.now(), flags: Flags::default() }
 }
 

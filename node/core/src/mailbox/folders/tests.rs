@@ -71,7 +71,7 @@ async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_l
     for n in 0..250u32 {
         let blob = alice
             .blobs
-            .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::Form::Private)
+            .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::AtRest::Sealed)
             .unwrap();
         let id = DeliveryId::new(&alice);
         let delivery = Delivery {

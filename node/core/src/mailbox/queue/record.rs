@@ -3,7 +3,7 @@
 use super::{
     DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
 };
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
@@ -93,7 +93,7 @@ async fn report(
     };
     let now = node.clock.now();
     let text = dsn::text(node, &profile, item, failed, now)?;
-    let blob = node.blobs.put(text.as_bytes(), Form::Private)?;
+    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed)?;
     let mut parts: Vec<&[u8]> = vec![b"failure report", &item.id.0];
     parts.extend(failed.iter().map(|r| r.address.as_bytes()));
     let delivery = Delivery {

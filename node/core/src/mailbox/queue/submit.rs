@@ -24,7 +24,7 @@ pub struct Submission {
     pub from: String,
     /// Whom it goes to; duplicates are sent once.
     pub recipients: Vec<String>,
-    /// The text, stored as [`crate::blobs::Form::Private`].
+    /// The text, stored as [`crate::blobs::AtRest::Sealed`].
     pub blob: Pinned,
     /// Whether a copy is kept in Sent.
     pub copy_to_sent: bool,

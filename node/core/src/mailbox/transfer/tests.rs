@@ -1,5 +1,5 @@
 use super::*;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::mailbox::{
     Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary,
 };
@@ -11,7 +11,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     let archive = folder_named(&alice, "Archive").unwrap().unwrap().id;
     for n in 1..=count {
         let blob =
-            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), Form::Private).unwrap();
+            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
         let id = DeliveryId::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
         deliver(
@@ -55,7 +55,7 @@ async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
     let left = folder(&alice, inbox).unwrap().unwrap();
     assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
     // The delivery that made it still finds it there.
-    let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", Form::Private).unwrap();
+    let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", AtRest::Sealed).unwrap();
     let id = DeliveryId::of(&[&3u32.to_be_bytes()]);
     let again = Delivery {
         folder: inbox,

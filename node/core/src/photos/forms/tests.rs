@@ -18,9 +18,9 @@ fn sizes(word: &str) -> [Vec<u8>; 2] {
         .map(|(len, kind)| [&[kind; 100][..], word.as_bytes(), &vec![kind; len]].concat())
 }
 
-async fn hang(node: &TestNode, word: &str, audience: Audience) -> Photo {
+async fn store_photo(node: &TestNode, word: &str, audience: Audience) -> Photo {
     let [large, small] = sizes(word);
-    node.hang(&large, &small, audience).await
+    node.store_photo(&large, &small, audience).await
 }
 
 async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
@@ -85,7 +85,7 @@ fn shown(node: &Node, photo: &Photo, word: &str) -> bool {
 #[tokio::test]
 async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_when_none_does() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "quagmire", Audience::Owner).await;
+    let photo = store_photo(&alice, "quagmire", Audience::Owner).await;
     assert_eq!((shown(&alice, &photo, "quagmire"), in_the_clear(&alice, "quagmire")), (false, 0));
     let draft = posts::save_draft(
         &alice,
@@ -126,7 +126,7 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
 #[tokio::test]
 async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_holds() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "marzipan", Audience::Public).await;
+    let photo = store_photo(&alice, "marzipan", Audience::Public).await;
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
     let change =
         |audience| photos::change(&alice, photo.id, String::new(), String::new(), audience);
@@ -137,7 +137,7 @@ async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_hol
         change(audience).await.unwrap();
     }
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
-    // Kept to oneself again, and yet a post shows it.
+    // Unsupported to oneself again, and yet a post shows it.
     let post = posted(&alice, vec![photo.id]).await;
     change(Audience::Owner).await.unwrap();
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
@@ -148,18 +148,18 @@ async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_hol
 #[tokio::test]
 async fn of_two_photos_with_the_same_files_the_one_that_is_seen_decides() {
     let alice = TestNode::new("alice").await;
-    let kept = hang(&alice, "labyrinth", Audience::Owner).await;
+    let kept = store_photo(&alice, "labyrinth", Audience::Owner).await;
     assert_eq!(in_the_clear(&alice, "labyrinth"), 0);
-    let public = hang(&alice, "labyrinth", Audience::Public).await;
+    let public = store_photo(&alice, "labyrinth", Audience::Public).await;
     assert_eq!(in_the_clear(&alice, "labyrinth"), 2);
-    let second = hang(&alice, "labyrinth", Audience::Owner).await;
+    let second = store_photo(&alice, "labyrinth", Audience::Owner).await;
     assert_eq!((in_the_clear(&alice, "labyrinth"), shown(&alice, &public, "labyrinth")), (2, true));
     photos::delete(&alice, public.id).await.unwrap();
     assert_eq!((in_the_clear(&alice, "labyrinth"), shown(&alice, &kept, "labyrinth")), (0, false));
     photos::delete(&alice, kept.id).await.unwrap();
     photos::delete(&alice, second.id).await.unwrap();
     assert_eq!(
-        (in_the_clear(&alice, "labyrinth"), crate::history::unlink(&alice).unwrap().small),
+        (in_the_clear(&alice, "labyrinth"), crate::erasure::unlink(&alice).unwrap().small),
         (0, 0)
     );
 }
@@ -171,15 +171,15 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
     // About where the sizes are stored and the change that refers to them is committed.
     for n in 4..20 {
         let (large, small) = (vec![n; crate::blobs::SMALL_LEN_MAX + 1], [n; 100]);
-        let kept = alice.hang(&large, &small, Audience::Owner).await;
+        let kept = alice.store_photo(&large, &small, Audience::Owner).await;
         assert_eq!(settle(&alice), Ok(0));
         alice.disk().fail_at(n.into(), Fault::Full);
-        let added = alice.try_hang(&large, &small, Audience::Public).await;
+        let added = alice.try_store_photo(&large, &small, Audience::Public).await;
         alice.disk().heal();
         assert_eq!(settle(&alice), Ok(0));
         alice.blobs.file_logged().unwrap();
         for print in [kept.large, kept.small] {
-            let is_open = alice.blobs.lies_as(&print.blob, Form::Public).unwrap();
+            let is_open = alice.blobs.at_rest(&print.blob, AtRest::Plain).unwrap();
             assert_eq!(
                 is_open,
                 added.is_ok(),
@@ -195,29 +195,29 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
 #[tokio::test]
 async fn what_is_deleted_while_it_turns_goes_no_more_into_the_log() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "mandolin", Audience::Public).await;
+    let photo = store_photo(&alice, "mandolin", Audience::Public).await;
     let turning = |form| {
         [photo.large, photo.small].map(|print| alice.blobs.store_as(&print.blob, form).unwrap())
     };
-    for stored in turning(Form::Private) {
-        assert_eq!(take_along(&alice, stored, Form::Private), Ok(false), "anyone may see it");
+    for stored in turning(AtRest::Sealed) {
+        assert_eq!(take_along(&alice, stored, AtRest::Sealed), Ok(false), "anyone may see it");
     }
-    for stored in turning(Form::Public) {
-        assert_eq!(take_along(&alice, stored, Form::Public), Ok(true));
+    for stored in turning(AtRest::Plain) {
+        assert_eq!(take_along(&alice, stored, AtRest::Plain), Ok(true));
     }
-    let turned = turning(Form::Public);
+    let turned = turning(AtRest::Plain);
     photos::delete(&alice, photo.id).await.unwrap();
     for stored in turned {
-        assert_eq!(take_along(&alice, stored, Form::Public), Ok(false));
+        assert_eq!(take_along(&alice, stored, AtRest::Plain), Ok(false));
     }
-    assert_eq!((settle(&alice), crate::history::unlink(&alice).unwrap().pinned.len()), (Ok(0), 0));
+    assert_eq!((settle(&alice), crate::erasure::unlink(&alice).unwrap().pinned.len()), (Ok(0), 0));
     assert_eq!(clear(alice.disk(), &alice.blobs, "mandolin"), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
 async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_log() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "xylograph", Audience::Owner).await;
+    let photo = store_photo(&alice, "xylograph", Audience::Owner).await;
     let post = posted(&alice, vec![photo.id]).await;
     assert_eq!(in_the_clear(&alice, "xylograph"), 2);
     posts::delete(&alice, post.id).await.unwrap();
@@ -239,7 +239,7 @@ async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_lo
 #[tokio::test]
 async fn on_a_full_disk_a_photo_is_hidden_at_once_and_sealed_when_there_is_room() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "zeppelin", Audience::Public).await;
+    let photo = store_photo(&alice, "zeppelin", Audience::Public).await;
     assert_eq!(in_the_clear(&alice, "zeppelin"), 2);
     photos::change(&alice, photo.id, String::new(), String::new(), Audience::Owner).await.unwrap();
     (0..400).for_each(|call| alice.disk().fail_at(call, Fault::Full));
@@ -253,8 +253,8 @@ async fn on_a_full_disk_a_photo_is_hidden_at_once_and_sealed_when_there_is_room(
 async fn one_photo_that_is_damaged_keeps_no_other_from_being_sealed() {
     let alice = TestNode::new("alice").await;
     let photos = [
-        hang(&alice, "obsidian", Audience::Public).await,
-        hang(&alice, "basalt", Audience::Public).await,
+        store_photo(&alice, "obsidian", Audience::Public).await,
+        store_photo(&alice, "basalt", Audience::Public).await,
     ];
     assert_eq!(in_the_clear(&alice, "basalt"), 2);
     for photo in &photos {
@@ -274,9 +274,9 @@ async fn one_photo_that_is_damaged_keeps_no_other_from_being_sealed() {
 #[tokio::test]
 async fn a_check_finds_what_should_be_sealed_and_is_not() {
     let alice = TestNode::new("alice").await;
-    let photo = hang(&alice, "bergamot", Audience::Owner).await;
+    let photo = store_photo(&alice, "bergamot", Audience::Owner).await;
     assert_eq!((in_the_clear(&alice, "bergamot"), check(&alice).unwrap()), (0, Vec::new()));
-    drop(alice.blobs.put(&sizes("bergamot")[0], Form::Public).unwrap());
+    drop(alice.blobs.put(&sizes("bergamot")[0], AtRest::Plain).unwrap());
     assert_eq!(check(&alice).unwrap().len(), 1);
     // Mended by the next change of the photo.
     photos::change(&alice, photo.id, "a hill".into(), String::new(), Audience::Owner)
@@ -284,9 +284,9 @@ async fn a_check_finds_what_should_be_sealed_and_is_not() {
         .unwrap();
     assert_eq!((check(&alice).unwrap(), in_the_clear(&alice, "bergamot")), (Vec::new(), 0));
     // And, where no change comes, by a look at all of them; what anyone may see stays.
-    let public = hang(&alice, "rosemary", Audience::Public).await;
+    let public = store_photo(&alice, "rosemary", Audience::Public).await;
     assert_eq!(in_the_clear(&alice, "rosemary"), 2);
-    drop(alice.blobs.put(&sizes("bergamot")[0], Form::Public).unwrap());
+    drop(alice.blobs.put(&sizes("bergamot")[0], AtRest::Plain).unwrap());
     assert_eq!((settle(&alice), check(&alice).unwrap().len()), (Ok(0), 1), "nothing was noted");
     note_open(&alice).unwrap();
     assert_eq!((in_the_clear(&alice, "bergamot"), in_the_clear(&alice, "rosemary")), (0, 2));

@@ -1,8 +1,8 @@
 //! What another node of the same person says of a post that was published here.
 
 use super::*;
+use crate::erasure;
 use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
-use crate::history;
 use crate::identity::op::{OpBody, RetireNode};
 use crate::identity::paper::{self, Signed};
 use crate::identity::{self, PersonId};
@@ -92,7 +92,7 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
         (Vec::new(), 0)
     );
     assert_eq!(timeline::page(&first, None, 10).unwrap(), []);
-    history::unlink(&first).unwrap();
+    erasure::unlink(&first).unwrap();
     assert!(!first.blobs.contains(&text).unwrap(), "the text is still on the disk");
     assert_eq!(
         posted(&first, "The hill", "again").await.slug,
@@ -232,7 +232,7 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
     posted(&first, "The hill", "Another one, at the address that was free.").await;
 
     retire(&first, &second).await;
-    assert_eq!(feed::lacking(&first, &who(&first), 10).unwrap(), [of]);
+    assert_eq!(feed::missing(&first, &who(&first), 10).unwrap(), [of]);
     feed::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
     let again = here(&first, "the-hill-2").unwrap();
     assert_eq!(

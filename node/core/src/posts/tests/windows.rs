@@ -28,9 +28,9 @@ async fn of_two_windows_the_second_to_save_is_told() {
         edit(&alice, post.id, over(&post, "We drove.")).await,
         Err(PostError::ChangedMeanwhile)
     );
-    let head = journal::durable_head(&alice).unwrap();
+    let head = outbox::durable_head(&alice).unwrap();
     assert_eq!(edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
-    assert_eq!(journal::durable_head(&alice).unwrap(), head, "friends are not told twice");
+    assert_eq!(outbox::durable_head(&alice).unwrap(), head, "friends are not told twice");
     assert_eq!(here(&alice, "the-hill"), Some(edited.clone()));
     edit(&alice, post.id, over(&edited, "We drove.")).await.unwrap();
 }

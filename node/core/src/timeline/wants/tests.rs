@@ -1,6 +1,6 @@
 use super::super::{Version, get, hide, show};
 use super::*;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::feed::{Photo, PostBody};
 use crate::photos::FILE_LEN_MAX;
 use crate::testing::{START, TestNode};
@@ -101,7 +101,7 @@ async fn what_is_wanted_of_one_friend_is_not_among_anothers() {
 #[tokio::test]
 async fn each_author_brings_their_own() {
     let alice = TestNode::new("alice").await;
-    let secret = alice.blobs.put(b"what Bob and Alice have", Form::Public).unwrap();
+    let secret = alice.blobs.put(b"what Bob and Alice have", AtRest::Plain).unwrap();
     for (author, number) in [(BOB, 1), (CAROL, 2)] {
         post(&alice, author, number, vec![photo((secret.id, 23), (secret.id, 23))]).await;
         assert_eq!(waiting(&alice, author), 1, "one row for one blob of one photo");
@@ -200,7 +200,7 @@ async fn of_what_was_left_out_the_newest_comes_first() {
 #[tokio::test]
 async fn a_blob_of_very_many_photos_comes_once() {
     let alice = TestNode::new("alice").await;
-    let one = alice.blobs.put(b"again and again", Form::Public).unwrap();
+    let one = alice.blobs.put(b"again and again", AtRest::Plain).unwrap();
     let posts = PHOTOS_EACH as u64 / PHOTOS_MAX as u64 + 1;
     for number in 0..posts {
         post(&alice, BOB, number, vec![photo((one.id, 15), (one.id, 15)); PHOTOS_MAX]).await;

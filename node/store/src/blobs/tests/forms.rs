@@ -9,15 +9,15 @@ use crate::testing::hooked_fs::{Hooked, Then, What};
 const LENS: [usize; 6] = [0, 10, 65_536, SMALL_LEN_MAX, SMALL_LEN_MAX + 1, 200_000];
 
 /// As a node does it: stored as well, taken along, the other removed.
-fn turn(blobs: &Blobs, id: &BlobId, form: Form) -> Result<bool, StoreError> {
+fn turn(blobs: &Blobs, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
     let stored = blobs.store_as(id, form)?;
     log(blobs, id);
     drop(stored);
     blobs.collection().keep_only(id, form)
 }
 
-fn lies(blobs: &Blobs, id: &BlobId) -> Vec<Form> {
-    FORMS.into_iter().filter(|form| blobs.lies_as(id, *form).unwrap()).collect()
+fn lies(blobs: &Blobs, id: &BlobId) -> Vec<AtRest> {
+    FORMS.into_iter().filter(|form| blobs.at_rest(id, *form).unwrap()).collect()
 }
 
 #[test]
@@ -26,10 +26,10 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
         let (fs, blobs) = fresh();
         let bytes = content(len, 1);
         let id = blobs
-            .put(&bytes, Form::Private)
+            .put(&bytes, AtRest::Sealed)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
-        for form in [Form::Public, Form::Private, Form::Public, Form::Public] {
+        for form in [AtRest::Plain, AtRest::Sealed, AtRest::Plain, AtRest::Plain] {
             if filed {
                 blobs.file_logged().unwrap();
             }
@@ -42,7 +42,10 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
         }
         blobs.file_logged().unwrap();
         let restarted = open_in(&fs.power_cut(PowerCut::Nothing, 1));
-        assert_eq!((lies(&restarted, &id), read(&restarted, &id)), (vec![Form::Public], Ok(bytes)));
+        assert_eq!(
+            (lies(&restarted, &id), read(&restarted, &id)),
+            (vec![AtRest::Plain], Ok(bytes))
+        );
         assert_eq!(files(&restarted), 1);
     }
 }
@@ -50,12 +53,12 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
 #[test]
 fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
     let (_, blobs) = fresh();
-    let pinned = blobs.put(b"a view", Form::Private).unwrap();
+    let pinned = blobs.put(b"a view", AtRest::Sealed).unwrap();
     let id = pinned.id;
     let mut groups = vec![blobs.unlogged(&id).unwrap()];
     log(&blobs, &id);
     // It lies there sealed still, or again, and travels all the same.
-    for form in [Form::Public, Form::Private] {
+    for form in [AtRest::Plain, AtRest::Sealed] {
         blobs.file_logged().unwrap();
         let stored = blobs.store_as(&id, form).unwrap();
         groups.push(blobs.unlogged(&id).unwrap());
@@ -65,7 +68,7 @@ fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
     let (_, rebuilt) = fresh();
     groups.into_iter().for_each(|group| rebuilt.logged(group));
     rebuilt.file_logged().unwrap();
-    assert_eq!(lies(&rebuilt, &id), [Form::Private]);
+    assert_eq!(lies(&rebuilt, &id), [AtRest::Sealed]);
 }
 
 #[test]
@@ -73,21 +76,21 @@ fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_remove
     for len in [10, 200_000] {
         let (fs, blobs) = fresh();
         let id = blobs
-            .put(&content(len, 1), Form::Public)
+            .put(&content(len, 1), AtRest::Plain)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
         blobs.file_logged().unwrap();
-        assert!(!blobs.collection().keep_only(&id, Form::Private).unwrap(), "it is nowhere else");
-        drop(blobs.store_as(&id, Form::Private).map(|stored| (log(&blobs, &id), stored)).unwrap());
+        assert!(!blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(), "it is nowhere else");
+        drop(blobs.store_as(&id, AtRest::Sealed).map(|stored| (log(&blobs, &id), stored)).unwrap());
         let collection = blobs.collection();
         // Somebody lays it open meanwhile, and counts on what lies there.
-        let open = blobs.put(&content(len, 1), Form::Public).unwrap();
-        assert!(!collection.keep_only(&id, Form::Private).unwrap());
+        let open = blobs.put(&content(len, 1), AtRest::Plain).unwrap();
+        assert!(!collection.keep_only(&id, AtRest::Sealed).unwrap());
         drop((open, collection));
         blobs.file_logged().unwrap();
-        fs.damage(&blobs.path(&blobs.name(&id, Form::Private)), 95, 1).unwrap();
+        fs.damage(&blobs.path(&blobs.name(&id, AtRest::Sealed)), 95, 1).unwrap();
         assert!(
-            !blobs.collection().keep_only(&id, Form::Private).unwrap(),
+            !blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(),
             "the sealed copy is damaged"
         );
         assert_eq!(read(&blobs, &id), Ok(content(len, 1)));
@@ -139,17 +142,17 @@ fn who_looks_while_a_blob_turns_finds_it() {
         let (fs, blobs) = fresh();
         let bytes = content(len, 1);
         let id = blobs
-            .put(&bytes, Form::Private)
+            .put(&bytes, AtRest::Sealed)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
         blobs.file_logged().unwrap();
-        let sealed = blobs.path(&blobs.name(&id, Form::Private));
+        let sealed = blobs.path(&blobs.name(&id, AtRest::Sealed));
         let turning = AtomicBool::new(true);
         // It was not found in the clear, and before it is looked for sealed it lies in the clear
         // alone.
         let reader = open_over(Hooked::new(fs, move |what, path| {
             if what == What::Open && path == sealed && turning.swap(false, Ordering::Relaxed) {
-                assert!(turn(&blobs, &id, Form::Public).unwrap());
+                assert!(turn(&blobs, &id, AtRest::Plain).unwrap());
                 blobs.file_logged().unwrap();
             }
             Then::Go

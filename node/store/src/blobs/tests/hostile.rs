@@ -7,12 +7,12 @@ use crate::fs::{Fault, PowerCut};
 const CUTS: [(PowerCut, u64); 4] =
     [(PowerCut::Nothing, 0), (PowerCut::Prefix, 1), (PowerCut::Subset, 2), (PowerCut::Subset, 3)];
 
-fn path_of(blobs: &Blobs, id: &BlobId, form: Form) -> PathBuf {
+fn path_of(blobs: &Blobs, id: &BlobId, form: AtRest) -> PathBuf {
     blobs.path(&blobs.name(id, form))
 }
 
 /// A blob of three chunks, the last of them short, in its file.
-fn stored(form: Form) -> (MemoryFs, BlobId, PathBuf) {
+fn stored(form: AtRest) -> (MemoryFs, BlobId, PathBuf) {
     let (fs, blobs) = fresh();
     let id = blobs.put(&content(140_000, 1), form).unwrap().id;
     let path = path_of(&blobs, &id, form);
@@ -85,7 +85,7 @@ fn a_cut_or_grown_file_is_noticed() {
 
 #[test]
 fn chunks_in_each_others_place_are_noticed() {
-    let (fs, id, path) = stored(Form::Private);
+    let (fs, id, path) = stored(AtRest::Sealed);
     let whole = fs::read(&fs, &path, 1 << 20).unwrap();
     let (chunk, head) = (65_552, 89);
     let mut swapped = whole.clone();
@@ -122,7 +122,7 @@ fn a_damaged_copy_does_not_count_as_stored() {
 #[test]
 fn what_an_interrupted_write_left_is_removed_at_the_next_start() {
     let (fs, blobs) = fresh();
-    let mut writer = blobs.writer(Form::Private, u64::MAX).unwrap();
+    let mut writer = blobs.writer(AtRest::Sealed, u64::MAX).unwrap();
     writer.write(&content(200_000, 1)).unwrap();
     std::mem::forget(writer);
     assert_eq!(temporary_files(&fs), 1);
@@ -178,10 +178,10 @@ fn a_copy_found_is_made_durable_before_it_counts() {
         let (fs, blobs) = fresh();
         let bytes = content(140_000, 1);
         fs.fail_at(n, Fault::Io);
-        let _ = blobs.put(&bytes, Form::Private);
+        let _ = blobs.put(&bytes, AtRest::Sealed);
         fs.heal();
         let restarted = open_in(&fs);
-        restarted.put(&bytes, Form::Private).unwrap();
+        restarted.put(&bytes, AtRest::Sealed).unwrap();
         let found = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
         assert_eq!(found, Ok(bytes), "failed at {n}");
     }
@@ -242,10 +242,10 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
 #[test]
 fn a_blob_unlinked_now_is_gone_for_good() {
     let (fs, blobs) = fresh();
-    let put = |seed| blobs.put(&content(140_000, seed), Form::Public).unwrap();
+    let put = |seed| blobs.put(&content(140_000, seed), AtRest::Plain).unwrap();
     let (gone, shared, pinned) = (put(1).id, put(2).id, put(3));
-    let small = blobs.put(b"small", Form::Private).unwrap().id;
-    blobs.logged(SmallBlob { id: small, form: Form::Private, bytes: b"small"[..].into() });
+    let small = blobs.put(b"small", AtRest::Sealed).unwrap().id;
+    blobs.logged(SmallBlob { id: small, form: AtRest::Sealed, bytes: b"small"[..].into() });
     let all = [gone, shared, pinned.id, small];
     let collected = blobs.collection().unlink(&all, &HashSet::from([shared])).unwrap();
     assert_eq!(collected, Collected { files: 1, small: 1, pinned: HashSet::from([pinned.id]) });
@@ -266,7 +266,7 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
             threads.spawn(move || {
                 for turn in 0..12 {
                     let bytes = &contents[(start + turn) % contents.len()];
-                    let pinned = blobs.put(bytes, Form::Private).unwrap();
+                    let pinned = blobs.put(bytes, AtRest::Sealed).unwrap();
                     if turn % 3 == 0 {
                         rows.lock().unwrap().remove(&pinned.id);
                     } else {
@@ -292,7 +292,7 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
 #[test]
 fn a_write_back_that_failed_before_the_sync_is_told_and_all_is_filed_anew() {
     let (fs, blobs) = fresh();
-    let pinned = blobs.put(b"small", Form::Private).unwrap();
+    let pinned = blobs.put(b"small", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
     fs.lose_writes();
     assert!(blobs.file_logged().is_err());

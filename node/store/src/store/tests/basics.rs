@@ -159,7 +159,7 @@ fn a_small_blob_travels_with_the_change_that_refers_to_it() {
     let store = Store::open(options).unwrap();
     let missing = store.commit_blocking(|tx| tx.put_referring(T, b"a", b"", &[BlobId([7; 32])]));
     assert_eq!(missing, Err(StoreError::NoBlob));
-    let pinned = blobs.put(b"a small picture", Form::Private).unwrap();
+    let pinned = blobs.put(b"a small picture", AtRest::Sealed).unwrap();
     let id = pinned.id;
     let failed = store.commit_blocking(move |tx| {
         tx.put_referring(T, b"a", b"", &[id])?;
@@ -188,7 +188,7 @@ fn a_replayed_small_blob_is_kept_only_if_a_row_still_refers_to_it() {
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
     let ids: Vec<_> = [b"kept", b"gone"]
-        .map(|bytes| blobs.put(bytes, Form::Private).unwrap())
+        .map(|bytes| blobs.put(bytes, AtRest::Sealed).unwrap())
         .into_iter()
         .collect();
     let (kept, gone) = (ids[0].id, ids[1].id);

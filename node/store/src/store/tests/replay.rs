@@ -34,7 +34,7 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
     let store = Store::open(options).unwrap();
     let ids: Vec<BlobId> = (0..BLOBS)
         .map(|n| {
-            let pinned = blobs.put(&content(n), Form::Private).unwrap();
+            let pinned = blobs.put(&content(n), AtRest::Sealed).unwrap();
             store
                 .commit_blocking(move |tx| {
                     tx.put_referring(T, &[n], b"", &[pinned.id]).map(|()| pinned.id)
@@ -60,7 +60,7 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
 #[test]
 fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
     for (last, is_doubtful) in
-        [(Form::Private, false), (Form::Private, true), (Form::Public, false)]
+        [(AtRest::Sealed, false), (AtRest::Sealed, true), (AtRest::Plain, false)]
     {
         let fs = MemoryFs::new();
         let with = |fs: &MemoryFs| StoreOptions { segment_len: 12 * 1024 * 1024, ..options(fs) };
@@ -75,7 +75,7 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
             store.commit_blocking(referring).unwrap();
         };
         let fill = |numbers: std::ops::Range<u8>| {
-            numbers.for_each(|n| kept(n, blobs.put(&content(n), Form::Private).unwrap()))
+            numbers.for_each(|n| kept(n, blobs.put(&content(n), AtRest::Sealed).unwrap()))
         };
         // Behind the first segment, with which everything before it is filed.
         fill(0..10);
@@ -91,7 +91,7 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
         let again = with(&fs.power_cut(PowerCut::Nothing, 0));
         let blobs = again.blobs.clone().unwrap();
         let store = Store::open(again).unwrap();
-        let lies = |form| blobs.lies_as(&id, form).unwrap();
+        let lies = |form| blobs.at_rest(&id, form).unwrap();
         assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
         drop(store);
         assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
@@ -105,7 +105,7 @@ fn an_engine_brought_up_to_the_log_brings_no_deleted_blob_back() {
     let options = StoreOptions { engine: engines.source(), ..options(&fs) };
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let pinned = blobs.put(b"taken back", Form::Private).unwrap();
+    let pinned = blobs.put(b"taken back", AtRest::Sealed).unwrap();
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id])).unwrap();
     drop(pinned);

@@ -93,7 +93,7 @@ fn without_room_only_what_is_small_or_deletes_goes_on() {
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
     let take = |room| {
-        let pinned = blobs.put(b"mail", Form::Private).unwrap();
+        let pinned = blobs.put(b"mail", AtRest::Sealed).unwrap();
         told(&store, room, |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
     };
     assert_eq!(take(Room::Enough), Ok(()));
@@ -170,7 +170,7 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
         Margins { watermark: 1000, reserve: 500 },
     );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
-    let pinned = blobs.put(&[7; 300_000], Form::Private).unwrap();
+    let pinned = blobs.put(&[7; 300_000], AtRest::Sealed).unwrap();
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"film", b"", &[id])).unwrap();
     drop(pinned);

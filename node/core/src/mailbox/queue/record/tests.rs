@@ -9,7 +9,7 @@ fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
         id: DeliveryId::new(node),
         from: from.into(),
         recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
-        blob: node.blobs.put(text, Form::Private).unwrap(),
+        blob: node.blobs.put(text, AtRest::Sealed).unwrap(),
         copy_to_sent: true,
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn note(
         (Some(version), Some(before)) if before.version == version.0 => {}
         (Some(version), _) => {
             row::put(tx, &key, &LackRow { version: version.0 })?;
-            tx.after(Event::Lacking(*author));
+            tx.after(Event::Missing(*author));
         }
         (None, Some(_)) => row::delete::<LackRow>(tx, &key),
         (None, None) => {}
@@ -48,7 +48,7 @@ pub(super) fn note(
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn lacking(node: &Node, author: &PersonId, limit: usize) -> Result<Vec<EntryId>, StoreError> {
+pub fn missing(node: &Node, author: &PersonId, limit: usize) -> Result<Vec<EntryId>, StoreError> {
     let rows = row::scan::<LackRow>(&node.store, &Scan::prefix(&author.0, limit))?;
     Ok(rows.into_iter().map(|(_, row)| EntryId(row.version)).collect())
 }

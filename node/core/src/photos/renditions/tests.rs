@@ -70,23 +70,23 @@ fn speckled(width: u32, height: u32) -> DynamicImage {
 #[test]
 fn a_photo_that_broke_off_is_damaged_and_one_that_lacks_only_its_end_is_not() {
     let whole = encoded(&speckled(320, 240), ImageFormat::Jpeg);
-    develop(&whole).unwrap();
-    develop(&whole[..whole.len() - 2]).unwrap();
+    make(&whole).unwrap();
+    make(&whole[..whole.len() - 2]).unwrap();
     for tenths in [3, 5, 8] {
         let cut = &whole[..whole.len() * tenths / 10];
         assert_eq!(
-            develop(cut),
-            Err(DevelopError::Damaged("its lower part is missing".to_owned())),
+            make(cut),
+            Err(RenditionError::Damaged("its lower part is missing".to_owned())),
             "{tenths}"
         );
     }
     // A thumbnail with an end of its own does not stand for that of the picture.
     let mut with_end_inside = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
     with_end_inside.extend_from_slice(&whole[2..whole.len() / 2]);
-    assert!(matches!(develop(&with_end_inside), Err(DevelopError::Damaged(_))));
+    assert!(matches!(make(&with_end_inside), Err(RenditionError::Damaged(_))));
 }
 
-fn redder(print: &Print, x: u32, y: u32) -> bool {
+fn redder(print: &Rendition, x: u32, y: u32) -> bool {
     let picture = image::load_from_memory(&print.jpeg).unwrap().into_rgb8();
     let [red, _, blue] = picture.get_pixel(x, y).0;
     red > blue
@@ -100,21 +100,21 @@ fn every_format_is_told_by_content_and_made_into_two_sizes() {
         (ImageFormat::WebP, MediaType::WebP),
         (ImageFormat::Gif, MediaType::Gif),
     ] {
-        let developed = develop(&encoded(&halves(2000, 1000), format)).unwrap();
-        assert_eq!(developed.media_type, media_type);
-        assert_eq!((developed.width, developed.height), (2000, 1000));
-        assert_eq!((developed.large.width, developed.large.height), (1600, 800));
-        assert_eq!((developed.small.width, developed.small.height), (400, 200));
-        assert!(redder(&developed.small, 20, 100) && !redder(&developed.small, 380, 100));
-        assert!(!developed.thumbhash.is_empty() && developed.thumbhash.len() < 40);
+        let renditions = make(&encoded(&halves(2000, 1000), format)).unwrap();
+        assert_eq!(renditions.media_type, media_type);
+        assert_eq!((renditions.width, renditions.height), (2000, 1000));
+        assert_eq!((renditions.large.width, renditions.large.height), (1600, 800));
+        assert_eq!((renditions.small.width, renditions.small.height), (400, 200));
+        assert!(redder(&renditions.small, 20, 100) && !redder(&renditions.small, 380, 100));
+        assert!(!renditions.thumbhash.is_empty() && renditions.thumbhash.len() < 40);
     }
 }
 
 #[test]
 fn a_small_picture_is_not_enlarged() {
-    let developed = develop(&encoded(&halves(300, 200), ImageFormat::Png)).unwrap();
-    assert_eq!((developed.large.width, developed.large.height), (300, 200));
-    assert_eq!((developed.small.width, developed.small.height), (300, 200));
+    let renditions = make(&encoded(&halves(300, 200), ImageFormat::Png)).unwrap();
+    assert_eq!((renditions.large.width, renditions.large.height), (300, 200));
+    assert_eq!((renditions.small.width, renditions.small.height), (300, 200));
 }
 
 #[test]
@@ -122,20 +122,20 @@ fn a_turned_picture_is_shown_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
     // Orientation 6: the camera stood on its right side; the left edge of the file is the top of
     // the picture.
-    let developed = develop(&with_exif(&jpeg, 6)).unwrap();
-    assert_eq!((developed.width, developed.height), (300, 600));
-    assert!(redder(&developed.large, 150, 50) && !redder(&developed.large, 150, 550));
+    let renditions = make(&with_exif(&jpeg, 6)).unwrap();
+    assert_eq!((renditions.width, renditions.height), (300, 600));
+    assert!(redder(&renditions.large, 150, 50) && !redder(&renditions.large, 150, 550));
     // Orientation 3: upside down.
-    let developed = develop(&with_exif(&jpeg, 3)).unwrap();
-    assert_eq!((developed.width, developed.height), (600, 300));
-    assert!(!redder(&developed.large, 50, 150) && redder(&developed.large, 550, 150));
+    let renditions = make(&with_exif(&jpeg, 3)).unwrap();
+    assert_eq!((renditions.width, renditions.height), (600, 300));
+    assert!(!redder(&renditions.large, 50, 150) && redder(&renditions.large, 550, 150));
 }
 
 #[test]
 fn the_date_is_read_and_nothing_of_the_place_leaves() {
-    let developed = develop(&with_exif(&encoded(&halves(600, 300), ImageFormat::Jpeg), 1)).unwrap();
-    assert_eq!(developed.taken.as_deref(), Some("2026-11-22 08:15:00"));
-    for print in [&developed.large, &developed.small] {
+    let renditions = make(&with_exif(&encoded(&halves(600, 300), ImageFormat::Jpeg), 1)).unwrap();
+    assert_eq!(renditions.taken.as_deref(), Some("2026-11-22 08:15:00"));
+    for print in [&renditions.large, &renditions.small] {
         let parts = img_parts::jpeg::Jpeg::from_bytes(print.jpeg.clone().into()).unwrap();
         assert!(parts.exif().is_none());
         assert!(!print.jpeg.windows(4).any(|w| w == b"Exif" || w == b"http"));
@@ -146,18 +146,18 @@ fn the_date_is_read_and_nothing_of_the_place_leaves() {
 fn what_is_transparent_becomes_white() {
     let clear =
         DynamicImage::ImageRgba8(image::RgbaImage::from_pixel(50, 50, image::Rgba([0, 0, 0, 0])));
-    let developed = develop(&encoded(&clear, ImageFormat::Png)).unwrap();
-    let shown = image::load_from_memory(&developed.large.jpeg).unwrap().into_rgb8();
+    let renditions = make(&encoded(&clear, ImageFormat::Png)).unwrap();
+    let shown = image::load_from_memory(&renditions.large.jpeg).unwrap().into_rgb8();
     assert!(shown.get_pixel(25, 25).0.iter().all(|channel| *channel > 250));
 }
 
 #[test]
 fn what_is_no_picture_is_refused() {
-    assert_eq!(develop(b""), Err(DevelopError::NotAPicture));
-    assert_eq!(develop(b"<svg onload=alert(1)>"), Err(DevelopError::NotAPicture));
+    assert_eq!(make(b""), Err(RenditionError::NotAPicture));
+    assert_eq!(make(b"<svg onload=alert(1)>"), Err(RenditionError::NotAPicture));
     assert_eq!(
-        develop(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
-        Err(DevelopError::CannotShow("HEIC"))
+        make(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        Err(RenditionError::CannotShow("HEIC"))
     );
 }
 
@@ -169,9 +169,9 @@ fn a_picture_that_claims_too_many_pixels_is_refused_before_decoding() {
     // The header's checksum is made right again, so that only the size is wrong.
     let checksum = crc32(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
-    let error = develop(&png).unwrap_err();
+    let error = make(&png).unwrap_err();
     assert!(
-        matches!(error, DevelopError::TooManyPixels { .. } | DevelopError::Damaged(_)),
+        matches!(error, RenditionError::TooManyPixels { .. } | RenditionError::Damaged(_)),
         "{error:?}"
     );
 }
@@ -188,14 +188,14 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn a_damaged_picture_is_an_error_or_a_picture_and_never_a_panic() {
     let whole = encoded(&halves(64, 48), ImageFormat::Jpeg);
     for cut in (0..whole.len()).step_by(7) {
-        let _ = develop(&whole[..cut]);
+        let _ = make(&whole[..cut]);
     }
     for at in (0..whole.len()).step_by(5) {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x55;
-        let _ = develop(&flipped);
+        let _ = make(&flipped);
     }
-    assert!(matches!(develop(&whole[..whole.len() / 4]), Err(DevelopError::Damaged(_))));
+    assert!(matches!(make(&whole[..whole.len() / 4]), Err(RenditionError::Damaged(_))));
 }
 
 /// What the file's left half is shown as: the eight ways a camera may have been held (EXIF 2.32,
@@ -216,14 +216,14 @@ fn a_picture_is_upright_however_the_camera_was_held() {
         (8, bottom, top),
         (9, left, right),
     ] {
-        let developed = develop(&with_exif(&jpeg, orientation)).unwrap();
-        let shown = &developed.large;
+        let renditions = make(&with_exif(&jpeg, orientation)).unwrap();
+        let shown = &renditions.large;
         assert!(
             redder(shown, red.0, red.1) && !redder(shown, blue.0, blue.1),
             "orientation {orientation}"
         );
         assert_eq!(
-            developed.width > developed.height,
+            renditions.width > renditions.height,
             red == left || red == right,
             "orientation {orientation}"
         );
@@ -238,8 +238,8 @@ fn damaged_metadata_around_a_whole_picture_is_left_out_and_the_picture_shown() {
     for at in exif..exif + len {
         let mut flipped = whole.clone();
         flipped[at] ^= 0xff;
-        let developed = develop(&flipped).unwrap_or_else(|error| panic!("byte {at}: {error}"));
-        assert_eq!(developed.width.max(developed.height), 60);
-        assert!(!developed.large.jpeg.windows(4).any(|w| w == b"Exif"));
+        let renditions = make(&flipped).unwrap_or_else(|error| panic!("byte {at}: {error}"));
+        assert_eq!(renditions.width.max(renditions.height), 60);
+        assert!(!renditions.large.jpeg.windows(4).any(|w| w == b"Exif"));
     }
 }

@@ -6,13 +6,13 @@
 
 use crate::feed::{self, EntryId, Lane};
 use crate::friends::{self, Friend, State};
-use crate::journal;
 use crate::node::Node;
+use crate::outbox;
 use crate::store::StoreError;
 
 /// "arrived at 37 of 41".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Arrivals {
+pub struct DeliveryStatus {
     /// Friends whose node holds the entry.
     pub at: usize,
     /// Friends there are.
@@ -25,14 +25,14 @@ pub struct Arrivals {
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn of(node: &Node, entry: &EntryId) -> Result<Option<Arrivals>, StoreError> {
+pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
-    let mut arrivals = Arrivals::default();
+    let mut arrivals = DeliveryStatus::default();
     for mut friend in
         friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend)
     {
         arrivals.of += 1;
-        if journal::cursor(node, &friend.person)? >= number {
+        if outbox::cursor(node, &friend.person)? >= number {
             arrivals.at += 1;
         } else {
             friends::meet(node, &mut friend)?;
@@ -54,7 +54,7 @@ fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
     if log.node != node.identity.node_key() {
         return Ok(None);
     }
-    let (mut low, mut high) = (1, journal::durable_head(node)?);
+    let (mut low, mut high) = (1, outbox::durable_head(node)?);
     while low <= high {
         let middle = low + (high - low) / 2;
         let Some((number, found)) = next_of_lane(node, log.lane, middle, high)? else {
@@ -80,7 +80,7 @@ fn next_of_lane(
 ) -> Result<Option<(u64, EntryId)>, StoreError> {
     let (mut after, mut limit) = (from - 1, 1);
     while after < to {
-        let records = journal::read(node, after, limit)?;
+        let records = outbox::read(node, after, limit)?;
         let Some((last, _)) = records.last() else { return Ok(None) };
         after = *last;
         if let Some((number, record)) =
@@ -120,8 +120,8 @@ mod tests {
                     .unwrap(),
             );
         }
-        let head = journal::durable_head(&alice).unwrap();
-        let all = journal::read(&alice, head - 60, 60).unwrap();
+        let head = outbox::durable_head(&alice).unwrap();
+        let all = outbox::read(&alice, head - 60, 60).unwrap();
         for ((expected, record), id) in all.iter().zip(&said) {
             assert_eq!((record.entry, number(&alice, id).unwrap()), (*id, Some(*expected)));
         }
@@ -147,7 +147,7 @@ mod tests {
                     .unwrap(),
             );
         }
-        assert_eq!(of(&alice, &said[0]).unwrap(), Some(Arrivals::default()));
+        assert_eq!(of(&alice, &said[0]).unwrap(), Some(DeliveryStatus::default()));
         assert_eq!(of(&bob, &said[0]).unwrap(), None);
         let person = bob.identity.person().unwrap();
         let invite = friends::create_invite(&alice, "", &[]).await.unwrap();
@@ -157,9 +157,9 @@ mod tests {
             name: "Bob".into(),
             addresses: vec![],
         };
-        friends::welcome(&alice, &from, invite.token).await.unwrap();
-        let head = journal::durable_head(&alice).unwrap();
-        journal::set_cursor(&alice, &person, head - 10).await.unwrap();
+        friends::redeem_invite(&alice, &from, invite.token).await.unwrap();
+        let head = outbox::durable_head(&alice).unwrap();
+        outbox::set_cursor(&alice, &person, head - 10).await.unwrap();
         let at = |entry| of(&alice, entry).unwrap().unwrap().at;
         assert_eq!((at(&said[0]), at(&said[9]), at(&said[10]), at(&said[19])), (1, 1, 0, 0));
         let missing = of(&alice, &said[19]).unwrap().unwrap().missing;

@@ -84,7 +84,7 @@ impl MediaType {
 
 /// Why a file can't be shown as a picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DevelopError {
+pub enum RenditionError {
     /// The content is no picture we know, whatever the name says.
     #[error("this file is not a JPEG, PNG, WebP or GIF picture")]
     NotAPicture,
@@ -106,7 +106,7 @@ pub enum DevelopError {
 
 /// One size of a picture: a JPEG without metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Print {
+pub struct Rendition {
     /// The file.
     pub jpeg: Vec<u8>,
     /// Width in pixels.
@@ -117,7 +117,7 @@ pub struct Print {
 
 /// A picture made ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Developed {
+pub struct Renditions {
     /// What kind of file it came in.
     pub media_type: MediaType,
     /// Width of the original, upright, in pixels.
@@ -127,9 +127,9 @@ pub struct Developed {
     /// When it was taken, as the camera's clock says, without a time zone: `YYYY-MM-DD HH:MM:SS`.
     pub taken: Option<String>,
     /// At most [`LARGE_EDGE`] on its longer edge.
-    pub large: Print,
+    pub large: Rendition,
     /// At most [`SMALL_EDGE`] on its longer edge.
-    pub small: Print,
+    pub small: Rendition,
     /// A few bytes that stand for the picture until it has loaded (thumbhash).
     pub thumbhash: Vec<u8>,
 }
@@ -139,12 +139,12 @@ pub struct Developed {
 ///
 /// # Errors
 /// When the content is no picture, is damaged, too large, or of a kind that can't be shown.
-pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
-    let media_type = MediaType::sniff(bytes).ok_or(DevelopError::NotAPicture)?;
-    let format = media_type.format().ok_or(DevelopError::CannotShow("HEIC"))?;
+pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
+    let media_type = MediaType::sniff(bytes).ok_or(RenditionError::NotAPicture)?;
+    let format = media_type.format().ok_or(RenditionError::CannotShow("HEIC"))?;
     let (picture, orientation) = decode(bytes, format)?;
     if media_type == MediaType::Jpeg && ending::is_missing(bytes, &picture) {
-        return Err(DevelopError::Damaged("its lower part is missing".to_owned()));
+        return Err(RenditionError::Damaged("its lower part is missing".to_owned()));
     }
     let (width, height) = (picture.width(), picture.height());
     let mut large = shrink(&picture, LARGE_EDGE)?;
@@ -155,7 +155,7 @@ pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
     let thumbhash =
         thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
     let (width, height) = if turned(orientation) { (height, width) } else { (width, height) };
-    Ok(Developed {
+    Ok(Renditions {
         media_type,
         width,
         height,
@@ -166,8 +166,11 @@ pub fn develop(bytes: &[u8]) -> Result<Developed, DevelopError> {
     })
 }
 
-fn decode(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientation), DevelopError> {
-    let damaged = |error: image::ImageError| DevelopError::Damaged(error.to_string());
+fn decode(
+    bytes: &[u8],
+    format: ImageFormat,
+) -> Result<(DynamicImage, Orientation), RenditionError> {
+    let damaged = |error: image::ImageError| RenditionError::Damaged(error.to_string());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODE_ALLOC_MAX);
@@ -176,10 +179,10 @@ fn decode(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientatio
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > PIXELS_MAX {
-        return Err(DevelopError::TooManyPixels { pixels, pixels_max: PIXELS_MAX });
+        return Err(RenditionError::TooManyPixels { pixels, pixels_max: PIXELS_MAX });
     }
     if pixels == 0 {
-        return Err(DevelopError::Damaged("it has no pixels".to_owned()));
+        return Err(RenditionError::Damaged("it has no pixels".to_owned()));
     }
     // A damaged orientation is no reason to refuse a picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -208,7 +211,7 @@ fn flatten(picture: DynamicImage) -> DynamicImage {
 }
 
 /// The picture with its longer edge at most `edge`; never enlarged.
-fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, DevelopError> {
+fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, RenditionError> {
     let (width, height) = (picture.width(), picture.height());
     let longer = width.max(height);
     if longer <= edge {
@@ -221,16 +224,16 @@ fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, DevelopErro
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     Resizer::new()
         .resize(picture, &mut smaller, &options)
-        .map_err(|error| DevelopError::Damaged(error.to_string()))?;
+        .map_err(|error| RenditionError::Damaged(error.to_string()))?;
     Ok(smaller)
 }
 
-fn print(picture: &DynamicImage) -> Result<Print, DevelopError> {
+fn print(picture: &DynamicImage) -> Result<Rendition, RenditionError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode_image(picture)
-        .map_err(|error| DevelopError::Damaged(error.to_string()))?;
-    Ok(Print { jpeg, width: picture.width(), height: picture.height() })
+        .map_err(|error| RenditionError::Damaged(error.to_string()))?;
+    Ok(Rendition { jpeg, width: picture.width(), height: picture.height() })
 }
 
 fn turned(orientation: Orientation) -> bool {

@@ -17,7 +17,7 @@ use crate::store::{Scan, StoreError, Table, Tx};
 
 /// One entry of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalRecord {
+pub struct OutboxRecord {
     /// The entry.
     pub entry: EntryId,
     /// The log it is in.
@@ -78,10 +78,10 @@ impl Record for CursorRow {
 const HEAD: &[u8] = b"head";
 
 /// Writes the next record, inside the commit that writes its entry.
-pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, StoreError> {
+pub(crate) fn append(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<u64, StoreError> {
     let last = row::get::<HeadRow>(tx, HEAD)?.map_or(0, |head| head.last) + 1;
     row::put(tx, HEAD, &HeadRow { last })?;
-    let JournalRecord { entry, log, seq } = record;
+    let OutboxRecord { entry, log, seq } = record;
     let value = RecordRow {
         entry: entry.0,
         person: log.person.0,
@@ -91,7 +91,7 @@ pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, Sto
         seq: *seq,
     };
     row::put(tx, &last.to_be_bytes(), &value)?;
-    tx.after(Event::Journal);
+    tx.after(Event::Outbox);
     Ok(last)
 }
 
@@ -99,11 +99,7 @@ pub(crate) fn append(tx: &mut Tx<'_>, record: &JournalRecord) -> Result<u64, Sto
 ///
 /// # Errors
 /// When the store is unavailable or a record is damaged.
-pub fn read(
-    node: &Node,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<(u64, JournalRecord)>, StoreError> {
+pub fn read(node: &Node, after: u64, limit: usize) -> Result<Vec<(u64, OutboxRecord)>, StoreError> {
     let rows =
         row::scan::<RecordRow>(&node.store, &Scan::prefix(&[], limit).after(&after.to_be_bytes()))?;
     rows.into_iter()
@@ -111,12 +107,12 @@ pub fn read(
         .collect()
 }
 
-fn record(key: &[u8], row: &RecordRow) -> Result<JournalRecord, StoreError> {
+fn record(key: &[u8], row: &RecordRow) -> Result<OutboxRecord, StoreError> {
     let damaged =
         |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
     let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
     let log = LogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
-    Ok(JournalRecord { entry: EntryId(row.entry), log, seq: row.seq })
+    Ok(OutboxRecord { entry: EntryId(row.entry), log, seq: row.seq })
 }
 
 /// The number of the last durable record; 0 when there is none.
@@ -150,7 +146,7 @@ pub async fn set_cursor(
         let before = row::get::<CursorRow>(tx, &friend.0)?.map_or(0, |cursor| cursor.acknowledged);
         if acknowledged > before {
             row::put(tx, &friend.0, &CursorRow { acknowledged })?;
-            tx.after(Event::Arrivals);
+            tx.after(Event::DeliveryStatus);
         }
         Ok(())
     };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audience::Audience;
-use crate::blobs::Form;
+use crate::blobs::AtRest;
 use crate::clock::Clock;
 use crate::feed::{self, RawEntry};
 use crate::fs::MemoryFs;
@@ -37,7 +37,7 @@ async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
     let mut bytes = png.into_inner();
     bytes.extend(std::iter::repeat_n(7, behind));
     bytes.extend_from_slice(word.as_bytes());
-    let file = node.blobs.put(&bytes, Form::Private).unwrap();
+    let file = node.blobs.put(&bytes, AtRest::Sealed).unwrap();
     let upload = Upload {
         file,
         file_name: "a.png".into(),
@@ -50,7 +50,7 @@ async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
 
 async fn letter(node: &Node, word: &str) -> mailbox::Message {
     let text = format!("From: bob@bob.example\r\nSubject: {word}\r\n\r\n{word}\r\n");
-    let blob = node.blobs.put(text.as_bytes(), Form::Private).unwrap();
+    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     let folder = mailbox::folder_named(node, "INBOX").unwrap().unwrap().id;
     let flags = Flags { bits: Flags::DELETED, ..Flags::default() };
     let delivery = Delivery {
@@ -170,7 +170,7 @@ fn a_node_that_was_down_does_it_at_its_next_start() {
     let clock = Clock::manual(START);
     let open = |seed| Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(seed)).unwrap();
     let node = open(1);
-    let blob = node.blobs.put(b"xylograph", Form::Private).unwrap();
+    let blob = node.blobs.put(b"xylograph", AtRest::Sealed).unwrap();
     let id = blob.id;
     node.store
         .commit_blocking(move |tx| tx.put_referring(T, b"a", b"xylograph", &[blob.id]))

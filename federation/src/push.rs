@@ -9,9 +9,9 @@ use std::sync::Arc;
 use freehold_core::events::Event;
 use freehold_core::feed::{self, EntryId, Header, Lane, LogHead, LogId, RawEntry};
 use freehold_core::identity::PersonId;
-use freehold_core::journal;
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
+use freehold_core::outbox;
 use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -28,10 +28,10 @@ const RECORDS_MAX: usize = 256;
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut hints = shared.node.events.subscribe();
     // What was said before this moment is in the logs that every stream begins by offering.
-    let mut cursor = journal::durable_head(&shared.node).unwrap_or_default();
+    let mut cursor = outbox::durable_head(&shared.node).unwrap_or_default();
     loop {
         match hints.recv().await {
-            Ok(Event::Journal) | Err(RecvError::Lagged(_)) => {}
+            Ok(Event::Outbox) | Err(RecvError::Lagged(_)) => {}
             Ok(_) => continue,
             Err(RecvError::Closed) => return,
         }
@@ -51,7 +51,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 pub(crate) fn fresh(node: &Node, cursor: &mut u64) -> Result<Vec<Fresh>, StoreError> {
     let (mut all, mut at) = (Vec::new(), *cursor);
     loop {
-        let records = journal::read(node, at, RECORDS_MAX)?;
+        let records = outbox::read(node, at, RECORDS_MAX)?;
         if records.is_empty() {
             *cursor = at;
             return Ok(all);
@@ -135,12 +135,12 @@ pub(crate) fn find(
 
 /// How far one friend has come, from its acknowledgements by log to the journal's numbering.
 #[derive(Clone, Debug)]
-pub(crate) struct Arrivals {
+pub(crate) struct DeliveryStatus {
     friend: PersonId,
     through: BTreeMap<Log, u64>,
 }
 
-impl Arrivals {
+impl DeliveryStatus {
     pub(crate) fn new(friend: PersonId) -> Self {
         Self { friend, through: BTreeMap::new() }
     }
@@ -161,7 +161,7 @@ impl Arrivals {
     pub(crate) async fn record(&self, node: &Node) -> Result<(), StoreError> {
         let (arrivals, inside) = (self.clone(), node.clone());
         match aside::reading(move || arrivals.further(&inside)).await? {
-            Some(cursor) => journal::set_cursor(node, &self.friend, cursor).await,
+            Some(cursor) => outbox::set_cursor(node, &self.friend, cursor).await,
             None => Ok(()),
         }
     }
@@ -169,10 +169,10 @@ impl Arrivals {
     /// The last record of the journal that has arrived with all before it, if it is further than
     /// what is written down.
     fn further(&self, node: &Node) -> Result<Option<u64>, StoreError> {
-        let before = journal::cursor(node, &self.friend)?;
+        let before = outbox::cursor(node, &self.friend)?;
         let mut cursor = before;
         'journal: loop {
-            let records = journal::read(node, cursor, RECORDS_MAX)?;
+            let records = outbox::read(node, cursor, RECORDS_MAX)?;
             if records.is_empty() {
                 break;
             }

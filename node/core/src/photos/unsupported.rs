@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::PhotoId;
 use crate::blobs::{BlobReader, Pinned};
 use crate::clock::Timestamp;
-use crate::history;
+use crate::erasure;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Table};
@@ -16,7 +16,7 @@ const LISTED_MAX: usize = 10_000;
 /// A file that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Kept {
+pub struct Unsupported {
     /// Which one.
     #[n(0)]
     pub id: PhotoId,
@@ -37,7 +37,7 @@ pub struct Kept {
     pub len: u64,
 }
 
-impl Record for Kept {
+impl Record for Unsupported {
     const TABLE: Table = Table::new("photos_kept");
     const VERSION: u8 = 1;
 }
@@ -51,8 +51,14 @@ pub(super) async fn keep(
 ) -> Result<(), StoreError> {
     let media_type = media_type.to_owned();
     let id = PhotoId(row::key_part(&file.id.0, 0));
-    let kept =
-        Kept { id, file_name, media_type, added: node.clock.now(), blob: file.id, len: file.len };
+    let kept = Unsupported {
+        id,
+        file_name,
+        media_type,
+        added: node.clock.now(),
+        blob: file.id,
+        len: file.len,
+    };
     node.store
         .commit(move |tx| {
             tx.attach(&file);
@@ -65,9 +71,9 @@ pub(super) async fn keep(
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn kept(node: &Node) -> Result<Vec<Kept>, StoreError> {
-    let rows = row::scan::<Kept>(&node.store, &Scan::prefix(&[], LISTED_MAX))?;
-    let mut all: Vec<Kept> = rows.into_iter().map(|(_, kept)| kept).collect();
+pub fn kept(node: &Node) -> Result<Vec<Unsupported>, StoreError> {
+    let rows = row::scan::<Unsupported>(&node.store, &Scan::prefix(&[], LISTED_MAX))?;
+    let mut all: Vec<Unsupported> = rows.into_iter().map(|(_, kept)| kept).collect();
     all.sort_by_key(|kept| std::cmp::Reverse(kept.added));
     Ok(all)
 }
@@ -77,7 +83,7 @@ pub fn kept(node: &Node) -> Result<Vec<Kept>, StoreError> {
 /// # Errors
 /// When it is damaged or the store is unavailable.
 pub fn kept_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
-    row::get::<Kept>(&node.store, &id.0)?.map(|kept| node.blobs.open(&kept.blob)).transpose()
+    row::get::<Unsupported>(&node.store, &id.0)?.map(|kept| node.blobs.open(&kept.blob)).transpose()
 }
 
 /// Deletes a kept file for good ([`history`]); one that is not there is no error.
@@ -88,9 +94,9 @@ pub async fn delete_kept(node: &Node, id: PhotoId) -> Result<(), StoreError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let Some(kept) = row::get::<Kept>(tx, &id.0)? else { return Ok(()) };
-            row::delete::<Kept>(tx, &id.0);
-            history::erase(tx, now, &[kept.blob])
+            let Some(kept) = row::get::<Unsupported>(tx, &id.0)? else { return Ok(()) };
+            row::delete::<Unsupported>(tx, &id.0);
+            erasure::erase(tx, now, &[kept.blob])
         })
         .await
 }

@@ -6,7 +6,7 @@
 use minicbor::{Decode, Encode};
 
 use super::VerifiedEntry;
-use super::refs::{self, Does, Rank};
+use super::refs::{self, Rank, RefKind};
 use super::{EntryId, Kind, LogId, rows};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
@@ -83,7 +83,7 @@ fn takes_nothing(rows: &impl Rows, tombstone: &VerifiedEntry) -> Result<bool, St
     if target.has_body() {
         return Ok(rows::header(of, &target)?.log.person != author);
     }
-    let newest = refs::last(rows, of, &author, Does::Replaces)?;
+    let newest = refs::last(rows, of, &author, RefKind::Replaces)?;
     Ok(match newest {
         Some(newest) => rows::entry(rows, &newest.id)?.is_none_or(|row| !row.has_body()),
         None => true,
@@ -102,7 +102,7 @@ fn replaces_nothing(
     if header.log.person != *author || header.kind != Kind::Post {
         return Ok(true);
     }
-    Ok(match refs::last(rows, post, author, Does::Replaces)? {
+    Ok(match refs::last(rows, post, author, RefKind::Replaces)? {
         Some(newest) if newest >= *edit => true,
         Some(older) => rows::entry(rows, &older.id)?.is_none_or(|row| !row.has_body()),
         None => !target.has_body(),

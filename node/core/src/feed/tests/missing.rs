@@ -5,7 +5,7 @@ use super::*;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
 
 fn lacking_of(bob: &Node, alice: &Node) -> Vec<EntryId> {
-    lacking(bob, &who(alice), 10).unwrap()
+    missing(bob, &who(alice), 10).unwrap()
 }
 
 fn bare(entries: &[RawEntry]) -> Vec<RawEntry> {
