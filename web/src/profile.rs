@@ -12,11 +12,11 @@ use freehold_core::publish;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
-use crate::door::Client;
 use crate::doors::PAINTS;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::site_service::Client;
 use crate::visitor::{self, Owner};
 
 pub(crate) fn routes() -> Routes {

@@ -12,10 +12,10 @@ use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
-use crate::door::Client;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::site_service::Client;
 use crate::visitor;
 
 pub(crate) fn routes() -> Routes {

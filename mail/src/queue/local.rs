@@ -6,16 +6,16 @@ use freehold_core::mailbox::{
 };
 use freehold_core::store::StoreError;
 
-use crate::house::House;
 use crate::smtp::address::Mailbox;
 use crate::smtp::trace;
+use crate::state::MailState;
 
 /// How much of a message is copied at one time, in bytes.
 const PIECE_LEN: usize = 64 * 1024;
 
 /// Keeps `item` in the inbox; doing it twice keeps it once.
-pub(super) async fn deliver(house: &House, item: &Outgoing) -> Result<(), DeliverError> {
-    let node = &house.node;
+pub(super) async fn deliver(state: &MailState, item: &Outgoing) -> Result<(), DeliverError> {
+    let node = &state.node;
     let inbox =
         mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
     // The final delivery writes who it came from (RFC 5321 4.4), which the copy in Sent must not

@@ -15,12 +15,12 @@ use freehold_core::node::Node;
 use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 use freehold_mail::MailConfig;
-use freehold_mail::house::House;
 use freehold_mail::smtp::exchange::Exchange;
 use freehold_mail::smtp::session::{Role, Session, Settings, Step};
 use freehold_mail::smtp::trace::Peer;
+use freehold_mail::state::MailState;
 
-use crate::place::{texts, tls};
+use crate::server::{texts, tls};
 
 /// One conversation.
 pub struct Transcript {
@@ -123,11 +123,11 @@ impl Transcript {
     async fn play_cut(&self, node: &Node, cut: usize) {
         let config =
             MailConfig { message_len_max: self.settings.message_len_max, ..MailConfig::default() };
-        let house = House::new(node.clone(), config, Arc::clone(&tls_config()));
+        let state = MailState::new(node.clone(), config, Arc::clone(&tls_config()));
         let peer = Peer { address: "192.0.2.7".parse().unwrap(), tls: None };
         let mut server = Server {
             session: Session::new(self.settings.clone()),
-            exchange: Exchange::new(house, self.settings.role, peer),
+            exchange: Exchange::new(state, self.settings.role, peer),
             input: Vec::new(),
             said: Vec::new(),
             over: false,

@@ -6,7 +6,6 @@
 pub mod apply;
 pub mod audience;
 pub mod check;
-pub mod crowd;
 pub mod delivery_status;
 pub mod erasure;
 pub mod events;

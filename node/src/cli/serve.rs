@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal};
 
 use super::Place;
 use crate::control::{self, Request};
-use crate::server::{Front, Server};
+use crate::server::{Server, Startup};
 use crate::stop::Stop;
 use crate::{exit, open, say};
 
@@ -36,9 +36,9 @@ pub(super) async fn run(place: Place) -> Result<()> {
     }
     let opening = freehold_core::store::Stop::default();
     let claim = open::claim(&place.data)?;
-    let front = Front::open(&place).await?;
+    let startup = Startup::bind(&place).await?;
     let node = tokio::select! {
-        node = front.open_node(&place, claim, &opening) => node?,
+        node = startup.open_node(&place, claim, &opening) => node?,
         // A rebuild may take long, and it can be left at any point: the next start begins it again.
         () = stop.asked() => {
             opening.raise();
@@ -46,7 +46,7 @@ pub(super) async fn run(place: Place) -> Result<()> {
             return Ok(());
         }
     };
-    let mut server = Server::start(&place, front, node).await?;
+    let mut server = Server::start(&place, startup, node).await?;
     server.welcome().await?;
     stop.asked().await;
     tokio::select! {

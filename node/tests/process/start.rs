@@ -1,5 +1,7 @@
 //! The first start, the set-up in a browser, and the start after that.
 
+use rustix::process::Signal;
+
 use crate::folder::{Folder, PASSWORD};
 use crate::running::Running;
 use crate::wire::{Browser, Lines};
@@ -129,5 +131,29 @@ fn the_site_answers_at_its_own_name_at_localhost_and_at_127_0_0_1() {
         let page = Browser::at(&url).get(path);
         assert!(page.status == 200 && page.text().contains(says), "{path}: {}", page.text());
     }
+    running.stop();
+}
+
+#[test]
+fn replaced_certificate_is_served_after_sighup() {
+    let (folder, other) = (Folder::of_ruth(), Folder::of_ruth());
+    other.serve().stop();
+    let mut running = folder.serve();
+    let tls = |folder: &Folder, name: &str| folder.data().join("tls").join(name);
+    let imaps = running.port("IMAPS");
+    let mut open = Lines::tls(imaps, &tls(&folder, "cert.pem"));
+    assert!(open.line().starts_with("* OK"));
+    for name in ["key.pem", "cert.pem"] {
+        std::fs::copy(tls(&other, name), tls(&folder, name)).unwrap();
+    }
+    running.signal(Signal::HUP);
+    running.wait_for_remark("the certificate was reloaded");
+    assert!(Lines::tls(imaps, &tls(&other, "cert.pem")).line().starts_with("* OK"));
+    assert!(open.imap("NOOP").last().unwrap().starts_with("tag7 OK"), "it keeps its session");
+
+    std::fs::write(tls(&folder, "cert.pem"), "not a certificate").unwrap();
+    running.signal(Signal::HUP);
+    running.wait_for_remark("the certificate could not be reloaded");
+    assert!(Lines::tls(imaps, &tls(&other, "cert.pem")).line().starts_with("* OK"));
     running.stop();
 }

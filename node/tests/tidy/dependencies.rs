@@ -1,9 +1,13 @@
-//! Who may depend on whom: web, mail and federation know core and not each other; only node links
-//! everything.
+//! The arrows between the crates: web, mail and federation depend on core and not on each other, web
+//! and mail on listen; only node links everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{metadata, read, root};
+
+/// The folder of each crate.
+const FOLDERS: [&str; 8] =
+    ["node", "node/core", "node/listen", "node/proto", "node/store", "web", "mail", "federation"];
 
 #[test]
 fn the_wire_crates_know_core_and_not_each_other() {
@@ -24,14 +28,21 @@ fn the_wire_crates_know_core_and_not_each_other() {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let expected = BTreeMap::from([
         ("freehold-proto".to_owned(), set(&[])),
+        ("freehold-listen".to_owned(), set(&["freehold-proto"])),
         ("freehold-store".to_owned(), set(&["freehold-proto"])),
         ("freehold-core".to_owned(), set(&["freehold-proto", "freehold-store"])),
-        ("freehold-web".to_owned(), set(&["freehold-core"])),
-        ("freehold-mail".to_owned(), set(&["freehold-core"])),
+        ("freehold-web".to_owned(), set(&["freehold-core", "freehold-listen"])),
+        ("freehold-mail".to_owned(), set(&["freehold-core", "freehold-listen"])),
         ("freehold-federation".to_owned(), set(&["freehold-core"])),
         (
             "freehold".to_owned(),
-            set(&["freehold-core", "freehold-web", "freehold-mail", "freehold-federation"]),
+            set(&[
+                "freehold-core",
+                "freehold-listen",
+                "freehold-web",
+                "freehold-mail",
+                "freehold-federation",
+            ]),
         ),
     ]);
     assert_eq!(house, expected);
@@ -52,8 +63,7 @@ fn each_wire_stays_in_its_crate() {
         ("anyhow", &["node"]),
     ];
     for (package, allowed) in homes {
-        for folder in ["node", "node/core", "node/proto", "node/store", "web", "mail", "federation"]
-        {
+        for folder in FOLDERS {
             let manifest: toml::Table =
                 read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
             let named =
@@ -68,7 +78,7 @@ fn each_wire_stays_in_its_crate() {
 
 #[test]
 fn every_dependency_is_listed_once_for_the_workspace() {
-    for folder in ["node", "node/core", "node/proto", "node/store", "web", "mail", "federation"] {
+    for folder in FOLDERS {
         let manifest: toml::Table =
             read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
         for section in ["dependencies", "dev-dependencies"] {

@@ -1,4 +1,4 @@
-//! A bad line between two servers: it forwards what it is told to, changes it, or breaks.
+//! A link between two servers that forwards bytes, changes them, or breaks.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,39 +6,40 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Looks at what one side sent on the connection of this number: what is to be forwarded, or `None`
-/// to break the line.
-pub type Look = dyn FnMut(usize, Side, &[u8]) -> Option<Vec<u8>> + Send;
+/// Gets the number of the connection, the sending side and the bytes; returns the bytes to forward,
+/// or `None` to break the connection.
+pub type Filter = dyn FnMut(usize, Side, &[u8]) -> Option<Vec<u8>> + Send;
 
-/// Which side spoke.
+/// The sending side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Client,
     Server,
 }
 
-/// Opens a line to `server` and says where it begins. It lasts as long as the test.
-pub async fn open(server: SocketAddr, look: Box<Look>) -> SocketAddr {
+/// Opens a link to `server` and returns the address of its other end. The link lasts as long as the
+/// test.
+pub async fn open(server: SocketAddr, filter: Box<Filter>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let look = Arc::new(Mutex::new(look));
+    let filter = Arc::new(Mutex::new(filter));
     tokio::spawn(async move {
         for number in 0.. {
             let (client, _) = listener.accept().await.unwrap();
             let server = TcpStream::connect(server).await.unwrap();
-            let look = Arc::clone(&look);
-            tokio::spawn(line(client, server, move |side, bytes: &[u8]| {
-                look.lock().unwrap()(number, side, bytes)
+            let filter = Arc::clone(&filter);
+            tokio::spawn(forward(client, server, move |side, bytes: &[u8]| {
+                filter.lock().unwrap()(number, side, bytes)
             }));
         }
     });
     address
 }
 
-async fn line(
+async fn forward(
     mut client: TcpStream,
     mut server: TcpStream,
-    mut look: impl FnMut(Side, &[u8]) -> Option<Vec<u8>>,
+    mut filter: impl FnMut(Side, &[u8]) -> Option<Vec<u8>>,
 ) {
     let (mut from_client, mut from_server) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
@@ -51,14 +52,14 @@ async fn line(
             Side::Client => (&from_client[..len], &mut server),
             Side::Server => (&from_server[..len], &mut client),
         };
-        let Some(forwarded) = look(side, bytes) else { return };
+        let Some(forwarded) = filter(side, bytes) else { return };
         if to.write_all(&forwarded).await.is_err() {
             return;
         }
     }
 }
 
-/// `bytes` with `one` made into `other` wherever it stands.
+/// `bytes` with every `one` replaced by `other`.
 pub fn replaced(bytes: &[u8], one: &str, other: &str) -> Vec<u8> {
     String::from_utf8_lossy(bytes).replace(one, other).into_bytes()
 }

@@ -1,4 +1,4 @@
-//! A node with its mail running on ports of its own, and a plain client to talk to it with.
+//! A test's mail server on its own ports, and an SMTP client.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// A certificate of this test's own, for localhost.
+/// A self-signed certificate for localhost, and the configuration that uses it.
 pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
@@ -28,7 +28,7 @@ pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     (Arc::new(config), certificate)
 }
 
-/// Starts `node`'s mail, with mail from other servers coming in at `smtp`.
+/// Starts `node`'s mail, with the SMTP port at `smtp`.
 pub async fn serve(
     node: Node,
     config: MailConfig,
@@ -46,8 +46,8 @@ pub async fn serve(
     (Mail::start(node, config, listeners, tls).unwrap(), certificate)
 }
 
-/// Somebody's node and mail.
-pub struct Place {
+/// A node with its running mail.
+pub struct TestServer {
     pub node: TestNode,
     pub mail: Mail,
     pub addresses: MailAddresses,
@@ -55,13 +55,13 @@ pub struct Place {
     pub certificate: CertificateDer<'static>,
 }
 
-impl Place {
-    /// Opens `node`'s mail, as `config` says.
+impl TestServer {
+    /// Starts `node`'s mail with `config`.
     pub async fn open(node: TestNode, config: MailConfig) -> Self {
         Self::open_on(node, config, "127.0.0.1:0".parse().unwrap()).await
     }
 
-    /// The same, with mail from other servers coming in at `smtp`.
+    /// The same, with the SMTP port at `smtp`.
     pub async fn open_on(node: TestNode, config: MailConfig, smtp: SocketAddr) -> Self {
         let (_, app_password) = logins::create_app_password(&node, "test").await.unwrap();
         let (mail, certificate) = serve(Node::clone(&node), config, smtp).await;
@@ -69,13 +69,13 @@ impl Place {
         Self { node, mail, addresses, app_password, certificate }
     }
 
-    /// Closes the mail, and the node with it.
+    /// Stops the mail and drops the node.
     pub async fn close(self) {
         self.mail.shutdown().await;
     }
 }
 
-/// The messages of a special folder, to the byte.
+/// The messages of a special folder, as stored.
 pub fn bodies(node: &Node, special: SpecialUse) -> Vec<Vec<u8>> {
     let folder = mailbox::special_folder(node, special).unwrap().unwrap();
     let messages = mailbox::messages(node, folder.id, 1, u32::MAX, 10_000).unwrap();
@@ -90,20 +90,20 @@ pub fn texts(node: &Node, special: SpecialUse) -> Vec<String> {
     bodies(node, special).iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
 }
 
-/// Waits until `what` holds, looking again at every hint from `node`.
-pub async fn until(node: &Node, what: impl Fn() -> bool) {
-    let mut hints = node.events.subscribe();
+/// Waits until `condition` holds; checks it after every event of `node`.
+pub async fn until(node: &Node, condition: impl Fn() -> bool) {
+    let mut events = node.events.subscribe();
     let waiting = async {
-        while !what() {
-            let _: Result<Event, _> = hints.recv().await;
+        while !condition() {
+            let _: Result<Event, _> = events.recv().await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), waiting)
         .await
-        .expect("it never came to be");
+        .expect("the condition did not hold in time");
 }
 
-/// A client that says lines and reads replies.
+/// A client that sends lines and reads replies.
 pub struct Client<S = TcpStream>(BufReader<S>);
 
 impl Client {
@@ -129,11 +129,11 @@ impl Client {
         client
     }
 
-    /// Shakes hands with `place`, and with nobody else.
-    pub async fn encrypt(self, place: &Place) -> Client<TlsStream<TcpStream>> {
-        assert!(self.0.buffer().is_empty(), "the server spoke in the clear");
+    /// Performs a TLS handshake that trusts `server`'s certificate alone.
+    pub async fn encrypt(self, server: &TestServer) -> Client<TlsStream<TcpStream>> {
+        assert!(self.0.buffer().is_empty(), "the server sent bytes before the handshake");
         let mut known = RootCertStore::empty();
-        known.add(place.certificate.clone()).unwrap();
+        known.add(server.certificate.clone()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(known).with_no_client_auth();
         let connector = TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from("localhost").unwrap();

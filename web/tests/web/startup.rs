@@ -1,22 +1,21 @@
-//! What is answered before the node's rows can be read, and that the house opens without anybody
-//! having to knock again.
+//! Responses while the data folder is being opened, and that open connections then reach the site.
 
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
-use freehold_web::{Entrance, Web, WebConfig};
+use freehold_web::{Endpoint, Web, WebConfig};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A connection that stays open from one request to the next.
-struct Line(BufReader<TcpStream>);
+/// A keep-alive connection.
+struct Connection(BufReader<TcpStream>);
 
-/// A head in lower case, and a body.
-struct Heard {
+/// A response: its head in lower case, and its body.
+struct Received {
     head: String,
     body: String,
 }
 
-impl Heard {
+impl Received {
     fn header(&self, name: &str) -> &str {
         self.head
             .lines()
@@ -29,12 +28,12 @@ impl Heard {
     }
 }
 
-impl Line {
+impl Connection {
     async fn to(web: &Web) -> Self {
         Self(BufReader::new(TcpStream::connect(web.addresses()[0]).await.unwrap()))
     }
 
-    async fn ask(&mut self, method: &str, path: &str, form: &str) -> Heard {
+    async fn ask(&mut self, method: &str, path: &str, form: &str) -> Received {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: alice.localhost\r\ncontent-length: {}\r\n\r\n{form}",
             form.len()
@@ -48,26 +47,26 @@ impl Line {
             );
         }
         let head = head.to_lowercase();
-        let mut heard = Heard { head, body: String::new() };
+        let mut received = Received { head, body: String::new() };
         let len =
-            if method == "HEAD" { 0 } else { heard.header("content-length").parse().unwrap() };
+            if method == "HEAD" { 0 } else { received.header("content-length").parse().unwrap() };
         let mut body = vec![0; len];
         self.0.read_exact(&mut body).await.unwrap();
-        heard.body = String::from_utf8(body).unwrap();
-        heard
+        received.body = String::from_utf8(body).unwrap();
+        received
     }
 }
 
 async fn listening() -> Web {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Web::listen(WebConfig::default(), vec![Entrance { listener, tls: None }]).unwrap()
+    Web::listen(WebConfig::default(), vec![Endpoint { listener, tls: None }]).unwrap()
 }
 
 #[tokio::test]
-async fn before_the_rows_can_be_read_a_page_says_to_come_back() {
+async fn startup_page_is_503_with_retry_after_and_styles() {
     let web = listening().await;
-    let mut line = Line::to(&web).await;
-    let front = line.ask("GET", "/", "").await;
+    let mut connection = Connection::to(&web).await;
+    let front = connection.ask("GET", "/", "").await;
     assert_eq!((front.status(), front.header("retry-after")), ("503", "10"));
     assert_eq!(
         (front.header("cache-control"), front.header("x-content-type-options")),
@@ -78,11 +77,7 @@ async fn before_the_rows_can_be_read_a_page_says_to_come_back() {
         "{}",
         front.head
     );
-    assert!(
-        front.body.contains("<h1>Back in a moment</h1>") && front.body.contains("Look again"),
-        "{}",
-        front.body
-    );
+    assert!(front.body.contains("id=\"main\""), "{}", front.body);
     assert!(
         !front.body.contains("<script")
             && !front.body.contains("style=")
@@ -98,48 +93,54 @@ async fn before_the_rows_can_be_read_a_page_says_to_come_back() {
         .split('"')
         .next()
         .unwrap();
-    assert_eq!(line.ask("GET", styles, "").await.status(), "200", "the look is there all the same");
-    assert_eq!(line.ask("HEAD", "/home", "").await.status(), "503");
-    let sent = line.ask("POST", "/home/write", "text=a+long+letter").await;
+    assert_eq!(
+        connection.ask("GET", styles, "").await.status(),
+        "200",
+        "the styles are part of the program"
+    );
+    assert_eq!(connection.ask("HEAD", "/home", "").await.status(), "503");
+    let sent = connection.ask("POST", "/home/write", "text=a+long+letter").await;
     assert_eq!(sent.status(), "503");
-    assert!(sent.body.contains("What you sent was not taken"), "{}", sent.body);
+    assert_ne!(sent.body, front.body, "the page says that the form was not taken");
 }
 
 #[tokio::test]
-async fn whoever_watches_the_node_hears_that_it_lives_and_how_far_it_is() {
+async fn health_reports_liveness_and_startup_progress() {
     let web = listening().await;
-    let mut line = Line::to(&web).await;
-    assert_eq!(line.ask("GET", "/livez", "").await.body, "alive\n");
-    let ready = line.ask("GET", "/readyz", "").await;
+    let mut connection = Connection::to(&web).await;
+    assert_eq!(connection.ask("GET", "/livez", "").await.body, "alive\n");
+    let ready = connection.ask("GET", "/readyz", "").await;
     assert_eq!((ready.status(), ready.body.as_str()), ("503", "not ready\n"));
-    web.opening().tell("Rows from the snapshot", 43_999, 100_000);
-    let ready = line.ask("GET", "/readyz", "").await;
+    web.startup_progress().report("Rows from the snapshot", 43_999, 100_000);
+    let ready = connection.ask("GET", "/readyz", "").await;
     assert_eq!(
         (ready.status(), ready.body.as_str()),
         ("503", "not ready: rows from the snapshot, 43 %\n")
     );
-    assert!(line.ask("GET", "/", "").await.body.contains("<progress max=\"100\" value=\"43\">"));
-    // Of nothing at all, and of less than there is.
-    web.opening().tell("Changes from the log", 7, 0);
-    assert!(line.ask("GET", "/readyz", "").await.body.contains("the log, 0 %"));
-    web.opening().tell("Changes from the log", u64::MAX, 9);
-    assert!(line.ask("GET", "/readyz", "").await.body.contains("the log, 100 %"));
+    assert!(
+        connection.ask("GET", "/", "").await.body.contains("<progress max=\"100\" value=\"43\">")
+    );
+    // A total of zero, and more done than the total.
+    web.startup_progress().report("Changes from the log", 7, 0);
+    assert!(connection.ask("GET", "/readyz", "").await.body.contains("the log, 0 %"));
+    web.startup_progress().report("Changes from the log", u64::MAX, 9);
+    assert!(connection.ask("GET", "/readyz", "").await.body.contains("the log, 100 %"));
 }
 
 #[tokio::test]
-async fn the_house_opens_on_the_line_that_waits() {
+async fn opened_site_answers_on_open_connections() {
     let alice = TestNode::new("alice").await;
     let web = listening().await;
-    let mut line = Line::to(&web).await;
-    assert_eq!(line.ask("GET", "/", "").await.status(), "503");
+    let mut connection = Connection::to(&web).await;
+    assert_eq!(connection.ask("GET", "/", "").await.status(), "503");
     web.open(Node::clone(&alice), None).unwrap();
-    assert_eq!(line.ask("GET", "/readyz", "").await.body, "ready\n");
-    assert_eq!(line.ask("GET", "/", "").await.status(), "200");
+    assert_eq!(connection.ask("GET", "/readyz", "").await.body, "ready\n");
+    assert_eq!(connection.ask("GET", "/", "").await.status(), "200");
     web.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_house_that_never_opened_ends_as_any_other() {
+async fn web_that_never_opened_shuts_down() {
     let web = listening().await;
     let address = web.addresses()[0];
     web.shutdown().await;

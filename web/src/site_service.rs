@@ -1,5 +1,5 @@
-//! The way in for every request: is the name ours, is the page in memory, else the router; then the
-//! strict headers.
+//! The site as a service: every request passes the check of its host name, the cache of public
+//! pages, then the router; every response gets the security headers.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use crate::pages::Page;
 use crate::site::Site;
 use crate::{assets, forwarded, headers, hosts, visitor};
 
-/// A public page is at most this long; a longer one is answered but not kept.
-const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
+/// The longest public page that is cached, in bytes; a longer one is an internal error.
+const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
 
-/// Public pages that read their query. Of the others one is as good as the next, whatever was hung
-/// on to its address on the way.
+/// Public pages that read their query. All others are cached by path alone, because links often get
+/// tracking parameters on their way.
 const READ_THEIR_QUERY: [&str; 2] = ["/photos", "/writing"];
 
-/// Who is at the other end of a connection, and over what.
+/// The client of a connection or request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
     pub(crate) address: IpAddr,
-    /// Whether what it sends and gets is under TLS all the way to here, or to a proxy of ours.
+    /// Whether the client's connection uses TLS, to this node or to a trusted proxy.
     pub(crate) secure: bool,
 }
 
-/// A node's site as a function from request to answer. Cheap to clone.
+/// A node's site as a function from request to response. Cheap to clone.
 #[derive(Clone)]
-pub struct Door {
+pub struct SiteService {
     site: Site,
     router: Router,
     client: Client,
 }
 
-impl Door {
+impl SiteService {
     pub(crate) fn new(site: Site, router: Router<Site>) -> Self {
-        // Refuses what a form on somebody else's page posts here (Sec-Fetch-Site, Origin). Our own
-        // address counts as ours even where a proxy has put another name into Host.
+        // Refuses forms posted from other sites (Sec-Fetch-Site, Origin). The site's own address is
+        // trusted also where a proxy has put another name into Host.
         let own = site.config.public_url.as_deref().and_then(hosts::origin);
         let csrf = own
             .and_then(|origin| CsrfLayer::new().add_trusted_origin(origin).ok())
@@ -55,8 +55,8 @@ impl Door {
         }
     }
 
-    /// The same door for a client at `address`, under TLS or not.
-    pub fn towards(&self, address: IpAddr, secure: bool) -> Self {
+    /// The same site for a client at `address`, over TLS (`secure`) or not.
+    pub fn for_client(&self, address: IpAddr, secure: bool) -> Self {
         Self { client: Client { address, secure }, ..self.clone() }
     }
 
@@ -68,12 +68,13 @@ impl Door {
     {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
-        let mut response = self.undressed(request, client, host.as_deref()).await;
-        headers::dress(response.headers_mut(), hosts::is_bound(host.as_deref(), client.secure));
+        let mut response = self.inner(request, client, host.as_deref()).await;
+        let is_bound = hosts::is_bound(host.as_deref(), client.secure);
+        headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }
 
-    async fn undressed<B>(
+    async fn inner<B>(
         &self,
         request: Request<B>,
         client: Client,
@@ -86,43 +87,45 @@ impl Door {
         if !host.is_some_and(|host| self.is_ours(host)) {
             return answer::problem(&self.site, &Problem::NotThisHouse);
         }
-        // Whoever gets past the proxy must not be asked for a password in the clear.
+        // A client that reaches the node without the proxy is never asked for a password over plain
+        // HTTP.
         if self.site.config.is_https()
             && !client.secure
             && !host.is_some_and(hosts::is_this_machine)
         {
-            return self.under_tls(&request);
+            return self.redirect_to_https(&request);
         }
-        let looking = matches!(*request.method(), Method::GET | Method::HEAD);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !visitor::has_cookie(request.headers(), &self.site);
         let is_plain =
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
-        let keepable = looking && anonymous && is_plain;
-        if keepable && let Some(page) = self.remembered(request.uri().path()) {
+        let cacheable = is_read && anonymous && is_plain;
+        if cacheable && let Some(page) = self.cached(request.uri().path()) {
             return page.answer(request.headers());
         }
-        let keepable = keepable && request.method() == Method::GET;
+        let cacheable = cacheable && request.method() == Method::GET;
         let generation = self.site.pages.generation();
         let path = request.uri().path().to_owned();
-        let is_room = path.starts_with("/home/");
-        let asked = if keepable || is_room { request.headers().clone() } else { HeaderMap::new() };
+        let is_home = path.starts_with("/home/");
+        let request_headers =
+            if cacheable || is_home { request.headers().clone() } else { HeaderMap::new() };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
-        if keepable && response.extensions().get::<Keep>().is_some() {
-            return self.keep(&path, generation, &asked, response).await;
+        if cacheable && response.extensions().get::<Keep>().is_some() {
+            return self.cache(&path, generation, &request_headers, response).await;
         }
         if !answer::is_mute_problem(&response) {
             return response;
         }
-        let is_room = is_room && visitor::is_owner(&asked, client, &self.site).await;
-        answer::with_problem_page(&self.site, &path, is_room, &response)
+        let is_home = is_home && visitor::is_owner(&request_headers, client, &self.site).await;
+        answer::with_problem_page(&self.site, &path, is_home, &response)
     }
 
-    /// Sends whoever came without TLS to where there is some; what they brought with them is not
-    /// taken.
-    fn under_tls<B>(&self, request: &Request<B>) -> Response<Body> {
+    /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
+    /// has crossed the network unencrypted already.
+    fn redirect_to_https<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return answer::problem(&self.site, &Problem::NotInTheClear);
         }
@@ -131,7 +134,7 @@ impl Door {
     }
 
     fn is_ours(&self, host: &str) -> bool {
-        // If the profile can't be read the site still answers on the names it has without it.
+        // If the profile can't be read, the site still answers to the configured names.
         let profile = self.site.profile().unwrap_or_default();
         hosts::is_ours(
             host,
@@ -141,33 +144,33 @@ impl Door {
         )
     }
 
-    fn remembered(&self, path: &str) -> Option<Arc<Page>> {
+    fn cached(&self, path: &str) -> Option<Arc<Page>> {
         match path.strip_prefix("/assets/") {
             Some(name) => assets::find(name),
             None => self.site.pages.get(path),
         }
     }
 
-    async fn keep(
+    async fn cache(
         &self,
         path: &str,
         generation: u64,
-        asked: &HeaderMap,
+        request_headers: &HeaderMap,
         response: Response<Body>,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
-        let Ok(body) = axum::body::to_bytes(body, KEPT_LEN_MAX).await else {
+        let Ok(body) = axum::body::to_bytes(body, CACHED_LEN_MAX).await else {
             return answer::problem(
                 &self.site,
                 &Problem::Unwell("a public page is too long to keep".to_owned()),
             );
         };
-        headers::dress(&mut parts.headers, false);
+        headers::add_security_headers(&mut parts.headers, false);
         parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
         let page = Arc::new(Page::new(parts.headers, body, Compression::best()));
         if parts.status == StatusCode::OK {
             self.site.pages.keep(path, generation, page.clone());
         }
-        page.answer(asked)
+        page.answer(request_headers)
     }
 }
