@@ -5,7 +5,7 @@ mod invites;
 use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
-use freehold_core::friends::{self, Friend, State as Stage, WelcomeError};
+use freehold_core::friends::{self, BefriendError, Friend, FriendState as Stage};
 use freehold_core::identity::{self, PersonId, homes};
 
 use self::invites::Made;
@@ -23,7 +23,7 @@ const AWAKE_MS: u64 = 3 * 60 * 1000;
 /// Whether a friend's house is connected, or was a moment ago.
 pub(crate) fn is_awake(friend: &Friend, now: Timestamp) -> bool {
     let is_fresh = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS);
-    friend.state == Stage::Friend && (friend.is_awake || is_fresh)
+    friend.state == Stage::Friend && (friend.is_online || is_fresh)
 }
 
 pub(crate) fn routes() -> Routes {
@@ -194,7 +194,7 @@ fn person(text: &str) -> Result<PersonId, Problem> {
 async fn let_in(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     match friends::accept_request(&site.node, person(&id)?).await {
         Ok(_) => Ok(answer::see("/home/friends")),
-        Err(WelcomeError::Store(error)) => Err(error.into()),
+        Err(BefriendError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
 }

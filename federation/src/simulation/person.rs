@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::clock::Clock;
-use freehold_core::feed::{self, AppendError, Body, EntryId, Lane, LogId, MARKDOWN, PostBody};
+use freehold_core::feed::{self, AppendError, Body, EntryId, FeedLogId, Lane, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
 use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
@@ -51,7 +51,7 @@ pub(super) struct Person {
     /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may
     /// still have them.
     pub(super) abandoned: BTreeSet<String>,
-    pub(super) abandoned_logs: BTreeSet<LogId>,
+    pub(super) abandoned_logs: BTreeSet<FeedLogId>,
     /// Whether this node has lost what others had given it.
     pub(super) has_lost: bool,
     backup: Option<Moment>,
@@ -216,7 +216,7 @@ impl Person {
     pub(super) fn restore(&mut self, is_same_run: bool) {
         let Some(Moment { disk, words, run, texts }) = &self.backup else { return };
         let (copy, words, run, texts) = (disk.crash(), words.clone(), *run, *texts);
-        let logs: Vec<LogId> =
+        let logs: Vec<FeedLogId> =
             feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
         self.abandoned_logs.extend(logs);
         // What was said since may still be seen, and what was edited or taken back since may be

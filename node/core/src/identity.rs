@@ -19,8 +19,8 @@ pub use backup_key::backup_recipient;
 pub use claim::{ClaimError, claim, create, create_with};
 pub use freehold_proto::identity::*;
 pub use learn::{LearnError, Learned, dispute, learn, log_of};
-pub(crate) use recovery::take_effect;
-pub use request::{Loss, RequestError, UploadError, request, request_retirement, upload};
+pub(crate) use recovery::apply_due_recoveries;
+pub use request::{RequestError, UploadError, VoidPolicy, request, request_retirement, upload};
 
 use crate::clock::Timestamp;
 use crate::domains::Domain;

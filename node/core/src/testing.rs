@@ -69,7 +69,7 @@ impl TestNode {
         friends::accept_invite(other, &invite).await.unwrap();
         friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();
         assert!(
-            friends::confirmed(other, invite.person).await.unwrap(),
+            friends::invite_accepted(other, invite.person).await.unwrap(),
             "the invite was not asked about"
         );
         for (knows, known) in [(self, other), (other, self)] {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use freehold_core::identity::op::OpBody;
-use freehold_core::identity::{self, IdentityLog, Loss};
+use freehold_core::identity::{self, IdentityLog, VoidPolicy};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
     let log = own_log(node)?;
     let asked = match wanted {
         Wanted::RetireNode { node: key, stolen, lossy } => {
-            let loss = if lossy { Loss::Accepted } else { Loss::Refused };
+            let loss = if lossy { VoidPolicy::Accept } else { VoidPolicy::Refuse };
             identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(
                 |error| match error {
                     identity::RequestError::NothingHeld
@@ -87,7 +87,7 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
 }
 
 /// A request that needs nothing but the log.
-pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Request> {
+pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::SignatureRequest> {
     let body = match wanted {
         Wanted::AddNode { card } => OpBody::AddNode(card.parse().map_err(refused)?),
         Wanted::Domain { domain } => {

@@ -1,7 +1,7 @@
 //! Invites made, taken, refused; people at the door.
 
 use axum::http::StatusCode;
-use freehold_core::friends::{self, Introduction, State};
+use freehold_core::friends::{self, FriendState, Introduction};
 use freehold_core::identity;
 use freehold_core::testing::TestNode;
 
@@ -39,7 +39,10 @@ async fn an_invite_is_shown_once_and_accepted_at_the_other_house() {
     let seen = bobs.post("/home/friends/accept", &[("invite", &format!("  {link}\n"))]).await;
     assert!(seen.text().contains("Taken. Alice will appear here"), "{}", seen.text());
     let asked = friends::list(&bob).unwrap();
-    assert_eq!((asked[0].person, asked[0].state), (alice.identity.person().unwrap(), State::Asked));
+    assert_eq!(
+        (asked[0].person, asked[0].state),
+        (alice.identity.person().unwrap(), FriendState::Asked)
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! commit that has a reason for it.
 
 use super::{
-    Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows,
+    BODY_LEN_MAX, Body, EntryAudience, EntryHeader, EntryId, FeedLogId, Lane, RawEntry, due,
+    effects, rows,
 };
 use crate::clock::Timestamp;
 use crate::domains;
@@ -86,7 +87,8 @@ pub fn append_expiring(
     // What the author's own reader refuses would stall the log at every friend.
     Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
 
-    let log = LogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
+    let log =
+        FeedLogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
     let (seq, prev, generation) = match rows::log(tx, &log)? {
         Some(row) => (row.hi + 1, Some(EntryId(row.head)), row.generation),
         None => match rows::tip(tx, &log)? {
@@ -99,7 +101,7 @@ pub fn append_expiring(
     if hlc < last {
         tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back what was said then until that time comes");
     }
-    let header = Header {
+    let header = EntryHeader {
         log,
         seq,
         prev,
@@ -107,7 +109,7 @@ pub fn append_expiring(
         kind: body.kind(),
         body_len,
         body_hash: *blake3::hash(&bytes).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: body.refs(),
         expires,
         understood: true,

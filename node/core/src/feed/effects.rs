@@ -10,7 +10,7 @@ use super::VerifiedEntry;
 use super::refs::{self, Rank, RefKind};
 use super::rows::EntryRow;
 use super::{
-    Body, EntryId, Header, Kind, LogId, due, jobs, latest, missing, retraction_limit, rows,
+    Body, EntryHeader, EntryId, FeedLogId, Kind, due, jobs, latest, missing, retraction_limit, rows,
 };
 use crate::erasure;
 use crate::identity::PersonId;
@@ -25,7 +25,7 @@ use crate::timeline;
 pub(super) fn of_own(
     tx: &mut Tx<'_>,
     id: &EntryId,
-    header: &Header,
+    header: &EntryHeader,
     generation: u64,
     body: &Body,
 ) -> Result<(), StoreError> {
@@ -146,7 +146,7 @@ pub(super) fn take_back(
 struct Ended {
     post: EntryId,
     /// The edit's log and rank. It still replaces what was before it, even if its body never came.
-    edit: Option<(LogId, Rank)>,
+    edit: Option<(FeedLogId, Rank)>,
 }
 
 /// Ends one entry of an author; gives the post it is or belongs to.
@@ -177,7 +177,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
 fn replace_in_time(
     tx: &mut Tx<'_>,
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     post: &EntryId,
     edit: &Rank,
 ) -> Result<(), StoreError> {
@@ -329,7 +329,7 @@ fn own_post(
     rows: &impl Rows,
     author: &PersonId,
     post: &EntryId,
-) -> Result<Option<(EntryRow, Header)>, StoreError> {
+) -> Result<Option<(EntryRow, EntryHeader)>, StoreError> {
     let Some(row) = rows::entry(rows, post)?.filter(|row| !row.waits) else { return Ok(None) };
     let header = rows::header(post, &row)?;
     Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))

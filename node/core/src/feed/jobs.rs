@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::cutoff::Reach;
 use super::refs::{self, RefKind};
-use super::{EntryId, LogId, forks, receive, rows, void};
+use super::{EntryId, FeedLogId, forks, receive, rows, void};
 use crate::events::Event;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -61,7 +61,7 @@ fn begin(tx: &mut Tx<'_>, kind: u8, about: &[&[u8]], job: &JobRow) -> Result<(),
 /// Undoes what a log says from a place on.
 pub(super) fn undo_from(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     from: u64,
     is_cut: bool,
 ) -> Result<(), StoreError> {
@@ -73,7 +73,7 @@ pub(super) fn undo_from(
 }
 
 /// Whether places of a log that was cut are still to be undone.
-pub(super) fn is_being_cut(rows: &impl Rows, log: &LogId) -> Result<bool, StoreError> {
+pub(super) fn is_being_cut(rows: &impl Rows, log: &FeedLogId) -> Result<bool, StoreError> {
     let job = row::get::<JobRow>(rows, &row::key(&[&[UNDO], &rows::log_key(log)]))?;
     Ok(job.is_some_and(|job| job.is_cut))
 }
@@ -88,7 +88,7 @@ pub(super) fn drop_held(
 }
 
 /// Looks anew at the logs of a retired node: an entry that its retirement names has come.
-pub(super) fn judge_again(tx: &mut Tx<'_>, log: &LogId) -> Result<(), StoreError> {
+pub(super) fn judge_again(tx: &mut Tx<'_>, log: &FeedLogId) -> Result<(), StoreError> {
     begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
 }
 
@@ -246,7 +246,7 @@ fn cut_logs(
 /// side that a root key vouches for is taken.
 fn without_fork(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     held: rows::LogRow,
 ) -> Result<Option<rows::LogRow>, StoreError> {
     let Some(from) = forks::place(tx, log)? else { return Ok(Some(held)) };
@@ -258,7 +258,7 @@ fn without_fork(
 
 /// Begins to let entries of a log count, if any of them waits. They are let go in their order, so
 /// that the last good one waits longest.
-fn begin_release(tx: &mut Tx<'_>, log: &LogId, good: u64) -> Result<(), StoreError> {
+fn begin_release(tx: &mut Tx<'_>, log: &FeedLogId, good: u64) -> Result<(), StoreError> {
     let Some(last) = good.checked_sub(1) else { return Ok(()) };
     let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };
     if rows::entry(tx, &last)?.is_some_and(|row| row.waits) {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::cutoff::{Standing, standing};
 use super::refs::{self, Rank, RefKind};
-use super::{Body, EntryId, Header, Kind, LogId, RawEntry, due, effects, forks, jobs, rows};
+use super::{
+    Body, EntryHeader, EntryId, FeedLogId, Kind, RawEntry, due, effects, forks, jobs, rows,
+};
 use super::{EntryError, VerifiedEntry};
 use crate::friends;
 use crate::identity::{self, IdentityLog, PersonId};
@@ -45,7 +47,7 @@ pub struct Received {
     /// only a newer program can verify.
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
-    pub forked: Vec<LogId>,
+    pub forked: Vec<FeedLogId>,
 }
 
 /// Why a batch is refused.
@@ -72,7 +74,7 @@ pub enum Refused {
     #[error("entries of a log are missing before {seq}, {expected} would be next")]
     Gap {
         /// The log.
-        log: LogId,
+        log: FeedLogId,
         /// The entry's place.
         seq: u64,
         /// The place that is next here.
@@ -82,17 +84,17 @@ pub enum Refused {
     #[error("entry {seq} of a log names another predecessor")]
     Predecessor {
         /// The log.
-        log: LogId,
+        log: FeedLogId,
         /// The entry's place.
         seq: u64,
     },
     /// What stood in this log before it was cut is still being undone, place by place: whatever is
     /// taken now would be undone with it.
     #[error("a log that was cut is still being undone")]
-    BeingCut(LogId),
+    BeingCut(FeedLogId),
     /// It claims to be from this very process, which did not write it.
     #[error("an entry of this process that this process did not write")]
-    NotMine(LogId),
+    NotMine(FeedLogId),
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -202,13 +204,13 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
     let mut entries = VecDeque::with_capacity(raw.len());
     for (at, raw) in raw.iter().enumerate() {
         let refused = |cause| Refused::Entry { at, cause };
-        let author = match Header::from_canonical(&raw.header) {
+        let author = match EntryHeader::from_canonical(&raw.header) {
             Ok(header) => header.log.person,
-            Err(cause) if Header::is_of_a_newer_suite(&cause) => {
+            Err(cause) if EntryHeader::is_of_a_newer_suite(&cause) => {
                 *voided += 1;
                 continue;
             }
-            Err(cause) => return Err(refused(EntryError::Header(cause))),
+            Err(cause) => return Err(refused(EntryError::EntryHeader(cause))),
         };
         if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
             if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
@@ -435,14 +437,14 @@ fn show(
 
 /// How many epochs came before the one that this entry opens. Its predecessor must be held already,
 /// in the same lane of the same node; only after a fork may it be one of those that were not taken.
-fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
+fn first_of_epoch(tx: &Tx<'_>, header: &EntryHeader) -> Result<u64, Refused> {
     let Some(prev) = header.prev else { return Ok(0) };
     let refused = Refused::Predecessor { log: header.log, seq: header.seq };
     let (before, generation) = match rows::entry(tx, &prev)? {
         Some(row) => (rows::header(&prev, &row)?.log, row.generation),
         None => return forks::generation(tx, &header.log)?.map(|forked| forked + 1).ok_or(refused),
     };
-    let same_lane = LogId { epoch: header.log.epoch, ..before } == header.log;
+    let same_lane = FeedLogId { epoch: header.log.epoch, ..before } == header.log;
     if !same_lane || before.epoch == header.log.epoch {
         return Err(refused);
     }

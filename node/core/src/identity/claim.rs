@@ -1,8 +1,10 @@
 //! A node becomes somebody's: it countersigns a claim that names it.
 
 use super::op::{Role, sign as sign_op};
-use super::paper::{self, Claim, PaperError};
-use super::{BACKUP_ROW, IdentityLog, LogError, PERSON_ROW, PersonId, SELF, backup_key, put_log};
+use super::transfer::{self, Claim, TransferError};
+use super::{
+    BACKUP_ROW, IdentityLog, IdentityLogError, PERSON_ROW, PersonId, SELF, backup_key, put_log,
+};
 use crate::cbor::CborError;
 use crate::events::Event;
 use crate::mnemonic::Mnemonic;
@@ -21,10 +23,10 @@ pub enum ClaimError {
     AnotherNode,
     /// The claim's log is not valid, even with this node's countersignature.
     #[error("the claim is not valid: {0}")]
-    Log(#[from] LogError),
+    Log(#[from] IdentityLogError),
     /// The claim cannot be made or read.
     #[error(transparent)]
-    Paper(#[from] PaperError),
+    Paper(#[from] TransferError),
     /// The claim is over a limit once countersigned.
     #[error("the claim is not valid: {0}")]
     Content(#[from] CborError),
@@ -94,6 +96,6 @@ pub async fn create(node: &Node) -> Result<(Mnemonic, PersonId), ClaimError> {
 /// # Errors
 /// As [`claim`].
 pub async fn create_with(node: &Node, words: Mnemonic) -> Result<(Mnemonic, PersonId), ClaimError> {
-    let person = claim(node, &paper::begin(&words, &node.identity.card())?).await?;
+    let person = claim(node, &transfer::begin(&words, &node.identity.card())?).await?;
     Ok((words, person))
 }

@@ -2,7 +2,7 @@
 //! part the better one.
 
 use super::fork::{Choice, choose, common};
-use super::{IdentityLog, LogError, PersonId, log_in, put_log, recovery};
+use super::{IdentityLog, IdentityLogError, PersonId, log_in, put_log, recovery};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed;
@@ -37,7 +37,7 @@ pub enum Learned {
 pub enum LearnError {
     /// It is not valid.
     #[error("the identity log is not valid: {0}")]
-    Log(#[from] LogError),
+    Log(#[from] IdentityLogError),
     /// It is another person's than expected.
     #[error("this is the log of {0}")]
     AnotherPerson(PersonId),
@@ -111,8 +111,8 @@ pub(super) fn keep_better(
         return Ok(Learned::Disputed);
     }
     match choose(&held, &offered) {
-        Choice::Same | Choice::First { parted: false } => Ok(Learned::Known),
-        Choice::First { parted: true } => Ok(Learned::Worse),
+        Choice::Same | Choice::First { forked: false } => Ok(Learned::Known),
+        Choice::First { forked: true } => Ok(Learned::Worse),
         // The time in which a root key could veto a recovery is over, there and before.
         Choice::Second | Choice::Frozen { .. } if undoes_recovery(&held, &offered) => {
             Ok(Learned::Worse)

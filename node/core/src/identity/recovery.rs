@@ -73,7 +73,7 @@ pub(super) fn is_over(
 ///
 /// # Errors
 /// When the store is unavailable or takes no changes.
-pub(crate) async fn take_effect(node: &Node) -> Result<(), StoreError> {
+pub(crate) async fn apply_due_recoveries(node: &Node) -> Result<(), StoreError> {
     for (key, _) in node.store.scan(RecoveryRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))? {
         let person = PersonId(row::key_part(&key, 0));
         match take_effect_of(node, person).await {

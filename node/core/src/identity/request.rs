@@ -5,8 +5,10 @@
 use super::learn::{LearnError, Learned, keep_better};
 use super::op::{Cutoff, OpBody, RetireNode};
 use super::op_body::CUTOFFS_MAX;
-use super::paper::{Request, SignedRequest, describe};
-use super::{BACKUP_ROW, ClaimError, IdentityLog, LogError, PersonId, SELF, backup_key, log_in};
+use super::transfer::{SignatureRequest, SignedRequest, describe};
+use super::{
+    BACKUP_ROW, ClaimError, IdentityLog, IdentityLogError, PersonId, SELF, backup_key, log_in,
+};
 use crate::clock::Timestamp;
 use crate::feed;
 use crate::keys::PublicKey;
@@ -56,11 +58,11 @@ pub enum RequestError {
 /// Whether a node may be retired though some of what it said, and of which this node knows, would
 /// become void with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
+pub enum VoidPolicy {
     /// No: refuse.
-    Refused,
+    Refuse,
     /// Yes: keep the newest branches that can be named, be they none.
-    Accepted,
+    Accept,
 }
 
 /// Asks for a root key's signature under an op that is to follow `log`. The text goes to where the
@@ -68,7 +70,7 @@ pub enum Loss {
 ///
 /// # Errors
 /// When the op cannot follow.
-pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError> {
+pub fn request(log: &IdentityLog, body: OpBody) -> Result<SignatureRequest, RequestError> {
     let state = log.next_state();
     if state.ended || state.frozen_at.is_some() {
         return Err(RequestError::Closed);
@@ -84,7 +86,7 @@ pub fn request(log: &IdentityLog, body: OpBody) -> Result<Request, RequestError>
         },
         _ => {}
     }
-    Ok(Request::new(log, body))
+    Ok(SignatureRequest::new(log, body))
 }
 
 /// Asks to end a node's right to speak. Its cut-offs are the ends of what this node holds of it;
@@ -96,8 +98,8 @@ pub fn request_retirement(
     node: &Node,
     retired: PublicKey,
     compromised: bool,
-    loss: Loss,
-) -> Result<Request, RequestError> {
+    loss: VoidPolicy,
+) -> Result<SignatureRequest, RequestError> {
     let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
     let tips = feed::tips(node, &log.person(), &retired)?;
     let cutoffs = tips.iter().take(CUTOFFS_MAX).map(|head| Cutoff {
@@ -111,8 +113,8 @@ pub fn request_retirement(
         OpBody::RetireNode(RetireNode { node: retired, cutoffs: cutoffs.collect(), compromised }),
     )?;
     match (loss, tips.len()) {
-        (Loss::Refused, 0) => Err(RequestError::NothingHeld),
-        (Loss::Refused, branches) if branches > CUTOFFS_MAX => {
+        (VoidPolicy::Refuse, 0) => Err(RequestError::NothingHeld),
+        (VoidPolicy::Refuse, branches) if branches > CUTOFFS_MAX => {
             Err(RequestError::TooManyBranches { branches, branches_max: CUTOFFS_MAX })
         }
         _ => Ok(asked),
@@ -127,7 +129,7 @@ pub enum UploadError {
     Unclaimed,
     /// It is not valid.
     #[error("what was signed is not valid: {0}")]
-    Log(#[from] LogError),
+    Log(#[from] IdentityLogError),
     /// It is another person's.
     #[error("this is signed for {0}, who is not the one this node belongs to")]
     AnotherPerson(PersonId),

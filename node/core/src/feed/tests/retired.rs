@@ -4,14 +4,15 @@
 use super::super::retraction_limit;
 use super::*;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
+use crate::identity::transfer::{self, Signed};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Mnemonic::from_entropy([seed; 32])) else {
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    else {
         panic!("not signed")
     };
     identity::upload(node, &signed).await.unwrap();
@@ -124,7 +125,7 @@ async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
     post(&alice, "not mine").await;
     say(&alice, Body::Tombstone { of }).await;
     let log = everything(&alice, &who(&alice));
-    let header = Header::from_canonical(&log[0].header).unwrap();
+    let header = EntryHeader::from_canonical(&log[0].header).unwrap();
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
     let retire =
         RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
@@ -345,8 +346,10 @@ fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
         )
         .remove(0);
         if how == 1 {
-            let header =
-                Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
+            let header = EntryHeader {
+                expires: Some(START),
+                ..EntryHeader::from_canonical(&edit.header).unwrap()
+            };
             edit = signed(alice, &header, edit.body.as_ref().unwrap());
         }
         last = EntryId::of(&edit.header);

@@ -3,7 +3,7 @@
 
 use super::retired::{sign, tell};
 use super::*;
-use crate::identity::Loss;
+use crate::identity::VoidPolicy;
 use crate::identity::op::OpBody;
 
 /// Forty starts of Alice's node, a post in each.
@@ -18,8 +18,9 @@ async fn forty_starts(alice: &Node) -> Vec<String> {
 
 /// Retires Alice's node by what it holds itself.
 async fn retire(alice: &Node) {
-    let asked = identity::request_retirement(alice, alice.identity.node_key(), true, Loss::Refused)
-        .unwrap();
+    let asked =
+        identity::request_retirement(alice, alice.identity.node_key(), true, VoidPolicy::Refuse)
+            .unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 1, "the newest stands for all");
     sign(alice, 1, OpBody::RetireNode(named)).await;
@@ -30,7 +31,7 @@ async fn retire(alice: &Node) {
 /// ones that continue from good entries.
 fn thefts(alice: &Node, good: &[RawEntry]) -> Vec<RawEntry> {
     let headers: Vec<_> =
-        good.iter().map(|entry| Header::from_canonical(&entry.header).unwrap()).collect();
+        good.iter().map(|entry| EntryHeader::from_canonical(&entry.header).unwrap()).collect();
     let (ids, last) = (ids(good), good.len() - 1);
     let at = |epoch, prev: usize, from, body| chain(alice, epoch, Some(ids[prev]), from, &[body]);
     [
@@ -72,7 +73,7 @@ async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() 
     let all = everything(&alice, &who(&alice));
     sync(&alice, &bob).await;
     let asked =
-        identity::request_retirement(&alice, alice.identity.node_key(), true, Loss::Refused)
+        identity::request_retirement(&alice, alice.identity.node_key(), true, VoidPolicy::Refuse)
             .unwrap();
     take_in(&bob, &alice, &thefts(&alice, &all)).await;
     assert!(shown(&bob).len() == 42 && !shown(&bob).contains(&days[5]));
@@ -138,7 +139,8 @@ async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
     let run = restarted(&alice, 60);
     take_in(&run, &alice, &all).await;
     let asked =
-        identity::request_retirement(&run, run.identity.node_key(), false, Loss::Refused).unwrap();
+        identity::request_retirement(&run, run.identity.node_key(), false, VoidPolicy::Refuse)
+            .unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 2);
     sign(&run, 1, OpBody::RetireNode(named)).await;

@@ -1,6 +1,6 @@
 //! Logs that part: what freezes, what thaws, and when a recovery by friends counts.
 
-use super::super::paper::{self, Signed};
+use super::super::transfer::{self, Signed};
 use super::*;
 use crate::node::Node;
 
@@ -19,9 +19,11 @@ async fn told(node: &Node, log: &IdentityLog) -> Learned {
 }
 
 /// The node asks, the words sign, the node takes it back.
-async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), PaperError> {
+async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), TransferError> {
     let asked = request(&node.identity.log().unwrap(), body).unwrap();
-    let Signed::Done(done) = paper::sign(&asked, &words(seed))? else { panic!("no node is added") };
+    let Signed::Done(done) = transfer::sign(&asked, &words(seed))? else {
+        panic!("no node is added")
+    };
     upload(node, &done).await.unwrap();
     Ok(())
 }
@@ -175,7 +177,7 @@ async fn ones_own_recovery_counts_without_a_restart() {
     // The new words may sign what follows at once; it counts with the recovery.
     assert!(matches!(
         signed_by(&alice, domain("alice.example"), 1).await,
-        Err(PaperError::OtherWords(_))
+        Err(TransferError::OtherMnemonic(_))
     ));
     signed_by(&alice, domain("alice.example"), 7).await.unwrap();
     assert_eq!(alice.identity.log().unwrap().state().domain, None);

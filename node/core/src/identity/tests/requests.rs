@@ -1,19 +1,19 @@
 use super::super::op::{Cutoff, RetireNode};
-use super::super::paper::{self, Signed, change_words};
+use super::super::transfer::{self, Signed, replace_mnemonic};
 use super::*;
 use crate::feed::{self, Body};
 use crate::vault::{Unlock, VaultError};
 
 /// What the owner's own computer makes of a request's text.
-fn signed_with(request: &Request, words: &Mnemonic) -> Result<String, PaperError> {
-    let request: Request = request.to_string().parse()?;
-    Ok(match paper::sign(&request, words)? {
+fn signed_with(request: &SignatureRequest, words: &Mnemonic) -> Result<String, TransferError> {
+    let request: SignatureRequest = request.to_string().parse()?;
+    Ok(match transfer::sign(&request, words)? {
         Signed::Done(done) => done.to_string(),
         Signed::Claim(claim) => claim.to_string(),
     })
 }
 
-fn ask(node: &Node, body: OpBody) -> Result<Request, RequestError> {
+fn ask(node: &Node, body: OpBody) -> Result<SignatureRequest, RequestError> {
     let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
     request(&log, body)
 }
@@ -34,7 +34,7 @@ async fn say(node: &Node, times: u8) {
 async fn a_second_node_is_added_by_the_words_and_its_own_countersignature() {
     let (old, new) = (claimed(1).await, unclaimed(2));
     let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
-    assert!(matches!(signed_with(&asked, &words(3)), Err(PaperError::OtherWords(_))));
+    assert!(matches!(signed_with(&asked, &words(3)), Err(TransferError::OtherMnemonic(_))));
     let claim_text = signed_with(&asked, &words(1)).unwrap();
     let person = claim(&new, &claim_text.parse().unwrap()).await.unwrap();
     assert_eq!(Some(person), old.identity.person());
@@ -97,16 +97,16 @@ async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
             bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
             let bad = String::from_utf8(bad).unwrap();
             assert!(
-                bad.parse::<Request>().is_err() && bad.parse::<SignedRequest>().is_err(),
+                bad.parse::<SignatureRequest>().is_err() && bad.parse::<SignedRequest>().is_err(),
                 "changed at {at}"
             );
         }
     }
-    let said = |error: PaperError| error.to_string();
+    let said = |error: TransferError| error.to_string();
     assert!(
         said(asked.to_string().parse::<SignedRequest>().unwrap_err()).contains("identity sign")
     );
-    assert!(said(signed.parse::<Request>().unwrap_err()).contains("identity upload"));
+    assert!(said(signed.parse::<SignatureRequest>().unwrap_err()).contains("identity upload"));
     assert!(said(signed.parse::<Claim>().unwrap_err()).contains("identity upload"));
     assert!(
         said("nothing of ours".parse::<SignedRequest>().unwrap_err()).contains("freehold signed 1")
@@ -115,7 +115,7 @@ async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
     let forged = next(&node.identity.log().unwrap(), domain("mallory.example"), 77, &[], None);
     let ops = node.identity.log().unwrap().ops().iter().cloned().chain([forged]).collect();
     let taken = upload(&node, &SignedRequest { ops, backup: None }).await;
-    assert_eq!(taken, Err(UploadError::Log(LogError::Signature(1))));
+    assert_eq!(taken, Err(UploadError::Log(IdentityLogError::Signature(1))));
     assert_eq!(node.identity.log().unwrap().ops().len(), 1);
 }
 
@@ -130,15 +130,18 @@ async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
     assert_eq!(request(&log, OpBody::AddNode(node.identity.card())), Err(RequestError::NodeKnown));
     // Whoever made these requests did not look.
     let refused = |body| {
-        matches!(paper::sign(&Request::new(&log, body), &words(1)), Err(PaperError::Impossible(_)))
+        matches!(
+            transfer::sign(&SignatureRequest::new(&log, body), &words(1)),
+            Err(TransferError::Impossible(_))
+        )
     };
     assert!(refused(retire(key(9).public())));
     assert!(refused(OpBody::AddNode(node.identity.card())));
     assert!(refused(OpBody::Recover(vec![words(1).keys().root.public()])));
     let unknown = OpBody::Unknown { kind: 400, body: crate::cbor::Value::Map(Vec::new()) };
     assert_eq!(
-        paper::sign(&Request::new(&log, unknown), &words(1)),
-        Err(PaperError::NotUnderstood)
+        transfer::sign(&SignatureRequest::new(&log, unknown), &words(1)),
+        Err(TransferError::NotUnderstood)
     );
 
     let ended = with_op(&log, next_by_words(&log, OpBody::Tombstone, 1)).unwrap();
@@ -156,7 +159,7 @@ async fn a_retirement_keeps_what_this_node_holds() {
     say(&node, 3).await;
     let key = node.identity.node_key();
     let head = feed::heads(&node, &node.identity.person().unwrap()).unwrap().remove(0);
-    let asked = request_retirement(&node, key, true, Loss::Refused).unwrap();
+    let asked = request_retirement(&node, key, true, VoidPolicy::Refuse).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     assert_eq!(
         retire.cutoffs,
@@ -171,7 +174,10 @@ async fn a_retirement_keeps_what_this_node_holds() {
     let signed = signed_with(&asked, &words(1)).unwrap();
     upload(&node, &signed.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.log().unwrap().live_nodes().count(), 0);
-    assert_eq!(request_retirement(&node, key, true, Loss::Refused), Err(RequestError::NodeRetired));
+    assert_eq!(
+        request_retirement(&node, key, true, VoidPolicy::Refuse),
+        Err(RequestError::NodeRetired)
+    );
 }
 
 #[tokio::test]
@@ -181,8 +187,11 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
     claim(&new, &signed_with(&asked, &words(1)).unwrap().parse().unwrap()).await.unwrap();
     let key = old.identity.node_key();
-    assert_eq!(request_retirement(&new, key, true, Loss::Refused), Err(RequestError::NothingHeld));
-    let asked = request_retirement(&new, key, true, Loss::Accepted).unwrap();
+    assert_eq!(
+        request_retirement(&new, key, true, VoidPolicy::Refuse),
+        Err(RequestError::NothingHeld)
+    );
+    let asked = request_retirement(&new, key, true, VoidPolicy::Accept).unwrap();
     assert!(asked.describe().contains("everything it has ever said becomes void"));
 
     // One log for each start: more than an op can name, but each continues from the one before.
@@ -203,7 +212,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
             .unwrap();
     }
     let person = old.identity.person().unwrap();
-    let asked = request_retirement(&old, key, true, Loss::Refused).unwrap();
+    let asked = request_retirement(&old, key, true, VoidPolicy::Refuse).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     let newest = feed::heads(&old, &person).unwrap().pop().unwrap();
     assert_eq!(
@@ -231,9 +240,9 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
             .await
             .unwrap();
     }
-    let refused = request_retirement(&old, key, true, Loss::Refused);
+    let refused = request_retirement(&old, key, true, VoidPolicy::Refuse);
     assert_eq!(refused, Err(RequestError::TooManyBranches { branches: 33, branches_max: 32 }));
-    let asked = request_retirement(&old, key, true, Loss::Accepted).unwrap();
+    let asked = request_retirement(&old, key, true, VoidPolicy::Accept).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     assert!(retire.cutoffs.len() == 32 && retire.cutoffs[0].epoch == newest.log.epoch);
     signed_with(&asked, &words(1)).unwrap();
@@ -254,7 +263,7 @@ async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
     };
     let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
     let asked = ask(&alice, OpBody::RetireNode(retire)).unwrap();
-    let Signed::Done(signed) = paper::sign(&asked, &words(1)).unwrap() else { panic!() };
+    let Signed::Done(signed) = transfer::sign(&asked, &words(1)).unwrap() else { panic!() };
     let log = IdentityLog::from_ops(signed.ops).unwrap();
     let now = alice.clock.now();
     let verdicts: Vec<_> =
@@ -276,17 +285,20 @@ async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
         Ok(&log),
         "the bytes an address gives do as well"
     );
-    assert_eq!(change_words(&log, &words(1), &words(1)), Err(PaperError::SameWords));
-    assert_eq!(change_words(&log, &words(3), &words(2)), Err(PaperError::OtherWords(log.person())));
-    let text = change_words(&log, &words(1), &words(2)).unwrap().to_string();
+    assert_eq!(replace_mnemonic(&log, &words(1), &words(1)), Err(TransferError::SameMnemonic));
+    assert_eq!(
+        replace_mnemonic(&log, &words(3), &words(2)),
+        Err(TransferError::OtherMnemonic(log.person()))
+    );
+    let text = replace_mnemonic(&log, &words(1), &words(2)).unwrap().to_string();
     let changed: SignedRequest = text.parse().unwrap();
     upload(&node, &changed).await.unwrap();
 
     let log = node.identity.log().unwrap();
     assert_eq!(log.state().roots, [words(2).keys().root.public()]);
     let asked = ask(&node, domain("alice.example")).unwrap();
-    assert!(matches!(paper::sign(&asked, &words(1)), Err(PaperError::OtherWords(_))));
-    assert!(paper::sign(&asked, &words(2)).is_ok());
+    assert!(matches!(transfer::sign(&asked, &words(1)), Err(TransferError::OtherMnemonic(_))));
+    assert!(transfer::sign(&asked, &words(2)).is_ok());
     let opens = |by: u8| node.identity.vault().opens(&Unlock::BackupKey(words(by).keys().backup));
     assert_eq!((opens(1), opens(2)), (Err(VaultError::WrongKey), Ok(())));
 
@@ -296,7 +308,7 @@ async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
     let swapped = SignedRequest { backup: Some(thief), ..later.clone() };
     assert_eq!(upload(&node, &swapped).await, Err(UploadError::BackupKey));
     assert_eq!(node.identity.log().unwrap().ops().len(), 2);
-    let again = change_words(&log, &words(2), &words(4)).unwrap();
+    let again = replace_mnemonic(&log, &words(2), &words(4)).unwrap();
     upload(&node, &again).await.unwrap();
     assert!(upload(&node, &changed).await.unwrap().is_empty());
     assert_eq!((opens(2), opens(4)), (Err(VaultError::WrongKey), Ok(())));

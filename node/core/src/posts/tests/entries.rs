@@ -4,7 +4,7 @@ use super::*;
 use crate::erasure;
 use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
 use crate::identity::op::{OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
+use crate::identity::transfer::{self, Signed};
 use crate::identity::{self, PersonId};
 use crate::store::Tx;
 use crate::testing::words_of;
@@ -15,7 +15,7 @@ async fn second(first: &TestNode) -> TestNode {
     let asked =
         identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
             .unwrap();
-    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
@@ -30,7 +30,7 @@ async fn retire(at: &Node, node: &Node) {
         compromised: true,
     });
     let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
     identity::upload(at, &signed).await.unwrap();
@@ -124,7 +124,7 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     give(&first, &second, who(&first)).await;
 
     let long = "We ran, and ran. ".repeat(300);
-    let elsewhere = feed::Photo {
+    let elsewhere = feed::PhotoRef {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
         ..photos::of_entry(&there)
