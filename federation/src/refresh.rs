@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use freehold_core::feed::HOMES_MAX;
 use freehold_core::friends::{self, FriendState};
-use freehold_core::identity::homes::{self, HomesError};
+use freehold_core::homes::{self, HomesError};
 use freehold_core::identity::{self, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;

@@ -6,7 +6,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
 use freehold_core::friends::{self, BefriendError, Friend, FriendState as Stage};
-use freehold_core::identity::{self, PersonId, homes};
+use freehold_core::homes;
+use freehold_core::identity::PersonId;
+use freehold_core::identity_log;
 
 use self::invites::Made;
 use crate::answer::{self, Answer, Problem};
@@ -181,7 +183,7 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
         about,
         is_awake,
         state,
-        is_disputed: identity::dispute(&site.node, &friend.person)?.is_some(),
+        is_disputed: identity_log::dispute(&site.node, &friend.person)?.is_some(),
         site: if friend.state == Stage::Friend { site_of(site, &friend.person)? } else { None },
         name: friend.name,
     })

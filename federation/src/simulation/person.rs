@@ -7,6 +7,7 @@ use freehold_core::feed::{self, AppendError, Body, EntryId, FeedLogId, Lane, MAR
 use freehold_core::friends::{self, Introduction};
 use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
+use freehold_core::identity_log;
 use freehold_core::mnemonic;
 use freehold_core::node::Node;
 use freehold_core::random::Random;
@@ -285,6 +286,8 @@ pub(super) async fn befriend(one: &Person, other: &Person) {
     for (host, guest) in [(one, other), (other, one)] {
         let invite = friends::create_invite(&host.node, "", &[]).await.unwrap();
         friends::redeem_invite(&host.node, &introduction(guest), invite.token).await.unwrap();
-        identity::learn(&host.node, guest.node.identity.log().unwrap().to_bytes()).await.unwrap();
+        identity_log::learn(&host.node, guest.node.identity.log().unwrap().to_bytes())
+            .await
+            .unwrap();
     }
 }

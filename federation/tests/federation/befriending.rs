@@ -1,5 +1,6 @@
 use freehold_core::friends::{self, FriendState};
-use freehold_core::identity::{self, IdentityLog, homes};
+use freehold_core::homes;
+use freehold_core::identity::{self, IdentityLog};
 
 use crate::network::{Over, Person};
 

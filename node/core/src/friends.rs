@@ -17,14 +17,13 @@
 mod ask;
 mod invite;
 mod list;
-mod presence;
 mod request;
 mod unfollow;
 
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::identity::PersonId;
+use crate::identity::{self, PersonId};
 use crate::keys::PublicKey;
 use crate::names;
 use crate::row::Record;
@@ -40,7 +39,6 @@ pub use invite::{
 };
 pub use list::{block, get, is_friend, is_friend_in, list, record_contact, remove, unblock};
 pub(crate) use list::{with_profile, without_profiles};
-pub use presence::{Connected, Presence};
 pub use request::{
     BefriendError, REQUEST_MS, Request, accept_request, redeem_invite, reject_request, request,
     requests,
@@ -55,7 +53,7 @@ pub const ADDRESSES_MAX: usize = 4;
 const ADDRESS_LEN_MAX: usize = 256;
 const NOTE_LEN_MAX: usize = 500;
 /// How many friends a person has, the blocked included.
-pub const FRIENDS_MAX: usize = 5000;
+pub const FRIENDS_MAX: usize = identity::PEOPLE_MAX;
 
 /// Somebody, as their node introduces them; their node has proved its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::feed;
 use crate::friends;
 use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
 use crate::mnemonic::Mnemonic;
@@ -74,7 +75,7 @@ impl TestNode {
         );
         for (knows, known) in [(self, other), (other, self)] {
             let log = known.identity.log().unwrap();
-            identity::learn(knows, log.to_bytes()).await.unwrap();
+            identity_log::learn(knows, log.to_bytes()).await.unwrap();
         }
     }
 

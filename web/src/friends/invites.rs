@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
-use freehold_core::identity::homes;
+use freehold_core::homes;
 use serde::Deserialize;
 
 use super::{Said, friends_page};

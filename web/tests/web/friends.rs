@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use freehold_core::friends::{self, FriendState, Introduction};
-use freehold_core::identity;
+use freehold_core::identity_log;
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
@@ -84,7 +84,7 @@ async fn somebody_at_the_door_is_let_in_or_not() {
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
         let ops = node.identity.log().unwrap().to_bytes();
-        identity::learn(&alice, ops).await.unwrap();
+        identity_log::learn(&alice, ops).await.unwrap();
         friends::request(&alice, &introduction(node, name), "We met by the river").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
@@ -128,7 +128,7 @@ async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
     let (alice, bob, eve) =
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
-        identity::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
+        identity_log::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
         friends::request(&alice, &introduction(node, name), "Hello").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;

@@ -86,7 +86,7 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
 /// # Errors
 /// When the store takes no changes.
 pub async fn run_due(node: &Node) -> Result<usize, StoreError> {
-    identity::apply_due_recoveries(node).await?;
+    identity::apply_due_recoveries(node, |tx, log| jobs::follow_log(tx, None, log)).await?;
     Ok(all(node, jobs::step, jobs::set_aside).await? + all(node, step, set_aside).await?)
 }
 

@@ -216,7 +216,9 @@ fn cut_logs(
 ) -> Result<Option<JobRow>, StoreError> {
     let person = PersonId(row::key_part(about, 0));
     let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
-    let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
+    let Some(author) = identity::stored_log(tx, &person, inside.clock.now())? else {
+        return Ok(None);
+    };
     let state = author.node(&node);
     let cutoffs = state.and_then(|state| state.retired.as_deref());
     let speaks = state.is_some() && cutoffs.is_none();

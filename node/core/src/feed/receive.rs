@@ -217,7 +217,7 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
                 return Err(Refused::NotAFriend(author));
             }
             free.insert(
-                identity::log_in(&node.store, &author, now)?
+                identity::stored_log(&node.store, &author, now)?
                     .ok_or(Refused::UnknownAuthor(author))?,
             );
         }

@@ -21,6 +21,7 @@ use crate::fs;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
@@ -56,7 +57,7 @@ fn who(node: &Node) -> PersonId {
 
 /// Makes `other` a friend of `node`'s person, its identity log known.
 async fn befriend(node: &Node, other: &Node) {
-    identity::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
     let invite = Invite {
         person: who(other),
         node: other.identity.node_key(),

@@ -155,7 +155,7 @@ impl IdentityLog {
 
     /// The recovery by friends that waits for its delay, if one does: which op, and for how many
     /// seconds.
-    pub fn waiting(&self) -> Option<(u16, u32)> {
+    pub fn pending_recovery(&self) -> Option<(u16, u32)> {
         self.ahead.as_ref()?;
         self.state.frozen_at.map(|at| (at, self.state.recovery.delay_secs))
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::hlc::AHEAD_MAX_MS;
-use crate::identity::homes::{self, HomesError};
+use crate::homes::{self, HomesError};
 
 /// Ten years: as far as a clock without a battery was seen to jump.
 const FAR_MS: u64 = 10 * 365 * DAY_MS;

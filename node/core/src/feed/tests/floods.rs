@@ -6,7 +6,7 @@ use super::*;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
-use crate::logins::Throttle;
+use crate::node::Throttle;
 use crate::store::{Store, StoreError, StoreOptions};
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
@@ -152,7 +152,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         events,
         clock: Clock::manual(START),
         random,
-        presence: crate::friends::Presence::default(),
+        presence: crate::node::Presence::default(),
         throttle: Throttle::default(),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::homes;
 use crate::{outbox, timeline};
 
 #[tokio::test]
@@ -143,14 +144,14 @@ async fn many_long_entries_are_taken_in_parts() {
 async fn homes_of_the_highest_version_count() {
     let (alice, bob) = friends_of_two().await;
     let web = |n: u8| vec![format!("https://{n}.alice.example")];
-    assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
+    assert_eq!(homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
     assert_eq!(
-        identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(),
+        homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(),
         1,
         "nothing has changed"
     );
-    assert_eq!(identity::homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
+    assert_eq!(homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
     sync(&alice, &bob).await;
-    assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
+    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
     assert_eq!(outbox::durable_head(&alice).unwrap(), 2);
 }

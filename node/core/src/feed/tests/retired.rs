@@ -3,19 +3,21 @@
 
 use super::super::retraction_limit;
 use super::*;
+use crate::homes;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
 use crate::identity::transfer::{self, Signed};
+use crate::identity_log;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
-    let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
+    let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
     let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
     else {
         panic!("not signed")
     };
-    identity::upload(node, &signed).await.unwrap();
+    identity_log::upload(node, &signed).await.unwrap();
 }
 
 /// Alice's node is retired: of its log in epoch 7 the entries up to `last` are good.
@@ -30,7 +32,7 @@ fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
 }
 
 pub(super) async fn tell(alice: &Node, bob: &Node) {
-    identity::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
 }
 
 fn homes(version: u64, at: &str) -> Body {
@@ -74,10 +76,7 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
     assert_eq!(shown(&bob), [""; 0]);
     assert!(!is_anywhere(&bob, "buy"));
     assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
-    assert_eq!(
-        identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web,
-        ["https://alice.example"]
-    );
+    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
     let held = heads(&bob, &who(&alice)).unwrap();
     assert_eq!(
         (held.len(), held[0].hi, held[0].head),
@@ -249,7 +248,7 @@ async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
     sign(&alice, 1, retire(&alice, &log, 0)).await;
     let newer = alice.identity.log().unwrap().to_bytes();
     // The committer learns of it after the batch was verified and before it is taken.
-    let learn = identity::learn(&bob, newer);
+    let learn = identity_log::learn(&bob, newer);
     let receive = receive(&bob, who(&alice), log);
     let (learned, received) = tokio::join!(biased; learn, receive);
     learned.unwrap();
@@ -465,7 +464,7 @@ async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_coun
         .unwrap();
     let mut recovered = (*alice.identity.log().unwrap()).clone();
     recovered.extend(op).unwrap();
-    identity::learn(&alice, recovered.to_bytes()).await.unwrap();
+    identity_log::learn(&alice, recovered.to_bytes()).await.unwrap();
     sign(&alice, 9, retire(&alice, &log, 0)).await;
     tell(&alice, &bob).await;
     run_due(&bob).await.unwrap();

@@ -6,20 +6,23 @@ use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
 use crate::identity::op::{OpBody, RetireNode};
 use crate::identity::transfer::{self, Signed};
 use crate::identity::{self, PersonId};
+use crate::identity_log;
 use crate::store::Tx;
 use crate::testing::words_of;
 
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
     let second = TestNode::unset("alice's tablet").await;
-    let asked =
-        identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
-            .unwrap();
+    let asked = identity_log::request(
+        &first.identity.log().unwrap(),
+        OpBody::AddNode(second.identity.card()),
+    )
+    .unwrap();
     let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
-    identity::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
     second
 }
 
@@ -29,11 +32,11 @@ async fn retire(at: &Node, node: &Node) {
         cutoffs: Vec::new(),
         compromised: true,
     });
-    let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
+    let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
     let Ok(Signed::Done(signed)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
-    identity::upload(at, &signed).await.unwrap();
+    identity_log::upload(at, &signed).await.unwrap();
     feed::run_due(at).await.unwrap();
 }
 

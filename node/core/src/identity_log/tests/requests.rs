@@ -1,7 +1,10 @@
-use super::super::op::{Cutoff, RetireNode};
-use super::super::transfer::{self, Signed, replace_mnemonic};
 use super::*;
 use crate::feed::{self, Body};
+use crate::identity::op::{Cutoff, RetireNode};
+use crate::identity::transfer::{self, Signed, replace_mnemonic};
+use crate::keys::PublicKey;
+use crate::mnemonic::Mnemonic;
+use crate::random::Random;
 use crate::vault::{Unlock, VaultError};
 
 /// What the owner's own computer makes of a request's text.
@@ -24,7 +27,7 @@ fn domain(name: &str) -> OpBody {
 
 async fn say(node: &Node, times: u8) {
     for n in 0..times {
-        homes::set(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
+        crate::homes::set(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
             .await
             .unwrap();
     }
@@ -34,8 +37,8 @@ async fn say(node: &Node, times: u8) {
 async fn a_second_node_is_added_by_the_words_and_its_own_countersignature() {
     let (old, new) = (claimed(1).await, unclaimed(2));
     let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
-    assert!(matches!(signed_with(&asked, &words(3)), Err(TransferError::OtherMnemonic(_))));
-    let claim_text = signed_with(&asked, &words(1)).unwrap();
+    assert!(matches!(signed_with(&asked, &mnemonic(3)), Err(TransferError::OtherMnemonic(_))));
+    let claim_text = signed_with(&asked, &mnemonic(1)).unwrap();
     let person = claim(&new, &claim_text.parse().unwrap()).await.unwrap();
     assert_eq!(Some(person), old.identity.person());
     // The words open the new node's vault as well.
@@ -53,7 +56,7 @@ async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
     let node = claimed(1).await;
     let asked = ask(&node, domain("alice.example")).unwrap();
     assert!(asked.describe().contains("alice.example"));
-    let signed: SignedRequest = signed_with(&asked, &words(1)).unwrap().parse().unwrap();
+    let signed: SignedRequest = signed_with(&asked, &mnemonic(1)).unwrap().parse().unwrap();
     assert_eq!(upload(&node, &signed).await.unwrap(), [asked.describe()]);
     assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("alice.example"));
     assert!(upload(&node, &signed).await.unwrap().is_empty(), "a second time it is known");
@@ -72,7 +75,7 @@ async fn what_was_signed_for_an_older_log_is_refused_and_freezes_nothing() {
     let (one, two) =
         (ask(&node, domain("one.example")).unwrap(), ask(&node, domain("two.example")).unwrap());
     let [one, two] = [one, two]
-        .map(|asked| signed_with(&asked, &words(1)).unwrap().parse::<SignedRequest>().unwrap());
+        .map(|asked| signed_with(&asked, &mnemonic(1)).unwrap().parse::<SignedRequest>().unwrap());
     let (first, second) = tokio::join!(upload(&node, &one), upload(&node, &two));
     assert!(first.is_ok() != second.is_ok(), "two at once: one is taken");
     assert_eq!(first.and(second), Err(UploadError::Outdated));
@@ -80,7 +83,7 @@ async fn what_was_signed_for_an_older_log_is_refused_and_freezes_nothing() {
     assert_eq!((log.ops().len(), log.state().frozen_at), (2, None));
     assert_eq!(dispute(&node, &log.person()), Ok(None));
     // And what is older than what is held takes nothing away.
-    let third = signed_with(&ask(&node, domain("three.example")).unwrap(), &words(1)).unwrap();
+    let third = signed_with(&ask(&node, domain("three.example")).unwrap(), &mnemonic(1)).unwrap();
     upload(&node, &third.parse().unwrap()).await.unwrap();
     upload(&node, &one).await.ok();
     assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("three.example"));
@@ -90,7 +93,7 @@ async fn what_was_signed_for_an_older_log_is_refused_and_freezes_nothing() {
 async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
     let node = claimed(1).await;
     let asked = ask(&node, domain("alice.example")).unwrap();
-    let signed = signed_with(&asked, &words(1)).unwrap();
+    let signed = signed_with(&asked, &mnemonic(1)).unwrap();
     for text in [asked.to_string(), signed.clone()] {
         for at in 0..text.len() {
             let mut bad = text.clone().into_bytes();
@@ -131,16 +134,16 @@ async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
     // Whoever made these requests did not look.
     let refused = |body| {
         matches!(
-            transfer::sign(&SignatureRequest::new(&log, body), &words(1)),
+            transfer::sign(&SignatureRequest::new(&log, body), &mnemonic(1)),
             Err(TransferError::Impossible(_))
         )
     };
     assert!(refused(retire(key(9).public())));
     assert!(refused(OpBody::AddNode(node.identity.card())));
-    assert!(refused(OpBody::Recover(vec![words(1).keys().root.public()])));
+    assert!(refused(OpBody::Recover(vec![mnemonic(1).keys().root.public()])));
     let unknown = OpBody::Unknown { kind: 400, body: crate::cbor::Value::Map(Vec::new()) };
     assert_eq!(
-        transfer::sign(&SignatureRequest::new(&log, unknown), &words(1)),
+        transfer::sign(&SignatureRequest::new(&log, unknown), &mnemonic(1)),
         Err(TransferError::NotUnderstood)
     );
 
@@ -150,7 +153,8 @@ async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
 
 fn next_by_words(log: &IdentityLog, body: OpBody, by: u8) -> SignedOp {
     let bytes = log.next_op(body).to_canonical();
-    SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &words(by).keys().root, &bytes)]).unwrap()
+    SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &mnemonic(by).keys().root, &bytes)])
+        .unwrap()
 }
 
 #[tokio::test]
@@ -171,7 +175,7 @@ async fn a_retirement_keeps_what_this_node_holds() {
         "{}",
         asked.describe()
     );
-    let signed = signed_with(&asked, &words(1)).unwrap();
+    let signed = signed_with(&asked, &mnemonic(1)).unwrap();
     upload(&node, &signed.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.log().unwrap().live_nodes().count(), 0);
     assert_eq!(
@@ -185,7 +189,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     let (old, new) = (claimed(1).await, unclaimed(2));
     say(&old, 1).await;
     let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
-    claim(&new, &signed_with(&asked, &words(1)).unwrap().parse().unwrap()).await.unwrap();
+    claim(&new, &signed_with(&asked, &mnemonic(1)).unwrap().parse().unwrap()).await.unwrap();
     let key = old.identity.node_key();
     assert_eq!(
         request_retirement(&new, key, true, VoidPolicy::Refuse),
@@ -207,9 +211,14 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
             .unwrap(),
             ..run
         };
-        homes::set(&run, vec![format!("https://again.{seed}.example")], Vec::new(), Vec::new())
-            .await
-            .unwrap();
+        crate::homes::set(
+            &run,
+            vec![format!("https://again.{seed}.example")],
+            Vec::new(),
+            Vec::new(),
+        )
+        .await
+        .unwrap();
     }
     let person = old.identity.person().unwrap();
     let asked = request_retirement(&old, key, true, VoidPolicy::Refuse).unwrap();
@@ -220,7 +229,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
         [newest.log.epoch],
         "the newest stands for all"
     );
-    signed_with(&asked, &words(1)).unwrap();
+    signed_with(&asked, &mnemonic(1)).unwrap();
 
     // Put back so often from the time before it said anything, each time with another epoch, that
     // the ends are more than an op can name.
@@ -245,7 +254,7 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
     let asked = request_retirement(&old, key, true, VoidPolicy::Accept).unwrap();
     let OpBody::RetireNode(retire) = asked.body() else { panic!() };
     assert!(retire.cutoffs.len() == 32 && retire.cutoffs[0].epoch == newest.log.epoch);
-    signed_with(&asked, &words(1)).unwrap();
+    signed_with(&asked, &mnemonic(1)).unwrap();
 }
 
 #[tokio::test]
@@ -263,7 +272,7 @@ async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
     };
     let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
     let asked = ask(&alice, OpBody::RetireNode(retire)).unwrap();
-    let Signed::Done(signed) = transfer::sign(&asked, &words(1)).unwrap() else { panic!() };
+    let Signed::Done(signed) = transfer::sign(&asked, &mnemonic(1)).unwrap() else { panic!() };
     let log = IdentityLog::from_ops(signed.ops).unwrap();
     let now = alice.clock.now();
     let verdicts: Vec<_> =
@@ -285,30 +294,34 @@ async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
         Ok(&log),
         "the bytes an address gives do as well"
     );
-    assert_eq!(replace_mnemonic(&log, &words(1), &words(1)), Err(TransferError::SameMnemonic));
     assert_eq!(
-        replace_mnemonic(&log, &words(3), &words(2)),
+        replace_mnemonic(&log, &mnemonic(1), &mnemonic(1)),
+        Err(TransferError::SameMnemonic)
+    );
+    assert_eq!(
+        replace_mnemonic(&log, &mnemonic(3), &mnemonic(2)),
         Err(TransferError::OtherMnemonic(log.person()))
     );
-    let text = replace_mnemonic(&log, &words(1), &words(2)).unwrap().to_string();
+    let text = replace_mnemonic(&log, &mnemonic(1), &mnemonic(2)).unwrap().to_string();
     let changed: SignedRequest = text.parse().unwrap();
     upload(&node, &changed).await.unwrap();
 
     let log = node.identity.log().unwrap();
-    assert_eq!(log.state().roots, [words(2).keys().root.public()]);
+    assert_eq!(log.state().roots, [mnemonic(2).keys().root.public()]);
     let asked = ask(&node, domain("alice.example")).unwrap();
-    assert!(matches!(transfer::sign(&asked, &words(1)), Err(TransferError::OtherMnemonic(_))));
-    assert!(transfer::sign(&asked, &words(2)).is_ok());
-    let opens = |by: u8| node.identity.vault().opens(&Unlock::BackupKey(words(by).keys().backup));
+    assert!(matches!(transfer::sign(&asked, &mnemonic(1)), Err(TransferError::OtherMnemonic(_))));
+    assert!(transfer::sign(&asked, &mnemonic(2)).is_ok());
+    let opens =
+        |by: u8| node.identity.vault().opens(&Unlock::BackupKey(mnemonic(by).keys().backup));
     assert_eq!((opens(1), opens(2)), (Err(VaultError::WrongKey), Ok(())));
 
     // A backup key that nobody vouches for, and the old one brought again later, open nothing.
-    let later = signed_with(&asked, &words(2)).unwrap().parse::<SignedRequest>().unwrap();
-    let thief = BackupKey::of(&words(9).keys(), &log.person());
+    let later = signed_with(&asked, &mnemonic(2)).unwrap().parse::<SignedRequest>().unwrap();
+    let thief = BackupKey::of(&mnemonic(9).keys(), &log.person());
     let swapped = SignedRequest { backup: Some(thief), ..later.clone() };
     assert_eq!(upload(&node, &swapped).await, Err(UploadError::BackupKey));
     assert_eq!(node.identity.log().unwrap().ops().len(), 2);
-    let again = replace_mnemonic(&log, &words(2), &words(4)).unwrap();
+    let again = replace_mnemonic(&log, &mnemonic(2), &mnemonic(4)).unwrap();
     upload(&node, &again).await.unwrap();
     assert!(upload(&node, &changed).await.unwrap().is_empty());
     assert_eq!((opens(2), opens(4)), (Err(VaultError::WrongKey), Ok(())));

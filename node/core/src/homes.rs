@@ -1,8 +1,8 @@
-//! Where a person is reached: a record in the control lane, signed by the node and versioned, so
-//! that moving needs no root key.
+//! A person's homes: the addresses of the person's nodes and mirrors. Homes is a record in the
+//! control lane, signed by the node key and versioned, so that moving needs no root key.
 //!
-//! Of all versions the highest counts. A stolen node could take the highest there is; then its
-//! retirement, which makes void what it said, is what gives the person's own word its weight again.
+//! The record with the highest version counts. A stolen node key could use the highest version
+//! there is; retiring that node voids its record, and a lower version counts again.
 
 use crate::clock::Timestamp;
 use crate::feed::{self, AppendError, Body, HOMES_VERSION_MAX, Homes, Kind, Lane};
@@ -12,15 +12,16 @@ use crate::node::Node;
 use crate::row::Rows;
 use crate::store::{StoreError, Tx};
 
-/// Why it could not be said where this node is reached.
+/// Why no new Homes record was written.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HomesError {
-    /// A node of the person's has said the highest version there is.
+    /// One of the person's nodes has used the highest version there is.
     #[error(
-        "a node of yours has said where you are reached with the highest number there is; retire the node that did"
+        "a node of yours has said where you are reached with the highest number there is; retire \
+         the node that did"
     )]
     NoHigherVersion,
-    /// It could not be written.
+    /// The entry could not be written.
     #[error(transparent)]
     Append(#[from] AppendError),
     /// The store's own error.
@@ -28,8 +29,8 @@ pub enum HomesError {
     Store(#[from] StoreError),
 }
 
-/// Says where this node is reached, if that has changed since it was last said. Gives the version
-/// that holds now.
+/// Publishes this node's homes, if they differ from the last record. Returns the version that
+/// counts now.
 ///
 /// # Errors
 /// When the node is unclaimed, an address is over its limit, no higher version is left, or the
@@ -43,50 +44,50 @@ pub async fn set(
     let person = node.identity.person().ok_or(AppendError::Unclaimed)?;
     let (inside, now) = (node.clone(), node.clock.now());
     let homes = Homes { version: 0, web, libp2p, mirrors };
-    // Most calls have nothing new to say, and need no commit.
-    if let Said::Already(version) = said(&node.store, &person, &homes, now)? {
+    // Most calls change nothing, and need no commit.
+    if let Published::Current(version) = published(&node.store, &person, &homes, now)? {
         return Ok(version);
     }
-    let say = move |tx: &mut Tx<'_>| match said(tx, &person, &homes, now)? {
-        Said::Already(version) => Ok(version),
-        Said::Otherwise(before) => {
+    let publish = move |tx: &mut Tx<'_>| match published(tx, &person, &homes, now)? {
+        Published::Current(version) => Ok(version),
+        Published::Outdated(before) => {
             let higher = before.checked_add(1).filter(|version| *version <= HOMES_VERSION_MAX);
             let version = higher.ok_or(HomesError::NoHigherVersion)?;
             feed::append(tx, &inside, Lane::CONTROL, &Body::Homes(Homes { version, ..homes }))?;
             Ok(version)
         }
     };
-    node.store.commit(say).await
+    node.store.commit(publish).await
 }
 
-/// What was said last, by its version.
-enum Said {
-    /// This.
-    Already(u64),
-    /// Something else, or nothing yet (version 0).
-    Otherwise(u64),
+/// The version of the last Homes record, and how it compares with the homes of now.
+enum Published {
+    /// The record has the same homes.
+    Current(u64),
+    /// The record differs, or there is none yet (version 0).
+    Outdated(u64),
 }
 
-fn said(
+fn published(
     rows: &impl Rows,
     person: &PersonId,
     homes: &Homes,
     now: Timestamp,
-) -> Result<Said, StoreError> {
+) -> Result<Published, StoreError> {
     let Some((header, Body::Homes(before))) = feed::latest_entry(rows, person, Kind::Homes)? else {
-        return Ok(Said::Otherwise(0));
+        return Ok(Published::Outdated(0));
     };
     let is_same = Homes { version: before.version, ..homes.clone() } == before;
-    // What was said while the machine's clock was far ahead is held back by everybody, and must be
-    // said again.
+    // Friends hold back a record written while the machine's clock was far ahead, so it must be
+    // written again.
     Ok(if is_same && !header.hlc.is_ahead_of(now) {
-        Said::Already(before.version)
+        Published::Current(before.version)
     } else {
-        Said::Otherwise(before.version)
+        Published::Outdated(before.version)
     })
 }
 
-/// Where a person is reached, as far as is known here.
+/// A person's homes, as far as they are known here.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.

@@ -142,7 +142,7 @@ fn a_recovery_that_only_a_newer_program_can_judge_is_kept_and_not_acted_upon() {
         "nobody's guardian"
     );
     let read = with_more(&log, &recover, vec![newer(4, 60, Some(60))]).unwrap();
-    assert_eq!((read.state().frozen_at, read.waiting()), (Some(2), None));
+    assert_eq!((read.state().frozen_at, read.pending_recovery()), (Some(2), None));
     assert_eq!(read.clone().recovered().state().roots, [key(1).public()]);
 
     // To root keys of a newer suite, by guardians that this program knows.
