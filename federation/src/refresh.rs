@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use freehold_core::feed;
 use freehold_core::feed::HOMES_MAX;
-use freehold_core::friends::{self, State};
+use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
@@ -87,7 +87,7 @@ pub(crate) async fn refresh(
 
 pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     let mut callees = Callees::default();
-    for farewell in friends::farewells(node)? {
+    for farewell in friends::unfollow_notices(node)? {
         for key in nodes_of(node, &farewell.person, &farewell.node) {
             callees.wanted.insert(key, farewell.addresses.clone());
         }
@@ -95,7 +95,7 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     for friend in friends::list(node)? {
         let nodes = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
-            State::Friend | State::Asked => {
+            FriendState::Friend | FriendState::Asked => {
                 let mut addresses = feed::homes_of(node, &friend.person)
                     .ok()
                     .flatten()
@@ -105,11 +105,11 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
                 addresses.dedup();
                 callees.wanted.extend(nodes.into_iter().map(|key| (key, addresses.clone())));
             }
-            State::Blocked => {
+            FriendState::Blocked => {
                 callees.blocked.insert(PeerKey(*friend.node.as_bytes()));
                 callees.blocked.extend(nodes);
             }
-            State::Refused | State::Left => {}
+            FriendState::Refused | FriendState::Left => {}
         }
     }
     Ok(callees)

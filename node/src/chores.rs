@@ -193,7 +193,7 @@ async fn collect(node: &Node) {
         tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
     loop {
         every.tick().await;
-        match friends::drop_old_farewells(node).await {
+        match friends::drop_expired_unfollow_notices(node).await {
             Ok(0) => {}
             Ok(dropped) => tracing::debug!(
                 dropped,

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use freehold_core::identity;
+use freehold_core::identity_log;
 use freehold_core::logins::{self, LoginError, PasswordError};
 use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
@@ -109,7 +109,7 @@ fn settings_page(
 ) -> Result<SettingsPage, Problem> {
     let person = site.node.identity.person();
     let is_disputed = person
-        .map(|person| identity::dispute(&site.node, &person))
+        .map(|person| identity_log::dispute(&site.node, &person))
         .transpose()?
         .flatten()
         .is_some();

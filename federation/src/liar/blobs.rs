@@ -3,7 +3,7 @@
 use freehold_core::apply;
 use freehold_core::audience::Audience;
 use freehold_core::blobs::AtRest;
-use freehold_core::feed::Photo;
+use freehold_core::feed::PhotoRef;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
 use futures::AsyncWriteExt;
@@ -145,7 +145,7 @@ fn hash_of(content: &[u8]) -> BlobId {
 
 /// A post that shows these, each as one photo of a single size.
 pub(super) fn showing(contents: &[&[u8]]) -> PostBody {
-    let photo = |content: &&[u8]| Photo {
+    let photo = |content: &&[u8]| PhotoRef {
         blob: hash_of(content),
         len: content.len() as u64,
         small: hash_of(content),

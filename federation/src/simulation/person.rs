@@ -1,10 +1,11 @@
 //! One of the people: a node on a disk in memory, and what its owner remembers to have said.
 
 use freehold_core::clock::Clock;
-use freehold_core::feed::{self, AppendError, Body, EntryId, Lane, LogId, MARKDOWN, PostBody};
+use freehold_core::feed::{self, AppendError, Body, EntryId, FeedLogId, Lane, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
 use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
+use freehold_core::identity_log;
 use freehold_core::mnemonic;
 use freehold_core::node::Node;
 use freehold_core::outbox;
@@ -51,7 +52,7 @@ pub(super) struct Person {
     /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may
     /// still have them.
     pub(super) abandoned: BTreeSet<String>,
-    pub(super) abandoned_logs: BTreeSet<LogId>,
+    pub(super) abandoned_logs: BTreeSet<FeedLogId>,
     /// Whether this node has lost what others had given it.
     pub(super) has_lost: bool,
     backup: Option<Moment>,
@@ -216,7 +217,7 @@ impl Person {
     pub(super) fn restore(&mut self, is_same_run: bool) {
         let Some(Moment { disk, words, run, texts }) = &self.backup else { return };
         let (copy, words, run, texts) = (disk.crash(), words.clone(), *run, *texts);
-        let logs: Vec<LogId> =
+        let logs: Vec<FeedLogId> =
             feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
         self.abandoned_logs.extend(logs);
         // What was said since may still be seen, and what was edited or taken back since may be
@@ -285,6 +286,8 @@ pub(super) async fn befriend(one: &Person, other: &Person) {
     for (host, guest) in [(one, other), (other, one)] {
         let invite = friends::create_invite(&host.node, "", &[]).await.unwrap();
         friends::redeem_invite(&host.node, &introduction(guest), invite.token).await.unwrap();
-        identity::learn(&host.node, guest.node.identity.log().unwrap().to_bytes()).await.unwrap();
+        identity_log::learn(&host.node, guest.node.identity.log().unwrap().to_bytes())
+            .await
+            .unwrap();
     }
 }

@@ -1,5 +1,5 @@
 use freehold_core::feed;
-use freehold_core::friends::{self, State};
+use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, IdentityLog};
 
 use crate::network::{Over, Person};
@@ -43,7 +43,7 @@ async fn an_invite_works_once() {
     friends::accept_invite(&carol, &invite).await.unwrap();
     carol
         .until("alice has said no", |node| {
-            friends::get(node, &alice.id()).unwrap().unwrap().state == State::Refused
+            friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Refused
         })
         .await;
     assert!(!friends::is_friend(&alice, &carol.id()).unwrap());
@@ -69,11 +69,11 @@ async fn a_friend_who_was_removed_is_told() {
     bob.shows(&["one"]).await;
     friends::remove(&alice, bob.id()).await.unwrap();
     bob.until("alice has left", |node| {
-        friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left
+        friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Left
     })
     .await;
     alice
-        .until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty())
+        .until("the farewell was heard", |node| friends::unfollow_notices(node).unwrap().is_empty())
         .await;
     // What she said stays, until Bob wants it gone.
     bob.shows(&["one"]).await;
@@ -96,11 +96,11 @@ async fn a_friend_who_was_removed_while_away_is_told_on_coming_back() {
     alice.up().await;
     bob.up().await;
     bob.until("alice has left", |node| {
-        friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left
+        friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Left
     })
     .await;
     alice
-        .until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty())
+        .until("the farewell was heard", |node| friends::unfollow_notices(node).unwrap().is_empty())
         .await;
 }
 

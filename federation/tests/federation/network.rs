@@ -2,7 +2,7 @@
 //! clock.
 
 use freehold_core::audience::Audience;
-use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
+use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PhotoRef, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, PersonId};
 use freehold_core::node::Node;
@@ -162,7 +162,7 @@ impl Person {
     ) -> (EntryId, Vec<u8>, Vec<u8>) {
         let (large, small) = (pixels(large), pixels(small));
         let id = |bytes: &[u8]| BlobId(*blake3::hash(bytes).as_bytes());
-        let photo = Photo {
+        let photo = PhotoRef {
             blob: id(&large),
             len: large.len() as u64,
             small: id(&small),

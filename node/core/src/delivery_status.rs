@@ -5,7 +5,7 @@
 //! entry.
 
 use crate::feed::{self, EntryId, Lane};
-use crate::friends::{self, Friend, State};
+use crate::friends::{self, Friend, FriendState};
 use crate::node::Node;
 use crate::outbox;
 use crate::store::StoreError;
@@ -28,14 +28,15 @@ pub struct DeliveryStatus {
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
     let mut arrivals = DeliveryStatus::default();
-    for mut friend in
-        friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend)
+    for mut friend in friends::without_profiles(node)?
+        .into_iter()
+        .filter(|friend| friend.state == FriendState::Friend)
     {
         arrivals.of += 1;
         if outbox::cursor(node, &friend.person)? >= number {
             arrivals.at += 1;
         } else {
-            friends::meet(node, &mut friend)?;
+            friends::with_profile(node, &mut friend)?;
             arrivals.missing.push(friend);
         }
     }

@@ -12,6 +12,7 @@ pub mod events;
 pub mod feed;
 pub mod friends;
 pub mod identity;
+pub mod identity_log;
 pub mod ids;
 pub mod logins;
 pub mod mailbox;

@@ -8,7 +8,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::events::Event;
-use crate::feed::{EntryId, Lane, LogId};
+use crate::feed::{EntryId, FeedLogId, Lane};
 use crate::identity::PersonId;
 use crate::keys::PublicKey;
 use crate::node::Node;
@@ -21,7 +21,7 @@ pub struct OutboxRecord {
     /// The entry.
     pub entry: EntryId,
     /// The log it is in.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// Its place there.
     pub seq: u64,
 }
@@ -111,7 +111,8 @@ fn record(key: &[u8], row: &RecordRow) -> Result<OutboxRecord, StoreError> {
     let damaged =
         |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
     let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
-    let log = LogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
+    let log =
+        FeedLogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
     Ok(OutboxRecord { entry: EntryId(row.entry), log, seq: row.seq })
 }
 

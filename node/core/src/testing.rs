@@ -13,6 +13,7 @@ use crate::feed;
 use crate::friends;
 use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
 use crate::mnemonic::Mnemonic;
@@ -69,12 +70,12 @@ impl TestNode {
         friends::accept_invite(other, &invite).await.unwrap();
         friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();
         assert!(
-            friends::confirmed(other, invite.person).await.unwrap(),
+            friends::invite_accepted(other, invite.person).await.unwrap(),
             "the invite was not asked about"
         );
         for (knows, known) in [(self, other), (other, self)] {
             let log = known.identity.log().unwrap();
-            identity::learn(knows, log.to_bytes()).await.unwrap();
+            identity_log::learn(knows, log.to_bytes()).await.unwrap();
         }
     }
 

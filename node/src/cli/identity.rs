@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use freehold_core::identity::paper::{Signed, change_words as rotate};
 use freehold_core::identity::recovery_card::RecoveryCard;
+use freehold_core::identity::transfer::{Signed, replace_mnemonic};
 use freehold_core::identity::{self, IdentityLog, NodeCard, PersonId};
 use freehold_core::mnemonic::Mnemonic;
 use freehold_core::random::Random;
@@ -26,7 +26,7 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     let card: NodeCard =
         new.node.trim().parse().map_err(|error| refused(format!("the node's card: {error}")))?;
     let words = fresh_words()?;
-    let claim = identity::paper::begin(&words, &card).map_err(refused)?;
+    let claim = identity::transfer::begin(&words, &card).map_err(refused)?;
     let person = claim.person().context("the claim names nobody")?;
     write_new(&new.out, &claim.to_string())?;
     say::line(
@@ -99,7 +99,7 @@ pub(super) async fn log(place: Place, out: &Path) -> Result<()> {
 /// Signs a node's request with the words.
 pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     let request = read_input(&sign.request)?;
-    let request: identity::Request =
+    let request: identity::SignatureRequest =
         request.parse().map_err(|error| refused(format!("the request: {error}")))?;
     can_be_written(&sign.out)?;
     say::line(format!("This asks to {}.", request.describe()));
@@ -112,7 +112,7 @@ pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
         words::agreed("Sign it?", "nothing was signed")?;
     }
     let words = words::ask("Type your 24 words, then Enter:")?;
-    let (text, to) = match identity::paper::sign(&request, &words).map_err(refused)? {
+    let (text, to) = match identity::transfer::sign(&request, &words).map_err(refused)? {
         Signed::Done(done) => (done.to_string(), "your node:\n  freehold identity upload"),
         Signed::Claim(claim) => {
             (claim.to_string(), "the node that is added:\n  freehold identity claim")
@@ -130,13 +130,13 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
     say::line(format!("This replaces the 24 words of person {}.", log.person()));
     let old = words::ask("Type your old 24 words, then Enter:")?;
     let new = fresh_words()?;
-    let signed = rotate(&log, &old, &new).map_err(refused)?;
+    let signed = replace_mnemonic(&log, &old, &new).map_err(refused)?;
     say::line(
         "\nThese are the new words. The old ones count for nothing more once your node has what is signed here.",
     );
     show_once(new, log.person(), change.at);
     let back = words::ask("Type the new 24 words, from your paper, then Enter:")?;
-    if rotate(&log, &old, &back).map_err(refused)? != signed {
+    if replace_mnemonic(&log, &old, &back).map_err(refused)? != signed {
         return Err(refused(
             "these are not the new words; nothing was signed, and the old words still count",
         ));

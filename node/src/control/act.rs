@@ -166,8 +166,10 @@ fn status(acting: &Acting) -> Result<Response> {
     let ports = &acting.ports;
     let url = acting.url(owner.as_ref());
     let posts = posts::count(node)?;
-    let friends =
-        friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
+    let friends = friends::list(node)?
+        .iter()
+        .filter(|friend| friend.state == friends::FriendState::Friend)
+        .count();
     let inbox = mailbox::folders(node)?
         .into_iter()
         .find(|folder| folder.name == "INBOX")
@@ -224,11 +226,11 @@ fn whole_timeline(node: &Node) -> Result<Response> {
 
 fn friend_list(node: &Node) -> Result<Response> {
     let word = |state| match state {
-        friends::State::Asked => "asked",
-        friends::State::Friend => "friend",
-        friends::State::Blocked => "blocked",
-        friends::State::Refused => "refused",
-        friends::State::Left => "left",
+        friends::FriendState::Asked => "asked",
+        friends::FriendState::Friend => "friend",
+        friends::FriendState::Blocked => "blocked",
+        friends::FriendState::Refused => "refused",
+        friends::FriendState::Left => "left",
     };
     let list = friends::list(node)?;
     let text: Vec<String> =

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, anyhow};
 use freehold_core::identity::op::OpBody;
-use freehold_core::identity::{self, IdentityLog, Loss};
+use freehold_core::identity::{self, IdentityLog};
+use freehold_core::identity_log::{self, VoidPolicy};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub(super) fn show(node: &Node) -> Result<Response> {
         text += &format!("\nThe domain {domain} vouches for the name.");
     }
     text += &format!("\nChanges signed with the words so far: {}.", log.ops().len());
-    if identity::dispute(node, &log.person())?.is_some() {
+    if identity_log::dispute(node, &log.person())?.is_some() {
         text +=
             "\nDISPUTED: two signed changes follow the same one, and nothing decides between them.";
     }
@@ -70,11 +71,11 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
     let log = own_log(node)?;
     let asked = match wanted {
         Wanted::RetireNode { node: key, stolen, lossy } => {
-            let loss = if lossy { Loss::Accepted } else { Loss::Refused };
-            identity::request_retirement(node, key_of(&log, &key)?, stolen, loss).map_err(
+            let policy = if lossy { VoidPolicy::Accept } else { VoidPolicy::Refuse };
+            identity_log::request_retirement(node, key_of(&log, &key)?, stolen, policy).map_err(
                 |error| match error {
-                    identity::RequestError::NothingHeld
-                    | identity::RequestError::TooManyBranches { .. } => {
+                    identity_log::RequestError::NothingHeld
+                    | identity_log::RequestError::TooManyBranches { .. } => {
                         refused(anyhow!("{error}; --accept-loss asks for it all the same"))
                     }
                     other => refused(other),
@@ -87,7 +88,7 @@ pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
 }
 
 /// A request that needs nothing but the log.
-pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Request> {
+pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::SignatureRequest> {
     let body = match wanted {
         Wanted::AddNode { card } => OpBody::AddNode(card.parse().map_err(refused)?),
         Wanted::Domain { domain } => {
@@ -100,7 +101,7 @@ pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::Requ
             ));
         }
     };
-    identity::request(log, body).map_err(refused)
+    identity_log::request(log, body).map_err(refused)
 }
 
 fn domain_of(domain: &str) -> Result<String> {
@@ -125,14 +126,14 @@ fn key_of(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
     match (found.next(), found.next()) {
         (Some(key), None) => Ok(*key),
         (Some(_), Some(_)) => Err(refused(anyhow!("more than one node's key begins like that"))),
-        (None, _) => Err(refused(identity::RequestError::NodeUnknown)),
+        (None, _) => Err(refused(identity_log::RequestError::NodeUnknown)),
     }
 }
 
 /// Takes in what was signed.
 pub(super) async fn upload(node: &Node, signed: &str) -> Result<Response> {
     let signed = signed.parse().map_err(refused)?;
-    let fresh = identity::upload(node, &signed).await.map_err(refused)?;
+    let fresh = identity_log::upload(node, &signed).await.map_err(refused)?;
     Ok(Response::text(match fresh.is_empty() {
         true => "Nothing new: all of it was in the identity log already.".to_owned(),
         false => fresh

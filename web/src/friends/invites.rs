@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use freehold_core::feed;
-use freehold_core::friends::{self, AskError, Invite, InviteError};
+use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
 use serde::Deserialize;
 
 use super::{Said, friends_page};
@@ -90,7 +90,7 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) ->
                 let said = Said { accepted: Some(friend.name), ..Said::default() };
                 return answer::page(&friends_page(&site, said)?);
             }
-            Err(AskError::Store(error)) => return Err(error.into()),
+            Err(AcceptInviteError::Store(error)) => return Err(error.into()),
             Err(error) => format!("It was not taken: {error}."),
         },
         Err(_) => {

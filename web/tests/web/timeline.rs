@@ -5,7 +5,7 @@ use freehold_core::apply;
 use freehold_core::audience::Visitor;
 use freehold_core::feed;
 use freehold_core::friends::{self, Introduction};
-use freehold_core::identity;
+use freehold_core::identity_log;
 use freehold_core::posts::{self, Draft};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
@@ -16,7 +16,7 @@ use crate::photos::{png, upload_to};
 
 /// Makes `friend` a friend of `node`, without a network between them.
 async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
-    identity::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
     let (person, key) = (friend.identity.person().unwrap(), friend.identity.node_key());
     let from = Introduction {
         person,

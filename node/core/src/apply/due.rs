@@ -2,6 +2,7 @@
 //! time. Each step is a commit of its own.
 
 use super::apply;
+use crate::feed;
 use crate::feed::change::Change;
 use crate::feed::steps;
 use crate::identity;
@@ -17,7 +18,7 @@ type Skip = fn(&mut Tx<'_>) -> Result<(), StoreError>;
 /// # Errors
 /// When the store takes no changes.
 pub async fn run_due(node: &Node) -> Result<usize, StoreError> {
-    identity::take_effect(node).await?;
+    identity::apply_due_recoveries(node, |tx, log| feed::follow_log(tx, None, log)).await?;
     let jobs = repeat(node, steps::job, steps::skip_job).await?;
     Ok(jobs + repeat(node, steps::due, steps::skip_due).await?)
 }

@@ -3,7 +3,8 @@
 
 use super::change::Change;
 use super::{
-    Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows,
+    BODY_LEN_MAX, Body, EntryAudience, EntryHeader, EntryId, FeedLogId, Lane, RawEntry, due,
+    effects, rows,
 };
 use crate::clock::Timestamp;
 use crate::domains;
@@ -76,7 +77,8 @@ pub(crate) fn append(
     // What the author's own reader refuses would stall the log at every friend.
     Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
 
-    let log = LogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
+    let log =
+        FeedLogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
     let (seq, prev, generation) = match rows::log(tx, &log)? {
         Some(row) => (row.hi + 1, Some(EntryId(row.head)), row.generation),
         None => match rows::tip(tx, &log)? {
@@ -89,7 +91,7 @@ pub(crate) fn append(
     if hlc < last {
         tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back what was said then until that time comes");
     }
-    let header = Header {
+    let header = EntryHeader {
         log,
         seq,
         prev,
@@ -97,7 +99,7 @@ pub(crate) fn append(
         kind: body.kind(),
         body_len,
         body_hash: *blake3::hash(&bytes).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: body.refs(),
         expires,
         understood: true,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Body, EntryError, Header, LogId, RawEntry, VerifiedEntry};
+use super::{Body, EntryError, EntryHeader, FeedLogId, RawEntry, VerifiedEntry};
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::store::StoreError;
@@ -38,7 +38,7 @@ pub struct Received {
     /// only a newer program can verify.
     pub voided: usize,
     /// Logs found forked by this batch: nothing more of them is taken.
-    pub forked: Vec<LogId>,
+    pub forked: Vec<FeedLogId>,
 }
 
 /// Why a batch is refused.
@@ -65,7 +65,7 @@ pub enum Refused {
     #[error("entries of a log are missing before {seq}, {expected} would be next")]
     Gap {
         /// The log.
-        log: LogId,
+        log: FeedLogId,
         /// The entry's place.
         seq: u64,
         /// The place that is next here.
@@ -75,17 +75,17 @@ pub enum Refused {
     #[error("entry {seq} of a log names another predecessor")]
     Predecessor {
         /// The log.
-        log: LogId,
+        log: FeedLogId,
         /// The entry's place.
         seq: u64,
     },
     /// What stood in this log before it was cut is still being undone, place by place: whatever is
     /// taken now would be undone with it.
     #[error("a log that was cut is still being undone")]
-    BeingCut(LogId),
+    BeingCut(FeedLogId),
     /// It claims to be from this very process, which did not write it.
     #[error("an entry of this process that this process did not write")]
-    NotMine(LogId),
+    NotMine(FeedLogId),
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -174,19 +174,19 @@ pub(crate) fn verify(
     let mut entries = VecDeque::with_capacity(raw.len());
     for (at, raw) in raw.iter().enumerate() {
         let refused = |cause| Refused::Entry { at, cause };
-        let author = match Header::from_canonical(&raw.header) {
+        let author = match EntryHeader::from_canonical(&raw.header) {
             Ok(header) => header.log.person,
-            Err(cause) if Header::is_of_a_newer_suite(&cause) => {
+            Err(cause) if EntryHeader::is_of_a_newer_suite(&cause) => {
                 *voided += 1;
                 continue;
             }
-            Err(cause) => return Err(refused(EntryError::Header(cause))),
+            Err(cause) => return Err(refused(EntryError::EntryHeader(cause))),
         };
         if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
             if !may_author(&author)? {
                 return Err(Refused::NotAFriend(author));
             }
-            let log = identity::log_in(&node.store, &author, now)?;
+            let log = identity::stored_log(&node.store, &author, now)?;
             free.insert(log.ok_or(Refused::UnknownAuthor(author))?);
         }
         let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;

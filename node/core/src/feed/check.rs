@@ -2,7 +2,7 @@
 //! owner's own check of the node.
 
 use super::{EntryError, VerifiedEntry};
-use super::{EntryId, LogId, rows};
+use super::{EntryId, FeedLogId, rows};
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::outbox;
@@ -55,7 +55,7 @@ pub fn check(node: &Node) -> Result<Checked, StoreError> {
 
 fn one_log(
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     held: &rows::LogRow,
     author: &IdentityLog,
     checked: &mut Checked,

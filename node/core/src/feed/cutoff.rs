@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::VerifiedEntry;
-use super::{EntryId, Lane, LogHead, LogId, forks, rows};
+use super::{EntryId, FeedLogHead, FeedLogId, Lane, forks, rows};
 use crate::identity::op::Cutoff;
 use crate::identity::{IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -40,7 +40,7 @@ impl Reach {
     ) -> Result<Self, StoreError> {
         let mut reach = Self::default();
         for cutoff in cutoffs {
-            let log = LogId {
+            let log = FeedLogId {
                 person: *person,
                 node: *node,
                 lane: Lane(cutoff.lane),
@@ -62,20 +62,20 @@ impl Reach {
     }
 
     /// How many entries of a log are good.
-    pub(super) fn good(&self, log: &LogId) -> u64 {
+    pub(super) fn good(&self, log: &FeedLogId) -> u64 {
         self.good.get(&(log.lane, log.epoch)).copied().unwrap_or_default()
     }
 
     /// Whether what is not reached of a log is void for certain: all that is named in its lane is
     /// here, or the log is another branch than the named one.
-    pub(super) fn is_decided(&self, log: &LogId) -> bool {
+    pub(super) fn is_decided(&self, log: &FeedLogId) -> bool {
         !self.waiting.contains(&log.lane) || self.parted.contains(&(log.lane, log.epoch))
     }
 
     fn follow(
         &mut self,
         rows: &impl Rows,
-        mut log: LogId,
+        mut log: FeedLogId,
         mut seq: u64,
         since: u64,
     ) -> Result<(), StoreError> {
@@ -146,7 +146,7 @@ pub(super) fn standing(
 
 /// The entry that the first one of a log continues from, if it is held and counts: its log, that
 /// log's generation, its place.
-fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, StoreError> {
+fn before(rows: &impl Rows, log: &FeedLogId) -> Result<Option<(FeedLogId, u64, u64)>, StoreError> {
     let Some(first) = rows::at(rows, log, 0)? else { return Ok(None) };
     let Some(row) = rows::entry(rows, &first)? else { return Ok(None) };
     let Some(prev) = rows::header(&first, &row)?.prev else { return Ok(None) };
@@ -157,7 +157,7 @@ fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, St
 }
 
 /// The entry at a place of a log, unless the log was cut before it.
-fn place(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+fn place(rows: &impl Rows, log: &FeedLogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
     if rows::log(rows, log)?.is_none_or(|held| held.hi < seq) {
         return Ok(None);
     }
@@ -169,7 +169,11 @@ fn place(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, Sto
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHead>, StoreError> {
+pub fn tips(
+    node: &Node,
+    person: &PersonId,
+    of: &PublicKey,
+) -> Result<Vec<FeedLogHead>, StoreError> {
     let (mut logs, mut after) = (Vec::new(), Vec::new());
     loop {
         let part = rows::logs_of_node(&node.store, person, of, &after, LOGS_EACH)?;
@@ -186,7 +190,7 @@ pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHea
             continue;
         };
         reach.follow(&node.store, log, hi, 0)?;
-        tips.push(LogHead { log, lo: 0, hi, head });
+        tips.push(FeedLogHead { log, lo: 0, hi, head });
     }
     Ok(tips)
 }

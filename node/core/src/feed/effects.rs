@@ -11,7 +11,7 @@ use super::change::{Change, Projection, Version};
 use super::refs::{self, Rank, RefKind};
 use super::rows::EntryRow;
 use super::{
-    Body, EntryId, Header, Kind, LogId, VerifiedEntry, due, jobs, latest, missing,
+    Body, EntryHeader, EntryId, FeedLogId, Kind, VerifiedEntry, due, jobs, latest, missing,
     retraction_limit, rows,
 };
 use crate::identity::PersonId;
@@ -25,7 +25,7 @@ pub(super) fn of_own(
     tx: &mut Tx<'_>,
     node: &Node,
     id: &EntryId,
-    header: &Header,
+    header: &EntryHeader,
     generation: u64,
     body: &Body,
     changes: &mut Vec<Change>,
@@ -165,7 +165,7 @@ fn erased(
 struct Ended {
     post: EntryId,
     /// The edit's log and rank. It still replaces what was before it, even if its body never came.
-    edit: Option<(LogId, Rank)>,
+    edit: Option<(FeedLogId, Rank)>,
 }
 
 /// Ends one entry of an author; gives the post it is or belongs to.
@@ -196,7 +196,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
 fn replace_in_time(
     tx: &mut Tx<'_>,
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     post: &EntryId,
     edit: &Rank,
 ) -> Result<(), StoreError> {
@@ -280,7 +280,7 @@ fn projection(
     node: &Node,
     author: &PersonId,
     post: &EntryId,
-    (target, header): (&EntryRow, &Header),
+    (target, header): (&EntryRow, &EntryHeader),
 ) -> Result<Projection, StoreError> {
     if target.dead || refs::is_taken_back(tx, author, post)? {
         drop_versions(tx, author, post)?;
@@ -334,7 +334,7 @@ fn own_post(
     rows: &impl Rows,
     author: &PersonId,
     post: &EntryId,
-) -> Result<Option<(EntryRow, Header)>, StoreError> {
+) -> Result<Option<(EntryRow, EntryHeader)>, StoreError> {
     let Some(row) = rows::entry(rows, post)?.filter(|row| !row.waits) else { return Ok(None) };
     let header = rows::header(post, &row)?;
     Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))

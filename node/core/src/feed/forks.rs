@@ -4,7 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use super::VerifiedEntry;
-use super::{Header, LogId, RawEntry, jobs, rows};
+use super::{EntryHeader, FeedLogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
@@ -39,7 +39,7 @@ impl Record for ForkRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
     /// The log.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// The place.
     pub seq: u64,
     /// One, without its body.
@@ -53,7 +53,7 @@ impl Fork {
     /// log proves the fork as well, and is where the log ought to end.
     pub fn is_where_they_part(&self) -> bool {
         let before = |side: &RawEntry| {
-            Header::from_canonical(&side.header).ok().and_then(|header| header.prev)
+            EntryHeader::from_canonical(&side.header).ok().and_then(|header| header.prev)
         };
         self.seq == 0 || before(&self.one) == before(&self.other)
     }
@@ -83,19 +83,19 @@ pub(super) fn found(
 }
 
 /// Where a log has forked, as far as is known.
-pub(super) fn place(rows: &impl Rows, log: &LogId) -> Result<Option<u64>, StoreError> {
+pub(super) fn place(rows: &impl Rows, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     Ok(row::get::<ForkRow>(rows, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
 /// Forgets that a log has forked: a root key has said which of its sides counts.
-pub(super) fn forget(tx: &mut Tx<'_>, log: &LogId) {
+pub(super) fn forget(tx: &mut Tx<'_>, log: &FeedLogId) {
     row::delete::<ForkRow>(tx, &rows::log_key(log));
 }
 
 /// How many epochs came before the last log of this node's lane that has forked, if any has. What
 /// the next epoch continues from may then be unknown here, for nothing is taken beyond a fork;
 /// whatever else has come meanwhile must have no say in where it stands.
-pub(super) fn generation(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
+pub(super) fn generation(tx: &Tx<'_>, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     let mut last = None;
     for (key, _) in row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), LOOK_MAX))? {
         let forked = rows::log(tx, &rows::log_of_key(&key)?)?;

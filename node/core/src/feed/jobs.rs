@@ -5,7 +5,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, LogId, rows};
+use super::{EntryId, FeedLogId, rows};
 use crate::events::Event;
 use crate::identity::{IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -58,7 +58,7 @@ pub(super) fn begin(
 /// Undoes what a log says from a place on.
 pub(super) fn undo_from(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     from: u64,
     is_cut: bool,
 ) -> Result<(), StoreError> {
@@ -70,7 +70,7 @@ pub(super) fn undo_from(
 }
 
 /// Whether places of a log that was cut are still to be undone.
-pub(super) fn is_being_cut(rows: &impl Rows, log: &LogId) -> Result<bool, StoreError> {
+pub(super) fn is_being_cut(rows: &impl Rows, log: &FeedLogId) -> Result<bool, StoreError> {
     let job = row::get::<JobRow>(rows, &row::key(&[&[UNDO], &rows::log_key(log)]))?;
     Ok(job.is_some_and(|job| job.is_cut))
 }
@@ -85,7 +85,7 @@ pub(super) fn drop_held(
 }
 
 /// Looks anew at the logs of a retired node: an entry that its retirement names has come.
-pub(super) fn judge_again(tx: &mut Tx<'_>, log: &LogId) -> Result<(), StoreError> {
+pub(super) fn judge_again(tx: &mut Tx<'_>, log: &FeedLogId) -> Result<(), StoreError> {
     begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
 }
 

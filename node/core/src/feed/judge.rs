@@ -5,7 +5,7 @@
 
 use super::batch::Refused;
 use super::cutoff::{Standing, standing};
-use super::{EntryId, Header, LogId, VerifiedEntry, forks, jobs, rows};
+use super::{EntryHeader, EntryId, FeedLogId, VerifiedEntry, forks, jobs, rows};
 use crate::identity::IdentityLog;
 use crate::node::Node;
 use crate::store::Tx;
@@ -94,14 +94,14 @@ pub(super) fn judge(
 
 /// How many epochs came before the one that this entry opens. Its predecessor must be held already,
 /// in the same lane of the same node; only after a fork may it be one of those that were not taken.
-fn first_of_epoch(tx: &Tx<'_>, header: &Header) -> Result<u64, Refused> {
+fn first_of_epoch(tx: &Tx<'_>, header: &EntryHeader) -> Result<u64, Refused> {
     let Some(prev) = header.prev else { return Ok(0) };
     let refused = Refused::Predecessor { log: header.log, seq: header.seq };
     let (before, generation) = match rows::entry(tx, &prev)? {
         Some(row) => (rows::header(&prev, &row)?.log, row.generation),
         None => return forks::generation(tx, &header.log)?.map(|forked| forked + 1).ok_or(refused),
     };
-    let same_lane = LogId { epoch: header.log.epoch, ..before } == header.log;
+    let same_lane = FeedLogId { epoch: header.log.epoch, ..before } == header.log;
     if !same_lane || before.epoch == header.log.epoch {
         return Err(refused);
     }

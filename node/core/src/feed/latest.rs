@@ -5,7 +5,7 @@
 use minicbor::{Decode, Encode};
 
 use super::refs::Rank;
-use super::{Body, EntryId, HOMES_VERSION_MAX, Header, Kind};
+use super::{Body, EntryHeader, EntryId, HOMES_VERSION_MAX, Kind};
 use crate::events::Event;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
@@ -29,7 +29,7 @@ const ENTRY_AT: usize = 49;
 pub(super) fn put(
     tx: &mut Tx<'_>,
     rank: &Rank,
-    header: &Header,
+    header: &EntryHeader,
     body: &Body,
 ) -> Result<(), StoreError> {
     if let Some(key) = key(rank, header, body) {
@@ -40,7 +40,7 @@ pub(super) fn put(
 }
 
 /// Forgets an entry that is void.
-pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &Header, body: &Body) {
+pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &EntryHeader, body: &Body) {
     if let Some(key) = key(rank, header, body) {
         row::delete::<LatestRow>(tx, &key);
         tx.after(Event::Friends);
@@ -61,7 +61,7 @@ fn prefix(person: &PersonId, kind: Kind) -> Vec<u8> {
     row::key(&[&person.0, &[u8::try_from(kind.number()).unwrap_or(u8::MAX)]])
 }
 
-fn key(rank: &Rank, header: &Header, body: &Body) -> Option<Vec<u8>> {
+fn key(rank: &Rank, header: &EntryHeader, body: &Body) -> Option<Vec<u8>> {
     let (major, minor) = match body {
         // What no honest node can have come to in a lifetime is kept and forwarded, and does not
         // count.

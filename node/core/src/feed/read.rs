@@ -1,7 +1,9 @@
 //! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change
 //! in the making.
 
-use super::{Body, EntryId, Header, Homes, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
+use super::{
+    Body, EntryHeader, EntryId, FeedLogHead, FeedLogId, Homes, Kind, ProfileBody, RawEntry, rows,
+};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::Rows;
@@ -17,7 +19,7 @@ const ENTRIES_MAX: usize = 256;
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError> {
+pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<FeedLogHead>, StoreError> {
     let mut logs = rows::logs(&node.store, person, LOGS_MAX)?;
     logs.sort_by_key(|(_, row)| row.generation);
     Ok(logs
@@ -31,7 +33,7 @@ pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError>
 ///
 /// # Errors
 /// As [`heads`].
-pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
+pub fn head(node: &Node, log: &FeedLogId) -> Result<Option<FeedLogHead>, StoreError> {
     Ok(rows::log(&node.store, log)?.map(|row| rows::log_head(*log, &row)))
 }
 
@@ -42,7 +44,7 @@ pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
 /// As [`heads`].
 pub fn read(
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     from_seq: u64,
     entries_max: usize,
     bytes_max: usize,
@@ -76,11 +78,17 @@ pub fn entry(node: &Node, id: &EntryId) -> Result<Option<RawEntry>, StoreError> 
 ///
 /// # Errors
 /// As [`heads`].
-pub fn opened(node: &Node, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+pub fn opened(
+    node: &Node,
+    id: &EntryId,
+) -> Result<Option<(EntryHeader, Option<Body>)>, StoreError> {
     opened_in(&node.store, id)
 }
 
-fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+fn opened_in(
+    rows: &impl Rows,
+    id: &EntryId,
+) -> Result<Option<(EntryHeader, Option<Body>)>, StoreError> {
     let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
     let raw = rows::raw(rows, id, row)?;
@@ -105,7 +113,7 @@ pub fn latest_entry(
     rows: &impl Rows,
     person: &PersonId,
     kind: Kind,
-) -> Result<Option<(Header, Body)>, StoreError> {
+) -> Result<Option<(EntryHeader, Body)>, StoreError> {
     let Some(id) = super::latest::of(rows, person, kind)? else { return Ok(None) };
     Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
 }
@@ -123,7 +131,7 @@ pub struct Place {
 ///
 /// # Errors
 /// As [`heads`].
-pub fn place(node: &Node, id: &EntryId) -> Result<Option<(LogId, Place)>, StoreError> {
+pub fn place(node: &Node, id: &EntryId) -> Result<Option<(FeedLogId, Place)>, StoreError> {
     let Some(row) = rows::entry(&node.store, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
     Ok(Some((header.log, Place { generation: row.generation, seq: header.seq })))

@@ -4,7 +4,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, Kind, rows};
+use super::{EntryHeader, EntryId, Kind, rows};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
@@ -46,7 +46,7 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    pub(super) fn of(id: &EntryId, header: &Header, generation: u64) -> Self {
+    pub(super) fn of(id: &EntryId, header: &EntryHeader, generation: u64) -> Self {
         Self { generation, seq: header.seq, id: *id }
     }
 }
@@ -147,7 +147,7 @@ pub(super) fn is_gone(
 pub(super) fn is_over(
     rows: &impl Rows,
     id: &EntryId,
-    header: &Header,
+    header: &EntryHeader,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     if header.kind == Kind::Tombstone {
@@ -158,7 +158,11 @@ pub(super) fn is_over(
 
 /// Whether what an entry says would ever be shown again if it were kept: a version that a later one
 /// has replaced, or of a post that is gone, would not.
-pub(super) fn is_past(rows: &impl Rows, header: &Header, rank: &Rank) -> Result<bool, StoreError> {
+pub(super) fn is_past(
+    rows: &impl Rows,
+    header: &EntryHeader,
+    rank: &Rank,
+) -> Result<bool, StoreError> {
     let author = &header.log.person;
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => Ok(last(rows, &rank.id, author, RefKind::Replaces)?.is_some()),

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use super::VerifiedEntry;
 use super::refs::{self, Rank, RefKind};
-use super::{EntryId, Kind, LogId, rows};
+use super::{EntryId, FeedLogId, Kind, rows};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -51,14 +51,14 @@ pub(super) fn until(
 pub(super) fn until_edited(
     tx: &mut Tx<'_>,
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     post: &EntryId,
     edit: &Rank,
 ) -> Result<Option<Timestamp>, StoreError> {
     if replaces_nothing(tx, &log.person, post, edit)? { Ok(None) } else { count(tx, node, log) }
 }
 
-fn count(tx: &mut Tx<'_>, node: &Node, log: &LogId) -> Result<Option<Timestamp>, StoreError> {
+fn count(tx: &mut Tx<'_>, node: &Node, log: &FeedLogId) -> Result<Option<Timestamp>, StoreError> {
     let now = node.clock.now();
     let key = row::key(&[&log.person.0, log.node.as_bytes()]);
     let mut row = row::get::<BrakeRow>(tx, &key)?.unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, Lane, LogHead, LogId, RawEntry, VerifiedEntry};
+use super::{EntryHeader, EntryId, FeedLogHead, FeedLogId, Lane, RawEntry, VerifiedEntry};
 use crate::clock::Timestamp;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
@@ -136,20 +136,20 @@ impl Record for ClockRow {
 
 const OWN: &[u8] = b"own";
 
-pub(super) fn log_key(log: &LogId) -> Vec<u8> {
+pub(super) fn log_key(log: &FeedLogId) -> Vec<u8> {
     row::key(&[&log.person.0, log.node.as_bytes(), &log.lane.0, &log.epoch.to_be_bytes()])
 }
 
-fn place_key(log: &LogId, seq: u64) -> Vec<u8> {
+fn place_key(log: &FeedLogId, seq: u64) -> Vec<u8> {
     row::key(&[&log_key(log), &seq.to_be_bytes()])
 }
 
 /// The key of a node's lane, which begins the keys of all its logs.
-pub(super) fn lane_key(log: &LogId) -> Vec<u8> {
+pub(super) fn lane_key(log: &FeedLogId) -> Vec<u8> {
     row::key(&[&log.person.0, log.node.as_bytes(), &log.lane.0])
 }
 
-pub(super) fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
+pub(super) fn log_of_key(key: &[u8]) -> Result<FeedLogId, StoreError> {
     let damaged =
         || StoreError::Corrupt { table: LogRow::TABLE.name().to_owned(), key: key.to_vec() };
     if key.len() != LOG_KEY_LEN {
@@ -157,7 +157,7 @@ pub(super) fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
     }
     let node = PublicKey::from_ed25519(row::key_part(key, 32)).map_err(|_| damaged())?;
     let epoch = u64::from_be_bytes(row::key_part(key, 80));
-    Ok(LogId {
+    Ok(FeedLogId {
         person: PersonId(row::key_part(key, 0)),
         node,
         lane: Lane(row::key_part(key, 64)),
@@ -170,8 +170,8 @@ pub(super) fn entry(rows: &impl Rows, id: &EntryId) -> Result<Option<EntryRow>, 
 }
 
 /// The header of a stored entry; a stored header that cannot be read is damage.
-pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<Header, StoreError> {
-    Header::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt {
+pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<EntryHeader, StoreError> {
+    EntryHeader::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt {
         table: EntryRow::TABLE.name().to_owned(),
         key: id.0.to_vec(),
     })
@@ -261,18 +261,18 @@ pub(super) fn put_bare(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result
     row::put(tx, &id.0, &EntryRow { body: None, pieces: 0, ..entry })
 }
 
-pub(super) fn log(rows: &impl Rows, log: &LogId) -> Result<Option<LogRow>, StoreError> {
+pub(super) fn log(rows: &impl Rows, log: &FeedLogId) -> Result<Option<LogRow>, StoreError> {
     row::get(rows, &log_key(log))
 }
 
-pub(super) fn put_log(tx: &mut Tx<'_>, log: &LogId, value: &LogRow) -> Result<(), StoreError> {
+pub(super) fn put_log(tx: &mut Tx<'_>, log: &FeedLogId, value: &LogRow) -> Result<(), StoreError> {
     row::put(tx, &log_key(log), value)
 }
 
 /// Makes `id` the last entry of its log, and of its node's lane unless a later epoch is known.
 pub(super) fn advance(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     seq: u64,
     id: &EntryId,
     generation: u64,
@@ -288,7 +288,7 @@ pub(super) fn advance(
 /// Ends a log at the entry before `from`; without one, there is no such log any more.
 pub(super) fn cut_log(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     held: &LogRow,
     from: u64,
 ) -> Result<(), StoreError> {
@@ -306,22 +306,26 @@ pub(super) fn cut_log(
 }
 
 /// Forgets which entry stands at a place; the entry itself stays.
-pub(super) fn forget_place(tx: &mut Tx<'_>, log: &LogId, seq: u64) {
+pub(super) fn forget_place(tx: &mut Tx<'_>, log: &FeedLogId, seq: u64) {
     row::delete::<PlaceRow>(tx, &place_key(log, seq));
 }
 
-pub(super) fn tip(rows: &impl Rows, log: &LogId) -> Result<Option<TipRow>, StoreError> {
+pub(super) fn tip(rows: &impl Rows, log: &FeedLogId) -> Result<Option<TipRow>, StoreError> {
     row::get(rows, &lane_key(log))
 }
 
-pub(super) fn at(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+pub(super) fn at(
+    rows: &impl Rows,
+    log: &FeedLogId,
+    seq: u64,
+) -> Result<Option<EntryId>, StoreError> {
     Ok(row::get::<PlaceRow>(rows, &place_key(log, seq))?.map(|place| EntryId(place.entry)))
 }
 
 /// Up to `limit` entry ids of a log from `from` on.
 pub(super) fn places(
     rows: &impl Rows,
-    log: &LogId,
+    log: &FeedLogId,
     from: u64,
     limit: usize,
 ) -> Result<Vec<(u64, EntryId)>, StoreError> {
@@ -345,7 +349,7 @@ pub(super) fn logs_of_node(
     node: &PublicKey,
     after: &[u8],
     limit: usize,
-) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+) -> Result<Vec<(FeedLogId, LogRow)>, StoreError> {
     let scan = Scan::prefix(&row::key(&[&person.0, node.as_bytes()]), limit);
     let rows = row::scan::<LogRow>(rows, &if after.is_empty() { scan } else { scan.after(after) })?;
     rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
@@ -356,13 +360,13 @@ pub(super) fn logs(
     rows: &impl Rows,
     person: &PersonId,
     limit: usize,
-) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+) -> Result<Vec<(FeedLogId, LogRow)>, StoreError> {
     let rows = row::scan::<LogRow>(rows, &Scan::prefix(&person.0, limit))?;
     rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
 }
 
-pub(super) fn log_head(log: LogId, row: &LogRow) -> LogHead {
-    LogHead { log, lo: 0, hi: row.hi, head: EntryId(row.head) }
+pub(super) fn log_head(log: FeedLogId, row: &LogRow) -> FeedLogHead {
+    FeedLogHead { log, lo: 0, hi: row.hi, head: EntryId(row.head) }
 }
 
 pub(super) fn clock(rows: &impl Rows) -> Result<Hlc, StoreError> {

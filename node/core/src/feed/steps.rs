@@ -6,7 +6,7 @@ use super::cutoff::Reach;
 use super::due::{DueRow, What};
 use super::jobs::{CUT_LOGS, JobRow, RELEASE, UNDO, begin, undo_from};
 use super::refs::{self, RefKind};
-use super::{EntryId, LogId, effects, forks, rows, take, void};
+use super::{EntryId, FeedLogId, effects, forks, rows, take, void};
 use crate::identity::{self, PersonId};
 use crate::keys::PublicKey;
 use crate::node::Node;
@@ -124,7 +124,9 @@ fn cut_logs(
 ) -> Result<Option<JobRow>, StoreError> {
     let person = PersonId(row::key_part(about, 0));
     let Ok(node) = PublicKey::from_ed25519(row::key_part(about, 32)) else { return Ok(None) };
-    let Some(author) = identity::log_in(tx, &person, inside.clock.now())? else { return Ok(None) };
+    let Some(author) = identity::stored_log(tx, &person, inside.clock.now())? else {
+        return Ok(None);
+    };
     let state = author.node(&node);
     let cutoffs = state.and_then(|state| state.retired.as_deref());
     let speaks = state.is_some() && cutoffs.is_none();
@@ -154,7 +156,7 @@ fn cut_logs(
 /// side that a root key vouches for is taken.
 fn without_fork(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     held: rows::LogRow,
 ) -> Result<Option<rows::LogRow>, StoreError> {
     let Some(from) = forks::place(tx, log)? else { return Ok(Some(held)) };
@@ -166,7 +168,7 @@ fn without_fork(
 
 /// Begins to let entries of a log count, if any of them waits. They are let go in their order, so
 /// that the last good one waits longest.
-fn begin_release(tx: &mut Tx<'_>, log: &LogId, good: u64) -> Result<(), StoreError> {
+fn begin_release(tx: &mut Tx<'_>, log: &FeedLogId, good: u64) -> Result<(), StoreError> {
     let Some(last) = good.checked_sub(1) else { return Ok(()) };
     let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };
     if rows::entry(tx, &last)?.is_some_and(|row| row.waits) {

@@ -23,6 +23,7 @@ use crate::fs;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
@@ -58,7 +59,7 @@ fn who(node: &Node) -> PersonId {
 
 /// Makes `other` a friend of `node`'s person, its identity log known.
 async fn befriend(node: &Node, other: &Node) {
-    identity::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
     let invite = Invite {
         person: who(other),
         node: other.identity.node_key(),
@@ -68,7 +69,7 @@ async fn befriend(node: &Node, other: &Node) {
         expires: START.plus_millis(1_000_000),
     };
     friends::accept_invite(node, &invite).await.unwrap();
-    friends::confirmed(node, who(other)).await.unwrap();
+    friends::invite_accepted(node, who(other)).await.unwrap();
 }
 
 /// Alice and Bob, friends of each other.
@@ -134,22 +135,22 @@ fn shown(node: &Node) -> Vec<String> {
 }
 
 /// An entry signed by a node's key with whatever header it is given.
-fn signed(node: &Node, header: &Header, body: &[u8]) -> RawEntry {
+fn signed(node: &Node, header: &EntryHeader, body: &[u8]) -> RawEntry {
     let header = header.to_canonical();
     let signature = node.identity.sign(domains::ENTRY, &header);
     RawEntry { header, signature, body: Some(body.to_vec()) }
 }
 
 /// What the next public entry of a node would be.
-fn next_header(node: &Node, body: &[u8]) -> Header {
-    let log = LogId {
+fn next_header(node: &Node, body: &[u8]) -> EntryHeader {
+    let log = FeedLogId {
         person: who(node),
         node: node.identity.node_key(),
         lane: Lane::PUBLIC,
         epoch: node.identity.epoch(),
     };
     let head = head(node, &log).unwrap();
-    Header {
+    EntryHeader {
         log,
         seq: head.map_or(0, |head| head.hi + 1),
         prev: head.map(|head| head.head),
@@ -157,7 +158,7 @@ fn next_header(node: &Node, body: &[u8]) -> Header {
         kind: Kind::Post,
         body_len: u32::try_from(body.len()).unwrap(),
         body_hash: *blake3::hash(body).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: Vec::new(),
         expires: None,
         understood: true,
@@ -165,15 +166,15 @@ fn next_header(node: &Node, body: &[u8]) -> Header {
 }
 
 /// A forged but well-signed next entry of a node.
-fn forged(node: &Node, text: &str, change: impl FnOnce(&mut Header)) -> RawEntry {
+fn forged(node: &Node, text: &str, change: impl FnOnce(&mut EntryHeader)) -> RawEntry {
     let body = Body::Post(note(text)).to_canonical([9; 16]);
     let mut header = next_header(node, &body);
     change(&mut header);
     signed(node, &header, &body)
 }
 
-fn photo(number: u8) -> Photo {
-    Photo {
+fn photo(number: u8) -> PhotoRef {
+    PhotoRef {
         blob: BlobId([number; 32]),
         len: 1_000,
         small: BlobId([number + 100; 32]),
@@ -208,8 +209,13 @@ fn chain(
     let mut prev = prev;
     let entry = |(seq, said): (u64, &Body)| {
         let body = said.to_canonical([9; 16]);
-        let mut header =
-            Header { seq, prev, kind: said.kind(), refs: said.refs(), ..next_header(node, &body) };
+        let mut header = EntryHeader {
+            seq,
+            prev,
+            kind: said.kind(),
+            refs: said.refs(),
+            ..next_header(node, &body)
+        };
         header.log.epoch = epoch;
         let raw = signed(node, &header, &body);
         prev = Some(EntryId::of(&raw.header));
@@ -237,7 +243,7 @@ async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
 /// Bodies that are kept of a person's posts and edits.
 fn bodies_kept(node: &Node, person: &PersonId) -> usize {
     let posts = |raw: &RawEntry| {
-        Header::from_canonical(&raw.header)
+        EntryHeader::from_canonical(&raw.header)
             .is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit))
     };
     let mut kept = 0;

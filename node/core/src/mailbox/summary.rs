@@ -198,7 +198,7 @@ fn one_line(text: &str, len_max: usize) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().filter(|c| !names::turns(*c) && *c != '\u{feff}'));
+        line.extend(word.chars().filter(|c| !names::is_bidi_control(*c) && *c != '\u{feff}'));
         if line.len() > len_max {
             break;
         }

@@ -129,8 +129,8 @@ pub(crate) fn with_blob(rows: &impl Rows, blob: &BlobId) -> Result<Option<PhotoI
 }
 
 /// The photo as a feed entry tells of it.
-pub fn of_entry(photo: &Photo) -> feed::Photo {
-    feed::Photo {
+pub fn of_entry(photo: &Photo) -> feed::PhotoRef {
+    feed::PhotoRef {
         blob: photo.large.blob,
         len: photo.large.len,
         small: photo.small.blob,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::blobs::AtRest;
-use crate::feed::{Photo, PostBody};
+use crate::feed::{PhotoRef, PostBody};
 use crate::photos::Size;
 use crate::store::StoreError;
 use crate::testing::{START, TestNode};
@@ -102,7 +102,7 @@ async fn photos_appear_when_their_blobs_arrive() {
         alice.blobs.put(b"large", AtRest::Plain).unwrap(),
         alice.blobs.put(b"small", AtRest::Plain).unwrap(),
     );
-    let photo = Photo {
+    let photo = PhotoRef {
         blob: large.id,
         len: 5,
         small: small.id,

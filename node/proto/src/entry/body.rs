@@ -71,12 +71,12 @@ pub struct PostBody {
     /// When it was published, by the author.
     pub published: Timestamp,
     /// Its photos, in order.
-    pub photos: Vec<Photo>,
+    pub photos: Vec<PhotoRef>,
 }
 
 /// A photo of a post: two public JPEG blobs and what they show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Photo {
+pub struct PhotoRef {
     /// The large one (1600 px), as BLAKE3 of its wire form.
     pub blob: BlobId,
     /// Its length in bytes.
@@ -308,9 +308,9 @@ fn read_post(fields: &mut Fields) -> Result<PostBody, CborError> {
     })
 }
 
-fn photo(value: Value, key: u64) -> Result<Photo, CborError> {
+fn photo(value: Value, key: u64) -> Result<PhotoRef, CborError> {
     let mut fields = Fields::of(value, key)?;
-    let photo = Photo {
+    let photo = PhotoRef {
         blob: BlobId(fields.array(0)?),
         len: fields.uint(2)?,
         small: BlobId(fields.array(4)?),

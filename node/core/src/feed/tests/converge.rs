@@ -154,7 +154,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
         let expires = (random.u64().is_multiple_of(6))
             .then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
         let seq = lane.len() as u64;
-        let mut header = Header {
+        let mut header = EntryHeader {
             seq,
             prev,
             kind: body.kind(),

@@ -5,7 +5,7 @@ use super::*;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
-use crate::logins::Throttle;
+use crate::node::{Presence, Throttle};
 use crate::store::{Store, StoreOptions};
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
@@ -53,7 +53,7 @@ async fn edits_that_wait_for_their_time_go_with_their_post() {
     take_in(&bob, &alice, &waiting).await;
     assert_eq!(shown(&bob), ["post 0"]);
     let mut end = chain(&alice, 8, Some(of), 0, &[Body::Tombstone { of }]);
-    let mut header = Header::from_canonical(&end[0].header).unwrap();
+    let mut header = EntryHeader::from_canonical(&end[0].header).unwrap();
     header.hlc = Hlc::at(START);
     end[0] = signed(&alice, &header, end[0].body.as_ref().unwrap());
     take_in(&bob, &alice, &end).await;
@@ -83,8 +83,13 @@ fn with_a_late_id(
             _ => Body::Tombstone { of },
         };
         let bytes = body.to_canonical([salt; 16]);
-        let mut header =
-            Header { seq, prev: Some(prev), kind, refs: vec![of], ..next_header(node, &bytes) };
+        let mut header = EntryHeader {
+            seq,
+            prev: Some(prev),
+            kind,
+            refs: vec![of],
+            ..next_header(node, &bytes)
+        };
         header.log.epoch = 7;
         let entry = signed(node, &header, &bytes);
         if EntryId::of(&entry.header).0[0] > 0xe8 {
@@ -140,7 +145,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         events,
         clock: Clock::manual(START),
         random,
-        presence: crate::friends::Presence::default(),
+        presence: Presence::default(),
         throttle: Throttle::default(),
     }
 }
@@ -225,7 +230,7 @@ async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
     let expire = |(seq, body): (u64, Body)| {
         let bytes = body.to_canonical([9; 16]);
         let expires = Some(START.plus_millis(10_000));
-        let mut header = Header { seq, prev, expires, ..next_header(alice, &bytes) };
+        let mut header = EntryHeader { seq, prev, expires, ..next_header(alice, &bytes) };
         header.log.epoch = 7;
         let raw = signed(alice, &header, &bytes);
         prev = Some(EntryId::of(&raw.header));

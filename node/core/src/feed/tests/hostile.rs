@@ -89,7 +89,7 @@ async fn a_second_encoding_is_refused_even_when_it_is_signed() {
     let bad = RawEntry { header, signature, body: good.body.clone() };
     assert_eq!(
         cause(refusal(&bob, &alice, vec![bad]).await),
-        EntryError::Header(crate::cbor::CborError::NotCanonical)
+        EntryError::EntryHeader(crate::cbor::CborError::NotCanonical)
     );
 
     // The same with a body.
@@ -104,11 +104,11 @@ async fn a_second_encoding_is_refused_even_when_it_is_signed() {
 async fn what_is_too_long_is_refused() {
     let (alice, bob) = friends_of_two().await;
     let long = forged(&alice, "hello", |header| header.refs = vec![EntryId([1; 32]); REFS_MAX + 1]);
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let body = vec![0u8; BODY_LEN_MAX + 1];
     let long = signed(&alice, &next_header(&alice, &body), &body);
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let mut header =
         crate::cbor::Value::from_canonical(&forged(&alice, "x", |_| ()).header).unwrap();
@@ -118,7 +118,7 @@ async fn what_is_too_long_is_refused() {
     let header = header.to_canonical();
     let signature = alice.identity.sign(domains::ENTRY, &header);
     let long = RawEntry { header, signature, body: None };
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let many = vec![forged(&alice, "x", |_| ()); RECEIVE_MAX + 1];
     assert_eq!(refusal(&bob, &alice, many).await, Refused::TooMany(RECEIVE_MAX + 1));
@@ -222,7 +222,7 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
     assert_eq!(shown(&bob), ["common", "one side"]);
 
     let found = receive(&bob, who(&alice), vec![other.clone()]).await.unwrap();
-    let log = Header::from_canonical(&one.header).unwrap().log;
+    let log = EntryHeader::from_canonical(&one.header).unwrap().log;
     assert_eq!(found.forked, [log]);
     let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
     assert_eq!((proof.log, proof.seq), (log, 1));
@@ -308,8 +308,8 @@ async fn a_batch_with_one_bad_entry_is_refused_whole() {
 #[tokio::test]
 async fn kind_and_lane_and_audience_must_fit() {
     let (alice, bob) = friends_of_two().await;
-    let sealed = Audience::Sealed { nonce: [0; 32], commit: [0; 32] };
-    let changes: [fn(&mut Header, Audience); 3] = [
+    let sealed = EntryAudience::Sealed { nonce: [0; 32], commit: [0; 32] };
+    let changes: [fn(&mut EntryHeader, EntryAudience); 3] = [
         |header, sealed| header.audience = sealed,
         |header, _| header.kind = Kind::Sealed,
         |header, _| header.log.lane = Lane([4; 16]),

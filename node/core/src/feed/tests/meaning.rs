@@ -1,6 +1,5 @@
 use super::*;
 use crate::cbor::Value;
-use crate::feed;
 use crate::store::Table;
 
 #[tokio::test]
@@ -110,7 +109,7 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
         .store
         .commit(move |tx| {
             let mut changes = Vec::new();
-            feed::append(tx, &inside, Lane::PUBLIC, &body, Some(until), &mut changes)?;
+            super::super::append(tx, &inside, Lane::PUBLIC, &body, Some(until), &mut changes)?;
             apply(tx, &inside, changes)?;
             Ok::<_, AppendError>(())
         })
@@ -207,7 +206,9 @@ async fn an_entry_of_a_newer_suite_keeps_no_other_from_being_taken() {
     post(&alice, "two").await;
     let [one, two] = everything(&alice, &who(&alice)).try_into().unwrap();
     let newer = RawEntry { header: of_a_newer_suite(&one.header), ..one.clone() };
-    assert!(Header::is_of_a_newer_suite(&Header::from_canonical(&newer.header).unwrap_err()));
+    assert!(EntryHeader::is_of_a_newer_suite(
+        &EntryHeader::from_canonical(&newer.header).unwrap_err()
+    ));
     let received = receive(&bob, who(&alice), vec![one.clone(), newer, two]).await.unwrap();
     assert_eq!((received.accepted, received.voided), (2, 1));
     assert_eq!(shown(&bob), ["one", "two"]);

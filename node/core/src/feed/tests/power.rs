@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::events::Events;
-use crate::friends::Presence;
 use crate::fs::{Fs, MemoryFs, PowerCut};
-use crate::logins::Throttle;
+use crate::identity_log;
+use crate::node::Presence;
+use crate::node::Throttle;
 use crate::outbox;
 use crate::store::{Store, StoreOptions};
 use crate::testing::hooked_fs::{Hooked, Then, What};
@@ -172,7 +173,7 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
 async fn person_of(alice: &Node, ops: &IdentityOps) -> Node {
     let bob = person(2).await;
     bob.clock.advance(200_000);
-    identity::learn(&bob, ops.clone()).await.unwrap();
+    identity_log::learn(&bob, ops.clone()).await.unwrap();
     befriend(&bob, alice).await;
     bob
 }

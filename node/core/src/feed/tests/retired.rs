@@ -5,17 +5,18 @@ use super::super::retraction_limit;
 use super::*;
 use crate::feed;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
+use crate::identity::transfer::{self, Signed};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
-    let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Mnemonic::from_entropy([seed; 32])) else {
+    let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    else {
         panic!("not signed")
     };
-    identity::upload(node, &signed).await.unwrap();
+    identity_log::upload(node, &signed).await.unwrap();
 }
 
 /// Alice's node is retired: of its log in epoch 7 the entries up to `last` are good.
@@ -30,7 +31,7 @@ fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
 }
 
 pub(super) async fn tell(alice: &Node, bob: &Node) {
-    identity::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
 }
 
 fn homes(version: u64, at: &str) -> Body {
@@ -120,7 +121,7 @@ async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
     post(&alice, "not mine").await;
     say(&alice, Body::Tombstone { of }).await;
     let log = everything(&alice, &who(&alice));
-    let header = Header::from_canonical(&log[0].header).unwrap();
+    let header = EntryHeader::from_canonical(&log[0].header).unwrap();
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
     let retire =
         RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
@@ -242,7 +243,7 @@ async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
     sign(&alice, 1, retire(&alice, &log, 0)).await;
     let newer = alice.identity.log().unwrap().to_bytes();
     // The committer learns of it after the batch was verified and before it is taken.
-    let learn = identity::learn(&bob, newer);
+    let learn = identity_log::learn(&bob, newer);
     let receive = receive(&bob, who(&alice), log);
     let (learned, received) = tokio::join!(biased; learn, receive);
     learned.unwrap();
@@ -339,8 +340,10 @@ fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
         )
         .remove(0);
         if how == 1 {
-            let header =
-                Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
+            let header = EntryHeader {
+                expires: Some(START),
+                ..EntryHeader::from_canonical(&edit.header).unwrap()
+            };
             edit = signed(alice, &header, edit.body.as_ref().unwrap());
         }
         last = EntryId::of(&edit.header);
@@ -456,7 +459,7 @@ async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_coun
         .unwrap();
     let mut recovered = (*alice.identity.log().unwrap()).clone();
     recovered.extend(op).unwrap();
-    identity::learn(&alice, recovered.to_bytes()).await.unwrap();
+    identity_log::learn(&alice, recovered.to_bytes()).await.unwrap();
     sign(&alice, 9, retire(&alice, &log, 0)).await;
     tell(&alice, &bob).await;
     run_due(&bob).await.unwrap();

@@ -6,22 +6,26 @@ use crate::erasure;
 use crate::feed;
 use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
 use crate::identity::op::{OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
+use crate::identity::transfer::{self, Signed};
 use crate::identity::{self, PersonId};
+use crate::identity_log;
+use crate::publish;
 use crate::store::Tx;
 use crate::testing::words_of;
 
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
     let second = TestNode::unset("alice's tablet").await;
-    let asked =
-        identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
-            .unwrap();
-    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else {
+    let asked = identity_log::request(
+        &first.identity.log().unwrap(),
+        OpBody::AddNode(second.identity.card()),
+    )
+    .unwrap();
+    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
-    identity::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
     second
 }
 
@@ -31,11 +35,11 @@ async fn retire(at: &Node, node: &Node) {
         cutoffs: Vec::new(),
         compromised: true,
     });
-    let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else {
+    let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &words_of("alice")) else {
         panic!("not signed")
     };
-    identity::upload(at, &signed).await.unwrap();
+    identity_log::upload(at, &signed).await.unwrap();
     apply::run_due(at).await.unwrap();
 }
 
@@ -126,7 +130,7 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     give(&first, &second, who(&first)).await;
 
     let long = "We ran, and ran. ".repeat(300);
-    let elsewhere = feed::Photo {
+    let elsewhere = feed::PhotoRef {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
         ..photos::of_entry(&there)

@@ -1,7 +1,7 @@
 use super::super::{Version, get, hide, show};
 use super::*;
 use crate::blobs::AtRest;
-use crate::feed::{Photo, PostBody};
+use crate::feed::{PhotoRef, PostBody};
 use crate::photos::FILE_LEN_MAX;
 use crate::testing::{START, TestNode};
 
@@ -18,8 +18,8 @@ fn blob(number: u64) -> BlobId {
     BlobId(id)
 }
 
-fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
-    Photo {
+fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> PhotoRef {
+    PhotoRef {
         blob: large.0,
         len: large.1,
         small: small.0,
@@ -33,7 +33,7 @@ fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
 }
 
 /// A post of as many photos as a post may have, none of whose blobs any other has.
-fn album(number: u64) -> Vec<Photo> {
+fn album(number: u64) -> Vec<PhotoRef> {
     let first = number * 1000;
     (0..PHOTOS_MAX as u64)
         .map(|photo_number| {
@@ -42,7 +42,7 @@ fn album(number: u64) -> Vec<Photo> {
         .collect()
 }
 
-async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<Photo>) {
+async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<PhotoRef>) {
     let body = PostBody { photos, ..PostBody::default() };
     let shown = move |tx: &mut Tx<'_>| {
         let at = START.plus_millis(number);

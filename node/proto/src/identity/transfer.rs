@@ -13,13 +13,13 @@ pub use describe::describe;
 use super::armour::ArmourError;
 use super::backup_key::BackupKey;
 use super::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign as sign_op};
-use super::{IdentityLog, LogError, NodeCard, PersonId};
+use super::{IdentityLog, IdentityLogError, NodeCard, PersonId};
 use crate::cbor::CborError;
 use crate::mnemonic::Mnemonic;
 
 /// Why a text cannot be read or signed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum PaperError {
+pub enum TransferError {
     /// Not the right file, or a damaged one.
     #[error(transparent)]
     Armour(#[from] ArmourError),
@@ -28,19 +28,19 @@ pub enum PaperError {
     Content(#[from] CborError),
     /// The log in it is not valid.
     #[error("the identity log in the file is not valid: {0}")]
-    Log(#[from] LogError),
+    Log(#[from] IdentityLogError),
     /// These words belong to somebody else.
     #[error("these words are not those of {0}")]
-    OtherWords(PersonId),
+    OtherMnemonic(PersonId),
     /// A newer program asks for something this one cannot put into words.
     #[error("this program does not know what it would sign; use a newer one")]
     NotUnderstood,
     /// What is asked for cannot follow the log it was asked with.
     #[error("this can't be signed: {0}")]
-    Impossible(LogError),
+    Impossible(IdentityLogError),
     /// The new words are the old ones.
     #[error("the new words are the same as the old ones")]
-    SameWords,
+    SameMnemonic,
 }
 
 /// A log whose last op names a node and waits for that node's countersignature.
@@ -54,7 +54,7 @@ pub struct Claim {
 
 /// An op that a node asks its person to sign, with the log it would follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct SignatureRequest {
     log: IdentityLog,
     op: Vec<u8>,
     body: OpBody,
@@ -83,7 +83,7 @@ pub enum Signed {
 ///
 /// # Errors
 /// Only when the op would be over its limit.
-pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, PaperError> {
+pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, TransferError> {
     let keys = words.keys();
     let genesis = Genesis {
         roots: vec![keys.root.public()],
@@ -103,20 +103,22 @@ pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, PaperError> {
 ///
 /// # Errors
 /// When the words are not the person's, or it is nothing that may be signed.
-pub fn sign(request: &Request, words: &Mnemonic) -> Result<Signed, PaperError> {
+pub fn sign(request: &SignatureRequest, words: &Mnemonic) -> Result<Signed, TransferError> {
     let keys = words.keys();
     if !request.log.may_sign(&keys.root.public()) {
-        return Err(PaperError::OtherWords(request.log.person()));
+        return Err(TransferError::OtherMnemonic(request.log.person()));
     }
     if let OpBody::Unknown { .. } = request.body {
-        return Err(PaperError::NotUnderstood);
+        return Err(TransferError::NotUnderstood);
     }
     let signed =
         SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
     if let OpBody::AddNode(card) = &request.body {
         // The rest is verified by the node, whose countersignature it waits for.
         if request.log.node(&card.sign).is_some() {
-            return Err(PaperError::Impossible(LogError::Impossible(request.log.ops().len())));
+            return Err(TransferError::Impossible(IdentityLogError::Impossible(
+                request.log.ops().len(),
+            )));
         }
         let ops = request.log.ops().iter().cloned().chain([signed]).collect();
         return Ok(Signed::Claim(Claim {
@@ -125,7 +127,7 @@ pub fn sign(request: &Request, words: &Mnemonic) -> Result<Signed, PaperError> {
         }));
     }
     let mut log = request.log.clone();
-    log.extend(signed).map_err(PaperError::Impossible)?;
+    log.extend(signed).map_err(TransferError::Impossible)?;
     Ok(Signed::Done(SignedRequest { ops: log.into_ops(), backup: None }))
 }
 
@@ -134,26 +136,26 @@ pub fn sign(request: &Request, words: &Mnemonic) -> Result<Signed, PaperError> {
 ///
 /// # Errors
 /// When the old words are not the person's, or the new ones are already.
-pub fn change_words(
+pub fn replace_mnemonic(
     log: &IdentityLog,
     old: &Mnemonic,
     new: &Mnemonic,
-) -> Result<SignedRequest, PaperError> {
+) -> Result<SignedRequest, TransferError> {
     let (old, new) = (old.keys(), new.keys());
     let (before, after) = (old.root.public(), new.root.public());
     let mut roots = log.state().roots.clone();
     if roots.contains(&after) {
-        return Err(PaperError::SameWords);
+        return Err(TransferError::SameMnemonic);
     }
     let place = roots
         .iter_mut()
         .find(|root| **root == before)
-        .ok_or(PaperError::OtherWords(log.person()))?;
+        .ok_or(TransferError::OtherMnemonic(log.person()))?;
     *place = after;
     let op = log.next_op(OpBody::Rotate(roots)).to_canonical();
     let signature = sign_op(Role::Root, &old.root, &op);
     let mut log = log.clone();
-    log.extend(SignedOp::new(op, vec![signature])?).map_err(PaperError::Impossible)?;
+    log.extend(SignedOp::new(op, vec![signature])?).map_err(TransferError::Impossible)?;
     let backup = BackupKey::of(&new, &log.person());
     Ok(SignedRequest { ops: log.into_ops(), backup: Some(backup) })
 }
@@ -174,7 +176,7 @@ impl Claim {
     }
 }
 
-impl Request {
+impl SignatureRequest {
     /// Asks for `body` as the next op of `log`.
     pub fn new(log: &IdentityLog, body: OpBody) -> Self {
         let op = log.next_op(body.clone()).to_canonical();

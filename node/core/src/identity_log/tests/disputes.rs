@@ -1,7 +1,7 @@
 //! Logs that part: what freezes, what thaws, and when a recovery by friends counts.
 
-use super::super::paper::{self, Signed};
 use super::*;
+use crate::identity::transfer::{self, Signed};
 use crate::node::Node;
 
 const DAY_MS: u64 = 86_400_000;
@@ -19,9 +19,11 @@ async fn told(node: &Node, log: &IdentityLog) -> Learned {
 }
 
 /// The node asks, the words sign, the node takes it back.
-async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), PaperError> {
+async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), TransferError> {
     let asked = request(&node.identity.log().unwrap(), body).unwrap();
-    let Signed::Done(done) = paper::sign(&asked, &words(seed))? else { panic!("no node is added") };
+    let Signed::Done(done) = transfer::sign(&asked, &mnemonic(seed))? else {
+        panic!("no node is added")
+    };
     upload(node, &done).await.unwrap();
     Ok(())
 }
@@ -162,12 +164,13 @@ async fn ones_own_recovery_counts_without_a_restart() {
     };
     signed_by(&alice, OpBody::SetGuardians(guard), 1).await.unwrap();
     let held = alice.identity.log().unwrap();
-    let bytes = held.next_op(OpBody::Recover(vec![words(7).keys().root.public()])).to_canonical();
+    let bytes =
+        held.next_op(OpBody::Recover(vec![mnemonic(7).keys().root.public()])).to_canonical();
     let guardian =
         op::OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &key(50), &bytes) };
     let signed = SignedOp::new(
         bytes.clone(),
-        vec![sign_op(Role::Root, &words(7).keys().root, &bytes), guardian],
+        vec![sign_op(Role::Root, &mnemonic(7).keys().root, &bytes), guardian],
     )
     .unwrap();
     let recovering = with_op(&held, signed).unwrap();
@@ -175,7 +178,7 @@ async fn ones_own_recovery_counts_without_a_restart() {
     // The new words may sign what follows at once; it counts with the recovery.
     assert!(matches!(
         signed_by(&alice, domain("alice.example"), 1).await,
-        Err(PaperError::OtherWords(_))
+        Err(TransferError::OtherMnemonic(_))
     ));
     signed_by(&alice, domain("alice.example"), 7).await.unwrap();
     assert_eq!(alice.identity.log().unwrap().state().domain, None);
@@ -184,7 +187,7 @@ async fn ones_own_recovery_counts_without_a_restart() {
     let state = alice.identity.log().unwrap().state().clone();
     assert_eq!(
         (state.roots, state.domain.as_deref()),
-        (vec![words(7).keys().root.public()], Some("alice.example"))
+        (vec![mnemonic(7).keys().root.public()], Some("alice.example"))
     );
 }
 

@@ -38,7 +38,7 @@ fn with_more(
     log: &IdentityLog,
     signed: &SignedOp,
     more: Vec<Value>,
-) -> Result<IdentityLog, LogError> {
+) -> Result<IdentityLog, IdentityLogError> {
     let mut signatures = values(signed);
     signatures.extend(more);
     let role = |value: &Value| match value {
@@ -101,23 +101,23 @@ fn a_signature_that_nobody_can_verify_counts_for_nothing() {
     let bytes = log.next_op(domain).to_canonical();
     let alone: Vec<_> =
         log.to_bytes().into_iter().chain([wrapped(&bytes, vec![newer(0, 9, None)])]).collect();
-    assert_eq!(IdentityLog::verify(&alone), Err(LogError::Signature(1)));
+    assert_eq!(IdentityLog::verify(&alone), Err(IdentityLogError::Signature(1)));
     for role in [0, 2] {
         assert_eq!(
             with_more(&log, &signed, vec![newer(role, 9, None)]),
-            Err(LogError::Signature(1)),
+            Err(IdentityLogError::Signature(1)),
             "role {role}"
         );
     }
     let add = next(&log, OpBody::AddNode(card(&node_keys(101))), 1, &[], Some(101));
-    assert_eq!(with_more(&log, &add, vec![newer(2, 9, None)]), Err(LogError::Signature(1)));
+    assert_eq!(with_more(&log, &add, vec![newer(2, 9, None)]), Err(IdentityLogError::Signature(1)));
     let genesis_op = log.ops()[0].clone();
     for role in [0, 2, 4] {
         let mut signatures = values(&genesis_op);
         signatures.insert(usize::try_from(role / 2 + 1).unwrap().min(2), newer(role, 9, None));
         assert_eq!(
             IdentityLog::verify(&[wrapped(genesis_op.op_bytes(), signatures)]),
-            Err(LogError::Signature(0)),
+            Err(IdentityLogError::Signature(0)),
             "role {role}"
         );
     }
@@ -133,16 +133,16 @@ fn a_recovery_that_only_a_newer_program_can_judge_is_kept_and_not_acted_upon() {
     let recover = next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50], None);
     assert_eq!(
         with_op(&log, recover.clone()),
-        Err(LogError::Signature(2)),
+        Err(IdentityLogError::Signature(2)),
         "one guardian is not enough"
     );
     assert_eq!(
         with_more(&log, &recover, vec![newer(4, 61, Some(61))]),
-        Err(LogError::Signature(2)),
+        Err(IdentityLogError::Signature(2)),
         "nobody's guardian"
     );
     let read = with_more(&log, &recover, vec![newer(4, 60, Some(60))]).unwrap();
-    assert_eq!((read.state().frozen_at, read.waiting()), (Some(2), None));
+    assert_eq!((read.state().frozen_at, read.pending_recovery()), (Some(2), None));
     assert_eq!(read.clone().recovered().state().roots, [key(1).public()]);
 
     // To root keys of a newer suite, by guardians that this program knows.
@@ -161,7 +161,10 @@ fn a_recovery_that_only_a_newer_program_can_judge_is_kept_and_not_acted_upon() {
         Some(1)
     );
     let one = SignedOp::new(bytes.clone(), vec![countersign(50)]).unwrap();
-    assert_eq!(with_more(&begun, &one, vec![newer(0, 9, None)]), Err(LogError::Signature(1)));
+    assert_eq!(
+        with_more(&begun, &one, vec![newer(0, 9, None)]),
+        Err(IdentityLogError::Signature(1))
+    );
 }
 
 #[test]

@@ -4,12 +4,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Claim, PaperError, Request, SignedRequest};
+use super::{Claim, SignatureRequest, SignedRequest, TransferError};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::identity::armour;
 use crate::identity::backup_key::BackupKey;
 use crate::identity::op::{OP_LEN_MAX, OPS_MAX, Op, SignedOp};
-use crate::identity::{IdentityLog, LogError};
+use crate::identity::{IdentityLog, IdentityLogError};
 
 fn ops_payload(ops: &[SignedOp]) -> MapWriter {
     MapWriter::new().list(0, ops, |op| Value::Bytes(op.as_bytes().to_vec()))
@@ -33,9 +33,9 @@ impl fmt::Display for Claim {
 }
 
 impl FromStr for Claim {
-    type Err = PaperError;
+    type Err = TransferError;
 
-    fn from_str(text: &str) -> Result<Self, PaperError> {
+    fn from_str(text: &str) -> Result<Self, TransferError> {
         let mut fields = Fields::from_canonical(&armour::read(armour::CLAIM, text)?)?;
         let ops = ops_from(&mut fields)?;
         let backup = BackupKey::from_value(fields.need(2)?, 2)?;
@@ -52,9 +52,9 @@ impl fmt::Display for SignedRequest {
 }
 
 impl FromStr for SignedRequest {
-    type Err = PaperError;
+    type Err = TransferError;
 
-    fn from_str(text: &str) -> Result<Self, PaperError> {
+    fn from_str(text: &str) -> Result<Self, TransferError> {
         if let Ok(payload) = armour::read(armour::LOG, text) {
             return Ok(Self {
                 ops: IdentityLog::from_canonical(&payload)?.into_ops(),
@@ -69,7 +69,7 @@ impl FromStr for SignedRequest {
     }
 }
 
-impl fmt::Display for Request {
+impl fmt::Display for SignatureRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         armour::write(
             f,
@@ -79,10 +79,10 @@ impl fmt::Display for Request {
     }
 }
 
-impl FromStr for Request {
-    type Err = PaperError;
+impl FromStr for SignatureRequest {
+    type Err = TransferError;
 
-    fn from_str(text: &str) -> Result<Self, PaperError> {
+    fn from_str(text: &str) -> Result<Self, TransferError> {
         let mut fields = Fields::from_canonical(&armour::read(armour::REQUEST, text)?)?;
         let ops = ops_from(&mut fields)?;
         let bytes = fields.bytes(2, OP_LEN_MAX)?;
@@ -90,7 +90,7 @@ impl FromStr for Request {
         let log = IdentityLog::from_ops(ops)?;
         let op = Op::from_canonical(&bytes)?;
         if op != log.next_op(op.body.clone()) {
-            return Err(PaperError::Log(LogError::Chain(log.ops().len())));
+            return Err(TransferError::Log(IdentityLogError::Chain(log.ops().len())));
         }
         Ok(Self { log, op: bytes, body: op.body })
     }
@@ -106,7 +106,7 @@ impl IdentityLog {
     ///
     /// # Errors
     /// When it is malformed, not canonical or not valid.
-    pub fn from_canonical(bytes: &[u8]) -> Result<Self, PaperError> {
+    pub fn from_canonical(bytes: &[u8]) -> Result<Self, TransferError> {
         let mut fields = Fields::from_canonical(bytes)?;
         let ops = ops_from(&mut fields)?;
         fields.finish()?;
@@ -118,7 +118,7 @@ impl IdentityLog {
     ///
     /// # Errors
     /// As [`IdentityLog::from_canonical`], and when a text is damaged or another one.
-    pub fn from_file(bytes: &[u8]) -> Result<Self, PaperError> {
+    pub fn from_file(bytes: &[u8]) -> Result<Self, TransferError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::from_canonical(&armour::read(armour::LOG, text)?),
             Err(_) => Self::from_canonical(bytes),

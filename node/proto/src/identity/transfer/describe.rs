@@ -1,9 +1,9 @@
 //! What an op does, in words for the person who signs it.
 
-use super::Request;
+use super::SignatureRequest;
 use crate::identity::op::{OpBody, RetireNode};
 
-impl Request {
+impl SignatureRequest {
     /// What would be signed, in a sentence for the person who signs.
     pub fn describe(&self) -> String {
         describe(&self.body)

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use freehold_proto::ClientNet;
+use freehold_proto::ClientNet;
 
 use crate::clock::Timestamp;
 
