@@ -25,6 +25,7 @@ mod identity;
 mod listen;
 mod logins;
 mod mailbox;
+mod markdown;
 mod once;
 mod opening;
 mod pace;

@@ -6,7 +6,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity;
 use freehold_core::logins::{self, LoginError, PasswordError};
-use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
@@ -14,6 +13,7 @@ use crate::answer::{self, Answer, Problem};
 use crate::door::Client;
 use crate::doors::PAINTS;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::visitor::{self, Owner};

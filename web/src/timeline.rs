@@ -12,9 +12,9 @@ use freehold_core::delivery_status;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
 use freehold_core::identity::PersonId;
-use freehold_core::markdown;
 use freehold_core::posts::{self, Draft, Over, PostError, PostId};
 use freehold_core::profile::Profile;
+use freehold_core::text;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
 
@@ -24,6 +24,7 @@ use crate::doors::PersonDoor;
 use crate::frame::Frame;
 use crate::friends::is_awake;
 use crate::gauge::Gauge;
+use crate::markdown;
 use crate::once;
 use crate::photos::upload;
 use crate::pictures::{self, Picture};
@@ -251,7 +252,7 @@ impl<'a> Voices<'a> {
         let html = if item.title.is_empty() && item.is_whole {
             rendered(&item.text, &item.entry, is_own)
         } else {
-            format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
+            format!("<p>{}</p>", answer::escaped(&text::summary(&item.text, EXCERPT_CHARS)))
         };
         let gauge = if is_own {
             delivery_status::of(&self.site.node, &item.entry)?

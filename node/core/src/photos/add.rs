@@ -11,9 +11,9 @@ use crate::audience::Audience;
 use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::markdown::{slugify, slugify_within};
 use crate::node::{Node, keyed};
 use crate::row::{self, Rows, cut};
+use crate::slug::{slugify, slugify_within};
 use crate::store::{BlobId, StoreError, Tx};
 
 /// How much of what a photo shows its address takes, in bytes.
