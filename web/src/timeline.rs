@@ -236,9 +236,11 @@ impl<'a> Voices<'a> {
         let is_own = self.own == Some(item.author);
         let path = format!("/{}/{}", dates::year(item.shown), item.slug);
         let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
-            Some(profile) => {
-                (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path)
-            }
+            Some(profile) => (
+                profile.name.clone(),
+                PersonDoor::painted(&profile.name, profile.avatar_colour),
+                path,
+            ),
             None => {
                 let Voice { name, door, web } = self.other(item.author)?;
                 let inside = format!("/home/timeline/{}", item.entry);

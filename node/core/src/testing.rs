@@ -198,7 +198,7 @@ pub fn profile_of(name: &str) -> Profile {
         domain: format!("{name}.example"),
         strapline: format!("{name} writes here"),
         about: String::new(),
-        paint: 0,
+        avatar_colour: 0,
     }
 }
 
