@@ -17,21 +17,21 @@ mod read;
 mod summary;
 mod transfer;
 
-pub use change::{Changes, GONE_REMEMBERED, changes_since};
+pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::check;
-pub use deliver::{DeliverError, Delivery, DeliveryId, deliver};
+pub use deliver::{DeliverError, Delivery, IdempotencyKey, deliver};
 pub use expunge::expunge;
 pub use flags::{FlagChange, FlagError, Flags, StoreOutcome, store_flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named,
-    folders, prepare, rename_folder, special_folder, subscribe,
+    folders, initialise, rename_folder, special_folder, subscribe,
 };
 pub use queue::{
-    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError,
-    due, next_due, of_text, record, submit, texts,
+    Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
+    SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
 };
 pub use read::{
-    MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen,
+    MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
     summaries, summary, uids,
 };
 pub use summary::{Correspondent, Summary};

@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head + 1);
         assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
 
-        let nobody = TestNode::unset("nobody").await;
+        let nobody = TestNode::without_owner("nobody").await;
         announce(&nobody).await.unwrap();
         assert_eq!(crate::outbox::durable_head(&nobody).unwrap(), 0);
     }

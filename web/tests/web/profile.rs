@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use freehold_core::identity::op::OpBody;
 use freehold_core::identity::paper::{self, Signed};
-use freehold_core::testing::{PASSWORD, TestNode, words_of};
+use freehold_core::testing::{PASSWORD, TestNode, mnemonic_of};
 use freehold_core::{identity, profile};
 
 use crate::browser::Browser;
@@ -98,7 +98,7 @@ async fn the_owner_is_told_that_who_they_are_is_disputed() {
             OpBody::SetDomain(Some(domain.into())),
         )
         .unwrap();
-        let Signed::Done(signed) = paper::sign(&asked, &words_of("alice")).unwrap() else {
+        let Signed::Done(signed) = paper::sign(&asked, &mnemonic_of("alice")).unwrap() else {
             panic!("nothing was added")
         };
         identity::upload(node, &signed).await.unwrap();

@@ -15,7 +15,7 @@ use crate::store::{Scan, StoreError, Table, Tx};
 const PAGE: usize = 1000;
 /// What is gone is remembered for so many changes of its folder: the most rows that the gone can
 /// have.
-pub const GONE_REMEMBERED: u64 = 100_000;
+pub const EXPUNGES_REMEMBERED: u64 = 100_000;
 
 /// Under `folder ‖ modseq`: the message whose latest change had that number.
 #[derive(Encode, Decode)]
@@ -59,7 +59,7 @@ pub(super) fn note(
 /// Forgets the one that has been gone for long enough now, if there is one. Each change looks at
 /// one number, so none is passed over.
 fn forget(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError> {
-    let Some(old) = folder.highest_modseq.checked_sub(GONE_REMEMBERED) else { return Ok(()) };
+    let Some(old) = folder.highest_modseq.checked_sub(EXPUNGES_REMEMBERED) else { return Ok(()) };
     let old_key = key(folder.id, old);
     if row::get::<ChangeRow>(tx, &old_key)?.is_some_and(|change| change.is_gone) {
         row::delete::<ChangeRow>(tx, &old_key);
@@ -77,7 +77,7 @@ pub struct Changes {
     pub vanished: Vec<u32>,
     /// Whether others are gone too, of which nobody remembers when they went: all that are not
     /// there.
-    pub has_forgotten: bool,
+    pub is_incomplete: bool,
 }
 
 /// Everything that changed in a folder after `modseq`.
@@ -106,7 +106,7 @@ pub fn changes_since(node: &Node, folder: FolderId, modseq: u64) -> Result<Chang
         }
     }
     // Looked up last: something may have been forgotten while this read.
-    changes.has_forgotten =
+    changes.is_incomplete =
         load(&node.store, folder)?.is_some_and(|folder| modseq < folder.forgotten);
     Ok(changes)
 }

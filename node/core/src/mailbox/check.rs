@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{ChangeRow, GONE_REMEMBERED};
+use super::change::{ChangeRow, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::read::{MessageRow, body, from_uid, key, messages};
 use super::summary::Summary;
@@ -98,7 +98,7 @@ fn check_changes(
             let modseq = u64::from_be_bytes(row::key_part(found, 4));
             if !change.is_gone {
                 live.insert((change.uid, modseq));
-            } else if modseq.saturating_add(GONE_REMEMBERED) <= folder.highest_modseq {
+            } else if modseq.saturating_add(EXPUNGES_REMEMBERED) <= folder.highest_modseq {
                 wrong.push(format!(
                     "folder {}: message {} has been gone for too long to be remembered",
                     folder.id.0, change.uid

@@ -23,10 +23,10 @@ const FORGOTTEN_AT_ONCE: usize = 150;
 id16! {
     /// Names one delivery: handing in the same one again gives the message it made, not a second
     /// one.
-    DeliveryId
+    IdempotencyKey
 }
 
-impl DeliveryId {
+impl IdempotencyKey {
     /// The id of a delivery that is the same whenever `parts` are.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -51,7 +51,7 @@ pub struct Delivery {
     /// Its text, stored as [`crate::blobs::AtRest::Sealed`].
     pub blob: Pinned,
     /// What makes handing it in twice harmless.
-    pub id: DeliveryId,
+    pub id: IdempotencyKey,
     /// When it arrived.
     pub internal_date: Timestamp,
     /// Its first flags.
@@ -126,7 +126,7 @@ pub(super) fn removed(
     tx: &mut Tx<'_>,
     now: Timestamp,
     folder: FolderId,
-    gone: &[(u32, DeliveryId)],
+    gone: &[(u32, IdempotencyKey)],
 ) -> Result<(), StoreError> {
     for (uid, delivery) in gone {
         row::put(tx, &delivery.0, &DeliveredRow { folder, uid: *uid, removed: Some(now) })?;
@@ -204,7 +204,7 @@ pub(super) fn keep(
 }
 
 /// Whether a delivery was taken before, also if its message has been removed since.
-pub(super) fn was_taken(tx: &Tx<'_>, delivery: DeliveryId) -> Result<bool, StoreError> {
+pub(super) fn was_taken(tx: &Tx<'_>, delivery: IdempotencyKey) -> Result<bool, StoreError> {
     Ok(row::get::<DeliveredRow>(tx, &delivery.0)?.is_some())
 }
 

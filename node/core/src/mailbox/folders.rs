@@ -139,7 +139,7 @@ pub enum FolderError {
 ///
 /// # Errors
 /// When the store is unavailable.
-pub async fn prepare(node: &Node) -> Result<(), StoreError> {
+pub async fn initialise(node: &Node) -> Result<(), StoreError> {
     let now = node.clock.now().as_secs();
     node.store
         .commit(move |tx| {
@@ -237,7 +237,7 @@ pub fn folder_named(node: &Node, name: &str) -> Result<Option<Folder>, StoreErro
     named(&node.store, &canonical(name))
 }
 
-/// The folder for that use; `None` only before [`prepare`].
+/// The folder for that use; `None` only before [`initialise`].
 ///
 /// # Errors
 /// As [`folders`].

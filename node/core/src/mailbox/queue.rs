@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
-pub use record::{Outcome, RecordError, record};
+pub use record::{Outcome, RecordError, record_outcomes};
 pub use submit::{Submission, SubmitError, submit};
 
 /// How many recipients one submission may have.
@@ -34,7 +34,7 @@ id16! {
 
 /// A submission that is not yet done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct QueuedMessage {
     /// Which one.
     pub id: QueueId,
     /// The sender of the envelope; empty for a report (the null sender).
@@ -134,11 +134,11 @@ fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>
     row::scan(rows, &Scan::prefix(&id.0, RECIPIENTS_MAX))
 }
 
-fn shown(rows: &impl Rows, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
+fn shown(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
     let ItemRow { from, blob, size, created, next_attempt } = item;
-    Ok(Some(Outgoing { id, from, recipients, blob, size, created, next_attempt }))
+    Ok(Some(QueuedMessage { id, from, recipients, blob, size, created, next_attempt }))
 }
 
 /// What is due at `now`, the longest due first, at most `limit`.
@@ -148,7 +148,7 @@ fn shown(rows: &impl Rows, id: QueueId) -> Result<Option<Outgoing>, StoreError> 
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn due(node: &Node, now: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+pub fn due(node: &Node, now: Timestamp, limit: usize) -> Result<Vec<QueuedMessage>, StoreError> {
     let mut found = Vec::new();
     for (key, _) in row::scan::<DueRow>(&node.store, &Scan::prefix(&[], limit))? {
         if u64::from_be_bytes(row::key_part(&key, 0)) > now.0 {
@@ -172,7 +172,7 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
 ///
 /// # Errors
 /// As [`due`].
-pub fn item(node: &Node, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
+pub fn item(node: &Node, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     shown(&node.store, id)
 }
 
@@ -180,7 +180,7 @@ pub fn item(node: &Node, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
 ///
 /// # Errors
 /// As [`due`].
-pub fn texts(node: &Node) -> Result<Vec<BlobId>, StoreError> {
+pub fn queued_blobs(node: &Node) -> Result<Vec<BlobId>, StoreError> {
     Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?
         .into_iter()
         .map(|(_, item)| item.blob)
@@ -191,7 +191,7 @@ pub fn texts(node: &Node) -> Result<Vec<BlobId>, StoreError> {
 ///
 /// # Errors
 /// As [`due`].
-pub fn of_text(node: &Node, text: &BlobId) -> Result<Option<Outgoing>, StoreError> {
+pub fn queued_with_blob(node: &Node, text: &BlobId) -> Result<Option<QueuedMessage>, StoreError> {
     let items = row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?;
     let found = items.into_iter().find(|(_, item)| item.blob == *text && !item.from.is_empty());
     found.map_or(Ok(None), |(key, _)| shown(&node.store, QueueId(row::key_part(&key, 0))))

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::deliver::DeliveryId;
+use super::deliver::IdempotencyKey;
 use super::flags::Flags;
 use super::folders::{FolderId, load};
 use super::summary::Summary;
@@ -64,7 +64,7 @@ pub(super) struct MessageRow {
     pub(super) id: MessageId,
     /// What made it idempotent; moves along with the message, is not copied.
     #[n(7)]
-    pub(super) delivery: Option<DeliveryId>,
+    pub(super) delivery: Option<IdempotencyKey>,
 }
 
 impl Record for MessageRow {
@@ -204,7 +204,7 @@ pub fn uids(
 ///
 /// # Errors
 /// As [`messages`].
-pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
+pub fn first_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
     let mut unmet = load(&node.store, folder)?.map_or(0, |folder| folder.unseen);
     let mut oldest = None;
     let mut scan = Scan::prefix(&folder.key(), PAGE).reversed();

@@ -1,6 +1,6 @@
 //! What tests of the mailbox begin with.
 
-use super::{Delivery, DeliveryId, Flags, FolderId, deliver, folder_named};
+use super::{Delivery, Flags, FolderId, IdempotencyKey, deliver, folder_named};
 use crate::blobs::AtRest;
 use crate::testing::TestNode;
 
@@ -11,7 +11,7 @@ pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     for n in 0..count {
         let blob =
             alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
-        let id = DeliveryId::new(&alice);
+        let id = IdempotencyKey::new(&alice);
         deliver(
             &alice,
             Delivery {

@@ -169,9 +169,9 @@ fn write(
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {
-        photos::forget_uses(tx, &id.0, &before.photos)?;
+        photos::remove_references(tx, &id.0, &before.photos)?;
     }
-    photos::note_uses(tx, &id.0, &ready.photos, false)?;
+    photos::add_references(tx, &id.0, &ready.photos, false)?;
     let row = PostRow {
         slug: ready.wanted_slug(),
         title: ready.title.clone(),

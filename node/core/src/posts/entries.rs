@@ -68,8 +68,8 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
         return Ok(());
     };
-    photos::forget_uses(tx, &id.0, &row.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, false)?;
+    photos::remove_references(tx, &id.0, &row.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, false)?;
     rows::save(tx, id, &PostRow { is_hidden: true, ..row })?;
     tx.after(Event::Public);
     Ok(())
@@ -105,8 +105,8 @@ pub(crate) fn apply_version(
             row.slug.clone_from(&said.slug);
         }
     }
-    photos::forget_uses(tx, &id.0, &before.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    photos::remove_references(tx, &id.0, &before.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
     Ok(())
@@ -146,7 +146,7 @@ fn restore(
     };
     take_words(tx, &mut row, version, at, said)?;
     note(tx, of, id)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
     row::put(tx, &rows::place_key(said.published, id), &PlaceRow {})?;
     rows::save(tx, id, &row)?;

@@ -1,12 +1,12 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
-    move_messages, oldest_unseen, special_folder, store_flags, summaries,
+    FlagChange, SpecialUse, body, changes_since, expunge, first_unseen, folder, folder_named,
+    messages, move_messages, special_folder, store_flags, summaries,
 };
 use crate::testing::TestNode;
 
-fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delivery {
+fn delivery(node: &Node, folder: FolderId, text: &str, id: IdempotencyKey) -> Delivery {
     let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     Delivery { folder, blob, id, internal_date: node.clock.now(), flags: Flags::default() }
 }
@@ -14,7 +14,7 @@ fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delive
 async fn delivered(node: &Node, subject: &str) -> Message {
     let inbox = special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
     let text = format!("From: bob@bob.example\r\nSubject: {subject}\r\n\r\nHello.\r\n");
-    deliver(node, delivery(node, inbox.id, &text, DeliveryId::new(node))).await.unwrap()
+    deliver(node, delivery(node, inbox.id, &text, IdempotencyKey::new(node))).await.unwrap()
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
     }
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     assert_eq!((inbox.uid_next, inbox.total, inbox.unseen, inbox.highest_modseq), (6, 5, 5, 6));
-    assert_eq!(oldest_unseen(&alice, inbox.id).unwrap(), Some(1));
+    assert_eq!(first_unseen(&alice, inbox.id).unwrap(), Some(1));
     let listed = summaries(&alice, inbox.id, None, 2).unwrap();
     let subjects: Vec<&str> = listed.iter().map(|(_, s)| s.subject.as_str()).collect();
     assert_eq!(subjects, ["No. 5", "No. 4"]);
@@ -43,7 +43,7 @@ async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
 async fn the_same_delivery_twice_is_one_message() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
-    let id = DeliveryId::of(&[b"queue item", b"7"]);
+    let id = IdempotencyKey::of(&[b"queue item", b"7"]);
     let first = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
     let again = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
     assert_eq!(first, again);
@@ -55,7 +55,7 @@ async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() 
     let alice = TestNode::new("alice").await;
     let [inbox, trash] = [SpecialUse::Inbox, SpecialUse::Trash]
         .map(|kind| special_folder(&alice, kind).unwrap().unwrap().id);
-    let id = DeliveryId::of(&[b"queue item", b"7"]);
+    let id = IdempotencyKey::of(&[b"queue item", b"7"]);
     let hand_in = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
     let total = |id| folder(&alice, id).unwrap().unwrap().total;
     let remove = async |from, uid| {
@@ -83,10 +83,10 @@ async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() 
 async fn a_delivery_to_no_folder_or_with_a_bad_keyword_leaves_nothing() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
-    let nowhere = delivery(&alice, FolderId(99), "x", DeliveryId::new(&alice));
+    let nowhere = delivery(&alice, FolderId(99), "x", IdempotencyKey::new(&alice));
     assert_eq!(deliver(&alice, nowhere).await, Err(DeliverError::NoSuchFolder));
     let flags = Flags { bits: 0, keywords: vec!["a b".into()] };
-    let bad = Delivery { flags, ..delivery(&alice, inbox.id, "x", DeliveryId::new(&alice)) };
+    let bad = Delivery { flags, ..delivery(&alice, inbox.id, "x", IdempotencyKey::new(&alice)) };
     assert_eq!(deliver(&alice, bad).await, Err(DeliverError::Flags(FlagError::BadKeyword)));
     assert_eq!(folder(&alice, inbox.id).unwrap(), Some(inbox));
 }
@@ -97,9 +97,10 @@ async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let deep = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n".repeat(2000);
     for text in ["\0\u{1}", "\r\n", &deep, &"x".repeat(1_000_000)] {
-        let message = deliver(&alice, delivery(&alice, inbox.id, text, DeliveryId::new(&alice)))
-            .await
-            .unwrap();
+        let message =
+            deliver(&alice, delivery(&alice, inbox.id, text, IdempotencyKey::new(&alice)))
+                .await
+                .unwrap();
         assert_eq!(body(&alice, &message).unwrap().read_all(2_000_000).unwrap(), text.as_bytes());
     }
 }

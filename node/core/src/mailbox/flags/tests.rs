@@ -1,6 +1,6 @@
 use super::*;
 use crate::mailbox::tests::filled;
-use crate::mailbox::{changes_since, expunge, folder, message, oldest_unseen, uids};
+use crate::mailbox::{changes_since, expunge, first_unseen, folder, message, uids};
 
 fn words(keywords: &[&str]) -> Flags {
     Flags { bits: 0, keywords: keywords.iter().map(|k| (*k).to_owned()).collect() }
@@ -36,9 +36,9 @@ async fn the_oldest_unseen_message_is_found_wherever_it_lies() {
     let (alice, inbox) = filled(1_200).await;
     let mark = async |uids: Vec<u32>, change: fn(Flags) -> FlagChange| {
         store_flags(&alice, inbox, &uids, change(Flags::of(Flags::SEEN)), None).await.unwrap();
-        oldest_unseen(&alice, inbox).unwrap()
+        first_unseen(&alice, inbox).unwrap()
     };
-    assert_eq!(oldest_unseen(&alice, inbox).unwrap(), Some(1));
+    assert_eq!(first_unseen(&alice, inbox).unwrap(), Some(1));
     assert_eq!(mark((1..=1_150).collect(), FlagChange::Add).await, Some(1_151));
     assert_eq!(mark(vec![3], FlagChange::Remove).await, Some(3));
     assert_eq!(mark((1..=1_200).collect(), FlagChange::Add).await, None);

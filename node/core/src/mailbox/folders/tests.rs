@@ -1,13 +1,13 @@
 use super::removal::Doomed;
 use super::*;
 use crate::mailbox::change::ChangeRow;
-use crate::mailbox::{Delivery, DeliveryId, Flags, deliver, messages};
+use crate::mailbox::{Delivery, Flags, IdempotencyKey, deliver, messages};
 use crate::testing::TestNode;
 
 #[tokio::test]
 async fn six_folders_always_exist_and_keep_their_names() {
     let alice = TestNode::new("alice").await;
-    prepare(&alice).await.unwrap();
+    initialise(&alice).await.unwrap();
     let all = folders(&alice).unwrap();
     let names: Vec<(&str, &str)> = all.iter().map(|f| (f.name.as_str(), f.title())).collect();
     assert_eq!(
@@ -73,7 +73,7 @@ async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_l
             .blobs
             .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::AtRest::Sealed)
             .unwrap();
-        let id = DeliveryId::new(&alice);
+        let id = IdempotencyKey::new(&alice);
         let delivery = Delivery {
             folder: doomed.id,
             blob,
@@ -90,7 +90,7 @@ async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_l
         row::put(tx, &id.key(), &Doomed {})
     });
     cut.await.unwrap();
-    prepare(&alice).await.unwrap();
+    initialise(&alice).await.unwrap();
     assert_eq!(messages(&alice, doomed.id, 0, u32::MAX, 10).unwrap(), []);
     assert_eq!(row::scan::<Doomed>(&alice.store, &Scan::prefix(&[], 10)).unwrap().len(), 0);
     assert_eq!(alice.store.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), 10)).unwrap().len(), 0);

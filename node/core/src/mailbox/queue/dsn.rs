@@ -2,7 +2,7 @@
 
 use data_encoding::HEXLOWER;
 
-use super::{Outgoing, Recipient};
+use super::{QueuedMessage, Recipient};
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::profile::{self, Profile};
@@ -15,7 +15,7 @@ const HEADER_LEN_MAX: usize = 16 * 1024;
 pub(super) fn text(
     node: &Node,
     owner: &Profile,
-    item: &Outgoing,
+    item: &QueuedMessage,
     failed: &[Recipient],
     now: Timestamp,
 ) -> Result<String, StoreError> {
@@ -77,7 +77,7 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn header(node: &Node, item: &Outgoing) -> Result<String, StoreError> {
+fn header(node: &Node, item: &QueuedMessage) -> Result<String, StoreError> {
     let mut start = vec![0; HEADER_LEN_MAX];
     let len = node.blobs.open(&item.blob)?.read_at(0, &mut start)?;
     start.truncate(len);

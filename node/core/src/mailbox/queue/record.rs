@@ -6,7 +6,7 @@ use super::{
 use crate::blobs::AtRest;
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
+use crate::mailbox::deliver::{self, DeliverError, Delivery, IdempotencyKey};
 use crate::mailbox::{Flags, SpecialUse, special_folder};
 use crate::node::Node;
 use crate::profile;
@@ -49,7 +49,7 @@ pub enum RecordError {
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.
-pub async fn record(
+pub async fn record_outcomes(
     node: &Node,
     id: QueueId,
     outcomes: Vec<(String, Outcome)>,
@@ -83,7 +83,7 @@ pub async fn record(
 
 async fn report(
     node: &Node,
-    item: &super::Outgoing,
+    item: &super::QueuedMessage,
     failed: &[Recipient],
 ) -> Result<Option<deliver::Ready>, RecordError> {
     let (Some(profile), Some(inbox)) =
@@ -99,7 +99,7 @@ async fn report(
     let delivery = Delivery {
         folder: inbox.id,
         blob,
-        id: DeliveryId::of(&parts),
+        id: IdempotencyKey::of(&parts),
         internal_date: now,
         flags: Flags::default(),
     };

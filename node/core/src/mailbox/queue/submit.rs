@@ -5,7 +5,7 @@ use super::{
 };
 use crate::blobs::Pinned;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
+use crate::mailbox::deliver::{self, DeliverError, Delivery, IdempotencyKey};
 use crate::mailbox::folders::special_in;
 use crate::mailbox::{Flags, SpecialUse};
 use crate::node::Node;
@@ -18,7 +18,7 @@ const ADDRESS_LEN_MAX: usize = 320;
 #[derive(Debug)]
 pub struct Submission {
     /// Names it: handing in the same one again queues nothing a second time.
-    pub id: DeliveryId,
+    pub id: IdempotencyKey,
     /// The sender of the envelope: an address of the owner's, or empty for a report (the null
     /// sender).
     pub from: String,
@@ -83,7 +83,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
             let delivery = Delivery {
                 folder: sent.id,
                 blob,
-                id: DeliveryId::of(&[&id.0]),
+                id: IdempotencyKey::of(&[&id.0]),
                 internal_date: now,
                 flags,
             };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary,
+    Delivery, IdempotencyKey, changes_since, deliver, folder, folder_named, message, summary,
 };
 use crate::testing::TestNode;
 
@@ -12,7 +12,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     for n in 1..=count {
         let blob =
             alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
-        let id = DeliveryId::of(&[&n.to_be_bytes()]);
+        let id = IdempotencyKey::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
         deliver(
             &alice,
@@ -56,7 +56,7 @@ async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
     assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
     // The delivery that made it still finds it there.
     let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", AtRest::Sealed).unwrap();
-    let id = DeliveryId::of(&[&3u32.to_be_bytes()]);
+    let id = IdempotencyKey::of(&[&3u32.to_be_bytes()]);
     let again = Delivery {
         folder: inbox,
         blob,

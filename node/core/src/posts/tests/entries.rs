@@ -7,15 +7,15 @@ use crate::identity::op::{OpBody, RetireNode};
 use crate::identity::paper::{self, Signed};
 use crate::identity::{self, PersonId};
 use crate::store::Tx;
-use crate::testing::words_of;
+use crate::testing::mnemonic_of;
 
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
-    let second = TestNode::unset("alice's tablet").await;
+    let second = TestNode::without_owner("alice's tablet").await;
     let asked =
         identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
             .unwrap();
-    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
@@ -30,7 +30,7 @@ async fn retire(at: &Node, node: &Node) {
         compromised: true,
     });
     let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Done(signed)) = paper::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity::upload(at, &signed).await.unwrap();
@@ -127,9 +127,9 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     let elsewhere = feed::Photo {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
-        ..photos::of_entry(&there)
+        ..photos::entry_photo(&there)
     };
-    let photos = vec![photos::of_entry(&there), elsewhere];
+    let photos = vec![photos::entry_photo(&there), elsewhere];
     say(
         &second,
         Body::Edit {
