@@ -1,10 +1,11 @@
-//! Mail the owner keeps: folders of messages, and the queue of what is still to be sent.
+//! The owner's mail: folders of messages, and the queue of messages to be sent.
 //!
-//! On disk: a message is two rows under `folder ‖ uid`, what changes (flags, modseq) apart from
-//! what doesn't (the summary lists show), plus a row under `folder ‖ modseq` that says what changed
-//! last at that number, which may be "gone". The text is a blob. Counts live in the folder's row,
-//! so no hot path reads more rows than it shows. UIDs, modseqs and counts are read and raised
-//! inside the commit: gapless, and never seen before they are durable.
+//! A folder is a mailbox of IMAP (RFC 9051 2.3): it has UIDs, a UIDVALIDITY and modseqs (RFC 7162).
+//! On disk a message has two rows under `folder ‖ uid`: one with its flags and modseq, which change,
+//! and one with its summary, which does not. A row under `folder ‖ modseq` names the message whose
+//! latest change, or expunge, has that modseq. The message's bytes are a blob. Counts are in the
+//! folder's row, so that no frequent path reads more rows than it shows. UIDs, modseqs and counts are
+//! read and increased within the commit: without gaps, and never visible before they are durable.
 
 mod change;
 mod check;
@@ -37,7 +38,7 @@ pub use read::{
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
-/// How many messages one commit touches at most; what is larger goes in several.
+/// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ async fn delivered(node: &Node, subject: &str) -> Message {
 }
 
 #[tokio::test]
-async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
+async fn uids_have_no_gaps_and_summaries_are_newest_first() {
     let alice = TestNode::new("alice").await;
     for n in 1..=5 {
         assert_eq!(delivered(&alice, &format!("No. {n}")).await.uid, n);
@@ -40,7 +40,7 @@ async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn the_same_delivery_twice_is_one_message() {
+async fn repeated_idempotency_key_stores_one_message() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let id = IdempotencyKey::of(&[b"queue item", b"7"]);
@@ -51,12 +51,12 @@ async fn the_same_delivery_twice_is_one_message() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() {
+async fn expunged_message_is_not_delivered_again_by_its_key() {
     let alice = TestNode::new("alice").await;
     let [inbox, trash] = [SpecialUse::Inbox, SpecialUse::Trash]
         .map(|kind| special_folder(&alice, kind).unwrap().unwrap().id);
     let id = IdempotencyKey::of(&[b"queue item", b"7"]);
-    let hand_in = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
+    let deliver_again = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
     let total = |id| folder(&alice, id).unwrap().unwrap().total;
     let remove = async |from, uid| {
         store_flags(&alice, from, &[uid], FlagChange::Add(Flags::of(Flags::DELETED)), None)
@@ -64,23 +64,22 @@ async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() 
             .unwrap();
         expunge(&alice, from, None).await.unwrap();
     };
-    let first = hand_in().await;
+    let first = deliver_again().await;
     let moved = move_messages(&alice, inbox, &[first.uid], trash).await.unwrap();
-    assert_eq!((hand_in().await.folder, total(inbox), total(trash)), (trash, 0, 1));
+    assert_eq!((deliver_again().await.folder, total(inbox), total(trash)), (trash, 0, 1));
     remove(trash, moved[0].1).await;
-    assert_eq!((hand_in().await.uid, total(inbox), total(trash)), (moved[0].1, 0, 0));
-    // Once nobody tries again, its name may be given anew; what the old one left is cleared away
-    // without harm to the new.
-    alice.clock.advance(REMEMBERED + 1);
-    let second = hand_in().await;
+    assert_eq!((deliver_again().await.uid, total(inbox), total(trash)), (moved[0].1, 0, 0));
+    // An expired key may be used again; forgetting the old use must not remove the new one.
+    alice.clock.advance(KEY_REMEMBERED + 1);
+    let second = deliver_again().await;
     let other = delivered(&alice, "another").await;
     remove(inbox, other.uid).await;
-    assert_eq!((hand_in().await.uid, total(inbox)), (second.uid, 1));
-    assert_eq!(alice.store.keys(RemovedRow::TABLE, &Scan::prefix(&[], 9)).unwrap().len(), 1);
+    assert_eq!((deliver_again().await.uid, total(inbox)), (second.uid, 1));
+    assert_eq!(alice.store.keys(ExpungedRow::TABLE, &Scan::prefix(&[], 9)).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_delivery_to_no_folder_or_with_a_bad_keyword_leaves_nothing() {
+async fn delivery_with_bad_folder_or_keyword_stores_nothing() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let nowhere = delivery(&alice, FolderId(99), "x", IdempotencyKey::new(&alice));
@@ -92,7 +91,7 @@ async fn a_delivery_to_no_folder_or_with_a_bad_keyword_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
+async fn malformed_message_is_stored_byte_for_byte() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let deep = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n".repeat(2000);
@@ -106,7 +105,7 @@ async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_changed_since_is_told_in_the_order_of_modseqs() {
+async fn changes_since_are_in_modseq_order() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     delivered(&alice, "one").await;
@@ -123,7 +122,7 @@ async fn what_changed_since_is_told_in_the_order_of_modseqs() {
 }
 
 #[tokio::test]
-async fn a_mailbox_of_many_messages_is_read_in_parts() {
+async fn large_folder_is_read_in_pages() {
     let many: u32 =
         std::env::var("FREEHOLD_MANY_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let alice = TestNode::new("alice").await;

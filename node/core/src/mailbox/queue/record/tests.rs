@@ -23,7 +23,7 @@ fn outcome(address: &str, outcome: Outcome) -> (String, Outcome) {
 }
 
 #[tokio::test]
-async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
+async fn submission_stays_queued_until_every_recipient_is_delivered() {
     let alice = TestNode::new("alice").await;
     assert_eq!(next_due(&alice).unwrap(), None);
     let id = queued(&alice, &["bob@bob.example", "bob@BOB.example", "carol@carol.example"]).await;
@@ -61,7 +61,7 @@ async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_failure_is_reported_to_the_owner_once() {
+async fn failed_recipient_gets_one_dsn() {
     let alice = TestNode::new("alice").await;
     let id = queued(&alice, &["bob@bob.example", "carol@carol.example"]).await;
     let refused = "550 5.1.1 no such user\r\nSubject: injected";
@@ -99,7 +99,7 @@ async fn a_failure_is_reported_to_the_owner_once() {
 }
 
 #[tokio::test]
-async fn a_report_that_fails_is_not_reported() {
+async fn failed_dsn_gets_no_dsn() {
     let alice = TestNode::new("alice").await;
     let report = submission(&alice, "", &["bob@bob.example"]);
     let id = submit(&alice, Submission { copy_to_sent: false, ..report }).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_report_that_fails_is_not_reported() {
 }
 
 #[tokio::test]
-async fn what_can_not_stand_in_an_envelope_is_not_queued() {
+async fn submission_with_invalid_recipients_is_refused() {
     let alice = TestNode::new("alice").await;
     assert_eq!(
         submit(&alice, submission(&alice, "alice@alice.example", &[])).await,
@@ -150,7 +150,7 @@ async fn what_can_not_stand_in_an_envelope_is_not_queued() {
 }
 
 #[tokio::test]
-async fn a_submission_handed_in_twice_is_queued_once_also_after_it_was_sent() {
+async fn repeated_submission_is_queued_once_even_after_delivery() {
     let alice = TestNode::new("alice").await;
     let id = IdempotencyKey::of(&[b"a form", b"its words"]);
     let twice =
