@@ -9,24 +9,29 @@
 
 mod change;
 mod check;
+mod delete_folder;
 mod deliver;
 mod expunge;
 mod flags;
 mod folders;
+mod idempotency;
 pub mod queue;
 mod read;
+mod store_flags;
 mod summary;
 mod transfer;
 
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::check;
-pub use deliver::{DeliverError, Delivery, IdempotencyKey, deliver};
+pub use delete_folder::delete_folder;
+pub use deliver::{DeliverError, Delivery, deliver};
 pub use expunge::expunge;
-pub use flags::{FlagChange, FlagError, Flags, StoreOutcome, store_flags};
+pub use flags::{FlagError, Flags};
 pub use folders::{
-    Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named,
-    folders, initialise, rename_folder, special_folder, subscribe,
+    Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
+    rename_folder, special_folder, subscribe,
 };
+pub use idempotency::IdempotencyKey;
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
@@ -35,11 +40,26 @@ pub use read::{
     MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
     summaries, summary, uids,
 };
+pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
+use crate::node::Node;
+use crate::store::StoreError;
+
 /// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
+
+/// Creates the special folders of a new node and resumes deletions of folders that a stop interrupted.
+/// Idempotent; called at every start.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn initialise(node: &Node) -> Result<(), StoreError> {
+    let now = node.clock.now().as_secs();
+    node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
+    delete_folder::resume(node).await
+}
 
 #[cfg(test)]
 mod tests;

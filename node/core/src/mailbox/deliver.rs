@@ -3,12 +3,12 @@
 use minicbor::{Decode, Encode};
 
 use super::folders::{FolderId, load, save};
+use super::idempotency::IdempotencyKey;
 use super::read::{Message, MessageId, MessageRow, key};
 use super::summary::{self, Summary};
 use super::{change, flags};
 use crate::blobs::Pinned;
 use crate::clock::Timestamp;
-use crate::ids::id16;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record};
@@ -19,29 +19,6 @@ use crate::store::{Scan, StoreError, Table, Tx};
 const KEY_REMEMBERED: u64 = 14 * 24 * 3_600_000;
 /// How many expired keys one commit forgets: more than one commit adds.
 const FORGOTTEN_PER_COMMIT: usize = 150;
-
-id16! {
-    /// The idempotency key of a delivery: a second delivery with the same key returns the message of
-    /// the first and stores nothing.
-    IdempotencyKey
-}
-
-impl IdempotencyKey {
-    /// The key derived from `parts`: equal parts give equal keys.
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_be_bytes());
-            hasher.update(part);
-        }
-        Self(row::key_part(hasher.finalize().as_bytes(), 0))
-    }
-
-    /// A random key, for a delivery that is never repeated.
-    pub fn new(node: &Node) -> Self {
-        Self(node.random.array())
-    }
-}
 
 /// A message to be stored in a folder.
 #[derive(Debug)]

@@ -7,14 +7,12 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-mod removal;
 mod special;
 
-pub use removal::delete_folder;
 pub use special::SpecialUse;
 
 const NAME_LEN_MAX: usize = 200;
-const FOLDERS_MAX: usize = 1000;
+pub(super) const FOLDERS_MAX: usize = 1000;
 const LEVELS_MAX: usize = 10;
 
 /// The id of a folder; never reused.
@@ -134,25 +132,15 @@ pub enum FolderError {
     Store(#[from] StoreError),
 }
 
-/// Creates the six special folders in a new node, and resumes deletions of folders that a stop
-/// interrupted. Idempotent; called at every start.
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn initialise(node: &Node) -> Result<(), StoreError> {
-    let now = node.clock.now().as_secs();
-    node.store
-        .commit(move |tx| {
-            if !load_all(tx)?.is_empty() {
-                return Ok(());
-            }
-            for special in SpecialUse::ALL {
-                insert(tx, now, special.name().to_owned(), Some(special))?;
-            }
-            Ok::<_, StoreError>(())
-        })
-        .await?;
-    removal::resume(node).await
+/// Creates the six special folders, unless there are folders already.
+pub(super) fn create_special_folders(tx: &mut Tx<'_>, now_secs: u64) -> Result<(), StoreError> {
+    if !load_all(tx)?.is_empty() {
+        return Ok(());
+    }
+    for special in SpecialUse::ALL {
+        insert(tx, now_secs, special.name().to_owned(), Some(special))?;
+    }
+    Ok(())
 }
 
 fn load_all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
@@ -237,7 +225,7 @@ pub fn folder_named(node: &Node, name: &str) -> Result<Option<Folder>, StoreErro
     named(&node.store, &canonical(name))
 }
 
-/// The folder with that special use; `None` only before [`initialise`].
+/// The folder with that special use; `None` only before [`super::initialise`].
 ///
 /// # Errors
 /// As [`folders`].

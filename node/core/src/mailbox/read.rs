@@ -2,9 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use super::deliver::IdempotencyKey;
 use super::flags::Flags;
 use super::folders::{FolderId, load};
+use super::idempotency::IdempotencyKey;
 use super::summary::Summary;
 use crate::blobs::BlobReader;
 use crate::clock::Timestamp;

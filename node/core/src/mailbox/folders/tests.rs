@@ -1,7 +1,7 @@
-use super::removal::DeletedFolderRow;
 use super::*;
 use crate::mailbox::change::ChangeRow;
-use crate::mailbox::{Delivery, Flags, IdempotencyKey, deliver, messages};
+use crate::mailbox::delete_folder::{DeletedFolderRow, delete_folder};
+use crate::mailbox::{Delivery, Flags, IdempotencyKey, deliver, initialise, messages};
 use crate::testing::TestNode;
 
 #[tokio::test]

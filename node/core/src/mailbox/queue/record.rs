@@ -6,7 +6,8 @@ use super::{
 use crate::blobs::AtRest;
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, IdempotencyKey};
+use crate::mailbox::deliver::{self, DeliverError, Delivery};
+use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::{Flags, SpecialUse, special_folder};
 use crate::node::Node;
 use crate::profile;

@@ -5,8 +5,9 @@ use super::{
 };
 use crate::blobs::Pinned;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, IdempotencyKey};
+use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::folders::special_in;
+use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::{Flags, SpecialUse};
 use crate::node::Node;
 use crate::row;

@@ -2,10 +2,10 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{FOLDERS_MAX, Folder, FolderError, FolderId, load};
+use super::change::ChangeRow;
+use super::folders::{FOLDERS_MAX, Folder, FolderError, FolderId, load};
+use super::{MESSAGES_PER_COMMIT, expunge};
 use crate::events::Event;
-use crate::mailbox::change::ChangeRow;
-use crate::mailbox::{MESSAGES_PER_COMMIT, expunge};
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table};
@@ -43,7 +43,7 @@ pub async fn delete_folder(node: &Node, id: FolderId) -> Result<(), FolderError>
     Ok(remove_messages(node, id).await?)
 }
 
-/// Resumes the deletions that a stop interrupted.
+/// Resumes the deletions of folders that a stop interrupted.
 pub(super) async fn resume(node: &Node) -> Result<(), StoreError> {
     for (key, _) in row::scan::<DeletedFolderRow>(&node.store, &Scan::prefix(&[], FOLDERS_MAX))? {
         remove_messages(node, FolderId(u32::from_be_bytes(row::key_part(&key, 0)))).await?;
