@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
-use freehold_core::mailbox::{self, Outgoing, QueueId};
+use freehold_core::mailbox::{self, QueueId, QueuedMessage};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -74,7 +74,7 @@ fn forget(sending: &mut HashSet<QueueId>, attempts: &JoinSet<QueueId>, ended: Op
 fn due(
     state: &MailState,
     sending: &HashSet<QueueId>,
-) -> Result<(Vec<Outgoing>, Duration), freehold_core::store::StoreError> {
+) -> Result<(Vec<QueuedMessage>, Duration), freehold_core::store::StoreError> {
     let now = state.node.clock.now();
     let room = SENDING_MAX.saturating_sub(sending.len());
     let mut items = mailbox::due(&state.node, Timestamp(u64::MAX), sending.len() + room + 1)?;

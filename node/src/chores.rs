@@ -109,7 +109,7 @@ async fn erase(node: &Node) {
     loop {
         let working = node.clone();
         // Neither waits for the other to succeed.
-        let work = move || (erasure::unlink(&working), erasure::renew(&working));
+        let work = move || (erasure::unlink(&working), erasure::compact(&working));
         let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
             let ended = StoreError::Unavailable(error.to_string());
             (Err(ended.clone()), Err(ended))
@@ -147,7 +147,7 @@ async fn settle(node: &Node) {
     let mut events = node.events.subscribe();
     let looking = node.clone();
     // Once: an older version may have left some open, and no change of theirs may come.
-    match tokio::task::spawn_blocking(move || photos::note_open(&looking)).await {
+    match tokio::task::spawn_blocking(move || photos::mark_unsealed(&looking)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::error!(%error, "it could not be told which photos lie open and should not")
@@ -156,7 +156,7 @@ async fn settle(node: &Node) {
     }
     loop {
         let working = node.clone();
-        match tokio::task::spawn_blocking(move || photos::settle(&working)).await {
+        match tokio::task::spawn_blocking(move || photos::apply_at_rest(&working)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or laid open later"),
             Ok(Err(error)) => {

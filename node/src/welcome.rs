@@ -243,7 +243,7 @@ mod tests {
             domain,
             strapline: String::new(),
             about: String::new(),
-            paint: 0,
+            avatar_colour: 0,
         };
         let after = welcome.of(&owner);
         assert!(

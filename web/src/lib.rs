@@ -24,6 +24,7 @@ mod identity;
 mod listen;
 mod logins;
 mod mailbox;
+mod markdown;
 mod once;
 mod pages;
 mod photos;

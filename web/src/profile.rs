@@ -6,7 +6,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
 use freehold_core::logins::{self, LoginError, PasswordError};
-use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
 use freehold_core::publish;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use crate::answer::{self, Answer, Problem};
 use crate::doors::PAINTS;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
@@ -51,7 +51,7 @@ async fn about(State(site): State<Site>) -> Answer {
 
 /// A door in the owner's paint.
 async fn icon(State(site): State<Site>) -> Answer {
-    let paint = site.profile()?.map_or(0, |profile| usize::from(profile.paint));
+    let paint = site.profile()?.map_or(0, |profile| usize::from(profile.avatar_colour));
     let (_, colour) = PAINTS.get(paint).unwrap_or(&PAINTS[0]);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
@@ -116,7 +116,7 @@ fn settings_page(
     let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint {
         number,
         name,
-        is_chosen: number == profile.paint,
+        is_chosen: number == profile.avatar_colour,
     });
     Ok(SettingsPage {
         page: site.home_frame("Settings", "Settings")?,
@@ -154,7 +154,7 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         name: form.name,
         strapline: form.strapline,
         about,
-        paint: form.paint,
+        avatar_colour: form.paint,
         ..Profile::clone(&before)
     };
     let fault = match publish::profile(&site.node, changed.clone()).await {

@@ -67,7 +67,7 @@ async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_th
         photos::change(&scene.alice, kept.id, String::new(), String::new(), Audience::Owner)
             .await
             .unwrap();
-        photos::settle(&scene.alice).unwrap();
+        photos::apply_at_rest(&scene.alice).unwrap();
         scene.end().await;
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use freehold_core::mailbox::queue::RecordError;
-use freehold_core::mailbox::{self, Outcome, Outgoing, QueueId, RecipientState};
+use freehold_core::mailbox::{self, Outcome, QueueId, QueuedMessage, RecipientState};
 use freehold_core::store::StoreError;
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ pub(super) enum Fate {
 
 /// Makes an attempt and records what became of it. Returns the item's id when it is no longer under
 /// way.
-pub(super) async fn make(state: MailState, item: Outgoing) -> QueueId {
+pub(super) async fn make(state: MailState, item: QueuedMessage) -> QueueId {
     match attempt(&state, &item).await {
         // It ended otherwise meanwhile: there is nothing left to record.
         Ok(()) | Err(RecordError::NoSuchItem) => {}
@@ -39,7 +39,7 @@ pub(super) async fn make(state: MailState, item: Outgoing) -> QueueId {
     item.id
 }
 
-async fn attempt(state: &MailState, item: &Outgoing) -> Result<(), RecordError> {
+async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordError> {
     let now = state.node.clock.now();
     let due = item
         .recipients
@@ -83,7 +83,7 @@ async fn attempt(state: &MailState, item: &Outgoing) -> Result<(), RecordError> 
 
 async fn record(
     state: &MailState,
-    item: &Outgoing,
+    item: &QueuedMessage,
     results: Vec<(String, Fate)>,
 ) -> Result<(), RecordError> {
     if results.is_empty() {
@@ -109,7 +109,7 @@ async fn record(
         };
         (address, outcome)
     });
-    mailbox::record(&state.node, item.id, outcomes.collect()).await
+    mailbox::record_outcomes(&state.node, item.id, outcomes.collect()).await
 }
 
 impl From<StoreError> for Fate {

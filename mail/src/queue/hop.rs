@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use freehold_core::blobs::BlobReader;
-use freehold_core::mailbox::Outgoing;
+use freehold_core::mailbox::QueuedMessage;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -47,7 +47,7 @@ const RECIPIENTS_MAX: usize = 100;
 pub(super) async fn send(
     state: &MailState,
     hop: &str,
-    item: &Outgoing,
+    item: &QueuedMessage,
     addresses: Vec<String>,
 ) -> Vec<(String, Fate)> {
     let mut fates = Vec::with_capacity(addresses.len());
@@ -117,7 +117,7 @@ impl Connection {
     async fn transactions(
         &mut self,
         state: &MailState,
-        item: &Outgoing,
+        item: &QueuedMessage,
         to: &[String],
         fates: &mut Vec<(String, Fate)>,
     ) -> Result<(), Fate> {
@@ -134,7 +134,7 @@ impl Connection {
     async fn transaction(
         &mut self,
         state: &MailState,
-        item: &Outgoing,
+        item: &QueuedMessage,
         to: &[String],
         fates: &mut Vec<(String, Fate)>,
     ) -> Result<(), Fate> {
@@ -176,7 +176,7 @@ impl Connection {
 
     /// MAIL with what the next hop offers (RFC 1870, 6152, 6531, 3461). The envelope's name stays
     /// the same at every attempt.
-    fn mail(&self, item: &Outgoing, to: &[String], text: &Text) -> Result<String, Fate> {
+    fn mail(&self, item: &QueuedMessage, to: &[String], text: &Text) -> Result<String, Fate> {
         let from = match item.from.as_str() {
             "" => None,
             from => Some(

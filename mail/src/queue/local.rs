@@ -2,7 +2,7 @@
 
 use freehold_core::blobs::{AtRest, BlobReader, BlobWriter, Pinned};
 use freehold_core::mailbox::{
-    self, DeliverError, Delivery, DeliveryId, Flags, Outgoing, SpecialUse,
+    self, DeliverError, Delivery, Flags, IdempotencyKey, QueuedMessage, SpecialUse,
 };
 use freehold_core::store::StoreError;
 
@@ -14,7 +14,7 @@ use crate::state::MailState;
 const PIECE_LEN: usize = 64 * 1024;
 
 /// Keeps `item` in the inbox; doing it twice keeps it once.
-pub(super) async fn deliver(state: &MailState, item: &Outgoing) -> Result<(), DeliverError> {
+pub(super) async fn deliver(state: &MailState, item: &QueuedMessage) -> Result<(), DeliverError> {
     let node = &state.node;
     let inbox =
         mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
@@ -29,7 +29,7 @@ pub(super) async fn deliver(state: &MailState, item: &Outgoing) -> Result<(), De
             Ok(copied) => copied?,
             Err(error) => return Err(StoreError::Unavailable(error.to_string()).into()),
         };
-    let id = DeliveryId::of(&[b"queue", &item.id.0]);
+    let id = IdempotencyKey::of(&[b"queue", &item.id.0]);
     let delivery = Delivery {
         folder: inbox.id,
         blob,

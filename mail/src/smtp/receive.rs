@@ -1,7 +1,7 @@
 //! Mail from other servers: who lives here, and the delivery into the inbox.
 
 use data_encoding::HEXLOWER;
-use freehold_core::mailbox::{self, DeliverError, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
@@ -82,13 +82,13 @@ async fn deliver(state: &MailState, whole: Whole) -> Result<String, DeliverError
 /// A sender that missed our 250 sends the message again. One that names its envelopes (ENVID, RFC
 /// 3461 4.4) is then recognised by the name, the sender and the text together, and the message is
 /// not kept twice. Without a name the same text twice may well be two messages, and both are kept.
-fn delivery_id(state: &MailState, whole: &Whole) -> DeliveryId {
+fn delivery_id(state: &MailState, whole: &Whole) -> IdempotencyKey {
     let sender = &whole.envelope.sender;
     match &sender.envelope_id {
-        None => DeliveryId::new(&state.node),
+        None => IdempotencyKey::new(&state.node),
         Some(name) => {
             let from = sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default();
-            DeliveryId::of(&[b"smtp", name.as_bytes(), from.as_bytes(), &whole.hash])
+            IdempotencyKey::of(&[b"smtp", name.as_bytes(), from.as_bytes(), &whole.hash])
         }
     }
 }

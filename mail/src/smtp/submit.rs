@@ -2,7 +2,7 @@
 //! queue.
 
 use data_encoding::HEXLOWER;
-use freehold_core::mailbox::{self, DeliveryId, Submission, queue::SubmitError};
+use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 use mail_parser::{HeaderName, MessageParser};
@@ -82,7 +82,7 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
             .map(|owner| format!("postmaster@{}", owner.domain)),
     };
     let submission = Submission {
-        id: DeliveryId::new(&state.node),
+        id: IdempotencyKey::new(&state.node),
         from: whole.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
         recipients: whole.envelope.recipients.iter().filter_map(address).collect(),
         blob: whole.blob,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_core::blobs::AtRest;
-use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
@@ -93,7 +93,7 @@ async fn deliver(node: &Node, message: &[u8]) {
     let delivery = Delivery {
         folder,
         blob,
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
@@ -206,11 +206,11 @@ async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
     // So many changes later it is not remembered any more when they went; the last two changes are
     // real ones.
     let folder = mailbox::folder_named(&server.node, "INBOX").unwrap().unwrap().id;
-    server.node.let_changes_pass(folder, mailbox::GONE_REMEMBERED - 2).await;
+    server.node.advance_modseq(folder, mailbox::EXPUNGES_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
     let changes = mailbox::changes_since(&server.node, folder, 5).unwrap();
-    assert_eq!((changes.vanished.len(), changes.has_forgotten), (0, true));
+    assert_eq!((changes.vanished.len(), changes.is_incomplete), (0, true));
     let told = silent.ok("NOOP").await;
     assert_eq!(told[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
     assert!(told[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{told:?}");

@@ -184,7 +184,7 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     let blobs =
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
-    mailbox::prepare(&node).await.unwrap();
+    mailbox::initialise(&node).await.unwrap();
     publish::profile(&node, profile_of("alice")).await.unwrap();
     let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
     let mut client = Client::connect(mail.addresses().smtp).await;

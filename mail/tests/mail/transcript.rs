@@ -98,7 +98,7 @@ impl Transcript {
     pub async fn play(&self) {
         // Set up without a browser's password, which takes longer to make than most conversations
         // last.
-        let node = TestNode::unset("alice").await;
+        let node = TestNode::without_owner("alice").await;
         publish::profile(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
             Box::pin(self.play_cut(&node, cut)).await;

@@ -98,8 +98,9 @@ pub struct Friend {
     /// Their name: of the newest profile of theirs that is here, or else as they introduced
     /// themselves.
     pub name: String,
-    /// The house paint they chose, as their profile says; below [`crate::profile::PAINTS`].
-    pub paint: Option<u8>,
+    /// The number of the avatar colour in their profile, below
+    /// [`crate::profile::AVATAR_COLOUR_COUNT`].
+    pub avatar_colour: Option<u8>,
     /// Their node's key.
     pub node: PublicKey,
     /// Where their node is reached; at most [`ADDRESSES_MAX`].
@@ -164,7 +165,7 @@ impl FriendRow {
         Ok(Friend {
             person,
             name,
-            paint: None,
+            avatar_colour: None,
             node,
             addresses,
             since,

@@ -12,8 +12,8 @@ const LOGIN_LEN_MAX: usize = 40;
 const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
 const ABOUT_LEN_MAX: usize = 2000;
-/// How many colours a person may paint their house in.
-pub const PAINTS: u8 = 7;
+/// How many avatar colours there are.
+pub const AVATAR_COLOUR_COUNT: u8 = 7;
 
 /// The owner's public profile.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -34,9 +34,9 @@ pub struct Profile {
     /// A paragraph or two, Markdown; may be empty.
     #[n(4)]
     pub about: String,
-    /// The colour of the house, below [`PAINTS`].
+    /// The number of the avatar's colour, below [`AVATAR_COLOUR_COUNT`].
     #[n(5)]
-    pub paint: u8,
+    pub avatar_colour: u8,
 }
 
 impl Record for Profile {
@@ -73,7 +73,7 @@ pub enum ProfileError {
     BadDomain,
     /// There is no such colour.
     #[error("there is no paint {0}")]
-    NoSuchPaint(u8),
+    NoSuchAvatarColour(u8),
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -124,7 +124,7 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
         domain: profile.domain.trim().trim_end_matches('.').to_ascii_lowercase(),
         strapline: profile.strapline.trim().to_owned(),
         about: profile.about.trim().to_owned(),
-        paint: profile.paint,
+        avatar_colour: profile.avatar_colour,
     };
     let limits = [
         ("login", &profile.login, LOGIN_LEN_MAX),
@@ -146,8 +146,8 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     if !is_domain(&profile.domain) {
         return Err(ProfileError::BadDomain);
     }
-    if profile.paint >= PAINTS {
-        return Err(ProfileError::NoSuchPaint(profile.paint));
+    if profile.avatar_colour >= AVATAR_COLOUR_COUNT {
+        return Err(ProfileError::NoSuchAvatarColour(profile.avatar_colour));
     }
     Ok(profile)
 }
@@ -163,11 +163,11 @@ fn is_label(text: &str) -> bool {
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// The paint of a house whose owner has not chosen one: it goes by the address, so that neighbours'
-/// doors differ.
-pub fn first_paint(login: &str, domain: &str) -> u8 {
+/// The avatar colour of an owner who has chosen none. It depends on the address, so that avatars of
+/// different people differ.
+pub fn default_avatar_colour(login: &str, domain: &str) -> u8 {
     let address = format!("{login}@{domain}").to_ascii_lowercase();
-    blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % PAINTS)
+    blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % AVATAR_COLOUR_COUNT)
 }
 
 /// The owner's mail address, `login@domain`.

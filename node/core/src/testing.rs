@@ -45,10 +45,10 @@ impl TestNode {
     /// words made of the name, and ready.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
-        let node = Self::unset(name).await;
+        let node = Self::without_owner(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
         logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
-        identity::create_with(&node, words_of(name)).await.unwrap();
+        identity::create_with(&node, mnemonic_of(name)).await.unwrap();
         node
     }
 
@@ -93,12 +93,12 @@ impl TestNode {
 
     /// A node that nobody has set up yet.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
-    pub async fn unset(name: &str) -> Self {
+    pub async fn without_owner(name: &str) -> Self {
         let disk = MemoryFs::new();
         let node =
             Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name)))
                 .unwrap();
-        mailbox::prepare(&node).await.unwrap();
+        mailbox::initialise(&node).await.unwrap();
         Self { node, disk, queue_may_be_left: false }
     }
 
@@ -163,7 +163,7 @@ impl TestNode {
 
     /// As if the flags in a folder had changed so many times: nothing else is other than before.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
-    pub async fn let_changes_pass(&self, folder: FolderId, count: u64) {
+    pub async fn advance_modseq(&self, folder: FolderId, count: u64) {
         let changed = self.store.commit(move |tx| {
             let mut passed =
                 row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
@@ -174,7 +174,7 @@ impl TestNode {
     }
 
     /// The same node, allowed to end with mail still in its queue.
-    pub fn leaving_its_queue(mut self) -> Self {
+    pub fn allowing_queued_mail(mut self) -> Self {
         self.queue_may_be_left = true;
         self
     }
@@ -182,7 +182,7 @@ impl TestNode {
 
 /// The 24 words of the owner `name`.
 #[must_use]
-pub fn words_of(name: &str) -> Mnemonic {
+pub fn mnemonic_of(name: &str) -> Mnemonic {
     Mnemonic::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
@@ -199,7 +199,7 @@ pub fn profile_of(name: &str) -> Profile {
         domain: format!("{name}.example"),
         strapline: format!("{name} writes here"),
         about: String::new(),
-        paint: 0,
+        avatar_colour: 0,
     }
 }
 

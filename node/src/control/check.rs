@@ -41,7 +41,7 @@ pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response
         // The next may begin when this one really has ended, not when nobody waits for it any more.
         let _turn = turn;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);
-        check::everything(&node, &|step, done, total| {
+        check::check_node(&node, &|step, done, total| {
             let is_news =
                 last.get().is_none_or(|(before, at)| before != step || at.elapsed() >= TELL_EVERY);
             if is_news {
@@ -56,7 +56,7 @@ pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response
         })
     });
     let found = found.await.context("the check ended early")??;
-    Ok(Response::text(sentences(&found).join("\n")).with(json!({ "whole": found.is_whole() })))
+    Ok(Response::text(sentences(&found).join("\n")).with(json!({ "whole": found.is_sound() })))
 }
 
 fn name(step: Step) -> &'static str {
@@ -106,7 +106,7 @@ fn sentences(found: &Findings) -> Vec<String> {
     }
     let whole = "Everything is whole.";
     said.push(
-        if found.is_whole() { whole } else { "Something is damaged; nothing was changed." }
+        if found.is_sound() { whole } else { "Something is damaged; nothing was changed." }
             .to_owned(),
     );
     said
@@ -149,14 +149,14 @@ fn ended(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::check::Place;
+    use freehold_core::check::RowKey;
     use freehold_core::store::BlobId;
 
     use super::*;
 
     #[test]
     fn what_was_found_is_said_in_sentences() {
-        let place = |table: &str| Place { table: table.into(), key: Vec::new() };
+        let place = |table: &str| RowKey { table: table.into(), key: Vec::new() };
         let report = Report {
             rows: 1200,
             blobs: 1,

@@ -5,7 +5,6 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use freehold_core::audience::{Audience, Visitor};
-use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
 use freehold_core::posts::{
     self, Draft, Over, Post, PostError, PostId, Revision, State as Stage, TITLE_CHARS_MAX,
@@ -16,6 +15,7 @@ use super::{TITLE_CHARS, path_of, title_of, too_long};
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::photos::upload;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};

@@ -5,7 +5,7 @@ use freehold_core::identity::op::OpBody;
 use freehold_core::identity::transfer::{self, Signed};
 use freehold_core::identity_log;
 use freehold_core::profile;
-use freehold_core::testing::{PASSWORD, TestNode, words_of};
+use freehold_core::testing::{PASSWORD, TestNode, mnemonic_of};
 
 use crate::browser::Browser;
 
@@ -99,7 +99,7 @@ async fn the_owner_is_told_that_who_they_are_is_disputed() {
             OpBody::SetDomain(Some(domain.into())),
         )
         .unwrap();
-        let Signed::Done(signed) = transfer::sign(&asked, &words_of("alice")).unwrap() else {
+        let Signed::Done(signed) = transfer::sign(&asked, &mnemonic_of("alice")).unwrap() else {
             panic!("nothing was added")
         };
         identity_log::upload(node, &signed).await.unwrap();

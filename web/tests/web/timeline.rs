@@ -137,7 +137,9 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
         [("Robert Ford", "Robert Ford", 5), ("Ro\u{202e}ssbob \u{200f}", "Rossbob", 6)]
     {
         let now = profile::get(&bob).unwrap().unwrap();
-        publish::profile(&bob, Profile { name: name.into(), paint, ..now }).await.unwrap();
+        publish::profile(&bob, Profile { name: name.into(), avatar_colour: paint, ..now })
+            .await
+            .unwrap();
         carry(&bob, &alice).await;
         for page in ["/home", "/home/friends"] {
             let page = owner.get(page).await.text();
@@ -153,7 +155,7 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
     // Whoever writes their own feed knows no limits; here they hold.
     let long = feed::Body::Profile(feed::ProfileBody {
         name: "\u{202e}W\n".repeat(150),
-        paint: 200,
+        avatar_colour: 200,
         ..feed::ProfileBody::default()
     });
     let node = bob.clone();
@@ -163,7 +165,7 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
         .unwrap();
     carry(&bob, &alice).await;
     let friend = friends::list(&alice).unwrap().remove(0);
-    assert_eq!((friend.name.chars().count(), friend.paint), (79, None));
+    assert_eq!((friend.name.chars().count(), friend.avatar_colour), (79, None));
     assert!(!friend.name.contains(['\u{202e}', '\n']));
 }
 

@@ -6,7 +6,7 @@ use crate::feed;
 use crate::identity::PersonId;
 use crate::names;
 use crate::node::Node;
-use crate::profile::PAINTS;
+use crate::profile::AVATAR_COLOUR_COUNT;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
@@ -44,7 +44,8 @@ pub(crate) fn with_profile(node: &Node, friend: &mut Friend) -> Result<(), Store
         if !name.is_empty() {
             friend.name = name;
         }
-        friend.paint = Some(profile.paint).filter(|paint| *paint < PAINTS);
+        friend.avatar_colour =
+            Some(profile.avatar_colour).filter(|colour| *colour < AVATAR_COLOUR_COUNT);
     }
     let (is_online, heard) = node.presence.of(&friend.person);
     friend.is_online = is_online && friend.state == FriendState::Friend;

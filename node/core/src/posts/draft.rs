@@ -7,11 +7,11 @@ use super::{
 };
 use crate::audience::Audience;
 use crate::clock::Timestamp;
-use crate::markdown;
 use crate::node::Node;
 use crate::photos::{self, Photo, PhotoId};
 use crate::row;
 use crate::store::{StoreError, Tx};
+use crate::{slug, text};
 
 /// How much of a note's words its address takes, in bytes.
 const NOTE_SLUG_LEN_MAX: usize = 50;
@@ -75,7 +75,7 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
         return Err(PostError::TooManyPhotos(draft.photos.len()));
     }
     let slug = draft.slug.map(|slug| slug.trim().to_owned()).filter(|slug| !slug.is_empty());
-    if slug.as_deref().is_some_and(|slug| !markdown::is_slug(slug)) {
+    if slug.as_deref().is_some_and(|slug| !slug::is_slug(slug)) {
         return Err(PostError::BadSlug);
     }
     let mut photos = Vec::new();
@@ -84,12 +84,12 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
             photos.push(photo);
         }
     }
-    let summary = markdown::summary(&raw, SUMMARY_CHARS);
+    let summary = text::summary(&raw, SUMMARY_CHARS);
     Ok(Ready {
         title,
         text: ReadyText::store(node, &raw)?,
         summary,
-        minutes: markdown::minutes(&raw),
+        minutes: text::reading_minutes(&raw),
         raw,
         photos,
         slug,
@@ -100,8 +100,8 @@ impl Ready {
     /// The address it asks for, or one made of its words.
     pub(super) fn wanted_slug(&self) -> String {
         let made = || {
-            markdown::slugify(&self.title)
-                .or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
+            slug::slugify(&self.title)
+                .or_else(|| slug::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
         };
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
     }
@@ -179,9 +179,9 @@ pub(super) fn write(
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {
-        photos::forget_uses(tx, &id.0, &before.photos)?;
+        photos::remove_references(tx, &id.0, &before.photos)?;
     }
-    photos::note_uses(tx, &id.0, &ready.photos, false)?;
+    photos::add_references(tx, &id.0, &ready.photos, false)?;
     let row = PostRow {
         slug: ready.wanted_slug(),
         title: ready.title.clone(),

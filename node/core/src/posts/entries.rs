@@ -14,11 +14,11 @@ use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::change::Version;
 use crate::feed::{EntryId, PostBody};
-use crate::markdown;
 use crate::node::Node;
 use crate::photos;
 use crate::row::{self, Record};
 use crate::store::{StoreError, Table, Tx};
+use crate::{slug, text};
 
 /// Under the entry of a published post: the post.
 #[derive(Encode, Decode)]
@@ -69,8 +69,8 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
         return Ok(());
     };
-    photos::forget_uses(tx, &id.0, &row.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, false)?;
+    photos::remove_references(tx, &id.0, &row.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, false)?;
     rows::save(tx, id, &PostRow { is_hidden: true, ..row })?;
     tx.after(Event::Public);
     Ok(())
@@ -104,8 +104,8 @@ pub(crate) fn apply_version(
             row.slug.clone_from(&said.slug);
         }
     }
-    photos::forget_uses(tx, &id.0, &before.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    photos::remove_references(tx, &id.0, &before.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
     Ok(())
@@ -122,8 +122,8 @@ fn restore(
     // Drawn from the entry, so that the post is the same one however often it comes and goes.
     let id = PostId(row::key_part(&of.0, 0));
     let title = said.title.as_deref().unwrap_or_default();
-    let base = markdown::slugify(&said.slug)
-        .or_else(|| markdown::slugify(title))
+    let base = slug::slugify(&said.slug)
+        .or_else(|| slug::slugify(title))
         .unwrap_or_else(|| "note".to_owned());
     let mut row = PostRow {
         slug: rows::next_free(tx, &base, id)?,
@@ -145,7 +145,7 @@ fn restore(
     };
     take_words(tx, &mut row, version, at, said)?;
     note(tx, of, id)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
     row::put(tx, &rows::place_key(said.published, id), &PlaceRow {})?;
     rows::save(tx, id, &row)?;
@@ -163,8 +163,8 @@ fn take_words(
     row.version = Some(version.0);
     row.text = Text::Entry(version.0);
     row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
-    row.summary = markdown::summary(&said.text, SUMMARY_CHARS);
-    row.minutes = markdown::minutes(&said.text);
+    row.summary = text::summary(&said.text, SUMMARY_CHARS);
+    row.minutes = text::reading_minutes(&said.text);
     row.photos = shown(tx, said)?;
     row.updated = at;
     Ok(())
@@ -180,6 +180,6 @@ fn shown(tx: &Tx<'_>, said: &PostBody) -> Result<Vec<photos::PhotoId>, StoreErro
 
 /// Whether the post's address becomes the one that a version names.
 fn is_to_move(tx: &Tx<'_>, row: &PostRow, said: &PostBody, id: PostId) -> Result<bool, StoreError> {
-    let may_have = said.slug != row.slug && markdown::is_slug(&said.slug);
+    let may_have = said.slug != row.slug && slug::is_slug(&said.slug);
     Ok(may_have && rows::is_free(tx, &said.slug, id)? && rows::addresses(tx, id)? < ADDRESSES_MAX)
 }

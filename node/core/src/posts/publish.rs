@@ -105,7 +105,7 @@ impl Publication {
         let Self { id, mut row, published, .. } = self;
         row.entry = Some(entry.0);
         entries::note(tx, entry, id)?;
-        photos::note_uses(tx, &id.0, &row.photos, true)?;
+        photos::add_references(tx, &id.0, &row.photos, true)?;
         rows::claim_slug(tx, &row.slug, id)?;
         row::delete::<DraftRow>(tx, &id.0);
         row::put(tx, &rows::place_key(published, id), &PlaceRow {})?;
@@ -171,8 +171,8 @@ impl Edition {
         }
         let shown = ready.load_photos(tx)?;
         ready.text.attach(tx);
-        photos::forget_uses(tx, &id.0, &row.photos)?;
-        photos::note_uses(tx, &id.0, &ready.photos, true)?;
+        photos::remove_references(tx, &id.0, &row.photos)?;
+        photos::add_references(tx, &id.0, &ready.photos, true)?;
         row.title = ready.title;
         row.text = ready.text.text.clone();
         row.summary = ready.summary;
@@ -206,6 +206,6 @@ fn body(row: &PostRow, text: String, shown: &[Photo]) -> PostBody {
         slug: row.slug.clone(),
         text,
         published: row.published.unwrap_or_default(),
-        photos: shown.iter().map(photos::of_entry).collect(),
+        photos: shown.iter().map(photos::entry_photo).collect(),
     }
 }

@@ -293,7 +293,7 @@ async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
     );
     publish::delete(&alice, empty.id).await.unwrap();
 
-    let nobody = TestNode::unset("nobody").await;
+    let nobody = TestNode::without_owner("nobody").await;
     let saved = save_draft(&nobody, draft("x", "y")).await.unwrap();
     assert_eq!(publish::saved_post(&nobody, saved.id).await, Err(PostError::Unclaimed));
     assert_eq!(here(&nobody, "x"), None);

@@ -40,7 +40,7 @@ fn write(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileE
         address: profile::address(profile),
         strapline: profile.strapline.clone(),
         about: profile.about.clone(),
-        paint: profile.paint,
+        avatar_colour: profile.avatar_colour,
     });
     if feed::latest(tx, &person, Kind::Profile)?.as_ref() == Some(&body) {
         return Ok(());

@@ -31,7 +31,7 @@ async fn a_new_name_is_told_to_friends_once() {
     assert_eq!(outbox::durable_head(&alice).unwrap(), head + 1);
     assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
 
-    let nobody = TestNode::unset("nobody").await;
+    let nobody = TestNode::without_owner("nobody").await;
     announce_profile(&nobody).await.unwrap();
     assert_eq!(outbox::durable_head(&nobody).unwrap(), 0);
 }
@@ -59,7 +59,7 @@ async fn a_profile_is_trimmed_checked_and_kept() {
         (Profile { name: " ".into(), ..profile.clone() }, ProfileError::NoName),
         (Profile { login: "a@b".into(), ..profile.clone() }, ProfileError::BadLogin),
         (Profile { domain: "a..b".into(), ..profile.clone() }, ProfileError::BadDomain),
-        (Profile { paint: 8, ..profile.clone() }, ProfileError::NoSuchPaint(8)),
+        (Profile { avatar_colour: 8, ..profile.clone() }, ProfileError::NoSuchAvatarColour(8)),
     ];
     for (bad, why) in refused {
         assert_eq!(publish_profile(&alice, bad).await, Err(why));
@@ -104,7 +104,7 @@ async fn refused_new_post_leaves_no_draft() {
     };
     super::post(&alice, draft("walk")).await.unwrap();
     assert_eq!(super::post(&alice, draft("walk")).await, Err(PostError::BadSlug));
-    let nobody = TestNode::unset("nobody").await;
+    let nobody = TestNode::without_owner("nobody").await;
     assert_eq!(super::post(&nobody, draft("walk")).await, Err(PostError::Unclaimed));
     for node in [&alice, &nobody] {
         assert_eq!(posts::drafts(node).unwrap(), []);

@@ -108,8 +108,8 @@ pub struct ProfileBody {
     pub strapline: String,
     /// A few paragraphs of Markdown.
     pub about: String,
-    /// The house paint, 0 to 7.
-    pub paint: u8,
+    /// The number of the avatar's colour, 0 to 7.
+    pub avatar_colour: u8,
 }
 
 /// Where a person is reached. The highest version counts.
@@ -193,7 +193,7 @@ impl Body {
                 .text(4, &profile.address)
                 .text(6, &profile.strapline)
                 .text(8, &profile.about)
-                .uint(10, profile.paint),
+                .uint(10, profile.avatar_colour),
             Self::Homes(homes) => map
                 .uint(2, homes.version)
                 .list(4, &homes.web, |address| Value::Text(address.clone()))
@@ -238,7 +238,7 @@ impl Body {
                 address: fields.text(4, ADDRESS_LEN_MAX)?,
                 strapline: fields.text(6, TITLE_LEN_MAX)?,
                 about: fields.text(8, TEXT_LEN_MAX)?,
-                paint: fields.small(10)?,
+                avatar_colour: fields.small(10)?,
             }),
             Kind::Homes => Self::Homes(Homes {
                 version: fields.uint(2)?,

@@ -110,7 +110,7 @@ fn bodies() -> Vec<(&'static str, Lane, Body)> {
                 address: "alice@alice.example".to_owned(),
                 strapline: "boats".to_owned(),
                 about: "I build *boats*.".to_owned(),
-                paint: 3,
+                avatar_colour: 3,
             }),
         ),
         (

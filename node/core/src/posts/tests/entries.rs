@@ -11,17 +11,17 @@ use crate::identity::{self, PersonId};
 use crate::identity_log;
 use crate::publish;
 use crate::store::Tx;
-use crate::testing::words_of;
+use crate::testing::mnemonic_of;
 
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
-    let second = TestNode::unset("alice's tablet").await;
+    let second = TestNode::without_owner("alice's tablet").await;
     let asked = identity_log::request(
         &first.identity.log().unwrap(),
         OpBody::AddNode(second.identity.card()),
     )
     .unwrap();
-    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
@@ -36,7 +36,7 @@ async fn retire(at: &Node, node: &Node) {
         compromised: true,
     });
     let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &words_of("alice")) else {
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity_log::upload(at, &signed).await.unwrap();
@@ -133,9 +133,9 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     let elsewhere = feed::PhotoRef {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
-        ..photos::of_entry(&there)
+        ..photos::entry_photo(&there)
     };
-    let photos = vec![photos::of_entry(&there), elsewhere];
+    let photos = vec![photos::entry_photo(&there), elsewhere];
     say(
         &second,
         Body::Edit {

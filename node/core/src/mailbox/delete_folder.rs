@@ -1,29 +1,29 @@
-//! Deleting a folder with everything in it.
+//! Deleting a folder with its messages.
 
 use minicbor::{Decode, Encode};
 
-use super::{FOLDERS_MAX, Folder, FolderError, FolderId, load};
+use super::change::ChangeRow;
+use super::folders::{FOLDERS_MAX, Folder, FolderError, FolderId, load};
+use super::{MESSAGES_PER_COMMIT, expunge};
 use crate::events::Event;
-use crate::mailbox::change::ChangeRow;
-use crate::mailbox::{MESSAGES_PER_COMMIT, expunge};
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table};
 
-/// A folder that is gone but whose messages are still being removed.
+/// Under the id of a deleted folder whose messages are still to be removed.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-pub(super) struct Doomed {}
+pub(super) struct DeletedFolderRow {}
 
-impl Record for Doomed {
+impl Record for DeletedFolderRow {
     const TABLE: Table = Table::new("mailbox_doomed");
     const VERSION: u8 = 1;
 }
 
-/// Deletes a folder and its messages; folders below it stay (RFC 9051 6.3.5).
+/// Deletes a folder and its messages; its children stay (RFC 9051 6.3.5).
 ///
-/// The folder is gone with the first commit; many messages take several more, finished at the next
-/// start if need be.
+/// The first commit deletes the folder. Its messages are removed in further commits, which the next
+/// start resumes if a stop interrupts them.
 ///
 /// # Errors
 /// When there is no such folder or it is special.
@@ -35,29 +35,29 @@ pub async fn delete_folder(node: &Node, id: FolderId) -> Result<(), FolderError>
                 return Err(FolderError::Special);
             }
             row::delete::<Folder>(tx, &id.key());
-            row::put(tx, &id.key(), &Doomed {})?;
+            row::put(tx, &id.key(), &DeletedFolderRow {})?;
             tx.after(Event::Mailbox(id.0));
             Ok(())
         })
         .await?;
-    Ok(clear_out(node, id).await?)
+    Ok(remove_messages(node, id).await?)
 }
 
-/// Goes on where a stop interrupted.
-pub(super) async fn finish(node: &Node) -> Result<(), StoreError> {
-    for (key, _) in row::scan::<Doomed>(&node.store, &Scan::prefix(&[], FOLDERS_MAX))? {
-        clear_out(node, FolderId(u32::from_be_bytes(row::key_part(&key, 0)))).await?;
+/// Resumes the deletions of folders that a stop interrupted.
+pub(super) async fn resume(node: &Node) -> Result<(), StoreError> {
+    for (key, _) in row::scan::<DeletedFolderRow>(&node.store, &Scan::prefix(&[], FOLDERS_MAX))? {
+        remove_messages(node, FolderId(u32::from_be_bytes(row::key_part(&key, 0)))).await?;
     }
     Ok(())
 }
 
-async fn clear_out(node: &Node, id: FolderId) -> Result<(), StoreError> {
+async fn remove_messages(node: &Node, id: FolderId) -> Result<(), StoreError> {
     loop {
         let now = node.clock.now();
         let is_empty = node
             .store
             .commit(move |tx| {
-                let messages = expunge::forget_some(tx, now, id)?;
+                let messages = expunge::remove_batch(tx, now, id)?;
                 let changes =
                     tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), MESSAGES_PER_COMMIT))?;
                 for (key, _) in &changes {
@@ -65,7 +65,7 @@ async fn clear_out(node: &Node, id: FolderId) -> Result<(), StoreError> {
                 }
                 let is_empty = messages == 0 && changes.is_empty();
                 if is_empty {
-                    row::delete::<Doomed>(tx, &id.key());
+                    row::delete::<DeletedFolderRow>(tx, &id.key());
                 }
                 Ok::<_, StoreError>(is_empty)
             })

@@ -1,13 +1,13 @@
 use super::*;
 use crate::mailbox::tests::filled;
-use crate::mailbox::{changes_since, expunge, folder, message, oldest_unseen, uids};
+use crate::mailbox::{changes_since, expunge, first_unseen, folder, message, uids};
 
-fn words(keywords: &[&str]) -> Flags {
+fn keywords(keywords: &[&str]) -> Flags {
     Flags { bits: 0, keywords: keywords.iter().map(|k| (*k).to_owned()).collect() }
 }
 
 #[tokio::test]
-async fn flags_are_set_added_and_removed_and_counted() {
+async fn stored_flags_change_modseq_and_counts() {
     let (alice, inbox) = filled(3).await;
     let seen = FlagChange::Add(Flags::of(Flags::SEEN | Flags::FLAGGED));
     let outcome = store_flags(&alice, inbox, &[1, 3, 9], seen.clone(), None).await.unwrap();
@@ -16,7 +16,7 @@ async fn flags_are_set_added_and_removed_and_counted() {
         [(1, 5), (3, 6)]
     );
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 1);
-    // What is so already stays as it was.
+    // Storing the same flags changes no modseq.
     let again = store_flags(&alice, inbox, &[1], seen, None).await.unwrap();
     assert_eq!(
         (again.changed[0].1, folder(&alice, inbox).unwrap().unwrap().highest_modseq),
@@ -25,20 +25,22 @@ async fn flags_are_set_added_and_removed_and_counted() {
     store_flags(&alice, inbox, &[1], FlagChange::Remove(Flags::of(Flags::SEEN)), None)
         .await
         .unwrap();
-    store_flags(&alice, inbox, &[3], FlagChange::Set(words(&["$Forwarded"])), None).await.unwrap();
+    store_flags(&alice, inbox, &[3], FlagChange::Set(keywords(&["$Forwarded"])), None)
+        .await
+        .unwrap();
     assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, Flags::of(Flags::FLAGGED));
-    assert_eq!(message(&alice, inbox, 3).unwrap().unwrap().flags, words(&["$Forwarded"]));
+    assert_eq!(message(&alice, inbox, 3).unwrap().unwrap().flags, keywords(&["$Forwarded"]));
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().unseen, 3);
 }
 
 #[tokio::test]
-async fn the_oldest_unseen_message_is_found_wherever_it_lies() {
+async fn first_unseen_uid_is_found_in_every_page() {
     let (alice, inbox) = filled(1_200).await;
     let mark = async |uids: Vec<u32>, change: fn(Flags) -> FlagChange| {
         store_flags(&alice, inbox, &uids, change(Flags::of(Flags::SEEN)), None).await.unwrap();
-        oldest_unseen(&alice, inbox).unwrap()
+        first_unseen(&alice, inbox).unwrap()
     };
-    assert_eq!(oldest_unseen(&alice, inbox).unwrap(), Some(1));
+    assert_eq!(first_unseen(&alice, inbox).unwrap(), Some(1));
     assert_eq!(mark((1..=1_150).collect(), FlagChange::Add).await, Some(1_151));
     assert_eq!(mark(vec![3], FlagChange::Remove).await, Some(3));
     assert_eq!(mark((1..=1_200).collect(), FlagChange::Add).await, None);
@@ -51,16 +53,17 @@ async fn the_oldest_unseen_message_is_found_wherever_it_lies() {
 }
 
 #[tokio::test]
-async fn keywords_are_one_whatever_their_case_and_bounded() {
+async fn keywords_ignore_case_and_have_limits() {
     let (alice, inbox) = filled(1).await;
     let all = Flags { bits: 0, keywords: vec!["Work".into(), "WORK".into(), "$Junk".into()] };
     store_flags(&alice, inbox, &[1], FlagChange::Set(all), None).await.unwrap();
-    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, words(&["Work", "$Junk"]));
-    store_flags(&alice, inbox, &[1], FlagChange::Remove(words(&["work"])), None).await.unwrap();
-    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, words(&["$Junk"]));
+    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, keywords(&["Work", "$Junk"]));
+    store_flags(&alice, inbox, &[1], FlagChange::Remove(keywords(&["work"])), None).await.unwrap();
+    assert_eq!(message(&alice, inbox, 1).unwrap().unwrap().flags, keywords(&["$Junk"]));
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().keywords, ["Work", "$Junk"]);
     for bad in ["", "a b", "\\Seen", "a(", "ä", "x\r\n", &"k".repeat(51)] {
-        let refused = store_flags(&alice, inbox, &[1], FlagChange::Add(words(&[bad])), None).await;
+        let refused =
+            store_flags(&alice, inbox, &[1], FlagChange::Add(keywords(&[bad])), None).await;
         assert_eq!(refused, Err(FlagError::BadKeyword), "{bad:?}");
     }
     let many: Vec<String> = (0..51).map(|n| format!("k{n}")).collect();
@@ -72,10 +75,10 @@ async fn keywords_are_one_whatever_their_case_and_bounded() {
 }
 
 #[tokio::test]
-async fn a_keyword_that_no_message_has_any_more_makes_room() {
+async fn unused_keyword_is_replaced_by_a_new_one() {
     let (alice, inbox) = filled(2).await;
     let set = async |uid, keyword: &str| {
-        store_flags(&alice, inbox, &[uid], FlagChange::Set(words(&[keyword])), None).await
+        store_flags(&alice, inbox, &[uid], FlagChange::Set(keywords(&[keyword])), None).await
     };
     set(2, "stays").await.unwrap();
     for number in 0..120 {
@@ -86,7 +89,7 @@ async fn a_keyword_that_no_message_has_any_more_makes_room() {
         (known.len(), known.contains(&"stays".to_owned()), known.contains(&"k119".to_owned())),
         (50, true, true)
     );
-    // Those in use are not forgotten, be they fifty.
+    // Keywords in use are never replaced, even if there are fifty.
     let many: Vec<String> = (0..49).map(|n| format!("m{n}")).collect();
     store_flags(
         &alice,
@@ -99,18 +102,18 @@ async fn a_keyword_that_no_message_has_any_more_makes_room() {
     .unwrap();
     assert_eq!(set(2, "stays").await.unwrap().modified, Vec::<u32>::new());
     let refused =
-        store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await;
+        store_flags(&alice, inbox, &[2], FlagChange::Add(keywords(&["one-more"])), None).await;
     assert_eq!(refused, Err(FlagError::TooManyKeywords));
     store_flags(&alice, inbox, &[1], FlagChange::Add(Flags::of(Flags::DELETED)), None)
         .await
         .unwrap();
     expunge(&alice, inbox, None).await.unwrap();
-    store_flags(&alice, inbox, &[2], FlagChange::Add(words(&["one-more"])), None).await.unwrap();
+    store_flags(&alice, inbox, &[2], FlagChange::Add(keywords(&["one-more"])), None).await.unwrap();
     assert!(folder(&alice, inbox).unwrap().unwrap().keywords.contains(&"stays".to_owned()));
 }
 
 #[tokio::test]
-async fn a_change_based_on_an_old_state_is_refused_message_by_message() {
+async fn unchangedsince_refuses_each_message_changed_later() {
     let (alice, inbox) = filled(2).await;
     let known = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
     store_flags(&alice, inbox, &[2], FlagChange::Add(Flags::of(Flags::SEEN)), None).await.unwrap();
@@ -127,7 +130,7 @@ async fn a_change_based_on_an_old_state_is_refused_message_by_message() {
 }
 
 #[tokio::test]
-async fn expunged_messages_are_gone_but_known_to_be_gone() {
+async fn expunged_uids_are_reported_as_vanished() {
     let (alice, inbox) = filled(250).await;
     let uids: Vec<u32> = (1..=250).collect();
     let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;

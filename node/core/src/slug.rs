@@ -1,18 +1,19 @@
-//! The last part of an address, made of words.
+//! Slugs: the last part of a page's address, made from words.
 
 /// The longest slug, in bytes.
 pub const SLUG_LEN_MAX: usize = 80;
 
-/// `text` as a slug: its words in lower case, parted by dashes; accents are dropped where the letter has a plain form.
-/// `None` when nothing is left.
+/// `text` as a slug: its words in lower case with dashes between them, letters without accents where
+/// a plain form exists. `None` if `text` has no letter and no digit.
 pub fn slugify(text: &str) -> Option<String> {
     slugify_within(text, SLUG_LEN_MAX)
 }
 
-/// [`slugify`] in at most `len_max` bytes: as many whole words as fit, or what fits of the first.
+/// [`slugify`] in at most `len_max` bytes: as many whole words as fit, or the beginning of the first
+/// word if it alone is longer.
 pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
     let mut slug = String::new();
-    let mut is_between = false;
+    let mut is_between_words = false;
     for letter in text.chars().flat_map(char::to_lowercase) {
         let plain = match plain(letter) {
             Some(plain) => plain.to_owned(),
@@ -20,14 +21,14 @@ pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
             // An apostrophe joins: "don't" is one word.
             None if matches!(letter, '\'' | '’') => continue,
             None => {
-                is_between = true;
+                is_between_words = true;
                 continue;
             }
         };
-        let dash = usize::from(is_between && !slug.is_empty());
+        let dash = usize::from(is_between_words && !slug.is_empty());
         if slug.len() + dash + plain.len() > len_max {
-            // Cut within a word: what is left of it would be another word.
-            if !is_between && let Some((words, _)) = slug.rsplit_once('-') {
+            // The cut is within a word: its beginning alone would be another word.
+            if !is_between_words && let Some((words, _)) = slug.rsplit_once('-') {
                 slug.truncate(words.len());
             }
             break;
@@ -35,7 +36,7 @@ pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
         if dash == 1 {
             slug.push('-');
         }
-        is_between = false;
+        is_between_words = false;
         slug.push_str(&plain);
     }
     (!slug.is_empty()).then_some(slug)
@@ -68,7 +69,7 @@ fn plain(letter: char) -> Option<&'static str> {
         'ý' | 'ÿ' => "y",
         'þ' => "th",
         'ź' | 'ż' | 'ž' => "z",
-        // What `to_lowercase` leaves of a dotted capital I.
+        // The combining dot that `to_lowercase` makes of a dotted capital I.
         '\u{307}' => "",
         _ => return None,
     })
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_become_addresses() {
+    fn slug_has_plain_words_within_its_length() {
         for (text, slug) in [
             ("Bread, again: the 2nd try!", "bread-again-the-2nd-try"),
             ("Don't panic", "dont-panic"),

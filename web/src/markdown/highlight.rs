@@ -1,16 +1,16 @@
-//! The three tints of code in a post: keywords, strings, comments. Read by the habits of a
-//! language's family and not by its grammar: what is tinted wrongly is still the same text.
+//! Syntax highlighting of code in three classes: keywords, strings, comments. It goes by the habits
+//! of a family of languages and not by a grammar; a mistake changes colours, never the text.
 
 use std::fmt::Write;
 
-/// A family of languages that share their marks.
+/// A family of languages with the same comments, quotes and keywords.
 struct Family {
     languages: &'static [&'static str],
-    /// What begins a comment that ends with its line.
+    /// The beginning of a comment that ends with its line.
     line: &'static str,
-    /// Whether `/*` and `*/` stand around comments.
+    /// Whether comments may be enclosed in `/*` and `*/`.
     has_blocks: bool,
-    /// What stands around strings.
+    /// The quotes around strings.
     quotes: &'static [char],
     keywords: &'static str,
 }
@@ -23,7 +23,8 @@ const FAMILIES: [Family; 4] = [
         ],
         line: "//",
         has_blocks: true,
-        // A single one is a letter here, a lifetime there.
+        // A single quote encloses a character in some of these languages and begins a lifetime in
+        // another.
         quotes: &['"'],
         keywords: "abstract as async await break case catch class const continue crate default defer do else enum extends extern false \
                    final fn for foreach from fun func function go if impl implements import in interface internal let loop match mod \
@@ -64,22 +65,22 @@ const FAMILIES: [Family; 4] = [
     },
 ];
 
-/// The code as HTML with its tints; nothing for a language nobody told us of.
-pub(super) fn tinted(code: &str, language: &str) -> Option<String> {
+/// The code as highlighted HTML; `None` for a language that is not in the list.
+pub(super) fn highlighted(code: &str, language: &str) -> Option<String> {
     let language = language.split([',', ' ', '{']).next().unwrap_or_default().to_ascii_lowercase();
     let family = FAMILIES.iter().find(|family| family.languages.contains(&language.as_str()))?;
     let mut html = String::with_capacity(code.len() * 2);
     let mut rest = code;
     while let Some(first) = rest.chars().next() {
-        let (len, class) = family.piece(rest, first);
-        let (piece, after) = rest.split_at(len);
+        let (len, class) = family.token(rest, first);
+        let (token, after) = rest.split_at(len);
         match class {
             Some(class) => {
                 let _ = write!(html, "<span class=\"{class}\">");
-                escape(&mut html, piece);
+                escape(&mut html, token);
                 html.push_str("</span>");
             }
-            None => escape(&mut html, piece),
+            None => escape(&mut html, token),
         }
         rest = after;
     }
@@ -87,8 +88,8 @@ pub(super) fn tinted(code: &str, language: &str) -> Option<String> {
 }
 
 impl Family {
-    /// How long the next piece of `rest` is, in bytes and at least one letter, and its tint.
-    fn piece(&self, rest: &str, first: char) -> (usize, Option<&'static str>) {
+    /// The length of the first token of `rest` in bytes, at least one character, and its class.
+    fn token(&self, rest: &str, first: char) -> (usize, Option<&'static str>) {
         if rest.starts_with(self.line) {
             return (rest.find('\n').unwrap_or(rest.len()), Some("remark"));
         }
@@ -114,8 +115,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A string's length with its quotes. One that does not end ends with its line, so that an
-/// apostrophe tints no whole page.
+/// A string's length with its quotes, in bytes. A string without a closing quote ends with its
+/// line, so that an apostrophe does not colour the rest of the code.
 fn string_len(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in rest.char_indices().skip(1) {
@@ -147,25 +148,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_strings_and_comments_are_told_apart() {
-        let html = tinted("let a = \"if \\\" <b>\"; // let it be\nletter", "rust").unwrap();
+    fn keywords_strings_and_comments_have_their_classes() {
+        let html = highlighted("let a = \"if \\\" <b>\"; // let it be\nletter", "rust").unwrap();
         let expected = "<span class=\"key\">let</span> a = <span class=\"text\">&quot;if \\&quot; &lt;b&gt;&quot;</span>; \
                         <span class=\"remark\">// let it be</span>\nletter";
         assert_eq!(html, expected);
         assert_eq!(
-            tinted("# don't\nx", "Python").unwrap(),
+            highlighted("# don't\nx", "Python").unwrap(),
             "<span class=\"remark\"># don't</span>\nx"
         );
         assert_eq!(
-            tinted("'a\nif", "sh").unwrap(),
+            highlighted("'a\nif", "sh").unwrap(),
             "<span class=\"text\">'a</span>\n<span class=\"key\">if</span>"
         );
-        assert_eq!(tinted("let a = 1", "klingon"), None);
-        assert_eq!(tinted("let a = 1", ""), None);
+        assert_eq!(highlighted("let a = 1", "klingon"), None);
+        assert_eq!(highlighted("let a = 1", ""), None);
     }
 
     #[test]
-    fn whatever_is_written_stays_the_same_text() {
+    fn highlighting_keeps_the_text_of_code() {
         for code in [
             "/* never ends",
             "\"",
@@ -180,7 +181,7 @@ mod tests {
             "a&b",
         ] {
             for language in ["rust", "js", "sh", "sql"] {
-                let html = tinted(code, language).unwrap();
+                let html = highlighted(code, language).unwrap();
                 let plain = ["key", "text", "remark"].iter().fold(html, |html, class| {
                     html.replace(&format!("<span class=\"{class}\">"), "")
                 });

@@ -1,5 +1,5 @@
-//! The sanitiser's rules: an allowlist for the owner's own texts and a shorter one for everybody
-//! else's.
+//! The sanitiser's rules: an allowlist of elements for the owner's texts and a shorter one for
+//! everybody else's.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -38,7 +38,7 @@ const TEXT_TAGS: [&str; 30] = [
     "thead",
     "tr",
 ];
-const OWN_TAGS: [&str; 17] = [
+const OWNER_TAGS: [&str; 17] = [
     "abbr",
     "cite",
     "details",
@@ -59,10 +59,10 @@ const OWN_TAGS: [&str; 17] = [
 ];
 const CODE_CLASS_LEN_MAX: usize = 40;
 
-static OWN: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut rules = text();
+static OWNER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut rules = common();
     rules
-        .add_tags(OWN_TAGS)
+        .add_tags(OWNER_TAGS)
         .add_tag_attributes("img", ["src", "alt", "title", "width", "height"])
         .add_tag_attributes("abbr", ["title"])
         .url_relative(UrlRelative::PassThrough)
@@ -70,16 +70,17 @@ static OWN: LazyLock<Builder<'static>> = LazyLock::new(|| {
     rules
 });
 
-static OTHER: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut rules = text();
+static FOREIGN: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut rules = common();
     rules
-        // Links to places in the text itself stay; those into the reader's own site go.
-        .url_relative(UrlRelative::Custom(Box::new(within)))
+        // Links within the text are kept, links into the reader's own site removed.
+        .url_relative(UrlRelative::Custom(Box::new(only_fragment)))
         .link_rel(Some("noopener nofollow ugc"));
     rules
 });
 
-fn text() -> Builder<'static> {
+/// The rules for both.
+fn common() -> Builder<'static> {
     let mut rules = Builder::empty();
     rules
         .add_tags(TEXT_TAGS)
@@ -103,16 +104,16 @@ fn text() -> Builder<'static> {
         .add_allowed_classes("th", ["left", "center", "right"])
         .add_url_schemes(["http", "https", "mailto"])
         .attribute_filter(|tag, attribute, value| {
-            let is_kept = match (tag, attribute) {
+            let is_allowed = match (tag, attribute) {
                 ("code", "class") => is_language(value),
                 ("img", "src") => is_own_picture(value),
                 ("img", "width" | "height") | ("ol", "start") => {
                     value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit())
                 }
-                (_, "id") => is_name(value),
+                (_, "id") => is_id(value),
                 _ => true,
             };
-            is_kept.then_some(Cow::Borrowed(value))
+            is_allowed.then_some(Cow::Borrowed(value))
         });
     for heading in ["h2", "h3", "h4", "h5", "h6"] {
         rules.add_tag_attributes(heading, ["id"]);
@@ -120,17 +121,18 @@ fn text() -> Builder<'static> {
     rules
 }
 
-pub(super) fn own(html: &str) -> String {
-    without_hollow(&OWN.clean(html).to_string())
+/// Sanitises HTML made from a text by the owner.
+pub(super) fn owner(html: &str) -> String {
+    without_empty_pictures(&OWNER.clean(html).to_string())
 }
 
-/// Clean HTML without the pictures that have lost their source, each replaced by its words: an
-/// empty `<img>` says nothing, or shows a broken one.
-fn without_hollow(html: &str) -> String {
-    let (mut kept, mut rest) = (String::with_capacity(html.len()), html);
+/// Sanitised HTML without the pictures whose source was removed, each replaced by its alternative
+/// text: a browser shows nothing, or a broken picture, for an `<img>` without `src`.
+fn without_empty_pictures(html: &str) -> String {
+    let (mut result, mut rest) = (String::with_capacity(html.len()), html);
     while let Some((before, tag)) = rest.split_once('<') {
-        kept.push_str(before);
-        // A `>` in a quoted value ends no tag; in text there is no bare `<`.
+        result.push_str(before);
+        // A `>` within a quoted value ends no tag; sanitised text has no bare `<`.
         let mut is_quoted = false;
         let end = tag.char_indices().find(|(_, c)| {
             is_quoted ^= *c == '"';
@@ -142,42 +144,27 @@ fn without_hollow(html: &str) -> String {
                 .split_once(" alt=\"")
                 .and_then(|(_, alt)| alt.split_once('"'))
                 .map_or("", |(alt, _)| alt);
-            kept.push_str(&alt.replace('<', "&lt;").replace('>', "&gt;"));
+            result.push_str(&alt.replace('<', "&lt;").replace('>', "&gt;"));
         } else {
-            kept.push('<');
-            kept.push_str(inside);
+            result.push('<');
+            result.push_str(inside);
         }
         rest = after;
     }
-    kept.push_str(rest);
-    kept
+    result.push_str(rest);
+    result
 }
 
-/// The words of a piece of HTML as it would be shown, as plain text.
-pub(super) fn words(html: &str) -> String {
-    let (mut words, mut is_inside) = (String::new(), false);
-    for c in text().clean(html).to_string().chars() {
-        match c {
-            '<' => is_inside = true,
-            '>' => is_inside = false,
-            _ if is_inside => {}
-            _ => words.push(c),
-        }
-    }
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&nbsp;", " "), ("&amp;", "&")]
-        .iter()
-        .fold(words, |words, (written, meant)| words.replace(written, meant))
+/// Sanitises HTML made from somebody else's text.
+pub(super) fn foreign(html: &str) -> String {
+    FOREIGN.clean(html).to_string()
 }
 
-pub(super) fn other(html: &str) -> String {
-    OTHER.clean(html).to_string()
-}
-
-fn within(url: &str) -> Option<Cow<'_, str>> {
+fn only_fragment(url: &str) -> Option<Cow<'_, str>> {
     url.starts_with('#').then_some(Cow::Borrowed(url))
 }
 
-/// Whether an address leads into the web.
+/// True for an `http` or `https` URL.
 pub(super) fn is_web(address: &str) -> bool {
     let starts = |scheme: &str| {
         address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -185,12 +172,12 @@ pub(super) fn is_web(address: &str) -> bool {
     starts("https://") || starts("http://")
 }
 
-/// Whether an address leads to a place on the site that shows it.
-pub(super) fn is_within_the_site(address: &str) -> bool {
+/// True for the absolute path of a page on this site, without a host.
+pub(super) fn is_within_site(address: &str) -> bool {
     address.starts_with('/') && !address.starts_with("//")
 }
 
-/// Whether an address is that of a picture on the owner's own site.
+/// True for the path of a picture on the owner's own site.
 pub(super) fn is_own_picture(address: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
     address.starts_with("/photos/")
@@ -209,8 +196,8 @@ fn is_language(class: &str) -> bool {
     class.len() <= CODE_CLASS_LEN_MAX && class.strip_prefix("language-").is_some_and(is_plain)
 }
 
-/// An id may be a word with dashes; that of a page's own parts begins otherwise, so none can be
-/// taken over.
-fn is_name(id: &str) -> bool {
+/// An id in a text may be letters, digits and dashes. The ids of the page's own elements have other
+/// forms, so that a text cannot take one over.
+fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 120 && id.chars().all(|c| c.is_alphanumeric() || c == '-')
 }
