@@ -104,7 +104,7 @@ mod tests {
     use crate::testing::{START, TestNode};
 
     #[tokio::test]
-    async fn records_are_found_whatever_the_clock_did_between_them() {
+    async fn outbox_records_are_found_after_clock_jumps() {
         let alice = TestNode::new("alice").await;
         let mut said = Vec::new();
         for number in 0..60u64 {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_friends_cursor_counts_for_all_entries_before_it() {
+    async fn cursor_of_friend_covers_all_earlier_entries() {
         let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
         for node in [&alice, &bob] {
             if node.identity.person().is_none() {

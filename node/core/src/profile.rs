@@ -199,7 +199,7 @@ mod tests {
     use crate::testing::TestNode;
 
     #[tokio::test]
-    async fn the_owner_has_tags_and_postmaster_in_any_case() {
+    async fn owner_has_subaddresses_and_postmaster_in_any_case() {
         let alice = TestNode::new("alice").await;
         for ours in [
             "alice@alice.example",

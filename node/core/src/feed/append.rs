@@ -17,11 +17,10 @@ use crate::store::{StoreError, Tx};
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AppendError {
     /// The node has not been claimed by anyone yet.
-    #[error("this node belongs to nobody yet")]
+    #[error("this node has not been claimed yet")]
     Unclaimed,
-    /// The node was retired, or the person's identity has ended: whatever it said would count for
-    /// nothing.
-    #[error("this node no longer speaks for its person")]
+    /// The node was retired, or the person's identity has ended: its entries would be void.
+    #[error("this node was retired: it can't write for its person any more")]
     Retired,
     /// The body is over its limit.
     #[error("the text is {len} bytes as an entry, the limit is {len_max}")]
@@ -31,15 +30,15 @@ pub enum AppendError {
         /// The limit in bytes.
         len_max: usize,
     },
-    /// The body has something a reader would refuse (a field over its limit, too many photos).
-    #[error("no reader would take this: {0}")]
+    /// A reader would refuse the body (a field over its limit, too many photos).
+    #[error("readers would refuse this: {0}")]
     NotReadable(crate::cbor::CborError),
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// The time that the next entry will bear.
+/// The time of the next entry.
 ///
 /// # Errors
 /// The store's own.
@@ -74,7 +73,7 @@ pub(crate) fn append(
         .ok()
         .filter(|_| bytes.len() <= BODY_LEN_MAX)
         .ok_or_else(too_long)?;
-    // What the author's own reader refuses would stall the log at every friend.
+    // An entry that readers refuse would stall the log at every friend.
     Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
 
     let log =
@@ -89,7 +88,7 @@ pub(crate) fn append(
     let (now, last) = (node.clock.now(), rows::clock(tx)?);
     let hlc = Hlc::next(last, now);
     if hlc < last {
-        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back what was said then until that time comes");
+        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back entries of that time until it comes");
     }
     let header = EntryHeader {
         log,

@@ -9,22 +9,22 @@ use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::store::StoreError;
 
-/// Entries taken in one call, at most.
+/// The most entries of one call.
 pub const RECEIVE_MAX: usize = 256;
-/// Entries in one commit, at most.
+/// The most entries of one commit.
 const COMMIT_ENTRIES_MAX: usize = 32;
-/// Bytes of entries in one commit, at most (a commit may carry 1 MiB).
+/// The most bytes of entries of one commit (a commit may write 1 MiB).
 const COMMIT_LEN_MAX: usize = 384 * 1024;
-/// Rows that entries may write in one commit, at most (a commit may write 1,000).
+/// The most rows of one commit's entries (a commit may write 1,000).
 const COMMIT_ROWS_MAX: usize = 800;
 /// Rows of any entry.
 const ROWS_EACH: usize = 15;
 /// Rows of one photo.
 const ROWS_PER_PHOTO: usize = 4;
-/// A body lies in rows of at least so many bytes.
+/// The shortest piece of a long body, in bytes.
 const PIECE_LEN_MIN: usize = 2048;
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// Entries that are new and now durable.
@@ -33,11 +33,11 @@ pub struct Received {
     pub known: usize,
     /// Of the accepted ones, those that wait for their time.
     pub held: usize,
-    /// Entries that count for nothing, and are not kept: of logs that ended in a fork earlier,
-    /// beyond a retired node's cut-offs, of a person whose identity has ended, or by a key that
-    /// only a newer program can verify.
+    /// Void entries, which are not stored: of logs that ended in a fork earlier, beyond a retired
+    /// node's cut-offs, of a person whose identity has ended, or by a key that only a newer program
+    /// can verify.
     pub voided: usize,
-    /// Logs found forked by this batch: nothing more of them is taken.
+    /// Logs that this batch proves forked: no further entry of them is taken.
     pub forked: Vec<FeedLogId>,
 }
 
@@ -71,7 +71,7 @@ pub enum Refused {
         /// The place that is next here.
         expected: u64,
     },
-    /// It names another predecessor than the one held here.
+    /// It names another predecessor than the entry held here.
     #[error("entry {seq} of a log names another predecessor")]
     Predecessor {
         /// The log.
@@ -79,11 +79,11 @@ pub enum Refused {
         /// The entry's place.
         seq: u64,
     },
-    /// What stood in this log before it was cut is still being undone, place by place: whatever is
-    /// taken now would be undone with it.
+    /// The entries of this log from before it was cut are still being undone, place by place. An
+    /// entry taken now would be undone with them.
     #[error("a log that was cut is still being undone")]
     BeingCut(FeedLogId),
-    /// It claims to be from this very process, which did not write it.
+    /// It claims to be from this process, which did not write it.
     #[error("an entry of this process that this process did not write")]
     NotMine(FeedLogId),
     /// The store's own error.
@@ -106,7 +106,7 @@ impl Received {
 pub(crate) struct Batch {
     entries: VecDeque<VerifiedEntry>,
     authors: Arc<BTreeMap<PersonId, IdentityLog>>,
-    /// Entries in one commit, at most.
+    /// The most entries of one commit.
     part_max: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Milliseconds ‖ generation ‖ seq ‖ entry → what is due.
+/// Milliseconds ‖ generation ‖ seq ‖ entry → the action that is due.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct DueRow {
@@ -19,17 +19,17 @@ pub(super) struct DueRow {
     pub(super) what: What,
 }
 
-/// What happens then.
+/// The action that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub(super) enum What {
-    /// It takes effect: it was from the future.
+    /// An entry from the future takes effect.
     #[n(0)]
     Release,
-    /// Its body is dropped.
+    /// The body of an expired entry is deleted.
     #[n(1)]
     Expire,
-    /// A tombstone takes back what it has hidden so far, an edit replaces what was shown so far.
+    /// A delayed tombstone or edit takes effect.
     #[n(2)]
     Confirm,
 }
@@ -66,8 +66,7 @@ pub(super) fn expire_at(tx: &mut Tx<'_>, at: Timestamp, id: &EntryId) -> Result<
     )
 }
 
-/// When the next entry is due, or the beginning of time while there is work left over; `None` when
-/// nothing waits.
+/// The time at which the next entry is due, or zero while a job is left; `None` if nothing waits.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.

@@ -38,7 +38,7 @@ pub(super) fn of_own(
             project(tx, node, author, of, changes)
         }
         Body::Tombstone { of } => {
-            refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
+            refs::put(tx, of, author, RefKind::Retracts, &rank)?;
             let ended = end(tx, author, of)?;
             if let Some(Ended { post, edit: Some((_, edit)) }) = &ended {
                 replace(tx, author, post, edit)?;
@@ -77,16 +77,16 @@ pub(super) fn of_received(
                 project_of(tx, node, author, of, changes)
             }
             None => {
-                refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-                take_back(tx, node, author, of, changes)
+                refs::put(tx, of, author, RefKind::Retracts, &rank)?;
+                delete(tx, node, author, of, changes)
             }
         },
         _ => latest::put(tx, &rank, header, body),
     }
 }
 
-/// Remembers what an edit replaces that has nothing to show itself: a later version has replaced
-/// it, or its post is gone.
+/// Records that an edit replaces its post's earlier versions though it has nothing to show itself: a
+/// later version has replaced it, or its post is gone.
 pub(super) fn note_past(
     tx: &mut Tx<'_>,
     entry: &VerifiedEntry,
@@ -95,16 +95,15 @@ pub(super) fn note_past(
     let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else {
         return Ok(());
     };
-    for does in [RefKind::Replaces, RefKind::WillReplace] {
-        if refs::has(tx, of, author, does, rank)? {
+    for kind in [RefKind::Replaces, RefKind::WillReplace] {
+        if refs::has(tx, of, author, kind, rank)? {
             return Ok(());
         }
     }
     refs::put(tx, of, author, RefKind::Replaces, rank)
 }
 
-/// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is
-/// replaced, unless it is void by now.
+/// The delay of a tombstone or an edit is over: it takes effect, unless it is void by now.
 pub(super) fn confirm(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -123,13 +122,13 @@ pub(super) fn confirm(
         return Ok(());
     }
     refs::delete(tx, of, author, RefKind::Hides, &rank);
-    refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-    take_back(tx, node, author, of, changes)
+    refs::put(tx, of, author, RefKind::Retracts, &rank)?;
+    delete(tx, node, author, of, changes)
 }
 
 /// Deletes an author's entry for good, with a post also its edits. Another author's entry and a
 /// tombstone stay.
-pub(super) fn take_back(
+pub(super) fn delete(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
@@ -161,14 +160,15 @@ fn erased(
     }
 }
 
-/// A post that has ended, or to which an edit belongs that has.
+/// A deleted post, or the post of a deleted edit.
 struct Ended {
     post: EntryId,
-    /// The edit's log and rank. It still replaces what was before it, even if its body never came.
+    /// The log and rank of the edit. It still replaces the versions before it, even if its body was
+    /// never received.
     edit: Option<(FeedLogId, Rank)>,
 }
 
-/// Ends one entry of an author; gives the post it is or belongs to.
+/// Marks one entry of an author as deleted. Returns the post that it opens or edits.
 fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>, StoreError> {
     let Some(mut row) = rows::entry(tx, of)? else { return Ok(None) };
     let header = rows::header(of, &row)?;
@@ -180,7 +180,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
         && let Some((entry, _)) = rows::verified(tx, of)?
         && let Some(body) = entry.body()
     {
-        // What was said before counts again.
+        // The one before counts again.
         latest::delete(tx, &rank, &header, body);
     }
     row.dead = true;
@@ -192,7 +192,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
     })
 }
 
-/// An edit comes into effect, at once or when the brake lets it.
+/// An edit takes effect, at once or when the retraction limit allows.
 fn replace_in_time(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -209,7 +209,7 @@ fn replace_in_time(
     }
 }
 
-/// An edit is in effect: whichever of it and the newest version before it is older loses its body.
+/// An edit takes effect: of the edit and the newest version so far, the older one loses its body.
 fn replace(
     tx: &mut Tx<'_>,
     author: &PersonId,
@@ -230,14 +230,14 @@ fn replace(
     }
 }
 
-/// Deletes what is left of a post that is gone.
+/// Deletes the bodies of a post that is gone.
 fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
     rows::drop_body(tx, post)?;
     if let Some(newest) = refs::last(tx, post, author, RefKind::Replaces)? {
         rows::drop_body(tx, &newest.id)?;
     }
     if refs::first(tx, post, author, RefKind::WillReplace)?.is_some() {
-        // There may be many of these.
+        // There may be too many of these for one commit.
         jobs::drop_held(tx, post, author)?;
     }
     Ok(())
@@ -282,7 +282,7 @@ fn projection(
     post: &EntryId,
     (target, header): (&EntryRow, &EntryHeader),
 ) -> Result<Projection, StoreError> {
-    if target.dead || refs::is_taken_back(tx, author, post)? {
+    if target.dead || refs::is_retracted(tx, author, post)? {
         drop_versions(tx, author, post)?;
         missing::note(tx, author, post, None)?;
         // A void entry may count again, when more is known of who spoke for its author.
@@ -311,8 +311,8 @@ fn projection(
     })))
 }
 
-/// The newest version of a post with its body; `None` while it is hidden, and if its body is gone
-/// or has not come.
+/// The newest version of a post with its body. `None` while it is hidden, and if its body was deleted
+/// or not received yet.
 fn shown(
     rows: &impl Rows,
     author: &PersonId,
@@ -329,7 +329,7 @@ fn shown(
         .filter(|entry| entry.raw().body.is_some()))
 }
 
-/// The row and header of a post of this author, if it is held and does not wait to be vouched for.
+/// The row and header of a post of this author, if it is held and does not wait for a cut-off.
 fn own_post(
     rows: &impl Rows,
     author: &PersonId,

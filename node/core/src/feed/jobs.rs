@@ -12,20 +12,20 @@ use crate::keys::PublicKey;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// What kind of job (one byte) ‖ what it is about: how far it has come.
+/// Kind of job (one byte) ‖ its subject → its progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct JobRow {
     /// The next place of a log.
     #[n(0)]
     pub(super) next: u64,
-    /// Whether the log no longer has these places: it was cut, not forked.
+    /// True if the log was cut, so that it has these places no more; false if it forked.
     #[n(1)]
     pub(super) is_cut: bool,
-    /// The key of the last log that was looked at; empty at first.
+    /// The key of the last log that was handled; empty at first.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(super) after: Vec<u8>,
-    /// How many places of a log are good.
+    /// The number of good places of a log.
     #[cbor(n(3), default)]
     pub(super) good: u64,
 }
@@ -35,13 +35,13 @@ impl Record for JobRow {
     const VERSION: u8 = 1;
 }
 
-/// Person ‖ node: cut its logs where the person's identity log says.
+/// Person ‖ node: cut its feed logs where the person's identity log says.
 pub(super) const CUT_LOGS: u8 = 0;
 /// Log: undo its entries from a place on.
 pub(super) const UNDO: u8 = 1;
 /// Post ‖ author: drop the edits that wait for their time.
 pub(super) const DROP_HELD: u8 = 2;
-/// Log: let its entries count that waited to be vouched for.
+/// Log: let its entries take effect that waited for a cut-off.
 pub(super) const RELEASE: u8 = 3;
 
 /// Begins a job.
@@ -55,7 +55,7 @@ pub(super) fn begin(
     row::put(tx, &[&[kind], about.concat().as_slice()].concat(), job)
 }
 
-/// Undoes what a log says from a place on.
+/// Undoes the entries of a log from a place on.
 pub(super) fn undo_from(
     tx: &mut Tx<'_>,
     log: &FeedLogId,
@@ -69,7 +69,7 @@ pub(super) fn undo_from(
     begin(tx, UNDO, &[&about], &JobRow { next, is_cut, ..JobRow::default() })
 }
 
-/// Whether places of a log that was cut are still to be undone.
+/// True while places of a log that was cut are still to be undone.
 pub(super) fn is_being_cut(rows: &impl Rows, log: &FeedLogId) -> Result<bool, StoreError> {
     let job = row::get::<JobRow>(rows, &row::key(&[&[UNDO], &rows::log_key(log)]))?;
     Ok(job.is_some_and(|job| job.is_cut))
@@ -84,13 +84,13 @@ pub(super) fn drop_held(
     begin(tx, DROP_HELD, &[&post.0, &author.0], &JobRow::default())
 }
 
-/// Looks anew at the logs of a retired node: an entry that its retirement names has come.
+/// Judges the logs of a retired node again: an entry that a cut-off names has arrived.
 pub(super) fn judge_again(tx: &mut Tx<'_>, log: &FeedLogId) -> Result<(), StoreError> {
     begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
 }
 
-/// Begins to judge the logs of each node that was retired, is retired no longer, or is no longer
-/// certified, from one version of a person's log to the next.
+/// Begins to judge the feed logs of each node that an identity log has retired, un-retired or stopped
+/// certifying since its version `before`.
 ///
 /// # Errors
 /// When the store refuses.
@@ -116,7 +116,7 @@ pub(crate) fn follow_log(
     Ok(())
 }
 
-/// Whether anything is left to do.
+/// True while a job is left.
 pub(super) fn any(rows: &impl Rows) -> Result<bool, StoreError> {
     Ok(!rows.rows(JobRow::TABLE, &Scan::prefix(&[], 1))?.is_empty())
 }

@@ -4,7 +4,7 @@
 //! at one place of a log are kept as proof and end that log.
 
 use super::batch::Refused;
-use super::cutoff::{Standing, standing};
+use super::cutoff::{CutoffStatus, cutoff_status};
 use super::{EntryHeader, EntryId, FeedLogId, VerifiedEntry, forks, jobs, rows};
 use crate::identity::IdentityLog;
 use crate::node::Node;
@@ -25,8 +25,8 @@ pub(super) enum Verdict {
     Next {
         /// How many epochs of its lane came before.
         generation: u64,
-        /// Its standing by the cut-offs of a retired node.
-        standing: Standing,
+        /// Its cutoff_status by the cut-offs of a retired node.
+        cutoff_status: CutoffStatus,
     },
 }
 
@@ -52,14 +52,16 @@ pub(super) fn judge(
     if log.node == node.identity.node_key() && log.epoch == node.identity.epoch() {
         return Err(Refused::NotMine(log));
     }
-    let standing = standing(tx, entry, author)?;
+    let cutoff_status = cutoff_status(tx, entry, author)?;
     // Vouched: the cut-off vouches for another entry at this place, so this one is of a branch that
     // the cut-off does not reach.
-    if matches!(standing, Standing::Void | Standing::Vouched) {
+    if matches!(cutoff_status, CutoffStatus::Void | CutoffStatus::Vouched) {
         return Ok(Verdict::Void);
     }
     let held = rows::log(tx, &log)?;
-    if standing == Standing::Named && held.as_ref().is_some_and(|held| held.hi >= header.seq) {
+    if cutoff_status == CutoffStatus::Named
+        && held.as_ref().is_some_and(|held| held.hi >= header.seq)
+    {
         return Ok(Verdict::OtherBranch);
     }
     let generation = match held {
@@ -80,7 +82,7 @@ pub(super) fn judge(
         Some(row) => row.generation,
         // It continues from a void entry. Refusing it would make a peer that has not heard of the
         // retirement send it again and again.
-        None if standing == Standing::Open
+        None if cutoff_status == CutoffStatus::Undecided
             && (header.seq > 0
                 || matches!(first_of_epoch(tx, header), Err(Refused::Predecessor { .. }))) =>
         {
@@ -89,7 +91,7 @@ pub(super) fn judge(
         None if header.seq > 0 => return Err(Refused::Gap { log, seq: header.seq, expected: 0 }),
         None => first_of_epoch(tx, header)?,
     };
-    Ok(Verdict::Next { generation, standing })
+    Ok(Verdict::Next { generation, cutoff_status })
 }
 
 /// How many epochs came before the one that this entry opens. Its predecessor must be held already,

@@ -1,6 +1,6 @@
-//! Of some kinds only one entry counts for a person: the last Profile, the Homes of the highest
-//! version. Each is remembered, so that the one before counts again when a later one turns out to
-//! be void.
+//! Kinds of which only one entry counts for a person: the last Profile, the Homes of the highest
+//! version. Every one is indexed, so that the one before counts again if a later one turns out to be
+//! void.
 
 use minicbor::{Decode, Encode};
 
@@ -22,10 +22,10 @@ impl Record for LatestRow {
     const VERSION: u8 = 2;
 }
 
-/// Where the entry begins in a key.
+/// The offset of the entry in a key.
 const ENTRY_AT: usize = 49;
 
-/// Remembers an entry if it is of such a kind.
+/// Indexes an entry if it is of such a kind.
 pub(super) fn put(
     tx: &mut Tx<'_>,
     rank: &Rank,
@@ -39,7 +39,7 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Forgets an entry that is void.
+/// Removes a void entry from the index.
 pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &EntryHeader, body: &Body) {
     if let Some(key) = key(rank, header, body) {
         row::delete::<LatestRow>(tx, &key);
@@ -63,8 +63,8 @@ fn prefix(person: &PersonId, kind: Kind) -> Vec<u8> {
 
 fn key(rank: &Rank, header: &EntryHeader, body: &Body) -> Option<Vec<u8>> {
     let (major, minor) = match body {
-        // What no honest node can have come to in a lifetime is kept and forwarded, and does not
-        // count.
+        // A version that no honest node can reach in a lifetime is stored and forwarded, but does
+        // not count.
         Body::Homes(homes) if homes.version <= HOMES_VERSION_MAX => (homes.version, 0),
         Body::Profile(_) => (rank.generation, rank.seq),
         _ => return None,

@@ -1,5 +1,5 @@
-//! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change
-//! in the making.
+//! Reading stored entries: heads, entries, bodies. All of them are durable; none is from a commit
+//! that is still being made.
 
 use super::{
     Body, EntryHeader, EntryId, FeedLogHead, FeedLogId, Homes, Kind, ProfileBody, RawEntry, rows,
@@ -9,13 +9,13 @@ use crate::node::Node;
 use crate::row::Rows;
 use crate::store::StoreError;
 
-/// Logs of one person that are looked at, at most.
+/// The most logs of one person that are read.
 const LOGS_MAX: usize = 4_096;
-/// Entries read in one call, at most.
+/// The most entries read in one call.
 const ENTRIES_MAX: usize = 256;
 
-/// What is held of a person's well-known lanes, each log after the one it continues. A private lane
-/// is asked for by its id: [`head`].
+/// The heads of a person's logs in the well-known lanes, each log after the one it continues. For a
+/// private lane see [`head`].
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
@@ -29,7 +29,7 @@ pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<FeedLogHead>, StoreEr
         .collect())
 }
 
-/// What is held of one log.
+/// The head of one log.
 ///
 /// # Errors
 /// As [`heads`].
@@ -50,7 +50,7 @@ pub fn read(
     bytes_max: usize,
 ) -> Result<Vec<RawEntry>, StoreError> {
     let (mut all, mut len) = (Vec::new(), 0usize);
-    // A log that was cut may have places beyond its end for a while.
+    // A log that was cut may still have places beyond its end.
     let Some(held) = rows::log(&node.store, log)? else { return Ok(all) };
     for (_, id) in rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))?
         .into_iter()
@@ -74,7 +74,7 @@ pub fn entry(node: &Node, id: &EntryId) -> Result<Option<RawEntry>, StoreError> 
     rows::entry(&node.store, id)?.map(|row| rows::raw(&node.store, id, row)).transpose()
 }
 
-/// One entry's header and, if it is still there and understood, its body.
+/// The header of an entry, and its body if that is still stored and understood.
 ///
 /// # Errors
 /// As [`heads`].
@@ -97,7 +97,8 @@ fn opened_in(
     Ok(Some((header, body)))
 }
 
-/// The body of a kind that counts for a person: the last Profile, the Homes of the highest version.
+/// The body that counts for a person, of a kind of which only one does: the last Profile, or the
+/// Homes of the highest version.
 ///
 /// # Errors
 /// As [`heads`].
@@ -118,7 +119,7 @@ pub fn latest_entry(
     Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
 }
 
-/// Where an entry stands in what one node says in one lane: an order that no clock decides.
+/// The place of an entry among those of its node in one lane. No clock decides this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// How many epochs came before.

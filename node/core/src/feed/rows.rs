@@ -1,5 +1,5 @@
-//! How entries lie in the store. An entry's exact bytes are kept; a body over 2 KiB is cut into
-//! rows of its own, so that deleting it is part of the same commit that records the deletion.
+//! The rows of entries. A row holds the exact bytes of an entry; a body over 2 KiB is cut into rows
+//! of its own, so that the commit that records a deletion also deletes the body.
 
 use minicbor::{Decode, Encode};
 
@@ -11,7 +11,7 @@ use crate::keys::{PublicKey, Signature};
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Up to this many bytes a body lies in the entry's own row.
+/// The longest body in the entry's own row, in bytes.
 const INLINE_LEN_MAX: usize = 2 * 1024;
 /// Bytes of body in each further row.
 const PIECE_LEN: usize = 3_800;
@@ -30,20 +30,19 @@ pub(super) struct EntryRow {
     body: Option<Vec<u8>>,
     #[n(3)]
     pieces: u32,
-    /// When this node first had it.
+    /// When this node first stored it.
     #[n(4)]
     pub(super) seen: Timestamp,
-    /// Taken back, expired or void: its body is gone and does not come back while that is so.
+    /// Retracted, expired or void: its body is deleted and is not stored again while that is so.
     #[n(5)]
     pub(super) dead: bool,
     /// How many epochs of this node's lane came before.
     #[n(6)]
     pub(super) generation: u64,
-    /// Beyond a fork or a retired node's cut-off: it is as if it had never been said.
+    /// Beyond a fork or a retired node's cut-off: it has no effect.
     #[n(7)]
     pub(super) void: bool,
-    /// Of a retired node, and no cut-off that is held here vouches for it so far: kept without
-    /// effect.
+    /// From a retired node, and no cut-off held here vouches for it yet: stored without effect.
     #[cbor(n(8), default)]
     pub(super) waits: bool,
 }
@@ -177,7 +176,7 @@ pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<EntryHeader, Stor
     })
 }
 
-/// The entry as it travels, its body if it is still there.
+/// The entry in its wire form, with its body if that is still stored.
 pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<RawEntry, StoreError> {
     let body = match entry.body {
         Some(body) => Some(body),
@@ -196,7 +195,7 @@ pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<Raw
     Ok(RawEntry { header: entry.header, signature: Signature(entry.signature), body })
 }
 
-/// What is written beside an entry's bytes.
+/// The fields of an entry's row beside its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Circumstances {
     pub(super) seen: Timestamp,
@@ -238,7 +237,7 @@ pub(super) fn put_entry(
     row::put(tx, &id.0, &value)
 }
 
-/// Lets an entry that waited count.
+/// Lets a waiting entry take effect.
 pub(super) fn release(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
     row::put(tx, &id.0, &EntryRow { waits: false, ..entry })
 }
@@ -251,7 +250,7 @@ pub(super) fn drop_body(tx: &mut Tx<'_>, id: &EntryId) -> Result<(), StoreError>
     }
 }
 
-/// Writes an entry's row without the body it may have had.
+/// Writes an entry's row without its body.
 pub(super) fn put_bare(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
     if entry.pieces > 0 {
         for (key, _) in row::scan::<PieceRow>(tx, &Scan::prefix(&id.0, usize::from(u16::MAX)))? {
@@ -285,7 +284,7 @@ pub(super) fn advance(
     Ok(())
 }
 
-/// Ends a log at the entry before `from`; without one, there is no such log any more.
+/// Ends a log at the entry before `from`, or removes the log if there is none.
 pub(super) fn cut_log(
     tx: &mut Tx<'_>,
     log: &FeedLogId,
@@ -305,7 +304,7 @@ pub(super) fn cut_log(
     }
 }
 
-/// Forgets which entry stands at a place; the entry itself stays.
+/// Deletes the place of an entry in its log; the entry itself stays.
 pub(super) fn forget_place(tx: &mut Tx<'_>, log: &FeedLogId, seq: u64) {
     row::delete::<PlaceRow>(tx, &place_key(log, seq));
 }
@@ -322,7 +321,7 @@ pub(super) fn at(
     Ok(row::get::<PlaceRow>(rows, &place_key(log, seq))?.map(|place| EntryId(place.entry)))
 }
 
-/// Up to `limit` entry ids of a log from `from` on.
+/// At most `limit` entry ids of a log, from the place `from` on.
 pub(super) fn places(
     rows: &impl Rows,
     log: &FeedLogId,

@@ -13,11 +13,10 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Tx};
 
-/// Places of a log that are looked at in one step, and how many rows that may write until the next
-/// one.
+/// The most places of a log that one step handles, and the number of rows after which it stops.
 const PLACES_EACH: usize = 32;
 const ROWS_EACH: usize = 400;
-/// Logs of a retired node that are cut in one step.
+/// The most logs of a retired node that one step cuts.
 const LOGS_EACH: usize = 64;
 
 /// Does one step of the first job. Returns whether there was one.
@@ -152,8 +151,8 @@ fn cut_logs(
     Ok(last.map(|after| JobRow { after, ..job }))
 }
 
-/// Cuts a log that has forked to what its sides have in common and forgets the fork, so that the
-/// side that a root key vouches for is taken.
+/// Cuts a forked log to the entries that its sides have in common and deletes the proof, so that the
+/// side that a root key vouches for can be received.
 fn without_fork(
     tx: &mut Tx<'_>,
     log: &FeedLogId,
@@ -166,8 +165,8 @@ fn without_fork(
     rows::log(tx, log)
 }
 
-/// Begins to let entries of a log count, if any of them waits. They are let go in their order, so
-/// that the last good one waits longest.
+/// Begins to let the waiting entries of a log take effect, in their order, so that the last good one
+/// waits longest.
 fn begin_release(tx: &mut Tx<'_>, log: &FeedLogId, good: u64) -> Result<(), StoreError> {
     let Some(last) = good.checked_sub(1) else { return Ok(()) };
     let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };
@@ -211,7 +210,7 @@ pub(crate) fn due(
     let dead = rows::entry(tx, &id)?.is_none_or(|row| row.dead);
     let author = entry.header().log.person;
     match due.what {
-        What::Expire => effects::take_back(tx, node, &author, &id, changes)?,
+        What::Expire => effects::delete(tx, node, &author, &id, changes)?,
         What::Release if !dead && !refs::is_over(tx, &id, entry.header(), now)? => {
             effects::of_received(tx, node, &entry, generation, changes)?
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::batch::{Received, Refused, rows_of};
 use super::change::Change;
-use super::cutoff::{Standing, standing};
+use super::cutoff::{CutoffStatus, cutoff_status};
 use super::judge::{self, Verdict};
 use super::refs::{self, Rank, RefKind};
 use super::{Body, EntryId, Kind, VerifiedEntry, due, effects, forks, jobs, rows};
@@ -53,7 +53,7 @@ fn take(
 ) -> Result<(), Refused> {
     let (id, header) = (entry.id(), entry.header());
     let log = header.log;
-    let (generation, standing) = match judge::judge(tx, node, entry, author)? {
+    let (generation, cutoff_status) = match judge::judge(tx, node, entry, author)? {
         Verdict::Known(row) => {
             done.known += 1;
             return Ok(fill_in(tx, node, entry, author, &row, done, changes)?);
@@ -71,24 +71,24 @@ fn take(
             done.forked.push(log);
             return Ok(());
         }
-        Verdict::Next { generation, standing } => (generation, standing),
+        Verdict::Next { generation, cutoff_status } => (generation, cutoff_status),
     };
     let rank = Rank::of(&id, header, generation);
     let dead = refs::is_over(tx, &id, header, node.clock.now())?;
     let with_body = !dead && !refs::is_past(tx, header, &rank)?;
-    let waits = standing != Standing::Free;
+    let waits = cutoff_status != CutoffStatus::NotRetired;
     let how = rows::Circumstances { seen: entry.first_seen(), with_body, generation, waits };
     rows::put_entry(tx, &id, entry.raw(), how)?;
     rows::advance(tx, &log, header.seq, &id, generation)?;
     done.accepted += 1;
-    if standing == Standing::Named {
+    if cutoff_status == CutoffStatus::Named {
         jobs::judge_again(tx, &log)?;
     }
     if waits {
         return Ok(());
     }
     if dead {
-        return Ok(effects::take_back(tx, node, &log.person, &id, changes)?);
+        return Ok(effects::delete(tx, node, &log.person, &id, changes)?);
     }
     Ok(count_in(tx, node, entry, &rank, done, changes)?)
 }
@@ -108,7 +108,7 @@ pub(super) fn release(
     let (header, written) = (entry.header(), rows_of(&entry));
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     if dead || refs::is_over(tx, id, header, node.clock.now())? {
-        effects::take_back(tx, node, author, id, changes)?;
+        effects::delete(tx, node, author, id, changes)?;
         return Ok(written);
     }
     if refs::is_past(tx, header, &rank)? {
@@ -152,8 +152,8 @@ fn fill_in(
     if row.waits {
         return Ok(());
     }
-    match standing(tx, entry, author)? {
-        Standing::Vouched => count_in(tx, node, &entry.clone().vouched(), &rank, done, changes),
+    match cutoff_status(tx, entry, author)? {
+        CutoffStatus::Vouched => count_in(tx, node, &entry.clone().vouched(), &rank, done, changes),
         _ => count_in(tx, node, entry, &rank, done, changes),
     }
 }

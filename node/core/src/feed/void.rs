@@ -25,14 +25,14 @@ pub(super) fn undo(
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => effects::project(tx, node, author, id, changes),
         (Kind::Edit, Some(of)) => {
-            for does in [RefKind::Replaces, RefKind::WillReplace] {
-                refs::delete(tx, of, author, does, &rank);
+            for kind in [RefKind::Replaces, RefKind::WillReplace] {
+                refs::delete(tx, of, author, kind, &rank);
             }
             effects::project(tx, node, author, of, changes)
         }
         (Kind::Tombstone, Some(of)) => {
-            for does in [RefKind::TakesBack, RefKind::Hides] {
-                refs::delete(tx, of, author, does, &rank);
+            for kind in [RefKind::Retracts, RefKind::Hides] {
+                refs::delete(tx, of, author, kind, &rank);
             }
             revive(tx, node, author, of)?;
             effects::project_of(tx, node, author, of, changes)
@@ -46,7 +46,7 @@ pub(super) fn undo(
     }
 }
 
-/// Lets an entry live again that nothing has ended any more.
+/// Lets a deleted entry count again once no tombstone or expiry ends it any more.
 fn revive(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
     let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else {
         return Ok(());

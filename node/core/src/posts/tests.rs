@@ -42,7 +42,7 @@ async fn photo(node: &Node) -> Photo {
 }
 
 #[tokio::test]
-async fn a_draft_is_the_owners_until_it_is_published() {
+async fn draft_is_visible_to_owner_only() {
     let alice = TestNode::new("alice").await;
     let saved =
         save_draft(&alice, draft("  The  hill ", "We walked.\r\nSlowly.  \n")).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_draft_is_the_owners_until_it_is_published() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_of_nothing() {
+async fn empty_draft_is_refused() {
     let alice = TestNode::new("alice").await;
     for made in [
         save_draft(&alice, draft(" ", " \r\n ")).await,
@@ -99,7 +99,7 @@ async fn nothing_is_made_of_nothing() {
 }
 
 #[tokio::test]
-async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
+async fn publishing_writes_entry_outbox_and_timeline_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
     let head = outbox::durable_head(&alice).unwrap();
@@ -133,7 +133,7 @@ async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
 }
 
 #[tokio::test]
-async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_new() {
+async fn edit_replaces_text_and_redirects_old_slug() {
     let alice = TestNode::new("alice").await;
     let post = posted(&alice, "The hill", "We walked.").await;
     alice.clock.advance(1000);
@@ -178,7 +178,7 @@ async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_ne
 }
 
 #[tokio::test]
-async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
+async fn post_with_many_edits_is_deleted_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let post = posted(&alice, "The hill", "We walked.").await;
     for number in 0..1_200 {
@@ -206,7 +206,7 @@ async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
 }
 
 #[tokio::test]
-async fn two_posts_never_share_an_address_even_an_old_one() {
+async fn slug_is_never_shared_even_an_old_one() {
     let alice = TestNode::new("alice").await;
     let first = posted(&alice, "Bread", "Rye.").await;
     let second = posted(&alice, "Bread", "Wheat.").await;
@@ -240,7 +240,7 @@ async fn two_posts_never_share_an_address_even_an_old_one() {
 }
 
 #[tokio::test]
-async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addresses() {
+async fn deleted_post_leaves_site_feed_and_timeline() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
     let saved = save_draft(
@@ -271,7 +271,7 @@ async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addres
 }
 
 #[tokio::test]
-async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
+async fn empty_or_oversized_draft_is_refused() {
     let alice = TestNode::new("alice").await;
     let empty = save_draft(&alice, draft("Title", " \n ")).await.unwrap();
     assert_eq!(publish::saved_post(&alice, empty.id).await, Err(PostError::Empty));
@@ -300,7 +300,7 @@ async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn pages_go_back_through_all_posts_without_gap_or_repeat() {
+async fn post_pages_have_no_gap_or_repeat() {
     let alice = TestNode::new("alice").await;
     for n in 0..7 {
         posted(&alice, &format!("Post {n}"), "text").await;
@@ -318,7 +318,7 @@ async fn pages_go_back_through_all_posts_without_gap_or_repeat() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_kept_to_the_letter() {
+async fn long_text_is_stored_unchanged() {
     let alice = TestNode::new("alice").await;
     let long = "Ünïcödé wörds. ".repeat(3000);
     let saved = save_draft(&alice, draft("Long", &long)).await.unwrap();
@@ -329,7 +329,7 @@ async fn a_long_text_is_kept_to_the_letter() {
 }
 
 #[tokio::test]
-async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead_of_its_time() {
+async fn imported_date_is_kept_but_never_future() {
     let alice = TestNode::new("alice").await;
     let now = publish::post(&alice, draft("Now", "Today.")).await.unwrap();
     let day = 24 * 60 * 60 * 1000;

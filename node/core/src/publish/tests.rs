@@ -13,7 +13,7 @@ use crate::testing::{START, TestNode};
 use crate::{feed, identity, outbox};
 
 #[tokio::test]
-async fn a_new_name_is_told_to_friends_once() {
+async fn changed_profile_writes_one_entry() {
     let alice = TestNode::new("alice").await;
     let person = alice.identity.person().unwrap();
     assert_eq!(feed::profile_of(&alice, &person).unwrap(), None);
@@ -37,7 +37,7 @@ async fn a_new_name_is_told_to_friends_once() {
 }
 
 #[tokio::test]
-async fn a_profile_is_trimmed_checked_and_kept() {
+async fn profile_is_trimmed_checked_and_stored() {
     let alice = TestNode::new("alice").await;
     let mut profile = profile::get(&alice).unwrap().unwrap();
     profile.name = "  Alice Ant ".into();

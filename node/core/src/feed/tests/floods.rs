@@ -23,7 +23,7 @@ fn posts(count: usize, photos: u8) -> Vec<Body> {
 }
 
 #[tokio::test]
-async fn a_friends_post_with_thousands_of_edits_is_taken_back_at_once() {
+async fn post_with_thousands_of_edits_is_deleted_at_once() {
     let (alice, bob) = friends_of_two().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
@@ -43,7 +43,7 @@ async fn a_friends_post_with_thousands_of_edits_is_taken_back_at_once() {
 }
 
 #[tokio::test]
-async fn edits_that_wait_for_their_time_go_with_their_post() {
+async fn waiting_edits_are_dropped_with_their_post() {
     let (alice, bob) = friends_of_two().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
@@ -100,7 +100,7 @@ fn with_a_late_id(
 }
 
 #[tokio::test]
-async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_its_end() {
+async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
     let (alice, mallory) = friends_of_two().await;
     let bob = person(3).await;
     befriend(&bob, &alice).await;
@@ -151,7 +151,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
 }
 
 #[tokio::test]
-async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_loses_nothing() {
+async fn forked_log_is_undone_in_resumable_steps() {
     let memory = MemoryFs::new();
     let vault = person(2).await.identity.vault().clone();
     let (alice, bob) = (person(1).await, bob_on(&memory, &vault, 1));
@@ -201,7 +201,7 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
 }
 
 #[tokio::test]
-async fn a_batch_is_cut_by_the_rows_it_writes() {
+async fn batch_is_split_by_rows_written() {
     let (alice, bob) = friends_of_two().await;
     // Each of these writes some hundred rows.
     let log = chain(&alice, 7, None, 0, &posts(64, 32));
@@ -210,7 +210,7 @@ async fn a_batch_is_cut_by_the_rows_it_writes() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_too_large_after_all_is_taken_in_halves() {
+async fn oversized_part_is_taken_in_halves() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &posts(32, 32));
     take_in(&bob, &alice, &log).await;
@@ -243,7 +243,7 @@ async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn what_falls_due_together_is_handled_one_by_one() {
+async fn entries_due_together_are_handled_one_by_one() {
     let (alice, bob) = friends_of_two().await;
     all_expire(&alice, &bob, 40).await;
     assert_eq!(run_due(&bob).await.unwrap(), 40);
@@ -251,7 +251,7 @@ async fn what_falls_due_together_is_handled_one_by_one() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_handled_holds_up_no_other() {
+async fn failing_due_entry_holds_up_no_other() {
     let (alice, bob) = friends_of_two().await;
     let log = all_expire(&alice, &bob, 3).await;
     let mut order = ids(&log);

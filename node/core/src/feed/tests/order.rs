@@ -4,7 +4,7 @@ use crate::publish;
 use crate::{outbox, timeline};
 
 #[tokio::test]
-async fn what_alice_says_bob_sees() {
+async fn entries_of_a_friend_reach_the_timeline() {
     let (alice, bob) = friends_of_two().await;
     let mut with_photo = note("a boat at dawn");
     with_photo.photos = vec![photo(1)];
@@ -24,7 +24,7 @@ async fn what_alice_says_bob_sees() {
 }
 
 #[tokio::test]
-async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
+async fn outbox_has_no_gaps_and_cursor_only_advances() {
     let (alice, bob) = friends_of_two().await;
     for text in ["one", "two", "three"] {
         post(&alice, text).await;
@@ -45,7 +45,7 @@ async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
 }
 
 #[tokio::test]
-async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
+async fn each_start_opens_an_epoch_after_the_last_entry() {
     let (alice, bob) = friends_of_two().await;
     let first = post(&alice, "before").await;
     let alice = restarted(&alice, 77);
@@ -58,7 +58,7 @@ async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
 }
 
 #[tokio::test]
-async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
+async fn rolled_back_disk_branches_and_does_not_fork() {
     let (alice, bob) = friends_of_two().await;
     for text in ["kept", "lost one", "lost two"] {
         post(&alice, text).await;
@@ -86,7 +86,7 @@ async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
 }
 
 #[tokio::test]
-async fn times_never_run_backwards_and_only_the_own_person_moves_the_clock() {
+async fn only_own_entries_advance_the_hybrid_clock() {
     let (alice, bob) = friends_of_two().await;
     let hlc = |node: &Node, id: &EntryId| opened(node, id).unwrap().unwrap().0.hlc;
     let one = post(&alice, "one").await;
@@ -101,7 +101,7 @@ async fn times_never_run_backwards_and_only_the_own_person_moves_the_clock() {
 }
 
 #[tokio::test]
-async fn an_entry_from_the_future_is_held_until_it_is_due() {
+async fn entry_from_the_future_waits_until_due() {
     let (alice, bob) = friends_of_two().await;
     alice.clock.advance(3_600_000);
     post(&alice, "from the future").await;

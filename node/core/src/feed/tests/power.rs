@@ -200,13 +200,13 @@ async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> 
 }
 
 #[tokio::test]
-async fn a_peer_never_holds_what_a_power_cut_took_and_no_fork_results() {
+async fn power_cut_after_push_never_forks_the_feed() {
     let states = cut_everywhere(false, 1).await.unwrap();
     assert!(states > 60, "{states}");
 }
 
 #[tokio::test]
-async fn the_test_notices_a_log_that_is_not_synced() {
+async fn power_cut_test_notices_an_unsynced_log() {
     let error = cut_everywhere(true, 3).await.unwrap_err();
     assert!(error.contains("its author does not") || error.contains("nobody"), "{error}");
 }

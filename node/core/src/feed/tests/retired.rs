@@ -65,7 +65,7 @@ async fn a_stolen_life(alice: &Node, bob: &Node) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included() {
+async fn entries_beyond_the_cutoff_are_void() {
     let (alice, bob) = friends_of_two().await;
     let all = a_stolen_life(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
@@ -92,7 +92,7 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
 }
 
 #[tokio::test]
-async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
+async fn stop_while_cutting_retired_logs_loses_nothing() {
     let (alice, bob) = friends_of_two().await;
     let all = a_stolen_life(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
@@ -115,7 +115,7 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
+async fn retired_node_undoes_its_entries_and_writes_none() {
     let alice = person(1).await;
     let of = post(&alice, "mine").await;
     post(&alice, "not mine").await;
@@ -137,7 +137,7 @@ async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
 }
 
 #[tokio::test]
-async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
+async fn branch_without_cutoff_is_replaced() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |text: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &[Body::Post(note(text))]);
@@ -154,7 +154,7 @@ async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
 }
 
 #[tokio::test]
-async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
+async fn entry_received_while_undoing_a_log_survives() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |side: &str| {
@@ -187,7 +187,7 @@ async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
 }
 
 #[tokio::test]
-async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
+async fn cutoff_decides_the_side_of_a_fork() {
     for (hears_right_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
         let (alice, bob) = friends_of_two().await;
         let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
@@ -221,7 +221,7 @@ async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
 }
 
 #[tokio::test]
-async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
+async fn damaged_job_or_identity_log_holds_up_no_other() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
     take_in(&bob, &alice, &log).await;
@@ -237,7 +237,7 @@ async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
+async fn batch_verified_before_retirement_is_verified_again() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
     sign(&alice, 1, retire(&alice, &log, 0)).await;
@@ -254,7 +254,7 @@ async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
 }
 
 #[tokio::test]
-async fn an_identity_that_has_ended_says_nothing_more() {
+async fn ended_identity_writes_no_entry() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "goodbye").await;
     sync(&alice, &bob).await;
@@ -281,7 +281,7 @@ fn a_life_taken_back(alice: &Node) -> (Vec<RawEntry>, Vec<RawEntry>) {
 }
 
 #[tokio::test]
-async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
+async fn tombstones_over_the_limit_hide_their_targets() {
     let (alice, bob) = friends_of_two().await;
     let (posts, ends) = a_life_taken_back(&alice);
     take_in(&bob, &alice, &posts).await;
@@ -307,7 +307,7 @@ async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_waited_is_shown_again_when_the_node_is_retired_in_time() {
+async fn retirement_restores_posts_hidden_by_waiting_tombstones() {
     let (alice, bob) = friends_of_two().await;
     let (posts, ends) = a_life_taken_back(&alice);
     take_in(&bob, &alice, &posts).await;
@@ -363,7 +363,7 @@ fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
 }
 
 #[tokio::test]
-async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
+async fn edits_over_the_limit_drop_no_body() {
     for how in 0..3 {
         for is_retired in [false, true] {
             let (alice, bob) = friends_of_two().await;
@@ -402,7 +402,7 @@ async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
 }
 
 #[tokio::test]
-async fn edits_of_what_has_no_body_here_are_not_counted() {
+async fn edit_of_missing_body_is_not_counted() {
     let (alice, bob) = friends_of_two().await;
     let (posts, edits) = a_life_emptied(&alice, 0);
     let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
@@ -411,7 +411,7 @@ async fn edits_of_what_has_no_body_here_are_not_counted() {
 }
 
 #[tokio::test]
-async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
+async fn vouched_tombstone_does_not_wait() {
     let (alice, bob) = friends_of_two().await;
     let (posts, ends) = a_life_taken_back(&alice);
     take_in(&bob, &alice, &posts).await;
@@ -429,7 +429,7 @@ async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
 }
 
 #[tokio::test]
-async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
+async fn tombstone_of_missing_body_is_not_counted() {
     let (alice, bob) = friends_of_two().await;
     let (posts, ends) = a_life_taken_back(&alice);
     let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
@@ -440,7 +440,7 @@ async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
 }
 
 #[tokio::test]
-async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_counts() {
+async fn recovery_in_effect_cuts_off_retired_nodes() {
     use crate::identity::op::{OpSignature, Recovery, Role, SignedOp, sign as sign_op};
     let (alice, bob) = friends_of_two().await;
     let log =

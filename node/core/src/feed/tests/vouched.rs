@@ -49,7 +49,7 @@ fn thefts(alice: &Node, good: &[RawEntry]) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn a_node_of_forty_starts_is_retired_and_nothing_is_lost() {
+async fn retirement_after_forty_epochs_loses_nothing() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
@@ -72,7 +72,7 @@ async fn a_node_of_forty_starts_is_retired_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() {
+async fn retirement_undoes_only_entries_of_the_thief() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
@@ -96,7 +96,7 @@ async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() 
 }
 
 #[tokio::test]
-async fn a_friend_who_catches_up_only_after_the_retirement_gets_all_of_it_and_nothing_more() {
+async fn catch_up_after_retirement_gets_vouched_entries_only() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
@@ -120,7 +120,7 @@ async fn a_friend_who_catches_up_only_after_the_retirement_gets_all_of_it_and_no
 }
 
 #[tokio::test]
-async fn edits_and_deletions_that_waited_count_when_their_time_comes() {
+async fn waiting_edits_and_tombstones_take_effect_when_due() {
     let (alice, bob) = friends_of_two().await;
     let (first, second) = (post(&alice, "first").await, post(&alice, "second").await);
     let run = restarted(&alice, 90);
@@ -139,7 +139,7 @@ async fn edits_and_deletions_that_waited_count_when_their_time_comes() {
 }
 
 #[tokio::test]
-async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
+async fn retirement_names_both_branches_after_a_backup() {
     let (alice, bob) = friends_of_two().await;
     let begin = chain(&alice, 7, None, 0, &[Body::Post(note("before the backup"))]);
     let one = chain(&alice, 8, Some(ids(&begin)[0]), 0, &[Body::Post(note("on the lost disk"))]);
@@ -161,7 +161,7 @@ async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
 }
 
 #[tokio::test]
-async fn what_waited_counts_once_the_retirement_holds_no_longer() {
+async fn waiting_entries_count_once_retirement_is_void() {
     let (alice, bob) = friends_of_two().await;
     let run = restarted(&alice, 60);
     let all = [post(&run, "one").await, post(&run, "two").await];

@@ -76,7 +76,7 @@ fn version(title: &str, slug: &str, text: &str) -> PostBody {
 }
 
 #[tokio::test]
-async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
+async fn tombstone_from_second_node_deletes_post_here() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let long = "words that nobody keeps ".repeat(400);
@@ -113,8 +113,7 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
 }
 
 #[tokio::test]
-async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit_here_changes_it_again()
- {
+async fn edit_on_second_node_changes_this_site() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let [there, gone] = [photo(&first).await, photo(&first).await];
@@ -176,7 +175,7 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
 }
 
 #[tokio::test]
-async fn a_friend_changes_nothing_on_the_owners_site() {
+async fn entry_of_friend_never_changes_the_site() {
     let (alice, bob) = TestNode::pair().await;
     let post = posted(&alice, "The hill", "We walked.").await;
     let of = post.entry.unwrap();
@@ -187,8 +186,7 @@ async fn a_friend_changes_nothing_on_the_owners_site() {
 }
 
 #[tokio::test]
-async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_when_that_node_is_retired()
- {
+async fn retirement_restores_posts_hidden_by_a_stolen_node() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;
@@ -218,7 +216,7 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
 }
 
 #[tokio::test]
-async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_friend_brings_it() {
+async fn post_deleted_by_stolen_node_returns_from_a_friend() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;

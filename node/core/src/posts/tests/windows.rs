@@ -7,7 +7,7 @@ fn over(post: &Post, text: &str) -> Draft {
 }
 
 #[tokio::test]
-async fn of_two_windows_the_second_to_save_is_told() {
+async fn second_of_two_windows_is_refused_as_changed() {
     let alice = TestNode::new("alice").await;
     let opened = save_draft(&alice, draft("The hill", "We walked.")).await.unwrap();
     let saved = save_draft(&alice, over(&opened, "We ran.")).await.unwrap();
@@ -36,7 +36,7 @@ async fn of_two_windows_the_second_to_save_is_told() {
 }
 
 #[tokio::test]
-async fn a_post_begun_twice_under_one_id_is_one_post() {
+async fn draft_saved_twice_under_one_id_is_one_post() {
     let alice = TestNode::new("alice").await;
     let long = "words ".repeat(3000);
     for (number, text) in [(1, "We walked."), (2, long.as_str())] {
