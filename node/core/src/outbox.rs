@@ -7,9 +7,10 @@
 
 use minicbor::{Decode, Encode};
 
+use freehold_proto::entry::{EntryId, FeedLogId, Lane};
+use freehold_proto::identity::PersonId;
+
 use crate::events::Event;
-use crate::feed::{EntryId, FeedLogId, Lane};
-use crate::identity::PersonId;
 use crate::keys::PublicKey;
 use crate::node::Node;
 use crate::row::{self, Record};
@@ -158,7 +159,10 @@ pub async fn set_cursor(
 ///
 /// # Errors
 /// As [`read`].
-pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+pub fn check(
+    node: &Node,
+    has_entry: impl Fn(&EntryId) -> Result<bool, StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let head = durable_head(node)?;
     let (mut wrong, mut last) = (Vec::new(), 0);
     loop {
@@ -170,7 +174,7 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
             if number != last + 1 {
                 wrong.push(format!("journal: {number} follows {last}"));
             }
-            if crate::feed::entry(node, &record.entry)?.is_none() {
+            if !has_entry(&record.entry)? {
                 wrong.push(format!("journal: record {number} has no entry"));
             }
             last = number;

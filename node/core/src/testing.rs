@@ -18,7 +18,6 @@ use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
-use crate::outbox;
 use crate::photos::renditions::{MediaType, Rendition, Renditions};
 use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
@@ -230,9 +229,7 @@ impl Drop for TestNode {
             .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
         let photos = photos::check(&self.node);
-        for checked in
-            [seals, feed, photos, outbox::check(&self.node), mailbox::check(&self.node), queue]
-        {
+        for checked in [seals, feed, photos, mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

@@ -27,7 +27,7 @@ pub struct Checked {
 /// # Errors
 /// When the store can't be read.
 pub fn check(node: &Node) -> Result<Checked, StoreError> {
-    let mut checked = Checked { entries: 0, wrong: outbox::check(node)? };
+    let mut checked = Checked { entries: 0, wrong: check_outbox(node)? };
     let mut author: Option<(PersonId, Option<IdentityLog>)> = None;
     let mut after = None::<Vec<u8>>;
     loop {
@@ -51,6 +51,11 @@ pub fn check(node: &Node) -> Result<Checked, StoreError> {
             None => return Ok(checked),
         }
     }
+}
+
+/// Checks the outbox against the entries stored.
+pub(super) fn check_outbox(node: &Node) -> Result<Vec<String>, StoreError> {
+    outbox::check(node, |entry| Ok(super::entry(node, entry)?.is_some()))
 }
 
 fn one_log(

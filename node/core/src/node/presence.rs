@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Timestamp};
-use crate::identity::PersonId;
+use freehold_proto::identity::PersonId;
 
 /// Who is connected, and when those were last heard who have been since the node started. Cheap to
 /// clone.

@@ -35,7 +35,7 @@ async fn outbox_has_no_gaps_and_cursor_only_advances() {
         records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(),
         [(2, 1), (3, 2)]
     );
-    assert_eq!(outbox::check(&alice).unwrap(), Vec::<String>::new());
+    assert_eq!(super::super::check::check_outbox(&alice).unwrap(), Vec::<String>::new());
 
     let bob = who(&bob);
     assert_eq!(outbox::cursor(&alice, &bob).unwrap(), 0);

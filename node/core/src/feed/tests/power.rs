@@ -11,7 +11,6 @@ use crate::fs::{Fs, MemoryFs, PowerCut};
 use crate::identity_log;
 use crate::node::Presence;
 use crate::node::Throttle;
-use crate::outbox;
 use crate::store::{Store, StoreOptions};
 use crate::testing::hooked_fs::{Hooked, Then, What};
 use crate::vault::Unlock;
@@ -152,7 +151,7 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
             return Err(format!("{id} is not what the peer holds"));
         }
     }
-    let wrong = outbox::check(&alice).unwrap();
+    let wrong = super::super::check::check_outbox(&alice).unwrap();
     if !wrong.is_empty() {
         return Err(wrong.join(", "));
     }
