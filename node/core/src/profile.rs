@@ -1,4 +1,4 @@
-//! Who the owner says they are: name, address, a line and a paragraph, a colour. Public, all of it.
+//! The owner's public profile: name, address, a line, a paragraph and an avatar colour.
 
 use minicbor::{Decode, Encode};
 
@@ -12,7 +12,7 @@ const LOGIN_LEN_MAX: usize = 40;
 const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
 const ABOUT_LEN_MAX: usize = 2000;
-/// How many avatar colours there are.
+/// The number of avatar colours.
 pub const AVATAR_COLOUR_COUNT: u8 = 7;
 
 /// The owner's public profile.
@@ -46,7 +46,7 @@ impl Record for Profile {
 
 const OWNER: &[u8] = b"owner";
 
-/// Why a profile was not taken.
+/// Why a profile was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// No name.
@@ -55,10 +55,10 @@ pub enum ProfileError {
     /// The name has more than [`NAME_CHARS_MAX`] characters.
     #[error("the name has {0} characters, the limit is {NAME_CHARS_MAX}")]
     LongName(usize),
-    /// Something is too long.
+    /// A part is over its limit.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
-        /// Which part.
+        /// The part.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -102,13 +102,14 @@ pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError
     Ok(())
 }
 
-/// The profile as it will be stored: trimmed, the name without what steers the text around it, the
-/// address in lower case.
+/// The profile as it will be stored: trimmed, the name without control and bidi characters (UAX 9),
+/// the address in lower case.
 ///
 /// # Errors
 /// When a part is not allowed.
 pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
-    // Counted as it was typed: what is cut off in silence is noticed too late.
+    // The name is counted as typed and refused if too long: cutting it silently would be noticed too
+    // late.
     let typed = profile
         .name
         .split_whitespace()
@@ -152,7 +153,7 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     Ok(profile)
 }
 
-/// Whether this is a host name, lower case: labels of at most 63 letters, digits and inner dashes.
+/// True for a host name in lower case: labels of at most 63 letters, digits and inner dashes.
 pub fn is_domain(name: &str) -> bool {
     name.len() <= DOMAIN_LEN_MAX
         && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
@@ -175,9 +176,8 @@ pub fn address(profile: &Profile) -> String {
     format!("{}@{}", profile.login, profile.domain)
 }
 
-/// Whether mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
-/// at the domain, or the bare
-/// `postmaster`; compared without case.
+/// True if mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
+/// at the domain, or the bare `postmaster`; compared without case.
 ///
 /// # Errors
 /// As [`get`].

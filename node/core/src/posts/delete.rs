@@ -39,7 +39,7 @@ pub(super) fn erase(
     photos::remove_references(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
     if let Some(entry) = row.entry {
-        entries::forget(tx, &EntryId(entry));
+        entries::remove(tx, &EntryId(entry));
     }
     if let Some(published) = row.published {
         row::delete::<PlaceRow>(tx, &rows::place_key(published, id));

@@ -1,4 +1,4 @@
-//! Saving a draft, and what a draft must be to be saved at all.
+//! Saving a draft, and the limits of a draft.
 
 use super::rows::{self, DraftRow, PostRow, ReadyText};
 use super::{
@@ -13,28 +13,29 @@ use crate::row;
 use crate::store::{StoreError, Tx};
 use crate::{slug, text};
 
-/// How much of a note's words its address takes, in bytes.
+/// The longest slug made from the text of a note, in bytes.
 const NOTE_SLUG_LEN_MAX: usize = 50;
 
-/// What a draft is saved over.
+/// The state that a post must have for a draft to be saved over it (compare If-Match, RFC 9110
+/// 13.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Over {
-    /// Whatever the post says by now.
+    /// Any state.
     #[default]
     Whatever,
-    /// Nothing: it begins the post. Saved again it is the same post, not a second one.
+    /// No such post: the draft begins it. A second save of the same draft makes no second post.
     Nothing,
-    /// What the post was when its writer began to change it.
+    /// The state in which its writer began to change it.
     Revision(Revision),
 }
 
-/// What the owner has written.
+/// A draft as the owner submits it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// The draft it replaces; `None` begins a new one.
+    /// The post it replaces; `None` begins a new one.
     pub id: Option<PostId>,
-    /// What the post that `id` names must be; when it is something else by now, nothing is saved,
-    /// unless both say the same.
+    /// The state the post must have. In another state nothing is saved, unless the content is the
+    /// same already.
     pub over: Over,
     /// The title; empty for a note.
     pub title: String,
@@ -42,12 +43,12 @@ pub struct Draft {
     pub text: String,
     /// The photos it shows, in order.
     pub photos: Vec<PhotoId>,
-    /// The last part of the address, if the owner chose one; otherwise it is made of the title or
+    /// The last part of the address, if the owner chose one; otherwise it is made from the title or
     /// the text.
     pub slug: Option<String>,
 }
 
-/// A draft within its limits, its text stored.
+/// A draft within its limits, with its text stored.
 pub(crate) struct Ready {
     pub(super) title: String,
     pub(super) text: ReadyText,
@@ -97,7 +98,7 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
 }
 
 impl Ready {
-    /// The address it asks for, or one made of its words.
+    /// The slug it asks for, or one made from its title or text.
     pub(super) fn wanted_slug(&self) -> String {
         let made = || {
             slug::slugify(&self.title)
@@ -106,12 +107,12 @@ impl Ready {
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
     }
 
-    /// Whether there is neither text nor photo in it.
+    /// True if it has neither text nor photo.
     pub(crate) fn is_empty(&self) -> bool {
         self.raw.trim().is_empty() && self.photos.is_empty()
     }
 
-    /// Its photos, which must all be there.
+    /// Its photos, all of which must exist.
     pub(super) fn load_photos(&self, tx: &Tx<'_>) -> Result<Vec<Photo>, PostError> {
         load_photos(tx, &self.photos)
     }
@@ -139,11 +140,11 @@ pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
         return Err(PostError::Empty);
     }
     let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
-    Ok(rows::shown(node, id, row)?)
+    Ok(rows::to_post(node, id, row)?)
 }
 
 impl Over {
-    /// Whether what is to be saved may take the place of `before`.
+    /// True if a save may replace `before`.
     pub(super) fn is(self, before: &PostRow) -> bool {
         match self {
             Self::Whatever => true,
@@ -153,7 +154,7 @@ impl Over {
     }
 }
 
-/// Writes a draft over what `over` allows.
+/// Writes a draft if the post has the state that `over` asks for.
 pub(super) fn write(
     tx: &mut Tx<'_>,
     id: PostId,
@@ -165,7 +166,7 @@ pub(super) fn write(
     match &before {
         None if over != Over::Nothing => return Err(PostError::NoSuchPost),
         Some(before) if !over.is(before) => {
-            return if before.says(ready) {
+            return if before.has_content_of(ready) {
                 Ok(before.clone())
             } else {
                 Err(PostError::ChangedMeanwhile)

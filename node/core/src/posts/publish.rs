@@ -104,7 +104,7 @@ impl Publication {
     pub(crate) fn finish(self, tx: &mut Tx<'_>, entry: &EntryId) -> Result<PostRow, PostError> {
         let Self { id, mut row, published, .. } = self;
         row.entry = Some(entry.0);
-        entries::note(tx, entry, id)?;
+        entries::record(tx, entry, id)?;
         photos::add_references(tx, &id.0, &row.photos, true)?;
         rows::claim_slug(tx, &row.slug, id)?;
         row::delete::<DraftRow>(tx, &id.0);
@@ -154,7 +154,7 @@ impl Edition {
             .filter(|_| row.state == State::Published)
             .ok_or(PostError::NotPublished)?;
         if !over.is(&row) {
-            let is_same = row.says(&ready);
+            let is_same = row.has_content_of(&ready);
             return if is_same {
                 Ok(Edited::Unchanged(row))
             } else {

@@ -27,7 +27,7 @@ pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
         write(tx, &author, publication)
     };
     let row = node.store.commit(commit).await?;
-    Ok(posts::shown(node, id, row)?)
+    Ok(posts::to_post(node, id, row)?)
 }
 
 /// Publishes a saved draft: in one commit it is on the site, in the feed, in the outbox and in the
@@ -58,7 +58,7 @@ pub async fn post_dated(
         write(tx, &author, publication)
     };
     let row = node.store.commit(commit).await?;
-    Ok(posts::shown(node, id, row)?)
+    Ok(posts::to_post(node, id, row)?)
 }
 
 fn write(
@@ -99,7 +99,7 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
         Ok(row)
     };
     let row = node.store.commit(commit).await?;
-    Ok(posts::shown(node, id, row)?)
+    Ok(posts::to_post(node, id, row)?)
 }
 
 /// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in the
