@@ -22,12 +22,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use crate::certificate::Certificate;
-use crate::cli::Place;
+use crate::cli::Target;
 use crate::config::Config;
-use crate::control::{self, Acting, Turn};
+use crate::control::{self, CheckLock, ControlContext};
 use crate::listen::{ListenConfig, Listeners};
-use crate::welcome::Welcome;
-use crate::{exit, open, say};
+use crate::startup_message::StartupMessage;
+use crate::{console, data_folder, exit};
 
 /// How long connections may take to finish what they are in the middle of; the wires cut theirs a
 /// little earlier.
@@ -46,7 +46,7 @@ pub(crate) struct Server {
     mail: Mail,
     federation: Federation,
     control: JoinHandle<()>,
-    chores: JoinHandle<()>,
+    background: JoinHandle<()>,
     naming: JoinHandle<()>,
     greeting: Option<JoinHandle<()>>,
 }
@@ -61,8 +61,8 @@ pub(crate) struct Front {
 
 impl Front {
     /// Opens all sockets. The folder must be this process's alone.
-    pub(crate) async fn open(place: &Place) -> Result<Self> {
-        let Place { data, config } = place;
+    pub(crate) async fn open(place: &Target) -> Result<Self> {
+        let Target { data, config } = place;
         let listeners = Listeners::open(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
         let certificate = Certificate::open(data)?;
@@ -83,11 +83,16 @@ impl Front {
 
     /// Opens the node in the folder that is claimed; whoever comes meanwhile is told to come back.
     /// `stop` ends that early.
-    pub(crate) async fn open_node(&self, place: &Place, claim: Claim, stop: &Stop) -> Result<Node> {
+    pub(crate) async fn open_node(
+        &self,
+        place: &Target,
+        claim: Claim,
+        stop: &Stop,
+    ) -> Result<Node> {
         let opening = self.web.opening();
         let tell = Box::new(move |step, done, total| opening.tell(step, done, total));
         tokio::select! {
-            node = open::claimed(claim, &place.data, &place.config, stop, tell) => node,
+            node = data_folder::open_claimed(claim, &place.data, &place.config, stop, tell) => node,
             never = turn_everybody_away(&self.mail, &place.config.mail) => match never {},
         }
     }
@@ -95,8 +100,8 @@ impl Front {
 
 impl Server {
     /// Starts everything around a node that is open, or nothing.
-    pub(crate) async fn start(place: &Place, front: Front, node: Node) -> Result<Self> {
-        let Place { data, config } = place.clone();
+    pub(crate) async fn start(place: &Target, front: Front, node: Node) -> Result<Self> {
+        let Target { data, config } = place.clone();
         let Front { ports, certificate, web, mail } = front;
         // Listened for before it is looked, so that no set-up can come between.
         let events = node.events.subscribe();
@@ -129,17 +134,17 @@ impl Server {
         web.open(node.clone(), Some(mail_place(&config, &ports)))
             .context("the site could not open")?;
 
-        let (web_config, checking) = (config.web.clone(), Turn::default());
-        let acting = Acting {
+        let (web_config, checking) = (config.web.clone(), CheckLock::default());
+        let acting = ControlContext {
             node: node.clone(),
             data: data.clone(),
             ports: ports.clone(),
             web: web_config,
-            checking,
+            check_lock: checking,
         };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
-        let chores = tokio::spawn(crate::chores::run(node.clone()));
+        let background = tokio::spawn(crate::background::run(node.clone()));
         let naming = tokio::spawn(cover(node.clone(), events, certificate, config.clone()));
         Ok(Self {
             node,
@@ -150,7 +155,7 @@ impl Server {
             mail,
             federation,
             control,
-            chores,
+            background,
             naming,
             greeting: None,
         })
@@ -158,8 +163,8 @@ impl Server {
 
     /// Prints where to open it and what to paste; while nobody lives here, once more when somebody
     /// has moved in.
-    pub(crate) async fn welcome(&mut self) -> Result<()> {
-        let welcome = Welcome {
+    pub(crate) async fn print_startup_message(&mut self) -> Result<()> {
+        let message = StartupMessage {
             data: self.data.clone(),
             ports: self.ports.clone(),
             web: self.config.web.clone(),
@@ -168,10 +173,10 @@ impl Server {
         let events = self.node.events.subscribe();
         match (profile::get(&self.node)?, logins::offer_setup(&self.node).await?) {
             (_, Some(token)) => {
-                say::line(welcome.before(&token.to_string()));
-                self.greeting = Some(tokio::spawn(greet(self.node.clone(), events, welcome)));
+                console::print(message.unclaimed(&token.to_string()));
+                self.greeting = Some(tokio::spawn(greet(self.node.clone(), events, message)));
             }
-            (Some(owner), None) => say::line(welcome.of(&owner)),
+            (Some(owner), None) => console::print(message.claimed(&owner)),
             (None, None) => {}
         }
         Ok(())
@@ -182,7 +187,7 @@ impl Server {
     /// next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
-        self.chores.abort();
+        self.background.abort();
         self.naming.abort();
         if let Some(greeting) = &self.greeting {
             greeting.abort();
@@ -245,10 +250,10 @@ async fn cover(node: Node, mut events: Receiver<Event>, certificate: Certificate
 }
 
 /// Waits until somebody has moved in, and prints the page with their address.
-async fn greet(node: Node, mut events: Receiver<Event>, welcome: Welcome) {
+async fn greet(node: Node, mut events: Receiver<Event>, message: StartupMessage) {
     loop {
         match profile::get(&node) {
-            Ok(Some(owner)) => return say::line(welcome.of(&owner)),
+            Ok(Some(owner)) => return console::print(message.claimed(&owner)),
             Ok(None) => {}
             Err(error) => return tracing::error!(%error, "who lives here can't be read"),
         }
