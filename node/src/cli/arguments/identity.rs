@@ -20,7 +20,7 @@ pub(crate) enum IdentityCommand {
     Show,
     /// On the node: write the identity log to a file; it contains no secret.
     Log {
-        /// Where to write it, or - for standard output.
+        /// The file to write, or - for standard output.
         #[arg(long, value_name = "FILE", default_value = "freehold-log.txt")]
         out: PathBuf,
     },
@@ -50,7 +50,7 @@ pub(crate) struct IdentityNew {
     /// three.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) at: Vec<String>,
-    /// Where to write the claim file.
+    /// The claim file to write.
     #[arg(long, value_name = "FILE", default_value = "freehold-claim.txt")]
     pub(crate) out: PathBuf,
 }
@@ -60,7 +60,7 @@ pub(crate) struct IdentityNew {
 pub(crate) struct IdentityRequest {
     #[command(subcommand)]
     pub(crate) wanted: WantedCommand,
-    /// Where to write the request, or - for standard output.
+    /// The request file to write, or - for standard output.
     #[arg(long, global = true, value_name = "FILE", default_value = "freehold-request.txt")]
     pub(crate) out: PathBuf,
     /// Use this identity log instead of the node's: the file of `freehold identity log`, or a
@@ -105,7 +105,7 @@ pub(crate) enum WantedCommand {
 pub(crate) struct IdentitySign {
     /// The request file from the node.
     pub(crate) request: PathBuf,
-    /// Where to write the signed file.
+    /// The signed file to write.
     #[arg(long, value_name = "FILE", default_value = "freehold-signed.txt")]
     pub(crate) out: PathBuf,
     /// Do not ask for a confirmation before the words.
@@ -121,7 +121,7 @@ pub(crate) struct IdentityChangeWords {
     /// An address of your identity log, for the recovery card. At most three.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) at: Vec<String>,
-    /// Where to write the signed file.
+    /// The signed file to write.
     #[arg(long, value_name = "FILE", default_value = "freehold-signed.txt")]
     pub(crate) out: PathBuf,
 }
