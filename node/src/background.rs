@@ -108,7 +108,8 @@ async fn run_due(node: &Node) {
     }
 }
 
-/// Removes deleted content: its files within a minute, its copies in log and snapshots within a day.
+/// Removes deleted content: its files within a minute, its copies in log and snapshots within a
+/// day.
 async fn erase(node: &Node) {
     let mut events = node.events.subscribe();
     let (mut files, mut snapshots) = (FailureLog::default(), FailureLog::default());

@@ -1,5 +1,5 @@
-//! The configuration: a TOML file with a section per crate. Environment variables override the file,
-//! and `--set` overrides both.
+//! The configuration: a TOML file with a section per crate. Environment variables override the
+//! file, and `--set` overrides both.
 
 mod explain;
 

@@ -1,5 +1,5 @@
-//! The control socket in the data folder, by which commands reach the running node: one line of JSON
-//! as request, one as response, and lines with the progress between them.
+//! The control socket in the data folder, by which commands reach the running node: one line of
+//! JSON as request, one as response, and lines with the progress between them.
 //!
 //! The socket has mode 0600: the file system decides who may use it, without a secret of its own.
 
@@ -200,8 +200,8 @@ async fn connect(data: &Path) -> Result<Option<UnixStream>> {
     }
 }
 
-/// The socket's path through the open folder: a socket's path is limited to 107 bytes, a folder's is
-/// not.
+/// The socket's path through the open folder: a socket's path is limited to 107 bytes, a folder's
+/// is not.
 fn socket_path(folder: &std::fs::File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()))
 }
@@ -212,9 +212,9 @@ pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let folder = std::fs::File::open(data)?;
     let path = socket_path(&folder);
     let _ = std::fs::remove_file(&path);
-    // The umask sets the mode at creation: a mode set afterwards would leave a moment in which other
-    // users can connect. It is the whole process's umask, so it takes no rights from the owner: a
-    // folder that another thread creates in that moment must stay usable.
+    // The umask sets the mode at creation: a mode set afterwards would leave a moment in which
+    // other users can connect. It is the whole process's umask, so it takes no rights from the
+    // owner: a folder that another thread creates in that moment must stay usable.
     let previous = rustix::process::umask(Mode::from_raw_mode(0o077));
     let bound = UnixListener::bind(&path);
     rustix::process::umask(previous);

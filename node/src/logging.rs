@@ -25,8 +25,8 @@ pub(crate) fn start(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Parses the directives in `filter`. Empty ones, as after a trailing comma, are left out: [`Targets`]
-/// would read them as the level `error`.
+/// Parses the directives in `filter`. Empty ones, as after a trailing comma, are left out:
+/// [`Targets`] would read them as the level `error`.
 fn targets(filter: &str) -> Result<Targets, ParseError> {
     let directives: Vec<&str> =
         filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();

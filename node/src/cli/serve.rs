@@ -15,16 +15,16 @@ use crate::{console, data_folder, exit};
 /// that its nodes end with it.
 pub(crate) const PARENT: &str = "FREEHOLD_END_WITH_PARENT";
 
-/// The time in which another node in this folder must answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// The time in which another node in this folder must respond.
+const RESPONSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(super) async fn run(target: Target) -> Result<()> {
     end_with_parent()?;
     let mut stop = Stop::listen()?;
-    let status = Request::Status;
+    let status = control::call(&target.data, &Request::Status);
     let running = tokio::select! {
-        answer = tokio::time::timeout(ANSWER_WITHIN, control::call(&target.data, &status)) => answer,
+        response = tokio::time::timeout(RESPONSE_WITHIN, status) => response,
         () = stop.asked() => return Ok(()),
     };
     // A node that does not answer still holds the folder's lock: `claim` below fails.

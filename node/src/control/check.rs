@@ -28,8 +28,8 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Reads and verifies all stored data, after a check that is running. The response's `whole` is true
-/// if nothing is damaged. Dropping the future stops the check.
+/// Reads and verifies all stored data, after a check that is running. The response's `whole` is
+/// true if nothing is damaged. Dropping the future stops the check.
 pub(super) async fn run(
     node: &Node,
     lock: &CheckLock,

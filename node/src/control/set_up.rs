@@ -22,7 +22,8 @@ pub(crate) struct SetUp {
     pub(crate) domain: String,
     /// The password for the browser.
     pub(crate) password: String,
-    /// A claim that was signed with the mnemonic. Without one the node must have an identity already.
+    /// A claim that was signed with the mnemonic. Without one the node must have an identity
+    /// already.
     pub(crate) claim: Option<String>,
 }
 

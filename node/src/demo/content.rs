@@ -59,7 +59,8 @@ impl Content {
 }
 
 impl Post {
-    /// The first words of the text that appear unchanged in the HTML, up to the first Markdown sign.
+    /// The first words of the text that appear unchanged in the HTML, up to the first Markdown
+    /// sign.
     pub(crate) fn first_words(&self) -> String {
         let text = self.text.trim_start().trim_start_matches("## ");
         text.chars()

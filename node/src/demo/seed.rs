@@ -44,8 +44,8 @@ where
 }
 
 /// Makes every two nodes friends by an invitation, once: later changes by the owners stay. After a
-/// folder was deleted, its node is another person of the same name; the friendships with the earlier
-/// person are ended first.
+/// folder was deleted, its node is another person of the same name; the friendships with the
+/// earlier person are ended first.
 pub(super) async fn befriend(nodes: &mut [DemoNode], bar: &ProgressBar) -> Result<()> {
     let people: BTreeSet<String> = nodes.iter().map(|node| node.person.clone()).collect();
     let mut removed = BTreeSet::new();
@@ -182,8 +182,8 @@ pub(super) async fn seed_content<'a>(
     Ok(sent)
 }
 
-/// True if an interrupted start sent this message and did not record it. The message may still be in
-/// the queue.
+/// True if an interrupted start sent this message and did not record it. The message may still be
+/// in the queue.
 async fn was_sent_before(from: &DemoNode, to: &DemoNode, subject: &str) -> Result<bool> {
     let begun = Instant::now();
     while begun.elapsed() < QUEUE_EMPTY_WITHIN
@@ -298,8 +298,8 @@ pub(super) async fn send_mail(
     .with_context(|| format!("{} could not send mail to {}", from.name, to.name))
 }
 
-/// Waits until every timeline has all posts, and every inbox the messages in `sent`. After the first
-/// success it checks no posts again: the owners may have withdrawn some.
+/// Waits until every timeline has all posts, and every inbox the messages in `sent`. After the
+/// first success it checks no posts again: the owners may have withdrawn some.
 pub(super) async fn wait_for_delivery(
     nodes: &mut [DemoNode],
     sent: &[&Mail],
@@ -325,8 +325,8 @@ pub(super) async fn wait_for_delivery(
     nodes.iter_mut().try_for_each(|node| node.state.record(|seeded| seeded.is_complete = true))
 }
 
-/// Checks that a timeline has the seeded posts of its reader and their friends, apart from withdrawn
-/// ones.
+/// Checks that a timeline has the seeded posts of its reader and their friends, apart from
+/// withdrawn ones.
 async fn check_timeline(reader: &DemoNode, nodes: &[DemoNode]) -> Result<()> {
     let timeline = reader.ask(Request::Timeline).await?;
     for author in nodes {

@@ -1,8 +1,8 @@
 //! Real messages and photos through the built program: `FREEHOLD_REAL_DATA=FOLDER cargo test -p
 //! freehold --test real`.
 //!
-//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail; `.ci/long` runs them, and
-//! `cargo test` does not.
+//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail; `.ci/long` runs them,
+//! and `cargo test` does not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

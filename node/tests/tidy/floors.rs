@@ -21,8 +21,8 @@ const CORE: [&[&str]; 11] = [
     &["check", "delivery_status"],
 ];
 
-/// Imports in core that break the rule today. An import that is gone must be removed from this list;
-/// none may be added.
+/// Imports in core that break the rule today. An import that is gone must be removed from this
+/// list; none may be added.
 const CORE_KNOWN: [(&str, &str); 13] = [
     ("audience", "identity"),
     ("crowd", "logins"),

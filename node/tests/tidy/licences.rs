@@ -1,4 +1,5 @@
-//! The rules of `.cargo/deny.toml`, checked with `cargo metadata`, so that no tool has to be installed.
+//! The rules of `.cargo/deny.toml`, checked with `cargo metadata`, so that no tool has to be
+//! installed.
 
 use std::collections::BTreeSet;
 

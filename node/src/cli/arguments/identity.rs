@@ -46,8 +46,8 @@ pub(crate) struct IdentityNew {
     /// The node's card, printed by `freehold identity card` and shown on its set-up page.
     #[arg(long, value_name = "CARD")]
     pub(crate) node: String,
-    /// An address of your identity log, for the recovery card: at your domain or a friend's. At most
-    /// three.
+    /// An address of your identity log, for the recovery card: at your domain or a friend's. At
+    /// most three.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) at: Vec<String>,
     /// The claim file to write.
