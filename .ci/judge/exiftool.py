@@ -1,4 +1,4 @@
-"""No picture that leaves a node says where it was taken, by the reader that knows most formats: exiftool.
+"""No published picture has a location or other metadata, as read by exiftool.
 
     exiftool.py DEMO.JSON FOLDER
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 PRIVATE = ("EXIF", "GPS", "XMP", "IPTC", "MakerNotes", "Photoshop")
 
 
-def told(path):
+def private_tags(path):
     [tags] = json.loads(subprocess.check_output(["exiftool", "-json", "-a", "-G0", "-s", path]))
     return [tag for tag in tags if tag.split(":")[0] in PRIVATE or "GPS" in tag]
 
@@ -27,8 +27,8 @@ for person in json.load(open(sys.argv[1]))["people"]:
     for number, path in enumerate(pictures):
         file = folder / f"{number}.jpg"
         file.write_bytes(urllib.request.urlopen(base + path).read())
-        assert not told(file), f"{path} says {told(file)}"
-    # The control: the same picture, once somebody has written a place into it.
+        assert not private_tags(file), f"{path} has {private_tags(file)}"
+    # The control: the same picture with a location.
     subprocess.check_call(["exiftool", "-q", "-GPSLatitude=47.5", "-GPSLatitudeRef=N", folder / "0.jpg"])
-    assert told(folder / "0.jpg"), "the control was not found"
-    print(person["name"], len(pictures), "pictures without a place")
+    assert private_tags(folder / "0.jpg"), "exiftool did not find the location of the control"
+    print(person["name"], len(pictures), "pictures without a location")

@@ -1,4 +1,4 @@
-"""The Atom feed by RFC 4287's rules that readers trip over: parsed as XML, ids unique, dates, authors, links absolute."""
+"""The Atom feed follows RFC 4287: well-formed XML, unique ids, valid dates, authors, absolute links."""
 import datetime
 import json
 import sys
@@ -8,9 +8,9 @@ import xml.etree.ElementTree as ET
 ATOM = "{http://www.w3.org/2005/Atom}"
 for person in json.load(open(sys.argv[1]))["people"]:
     request = urllib.request.Request(f"http://127.0.0.1:{person['ports']['web']}/feed.atom")
-    with urllib.request.urlopen(request) as answer:
-        assert answer.headers["Content-Type"].startswith("application/atom+xml"), answer.headers["Content-Type"]
-        feed = ET.fromstring(answer.read())
+    with urllib.request.urlopen(request) as response:
+        assert response.headers["Content-Type"].startswith("application/atom+xml"), response.headers["Content-Type"]
+        feed = ET.fromstring(response.read())
     assert feed.tag == ATOM + "feed"
     for name in ("id", "title", "updated"):
         assert feed.findtext(ATOM + name), f"feed has no {name}"

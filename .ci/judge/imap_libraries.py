@@ -1,4 +1,4 @@
-"""The IMAP libraries people write their own programs with, each through what it is mostly used for."""
+"""IMAP libraries for Python, each with its most common calls."""
 import sys
 
 library, port, user, password = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -20,7 +20,7 @@ elif library == "imap-tools":
     from imap_tools import MailBoxUnencrypted
 
     with MailBoxUnencrypted("127.0.0.1", port).login(user, password) as mailbox:
-        print([letter.subject for letter in mailbox.fetch(limit=3)])
+        print([message.subject for message in mailbox.fetch(limit=3)])
 elif library == "aioimaplib":
     import asyncio
 

@@ -1,4 +1,4 @@
-"""A whole IMAP session by Python's own library: log in, list, select, fetch, flag, search, log out."""
+"""An IMAP session with Python's imaplib: log in, list, select, fetch, flag, search, log out."""
 import imaplib
 import ssl
 import sys
@@ -7,7 +7,7 @@ port, certificate, user, password = int(sys.argv[1]), *sys.argv[2:5]
 imap = imaplib.IMAP4_SSL("localhost", port, ssl_context=ssl.create_default_context(cafile=certificate))
 try:
     imap.login(user, "wrong")
-    sys.exit("a wrong password was taken")
+    sys.exit("a wrong password was accepted")
 except imaplib.IMAP4.error:
     pass
 imap.login(user, password)
@@ -20,10 +20,10 @@ assert status == "OK" and found[0], found
 uid = found[0].split()[0]
 status, data = imap.uid("FETCH", uid, "(FLAGS ENVELOPE BODYSTRUCTURE RFC822.SIZE BODY.PEEK[])")
 assert status == "OK", data
-letter = next(part[1] for part in data if isinstance(part, tuple))
+message = next(part[1] for part in data if isinstance(part, tuple))
 size = int(data[0][0].split(b"RFC822.SIZE ")[1].split()[0].rstrip(b")"))
-assert len(letter) == size, (len(letter), size)
-assert b"\r\n\r\n" in letter and b"bob@bob.localhost" in letter
+assert len(message) == size, (len(message), size)
+assert b"\r\n\r\n" in message and b"bob@bob.localhost" in message
 status, data = imap.uid("STORE", uid, "+FLAGS", r"(\Flagged $Forwarded)")
 assert status == "OK", data
 status, found = imap.uid("SEARCH", None, "FLAGGED", "KEYWORD", "$Forwarded")

@@ -1,4 +1,4 @@
-# Sourced by .ci/judges: what the judges need. Does nothing where it is there already.
+# Sourced by .ci/judges: installs the programs of the judges. Installed ones are left as they are.
 export DEBIAN_FRONTEND=noninteractive
 quick_commands='curl swaks mbsync msmtp chromium python3 node npm'
 quick_packages='curl swaks isync msmtp chromium python3 python3-pil nodejs npm openssl'
@@ -10,10 +10,10 @@ missing=
 for command in $commands; do command -v "$command" >/dev/null || missing="$missing $command"; done
 if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || { echo "missing:$missing. Install (as root): $packages" >&2; exit 1; }
-    # Nothing that is installed may start a service of its own.
+    # No installed package may start a service.
     if [ ! -e /usr/sbin/policy-rc.d ]; then printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; fi
     echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-    # A machine with its own node and npm keeps them.
+    # node and npm from another source are kept.
     command -v node >/dev/null && packages=${packages/ nodejs npm/}
     apt-get update -qq >/dev/null
     # shellcheck disable=SC2086
@@ -22,7 +22,7 @@ fi
 npm_packages='playwright-core@1 axe-core@4 html-validate@9 libp2p@3 @libp2p/tcp@11 @libp2p/identify@4 @libp2p/ping@3
     @chainsafe/libp2p-noise@17 @chainsafe/libp2p-yamux@8 @chainsafe/libp2p-quic@2.1.1'
 [ "$ring" = full ] && npm_packages="$npm_packages pa11y@8"
-# Each list has its own mark, so that a longer one is installed over a shorter.
+# The mark has a hash of the list, so that a changed list is installed again.
 mark="$lab/npm.$(echo "$npm_packages" | sha256sum | cut -c1-12)"
 if [ ! -e "$mark" ]; then
     mkdir -p "$lab/npm"

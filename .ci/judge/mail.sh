@@ -1,4 +1,4 @@
-# Sourced by .ci/judges: mail programs against alice's node. PLAIN ports are on loopback, where passwords may travel without TLS.
+# Sourced by .ci/judges: mail programs against Alice's node. On loopback, passwords are accepted without TLS too.
 python3 - "$run/demo.json" >"$run/alice.env" <<'P'
 import json, sys
 alice = json.load(open(sys.argv[1]))["people"][0]
@@ -11,9 +11,9 @@ P
 printf 'From: a@example.org\r\nTo: %s\r\nSubject: hello\r\nMessage-ID: <judge@example.org>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\nbody\r\n' "$ADDRESS" >"$run/m.eml"
 sed "s/a@example.org/$ADDRESS/; /Message-ID/d" "$run/m.eml" >"$run/own.eml"
 
-# The lines the demo printed, as they stand: the first two send a letter, the third reads the newest.
-grep -A 2 "^  printf 'From: $ADDRESS" "$run/demo.log" >"$run/lines.sh" || true
-check printed-lines bash -c "set -o pipefail; head -n 2 '$run/lines.sh' | bash -e && for _ in 1 2 3 4 5; do tail -n 1 '$run/lines.sh' | bash -e | grep 'It works.' && exit 0; done; exit 1"
+# The commands that the demo printed, unchanged: the first two lines send a message, the third reads the newest.
+grep -A 2 "^  printf 'From: $ADDRESS" "$run/demo.log" >"$run/printed.sh" || true
+check printed-commands bash -c "set -o pipefail; head -n 2 '$run/printed.sh' | bash -e && for _ in 1 2 3 4 5; do tail -n 1 '$run/printed.sh' | bash -e | grep 'It works.' && exit 0; done; exit 1"
 check curl-smtp curl -sS "smtp://127.0.0.1:$SMTP_PORT/client.test" --mail-from a@example.org --mail-rcpt "$ADDRESS" -T "$run/m.eml"
 check curl-smtps curl -sS --cacert "$CERT" "smtps://localhost:$SMTPS_PORT/client.test" -u "$U:$PASS" --mail-from "$ADDRESS" --mail-rcpt "$ADDRESS" -T "$run/own.eml"
 check curl-submission curl -sS --cacert "$CERT" --ssl-reqd "smtp://localhost:$SUBMISSION_PORT/client.test" -u "$U:$PASS" --mail-from "$ADDRESS" --mail-rcpt "$ADDRESS" -T "$run/own.eml"

@@ -1,4 +1,4 @@
-# Sourced by mail.sh for the full ring: every mail program Debian has that fits.
+# Sourced by mail.sh for the full ring: more mail programs from Debian.
 check imap-load smtp-source -s 5 -m 50 -l 2048 -f a@example.org -t "$ADDRESS" "127.0.0.1:$SMTP_PORT"
 printf 'set v15-compat=yes\nset tls-verify=ignore\nset mta=submissions://%s:%s@127.0.0.1:%s\nset from=%s\n' "$U" "$PASS" "$SMTPS_PORT" "$ADDRESS" >"$run/mailrc"
 check s-nail bash -c "echo hi | MAILRC=$run/mailrc s-nail -:u -s test $ADDRESS"

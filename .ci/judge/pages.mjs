@@ -1,5 +1,5 @@
-// Every page of the demo in Chromium, at 360 and 1280 px, light and dark, without JavaScript and with it:
-// no accessibility finding, no sideways scrolling, no control under 44 px, nothing the browser complains of.
+// Every page of the demo in Chromium, at 360 and 1280 px, light and dark: no accessibility finding, no horizontal scrolling, no
+// control under 44 px, no console message. Then one flow without JavaScript.
 //   node pages.mjs DEMO.json SHOTS_FOLDER HTML_FOLDER
 import { createRequire } from 'node:module';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,13 +20,13 @@ const browser = await chromium.launch({
 });
 const findings = [];
 
-async function visitor(options, owner) {
+async function openBrowser(options, owner) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.on('console', (message) => { if (['error', 'warning'].includes(message.type()) && !/40[0-9]/.test(message.text())) findings.push(`console on ${page.url()}: ${message.text()}`); });
-  // A picture that was still loading when the judge went on to the next page is nobody's fault.
+  // ERR_ABORTED: the picture was still loading when the next page was opened.
   page.on('requestfailed', (request) => { if (request.failure()?.errorText !== 'net::ERR_ABORTED') findings.push(`failed: ${request.url()}`); });
-  page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) findings.push(`a request leaves the site: ${request.url()}`); });
+  page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) findings.push(`a request to another site: ${request.url()}`); });
   if (owner) await logIn(page, alice);
   return { context, page };
 }
@@ -45,8 +45,8 @@ async function linkOn(page, path, selector) {
   return new URL(href, base).pathname;
 }
 
-const scout = await visitor({}, true);
-const places = [
+const scout = await openBrowser({}, true);
+const pages = [
   ['front', '/', false],
   ['post', await linkOn(scout.page, '/', 'main h2 a, main h1 a'), false],
   ['writing', '/writing', false],
@@ -60,7 +60,7 @@ const places = [
   ['owner-photos', '/home/photos', true],
   ['upload', '/home/photos/add', true],
   ['mail', '/home/mail', true],
-  ['letter', await linkOn(scout.page, '/home/mail', 'main a[href^="/home/mail/"]:has-text("Larch")'), true],
+  ['message', await linkOn(scout.page, '/home/mail', 'main a[href^="/home/mail/"]:has-text("Larch")'), true],
   ['compose', '/home/mail/write', true],
   ['friends', '/home/friends', true],
   ['settings', '/home/settings', true],
@@ -69,31 +69,31 @@ const places = [
 await scout.context.close();
 
 for (const width of [1280, 360]) for (const colorScheme of ['light', 'dark']) for (const owner of [false, true]) {
-  const { context, page } = await visitor({ viewport: { width, height: width > 500 ? 860 : 740 }, colorScheme, reducedMotion: 'reduce' }, owner);
-  for (const [name, path, needsOwner] of places) {
+  const { context, page } = await openBrowser({ viewport: { width, height: width > 500 ? 860 : 740 }, colorScheme, reducedMotion: 'reduce' }, owner);
+  for (const [name, path, needsOwner] of pages) {
     if (!path || needsOwner !== owner) continue;
-    const what = `${name} ${width} ${colorScheme}`;
-    const answer = await page.goto(base + path);
+    const label = `${name} ${width} ${colorScheme}`;
+    const response = await page.goto(base + path);
     const expected = name === 'not-found' ? 404 : 200;
-    if (answer.status() !== expected) findings.push(`${what}: status ${answer.status()}`);
-    // A picture of the whole page wants the pictures below the fold as well.
+    if (response.status() !== expected) findings.push(`${label}: status ${response.status()}`);
+    // The screenshot shows the whole page: load the pictures below the fold too.
     await page.evaluate(() => Promise.all([...document.images].map((image) => { image.loading = 'eager'; return image.decode().catch(() => null); })));
     await page.screenshot({ path: `${shots}/${name}-${width}-${colorScheme}.png`, fullPage: true });
-    if (width === 1280 && colorScheme === 'light') writeFileSync(`${html}/${name}.html`, await answer.text());
+    if (width === 1280 && colorScheme === 'light') writeFileSync(`${html}/${name}.html`, await response.text());
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    if (overflow > 0) findings.push(`${what}: ${overflow} px too wide`);
-    // Playwright's own evaluation runs outside the page's policy, which forbids every script.
+    if (overflow > 0) findings.push(`${label}: ${overflow} px too wide`);
+    // Playwright evaluates outside the page's Content-Security-Policy, which forbids scripts.
     await page.evaluate(axe);
     const result = await page.evaluate(() => axe.run({ resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-    for (const violation of result.violations) findings.push(`${what}: ${violation.id} (${violation.impact}): ${violation.nodes.map((node) => node.target).slice(0, 3).join(' | ')}`);
+    for (const violation of result.violations) findings.push(`${label}: ${violation.id} (${violation.impact}): ${violation.nodes.map((node) => node.target).slice(0, 3).join(' | ')}`);
     const small = await page.evaluate(() => [...document.querySelectorAll('main button, main input:not([type=hidden]):not([type=checkbox]):not([type=radio]), main select, nav a')].filter((element) => { const box = element.getBoundingClientRect(); return box.height > 0 && box.height < 43.5; }).map((element) => element.outerHTML.slice(0, 80)));
-    for (const control of small) findings.push(`${what}: under 44 px: ${control}`);
+    for (const control of small) findings.push(`${label}: under 44 px: ${control}`);
   }
   await context.close();
 }
 
-// The whole way without JavaScript: write a post, see it in public, withdraw nothing of it.
-const { context, page } = await visitor({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } }, true);
+// Without JavaScript: write a post and find it on the public front page.
+const { context, page } = await openBrowser({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } }, true);
 await page.goto(base + '/home/write');
 await page.fill('[name=title]', 'Written without a script');
 await page.fill('[name=text]', 'A form, a button, a page.');
@@ -102,18 +102,18 @@ await page.waitForURL((url) => url.pathname !== '/home/write');
 await page.goto(base + '/');
 if (!(await page.textContent('main')).includes('Written without a script')) findings.push('a post written without JavaScript is not on the front page');
 await context.close();
-// And it reaches the neighbours.
+// The post must be in the timeline of a friend.
 const bob = people[1];
-const neighbour = await browser.newContext();
-const home = await neighbour.newPage();
+const friend = await browser.newContext();
+const home = await friend.newPage();
 await logIn(home, bob);
-let there = false;
-for (let look = 0; look < 50 && !there; look++) {
+let isShown = false;
+for (let attempt = 0; attempt < 50 && !isShown; attempt++) {
   await home.goto(bob.web + 'home');
-  there = (await home.textContent('main')).includes('Written without a script');
+  isShown = (await home.textContent('main')).includes('Written without a script');
 }
-if (!there) findings.push("the post did not reach Bob's timeline");
+if (!isShown) findings.push("the post is not in Bob's timeline");
 await browser.close();
 for (const finding of findings) console.log(finding);
-console.log(`${places.length} pages, ${findings.length} findings`);
+console.log(`${pages.length} pages, ${findings.length} findings`);
 process.exit(findings.length ? 1 : 0);

@@ -1,6 +1,6 @@
-"""py-libp2p against the demo's nodes: it connects over TCP, proves each node's key, asks identify, and pings.
-QUIC is left to js-libp2p: this one (0.8.1) takes STOP_SENDING, which ends what it sends, for the end of what it reads, too, and
-now and then that comes before it has looked at the answer of identify.
+"""py-libp2p against the demo's nodes: it connects over TCP, verifies each node's key, reads identify, and pings.
+Only js-libp2p tests QUIC: py-libp2p 0.8.1 handles STOP_SENDING, which concerns its sending side, as the end of its receiving side too,
+and STOP_SENDING sometimes arrives before it has read the response of identify.
 
     pylibp2p.py ADDRESSES.JSON
 """
@@ -25,11 +25,11 @@ async def judge():
             with trio.fail_after(20):
                 await host.connect(peer)
                 stream = await host.new_stream(peer.peer_id, [ID])
-                told = parse_identify_response(await stream.read(8192))
+                identified = parse_identify_response(await stream.read(8192))
                 await stream.close()
-                assert "/freehold/sync/1" in told.protocols, told.protocols
-                [took] = await PingService(host).ping(peer.peer_id)
-            print(text, told.agent_version, "ping", took)
+                assert "/freehold/sync/1" in identified.protocols, identified.protocols
+                [round_trip] = await PingService(host).ping(peer.peer_id)
+            print(text, identified.agent_version, "ping", round_trip)
 
 
 trio.run(judge)

@@ -1,5 +1,5 @@
-# Sourced by .ci/judges: a browser, accessibility and HTML checkers over the demo's pages.
-# Pages are kept when FREEHOLD_SHOTS names a folder; else only looked at by the checks.
+# Sourced by .ci/judges: a browser, accessibility and HTML checkers on the demo's pages.
+# Screenshots are kept if FREEHOLD_SHOTS names a folder.
 shots=${FREEHOLD_SHOTS:-$run/shots}
 mkdir -p "$shots"
 T=300 check pages node .ci/judge/pages.mjs "$run/demo.json" "$shots" "$run/html"

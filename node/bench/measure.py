@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures a built node from outside: memory, start, pages, photos, and a post's way to a friend. Python's standard library only.
+"""Measures a built node from outside: memory, start, pages, photos, delivery of a post to a friend. Python's standard library only.
 
     node/bench/measure.py target/release/freehold [idle] [ten] [full] [page] [photo] [post]
 
-Each figure is printed as it is measured. `full` fills a node with 100,000 messages and 10,000 posts first, by SMTP and by its control
-socket, and takes minutes. `page` compares with nginx serving the same bytes where nginx is installed.
+Each result is printed when it is measured. `full` first fills a node with 100,000 messages by SMTP and 10,000 posts by the control
+socket, which takes minutes. `page` compares with nginx for the same bytes, if nginx is installed.
 """
 import json
 import os
@@ -27,12 +27,12 @@ PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def say(what, value):
-    print(f"{what:72} {value}", flush=True)
+def report(name, value):
+    print(f"{name:72} {value}", flush=True)
 
 
 def free_port(given=set()):
-    """A port that was not given before, outside those that the system lends to outgoing connections."""
+    """A free port below the ephemeral range that was not returned before."""
     while True:
         port = random.randrange(10_000, 32_000)
         try:
@@ -45,7 +45,7 @@ def free_port(given=set()):
 
 
 class Node:
-    """A node in a folder of its own."""
+    """A node in its own folder."""
 
     def __init__(self, folder, login, routes=None):
         self.data, self.login, self.process = Path(folder), login, None
@@ -54,10 +54,10 @@ class Node:
         lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
         (self.data / "freehold.toml").write_text("\n".join(lines) + "\n")
         subprocess.run([FREEHOLD, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
-                       input=b"measuring the whole house", check=True, stdout=subprocess.DEVNULL)
+                       input=b"measuring a node", check=True, stdout=subprocess.DEVNULL)
 
     def start(self):
-        """Starts it; gives the seconds until it says it is ready."""
+        """Starts the node. Returns the seconds until /readyz answers 200."""
         begun = time.monotonic()
         self.process = subprocess.Popen([FREEHOLD, "--data", self.data, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while True:
@@ -72,27 +72,27 @@ class Node:
     def get(self, path, host="127.0.0.1"):
         with socket.create_connection(("127.0.0.1", self.ports["web"]), timeout=10) as s:
             s.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{self.ports['web']}\r\n\r\n".encode())
-            answer = b""
+            response = b""
             while chunk := s.recv(65536):
-                answer += chunk
-            return answer
+                response += chunk
+            return response
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         self.process.wait()
 
     def ask(self, **request):
-        """One request through the control socket."""
+        """Sends a request through the control socket."""
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.data / "control.sock"))
             s.sendall(json.dumps(request).encode() + b"\n")
-            answer = b""
-            while not answer.endswith(b"\n") and (chunk := s.recv(65536)):
-                answer += chunk
-        answer = json.loads(answer)
-        if "error" in answer:
-            sys.exit(f"{request['ask']}: {answer['error']}")
-        return answer["value"]
+            response = b""
+            while not response.endswith(b"\n") and (chunk := s.recv(65536)):
+                response += chunk
+        response = json.loads(response)
+        if "error" in response:
+            sys.exit(f"{request['ask']}: {response['error']}")
+        return response["value"]
 
     def memory(self, field):
         """A field of smaps_rollup, in MiB."""
@@ -102,20 +102,20 @@ class Node:
         return 0.0
 
     def cpu(self):
-        """Seconds of processor time so far."""
+        """Processor time used so far, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
     def peak(self):
-        """The most memory it ever held, in MiB."""
+        """The peak resident memory, in MiB."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
         return 0.0
 
 
-def settled(node):
-    """Waits until the node has been idle for a second."""
+def wait_until_idle(node):
+    """Waits until the node was idle for a second."""
     while True:
         before = node.cpu()
         time.sleep(1)
@@ -128,11 +128,11 @@ def idle(base):
     node = Node(base / "idle", "idle")
     for _ in range(5):
         starts.append(node.start())
-        settled(node)
+        wait_until_idle(node)
         memory = (node.memory("Pss"), node.memory("Private_Dirty"))
         node.stop()
-    say("empty node, start to ready, median of 5, s", f"{statistics.median(starts):.3f}")
-    say("empty node, idle, PSS MiB (private dirty MiB)", f"{memory[0]:.1f} ({memory[1]:.1f})")
+    report("empty node, start to ready, median of 5, s", f"{statistics.median(starts):.3f}")
+    report("empty node, idle, PSS MiB (private dirty MiB)", f"{memory[0]:.1f} ({memory[1]:.1f})")
 
 
 def ten(base):
@@ -140,9 +140,9 @@ def ten(base):
     for node in nodes:
         node.start()
     for node in nodes:
-        settled(node)
+        wait_until_idle(node)
     pss = [node.memory("Pss") for node in nodes]
-    say("ten empty nodes on one machine, PSS each, mean (most) MiB", f"{statistics.mean(pss):.1f} ({max(pss):.1f})")
+    report("ten empty nodes on one machine, PSS each, mean (most) MiB", f"{statistics.mean(pss):.1f} ({max(pss):.1f})")
     for node in nodes:
         node.stop()
 
@@ -156,7 +156,7 @@ def deliver(node, count, sessions=32):
         with smtplib.SMTP("127.0.0.1", node.ports["smtp"], local_hostname="bench.example") as smtp:
             for number in numbers:
                 smtp.sendmail("sender@bench.example", [address],
-                              f"From: sender@bench.example\r\nTo: {address}\r\nSubject: Letter {number}\r\n"
+                              f"From: sender@bench.example\r\nTo: {address}\r\nSubject: Message {number}\r\n"
                               f"Message-ID: <{number}@bench.example>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n{body}")
 
     threads = [threading.Thread(target=session, args=(range(i, count, sessions),)) for i in range(sessions)]
@@ -185,41 +185,41 @@ def full(base, messages=100_000, entries=10_000):
     begun = time.monotonic()
     deliver(node, messages)
     took = time.monotonic() - begun
-    say(f"{messages} messages of 1.4 KB by SMTP, 32 sessions, messages/s", f"{messages / took:.0f}")
+    report(f"{messages} messages of 1.4 KB by SMTP, 32 sessions, messages/s", f"{messages / took:.0f}")
     begun = time.monotonic()
     publish(node, entries)
-    say(f"{entries} posts published, 16 writers, posts/s", f"{entries / (time.monotonic() - begun):.0f}")
+    report(f"{entries} posts published, 16 writers, posts/s", f"{entries / (time.monotonic() - begun):.0f}")
     node.stop()
-    say("full node, start to ready after a clean stop, s", f"{node.start():.2f}")
-    settled(node)
-    say("full node, idle, PSS MiB (private dirty MiB)", f"{node.memory('Pss'):.1f} ({node.memory('Private_Dirty'):.1f})")
+    report("full node, start to ready after a clean stop, s", f"{node.start():.2f}")
+    wait_until_idle(node)
+    report("full node, idle, PSS MiB (private dirty MiB)", f"{node.memory('Pss'):.1f} ({node.memory('Private_Dirty'):.1f})")
     node.stop(signal.SIGKILL)
-    say("full node, start to ready after kill -9, s", f"{node.start():.2f}")
+    report("full node, start to ready after kill -9, s", f"{node.start():.2f}")
     node.stop(signal.SIGKILL)
-    # After a power cut an engine that can't be trusted with one is made anew from snapshot and log; so it is when its rows are gone.
+    # Without rows the store is rebuilt from snapshot and log, as after a power cut.
     shutil.rmtree(node.data / "rows-sled")
-    say("full node, start to ready when the rows are rebuilt from the log, s", f"{node.start():.2f}")
+    report("full node, start to ready when the rows are rebuilt from the log, s", f"{node.start():.2f}")
     node.stop()
-    say("full node, data folder MiB", f"{sum(p.stat().st_blocks * 512 for p in node.data.rglob('*') if p.is_file()) / 2**20:.0f}")
+    report("full node, data folder MiB", f"{sum(p.stat().st_blocks * 512 for p in node.data.rglob('*') if p.is_file()) / 2**20:.0f}")
 
 
 def load(pid_cpu, port, path, host, requests):
-    """Keep-alive requests over four connections; gives CPU ms per request and the median first byte in ms."""
+    """Keep-alive requests over four connections. Returns CPU ms per request and the median time to the first byte in ms."""
     first = []
 
     def session(count):
         with socket.create_connection(("127.0.0.1", port)) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            ask = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+            request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
             for _ in range(count):
                 begun = time.perf_counter()
-                s.sendall(ask)
-                answer = s.recv(65536)
+                s.sendall(request)
+                response = s.recv(65536)
                 first.append(time.perf_counter() - begun)
-                head, _, body = answer.partition(b"\r\n\r\n")
-                want = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+                head, _, body = response.partition(b"\r\n\r\n")
+                length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
                 got = len(body)
-                while got < want:
+                while got < length:
                     got += len(s.recv(65536))
 
     before = pid_cpu()
@@ -237,9 +237,9 @@ def page(base, requests=40_000):
     text = "\n\n".join(["The chart is honest about this in its way: depths liable to change. " * 6] * 12)
     made = node.ask(ask="post", title="A page that many people read", text=text, photos=[], draft=False)
     path, host = made["path"], f"127.0.0.1:{node.ports['web']}"
-    answer = node.get(path)
-    body = answer.partition(b"\r\n\r\n")[2]
-    say("public post page, bytes", len(body))
+    response = node.get(path)
+    body = response.partition(b"\r\n\r\n")[2]
+    report("public post page, bytes", len(body))
     load(node.cpu, node.ports["web"], path, host, 2000)
     nginx = shutil.which("nginx")
     with tempfile.TemporaryDirectory() as folder:
@@ -262,9 +262,9 @@ def page(base, requests=40_000):
             ours.append(load(node.cpu, node.ports["web"], path, host, requests))
             if nginx:
                 theirs.append(load(nginx_cpu, number, "/post.html", host, requests))
-        say("public post page, CPU ms per request, median of 3 (first byte ms)", "{:.4f} ({:.2f})".format(*sorted(ours)[1]))
+        report("public post page, CPU ms per request, median of 3 (first byte ms)", "{:.4f} ({:.2f})".format(*sorted(ours)[1]))
         if nginx:
-            say("nginx, the same bytes as a static file, in turns", "{:.4f} ({:.2f})".format(*sorted(theirs)[1]))
+            report("nginx, the same bytes as a static file, in turns", "{:.4f} ({:.2f})".format(*sorted(theirs)[1]))
             server.terminate()
             server.wait()
     node.stop()
@@ -274,18 +274,18 @@ def photo(base):
     try:
         from PIL import Image
     except ImportError:
-        say("photo", "left out: needs python3-pil to make a 24-megapixel picture")
+        report("photo", "skipped: python3-pil is needed to make a 24-megapixel picture")
         return
     picture = base / "24.jpg"
     noise = Image.effect_noise((1500, 1000), 40).resize((6000, 4000), Image.BICUBIC)
     Image.merge("RGB", [noise, noise.rotate(180), noise.transpose(Image.FLIP_LEFT_RIGHT)]).save(picture, quality=92)
     node = Node(base / "photo", "photo")
     node.start()
-    settled(node)
+    wait_until_idle(node)
     before, begun = node.cpu(), time.monotonic()
     node.ask(ask="photo", file=str(picture), alt="noise", caption="")
-    say(f"24-megapixel photo ({picture.stat().st_size >> 20} MiB), CPU s (wall s)", f"{node.cpu() - before:.2f} ({time.monotonic() - begun:.2f})")
-    say("24-megapixel photo, peak memory of the node, MiB", f"{node.peak():.0f}")
+    report(f"24-megapixel photo ({picture.stat().st_size >> 20} MiB), CPU s (wall s)", f"{node.cpu() - before:.2f} ({time.monotonic() - begun:.2f})")
+    report("24-megapixel photo, peak memory of the node, MiB", f"{node.peak():.0f}")
     node.stop()
 
 
@@ -303,7 +303,7 @@ def post(base, count=100):
         while not any(item["slug"] == f"post-number-{number}-on-its-way" for item in bob.ask(ask="timeline")):
             pass
         took.append((time.perf_counter() - begun) * 1000)
-    say(f"post on one node to another's timeline, loopback, median (95 %) of {count}, ms",
+    report(f"post on one node to another's timeline, loopback, median (95 %) of {count}, ms",
         f"{statistics.median(took):.1f} ({sorted(took)[int(count * .95)]:.1f})")
     for node in (alice, bob):
         node.stop()
@@ -311,7 +311,7 @@ def post(base, count=100):
 
 with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as base:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    say("commit", commit)
-    say("machine", f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB")
+    report("commit", commit)
+    report("machine", f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB")
     for name in WANTED:
         {"idle": idle, "ten": ten, "full": full, "page": page, "photo": photo, "post": post}[name](Path(base))

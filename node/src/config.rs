@@ -1,7 +1,7 @@
-//! The configuration: one TOML file, a section per crate, each defined where it is used;
-//! environment and flags override it.
+//! The configuration: a TOML file with a section per crate. Environment variables override the
+//! file, and `--set` overrides both.
 
-mod wrong;
+mod explain;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 use crate::exit;
 use crate::listen::ListenConfig;
 
-/// The example that `freehold config` prints: every setting at its default, with what it means.
+/// The output of `freehold config`: every setting with its default and its meaning.
 pub(crate) const EXAMPLE: &str = include_str!("../freehold.example.toml");
 
 /// The file's name in the data folder.
 pub(crate) const FILE_NAME: &str = "freehold.toml";
 
-/// What can be configured.
+/// All settings, by section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// The process itself.
     pub(crate) node: NodeConfig,
-    /// Where it listens.
+    /// The addresses to listen on.
     pub(crate) listen: ListenConfig,
-    /// What people see.
+    /// The website.
     pub(crate) web: freehold_web::WebConfig,
     /// SMTP and IMAP.
     pub(crate) mail: freehold_mail::MailConfig,
@@ -38,7 +38,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct NodeConfig {
-    /// What is logged.
+    /// The log filter, in the syntax of tracing.
     pub(crate) log: String,
     /// The store's engine: sled or redb.
     pub(crate) engine: String,
@@ -54,15 +54,17 @@ impl Default for NodeConfig {
     }
 }
 
-/// Reads the configuration: `file` (or `freehold.toml` in `data`, if it is there), then the
-/// environment's
-/// `FREEHOLD_SECTION_KEY`, then `sets` (`section.key=value`).
+/// Reads the configuration from `file` (or from `freehold.toml` in `data`, if there is one), then
+/// from environment variables `FREEHOLD_SECTION_KEY`, then from `sets` (`section.key=value`).
+///
+/// # Errors
+/// A message with file and line, or the variable's or flag's name; then the setting and the reason.
 pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<Config> {
     let named = file.map(Path::to_path_buf);
     let path = named.clone().unwrap_or_else(|| data.join(FILE_NAME));
     let mut table = match std::fs::read_to_string(&path) {
         Ok(text) => parse(&path, &text)?,
-        // Where the folder itself can't be, that is what is to be said, when it is opened.
+        // If the folder itself is impossible, opening it reports that.
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
                 && named.is_none() =>
@@ -74,9 +76,8 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
                 && named.is_none()
                 && std::fs::read_dir(data).is_err() =>
         {
-            let said =
-                format!("can't open {}: the folder is another user's: {error}", data.display());
-            return Err(exit::with(exit::CANT_CREATE, said));
+            let message = format!("can't open {}: another user owns it: {error}", data.display());
+            return Err(exit::with(exit::CANT_CREATE, message));
         }
         Err(error) => {
             return Err(exit::with(
@@ -86,16 +87,16 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
         }
     };
     for (name, value) in std::env::vars_os() {
-        // A name that is no text is somebody else's.
+        // A name that is not UTF-8 can't be one of ours.
         let Some((name, (section, key))) =
             name.to_str().and_then(|name| Some((name, variable(name)?)))
         else {
             continue;
         };
         let value = value.to_str().ok_or_else(|| {
-            exit::with(exit::CONFIG, format!("{name}: its value is no UTF-8 text"))
+            exit::with(exit::CONFIG, format!("{name}: the value is not UTF-8 text"))
         })?;
-        put(&mut table, name, section, &key, value)?;
+        override_setting(&mut table, name, section, &key, value)?;
     }
     for set in sets {
         let Some(((section, key), value)) =
@@ -106,7 +107,7 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
                 format!("--set takes section.key=value, not {set:?}"),
             ));
         };
-        put(
+        override_setting(
             &mut table,
             &format!("--set {section}.{key}"),
             section.trim(),
@@ -119,8 +120,8 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
     Ok(config)
 }
 
-/// What a file says, and nothing else: no environment, no flags.
-pub(crate) fn of_file(path: &Path) -> Result<Config> {
+/// Reads a file alone, without environment variables and flags.
+pub(crate) fn read_file(path: &Path) -> Result<Config> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     Ok(parse(path, &text)?.try_into()?)
@@ -129,15 +130,16 @@ pub(crate) fn of_file(path: &Path) -> Result<Config> {
 impl Config {
     fn check(&self) -> Result<()> {
         if !["sled", "redb"].contains(&self.node.engine.as_str()) {
-            let said =
-                format!("node.engine is {:?}; it can be \"sled\" or \"redb\"", self.node.engine);
-            return Err(exit::with(exit::CONFIG, said));
+            let message = format!(
+                "node.engine: {:?} is not an engine; use \"sled\" or \"redb\"",
+                self.node.engine
+            );
+            return Err(exit::with(exit::CONFIG, message));
         }
         self.web.check().map_err(|error| exit::with(exit::CONFIG, error.to_string()))
     }
 
-    /// Writes the settings that differ from the defaults to `freehold.toml` in `data`, for a node
-    /// that others set up.
+    /// Writes the settings that differ from the defaults to `freehold.toml` in `data`.
     pub(crate) fn save(&self, data: &Path) -> Result<PathBuf> {
         let default = toml::Table::try_from(Self::default())?;
         let mut table = toml::Table::try_from(self)?;
@@ -151,10 +153,10 @@ impl Config {
         table.retain(|_, settings| settings.as_table().is_none_or(|s| !s.is_empty()));
         let path = data.join(FILE_NAME);
         let text = format!(
-            "# What differs from the defaults; `freehold config` prints all settings.\n\n{}",
+            "# Settings that differ from the defaults; `freehold config` prints all settings.\n\n{}",
             toml::to_string(&table)?
         );
-        // Whole or not at all: half a file would keep the node from starting.
+        // Written to a new file and renamed: a truncated file would keep the node from starting.
         let new = path.with_extension("new");
         std::fs::write(&new, text)
             .and_then(|()| std::fs::rename(&new, &path))
@@ -163,28 +165,28 @@ impl Config {
     }
 }
 
-/// The table in a file; what is wrong is said with its line.
+/// Parses a file. An error has the line, the setting and the reason.
 fn parse(path: &Path, text: &str) -> Result<toml::Table> {
-    let wrong = |error: &toml::de::Error| {
+    let invalid = |error: &toml::de::Error| {
         let line = error
             .span()
             .map_or(0, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-        let place =
-            error.span().and_then(|span| place(text.get(..span.start)?, text.get(span.start..)?));
-        let said = wrong::sentence(
+        let setting = error
+            .span()
+            .and_then(|span| setting_at(text.get(..span.start)?, text.get(span.start..)?));
+        let message = explain::message(
             error.message(),
-            place.as_ref().map(|(section, key)| (section.as_str(), key.as_str())),
+            setting.as_ref().map(|(section, key)| (section.as_str(), key.as_str())),
         );
-        exit::with(exit::CONFIG, format!("{}, line {line}: {said}", path.display()))
+        exit::with(exit::CONFIG, format!("{}, line {line}: {message}", path.display()))
     };
-    // Read as a whole configuration first: only then does an unknown or ill-typed setting know its
-    // line.
-    toml::from_str::<Config>(text).map_err(|error| wrong(&error))?;
-    text.parse::<toml::Table>().map_err(|error| wrong(&error))
+    // Deserialized first: only this error has the line of an unknown or ill-typed setting.
+    toml::from_str::<Config>(text).map_err(|error| invalid(&error))?;
+    text.parse::<toml::Table>().map_err(|error| invalid(&error))
 }
 
-/// The setting, with its section, that stands where a file's `before` ends and its `after` begins.
-fn place(before: &str, after: &str) -> Option<(String, String)> {
+/// Section and key of the setting at a position, given the file's text before and after it.
+fn setting_at(before: &str, after: &str) -> Option<(String, String)> {
     let section = before
         .lines()
         .rev()
@@ -195,7 +197,7 @@ fn place(before: &str, after: &str) -> Option<(String, String)> {
     Some((section.trim().to_owned(), key.trim().to_owned()))
 }
 
-/// `FREEHOLD_WEB_TITLE` is section `web`, key `title`.
+/// Section and key of an environment variable: `FREEHOLD_WEB_TLS` is section `web`, key `tls`.
 fn variable(name: &str) -> Option<(&'static str, String)> {
     let rest = name.strip_prefix("FREEHOLD_")?;
     ["node", "listen", "web", "mail", "federation"].into_iter().find_map(|section| {
@@ -204,10 +206,15 @@ fn variable(name: &str) -> Option<(&'static str, String)> {
     })
 }
 
-/// Puts one setting over those there are; what is wrong with it is said under the name it was
-/// `given` by.
-fn put(table: &mut toml::Table, given: &str, section: &str, key: &str, value: &str) -> Result<()> {
-    // A value is read as TOML where it is TOML (7, true, ["a"]), and as plain text otherwise.
+/// Sets one setting. `source` is the variable or flag, for the error.
+fn override_setting(
+    table: &mut toml::Table,
+    source: &str,
+    section: &str,
+    key: &str,
+    value: &str,
+) -> Result<()> {
+    // A value that is TOML (7, true, ["a"]) is read as TOML, any other as a string.
     let parsed =
         format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
@@ -215,16 +222,16 @@ fn put(table: &mut toml::Table, given: &str, section: &str, key: &str, value: &s
     if let Some(settings) = settings.as_table_mut() {
         settings.insert(key.to_owned(), value);
     }
-    let wrong = |error: toml::de::Error| {
+    let invalid = |error: toml::de::Error| {
         exit::with(
             exit::CONFIG,
-            format!("{given}: {}", wrong::sentence(error.message(), Some((section, key)))),
+            format!("{source}: {}", explain::message(error.message(), Some((section, key)))),
         )
     };
-    table.clone().try_into::<Config>().map(drop).map_err(wrong)
+    table.clone().try_into::<Config>().map(drop).map_err(invalid)
 }
 
-/// Where the data is if nobody says: `$XDG_DATA_HOME/freehold`, or `~/.local/share/freehold`.
+/// The default data folder: `$XDG_DATA_HOME/freehold`, or `~/.local/share/freehold`.
 pub(crate) fn data_default() -> PathBuf {
     let base = std::env::var_os("XDG_DATA_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
@@ -242,19 +249,19 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_the_defaults() {
+    fn missing_file_means_default_settings() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(load(folder.path(), None, &[]).unwrap(), Config::default());
     }
 
     #[test]
-    fn a_broken_line_is_named() {
-        let said = load_text("[node]\nlog = \"info\"\nengine = 7\n", &[]).unwrap_err().to_string();
-        assert!(said.contains("line 3"), "{said}");
-        let said = load_text("[node]\nlgo = \"info\"\n", &[]).unwrap_err().to_string();
-        assert!(said.contains("line 2") && said.contains("lgo"), "{said}");
-        let said = load_text("[node\n", &[]).unwrap_err().to_string();
-        assert!(said.contains("line 1"), "{said}");
+    fn error_in_file_has_its_line_number() {
+        let error = load_text("[node]\nlog = \"info\"\nengine = 7\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("node.engine"), "{error}");
+        let error = load_text("[node]\nlgo = \"info\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("lgo"), "{error}");
+        let error = load_text("[node\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
     }
 
     #[test]
@@ -269,17 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_engine_is_refused() {
-        let said = load_text("[node]\nengine = \"rocks\"\n", &[]).unwrap_err().to_string();
-        assert!(said.contains("\"sled\" or \"redb\""), "{said}");
+    fn unknown_engine_is_refused() {
+        let error = load_text("[node]\nengine = \"rocks\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("node.engine") && error.contains("\"redb\""), "{error}");
     }
 
     #[test]
-    fn an_address_that_promises_what_nobody_keeps_is_refused() {
-        let said = load_text("[web]\npublic_url = \"https://ruth.example\"\n", &[])
+    fn https_public_url_without_tls_or_proxy_is_refused() {
+        let error = load_text("[web]\npublic_url = \"https://ruth.example\"\n", &[])
             .unwrap_err()
             .to_string();
-        assert!(said.contains("web.tls") && said.contains("web.trusted_proxies"), "{said}");
+        assert!(error.contains("web.tls") && error.contains("web.trusted_proxies"), "{error}");
         let proxied = load_text(
             "",
             &["web.public_url=https://ruth.example", "web.trusted_proxies=[\"127.0.0.1\"]"],
@@ -289,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_overrides_the_file() {
+    fn flag_overrides_the_file() {
         let config = load_text(
             "[node]\nlog = \"info\"\n",
             &["node.log=warn", "node.threads=1", "listen.web=127.0.0.1:9"],
@@ -302,30 +309,30 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_flag_is_named() {
-        let said = |set: &str| load_text("", &[set]).unwrap_err().to_string();
+    fn invalid_flag_is_named_in_the_error() {
+        let error = |set: &str| load_text("", &[set]).unwrap_err().to_string();
         assert!(
-            said("node.threads=many").starts_with("--set node.threads: "),
+            error("node.threads=many").starts_with("--set node.threads: "),
             "{}",
-            said("node.threads=many")
+            error("node.threads=many")
         );
-        assert!(said("node.lgo=info").contains("lgo"), "{}", said("node.lgo=info"));
-        assert!(said("nobody.log=info").contains("nobody"), "{}", said("nobody.log=info"));
-        assert!(said("node.log").contains("section.key=value"), "{}", said("node.log"));
+        assert!(error("node.lgo=info").contains("lgo"), "{}", error("node.lgo=info"));
+        assert!(error("nobody.log=info").contains("nobody"), "{}", error("nobody.log=info"));
+        assert!(error("node.log").contains("section.key=value"), "{}", error("node.log"));
         assert!(
-            said("federation.upnp=false").starts_with("--set federation.upnp: the setting"),
+            error("federation.upnp=false").starts_with("--set federation.upnp: the setting"),
             "{}",
-            said("federation.upnp=false")
+            error("federation.upnp=false")
         );
         assert!(
-            said("mail.routes=bob.example").starts_with("--set mail.routes: "),
+            error("mail.routes=bob.example").starts_with("--set mail.routes: "),
             "{}",
-            said("mail.routes=bob.example")
+            error("mail.routes=bob.example")
         );
     }
 
     #[test]
-    fn a_table_is_set_as_a_whole() {
+    fn flag_sets_a_whole_table() {
         let config =
             load_text("", &["mail.routes={ \"bob.example\" = \"127.0.0.1:7125\" }"]).unwrap();
         assert_eq!(
@@ -335,14 +342,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_is_what_is_loaded() {
+    fn saved_config_loads_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { listen: ListenConfig::free().unwrap(), ..Config::default() };
         config.save(folder.path()).unwrap();
         assert_eq!(load(folder.path(), None, &[]).unwrap(), config);
     }
 
-    /// The example's settings, uncommented.
+    /// The settings of the example, with their comment signs removed.
     fn example() -> toml::Table {
         let settings = |line: &str| match line.strip_prefix("# ") {
             Some(rest)
@@ -358,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commented_example_says_the_defaults() {
+    fn example_config_has_the_default_values() {
         assert_eq!(example(), toml::Table::try_from(Config::default()).unwrap());
     }
 }

@@ -1,10 +1,10 @@
-//! A command on a running node's folder talks to it through a socket in that folder: a line of JSON
-//! each way. Before its answer the node may send lines that say how far it is.
+//! The control socket in the data folder, by which commands reach the running node: one line of
+//! JSON as request, one as response, and lines with the progress between them.
 //!
-//! Who may open the folder may use the socket: it has mode 0600 and holds no secret of its own.
+//! The socket has mode 0600: the file system decides who may use it, without a secret of its own.
 
-mod act;
 mod check;
+mod execute;
 mod identity;
 mod set_up;
 
@@ -21,9 +21,9 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-pub(crate) use act::{Acting, act};
-pub(crate) use check::Turn;
-pub(crate) use identity::{Wanted, of_log};
+pub(crate) use check::CheckLock;
+pub(crate) use execute::{ControlContext, execute};
+pub(crate) use identity::{IdentityChange, request_from_log};
 pub(crate) use set_up::SetUp;
 
 use crate::exit;
@@ -33,38 +33,37 @@ const SOCKET_NAME: &str = "control.sock";
 /// The longest request, in bytes: a post with its text is the largest.
 const REQUEST_LEN_MAX: u64 = 1024 * 1024;
 
-/// How long to wait when the system has no more files to give.
+/// The pause after a failed accept, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// What can be asked of a node.
+/// A request to a node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "ask")]
 pub(crate) enum Request {
-    /// How it is doing, and where everything is.
+    /// The node's state, addresses and ports.
     Status,
-    /// Whether it could be set up like that; the node's card, where words are still to be made, and
-    /// addresses for theirs.
+    /// Checks these set-up values. The response has the node's card, if a mnemonic is still to be
+    /// made, and addresses for the recovery card.
     MaySetUp(SetUp),
-    /// Set up a node that nobody has set up yet.
+    /// Set the node up.
     SetUp(SetUp),
     /// An invitation for one friend.
     Invite,
     /// Accept an invitation.
     FriendAdd { invite: String },
-    /// Who the friends are.
+    /// The friends and their states.
     FriendList,
-    /// Whose posts the timeline has, and which.
+    /// The author and slug of each post in the timeline.
     Timeline,
-    /// Change the words that stand at the top of the site.
+    /// Change strapline and text of the profile.
     Profile { strapline: String, about: String },
-    /// Publish a post, or keep it as a draft; `photos` are ids. One that was written elsewhere
-    /// before keeps its date.
+    /// Publish a post, or save it as a draft; `photos` are ids.
     Post {
         title: String,
         text: String,
         photos: Vec<String>,
         draft: bool,
-        /// What an asker of an earlier version does not say.
+        /// The age of a post that is imported with its date. Earlier versions do not send it.
         #[serde(default)]
         hours_ago: u64,
     },
@@ -80,23 +79,23 @@ pub(crate) enum Request {
     PhotoList,
     /// A new password for a mail program.
     AppPassword { label: String },
-    /// Read and verify everything.
+    /// Read and verify all stored data.
     Check,
     /// The node's card.
     IdentityCard,
-    /// Take a claim.
+    /// Become the node of the person in this claim.
     IdentityClaim { claim: String },
-    /// Who the node speaks for, and which nodes do.
+    /// The node's person, and the nodes that may publish for them.
     IdentityShow,
     /// The identity log.
     IdentityLog,
-    /// A request, to be signed with the words.
-    IdentityWants { wanted: Wanted },
-    /// Take a signed operation.
+    /// A request file, to be signed with the mnemonic.
+    IdentityWants { wanted: IdentityChange },
+    /// Add a signed operation to the identity log.
     IdentityUpload { signed: String },
 }
 
-/// What a node answers.
+/// A node's response.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Response {
     /// For people.
@@ -111,17 +110,17 @@ impl Response {
         Self { text: text.into(), value: serde_json::Value::Null }
     }
 
-    /// A part of what is for programs; nothing if it has no such part.
-    pub(crate) fn get(&self, part: &str) -> &serde_json::Value {
-        self.value.get(part).unwrap_or(&serde_json::Value::Null)
+    /// A field of `value`; null if there is none.
+    pub(crate) fn get(&self, field: &str) -> &serde_json::Value {
+        self.value.get(field).unwrap_or(&serde_json::Value::Null)
     }
 
-    /// A part that is text.
-    pub(crate) fn word(&self, part: &str) -> Result<String> {
-        self.get(part)
+    /// A string field of `value`.
+    pub(crate) fn string(&self, field: &str) -> Result<String> {
+        self.get(field)
             .as_str()
             .map(str::to_owned)
-            .with_context(|| format!("the node's answer has no {part}"))
+            .with_context(|| format!("the node's response has no field {field}"))
     }
 
     pub(crate) fn with(mut self, value: serde_json::Value) -> Self {
@@ -131,57 +130,61 @@ impl Response {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     error: String,
     code: u8,
 }
 
-/// How far long work is, while it goes on.
+/// A line with the progress of a long request.
 #[derive(Debug, Serialize, Deserialize)]
 struct Progress {
     step: String,
     done: u64,
-    /// Zero where it is not known.
+    /// Zero if unknown.
     total: u64,
 }
 
-/// Told how far long work is: the step, how many are done, and of how many (zero where unknown).
-pub(crate) type Tell = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+/// Called with the progress of a long request: the step, items done, and items in total (zero if
+/// unknown).
+pub(crate) type OnProgress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
-/// Asks the node that runs in `data`, quietly; `None` if none runs there.
-pub(crate) async fn ask(data: &Path, request: &Request) -> Result<Option<Response>> {
-    let quiet: Tell = Arc::new(|_, _, _| ());
-    ask_telling(data, request, &quiet).await
+/// Sends a request to the node that runs in `data`; `None` if none runs there.
+pub(crate) async fn call(data: &Path, request: &Request) -> Result<Option<Response>> {
+    let ignore: OnProgress = Arc::new(|_, _, _| ());
+    call_with_progress(data, request, &ignore).await
 }
 
-/// Asks the node that runs in `data`, which says how far it is; `None` if none runs there.
-pub(crate) async fn ask_telling(
+/// Sends a request to the node that runs in `data`, and reports its progress; `None` if none runs
+/// there.
+pub(crate) async fn call_with_progress(
     data: &Path,
     request: &Request,
-    tell: &Tell,
+    on_progress: &OnProgress,
 ) -> Result<Option<Response>> {
     let Some(stream) = connect(data).await? else { return Ok(None) };
     let (read, mut write) = stream.into_split();
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    write.write_all(&line).await.context("the running node closed its socket")?;
+    write.write_all(&line).await.context("the running node closed the control socket")?;
     let mut read = BufReader::new(read);
-    let mut answer = String::new();
+    let mut response = String::new();
     loop {
-        answer.clear();
-        read.read_line(&mut answer).await.context("the running node closed its socket")?;
-        let Ok(progress) = serde_json::from_str::<Progress>(&answer) else { break };
-        tell(&progress.step, progress.done, progress.total);
+        response.clear();
+        read.read_line(&mut response)
+            .await
+            .context("the running node closed the control socket")?;
+        let Ok(progress) = serde_json::from_str::<Progress>(&response) else { break };
+        on_progress(&progress.step, progress.done, progress.total);
     }
-    if let Ok(refusal) = serde_json::from_str::<Refusal>(&answer) {
-        return Err(exit::with(refusal.code, refusal.error));
+    if let Ok(failure) = serde_json::from_str::<ErrorResponse>(&response) {
+        return Err(exit::with(failure.code, failure.error));
     }
-    Ok(Some(serde_json::from_str(&answer).context("the running node ended before it answered")?))
+    Ok(Some(serde_json::from_str(&response).context("the running node ended before it responded")?))
 }
 
 async fn connect(data: &Path) -> Result<Option<UnixStream>> {
     let Ok(folder) = std::fs::File::open(data) else { return Ok(None) };
-    match UnixStream::connect(short(&folder)).await {
+    match UnixStream::connect(socket_path(&folder)).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error)
             if matches!(
@@ -192,116 +195,119 @@ async fn connect(data: &Path) -> Result<Option<UnixStream>> {
             Ok(None)
         }
         Err(error) => {
-            Err(error).with_context(|| format!("can't talk to the node in {}", data.display()))
+            Err(error).with_context(|| format!("can't connect to the node in {}", data.display()))
         }
     }
 }
 
-/// The socket by way of the open folder: a socket's path may have only 107 bytes, a folder's more.
-fn short(folder: &std::fs::File) -> PathBuf {
+/// The socket's path through the open folder: a socket's path is limited to 107 bytes, a folder's
+/// is not.
+fn socket_path(folder: &std::fs::File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()))
 }
 
-/// Opens the socket. The caller holds the folder's lock, so a socket that is already there is a
-/// dead node's.
+/// Opens the socket. The caller holds the folder's lock, so an existing socket belongs to a process
+/// that has ended.
 pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let folder = std::fs::File::open(data)?;
-    let path = short(&folder);
+    let path = socket_path(&folder);
     let _ = std::fs::remove_file(&path);
-    // The owner's alone from its birth: a mode that is set afterwards leaves a moment in which
-    // anybody may connect. The mask is the whole process's, so it takes nothing from the owner: a
-    // folder that another thread makes in that moment must stay searchable.
-    let usual = rustix::process::umask(Mode::from_raw_mode(0o077));
+    // The umask sets the mode at creation: a mode set afterwards would leave a moment in which
+    // other users can connect. It is the whole process's umask, so it takes no rights from the
+    // owner: a folder that another thread creates in that moment must stay usable.
+    let previous = rustix::process::umask(Mode::from_raw_mode(0o077));
     let bound = UnixListener::bind(&path);
-    rustix::process::umask(usual);
-    let narrowed = |listener| {
+    rustix::process::umask(previous);
+    let restrict = |listener| {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener)
     };
     bound
-        .and_then(narrowed)
+        .and_then(restrict)
         .with_context(|| format!("can't open the control socket in {}", data.display()))
 }
 
-/// Answers until the task is dropped.
-pub(crate) async fn serve(listener: UnixListener, acting: Acting) {
+/// Accepts and handles requests until the task is dropped.
+pub(crate) async fn serve(listener: UnixListener, context: ControlContext) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of files, most likely: that passes.
-                tracing::warn!(%error, "a command could not be taken in");
+                // Most likely the process has no file descriptors left, which passes.
+                tracing::warn!(%error, "a connection to the control socket could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let acting = acting.clone();
+        let context = context.clone();
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, acting).await {
-                tracing::debug!(%error, "a command left early");
+            if let Err(error) = handle(stream, context).await {
+                tracing::debug!(%error, "a control connection ended early");
             }
         });
     }
 }
 
-async fn answer(stream: UnixStream, acting: Acting) -> Result<()> {
+async fn handle(stream: UnixStream, context: ControlContext) -> Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = Vec::new();
     let mut read = BufReader::new(read.take(REQUEST_LEN_MAX));
     read.read_until(b'\n', &mut line).await?;
-    let done = match serde_json::from_slice::<Request>(&line) {
-        Ok(request) => act_telling(&acting, request, &mut write).await,
+    let result = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => execute_with_progress(&context, request, &mut write).await,
         Err(_) if read.get_ref().limit() == 0 => {
-            // Its rest is read all the same: whoever still writes would not hear the answer.
-            pass_over_line(BufReader::new(read.into_inner().into_inner())).await?;
+            // The rest is read too: a client that still writes would not read the response.
+            skip_line(BufReader::new(read.into_inner().into_inner())).await?;
             Err(exit::with(
                 exit::DATA,
-                format!("this is too long: a running node takes {REQUEST_LEN_MAX} bytes at once"),
+                format!(
+                    "the request is too long: a running node takes at most {REQUEST_LEN_MAX} bytes"
+                ),
             ))
         }
         Err(_) => Err(exit::with(
             exit::DATA,
-            "the running node does not know this request; is it the same version?",
+            "the running node does not know this request: it may have another version; restart it",
         )),
     };
-    let mut answer = match done {
+    let mut response = match result {
         Ok(response) => serde_json::to_vec(&response)?,
-        Err(error) => serde_json::to_vec(&Refusal {
-            error: exit::sentence(&error),
+        Err(error) => serde_json::to_vec(&ErrorResponse {
+            error: exit::message(&error),
             code: exit::code(&error),
         })?,
     };
-    answer.push(b'\n');
-    write.write_all(&answer).await?;
+    response.push(b'\n');
+    write.write_all(&response).await?;
     Ok(())
 }
 
-/// Reads to the end of the line and keeps nothing of it.
-async fn pass_over_line(mut read: impl AsyncBufRead + Unpin) -> Result<()> {
+/// Reads to the end of the line and discards it.
+async fn skip_line(mut read: impl AsyncBufRead + Unpin) -> Result<()> {
     loop {
-        let part = read.fill_buf().await?;
-        let len = part.len();
-        if len == 0 || part.contains(&b'\n') {
+        let chunk = read.fill_buf().await?;
+        let len = chunk.len();
+        if len == 0 || chunk.contains(&b'\n') {
             return Ok(());
         }
         read.consume(len);
     }
 }
 
-/// Does what is asked, and writes how far it is to whoever asked.
-async fn act_telling(
-    acting: &Acting,
+/// Executes a request and writes its progress to the client.
+async fn execute_with_progress(
+    context: &ControlContext,
     request: Request,
     write: &mut OwnedWriteHalf,
 ) -> Result<Response> {
-    let (sender, mut told) = mpsc::unbounded_channel();
-    let tell: Tell = Arc::new(move |step, done, total| {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let on_progress: OnProgress = Arc::new(move |step, done, total| {
         let _ = sender.send(Progress { step: step.to_owned(), done, total });
     });
-    let mut acted = std::pin::pin!(act(acting, request, tell));
+    let mut execution = std::pin::pin!(execute(context, request, on_progress));
     loop {
         tokio::select! {
-            done = &mut acted => return done,
-            Some(progress) = told.recv() => {
+            result = &mut execution => return result,
+            Some(progress) = receiver.recv() => {
                 let mut line = serde_json::to_vec(&progress)?;
                 line.push(b'\n');
                 write.write_all(&line).await?;

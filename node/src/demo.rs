@@ -1,15 +1,16 @@
-//! `freehold demo`: three people's nodes on this machine, each a process of its own, befriended and furnished.
+//! `freehold demo`: three people's nodes on this machine, each in its own process, as friends and
+//! with content.
 //!
-//! Everything is done through the same doors a person uses: commands through the control socket,
-//! mail through submission, pages by HTTP.
+//! The demo uses the interfaces of its users: commands through the control socket, mail through
+//! submission, pages by HTTP.
 
 mod check;
-mod furnish;
-mod house;
-mod kept;
-mod people;
-mod told;
-mod wire;
+mod clients;
+mod content;
+mod node;
+mod ready_file;
+mod seed;
+mod state;
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
@@ -17,195 +18,196 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::cli::{DemoArguments, Place};
+use crate::cli::{DemoArguments, Target};
 use crate::config::Config;
 use crate::listen::ListenConfig;
 use crate::stop::Stop;
-use crate::{exit, say};
-use house::House;
-use people::Neighbourhood;
-use told::Told;
+use crate::{console, exit, shell};
+use content::Content;
+use node::DemoNode;
+use ready_file::ReadyFile;
 
-/// Runs the demo in its folder until Ctrl-C; with `--check` in a folder of its own, until it has
-/// proved itself.
-pub(crate) async fn run(place: Place, arguments: DemoArguments) -> Result<()> {
-    if place.config.listen != ListenConfig::default() {
+/// Runs the demo in its folder until Ctrl-C; with `--check` in a temporary folder, until all its
+/// tests have passed.
+pub(crate) async fn run(target: Target, arguments: DemoArguments) -> Result<()> {
+    if target.config.listen != ListenConfig::default() {
         return Err(exit::with(
             exit::CONFIG,
-            "the demo's three nodes choose their ports themselves: leave out every listen.* setting",
+            "the demo chooses the ports of its nodes itself: remove every listen.* setting",
         ));
     }
-    let neighbourhood = Neighbourhood::built_in()?;
+    let content = Content::built_in()?;
     let mut stop = Stop::listen()?;
-    let passing = arguments
+    let temporary = arguments
         .check
         .then(|| tempfile::Builder::new().prefix("freehold-demo-").tempdir())
         .transpose();
-    let passing = passing.context("no folder for the demo")?;
-    let folder = passing.as_ref().map_or(place.data.as_path(), |passing| passing.path());
-    let _claim = claim(folder)?;
-    let told = arguments.json.as_deref().map(Told::at).transpose()?;
-    let shown = async {
-        let mut houses = open(folder, &place.config, &neighbourhood).await?;
-        if let Some(told) = &told {
+    let temporary = temporary.context("can't create a temporary folder for the demo")?;
+    let folder = temporary.as_ref().map_or(target.data.as_path(), |temporary| temporary.path());
+    let _lock = lock(folder)?;
+    let ready_file = arguments.json.as_deref().map(ReadyFile::at).transpose()?;
+    let started = async {
+        let mut nodes = start(folder, &target.config, &content).await?;
+        if let Some(ready_file) = &ready_file {
             let mut people = Vec::new();
-            for house in &houses {
-                people.push(house.json().await?);
+            for node in &nodes {
+                people.push(node.json().await?);
             }
-            told.write(&people)?;
+            ready_file.write(&people)?;
         }
         if arguments.check {
-            check::run(&neighbourhood, &mut houses).await?;
+            check::run(&content, &mut nodes).await?;
         }
-        Ok::<_, anyhow::Error>(houses)
+        Ok::<_, anyhow::Error>(nodes)
     };
-    let mut houses = tokio::select! {
-        houses = shown => houses?,
-        // The system tells the nodes when this process has ended; what is half furnished is gone on
-        // with next time.
+    let mut nodes = tokio::select! {
+        nodes = started => nodes?,
+        // The kernel ends the nodes with this process; the next start continues the seeding.
         () = stop.asked() => return Ok(()),
     };
     if arguments.check {
         return Ok(());
     }
-    welcome(folder, &houses);
-    stay(&mut houses, stop).await
+    print_summary(folder, &nodes);
+    run_until_stopped(&mut nodes, stop).await
 }
 
-/// Makes the folder and claims it for this demo: two at once would furnish the same houses.
-fn claim(folder: &Path) -> Result<File> {
-    let cant = |error: std::io::Error| {
+/// Creates the folder and locks it: two demos at once would seed the same nodes.
+fn lock(folder: &Path) -> Result<File> {
+    let cant_create = |error: std::io::Error| {
         exit::with(
             exit::CANT_CREATE,
             format!("the folder {} can't be written: {error}", folder.display()),
         )
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cant)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cant_create)?;
     let lock = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(folder.join("demo.lock"))
-        .map_err(cant)?;
+        .map_err(cant_create)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            let said = format!(
+            let message = format!(
                 "a demo is already running in {}; stop it first, or name another folder with --data",
                 folder.display()
             );
-            Err(exit::with(exit::UNAVAILABLE, said))
+            Err(exit::with(exit::UNAVAILABLE, message))
         }
-        Err(TryLockError::Error(error)) => Err(cant(error)),
+        Err(TryLockError::Error(error)) => Err(cant_create(error)),
     }
 }
 
-/// Brings the houses up, befriended and furnished, and waits until all of it has arrived. Wherever
-/// an earlier start was cut off, this one goes on; what was given once is not given again.
-async fn open(folder: &Path, config: &Config, neighbourhood: &Neighbourhood) -> Result<Vec<House>> {
-    let people = neighbourhood.person.len();
+/// Starts the nodes, makes them friends, seeds their content, and waits until all of it is
+/// delivered. It continues an earlier start that was interrupted, and seeds nothing twice.
+async fn start(folder: &Path, config: &Config, content: &Content) -> Result<Vec<DemoNode>> {
+    let people = content.person.len();
     let pairs = people * people.saturating_sub(1) / 2;
-    let bar =
-        say::progress("Bringing up three nodes", 3 * people + pairs + neighbourhood.mail.len());
-    let mut houses = Vec::new();
-    for person in &neighbourhood.person {
-        houses.push(House::plan(&folder.join(&person.login), person, config)?);
+    let bar = console::step_bar("Starting three nodes", 3 * people + pairs + content.mail.len());
+    let mut nodes = Vec::new();
+    for person in &content.person {
+        nodes.push(DemoNode::plan(&folder.join(&person.login), person, config)?);
     }
-    // Mail between them goes by a route table, and never further.
-    let routes: Vec<(String, String)> = houses
+    // Mail between the nodes goes by a route table, and never to other servers.
+    let routes: Vec<(String, String)> = nodes
         .iter()
-        .map(|house| (house.domain(), format!("127.0.0.1:{}", house.ports.smtp.port())))
+        .map(|node| (node.domain(), format!("127.0.0.1:{}", node.ports.smtp.port())))
         .collect();
-    for house in &mut houses {
-        house.open(&routes).await?;
+    for node in &mut nodes {
+        node.open(&routes).await?;
         bar.inc(1);
     }
-    furnish::befriend(&mut houses, &bar).await?;
-    for house in &mut houses {
-        house.have_app_password().await?;
+    seed::befriend(&mut nodes, &bar).await?;
+    for node in &mut nodes {
+        node.ensure_app_password().await?;
     }
-    let sent = furnish::fill(neighbourhood, &mut houses, &bar).await?;
-    furnish::wait(&mut houses, &sent, &bar).await?;
+    let sent = seed::seed_content(content, &mut nodes, &bar).await?;
+    seed::wait_for_delivery(&mut nodes, &sent, &bar).await?;
     bar.finish_and_clear();
-    Ok(houses)
+    Ok(nodes)
 }
 
-fn welcome(folder: &Path, houses: &[House]) {
-    say::line("\nThree people live on this machine now, each in a house of their own.\n");
-    let web: Vec<u16> = houses.iter().map(|house| house.ports.web.port()).collect();
-    if let Some(line) = crate::welcome::tunnel(&web) {
-        say::line(format!(
-            "This looks like a machine you reached by ssh. On your own computer, first run:\n\n  {line}\n"
+/// Prints addresses, passwords and commands to paste.
+fn print_summary(folder: &Path, nodes: &[DemoNode]) {
+    console::print("\nThree people's nodes are running on this machine.\n");
+    let web: Vec<u16> = nodes.iter().map(|node| node.ports.web.port()).collect();
+    if let Some(command) = shell::ssh_tunnel(&web) {
+        console::print(format!(
+            "This is an ssh session. On your own computer, first run:\n\n  {command}\n"
         ));
     }
-    for house in houses {
-        let process = house.pid().unwrap_or_default();
-        say::line(format!(
+    for node in nodes {
+        let process = node.pid().unwrap_or_default();
+        console::print(format!(
             "  {:14} {}   (or http://127.0.0.1:{}/)",
-            house.name,
-            house.url(),
-            house.ports.web.port()
+            node.name,
+            node.url(),
+            node.ports.web.port()
         ));
-        say::line(format!("  {:14} password  {}", "", house.password));
-        say::line(format!(
+        console::print(format!("  {:14} password  {}", "", node.password));
+        console::print(format!(
             "  {:14} mail      {}  app password  {}",
             "",
-            house.address(),
-            house.app_password()
+            node.address(),
+            node.app_password()
         ));
-        if house.is_alone() {
-            say::line(format!("  {:14} process   {process}, which was running already\n", ""));
+        if node.is_external() {
+            console::print(format!("  {:14} process   {process}, which was running before\n", ""));
         } else {
-            say::line(format!(
-                "  {:14} process   {process}  starts again with: {}\n",
+            console::print(format!(
+                "  {:14} process   {process}  to start it again: {}\n",
                 "",
-                house.start_line()
+                node.start_command()
             ));
         }
     }
-    if let Some(house) = houses.first() {
-        say::line("Send a mail and read it, as Alice:\n");
-        let user = format!("{}:{}", house.address(), house.app_password());
-        for line in
-            crate::welcome::mail_lines(&house.address(), &user, &house.ports, &house.certificate())
-        {
-            say::line(format!("  {line}"));
+    if let Some(node) = nodes.first() {
+        console::print("Send a message and read it, as Alice:\n");
+        let user = format!("{}:{}", node.address(), node.app_password());
+        for line in shell::mail_commands(&node.address(), &user, &node.ports, &node.certificate()) {
+            console::print(format!("  {line}"));
         }
     }
-    say::line(format!(
-        "\nAll of it is in {}; when that folder is removed, the demo is gone.",
+    console::print(format!(
+        "\nAll data is in {}; to delete the demo, delete that folder.",
         folder.display()
     ));
-    let kept = "What they have is kept; the same command goes on from there.";
-    if houses.iter().any(House::is_alone) {
-        say::line(format!("Ctrl-C stops the nodes that were started here. {kept}"));
+    let next_start = "The data stays; the same command continues from there.";
+    if nodes.iter().any(DemoNode::is_external) {
+        console::print(format!("Ctrl-C stops the nodes that this demo started. {next_start}"));
     } else {
-        say::line(format!("Ctrl-C stops all three. {kept}"));
+        console::print(format!("Ctrl-C stops all three. {next_start}"));
     }
 }
 
-/// Stays until Ctrl-C or SIGTERM, then stops the houses; says so when one ends by itself.
-async fn stay(houses: &mut [House], mut stop: Stop) -> Result<()> {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(500));
+/// Waits for Ctrl-C or SIGTERM, then stops the nodes. Prints a line when a node ends before that.
+async fn run_until_stopped(nodes: &mut [DemoNode], mut stop: Stop) -> Result<()> {
+    let mut poll = tokio::time::interval(std::time::Duration::from_millis(500));
     loop {
         tokio::select! {
             biased;
             () = stop.asked() => break,
-            _ = look.tick() => {
-                for house in houses.iter_mut().filter_map(|house| house.ended().then_some(house)) {
-                    say::line(format!("{}'s node has ended. It starts again with: {}", house.name, house.start_line()));
+            _ = poll.tick() => {
+                for node in nodes.iter_mut().filter_map(|node| node.has_ended().then_some(node)) {
+                    console::print(format!(
+                        "{}'s node has ended. To start it again: {}",
+                        node.name,
+                        node.start_command()
+                    ));
                 }
             }
         }
     }
-    houses.iter().for_each(House::ask_to_stop);
-    for house in houses.iter_mut() {
-        house.stop().await?;
-        // Somebody started it by the printed line, and may be in the middle of something.
-        if let Some(process) = house.stays().await {
-            say::line(format!(
-                "{}'s node was not started here and goes on. It stops with: kill {process}",
-                house.name
+    nodes.iter().for_each(DemoNode::send_sigterm);
+    for node in nodes.iter_mut() {
+        node.stop().await?;
+        // A user started this node with the printed command and may still be using it.
+        if let Some(process) = node.running_pid().await {
+            console::print(format!(
+                "{}'s node was not started by this demo and keeps running. To stop it: kill {process}",
+                node.name
             ));
         }
     }

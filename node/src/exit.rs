@@ -1,32 +1,32 @@
-//! Exit codes, after sysexits(3), so that a script can tell a wrong word from a full disk.
+//! Exit codes after sysexits(3): a script can tell wrong arguments from a full disk.
 
 use std::process::ExitCode;
 
 use freehold_core::store::StoreError;
 
-use crate::say;
+use crate::console;
 
-/// An error that knows its exit code.
+/// An error with its exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Exit {
-    /// The one clear sentence.
+    /// One sentence: the cause, then what to do.
     message: String,
-    /// What the process ends with.
+    /// The exit code of the process.
     code: u8,
 }
 
-/// The words of the command were wrong.
+/// The command's arguments are wrong (EX_USAGE).
 pub(crate) const USAGE: u8 = 64;
-/// A file that was handed in does not say what it should.
+/// A file or a value has wrong content (EX_DATAERR).
 pub(crate) const DATA: u8 = 65;
-/// A file or folder that was named is not there.
+/// A file or folder does not exist (EX_NOINPUT).
 pub(crate) const NO_INPUT: u8 = 66;
-/// Something the command needs is not to be had: a port is taken, a folder in use.
+/// A resource is not available: a port or the data folder is in use (EX_UNAVAILABLE).
 pub(crate) const UNAVAILABLE: u8 = 69;
-/// A folder or file can't be written.
+/// A folder or file can't be written (EX_CANTCREAT).
 pub(crate) const CANT_CREATE: u8 = 73;
-/// The configuration is wrong.
+/// The configuration is wrong (EX_CONFIG).
 pub(crate) const CONFIG: u8 = 78;
 
 /// An error with its exit code.
@@ -34,11 +34,11 @@ pub(crate) fn with(code: u8, message: impl Into<String>) -> anyhow::Error {
     Exit { message: message.into(), code }.into()
 }
 
-/// The error in one sentence, causes included.
-pub(crate) fn sentence(error: &anyhow::Error) -> String {
+/// The error and its causes in one sentence.
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut causes: Vec<String> = Vec::new();
     for cause in error.chain().map(ToString::to_string) {
-        // A library often repeats its cause in its own words; once is enough.
+        // Many libraries repeat the cause in their own message.
         if !causes.last().is_some_and(|last: &String| last.contains(&cause)) {
             causes.push(cause);
         }
@@ -46,15 +46,15 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     causes.join(": ")
 }
 
-/// The exit code an error asks for; 1 if it does not say.
+/// The exit code of an error; 1 if it has none.
 pub(crate) fn code(error: &anyhow::Error) -> u8 {
     let of_exit =
         error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map(|exit| exit.code);
-    of_exit.or_else(|| of_store(error)).unwrap_or(1)
+    of_exit.or_else(|| store_code(error)).unwrap_or(1)
 }
 
-/// The code of a store that could not keep what it was given, whatever that was.
-pub(crate) fn of_store(error: &anyhow::Error) -> Option<u8> {
+/// The exit code for a [`StoreError`] in the chain of causes: the store is full or not available.
+pub(crate) fn store_code(error: &anyhow::Error) -> Option<u8> {
     error.chain().find_map(|cause| match cause.downcast_ref::<StoreError>()? {
         StoreError::Full => Some(CANT_CREATE),
         StoreError::Unavailable(_) => Some(UNAVAILABLE),
@@ -62,8 +62,8 @@ pub(crate) fn of_store(error: &anyhow::Error) -> Option<u8> {
     })
 }
 
-/// Prints the error and gives the code to end with.
+/// Prints the error and returns its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    say::aside(format!("freehold: {}", sentence(error)));
+    console::eprint(format!("freehold: {}", message(error)));
     ExitCode::from(code(error))
 }

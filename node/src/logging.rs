@@ -1,18 +1,18 @@
-//! Logs by `tracing`: for people on a terminal, JSON lines otherwise. No message bodies, subjects
-//! or addresses are logged anywhere.
+//! Logs by `tracing`: text on a terminal, JSON lines otherwise. Message bodies, subjects and
+//! addresses are never logged.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Starts logging to standard error. `filter` follows tracing's directives: a level (`info`), or
-/// levels by crate (`info,freehold_mail=debug`).
+/// Starts logging to standard error. `filter` has tracing's syntax: a level (`info`), or levels by
+/// crate (`info,freehold_mail=debug`).
 pub(crate) fn start(filter: &str) -> anyhow::Result<()> {
     let targets = targets(filter).map_err(|error| {
         crate::exit::with(
             crate::exit::CONFIG,
-            format!("node.log = {filter:?} is not a log filter: {error}"),
+            format!("node.log: {filter:?} is not a log filter: {error}; a good value is \"info\""),
         )
     })?;
     let registry = tracing_subscriber::registry().with(targets);
@@ -25,8 +25,8 @@ pub(crate) fn start(filter: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The directives in `filter`. [`Targets`] takes an empty one, as after a trailing comma, for the
-/// level `error`, so these are left out.
+/// Parses the directives in `filter`. Empty ones, as after a trailing comma, are left out:
+/// [`Targets`] would read them as the level `error`.
 fn targets(filter: &str) -> Result<Targets, ParseError> {
     let directives: Vec<&str> =
         filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();

@@ -1,24 +1,25 @@
-//! `freehold`: one person's node. Everything the process does begins in a command (`cli`).
+//! `freehold`: one person's node. Every action of the process starts in a command (`cli`).
 
+mod background;
 mod certificate;
-mod chores;
 mod cli;
 mod config;
+mod console;
 mod control;
+mod data_folder;
 mod demo;
 mod exit;
 mod listen;
 mod logging;
-mod open;
-mod say;
 mod server;
+mod shell;
+mod startup_message;
 mod stop;
-mod welcome;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A dependency may bring a second TLS provider; then rustls would panic instead of choosing.
+    // rustls panics instead of choosing if a dependency brings a second TLS provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,13 +22,13 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use crate::certificate::Certificate;
-use crate::cli::Place;
+use crate::cli::Target;
 use crate::config::Config;
-use crate::control::{self, Acting, Turn};
+use crate::control::{self, CheckLock, ControlContext};
 use crate::listen::{ListenConfig, Listeners};
+use crate::startup_message::StartupMessage;
 use crate::stop::Reload;
-use crate::welcome::Welcome;
-use crate::{exit, open, say};
+use crate::{console, data_folder, exit};
 
 /// How long connections may take to finish their requests; web, mail and federation cut off theirs a
 /// little earlier.
@@ -47,7 +47,7 @@ pub(crate) struct Server {
     mail: Mail,
     federation: Federation,
     control: JoinHandle<()>,
-    chores: JoinHandle<()>,
+    background: JoinHandle<()>,
     certificate_task: JoinHandle<()>,
     welcome_task: Option<JoinHandle<()>>,
 }
@@ -63,8 +63,8 @@ pub(crate) struct Startup {
 
 impl Startup {
     /// Binds all sockets. This process must hold the folder's lock.
-    pub(crate) async fn bind(place: &Place) -> Result<Self> {
-        let Place { data, config } = place;
+    pub(crate) async fn bind(place: &Target) -> Result<Self> {
+        let Target { data, config } = place;
         let reload = Reload::listen()?;
         let listeners = Listeners::bind(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
@@ -86,13 +86,18 @@ impl Startup {
 
     /// Opens the node in the locked folder; clients that connect meanwhile get a temporary error.
     /// `stop` ends this early.
-    pub(crate) async fn open_node(&self, place: &Place, claim: Claim, stop: &Stop) -> Result<Node> {
+    pub(crate) async fn open_node(
+        &self,
+        place: &Target,
+        claim: Claim,
+        stop: &Stop,
+    ) -> Result<Node> {
         let progress = self.web.startup_progress();
         let report = Box::new(move |step, done, total| progress.report(step, done, total));
         tokio::select! {
-            node = open::claimed(claim, &place.data, &place.config, stop, report) => node,
-            never = refuse_during_startup(&self.mail, &place.config.mail) => match never {},
-        }
+         node = data_folder::open_claimed(claim, &place.data, &place.config, stop, report) => node,
+        never = refuse_during_startup(&self.mail, &place.config.mail) => match never {},
+                }
     }
 }
 
@@ -101,8 +106,8 @@ impl Server {
     ///
     /// # Errors
     /// When one of them can't start; then none runs.
-    pub(crate) async fn start(place: &Place, startup: Startup, node: Node) -> Result<Self> {
-        let Place { data, config } = place.clone();
+    pub(crate) async fn start(place: &Target, startup: Startup, node: Node) -> Result<Self> {
+        let Target { data, config } = place.clone();
         let Startup { ports, certificate, reload, web, mail } = startup;
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = node.events.subscribe();
@@ -135,17 +140,17 @@ impl Server {
         web.open(node.clone(), Some(mail_place(&config, &ports)))
             .context("the site could not open")?;
 
-        let (web_config, checking) = (config.web.clone(), Turn::default());
-        let acting = Acting {
+        let (web_config, checking) = (config.web.clone(), CheckLock::default());
+        let acting = ControlContext {
             node: node.clone(),
             data: data.clone(),
             ports: ports.clone(),
             web: web_config,
-            checking,
+            check_lock: checking,
         };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
-        let chores = tokio::spawn(crate::chores::run(node.clone()));
+        let background = tokio::spawn(crate::background::run(node.clone()));
         let certificate_task =
             tokio::spawn(maintain(certificate, reload, node.clone(), events, config.clone()));
         Ok(Self {
@@ -157,7 +162,7 @@ impl Server {
             mail,
             federation,
             control,
-            chores,
+            background,
             certificate_task,
             welcome_task: None,
         })
@@ -165,8 +170,8 @@ impl Server {
 
     /// Prints the site's address and the lines to paste. Before set-up, prints the set-up link, and
     /// the page once more after set-up.
-    pub(crate) async fn welcome(&mut self) -> Result<()> {
-        let welcome = Welcome {
+    pub(crate) async fn print_startup_message(&mut self) -> Result<()> {
+        let message = StartupMessage {
             data: self.data.clone(),
             ports: self.ports.clone(),
             web: self.config.web.clone(),
@@ -175,11 +180,11 @@ impl Server {
         let events = self.node.events.subscribe();
         match (profile::get(&self.node)?, logins::offer_setup(&self.node).await?) {
             (_, Some(token)) => {
-                say::line(welcome.before(&token.to_string()));
-                let printing = print_after_setup(self.node.clone(), events, welcome);
+                console::print(message.unclaimed(&token.to_string()));
+                let printing = print_after_setup(self.node.clone(), events, message);
                 self.welcome_task = Some(tokio::spawn(printing));
             }
-            (Some(owner), None) => say::line(welcome.of(&owner)),
+            (Some(owner), None) => console::print(message.claimed(&owner)),
             (None, None) => {}
         }
         Ok(())
@@ -190,7 +195,7 @@ impl Server {
     /// log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
-        self.chores.abort();
+        self.background.abort();
         self.certificate_task.abort();
         if let Some(task) = &self.welcome_task {
             task.abort();
@@ -271,10 +276,10 @@ async fn maintain(
 }
 
 /// Waits for set-up, then prints the page with the owner's address.
-async fn print_after_setup(node: Node, mut events: Receiver<Event>, welcome: Welcome) {
+async fn print_after_setup(node: Node, mut events: Receiver<Event>, message: StartupMessage) {
     loop {
         match profile::get(&node) {
-            Ok(Some(owner)) => return say::line(welcome.of(&owner)),
+            Ok(Some(owner)) => return console::print(message.claimed(&owner)),
             Ok(None) => {}
             Err(error) => return tracing::error!(%error, "the owner's profile can't be read"),
         }

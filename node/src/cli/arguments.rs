@@ -1,4 +1,4 @@
-//! The words of the command line.
+//! The arguments of the command line and their help texts.
 
 use std::path::PathBuf;
 
@@ -10,18 +10,25 @@ pub(crate) use identity::*;
 
 /// Your own place on the internet: blog, photos and mail on one small machine that is yours.
 ///
-/// With no command it serves: it makes its data folder if there is none, opens its ports on this
-/// machine alone, prints where to open it and a link that works once for setting it up. `freehold
-/// demo` shows three people's nodes talking to each other.
+/// Without a command it runs the node: it creates the data folder if there is none, listens on this
+/// machine only, and prints the node's address and a one-time link for the set-up. `freehold demo`
+/// runs three people's nodes that talk to each other.
 #[derive(Debug, Parser)]
 #[command(name = "freehold", version, max_term_width = 100)]
 #[command(
-    after_help = "Examples:\n  freehold                                         your own node, in its usual folder\n  \
-    freehold --data ~/house --set web.tls=true       in another folder, the pages by HTTPS\n  \
-    freehold config > ~/house/freehold.toml          all settings, to be changed there\n  \
-    freehold demo                                    three people's nodes, to look at\n\n\
-    Exit codes: 64 wrong words, 65 wrong data, 66 no such file, 69 not to be had (a port, a folder in use), 73 can't be written, \
-    78 wrong configuration."
+    after_help = "Examples:\n  freehold                                         your own node, in the default folder\n  \
+    freehold --data ~/node --set web.tls=true        in another folder, the pages by HTTPS\n  \
+    freehold config > ~/node/freehold.toml           all settings, to be edited there\n  \
+    freehold demo                                    three people's nodes, to try it out\n\n\
+    Exit codes:\n  \
+    0   success\n  \
+    1   any other error\n  \
+    64  wrong arguments\n  \
+    65  a file or a value has wrong content, or data is damaged\n  \
+    66  a file or folder does not exist\n  \
+    69  not available: a port or the data folder is in use, or no node is running\n  \
+    73  a file or folder can't be written, or the disk is full\n  \
+    78  wrong configuration"
 )]
 pub(crate) struct Arguments {
     /// The data folder [default: ~/.local/share/freehold].
@@ -30,14 +37,14 @@ pub(crate) struct Arguments {
     /// The configuration file [default: freehold.toml in the data folder].
     #[arg(long, global = true, value_name = "FILE", env = "FREEHOLD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Override one setting: section.key=value; `freehold config` lists them all.
+    /// Override one setting: section.key=value; `freehold config` lists all settings.
     #[arg(long, global = true, value_name = "SETTING")]
     pub(crate) set: Vec<String>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
 
-/// What can be asked.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the node until Ctrl-C or SIGTERM (the default).
@@ -47,7 +54,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  freehold init --name \"Ruth Aldous\" --login ruth --password-file ~/password\n  freehold init --name \"Ruth Aldous\" --login ruth --domain ruth.example --password-file -"
     )]
     Init(Init),
-    /// Make an invitation for one friend: an address they paste into their own node.
+    /// Make an invitation for one friend: an address to paste into their own node.
     ///
     /// It works once, within two weeks.
     #[command(after_help = "Example:\n  freehold invite")]
@@ -59,134 +66,134 @@ pub(crate) enum Command {
     },
     /// Publish a Markdown file.
     ///
-    /// A first line `# Title` becomes the title; without one it is a note.
+    /// A first line `# Title` becomes the title; without one the post is a note.
     #[command(
         after_help = "Examples:\n  freehold post swifts.md\n  freehold post --draft swifts.md\n  echo \"The swifts are back.\" | freehold post -"
     )]
     Post(Post),
     /// Add a photo.
     #[command(
-        after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Patience\""
+        after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Low water\""
     )]
     Photo(Photo),
-    /// Make a password for a mail program; it is shown once.
+    /// Make a password for a mail program; it is shown only once.
     ///
-    /// Each can be revoked by itself, in the browser under Settings; making another of the same
-    /// name replaces it.
+    /// Each password can be revoked separately, in the browser under Settings. A new one with the
+    /// same name replaces the old one.
     #[command(
         after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)"
     )]
     AppPassword(AppPassword),
-    /// Read every row and every blob, verify seals, hashes and signatures, and say what was found.
+    /// Read and verify all stored data: rows, blobs, seals, hashes and signatures.
     ///
-    /// It changes nothing, works on a running node as well, and ends with 0 only if everything is
-    /// whole.
-    #[command(after_help = "Example:\n  freehold check && echo whole")]
+    /// The check changes nothing and works on a running node too. The exit code is 0 if nothing is
+    /// damaged, and 65 otherwise.
+    #[command(after_help = "Example:\n  freehold check && echo undamaged")]
     Check,
-    /// Say how a running node is doing.
+    /// Show the state of a running node.
     #[command(after_help = "Examples:\n  freehold status\n  freehold status --json | jq .ports")]
     Status(Status),
-    /// Print every setting with its default and what it means.
+    /// Print every setting with its default and its meaning.
     #[command(after_help = "Example:\n  freehold config > ~/.local/share/freehold/freehold.toml")]
     Config,
-    /// Your identity: the 24 words, made and used on your own computer.
+    /// Your identity and its 24 words, which are made and used on your own computer.
     Identity {
         #[command(subcommand)]
         command: IdentityCommand,
     },
-    /// Bring up three people's nodes on this machine, befriended and furnished, to look at.
+    /// Run three people's nodes on this machine, as friends, with posts, photos and mail.
     ///
-    /// It is kept in a folder of its own (~/.local/share/freehold/demo, or what --data names) and
-    /// goes on from there; to be rid of it, remove that folder.
+    /// The demo has its own folder (~/.local/share/freehold/demo, or --data). The next start
+    /// continues from there; to delete the demo, delete that folder.
     #[command(
         after_help = "Examples:\n  freehold demo\n  freehold --data /tmp/demo demo --json /tmp/demo.json\n  freehold demo --check"
     )]
     Demo(Demo),
 }
 
-/// Setting a node up.
+/// Arguments of `init`.
 #[derive(Args, Debug)]
 pub(crate) struct Init {
-    /// Your name, as your friends would say it.
+    /// Your name, as your friends know you.
     #[arg(long)]
     pub(crate) name: String,
     /// The part of your mail address before the @.
     #[arg(long)]
     pub(crate) login: String,
-    /// Your domain [default: LOGIN.localhost, this machine alone].
+    /// Your domain [default: LOGIN.localhost, for this machine only].
     #[arg(long)]
     pub(crate) domain: Option<String>,
     /// A file with the password for the browser, or - for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: PathBuf,
-    /// A claim file made by `freehold identity new`; without one the words are made here and
+    /// A claim file made by `freehold identity new`. Without one the 24 words are made here and
     /// printed once.
     #[arg(long, value_name = "FILE")]
     pub(crate) claim: Option<PathBuf>,
 }
 
-/// Friends.
+/// Subcommands of `friend`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FriendCommand {
-    /// Accept an invitation: paste the address a friend gave you.
+    /// Accept an invitation: the address that a friend gave you.
     #[command(after_help = "Example:\n  freehold friend add 'http://alice.localhost:7080/i#…'")]
     Add {
         /// The whole invitation address.
         invite: String,
     },
-    /// List friends and where they stand.
+    /// List friends and their state.
     List,
 }
 
-/// A post.
+/// Arguments of `post`.
 #[derive(Args, Debug)]
 pub(crate) struct Post {
     /// The Markdown file, or - for standard input.
     pub(crate) file: PathBuf,
-    /// Keep it as a draft.
+    /// Save it as a draft instead of publishing it.
     #[arg(long)]
     pub(crate) draft: bool,
 }
 
-/// A photo.
+/// Arguments of `photo`.
 #[derive(Args, Debug)]
 pub(crate) struct Photo {
     /// The picture: JPEG, PNG, WebP or GIF.
     pub(crate) file: PathBuf,
-    /// What can be seen, for those who can't see it.
+    /// A description of the picture, for people who can't see it.
     #[arg(long)]
     pub(crate) alt: String,
-    /// A line under the picture.
+    /// A caption under the picture.
     #[arg(long, default_value = "")]
     pub(crate) caption: String,
 }
 
-/// A password for a mail program.
+/// Arguments of `app-password`.
 #[derive(Args, Debug)]
 pub(crate) struct AppPassword {
-    /// What it is for: "phone", "mutt on the desk".
+    /// The name of the password: "phone", "mutt on the desk".
     pub(crate) label: String,
-    /// Print the password alone, for a script.
+    /// Print only the password, for a script.
     #[arg(long)]
     pub(crate) bare: bool,
 }
 
-/// How a running node is doing.
+/// Arguments of `status`.
 #[derive(Args, Debug)]
 pub(crate) struct Status {
-    /// As JSON, for programs. No password is in it: the node keeps only hashes of them.
+    /// Print JSON. It contains no password: the node stores only hashes.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// The neighbourhood.
+/// Arguments of `demo`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Demo {
-    /// Do it all in a folder of its own, verify it from outside, kill a node, and end with exit
-    /// code 0 if all held.
+    /// Run the demo in a temporary folder, test it from outside, kill a node, and exit with 0 if
+    /// every test passed.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write where everything is, for programs, to this file, passwords included.
+    /// Write addresses, ports and passwords of the nodes to this file, as JSON for programs.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }

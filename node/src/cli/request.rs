@@ -1,71 +1,73 @@
-//! Commands that ask something of a node: of the one that runs in the folder, or else of the folder
-//! itself.
+//! Commands that send a request to the running node, or execute it on the folder if none runs.
 
 use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
-use super::{Place, read_input};
-use crate::control::{self, Acting, Request, Response, Tell, Turn};
-use crate::{exit, open, say};
+use super::{Target, read_input};
+use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
+use crate::{console, data_folder, exit};
 
-/// Asks, and prints the answer.
-pub(super) async fn run(place: Place, command: Command) -> Result<()> {
+/// Sends the command's request and prints the response.
+pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     let json = matches!(&command, Command::Status(status) if status.json);
     let bare = matches!(&command, Command::AppPassword(app) if app.bare);
-    let response = ask(&place, request(command)?).await?;
+    let response = send(&target, request(command)?).await?;
     if json {
-        say::line(serde_json::to_string_pretty(&response.value)?);
+        console::print(serde_json::to_string_pretty(&response.value)?);
     } else if bare {
-        say::line(response.word("app_password")?);
+        console::print(response.string("app_password")?);
     } else {
-        say::line(&response.text);
+        console::print(&response.text);
     }
     if response.get("whole") == false {
-        return Err(exit::with(exit::DATA, "the node is damaged; nothing was changed"));
+        return Err(exit::with(exit::DATA, "data is damaged; nothing was changed"));
     }
     Ok(())
 }
 
-/// Asks the node that runs in the folder, or else the folder itself.
-pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
-    let tell = told_in_a_bar();
-    if let Some(response) = control::ask_telling(&place.data, &request, &tell).await? {
+/// Sends a request to the node that runs in the folder, or executes it on the folder.
+pub(super) async fn send(target: &Target, request: Request) -> Result<Response> {
+    let on_progress = progress_on_console();
+    if let Some(response) =
+        control::call_with_progress(&target.data, &request, &on_progress).await?
+    {
         return Ok(response);
     }
     if matches!(request, Request::Status) {
         return Err(exit::with(
             exit::UNAVAILABLE,
-            format!("no node is running in {}", place.data.display()),
+            format!("no node is running in {}; start it with `freehold`", target.data.display()),
         ));
     }
-    if !open::is_there(&place.data) && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_))
+    if !data_folder::holds_node(&target.data)
+        && !matches!(request, Request::MaySetUp(_) | Request::SetUp(_))
     {
         return Err(exit::with(
             exit::NO_INPUT,
-            format!("there is no node in {}; `freehold` alone makes one", place.data.display()),
+            format!("there is no node in {}; `freehold` creates one", target.data.display()),
         ));
     }
-    let node = open::node(&place.data, &place.config).await?;
-    let (ports, web) = (place.config.listen.clone(), place.config.web.clone());
-    let acting = Acting {
+    let node = data_folder::open(&target.data, &target.config).await?;
+    let (ports, web) = (target.config.listen.clone(), target.config.web.clone());
+    let context = ControlContext {
         node: node.clone(),
-        data: place.data.clone(),
+        data: target.data.clone(),
         ports,
         web,
-        checking: Turn::default(),
+        check_lock: CheckLock::default(),
     };
-    let done = control::act(&acting, request, tell).await;
-    drop(acting);
+    let result = control::execute(&context, request, on_progress).await;
+    drop(context);
     tokio::task::spawn_blocking(move || node.close()).await?;
-    done
+    result
 }
 
-/// Draws how far the work is; a step of which nobody knows the end counts without a bar.
-fn told_in_a_bar() -> Tell {
-    let bar = say::Bar::new();
-    Arc::new(move |step: &str, done, total| bar.far(step, done, total))
+/// Shows progress on the console.
+fn progress_on_console() -> OnProgress {
+    let display = console::ProgressDisplay::new();
+    Arc::new(move |step: &str, done, total| display.update(step, done, total))
 }
 
 fn request(command: Command) -> Result<Request> {
@@ -74,11 +76,11 @@ fn request(command: Command) -> Result<Request> {
         Command::Friend { command: FriendCommand::Add { invite } } => Request::FriendAdd { invite },
         Command::Friend { command: FriendCommand::List } => Request::FriendList,
         Command::Post(post) => {
-            let (title, text) = titled(&read_input(&post.file)?);
+            let (title, text) = split_title(&read_input(&post.file)?);
             Request::Post { title, text, photos: Vec::new(), draft: post.draft, hours_ago: 0 }
         }
         Command::Photo(photo) => {
-            // The node may have another working folder than this command.
+            // The running node has its own working folder.
             let file = std::fs::canonicalize(&photo.file).map_err(|error| {
                 exit::with(exit::NO_INPUT, format!("can't read {}: {error}", photo.file.display()))
             })?;
@@ -100,13 +102,13 @@ fn request(command: Command) -> Result<Request> {
         | Command::Config
         | Command::Demo(_)
         | Command::Identity { .. } => {
-            anyhow::bail!("this command asks nothing of a node")
+            anyhow::bail!("this command sends no request to a node")
         }
     })
 }
 
-/// A first line `# Title` is the title; the rest is the text.
-fn titled(markdown: &str) -> (String, String) {
+/// Splits Markdown into title and text: a first line `# Title` is the title.
+fn split_title(markdown: &str) -> (String, String) {
     let markdown = markdown.trim_start_matches('\u{feff}').trim();
     match markdown.strip_prefix("# ") {
         Some(rest) => {
@@ -119,13 +121,16 @@ fn titled(markdown: &str) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::titled;
+    use super::split_title;
 
     #[test]
-    fn the_first_heading_is_the_title() {
-        assert_eq!(titled("# One\n\ntwo\n"), ("One".to_owned(), "two".to_owned()));
-        assert_eq!(titled("\u{feff}# One"), ("One".to_owned(), String::new()));
-        assert_eq!(titled("no title\n# later"), (String::new(), "no title\n# later".to_owned()));
-        assert_eq!(titled("#hashtag"), (String::new(), "#hashtag".to_owned()));
+    fn first_heading_is_the_title() {
+        assert_eq!(split_title("# One\n\ntwo\n"), ("One".to_owned(), "two".to_owned()));
+        assert_eq!(split_title("\u{feff}# One"), ("One".to_owned(), String::new()));
+        assert_eq!(
+            split_title("no title\n# later"),
+            (String::new(), "no title\n# later".to_owned())
+        );
+        assert_eq!(split_title("#hashtag"), (String::new(), "#hashtag".to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! `freehold check`: what core found, in sentences.
+//! `freehold check`: runs core's check and prints its findings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,55 +11,60 @@ use freehold_core::store::{Stop, StoreError};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{Response, Tell};
+use super::{OnProgress, Response};
 
-/// Progress is told at most so often.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// The shortest pause between two progress reports of one step.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
 
-/// The turn to check: one check at a time reads the disk.
-pub(crate) type Turn = Arc<Mutex<()>>;
+/// Held during a check: one check at a time reads the disk.
+pub(crate) type CheckLock = Arc<Mutex<()>>;
 
-/// Ends a check when it is dropped, as it is with the connection of whoever asked.
-struct Asker(Stop);
+/// Stops the check when it is dropped, as when the client closes its connection.
+struct StopOnDrop(Stop);
 
-impl Drop for Asker {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.raise();
     }
 }
 
-/// Reads and verifies everything once it is its turn; the answer's `whole` says whether all of it
-/// held. Dropping the future ends the reading soon after.
-pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response> {
-    let asker = Asker(Stop::default());
-    let (node, gone) = (node.clone(), asker.0.clone());
-    if turn.try_lock().is_err() {
-        tell("Waiting: another check is under way", 0, 0);
+/// Reads and verifies all stored data, after a check that is running. The response's `whole` is
+/// true if nothing is damaged. Dropping the future stops the check.
+pub(super) async fn run(
+    node: &Node,
+    lock: &CheckLock,
+    on_progress: OnProgress,
+) -> Result<Response> {
+    let stop_on_drop = StopOnDrop(Stop::default());
+    let (node, stop) = (node.clone(), stop_on_drop.0.clone());
+    if lock.try_lock().is_err() {
+        on_progress("Waiting: another check is running", 0, 0);
     }
-    let turn = turn.clone().lock_owned().await;
-    let found = tokio::task::spawn_blocking(move || {
-        // The next may begin when this one really has ended, not when nobody waits for it any more.
-        let _turn = turn;
+    let guard = lock.clone().lock_owned().await;
+    let findings = tokio::task::spawn_blocking(move || {
+        // Held until the thread ends, which may be later than the drop of the future.
+        let _guard = guard;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);
         check::check_node(&node, &|step, done, total| {
-            let is_news =
-                last.get().is_none_or(|(before, at)| before != step || at.elapsed() >= TELL_EVERY);
-            if is_news {
+            let is_due = last
+                .get()
+                .is_none_or(|(before, at)| before != step || at.elapsed() >= REPORT_EVERY);
+            if is_due {
                 last.set(Some((step, Instant::now())));
-                tell(name(step), done, total);
+                on_progress(step_name(step), done, total);
             }
-            if gone.is_raised() {
-                Err(StoreError::Unavailable("nobody waits for the check any more".to_owned()))
+            if stop.is_raised() {
+                Err(StoreError::Unavailable("the client closed its connection".to_owned()))
             } else {
                 Ok(())
             }
         })
     });
-    let found = found.await.context("the check ended early")??;
-    Ok(Response::text(sentences(&found).join("\n")).with(json!({ "whole": found.is_sound() })))
+    let findings = findings.await.context("the check ended early")??;
+    Ok(Response::text(lines(&findings).join("\n")).with(json!({ "whole": findings.is_sound() })))
 }
 
-fn name(step: Step) -> &'static str {
+fn step_name(step: Step) -> &'static str {
     match step {
         Step::Rows => "Rows",
         Step::Blobs => "Blobs",
@@ -70,12 +75,13 @@ fn name(step: Step) -> &'static str {
     }
 }
 
-fn sentences(found: &Findings) -> Vec<String> {
-    let Findings { report, entries, wrong } = found;
-    let mut said = vec![format!(
-        "Read {} and {} ({} bytes), held every row against snapshot and log, and verified {}.",
-        many(report.rows, "row"),
-        many(report.blobs, "blob"),
+/// One line per finding.
+fn lines(findings: &Findings) -> Vec<String> {
+    let Findings { report, entries, wrong } = findings;
+    let mut lines = vec![format!(
+        "Read {} and {} ({} bytes), compared every row with snapshot and log, and verified {}.",
+        count_of(report.rows, "row"),
+        count_of(report.blobs, "blob"),
         report.blob_bytes,
         if *entries == 1 {
             "1 signed entry".to_owned()
@@ -83,48 +89,47 @@ fn sentences(found: &Findings) -> Vec<String> {
             format!("{entries} signed entries")
         },
     )];
-    said.extend(damage(report));
-    said.extend(wrong.iter().map(|sentence| ended(sentence)));
+    lines.extend(damage(report));
+    lines.extend(wrong.iter().map(|finding| as_sentence(finding)));
     match report.orphans.len() {
         0 => {}
-        1 => said.push(
-            "There is 1 file in the blobs' folder that nothing needs; it costs only room."
-                .to_owned(),
+        1 => lines.push(
+            "1 file in the blobs folder is not used; it takes space and does no harm.".to_owned(),
         ),
-        count => said.push(format!(
-            "There are {count} files in the blobs' folder that nothing needs; they cost only room."
+        count => lines.push(format!(
+            "{count} files in the blobs folder are not used; they take space and do no harm."
         )),
     }
     if !report.damaged_rows.is_empty() {
-        said.push("Damaged rows are made anew from snapshot and log at the next start: stop the node and start it.".to_owned());
+        lines.push("Damaged rows are rebuilt from snapshot and log at the next start: stop the node and start it.".to_owned());
     }
     if !report.damaged_blobs.is_empty() || !report.dangling.is_empty() {
-        said.push(
-            "A blob that is damaged or gone comes back only from a copy of the folder that has it."
+        lines.push(
+            "A damaged or missing blob can only be restored from a copy of the data folder."
                 .to_owned(),
         );
     }
-    let whole = "Everything is whole.";
-    said.push(
-        if found.is_sound() { whole } else { "Something is damaged; nothing was changed." }
+    let undamaged = "Nothing is damaged.";
+    lines.push(
+        if findings.is_sound() { undamaged } else { "Data is damaged; the check changed nothing." }
             .to_owned(),
     );
-    said
+    lines
 }
 
-/// What is damaged or missing, each kind once per table.
+/// Damaged and missing rows and blobs: one line per kind and table.
 fn damage(report: &Report) -> Vec<String> {
     let rows = per_table(report.damaged_rows.iter().map(|place| &place.table));
     let blobs = per_table(report.damaged_blobs.iter().map(|(_, place)| &place.table));
     let missing = per_table(report.dangling.iter().map(|(_, place)| &place.table));
-    let rows = rows.into_iter().map(|(table, count)| {
-        format!("{} of the table {table} can't be read: damaged.", many(count, "row"))
-    });
+    let rows = rows
+        .into_iter()
+        .map(|(table, count)| format!("Damaged: {} of the table {table}.", count_of(count, "row")));
     let blobs = blobs.into_iter().map(|(table, count)| {
-        format!("{}, needed by the table {table}, can't be read: damaged.", many(count, "blob"))
+        format!("Damaged: {}, used by the table {table}.", count_of(count, "blob"))
     });
     let missing = missing.into_iter().map(|(table, count)| {
-        format!("{}, needed by the table {table}, can't be found.", many(count, "blob"))
+        format!("Missing: {}, used by the table {table}.", count_of(count, "blob"))
     });
     rows.chain(blobs).chain(missing).collect()
 }
@@ -135,16 +140,16 @@ fn per_table<'a>(tables: impl Iterator<Item = &'a String>) -> BTreeMap<&'a str, 
     counts
 }
 
-fn many(count: u64, what: &str) -> String {
+fn count_of(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// As a sentence: with a capital and a full stop.
-fn ended(said: &str) -> String {
-    let mut letters = said.chars();
-    let first = letters.next().map(char::to_uppercase);
-    let said: String = first.into_iter().flatten().chain(letters).collect();
-    if said.ends_with('.') { said } else { said + "." }
+/// Adds a capital letter and a full stop.
+fn as_sentence(finding: &str) -> String {
+    let mut chars = finding.chars();
+    let first = chars.next().map(char::to_uppercase);
+    let sentence: String = first.into_iter().flatten().chain(chars).collect();
+    if sentence.ends_with('.') { sentence } else { sentence + "." }
 }
 
 #[cfg(test)]
@@ -155,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_found_is_said_in_sentences() {
+    fn findings_are_printed_one_per_line() {
         let place = |table: &str| RowKey { table: table.into(), key: Vec::new() };
         let report = Report {
             rows: 1200,
@@ -166,22 +171,22 @@ mod tests {
             orphans: vec!["/x".into()],
             ..Report::default()
         };
-        let found =
+        let findings =
             Findings { report, entries: 3, wrong: vec!["queue item 7: it is never due".into()] };
-        insta::assert_snapshot!(sentences(&found).join("\n"), @r"
-        Read 1200 rows and 1 blob (77 bytes), held every row against snapshot and log, and verified 3 signed entries.
-        2 rows of the table posts_posts can't be read: damaged.
-        1 row of the table profile can't be read: damaged.
-        1 blob, needed by the table photos_photos, can't be found.
+        insta::assert_snapshot!(lines(&findings).join("\n"), @r"
+        Read 1200 rows and 1 blob (77 bytes), compared every row with snapshot and log, and verified 3 signed entries.
+        Damaged: 2 rows of the table posts_posts.
+        Damaged: 1 row of the table profile.
+        Missing: 1 blob, used by the table photos_photos.
         Queue item 7: it is never due.
-        There is 1 file in the blobs' folder that nothing needs; it costs only room.
-        Damaged rows are made anew from snapshot and log at the next start: stop the node and start it.
-        A blob that is damaged or gone comes back only from a copy of the folder that has it.
-        Something is damaged; nothing was changed.
+        1 file in the blobs folder is not used; it takes space and does no harm.
+        Damaged rows are rebuilt from snapshot and log at the next start: stop the node and start it.
+        A damaged or missing blob can only be restored from a copy of the data folder.
+        Data is damaged; the check changed nothing.
         ");
-        insta::assert_snapshot!(sentences(&Findings::default()).join("\n"), @r"
-        Read 0 rows and 0 blobs (0 bytes), held every row against snapshot and log, and verified 0 signed entries.
-        Everything is whole.
+        insta::assert_snapshot!(lines(&Findings::default()).join("\n"), @r"
+        Read 0 rows and 0 blobs (0 bytes), compared every row with snapshot and log, and verified 0 signed entries.
+        Nothing is damaged.
         ");
     }
 }

@@ -1,4 +1,5 @@
-//! What can be asked of a node about its person: who speaks for them, and what needs their words.
+//! Requests about the node's person: which nodes may publish for them, and changes that need a
+//! signature with the mnemonic.
 
 use anyhow::{Context, Result, anyhow};
 use freehold_core::identity::op::OpBody;
@@ -10,30 +11,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Response;
-use super::act::refused;
+use super::execute::invalid;
 use crate::exit;
 
-/// How much of a node's key must be typed at least, in hexadecimal digits.
+/// The fewest hexadecimal digits of a node's key that select it.
 const KEY_DIGITS_MIN: usize = 8;
 
-/// What needs a root key's signature.
+/// A change that needs the signature of a root key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "op")]
-pub(crate) enum Wanted {
-    /// Another node, by its card.
+pub(crate) enum IdentityChange {
+    /// Add another node, by its card.
     AddNode { card: String },
-    /// No more of a node; `lossy` accepts that some of what it said becomes void.
+    /// Retire a node; `lossy` accepts that some of its entries become void.
     RetireNode { node: String, stolen: bool, lossy: bool },
-    /// A domain that vouches for the name, or none.
+    /// Set the domain that vouches for the name, or none.
     Domain { domain: Option<String> },
 }
 
-/// The log of the person whose node this is.
+/// The identity log of the node's person.
 fn own_log(node: &Node) -> Result<std::sync::Arc<IdentityLog>> {
-    node.identity.log().context("this node belongs to nobody yet").map_err(refused)
+    node.identity.log().context("this node has no identity yet; set it up first").map_err(invalid)
 }
 
-/// Who this node speaks for, and which nodes do.
+/// Shows the node's person and the nodes that may publish for them.
 pub(super) fn show(node: &Node) -> Result<Response> {
     let log = own_log(node)?;
     let state = log.state();
@@ -44,14 +45,14 @@ pub(super) fn show(node: &Node) -> Result<Response> {
     };
     let nodes: Vec<String> = state.nodes.iter().map(line).collect();
     let mut text =
-        format!("Person {}\nNodes that may speak for them:\n{}", log.person(), nodes.join("\n"));
+        format!("Person {}\nNodes that may publish for them:\n{}", log.person(), nodes.join("\n"));
     if let Some(domain) = &state.domain {
         text += &format!("\nThe domain {domain} vouches for the name.");
     }
-    text += &format!("\nChanges signed with the words so far: {}.", log.ops().len());
+    text += &format!("\nChanges signed with the 24 words: {}.", log.ops().len());
     if identity_log::dispute(node, &log.person())?.is_some() {
         text +=
-            "\nDISPUTED: two signed changes follow the same one, and nothing decides between them.";
+            "\nDISPUTED: two signed changes follow the same one, and no rule decides between them.";
     }
     let listed = state
         .nodes
@@ -61,84 +62,89 @@ pub(super) fn show(node: &Node) -> Result<Response> {
     Ok(Response::text(text).with(value))
 }
 
-/// The identity log as a text.
+/// The identity log as text.
 pub(super) fn log(node: &Node) -> Result<Response> {
     Ok(Response::text(own_log(node)?.to_string()))
 }
 
-/// A request for what is wanted, to be signed with the words.
-pub(super) fn request(node: &Node, wanted: Wanted) -> Result<Response> {
+/// Makes a request file for a change, to be signed with the mnemonic.
+pub(super) fn request(node: &Node, change: IdentityChange) -> Result<Response> {
     let log = own_log(node)?;
-    let asked = match wanted {
-        Wanted::RetireNode { node: key, stolen, lossy } => {
+    let request = match change {
+        IdentityChange::RetireNode { node: key, stolen, lossy } => {
             let policy = if lossy { VoidPolicy::Accept } else { VoidPolicy::Refuse };
-            identity_log::request_retirement(node, key_of(&log, &key)?, stolen, policy).map_err(
+            identity_log::request_retirement(node, find_node(&log, &key)?, stolen, policy).map_err(
                 |error| match error {
                     identity_log::RequestError::NothingHeld
                     | identity_log::RequestError::TooManyBranches { .. } => {
-                        refused(anyhow!("{error}; --accept-loss asks for it all the same"))
+                        invalid(anyhow!("{error}; to retire it anyway, add --accept-loss"))
                     }
-                    other => refused(other),
+                    other => invalid(other),
                 },
             )?
         }
-        other => of_log(&log, other)?,
+        other => request_from_log(&log, other)?,
     };
-    Ok(Response::text(asked.to_string()).with(json!({ "asks": asked.describe() })))
+    Ok(Response::text(request.to_string()).with(json!({ "asks": request.describe() })))
 }
 
-/// A request that needs nothing but the log.
-pub(crate) fn of_log(log: &IdentityLog, wanted: Wanted) -> Result<identity::SignatureRequest> {
-    let body = match wanted {
-        Wanted::AddNode { card } => OpBody::AddNode(card.parse().map_err(refused)?),
-        Wanted::Domain { domain } => {
-            OpBody::SetDomain(domain.map(|domain| domain_of(&domain)).transpose()?)
+/// Makes a request file from the identity log alone.
+pub(crate) fn request_from_log(
+    log: &IdentityLog,
+    change: IdentityChange,
+) -> Result<identity::SignatureRequest> {
+    let body = match change {
+        IdentityChange::AddNode { card } => OpBody::AddNode(card.parse().map_err(invalid)?),
+        IdentityChange::Domain { domain } => {
+            OpBody::SetDomain(domain.map(|domain| checked_domain(&domain)).transpose()?)
         }
-        Wanted::RetireNode { .. } => {
+        IdentityChange::RetireNode { .. } => {
             return Err(exit::with(
                 exit::USAGE,
-                "a node is retired from a node that holds what it said; --log can't be used for that",
+                "--log can't be used to retire a node: the request must come from a node that holds its entries",
             ));
         }
     };
-    identity_log::request(log, body).map_err(refused)
+    identity_log::request(log, body).map_err(invalid)
 }
 
-fn domain_of(domain: &str) -> Result<String> {
+fn checked_domain(domain: &str) -> Result<String> {
     let domain = domain.trim().trim_end_matches('.').to_ascii_lowercase();
     if freehold_core::profile::is_domain(&domain) {
         Ok(domain)
     } else {
-        Err(refused(anyhow!("{domain:?} is not a domain")))
+        Err(invalid(anyhow!("{domain:?} is not a domain name")))
     }
 }
 
-/// The node whose key begins like this.
-fn key_of(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
+/// Finds the node whose key begins with `typed`.
+fn find_node(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
     let typed = typed.trim().to_ascii_lowercase();
     if typed.len() < KEY_DIGITS_MIN {
         return Err(exit::with(
             exit::USAGE,
-            format!("a node is named by at least the first {KEY_DIGITS_MIN} digits of its key"),
+            format!("give at least the first {KEY_DIGITS_MIN} digits of the node's key"),
         ));
     }
-    let mut found = log.state().nodes.keys().filter(|key| key.to_string().starts_with(&typed));
-    match (found.next(), found.next()) {
+    let mut matching = log.state().nodes.keys().filter(|key| key.to_string().starts_with(&typed));
+    match (matching.next(), matching.next()) {
         (Some(key), None) => Ok(*key),
-        (Some(_), Some(_)) => Err(refused(anyhow!("more than one node's key begins like that"))),
-        (None, _) => Err(refused(identity_log::RequestError::NodeUnknown)),
+        (Some(_), Some(_)) => {
+            Err(invalid(anyhow!("more than one node's key begins with {typed}; give more digits")))
+        }
+        (None, _) => Err(invalid(identity_log::RequestError::NodeUnknown)),
     }
 }
 
-/// Takes in what was signed.
+/// Adds signed changes to the identity log.
 pub(super) async fn upload(node: &Node, signed: &str) -> Result<Response> {
-    let signed = signed.parse().map_err(refused)?;
-    let fresh = identity_log::upload(node, &signed).await.map_err(refused)?;
-    Ok(Response::text(match fresh.is_empty() {
-        true => "Nothing new: all of it was in the identity log already.".to_owned(),
-        false => fresh
+    let signed = signed.parse().map_err(invalid)?;
+    let added = identity_log::upload(node, &signed).await.map_err(invalid)?;
+    Ok(Response::text(match added.is_empty() {
+        true => "Nothing new: the identity log has these changes already.".to_owned(),
+        false => added
             .iter()
-            .map(|what| format!("Taken into the identity log: {what}."))
+            .map(|change| format!("Added to the identity log: {change}."))
             .collect::<Vec<_>>()
             .join("\n"),
     }))

@@ -1,4 +1,4 @@
-//! Setting a node up from the command line: what the set-up page does.
+//! Setting a node up from the command line, as the set-up page does.
 
 use anyhow::{Result, anyhow};
 use freehold_core::identity::Claim;
@@ -8,21 +8,22 @@ use freehold_core::{identity, logins};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::act::refused;
-use super::{Acting, Response};
+use super::execute::invalid;
+use super::{ControlContext, Response};
 
-/// Who moves in.
+/// The set-up values.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SetUp {
-    /// Their name.
+    /// The owner's name.
     pub(crate) name: String,
-    /// The part of their address before the @.
+    /// The part of the mail address before the @.
     pub(crate) login: String,
-    /// The part after it.
+    /// The part of the mail address after the @.
     pub(crate) domain: String,
-    /// What opens their rooms in a browser.
+    /// The password for the browser.
     pub(crate) password: String,
-    /// A claim made where their words are; without one the node must have been claimed before.
+    /// A claim that was signed with the mnemonic. Without one the node must have an identity
+    /// already.
     pub(crate) claim: Option<String>,
 }
 
@@ -32,7 +33,7 @@ impl std::fmt::Debug for SetUp {
     }
 }
 
-/// What is given, once nothing of it can be refused any more.
+/// Valid set-up values.
 struct Checked {
     profile: Profile,
     password: String,
@@ -40,7 +41,7 @@ struct Checked {
 }
 
 impl SetUp {
-    /// Refuses what any node would refuse, before there is one.
+    /// Checks the values without a node.
     pub(crate) fn check(&self) -> Result<()> {
         self.clone().checked().map(drop)
     }
@@ -56,59 +57,61 @@ impl SetUp {
             about: String::new(),
             avatar_colour,
         };
-        let profile = profile::checked(profile).map_err(refused)?;
-        logins::check_password(&password).map_err(refused)?;
+        let profile = profile::checked(profile).map_err(invalid)?;
+        logins::check_password(&password).map_err(invalid)?;
         let claim = claim
             .map(|claim| claim.parse())
             .transpose()
-            .map_err(|error| refused(anyhow!("the claim file: {error}")))?;
+            .map_err(|error| invalid(anyhow!("the claim file: {error}")))?;
         Ok(Checked { profile, password, claim })
     }
 }
 
-fn taken(acting: &Acting) -> anyhow::Error {
-    refused(anyhow!("somebody lives in {} already", acting.data.display()))
+fn already_set_up(context: &ControlContext) -> anyhow::Error {
+    invalid(anyhow!("the node in {} is set up already", context.data.display()))
 }
 
-/// Refuses what would be refused, before anybody writes words on paper. Answers with what words are
-/// made from, if there are none.
-pub(super) fn may(acting: &Acting, given: SetUp) -> Result<Response> {
-    let node = &acting.node;
-    let given = given.checked()?;
+/// Checks the values before the owner writes a mnemonic on paper. The response has the node's card,
+/// if a mnemonic is still to be made.
+pub(super) fn check(context: &ControlContext, values: SetUp) -> Result<Response> {
+    let node = &context.node;
+    let values = values.checked()?;
     if profile::get(node)?.is_some() {
-        return Err(taken(acting));
+        return Err(already_set_up(context));
     }
-    let is_wanted = given.claim.is_none() && node.identity.person().is_none();
-    let known = recovery_card::addresses(
-        acting.web.public_url.as_deref(),
-        Some(&given.profile.domain),
-        &acting.ports.multiaddrs(),
+    let needs_mnemonic = values.claim.is_none() && node.identity.person().is_none();
+    let addresses = recovery_card::addresses(
+        context.web.public_url.as_deref(),
+        Some(&values.profile.domain),
+        &context.ports.multiaddrs(),
     );
     Ok(Response::text("").with(
-        json!({ "card": is_wanted.then(|| node.identity.card().to_string()), "addresses": known }),
+        json!({ "card": needs_mnemonic.then(|| node.identity.card().to_string()), "addresses": addresses }),
     ))
 }
 
 /// Sets the node up: identity, profile, password.
-pub(super) async fn set_up(acting: &Acting, given: SetUp) -> Result<Response> {
-    let node = &acting.node;
-    // What can be refused is refused before anything exists: an identity can't be made twice.
-    let given = given.checked()?;
+pub(super) async fn set_up(context: &ControlContext, values: SetUp) -> Result<Response> {
+    let node = &context.node;
+    // Checked before the first write: an identity can't be made twice.
+    let values = values.checked()?;
     if profile::get(node)?.is_some() {
-        return Err(taken(acting));
+        return Err(already_set_up(context));
     }
-    match given.claim {
+    match values.claim {
         Some(claim) => {
-            identity::claim(node, &claim).await.map_err(refused)?;
+            identity::claim(node, &claim).await.map_err(invalid)?;
         }
         None if node.identity.person().is_none() => {
-            return Err(refused(anyhow!("nobody's words have claimed this node yet")));
+            return Err(invalid(anyhow!(
+                "this node has no identity yet; give a claim file with --claim"
+            )));
         }
         None => {}
     }
-    // Only now: an offer ends the one before it, and the link that the node printed must outlive a
-    // refusal.
-    let token = logins::offer_setup(node).await?.ok_or_else(|| taken(acting))?;
-    logins::set_up(node, &token, given.profile, &given.password).await.map_err(refused)?;
+    // Made after all checks: a new set-up token ends the previous one, and the link that the node
+    // printed must stay valid after a failed check.
+    let token = logins::offer_setup(node).await?.ok_or_else(|| already_set_up(context))?;
+    logins::set_up(node, &token, values.profile, &values.password).await.map_err(invalid)?;
     Ok(Response::text(""))
 }

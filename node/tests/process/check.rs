@@ -1,4 +1,4 @@
-//! `freehold check`: on a folder where a node runs and where none does, whole and damaged.
+//! `freehold check` on a running and a stopped node, with and without damage.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 
-use crate::folder::{Folder, said};
-use crate::running::PATIENCE;
+use crate::folder::{Folder, stderr, stdout};
+use crate::node_process::TIMEOUT;
 
 pub(crate) const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
 
@@ -24,89 +24,79 @@ pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn it_reads_everything_of_a_running_node_and_of_a_stopped_one() {
-    let folder = Folder::of_ruth();
+fn check_passes_on_a_running_and_a_stopped_node() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    folder.ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
-    let told = folder.ask(&["check"]);
+    folder.run_ok(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
+    folder.run_ok(&["check"]);
+    let log = running.stop();
     assert!(
-        told.contains("held every row against snapshot and log")
-            && told.contains("Everything is whole."),
-        "{told}"
+        !log.iter().any(|line| line.contains("Rows")),
+        "the command shows the progress, not the node: {log:#?}"
     );
-    let remarks = running.stop();
-    assert!(
-        !remarks.iter().any(|line| line.contains("Rows")),
-        "its progress is not the node's to show: {remarks:#?}"
-    );
-    let told = folder.ask(&["check"]);
-    assert!(told.contains("Everything is whole."), "{told}");
+    folder.run_ok(&["check"]);
 }
 
 #[test]
-fn damage_is_said_in_a_sentence_and_by_the_exit_code() {
-    let folder = Folder::of_ruth();
-    folder.ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
-    let hurt = largest(&folder.data().join("blobs"));
-    let mut bytes = std::fs::read(&hurt).unwrap();
+fn damaged_blob_is_reported_with_exit_code_65() {
+    let folder = Folder::set_up();
+    folder.run_ok(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
+    let blob = largest(&folder.data().join("blobs"));
+    let mut bytes = std::fs::read(&blob).unwrap();
     bytes[1000] ^= 1;
-    std::fs::write(&hurt, &bytes).unwrap();
-    let whole = |folder: &Folder, what: &str| {
-        let done = folder.run(&["check"]);
-        let told = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert_eq!(done.status.code(), Some(65), "{told}{}", said(&done));
-        assert!(
-            told.contains(what) && told.contains("Something is damaged; nothing was changed."),
-            "{told}"
-        );
+    std::fs::write(&blob, &bytes).unwrap();
+    let assert_damaged = |kind: &str| {
+        let output = folder.run(&["check"]);
+        let report = stdout(&output);
+        assert_eq!(output.status.code(), Some(65), "{report}{}", stderr(&output));
+        let finding = report.lines().find(|line| line.contains("photos_photos"));
+        assert!(finding.is_some_and(|line| line.starts_with(kind)), "{report}");
     };
-    whole(&folder, "1 blob, needed by the table photos_photos, can't be read: damaged.");
+    assert_damaged("Damaged");
     let running = folder.serve();
-    whole(&folder, "1 blob, needed by the table photos_photos, can't be read: damaged.");
+    assert_damaged("Damaged");
     running.stop();
-    std::fs::remove_file(&hurt).unwrap();
-    whole(&folder, "1 blob, needed by the table photos_photos, can't be found.");
+    std::fs::remove_file(&blob).unwrap();
+    assert_damaged("Missing");
 }
 
-/// A check, asked for by way of the node's socket.
-struct Asked(BufReader<UnixStream>);
+/// A check through the control socket.
+struct RunningCheck(BufReader<UnixStream>);
 
-impl Asked {
-    fn of(folder: &Folder) -> Self {
+impl RunningCheck {
+    fn start(folder: &Folder) -> Self {
         let mut stream = UnixStream::connect(folder.data().join("control.sock")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"{\"ask\":\"check\"}\n").unwrap();
         Self(BufReader::new(stream))
     }
 
-    /// Waits for a line that holds `words`.
-    fn wait_for(&mut self, words: &str) -> String {
+    /// Waits for a line that contains `words`.
+    fn wait_for_line(&mut self, words: &str) -> String {
         let mut lines = self.0.by_ref().lines().map(Result::unwrap);
-        lines
-            .find(|line| line.contains(words))
-            .unwrap_or_else(|| panic!("the node never said {words:?}"))
+        lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("no line with {words:?}"))
     }
 }
 
 #[test]
-fn one_check_at_a_time_reads_and_one_that_was_broken_off_is_in_nobodys_way() {
-    let folder = Folder::of_ruth();
+fn abandoned_check_releases_the_check_lock() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    // A snapshot that does not come holds the first one up.
+    // A named pipe in place of a snapshot holds the first check.
     let snapshot = folder.data().join("snapshots").join(format!("{:016x}.snap", u64::MAX));
     std::fs::create_dir_all(snapshot.parent().unwrap()).unwrap();
     mkfifoat(CWD, &snapshot, Mode::RUSR | Mode::WUSR).unwrap();
-    let mut first = Asked::of(&folder);
-    first.wait_for("Rows against the log");
+    let mut first = RunningCheck::start(&folder);
+    first.wait_for_line("Rows against the log");
     drop(first);
-    let mut second = Asked::of(&folder);
-    second.wait_for("Waiting: another check is under way");
-    let mut third = Asked::of(&folder);
-    third.wait_for("Waiting: another check is under way");
+    let mut second = RunningCheck::start(&folder);
+    second.wait_for_line("\"step\":\"Waiting");
+    let mut third = RunningCheck::start(&folder);
+    third.wait_for_line("\"step\":\"Waiting");
     drop(third);
-    let comes = OpenOptions::new().write(true).open(&snapshot).unwrap();
+    let writer = OpenOptions::new().write(true).open(&snapshot).unwrap();
     std::fs::remove_file(&snapshot).unwrap();
-    drop(comes);
-    second.wait_for("Everything is whole.");
+    drop(writer);
+    second.wait_for_line("\"whole\":true");
     running.stop();
 }

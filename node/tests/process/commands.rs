@@ -1,30 +1,26 @@
-//! Commands on a folder: through the socket when a node runs there, on the folder itself when none
-//! does.
+//! Commands on a data folder: through the socket of a running node, or on the folder itself.
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::folder::{Folder, said};
-use crate::wire::{Browser, Lines, deliver};
+use crate::clients::{Browser, LineClient, deliver};
+use crate::folder::{Folder, stderr};
 
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
 
 #[test]
-fn a_running_node_takes_posts_drafts_and_photos() {
-    let folder = Folder::of_ruth();
+fn running_node_accepts_posts_drafts_and_photos() {
+    let folder = Folder::set_up();
     let running = folder.serve();
     let note = folder.write("note.md", "The swifts are back over the yard.\n");
-    let url = folder.ask(&["post", note.to_str().unwrap()]);
+    let url = folder.run_ok(&["post", note.to_str().unwrap()]);
     let draft = folder.write("draft.md", "# Not yet\n\nUnfinished.\n");
-    assert!(folder.ask(&["post", "--draft", draft.to_str().unwrap()]).contains("draft"));
-    assert!(
-        folder
-            .ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"])
-            .contains("pixels")
-    );
-    let done = folder.run_with(&["post", "-"], "# By pipe\n\nFrom standard input.\n");
-    assert!(done.status.success(), "{}", said(&done));
+    let saved = folder.run_ok(&["post", "--draft", draft.to_str().unwrap()]);
+    assert!(saved.contains("/home/write/"), "{saved}");
+    folder.run_ok(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
+    let output = folder.run_with_input(&["post", "-"], "# By pipe\n\nFrom standard input.\n");
+    assert!(output.status.success(), "{}", stderr(&output));
 
-    let mut visitor = Browser::at(&running.word("http://ruth.localhost:"));
+    let mut visitor = Browser::at(&running.printed_word("http://ruth.localhost:"));
     let front = visitor.get("/").text();
     assert!(
         front.contains("The swifts are back")
@@ -36,119 +32,111 @@ fn a_running_node_takes_posts_drafts_and_photos() {
     assert!(visitor.get(&format!("/{path}")).text().contains("The swifts are back"), "{url}");
     let photos = visitor.get("/photos").text();
     assert!(photos.contains("A boat on the mud at low water"), "{photos}");
-    assert_eq!(folder.status()["posts"], 2);
-    let said = folder.ask(&["status"]);
-    assert!(
-        said.contains("Ruth Aldous at http://ruth.localhost:") && said.contains("2 posts"),
-        "{said}"
-    );
+    let status = folder.status();
+    assert_eq!((&status["posts"], &status["name"]), (&2.into(), &"Ruth Aldous".into()));
+    let text = folder.run_ok(&["status"]);
+    assert!(text.contains("Ruth Aldous at http://ruth.localhost:"), "{text}");
     running.stop();
 }
 
 #[test]
-fn the_status_for_programs_says_where_everything_is_and_no_secret() {
-    let folder = Folder::of_ruth();
+fn status_json_has_addresses_and_no_password() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    let made = folder.ask(&["app-password", "mutt"]);
-    let password = made.split_whitespace().next().unwrap();
-    let text = folder.ask(&["status", "--json"]);
+    let password = folder.app_password("mutt");
+    let text = folder.run_ok(&["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(status["pid"], running.pid());
-    assert_eq!(status["ports"]["imaps"], running.port("IMAPS"));
+    assert_eq!(status["ports"]["imaps"], running.printed_port("IMAPS"));
     assert_eq!(status["certificate"], folder.data().join("tls/cert.pem").to_str().unwrap());
-    assert!(status["libp2p"][0].as_str().unwrap().ends_with(&running.port("libp2p").to_string()));
-    assert!(!text.contains(password), "{text}");
+    let libp2p = running.printed_port("libp2p").to_string();
+    assert!(status["libp2p"][0].as_str().unwrap().ends_with(&libp2p));
+    assert!(!text.contains(&password), "{text}");
     running.stop();
-    let done = folder.run(&["status"]);
-    assert_eq!(done.status.code(), Some(69));
-    assert!(said(&done).contains("no node is running in"), "{}", said(&done));
+    assert_eq!(folder.run(&["status"]).status.code(), Some(69), "no node is running");
 }
 
 #[test]
-fn an_app_password_opens_imap_until_it_is_replaced() {
-    let folder = Folder::of_ruth();
+fn app_password_is_valid_until_replaced() {
+    let folder = Folder::set_up();
     let running = folder.serve();
     let certificate = folder.data().join("tls/cert.pem");
-    let made =
-        || folder.ask(&["app-password", "phone"]).split_whitespace().next().unwrap().to_owned();
     let login = |password: &str| {
-        let mut lines = Lines::tls(running.port("IMAPS"), &certificate);
-        lines.line();
-        lines.imap(&format!("LOGIN ruth@ruth.localhost {password}")).pop().unwrap()
+        let mut client = LineClient::tls(running.printed_port("IMAPS"), &certificate);
+        client.line();
+        client.imap(&format!("LOGIN ruth@ruth.localhost {password}")).pop().unwrap()
     };
-    let first = made();
-    assert!(login(&first).starts_with("tag7 OK"));
-    let second = made();
+    let text = folder.run_ok(&["app-password", "phone"]);
+    let first = text.split_whitespace().next().unwrap();
+    assert!(login(first).starts_with("tag7 OK"));
+    let second = folder.app_password("phone");
     assert!(login(&second).starts_with("tag7 OK"));
-    assert!(login(&first).starts_with("tag7 NO"), "one password per label");
+    assert!(login(first).starts_with("tag7 NO"), "one password per label");
     running.stop();
 }
 
 #[test]
-fn a_letter_from_outside_is_counted_and_one_for_nobody_is_refused() {
-    let folder = Folder::of_ruth();
+fn message_for_unknown_recipient_is_refused() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    let letter = "From: <mo@elsewhere.example>\nTo: <ruth@ruth.localhost>\nSubject: Seeds\n\nThey have come.";
-    assert!(
-        deliver(running.port("SMTP"), "mo@elsewhere.example", "ruth@ruth.localhost", letter)
-            .starts_with("250")
-    );
-    assert!(
-        deliver(running.port("SMTP"), "mo@elsewhere.example", "eve@ruth.localhost", letter)
-            .starts_with("550")
-    );
-    assert!(folder.ask(&["status"]).contains("1 letters in the inbox"));
+    let message = "From: <mo@elsewhere.example>\nTo: <ruth@ruth.localhost>\nSubject: Seeds\n\nThey have come.";
+    let smtp = running.printed_port("SMTP");
+    let reply = deliver(smtp, "mo@elsewhere.example", "ruth@ruth.localhost", message);
+    assert!(reply.starts_with("250"), "{reply}");
+    let reply = deliver(smtp, "mo@elsewhere.example", "eve@ruth.localhost", message);
+    assert!(reply.starts_with("550"), "{reply}");
+    let mut client =
+        LineClient::tls(running.printed_port("IMAPS"), &folder.data().join("tls/cert.pem"));
+    client.line();
+    client.imap(&format!("LOGIN ruth@ruth.localhost {}", folder.app_password("mutt")));
+    let status = client.imap("STATUS INBOX (MESSAGES)");
+    assert!(status[0].contains("(MESSAGES 1)"), "{status:?}");
     running.stop();
 }
 
 #[test]
-fn the_same_commands_work_on_a_stopped_folder() {
-    let folder = Folder::of_ruth();
-    let file = folder.write("post.md", "# Written while the house slept\n\nIt counts.\n");
-    folder.ask(&["post", file.to_str().unwrap()]);
-    assert!(folder.ask(&["friend", "list"]).contains("No friends yet"));
-    let checked = folder.ask(&["check"]);
-    assert!(checked.contains("Everything is whole."), "{checked}");
+fn commands_work_on_a_stopped_node() {
+    let folder = Folder::set_up();
+    let file = folder.write("post.md", "# Written while the node was stopped\n\nIt counts.\n");
+    folder.run_ok(&["post", file.to_str().unwrap()]);
+    folder.run_ok(&["friend", "list"]);
+    folder.run_ok(&["check"]);
     let running = folder.serve();
-    assert!(
-        Browser::at(&running.word("http://ruth.localhost:"))
-            .get("/")
-            .text()
-            .contains("Written while the house slept")
-    );
+    let front = Browser::at(&running.printed_word("http://ruth.localhost:")).get("/").text();
+    assert!(front.contains("Written while the node was stopped"), "{front}");
     running.stop();
 }
 
 #[test]
-fn what_a_command_can_not_do_it_says() {
+fn failed_command_names_its_cause() {
     let folder = Folder::new();
-    let refused = |arguments: &[&str], code: i32, words: &str| {
-        let done = folder.run(arguments);
+    let assert_fails = |arguments: &[&str], code: i32, cause: &str| {
+        let output = folder.run(arguments);
         assert!(
-            done.status.code() == Some(code) && said(&done).contains(words),
+            output.status.code() == Some(code) && stderr(&output).contains(cause),
             "{arguments:?}: {:?} {}",
-            done.status,
-            said(&done)
+            output.status,
+            stderr(&output)
         );
     };
     let file = folder.write("post.md", "Words.");
     let (file, no_picture) = (file.to_str().unwrap(), folder.write("picture.jpg", "no picture"));
-    refused(&["check"], 66, "there is no node in");
+    assert_fails(&["check"], 66, folder.data().to_str().unwrap());
     let running = folder.serve();
-    refused(&["post", file], 69, "nobody lives in");
+    assert_fails(&["post", file], 69, "freehold init");
     running.stop();
     folder.init();
     let running = folder.serve();
-    refused(&["post", "nowhere.md"], 66, "nowhere.md");
-    refused(&["photo", "nowhere.jpg", "--alt", "x"], 66, "nowhere.jpg");
-    refused(&["photo", no_picture.to_str().unwrap(), "--alt", "x"], 65, "picture");
-    refused(&["friend", "add", "http://alice.localhost/no-invite"], 65, "");
+    assert_fails(&["post", "nowhere.md"], 66, "nowhere.md");
+    assert_fails(&["photo", "nowhere.jpg", "--alt", "x"], 66, "nowhere.jpg");
+    assert_fails(&["photo", no_picture.to_str().unwrap(), "--alt", "x"], 65, "picture");
+    assert_fails(&["friend", "add", "http://alice.localhost/no-invite"], 65, "");
     running.stop();
 }
 
 #[test]
-fn the_socket_is_the_owners_alone() {
-    let folder = Folder::of_ruth();
+fn control_socket_and_key_are_private() {
+    let folder = Folder::set_up();
     let running = folder.serve();
     let mode =
         |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -1,31 +1,31 @@
-//! Kill -9, and the start after it.
+//! SIGKILL, and the start after it.
 
+use crate::clients::Browser;
 use crate::folder::Folder;
-use crate::wire::Browser;
 
 #[test]
-fn what_was_posted_before_a_kill_is_on_the_front_page_after_it() {
-    let folder = Folder::of_ruth();
+fn acknowledged_post_survives_a_kill() {
+    let folder = Folder::set_up();
     let running = folder.serve();
     let file = folder.write("post.md", "# Quince jelly\n\nIt set at the third try.\n");
-    folder.ask(&["post", file.to_str().unwrap()]);
+    folder.run_ok(&["post", file.to_str().unwrap()]);
     running.kill();
-    assert!(folder.data().join("control.sock").exists(), "a dead node's socket is left behind");
-    let again = folder.serve();
-    let front = Browser::at(&again.word("http://ruth.localhost:")).get("/");
+    assert!(folder.data().join("control.sock").exists(), "a killed node leaves its socket");
+    let restarted = folder.serve();
+    let front = Browser::at(&restarted.printed_word("http://ruth.localhost:")).get("/");
     assert!(front.text().contains("Quince jelly"), "{}", front.text());
-    assert!(folder.ask(&["check"]).contains("Everything is whole."));
-    again.stop();
+    folder.run_ok(&["check"]);
+    restarted.stop();
 }
 
 #[test]
-fn a_kill_before_the_set_up_leaves_a_house_that_can_be_set_up() {
+fn kill_before_setup_leaves_a_node_to_set_up() {
     let folder = Folder::new();
     let first = folder.serve();
-    let old = first.word("/setup?token=");
+    let old = first.printed_word("/setup?token=");
     first.kill();
     let second = folder.serve();
-    let new = second.word("/setup?token=");
+    let new = second.printed_word("/setup?token=");
     let page =
         |link: &str| Browser::at(&new).get(link.split_at(link.find("/setup").unwrap()).1).status;
     assert_eq!((page(&old), page(&new)), (403, 200));

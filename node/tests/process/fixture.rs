@@ -1,9 +1,9 @@
-//! The data folder that the demo filled at an earlier stage opens, and everything in it is there.
+//! A data folder of an earlier version opens with all its content.
 
 use std::path::Path;
 
+use crate::clients::{Browser, LineClient};
 use crate::folder::Folder;
-use crate::wire::{Browser, Lines};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -17,27 +17,27 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The fixture, where a node may write into it.
-fn of_alice() -> Folder {
+/// A writable copy of the fixture.
+fn alice_folder() -> Folder {
     let folder = Folder::new();
     copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/alice")), &folder.data());
     folder
 }
 
-/// A part of something that the neighbourhood's file says.
-fn word<'a>(of: &'a toml::Value, part: &str) -> &'a str {
-    of[part].as_str().unwrap()
+/// A string field of an entry of the demo's content.
+fn field<'a>(entry: &'a toml::Value, name: &str) -> &'a str {
+    entry[name].as_str().unwrap()
 }
 
-/// Opens it and looks at all that the neighbourhood put there.
-fn everything_is_there(folder: &Folder, settings: &[&str]) {
-    let neighbourhood: toml::Table = include_str!("../../demo/neighbourhood.toml").parse().unwrap();
-    let people = neighbourhood["person"].as_array().unwrap();
-    let mut command = folder.freehold();
+/// Starts the node and checks that all content of the demo is there.
+fn check_content(folder: &Folder, settings: &[&str]) {
+    let content: toml::Table = include_str!("../../demo/content.toml").parse().unwrap();
+    let people = content["person"].as_array().unwrap();
+    let mut command = folder.command();
     command.args(settings);
-    let mut running = crate::running::Running::start(&mut command);
-    running.read_page();
-    let url = running.word("http://alice.localhost:");
+    let mut running = crate::node_process::NodeProcess::start(&mut command);
+    running.wait_until_ready();
+    let url = running.printed_word("http://alice.localhost:");
     let mut alice = Browser::at(&url);
     assert_eq!(alice.post("/login", &[("password", "alice keeps the lamp lit")]).status, 303);
     let (front, photos, home) =
@@ -47,13 +47,13 @@ fn everything_is_there(folder: &Folder, settings: &[&str]) {
             .as_array()
             .unwrap()
             .iter()
-            .map(|post| word(post, "title"))
+            .map(|post| field(post, "title"))
             .filter(|title| !title.is_empty())
         {
             let title = post.replace('&', "&#38;");
-            assert!(home.contains(&title), "the timeline lacks {post:?}");
+            assert!(home.contains(&title), "/home lacks {post:?}");
             assert!(
-                word(person, "login") != "alice" || front.contains(&title),
+                field(person, "login") != "alice" || front.contains(&title),
                 "the front page lacks {post:?}"
             );
         }
@@ -63,7 +63,7 @@ fn everything_is_there(folder: &Folder, settings: &[&str]) {
             .as_array()
             .unwrap()
             .iter()
-            .all(|photo| photos.contains(word(photo, "alt"))),
+            .all(|photo| photos.contains(field(photo, "alt"))),
         "{photos}"
     );
     for (page, from) in [(&photos, "/photos/"), (&home, "/home/timeline/")] {
@@ -74,42 +74,38 @@ fn everything_is_there(folder: &Folder, settings: &[&str]) {
         assert!(alice.get(source).body.starts_with(&[0xff, 0xd8]), "{source}");
     }
 
-    let friends = folder.ask(&["friend", "list"]);
+    let friends = folder.run_ok(&["friend", "list"]);
     assert_eq!(friends.lines().filter(|line| line.starts_with("friend ")).count(), 2, "{friends}");
-    let password =
-        folder.ask(&["app-password", "fixture"]).split_whitespace().next().unwrap().to_owned();
-    let mut imap = Lines::tls(running.port("IMAPS"), &folder.data().join("tls/cert.pem"));
+    let password = folder.app_password("fixture");
+    let mut imap =
+        LineClient::tls(running.printed_port("IMAPS"), &folder.data().join("tls/cert.pem"));
     imap.line();
     imap.imap(&format!("LOGIN alice {password}"));
     imap.imap("SELECT INBOX");
-    for letter in neighbourhood["mail"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|letter| word(letter, "to") == "alice")
+    for message in
+        content["mail"].as_array().unwrap().iter().filter(|message| field(message, "to") == "alice")
     {
-        let found = imap.imap(&format!("SEARCH SUBJECT \"{}\"", word(letter, "subject")));
+        let found = imap.imap(&format!("SEARCH SUBJECT \"{}\"", field(message, "subject")));
         assert!(
             found[0].starts_with("* SEARCH ") && found[0].len() > 9,
             "{:?}: {found:?}",
-            word(letter, "subject")
+            field(message, "subject")
         );
     }
-    let checked = folder.ask(&["check"]);
-    assert!(checked.contains("Everything is whole."), "{checked}");
+    folder.run_ok(&["check"]);
     running.stop();
 }
 
 #[test]
-fn the_folder_of_an_earlier_stage_opens_with_all_that_is_in_it() {
-    everything_is_there(&of_alice(), &[]);
+fn fixture_folder_opens_with_all_content() {
+    check_content(&alice_folder(), &[]);
 }
 
 #[test]
-fn its_rows_are_made_anew_from_its_log() {
-    let folder = of_alice();
+fn fixture_rows_are_rebuilt_from_the_log() {
+    let folder = alice_folder();
     std::fs::remove_dir_all(folder.data().join("rows-sled")).unwrap();
-    everything_is_there(&folder, &[]);
-    // The other engine has none yet either.
-    everything_is_there(&folder, &["--set", "node.engine=redb"]);
+    check_content(&folder, &[]);
+    // The other engine has no rows either.
+    check_content(&folder, &["--set", "node.engine=redb"]);
 }

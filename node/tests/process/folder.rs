@@ -1,4 +1,4 @@
-//! A node's folder, and commands that are run on it.
+//! A node's data folder in a temporary folder, and commands on it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,72 +6,71 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::running::Running;
+use crate::node_process::NodeProcess;
 
-/// The owner's password of every node here.
+/// The owner's password on every node.
 pub(crate) const PASSWORD: &str = "the kettle sings at four";
 
-/// A folder for one node, gone when dropped.
+/// A data folder in a temporary folder, which is deleted on drop.
 pub(crate) struct Folder {
-    around: TempDir,
+    parent: TempDir,
     name: &'static str,
 }
 
 impl Folder {
-    /// A place for a node; nothing is in it yet.
+    /// A folder that is not set up; it does not exist yet.
     pub(crate) fn new() -> Self {
-        Self::named("data")
+        Self::with_name("data")
     }
 
-    /// The same with a folder of this name.
-    pub(crate) fn named(name: &'static str) -> Self {
-        Self { around: tempfile::tempdir().unwrap(), name }
+    /// The same with this name.
+    pub(crate) fn with_name(name: &'static str) -> Self {
+        Self { parent: tempfile::tempdir().unwrap(), name }
     }
 
     /// A folder that is set up for Ruth.
-    pub(crate) fn of_ruth() -> Self {
+    pub(crate) fn set_up() -> Self {
         let folder = Self::new();
         folder.init();
         folder
     }
 
-    /// Sets it up for Ruth.
+    /// Sets the folder up for Ruth.
     pub(crate) fn init(&self) -> Output {
-        let done = self.run_with(
+        let output = self.run_with_input(
             &["init", "--name", "Ruth Aldous", "--login", "ruth", "--password-file", "-"],
             PASSWORD,
         );
-        assert!(done.status.success(), "{}", said(&done));
-        done
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
     }
 
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
-        self.around.path().join(self.name)
+        self.parent.path().join(self.name)
     }
 
-    /// A file beside the data folder.
-    pub(crate) fn beside(&self, name: &str) -> PathBuf {
-        self.around.path().join(name)
+    /// The path of a file beside the data folder.
+    pub(crate) fn sibling(&self, name: &str) -> PathBuf {
+        self.parent.path().join(name)
     }
 
-    /// A file beside the data folder, with this in it.
+    /// Writes a file beside the data folder.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.beside(name);
+        let path = self.sibling(name);
         std::fs::write(&path, content).unwrap();
         path
     }
 
-    /// The program on this folder, nothing of this test's surroundings about it, all ports chosen
-    /// by the system.
-    pub(crate) fn freehold(&self) -> Command {
-        self.freehold_on(&self.data())
+    /// The program on this folder, with an empty environment and ports chosen by the system.
+    pub(crate) fn command(&self) -> Command {
+        self.command_on(&self.data())
     }
 
     /// The same on another folder.
-    pub(crate) fn freehold_on(&self, data: &Path) -> Command {
+    pub(crate) fn command_on(&self, data: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
-        command.env_clear().env("HOME", self.around.path()).current_dir(self.around.path());
+        command.env_clear().env("HOME", self.parent.path()).current_dir(self.parent.path());
         for name in ["WEB", "SMTP", "SUBMISSION", "SMTPS", "IMAP", "IMAPS", "LIBP2P"] {
             command.env(format!("FREEHOLD_LISTEN_{name}"), "127.0.0.1:0");
         }
@@ -81,40 +80,50 @@ impl Folder {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.run_with(arguments, "")
+        self.run_with_input(arguments, "")
     }
 
-    /// The same, with this on its standard input.
-    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.freehold();
+    /// Runs a command to its end, with this standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command();
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // One that ended without reading is no failure of this test.
+        // The write fails if the command ends without reading; the test checks its output.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
 
-    /// Runs a command that succeeds, and gives what it printed.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments);
-        assert!(done.status.success(), "{arguments:?}: {}", said(&done));
-        String::from_utf8(done.stdout).unwrap()
+    /// Runs a command that must succeed. Returns its standard output.
+    pub(crate) fn run_ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
     }
 
-    /// What `status --json` says.
+    /// The output of `status --json`.
     pub(crate) fn status(&self) -> serde_json::Value {
-        serde_json::from_str(&self.ask(&["status", "--json"])).unwrap()
+        serde_json::from_str(&self.run_ok(&["status", "--json"])).unwrap()
     }
 
-    /// Starts the node and waits for its page.
-    pub(crate) fn serve(&self) -> Running {
-        let mut running = Running::start(&mut self.freehold());
-        running.read_page();
+    /// Makes an app password with this label.
+    pub(crate) fn app_password(&self, label: &str) -> String {
+        self.run_ok(&["app-password", "--bare", label]).trim_end().to_owned()
+    }
+
+    /// Starts the node and waits until it is ready.
+    pub(crate) fn serve(&self) -> NodeProcess {
+        let mut running = NodeProcess::start(&mut self.command());
+        running.wait_until_ready();
         running
     }
 }
 
-/// What a command said on standard error.
-pub(crate) fn said(done: &Output) -> String {
-    String::from_utf8_lossy(&done.stderr).into_owned()
+/// A command's standard error.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A command's standard output.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

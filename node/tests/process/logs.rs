@@ -1,29 +1,28 @@
-//! What the log promises: no message bodies, subjects, addresses, passwords or tokens, however much
-//! is logged.
+//! The log has no message bodies, subjects, addresses, passwords or tokens, at any level.
 
+use crate::clients::{Browser, LineClient, deliver};
 use crate::folder::{Folder, PASSWORD};
-use crate::running::Running;
-use crate::wire::{Browser, Lines, deliver};
+use crate::node_process::NodeProcess;
 
-/// All that the house itself has to say.
+/// Everything that Freehold's own crates log.
 const ALL: &str = "info,freehold=trace,freehold_core=trace,freehold_web=trace,freehold_mail=trace,freehold_federation=trace";
 
 #[test]
-fn the_log_tells_nothing_of_what_is_said_and_to_whom() {
+fn log_has_no_content_addresses_or_secrets() {
     let folder = Folder::new();
     let mut running = {
-        let mut command = folder.freehold();
+        let mut command = folder.command();
         command.args([
             "--set",
             &format!("node.log={ALL}"),
             "--set",
             "mail.routes={\"faraway.example\" = \"127.0.0.1:1\"}",
         ]);
-        let mut running = Running::start(&mut command);
-        running.read_page();
+        let mut running = NodeProcess::start(&mut command);
+        running.wait_until_ready();
         running
     };
-    let link = running.word("/setup?token=");
+    let link = running.printed_word("/setup?token=");
     let token = link.split_once('=').unwrap().1.to_owned();
     let mut browser = Browser::at(&link);
     let (name, address) = ("Ruthwen Aldous", "ruthwen@ruthwen.localhost");
@@ -40,32 +39,27 @@ fn the_log_tells_nothing_of_what_is_said_and_to_whom() {
     browser.get("/setup/words");
     let session = browser.cookie();
     assert_eq!(Browser::at(&link).post("/login", &[("password", "wrongly-guessed")]).status, 403);
-    let password = folder
-        .ask(&["app-password", "telephone-label"])
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
+    let password = folder.app_password("telephone-label");
 
-    let smtp = running.port("SMTP");
-    let letter = "From: <mordecai@elsewhere.example>\nTo: <x>\nSubject: Marrowfat\n\nRhubarb.";
-    assert!(deliver(smtp, "mordecai@elsewhere.example", address, letter).starts_with("250"));
+    let smtp = running.printed_port("SMTP");
+    let message = "From: <mordecai@elsewhere.example>\nTo: <x>\nSubject: Marrowfat\n\nRhubarb.";
+    assert!(deliver(smtp, "mordecai@elsewhere.example", address, message).starts_with("250"));
     assert!(
-        deliver(smtp, "mordecai@elsewhere.example", "evelina@ruthwen.localhost", letter)
+        deliver(smtp, "mordecai@elsewhere.example", "evelina@ruthwen.localhost", message)
             .starts_with("550")
     );
-    assert!(deliver(smtp, "not an address", address, letter).starts_with('5'));
-    submit(&folder, running.port("SMTPS"), address, &password);
-    read(&folder, running.port("IMAPS"), address, &password);
+    assert!(deliver(smtp, "not an address", address, message).starts_with('5'));
+    submit(&folder, running.printed_port("SMTPS"), address, &password);
+    read(&folder, running.printed_port("IMAPS"), address, &password);
     let file = folder.write("post.md", "# Gooseberries\n\nA public secret.\n");
     folder.run(&["post", file.to_str().unwrap()]);
     Browser::at(&link).get("/no-such-page?said=Whortleberry");
 
-    running.wait_for_remark("\"waiting\":1");
+    running.wait_for_log("\"waiting\":1");
     let log = running.stop().join("\n");
     assert!(
         log.contains("a message was received") && log.contains("an attempt to send was made"),
-        "the traffic was logged: {log}"
+        "the log has the traffic: {log}"
     );
     let secrets = [
         PASSWORD,
@@ -89,15 +83,15 @@ fn the_log_tells_nothing_of_what_is_said_and_to_whom() {
         "Whortleberry",
     ];
     for secret in secrets {
-        let told: Vec<&str> = log
+        let lines: Vec<&str> = log
             .lines()
             .filter(|line| line.to_lowercase().contains(&secret.to_lowercase()))
             .collect();
-        assert!(told.is_empty(), "{secret:?} is in the log: {told:#?}");
+        assert!(lines.is_empty(), "{secret:?} is in the log: {lines:#?}");
     }
 }
 
-/// A letter to oneself and one to nobody this node knows a way to; and a wrong password.
+/// Submits a message to the owner and one that can't be delivered; then tries a wrong password.
 fn submit(folder: &Folder, port: u16, address: &str, password: &str) {
     let certificate = folder.data().join("tls/cert.pem");
     for (password, to, code) in [
@@ -105,31 +99,31 @@ fn submit(folder: &Folder, port: u16, address: &str, password: &str) {
         (password, "leopoldina@faraway.example", "250"),
         ("wrongly-guessed", "", "535"),
     ] {
-        let mut lines = Lines::tls(port, &certificate);
-        lines.smtp("");
-        lines.smtp("EHLO desk.localhost");
+        let mut client = LineClient::tls(port, &certificate);
+        client.smtp("");
+        client.smtp("EHLO desk.localhost");
         let secret = data_encoding::BASE64.encode(format!("\0{address}\0{password}").as_bytes());
-        let told = lines.smtp(&format!("AUTH PLAIN {secret}"));
+        let reply = client.smtp(&format!("AUTH PLAIN {secret}"));
         if code == "535" {
-            assert!(told.starts_with(code), "{told}");
+            assert!(reply.starts_with(code), "{reply}");
             continue;
         }
-        lines.smtp(&format!("MAIL FROM:<{address}>"));
-        lines.smtp(&format!("RCPT TO:<{to}>"));
-        lines.smtp("DATA");
-        let told = lines.smtp(&format!(
+        client.smtp(&format!("MAIL FROM:<{address}>"));
+        client.smtp(&format!("RCPT TO:<{to}>"));
+        client.smtp("DATA");
+        let reply = client.smtp(&format!(
             "From: <{address}>\r\nTo: <{to}>\r\nSubject: Samphire\r\n\r\nTamarind.\r\n."
         ));
-        assert!(told.starts_with(code), "{to}: {told}");
+        assert!(reply.starts_with(code), "{to}: {reply}");
     }
 }
 
-/// Reads the inbox, searches it, and guesses a password.
+/// Reads and searches the inbox, and tries a wrong password.
 fn read(folder: &Folder, port: u16, address: &str, password: &str) {
-    let mut lines = Lines::tls(port, &folder.data().join("tls/cert.pem"));
-    lines.line();
+    let mut client = LineClient::tls(port, &folder.data().join("tls/cert.pem"));
+    client.line();
     assert!(
-        lines
+        client
             .imap(&format!("LOGIN {address} wrongly-guessed"))
             .pop()
             .unwrap()
@@ -143,6 +137,6 @@ fn read(folder: &Folder, port: u16, address: &str, password: &str) {
         "NONSENSE Rhubarb",
         "LOGOUT",
     ] {
-        lines.imap(command);
+        client.imap(command);
     }
 }

@@ -1,7 +1,7 @@
-//! The built program itself, as a process: what it prints, what it answers, how it ends.
+//! The built program as a process: its output, its responses, its exit status.
 //!
-//! Nothing here sleeps: a test waits for a line, for an answer, or for the end of the process, and
-//! fails when that does not come.
+//! No test sleeps: each waits for a line, a response or the end of the process, and fails after a
+//! timeout.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,18 +11,18 @@
 )]
 
 mod check;
+mod clients;
 mod commands;
 mod crash;
 mod demo;
+mod errors;
 mod fixture;
 mod folder;
 mod identity;
 mod logs;
-mod opening;
+mod mnemonic;
+mod node_process;
 mod photos;
-mod refusals;
-mod running;
 mod start;
+mod startup;
 mod stop;
-mod wire;
-mod words;

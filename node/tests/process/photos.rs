@@ -1,15 +1,15 @@
-//! How photos lie in the folder of a node while it runs and afterwards.
+//! Photo files in the data folder of a node, while it is running and afterwards.
 
 use std::time::Instant;
 
 use crate::check::{PICTURE, walk};
+use crate::clients::Browser;
 use crate::folder::{Folder, PASSWORD};
-use crate::running::PATIENCE;
-use crate::wire::Browser;
+use crate::node_process::TIMEOUT;
 
-/// How many files of the folder are pictures that anyone with the disk can look at.
-fn pictures(folder: &Folder) -> usize {
-    // A file may be gone again before it is read.
+/// Counts the unsealed JPEG files among the blobs.
+fn unsealed_pictures(folder: &Folder) -> usize {
+    // A file may be removed before it is read.
     let is_picture = |path: &std::path::PathBuf| {
         std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(&[0xff, 0xd8, 0xff]))
     };
@@ -17,33 +17,33 @@ fn pictures(folder: &Folder) -> usize {
 }
 
 #[test]
-fn a_running_node_seals_what_only_its_owner_sees_and_lays_open_what_anyone_may() {
-    let folder = Folder::of_ruth();
+fn private_photo_is_sealed_and_public_photo_unsealed() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    folder.ask(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
-    let mut owner = Browser::at(&running.word("http://ruth.localhost:"));
+    folder.run_ok(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
+    let mut owner = Browser::at(&running.printed_word("http://ruth.localhost:"));
     assert_eq!(owner.post("/login", &[("password", PASSWORD)]).status, 303);
-    let room = owner.get("/home/photos").text();
-    let photo = room
+    let page = owner.get("/home/photos").text();
+    let photo = page
         .split('"')
         .find(|part| part.starts_with("/home/photos/") && part.len() > 40)
         .unwrap()
         .to_owned();
-    let until = |wanted: &dyn Fn(usize) -> bool, what: &str| {
+    let wait_until = |is_reached: &dyn Fn(usize) -> bool, state: &str| {
         let begun = Instant::now();
-        while !wanted(pictures(&folder)) {
-            assert!(begun.elapsed() < PATIENCE, "{what}: {}", pictures(&folder));
+        while !is_reached(unsealed_pictures(&folder)) {
+            assert!(begun.elapsed() < TIMEOUT, "{state}: {}", unsealed_pictures(&folder));
             std::thread::yield_now();
         }
     };
-    until(&|pictures| pictures > 0, "anyone may see it");
+    wait_until(&|unsealed| unsealed > 0, "public");
     owner.post(&photo, &[("alt", "A boat"), ("audience", "owner")]);
-    until(&|pictures| pictures == 0, "only its owner may see it");
+    wait_until(&|unsealed| unsealed == 0, "private");
     owner.post(&photo, &[("alt", "A boat"), ("audience", "public")]);
-    until(&|pictures| pictures > 0, "anyone may see it again");
+    wait_until(&|unsealed| unsealed > 0, "public again");
     owner.post(&photo, &[("alt", "A boat"), ("audience", "owner")]);
-    until(&|pictures| pictures == 0, "only its owner may see it after all");
+    wait_until(&|unsealed| unsealed == 0, "private again");
     running.stop();
-    assert_eq!(pictures(&folder), 0, "what waited in the log is sealed too");
-    assert!(folder.ask(&["check"]).contains("Everything is whole."));
+    assert_eq!(unsealed_pictures(&folder), 0, "a photo that was in the log is sealed too");
+    folder.run_ok(&["check"]);
 }

@@ -1,60 +1,63 @@
-//! How it stops.
+//! Stopping a node by signals.
 
 use rustix::process::Signal;
 
+use crate::clients::Browser;
 use crate::folder::Folder;
-use crate::wire::Browser;
+use crate::node_process::NodeProcess;
 
 #[test]
-fn sigterm_and_ctrl_c_stop_it_in_order() {
+fn sigterm_and_sigint_stop_the_node_in_order() {
     for signal in [Signal::TERM, Signal::INT] {
-        let folder = Folder::of_ruth();
+        let folder = Folder::set_up();
         let running = folder.serve();
         running.signal(signal);
-        let (ended, remarks) = running.end();
-        assert_eq!(ended.code(), Some(0), "{remarks:#?}");
-        assert!(remarks.last().unwrap().contains("\"stopped\""), "{remarks:#?}");
+        let (status, log) = running.wait();
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert!(log.last().unwrap().contains("\"stopped\""), "{log:#?}");
     }
 }
 
 #[test]
-fn a_connection_that_says_nothing_does_not_hold_up_a_stop() {
-    let folder = Folder::of_ruth();
+fn silent_connection_does_not_delay_a_stop() {
+    let folder = Folder::set_up();
     let running = folder.serve();
     let silent: Vec<_> = ["SMTP", "submission", "IMAP"]
         .iter()
-        .map(|name| std::net::TcpStream::connect(("127.0.0.1", running.port(name))).unwrap())
+        .map(|name| {
+            std::net::TcpStream::connect(("127.0.0.1", running.printed_port(name))).unwrap()
+        })
         .collect();
-    let begun = Browser::at(&running.word("http://ruth.localhost:"))
+    let incomplete = Browser::at(&running.printed_word("http://ruth.localhost:"))
         .begin("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n");
     assert!(running.stop().last().unwrap().contains("\"stopped\""));
-    drop((silent, begun));
+    drop((silent, incomplete));
 }
 
-/// A socket at which nobody answers, as that of a node that is stuck.
+/// The socket accepts connections and never responds, like that of a node that hangs.
 #[test]
-fn a_start_beside_a_node_that_does_not_answer_is_stopped_at_once() {
+fn start_beside_a_hanging_node_is_stopped_at_once() {
     for signal in [Signal::TERM, Signal::INT] {
-        let folder = Folder::of_ruth();
-        let stuck =
+        let folder = Folder::set_up();
+        let hanging =
             std::os::unix::net::UnixListener::bind(folder.data().join("control.sock")).unwrap();
-        let starting = crate::running::Running::start(&mut folder.freehold());
-        let (asking, _) = stuck.accept().unwrap();
+        let starting = NodeProcess::start(&mut folder.command());
+        let (connection, _) = hanging.accept().unwrap();
         starting.signal(signal);
-        let (ended, remarks) = starting.end();
-        assert_eq!(ended.code(), Some(0), "{remarks:#?}");
-        assert!(remarks.is_empty(), "it was asked before it began: {remarks:#?}");
-        drop(asking);
+        let (status, log) = starting.wait();
+        assert_eq!(status.code(), Some(0), "{log:#?}");
+        assert!(log.is_empty(), "the stop came before the start began: {log:#?}");
+        drop(connection);
     }
 }
 
-/// A named pipe in the place of the checkpoint holds the start for as long as nobody writes into
-/// it, as a very long rebuild would.
+/// A named pipe in place of the checkpoint blocks the start until somebody writes into it, like a
+/// very long rebuild.
 #[test]
-fn a_start_that_takes_long_is_stopped_at_once_and_loses_nothing() {
-    let folder = Folder::of_ruth();
+fn long_start_is_stopped_at_once_without_loss() {
+    let folder = Folder::set_up();
     folder.serve().stop();
-    let (checkpoint, kept) = (folder.data().join("checkpoint"), folder.beside("checkpoint"));
+    let (checkpoint, kept) = (folder.data().join("checkpoint"), folder.sibling("checkpoint"));
     for signal in [Signal::TERM, Signal::INT] {
         std::fs::rename(&checkpoint, &kept).unwrap();
         rustix::fs::mknodat(
@@ -65,11 +68,11 @@ fn a_start_that_takes_long_is_stopped_at_once_and_loses_nothing() {
             0,
         )
         .unwrap();
-        let mut starting = crate::running::Running::start(&mut folder.freehold());
-        starting.wait_for_remark("opening the data folder");
+        let mut starting = NodeProcess::start(&mut folder.command());
+        starting.wait_for_log("opening the data folder");
         starting.signal(signal);
-        let (ended, remarks) = starting.end();
-        assert_eq!(ended.code(), Some(0), "{remarks:#?}");
+        let (status, log) = starting.wait();
+        assert_eq!(status.code(), Some(0), "{log:#?}");
         std::fs::remove_file(&checkpoint).unwrap();
         std::fs::rename(&kept, &checkpoint).unwrap();
     }

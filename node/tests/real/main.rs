@@ -1,8 +1,8 @@
-//! Real letters and photos through the built program: `FREEHOLD_REAL_DATA=FOLDER cargo test -p
+//! Real messages and photos through the built program: `FREEHOLD_REAL_DATA=FOLDER cargo test -p
 //! freehold --test real`.
 //!
-//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail: `.ci/long` runs them,
-//! `cargo test` alone does not.
+//! The folder has `mail/*.eml` and `photos/*`. Without it these tests fail; `.ci/long` runs them,
+//! and `cargo test` does not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,22 +11,22 @@
     reason = "a helper that fails fails its test"
 )]
 
-#[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
+#[allow(dead_code, reason = "shared with the process tests, which use all of it")]
+#[path = "../process/clients.rs"]
+mod clients;
+#[allow(dead_code, reason = "shared with the process tests, which use all of it")]
 #[path = "../process/folder.rs"]
 mod folder;
-#[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
-#[path = "../process/running.rs"]
-mod running;
-#[allow(dead_code, reason = "shared with the tests of the process, which use all of it")]
-#[path = "../process/wire.rs"]
-mod wire;
+#[allow(dead_code, reason = "shared with the process tests, which use all of it")]
+#[path = "../process/node_process.rs"]
+mod node_process;
 
 use std::path::PathBuf;
 
-use folder::{Folder, PASSWORD, said};
-use wire::{Browser, Lines};
+use clients::{Browser, LineClient};
+use folder::{Folder, PASSWORD, stderr};
 
-/// The files of one kind.
+/// The files in one subfolder of the data.
 fn real(kind: &str) -> Vec<PathBuf> {
     let folder =
         std::env::var_os("FREEHOLD_REAL_DATA").expect("FREEHOLD_REAL_DATA names no folder");
@@ -39,7 +39,7 @@ fn real(kind: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// A file's lines as mail has them.
+/// The lines of a file, without their CR LF or LF.
 fn lines_of(file: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = file
         .split(|byte| *byte == b'\n')
@@ -50,13 +50,13 @@ fn lines_of(file: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn real_letters_arrive_to_the_byte_and_can_be_read() {
-    let folder = Folder::of_ruth();
+fn real_messages_are_delivered_byte_by_byte() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    let mut smtp = Lines::plain(running.port("SMTP"));
+    let mut smtp = LineClient::plain(running.printed_port("SMTP"));
     smtp.smtp("");
     smtp.smtp("EHLO elsewhere.example");
-    let mut letters = Vec::new();
+    let mut messages = Vec::new();
     for path in real("mail") {
         let lines = lines_of(&std::fs::read(&path).unwrap());
         for command in ["MAIL FROM:<mo@elsewhere.example>", "RCPT TO:<ruth@ruth.localhost>", "DATA"]
@@ -67,20 +67,20 @@ fn real_letters_arrive_to_the_byte_and_can_be_read() {
             let dot: &[u8] = if line.starts_with(b".") { b"." } else { b"" };
             smtp.send_bytes(&[dot, line, b"\r\n"].concat());
         }
-        let told = smtp.smtp(".");
-        assert!(told.starts_with("250"), "{}: {told}", path.display());
-        letters.push((
+        let reply = smtp.smtp(".");
+        assert!(reply.starts_with("250"), "{}: {reply}", path.display());
+        messages.push((
             path,
             lines.into_iter().flat_map(|line| [&line[..], b"\r\n"].concat()).collect::<Vec<u8>>(),
         ));
     }
-    let password =
-        folder.ask(&["app-password", "real"]).split_whitespace().next().unwrap().to_owned();
-    let mut imap = Lines::tls(running.port("IMAPS"), &folder.data().join("tls/cert.pem"));
+    let password = folder.app_password("real");
+    let mut imap =
+        LineClient::tls(running.printed_port("IMAPS"), &folder.data().join("tls/cert.pem"));
     imap.line();
     imap.imap(&format!("LOGIN ruth@ruth.localhost {password}"));
     imap.imap("SELECT INBOX");
-    let url = running.word("http://ruth.localhost:");
+    let url = running.printed_word("http://ruth.localhost:");
     let mut browser = Browser::at(&url);
     browser.post("/login", &[("password", PASSWORD)]);
     let list = browser.get("/home/mail").text();
@@ -91,41 +91,41 @@ fn real_letters_arrive_to_the_byte_and_can_be_read() {
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();
-    for (at, (path, letter)) in letters.iter().enumerate() {
+    for (at, (path, message)) in messages.iter().enumerate() {
         let number = at + 1;
-        let told = imap.imap_bytes(&format!("FETCH {number} (ENVELOPE BODYSTRUCTURE BODY.PEEK[])"));
+        let fetched =
+            imap.imap_bytes(&format!("FETCH {number} (ENVELOPE BODYSTRUCTURE BODY.PEEK[])"));
         assert!(
-            told.windows(letter.len()).any(|stored| stored == letter),
-            "{} was changed on its way",
+            fetched.windows(message.len()).any(|stored| stored == message),
+            "{} was changed",
             path.display()
         );
         let page = browser.get(&format!("/home/mail/{inbox}/{number}"));
         assert_eq!(page.status, 200, "{}", path.display());
     }
-    let checked = folder.ask(&["check"]);
-    assert!(checked.contains("Everything is whole."), "{checked}");
+    folder.run_ok(&["check"]);
     let log = running.stop().join("\n");
     assert!(!log.contains("\"level\":\"ERROR\"") && !log.contains("panicked"), "{log}");
 }
 
 #[test]
-fn real_pictures_are_shown_without_metadata_or_refused_in_a_sentence() {
-    let folder = Folder::of_ruth();
+fn real_photos_lose_metadata_or_are_refused() {
+    let folder = Folder::set_up();
     let running = folder.serve();
-    let mut visitor = Browser::at(&running.word("http://ruth.localhost:"));
+    let mut visitor = Browser::at(&running.printed_word("http://ruth.localhost:"));
     let mut shown = 0;
     for path in real("photos") {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let done = folder.run(&["photo", path.to_str().unwrap(), "--alt", &name]);
-        if !done.status.success() {
-            assert_eq!(done.status.code(), Some(65), "{name}: {}", said(&done));
-            assert_eq!(said(&done).lines().count(), 1, "{name}: {}", said(&done));
+        let output = folder.run(&["photo", path.to_str().unwrap(), "--alt", &name]);
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(65), "{name}: {}", stderr(&output));
+            assert_eq!(stderr(&output).lines().count(), 1, "{name}: {}", stderr(&output));
             assert!(
                 ["HEIC", "corrupted", "36-memory_error", "image00971"]
                     .iter()
                     .any(|n| name.contains(n)),
                 "{name}: {}",
-                said(&done)
+                stderr(&output)
             );
             continue;
         }
@@ -138,22 +138,19 @@ fn real_pictures_are_shown_without_metadata_or_refused_in_a_sentence() {
         let source = tag.split("src=\"").nth(1).unwrap().split('"').next().unwrap();
         let picture = visitor.get(source).body;
         assert!(picture.starts_with(&[0xff, 0xd8]), "{name}: {source} is no JPEG");
-        assert!(
-            !picture.windows(4).any(|w| w == b"Exif" || w == b"GPSL"),
-            "{name} tells where it was taken"
-        );
-        let said = String::from_utf8(done.stdout).unwrap();
-        let (width, height) = said
+        assert!(!picture.windows(4).any(|w| w == b"Exif" || w == b"GPSL"), "{name} has metadata");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let (width, height) = printed
             .trim_start_matches("Added: ")
             .trim_end()
             .trim_end_matches(" pixels.")
             .split_once(" × ")
             .unwrap();
         let (width, height): (u32, u32) = (width.parse().unwrap(), height.parse().unwrap());
-        assert!(!name.starts_with("portrait") || height > width, "{name} lies on its side");
-        assert!(!name.starts_with("landscape") || width > height, "{name} lies on its side");
+        assert!(!name.starts_with("portrait") || height > width, "{name} is rotated");
+        assert!(!name.starts_with("landscape") || width > height, "{name} is rotated");
     }
     assert!(shown > 0);
-    assert!(folder.ask(&["check"]).contains("Everything is whole."));
+    folder.run_ok(&["check"]);
     running.stop();
 }

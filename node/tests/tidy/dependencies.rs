@@ -10,9 +10,9 @@ const FOLDERS: [&str; 8] =
     ["node", "node/core", "node/listen", "node/proto", "node/store", "web", "mail", "federation"];
 
 #[test]
-fn the_wire_crates_know_core_and_not_each_other() {
+fn web_mail_and_federation_do_not_depend_on_each_other() {
     let metadata = metadata();
-    let mut house: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name");
         if !name.starts_with("freehold") {
@@ -23,7 +23,7 @@ fn the_wire_crates_know_core_and_not_each_other() {
             .filter_map(|d| d["name"].as_str())
             .filter(|n| n.starts_with("freehold") && *n != name)
             .map(str::to_owned);
-        house.insert(name.to_owned(), known.collect());
+        crates.insert(name.to_owned(), known.collect());
     }
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let expected = BTreeMap::from([
@@ -45,12 +45,12 @@ fn the_wire_crates_know_core_and_not_each_other() {
             ]),
         ),
     ]);
-    assert_eq!(house, expected);
+    assert_eq!(crates, expected);
 }
 
 #[test]
-fn each_wire_stays_in_its_crate() {
-    // Which crates may name a package at all: what they speak is theirs alone.
+fn protocol_packages_stay_in_their_crate() {
+    // The only crates that may depend on a package.
     let homes: [(&str, &[&str]); 10] = [
         ("libp2p", &["federation"]),
         ("axum", &["web"]),
@@ -78,7 +78,7 @@ fn each_wire_stays_in_its_crate() {
 }
 
 #[test]
-fn every_dependency_is_listed_once_for_the_workspace() {
+fn dependencies_are_listed_once_for_the_workspace() {
     for folder in FOLDERS {
         let manifest: toml::Table =
             read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");

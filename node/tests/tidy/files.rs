@@ -1,11 +1,11 @@
-//! Small files, each under a noun's name.
+//! Small files with the names of their content.
 
 use crate::{files_below, read, root, shown};
 
-/// The longest source file, in lines; one that grows past it splits along its nouns.
+/// The longest source file, in lines. A longer one is split by its nouns.
 const LINES_MAX: usize = 450;
 
-/// Names that say nothing of what is inside.
+/// Names that do not describe the content.
 const FORBIDDEN: [&str; 9] = [
     "utils.rs",
     "util.rs",
@@ -19,7 +19,7 @@ const FORBIDDEN: [&str; 9] = [
 ];
 
 #[test]
-fn no_file_is_longer_than_a_reader_can_hold() {
+fn source_files_have_at_most_450_lines() {
     let long: Vec<String> = files_below(&root(), &[".rs"])
         .iter()
         .map(|path| (read(path).lines().count(), shown(path)))
@@ -30,33 +30,33 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 }
 
 #[test]
-fn every_file_is_named_for_what_it_holds() {
+fn file_names_describe_the_content() {
     for path in files_below(&root(), &[".rs"]) {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         assert!(
             !FORBIDDEN.contains(&name.as_str()),
-            "{} says nothing of what is inside",
+            "{} does not describe the content",
             shown(&path)
         );
     }
 }
 
 #[test]
-fn every_module_says_what_it_is() {
+fn modules_open_with_a_description() {
     for path in files_below(&root(), &[".rs"]) {
         let text = read(&path);
-        // The names of tests are sentences that say it.
+        // Test files are described by the names of their tests.
         if shown(&path).split('/').any(|part| part == "tests" || part == "tests.rs") {
             continue;
         }
         let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with("#!["));
         let opens = first.is_some_and(|line| line.starts_with("//!") || line.starts_with("// "));
-        assert!(opens, "{} does not open with a line saying what it is", shown(&path));
+        assert!(opens, "{} does not open with a description", shown(&path));
     }
 }
 
 #[test]
-fn the_visible_top_level_is_the_house_alone() {
+fn top_level_has_known_entries_only() {
     let expected = [
         "CHANGELOG.md",
         "Cargo.lock",
@@ -99,9 +99,8 @@ fn every_template_is_used() {
 }
 
 #[test]
-fn the_project_needs_no_registry_by_address() {
-    // A lock file names the default registry by its short public identity alone; no other file
-    // names one at all.
+fn no_file_names_a_registry_host() {
+    // Cargo.lock names the default registry by its identifier; other files name none.
     for path in files_below(&root(), &[".rs", ".toml", ".md", ".sh", ".mjs", ".json", ".py"]) {
         let text = read(&path);
         for host in ["registry.npm", "index.crates", "pypi.org/simple", "deb.debian"] {

@@ -1,5 +1,5 @@
-//! Holds `.cargo/deny.toml` over `cargo metadata`, so that no tool need be installed to know it is
-//! kept.
+//! The rules of `.cargo/deny.toml`, checked with `cargo metadata`, so that no tool has to be
+//! installed.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,7 @@ fn rules() -> toml::Table {
     read(&root().join(".cargo/deny.toml")).parse().expect("deny.toml")
 }
 
-/// Whether an SPDX expression can be met by `allowed` licences alone. `/` is the old spelling of
-/// `OR`.
+/// True if the `allowed` licences satisfy an SPDX expression. `/` is the old spelling of `OR`.
 fn permitted(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words: Vec<String> = Vec::new();
@@ -63,7 +62,7 @@ fn one(words: &[String], at: &mut usize, allowed: &BTreeSet<String>) -> bool {
 }
 
 #[test]
-fn every_dependency_is_permissive_and_from_the_default_registry() {
+fn dependencies_are_permissive_and_from_the_default_registry() {
     let rules = rules();
     let allowed = rules["licenses"]["allow"].as_array().expect("licenses.allow");
     let allowed: BTreeSet<String> =
@@ -86,7 +85,7 @@ fn every_dependency_is_permissive_and_from_the_default_registry() {
 }
 
 #[test]
-fn nothing_banned_is_in_the_tree() {
+fn banned_packages_are_not_in_the_dependency_tree() {
     let rules = rules();
     let banned: Vec<String> = rules["bans"]["deny"]
         .as_array()
@@ -96,18 +95,18 @@ fn nothing_banned_is_in_the_tree() {
         .map(str::to_owned)
         .collect();
     let metadata = metadata();
-    // Only what is resolved counts: an optional dependency nobody asks for is not in the tree.
+    // Only resolved packages count: an optional dependency that is not enabled is not in the tree.
     for node in metadata["resolve"]["nodes"].as_array().expect("nodes") {
         let id = node["id"].as_str().expect("an id");
         for name in &banned {
             let here = id.contains(&format!("#{name}@")) || id.contains(&format!("/{name}#"));
-            assert!(!here, "{name} is banned by .cargo/deny.toml and yet in the tree: {id}");
+            assert!(!here, "{name} is banned by .cargo/deny.toml and in the tree: {id}");
         }
     }
 }
 
 #[test]
-fn an_expression_is_met_only_by_what_is_allowed() {
+fn spdx_expression_needs_allowed_licences() {
     let allowed = BTreeSet::from([
         "MIT".to_owned(),
         "ISC".to_owned(),

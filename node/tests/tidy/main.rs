@@ -1,5 +1,4 @@
-//! Rules about the code, as tests: who may depend on whom, how long a file may be, which names a
-//! file may not have.
+//! Rules about the code, as tests: dependencies, floors, files, names on disk, licences, documents.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +9,11 @@
 
 mod dependencies;
 mod files;
+mod floors;
+mod invariants;
 mod licences;
+mod pages;
+mod source;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +22,7 @@ use std::path::{Path, PathBuf};
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("node stands in the workspace")
+        .expect("node is a folder of the workspace")
         .to_path_buf()
 }
 
@@ -45,7 +48,7 @@ fn files_below(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// A path as people say it, from the workspace's folder down.
+/// A path relative to the workspace's folder.
 fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
@@ -54,15 +57,14 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", shown(path)))
 }
 
-/// What `cargo metadata` says of the workspace as it is locked.
+/// The output of `cargo metadata` for the locked workspace.
 fn metadata() -> serde_json::Value {
     let output = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
         .arg(root().join("Cargo.toml"))
         .output()
         .expect("cargo runs");
-    // Offline may lack packages of other platforms that were never downloaded; then the lock file
-    // is asked with the network.
+    // Packages of other platforms may not be downloaded yet. The second call may use the network.
     let output = if output.status.success() {
         output
     } else {

@@ -1,18 +1,18 @@
-//! On-disk names never change: a table that is renamed in the code has lost its rows.
+//! Table names on disk never change: a renamed table has lost its rows.
 
 use std::collections::BTreeSet;
 
 use crate::{files_below, read, root};
 
 #[test]
-fn no_table_was_renamed_or_dropped() {
+fn tables_are_never_renamed_or_removed() {
     let known = read(&root().join("node/tests/tidy/tables.txt"));
     let known: BTreeSet<&str> =
         known.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
     let mut found = BTreeSet::new();
     let crates = ["node/core/src", "node/store/src"];
     for path in crates.iter().flat_map(|folder| files_below(&root().join(folder), &[".rs"])) {
-        // A test's own tables are on nobody's disk.
+        // Tables of tests are on no user's disk.
         if path.components().any(|part| {
             ["tests", "tests.rs", "fuzz.rs"].iter().any(|of_tests| part.as_os_str() == *of_tests)
         }) {
@@ -26,10 +26,10 @@ fn no_table_was_renamed_or_dropped() {
     }
     let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
     let lost: Vec<_> = known.difference(&found).collect();
-    assert!(
-        lost.is_empty(),
-        "tables that stores on disk already have are gone from the code: {lost:?}"
-    );
+    assert!(lost.is_empty(), "tables of existing stores are missing in the code: {lost:?}");
     let new: Vec<_> = found.difference(&known).collect();
-    assert!(new.is_empty(), "add the new tables to node/tests/tidy/tables.txt, for good: {new:?}");
+    assert!(
+        new.is_empty(),
+        "add the new tables to node/tests/tidy/tables.txt, permanently: {new:?}"
+    );
 }

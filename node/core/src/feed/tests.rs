@@ -7,6 +7,7 @@ mod missing;
 mod order;
 mod power;
 mod retired;
+mod retraction_limit;
 mod vouched;
 
 use std::path::Path;

@@ -1,5 +1,4 @@
-//! The demo looks at its nodes from outside, by the same wires as anybody: HTTP, SMTP submission,
-//! IMAP. Small clients, enough for that.
+//! Small clients by which the demo tests its nodes from outside: HTTP, SMTP submission, IMAP.
 
 use std::sync::Arc;
 
@@ -11,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How long any one answer may take.
-const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
-/// The most bytes read of one answer.
-const ANSWER_LEN_MAX: u64 = 16 * 1024 * 1024;
+/// The longest wait for one response.
+const RESPONSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
+/// The longest HTTP response, in bytes.
+const RESPONSE_LEN_MAX: u64 = 16 * 1024 * 1024;
 
-/// A browser without pictures: remembers cookies, sends forms.
+/// A minimal browser: stores cookies and sends forms.
 #[derive(Clone, Debug)]
 pub(crate) struct Browser {
     port: u16,
@@ -24,7 +23,7 @@ pub(crate) struct Browser {
     cookies: Vec<(String, String)>,
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
@@ -59,7 +58,7 @@ impl Browser {
     }
 
     async fn send(&mut self, method: &str, path: &str, form: &str) -> Result<Page> {
-        tokio::time::timeout(ANSWER_WITHIN, self.exchange(method, path, form))
+        tokio::time::timeout(RESPONSE_WITHIN, self.exchange(method, path, form))
             .await
             .with_context(|| format!("{method} {path} at {} took too long", self.host))?
             .with_context(|| format!("{method} {path} at {} failed", self.host))
@@ -68,7 +67,7 @@ impl Browser {
     async fn exchange(&mut self, method: &str, path: &str, form: &str) -> Result<Page> {
         let cookies: Vec<String> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        // HTTP/1.0 asks for an answer without chunks that ends with the connection.
+        // HTTP/1.0: the response has no chunks and ends with the connection.
         let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: {host}\r\nCookie: {}\r\nOrigin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
@@ -78,19 +77,19 @@ impl Browser {
         );
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(ANSWER_LEN_MAX).read_to_end(&mut answer).await?;
-        let end = answer
+        let mut response = Vec::new();
+        stream.take(RESPONSE_LEN_MAX).read_to_end(&mut response).await?;
+        let end = response
             .windows(4)
             .position(|w| w == b"\r\n\r\n")
-            .context("the answer has no end of its headers")?;
-        let body = answer.split_off(end + 4);
-        let head = String::from_utf8_lossy(&answer).into_owned();
+            .context("the response has no end of its headers")?;
+        let body = response.split_off(end + 4);
+        let head = String::from_utf8_lossy(&response).into_owned();
         let status = head
             .split(' ')
             .nth(1)
             .and_then(|code| code.parse().ok())
-            .context("the answer has no status")?;
+            .context("the response has no status")?;
         for line in head.lines().skip(1) {
             let Some((name, value)) = line.split_once(':') else { continue };
             if name.eq_ignore_ascii_case("set-cookie") {
@@ -116,12 +115,12 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// A line protocol over TLS that trusts one certificate.
-struct Lines {
+/// A client for a line protocol over TLS that trusts one certificate.
+struct LineClient {
     stream: BufReader<TlsStream<TcpStream>>,
 }
 
-impl Lines {
+impl LineClient {
     async fn connect(port: u16, certificate: &std::path::Path) -> Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(certificate).context("no certificate")?)?;
@@ -144,7 +143,7 @@ impl Lines {
         Ok(line)
     }
 
-    /// Sends an SMTP command and wants a reply that begins with `code`.
+    /// Sends an SMTP command. A reply that does not begin with `code` is an error.
     async fn smtp(&mut self, command: &str, code: &str) -> Result<()> {
         self.send(command).await?;
         loop {
@@ -152,7 +151,7 @@ impl Lines {
             if line.as_bytes().get(3) != Some(&b'-') {
                 ensure!(
                     line.starts_with(code),
-                    "{} was answered {}",
+                    "{} got the reply {}",
                     command.split(' ').next().unwrap_or_default().trim(),
                     line.trim()
                 );
@@ -161,96 +160,90 @@ impl Lines {
         }
     }
 
-    /// Sends an IMAP command and gives the lines up to its OK.
+    /// Sends an IMAP command and returns the lines before its tagged OK.
     async fn imap(&mut self, command: &str) -> Result<String> {
         self.send(&format!("a {command}\r\n")).await?;
-        let mut said = String::new();
+        let mut untagged = String::new();
         loop {
             let line = self.line().await?;
             if let Some(done) = line.strip_prefix("a ") {
                 ensure!(
                     done.starts_with("OK"),
-                    "{} was answered {}",
+                    "{} got the reply {}",
                     command.split(' ').next().unwrap_or_default(),
                     done.trim()
                 );
-                return Ok(said);
+                return Ok(untagged);
             }
-            said.push_str(&line);
+            untagged.push_str(&line);
         }
     }
 }
 
-/// Submits a mail as a mail program does: TLS, app password, one recipient.
+/// Submits a message as a mail program does: TLS, app password, one recipient.
 pub(crate) async fn submit(
     port: u16,
     certificate: &std::path::Path,
     login: (&str, &str),
     to: &str,
-    mail: &str,
+    message: &str,
 ) -> Result<()> {
     let exchange = async {
         let (address, password) = login;
-        let mut lines = Lines::connect(port, certificate).await?;
-        lines.smtp("", "220").await?;
-        lines.smtp("EHLO demo.localhost\r\n", "250").await?;
+        let mut client = LineClient::connect(port, certificate).await?;
+        client.smtp("", "220").await?;
+        client.smtp("EHLO demo.localhost\r\n", "250").await?;
         let secret = data_encoding::BASE64.encode(format!("\0{address}\0{password}").as_bytes());
-        lines.smtp(&format!("AUTH PLAIN {secret}\r\n"), "235").await?;
-        lines.smtp(&format!("MAIL FROM:<{address}>\r\n"), "250").await?;
-        lines.smtp(&format!("RCPT TO:<{to}>\r\n"), "250").await?;
-        lines.smtp("DATA\r\n", "354").await?;
-        let stuffed: Vec<String> = mail
+        client.smtp(&format!("AUTH PLAIN {secret}\r\n"), "235").await?;
+        client.smtp(&format!("MAIL FROM:<{address}>\r\n"), "250").await?;
+        client.smtp(&format!("RCPT TO:<{to}>\r\n"), "250").await?;
+        client.smtp("DATA\r\n", "354").await?;
+        let stuffed: Vec<String> = message
             .lines()
             .map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() })
             .collect();
-        lines.smtp(&format!("{}\r\n.\r\n", stuffed.join("\r\n")), "250").await?;
-        lines.smtp("QUIT\r\n", "221").await
+        client.smtp(&format!("{}\r\n.\r\n", stuffed.join("\r\n")), "250").await?;
+        client.smtp("QUIT\r\n", "221").await
     };
-    tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("submission took too long")?
+    tokio::time::timeout(RESPONSE_WITHIN, exchange).await.context("submission took too long")?
 }
 
-/// Whether SMTP refuses to relay: a stranger's mail for somebody who does not live here.
-pub(crate) async fn refuses_to_relay(port: u16) -> Result<()> {
+/// Checks that SMTP refuses to relay: mail from a stranger for a recipient on another server.
+pub(crate) async fn check_relay_refused(port: u16) -> Result<()> {
     let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?);
-    let mut said = Vec::new();
-    for (command, wait) in
-        [("", 1), ("HELO stranger.example\r\n", 1), ("MAIL FROM:<a@stranger.example>\r\n", 1)]
-    {
+    for command in ["", "HELO stranger.example\r\n", "MAIL FROM:<a@stranger.example>\r\n"] {
         stream.write_all(command.as_bytes()).await?;
-        for _ in 0..wait {
-            let mut line = String::new();
-            tokio::time::timeout(ANSWER_WITHIN, stream.read_line(&mut line)).await??;
-            said.push(line);
-        }
+        let mut reply = String::new();
+        tokio::time::timeout(RESPONSE_WITHIN, stream.read_line(&mut reply)).await??;
     }
     stream.write_all(b"RCPT TO:<b@elsewhere.example>\r\n").await?;
     let mut line = String::new();
-    tokio::time::timeout(ANSWER_WITHIN, stream.read_line(&mut line)).await??;
+    tokio::time::timeout(RESPONSE_WITHIN, stream.read_line(&mut line)).await??;
     if !line.starts_with("550") {
-        bail!("a stranger's mail for elsewhere was answered {}", line.trim());
+        bail!("mail from a stranger for another server got the reply {}", line.trim());
     }
     Ok(())
 }
 
-/// How many letters in the inbox have `words` in their subject, as IMAP says.
-pub(crate) async fn letters(
+/// Counts the messages in the inbox with `words` in their subject, by IMAP.
+pub(crate) async fn count_messages(
     port: u16,
     certificate: &std::path::Path,
     login: (&str, &str),
     words: &str,
 ) -> Result<usize> {
     let exchange = async {
-        let mut lines = Lines::connect(port, certificate).await?;
-        lines.line().await?;
-        lines.imap(&format!("LOGIN {} {}", login.0, login.1)).await?;
-        lines.imap("SELECT INBOX").await?;
-        let found = lines.imap(&format!("UID SEARCH SUBJECT \"{words}\"")).await?;
-        let _ = lines.imap("LOGOUT").await;
+        let mut client = LineClient::connect(port, certificate).await?;
+        client.line().await?;
+        client.imap(&format!("LOGIN {} {}", login.0, login.1)).await?;
+        client.imap("SELECT INBOX").await?;
+        let found = client.imap(&format!("UID SEARCH SUBJECT \"{words}\"")).await?;
+        let _ = client.imap("LOGOUT").await;
         let found = found
             .lines()
             .find_map(|line| line.strip_prefix("* SEARCH"))
             .map_or(0, |uids| uids.split_whitespace().count());
         Ok(found)
     };
-    tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("IMAP took too long")?
+    tokio::time::timeout(RESPONSE_WITHIN, exchange).await.context("IMAP took too long")?
 }

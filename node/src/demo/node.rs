@@ -1,6 +1,6 @@
-//! One person's node of the demo: its folder, its ports, its process.
+//! One node of the demo: its folder, its ports, its process.
 
-mod opening;
+mod start;
 
 use std::path::{Path, PathBuf};
 
@@ -8,63 +8,62 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::kept::Kept;
-use super::wire::{self, Browser};
+use super::clients::{self, Browser};
+use super::state::DemoState;
 use crate::config::Config;
 use crate::control::{self, Request, Response};
 use crate::listen::ListenConfig;
-use crate::welcome::quoted;
+use crate::shell::quote;
 
-/// How long a node may take to stop.
+/// The time in which a node must stop.
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
-/// How long a node that runs by itself may take to say so when the demo ends.
+/// The time in which a node that the demo did not start must respond when the demo ends.
 const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// One person's node.
-pub(crate) struct House {
+pub(crate) struct DemoNode {
     pub(crate) name: String,
     pub(crate) login: String,
     pub(crate) password: String,
-    /// Who lives there, as their friends' nodes know them.
+    /// The person id of the owner.
     pub(crate) person: String,
-    /// What the house was given so far.
-    pub(crate) kept: Kept,
+    /// The record of seeded content.
+    pub(crate) state: DemoState,
     pub(crate) ports: ListenConfig,
     config: Config,
     data: PathBuf,
     child: Option<Child>,
-    /// The process id of a node that was running there already, and is not stopped with the demo.
-    alone: Option<u32>,
+    /// The process id of a node that was running before the demo, and is not stopped with it.
+    external_pid: Option<u32>,
 }
 
-impl House {
-    /// Asks the running node.
+impl DemoNode {
+    /// Sends a request to the running node.
     pub(crate) async fn ask(&self, request: Request) -> Result<Response> {
-        control::ask(&self.data, &request)
+        control::call(&self.data, &request)
             .await?
             .with_context(|| format!("{}'s node is not running", self.name))
     }
 
-    /// Makes and keeps a password for mail programs, unless one that was kept still opens the
-    /// inbox.
-    pub(crate) async fn have_app_password(&mut self) -> Result<()> {
-        if !self.app_password().is_empty() && self.letters("").await.is_ok() {
+    /// Makes and records an app password, unless the recorded one is still valid.
+    pub(crate) async fn ensure_app_password(&mut self) -> Result<()> {
+        if !self.app_password().is_empty() && self.count_messages("").await.is_ok() {
             return Ok(());
         }
-        let made = self
+        let password = self
             .ask(Request::AppPassword { label: "demo".to_owned() })
             .await?
-            .word("app_password")?;
-        self.kept.note(|given| given.app_password = made)
+            .string("app_password")?;
+        self.state.record(|seeded| seeded.app_password = password)
     }
 
     pub(crate) fn app_password(&self) -> &str {
-        &self.kept.given().app_password
+        &self.state.seeded().app_password
     }
 
-    /// How many letters in the inbox have `words` in their subject.
-    pub(crate) async fn letters(&self, words: &str) -> Result<usize> {
-        wire::letters(
+    /// Counts the messages in the inbox with `words` in their subject.
+    pub(crate) async fn count_messages(&self, words: &str) -> Result<usize> {
+        clients::count_messages(
             self.ports.imaps.port(),
             &self.certificate(),
             (&self.login, self.app_password()),
@@ -73,15 +72,15 @@ impl House {
         .await
     }
 
-    /// Ends the process as a power cut would: kill -9.
+    /// Ends the process with SIGKILL.
     pub(crate) async fn kill(&mut self) -> Result<()> {
-        let mut child = self.child.take().context("not running")?;
+        let mut child = self.child.take().context("the node is not running")?;
         child.kill().await.context("kill")?;
         Ok(())
     }
 
-    /// Asks the process to stop, as an administrator would: SIGTERM.
-    pub(crate) fn ask_to_stop(&self) {
+    /// Sends SIGTERM to the process.
+    pub(crate) fn send_sigterm(&self) {
         let pid = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
@@ -90,7 +89,7 @@ impl House {
 
     /// Stops the process and waits until it has ended.
     pub(crate) async fn stop(&mut self) -> Result<()> {
-        self.ask_to_stop();
+        self.send_sigterm();
         let Some(mut child) = self.child.take() else { return Ok(()) };
         if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
             child.kill().await?;
@@ -99,15 +98,15 @@ impl House {
         Ok(())
     }
 
-    /// The process id of a node that runs here by itself and does not stop with the demo.
-    pub(crate) async fn stays(&self) -> Option<u64> {
-        let asked =
-            tokio::time::timeout(ANSWER_WITHIN, control::ask(&self.data, &Request::Status)).await;
-        asked.ok()?.ok()??.get("pid").as_u64()
+    /// The process id of a node in this folder that the demo did not start.
+    pub(crate) async fn running_pid(&self) -> Option<u64> {
+        let response =
+            tokio::time::timeout(ANSWER_WITHIN, control::call(&self.data, &Request::Status)).await;
+        response.ok()?.ok()??.get("pid").as_u64()
     }
 
-    /// Whether the process has ended since somebody last looked.
-    pub(crate) fn ended(&mut self) -> bool {
+    /// True once after the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
         let ended =
             self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))));
         if ended {
@@ -116,7 +115,7 @@ impl House {
         ended
     }
 
-    /// A browser in which this person is logged in.
+    /// A browser with this person's session.
     pub(crate) async fn browser(&self) -> Result<Browser> {
         let mut browser = self.visitor();
         let page = browser.post("/login", &[("password", &self.password)]).await?;
@@ -129,7 +128,7 @@ impl House {
         Ok(browser)
     }
 
-    /// A browser in which nobody is logged in.
+    /// A browser without a session.
     pub(crate) fn visitor(&self) -> Browser {
         Browser::new(&self.domain(), self.ports.web.port())
     }
@@ -155,29 +154,29 @@ impl House {
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.as_ref().and_then(Child::id).or(self.alone)
+        self.child.as_ref().and_then(Child::id).or(self.external_pid)
     }
 
-    /// Whether its node was running before the demo came, and goes on after it.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.alone.is_some()
+    /// True if the node was running before the demo, and keeps running after it.
+    pub(crate) fn is_external(&self) -> bool {
+        self.external_pid.is_some()
     }
 
-    /// What starts this node again.
-    pub(crate) fn start_line(&self) -> String {
+    /// The command that starts this node again.
+    pub(crate) fn start_command(&self) -> String {
         format!(
             "{} --data {}",
-            quoted(&crate::welcome::program()),
-            quoted(&self.data.to_string_lossy())
+            quote(&crate::shell::program()),
+            quote(&self.data.to_string_lossy())
         )
     }
 
-    /// Where everything is, for programs: what `freehold status --json` says, and the passwords.
+    /// The output of `freehold status --json`, with the passwords.
     pub(crate) async fn json(&self) -> Result<Value> {
-        let mut said = self.ask(Request::Status).await?.value;
-        let all = said.as_object_mut().context("the node's answer is no list of things")?;
-        all.insert("password".to_owned(), self.password.clone().into());
-        all.insert("app_password".to_owned(), self.app_password().into());
-        Ok(said)
+        let mut status = self.ask(Request::Status).await?.value;
+        let fields = status.as_object_mut().context("the node's status is not a JSON object")?;
+        fields.insert("password".to_owned(), self.password.clone().into());
+        fields.insert("app_password".to_owned(), self.app_password().into());
+        Ok(status)
     }
 }

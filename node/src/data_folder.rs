@@ -1,4 +1,4 @@
-//! Opening a node's folder, with one clear sentence where that can't be.
+//! Opening a node's data folder. Each failure has one cause and an exit code.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,59 +11,59 @@ use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
 use freehold_core::store::{Claim, OpenError, Stage, Stop};
 
 use crate::config::Config;
-use crate::{exit, say};
+use crate::{console, exit};
 
-/// Told how far the opening is: the step, how many are done, and of how many.
-pub(crate) type Tell = Box<dyn Fn(&'static str, u64, u64) + Send + Sync>;
+/// Called with the progress of a rebuild: the step, items done, and items in total.
+pub(crate) type OnProgress = Box<dyn Fn(&'static str, u64, u64) + Send + Sync>;
 
-/// Whether a node was ever opened in this folder.
-pub(crate) fn is_there(data: &Path) -> bool {
+/// True if a node was opened in this folder before.
+pub(crate) fn holds_node(data: &Path) -> bool {
     data.join("log").exists()
 }
 
-/// Claims the folder for this process, making it the first time.
+/// Locks the folder for this process, and creates it if there is none.
 pub(crate) fn claim(data: &Path) -> Result<Claim> {
-    node::claim(data).map_err(|error| said(data, &error))
+    node::claim(data).map_err(|error| open_error(data, &error))
 }
 
-/// Opens the node in `data`, making it the first time.
-pub(crate) async fn node(data: &Path, config: &Config) -> Result<Node> {
-    claimed(claim(data)?, data, config, &Stop::default(), Box::new(|_, _, _| ())).await
+/// Opens the node in `data`, and creates it if there is none.
+pub(crate) async fn open(data: &Path, config: &Config) -> Result<Node> {
+    open_claimed(claim(data)?, data, config, &Stop::default(), Box::new(|_, _, _| ())).await
 }
 
-/// Opens the node in a folder that is claimed. A rebuild may take long: `tell` hears how far it is,
-/// and `stop` ends it early.
-pub(crate) async fn claimed(
+/// Opens the node in a folder that is locked already. A rebuild of the store may take long:
+/// `on_progress` reports it, and `stop` ends it early.
+pub(crate) async fn open_claimed(
     claim: Claim,
     data: &Path,
     config: &Config,
     stop: &Stop,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> Result<Node> {
     let mut options = NodeOptions::new(data);
     options.claim = Some(claim);
     options.stop = stop.clone();
     options.engine = if config.node.engine == "redb" { EngineKind::Redb } else { EngineKind::Sled };
     options.cache_len = config.node.cache_mib * 1024 * 1024;
-    let bar = say::Bar::new();
+    let display = console::ProgressDisplay::new();
     options.progress = Some(Arc::new(move |stage, done, total| {
         let step = match stage {
             Stage::Rebuilding => "Rows from the snapshot",
             Stage::Applying => "Changes from the log",
         };
-        bar.far(step, done, total);
-        tell(step, done, total);
+        display.update(step, done, total);
+        on_progress(step, done, total);
     }));
     let opened = tokio::task::spawn_blocking(move || Node::open(options))
         .await
         .context("the store's thread ended")?;
-    let node = opened.map_err(|error| said(data, &error))?;
+    let node = opened.map_err(|error| open_error(data, &error))?;
     mailbox::initialise(&node).await?;
     Ok(node)
 }
 
-/// Why the folder does not open, with the exit code.
-fn said(data: &Path, error: &NodeOpenError) -> anyhow::Error {
+/// The message and exit code for a folder that can't be opened.
+fn open_error(data: &Path, error: &NodeOpenError) -> anyhow::Error {
     if let NodeOpenError::Open(OpenError::Io(cause)) = error
         && matches!(cause.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
     {

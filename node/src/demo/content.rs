@@ -1,19 +1,18 @@
-//! Who lives in the neighbourhood and what they have to say: `neighbourhood.toml` and the pictures
-//! beside it.
+//! The demo's people, posts, photos and messages: `demo/content.toml` and the pictures beside it.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-const NEIGHBOURHOOD: &str = include_str!("../../demo/neighbourhood.toml");
+const CONTENT: &str = include_str!("../../demo/content.toml");
 
-/// The neighbourhood.
+/// The content of all nodes.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Neighbourhood {
+pub(crate) struct Content {
     pub(crate) person: Vec<Person>,
     pub(crate) mail: Vec<Mail>,
 }
 
-/// Somebody.
+/// A person and their content.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Person {
     pub(crate) name: String,
@@ -24,7 +23,7 @@ pub(crate) struct Person {
     pub(crate) post: Vec<Post>,
 }
 
-/// A picture.
+/// A photo.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Photo {
     pub(crate) file: String,
@@ -35,7 +34,7 @@ pub(crate) struct Photo {
 /// A post.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Post {
-    /// How long it has been out.
+    /// The age of the post, in hours.
     pub(crate) hours_ago: u64,
     pub(crate) title: String,
     #[serde(default)]
@@ -43,7 +42,7 @@ pub(crate) struct Post {
     pub(crate) text: String,
 }
 
-/// A letter.
+/// A message from one person to another; both are logins.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Mail {
     pub(crate) from: String,
@@ -52,16 +51,16 @@ pub(crate) struct Mail {
     pub(crate) text: String,
 }
 
-impl Neighbourhood {
-    /// The one that is built in.
+impl Content {
+    /// Parses the built-in content.
     pub(crate) fn built_in() -> Result<Self> {
-        toml::from_str(NEIGHBOURHOOD).context("the demo's own text is damaged")
+        toml::from_str(CONTENT).context("the demo's content.toml is invalid")
     }
 }
 
 impl Post {
-    /// Words of the text that can be looked for in a page: its beginning, up to anything Markdown
-    /// would change.
+    /// The first words of the text that appear unchanged in the HTML, up to the first Markdown
+    /// sign.
     pub(crate) fn first_words(&self) -> String {
         let text = self.text.trim_start().trim_start_matches("## ");
         text.chars()
@@ -72,13 +71,13 @@ impl Post {
             .to_owned()
     }
 
-    /// What stands for it in a list: its title, or its first words.
-    pub(crate) fn sign(&self) -> String {
+    /// The title, or the first words of a post without one.
+    pub(crate) fn label(&self) -> String {
         if self.title.is_empty() { self.first_words() } else { self.title.clone() }
     }
 }
 
-/// The bytes of a picture.
+/// The bytes of a photo.
 pub(crate) fn picture(file: &str) -> Result<&'static [u8]> {
     Ok(match file {
         "boards.jpg" => include_bytes!("../../demo/photos/boards.jpg"),
@@ -102,25 +101,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_has_something_to_say_and_writes_to_everybody() {
-        let neighbourhood = Neighbourhood::built_in().unwrap();
-        assert_eq!(neighbourhood.person.len(), 3);
-        for person in &neighbourhood.person {
+    fn every_person_has_content_and_writes_to_the_others() {
+        let content = Content::built_in().unwrap();
+        assert_eq!(content.person.len(), 3);
+        for person in &content.person {
             for photo in &person.photo {
                 assert!(picture(&photo.file).unwrap().starts_with(&[0xff, 0xd8]), "{}", photo.file);
                 assert!(!photo.alt.is_empty());
             }
             for post in &person.post {
-                assert!(post.sign().len() > 8, "{:?}", post.sign());
+                assert!(post.label().len() > 8, "{:?}", post.label());
                 assert!(
                     post.photos
                         .iter()
                         .all(|used| person.photo.iter().any(|photo| photo.file == *used))
                 );
             }
-            for other in neighbourhood.person.iter().filter(|other| other.login != person.login) {
+            for other in content.person.iter().filter(|other| other.login != person.login) {
                 assert!(
-                    neighbourhood
+                    content
                         .mail
                         .iter()
                         .any(|mail| mail.from == person.login && mail.to == other.login)

@@ -1,5 +1,4 @@
-//! Small clients that wait for each answer: a browser without pictures, and lines with or without
-//! TLS.
+//! Small blocking clients: a browser, and a client for line protocols with or without TLS.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,24 +9,24 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::running::PATIENCE;
+use crate::node_process::TIMEOUT;
 
 fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
-/// A browser: remembers cookies, sends forms.
+/// A minimal browser: stores cookies and sends forms.
 pub(crate) struct Browser {
     host: String,
     port: u16,
     cookies: Vec<String>,
 }
 
-/// An answer.
+/// An HTTP response.
 pub(crate) struct Page {
-    /// The status.
+    /// The status code.
     pub(crate) status: u16,
     /// The body.
     pub(crate) body: Vec<u8>,
@@ -41,7 +40,7 @@ impl Page {
 }
 
 impl Browser {
-    /// At the site of this address.
+    /// A browser for the site at this URL.
     pub(crate) fn at(url: &str) -> Self {
         let host = url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
         let port = host.rsplit(':').next().unwrap().parse().unwrap();
@@ -60,12 +59,12 @@ impl Browser {
         self.send("POST", path, &form.join("&"))
     }
 
-    /// The value of the one cookie it has.
+    /// The value of the only cookie.
     pub(crate) fn cookie(&self) -> String {
         self.cookies[0].split_once('=').unwrap().1.to_owned()
     }
 
-    /// Begins a request and gives the connection.
+    /// Sends the beginning of a request. Returns the connection.
     pub(crate) fn begin(&self, request: &str) -> TcpStream {
         let mut stream = connect(self.port);
         stream.write_all(request.as_bytes()).unwrap();
@@ -73,7 +72,7 @@ impl Browser {
     }
 
     fn send(&mut self, method: &str, path: &str, form: &str) -> Page {
-        // HTTP/1.0 asks for an answer that ends with the connection.
+        // HTTP/1.0: the response ends with the connection.
         let mut stream = self.begin(&format!(
             "{method} {path} HTTP/1.0\r\nHost: {host}\r\nCookie: {}\r\nOrigin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
@@ -81,11 +80,11 @@ impl Browser {
             form.len(),
             host = self.host,
         ));
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
-        let body = answer.split_off(end + 4);
-        let head = String::from_utf8(answer).unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).unwrap();
+        let end = response.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+        let body = response.split_off(end + 4);
+        let head = String::from_utf8(response).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let set = head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
         self.cookies.extend(set.map(|cookie| cookie.split(';').next().unwrap().to_owned()));
@@ -107,24 +106,24 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
 
-/// A line protocol.
-pub(crate) struct Lines(BufReader<Box<dyn Wire>>);
+/// A client for a line protocol.
+pub(crate) struct LineClient(BufReader<Box<dyn Stream>>);
 
-impl Lines {
-    /// In the clear.
+impl LineClient {
+    /// Connects without TLS.
     pub(crate) fn plain(port: u16) -> Self {
         Self(BufReader::new(Box::new(connect(port))))
     }
 
-    /// Over TLS, trusting one certificate.
+    /// Connects with TLS and trusts one certificate.
     pub(crate) fn tls(port: u16, certificate: &Path) -> Self {
         Self::tls_to("localhost", port, certificate)
     }
 
-    /// The same, under another of the node's names.
+    /// The same, for another of the node's names.
     pub(crate) fn tls_to(name: &'static str, port: u16, certificate: &Path) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
@@ -138,25 +137,25 @@ impl Lines {
         Self(BufReader::new(Box::new(StreamOwned::new(connection, connect(port)))))
     }
 
-    /// The next line.
+    /// Reads a line.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         assert!(self.0.read_line(&mut line).unwrap() > 0, "the connection ended");
         line.trim_end().to_owned()
     }
 
-    /// Sends text as it is.
+    /// Sends text unchanged.
     pub(crate) fn send(&mut self, text: &str) {
         self.send_bytes(text.as_bytes());
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
         self.0.get_mut().flush().unwrap();
     }
 
-    /// Sends an SMTP command (none for the greeting) and gives the reply's last line.
+    /// Sends an SMTP command (an empty one for the greeting). Returns the last line of the reply.
     pub(crate) fn smtp(&mut self, command: &str) -> String {
         if !command.is_empty() {
             self.send(&format!("{command}\r\n"));
@@ -169,38 +168,38 @@ impl Lines {
         }
     }
 
-    /// Sends an IMAP command and gives all lines up to its end.
+    /// Sends an IMAP command. Returns all lines up to the tagged status.
     pub(crate) fn imap(&mut self, command: &str) -> Vec<String> {
         String::from_utf8(self.imap_bytes(command)).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// The same as it came.
+    /// The same as bytes.
     pub(crate) fn imap_bytes(&mut self, command: &str) -> Vec<u8> {
         self.send(&format!("tag7 {command}\r\n"));
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         loop {
-            let begun = said.len();
-            assert!(self.0.read_until(b'\n', &mut said).unwrap() > 0, "the connection ended");
-            if said[begun..].starts_with(b"tag7 ") {
-                return said;
+            let begin = lines.len();
+            assert!(self.0.read_until(b'\n', &mut lines).unwrap() > 0, "the connection ended");
+            if lines[begin..].starts_with(b"tag7 ") {
+                return lines;
             }
         }
     }
 }
 
-/// Delivers a letter as another server would; gives the reply to its end.
-pub(crate) fn deliver(port: u16, from: &str, to: &str, letter: &str) -> String {
-    let mut lines = Lines::plain(port);
+/// Delivers a message as another server does. Returns the reply to DATA, or to a refused recipient.
+pub(crate) fn deliver(port: u16, from: &str, to: &str, message: &str) -> String {
+    let mut client = LineClient::plain(port);
     for command in ["", "EHLO elsewhere.example"] {
-        lines.smtp(command);
+        client.smtp(command);
     }
-    lines.smtp(&format!("MAIL FROM:<{from}>"));
-    let told = lines.smtp(&format!("RCPT TO:<{to}>"));
-    if !told.starts_with("250") {
-        return told;
+    client.smtp(&format!("MAIL FROM:<{from}>"));
+    let reply = client.smtp(&format!("RCPT TO:<{to}>"));
+    if !reply.starts_with("250") {
+        return reply;
     }
-    lines.smtp("DATA");
-    let done = lines.smtp(&format!("{}\r\n.", letter.replace('\n', "\r\n")));
-    lines.smtp("QUIT");
-    done
+    client.smtp("DATA");
+    let reply = client.smtp(&format!("{}\r\n.", message.replace('\n', "\r\n")));
+    client.smtp("QUIT");
+    reply
 }

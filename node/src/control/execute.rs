@@ -1,4 +1,4 @@
-//! What a request does: the same core functions that the pages call.
+//! Executes a request, by the same core functions that the website calls.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -16,102 +16,105 @@ use freehold_web::WebConfig;
 use rustix::fs::OFlags;
 use serde_json::json;
 
-use super::{Request, Response, Tell, check};
+use super::{OnProgress, Request, Response, check};
 use crate::listen::ListenConfig;
-use crate::welcome::mail_lines;
+use crate::shell::mail_commands;
 use crate::{certificate, exit};
 
-/// How much of a photo is in memory at once while it is taken in, in bytes.
+/// The size of the chunks in which a photo is read, in bytes.
 const UPLOAD_CHUNK_LEN: usize = 64 * 1024;
 
-/// The most posts, photos or letters that are listed in one answer.
+/// The most posts, photos or messages in one response.
 const LISTED_MAX: usize = 1000;
 
-/// The node a request acts on.
+/// The node that executes requests.
 #[derive(Clone)]
-pub(crate) struct Acting {
+pub(crate) struct ControlContext {
     /// The node.
     pub(crate) node: Node,
     /// Its data folder.
     pub(crate) data: PathBuf,
-    /// Where it listens.
+    /// The addresses it listens on.
     pub(crate) ports: ListenConfig,
-    /// How the site is reached.
+    /// The site's settings, which decide its address.
     pub(crate) web: WebConfig,
-    /// Whose turn it is to check everything.
-    pub(crate) checking: check::Turn,
+    /// Held during a check: one check at a time.
+    pub(crate) check_lock: check::CheckLock,
 }
 
-impl Acting {
+impl ControlContext {
     fn owner(&self) -> Result<Profile> {
-        let nobody = || {
-            exit::with(
-                exit::UNAVAILABLE,
-                format!("nobody lives in {} yet; open the set-up page first", self.data.display()),
-            )
-        };
-        profile::get(&self.node)?.ok_or_else(nobody)
+        profile::get(&self.node)?.ok_or_else(|| {
+            let message = format!(
+                "the node in {} is not set up; open the set-up link or run `freehold init`",
+                self.data.display()
+            );
+            exit::with(exit::UNAVAILABLE, message)
+        })
     }
 
-    /// The site's address without a slash at its end.
+    /// The site's address, without a trailing slash.
     fn url(&self, owner: Option<&Profile>) -> String {
         self.web.url(owner, self.ports.web.port())
     }
 }
 
-/// What is wrong with what was handed in, as an error that says so; a store that can't keep it is
-/// not its fault.
-pub(super) fn refused(error: impl Into<anyhow::Error>) -> anyhow::Error {
+/// The error for an invalid value: exit code 65, unless the cause is a store that is full or not
+/// available.
+pub(super) fn invalid(error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    exit::with(exit::of_store(&error).unwrap_or(exit::DATA), error.to_string())
+    exit::with(exit::store_code(&error).unwrap_or(exit::DATA), error.to_string())
 }
 
-/// Does what is asked; what takes long tells how far it is.
-pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result<Response> {
-    let node = &acting.node;
+/// Executes a request. `on_progress` is called during long ones.
+pub(crate) async fn execute(
+    context: &ControlContext,
+    request: Request,
+    on_progress: OnProgress,
+) -> Result<Response> {
+    let node = &context.node;
     match request {
-        Request::Status => status(acting),
-        Request::MaySetUp(given) => super::set_up::may(acting, given),
-        Request::SetUp(given) => super::set_up::set_up(acting, given).await,
+        Request::Status => status(context),
+        Request::MaySetUp(values) => super::set_up::check(context, values),
+        Request::SetUp(values) => super::set_up::set_up(context, values).await,
         Request::Invite => {
-            let owner = acting.owner()?;
-            let invite = friends::create_invite(node, "", &acting.ports.multiaddrs())
+            let owner = context.owner()?;
+            let invite = friends::create_invite(node, "", &context.ports.multiaddrs())
                 .await
-                .map_err(refused)?;
-            let url = invite.to_url(&acting.url(Some(&owner)));
+                .map_err(invalid)?;
+            let url = invite.to_url(&context.url(Some(&owner)));
             let text = format!(
-                "{url}\n\nGive this to one friend: they paste it into their own node. It works once."
+                "{url}\n\nGive this address to one friend, who pastes it into their own node. It works once."
             );
             Ok(Response::text(text).with(json!({ "invite": url })))
         }
         Request::FriendAdd { invite } => {
-            let wrong = |error| {
-                let said = format!(
-                    "{error}: it looks like http://alice.localhost:7080/i#…, and `freehold invite` on a friend's node makes one"
+            let invite = invite.trim().parse::<friends::Invite>().map_err(|error| {
+                let message = format!(
+                    "{error}: an invitation looks like http://alice.localhost:7080/i#…; a friend's node makes one with `freehold invite`"
                 );
-                exit::with(exit::DATA, said)
-            };
-            let invite = invite.trim().parse::<friends::Invite>().map_err(wrong)?;
-            let friend = friends::accept_invite(node, &invite).await.map_err(refused)?;
+                exit::with(exit::DATA, message)
+            })?;
+            let friend = friends::accept_invite(node, &invite).await.map_err(invalid)?;
             Ok(Response::text(format!(
-                "Asked {}'s node; you are friends as soon as it answers.",
+                "Request sent to {}'s node; you are friends as soon as it answers.",
                 friend.name
             )))
         }
         Request::FriendList => friend_list(node),
-        Request::Timeline => whole_timeline(node),
+        Request::Timeline => timeline_list(node),
         Request::Profile { strapline, about } => {
-            let profile = Profile { strapline, about, ..acting.owner()? };
-            publish::profile(node, profile).await.map_err(refused)?;
+            let profile = Profile { strapline, about, ..context.owner()? };
+            publish::profile(node, profile).await.map_err(invalid)?;
             Ok(Response::text("Changed."))
         }
         Request::Post { title, text, photos, draft, hours_ago } => {
             let ago = hours_ago.saturating_mul(60 * 60 * 1000);
             let date = (ago > 0).then(|| Timestamp(node.clock.now().0.saturating_sub(ago)));
-            post(acting, Draft { title, text, ..Draft::default() }, &photos, draft, date).await
+            post(context, Draft { title, text, ..Draft::default() }, &photos, draft, date).await
         }
         Request::Edit { id, title, text } => {
-            let id: PostId = id.parse().map_err(refused)?;
+            let id: PostId = id.parse().map_err(invalid)?;
             let before =
                 posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
             let draft = Draft {
@@ -122,12 +125,12 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
                 photos: before.photos,
                 slug: None,
             };
-            publish::edit(node, id, draft).await.map_err(refused)?;
-            Ok(Response::text("Changed; friends' nodes are told."))
+            publish::edit(node, id, draft).await.map_err(invalid)?;
+            Ok(Response::text("Changed; friends' nodes get the new version."))
         }
         Request::Withdraw { id } => {
-            publish::delete(node, id.parse().map_err(refused)?).await.map_err(refused)?;
-            Ok(Response::text("Withdrawn; friends' nodes are told."))
+            publish::delete(node, id.parse().map_err(invalid)?).await.map_err(invalid)?;
+            Ok(Response::text("Withdrawn; friends' nodes delete it too."))
         }
         Request::PostList => {
             let list = posts::published(node, &Visitor::Owner, None, LISTED_MAX)?;
@@ -143,15 +146,15 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
             Ok(Response::text(format!("{} photos", list.len()))
                 .with(value.collect::<Vec<_>>().into()))
         }
-        Request::Photo { file, alt, caption } => photo(acting, file, alt, caption).await,
-        Request::AppPassword { label } => app_password(acting, &label).await,
-        Request::Check => check::run(node, &acting.checking, tell).await,
+        Request::Photo { file, alt, caption } => photo(context, file, alt, caption).await,
+        Request::AppPassword { label } => app_password(context, &label).await,
+        Request::Check => check::run(node, &context.check_lock, on_progress).await,
         Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())
             .with(json!({ "card": node.identity.card().to_string() }))),
         Request::IdentityClaim { claim } => {
-            let claim = claim.parse().map_err(refused)?;
-            let person = identity::claim(node, &claim).await.map_err(refused)?;
-            Ok(Response::text(format!("This node is {person}'s now.")))
+            let claim = claim.parse().map_err(invalid)?;
+            let person = identity::claim(node, &claim).await.map_err(invalid)?;
+            Ok(Response::text(format!("This node now belongs to person {person}.")))
         }
         Request::IdentityShow => super::identity::show(node),
         Request::IdentityLog => super::identity::log(node),
@@ -160,11 +163,11 @@ pub(crate) async fn act(acting: &Acting, request: Request, tell: Tell) -> Result
     }
 }
 
-fn status(acting: &Acting) -> Result<Response> {
-    let node = &acting.node;
+fn status(context: &ControlContext) -> Result<Response> {
+    let node = &context.node;
     let owner = profile::get(node)?;
-    let ports = &acting.ports;
-    let url = acting.url(owner.as_ref());
+    let ports = &context.ports;
+    let url = context.url(owner.as_ref());
     let posts = posts::count(node)?;
     let friends = friends::list(node)?
         .iter()
@@ -174,13 +177,13 @@ fn status(acting: &Acting) -> Result<Response> {
         .into_iter()
         .find(|folder| folder.name == "INBOX")
         .map_or(0, |folder| folder.total);
-    // Until the end of time: what is tried again tomorrow waits too.
+    // All messages of the queue, whenever their next attempt is due.
     let queued = mailbox::queue::due(node, Timestamp(u64::MAX), LISTED_MAX)?.len();
     let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} letters in the inbox, {queued} on their way\nprocess {}, data in {}",
-        owner.as_ref().map_or("Nobody yet", |owner| owner.name.as_str()),
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}",
+        owner.as_ref().map_or("Not set up", |owner| owner.name.as_str()),
         std::process::id(),
-        acting.data.display(),
+        context.data.display(),
     );
     Ok(Response::text(text).with(json!({
         "name": owner.as_ref().map(|owner| &owner.name),
@@ -199,17 +202,17 @@ fn status(acting: &Acting) -> Result<Response> {
             "imap": ports.imap.port(),
             "imaps": ports.imaps.port(),
         },
-        "certificate": certificate::path(&acting.data),
+        "certificate": certificate::path(&context.data),
         "libp2p": ports.multiaddrs(),
-        "data": acting.data,
+        "data": context.data,
         "pid": std::process::id(),
         "ends_with": crate::cli::ends_with(),
     })))
 }
 
-/// All of the timeline, however long it is: who looks for a post must find it below any number of
-/// newer ones.
-fn whole_timeline(node: &Node) -> Result<Response> {
+/// The whole timeline without a limit: a client that searches for a post must find it below any
+/// number of newer ones.
+fn timeline_list(node: &Node) -> Result<Response> {
     let (mut list, mut before) = (Vec::new(), None);
     loop {
         let items = timeline::page(node, before, LISTED_MAX)?;
@@ -225,7 +228,7 @@ fn whole_timeline(node: &Node) -> Result<Response> {
 }
 
 fn friend_list(node: &Node) -> Result<Response> {
-    let word = |state| match state {
+    let state_name = |state| match state {
         friends::FriendState::Asked => "asked",
         friends::FriendState::Friend => "friend",
         friends::FriendState::Blocked => "blocked",
@@ -233,74 +236,82 @@ fn friend_list(node: &Node) -> Result<Response> {
         friends::FriendState::Left => "left",
     };
     let list = friends::list(node)?;
-    let text: Vec<String> =
-        list.iter().map(|friend| format!("{:8} {}", word(friend.state), friend.name)).collect();
+    let text: Vec<String> = list
+        .iter()
+        .map(|friend| format!("{:8} {}", state_name(friend.state), friend.name))
+        .collect();
     let text = if text.is_empty() {
-        "No friends yet; `freehold invite` makes an invitation.".to_owned()
+        "No friends yet; make an invitation with `freehold invite`.".to_owned()
     } else {
         text.join("\n")
     };
     let list: Vec<_> = list
         .iter()
-        .map(|friend| json!({ "name": friend.name, "person": friend.person.to_string(), "state": word(friend.state) }))
+        .map(|friend| json!({ "name": friend.name, "person": friend.person.to_string(), "state": state_name(friend.state) }))
         .collect();
     Ok(Response::text(text).with(list.into()))
 }
 
 async fn post(
-    acting: &Acting,
-    written: Draft,
+    context: &ControlContext,
+    content: Draft,
     photos: &[String],
     draft: bool,
     date: Option<Timestamp>,
 ) -> Result<Response> {
-    let node = &acting.node;
-    let owner = acting.owner()?;
+    let node = &context.node;
+    let owner = context.owner()?;
     let photos: Vec<PhotoId> =
-        photos.iter().map(|id| id.parse().map_err(refused)).collect::<Result<_>>()?;
-    let written = Draft { photos, ..written };
+        photos.iter().map(|id| id.parse().map_err(invalid)).collect::<Result<_>>()?;
+    let content = Draft { photos, ..content };
     if draft {
-        let kept = posts::save_draft(node, written).await.map_err(refused)?;
-        let text = format!("Kept as a draft: {}/home/write/{}", acting.url(Some(&owner)), kept.id);
-        return Ok(Response::text(text).with(json!({ "id": kept.id.to_string() })));
+        let saved = posts::save_draft(node, content).await.map_err(invalid)?;
+        let text =
+            format!("Saved as a draft: {}/home/write/{}", context.url(Some(&owner)), saved.id);
+        return Ok(Response::text(text).with(json!({ "id": saved.id.to_string() })));
     }
     let post = match date {
         Some(_) => {
             publish::post_dated(
                 node,
-                posts::save_draft(node, written).await.map_err(refused)?.id,
+                posts::save_draft(node, content).await.map_err(invalid)?.id,
                 date,
             )
             .await
         }
-        None => publish::post(node, written).await,
+        None => publish::post(node, content).await,
     };
-    let post = post.map_err(refused)?;
+    let post = post.map_err(invalid)?;
     let path = freehold_web::path_of(&post);
-    let url = format!("{}{path}", acting.url(Some(&owner)));
+    let url = format!("{}{path}", context.url(Some(&owner)));
     Ok(Response::text(url).with(json!({ "id": post.id.to_string(), "path": path })))
 }
 
-async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> Result<Response> {
-    acting.owner()?;
+async fn photo(
+    context: &ControlContext,
+    file: PathBuf,
+    alt: String,
+    caption: String,
+) -> Result<Response> {
+    context.owner()?;
     let file_name =
         file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut writer = photos::upload_writer(&acting.node)?;
+    let mut writer = photos::upload_writer(&context.node)?;
     let stored = tokio::task::spawn_blocking(move || -> Result<_> {
         let unreadable = |error: std::io::Error| {
             exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()))
         };
-        // Not waiting for a writer at the other end of a pipe: that may never come.
-        let waitless = OFlags::NONBLOCK.bits().cast_signed();
+        // Without it, opening a named pipe would wait for a writer.
+        let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
         let mut opened = std::fs::OpenOptions::new()
             .read(true)
-            .custom_flags(waitless)
+            .custom_flags(nonblocking)
             .open(&file)
             .map_err(unreadable)?;
         if !opened.metadata().map_err(unreadable)?.is_file() {
             return Err(exit::with(
                 exit::NO_INPUT,
-                format!("can't read {}: it is no file", file.display()),
+                format!("can't read {}: it is not a file", file.display()),
             ));
         }
         let mut chunk = vec![0; UPLOAD_CHUNK_LEN];
@@ -314,33 +325,36 @@ async fn photo(acting: &Acting, file: PathBuf, alt: String, caption: String) -> 
     let stored = stored.await.context("reading the photo ended early")??;
     let upload =
         photos::Upload { file: stored, file_name, alt, caption, audience: Audience::Public };
-    let photo = photos::add(&acting.node, upload).await.map_err(refused)?;
+    let photo = photos::add(&context.node, upload).await.map_err(invalid)?;
     let text = format!("Added: {} × {} pixels.", photo.width, photo.height);
     Ok(Response::text(text).with(json!({ "id": photo.id.to_string() })))
 }
 
-async fn app_password(acting: &Acting, label: &str) -> Result<Response> {
-    let owner = acting.owner()?;
-    let (node, label) = (&acting.node, label.trim());
+async fn app_password(context: &ControlContext, label: &str) -> Result<Response> {
+    let owner = context.owner()?;
+    let (node, label) = (&context.node, label.trim());
     if label.is_empty() {
         return Err(exit::with(
             exit::DATA,
-            "an app password has a name, by which it can be revoked: \"phone\", \"mutt on the desk\"",
+            "the app password needs a name, by which you can revoke it: \"phone\", \"mutt on the desk\"",
         ));
     }
-    // One password per label: making a new one for the same program is how a lost one is replaced.
+    // One password per label: a new one for the same program replaces a lost one.
     for old in logins::app_passwords(node)?.into_iter().filter(|old| old.label == label) {
         logins::revoke_app_password(node, old.id).await?;
     }
-    let (_, password) = logins::create_app_password(node, label).await.map_err(refused)?;
+    let (_, password) = logins::create_app_password(node, label).await.map_err(invalid)?;
     let address = profile::address(&owner);
-    let mut text =
-        format!("{password}\n\nFor {label}, with the name {address}. It is shown this once.");
-    // A port that the system will choose at the next start is not known yet.
-    if acting.ports.smtps.port() != 0 && acting.ports.imaps.port() != 0 {
-        text.push_str(" While the node runs, this sends a mail and reads it:\n");
+    let mut text = format!(
+        "{password}\n\nPassword for {label}; the user name is {address}. It is shown only once."
+    );
+    // Port 0: the system chooses the port at the next start.
+    if context.ports.smtps.port() != 0 && context.ports.imaps.port() != 0 {
+        text.push_str(" While the node runs, these commands send a message and read it:\n");
         let user = format!("{address}:{password}");
-        for line in mail_lines(&address, &user, &acting.ports, &certificate::path(&acting.data)) {
+        for line in
+            mail_commands(&address, &user, &context.ports, &certificate::path(&context.data))
+        {
             text.push_str(&format!("\n  {line}"));
         }
     }
@@ -354,19 +368,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_can_not_keep_it_is_told_from_what_should_not_be_kept() {
+    fn store_errors_and_invalid_values_have_different_exit_codes() {
         let full = [
-            refused(posts::PostError::Store(StoreError::Full)),
-            refused(logins::SetUpError::Profile(profile::ProfileError::Store(StoreError::Full))),
+            invalid(posts::PostError::Store(StoreError::Full)),
+            invalid(logins::SetUpError::Profile(profile::ProfileError::Store(StoreError::Full))),
             StoreError::Full.into(),
         ];
         assert_eq!(full.map(|error| exit::code(&error)), [exit::CANT_CREATE; 3]);
         let gone =
-            refused(photos::AddError::Store(StoreError::Unavailable("the disk failed".to_owned())));
+            invalid(photos::AddError::Store(StoreError::Unavailable("the disk failed".to_owned())));
         assert_eq!(
-            (exit::code(&gone), exit::sentence(&gone).as_str()),
+            (exit::code(&gone), exit::message(&gone).as_str()),
             (exit::UNAVAILABLE, "the store is not available: the disk failed")
         );
-        assert_eq!(exit::code(&refused(posts::PostError::Empty)), exit::DATA);
+        assert_eq!(exit::code(&invalid(posts::PostError::Empty)), exit::DATA);
     }
 }

@@ -1,5 +1,5 @@
-//! Opening a house: its folder, its configuration, its owner, its process. Whatever an earlier
-//! start left is gone on with, and a node that runs there by itself is taken as it is.
+//! Starting a demo node: its folder, its configuration, its set-up, its process. It continues an
+//! interrupted start, and uses a node that is already running in the folder.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -13,39 +13,38 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use super::super::kept::Kept;
-use super::super::people::Person;
-use super::House;
+use super::super::content::Person;
+use super::super::state::DemoState;
+use super::DemoNode;
 use crate::config::{self, Config};
 use crate::control::{self, Request, Response};
 use crate::listen::ListenConfig;
-use crate::{exit, say};
+use crate::{console, data_folder, exit};
 
-/// How long a node may take to answer after its start.
+/// The time in which a node must respond after its start.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How often is looked whether it does.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a node that was cut off with its demo may take to leave its folder: a little more than
-/// it takes to stop.
-const LEAVES_WITHIN: Duration = Duration::from_secs(6);
-/// After how long it is said what is waited for.
-const SAID_AFTER: Duration = Duration::from_secs(1);
+/// The pause between two attempts.
+const POLL_EVERY: Duration = Duration::from_millis(20);
+/// The time in which a node of an interrupted demo must release its folder: more than a stop takes.
+const RELEASED_WITHIN: Duration = Duration::from_secs(6);
+/// A longer wait is reported.
+const REPORTED_AFTER: Duration = Duration::from_secs(1);
 
-impl House {
-    /// Where it will be, with the settings of the whole demo. Ports that were chosen once stay, so
-    /// that what was printed yesterday still holds.
+impl DemoNode {
+    /// Creates the folder and chooses the ports. The ports stay the same at the next start, so that
+    /// printed commands stay valid.
     pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
-        // For its owner alone from the start, as every node's folder.
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-        made.map_err(|error| {
+        // Mode 0700 as every node's folder.
+        let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+        created.map_err(|error| {
             exit::with(
                 exit::CANT_CREATE,
                 format!("the folder {} can't be made: {error}", data.display()),
             )
         })?;
-        let known = data.join(config::FILE_NAME).exists();
-        let ports = if known {
-            config::of_file(&data.join(config::FILE_NAME))?.listen
+        let has_config = data.join(config::FILE_NAME).exists();
+        let ports = if has_config {
+            config::read_file(&data.join(config::FILE_NAME))?.listen
         } else {
             ListenConfig::free()?
         };
@@ -54,49 +53,50 @@ impl House {
             login: person.login.clone(),
             password: format!("{} keeps the lamp lit", person.login),
             person: String::new(),
-            kept: Kept::read(data),
+            state: DemoState::read(data),
             config: Config { listen: ports.clone(), ..config.clone() },
             ports,
             data: data.to_path_buf(),
             child: None,
-            alone: None,
+            external_pid: None,
         })
     }
 
-    /// Opens it: its node runs and answers when this returns, and somebody lives there.
+    /// Sets the node up if needed and starts it. It is running and responds when this returns.
     pub(crate) async fn open(&mut self, routes: &[(String, String)]) -> Result<()> {
         let own = self.domain();
         self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
         self.config.mail.retry_first_ms = 200;
         self.config.save(&self.data)?;
-        match self.look_in().await? {
+        match self.wait_until_available().await? {
             Some(running) => {
-                self.alone = running.get("pid").as_u64().and_then(|pid| u32::try_from(pid).ok());
+                self.external_pid =
+                    running.get("pid").as_u64().and_then(|pid| u32::try_from(pid).ok());
                 self.take_ports(&running);
                 if !running.get("person").is_string() || !running.get("login").is_string() {
                     self.set_up().await?;
                 }
             }
             None => {
-                // One that was set up as far as that is not opened only to look.
-                let known =
-                    !self.kept.given().app_password.is_empty() && crate::open::is_there(&self.data);
-                if !known && !self.has_owner().await? {
+                // A recorded app password proves the set-up without opening the store.
+                let is_set_up = !self.state.seeded().app_password.is_empty()
+                    && data_folder::holds_node(&self.data);
+                if !is_set_up && !self.is_set_up().await? {
                     self.set_up().await?;
                 }
                 self.start().await?;
             }
         }
-        self.person = self.ask(Request::Status).await?.word("person")?;
+        self.person = self.ask(Request::Status).await?.string("person")?;
         Ok(())
     }
 
-    /// Waits until the folder can be used: a node that was cut off with its demo may still be
-    /// stopping. Gives what a node says that runs there by itself.
-    async fn look_in(&self) -> Result<Option<Response>> {
+    /// Waits until the folder is free: a node of an interrupted demo may still be stopping. Returns
+    /// the status of a node that the demo did not start.
+    async fn wait_until_available(&self) -> Result<Option<Response>> {
         let begun = Instant::now();
-        let looking = async {
-            let mut is_said = false;
+        let available = async {
+            let mut is_reported = false;
             loop {
                 match Claim::take(&OsFs, &self.data) {
                     Ok(_) => return Ok(None),
@@ -108,31 +108,31 @@ impl House {
                         ));
                     }
                 }
-                // One that ends with another process is about to: that process was a demo, and
-                // there is none but this.
-                if let Ok(Some(status)) = control::ask(&self.data, &Request::Status).await
+                // A node that ends with its parent belongs to an earlier demo and is stopping: this
+                // demo holds the demo's lock.
+                if let Ok(Some(status)) = control::call(&self.data, &Request::Status).await
                     && !status.get("ends_with").is_number()
                 {
                     return Ok(Some(status));
                 }
-                if begun.elapsed() > SAID_AFTER && !is_said {
-                    is_said = true;
-                    say::aside(format!(
+                if begun.elapsed() > REPORTED_AFTER && !is_reported {
+                    is_reported = true;
+                    console::eprint(format!(
                         "freehold: another process is using {}; waiting for it to stop",
                         self.data.display()
                     ));
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_EVERY).await;
             }
         };
-        tokio::time::timeout(LEAVES_WITHIN, looking).await.unwrap_or_else(|_| {
-            let said =
+        tokio::time::timeout(RELEASED_WITHIN, available).await.unwrap_or_else(|_| {
+            let message =
                 format!("{} is in use by another process; stop it first", self.data.display());
-            Err(exit::with(exit::UNAVAILABLE, said))
+            Err(exit::with(exit::UNAVAILABLE, message))
         })
     }
 
-    /// The ports of a node that was started by somebody else, who may have chosen others.
+    /// Takes over the ports of a running node: the user may have started it with other ports.
     fn take_ports(&mut self, running: &Response) {
         let port = |name: &str| {
             running.get("ports").get(name).and_then(|port| u16::try_from(port.as_u64()?).ok())
@@ -152,7 +152,7 @@ impl House {
         }
     }
 
-    /// Makes the identity and moves its owner in.
+    /// Runs `freehold init`.
     async fn set_up(&self) -> Result<()> {
         let mut init = self.freehold();
         init.args(["init", "--name", &self.name, "--login", &self.login, "--password-file", "-"]);
@@ -175,18 +175,18 @@ impl House {
         Ok(())
     }
 
-    /// Whether the set-up of an earlier start came to its end.
-    async fn has_owner(&self) -> Result<bool> {
-        if !crate::open::is_there(&self.data) {
+    /// True if an earlier start completed the set-up.
+    async fn is_set_up(&self) -> Result<bool> {
+        if !data_folder::holds_node(&self.data) {
             return Ok(false);
         }
-        let node = crate::open::node(&self.data, &self.config).await?;
+        let node = data_folder::open(&self.data, &self.config).await?;
         let owner = freehold_core::profile::get(&node)?;
         tokio::task::spawn_blocking(move || node.close()).await?;
         Ok(owner.is_some())
     }
 
-    /// Starts the process and waits until it answers.
+    /// Starts the process and waits until it responds.
     pub(crate) async fn start(&mut self) -> Result<()> {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -194,34 +194,34 @@ impl House {
             .open(self.data.join("serve.log"))?;
         let mut serve = self.freehold();
         serve.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        // If the demo itself is killed, its nodes end with it instead of holding their ports.
+        // If the demo is killed, its nodes end with it and release their ports.
         serve.env(crate::cli::PARENT, std::process::id().to_string());
         let mut child = serve.spawn().context("freehold could not be started")?;
         let ready = async {
             loop {
-                if let Ok(Some(_)) = control::ask(&self.data, &Request::Status).await {
+                if let Ok(Some(_)) = control::call(&self.data, &Request::Status).await {
                     return Ok(());
                 }
                 if let Some(status) = child.try_wait()? {
-                    return Err(self.ended_at_once(status));
+                    return Err(self.start_error(status));
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_EVERY).await;
             }
         };
         tokio::time::timeout(READY_WITHIN, ready)
             .await
-            .with_context(|| format!("{}'s node does not answer", self.name))??;
+            .with_context(|| format!("{}'s node does not respond", self.name))??;
         self.child = Some(child);
         Ok(())
     }
 
-    /// What the node said last, with the code it ended with.
-    fn ended_at_once(&self, status: std::process::ExitStatus) -> anyhow::Error {
-        let said = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
-        let said = said.lines().last().unwrap_or_default();
-        let why = said
+    /// The error of a node that ended at once: its last line and its exit code.
+    fn start_error(&self, status: std::process::ExitStatus) -> anyhow::Error {
+        let log = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
+        let line = log.lines().last().unwrap_or_default();
+        let cause = line
             .strip_prefix("freehold: ")
-            .map_or_else(|| format!("{status}: {said}"), str::to_owned);
+            .map_or_else(|| format!("{status}: {line}"), str::to_owned);
         let settings = self.data.join(config::FILE_NAME);
         let code = status
             .code()
@@ -231,7 +231,7 @@ impl House {
         exit::with(
             code,
             format!(
-                "{}'s node ended at once: {why} (its settings are in {})",
+                "{}'s node could not start: {cause} (its settings are in {})",
                 self.name,
                 settings.display()
             ),
@@ -241,7 +241,7 @@ impl House {
     fn freehold(&self) -> Command {
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("freehold"));
         let mut command = Command::new(program);
-        // The demo's own settings must not leak into its nodes.
+        // The demo's environment must not reach its nodes.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FREEHOLD_"))
         {

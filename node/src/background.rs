@@ -1,0 +1,250 @@
+//! Background tasks of a running node:
+//! - publish entries that fall due and expire others;
+//! - remove deleted content from files, log and snapshots, and write a snapshot a day;
+//! - seal or open photos when their audience changes;
+//! - publish the profile once there is an identity;
+//! - every six hours, collect blobs without a reference and drop old unfollow notices.
+
+use std::time::Duration;
+
+use freehold_core::clock::Timestamp;
+use freehold_core::events::Event;
+use freehold_core::node::Node;
+use freehold_core::store::StoreError;
+use freehold_core::{apply, erasure, feed, friends, photos, publish};
+use tokio::sync::broadcast::error::RecvError;
+
+/// The longest sleep between two runs of a task, so that a changed system clock is noticed.
+const RUN_EVERY: Duration = Duration::from_secs(600);
+/// The delay before the first collection of unreferenced blobs.
+const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(900);
+/// The pause between two collections of unreferenced blobs.
+const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// The shortest pause between two removals of deleted files: each reads all rows.
+const UNLINK_EVERY: Duration = Duration::from_secs(60);
+
+/// A task that keeps failing is logged once in this time, in milliseconds.
+const REMIND_EVERY_MILLIS: u64 = 24 * 3600 * 1000;
+
+/// Limits the log lines of a task that is retried: one when it begins to fail, one a day while it
+/// fails, and one when it works again.
+#[derive(Debug, Default)]
+struct FailureLog {
+    /// The time of the last line about the failure.
+    logged_at: Option<Timestamp>,
+}
+
+impl FailureLog {
+    /// Logs the result of one run, if a line is due, and returns its value.
+    fn record<T>(&mut self, node: &Node, task: &str, result: Result<T, StoreError>) -> Option<T> {
+        let is_due = self.is_due(node.clock.now(), result.is_ok());
+        match result {
+            Ok(value) => {
+                if is_due {
+                    tracing::info!(task, "a background task works again");
+                }
+                Some(value)
+            }
+            Err(error) => {
+                if is_due {
+                    tracing::error!(%error, task, "a background task failed; it is retried");
+                }
+                None
+            }
+        }
+    }
+
+    fn is_due(&mut self, now: Timestamp, works: bool) -> bool {
+        // A clock that was set back must not suppress the line.
+        let is_recent = self
+            .logged_at
+            .is_some_and(|at| at <= now && now.millis_since(at) < REMIND_EVERY_MILLIS);
+        let is_due = if works { self.logged_at.is_some() } else { !is_recent };
+        match (works, is_due) {
+            (true, _) => self.logged_at = None,
+            (false, true) => self.logged_at = Some(now),
+            (false, false) => {}
+        }
+        is_due
+    }
+}
+
+/// Runs all tasks until the future is dropped.
+pub(crate) async fn run(node: Node) {
+    tokio::join!(
+        run_due(&node),
+        erase(&node),
+        seal_photos(&node),
+        collect(&node),
+        publish_profile(&node)
+    );
+}
+
+/// Handles entries whose time of publication or expiry has come.
+async fn run_due(node: &Node) {
+    let (mut events, mut failures) = (node.events.subscribe(), FailureLog::default());
+    loop {
+        let result = apply::run_due(node).await;
+        if let Some(done @ 1..) = failures.record(node, "handling due entries", result) {
+            tracing::debug!(done, "due entries were handled");
+        }
+        let next = feed::next_due(node).ok().flatten();
+        let sleep = next.map_or(RUN_EVERY, |at| {
+            Duration::from_millis(at.millis_since(node.clock.now()).max(1000)).min(RUN_EVERY)
+        });
+        let changed = async {
+            loop {
+                match events.recv().await {
+                    Ok(Event::Timeline | Event::Outbox) | Err(RecvError::Lagged(_)) => return,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// Removes deleted content: its files within a minute, its copies in log and snapshots within a
+/// day.
+async fn erase(node: &Node) {
+    let mut events = node.events.subscribe();
+    let (mut files, mut snapshots) = (FailureLog::default(), FailureLog::default());
+    loop {
+        let working = node.clone();
+        // Both run even if the other fails.
+        let work = move || (erasure::unlink(&working), erasure::compact(&working));
+        let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+            let ended = StoreError::Unavailable(error.to_string());
+            (Err(ended.clone()), Err(ended))
+        });
+        let removed = files.record(node, "removing deleted files", removed);
+        let renewed = snapshots.record(node, "writing the daily snapshot", renewed);
+        let pause = match removed.zip(renewed) {
+            Some((removed, renewed)) => {
+                tracing::debug!(
+                    files = removed.files,
+                    small = removed.small,
+                    ?renewed,
+                    "deleted content was erased"
+                );
+                UNLINK_EVERY
+            }
+            None => RUN_EVERY,
+        };
+        tokio::time::sleep(pause).await;
+        let next = erasure::next_due(node).map_or(RUN_EVERY, |at| {
+            Duration::from_millis(at.millis_since(node.clock.now())).min(RUN_EVERY)
+        });
+        let erased = async {
+            while !matches!(events.recv().await, Ok(Event::Erased) | Err(RecvError::Lagged(_))) {}
+        };
+        tokio::select! {
+            () = tokio::time::sleep(next) => {}
+            () = erased => {}
+        }
+    }
+}
+
+/// Seals photos that only the owner may see, and stores the others unsealed.
+async fn seal_photos(node: &Node) {
+    let mut events = node.events.subscribe();
+    let checking = node.clone();
+    // Once per start: an older version may have left private photos unsealed, and no event follows.
+    match tokio::task::spawn_blocking(move || photos::mark_unsealed(&checking)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "unsealed private photos could not be listed")
+        }
+        Err(error) => tracing::error!(%error, "the search for unsealed private photos ended early"),
+    }
+    loop {
+        let working = node.clone();
+        match tokio::task::spawn_blocking(move || photos::apply_at_rest(&working)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or unsealed later"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a photo could not be sealed or unsealed; it is retried")
+            }
+            Err(error) => tracing::error!(%error, "the sealing of photos ended early"),
+        }
+        let changed = async {
+            while !matches!(events.recv().await, Ok(Event::Public) | Err(RecvError::Lagged(_))) {}
+        };
+        tokio::select! {
+            () = tokio::time::sleep(RUN_EVERY) => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// Publishes the profile in the feed once there is an identity: set-up may store either first.
+async fn publish_profile(node: &Node) {
+    let mut events = node.events.subscribe();
+    loop {
+        if let Err(error) = publish::announce_profile(node).await {
+            tracing::error!(%error, "the profile could not be published");
+        }
+        while !matches!(events.recv().await, Ok(Event::Identity) | Err(RecvError::Lagged(_))) {}
+    }
+}
+
+/// Removes blobs without a reference, and unfollow notices that were retried for long enough.
+async fn collect(node: &Node) {
+    // Not at the start: a collection reads all rows and would delay the first requests.
+    let mut every =
+        tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
+    loop {
+        every.tick().await;
+        match friends::drop_expired_unfollow_notices(node).await {
+            Ok(0) => {}
+            Ok(dropped) => tracing::debug!(
+                dropped,
+                "unfollow notices were dropped: their nodes were unreachable for too long"
+            ),
+            Err(error) => tracing::error!(%error, "old unfollow notices could not be dropped"),
+        }
+        let (store, blobs) = (node.store.clone(), node.blobs.clone());
+        match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
+            Ok(Ok(collected)) => tracing::debug!(
+                files = collected.files,
+                small = collected.small,
+                "unreferenced blobs were removed"
+            ),
+            Ok(Err(error)) => tracing::error!(%error, "unreferenced blobs could not be removed"),
+            Err(error) => tracing::error!(%error, "the collection of blobs ended early"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600 * 1000;
+
+    #[test]
+    fn failure_is_logged_daily_and_recovery_once() {
+        let mut failures = FailureLog::default();
+        let mut is_due = |hour: u64, works: bool| failures.is_due(Timestamp(hour * HOUR), works);
+        assert!(!is_due(0, true), "a success without a failure is not logged");
+        assert!(is_due(1, false));
+        assert!((2..25).all(|hour| !is_due(hour, false)));
+        assert!(is_due(25, false), "a day later the task still fails");
+        assert!(!is_due(26, false));
+        assert!(is_due(27, true));
+        assert!(!is_due(28, true));
+        assert!(is_due(28, false), "the task fails again");
+    }
+
+    #[test]
+    fn clock_set_back_does_not_suppress_failure() {
+        let mut failures = FailureLog::default();
+        assert!(failures.is_due(Timestamp(1000 * HOUR), false));
+        assert!(failures.is_due(Timestamp(HOUR), false));
+        assert!(!failures.is_due(Timestamp(2 * HOUR), false));
+    }
+}
