@@ -26,7 +26,7 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     let card: NodeCard =
         new.node.trim().parse().map_err(|error| refused(format!("the node's card: {error}")))?;
     let words = fresh_words()?;
-    let claim = identity::transfer::begin(&words, &card).map_err(refused)?;
+    let claim = identity::transfer::create_claim(&words, &card).map_err(refused)?;
     let person = claim.person().context("the claim names nobody")?;
     write_new(&new.out, &claim.to_string())?;
     say::line(
@@ -113,7 +113,7 @@ pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     }
     let words = words::ask("Type your 24 words, then Enter:")?;
     let (text, to) = match identity::transfer::sign(&request, &words).map_err(refused)? {
-        Signed::Done(done) => (done.to_string(), "your node:\n  freehold identity upload"),
+        Signed::Request(done) => (done.to_string(), "your node:\n  freehold identity upload"),
         Signed::Claim(claim) => {
             (claim.to_string(), "the node that is added:\n  freehold identity claim")
         }

@@ -57,7 +57,7 @@ fn show_words(node: &Response) -> Result<String> {
     let card: NodeCard =
         node.word("card")?.parse().map_err(|error| refused(format!("the node's card: {error}")))?;
     let made = fresh_words()?;
-    let claim = identity::begin(&made, &card).map_err(refused)?;
+    let claim = identity::create_claim(&made, &card).map_err(refused)?;
     let person = claim.person().context("the claim names nobody")?;
     let known: Vec<String> = serde_json::from_value(node.get("addresses").clone())?;
     let card = RecoveryCard::new(made, person, known);

@@ -13,7 +13,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    let Ok(Signed::Request(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
     else {
         panic!("not signed")
     };

@@ -7,7 +7,7 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
     let node = unclaimed(1);
     // On the owner's own computer, with nothing but the card's text.
     let card: NodeCard = node.identity.card().to_string().parse().unwrap();
-    let text = transfer::begin(&mnemonic(1), &card).unwrap().to_string();
+    let text = transfer::create_claim(&mnemonic(1), &card).unwrap().to_string();
     // On the node.
     let person = claim(&node, &text.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.person(), Some(person));
@@ -30,12 +30,12 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
 #[tokio::test]
 async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let (one, two) = (unclaimed(1), unclaimed(2));
-    let for_one = transfer::begin(&mnemonic(1), &one.identity.card()).unwrap();
+    let for_one = transfer::create_claim(&mnemonic(1), &one.identity.card()).unwrap();
     assert_eq!(claim(&two, &for_one).await, Err(ClaimError::AnotherNode));
     let person = claim(&one, &for_one).await.unwrap();
     assert_eq!(claim(&one, &for_one).await, Err(ClaimError::AlreadyClaimed(person)));
 
-    let text = transfer::begin(&mnemonic(2), &two.identity.card()).unwrap().to_string();
+    let text = transfer::create_claim(&mnemonic(2), &two.identity.card()).unwrap().to_string();
     for at in 0..text.len() {
         let mut bad = text.clone().into_bytes();
         bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
@@ -69,8 +69,8 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
 async fn two_claims_at_once_end_with_one_person() {
     let node = unclaimed(1);
     let (one, two) = (
-        transfer::begin(&mnemonic(1), &node.identity.card()).unwrap(),
-        transfer::begin(&mnemonic(2), &node.identity.card()).unwrap(),
+        transfer::create_claim(&mnemonic(1), &node.identity.card()).unwrap(),
+        transfer::create_claim(&mnemonic(2), &node.identity.card()).unwrap(),
     );
     let (first, second) = tokio::join!(claim(&node, &one), claim(&node, &two));
     assert!(first.is_ok() != second.is_ok());

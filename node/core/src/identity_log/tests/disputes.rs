@@ -21,7 +21,7 @@ async fn told(node: &Node, log: &IdentityLog) -> Learned {
 /// The node asks, the words sign, the node takes it back.
 async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), TransferError> {
     let asked = request(&node.identity.log().unwrap(), body).unwrap();
-    let Signed::Done(done) = transfer::sign(&asked, &mnemonic(seed))? else {
+    let Signed::Request(done) = transfer::sign(&asked, &mnemonic(seed))? else {
         panic!("no node is added")
     };
     upload(node, &done).await.unwrap();

@@ -11,7 +11,7 @@ use crate::vault::{Unlock, VaultError};
 fn signed_with(request: &SignatureRequest, words: &Mnemonic) -> Result<String, TransferError> {
     let request: SignatureRequest = request.to_string().parse()?;
     Ok(match transfer::sign(&request, words)? {
-        Signed::Done(done) => done.to_string(),
+        Signed::Request(done) => done.to_string(),
         Signed::Claim(claim) => claim.to_string(),
     })
 }
@@ -272,7 +272,7 @@ async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
     };
     let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
     let asked = ask(&alice, OpBody::RetireNode(retire)).unwrap();
-    let Signed::Done(signed) = transfer::sign(&asked, &mnemonic(1)).unwrap() else { panic!() };
+    let Signed::Request(signed) = transfer::sign(&asked, &mnemonic(1)).unwrap() else { panic!() };
     let log = IdentityLog::from_ops(signed.ops).unwrap();
     let now = alice.clock.now();
     let verdicts: Vec<_> =

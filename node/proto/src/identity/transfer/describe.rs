@@ -1,16 +1,16 @@
-//! What an op does, in words for the person who signs it.
+//! An op as a sentence for the person who signs it.
 
 use super::SignatureRequest;
 use crate::identity::op::{OpBody, RetireNode};
 
 impl SignatureRequest {
-    /// What would be signed, in a sentence for the person who signs.
+    /// The op to be signed, as a sentence for the person who signs.
     pub fn describe(&self) -> String {
         describe(&self.body)
     }
 }
 
-/// What an op does, as a sentence that begins in lower case and has no full stop.
+/// The effect of an op as a sentence without a capital and a full stop.
 pub fn describe(body: &OpBody) -> String {
     match body {
         OpBody::Genesis(_) => "begin the identity".to_owned(),
