@@ -1,20 +1,21 @@
-//! Friends: who they are, how their nodes are reached, and how one becomes one.
+//! Friends: the people whose feeds this node stores, and the steps to become friends.
 //!
-//! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a picture.
-//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`FriendState::Asked`]. Federation
-//!    sees that ([`pending_invites`]) and dials.
-//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`redeem_invite`] checks
-//!    and ends the token and makes Bob a friend, in one commit. A token works once, until it
-//!    expires.
-//! 4. Bob's node hears yes: [`invite_accepted`] makes Alice a friend.
+//! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a QR code.
+//! 2. Bob pastes it: [`accept_invite`] writes a friend in state [`FriendState::Requested`].
+//!    Federation finds it with [`pending_invites`] and dials.
+//! 3. The connection proves the key of Alice's node, and Bob's node sends the token:
+//!    [`redeem_invite`] checks the token, deletes it and makes Bob a friend, in one commit. A token
+//!    works once, until it expires.
+//! 4. Alice's node accepts: [`invite_accepted`] makes Alice a friend on Bob's node.
 //!
-//! Ending it ([`remove`]) leaves a [`UnfollowNotice`] to be said, and Bob becomes somebody who [`unfollowed_by`]
-//! on the other side.
+//! [`remove`] ends a friendship and leaves an [`UnfollowNotice`] for the other node, which then
+//! calls [`unfollowed_by`].
 //!
-//! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an
-//! invite becomes a friend in Bob's place, and Bob's own try then fails: both owners see it.
+//! Without a token, Bob's message is a [`FriendRequest`], which Alice accepts or rejects. A person
+//! who steals an invite becomes a friend in Bob's place; then Bob's token is refused, so both
+//! owners notice.
 
-mod ask;
+mod accept;
 mod invite;
 mod list;
 mod request;
@@ -29,7 +30,7 @@ use crate::names;
 use crate::row::Record;
 use crate::store::{StoreError, Table};
 
-pub use ask::{
+pub use accept::{
     AcceptInviteError, PendingInvite, accept_invite, invite_accepted, invite_refused,
     pending_invites,
 };
@@ -40,78 +41,75 @@ pub use invite::{
 pub use list::{block, get, is_friend, is_friend_in, list, record_contact, remove, unblock};
 pub(crate) use list::{with_profile, without_profiles};
 pub use request::{
-    BefriendError, REQUEST_MS, Request, accept_request, redeem_invite, reject_request, request,
-    requests,
+    BefriendError, FriendRequest, REQUEST_MS, accept_request, receive_request, redeem_invite,
+    reject_request, requests,
 };
 pub use unfollow::{
     UNFOLLOW_NOTICE_MS, UnfollowNotice, drop_expired_unfollow_notices, unfollow_notice_delivered,
     unfollow_notices, unfollowed_by,
 };
 
-/// How many addresses of a node are kept.
+/// Addresses stored per node, at most.
 pub const ADDRESSES_MAX: usize = 4;
 const ADDRESS_LEN_MAX: usize = 256;
 const NOTE_LEN_MAX: usize = 500;
-/// How many friends a person has, the blocked included.
+/// Friends of a person, at most, blocked people included.
 pub const FRIENDS_MAX: usize = identity::PEOPLE_MAX;
 
-/// Somebody, as their node introduces them; their node has proved its key.
+/// A person as their node introduces them. The node has proved its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introduction {
-    /// Who.
+    /// The person.
     pub person: PersonId,
-    /// Their node's key.
+    /// The key of the person's node.
     pub node: PublicKey,
-    /// The name they give.
+    /// The name that the node gives.
     pub name: String,
-    /// Where their node is reached: libp2p addresses.
+    /// The libp2p addresses of the node.
     pub addresses: Vec<String>,
 }
 
-/// How far a friendship is.
+/// The state of a friendship.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum FriendState {
-    /// Their invite was accepted here; their node has not answered yet.
+    /// The owner has accepted their invite; their node has not answered yet.
     #[n(0)]
-    Asked,
-    /// Both agreed.
+    Requested,
+    /// Both are friends.
     #[n(1)]
     Friend,
-    /// The owner wants to hear nothing from them.
+    /// The owner has blocked them; federation refuses their node.
     #[n(2)]
     Blocked,
-    /// Their node said no: the invite was used or had expired.
+    /// Their node refused the invite: it was used or had expired.
     #[n(3)]
     Refused,
-    /// They have ended the friendship. What they said before stays here until the owner forgets
-    /// them.
+    /// They have ended the friendship. Their entries stay here until the owner removes them.
     #[n(4)]
     Left,
 }
 
-/// A friend, or somebody on the way.
+/// A friend, or a person in another [`FriendState`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Friend {
-    /// Who.
+    /// The person.
     pub person: PersonId,
-    /// Their name: of the newest profile of theirs that is here, or else as they introduced
-    /// themselves.
+    /// The name in their newest profile stored here, or else in their introduction.
     pub name: String,
-    /// The house paint they chose, as their profile says; below [`crate::profile::PAINTS`].
+    /// The avatar's colour in their profile; below [`crate::profile::PAINTS`].
     pub paint: Option<u8>,
-    /// Their node's key.
+    /// The key of their node.
     pub node: PublicKey,
-    /// Where their node is reached; at most [`ADDRESSES_MAX`].
+    /// The libp2p addresses of their node; at most [`ADDRESSES_MAX`].
     pub addresses: Vec<String>,
-    /// Since when it has been in this state.
+    /// The time of the last change of state.
     pub since: Timestamp,
-    /// How far it is.
+    /// The state of the friendship.
     pub state: FriendState,
-    /// When their node was last reached: to the moment if that was since this one started, else to
-    /// the hour.
+    /// The last contact with their node: exact if it was since this node started, else to the hour.
     pub last_seen: Option<Timestamp>,
-    /// Whether their node is connected now.
+    /// True if their node is connected now.
     pub is_online: bool,
 }
 
@@ -130,7 +128,7 @@ struct FriendRow {
     state: FriendState,
     #[n(5)]
     last_seen: Option<Timestamp>,
-    /// The invite's token, until it is answered.
+    /// The invite's token, until their node answers.
     #[cbor(n(6), with = "minicbor::bytes")]
     token: Option<[u8; 16]>,
 }
@@ -142,7 +140,7 @@ impl Record for FriendRow {
 
 impl FriendRow {
     fn new(from: &Introduction, state: FriendState, now: Timestamp) -> Self {
-        let from = from.checked();
+        let from = from.bounded();
         Self {
             name: from.name,
             node: *from.node.as_bytes(),
@@ -154,7 +152,7 @@ impl FriendRow {
         }
     }
 
-    fn shown(self, person: PersonId) -> Result<Friend, StoreError> {
+    fn into_friend(self, person: PersonId) -> Result<Friend, StoreError> {
         let damaged = |_| StoreError::Corrupt {
             table: Self::TABLE.name().to_owned(),
             key: person.0.to_vec(),
@@ -176,16 +174,16 @@ impl FriendRow {
 }
 
 impl Introduction {
-    /// The same with everything cut to its limit: it is what a stranger wrote.
-    fn checked(&self) -> Self {
+    /// The same with name and addresses cut to their limits, because a stranger wrote them.
+    fn bounded(&self) -> Self {
         let name = Some(names::plain(&self.name))
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| self.person.short());
-        Self { name, addresses: checked_addresses(&self.addresses), ..self.clone() }
+        Self { name, addresses: bounded_addresses(&self.addresses), ..self.clone() }
     }
 }
 
-fn checked_addresses(addresses: &[String]) -> Vec<String> {
+fn bounded_addresses(addresses: &[String]) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for address in addresses {
         let is_good = !address.is_empty()

@@ -1,5 +1,5 @@
-//! The nouns of a Freehold node and their rules: who, what, who may see; and the store beneath
-//! them.
+//! The nouns of a Freehold node (posts, photos, mailbox, friends, …) and their rules, above the
+//! store.
 //!
 //! This crate opens no socket, renders no page and parses no protocol line.
 

@@ -81,8 +81,8 @@ impl Lane {
     /// Entries for friends' nodes: homes, key backups.
     pub const CONTROL: Self = Self(*b"freehold.control");
 
-    /// True for the public and the control lane. The id of any other lane is a secret: knowing it is
-    /// the right to fetch the lane.
+    /// True for the public and the control lane. The id of any other lane is a secret: knowing it
+    /// is the right to fetch the lane.
     pub fn is_well_known(&self) -> bool {
         *self == Self::PUBLIC || *self == Self::CONTROL
     }

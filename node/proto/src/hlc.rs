@@ -1,6 +1,6 @@
 //! The hybrid logical clock: milliseconds and a counter that do not run backwards within one
-//! person's entries. The exception is a machine whose clock was far ahead: readers hold back entries
-//! from the future, so continuing from there would silence the author until that day.
+//! person's entries. The exception is a machine whose clock was far ahead: readers hold back
+//! entries from the future, so continuing from there would silence the author until that day.
 //!
 //! The clock orders entries for a reader; edits and tombstones are ordered by (epoch chain, seq),
 //! never by the clock. A node merges the clock only from its own person's entries, so the wrong

@@ -1,9 +1,9 @@
 //! Keys as `(suite, bytes)`, strict signature verification, and the secret keys of a node.
 //!
 //! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite
-//! verifies nothing and is not a [`PublicKey`]; a reader keeps or skips an object signed by one, and
-//! does not treat it as malformed. A KEM key of an unknown suite is kept as bytes, so that a log
-//! that names one can be read.
+//! verifies nothing and is not a [`PublicKey`]; a reader keeps or skips an object signed by one,
+//! and does not treat it as malformed. A KEM key of an unknown suite is kept as bytes, so that a
+//! log that names one can be read.
 
 use std::fmt;
 use std::str::FromStr;

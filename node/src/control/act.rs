@@ -225,7 +225,7 @@ fn whole_timeline(node: &Node) -> Result<Response> {
 
 fn friend_list(node: &Node) -> Result<Response> {
     let word = |state| match state {
-        friends::FriendState::Asked => "asked",
+        friends::FriendState::Requested => "asked",
         friends::FriendState::Friend => "friend",
         friends::FriendState::Blocked => "blocked",
         friends::FriendState::Refused => "refused",

@@ -225,7 +225,8 @@ impl Body {
     /// Reads the exact bytes of a body. `kind` and `refs` are the header's.
     ///
     /// # Errors
-    /// When the bytes are malformed, not canonical or not understood, or `refs` do not fit the kind.
+    /// When the bytes are malformed, not canonical or not understood, or `refs` do not fit the
+    /// kind.
     pub fn from_canonical(kind: Kind, refs: &[EntryId], bytes: &[u8]) -> Result<Self, CborError> {
         let mut fields = Fields::from_canonical(bytes)?;
         let _salt: [u8; 16] = fields.array(0)?;

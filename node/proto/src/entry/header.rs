@@ -1,8 +1,8 @@
 //! The signed header of an entry: about 270 bytes that stay when the body is deleted.
 //!
 //! `{0: version 1, 2: person, 4: node key, 6: lane, 8: epoch, 10: seq, 12: prev, 14: hlc, 16: kind,
-//! 18: body length, 20: body hash, 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent
-//! in a node's very first entry of a lane, 26 and 27 are optional.
+//! 18: body length, 20: body hash, 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is
+//! absent in a node's very first entry of a lane, 26 and 27 are optional.
 
 use super::{BODY_LEN_MAX, EntryId, FeedLogId, HEADER_LEN_MAX, Lane, REFS_MAX};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};

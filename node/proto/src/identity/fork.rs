@@ -1,5 +1,5 @@
-//! Fork choice: which of two versions of an identity log counts. A pure function of the ops, without
-//! clocks, so that every node computes the same answer.
+//! Fork choice: which of two versions of an identity log counts. A pure function of the ops,
+//! without clocks, so that every node computes the same answer.
 
 use super::IdentityLog;
 use super::log::{State, enough, guardians, root_signers};

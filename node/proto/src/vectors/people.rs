@@ -133,8 +133,8 @@ fn identity_op_vectors_match() {
         ops.push(described(&signed, what));
         log.extend(signed).unwrap();
     }
-    // Tombstone follows Genesis here: no op may follow Tombstone, and no op after a pending recovery
-    // is applied.
+    // Tombstone follows Genesis here: no op may follow Tombstone, and no op after a pending
+    // recovery is applied.
     let first = IdentityLog::from_ops(log.ops().iter().take(1).cloned().collect()).unwrap();
     let bytes = first.next_op(OpBody::Tombstone).to_canonical();
     let tombstone = SignedOp::new(bytes.clone(), vec![sign(Role::Root, &root, &bytes)]).unwrap();
