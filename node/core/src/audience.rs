@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::identity::PersonId;
+use freehold_proto::identity::PersonId;
 
 /// The people who may see an item.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -3,7 +3,7 @@
 
 use freehold_store::hints::Hints;
 
-use crate::identity::PersonId;
+use freehold_proto::identity::PersonId;
 
 /// A change that may have happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ fn any_markdown_is_rendered() {
 }
 
 #[test]
-fn a_damaged_picture_is_refused_or_developed() {
+fn damaged_photo_is_refused_or_decoded() {
     let picture = image::DynamicImage::ImageRgb8(image::RgbImage::from_fn(48, 32, |x, y| {
         image::Rgb([x as u8 * 5, y as u8 * 7, 99])
     }));

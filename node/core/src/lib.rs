@@ -11,6 +11,7 @@ pub mod erasure;
 pub mod events;
 pub mod feed;
 pub mod friends;
+mod friendship;
 pub mod homes;
 pub mod identity;
 pub mod identity_log;

@@ -13,7 +13,7 @@ use super::{
     Body, EntryHeader, EntryId, FeedLogId, Kind, RawEntry, due, effects, forks, jobs, rows,
 };
 use super::{EntryError, VerifiedEntry};
-use crate::friends;
+use crate::friendship;
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
@@ -115,7 +115,7 @@ pub async fn receive(
         return Err(Refused::TooMany(entries.len()));
     }
     let own = node.identity.person();
-    if own != Some(from) && !friends::is_friend(node, &from)? {
+    if own != Some(from) && !friendship::is_friend(node, &from)? {
         return Err(Refused::NotAFriend(from));
     }
     let mut done = Received::default();
@@ -213,7 +213,7 @@ fn verify_all(node: &Node, raw: &[RawEntry], voided: &mut usize) -> Result<Verif
             Err(cause) => return Err(refused(EntryError::EntryHeader(cause))),
         };
         if let std::collections::btree_map::Entry::Vacant(free) = authors.entry(author) {
-            if node.identity.person() != Some(author) && !friends::is_friend(node, &author)? {
+            if node.identity.person() != Some(author) && !friendship::is_friend(node, &author)? {
                 return Err(Refused::NotAFriend(author));
             }
             free.insert(
@@ -249,7 +249,7 @@ fn take_all(
     for entry in entries {
         let author = entry.header().log.person;
         // A friend may have been removed between the look before and this commit.
-        if node.identity.person() != Some(author) && !friends::is_friend_in(tx, &author)? {
+        if node.identity.person() != Some(author) && !friendship::is_friend_in(tx, &author)? {
             return Err(Refused::NotAFriend(author));
         }
         take(tx, node, entry, authors.get(&author), &mut done)?;

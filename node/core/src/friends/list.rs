@@ -62,23 +62,6 @@ pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError>
     Ok(Some(friend))
 }
 
-/// True if the person is a friend ([`FriendState::Friend`]).
-///
-/// # Errors
-/// As [`list`].
-pub fn is_friend(node: &Node, person: &PersonId) -> Result<bool, StoreError> {
-    is_friend_in(&node.store, person)
-}
-
-/// [`is_friend`] by given rows, also inside a change.
-///
-/// # Errors
-/// As [`list`].
-pub fn is_friend_in(rows: &impl row::Rows, person: &PersonId) -> Result<bool, StoreError> {
-    Ok(row::get::<FriendRow>(rows, &person.0)?
-        .is_some_and(|friend| friend.state == FriendState::Friend))
-}
-
 /// Records a contact with a friend's node, and its addresses unless the list is empty.
 ///
 /// # Errors

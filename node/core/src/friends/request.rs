@@ -2,9 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{
-    FRIENDS_MAX, Friend, FriendRow, FriendState, Introduction, NOTE_LEN_MAX, invite, unfollow,
-};
+use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, Introduction, invite, unfollow};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -13,6 +11,8 @@ use crate::node::Node;
 use crate::row::{self, Record, cut};
 use crate::store::{Scan, StoreError, Table, Tx};
 
+/// The longest note of a request, in bytes.
+pub(super) const NOTE_LEN_MAX: usize = 500;
 /// Open requests, at most; further ones are refused until some are answered.
 const REQUESTS_MAX: usize = 200;
 /// The lifetime of a request, in milliseconds: 30 days. The person may send another one later.

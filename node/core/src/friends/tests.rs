@@ -1,9 +1,11 @@
 use data_encoding::BASE64URL_NOPAD;
 
+use super::request::NOTE_LEN_MAX;
 use super::*;
 use crate::cbor::Value;
+use crate::identity::PersonId;
 use crate::node::Node;
-use crate::store::Scan;
+use crate::store::{Scan, Table};
 use crate::testing::TestNode;
 
 fn stranger(n: u8) -> Introduction {

@@ -237,7 +237,10 @@ mod tests {
             check_app_password(&alice, "alice", PASSWORD, localhost()).await,
             Err(LoginError::Wrong)
         );
-        assert_eq!(check_app_password(&alice, "alice", "", localhost()).await, Err(LoginError::Wrong));
+        assert_eq!(
+            check_app_password(&alice, "alice", "", localhost()).await,
+            Err(LoginError::Wrong)
+        );
         assert_eq!(
             check_app_password(&alice, "alice", &password, localhost()).await,
             Err(LoginError::TooOften { retry_after_ms: 1000 })

@@ -127,9 +127,9 @@ pub(super) async fn is_correct(node: &Node, password: &str) -> Result<bool, Stor
     if password.len() > PASSWORD_LEN_MAX {
         return Ok(false);
     }
-    let hash = computed(&row, password)
-        .await
-        .ok_or_else(|| StoreError::Unavailable("not enough memory to hash a password".to_owned()))?;
+    let hash = computed(&row, password).await.ok_or_else(|| {
+        StoreError::Unavailable("not enough memory to hash a password".to_owned())
+    })?;
     Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
 }
 

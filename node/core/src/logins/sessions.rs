@@ -240,7 +240,10 @@ mod tests {
     async fn password_attempts_are_throttled_even_if_correct() {
         let alice = TestNode::new("alice").await;
         for _ in 0..3 {
-            assert_eq!(login(&alice, "wrong wrong wrong", localhost()).await, Err(LoginError::Wrong));
+            assert_eq!(
+                login(&alice, "wrong wrong wrong", localhost()).await,
+                Err(LoginError::Wrong)
+            );
         }
         assert_eq!(
             login(&alice, PASSWORD, localhost()).await,
@@ -257,9 +260,9 @@ mod tests {
         let alice = TestNode::new("alice").await;
         let attempts = (0..10).map(|n| {
             let node = Node::clone(&alice);
-            tokio::spawn(
-                async move { login(&node, &format!("a wrong password {n}"), localhost()).await },
-            )
+            tokio::spawn(async move {
+                login(&node, &format!("a wrong password {n}"), localhost()).await
+            })
         });
         let mut wrong = 0;
         for attempt in attempts.collect::<Vec<_>>() {

@@ -144,7 +144,10 @@ mod tests {
         assert_eq!(waits[19], DELAY_MS_MAX);
         assert_eq!(throttle.attempt(net(2), now), Ok(()));
         now = now.plus_millis(FORGOTTEN_AFTER_MS);
-        assert_eq!([throttle.attempt(net(1), now), throttle.attempt(net(1), now)], [Ok(()), Ok(())]);
+        assert_eq!(
+            [throttle.attempt(net(1), now), throttle.attempt(net(1), now)],
+            [Ok(()), Ok(())]
+        );
     }
 
     #[test]
