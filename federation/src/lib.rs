@@ -1,9 +1,9 @@
 //! A Freehold node's friends, over libp2p: what the owner publishes goes out, what friends publish
 //! comes in.
 //!
-//! `network` is the only module that knows libp2p; `wire` is what the streams carry; `sync` is one
-//! exchange of feeds without IO. `outbox` reads the outbox, `inbox` hands what arrives to core,
-//! which verifies it; nothing here decides who may see what.
+//! `network` is the only module that knows libp2p; `wire` is what the streams carry; `sync` is one exchange of feeds without
+//! IO. `outbox` reads the outbox, `inbox` hands what arrives to core, which verifies it; nothing
+//! here decides who may see what.
 
 mod aside;
 mod blobs;

@@ -1,7 +1,7 @@
 //! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a
 //! public table would publish who is where, topics would leak who reads what, and for one person's
-//! friends direct streams are simpler. Nor is there relay, DCUtR, AutoNAT, mDNS or UPnP: a node on
-//! a public address needs none of them, and an AutoNAT server dials addresses that strangers name.
+//! friends direct streams are simpler. Nor is there relay, DCUtR, AutoNAT, mDNS or UPnP: a node on a
+//! public address needs none of them, and an AutoNAT server dials addresses that strangers name.
 
 use std::time::Duration;
 

@@ -15,7 +15,8 @@ pub fn is_control_or_invisible(c: char) -> bool {
 
 /// True for characters that change the direction of the text around them (UAX 9).
 pub fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` as a display name: one line of at most [`NAME_CHARS_MAX`] characters, without control and

@@ -72,12 +72,13 @@ mod tests {
 
     #[test]
     fn hlc_resets_after_a_far_clock_unless_time_is_unset() {
-        let (right, far) = (Timestamp(1_795_000_000_000), Hlc::at(Timestamp(2_085_000_000_000)));
-        assert_eq!(Hlc::next(far, right), Hlc::at(right));
-        let little = Hlc::at(right.plus_millis(AHEAD_MAX_MS));
-        assert_eq!(Hlc::next(little, right), Hlc(little.0 + 1));
+        let (now, far_ahead) =
+            (Timestamp(1_795_000_000_000), Hlc::at(Timestamp(2_085_000_000_000)));
+        assert_eq!(Hlc::next(far_ahead, now), Hlc::at(now));
+        let little = Hlc::at(now.plus_millis(AHEAD_MAX_MS));
+        assert_eq!(Hlc::next(little, now), Hlc(little.0 + 1));
         // A machine without a battery starts in 1970: the last entry is closer to the real time.
-        assert_eq!(Hlc::next(Hlc::at(right), Timestamp(5_000)), Hlc(Hlc::at(right).0 + 1));
+        assert_eq!(Hlc::next(Hlc::at(now), Timestamp(5_000)), Hlc(Hlc::at(now).0 + 1));
         assert_eq!(Hlc::next(Hlc(u64::MAX), Timestamp(0)), Hlc(u64::MAX));
     }
 }

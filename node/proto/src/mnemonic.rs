@@ -127,8 +127,8 @@ mod tests {
             .enumerate()
             .map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase()))
             .collect();
-        let again = Mnemonic::parse(&numbered).unwrap();
-        assert_eq!(again.keys().root.public(), mnemonic.keys().root.public());
+        let parsed = Mnemonic::parse(&numbered).unwrap();
+        assert_eq!(parsed.keys().root.public(), mnemonic.keys().root.public());
     }
 
     #[test]

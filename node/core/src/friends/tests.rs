@@ -153,12 +153,12 @@ async fn own_and_expired_invites_are_refused() {
         (0, Some(FriendState::Refused))
     );
     // A new invite can be accepted.
-    let fresh = create_invite(&alice, "", &[]).await.unwrap();
-    accept_invite(&bob, &fresh).await.unwrap();
-    invite_accepted(&bob, fresh.person).await.unwrap();
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Already));
+    let second = create_invite(&alice, "", &[]).await.unwrap();
+    accept_invite(&bob, &second).await.unwrap();
+    invite_accepted(&bob, second.person).await.unwrap();
+    assert_eq!(accept_invite(&bob, &second).await, Err(AcceptInviteError::Already));
     bob.clock.advance(INVITE_MS);
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Expired));
+    assert_eq!(accept_invite(&bob, &second).await, Err(AcceptInviteError::Expired));
 }
 
 #[tokio::test]

@@ -58,8 +58,8 @@ impl Record for AppRow {
     const VERSION: u8 = 1;
 }
 
-/// Makes an app password and returns it, this once, in the form to type: five groups of five letters
-/// and digits.
+/// Makes an app password and returns it, this once, in the form to type: five groups of five
+/// letters and digits.
 ///
 /// # Errors
 /// When there are 100 already ([`StoreError::TooLarge`]) or the store refuses.
@@ -75,7 +75,7 @@ pub async fn create_app_password(
         created: node.clock.now(),
         last_used: None,
     };
-    let (key, made) = (key_of(node, letters)?, listed(&row));
+    let (key, listed) = (key_of(node, letters)?, listed(&row));
     node.store
         .commit(move |tx| {
             let len = tx.scan(AppRow::TABLE, &Scan::prefix(&[], APP_PASSWORDS_MAX))?.len();
@@ -94,7 +94,7 @@ pub async fn create_app_password(
         .chunks(GROUP)
         .filter_map(|group| std::str::from_utf8(group).ok())
         .collect();
-    Ok((made, groups.join("-")))
+    Ok((listed, groups.join("-")))
 }
 
 /// The row key of a typed password; case, dashes and spaces are ignored.
@@ -141,8 +141,8 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
         .await
 }
 
-/// Verifies an app password of a client on network `from`. `user` is the owner's login name or any of
-/// the owner's addresses.
+/// Verifies an app password of a client on network `from`. `user` is the owner's login name or any
+/// of the owner's addresses.
 ///
 /// An unknown user and a wrong password give the same answer after the same work.
 ///

@@ -12,8 +12,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 
 /// The lifetime of a session that is not used, in milliseconds: 30 days.
 const SESSION_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-/// The age at which the stored `last_seen` is renewed, in milliseconds: renewing it for each request
-/// would be a commit per request.
+/// The age at which the stored `last_seen` is renewed, in milliseconds: renewing it for each
+/// request would be a commit per request.
 const LAST_SEEN_EVERY_MS: u64 = 60 * 60 * 1000;
 const SESSIONS_MAX: usize = 100;
 
@@ -280,7 +280,9 @@ mod tests {
         for _ in 0..3 {
             tokio::select! {
                 biased;
-                done = login(&alice, "a wrong password", localhost()) => panic!("{done:?} before the password was hashed"),
+                done = login(&alice, "a wrong password", localhost()) => {
+                    panic!("{done:?} before the password was hashed")
+                }
                 () = std::future::ready(()) => {}
             }
         }

@@ -72,8 +72,8 @@ impl Attempts {
 pub struct Throttle(Arc<Mutex<HashMap<Counter, Attempts>>>);
 
 impl Throttle {
-    /// Counts an attempt from `net` before the password is verified, so that concurrent attempts are
-    /// counted like consecutive ones. [`Throttle::succeeded`] resets the count.
+    /// Counts an attempt from `net` before the password is verified, so that concurrent attempts
+    /// are counted like consecutive ones. [`Throttle::succeeded`] resets the count.
     ///
     /// # Errors
     /// The time to wait in milliseconds, when an attempt is not allowed yet.

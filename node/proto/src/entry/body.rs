@@ -9,15 +9,16 @@ use crate::keys::PublicKey;
 
 /// The media type of every post.
 pub const MARKDOWN: &str = "text/markdown";
-/// Photos in one post, at most.
+/// Photos in first_ref post, at most.
 pub const PHOTOS_MAX: usize = 32;
-/// Addresses or mirrors in one Homes record, at most.
+/// Addresses or mirrors in first_ref Homes record, at most.
 pub const HOMES_MAX: usize = 16;
-/// The highest version of a Homes record that counts: one new version per second for 136 years.
+/// The highest version of a Homes record that counts: first_ref new version per second for 136
+/// years.
 pub const HOMES_VERSION_MAX: u64 = u32::MAX as u64;
-/// Keys in one KeyBackup, at most.
+/// Keys in first_ref KeyBackup, at most.
 pub const BACKUP_KEYS_MAX: usize = 32;
-/// Feed logs in one Checkpoint, at most.
+/// Feed logs in first_ref Checkpoint, at most.
 const CHECKPOINT_LOGS_MAX: usize = 256;
 
 const TITLE_LEN_MAX: usize = 1_024;
@@ -117,7 +118,7 @@ pub struct ProfileBody {
 pub struct Homes {
     /// One more with each change.
     pub version: u64,
-    /// Web addresses (`https://alice.example`), the preferred one first.
+    /// Web addresses (`https://alice.example`), the preferred first_ref first.
     pub web: Vec<String>,
     /// libp2p multiaddresses.
     pub libp2p: Vec<String>,
@@ -232,8 +233,8 @@ impl Body {
         let _salt: [u8; 16] = fields.array(0)?;
         let body = match kind {
             Kind::Post => Self::Post(read_post(&mut fields)?),
-            Kind::Edit => Self::Edit { of: one(refs)?, post: read_post(&mut fields)? },
-            Kind::Tombstone => Self::Tombstone { of: one(refs)? },
+            Kind::Edit => Self::Edit { of: first_ref(refs)?, post: read_post(&mut fields)? },
+            Kind::Tombstone => Self::Tombstone { of: first_ref(refs)? },
             Kind::Profile => Self::Profile(ProfileBody {
                 name: fields.text(2, TITLE_LEN_MAX)?,
                 address: fields.text(4, ADDRESS_LEN_MAX)?,
@@ -263,7 +264,7 @@ impl Body {
     }
 }
 
-fn one(refs: &[EntryId]) -> Result<EntryId, CborError> {
+fn first_ref(refs: &[EntryId]) -> Result<EntryId, CborError> {
     refs.first().copied().ok_or(CborError::Missing(24))
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn write(
     for line in body.as_bytes().chunks(LINE_LEN) {
         writeln!(f, "{}", String::from_utf8_lossy(line))?;
     }
-    writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&check(title, payload)))
+    writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&checksum_of(title, payload)))
 }
 
 /// Reads a file whose first line must be `title`; blank lines, spaces and all lines before the
@@ -71,19 +71,20 @@ pub(crate) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourErr
     })?;
     let mut body = String::new();
     for line in lines {
-        if let Some(found) = line.strip_prefix('=') {
+        if let Some(checksum) = line.strip_prefix('=') {
             let payload = data_encoding::BASE64URL_NOPAD
                 .decode(body.as_bytes())
                 .map_err(|_| ArmourError::Damaged)?;
-            let same = data_encoding::BASE64URL_NOPAD.encode(&check(title, &payload)) == found;
-            return if same { Ok(payload) } else { Err(ArmourError::Damaged) };
+            let is_same =
+                data_encoding::BASE64URL_NOPAD.encode(&checksum_of(title, &payload)) == checksum;
+            return if is_same { Ok(payload) } else { Err(ArmourError::Damaged) };
         }
         body.push_str(line);
     }
     Err(ArmourError::Damaged)
 }
 
-fn check(title: &str, payload: &[u8]) -> Vec<u8> {
+fn checksum_of(title: &str, payload: &[u8]) -> Vec<u8> {
     let whole = hash(domains::ARMOUR, &[title.as_bytes(), b"\n", payload].concat());
     whole.get(..CHECK_LEN).unwrap_or_default().to_vec()
 }

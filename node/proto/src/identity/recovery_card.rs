@@ -96,7 +96,9 @@ mod tests {
             assert!(card.contains(&format!("{number:>3} {word}")), "word {number} in {card}");
         }
         assert!(card.contains(&format!("Person {}", PersonId([1; 32]))));
-        assert!(card.contains("1. https://alice.example/.well-known/freehold\n  2. /ip4/203.0.113.7/tcp/7001\n  3. ____"), "{card}");
+        let listed = "1. https://alice.example/.well-known/freehold\n  2. \
+                      /ip4/203.0.113.7/tcp/7001\n  3. ____";
+        assert!(card.contains(listed), "{card}");
         assert!(card.lines().all(|line| line.len() <= 78));
     }
 

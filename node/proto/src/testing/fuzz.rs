@@ -99,11 +99,11 @@ fn tried(
     {
         let input = changed(corpus, random);
         let at = Instant::now();
-        let done = catch_unwind(AssertUnwindSafe(|| target(&input)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| target(&input)));
         tried.slowest = tried.slowest.max(at.elapsed());
         tried.count += 1;
-        if done.is_err() || tried.slowest > INPUT_TAKES_MAX {
-            tried.fault = Some((input, done.err()));
+        if outcome.is_err() || tried.slowest > INPUT_TAKES_MAX {
+            tried.fault = Some((input, outcome.err()));
         }
     }
     tried

@@ -21,7 +21,9 @@ pub fn tree(value: &Value) -> Json {
         Value::Bool(flag) => json!({ "bool": flag }),
         Value::Array(items) => json!({ "array": items.iter().map(tree).collect::<Vec<_>>() }),
         Value::Map(fields) => {
-            json!({ "map": fields.iter().map(|(key, value)| json!([key, tree(value)])).collect::<Vec<_>>() })
+            let items: Vec<_> =
+                fields.iter().map(|(key, value)| json!([key, tree(value)])).collect();
+            json!({ "map": items })
         }
     }
 }

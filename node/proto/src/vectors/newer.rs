@@ -54,11 +54,12 @@ fn ops_of_a_newer_suite_are_kept_byte_for_byte() {
         (ops.clone(), Some(1), None)
     );
 
+    let unverifiable: Vec<_> = read.ops().iter().map(|op| op.unknown_signatures().len()).collect();
     let vectors = json!({
         "person": hex(&read.person().0),
         "log": ops.iter().map(|op| hex(op)).collect::<Vec<_>>(),
         "frozen_at": 1,
-        "unverifiable": read.ops().iter().map(|op| op.unknown_signatures().len()).collect::<Vec<_>>(),
+        "unverifiable": unverifiable,
         "header": hex(&header()),
         "header_tree": tree_of(&header()),
     });

@@ -56,7 +56,11 @@ fn described(op: &SignedOp, what: &str) -> Json {
         "op_tree": tree_of(op.op_bytes()),
         "id": hex(&op.id().0),
         "signatures": op.signatures().iter().map(|signature| json!({
-            "role": match signature.role { Role::Root => "root", Role::Node => "node", Role::Guardian => "guardian" },
+            "role": match signature.role {
+                Role::Root => "root",
+                Role::Node => "node",
+                Role::Guardian => "guardian",
+            },
             "key": hex(signature.key.as_bytes()),
             "signature": hex(&signature.signature.0),
             "salt": signature.salt.map(|salt| hex(&salt)),
@@ -160,7 +164,11 @@ fn node_card_and_claim_vectors_match() {
     let mut fields = Fields::from_canonical(&payload).unwrap();
     assert!(matches!(fields.need(0), Ok(Cbor::Array(ops)) if ops.len() == 1));
     let vectors = json!({
-        "node_card": { "text": node.to_string(), "sign": hex(node.sign.as_bytes()), "kem": hex(node.kem.as_bytes()) },
+        "node_card": {
+            "text": node.to_string(),
+            "sign": hex(node.sign.as_bytes()),
+            "kem": hex(node.kem.as_bytes()),
+        },
         "claim": { "text": claim.to_string(), "payload": hex(&payload), "tree": tree_of(&payload) },
     });
     check_file("texts", &vectors);

@@ -25,7 +25,13 @@ fn log_of(mnemonic: &Mnemonic) -> IdentityLog {
 
 fn described(what: &str, title: &'static str, text: &str) -> Json {
     let payload = armour_payload(title, text);
-    json!({ "what": what, "title": title, "text": text, "payload": hex(&payload), "tree": tree_of(&payload) })
+    json!({
+        "what": what,
+        "title": title,
+        "text": text,
+        "payload": hex(&payload),
+        "tree": tree_of(&payload),
+    })
 }
 
 #[test]

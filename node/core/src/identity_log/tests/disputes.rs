@@ -21,14 +21,15 @@ async fn learned(node: &Node, log: &IdentityLog) -> Learned {
 /// Requests an op on the node, signs it with the mnemonic, and uploads it.
 async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), TransferError> {
     let request = request(&node.identity.log().unwrap(), body).unwrap();
-    let Signed::Request(done) = transfer::sign(&request, &mnemonic(seed))? else {
+    let Signed::Request(signed) = transfer::sign(&request, &mnemonic(seed))? else {
         panic!("no node is added")
     };
-    upload(node, &done).await.unwrap();
+    upload(node, &signed).await.unwrap();
     Ok(())
 }
 
-/// A node that has learned both sides of a fork at the second op, with the common log and the sides.
+/// A node that has learned both sides of a fork at the second op, with the common log and the
+/// sides.
 async fn disputed() -> (Node, IdentityLog, IdentityLog, IdentityLog) {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);

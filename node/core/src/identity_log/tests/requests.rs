@@ -11,7 +11,7 @@ use crate::vault::{Unlock, VaultError};
 fn signed_with(request: &SignatureRequest, mnemonic: &Mnemonic) -> Result<String, TransferError> {
     let request: SignatureRequest = request.to_string().parse()?;
     Ok(match transfer::sign(&request, mnemonic)? {
-        Signed::Request(done) => done.to_string(),
+        Signed::Request(signed) => signed.to_string(),
         Signed::Claim(claim) => claim.to_string(),
     })
 }
@@ -243,18 +243,18 @@ async fn retirement_that_voids_entries_needs_acceptance() {
     // Restored so often from a backup without entries, each time with another epoch, that there are
     // more branches than an op can name.
     for seed in 100..132 {
-        let again = claimed(1).await;
+        let restored = claimed(1).await;
         let identity = Identity::load(
-            &again.store,
-            again.identity.vault(),
+            &restored.store,
+            restored.identity.vault(),
             &Random::seeded(seed),
-            again.clock.now(),
+            restored.clock.now(),
         )
         .unwrap();
-        let again = Node { identity, ..again };
-        publish_homes(&again, 1).await;
-        let head = feed::heads(&again, &person).unwrap().remove(0);
-        feed::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap())
+        let restored = Node { identity, ..restored };
+        publish_homes(&restored, 1).await;
+        let head = feed::heads(&restored, &person).unwrap().remove(0);
+        feed::receive(&old, person, feed::read(&restored, &head.log, 0, 10, usize::MAX).unwrap())
             .await
             .unwrap();
     }
@@ -287,9 +287,10 @@ async fn entries_of_a_retired_node_beyond_cutoffs_are_refused() {
     let verified: Vec<_> =
         entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
     assert!(verified[0].is_ok() && verified[1].is_ok());
-    assert!(
-        matches!(verified[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2)
-    );
+    assert!(matches!(
+        verified[1].as_ref().unwrap().body(),
+        Some(Body::Homes(homes)) if homes.version == 2
+    ));
     assert_eq!(verified[2], Err(feed::EntryError::Retired));
 }
 
@@ -321,7 +322,7 @@ async fn new_mnemonic_replaces_the_old_and_opens_the_vault() {
     assert!(matches!(transfer::sign(&request, &mnemonic(1)), Err(TransferError::OtherMnemonic(_))));
     assert!(transfer::sign(&request, &mnemonic(2)).is_ok());
     let opens =
-        |by: u8| node.identity.vault().opens(&Unlock::BackupKey(mnemonic(by).keys().backup));
+        |seed: u8| node.identity.vault().opens(&Unlock::BackupKey(mnemonic(seed).keys().backup));
     assert_eq!((opens(1), opens(2)), (Err(VaultError::WrongKey), Ok(())));
 
     // An unsigned backup key is refused, and the old one changes nothing when uploaded again.

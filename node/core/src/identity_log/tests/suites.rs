@@ -123,11 +123,11 @@ fn unverifiable_signature_counts_for_nothing() {
 
 #[test]
 fn recovery_of_a_newer_suite_is_kept_and_not_applied() {
-    let begun = genesis(&[1]);
+    let start = genesis(&[1]);
     let opened = |byte: u8| log::commitment_to(&[byte; 897], [byte; 16]);
     let one = log::commitment(&key(50).public(), [50; 16]);
     let recovery = Recovery { needed: 2, guardians: vec![one, opened(60)], delay_secs: 60 };
-    let log = with(&begun, OpBody::SetGuardians(recovery), 1);
+    let log = with(&start, OpBody::SetGuardians(recovery), 1);
     let recover = next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50], None);
     assert_eq!(
         with_op(&log, recover.clone()),
@@ -148,19 +148,19 @@ fn recovery_of_a_newer_suite_is_kept_and_not_applied() {
         kind: 12,
         body: Value::Map(vec![(0, Value::Array(vec![newer_key(9, 897)]))]),
     };
-    let bytes = begun.next_op(body).to_canonical();
+    let bytes = start.next_op(body).to_canonical();
     let countersign = |byte: u8| OpSignature {
         salt: Some([byte; 16]),
         ..sign_op(Role::Guardian, &key(byte), &bytes)
     };
     let two = SignedOp::new(bytes.clone(), vec![countersign(50), countersign(51)]).unwrap();
     assert_eq!(
-        with_more(&begun, &two, vec![newer(0, 9, None)]).unwrap().state().frozen_at,
+        with_more(&start, &two, vec![newer(0, 9, None)]).unwrap().state().frozen_at,
         Some(1)
     );
     let one = SignedOp::new(bytes.clone(), vec![countersign(50)]).unwrap();
     assert_eq!(
-        with_more(&begun, &one, vec![newer(0, 9, None)]),
+        with_more(&start, &one, vec![newer(0, 9, None)]),
         Err(IdentityLogError::Signature(1))
     );
 }

@@ -29,9 +29,9 @@ fn op_of_every_kind_decodes_to_itself() {
     let log = genesis(&[1, 2]);
     for body in every_body() {
         let op = next(&log, body.clone(), 1, &[], None);
-        let again = SignedOp::from_canonical(op.as_bytes()).unwrap();
-        assert_eq!(again, op);
-        assert_eq!(again.op().body, body);
+        let decoded = SignedOp::from_canonical(op.as_bytes()).unwrap();
+        assert_eq!(decoded, op);
+        assert_eq!(decoded.op().body, body);
     }
 }
 

@@ -39,13 +39,14 @@ pub fn describe(body: &OpBody) -> String {
 
 fn retirement(retire: &RetireNode) -> String {
     let why = if retire.compromised { " as stolen" } else { "" };
-    let kept = match retire.cutoffs.len() {
+    let effect = match retire.cutoffs.len() {
         0 => "everything it has ever said becomes void".to_owned(),
         1 => "one entry of it and all that led up to that stay, and whatever else it says is void"
             .to_owned(),
         named => format!(
-            "{named} entries of it and all that led up to them stay, and whatever else it says is void"
+            "{named} entries of it and all that led up to them stay, and whatever else it says is \
+             void"
         ),
     };
-    format!("retire the node {}{why}: {kept}", retire.node)
+    format!("retire the node {}{why}: {effect}", retire.node)
 }
