@@ -1,5 +1,5 @@
-//! Opening a node's data folder: the vault gives the keys, the log gives the truth, and the parts
-//! are put together.
+//! Opening a node's data folder: the vault has the keys, the store is recovered, and the parts are
+//! put together.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
