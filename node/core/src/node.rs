@@ -1,4 +1,4 @@
-//! One person's node: the handful of parts every noun works with.
+//! One person's node: the parts that every noun works with.
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
@@ -18,28 +18,28 @@ mod unlock;
 pub use open::{NodeOpenError, NodeOptions, claim};
 pub use unlock::new_key_file;
 
-/// The parts of one node. Cheap to clone; every part is usable from the first moment.
+/// The parts of one node. Cheap to clone; an opened node has every part ready.
 #[derive(Clone)]
 pub struct Node {
-    /// The node's keys and whose node it is.
+    /// The node's keys and its person.
     pub identity: Identity,
     /// Rows.
     pub store: Store,
-    /// Content too long for rows.
+    /// Blobs: content too long for rows.
     pub blobs: Blobs,
-    /// Hints after commits.
+    /// Events after commits; they are hints, and losing one loses nothing.
     pub events: Events,
-    /// Where the time comes from.
+    /// The source of the time.
     pub clock: Clock,
-    /// Where random bytes come from.
+    /// The source of random bytes.
     pub random: Random,
-    /// Which friends' nodes are connected.
+    /// The friends' nodes that are connected.
     pub presence: Presence,
-    /// Who has guessed passwords lately.
+    /// Recent password guesses, by network.
     pub throttle: Throttle,
 }
 
-/// The node's key for hashing names into row keys; made once, never leaves the store.
+/// The key for hashing names into row keys; created once, never leaves the store.
 #[derive(minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 struct HashKey {
@@ -55,16 +55,16 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
-    /// Makes what every noun relies on. Safe to repeat.
+    /// Makes the rows that every noun relies on. Safe to repeat.
     fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {
-            let made = HashKey { key: self.random.array() };
-            self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &made))?;
+            let new = HashKey { key: self.random.array() };
+            self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &new))?;
         }
         Ok(())
     }
 
-    /// [`keyed`] by what is durable.
+    /// [`keyed`] with the durable rows.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -73,9 +73,9 @@ impl Node {
     }
 }
 
-/// A hash of `name` under a key only this node has, for row keys that must not tell names.
-/// `purpose` keeps equal names in different tables apart. Inside a commit `rows` is the change
-/// itself.
+/// A keyed hash of `name` for row keys, which are not sealed and must not disclose names. Only this
+/// node has the key. `purpose` makes equal names in different tables differ. Within a commit, `rows`
+/// is its `Tx`.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -95,7 +95,7 @@ mod tests {
     use crate::clock::Timestamp;
 
     #[test]
-    fn two_nodes_hash_the_same_name_differently() {
+    fn keyed_hashes_differ_between_nodes_and_purposes() {
         let one = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap();
         let two = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(2)).unwrap();
         assert_eq!(one.keyed("slug", b"hello").unwrap(), one.keyed("slug", b"hello").unwrap());
