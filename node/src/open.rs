@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
-use freehold_core::store::{Claim, OpenError, Stage, Stop};
+use freehold_core::store::{FolderLock, OpenError, Stage, Stop};
 
 use crate::config::Config;
 use crate::{exit, say};
@@ -22,7 +22,7 @@ pub(crate) fn is_there(data: &Path) -> bool {
 }
 
 /// Claims the folder for this process, making it the first time.
-pub(crate) fn claim(data: &Path) -> Result<Claim> {
+pub(crate) fn claim(data: &Path) -> Result<FolderLock> {
     node::claim(data).map_err(|error| said(data, &error))
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn node(data: &Path, config: &Config) -> Result<Node> {
 /// Opens the node in a folder that is claimed. A rebuild may take long: `tell` hears how far it is,
 /// and `stop` ends it early.
 pub(crate) async fn claimed(
-    claim: Claim,
+    claim: FolderLock,
     data: &Path,
     config: &Config,
     stop: &Stop,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
-use freehold_core::store::{Claim, Stop};
+use freehold_core::store::{FolderLock, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners, turn_everybody_away};
@@ -83,7 +83,12 @@ impl Front {
 
     /// Opens the node in the folder that is claimed; whoever comes meanwhile is told to come back.
     /// `stop` ends that early.
-    pub(crate) async fn open_node(&self, place: &Place, claim: Claim, stop: &Stop) -> Result<Node> {
+    pub(crate) async fn open_node(
+        &self,
+        place: &Place,
+        claim: FolderLock,
+        stop: &Stop,
+    ) -> Result<Node> {
         let opening = self.web.opening();
         let tell = Box::new(move |step, done, total| opening.tell(step, done, total));
         tokio::select! {

@@ -222,7 +222,7 @@ fn keep(node: &Node, at: Timestamp) -> Result<(), StoreError> {
     node.store.commit_blocking(move |tx| {
         // A renewal removes the log of what was deleted, and with a full disk it is due more than
         // ever.
-        tx.makes_room_later();
+        tx.frees_space_later();
         let position = tx.position();
         row::put(tx, LAST, &KeptRow { at, position })
     })

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::fs::{self, Fs, Volume};
 use crate::seal::{Seal, SecretKey};
-use crate::space::Space;
+use crate::space::FreeSpace;
 use crate::types::{BlobId, StoreError};
 use crate::vault::Keys;
 use freehold_proto::random::Random;
@@ -80,7 +80,7 @@ struct Shelf {
     volume: Box<dyn Volume>,
     folder: PathBuf,
     random: Random,
-    space: Space,
+    space: FreeSpace,
     name_key: SecretKey,
     key_seal: Seal,
     state: Mutex<State>,
@@ -118,7 +118,7 @@ impl Blobs {
         data: &Path,
         keys: &Keys,
         random: Random,
-        space: Space,
+        space: FreeSpace,
     ) -> Result<Self, StoreError> {
         let folder = data.join("blobs");
         file::prepare(&*fs, data, &folder).map_err(|e| told(&e))?;
@@ -161,8 +161,8 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Full`] when it would not.
-    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
-        self.0.space.room_for(len)
+    pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
+        self.0.space.check_space_for(len)
     }
 
     /// Opens a blob for reading.

@@ -29,7 +29,7 @@ impl Default for Margins {
 
 /// The watch over the data folder's file system. Cheap to clone.
 #[derive(Clone)]
-pub struct Space(Arc<Watch>);
+pub struct FreeSpace(Arc<Watch>);
 
 struct Watch {
     fs: Arc<dyn Fs>,
@@ -39,13 +39,13 @@ struct Watch {
     reserved: Mutex<bool>,
 }
 
-impl fmt::Debug for Space {
+impl fmt::Debug for FreeSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Space({}, {:?})", self.0.folder.display(), self.0.margins)
     }
 }
 
-impl Space {
+impl FreeSpace {
     /// Watches the file system of `folder`, and sets the reserve aside there if there is room.
     pub fn new(fs: Arc<dyn Fs>, folder: &Path, margins: Margins) -> Self {
         let space = Self(Arc::new(Watch {
@@ -79,7 +79,7 @@ impl Space {
     ///
     /// # Errors
     /// [`StoreError::Full`] when they would not.
-    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
+    pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
         let watch = &self.0;
         let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
         if free < watch.margins.watermark.saturating_add(len) {
@@ -177,9 +177,9 @@ mod tests {
 
     const MARGINS: Margins = Margins { watermark: 1000, reserve: 500 };
 
-    fn space() -> (MemoryFs, Space) {
+    fn space() -> (MemoryFs, FreeSpace) {
         let fs = MemoryFs::new();
-        (fs.clone(), Space::new(Arc::new(fs), Path::new("/"), MARGINS))
+        (fs.clone(), FreeSpace::new(Arc::new(fs), Path::new("/"), MARGINS))
     }
 
     fn reserve_len(fs: &MemoryFs) -> Option<u64> {
@@ -230,7 +230,7 @@ mod tests {
     fn without_room_for_a_reserve_the_node_runs_on() {
         let fs = MemoryFs::new();
         fs.fail_at(2, Fault::Full);
-        let space = Space::new(Arc::new(fs.clone()), Path::new("/"), MARGINS);
+        let space = FreeSpace::new(Arc::new(fs.clone()), Path::new("/"), MARGINS);
         assert_eq!(reserve_len(&fs), None);
         assert!(!space.give_up_reserve());
         assert_eq!(space.check(), Ok(()));
@@ -241,8 +241,11 @@ mod tests {
     fn a_reserve_left_by_an_earlier_run_is_taken_over() {
         let (fs, space) = space();
         drop(space);
-        let space =
-            Space::new(Arc::new(fs.clone()), Path::new("/"), Margins { reserve: 700, ..MARGINS });
+        let space = FreeSpace::new(
+            Arc::new(fs.clone()),
+            Path::new("/"),
+            Margins { reserve: 700, ..MARGINS },
+        );
         assert_eq!(reserve_len(&fs), Some(700));
         assert!(space.give_up_reserve());
     }

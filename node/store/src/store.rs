@@ -30,13 +30,13 @@ mod verify;
 mod waiter;
 
 pub use crate::types::{
-    BlobId, Found, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX,
-    WRITTEN_LEN_MAX,
+    BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
+    WalkedRow,
 };
-pub use crate::wal::recover::LogError;
-pub use options::{
-    Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id,
-};
+pub use crate::wal::recover::WalError;
+#[cfg(any(test, feature = "testing"))]
+pub use options::OpenEngine;
+pub use options::{EngineSource, FolderLock, OpenError, Progress, Stage, StoreOptions, boot_id};
 pub use stop::Stop;
 pub use tx::Tx;
 
@@ -111,7 +111,7 @@ impl<H: Hint> Store<H> {
         &self,
         after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<Found>, StoreError> {
+    ) -> Result<Vec<WalkedRow>, StoreError> {
         self.0.shared.rows.walk(after, limit)
     }
 

@@ -46,7 +46,7 @@ pub struct Row {
 
 /// A row met on a walk through all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct WalkedRow {
     /// Its table's on-disk name.
     pub table: String,
     /// Its key.

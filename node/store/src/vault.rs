@@ -66,10 +66,10 @@ pub enum VaultError {
     Later,
     /// The key file is not there.
     #[error("there is no key file at {0}")]
-    NoKey(PathBuf),
+    KeyMissing(PathBuf),
     /// There is a key file already.
     #[error("there is a key file at {0} already; move it away if it is not the right one")]
-    KeyThere(PathBuf),
+    KeyExists(PathBuf),
     /// The key file is not one, or is damaged.
     #[error("the key file {0} is damaged")]
     KeyDamaged(PathBuf),

@@ -15,8 +15,10 @@ use crate::fs::{Fs, OsFs};
 use crate::identity::Identity;
 use crate::logins::Throttle;
 use crate::random::Random;
-use crate::space::{Margins, Space};
-use crate::store::{self, Claim, EngineSource, Progress, Stop, Store, StoreError, StoreOptions};
+use crate::space::{FreeSpace, Margins};
+use crate::store::{
+    self, EngineSource, FolderLock, Progress, Stop, Store, StoreError, StoreOptions,
+};
 use crate::vault::{Unlock, Vault, VaultError};
 
 /// What the service manager calls the key file it hands over.
@@ -41,7 +43,7 @@ pub struct NodeOptions {
     /// How much room is kept free.
     pub margins: Margins,
     /// The folder, if it was claimed already.
-    pub claim: Option<Claim>,
+    pub claim: Option<FolderLock>,
     /// Told how far a long start is.
     pub progress: Option<Arc<Progress>>,
     /// Raised to end a long start, which then fails with [`store::OpenError::Stopped`].
@@ -100,9 +102,9 @@ pub enum NodeOpenError {
 ///
 /// # Errors
 /// When it can't be written, or another process has it.
-pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
+pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     make(data).map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
-    Ok(Claim::take(&OsFs, data)?)
+    Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
 /// Makes a folder and those above it, durably: what is acknowledged in it must be found by its
@@ -150,14 +152,14 @@ impl Node {
         } else {
             Vault::create(fs.clone(), &data, &unlock, &random)?
         };
-        let space = Space::new(fs.clone(), &data, margins);
+        let space = FreeSpace::new(fs.clone(), &data, margins);
         let keys = vault.keys();
         let source = EngineSource::Kind(engine, cache_len);
         let mut store =
             StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
         store.stop = stop;
-        store.claim = Some(claim);
+        store.folder_lock = Some(claim);
         store.space = Some(space.clone());
         Self::assemble(store, &vault, space, Clock::system())
     }
@@ -166,7 +168,7 @@ impl Node {
     pub(super) fn assemble<E>(
         mut options: StoreOptions,
         vault: &Vault,
-        space: Space,
+        space: FreeSpace,
         clock: Clock,
     ) -> Result<Self, E>
     where

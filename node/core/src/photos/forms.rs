@@ -94,7 +94,7 @@ pub fn settle(node: &Node) -> Result<usize, StoreError> {
 /// nothing if that is not so yet.
 fn settle_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreError> {
     let Some(form) = due(&node.store, &blob)? else { return Ok(Some(None)) };
-    if !node.blobs.at_rest(&blob, form.other())? {
+    if !node.blobs.is_stored_as(&blob, form.other())? {
         return Ok(Some(Some(form)));
     }
     let stored = node.blobs.store_as(&blob, form)?;
@@ -164,7 +164,7 @@ fn each_open(
                 let is_noted = row::get::<NoteRow>(&node.store, &print.blob.0)?.is_some();
                 let is_private =
                     !is_noted && due(&node.store, &print.blob)? == Some(AtRest::Sealed);
-                if is_private && node.blobs.at_rest(&print.blob, AtRest::Plain)? {
+                if is_private && node.blobs.is_stored_as(&print.blob, AtRest::Plain)? {
                     each(photo.id, print.blob)?;
                 }
             }

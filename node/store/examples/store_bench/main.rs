@@ -24,7 +24,7 @@ use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::{File, Fs};
 use freehold_store::seal::SecretKey;
 use freehold_store::store::{EngineSource, Store, StoreError, StoreOptions, Table};
-use freehold_store::testing::hooked_fs::Hooked;
+use freehold_store::testing::hooked_fs::HookedFs;
 
 mod slow;
 
@@ -157,7 +157,7 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn open(folder: &Path, fs: Hooked, kind: EngineKind) -> Store<()> {
+fn open(folder: &Path, fs: HookedFs, kind: EngineKind) -> Store<()> {
     let random = Random::from_os().unwrap();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);
     let key = SecretKey::new(random.array());
@@ -219,7 +219,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(folder: &Path, fs: &Hooked, record_len: usize) -> Self {
+    fn new(folder: &Path, fs: &HookedFs, record_len: usize) -> Self {
         let file = fs.create(&folder.join("bare")).unwrap();
         file.allocate(SEGMENT_LEN).unwrap();
         file.write_all_at(&vec![0; usize::try_from(SEGMENT_LEN).unwrap()], 0).unwrap();

@@ -27,7 +27,7 @@ impl Blobs {
     ///
     /// # Errors
     /// The disk's.
-    pub fn at_rest(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
+    pub fn is_stored_as(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
         Ok(self.has_small(id, form)
             || self.0.fs.exists(&self.path(&self.name(id, form))).map_err(|e| told(&e))?)
     }
@@ -77,6 +77,6 @@ impl Collection {
         if self.remove(&name)? {
             blobs.sync_name(&name)?;
         }
-        Ok(!blobs.at_rest(id, form.other())?)
+        Ok(!blobs.is_stored_as(id, form.other())?)
     }
 }

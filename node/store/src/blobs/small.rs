@@ -96,7 +96,7 @@ impl Blobs {
     /// # Errors
     /// [`StoreError::Full`], or the disk's; all are still in memory then, and filed anew the next
     /// time.
-    pub fn file_logged(&self) -> Result<usize, StoreError> {
+    pub fn flush_logged(&self) -> Result<usize, StoreError> {
         let _filing = self.filing();
         let waiting: Vec<BlobId> = self
             .state()

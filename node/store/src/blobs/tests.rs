@@ -40,7 +40,7 @@ fn open_over(fs: impl Fs + 'static) -> Blobs {
     .unwrap();
     let shared: Arc<dyn Fs> = Arc::new(fs);
     let space =
-        Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
+        FreeSpace::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
     Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
 }
 
@@ -86,7 +86,7 @@ fn a_blob_of_any_length_and_form_comes_back() {
             assert_eq!(read(&blobs, &pinned.id).unwrap(), bytes, "{form:?} {len}");
             log(&blobs, &pinned.id);
         }
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         let again = open_in(&fs);
         for (seed, len) in EDGES.into_iter().enumerate() {
             let bytes = content(len, seed as u64);
@@ -135,7 +135,7 @@ fn equal_content_is_stored_once() {
     let small = content(100, 2);
     let pinned = blobs.put(&small, AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
-    blobs.file_logged().unwrap();
+    blobs.flush_logged().unwrap();
     let again = blobs.put(&small, AtRest::Sealed).unwrap();
     assert_eq!(blobs.unlogged(&again.id), None, "it is stored already and need not travel again");
     assert_eq!(files(&blobs), 2);
@@ -146,7 +146,7 @@ fn what_is_put_as_public_is_public_whatever_it_was_before() {
     let (_, blobs) = fresh();
     for len in [10, 200_000] {
         let bytes = content(len, 1);
-        let is_public = || blobs.at_rest(&id_of(&bytes), AtRest::Plain).unwrap();
+        let is_public = || blobs.is_stored_as(&id_of(&bytes), AtRest::Plain).unwrap();
         let one = blobs.put(&bytes, AtRest::Sealed).unwrap();
         log(&blobs, &one.id);
         assert!(!is_public());
@@ -154,7 +154,7 @@ fn what_is_put_as_public_is_public_whatever_it_was_before() {
         assert!(is_public());
         log(&blobs, &two.id);
         drop(blobs.put(&bytes, AtRest::Sealed).unwrap());
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         assert!(is_public());
     }
 }
@@ -187,7 +187,7 @@ fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
     drop(pinned);
     assert_eq!(blobs.pin(&id).unwrap().len, 5);
     assert_eq!(files(&blobs), 0);
-    assert_eq!((blobs.unfiled_len(), blobs.file_logged()), (5, Ok(1)));
+    assert_eq!((blobs.unfiled_len(), blobs.flush_logged()), (5, Ok(1)));
     assert_eq!(files(&blobs), 1);
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
@@ -200,8 +200,8 @@ fn a_carried_blob_that_nothing_wants_as_public_after_all_stays_as_it_was() {
     let again = blobs.put(b"hello", AtRest::Plain).unwrap();
     let id = pinned.id;
     drop((pinned, again));
-    assert!(!blobs.at_rest(&id, AtRest::Plain).unwrap());
-    assert_eq!(blobs.file_logged(), Ok(1));
+    assert!(!blobs.is_stored_as(&id, AtRest::Plain).unwrap());
+    assert_eq!(blobs.flush_logged(), Ok(1));
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
 
@@ -212,7 +212,7 @@ fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
         blobs.logged(SmallBlob { id: id_of(bytes), form: AtRest::Sealed, bytes: bytes.into() });
     }
     blobs.retain_unfiled(|id| *id == id_of(b"kept"));
-    assert_eq!(blobs.file_logged(), Ok(1));
+    assert_eq!(blobs.flush_logged(), Ok(1));
     assert_eq!(read(&blobs, &id_of(b"gone")), Err(StoreError::NoBlob));
 }
 
@@ -324,7 +324,7 @@ proptest! {
                 prop_assert!(read > 0 || expected.is_empty() || *wanted == 0);
                 prop_assert_eq!(&buf[..read], &expected[..read]);
             }
-            blobs.file_logged().unwrap();
+            blobs.flush_logged().unwrap();
         }
     }
 }

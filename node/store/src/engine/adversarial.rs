@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Cell, Engine, EngineError, MemoryEngine, Pair, Write, joined};
+use super::{Cell, Engine, EngineError, MemoryEngine, Pair, Write, engine_key};
 use crate::types::Scan;
 
 /// What a power cut does to the rows.
@@ -113,7 +113,7 @@ impl AdversarialEngine {
 }
 
 fn change(rows: &mut Rows, table: &str, key: &[u8], value: Option<&[u8]>) {
-    let at = joined(table, key);
+    let at = engine_key(table, key);
     match value {
         Some(value) => rows.insert(at, (table.to_owned(), key.to_vec(), value.to_vec())),
         None => rows.remove(&at),

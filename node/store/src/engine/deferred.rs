@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, joined, parted};
+use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, engine_key, split_key};
 use crate::types::Scan;
 
 mod merge;
@@ -159,7 +159,7 @@ impl Shared {
         loop {
             let mut batch = Vec::with_capacity(BATCH_ROWS);
             for (key, value) in left.by_ref().take(BATCH_ROWS) {
-                let (table, key) = parted(key)?;
+                let (table, key) = split_key(key)?;
                 batch.push(Write { table, key, value: value.as_deref() });
             }
             if batch.is_empty() {
@@ -200,7 +200,7 @@ impl Shared {
 
 impl Engine for DeferredEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let joined = joined(table, key);
+        let joined = engine_key(table, key);
         {
             let over = self.shared.over();
             if let Some(value) = over.waiting.get(&joined).or_else(|| over.moving.get(&joined)) {
@@ -214,27 +214,31 @@ impl Engine for DeferredEngine {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let page = |after: Option<&[u8]>, limit| {
             let after = after
-                .map(parted)
+                .map(split_key)
                 .transpose()?
                 .map(|(_, key)| key.to_vec())
                 .or_else(|| scan.after.clone());
             let found = self.shared.engine.scan(table, &Scan { after, limit, ..scan.clone() })?;
-            Ok(found.into_iter().map(|(key, value)| (joined(table, &key), value)).collect())
+            Ok(found.into_iter().map(|(key, value)| (engine_key(table, &key), value)).collect())
         };
         let found = self.shared.read(range, (scan.reverse, scan.limit), page)?;
-        found.into_iter().map(|(key, value)| Ok((parted(&key)?.1.to_vec(), value))).collect()
+        found.into_iter().map(|(key, value)| Ok((split_key(&key)?.1.to_vec(), value))).collect()
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
         let page = |past: Option<&[u8]>, limit| {
-            let found = self.shared.engine.walk(past.map(parted).transpose()?.or(after), limit)?;
-            Ok(found.into_iter().map(|cell| (joined(&cell.table, &cell.key), cell.value)).collect())
+            let found =
+                self.shared.engine.walk(past.map(split_key).transpose()?.or(after), limit)?;
+            Ok(found
+                .into_iter()
+                .map(|cell| (engine_key(&cell.table, &cell.key), cell.value))
+                .collect())
         };
         let found = self.shared.read((from, Bound::Unbounded), (false, limit), page)?;
         let cell = |(key, value): Pair| {
-            let (table, key) = parted(&key)?;
+            let (table, key) = split_key(&key)?;
             Ok(Cell { table: table.to_owned(), key: key.to_vec(), value })
         };
         found.into_iter().map(cell).collect()
@@ -251,7 +255,8 @@ impl Engine for DeferredEngine {
         let before = turn.waiting;
         let mut over = shared.over.write().unwrap_or_else(PoisonError::into_inner);
         for write in group {
-            over.waiting.insert(joined(write.table, write.key), write.value.map(<[u8]>::to_vec));
+            over.waiting
+                .insert(engine_key(write.table, write.key), write.value.map(<[u8]>::to_vec));
         }
         turn.waiting = over.waiting.len();
         let wake = before == 0 || (before < MOVED_ROWS && turn.waiting >= MOVED_ROWS);
@@ -263,7 +268,7 @@ impl Engine for DeferredEngine {
         Ok(())
     }
 
-    fn settle(&self) -> Result<(), EngineError> {
+    fn drain(&self) -> Result<(), EngineError> {
         let shared = &*self.shared;
         let mut turn = shared.turn();
         turn.hurry = turn.waiting > 0;
@@ -276,7 +281,7 @@ impl Engine for DeferredEngine {
     }
 
     fn flush(&self) -> Result<(), EngineError> {
-        self.settle()?;
+        self.drain()?;
         self.shared.engine.flush()
     }
 

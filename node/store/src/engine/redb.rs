@@ -12,7 +12,8 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::guarded::Guarded;
 use super::{
-    Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, engine_key, full_or_unavailable,
+    split_key,
 };
 use crate::types::Scan;
 
@@ -72,7 +73,7 @@ fn commit(
     {
         let mut rows = transaction.open_table(ROWS).map_err(told)?;
         for write in group {
-            let key = joined(write.table, write.key);
+            let key = engine_key(write.table, write.key);
             match write.value {
                 Some(value) => rows.insert(key.as_slice(), value).map_err(told)?,
                 None => rows.remove(key.as_slice()).map_err(told)?,
@@ -112,22 +113,22 @@ impl Engine for RedbEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.database.with(|db| {
             let rows = db.begin_read().map_err(told)?.open_table(ROWS).map_err(told)?;
-            let found = rows.get(joined(table, key).as_slice()).map_err(told)?;
+            let found = rows.get(engine_key(table, key).as_slice()).map_err(told)?;
             Ok(found.map(|value| value.value().to_vec()))
         })
     }
 
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
-        let pair = |key: &[u8], value: &[u8]| Ok((parted(key)?.1.to_vec(), value.to_vec()));
+        let pair = |key: &[u8], value: &[u8]| Ok((split_key(key)?.1.to_vec(), value.to_vec()));
         self.database.with(|db| pages(db, range, (scan.reverse, scan.limit), pair))
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
         let cell = |key: &[u8], value: &[u8]| {
-            let (table, key) = parted(key)?;
+            let (table, key) = split_key(key)?;
             Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })
         };
         self.database.with(|db| pages(db, (from, Bound::Unbounded), (false, limit), cell))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::guarded::Guarded;
 use super::{
-    Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    Cell, Engine, EngineError, Pair, Write, bounds, engine_key, full_or_unavailable, split_key,
     sync_folder,
 };
 use crate::types::Scan;
@@ -76,7 +76,8 @@ fn told(error: &sled::Error) -> EngineError {
 
 impl Engine for SledEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let found = self.database.with(|db| db.get(joined(table, key)).map_err(|e| told(&e)))?;
+        let found =
+            self.database.with(|db| db.get(engine_key(table, key)).map_err(|e| told(&e)))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
@@ -87,7 +88,7 @@ impl Engine for SledEngine {
             let found = db.range::<Vec<u8>, _>(range);
             let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| {
                 let (key, value) = row.map_err(|e| told(&e))?;
-                Ok((parted(&key)?.1.to_vec(), value.to_vec()))
+                Ok((split_key(&key)?.1.to_vec(), value.to_vec()))
             };
             if scan.reverse {
                 found.rev().take(scan.limit).map(pair).collect()
@@ -99,14 +100,14 @@ impl Engine for SledEngine {
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
         let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
         self.database.with(|db| {
             let cells = db.range::<Vec<u8>, _>((from, Bound::Unbounded)).take(limit);
             cells
                 .map(|row| {
                     let (key, value) = row.map_err(|e| told(&e))?;
-                    let (table, key) = parted(&key)?;
+                    let (table, key) = split_key(&key)?;
                     Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })
                 })
                 .collect()
@@ -116,7 +117,7 @@ impl Engine for SledEngine {
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
         let mut batch = sled::Batch::default();
         for write in group {
-            let key = joined(write.table, write.key);
+            let key = engine_key(write.table, write.key);
             match write.value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),

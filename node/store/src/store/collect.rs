@@ -61,7 +61,7 @@ impl Blobs {
 fn settle(store: &Store<impl Hint>) -> Result<(), StoreError> {
     store.commit_blocking(|tx| {
         // Without it no file would ever go, and on a full disk it is files that must.
-        tx.makes_room_later();
+        tx.frees_space_later();
         let position = tx.position().to_be_bytes();
         tx.put(SWEPT, b"last", &position)
     })

@@ -15,7 +15,7 @@ use super::door::Door;
 use super::keeper::Keeper;
 use super::rows::Rows;
 use super::tx::{Overlay, Tx};
-use super::{Claim, Room, StoreError};
+use super::{FolderLock, Room, StoreError};
 use crate::blobs::{Hold, SmallBlob};
 use crate::hints::{Hint, Hints};
 use crate::wal::group::Change;
@@ -137,7 +137,7 @@ pub(super) struct Committer<H> {
     late: Vec<H>,
     door: Door,
     /// The data folder is this store's until the committer is done.
-    claim: Claim,
+    claim: FolderLock,
 }
 
 impl<H: Hint> Committer<H> {
@@ -148,7 +148,7 @@ impl<H: Hint> Committer<H> {
         keeper: Arc<Keeper>,
         hints: Hints<H>,
         door: Door,
-        claim: Claim,
+        claim: FolderLock,
     ) -> Self {
         Self { queue, shared, log, keeper, hints, active: 0, late: Vec::new(), door, claim }
     }

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::Room;
-use crate::space::Space;
+use crate::space::FreeSpace;
 
 /// How often the disk is asked; in between little can be written.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// Decides what is let in.
 pub(super) struct Door {
-    space: Option<Space>,
+    space: Option<FreeSpace>,
     asked: Option<Instant>,
     found: Room,
     /// The disk was full and the reserve given up: only what makes room is let in, until there is
@@ -19,7 +19,7 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(space: Option<Space>) -> Self {
+    pub(super) fn new(space: Option<FreeSpace>) -> Self {
         Self { space, asked: None, found: Room::Enough, pressed: false }
     }
 
@@ -42,7 +42,7 @@ impl Door {
 
     /// Gives up the reserve for what is being committed; false if there is none.
     pub(super) fn give_up_reserve(&mut self) -> bool {
-        let given = self.space.as_ref().is_some_and(Space::give_up_reserve);
+        let given = self.space.as_ref().is_some_and(FreeSpace::give_up_reserve);
         if given {
             self.pressed = true;
             self.found = Room::None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::blobs::{AtRest, Blobs, SmallBlob};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::tests::Store;
 use crate::store::{Scan, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
@@ -54,7 +54,7 @@ fn opened(fs: &MemoryFs) -> Option<Store> {
         true => Vault::open(shared.clone(), data, &unlock()).ok()?,
         false => Vault::create(shared.clone(), data, &unlock(), &Random::seeded(1)).ok()?,
     };
-    let space = Space::new(shared.clone(), data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(shared.clone(), data, Margins { watermark: 0, reserve: 0 });
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.blobs = Blobs::new(shared, data, vault.keys(), Random::seeded(2), space).ok();
     options.key = vault.keys().store().clone();

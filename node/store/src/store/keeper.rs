@@ -14,9 +14,9 @@ use std::thread::JoinHandle;
 use super::checkpoint::{Checkpoint, Condition};
 use super::committer::Shared;
 use super::rows::Rows;
-use super::{Claim, Stop, StoreError, snapshot, stopped};
-use crate::space::Space;
-use crate::wal::recover::{LogError, Reader};
+use super::{FolderLock, Stop, StoreError, snapshot, stopped};
+use crate::space::FreeSpace;
+use crate::wal::recover::{Reader, WalError};
 use crate::wal::{self, LogId, Mark, SpareShelf, segment};
 use freehold_proto::random::Random;
 
@@ -32,7 +32,7 @@ pub(super) struct Keeper {
     pub(super) spare: SpareShelf,
     pub(super) segment_len: u64,
     pub(super) snapshot_after: u64,
-    space: Option<Space>,
+    space: Option<FreeSpace>,
     state: Mutex<State>,
     changed: Condvar,
     /// Held while a checkpoint is made.
@@ -67,7 +67,7 @@ pub(super) struct Parts {
     pub(super) spare: SpareShelf,
     pub(super) segment_len: u64,
     pub(super) snapshot_after: u64,
-    pub(super) space: Option<Space>,
+    pub(super) space: Option<FreeSpace>,
     pub(super) last: Checkpoint,
     pub(super) threaded: bool,
 }
@@ -116,7 +116,7 @@ impl Keeper {
     }
 
     /// Starts its threads, unless it is to do without.
-    pub(super) fn start(self: &Arc<Self>, claim: &Claim) -> io::Result<Vec<JoinHandle<()>>> {
+    pub(super) fn start(self: &Arc<Self>, claim: &FolderLock) -> io::Result<Vec<JoinHandle<()>>> {
         if !self.lock().threaded {
             return Ok(Vec::new());
         }
@@ -312,11 +312,11 @@ impl Keeper {
             self.pressing(|| {
                 rows.engine().reopen()?;
                 self.reader.read_until(from.as_ref(), end.position, &mut take).map_err(|error| match error {
-                    LogError::Taker(error) => error,
+                    WalError::Taker(error) => error,
                     other => StoreError::Unavailable(other.to_string()),
                 })?;
                 // It may take later what it is given, and must not be called whole before.
-                Ok(rows.engine().settle()?)
+                Ok(rows.engine().drain()?)
             })?;
             if let Err(error) = rows.forget_unreferred(false, &self.ending) {
                 tracing::warn!(%error, "blobs of rows that are gone could not be looked for; the next collection does");

@@ -31,7 +31,7 @@ pub(super) fn rebuild(
     let fs = &*options.fs;
     let folder = engine_folder(&options.data, &options.engine);
     let new = folder.with_extension("new");
-    if !options.engine.keeps() {
+    if !options.engine.is_persistent() {
         return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
     }
     remove(fs, &new)?;

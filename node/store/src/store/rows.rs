@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Found, Row, Scan, Stop, StoreError, Table};
+use super::{BlobId, Row, Scan, Stop, StoreError, Table, WalkedRow};
 use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::seal::RowSeal;
@@ -85,11 +85,11 @@ impl Rows {
         &self,
         after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<Found>, StoreError> {
+    ) -> Result<Vec<WalkedRow>, StoreError> {
         let _open = self.enter()?;
         let cells = self.engine.walk(after, limit).map_err(|error| self.note(error))?.into_iter();
         Ok(cells
-            .map(|cell| Found {
+            .map(|cell| WalkedRow {
                 row: self.unsealed(&cell.table, &cell.key, &cell.value),
                 table: cell.table,
                 key: cell.key,
@@ -205,7 +205,7 @@ impl Rows {
 
     /// Files the small blobs of all groups applied so far, durably.
     pub(super) fn file(&self) -> Result<(), StoreError> {
-        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.file_logged().map(drop))
+        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.flush_logged().map(drop))
     }
 
     /// Whether more than `len` bytes of small blobs wait to be filed.

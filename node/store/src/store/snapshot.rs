@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use super::{Stop, StoreError};
 use crate::fs::{self, File, Fs};
 use crate::seal::Seal;
-use crate::space::Space;
-use crate::wal::recover::{Group, LogError, Reader};
+use crate::space::FreeSpace;
+use crate::wal::recover::{Group, Reader, WalError};
 use crate::wal::{LogId, Mark};
 use freehold_proto::random::Random;
 
@@ -51,7 +51,7 @@ pub(super) fn list(fs: &dyn Fs, data: &Path) -> io::Result<Vec<u64>> {
         return Ok(Vec::new());
     }
     let position =
-        |entry: &fs::Entry| u64::from_str_radix(entry.name.strip_suffix(".snap")?, 16).ok();
+        |entry: &fs::DirEntry| u64::from_str_radix(entry.name.strip_suffix(".snap")?, 16).ok();
     let mut positions: Vec<_> = fs.list(&folder)?.iter().filter_map(position).collect();
     positions.sort_unstable();
     Ok(positions)
@@ -88,7 +88,7 @@ pub(super) struct Maker<'a> {
     pub(super) random: &'a Random,
     pub(super) log: LogId,
     pub(super) stop: &'a Stop,
-    pub(super) space: Option<&'a Space>,
+    pub(super) space: Option<&'a FreeSpace>,
 }
 
 impl Maker<'_> {
@@ -140,7 +140,7 @@ impl Maker<'_> {
                 *base = Some((Snapshot::open(&*reader.fs, &reader.seal, &to, log)?, to));
                 Ok(())
             };
-        let mut take = |group: Group| -> Result<(), LogError> {
+        let mut take = |group: Group| -> Result<(), WalError> {
             stop.check()?;
             for row in group.changes.into_iter().flat_map(|change| change.rows) {
                 len += row.table.len() + row.key.len() + row.value.as_ref().map_or(0, Vec::len);
@@ -154,7 +154,7 @@ impl Maker<'_> {
         };
         reader.read_until(from.as_ref(), mark.position, &mut take).map_err(
             |error| match error {
-                LogError::Taker(error) => error,
+                WalError::Taker(error) => error,
                 other => StoreError::Unavailable(other.to_string()),
             },
         )?;
@@ -243,7 +243,7 @@ struct Writer<'a> {
     file: Box<dyn File>,
     seal: &'a Seal,
     random: &'a Random,
-    space: Option<&'a Space>,
+    space: Option<&'a FreeSpace>,
     id: [u8; 16],
     offset: u64,
     chunk: Vec<u8>,

@@ -18,7 +18,7 @@ use super::checkpoint::{Checkpoint, Condition};
 use super::committer::{Committer, Queue, Shared};
 use super::door::Door;
 use super::keeper::{Keeper, Parts};
-use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
+use super::options::{EngineSource, FolderLock, OpenError, Stage, StoreOptions};
 use super::rows::Rows;
 use super::{BlobId, StoreError, rebuild};
 use crate::blobs::AtRest;
@@ -60,7 +60,8 @@ pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, Ope
 
 fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     let fs = options.fs.clone();
-    let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
+    let claim =
+        options.folder_lock.clone().map_or_else(|| FolderLock::acquire(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
     let reader = Reader {
         fs: fs.clone(),
@@ -110,7 +111,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
         rows.apply(&group.changes)?;
         forms.meet(&group.changes);
     }
-    rows.engine().settle()?;
+    rows.engine().drain()?;
     // Before anything reads: no blob of a row that is gone comes back.
     rows.forget_unreferred(filed_early, &options.stop)?;
     if filed_early {
@@ -135,7 +136,7 @@ fn go<H: Hint>(
     log: Log,
     rows: Rows,
     last: Checkpoint,
-    claim: Claim,
+    claim: FolderLock,
 ) -> Result<Started<H>, OpenError> {
     let queue = Arc::new(Queue::default());
     let shared = Arc::new(Shared::new(rows, log.end().clone()));
@@ -195,7 +196,7 @@ fn usable_engine(
     let folder = engine_folder(&options.data, &options.engine);
     let same =
         found.engine == engine_name(&options.engine) && found.condition != Condition::Rebuilding;
-    if !same || !options.engine.keeps() || !options.fs.exists(&folder).unwrap_or(false) {
+    if !same || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
         return None;
     }
     let engine = options.engine.open(&folder);

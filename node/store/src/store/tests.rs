@@ -9,7 +9,7 @@ use crate::blobs::{AtRest, Blobs};
 use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::vault::{Unlock, Vault};
 use freehold_proto::random::Random;
 
@@ -111,7 +111,7 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     options.segment_len = 7 * 1024;
     let _ = through.create_folder(Path::new("/data"));
     let space =
-        Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+        FreeSpace::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
     options.blobs =
         Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options

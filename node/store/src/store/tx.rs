@@ -200,7 +200,7 @@ impl<'a, H: Hint> Tx<'a, H> {
 
     /// Says that room is made once this change is durable, though it deletes nothing itself: being
     /// small it is let in on a full disk.
-    pub fn makes_room_later(&mut self) {
+    pub fn frees_space_later(&mut self) {
         self.upkeep = true;
     }
 

@@ -12,7 +12,7 @@ use super::committer::Shared;
 use super::keeper::Keeper;
 use super::snapshot::{self, GoOn, Snapshot};
 use crate::wal::Mark;
-use crate::wal::recover::{Group, LogError};
+use crate::wal::recover::{Group, WalError};
 
 /// So many rows of the engine are looked at in one go.
 const PAGE_ROWS: usize = 500;
@@ -94,9 +94,9 @@ pub(super) fn verify(
     Ok(wrong)
 }
 
-fn failed(error: LogError) -> StoreError {
+fn failed(error: WalError) -> StoreError {
     match error {
-        LogError::Taker(error) => error,
+        WalError::Taker(error) => error,
         other => StoreError::Unavailable(other.to_string()),
     }
 }

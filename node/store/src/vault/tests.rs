@@ -100,7 +100,7 @@ fn two_damaged_copies_are_an_error_and_stay_as_they_are() {
 fn without_its_key_a_vault_stays_shut() {
     let (fs, _) = created(&key_file());
     let other = Unlock::KeyFile("/other".into());
-    assert_eq!(open(&fs, &other).unwrap_err(), VaultError::NoKey("/other".into()));
+    assert_eq!(open(&fs, &other).unwrap_err(), VaultError::KeyMissing("/other".into()));
     wrap::create_key_file(&fs, Path::new("/other"), &Random::seeded(9)).unwrap();
     assert_eq!(open(&fs, &other).unwrap_err(), VaultError::WrongKey);
     assert_eq!(open(&fs, &passphrase("open sesame")).unwrap_err(), VaultError::WrongKey);

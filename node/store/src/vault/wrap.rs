@@ -244,7 +244,7 @@ pub(super) fn create_key_file(fs: &dyn Fs, path: &Path, random: &Random) -> Resu
 
 fn key_file_seal(fs: &dyn Fs, path: &Path) -> Result<Seal, VaultError> {
     let bytes = fs::read(fs, path, KEY_FILE_LEN_MAX).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => VaultError::NoKey(path.to_owned()),
+        ErrorKind::NotFound => VaultError::KeyMissing(path.to_owned()),
         ErrorKind::FileTooLarge => VaultError::KeyDamaged(path.to_owned()),
         _ => VaultError::Io(error.to_string()),
     })?;

@@ -22,7 +22,7 @@ const SEGMENT_LEN_MAX: usize = 1 << 30;
 
 /// Why the log cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
+pub enum WalError {
     /// Bytes that should verify don't, and good ones follow.
     #[error("the log is damaged: {segment} at byte {offset}")]
     Damaged {
@@ -101,13 +101,13 @@ struct Walk<'a> {
 }
 
 /// Whoever takes the groups.
-pub(crate) type Take<'a> = &'a mut dyn FnMut(Group) -> Result<(), LogError>;
+pub(crate) type Take<'a> = &'a mut dyn FnMut(Group) -> Result<(), WalError>;
 
 impl Reader {
     /// Hands every group after `from` (a place that is known to stand) to `take`, in order, except
     /// the last, and says where the log ends. Without `from` the log must be there from its
     /// beginning.
-    pub(crate) fn read(&self, from: Option<&Mark>, take: Take<'_>) -> Result<End, LogError> {
+    pub(crate) fn read(&self, from: Option<&Mark>, take: Take<'_>) -> Result<End, WalError> {
         self.walk(from, u64::MAX, take)
     }
 
@@ -118,7 +118,7 @@ impl Reader {
         from: Option<&Mark>,
         until: u64,
         take: Take<'_>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), WalError> {
         let end = self.walk(from, until, take)?;
         if let Some(group) = end.doubtful {
             take(group)?;
@@ -128,7 +128,7 @@ impl Reader {
 
     /// The position of the last record in the newest segment, without a look at what it says: how
     /// far there is to read.
-    pub(crate) fn last_position(&self) -> Result<u64, LogError> {
+    pub(crate) fn last_position(&self) -> Result<u64, WalError> {
         let Some(newest) = segment::list(&*self.fs, &self.folder)?.pop() else { return Ok(0) };
         let bytes = fs::read(&*self.fs, &newest.path(&self.folder), SEGMENT_LEN_MAX)?;
         // One that is damaged is the reader's to complain of.
@@ -162,7 +162,7 @@ impl Reader {
         groups
     }
 
-    fn walk(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<End, LogError> {
+    fn walk(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<End, WalError> {
         let names = segment::list(&*self.fs, &self.folder)?;
         let generation = names.last().map_or(0, |name| name.generation);
         let origin = from.cloned().unwrap_or_default();
@@ -172,7 +172,7 @@ impl Reader {
             walk.segment(name, from)?;
         }
         if walk.at.position < origin.position || (from.is_some() && walk.log.is_none()) {
-            return Err(LogError::Missing { position: walk.at.position });
+            return Err(WalError::Missing { position: walk.at.position });
         }
         let mark = if walk.held.is_some() { walk.before } else { walk.at };
         Ok(End { log: walk.log, mark, doubtful: walk.held, generation })
@@ -180,15 +180,15 @@ impl Reader {
 }
 
 impl Walk<'_> {
-    fn segment(&mut self, name: &Name, from: Option<&Mark>) -> Result<(), LogError> {
+    fn segment(&mut self, name: &Name, from: Option<&Mark>) -> Result<(), WalError> {
         let path = name.path(&self.reader.folder);
         let bytes = fs::read(&*self.reader.fs, &path, SEGMENT_LEN_MAX)?;
         let header = Header::decode(&bytes).filter(|header| header.generation == name.generation);
         let Some(header) = header else {
-            return Err(LogError::Damaged { segment: path, offset: 0 });
+            return Err(WalError::Damaged { segment: path, offset: 0 });
         };
         if self.log.is_some_and(|log| log != header.log) {
-            return Err(LogError::Damaged { segment: path, offset: 0 });
+            return Err(WalError::Damaged { segment: path, offset: 0 });
         }
         match (self.log, from) {
             // The first segment read holds the known place, or begins right after it if what came
@@ -197,7 +197,7 @@ impl Walk<'_> {
                 if header.generation == from.generation && header.position <= from.position =>
             {
                 if header.position == from.position && header.hash != from.hash {
-                    return Err(LogError::Damaged { segment: path, offset: 0 });
+                    return Err(WalError::Damaged { segment: path, offset: 0 });
                 }
                 self.at = Mark {
                     generation: header.generation,
@@ -219,7 +219,7 @@ impl Walk<'_> {
 
     /// Goes on into the next segment: from the end, or voiding the one record that was never
     /// acknowledged. False if the segment lies beyond what is asked for.
-    fn join(&mut self, header: &Header) -> Result<bool, LogError> {
+    fn join(&mut self, header: &Header) -> Result<bool, WalError> {
         let joins = |mark: &Mark| header.position == mark.position && header.hash == mark.hash;
         if joins(&self.at) {
             return Ok(true);
@@ -232,7 +232,7 @@ impl Walk<'_> {
         if self.at.position >= self.until && header.position > self.at.position {
             return Ok(false);
         }
-        Err(LogError::Missing { position: self.at.position.min(header.position) })
+        Err(WalError::Missing { position: self.at.position.min(header.position) })
     }
 
     fn records(
@@ -241,10 +241,10 @@ impl Walk<'_> {
         header: &Header,
         path: &Path,
         from: Option<&Mark>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), WalError> {
         let mut offset = HEADER_LEN;
         let damaged =
-            |offset: usize| LogError::Damaged { segment: path.to_owned(), offset: offset as u64 };
+            |offset: usize| WalError::Damaged { segment: path.to_owned(), offset: offset as u64 };
         while self.at.position < self.until {
             let Some(record) =
                 bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest))
@@ -279,16 +279,16 @@ impl Walk<'_> {
         }
     }
 
-    fn release(&mut self) -> Result<(), LogError> {
+    fn release(&mut self) -> Result<(), WalError> {
         match self.held.take() {
             Some(group) => (self.take)(group),
             None => Ok(()),
         }
     }
 
-    fn open(&self, record: &Record<'_>, header: &Header, path: &Path) -> Result<Group, LogError> {
+    fn open(&self, record: &Record<'_>, header: &Header, path: &Path) -> Result<Group, WalError> {
         let place = record::place(&header.log, record.generation, record.first, record.count);
-        let sealed = || LogError::Sealed { segment: path.to_owned() };
+        let sealed = || WalError::Sealed { segment: path.to_owned() };
         let payload = self.reader.seal.open(&place, record.sealed).ok_or_else(sealed)?;
         let changes = group::decode(&payload, record.count).ok_or_else(sealed)?;
         Ok(Group { first: record.first, changes })

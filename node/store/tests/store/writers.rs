@@ -12,9 +12,9 @@ use freehold_proto::random::Random;
 use freehold_store::blobs::{AtRest, Blobs};
 use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::OsFs;
-use freehold_store::space::{Margins, Space};
+use freehold_store::space::{FreeSpace, Margins};
 use freehold_store::store::{
-    Claim, EngineSource, OpenError, Scan, Store, StoreError, StoreOptions, Table,
+    EngineSource, FolderLock, OpenError, Scan, Store, StoreError, StoreOptions, Table,
 };
 use freehold_store::vault::{Unlock, Vault};
 
@@ -44,21 +44,21 @@ pub(crate) fn open(
 ) -> Result<(Store<()>, Blobs), OpenError> {
     let (fs, random) = (Arc::new(OsFs), Random::from_os().unwrap());
     let data = folder.join("data");
-    let claim = Claim::take(&OsFs, &data)?;
+    let claim = FolderLock::acquire(&OsFs, &data)?;
     let unlock = Unlock::KeyFile(folder.join("key"));
     let vault = if Vault::exists(&OsFs, &data).map_err(std::io::Error::other)? {
         Vault::open(fs.clone(), &data, &unlock).map_err(std::io::Error::other)?
     } else {
         Vault::create(fs.clone(), &data, &unlock, &random).map_err(std::io::Error::other)?
     };
-    let space = Space::new(fs.clone(), &data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(fs.clone(), &data, Margins { watermark: 0, reserve: 0 });
     let blobs = Blobs::new(fs.clone(), &data, vault.keys(), random.clone(), space)?;
     let keys = vault.keys();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);
     let mut options =
         StoreOptions::new(data, fs, engine, keys.store().clone(), keys.log_id(), random);
     options.boot = boot.unwrap_or(options.boot);
-    options.claim = Some(claim);
+    options.folder_lock = Some(claim);
     options.blobs = Some(blobs.clone());
     // Short, so that several are begun and checkpoints and snapshots made.
     options.segment_len = 64 * 1024;

@@ -32,7 +32,7 @@ async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
 
 /// The files that hold the word as it is, once small blobs have been filed too.
 fn clear(disk: &MemoryFs, blobs: &Blobs, word: &str) -> Vec<PathBuf> {
-    blobs.file_logged().unwrap();
+    blobs.flush_logged().unwrap();
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from("/")]);
     while let Some(folder) = folders.pop() {
         for entry in disk.list(&folder).unwrap() {
@@ -177,9 +177,9 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
         let added = alice.try_store_photo(&large, &small, Audience::Public).await;
         alice.disk().heal();
         assert_eq!(settle(&alice), Ok(0));
-        alice.blobs.file_logged().unwrap();
+        alice.blobs.flush_logged().unwrap();
         for print in [kept.large, kept.small] {
-            let is_open = alice.blobs.at_rest(&print.blob, AtRest::Plain).unwrap();
+            let is_open = alice.blobs.is_stored_as(&print.blob, AtRest::Plain).unwrap();
             assert_eq!(
                 is_open,
                 added.is_ok(),

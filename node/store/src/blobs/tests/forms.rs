@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::fs::{Fault, PowerCut};
-use crate::testing::hooked_fs::{Hooked, Then, What};
+use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
 const LENS: [usize; 6] = [0, 10, 65_536, SMALL_LEN_MAX, SMALL_LEN_MAX + 1, 200_000];
 
@@ -17,7 +17,7 @@ fn turn(blobs: &Blobs, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
 }
 
 fn lies(blobs: &Blobs, id: &BlobId) -> Vec<AtRest> {
-    FORMS.into_iter().filter(|form| blobs.at_rest(id, *form).unwrap()).collect()
+    FORMS.into_iter().filter(|form| blobs.is_stored_as(id, *form).unwrap()).collect()
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
             .unwrap();
         for form in [AtRest::Plain, AtRest::Sealed, AtRest::Plain, AtRest::Plain] {
             if filed {
-                blobs.file_logged().unwrap();
+                blobs.flush_logged().unwrap();
             }
             assert!(turn(&blobs, &id, form).unwrap());
             assert_eq!(
@@ -40,7 +40,7 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
                 "{len} {filed}"
             );
         }
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         let restarted = open_in(&fs.power_cut(PowerCut::Nothing, 1));
         assert_eq!(
             (lies(&restarted, &id), read(&restarted, &id)),
@@ -59,7 +59,7 @@ fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
     log(&blobs, &id);
     // It lies there sealed still, or again, and travels all the same.
     for form in [AtRest::Plain, AtRest::Sealed] {
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         let stored = blobs.store_as(&id, form).unwrap();
         groups.push(blobs.unlogged(&id).unwrap());
         log(&blobs, &id);
@@ -67,7 +67,7 @@ fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
     }
     let (_, rebuilt) = fresh();
     groups.into_iter().for_each(|group| rebuilt.logged(group));
-    rebuilt.file_logged().unwrap();
+    rebuilt.flush_logged().unwrap();
     assert_eq!(lies(&rebuilt, &id), [AtRest::Sealed]);
 }
 
@@ -79,7 +79,7 @@ fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_remove
             .put(&content(len, 1), AtRest::Plain)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         assert!(!blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(), "it is nowhere else");
         drop(blobs.store_as(&id, AtRest::Sealed).map(|stored| (log(&blobs, &id), stored)).unwrap());
         let collection = blobs.collection();
@@ -87,7 +87,7 @@ fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_remove
         let open = blobs.put(&content(len, 1), AtRest::Plain).unwrap();
         assert!(!collection.keep_only(&id, AtRest::Sealed).unwrap());
         drop((open, collection));
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         fs.damage(&blobs.path(&blobs.name(&id, AtRest::Sealed)), 95, 1).unwrap();
         assert!(
             !blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(),
@@ -145,17 +145,17 @@ fn who_looks_while_a_blob_turns_finds_it() {
             .put(&bytes, AtRest::Sealed)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
-        blobs.file_logged().unwrap();
+        blobs.flush_logged().unwrap();
         let sealed = blobs.path(&blobs.name(&id, AtRest::Sealed));
         let turning = AtomicBool::new(true);
         // It was not found in the clear, and before it is looked for sealed it lies in the clear
         // alone.
-        let reader = open_over(Hooked::new(fs, move |what, path| {
-            if what == What::Open && path == sealed && turning.swap(false, Ordering::Relaxed) {
+        let reader = open_over(HookedFs::new(fs, move |what, path| {
+            if what == FsCall::Open && path == sealed && turning.swap(false, Ordering::Relaxed) {
                 assert!(turn(&blobs, &id, AtRest::Plain).unwrap());
-                blobs.file_logged().unwrap();
+                blobs.flush_logged().unwrap();
             }
-            Then::Go
+            Action::Proceed
         }));
         assert_eq!(read(&reader, &id), Ok(bytes));
     }

@@ -201,7 +201,7 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
             }
             let before = fs.calls();
             fs.fail_at(n, fault);
-            let filed = blobs.file_logged();
+            let filed = blobs.flush_logged();
             let unharmed = fs.calls() < before + n;
             for bytes in &contents {
                 if fault != Fault::Power || blobs.state().small.contains_key(&id_of(bytes)) {
@@ -221,7 +221,7 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
                             bytes: bytes.as_slice().into(),
                         });
                     }
-                    again.file_logged().unwrap();
+                    again.flush_logged().unwrap();
                 }
                 let last = open_in(&left.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {
@@ -295,6 +295,6 @@ fn a_write_back_that_failed_before_the_sync_is_told_and_all_is_filed_anew() {
     let pinned = blobs.put(b"small", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
     fs.lose_writes();
-    assert!(blobs.file_logged().is_err());
-    assert_eq!((blobs.file_logged().unwrap(), blobs.unfiled_len()), (1, 0));
+    assert!(blobs.flush_logged().is_err());
+    assert_eq!((blobs.flush_logged().unwrap(), blobs.unfiled_len()), (1, 0));
 }

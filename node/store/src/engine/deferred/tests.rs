@@ -26,7 +26,7 @@ fn halted(engine: impl Engine + 'static, moving: Rows, waiting: Rows) -> Deferre
 
 fn rows() -> impl Strategy<Value = Rows> {
     let key = (prop::sample::select(vec!["a", "b"]), 0_u8..12)
-        .prop_map(|(table, key)| joined(table, &[key]));
+        .prop_map(|(table, key)| engine_key(table, &[key]));
     prop::collection::btree_map(
         key,
         prop::option::weighted(0.6, prop::collection::vec(any::<u8>(), 0..3)),
@@ -43,7 +43,7 @@ proptest! {
         let (model, engine) = (MemoryEngine::default(), MemoryEngine::default());
         let apply = |engine: &MemoryEngine, rows: &Rows, some: usize| {
             for (key, value) in rows.iter().take(some) {
-                let (table, key) = parted(key).unwrap();
+                let (table, key) = split_key(key).unwrap();
                 engine.apply(&[Write { table, key, value: value.as_deref() }]).unwrap();
             }
         };
@@ -72,10 +72,10 @@ fn a_failure_on_the_way_is_told_and_sticks_until_reopened() {
     let adversary = AdversarialEngine::default();
     let engine = DeferredEngine::new(Arc::new(adversary.clone())).unwrap();
     engine.apply(&[put(b"k", b"1")]).unwrap();
-    engine.settle().unwrap();
+    engine.drain().unwrap();
     adversary.fail_at(0, EngineError::Full);
     engine.apply(&[put(b"k", b"2"), put(b"l", b"2")]).unwrap();
-    assert_eq!(engine.settle(), Err(EngineError::Full));
+    assert_eq!(engine.drain(), Err(EngineError::Full));
     assert_eq!(engine.apply(&[put(b"k", b"3")]), Err(EngineError::Full));
     assert_eq!(engine.flush(), Err(EngineError::Full));
     // What was acknowledged is still what is read.
@@ -96,7 +96,7 @@ fn no_more_rows_wait_than_there_is_memory_for() {
         engine.apply(&writes).unwrap();
         assert!(engine.shared.over.read().unwrap().waiting.len() < WAITING_ROWS_MAX + writes.len());
     }
-    engine.settle().unwrap();
+    engine.drain().unwrap();
     assert_eq!(engine.shared.engine.walk(None, usize::MAX).unwrap().len(), 10_000);
 }
 
@@ -162,7 +162,7 @@ impl Engine for Interrupted {
 fn page_with(interruption: impl Fn(&DeferredEngine) + Send + Sync + 'static) -> Vec<Pair> {
     let below = Arc::new(Interrupted::default());
     below.engine.apply(&[put(b"b", b"1")]).unwrap();
-    let waiting = Rows::from([(joined("t", b"a"), Some(b"1".to_vec()))]);
+    let waiting = Rows::from([(engine_key("t", b"a"), Some(b"1".to_vec()))]);
     let shared = Shared {
         engine: below.clone(),
         over: RwLock::new(Over { waiting, ..Over::default() }),

@@ -204,31 +204,33 @@ mod breaks {
     //! Breaks seeded on purpose. If these tests could not tell, they would prove nothing.
 
     use super::*;
-    use crate::testing::hooked_fs::{Hooked, Then, What};
+    use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
     /// Leaves out these calls, or puts them off, where the path holds this.
     fn on(
-        calls: &'static [What],
+        calls: &'static [FsCall],
         part: &'static str,
-        then: Then,
-    ) -> impl Fn(What, &Path) -> Then + Send + Sync + 'static {
+        then: Action,
+    ) -> impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static {
         move |what, path| {
             if calls.contains(&what) && path.to_str().unwrap().contains(part) {
                 then
             } else {
-                Then::Go
+                Action::Proceed
             }
         }
     }
 
-    fn leaving_out(calls: &'static [What], part: &'static str) -> Result<usize, String> {
-        broken(on(calls, part, Then::LeaveOut))
+    fn leaving_out(calls: &'static [FsCall], part: &'static str) -> Result<usize, String> {
+        broken(on(calls, part, Action::Skip))
     }
 
-    fn broken(hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static) -> Result<usize, String> {
+    fn broken(
+        hook: impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static,
+    ) -> Result<usize, String> {
         let fs = MemoryFs::new();
         fs.record();
-        let done = run(options_on(&fs, Arc::new(Hooked::new(fs.clone(), hook))), &|| {
+        let done = run(options_on(&fs, Arc::new(HookedFs::new(fs.clone(), hook))), &|| {
             usize::try_from(fs.calls()).unwrap()
         });
         cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
@@ -238,7 +240,7 @@ mod breaks {
     fn leaving_out_without_blobs(part: &'static str) -> Result<usize, String> {
         let fs = MemoryFs::new();
         fs.record();
-        let broken = Hooked::new(fs.clone(), on(&[What::Sync], part, Then::LeaveOut));
+        let broken = HookedFs::new(fs.clone(), on(&[FsCall::Sync], part, Action::Skip));
         let with = StoreOptions { fs: Arc::new(broken), blobs: None, ..options(&fs) };
         let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
         cut_everywhere(&done, &fs, &|left| StoreOptions {
@@ -250,12 +252,12 @@ mod breaks {
 
     #[test]
     fn the_tests_notice_a_log_that_is_not_synced() {
-        leaving_out(&[What::Sync], "spare").unwrap_err();
+        leaving_out(&[FsCall::Sync], "spare").unwrap_err();
     }
 
     #[test]
     fn the_tests_notice_rows_applied_and_acknowledged_before_the_sync() {
-        broken(on(&[What::Sync], "spare", Then::Late)).unwrap_err();
+        broken(on(&[FsCall::Sync], "spare", Action::Defer)).unwrap_err();
     }
 
     /// After a failed sync the page cache shows a record that the disk lacks. A start that trusts
@@ -272,7 +274,7 @@ mod breaks {
             (2..9).take_while(|n| step(&store, &None, *n).is_ok()).count();
             let left = fs.crash();
             drop(store);
-            let trusting = Hooked::new(left.clone(), on(&[What::Sync], "spare", Then::LeaveOut));
+            let trusting = HookedFs::new(left.clone(), on(&[FsCall::Sync], "spare", Action::Skip));
             let shown = seen(&Store::open(options_on(&left, Arc::new(trusting))).unwrap());
             let cut = left.power_cut(PowerCut::Nothing, 0);
             Store::open(options(&cut)).map_or(true, |store| seen(&store) != shown)
@@ -282,17 +284,17 @@ mod breaks {
 
     #[test]
     fn the_tests_notice_a_log_folder_that_is_not_synced() {
-        leaving_out(&[What::SyncFolder], "log").unwrap_err();
+        leaving_out(&[FsCall::SyncFolder], "log").unwrap_err();
     }
 
     #[test]
     fn even_a_checkpoint_that_is_not_synced_loses_nothing() {
-        leaving_out(&[What::Sync], "checkpoint").unwrap();
+        leaving_out(&[FsCall::Sync], "checkpoint").unwrap();
     }
 
     #[test]
     fn the_tests_notice_blobs_that_are_not_synced() {
-        leaving_out(&[What::Sync, What::SyncVolume], "blobs").unwrap_err();
+        leaving_out(&[FsCall::Sync, FsCall::SyncVolume], "blobs").unwrap_err();
     }
 
     #[test]

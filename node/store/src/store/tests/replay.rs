@@ -91,7 +91,7 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
         let again = with(&fs.power_cut(PowerCut::Nothing, 0));
         let blobs = again.blobs.clone().unwrap();
         let store = Store::open(again).unwrap();
-        let lies = |form| blobs.at_rest(&id, form).unwrap();
+        let lies = |form| blobs.is_stored_as(&id, form).unwrap();
         assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
         drop(store);
         assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");

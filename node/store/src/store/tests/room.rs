@@ -9,7 +9,7 @@ const RESERVE: &str = "/data/reserve";
 /// A store whose disk is watched.
 fn watched(fs: &MemoryFs, engines: &Engines) -> Store {
     let options = options(fs);
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -44,7 +44,7 @@ fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
 fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
     let fs = MemoryFs::new();
     let options = options(&fs);
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -115,7 +115,7 @@ fn a_step_on_the_way_to_room_is_let_in_while_it_is_small() {
     let store = Store::open(options(&MemoryFs::new())).unwrap();
     let step = |rows: u8| {
         told(&store, Room::None, move |tx| {
-            tx.makes_room_later();
+            tx.frees_space_later();
             (0..rows).try_for_each(|row| tx.put(T, &[row], &[7; 1500]))
         })
     };
@@ -164,7 +164,7 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
     let fs = MemoryFs::new();
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -199,7 +199,7 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
 #[test]
 fn a_snapshot_takes_what_is_under_the_watermark_but_never_fills_the_disk() {
     let fs = MemoryFs::new();
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 100_000, reserve: 500 },

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use super::faults::{put, rows};
 use super::*;
 use crate::fs::Fault;
-use crate::testing::hooked_fs::{Hooked, Then, What};
+use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
 fn names(fs: &MemoryFs) -> Vec<String> {
     fs.list(Path::new("/data/snapshots")).unwrap().into_iter().map(|entry| entry.name).collect()
@@ -103,14 +103,14 @@ fn snapping(fs: &MemoryFs) -> (Store, std::thread::JoinHandle<Result<(), StoreEr
     let stop: Arc<OnceLock<Stop>> = Arc::default();
     let ending = Arc::clone(&stop);
     // The snapshot's first write waits until the store is being stopped.
-    let slow = Hooked::new(fs.clone(), move |what, path| {
-        if what == What::Write && path.to_str().unwrap().contains("merge") {
+    let slow = HookedFs::new(fs.clone(), move |what, path| {
+        if what == FsCall::Write && path.to_str().unwrap().contains("merge") {
             let _ = begun.try_send(());
             while ending.get().is_some_and(|ending| !ending.is_raised()) {
                 std::thread::yield_now();
             }
         }
-        Then::Go
+        Action::Proceed
     });
     let options = StoreOptions { background: true, ..options_on(fs, Arc::new(slow)) };
     let store = Store::open(options).unwrap();
