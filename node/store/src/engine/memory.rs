@@ -1,4 +1,4 @@
-//! Rows in a sorted map: the model the other engines are held against, and the engine of the fast
+//! Rows in a sorted map: the model that the other engines are tested against, and the engine of fast
 //! tests.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use super::{Cell, Engine, EngineError, Pair, Write, bounds, engine_key, split_key};
 use crate::types::Scan;
 
-/// Rows that are gone when the engine is dropped.
+/// Rows in memory, lost when the engine is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryEngine {
     rows: RwLock<BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -28,13 +28,13 @@ impl Engine for MemoryEngine {
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let rows = self.rows();
-        let found = rows.range(range);
+        let selected = rows.range(range);
         let pair =
             |(key, value): (&Vec<u8>, &Vec<u8>)| Ok((split_key(key)?.1.to_vec(), value.clone()));
         if scan.reverse {
-            found.rev().take(scan.limit).map(pair).collect()
+            selected.rev().take(scan.limit).map(pair).collect()
         } else {
-            found.take(scan.limit).map(pair).collect()
+            selected.take(scan.limit).map(pair).collect()
         }
     }
 

@@ -1,4 +1,4 @@
-//! Blobs that go from one form to the other.
+//! Tests of the change from one encoding at rest to the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,42 +8,42 @@ use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
 const LENS: [usize; 6] = [0, 10, 65_536, SMALL_LEN_MAX, SMALL_LEN_MAX + 1, 200_000];
 
-/// As a node does it: stored as well, taken along, the other removed.
-fn turn(blobs: &Blobs, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
-    let stored = blobs.store_as(id, form)?;
+/// Changes the encoding: stores the blob in it, logs it, removes the other copy.
+fn change_encoding(blobs: &Blobs, id: &BlobId, at_rest: AtRest) -> Result<bool, StoreError> {
+    let pinned = blobs.store_as(id, at_rest)?;
     log(blobs, id);
-    drop(stored);
-    blobs.collection().keep_only(id, form)
+    drop(pinned);
+    blobs.collection().keep_only(id, at_rest)
 }
 
-fn lies(blobs: &Blobs, id: &BlobId) -> Vec<AtRest> {
-    FORMS.into_iter().filter(|form| blobs.is_stored_as(id, *form).unwrap()).collect()
+fn encodings(blobs: &Blobs, id: &BlobId) -> Vec<AtRest> {
+    ENCODINGS.into_iter().filter(|at_rest| blobs.is_stored_as(id, *at_rest).unwrap()).collect()
 }
 
 #[test]
-fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
-    for (len, filed) in LENS.into_iter().flat_map(|len| [(len, false), (len, true)]) {
+fn blob_changes_encoding_before_and_after_a_flush() {
+    for (len, flushed) in LENS.into_iter().flat_map(|len| [(len, false), (len, true)]) {
         let (fs, blobs) = fresh();
         let bytes = content(len, 1);
         let id = blobs
             .put(&bytes, AtRest::Sealed)
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
-        for form in [AtRest::Plain, AtRest::Sealed, AtRest::Plain, AtRest::Plain] {
-            if filed {
+        for at_rest in [AtRest::Plain, AtRest::Sealed, AtRest::Plain, AtRest::Plain] {
+            if flushed {
                 blobs.flush_logged().unwrap();
             }
-            assert!(turn(&blobs, &id, form).unwrap());
+            assert!(change_encoding(&blobs, &id, at_rest).unwrap());
             assert_eq!(
-                (lies(&blobs, &id), read(&blobs, &id)),
-                (vec![form], Ok(bytes.clone())),
-                "{len} {filed}"
+                (encodings(&blobs, &id), read(&blobs, &id)),
+                (vec![at_rest], Ok(bytes.clone())),
+                "{len} {flushed}"
             );
         }
         blobs.flush_logged().unwrap();
         let restarted = open_in(&fs.power_cut(PowerCut::Nothing, 1));
         assert_eq!(
-            (lies(&restarted, &id), read(&restarted, &id)),
+            (encodings(&restarted, &id), read(&restarted, &id)),
             (vec![AtRest::Plain], Ok(bytes))
         );
         assert_eq!(files(&restarted), 1);
@@ -51,16 +51,16 @@ fn a_blob_goes_from_one_form_to_the_other_and_back_filed_or_not() {
 }
 
 #[test]
-fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
+fn replay_ends_in_the_last_requested_encoding() {
     let (_, blobs) = fresh();
-    let pinned = blobs.put(b"a view", AtRest::Sealed).unwrap();
+    let pinned = blobs.put(b"a photo", AtRest::Sealed).unwrap();
     let id = pinned.id;
     let mut groups = vec![blobs.unlogged(&id).unwrap()];
     log(&blobs, &id);
-    // It lies there sealed still, or again, and travels all the same.
-    for form in [AtRest::Plain, AtRest::Sealed] {
+    // The sealed copy exists already, and the blob is logged all the same.
+    for at_rest in [AtRest::Plain, AtRest::Sealed] {
         blobs.flush_logged().unwrap();
-        let stored = blobs.store_as(&id, form).unwrap();
+        let stored = blobs.store_as(&id, at_rest).unwrap();
         groups.push(blobs.unlogged(&id).unwrap());
         log(&blobs, &id);
         drop(stored);
@@ -68,11 +68,11 @@ fn a_log_that_is_read_again_ends_in_the_form_that_was_asked_for_last() {
     let (_, rebuilt) = fresh();
     groups.into_iter().for_each(|group| rebuilt.logged(group));
     rebuilt.flush_logged().unwrap();
-    assert_eq!(lies(&rebuilt, &id), [AtRest::Sealed]);
+    assert_eq!(encodings(&rebuilt, &id), [AtRest::Sealed]);
 }
 
 #[test]
-fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_removed() {
+fn pinned_or_only_blob_copy_is_not_removed() {
     for len in [10, 200_000] {
         let (fs, blobs) = fresh();
         let id = blobs
@@ -80,13 +80,16 @@ fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_remove
             .map(|pinned| (log(&blobs, &pinned.id), pinned.id).1)
             .unwrap();
         blobs.flush_logged().unwrap();
-        assert!(!blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(), "it is nowhere else");
+        assert!(
+            !blobs.collection().keep_only(&id, AtRest::Sealed).unwrap(),
+            "no other copy exists"
+        );
         drop(blobs.store_as(&id, AtRest::Sealed).map(|stored| (log(&blobs, &id), stored)).unwrap());
         let collection = blobs.collection();
-        // Somebody lays it open meanwhile, and counts on what lies there.
-        let open = blobs.put(&content(len, 1), AtRest::Plain).unwrap();
+        // A concurrent writer stores it as plain, and relies on the existing copy.
+        let plain = blobs.put(&content(len, 1), AtRest::Plain).unwrap();
         assert!(!collection.keep_only(&id, AtRest::Sealed).unwrap());
-        drop((open, collection));
+        drop((plain, collection));
         blobs.flush_logged().unwrap();
         fs.damage(&blobs.path(&blobs.name(&id, AtRest::Sealed)), 95, 1).unwrap();
         assert!(
@@ -98,19 +101,19 @@ fn what_somebody_has_pinned_or_what_is_not_there_in_the_other_form_is_not_remove
 }
 
 #[test]
-fn whatever_the_disk_does_a_blob_is_found_and_one_that_was_sealed_is_not_in_the_clear() {
-    for (fault, form) in [Fault::Io, Fault::Full, Fault::Short, Fault::Power]
+fn failed_change_of_encoding_loses_no_blob() {
+    for (fault, at_rest) in [Fault::Io, Fault::Full, Fault::Short, Fault::Power]
         .into_iter()
-        .flat_map(|fault| FORMS.map(|form| (fault, form)))
+        .flat_map(|fault| ENCODINGS.map(|at_rest| (fault, at_rest)))
     {
         for n in 1.. {
             let (fs, blobs) = fresh();
             let bytes = content(140_000, 1);
-            let id = blobs.put(&bytes, form.other()).unwrap().id;
+            let id = blobs.put(&bytes, at_rest.other()).unwrap().id;
             let before = fs.calls();
             fs.fail_at(n, fault);
-            let turned = turn(&blobs, &id, form);
-            let unharmed = fs.calls() < before + n;
+            let result = change_encoding(&blobs, &id, at_rest);
+            let fault_not_reached = fs.calls() < before + n;
             fs.heal();
             for (cut, seed) in [
                 (PowerCut::Nothing, 0),
@@ -124,12 +127,16 @@ fn whatever_the_disk_does_a_blob_is_found_and_one_that_was_sealed_is_not_in_the_
                     Ok(&bytes),
                     "{fault:?} at {n}, {cut:?} {seed}"
                 );
-                if turned == Ok(true) {
-                    assert_eq!(lies(&left, &id), [form], "{fault:?} at {n}, {cut:?} {seed}");
+                if result == Ok(true) {
+                    assert_eq!(
+                        encodings(&left, &id),
+                        [at_rest],
+                        "{fault:?} at {n}, {cut:?} {seed}"
+                    );
                 }
             }
-            if unharmed {
-                assert_eq!(turned, Ok(true));
+            if fault_not_reached {
+                assert_eq!(result, Ok(true));
                 break;
             }
         }
@@ -137,7 +144,7 @@ fn whatever_the_disk_does_a_blob_is_found_and_one_that_was_sealed_is_not_in_the_
 }
 
 #[test]
-fn who_looks_while_a_blob_turns_finds_it() {
+fn blob_is_found_while_its_encoding_changes() {
     for len in [100, 200_000] {
         let (fs, blobs) = fresh();
         let bytes = content(len, 1);
@@ -147,12 +154,11 @@ fn who_looks_while_a_blob_turns_finds_it() {
             .unwrap();
         blobs.flush_logged().unwrap();
         let sealed = blobs.path(&blobs.name(&id, AtRest::Sealed));
-        let turning = AtomicBool::new(true);
-        // It was not found in the clear, and before it is looked for sealed it lies in the clear
-        // alone.
-        let reader = open_over(HookedFs::new(fs, move |what, path| {
-            if what == FsCall::Open && path == sealed && turning.swap(false, Ordering::Relaxed) {
-                assert!(turn(&blobs, &id, AtRest::Plain).unwrap());
+        let unchanged = AtomicBool::new(true);
+        // Between the look-ups of the plain and of the sealed file the blob becomes plain only.
+        let reader = open_over(HookedFs::new(fs, move |call, path| {
+            if call == FsCall::Open && path == sealed && unchanged.swap(false, Ordering::Relaxed) {
+                assert!(change_encoding(&blobs, &id, AtRest::Plain).unwrap());
                 blobs.flush_logged().unwrap();
             }
             Action::Proceed
