@@ -4,9 +4,9 @@
 //! `power write KIND FOLDER CHANGES [close]` makes CHANGES changes with each of four writers and
 //! prints each acknowledgement. Then it closes the store or, without `close`, exits like a killed
 //! process. `power check KIND FOLDER N N N N` opens the folder as on another boot, compares it with
-//! the last acknowledged change N of each writer, and makes more changes. Exit codes: 0 intact, 10 a
-//! change is lost, 11 a change is partial, 12 the store does not open, 13 the store opens but fails
-//! later.
+//! the last acknowledged change N of each writer, and makes more changes. Exit codes: 0 intact, 10
+//! a change is lost, 11 a change is partial, 12 the store does not open, 13 the store opens but
+//! fails later.
 //!
 //! KIND is `sled` or `redb` for Freehold's store over that engine, or a control: `bare-sled`
 //! acknowledges after sled's own `flush`, `synced-sled` also syncs sled's files before it

@@ -3,10 +3,10 @@
 //!
 //! On disk: `blobs/ab/cd/<name>`. The name is a keyed hash: it reveals nothing, and equal contents
 //! are stored once. A small blob is written to the log in the group of the first change that refers
-//! to it. It is read from memory until a checkpoint writes its file, and dropped if no change refers
-//! to it. A larger blob is a durable file before a row may refer to it. A pinned blob is never
-//! collected; it is pinned from its first byte, or since an existing copy was found, until the
-//! change that refers to it is applied. Nothing here depends on the clock.
+//! to it. It is read from memory until a checkpoint writes its file, and dropped if no change
+//! refers to it. A larger blob is a durable file before a row may refer to it. A pinned blob is
+//! never collected; it is pinned from its first byte, or since an existing copy was found, until
+//! the change that refers to it is applied. Nothing here depends on the clock.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -82,8 +82,8 @@ impl fmt::Debug for Blobs {
 }
 
 impl Blobs {
-    /// Opens the blobs in `data/blobs`, creating the folder if necessary; removes the temporary files
-    /// of interrupted writes.
+    /// Opens the blobs in `data/blobs`, creating the folder if necessary; removes the temporary
+    /// files of interrupted writes.
     ///
     /// # Errors
     /// The disk's.
@@ -121,7 +121,8 @@ impl Blobs {
         writer.finish()
     }
 
-    /// A writer for a blob of at most `len_max` bytes, which never holds a whole large blob in memory.
+    /// A writer for a blob of at most `len_max` bytes, which never holds a whole large blob in
+    /// memory.
     ///
     /// # Errors
     /// [`StoreError::Full`] under the watermark.

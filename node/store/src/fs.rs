@@ -19,8 +19,8 @@ pub use os::OsFs;
 
 /// An open file. Reads and writes take an offset, so one handle serves many threads.
 pub trait File: Send + Sync + fmt::Debug {
-    /// Reads at `offset` and returns the number of bytes read: 0 only at the end of the file, before
-    /// it possibly fewer than `buf` holds.
+    /// Reads at `offset` and returns the number of bytes read: 0 only at the end of the file,
+    /// before it possibly fewer than `buf` holds.
     ///
     /// # Errors
     /// The operating system's.
@@ -202,8 +202,8 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// The operating system's.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// The file system that holds the folder `path`. Failed write-backs are reported from now on: see
-    /// [`Volume::sync`].
+    /// The file system that holds the folder `path`. Failed write-backs are reported from now on:
+    /// see [`Volume::sync`].
     ///
     /// # Errors
     /// The operating system's.

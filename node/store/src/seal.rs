@@ -218,7 +218,8 @@ mod tests {
         assert_ne!(one[9..33], two[9..33]);
     }
 
-    /// The format cannot change: these bytes were written by the first version and must always open.
+    /// The format cannot change: these bytes were written by the first version and must always
+    /// open.
     #[test]
     fn sealed_row_of_the_first_version_opens() {
         let sealed = include_str!("seal/row-1.hex").trim();
@@ -235,8 +236,11 @@ mod tests {
     proptest! {
         #[test]
         fn sealed_row_round_trips(
-            table in "[a-z]{1,9}", key in prop::collection::vec(any::<u8>(), 0..40), version: u64,
-            value in prop::collection::vec(any::<u8>(), 0..300), blobs in prop::collection::vec(any::<[u8; 32]>(), 0..5),
+            table in "[a-z]{1,9}",
+            key in prop::collection::vec(any::<u8>(), 0..40),
+            version: u64,
+            value in prop::collection::vec(any::<u8>(), 0..300),
+            blobs in prop::collection::vec(any::<[u8; 32]>(), 0..5),
         ) {
             let row = Row { version, value, blobs: blobs.into_iter().map(BlobId).collect() };
             let seal = row_seal();
@@ -245,7 +249,9 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_do_not_unseal_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_do_not_unseal_or_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
             prop_assert!(row_seal().open("t", b"k", &bytes).is_err());
         }
     }

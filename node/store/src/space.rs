@@ -143,7 +143,7 @@ impl FreeSpace {
         *reserved = removed.is_err();
         if removed.is_ok() {
             tracing::warn!(
-                "the disk is full: the reserve was released so that deleting goes on; free some space"
+                "the disk is full; the reserve is released for deletes, free some space"
             );
         }
         removed.is_ok()

@@ -1,9 +1,9 @@
-//! The store of rows: `commit` makes a change durable, then visible, then sends its hints; `get` and
-//! `scan` read durable rows.
+//! The store of rows: `commit` makes a change durable, then visible, then sends its hints; `get`
+//! and `scan` read durable rows.
 //!
 //! A change is a function that the single committer thread runs. Changes run in order, each on a
-//! view with all earlier changes, so a change can assign gapless numbers by reading and incrementing
-//! a row.
+//! view with all earlier changes, so a change can assign gapless numbers by reading and
+//! incrementing a row.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,8 +64,8 @@ impl<H: Hint> fmt::Debug for Store<H> {
 }
 
 impl<H: Hint> Store<H> {
-    /// Opens the store in whatever state the last run left it, and starts its threads. May take long
-    /// after a power cut.
+    /// Opens the store in whatever state the last run left it, and starts its threads. May take
+    /// long after a power cut.
     ///
     /// # Errors
     /// As [`OpenError`].
@@ -232,8 +232,8 @@ impl<H: Hint> Inner<H> {
         self.queue.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The last clone may be dropped on one of these threads, in a change that the committer drops;
-        // a thread cannot join itself.
+        // The last clone may be dropped on one of these threads, in a change that the committer
+        // drops; a thread cannot join itself.
         if threads.iter().any(|handle| handle.thread().id() == thread::current().id()) {
             return;
         }

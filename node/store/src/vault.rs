@@ -1,10 +1,10 @@
 //! The vault: the node's secret keys at rest, sealed under a random store key. The store key is
 //! wrapped once for each key or passphrase that may open the vault.
 //!
-//! On disk: two copies with checksums, `vault-1` and `vault-2`. A damaged or older copy is rewritten
-//! from the other. The vault protects disks, snapshots and backups that are stolen without the key.
-//! It does not protect data that is stolen together with the key file, nor against a host that reads
-//! memory. An old copy of the vault still opens by the old passphrase.
+//! On disk: two copies with checksums, `vault-1` and `vault-2`. A damaged or older copy is
+//! rewritten from the other. The vault protects disks, snapshots and backups that are stolen
+//! without the key. It does not protect data that is stolen together with the key file, nor against
+//! a host that reads memory. An old copy of the vault still opens by the old passphrase.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub use wrap::PassphraseCost;
 pub enum Unlock {
     /// The key file at this path; created with the vault if it does not exist.
     KeyFile(PathBuf),
-    /// A key file given by the service manager (systemd: in `$CREDENTIALS_DIRECTORY`); never created
-    /// here.
+    /// A key file given by the service manager (systemd: in `$CREDENTIALS_DIRECTORY`); never
+    /// created here.
     Credential(PathBuf),
     /// The owner's passphrase; its UTF-8 bytes are not normalized.
     Passphrase(Zeroizing<String>, PassphraseCost),
@@ -125,7 +125,8 @@ impl Keys {
         derive(&self.store, label)
     }
 
-    /// The node's own keys, for signatures and for key encapsulation. The vault holds the only copy.
+    /// The node's own keys, for signatures and for key encapsulation. The vault holds the only
+    /// copy.
     pub fn node(&self) -> NodeKeys {
         let sign = keys::SecretKey::from_bytes(&self.secrets.node_sign);
         NodeKeys { sign, kem: KemSecret::from_bytes(self.secrets.node_kem) }
@@ -239,8 +240,8 @@ impl Vault {
         &self.0.keys
     }
 
-    /// Replaces the key or passphrase that opens the vault by `unlock`. Only the vault is rewritten.
-    /// The backup key still opens it.
+    /// Replaces the key or passphrase that opens the vault by `unlock`. Only the vault is
+    /// rewritten. The backup key still opens it.
     ///
     /// # Errors
     /// As [`VaultError`]; the vault then opens by the old secret or by `unlock`.

@@ -1,11 +1,11 @@
 //! The write-ahead log: rows and blobs can be rebuilt from it and a snapshot.
 //!
-//! `log/` holds segments of records (wal/segment.rs, wal/record.rs). A record's payload is one group
-//! of changes (wal/group.rs). A failed append is never retried and never read back: the page cache
-//! shows bytes the disk lacks. The segment is abandoned and a new one begun. The new segment's
-//! durable header names the last acknowledged record; records after that one in older segments are
-//! void. The log assumes that a write does not damage the neighbouring sectors, as every database
-//! log does.
+//! `log/` holds segments of records (wal/segment.rs, wal/record.rs). A record's payload is one
+//! group of changes (wal/group.rs). A failed append is never retried and never read back: the page
+//! cache shows bytes the disk lacks. The segment is abandoned and a new one begun. The new
+//! segment's durable header names the last acknowledged record; records after that one in older
+//! segments are void. The log assumes that a write does not damage the neighbouring sectors, as
+//! every database log does.
 
 use std::fmt;
 use std::io;
@@ -174,7 +174,11 @@ impl Wal {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, position = self.end.position, "appending to the log failed; its segment is abandoned");
+                tracing::error!(
+                    %error,
+                    position = self.end.position,
+                    "appending to the write-ahead log failed; its segment is abandoned"
+                );
                 self.segment = None;
                 // The new segment voids a record that the abandoned one may hold. If it cannot be
                 // begun now, it is begun before the next group.
@@ -200,8 +204,8 @@ impl Wal {
         }
     }
 
-    /// Seals a record for `generation`, encodes it into `self.bytes`, and returns the end of the log
-    /// after it.
+    /// Seals a record for `generation`, encodes it into `self.bytes`, and returns the end of the
+    /// log after it.
     fn encode(&mut self, generation: u64, changes: &[Change]) -> io::Result<Mark> {
         let first = self.end.position + 1;
         let count = u32::try_from(changes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -223,8 +227,8 @@ impl Wal {
         Ok(Mark { generation, position: first - 1 + u64::from(count), hash })
     }
 
-    /// Begins a new segment of about `len` bytes with `records` in it. After a failure no segment is
-    /// open: the new segment may exist all the same and void what the old one gets from now on.
+    /// Begins a new segment of about `len` bytes with `records` in it. After a failure no segment
+    /// is open: the new segment may exist all the same and void what the old one gets from now on.
     /// After a full disk the next append tries again; any other failure stops the log.
     fn next_segment(&mut self, records: &[u8], len: u64) -> io::Result<()> {
         self.segment = None;
@@ -256,7 +260,11 @@ impl Wal {
             }
             Err(error) => {
                 self.stopped = !fs::is_full(&error);
-                tracing::error!(%error, stopped = self.stopped, "a new log segment could not be begun");
+                tracing::error!(
+                    %error,
+                    stopped = self.stopped,
+                    "a new log segment could not be begun"
+                );
                 Err(error)
             }
         }

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! For each engine, number of rows in a change and number of writers, rounds of the store alternate
-//! with rounds of bare writes and fdatasync, so that both have the same disk load. Prints a Markdown
-//! table: `×` is acknowledged changes per bare fdatasync, `CPU` the processor time of the whole
-//! process per change, writers included. `--sync-delay` adds a delay to each sync of both, to
+//! with rounds of bare writes and fdatasync, so that both have the same disk load. Prints a
+//! Markdown table: `×` is acknowledged changes per bare fdatasync, `CPU` the processor time of the
+//! whole process per change, writers included. `--sync-delay` adds a delay to each sync of both, to
 //! simulate a slower disk; the engines' own files are not delayed.
 #![allow(
     clippy::unwrap_used,
@@ -166,8 +166,8 @@ fn open(folder: &Path, fs: HookedFs, kind: EngineKind) -> Store<()> {
         .unwrap()
 }
 
-/// Runs writers that each make one change after the other; returns changes per second and the median
-/// wait in microseconds.
+/// Runs writers that each make one change after the other; returns changes per second and the
+/// median wait in microseconds.
 fn measure(
     runtime: &tokio::runtime::Runtime,
     store: &Store<()>,

@@ -90,8 +90,8 @@ impl Collection {
         Ok(collected)
     }
 
-    /// Removes the blobs of `unreferenced` that are not in `live` and were not pinned during the collection,
-    /// durably.
+    /// Removes the blobs of `unreferenced` that are not in `live` and were not pinned during the
+    /// collection, durably.
     ///
     /// # Errors
     /// The disk's; some blobs may be removed.
@@ -157,7 +157,8 @@ impl Collection {
         Ok(orphans)
     }
 
-    /// The paths of the files that [`Collection::sweep`] would remove, and of files that are no blobs.
+    /// The paths of the files that [`Collection::sweep`] would remove, and of files that are no
+    /// blobs.
     ///
     /// # Errors
     /// The disk's.
@@ -180,9 +181,9 @@ impl Collection {
             .is_some_and(|protected| protected.names.contains(name))
     }
 
-    /// Removes a file unless its blob was pinned since the collection began; true if it was removed.
-    /// The state stays locked over check and removal: a pin either comes first and protects the
-    /// file, or comes later and does not find it.
+    /// Removes a file unless its blob was pinned since the collection began; true if it was
+    /// removed. The state stays locked over check and removal: a pin either comes first and
+    /// protects the file, or comes later and does not find it.
     pub(super) fn remove(&self, name: &FileName) -> Result<bool, StoreError> {
         let state = self.blobs.state();
         let protected = state

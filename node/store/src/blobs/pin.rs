@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Blobs;
 use crate::types::{BlobId, StoreError};
 
-/// A pinned blob: it is not collected before the last clone is dropped, even if no row refers to it.
+/// A pinned blob: it is not collected before the last clone is dropped, even if no row refers to
+/// it.
 #[derive(Clone)]
 pub struct Pinned {
     /// Its content address.

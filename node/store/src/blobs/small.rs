@@ -88,10 +88,10 @@ impl Blobs {
             .retain(|id, small| small.logged.is_none() || state.pins.contains_key(id) || keep(id));
     }
 
-    /// Writes the file of every small blob that a durable group holds, and makes all of them durable
-    /// by one sync of the file system. The log before this call is then not needed for blobs.
-    /// Existing files of these names are overwritten, since an interrupted flush may have left
-    /// them. Returns the number of blobs.
+    /// Writes the file of every small blob that a durable group holds, and makes all of them
+    /// durable by one sync of the file system. The log before this call is then not needed for
+    /// blobs. Existing files of these names are overwritten, since an interrupted flush may have
+    /// left them. Returns the number of blobs.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's; all blobs stay in memory and the next call writes them

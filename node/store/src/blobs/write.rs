@@ -100,8 +100,8 @@ impl BlobWriter {
         }
         let Some(spill) = &mut self.spill else { return Ok(()) };
         let mut bytes = bytes;
-        // A full chunk is written only if more bytes follow, because the last chunk is sealed with a
-        // flag.
+        // A full chunk is written only if more bytes follow, because the last chunk is sealed with
+        // a flag.
         while self.rest.len() + bytes.len() > CHUNK_LEN {
             if self.rest.len() < CHUNK_LEN {
                 let (fill, left) =
@@ -116,8 +116,8 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Ends the blob. A large blob is durable on return; a small one becomes durable with the change
-    /// that refers to it.
+    /// Ends the blob. A large blob is durable on return; a small one becomes durable with the
+    /// change that refers to it.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.

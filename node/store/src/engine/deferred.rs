@@ -7,8 +7,8 @@
 //! an engine's errors are, until the engine is reopened.
 //!
 //! A page is a consistent view: copy the rows of the memtables in its range, read the engine, and
-//! read again if a flush began in between, because the engine may then hold rows that are newer than
-//! the copy. After [`READ_TRIES_MAX`] attempts groups wait for the page.
+//! read again if a flush began in between, because the engine may then hold rows that are newer
+//! than the copy. After [`READ_TRIES_MAX`] attempts groups wait for the page.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -24,8 +24,8 @@ mod merge;
 
 /// The number of rows in the memtable that starts a flush.
 const FLUSH_ROWS: usize = 256;
-/// With so many rows in the memtable a group waits for the next flush. This bounds the memory of both
-/// memtables.
+/// With so many rows in the memtable a group waits for the next flush. This bounds the memory of
+/// both memtables.
 const MEMTABLE_ROWS_MAX: usize = 1000;
 /// The longest time before a flush of fewer than [`FLUSH_ROWS`] rows.
 const FLUSH_DELAY: Duration = Duration::from_millis(20);

@@ -1,5 +1,5 @@
-//! Guards a database on disk: its panics become errors, and an error is sticky until the database is
-//! closed and opened again, because its results after an error are not reliable.
+//! Guards a database on disk: its panics become errors, and an error is sticky until the database
+//! is closed and opened again, because its results after an error are not reliable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError, RwLock};

@@ -1,5 +1,5 @@
-//! Rows in a sorted map: the model that the other engines are tested against, and the engine of fast
-//! tests.
+//! Rows in a sorted map: the model that the other engines are tested against, and the engine of
+//! fast tests.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

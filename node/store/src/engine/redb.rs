@@ -1,8 +1,8 @@
 //! redb as an engine: one table in one file; a group is one transaction.
 //!
-//! Groups are committed without a sync, because the log holds them already. A flush commits one more
-//! transaction with a sync, which makes all earlier ones durable. After a power cut the file opens in
-//! the state of the last flush.
+//! Groups are committed without a sync, because the log holds them already. A flush commits one
+//! more transaction with a sync, which makes all earlier ones durable. After a power cut the file
+//! opens in the state of the last flush.
 
 use std::fs::File;
 use std::ops::Bound;
@@ -19,8 +19,8 @@ use crate::types::Scan;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const FILE_NAME: &str = "rows.redb";
-/// The name of a database while it is created; it is renamed when complete, because redb cannot open
-/// a partly created one.
+/// The name of a database while it is created; it is renamed when complete, because redb cannot
+/// open a partly created one.
 const NEW_FILE_NAME: &str = "rows.redb.new";
 
 /// Rows in a redb database.

@@ -1,8 +1,8 @@
 //! sled 0.34 as an engine: one tree; a group is one batch.
 //!
-//! sled's `flush` never calls fsync, so this module syncs the files after each flush. Even then sled
-//! does not survive every power cut, so the store is rebuilt from snapshot and log after one. Values
-//! are far shorter than the 128 KiB above which sled writes them to separate files.
+//! sled's `flush` never calls fsync, so this module syncs the files after each flush. Even then
+//! sled does not survive every power cut, so the store is rebuilt from snapshot and log after one.
+//! Values are far shorter than the 128 KiB above which sled writes them to separate files.
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};

@@ -294,7 +294,8 @@ impl MemoryFs {
         self.state().free = free;
     }
 
-    /// Makes the write-back of all unsynced writes fail: they stay visible and never become durable.
+    /// Makes the write-back of all unsynced writes fail: they stay visible and never become
+    /// durable.
     pub fn lose_writes(&self) {
         let mut state = self.state();
         state.lost_writes += 1;

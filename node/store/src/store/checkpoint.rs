@@ -1,8 +1,9 @@
 //! The checkpoint file: the record up to which engine and blob files hold the content of the log,
 //! and how the last run ended.
 //!
-//! `checkpoint`, replaced by rename: magic (8), log id (16), condition (1), boot (32), engine's name
-//! (16), generation (8), position (8), hash (32), BLAKE3 of all before (32); integers little-endian.
+//! `checkpoint`, replaced by rename: magic (8), log id (16), condition (1), boot (32), engine's
+//! name (16), generation (8), position (8), hash (32), BLAKE3 of all before (32); integers
+//! little-endian.
 
 use std::io;
 use std::path::{Path, PathBuf};

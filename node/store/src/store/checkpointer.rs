@@ -213,8 +213,8 @@ impl Checkpointer {
         self.changed.notify_all();
     }
 
-    /// Called after the committer stopped at `mark`: makes the last checkpoint, which tells the next
-    /// start that the stop was clean.
+    /// Called after the committer stopped at `mark`: makes the last checkpoint, which tells the
+    /// next start that the stop was clean.
     pub(super) fn stop(&self, mark: &Mark) {
         self.lock().stopped = true;
         self.stopping.raise();
@@ -293,8 +293,8 @@ impl Checkpointer {
         }
     }
 
-    /// Reopens a failed engine and brings it up to `end`, from the last checkpoint. Reads wait until
-    /// it is done.
+    /// Reopens a failed engine and brings it up to `end`, from the last checkpoint. Reads wait
+    /// until it is done.
     pub(super) fn catch_up(&self, rows: &SealedRows, end: &Mark) -> Result<(), StoreError> {
         rows.while_catching_up(|| {
             // Read with the gate locked, so that no checkpoint is made in between.
@@ -311,7 +311,10 @@ impl Checkpointer {
                 Ok(rows.engine().drain()?)
             })?;
             if let Err(error) = rows.drop_unreferenced_blobs(false, &self.stopping) {
-                tracing::warn!(%error, "blobs of deleted rows could not be found; the next collection removes them");
+                tracing::warn!(
+                    %error,
+                    "blobs of deleted rows could not be found; the next collection removes them"
+                );
             }
             Ok(())
         })
@@ -326,8 +329,8 @@ impl Checkpointer {
     pub(super) fn checkpoint_now(&self, mark: &Mark) -> Result<(), StoreError> {
         let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.lock().stopped {
-            // Another process may have opened the folder, and the checkpoint of the clean stop must not
-            // be overwritten.
+            // Another process may have opened the folder, and the checkpoint of the clean stop must
+            // not be overwritten.
             return Err(stopped());
         }
         self.checkpoint(mark, Condition::Running)

@@ -56,8 +56,8 @@ impl Blobs {
     }
 }
 
-/// Commits a change. When it is acknowledged, every earlier group that failed with an unknown outcome
-/// is void, so no row of it can refer to a removed file after the next start.
+/// Commits a change. When it is acknowledged, every earlier group that failed with an unknown
+/// outcome is void, so no row of it can refer to a removed file after the next start.
 fn void_failed_groups(store: &Store<impl Hint>) -> Result<(), StoreError> {
     store.commit_blocking(|tx| {
         // Must be admitted on a full disk, because removing files frees space there.

@@ -133,8 +133,8 @@ pub(super) struct Committer<H> {
     hints: Hints<H>,
     /// The number of active writers: those answered last and those pending at that time.
     active: usize,
-    /// Hints of groups that are durable but not visible yet, because the engine failed and could not
-    /// be reopened.
+    /// Hints of groups that are durable but not visible yet, because the engine failed and could
+    /// not be reopened.
     late_hints: Vec<H>,
     admission: AdmissionControl,
     /// Held until the committer has stopped.
@@ -210,8 +210,8 @@ impl<H: Hint> Committer<H> {
         Some(jobs)
     }
 
-    /// Waits for the active writers. The wait is far shorter than the time to wake a sleeping thread,
-    /// so it only yields.
+    /// Waits for the active writers. The wait is far shorter than the time to wake a sleeping
+    /// thread, so it only yields.
     fn linger(&self, queue: &Queue<H>) {
         let until = Instant::now() + (self.wal.last_sync() / 8).min(LINGER_MAX);
         while queue.count.load(Ordering::Acquire) < self.active && Instant::now() < until {

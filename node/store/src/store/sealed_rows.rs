@@ -17,7 +17,8 @@ use crate::wal::group::{Change, RowWrite};
 pub(super) struct SealedRows {
     engine: Arc<dyn Engine>,
     seal: RowSeal,
-    /// `Ok` while the engine holds all acknowledged changes; locked for writing while it catches up.
+    /// `Ok` while the engine holds all acknowledged changes; locked for writing while it catches
+    /// up.
     gate: RwLock<Result<(), StoreError>>,
     /// A read failed: the engine's errors are sticky until it is reopened.
     failed: AtomicBool,
@@ -56,8 +57,8 @@ impl SealedRows {
         (*gate).clone().map(|()| gate)
     }
 
-    /// Runs `catch_up`, which brings the engine up to the log. Reads wait until it returns, and fail
-    /// if it failed.
+    /// Runs `catch_up`, which brings the engine up to the log. Reads wait until it returns, and
+    /// fail if it failed.
     pub(super) fn while_catching_up(
         &self,
         catch_up: impl FnOnce() -> Result<(), StoreError>,
@@ -183,8 +184,8 @@ impl SealedRows {
         if writes.is_empty() {
             return Ok(());
         }
-        // An engine may panic after a disk error. The group is in the log, so a panic is handled like
-        // any other failure.
+        // An engine may panic after a disk error. The group is in the log, so a panic is handled
+        // like any other failure.
         let result = catch_unwind(AssertUnwindSafe(|| self.engine.apply(&writes)));
         result.unwrap_or_else(|_| Err(EngineError::Unavailable("the engine panicked".into())))
     }
@@ -243,7 +244,8 @@ impl SealedRows {
             for cell in &page {
                 match self.seal.open(&cell.table, &cell.key, &cell.value) {
                     Ok(row) => referenced.extend(row.blobs),
-                    // The references of a damaged row are unknown, and a rebuild may restore the row.
+                    // The references of a damaged row are unknown, and a rebuild may restore the
+                    // row.
                     Err(_) => return Ok(()),
                 }
             }

@@ -3,10 +3,10 @@
 //!
 //! `snapshots/<position>.snap`: magic (8), log id (16), file id (16), generation (8), position (8),
 //! hash (32), BLAKE3 of these (32); then chunks: last? (1), length (4), sealed rows, bound to the
-//! file id and their number. A row: table (1 + n), key (2 + n), sealed value (4 + n). The last chunk
-//! holds the number of rows (8) and their root: BLAKE3 over all of them. Integers little-endian. A
-//! new snapshot is renamed to this name after it is durable and was read back. The last two are
-//! kept, and the log since the older one.
+//! file id and their number. A row: table (1 + n), key (2 + n), sealed value (4 + n). The last
+//! chunk holds the number of rows (8) and their root: BLAKE3 over all of them. Integers
+//! little-endian. A new snapshot is renamed to this name after it is durable and was read back. The
+//! last two are kept, and the log since the older one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ pub(super) fn newest_intact(
         match verified {
             Ok((snapshot, rows)) => return Ok(Some(IntactSnapshot { snapshot, path, rows })),
             Err(error) => {
-                tracing::error!(%error, position, "a snapshot is damaged; the one before it is used")
+                tracing::error!(%error, position, "a snapshot is damaged; an older one is used")
             }
         }
     }

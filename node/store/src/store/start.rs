@@ -203,12 +203,13 @@ fn usable_engine(
     if !usable || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
         return None;
     }
-    let engine = options.engine.open(&folder);
-    let engine = engine
-        .inspect_err(
-            |error| tracing::warn!(%error, "the storage engine does not open; the rows are rebuilt from snapshot and log"),
-        )
-        .ok()?;
+    let report = |error: &EngineError| {
+        tracing::warn!(
+            %error,
+            "the storage engine does not open; the rows are rebuilt from snapshot and log"
+        );
+    };
+    let engine = options.engine.open(&folder).inspect_err(report).ok()?;
     let power_cut = previous.condition == Condition::Running && previous.boot != options.boot;
     if power_cut && !engine.survives_power_cut() {
         tracing::info!(
@@ -254,8 +255,8 @@ pub(super) struct Replayed {
     pub(super) encodings: LastEncodings,
 }
 
-/// The encoding at rest in which the log holds each small blob last, and true if it holds the blob in
-/// the other encoding before: a file flushed early in that one must be removed.
+/// The encoding at rest in which the log holds each small blob last, and true if it holds the blob
+/// in the other encoding before: a file flushed early in that one must be removed.
 #[derive(Default)]
 pub(super) struct LastEncodings(HashMap<BlobId, (AtRest, bool)>);
 

@@ -82,15 +82,15 @@ impl<'a, H: Hint> Tx<'a, H> {
     /// True if the change is admitted. Small changes and changes that free space are admitted on a
     /// full disk: signing in, marking as read, deleting.
     fn is_admitted(&self) -> Result<bool, StoreError> {
-        let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
+        let is_small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
         let is_empty = self.own.is_empty() && self.blobs.is_empty();
         Ok(match self.headroom {
             Headroom::Enough => true,
-            Headroom::Low => small || self.frees_space()?,
+            Headroom::Low => is_small || self.frees_space()?,
             Headroom::None => {
                 is_empty
                     || ((self.frees_later || self.own.values().any(Option::is_none))
-                        && (small || self.frees_space()?))
+                        && (is_small || self.frees_space()?))
             }
         })
     }
@@ -155,15 +155,15 @@ impl<'a, H: Hint> Tx<'a, H> {
         }
         // Deleted rows must not leave the page short, so read as many rows more.
         let wider = Scan { limit: scan.limit.saturating_add(written.len()), ..scan.clone() };
-        let mut found: BTreeMap<Vec<u8>, Row> =
+        let mut merged: BTreeMap<Vec<u8>, Row> =
             self.rows.scan(table, &wider)?.into_iter().collect();
         for (key, row) in written {
             match row {
-                Some(row) => found.insert(key.to_vec(), row.clone()),
-                None => found.remove(key),
+                Some(row) => merged.insert(key.to_vec(), row.clone()),
+                None => merged.remove(key),
             };
         }
-        let rows = found.into_iter();
+        let rows = merged.into_iter();
         Ok(if scan.reverse {
             rows.rev().take(scan.limit).collect()
         } else {
@@ -211,15 +211,16 @@ impl<'a, H: Hint> Tx<'a, H> {
         }
     }
 
-    /// Writes a small blob to the log with this change even if no row of the change refers to it, so
-    /// that both become durable together; a large blob is durable already.
+    /// Writes a small blob to the log with this change even if no row of the change refers to it,
+    /// so that both become durable together; a large blob is durable already.
     pub fn attach(&mut self, pinned: &Pinned) {
         if let Err(error) = self.add_blob(&pinned.id) {
             self.failed.get_or_insert(error);
         }
     }
 
-    /// Pins a blob until this change is applied, and adds it to the change if it is not in the log yet.
+    /// Pins a blob until this change is applied, and adds it to the change if it is not in the log
+    /// yet.
     fn add_blob(&mut self, id: &BlobId) -> Result<(), StoreError> {
         let (hold, blob) = self.rows.hold(id)?;
         self.holds.extend(hold);

@@ -1,7 +1,7 @@
 //! Verification: compares the rows of the engine with the snapshots and the log.
 //!
-//! Changes may be committed at the same time: a row that differs is reported only if no later change
-//! wrote it.
+//! Changes may be committed at the same time: a row that differs is reported only if no later
+//! change wrote it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,7 +22,8 @@ const FILE_LEN_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct Body {
-    /// Incremented by each rewrite; of two intact copies the one with the higher generation is used.
+    /// Incremented by each rewrite; of two intact copies the one with the higher generation is
+    /// used.
     #[n(0)]
     pub(super) generation: u64,
     #[cbor(n(1), with = "minicbor::bytes")]

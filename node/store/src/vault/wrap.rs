@@ -47,7 +47,8 @@ pub struct PassphraseCost {
 
 impl Default for PassphraseCost {
     fn default() -> Self {
-        Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 } // RFC 9106 section 4, second recommendation
+        // RFC 9106 section 4, second recommendation.
+        Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 }
     }
 }
 

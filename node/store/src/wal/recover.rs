@@ -122,8 +122,8 @@ impl Reader {
         self.walk(from, u64::MAX, consume)
     }
 
-    /// Passes every group after `from` up to `until` (an acknowledged position) to `consume`. Records
-    /// that the committer appends in the meantime are not read.
+    /// Passes every group after `from` up to `until` (an acknowledged position) to `consume`.
+    /// Records that the committer appends in the meantime are not read.
     pub(crate) fn read_until(
         &self,
         from: Option<&Mark>,

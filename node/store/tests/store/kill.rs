@@ -1,5 +1,5 @@
-//! A process that is killed (SIGKILL) at a random moment loses no acknowledged change, and its store
-//! opens.
+//! A process that is killed (SIGKILL) at a random moment loses no acknowledged change, and its
+//! store opens.
 //!
 //! The test runs itself as the child. The child writes, and prints each acknowledged change; the
 //! parent kills it, opens the folder and compares. `FREEHOLD_KILL_CYCLES` sets the number of kills

@@ -1,8 +1,8 @@
 //! Writers whose changes can be compared with the acknowledged ones after a kill or a power cut.
 //!
 //! The `n`-th change of a writer writes row `n` with a blob, deletes row `n - 8` and increments the
-//! writer's count, in one change. So at any time the store holds exactly the last eight rows of each
-//! writer.
+//! writer's count, in one change. So at any time the store holds exactly the last eight rows of
+//! each writer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -120,8 +120,8 @@ fn last(store: &Store<()>, writer: u8) -> Result<u64, StoreError> {
         .map_or(0, |row| u64::from_be_bytes(row.value.try_into().unwrap())))
 }
 
-/// Checks that the last change of each writer is its last acknowledged one or the one after that, and
-/// complete. Returns the last changes.
+/// Checks that the last change of each writer is its last acknowledged one or the one after that,
+/// and complete. Returns the last changes.
 pub(crate) fn check(
     store: &Store<()>,
     blobs: &Blobs,

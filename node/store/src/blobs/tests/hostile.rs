@@ -173,8 +173,8 @@ fn large_blob_is_stored_intact_or_not_at_all() {
     }
 }
 
-/// A killed process may leave a file that is visible but not durable: it must be made durable before
-/// an equal content counts as stored.
+/// A killed process may leave a file that is visible but not durable: it must be made durable
+/// before an equal content counts as stored.
 #[test]
 fn existing_blob_file_is_synced_before_it_counts() {
     for n in 1..16 {

@@ -61,8 +61,8 @@ pub(super) fn merged<'a>(
     })
 }
 
-/// At most `limit` rows of the engine merged with the `written` ones. `page` reads rows of the engine:
-/// after the given engine key, at most the given number.
+/// At most `limit` rows of the engine merged with the `written` ones. `page` reads rows of the
+/// engine: after the given engine key, at most the given number.
 pub(super) fn merged_page<'a>(
     written: impl Iterator<Item = Written<'a>>,
     (reverse, limit): (bool, usize),

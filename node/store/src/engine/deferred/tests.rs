@@ -1,5 +1,5 @@
-//! Tests of the memtable: a read gives the same rows as an engine without one, whichever rows are in
-//! the active memtable, being flushed or in the engine.
+//! Tests of the memtable: a read gives the same rows as an engine without one, whichever rows are
+//! in the active memtable, being flushed or in the engine.
 
 use std::cell;
 use std::sync::OnceLock;
@@ -41,7 +41,12 @@ fn rows() -> impl Strategy<Value = Rows> {
 proptest! {
     #[test]
     fn memtable_rows_override_engine_rows(
-        below in rows(), flushing in rows(), active in rows(), half in 0_usize..12, after in prop::option::of(0_u8..12), limit in 0_usize..9,
+        below in rows(),
+        flushing in rows(),
+        active in rows(),
+        half in 0_usize..12,
+        after in prop::option::of(0_u8..12),
+        limit in 0_usize..9,
         reverse: bool,
     ) {
         let (model, engine) = (MemoryEngine::default(), MemoryEngine::default());

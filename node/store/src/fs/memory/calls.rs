@@ -65,7 +65,8 @@ impl File for MemoryFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         let mut state = self.fs.state();
         state.plain_call()?;
-        if matches!(state.nodes.get(self.node), Some(Node::File { visible, .. }) if (visible.len() as u64) < len)
+        if let Some(Node::File { visible, .. }) = state.nodes.get(self.node)
+            && (visible.len() as u64) < len
         {
             state.write(self.node, Change::Len(len));
         }

@@ -27,8 +27,8 @@ pub(in crate::store) struct LastTwo {
 }
 
 impl LastTwo {
-    /// Removes all other snapshots, also damaged ones. Returns the position of the older of the two;
-    /// the log after it is still needed.
+    /// Removes all other snapshots, also damaged ones. Returns the position of the older of the
+    /// two; the log after it is still needed.
     pub(in crate::store) fn remove_others(
         &self,
         fs: &dyn Fs,

@@ -78,14 +78,14 @@ impl Snapshot {
     /// Verifies the snapshot to its end: seals, order of rows, their number and root. Returns the
     /// number of rows. `check` is called for every row.
     pub(in crate::store) fn verify(mut self, check: ContinueCheck<'_>) -> Result<u64, StoreError> {
-        let mut before = None;
+        let mut previous = None;
         for row in &mut self {
             check()?;
-            let (place, _) = row?;
-            if before.is_some_and(|before| before >= place) {
+            let (key, _) = row?;
+            if previous.is_some_and(|previous| previous >= key) {
                 return Err(damaged());
             }
-            before = Some(place);
+            previous = Some(key);
         }
         Ok(self.rows)
     }

@@ -12,8 +12,8 @@ fn put_with_hint(store: &Store, key: u8, event: Event) -> Result<(), StoreError>
     })
 }
 
-/// Changes, a checkpoint, more changes, then a crash in which the engine loses unflushed rows. True if
-/// the reopened store has all rows.
+/// Changes, a checkpoint, more changes, then a crash in which the engine loses unflushed rows. True
+/// if the reopened store has all rows.
 fn survives_a_crash(source: &dyn Fn(&Engines) -> EngineSource) -> bool {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = |fs: &MemoryFs| StoreOptions { engine: source(&engines), ..options(fs) };
@@ -74,8 +74,8 @@ impl Engine for WithoutDrain {
     }
 }
 
-/// The engine fails at each of its calls: acknowledged rows are readable at once and after a restart,
-/// and later changes succeed.
+/// The engine fails at each of its calls: acknowledged rows are readable at once and after a
+/// restart, and later changes succeed.
 #[test]
 fn failed_deferred_engine_is_reopened_and_replayed() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {

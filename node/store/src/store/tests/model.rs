@@ -71,7 +71,8 @@ proptest! {
                                 None => tx.delete(table, &[key]),
                             }
                         }
-                        // The view of the change equals the map, in both directions and after any key.
+                        // The view of the change equals the map, in both directions and after any
+                        // key.
                         for table in [T, U] {
                             for scan in scans() {
                                 let rows: Vec<_> = tx

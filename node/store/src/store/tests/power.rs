@@ -1,5 +1,5 @@
-//! Power-cut tests: a cut before every file-system call of a run, in every mode. The same tests must
-//! fail if a sync is skipped. `FREEHOLD_POWER_STEPS` makes the run longer (`.ci/power` does).
+//! Power-cut tests: a cut before every file-system call of a run, in every mode. The same tests
+//! must fail if a sync is skipped. `FREEHOLD_POWER_STEPS` makes the run longer (`.ci/power` does).
 
 use super::*;
 use crate::engine::Harm;
@@ -260,8 +260,8 @@ mod breaks {
         broken(on(&[FsCall::Sync], "spare", Action::Defer)).unwrap_err();
     }
 
-    /// After a failed sync the page cache shows a record that the disk lacks. A start that trusts the
-    /// record and does not write it again shows rows that the next power cut loses.
+    /// After a failed sync the page cache shows a record that the disk lacks. A start that trusts
+    /// the record and does not write it again shows rows that the next power cut loses.
     #[test]
     fn trusted_log_tail_is_detected() {
         let lost = (1..40).any(|call| {
