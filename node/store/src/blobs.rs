@@ -149,7 +149,7 @@ impl Blobs {
             // The blob may have been moved from one encoding at rest to the other between the two
             // look-ups; then the second attempt finds it.
             Err(StoreError::NoBlob) => self.find(id),
-            found => found,
+            result => result,
         }
     }
 

@@ -228,8 +228,9 @@ impl Wal {
     }
 
     /// Begins a new segment of about `len` bytes with `records` in it. After a failure no segment
-    /// is open: the new segment may exist all the same and void what the old one gets from now on.
-    /// After a full disk the next append tries again; any other failure stops the log.
+    /// is open. The old one must not be appended to: the new one may exist nevertheless, and would
+    /// void the appended records. If the disk was full, the next append tries again; any other
+    /// failure stops the log.
     fn next_segment(&mut self, records: &[u8], len: u64) -> io::Result<()> {
         self.segment = None;
         self.generation += 1;

@@ -4,7 +4,7 @@
 //! 2. A change attaches it, so that the log too holds the new encoding last.
 //! 3. The copy in the old encoding is removed ([`Collection::keep_only`]).
 //!
-//! After an interruption at any point the blob is stored in both encodings and can be read.
+//! After an interruption at any point the blob is stored in at least one encoding and can be read.
 
 use super::collect::Collection;
 use super::{Blobs, Pinned, SMALL_LEN_MAX, damaged, map_error};

@@ -146,11 +146,11 @@ impl Collection {
         let mut names: HashSet<FileName> = live.iter().flat_map(|id| blobs.names(id)).collect();
         names.extend(blobs.state().small.keys().flat_map(|id| blobs.names(id)));
         let mut orphans = Vec::new();
-        blobs.each_file(|found| {
-            if found.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_protected(name))
-                || found.is_err()
+        blobs.each_file(|file| {
+            if file.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_protected(name))
+                || file.is_err()
             {
-                orphans.push(found);
+                orphans.push(file);
             }
             Ok(())
         })?;
@@ -163,8 +163,8 @@ impl Collection {
     /// # Errors
     /// The disk's.
     pub fn orphan_paths(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
-        let path = |found: Result<FileName, PathBuf>| {
-            found.map_or_else(|path| path, |name| self.blobs.path(&name))
+        let path = |file: Result<FileName, PathBuf>| {
+            file.map_or_else(|path| path, |name| self.blobs.path(&name))
         };
         Ok(self.orphans(live)?.into_iter().map(path).collect())
     }

@@ -126,11 +126,11 @@ impl Blobs {
         at_rest: AtRest,
     ) -> Result<bool, StoreError> {
         let name = self.name(id, at_rest);
-        let found = match self.0.fs.open(&self.path(&name)) {
+        let stored = match self.0.fs.open(&self.path(&name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|e| map_error(&e))?,
         };
-        let verified = self.reader(id, at_rest, found).and_then(|reader| reader.verify());
+        let verified = self.reader(id, at_rest, stored).and_then(|reader| reader.verify());
         match verified {
             Ok(()) => {}
             // The blob is stored again, over the damaged file.

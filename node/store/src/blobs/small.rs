@@ -98,15 +98,15 @@ impl Blobs {
     /// again.
     pub fn flush_logged(&self) -> Result<usize, StoreError> {
         let _files = self.lock_files();
-        let waiting: Vec<BlobId> = self
+        let logged_ids: Vec<BlobId> = self
             .state()
             .small
             .iter()
             .filter(|(_, small)| small.logged.is_some())
             .map(|(id, _)| *id)
             .collect();
-        let mut flushed = Vec::with_capacity(waiting.len());
-        for id in waiting {
+        let mut flushed = Vec::with_capacity(logged_ids.len());
+        for id in logged_ids {
             let small = self
                 .state()
                 .small

@@ -26,10 +26,10 @@ fn id_of(bytes: &[u8]) -> BlobId {
 
 /// Opens the blobs in `fs`, always under the same keys.
 fn open_in(fs: &MemoryFs) -> Blobs {
-    open_over(fs.clone())
+    open_on(fs.clone())
 }
 
-fn open_over(fs: impl Fs + 'static) -> Blobs {
+fn open_on(fs: impl Fs + 'static) -> Blobs {
     let vault_fs: Arc<dyn Fs> = Arc::new(MemoryFs::new());
     let vault = Vault::create(
         vault_fs,
@@ -136,9 +136,9 @@ fn equal_contents_share_one_blob_file() {
     let pinned = blobs.put(&small, AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
     blobs.flush_logged().unwrap();
-    let again = blobs.put(&small, AtRest::Sealed).unwrap();
+    let second = blobs.put(&small, AtRest::Sealed).unwrap();
     assert_eq!(
-        blobs.unlogged(&again.id),
+        blobs.unlogged(&second.id),
         None,
         "it is stored already and need not be logged again"
     );
@@ -201,9 +201,9 @@ fn unlogged_change_of_encoding_is_dropped_with_its_pin() {
     let (_, blobs) = fresh();
     let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
-    let again = blobs.put(b"hello", AtRest::Plain).unwrap();
+    let second = blobs.put(b"hello", AtRest::Plain).unwrap();
     let id = pinned.id;
-    drop((pinned, again));
+    drop((pinned, second));
     assert!(!blobs.is_stored_as(&id, AtRest::Plain).unwrap());
     assert_eq!(blobs.flush_logged(), Ok(1));
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");

@@ -33,12 +33,12 @@ pub(super) struct SpillFile {
     offset: u64,
     /// Key, seal and number of the next chunk, in the sealed encoding.
     sealing: Option<(SecretKey, ChunkSeal, u32)>,
-    placed: bool,
+    renamed: bool,
 }
 
 impl Drop for SpillFile {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.renamed {
             // If the removal fails, the next start removes the file.
             let _ = self.blobs.0.fs.remove(&self.path);
         }
@@ -104,10 +104,10 @@ impl BlobWriter {
         // a flag.
         while self.rest.len() + bytes.len() > CHUNK_LEN {
             if self.rest.len() < CHUNK_LEN {
-                let (fill, left) =
+                let (fill, rest) =
                     bytes.split_at_checked(CHUNK_LEN - self.rest.len()).unwrap_or((bytes, &[]));
                 self.rest.extend_from_slice(fill);
-                bytes = left;
+                bytes = rest;
             }
             let chunk: Vec<u8> = self.rest.drain(..CHUNK_LEN).collect();
             spill.append(&chunk, false)?;
@@ -150,7 +150,7 @@ impl SpillFile {
             (key, seal, 0)
         });
         let offset = if sealing.is_some() { HEAD_LEN as u64 } else { 0 };
-        Ok(Self { blobs: blobs.clone(), path, file, offset, sealing, placed: false })
+        Ok(Self { blobs: blobs.clone(), path, file, offset, sealing, renamed: false })
     }
 
     /// Writes the next chunk, which must be full unless it is the last.
@@ -188,7 +188,7 @@ impl SpillFile {
         }
         let name = blobs.name(id, at_rest);
         blobs.rename_into_place(&self.path, &name)?;
-        self.placed = true;
+        self.renamed = true;
         if durable {
             blobs.sync_name(&name)?;
         }

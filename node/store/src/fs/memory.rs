@@ -135,8 +135,8 @@ fn apply_bytes(to: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     if to.len() < end {
         to.resize(end, 0);
     }
-    if let Some(place) = to.get_mut(offset..end) {
-        place.copy_from_slice(bytes);
+    if let Some(target) = to.get_mut(offset..end) {
+        target.copy_from_slice(bytes);
     }
 }
 
@@ -313,10 +313,10 @@ impl MemoryFs {
     pub fn damage(&self, path: &Path, offset: u64, xor: u8) -> io::Result<()> {
         let mut state = self.state();
         let at = state.find(path)?;
-        let place = usize::try_from(offset).unwrap_or(usize::MAX);
+        let index = usize::try_from(offset).unwrap_or(usize::MAX);
         if let Some(Node::File { visible, durable, .. }) = state.nodes.get_mut(at) {
             for bytes in [visible, durable] {
-                if let Some(byte) = bytes.get_mut(place) {
+                if let Some(byte) = bytes.get_mut(index) {
                     *byte ^= xor;
                 }
             }

@@ -51,7 +51,7 @@ fn fill(file: &fs::File, len: u64) -> io::Result<()> {
     let zeros = vec![0; 64 * 1024];
     let mut at = file.metadata()?.len();
     while at < len {
-        let part = usize::try_from(len - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        let part = usize::try_from(len - at).map_or(zeros.len(), |rest| rest.min(zeros.len()));
         file.write_all_at(zeros.get(..part).unwrap_or(&zeros), at)?;
         at += part as u64;
     }

@@ -58,10 +58,10 @@ fn synced_writes_survive_a_power_cut() {
         let _unnamed = fs.create(Path::new("/new")).unwrap();
         let after = fs.power_cut(how, seed);
         assert!(file.write_at(b"x", 0).is_err(), "the old file system fails every call");
-        let left = read(&after, Path::new("/kept"), 20_000).unwrap();
-        assert!(left.starts_with(&[1; 10_000]));
+        let remaining = read(&after, Path::new("/kept"), 20_000).unwrap();
+        assert!(remaining.starts_with(&[1; 10_000]));
         if how == PowerCut::Nothing {
-            assert_eq!(left.len(), 10_000);
+            assert_eq!(remaining.len(), 10_000);
             assert!(!after.exists(Path::new("/new")).unwrap());
         }
     }

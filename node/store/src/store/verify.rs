@@ -188,7 +188,7 @@ impl<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> Expected<R> 
     fn next(&mut self) -> Result<Option<(RowKey, [u8; 32])>, StoreError> {
         loop {
             let old = match self.rows.peek() {
-                Some(Ok((place, _))) => Some(place),
+                Some(Ok((key, _))) => Some(key),
                 Some(Err(error)) => return Err(error.clone()),
                 None => None,
             };
@@ -203,13 +203,13 @@ impl<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> Expected<R> 
                 (None, _) => false,
             };
             if log_first {
-                if let Some((place, Some(hash))) = self.written.next() {
-                    return Ok(Some((place, hash)));
+                if let Some((key, Some(hash))) = self.written.next() {
+                    return Ok(Some((key, hash)));
                 }
                 continue;
             }
             let old = self.rows.next().transpose()?;
-            return Ok(old.map(|(place, value)| (place, *blake3::hash(&value).as_bytes())));
+            return Ok(old.map(|(key, value)| (key, *blake3::hash(&value).as_bytes())));
         }
     }
 }

@@ -53,12 +53,12 @@ fn vault_opens_with_its_key() {
 #[test]
 fn existing_vault_is_never_overwritten() {
     let (fs, _) = created(&key_file());
-    let again =
+    let second =
         Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(6));
-    assert_eq!(again.unwrap_err(), VaultError::Exists("/".into()));
+    assert_eq!(second.unwrap_err(), VaultError::Exists("/".into()));
     fs.remove(Path::new("/vault-1")).unwrap();
-    let again = Vault::create(Arc::new(fs), Path::new("/"), &key_file(), &Random::seeded(6));
-    assert_eq!(again.unwrap_err(), VaultError::Exists("/".into()));
+    let second = Vault::create(Arc::new(fs), Path::new("/"), &key_file(), &Random::seeded(6));
+    assert_eq!(second.unwrap_err(), VaultError::Exists("/".into()));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn failed_call_leaves_a_vault_or_none() {
             }
             let fault_not_reached = fs.calls() < n;
             fs.heal();
-            let left = match fault {
+            let remaining = match fault {
                 Fault::Power => {
                     let cuts = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
                     cuts.into_iter()
@@ -190,7 +190,7 @@ fn failed_call_leaves_a_vault_or_none() {
                 }
                 _ => vec![fs],
             };
-            for fs in left {
+            for fs in remaining {
                 opens_or_can_be_created(&fs, created.as_ref().ok());
             }
             if fault_not_reached {

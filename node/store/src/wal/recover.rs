@@ -23,7 +23,7 @@ const SEGMENT_LEN_MAX: usize = 1 << 30;
 /// An error of reading the write-ahead log.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
-    /// A record does not verify, although valid records follow it.
+    /// The header of a segment does not verify, or a record that valid records follow.
     #[error("the write-ahead log is damaged: {segment} at byte {offset}")]
     Damaged {
         /// The segment's file.

@@ -121,15 +121,15 @@ fn failed_change_of_encoding_loses_no_blob() {
                 (PowerCut::Subset, 2),
                 (PowerCut::Subset, 3),
             ] {
-                let left = open_in(&fs.power_cut(cut, seed));
+                let remaining = open_in(&fs.power_cut(cut, seed));
                 assert_eq!(
-                    read(&left, &id).as_ref(),
+                    read(&remaining, &id).as_ref(),
                     Ok(&bytes),
                     "{fault:?} at {n}, {cut:?} {seed}"
                 );
                 if result == Ok(true) {
                     assert_eq!(
-                        encodings(&left, &id),
+                        encodings(&remaining, &id),
                         [at_rest],
                         "{fault:?} at {n}, {cut:?} {seed}"
                     );
@@ -156,7 +156,7 @@ fn blob_is_found_while_its_encoding_changes() {
         let sealed = blobs.path(&blobs.name(&id, AtRest::Sealed));
         let unchanged = AtomicBool::new(true);
         // Between the look-ups of the plain and of the sealed file the blob becomes plain only.
-        let reader = open_over(HookedFs::new(fs, move |call, path| {
+        let reader = open_on(HookedFs::new(fs, move |call, path| {
             if call == FsCall::Open && path == sealed && unchanged.swap(false, Ordering::Relaxed) {
                 assert!(change_encoding(&blobs, &id, AtRest::Plain).unwrap());
                 blobs.flush_logged().unwrap();

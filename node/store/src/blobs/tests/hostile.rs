@@ -59,7 +59,7 @@ fn truncated_or_extended_blob_is_refused() {
     for at_rest in ENCODINGS {
         let (fs, id, path) = stored(at_rest);
         let file = fs.edit(&path).unwrap();
-        let whole = fs::read(&fs, &path, 1 << 20).unwrap();
+        let intact = fs::read(&fs, &path, 1 << 20).unwrap();
         let chunk = 65_552;
         for len in [
             0,
@@ -71,13 +71,13 @@ fn truncated_or_extended_blob_is_refused() {
             89 + chunk,
             89 + chunk + 1,
             89 + 2 * chunk,
-            whole.len() - 1,
-            whole.len() + 1,
+            intact.len() - 1,
+            intact.len() + 1,
         ] {
             file.set_len(len as u64).unwrap();
             assert!(is_corrupt(&read(&open_in(&fs), &id)), "{at_rest:?} {len}");
             file.set_len(0).unwrap();
-            file.write_all_at(&whole, 0).unwrap();
+            file.write_all_at(&intact, 0).unwrap();
         }
         assert!(read(&open_in(&fs), &id).is_ok());
     }
@@ -86,11 +86,11 @@ fn truncated_or_extended_blob_is_refused() {
 #[test]
 fn swapped_blob_chunks_are_detected() {
     let (fs, id, path) = stored(AtRest::Sealed);
-    let whole = fs::read(&fs, &path, 1 << 20).unwrap();
+    let intact = fs::read(&fs, &path, 1 << 20).unwrap();
     let (chunk, head) = (65_552, 89);
-    let mut swapped = whole.clone();
-    swapped[head..head + chunk].copy_from_slice(&whole[head + chunk..head + 2 * chunk]);
-    swapped[head + chunk..head + 2 * chunk].copy_from_slice(&whole[head..head + chunk]);
+    let mut swapped = intact.clone();
+    swapped[head..head + chunk].copy_from_slice(&intact[head + chunk..head + 2 * chunk]);
+    swapped[head + chunk..head + 2 * chunk].copy_from_slice(&intact[head..head + chunk]);
     fs::replace(&fs, &path, &swapped).unwrap();
     assert!(is_corrupt(&read(&open_in(&fs), &id)));
 }
@@ -126,8 +126,8 @@ fn temporary_blob_files_are_removed_at_start() {
     writer.write(&content(200_000, 1)).unwrap();
     std::mem::forget(writer);
     assert_eq!(temporary_files(&fs), 1);
-    let again = open_in(&fs);
-    assert_eq!((temporary_files(&fs), files(&again)), (0, 0));
+    let reopened = open_in(&fs);
+    assert_eq!((temporary_files(&fs), files(&reopened)), (0, 0));
 }
 
 /// Every call fails once, in each way: an acknowledged blob is intact after any power cut, a failed
@@ -151,11 +151,11 @@ fn large_blob_is_stored_intact_or_not_at_all() {
             if let (Err(error), Fault::Full) = (&put, fault) {
                 assert_eq!(*error, StoreError::Full);
             }
-            let again = if fault == Fault::Power { put } else { blobs.put(&bytes, at_rest) };
-            let acknowledged = again.is_ok();
+            let second = if fault == Fault::Power { put } else { blobs.put(&bytes, at_rest) };
+            let acknowledged = second.is_ok();
             assert!(
                 acknowledged || fault == Fault::Power,
-                "the second attempt succeeds: {again:?}"
+                "the second attempt succeeds: {second:?}"
             );
             for (cut, seed) in CUTS {
                 let result = read(&open_in(&fs.power_cut(cut, seed)), &id_of(&bytes));
@@ -185,8 +185,8 @@ fn existing_blob_file_is_synced_before_it_counts() {
         fs.heal();
         let restarted = open_in(&fs);
         restarted.put(&bytes, AtRest::Sealed).unwrap();
-        let found = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
-        assert_eq!(found, Ok(bytes), "failed at {n}");
+        let stored = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
+        assert_eq!(stored, Ok(bytes), "failed at {n}");
     }
 }
 
@@ -214,17 +214,17 @@ fn failed_flush_loses_no_small_blob() {
             fs.heal();
             for (cut, seed) in CUTS {
                 let remaining = fs.power_cut(cut, seed);
-                let again = open_in(&remaining);
+                let reopened = open_in(&remaining);
                 if flushed.is_err() {
                     // The log still holds them, so a replay registers them again.
                     for (number, bytes) in contents.iter().enumerate() {
-                        again.logged(SmallBlob {
+                        reopened.logged(SmallBlob {
                             id: id_of(bytes),
                             at_rest: ENCODINGS[number % 2],
                             bytes: bytes.as_slice().into(),
                         });
                     }
-                    again.flush_logged().unwrap();
+                    reopened.flush_logged().unwrap();
                 }
                 let last = open_in(&remaining.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {

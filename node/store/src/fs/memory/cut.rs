@@ -98,12 +98,12 @@ fn node_after_cut(node: &Node, how: PowerCut, last: u64, random: &mut SplitMix) 
         Node::Folder { durable, pending, .. } => {
             let mut names = durable.clone();
             for NameWrite { order, change } in pending {
-                let kept = match how {
+                let remains = match how {
                     PowerCut::Nothing => false,
                     PowerCut::Prefix => *order < last,
                     PowerCut::Subset => random.below(2) == 0,
                 };
-                if kept {
+                if remains {
                     apply_name(&mut names, change);
                 }
             }
@@ -118,10 +118,10 @@ fn keep_write(bytes: &mut Vec<u8>, write: &Write, how: PowerCut, last: u64, rand
         PowerCut::Prefix if write.order + 1 < last => apply_change(bytes, &write.change),
         PowerCut::Prefix if write.order < last => match &write.change {
             Change::Bytes { offset, bytes: written } => {
-                let kept = usize::try_from(random.below(written.len() as u64 + 1)).unwrap_or(0);
+                let len = usize::try_from(random.below(written.len() as u64 + 1)).unwrap_or(0);
                 let part = Change::Bytes {
                     offset: *offset,
-                    bytes: written.get(..kept).unwrap_or_default().to_vec(),
+                    bytes: written.get(..len).unwrap_or_default().to_vec(),
                 };
                 apply_change(bytes, &part);
             }

@@ -34,9 +34,9 @@ impl LastTwo {
         fs: &dyn Fs,
         data: &Path,
     ) -> io::Result<Option<u64>> {
-        let kept = |position: &u64| *position == self.position || Some(*position) == self.from;
+        let is_kept = |position: &u64| *position == self.position || Some(*position) == self.from;
         let others: Vec<u64> =
-            list(fs, data)?.into_iter().filter(|position| !kept(position)).collect();
+            list(fs, data)?.into_iter().filter(|position| !is_kept(position)).collect();
         for position in &others {
             fs.remove(&path(data, *position))?;
         }

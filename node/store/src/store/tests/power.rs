@@ -121,9 +121,11 @@ fn acknowledged_change_survives_a_power_cut_before_every_call() {
     let length =
         std::env::var("FREEHOLD_POWER_STEPS").map_or(STEPS, |steps| steps.parse().unwrap());
     let run = run_for(length, options(&fs), &|| usize::try_from(fs.calls()).unwrap());
-    let states =
-        cut_before_every_call(&run, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
-            .unwrap();
+    let states = cut_before_every_call(&run, &fs, &|remaining| StoreOptions {
+        boot: [2; 32],
+        ..options(remaining)
+    })
+    .unwrap();
     assert!(states > 500, "{states}");
     println!(
         "power cuts in memory: {} moments, {states} states, 0 lost, 0 partial, 0 not opened",
@@ -230,9 +232,9 @@ mod breaks {
         let broken_run = run(options_on(&fs, Arc::new(HookedFs::new(fs.clone(), hook))), &|| {
             usize::try_from(fs.calls()).unwrap()
         });
-        cut_before_every_call(&broken_run, &fs, &|left| StoreOptions {
+        cut_before_every_call(&broken_run, &fs, &|remaining| StoreOptions {
             boot: [2; 32],
-            ..options(left)
+            ..options(remaining)
         })
     }
 
@@ -243,10 +245,10 @@ mod breaks {
         let broken = HookedFs::new(fs.clone(), on(&[FsCall::Sync], part, Action::Skip));
         let with = StoreOptions { fs: Arc::new(broken), blobs: None, ..options(&fs) };
         let broken_run = run(with, &|| usize::try_from(fs.calls()).unwrap());
-        cut_before_every_call(&broken_run, &fs, &|left| StoreOptions {
+        cut_before_every_call(&broken_run, &fs, &|remaining| StoreOptions {
             boot: [2; 32],
             blobs: None,
-            ..options(left)
+            ..options(remaining)
         })
     }
 

@@ -154,7 +154,7 @@ fn start_reports_progress_and_total() {
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
     fill(&store, 60);
-    let (kept, end) = (rows(&store).unwrap().len() as u64, store.position());
+    let (row_count, end) = (rows(&store).unwrap().len() as u64, store.position());
     drop(store);
     fs.remove(&with().data.join("checkpoint")).unwrap();
     let reports = Arc::new(Mutex::new(Vec::new()));
@@ -163,7 +163,7 @@ fn start_reports_progress_and_total() {
         recorder.lock().unwrap().push((stage, done, total))
     };
     let store = Store::open(StoreOptions { progress: Some(Arc::new(progress)), ..with() }).unwrap();
-    assert_eq!(rows(&store).unwrap().len() as u64, kept);
+    assert_eq!(rows(&store).unwrap().len() as u64, row_count);
     let reports = reports.lock().unwrap();
     let of = |wanted: Stage| {
         reports
@@ -177,7 +177,7 @@ fn start_reports_progress_and_total() {
         (in_snapshot.1, in_snapshot.1),
         "the last report counts all rows of the snapshot"
     );
-    assert!(in_snapshot.1 > 0 && in_snapshot.1 <= kept, "{in_snapshot:?} of {kept}");
+    assert!(in_snapshot.1 > 0 && in_snapshot.1 <= row_count, "{in_snapshot:?} of {row_count}");
     // The last record is written again instead of replayed, so its change is not counted.
     let applied: Vec<_> = of(Stage::Applying).collect();
     let since = applied[0].1;
