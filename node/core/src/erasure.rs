@@ -219,7 +219,7 @@ fn compact_fully(node: &Node) -> Result<(), StoreError> {
 fn record_snapshot(node: &Node, at: Timestamp) -> Result<(), StoreError> {
     node.store.commit_blocking(move |tx| {
         // A compaction frees space in the end, so a full disk must not stop it.
-        tx.makes_room_later();
+        tx.frees_space_later();
         let position = tx.position();
         row::put(tx, LAST, &LastSnapshotRow { at, position })
     })

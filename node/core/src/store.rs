@@ -1,8 +1,8 @@
 //! The store with this crate's [`Event`] as its hints: aliases of [`freehold_store`]'s generic types.
 
 pub use freehold_store::store::{
-    BlobId, Claim, EngineSource, Found, KEY_LEN_MAX, LogError, OpenEngine, OpenError, Progress,
-    ROWS_MAX, Row, Scan, Stage, Stop, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX, boot_id,
+    BlobId, EngineSource, FolderLock, KEY_LEN_MAX, OpenError, Progress, ROWS_MAX, Row, Scan, Stage,
+    Stop, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX, WalError, WalkedRow, boot_id,
 };
 
 use crate::events::Event;

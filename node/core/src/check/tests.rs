@@ -7,7 +7,7 @@ use crate::engine::{Engine, MemoryEngine, Write};
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::{EngineSource, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
 
@@ -30,7 +30,8 @@ fn fixture() -> Fixture {
     let vault =
         Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random)
             .unwrap();
-    let space = Space::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
+    let space =
+        FreeSpace::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
     let blobs = Blobs::new(shared, Path::new(DATA), vault.keys(), random, space).unwrap();
     let engine = Arc::new(MemoryEngine::default());
     let mut options = StoreOptions::in_memory(fs.clone(), Events::default());

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::{StoreError, StoreOptions};
 use crate::vault::{Unlock, Vault};
 
@@ -44,7 +44,7 @@ impl Node {
         };
         (options.key, options.log, options.random) =
             (vault.keys().store().clone(), vault.keys().log_id(), random);
-        let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        let space = FreeSpace::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
         Self::assemble(options, &vault, space, clock)
     }
 }

@@ -12,8 +12,10 @@ use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use crate::fs::{Fs, OsFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
-use crate::store::{self, Claim, EngineSource, Progress, Stop, Store, StoreError, StoreOptions};
+use crate::space::{FreeSpace, Margins};
+use crate::store::{
+    self, EngineSource, FolderLock, Progress, Stop, Store, StoreError, StoreOptions,
+};
 use crate::vault::{Unlock, Vault, VaultError};
 
 /// The name of the key file among the credentials of the service manager (systemd's
@@ -39,7 +41,7 @@ pub struct NodeOptions {
     /// The disk space that is kept free.
     pub margins: Margins,
     /// The claim of the folder, if the caller has it already.
-    pub claim: Option<Claim>,
+    pub claim: Option<FolderLock>,
     /// Called with the progress of a long recovery.
     pub progress: Option<Arc<Progress>>,
     /// Stops a long recovery when raised; opening then fails with [`store::OpenError::Stopped`].
@@ -99,10 +101,10 @@ pub enum NodeOpenError {
 ///
 /// # Errors
 /// When it can't be written, or another process has locked it.
-pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
+pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     create_folder(data)
         .map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
-    Ok(Claim::take(&OsFs, data)?)
+    Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
 /// Creates a folder and its ancestors durably. Otherwise a power cut could remove the folder's name,
@@ -151,14 +153,14 @@ impl Node {
         } else {
             Vault::create(fs.clone(), &data, &unlock, &random)?
         };
-        let space = Space::new(fs.clone(), &data, margins);
+        let space = FreeSpace::new(fs.clone(), &data, margins);
         let keys = vault.keys();
         let source = EngineSource::Kind(engine, cache_len);
         let mut store =
             StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
         store.stop = stop;
-        store.claim = Some(claim);
+        store.folder_lock = Some(claim);
         store.space = Some(space.clone());
         Self::assemble(store, &vault, space, Clock::system())
     }
@@ -167,7 +169,7 @@ impl Node {
     pub(super) fn assemble<E>(
         mut options: StoreOptions,
         vault: &Vault,
-        space: Space,
+        space: FreeSpace,
         clock: Clock,
     ) -> Result<Self, E>
     where

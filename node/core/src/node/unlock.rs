@@ -9,7 +9,7 @@ use super::open::key_file;
 use crate::fs::{Fs, OsFs};
 use crate::mnemonic::Mnemonic;
 use crate::random::Random;
-use crate::store::Claim;
+use crate::store::FolderLock;
 use crate::vault::{Unlock, Vault, VaultError};
 
 /// Opens the vault in `data` with the mnemonic, makes a key file that opens it from now on, and returns
@@ -25,9 +25,9 @@ pub fn new_key_file(data: &Path, mnemonic: &Mnemonic) -> Result<PathBuf, NodeOpe
     }
     let path = key_file(data);
     if fs.exists(&path).map_err(VaultError::from)? {
-        return Err(VaultError::KeyThere(path).into());
+        return Err(VaultError::KeyExists(path).into());
     }
-    let _claim = Claim::take(&*fs, data)?;
+    let _claim = FolderLock::acquire(&*fs, data)?;
     let vault = Vault::open(fs, data, &Unlock::BackupKey(mnemonic.keys().backup))?;
     let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
     vault.change_unlock(&Unlock::KeyFile(path.clone()), &random)?;
@@ -66,7 +66,7 @@ mod tests {
         let card = node.identity.card();
         assert!(matches!(
             new_key_file(&data, &mnemonic),
-            Err(NodeOpenError::Vault(VaultError::KeyThere(_)))
+            Err(NodeOpenError::Vault(VaultError::KeyExists(_)))
         ));
         closed(node).await;
 
@@ -74,7 +74,7 @@ mod tests {
         std::fs::remove_file(key_file(&data)).unwrap();
         assert!(matches!(
             Node::open(options(&data)),
-            Err(NodeOpenError::Vault(VaultError::NoKey(_)))
+            Err(NodeOpenError::Vault(VaultError::KeyMissing(_)))
         ));
         let other = Mnemonic::from_entropy([9; 32]);
         assert!(matches!(
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!((node.identity.person(), node.identity.card()), (Some(person), card));
         assert!(matches!(
             new_key_file(&data, &mnemonic),
-            Err(NodeOpenError::Vault(VaultError::KeyThere(_)))
+            Err(NodeOpenError::Vault(VaultError::KeyExists(_)))
         ));
         closed(node).await;
         // The lost key no longer opens the vault; the mnemonic still does.

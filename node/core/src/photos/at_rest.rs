@@ -71,7 +71,7 @@ pub fn apply_at_rest(node: &Node) -> Result<usize, StoreError> {
 /// now, `Some(None)` for a blob of no photo, or `None` if it stays pending.
 fn apply_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreError> {
     let Some(form) = required(&node.store, &blob)? else { return Ok(Some(None)) };
-    if !node.blobs.at_rest(&blob, form.other())? {
+    if !node.blobs.is_stored_as(&blob, form.other())? {
         return Ok(Some(Some(form)));
     }
     let stored = node.blobs.store_as(&blob, form)?;
@@ -141,7 +141,7 @@ fn each_unsealed(
                 let is_pending = row::get::<PendingRow>(&node.store, &rendition.blob.0)?.is_some();
                 let is_private =
                     !is_pending && required(&node.store, &rendition.blob)? == Some(AtRest::Sealed);
-                if is_private && node.blobs.at_rest(&rendition.blob, AtRest::Plain)? {
+                if is_private && node.blobs.is_stored_as(&rendition.blob, AtRest::Plain)? {
                     each(photo.id, rendition.blob)?;
                 }
             }

@@ -34,7 +34,7 @@ async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
 
 /// The files that contain the word in plain form, after small blobs were written to files too.
 fn plain_files(disk: &MemoryFs, blobs: &Blobs, word: &str) -> Vec<PathBuf> {
-    blobs.file_logged().unwrap();
+    blobs.flush_logged().unwrap();
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from("/")]);
     while let Some(folder) = folders.pop() {
         for entry in disk.list(&folder).unwrap() {
@@ -211,9 +211,9 @@ async fn failed_upload_unseals_no_shared_rendition() {
         let added = alice.try_store_photo(&large, &small, Audience::Public).await;
         alice.disk().heal();
         assert_eq!(apply_at_rest(&alice), Ok(0));
-        alice.blobs.file_logged().unwrap();
+        alice.blobs.flush_logged().unwrap();
         for rendition in [private.large, private.small] {
-            let is_plain = alice.blobs.at_rest(&rendition.blob, AtRest::Plain).unwrap();
+            let is_plain = alice.blobs.is_stored_as(&rendition.blob, AtRest::Plain).unwrap();
             assert_eq!(
                 is_plain,
                 added.is_ok(),
