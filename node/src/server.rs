@@ -16,7 +16,7 @@ use freehold_core::store::{Claim, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners, turn_everybody_away};
-use freehold_web::{Entrance, MailPlace, Web};
+use freehold_web::{Entrance, MailEndpoints, Web};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -205,8 +205,8 @@ impl Server {
 }
 
 /// Where the owner's mail programs find the node.
-fn mail_place(config: &Config, ports: &ListenConfig) -> MailPlace {
-    MailPlace {
+fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
+    MailEndpoints {
         host: Some(config.mail.hostname.clone()).filter(|name| !name.is_empty()),
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),

@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use flate2::Compression;
 
-use crate::answer::Problem;
-use crate::doors::PAINTS;
-use crate::pages::Page;
+use crate::avatar::AVATAR_COLOURS;
+use crate::page_cache::CachedPage;
+use crate::problem::Problem;
 use crate::routes::{Access, Routes};
 use crate::{pictures, theme};
 
@@ -25,7 +25,7 @@ const FONTS: [(&str, &[u8]); 3] = [
 ];
 
 struct Assets {
-    pages: HashMap<String, Arc<Page>>,
+    pages: HashMap<String, Arc<CachedPage>>,
     /// From the plain name to the address with the hash.
     addresses: HashMap<&'static str, String>,
 }
@@ -55,7 +55,7 @@ fn house() -> String {
     for tenths in pictures::RATIOS {
         css.push_str(&format!(".r{tenths}{{--r:{}.{}}}", tenths / 10, tenths % 10));
     }
-    for (number, (_, colour)) in PAINTS.iter().enumerate() {
+    for (number, (_, colour)) in AVATAR_COLOURS.iter().enumerate() {
         css.push_str(&format!(".p{number}{{background:{colour}}}"));
     }
     css
@@ -86,9 +86,9 @@ impl Assets {
             // Browsers ask for typefaces as for what only scripts may read.
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
-        crate::headers::dress(&mut headers, false);
+        crate::headers::add_security_headers(&mut headers, false);
         self.addresses.insert(name, format!("/assets/{hashed}"));
-        self.pages.insert(hashed, Arc::new(Page::new(headers, body, Compression::best())));
+        self.pages.insert(hashed, Arc::new(CachedPage::new(headers, body, Compression::best())));
     }
 
     fn address(&self, name: &str) -> &str {
@@ -105,7 +105,7 @@ async fn serve(Path(name): Path<String>, asked: HeaderMap) -> Result<Response, P
 }
 
 /// The asset with this hashed name.
-pub(crate) fn find(name: &str) -> Option<Arc<Page>> {
+pub(crate) fn find(name: &str) -> Option<Arc<CachedPage>> {
     ASSETS.pages.get(name).cloned()
 }
 

@@ -11,10 +11,11 @@ use flate2::Compression;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
 
-use crate::answer::{self, Keep, Problem};
-use crate::pages::Page;
+use crate::page_cache::CachedPage;
+use crate::problem::{self, Problem};
+use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, hosts, visitor};
+use crate::{assets, forwarded, headers, hosts, viewer};
 
 /// A public page is at most this long; a longer one is answered but not kept.
 const KEPT_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -69,7 +70,10 @@ impl Door {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
         let mut response = self.undressed(request, client, host.as_deref()).await;
-        headers::dress(response.headers_mut(), hosts::is_bound(host.as_deref(), client.secure));
+        headers::add_security_headers(
+            response.headers_mut(),
+            hosts::wants_hsts(host.as_deref(), client.secure),
+        );
         response
     }
 
@@ -84,7 +88,7 @@ impl Door {
         B::Error: Into<axum::BoxError>,
     {
         if !host.is_some_and(|host| self.is_ours(host)) {
-            return answer::problem(&self.site, &Problem::NotThisHouse);
+            return problem::page(&self.site, &Problem::Misdirected);
         }
         // Whoever gets past the proxy must not be asked for a password in the clear.
         if self.site.config.is_https()
@@ -94,7 +98,7 @@ impl Door {
             return self.under_tls(&request);
         }
         let looking = matches!(*request.method(), Method::GET | Method::HEAD);
-        let anonymous = !visitor::has_cookie(request.headers(), &self.site);
+        let anonymous = !viewer::has_cookie(request.headers(), &self.site);
         let is_plain =
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
         let keepable = looking && anonymous && is_plain;
@@ -102,7 +106,7 @@ impl Door {
             return page.answer(request.headers());
         }
         let keepable = keepable && request.method() == Method::GET;
-        let generation = self.site.pages.generation();
+        let generation = self.site.page_cache.generation();
         let path = request.uri().path().to_owned();
         let is_room = path.starts_with("/home/");
         let asked = if keepable || is_room { request.headers().clone() } else { HeaderMap::new() };
@@ -110,24 +114,24 @@ impl Door {
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
-        if keepable && response.extensions().get::<Keep>().is_some() {
+        if keepable && response.extensions().get::<Cacheable>().is_some() {
             return self.keep(&path, generation, &asked, response).await;
         }
-        if !answer::is_mute_problem(&response) {
+        if !problem::lacks_page(&response) {
             return response;
         }
-        let is_room = is_room && visitor::is_owner(&asked, client, &self.site).await;
-        answer::with_problem_page(&self.site, &path, is_room, &response)
+        let is_room = is_room && viewer::is_owner(&asked, client, &self.site).await;
+        problem::with_page(&self.site, &path, is_room, &response)
     }
 
     /// Sends whoever came without TLS to where there is some; what they brought with them is not
     /// taken.
     fn under_tls<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return answer::problem(&self.site, &Problem::NotInTheClear);
+            return problem::page(&self.site, &Problem::HttpsRequired);
         }
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        answer::moved(&format!("{}{path}", self.site.config.url(None, 0)))
+        response::moved_permanently(&format!("{}{path}", self.site.config.url(None, 0)))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -141,10 +145,10 @@ impl Door {
         )
     }
 
-    fn remembered(&self, path: &str) -> Option<Arc<Page>> {
+    fn remembered(&self, path: &str) -> Option<Arc<CachedPage>> {
         match path.strip_prefix("/assets/") {
             Some(name) => assets::find(name),
-            None => self.site.pages.get(path),
+            None => self.site.page_cache.get(path),
         }
     }
 
@@ -157,16 +161,16 @@ impl Door {
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         let Ok(body) = axum::body::to_bytes(body, KEPT_LEN_MAX).await else {
-            return answer::problem(
+            return problem::page(
                 &self.site,
-                &Problem::Unwell("a public page is too long to keep".to_owned()),
+                &Problem::Internal("a public page is too long to keep".to_owned()),
             );
         };
-        headers::dress(&mut parts.headers, false);
+        headers::add_security_headers(&mut parts.headers, false);
         parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
-        let page = Arc::new(Page::new(parts.headers, body, Compression::best()));
+        let page = Arc::new(CachedPage::new(parts.headers, body, Compression::best()));
         if parts.status == StatusCode::OK {
-            self.site.pages.keep(path, generation, page.clone());
+            self.site.page_cache.insert(path, generation, page.clone());
         }
         page.answer(asked)
     }

@@ -9,13 +9,14 @@ use freehold_core::friends::{self, Friend, State as Stage, WelcomeError};
 use freehold_core::identity::{self, PersonId, homes};
 
 use self::invites::Made;
-use crate::answer::{self, Answer, Problem};
+use crate::avatar::Avatar;
 use crate::dates;
-use crate::doors::PersonDoor;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// Whoever was heard within this time counts as awake: a connection that is made anew is no sleep.
 const AWAKE_MS: u64 = 3 * 60 * 1000;
@@ -39,7 +40,7 @@ pub(crate) fn routes() -> Routes {
 
 struct Row {
     person: String,
-    door: PersonDoor,
+    avatar: Avatar,
     name: String,
     /// What the second line says.
     about: String,
@@ -70,7 +71,7 @@ struct Said {
 #[derive(Template)]
 #[template(path = "friends/list.html")]
 struct FriendsPage {
-    page: Frame,
+    page: Layout,
     summary: String,
     asking: Vec<Row>,
     on_the_way: Vec<Row>,
@@ -82,8 +83,8 @@ struct FriendsPage {
     said: Said,
 }
 
-async fn show(State(site): State<Site>, _: Owner) -> Answer {
-    answer::page(&friends_page(&site, Said::default())?)
+async fn show(State(site): State<Site>, _: Owner) -> PageResult {
+    response::page(&friends_page(&site, Said::default())?)
 }
 
 fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
@@ -101,7 +102,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
     }
     let asking = friends::requests(&site.node)?.into_iter().map(|request| Row {
         person: request.from.person.to_string(),
-        door: PersonDoor::of(&request.from.name, &request.from.person.0),
+        avatar: Avatar::of(&request.from.name, &request.from.person.0),
         name: request.from.name,
         about: if request.note.is_empty() {
             "Would like to be friends.".to_owned()
@@ -127,7 +128,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
         1 => "One person. Nobody sees who else is here.".to_owned(),
         count => format!("{count} people. Nobody sees who else is here."),
     };
-    let page = site.home_frame("Friends", "Friends")?;
+    let page = site.owner_layout("Friends", "Friends")?;
     Ok(FriendsPage {
         page,
         summary,
@@ -177,7 +178,7 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
     };
     Ok(Row {
         person: friend.person.to_string(),
-        door: PersonDoor::of_friend(&friend),
+        avatar: Avatar::of_friend(&friend),
         about,
         is_awake,
         state,
@@ -191,33 +192,33 @@ fn person(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|_| Problem::NotFound)
 }
 
-async fn let_in(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn let_in(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     match friends::accept_request(&site.node, person(&id)?).await {
-        Ok(_) => Ok(answer::see("/home/friends")),
+        Ok(_) => Ok(response::see_other("/home/friends")),
         Err(WelcomeError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
 }
 
-async fn not_now(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn not_now(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::reject_request(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
-async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::remove(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
-async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     if friends::block(&site.node, person(&id)?).await? {
-        Ok(answer::see("/home/friends#blocked"))
+        Ok(response::see_other("/home/friends#blocked"))
     } else {
         Err(Problem::NotFound)
     }
 }
 
-async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::unblock(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }

@@ -43,7 +43,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A
 /// browser that is
 /// `bound` comes back under TLS alone.
-pub(crate) fn dress(headers: &mut HeaderMap, bound: bool) {
+pub(crate) fn add_security_headers(headers: &mut HeaderMap, bound: bool) {
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
     }

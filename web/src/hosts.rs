@@ -51,7 +51,7 @@ pub(crate) fn is_ours(
 /// Whether a browser that asked for `host`, under TLS or not, is told to come under TLS alone from
 /// now on. That is for names of the public web: for this machine or an address it would bind every
 /// other port too.
-pub(crate) fn is_bound(host: Option<&str>, secure: bool) -> bool {
+pub(crate) fn wants_hsts(host: Option<&str>, secure: bool) -> bool {
     secure && host.is_some_and(|host| !is_this_machine(host) && address(host).is_none())
 }
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn a_name_means_this_machine_or_is_an_address_or_is_of_the_public_web() {
         for host in ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
-            assert!(!is_bound(Some(host), true) && is_this_machine(host), "{host}");
+            assert!(!wants_hsts(Some(host), true) && is_this_machine(host), "{host}");
         }
         for (host, bound) in [
             ("192.0.2.1", false),
@@ -159,12 +159,12 @@ mod tests {
             ("localhost.example", true),
         ] {
             assert_eq!(
-                (is_bound(Some(host), true), is_this_machine(host)),
+                (wants_hsts(Some(host), true), is_this_machine(host)),
                 (bound, false),
                 "{host}"
             );
         }
-        assert!(!is_bound(Some("ruth.example"), false) && !is_bound(None, true));
+        assert!(!wants_hsts(Some("ruth.example"), false) && !wants_hsts(None, true));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use axum::response::IntoResponse;
 use freehold_core::profile;
 use serde::Deserialize;
 
-use crate::answer::{Answer, Problem};
+use crate::problem::Problem;
+use crate::response::PageResult;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 
@@ -24,7 +25,7 @@ pub(crate) fn routes() -> Routes {
 }
 
 /// The whole log in canonical CBOR, `{0: [signed op]}`.
-async fn log(State(site): State<Site>) -> Answer {
+async fn log(State(site): State<Site>) -> PageResult {
     let log = site.node.identity.log().ok_or(Problem::NotFound)?;
     let headers = [(header::CONTENT_TYPE, "application/cbor"), (header::CACHE_CONTROL, "no-cache")];
     Ok((headers, log.to_canonical()).into_response())
@@ -36,7 +37,7 @@ struct Asked {
     resource: String,
 }
 
-async fn webfinger(State(site): State<Site>, Query(asked): Query<Asked>) -> Answer {
+async fn webfinger(State(site): State<Site>, Query(asked): Query<Asked>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
     let subject = format!("acct:{}", profile::address(&profile));

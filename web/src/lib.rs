@@ -1,53 +1,53 @@
-//! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without
+//! What people see of a node, over HTTP: public pages for anyone, pages for the owner, all without
 //! JavaScript.
 //!
-//! A request passes `door` (is this name ours? is the page in memory?), then the router built from
-//! the table in
-//! `routes`, then a handler of about ten lines that asks core and renders a template. Who asks is a type in the handler's
-//! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows
-//! can't be read yet, `opening` answers.
+//! A request passes `door` (is this host name ours? is the page in memory?), then the router built
+//! from the table in `routes`, then a handler of about ten lines that asks core and renders a
+//! template. The handler's signature says who may call it (`viewer`). The security headers are added
+//! last, to every response. While the node's rows can't be read yet, `opening` answers.
 
-mod answer;
-mod aside;
 mod assets;
+mod avatar;
+mod blocking;
 mod config;
 mod dates;
+mod delivery_progress;
 mod door;
-mod doors;
 mod forwarded;
-mod frame;
 mod friends;
-mod gauge;
 mod headers;
 mod health;
 mod hosts;
+mod idempotency;
 mod identity;
+mod layout;
 mod listen;
 mod logins;
+mod mail_clients;
 mod mailbox;
-mod once;
 mod opening;
 mod pace;
-mod pages;
+mod page_cache;
 mod photos;
 mod pictures;
 mod posts;
+mod problem;
 mod profile;
-mod programs;
 mod qr;
+mod response;
 mod routes;
 mod setup;
 mod site;
 mod sizes;
 mod theme;
 mod timeline;
-mod visitor;
+mod viewer;
 
 pub use config::{WebConfig, WebConfigError};
 pub use door::Door;
 pub use listen::{Entrance, StartError, Web};
+pub use mail_clients::MailEndpoints;
 pub use opening::Opening;
 pub use posts::path_of;
-pub use programs::MailPlace;
-pub use routes::{Access, Route};
-pub use site::{door, door_with_mail, routes};
+pub use routes::{Access, Route, routes};
+pub use site::{door, door_with_mail};

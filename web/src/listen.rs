@@ -21,9 +21,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::WebConfig;
 use crate::door::{Client, Door};
+use crate::mail_clients::MailEndpoints;
 use crate::opening::Opening;
 use crate::pace::{BrokenBody, PATIENCE, PacedBody, PacedStream, ServedBody};
-use crate::programs::MailPlace;
 use crate::site;
 use freehold_core::crowd::{Crowd, Place};
 
@@ -113,7 +113,7 @@ impl Web {
     ///
     /// # Errors
     /// When the store can't be read.
-    pub fn open(&self, node: Node, mail: Option<MailPlace>) -> Result<(), StartError> {
+    pub fn open(&self, node: Node, mail: Option<MailEndpoints>) -> Result<(), StartError> {
         let port = self.addresses.first().ok_or(StartError::NoAddress)?.port();
         let door = site::door_with_mail(node, self.front.config.clone(), port, mail)?;
         // A site that is open already stays the one it is.

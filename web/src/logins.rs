@@ -9,12 +9,12 @@ use axum::response::IntoResponse;
 use freehold_core::logins::{self, LoginError};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
 use crate::door::Client;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::{self, Asker, Owner};
+use crate::viewer::{self, Owner, Viewer};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -27,7 +27,7 @@ pub(crate) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "logins/login.html")]
 struct LoginPage {
-    page: Frame,
+    page: Layout,
     next: String,
     fault: Option<String>,
 }
@@ -52,23 +52,23 @@ fn room(next: &str) -> &str {
     if is_room && !next.contains(['\\', '\r', '\n']) { next } else { "/home" }
 }
 
-async fn show(State(site): State<Site>, asker: Asker, Query(query): Query<Next>) -> Answer {
+async fn show(State(site): State<Site>, viewer: Viewer, Query(query): Query<Next>) -> PageResult {
     let profile = site.profile()?;
-    if asker.is_owner() || profile.is_none() {
-        return Ok(answer::see("/home"));
+    if viewer.is_owner() || profile.is_none() {
+        return Ok(response::see_other("/home"));
     }
-    let page = Frame::public(profile.as_deref(), "Come in", "");
-    answer::page(&LoginPage { page, next: room(&query.next).to_owned(), fault: None })
+    let page = Layout::public(profile.as_deref(), "Come in", "");
+    response::page(&LoginPage { page, next: room(&query.next).to_owned(), fault: None })
 }
 
-async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>) -> Answer {
+async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>) -> PageResult {
     let next = room(&form.next).to_owned();
     let (status, fault) = match logins::login(&site.node, &form.password, client.address.into())
         .await
     {
         Ok(token) => {
-            let cookie = visitor::cookie_set(&site, client, &token);
-            return Ok(([(header::SET_COOKIE, cookie)], answer::see(&next)).into_response());
+            let cookie = viewer::cookie_set(&site, client, &token);
+            return Ok(([(header::SET_COOKIE, cookie)], response::see_other(&next)).into_response());
         }
         Err(LoginError::Wrong) => {
             (StatusCode::FORBIDDEN, "That is not the password. Capital letters count.".to_owned())
@@ -86,13 +86,13 @@ async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>
         }
         Err(LoginError::Store(error)) => return Err(error.into()),
     };
-    let page = Frame::public(site.profile()?.as_deref(), "Come in", "");
-    answer::page_with(status, &LoginPage { page, next, fault: Some(fault) })
+    let page = Layout::public(site.profile()?.as_deref(), "Come in", "");
+    response::page_with_status(status, &LoginPage { page, next, fault: Some(fault) })
 }
 
-async fn leave(State(site): State<Site>, owner: Owner, client: Client) -> Answer {
+async fn leave(State(site): State<Site>, owner: Owner, client: Client) -> PageResult {
     logins::logout(&site.node, &owner.token).await?;
-    Ok(([(header::SET_COOKIE, visitor::cookie_cleared(&site, client))], answer::see("/"))
+    Ok(([(header::SET_COOKIE, viewer::cookie_cleared(&site, client))], response::see_other("/"))
         .into_response())
 }
 

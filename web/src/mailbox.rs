@@ -15,12 +15,13 @@ use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, SpecialUse};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// How many letters a list shows at once.
 const LIST_LEN: usize = 30;
@@ -73,7 +74,7 @@ struct Office {
 #[derive(askama::Template)]
 #[template(path = "mailbox/list.html")]
 struct ListPage {
-    page: Frame,
+    page: Layout,
     office: Office,
 }
 
@@ -82,7 +83,7 @@ struct Older {
     before: Option<u32>,
 }
 
-async fn inbox(State(site): State<Site>, owner: Owner) -> Answer {
+async fn inbox(State(site): State<Site>, owner: Owner) -> PageResult {
     let inbox = mailbox::special_folder(&site.node, SpecialUse::Inbox)?.ok_or(Problem::NotFound)?;
     folder(State(site), owner, Path(inbox.id.0), Query(Older { before: None })).await
 }
@@ -92,10 +93,10 @@ async fn folder(
     _: Owner,
     Path(id): Path<u32>,
     Query(query): Query<Older>,
-) -> Answer {
+) -> PageResult {
     let office = office(&site, id, query.before, None)?;
-    let page = site.home_frame(&office.title, "Mail")?;
-    answer::page(&ListPage { page, office })
+    let page = site.owner_layout(&office.title, "Mail")?;
+    response::page(&ListPage { page, office })
 }
 
 /// The folders, and the letters of one of them below `before`; `open` is the letter shown beside

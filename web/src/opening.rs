@@ -14,7 +14,7 @@ use axum::response::{Html, IntoResponse};
 
 use crate::config::WebConfig;
 use crate::door::Client;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::{assets, forwarded, headers, hosts};
 
 /// When to ask again, in seconds.
@@ -51,7 +51,10 @@ impl Opening {
         let client = forwarded::client(peer, request.headers(), config);
         let host = hosts::host_of(request);
         let mut response = self.undressed(request);
-        headers::dress(response.headers_mut(), hosts::is_bound(host.as_deref(), client.secure));
+        headers::add_security_headers(
+            response.headers_mut(),
+            hosts::wants_hsts(host.as_deref(), client.secure),
+        );
         response
     }
 
@@ -71,7 +74,7 @@ impl Opening {
             (None, _) => {
                 let percent = self.far().map(|far| far.percent);
                 let page = OpeningPage {
-                    page: Frame::public(None, "Back in a moment", ""),
+                    page: Layout::public(None, "Back in a moment", ""),
                     is_form,
                     percent,
                 };
@@ -87,7 +90,7 @@ impl Opening {
 #[derive(Template)]
 #[template(path = "opening/page.html")]
 struct OpeningPage {
-    page: Frame,
+    page: Layout,
     /// Whether something was sent, which is lost unless it is sent again.
     is_form: bool,
     percent: Option<u64>,

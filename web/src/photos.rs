@@ -13,13 +13,14 @@ use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
 use serde::Deserialize;
 
 use self::kept::KeptFile;
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::pictures::{self, Picture};
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::{Asker, Owner};
+use crate::viewer::{Owner, Viewer};
 
 const WALL_LEN: usize = 40;
 /// The files of a photo never change; a photo taken down may be seen in caches for a day.
@@ -42,7 +43,7 @@ pub(crate) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "photos/wall.html")]
 struct WallPage {
-    page: Frame,
+    page: Layout,
     pictures: Vec<Picture>,
     older: Option<String>,
 }
@@ -50,7 +51,7 @@ struct WallPage {
 #[derive(Template)]
 #[template(path = "photos/show.html")]
 struct PhotoPage {
-    page: Frame,
+    page: Layout,
     picture: Picture,
     taken: Option<String>,
     added: String,
@@ -64,7 +65,7 @@ struct PhotoPage {
 #[derive(Template)]
 #[template(path = "photos/room.html")]
 struct RoomPage {
-    page: Frame,
+    page: Layout,
     pictures: Vec<Picture>,
     older: Option<String>,
     kept: Vec<KeptFile>,
@@ -73,7 +74,7 @@ struct RoomPage {
 #[derive(Template)]
 #[template(path = "photos/edit.html")]
 struct EditPage {
-    page: Frame,
+    page: Layout,
     id: String,
     picture: Picture,
     is_private: bool,
@@ -94,18 +95,18 @@ fn hung(
     before: Option<&str>,
 ) -> Result<(Vec<Photo>, Option<String>), Problem> {
     let before = before
-        .map(|id| photos::by_id(&site.node, visitor, pictures::id(id)?)?.ok_or(Problem::NotFound))
+        .map(|id| photos::by_id(&site.node, visitor, parse_id(id)?)?.ok_or(Problem::NotFound))
         .transpose()?;
     let found = photos::list(&site.node, visitor, before.as_ref(), WALL_LEN)?;
     let older = found.last().filter(|_| found.len() == WALL_LEN).map(|photo| photo.id.to_string());
     Ok((found, older))
 }
 
-async fn wall(State(site): State<Site>, asker: Asker, Query(query): Query<Older>) -> Answer {
+async fn wall(State(site): State<Site>, viewer: Viewer, Query(query): Query<Older>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let (found, older) = hung(&site, &Visitor::Stranger, query.before.as_deref())?;
-    let page = Frame::public(Some(&profile), "Photos", "Photos").for_owner(asker.is_owner());
-    answer::public_page(&WallPage {
+    let page = Layout::public(Some(&profile), "Photos", "Photos").for_owner(viewer.is_owner());
+    response::public_page(&WallPage {
         page,
         pictures: found.iter().map(Picture::own).collect(),
         older,
@@ -121,11 +122,11 @@ fn named(site: &Site, visitor: &Visitor, name: &str) -> Result<Photo, Problem> {
     found.ok_or(Problem::NotFound)
 }
 
-async fn show(State(site): State<Site>, asker: Asker, Path(name): Path<String>) -> Answer {
+async fn show(State(site): State<Site>, viewer: Viewer, Path(name): Path<String>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let photo = named(&site, &asker.0, &name)?;
+    let photo = named(&site, &viewer.0, &name)?;
     if photo.slug != name {
-        return Ok(answer::moved(&format!("/photos/{}", photo.slug)));
+        return Ok(response::moved_permanently(&format!("/photos/{}", photo.slug)));
     }
     let page_of = |photo: &Photo| format!("/photos/{}", photo.slug);
     let older = photos::list(&site.node, &Visitor::Stranger, Some(&photo), 1)?;
@@ -135,16 +136,16 @@ async fn show(State(site): State<Site>, asker: Asker, Path(name): Path<String>) 
     let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
     let is_private = is_private(&site, &photo)?;
     let page = PhotoPage {
-        page: Frame::public(Some(&profile), title, "Photos").for_owner(asker.is_owner()),
+        page: Layout::public(Some(&profile), title, "Photos").for_owner(viewer.is_owner()),
         picture: Picture::own(&photo),
         taken: photo.taken.as_deref().and_then(dates::camera),
         added: dates::long(photo.added),
-        edit: asker.is_owner().then(|| format!("/home/photos/{}", photo.id)),
+        edit: viewer.is_owner().then(|| format!("/home/photos/{}", photo.id)),
         is_private,
         newer: newer.map(page_of),
         older: older.first().map(page_of),
     };
-    if page.is_private { answer::page(&page) } else { answer::public_page(&page) }
+    if page.is_private { response::page(&page) } else { response::public_page(&page) }
 }
 
 /// Whether nobody but the owner may see a photo, on the wall or with a post.
@@ -154,28 +155,28 @@ fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
 
 async fn file(
     State(site): State<Site>,
-    asker: Asker,
+    viewer: Viewer,
     Path((name, size)): Path<(String, String)>,
     asked: HeaderMap,
-) -> Answer {
+) -> PageResult {
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
-    let photo = named(&site, &asker.0, &name)?;
+    let photo = named(&site, &viewer.0, &name)?;
     let (print, reader) =
-        photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+        photos::image_bytes(&site.node, &viewer.0, photo.id, size)?.ok_or(Problem::NotFound)?;
     if is_private(&site, &photo)? {
         return pictures::file(reader, pictures::JPEG, "no-store");
     }
     pictures::lasting_file(&asked, &print.blob, reader, pictures::JPEG, KEPT)
 }
 
-async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
+async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> PageResult {
     let (found, older) = hung(&site, &Visitor::Owner, query.before.as_deref())?;
     let pictures = found
         .iter()
         .map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) })
         .collect();
-    answer::page(&RoomPage {
-        page: site.home_frame("Photos", "Photos")?,
+    response::page(&RoomPage {
+        page: site.owner_layout("Photos", "Photos")?,
         pictures,
         older,
         kept: kept::listed(&site)?,
@@ -183,11 +184,11 @@ async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) ->
 }
 
 fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
-    photos::by_id(&site.node, &Visitor::Owner, pictures::id(id)?)?.ok_or(Problem::NotFound)
+    photos::by_id(&site.node, &Visitor::Owner, parse_id(id)?)?.ok_or(Problem::NotFound)
 }
 
 fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPage, Problem> {
-    let page = site.home_frame("A photo", "Photos")?;
+    let page = site.owner_layout("A photo", "Photos")?;
     let is_kept = photo.audience == Audience::Owner;
     let is_in_a_post = is_kept && !is_private(site, photo)?;
     Ok(EditPage {
@@ -200,8 +201,8 @@ fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPa
     })
 }
 
-async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    answer::page(&edit_page(&site, &own(&site, &id)?, None)?)
+async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    response::page(&edit_page(&site, &own(&site, &id)?, None)?)
 }
 
 /// What is said about a photo, and to whom it is shown.
@@ -226,7 +227,7 @@ async fn change(
     _: Owner,
     Path(id): Path<String>,
     Form(form): Form<Described>,
-) -> Answer {
+) -> PageResult {
     let photo = own(&site, &id)?;
     let audience = form.audience();
     match photos::change(
@@ -238,20 +239,20 @@ async fn change(
     )
     .await
     {
-        Ok(photo) => Ok(answer::see(&format!("/photos/{}", photo.slug))),
+        Ok(photo) => Ok(response::see_other(&format!("/photos/{}", photo.slug))),
         Err(error) => not_changed(&site, &photo, error),
     }
 }
 
-async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
     match photos::delete(&site.node, photo.id).await {
-        Ok(()) => Ok(answer::see("/home/photos")),
+        Ok(()) => Ok(response::see_other("/home/photos")),
         Err(error) => not_changed(&site, &photo, error),
     }
 }
 
-fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
+fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
     let fault = match error {
         ChangeError::Store(error) => return Err(error.into()),
         ChangeError::NoSuchPhoto => return Err(Problem::NotFound),
@@ -260,11 +261,14 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
             format!("The {what} is too long: at most {len_max} letters.")
         }
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(site, photo, Some(fault))?)
+    response::page_with_status(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &edit_page(site, photo, Some(fault))?,
+    )
 }
 
 /// The original of a photo, for the owner to save.
-async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
     let reader =
         photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;

@@ -10,8 +10,9 @@ use axum::response::IntoResponse;
 use freehold_core::feed::EntryId;
 use freehold_core::store::{BlobId, StoreError};
 
-use crate::answer::{Answer, Problem};
-use crate::pages;
+use crate::blocking::blocking;
+use crate::page_cache;
+use crate::response::PageResult;
 
 /// How much of an image file is read at once.
 const PIECE_LEN: u64 = 64 * 1024;
@@ -103,20 +104,19 @@ pub(crate) const JPEG: &str = "image/jpeg";
 
 /// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it
 /// and for how long.
-pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
+pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> PageResult {
     let len = reader.len();
     let pieces = futures::stream::try_unfold((reader, 0u64), move |(reader, at)| async move {
         if at >= len {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || {
+        let read = blocking(move || {
             let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
             let read = reader.read_at(at, &mut piece)?;
             piece.truncate(read);
             Ok::<_, StoreError>((piece, reader))
         });
-        let (piece, reader) =
-            read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        let (piece, reader) = read.await?;
         let next = at + piece.len() as u64;
         if piece.is_empty() {
             Err(StoreError::NoBlob)
@@ -142,9 +142,10 @@ pub(crate) fn lasting_file(
     reader: BlobReader,
     media_type: &str,
     kept: &'static str,
-) -> Answer {
-    let etag = pages::etag(blob.0.into());
-    let is_same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| pages::names(tags, &etag));
+) -> PageResult {
+    let etag = page_cache::etag(blob.0.into());
+    let is_same =
+        asked.get(header::IF_NONE_MATCH).is_some_and(|tags| page_cache::names(tags, &etag));
     let mut response = if is_same {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -153,11 +154,6 @@ pub(crate) fn lasting_file(
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     response.headers_mut().insert(header::ETAG, etag);
     Ok(response)
-}
-
-/// An id in an address; one that is none is not found.
-pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::NotFound)
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@ use freehold_core::posts::{self, Cursor, Found, Post, State as Stage};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
-use crate::pictures::{self, Picture};
+use crate::layout::Layout;
+use crate::pictures::Picture;
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Asker;
+use crate::viewer::Viewer;
 
 const PAGE_LEN: usize = 20;
 /// How many pictures hang on the front page at most, and how wide they are together, in tenths of
@@ -84,7 +85,7 @@ struct Line {
 #[derive(Template)]
 #[template(path = "posts/front.html")]
 struct FrontPage {
-    page: Frame,
+    page: Layout,
     strapline: String,
     lead: Option<Line>,
     strip: Vec<Picture>,
@@ -95,7 +96,7 @@ struct FrontPage {
 #[derive(Template)]
 #[template(path = "posts/older.html")]
 struct OlderPage {
-    page: Frame,
+    page: Layout,
     lines: Vec<Line>,
     older: Option<String>,
 }
@@ -103,7 +104,7 @@ struct OlderPage {
 #[derive(Template)]
 #[template(path = "posts/show.html")]
 struct PostPage {
-    page: Frame,
+    page: Layout,
     title: String,
     html: String,
     summary: String,
@@ -122,7 +123,7 @@ struct PostPage {
 #[derive(Template)]
 #[template(path = "posts/unsettled.html")]
 struct UnsettledPage {
-    page: Frame,
+    page: Layout,
 }
 
 fn line(post: Post, now: Timestamp) -> Line {
@@ -154,17 +155,17 @@ fn listed(site: &Site, before: Option<Cursor>) -> Result<(Vec<Line>, Option<Stri
     ))
 }
 
-async fn front(State(site): State<Site>, asker: Asker) -> Answer {
+async fn front(State(site): State<Site>, viewer: Viewer) -> PageResult {
     let Some(profile) = site.profile()? else {
-        return answer::page(&UnsettledPage {
-            page: Frame::public(None, "Nobody lives here yet", ""),
+        return response::page(&UnsettledPage {
+            page: Layout::public(None, "Nobody lives here yet", ""),
         });
     };
     let (mut lines, older) = listed(&site, None)?;
     // The lead is the newest post with a title; a note is said in passing.
     let lead = lines.iter().position(|line| !line.title.is_empty()).map(|at| lines.remove(at));
-    let page = Frame::public(Some(&profile), "", "Writing").for_owner(asker.is_owner());
-    answer::public_page(&FrontPage {
+    let page = Layout::public(Some(&profile), "", "Writing").for_owner(viewer.is_owner());
+    response::public_page(&FrontPage {
         page,
         strapline: profile.strapline.clone(),
         lead,
@@ -191,29 +192,29 @@ struct Older {
     before: Option<String>,
 }
 
-async fn older(State(site): State<Site>, asker: Asker, Query(query): Query<Older>) -> Answer {
+async fn older(State(site): State<Site>, viewer: Viewer, Query(query): Query<Older>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let before = query.before.as_deref().map(pictures::id).transpose()?;
+    let before = query.before.as_deref().map(parse_id).transpose()?;
     let (lines, older) = listed(&site, before)?;
     let page =
-        Frame::public(Some(&profile), "Older writing", "Writing").for_owner(asker.is_owner());
-    answer::public_page(&OlderPage { page, lines, older })
+        Layout::public(Some(&profile), "Older writing", "Writing").for_owner(viewer.is_owner());
+    response::public_page(&OlderPage { page, lines, older })
 }
 
 async fn show(
     State(site): State<Site>,
-    asker: Asker,
+    viewer: Viewer,
     Path((year, slug)): Path<(String, String)>,
-) -> Answer {
+) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let post = match posts::by_slug(&site.node, &asker.0, &slug)?.ok_or(Problem::NotFound)? {
+    let post = match posts::by_slug(&site.node, &viewer.0, &slug)?.ok_or(Problem::NotFound)? {
         Found::Here(post) => *post,
-        Found::Moved(slug) => return Ok(answer::moved(&format!("/{year}/{slug}"))),
+        Found::Moved(slug) => return Ok(response::moved_permanently(&format!("/{year}/{slug}"))),
     };
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
         return if year.parse::<u16>().is_ok() {
-            Ok(answer::moved(&path))
+            Ok(response::moved_permanently(&path))
         } else {
             Err(Problem::NotFound)
         };
@@ -221,21 +222,21 @@ async fn show(
     let title = title_of(&post, TITLE_CHARS);
     let base = site.base(Some(&profile));
     let page = PostPage {
-        page: Frame::public(Some(&profile), &title, "Writing").for_owner(asker.is_owner()),
+        page: Layout::public(Some(&profile), &title, "Writing").for_owner(viewer.is_owner()),
         html: markdown::render(&post.text).to_string(),
         summary: post.summary.clone(),
         published: dates::long(post.published.unwrap_or(post.created)),
         machine_time: dates::machine(post.published.unwrap_or(post.created)),
         edited: post.edited.map(dates::long),
         minutes: post.minutes,
-        pictures: shown(&site, &asker.0, &post)?,
-        edit: asker.is_owner().then(|| format!("/home/write/{}", post.id)),
+        pictures: shown(&site, &viewer.0, &post)?,
+        edit: viewer.is_owner().then(|| format!("/home/write/{}", post.id)),
         is_draft: post.state == Stage::Draft,
         canonical: format!("{base}{path}"),
         address: freehold_core::profile::address(&profile),
         title: post.title,
     };
-    if page.is_draft { answer::page(&page) } else { answer::public_page(&page) }
+    if page.is_draft { response::page(&page) } else { response::public_page(&page) }
 }
 
 /// The photos of a post that `visitor` may see.

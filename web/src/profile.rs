@@ -10,13 +10,14 @@ use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
+use crate::avatar::AVATAR_COLOURS;
 use crate::door::Client;
-use crate::doors::PAINTS;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::{self, Owner};
+use crate::viewer::{self, Owner};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -31,38 +32,38 @@ pub(crate) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "profile/about.html")]
 struct AboutPage {
-    page: Frame,
+    page: Layout,
     text: String,
     strapline: String,
     address: String,
 }
 
-async fn about(State(site): State<Site>) -> Answer {
+async fn about(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let page = AboutPage {
-        page: Frame::public(Some(&profile), "About", "About"),
+        page: Layout::public(Some(&profile), "About", "About"),
         text: markdown::render(&profile.about).to_string(),
         strapline: profile.strapline.clone(),
         address: profile::address(&profile),
     };
-    answer::public_page(&page)
+    response::public_page(&page)
 }
 
 /// A door in the owner's paint.
-async fn icon(State(site): State<Site>) -> Answer {
+async fn icon(State(site): State<Site>) -> PageResult {
     let paint = site.profile()?.map_or(0, |profile| usize::from(profile.paint));
-    let (_, colour) = PAINTS.get(paint).unwrap_or(&PAINTS[0]);
+    let (_, colour) = AVATAR_COLOURS.get(paint).unwrap_or(&AVATAR_COLOURS[0]);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
     );
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg).into_response(),
     ))
 }
 
-async fn robots() -> Answer {
+async fn robots() -> PageResult {
     let text = "User-agent: *\nDisallow: /home\nDisallow: /login\nDisallow: /setup\nDisallow: /i\n";
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text)
             .into_response(),
     ))
@@ -84,7 +85,7 @@ struct Said {
 #[derive(Template)]
 #[template(path = "profile/settings.html")]
 struct SettingsPage {
-    page: Frame,
+    page: Layout,
     profile: Profile,
     address: String,
     paints: Vec<Paint>,
@@ -112,13 +113,13 @@ fn settings_page(
         .transpose()?
         .flatten()
         .is_some();
-    let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint {
+    let paints = AVATAR_COLOURS.iter().zip(0..).map(|((name, _), number)| Paint {
         number,
         name,
         is_chosen: number == profile.paint,
     });
     Ok(SettingsPage {
-        page: site.home_frame("Settings", "Settings")?,
+        page: site.owner_layout("Settings", "Settings")?,
         address: profile::address(&profile),
         paints: paints.collect(),
         person: person.map(|person| person.to_string()).unwrap_or_default(),
@@ -129,9 +130,9 @@ fn settings_page(
     })
 }
 
-async fn settings(State(site): State<Site>, owner: Owner) -> Answer {
+async fn settings(State(site): State<Site>, owner: Owner) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    answer::page(&settings_page(&site, &owner, Profile::clone(&profile), Said::default())?)
+    response::page(&settings_page(&site, &owner, Profile::clone(&profile), Said::default())?)
 }
 
 #[derive(Deserialize)]
@@ -146,7 +147,7 @@ struct Changed {
     paint: u8,
 }
 
-async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>) -> Answer {
+async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>) -> PageResult {
     let before = site.profile()?.ok_or(Problem::NotFound)?;
     let about = form.about.replace("\r\n", "\n");
     let changed = Profile {
@@ -159,7 +160,7 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
     let fault = match profile::set(&site.node, changed.clone()).await {
         Ok(()) => {
             let said = Said { saved: Some("Saved."), fault: None };
-            return answer::page(&settings_page(&site, &owner, changed, said)?);
+            return response::page(&settings_page(&site, &owner, changed, said)?);
         }
         Err(ProfileError::Store(error)) => return Err(error.into()),
         Err(ProfileError::NoName) => ("name", "Your name is missing.".to_owned()),
@@ -172,7 +173,7 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         Err(error) => ("name", format!("That was not taken: {error}.")),
     };
     let page = settings_page(&site, &owner, changed, Said { saved: None, fault: Some(fault) })?;
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 #[derive(Deserialize)]
@@ -190,18 +191,19 @@ async fn change_password(
     owner: Owner,
     client: Client,
     Form(form): Form<NewPassword>,
-) -> Answer {
+) -> PageResult {
     match changed_password(&site, client, &form).await? {
         // Every session ended with the old password; this browser gets a new one.
         Ok(token) => {
-            let cookie = visitor::cookie_set(&site, client, &token);
-            Ok(([(header::SET_COOKIE, cookie)], answer::see("/home/settings")).into_response())
+            let cookie = viewer::cookie_set(&site, client, &token);
+            Ok(([(header::SET_COOKIE, cookie)], response::see_other("/home/settings"))
+                .into_response())
         }
         Err(fault) => {
             let profile = site.profile()?.ok_or(Problem::NotFound)?;
             let said = Said { saved: None, fault: Some(fault) };
             let page = settings_page(&site, &owner, Profile::clone(&profile), said)?;
-            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
@@ -243,6 +245,6 @@ async fn changed_password(
     match logins::login(&site.node, &form.new, client.address.into()).await {
         Ok(token) => Ok(Ok(token)),
         Err(LoginError::Store(error)) => Err(error.into()),
-        Err(error) => Err(Problem::Unwell(error.to_string())),
+        Err(error) => Err(Problem::Internal(error.to_string())),
     }
 }

@@ -6,6 +6,9 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
+use crate::{
+    assets, friends, health, identity, logins, mailbox, photos, posts, profile, setup, timeline,
+};
 
 /// The longest form a stranger may send: it is held in memory before anything is known of who sends
 /// it.
@@ -100,4 +103,25 @@ impl Routes {
     pub(crate) fn into_parts(self) -> (Router<Site>, Vec<Route>) {
         (self.router, self.table)
     }
+}
+
+/// The routes of all nouns.
+pub(crate) fn table() -> Routes {
+    Routes::new()
+        .merge(assets::routes())
+        .merge(friends::routes())
+        .merge(health::routes())
+        .merge(identity::routes())
+        .merge(logins::routes())
+        .merge(mailbox::routes())
+        .merge(photos::routes())
+        .merge(posts::routes())
+        .merge(profile::routes())
+        .merge(setup::routes())
+        .merge(timeline::routes())
+}
+
+/// Every route of the site.
+pub fn routes() -> Vec<Route> {
+    table().into_parts().1
 }

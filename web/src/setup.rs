@@ -11,12 +11,13 @@ use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::door::Client;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor;
+use crate::viewer;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -43,7 +44,7 @@ struct Settling {
 #[derive(Template)]
 #[template(path = "setup/questions.html")]
 struct QuestionsPage {
-    page: Frame,
+    page: Layout,
     form: Settling,
     fault: Option<(&'static str, String)>,
 }
@@ -57,7 +58,7 @@ impl QuestionsPage {
 #[derive(Template)]
 #[template(path = "setup/closed.html")]
 struct ClosedPage {
-    page: Frame,
+    page: Layout,
     is_settled: bool,
 }
 
@@ -67,10 +68,13 @@ struct Link {
     token: String,
 }
 
-fn closed(site: &Site) -> Answer {
+fn closed(site: &Site) -> PageResult {
     let profile = site.profile()?;
-    let page = Frame::public(None, "This link opens nothing", "");
-    answer::page_with(StatusCode::FORBIDDEN, &ClosedPage { page, is_settled: profile.is_some() })
+    let page = Layout::public(None, "This link opens nothing", "");
+    response::page_with_status(
+        StatusCode::FORBIDDEN,
+        &ClosedPage { page, is_settled: profile.is_some() },
+    )
 }
 
 fn open_token(site: &Site, token: &str) -> Result<Option<SetupToken>, Problem> {
@@ -78,19 +82,23 @@ fn open_token(site: &Site, token: &str) -> Result<Option<SetupToken>, Problem> {
     Ok(logins::setup_is_open(&site.node, &token)?.then_some(token))
 }
 
-async fn show(State(site): State<Site>, Query(link): Query<Link>) -> Answer {
+async fn show(State(site): State<Site>, Query(link): Query<Link>) -> PageResult {
     if open_token(&site, &link.token)?.is_none() {
         return closed(&site);
     }
     let form = Settling { token: link.token, ..Settling::default() };
-    answer::page(&QuestionsPage {
-        page: Frame::public(None, "The key is in the door", ""),
+    response::page(&QuestionsPage {
+        page: Layout::public(None, "The key is in the door", ""),
         form,
         fault: None,
     })
 }
 
-async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settling>) -> Answer {
+async fn settle(
+    State(site): State<Site>,
+    client: Client,
+    Form(form): Form<Settling>,
+) -> PageResult {
     let Some(token) = open_token(&site, &form.token)? else { return closed(&site) };
     let profile = match profile_of(&form) {
         Ok(profile) => profile,
@@ -98,10 +106,9 @@ async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settl
     };
     let fault = match logins::set_up(&site.node, &token, profile, &form.password).await {
         Ok(session) => {
-            let cookie = visitor::cookie_set(&site, client, &session);
-            return Ok(
-                ([(header::SET_COOKIE, cookie)], answer::see("/setup/words")).into_response()
-            );
+            let cookie = viewer::cookie_set(&site, client, &session);
+            return Ok(([(header::SET_COOKIE, cookie)], response::see_other("/setup/words"))
+                .into_response());
         }
         Err(SetUpError::BadToken) => return closed(&site),
         Err(
@@ -124,14 +131,14 @@ async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settl
     again(form, fault)
 }
 
-fn again(form: Settling, fault: (&'static str, String)) -> Answer {
+fn again(form: Settling, fault: (&'static str, String)) -> PageResult {
     let form = Settling { password: String::new(), again: String::new(), ..form };
     let page = QuestionsPage {
-        page: Frame::public(None, "The key is in the door", ""),
+        page: Layout::public(None, "The key is in the door", ""),
         form,
         fault: Some(fault),
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {

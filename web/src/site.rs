@@ -11,22 +11,21 @@ use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
 use crate::door::Door;
-use crate::frame::Frame;
-use crate::pages::Pages;
-use crate::programs::MailPlace;
-use crate::routes::{Route, Routes};
-use crate::{assets, friends, health, identity, logins, photos, posts, setup, timeline};
+use crate::layout::Layout;
+use crate::mail_clients::MailEndpoints;
+use crate::page_cache::PageCache;
+use crate::routes;
 
 /// One node's site. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) node: Node,
     pub(crate) config: Arc<WebConfig>,
-    pub(crate) pages: Arc<Pages>,
+    pub(crate) page_cache: Arc<PageCache>,
     /// The port people reach us on, for the address a laptop has.
     pub(crate) port: u16,
     /// Where mail programs find the node, if it is known.
-    pub(crate) mail: Option<MailPlace>,
+    pub(crate) mail: Option<MailEndpoints>,
     /// The session cookie's name; of this node alone.
     pub(crate) cookie: Arc<str>,
     /// Whose turn it is to take a letter apart: one at a time.
@@ -41,35 +40,15 @@ impl Site {
 
     /// The owner's profile, from memory where it can be.
     pub(crate) fn profile(&self) -> Result<Option<Arc<Profile>>, StoreError> {
-        self.pages.profile(|| profile::get(&self.node))
+        self.page_cache.profile(|| profile::get(&self.node))
     }
 
     /// The frame of one of the owner's rooms.
-    pub(crate) fn home_frame(&self, title: &str, room: &str) -> Result<Frame, StoreError> {
+    pub(crate) fn owner_layout(&self, title: &str, room: &str) -> Result<Layout, StoreError> {
         let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
             .map_or(0, |inbox| inbox.unseen.into());
-        Ok(Frame::home(self.profile()?.as_deref(), title, room, unread))
+        Ok(Layout::owner(self.profile()?.as_deref(), title, room, unread))
     }
-}
-
-fn table() -> Routes {
-    Routes::new()
-        .merge(assets::routes())
-        .merge(friends::routes())
-        .merge(health::routes())
-        .merge(identity::routes())
-        .merge(logins::routes())
-        .merge(crate::mailbox::routes())
-        .merge(photos::routes())
-        .merge(posts::routes())
-        .merge(crate::profile::routes())
-        .merge(setup::routes())
-        .merge(timeline::routes())
-}
-
-/// Every route of the site.
-pub fn routes() -> Vec<Route> {
-    table().into_parts().1
 }
 
 /// The site of `node` as a function from request to answer, for a listener or a test. `port` is the
@@ -89,21 +68,21 @@ pub fn door_with_mail(
     node: Node,
     config: WebConfig,
     port: u16,
-    mail: Option<MailPlace>,
+    mail: Option<MailEndpoints>,
 ) -> Result<Door, StoreError> {
-    let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
+    let page_cache = Arc::new(PageCache::new(node.events.subscribe(), node.clock.clone()));
     let mark = node.keyed("web.cookie", b"")?;
     let cookie =
         format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
     let site = Site {
         node,
         config: Arc::new(config),
-        pages,
+        page_cache,
         port,
         cookie,
         letters: Arc::new(Semaphore::new(1)),
         mail,
     };
-    let (router, _) = table().into_parts();
+    let (router, _) = routes::table().into_parts();
     Ok(Door::new(site, router))
 }

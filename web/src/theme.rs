@@ -118,7 +118,7 @@ mod tests {
             assert!(contrast(colour("on-door"), colour("door")) >= 4.5, "on-door, scheme {scheme}");
             assert!(contrast(colour("ink"), colour("mark")) >= 4.5, "ink on mark, scheme {scheme}");
         }
-        for (name, paint) in crate::doors::PAINTS {
+        for (name, paint) in crate::avatar::AVATAR_COLOURS {
             assert!(contrast("#ffffff", paint) >= 4.5, "white on {name}");
         }
     }

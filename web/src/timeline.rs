@@ -18,19 +18,20 @@ use freehold_core::profile::Profile;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
+use crate::avatar::Avatar;
 use crate::dates;
-use crate::doors::PersonDoor;
-use crate::frame::Frame;
+use crate::delivery_progress::DeliveryProgress;
 use crate::friends::is_awake;
-use crate::gauge::Gauge;
-use crate::once;
+use crate::idempotency;
+use crate::layout::Layout;
 use crate::photos::upload;
 use crate::pictures::{self, Picture};
 use crate::posts::{title_of, too_long};
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 const PAGE_LEN: usize = 20;
 const EXCERPT_CHARS: usize = 240;
@@ -48,7 +49,7 @@ pub(crate) fn routes() -> Routes {
 
 /// A post as the timeline shows it.
 struct Said {
-    door: PersonDoor,
+    avatar: Avatar,
     name: String,
     when: String,
     machine_time: String,
@@ -62,14 +63,14 @@ struct Said {
     /// Where the owner changes it, if it is theirs.
     edit: Option<String>,
     /// How far it has come, if it is the owner's.
-    gauge: Option<Gauge>,
+    gauge: Option<DeliveryProgress>,
     /// Whether the line "Seen already" stands above it.
     begins_seen: bool,
 }
 
 /// Somebody named at the side.
 struct Named {
-    door: PersonDoor,
+    avatar: Avatar,
     name: String,
 }
 
@@ -81,7 +82,7 @@ struct Unfinished {
 #[derive(Template)]
 #[template(path = "timeline/home.html")]
 struct HomePage {
-    page: Frame,
+    page: Layout,
     feed: Vec<Said>,
     older: Option<String>,
     /// What stands at the line between what is new and what is not.
@@ -100,13 +101,13 @@ struct HomePage {
 #[derive(Template)]
 #[template(path = "timeline/quiet.html")]
 struct QuietPage {
-    page: Frame,
+    page: Layout,
 }
 
 #[derive(Template)]
 #[template(path = "timeline/whole.html")]
 struct WholePage {
-    page: Frame,
+    page: Layout,
     said: Said,
 }
 
@@ -118,20 +119,20 @@ struct Older {
     write: Option<String>,
 }
 
-async fn home(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
+async fn home(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> PageResult {
     if site.node.identity.person().is_none() {
-        return Ok(answer::see("/setup/words"));
+        return Ok(response::see_other("/setup/words"));
     }
-    let before: Option<Cursor> = query.before.as_deref().map(pictures::id).transpose()?;
+    let before: Option<Cursor> = query.before.as_deref().map(parse_id).transpose()?;
     // Read first: what arrives while the page is made has not been seen.
     let newest = timeline::newest(&site.node)?;
     let page = home_page(&site, before, String::new(), None)?;
     timeline::mark_seen(&site.node, newest).await.or_else(unless_full)?;
     if page.feed.is_empty() && page.is_first && query.write.is_none() && page.at_the_door.is_empty()
     {
-        return answer::page(&QuietPage { page: site.home_frame("Home", "Home")? });
+        return response::page(&QuietPage { page: site.owner_layout("Home", "Home")? });
     }
-    answer::page(&page)
+    response::page(&page)
 }
 
 /// A full disk keeps nobody from reading.
@@ -161,7 +162,7 @@ fn home_page(
     let now = site.node.clock.now();
     let awake = friends::list(&site.node)?.into_iter().filter(|friend| is_awake(friend, now));
     Ok(HomePage {
-        page: site.home_frame("Home", "Home")?,
+        page: site.owner_layout("Home", "Home")?,
         feed,
         older,
         seen: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| {
@@ -172,13 +173,13 @@ fn home_page(
             .into_iter()
             .take(NAMED_MAX)
             .map(|asks| Named {
-                door: PersonDoor::of(&asks.from.name, &asks.from.person.0),
+                avatar: Avatar::of(&asks.from.name, &asks.from.person.0),
                 name: asks.from.name,
             })
             .collect(),
         awake: awake
             .take(NAMED_MAX)
-            .map(|friend| Named { door: PersonDoor::of_friend(&friend), name: friend.name })
+            .map(|friend| Named { avatar: Avatar::of_friend(&friend), name: friend.name })
             .collect(),
         unfinished: posts::drafts(&site.node)?
             .into_iter()
@@ -189,7 +190,7 @@ fn home_page(
             })
             .collect(),
         typed,
-        once: once::mark(site),
+        once: idempotency::new_key(site),
         fault,
     })
 }
@@ -198,7 +199,7 @@ fn home_page(
 #[derive(Clone)]
 struct Voice {
     name: String,
-    door: PersonDoor,
+    avatar: Avatar,
     /// Where their site is, as their node says.
     web: Option<String>,
 }
@@ -222,11 +223,11 @@ impl<'a> Voices<'a> {
         if let Some(known) = self.others.get(&person) {
             return Ok(known.clone());
         }
-        let (name, door) = match friends::get(&self.site.node, &person)? {
-            Some(friend) => (friend.name.clone(), PersonDoor::of_friend(&friend)),
-            None => (person.short(), PersonDoor::of(&person.short(), &person.0)),
+        let (name, avatar) = match friends::get(&self.site.node, &person)? {
+            Some(friend) => (friend.name.clone(), Avatar::of_friend(&friend)),
+            None => (person.short(), Avatar::of(&person.short(), &person.0)),
         };
-        let voice = Voice { name, door, web: crate::friends::site_of(self.site, &person)? };
+        let voice = Voice { name, avatar, web: crate::friends::site_of(self.site, &person)? };
         self.others.insert(person, voice.clone());
         Ok(voice)
     }
@@ -234,16 +235,16 @@ impl<'a> Voices<'a> {
     fn said(&mut self, item: Item) -> Result<Said, Problem> {
         let is_own = self.own == Some(item.author);
         let path = format!("/{}/{}", dates::year(item.shown), item.slug);
-        let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
+        let (name, avatar, href) = match self.profile.as_ref().filter(|_| is_own) {
             Some(profile) => {
-                (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path)
+                (profile.name.clone(), Avatar::with_colour(&profile.name, profile.paint), path)
             }
             None => {
-                let Voice { name, door, web } = self.other(item.author)?;
+                let Voice { name, avatar, web } = self.other(item.author)?;
                 let inside = format!("/home/timeline/{}", item.entry);
                 (
                     name,
-                    door,
+                    avatar,
                     if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside },
                 )
             }
@@ -251,18 +252,21 @@ impl<'a> Voices<'a> {
         let html = if item.title.is_empty() && item.is_whole {
             rendered(&item.text, &item.entry, is_own)
         } else {
-            format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
+            format!(
+                "<p>{}</p>",
+                response::escape_html(&markdown::summary(&item.text, EXCERPT_CHARS))
+            )
         };
         let gauge = if is_own {
             delivery_status::of(&self.site.node, &item.entry)?
-                .and_then(|come| Gauge::of(&come, self.now))
+                .and_then(|come| DeliveryProgress::of(&come, self.now))
         } else {
             None
         };
         Ok(Said {
             gauge,
             name,
-            door,
+            avatar,
             href,
             when: dates::ago(item.shown, self.now),
             machine_time: dates::machine(item.shown),
@@ -299,22 +303,22 @@ fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
 }
 
 /// One post alone, whole, in the version that is here.
-async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> Answer {
-    let entry: EntryId = pictures::id(&entry)?;
+async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> PageResult {
+    let entry: EntryId = parse_id(&entry)?;
     let item = timeline::get(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let text = timeline::text(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let is_own = site.node.identity.person() == Some(item.author);
     let said = Said { html: rendered(&text, &entry, is_own), ..Voices::new(&site)?.said(item)? };
     let title = if said.title.is_empty() { said.name.clone() } else { said.title.clone() };
-    answer::page(&WholePage { page: site.home_frame(&title, "Home")?, said })
+    response::page(&WholePage { page: site.owner_layout(&title, "Home")?, said })
 }
 
 async fn picture(
     State(site): State<Site>,
     _: Owner,
     Path((entry, number, size)): Path<(String, u16, String)>,
-) -> Answer {
-    let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
+) -> PageResult {
+    let (entry, size) = (parse_id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
     let reader =
         timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
     pictures::file(reader, pictures::JPEG, "no-store")
@@ -333,9 +337,9 @@ struct Note {
 }
 
 /// A note: said at once, without a title.
-async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answer {
+async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> PageResult {
     let text = note.text.replace("\r\n", "\n");
-    let id = PostId(once::named(&site, &note.once, &[&text]));
+    let id = PostId(idempotency::id_for(&site, &note.once, &[&text]));
     let draft = Draft { id: Some(id), over: Over::Nothing, text: text.clone(), ..Draft::default() };
     let done = if note.then == "photos" {
         // The words wait as a draft; the first photo joins them there.
@@ -344,16 +348,19 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         posts::publish_new(&site.node, draft).await.map(|_| "/home".to_owned())
     };
     let fault = match done {
-        Ok(path) => return Ok(answer::see(&path)),
+        Ok(path) => return Ok(response::see_other(&path)),
         // Said already: the same form was sent twice.
-        Err(PostError::AlreadyPublished) => return Ok(answer::see("/home")),
+        Err(PostError::AlreadyPublished) => return Ok(response::see_other("/home")),
         Err(PostError::Store(error)) => return Err(error.into()),
         Err(PostError::Empty) if note.then == "photos" => {
-            return Ok(answer::see(upload::FOR_A_NOTE));
+            return Ok(response::see_other(upload::FOR_A_NOTE));
         }
         Err(PostError::Empty) => "There is nothing to say yet. Write a line or two.".to_owned(),
         Err(PostError::TooLong { len, len_max, .. }) => too_long(len, len_max),
         Err(error) => format!("It was not said: {error}."),
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &home_page(&site, None, text, Some(fault))?)
+    response::page_with_status(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &home_page(&site, None, text, Some(fault))?,
+    )
 }

@@ -9,12 +9,13 @@ use freehold_core::identity::homes;
 use serde::Deserialize;
 
 use super::{Said, friends_page};
-use crate::answer::{self, Answer, Problem};
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
 use crate::qr::Qr;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -34,14 +35,16 @@ pub(super) struct Made {
 #[derive(Template)]
 #[template(path = "friends/invited.html")]
 struct InvitedPage {
-    page: Frame,
+    page: Layout,
 }
 
 /// Where an invite's link leads a browser. The invite itself stands after the `#` and never comes
 /// here.
-async fn landing(State(site): State<Site>) -> Answer {
+async fn landing(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    answer::public_page(&InvitedPage { page: Frame::public(Some(&profile), "You are invited", "") })
+    response::public_page(&InvitedPage {
+        page: Layout::public(Some(&profile), "You are invited", ""),
+    })
 }
 
 #[derive(Deserialize)]
@@ -50,7 +53,7 @@ struct Label {
     label: String,
 }
 
-async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> Answer {
+async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> PageResult {
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
     let addresses = homes::of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
     let said = match friends::create_invite(&site.node, &form.label, &addresses).await {
@@ -63,17 +66,17 @@ async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> 
             Said { fault: Some(format!("No invite was made: {error}.")), ..Said::default() }
         }
     };
-    answer::page(&friends_page(&site, said)?)
+    response::page(&friends_page(&site, said)?)
 }
 
-async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id = data_encoding::HEXLOWER
         .decode(id.as_bytes())
         .ok()
         .and_then(|id| id.try_into().ok())
         .ok_or(Problem::NotFound)?;
     friends::revoke_invite(&site.node, id).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
 #[derive(Deserialize)]
@@ -82,12 +85,12 @@ struct Pasted {
     invite: String,
 }
 
-async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) -> Answer {
+async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) -> PageResult {
     let fault = match form.invite.parse::<Invite>() {
         Ok(invite) => match friends::accept_invite(&site.node, &invite).await {
             Ok(friend) => {
                 let said = Said { accepted: Some(friend.name), ..Said::default() };
-                return answer::page(&friends_page(&site, said)?);
+                return response::page(&friends_page(&site, said)?);
             }
             Err(AskError::Store(error)) => return Err(error.into()),
             Err(error) => format!("It was not taken: {error}."),
@@ -97,5 +100,5 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) ->
         }
     };
     let said = Said { fault: Some(fault), pasted: form.invite, ..Said::default() };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, said)?)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, said)?)
 }

@@ -6,12 +6,13 @@ use freehold_core::logins::{self, AppPasswordId};
 use freehold_core::profile;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -29,7 +30,7 @@ struct App {
 #[derive(Template)]
 #[template(path = "logins/apps.html")]
 struct AppsPage {
-    page: Frame,
+    page: Layout,
     address: String,
     /// What a program asks for: host, IMAP port, submission port, and whether only this machine
     /// reaches them.
@@ -44,7 +45,7 @@ struct NewApp {
     label: String,
 }
 
-fn apps_page(site: &Site, made: Option<(String, String)>) -> Answer {
+fn apps_page(site: &Site, made: Option<(String, String)>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
     let apps = logins::app_passwords(&site.node)?.into_iter().map(|app| App {
@@ -55,12 +56,12 @@ fn apps_page(site: &Site, made: Option<(String, String)>) -> Answer {
         ),
         label: app.label,
     });
-    let page = site.home_frame("Mail programs", "Settings")?;
+    let page = site.owner_layout("Mail programs", "Settings")?;
     let place = site
         .mail
         .as_ref()
         .map(|mail| (mail.host(&profile), mail.imaps, mail.smtps, mail.is_here_only));
-    answer::page(&AppsPage {
+    response::page(&AppsPage {
         page,
         address: profile::address(&profile),
         place,
@@ -69,20 +70,20 @@ fn apps_page(site: &Site, made: Option<(String, String)>) -> Answer {
     })
 }
 
-async fn list(State(site): State<Site>, _: Owner) -> Answer {
+async fn list(State(site): State<Site>, _: Owner) -> PageResult {
     apps_page(&site, None)
 }
 
 /// Answers with the page itself and no redirect: the password is nowhere to be read again.
-async fn create(State(site): State<Site>, _: Owner, Form(form): Form<NewApp>) -> Answer {
+async fn create(State(site): State<Site>, _: Owner, Form(form): Form<NewApp>) -> PageResult {
     let label = form.label.trim();
     let label = if label.is_empty() { "A mail program" } else { label };
     let (app, password) = logins::create_app_password(&site.node, label).await?;
     apps_page(&site, Some((app.label, password)))
 }
 
-async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id: AppPasswordId = id.parse().map_err(|_| Problem::NotFound)?;
     logins::revoke_app_password(&site.node, id).await?;
-    Ok(answer::see("/home/settings/apps"))
+    Ok(response::see_other("/home/settings/apps"))
 }

@@ -16,13 +16,14 @@ use mail_builder::headers::address::{Address, EmailAddress};
 use serde::Deserialize;
 
 use super::{letter, parts};
-use crate::answer::{self, Answer, Problem};
-use crate::aside::aside;
-use crate::frame::Frame;
-use crate::once;
+use crate::blocking::blocking;
+use crate::idempotency;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 const TEXT_LEN_MAX: usize = 1024 * 1024;
 /// Each byte of the longest text may be sent as three; the rest is short.
@@ -61,7 +62,7 @@ struct Draft {
 #[derive(Template)]
 #[template(path = "mailbox/compose.html")]
 struct ComposePage {
-    page: Frame,
+    page: Layout,
     draft: Draft,
     /// Which field is wrong, and what to do about it.
     fault: Option<(&'static str, String)>,
@@ -78,13 +79,13 @@ fn place_of(reply: &str) -> Option<(u32, u32)> {
     Some((folder.parse().ok()?, uid.parse().ok()?))
 }
 
-async fn show(State(site): State<Site>, _: Owner, Query(query): Query<Draft>) -> Answer {
+async fn show(State(site): State<Site>, _: Owner, Query(query): Query<Draft>) -> PageResult {
     let draft = match place_of(&query.reply) {
         Some((folder, uid)) => answering(&site, folder, uid).await?,
         None => query,
     };
-    let draft = Draft { once: once::mark(&site), ..draft };
-    answer::page(&ComposePage { page: site.home_frame("Write", "Mail")?, draft, fault: None })
+    let draft = Draft { once: idempotency::new_key(&site), ..draft };
+    response::page(&ComposePage { page: site.owner_layout("Write", "Mail")?, draft, fault: None })
 }
 
 async fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem> {
@@ -108,7 +109,7 @@ async fn answering(site: &Site, folder: u32, uid: u32) -> Result<Draft, Problem>
     })
 }
 
-async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> Answer {
+async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let recipients = addresses(&draft.to);
     let letter = match checked(&draft, &recipients) {
@@ -125,9 +126,9 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
         Err(fault) => return again(&site, draft, fault),
     };
     let blobs = site.node.blobs.clone();
-    let blob = aside(move || Ok(blobs.put(&letter, AtRest::Sealed)?)).await?;
+    let blob = blocking(move || blobs.put(&letter, AtRest::Sealed)).await?;
     let from = profile::address(&profile);
-    let id = DeliveryId(once::named(
+    let id = DeliveryId(idempotency::id_for(
         &site,
         &draft.once,
         &[&draft.to, &draft.subject, &draft.text, &draft.reply],
@@ -139,16 +140,16 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
             answered(&site, &draft.reply).await;
             let sent =
                 mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
-            Ok(answer::see(&format!("/home/mail/{}", sent.id.0)))
+            Ok(response::see_other(&format!("/home/mail/{}", sent.id.0)))
         }
         Err(SubmitError::Store(error)) => Err(error.into()),
         Err(error) => again(&site, draft, ("to", format!("It was not sent: {error}."))),
     }
 }
 
-fn again(site: &Site, draft: Draft, fault: (&'static str, String)) -> Answer {
-    let page = ComposePage { page: site.home_frame("Write", "Mail")?, draft, fault: Some(fault) };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+fn again(site: &Site, draft: Draft, fault: (&'static str, String)) -> PageResult {
+    let page = ComposePage { page: site.owner_layout("Write", "Mail")?, draft, fault: Some(fault) };
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn checked(draft: &Draft, recipients: &[String]) -> Result<(), (&'static str, String)> {
@@ -244,7 +245,7 @@ fn built(
         references.push(message_id.clone());
         letter = letter.in_reply_to(message_id).references(references);
     }
-    letter.write_to_vec().map_err(|error| Problem::Unwell(error.to_string()))
+    letter.write_to_vec().map_err(|error| Problem::Internal(error.to_string()))
 }
 
 fn one_line(text: &str) -> String {

@@ -13,12 +13,13 @@ use serde::Deserialize;
 
 use super::parts::{self, Words};
 use super::{Office, office};
-use crate::answer::{self, Answer, Problem};
-use crate::doors::PersonDoor;
-use crate::frame::Frame;
+use crate::avatar::Avatar;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 use crate::{dates, headers};
 
 /// A letter that was written so long before or after it came has its own date shown.
@@ -44,7 +45,7 @@ pub(super) struct File {
 struct Letter {
     uid: u32,
     subject: String,
-    door: PersonDoor,
+    avatar: Avatar,
     name: String,
     address: String,
     to: String,
@@ -65,18 +66,22 @@ struct Letter {
 #[derive(Template)]
 #[template(path = "mailbox/letter.html")]
 struct LetterPage {
-    page: Frame,
+    page: Layout,
     office: Office,
     letter: Letter,
 }
 
-async fn show(State(site): State<Site>, _: Owner, Path((folder, uid)): Path<(u32, u32)>) -> Answer {
+async fn show(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> PageResult {
     let (message, summary) = found(&site, folder, uid)?;
     mark(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
     let office = office(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
     let letter = letter(&site, &message, summary).await?;
-    let page = site.home_frame(&letter.subject, "Mail")?;
-    let mut response = answer::page(&LetterPage { page, office, letter })?;
+    let page = site.owner_layout(&letter.subject, "Mail")?;
+    let mut response = response::page(&LetterPage { page, office, letter })?;
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_LETTER_POLICY);
@@ -106,7 +111,7 @@ async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Lett
     Ok(Letter {
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
-        door: PersonDoor::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
+        avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
         address: if summary.from.address == name { String::new() } else { summary.from.address },
         name,
         to,
@@ -196,10 +201,10 @@ async fn unread(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
-) -> Answer {
+) -> PageResult {
     let (message, _) = found(&site, folder, uid)?;
     mark(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
-    Ok(answer::see(&format!("/home/mail/{folder}")))
+    Ok(response::see_other(&format!("/home/mail/{folder}")))
 }
 
 #[derive(Deserialize)]
@@ -212,7 +217,7 @@ async fn carry(
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
     Form(place): Form<Place>,
-) -> Answer {
+) -> PageResult {
     let special = match place.to.as_str() {
         "inbox" => SpecialUse::Inbox,
         "kept" => SpecialUse::Archive,
@@ -222,7 +227,7 @@ async fn carry(
     };
     let to = mailbox::special_folder(&site.node, special)?.ok_or(Problem::NotFound)?;
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], to.id).await {
-        Ok(_) => Ok(answer::see(&format!("/home/mail/{folder}"))),
+        Ok(_) => Ok(response::see_other(&format!("/home/mail/{folder}"))),
         Err(TransferError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }

@@ -12,12 +12,13 @@ use mail_parser::{MessageParser, MimeHeaders, PartType};
 use super::letter::{File, found};
 use super::straighten::straighten;
 use super::{inside, sanitise};
-use crate::answer::{Answer, Problem};
-use crate::aside::aside;
+use crate::blocking::blocking;
+use crate::problem::Problem;
+use crate::response::PageResult;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::sizes::size;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 use crate::{assets, headers, pictures};
 
 /// A longer letter is not taken apart here; a mail program can.
@@ -60,9 +61,9 @@ pub(super) async fn taken_apart<T: Send + 'static>(
         .clone()
         .acquire_owned()
         .await
-        .map_err(|error| Problem::Unwell(error.to_string()))?;
+        .map_err(|error| Problem::Internal(error.to_string()))?;
     let reader = mailbox::body(&site.node, message)?;
-    aside(move || {
+    blocking(move || {
         // Held until the work is done, also if whoever asked has gone.
         let _turn = turn;
         match reader.read_all(SHOWN_LEN_MAX) {
@@ -133,7 +134,7 @@ async fn frame(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
-) -> Answer {
+) -> PageResult {
     let (message, _) = found(&site, folder, uid)?;
     let cleaned = |parsed: &mail_parser::Message<'_>| {
         html_of(parsed)
@@ -156,7 +157,7 @@ async fn original(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
-) -> Answer {
+) -> PageResult {
     let (message, _) = found(&site, folder, uid)?;
     pictures::file(mailbox::body(&site.node, &message)?, "text/plain; charset=utf-8", "no-store")
 }
@@ -166,7 +167,7 @@ async fn file(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid, number)): Path<(u32, u32, usize)>,
-) -> Answer {
+) -> PageResult {
     let (message, _) = found(&site, folder, uid)?;
     let copied = move |parsed: &mail_parser::Message<'_>| {
         let part = parsed.attachments().nth(number)?;

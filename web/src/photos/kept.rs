@@ -5,13 +5,14 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use freehold_core::photos::{self, PhotoId};
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::pictures;
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::sizes::size;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// What is not known to be a picture by browsers.
 const ANY_FILE: &str = "application/octet-stream";
@@ -47,8 +48,8 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
     Ok(kept.collect())
 }
 
-async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    let id: PhotoId = pictures::id(&id)?;
+async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    let id: PhotoId = parse_id(&id)?;
     let name = photos::kept(&site.node)?
         .into_iter()
         .find(|file| file.id == id)
@@ -59,7 +60,7 @@ async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&name))], file).into_response())
 }
 
-async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    photos::delete_kept(&site.node, pictures::id(&id)?).await?;
-    Ok(answer::see("/home/photos"))
+async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    photos::delete_kept(&site.node, parse_id(&id)?).await?;
+    Ok(response::see_other("/home/photos"))
 }

@@ -14,11 +14,13 @@ use freehold_core::store::StoreError;
 use serde::Deserialize;
 
 use super::Described;
-use crate::answer::{self, Answer, Problem};
-use crate::frame::Frame;
+use crate::blocking::blocking;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// Where a photo is added that begins a note.
 pub(crate) const FOR_A_NOTE: &str = "/home/photos/add?post=new";
@@ -46,7 +48,7 @@ pub(super) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "photos/add.html")]
 struct AddPage {
-    page: Frame,
+    page: Layout,
     form: Described,
     fault: Option<String>,
     /// The post it is to stand in: its id, `new` for one that it begins, or nothing.
@@ -98,9 +100,9 @@ impl From<StoreError> for Broken {
     }
 }
 
-async fn show(State(site): State<Site>, _: Owner, Query(to): Query<For>) -> Answer {
-    answer::page(&AddPage {
-        page: site.home_frame("Add a photo", "Photos")?,
+async fn show(State(site): State<Site>, _: Owner, Query(to): Query<For>) -> PageResult {
+    response::page(&AddPage {
+        page: site.owner_layout("Add a photo", "Photos")?,
         form: Described::default(),
         fault: None,
         post: to.checked().post,
@@ -112,7 +114,7 @@ async fn add(
     _: Owner,
     Query(to): Query<For>,
     mut form: Multipart,
-) -> Answer {
+) -> PageResult {
     let to = to.checked();
     let sent = match read(&site, &mut form).await {
         Ok(sent) => sent,
@@ -147,7 +149,7 @@ async fn add(
         audience: sent.described.audience(),
     };
     let fault = match photos::add(&site.node, upload).await {
-        Ok(photo) if to.post.is_empty() => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
+        Ok(photo) if to.post.is_empty() => return Ok(response::see_other(&format!("/home/photos/{}", photo.id))),
         Ok(photo) => return joined(&site, &to.post, photo.id).await,
         Err(AddError::Store(error)) => return Err(error.into()),
         Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
@@ -163,11 +165,11 @@ async fn add(
     again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault, to)
 }
 
-fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: For) -> Answer {
-    answer::page_with(
+fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: For) -> PageResult {
+    response::page_with_status(
         status,
         &AddPage {
-            page: site.home_frame("Add a photo", "Photos")?,
+            page: site.owner_layout("Add a photo", "Photos")?,
             form,
             fault: Some(fault),
             post: to.post,
@@ -177,7 +179,7 @@ fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: Fo
 
 /// Puts a photo that has just been hung into the draft it was added for, and goes on there. A draft
 /// that is gone or out meanwhile keeps nobody from a new one.
-async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
+async fn joined(site: &Site, post: &str, photo: PhotoId) -> PageResult {
     let begun = post
         .parse::<PostId>()
         .ok()
@@ -196,10 +198,10 @@ async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
         None => Draft { photos: vec![photo], ..Draft::default() },
     };
     match posts::save_draft(&site.node, draft).await {
-        Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
         Err(PostError::Store(error)) => Err(error.into()),
         // It hangs on the wall all the same.
-        Err(_) => Ok(answer::see(&format!("/home/photos/{photo}"))),
+        Err(_) => Ok(response::see_other(&format!("/home/photos/{photo}"))),
     }
 }
 
@@ -248,15 +250,10 @@ async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, Str
         return Ok(None);
     }
     let writer = written(writer, gathered).await?;
-    let pinned = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(ended)??;
+    let pinned = blocking(move || writer.finish()).await?;
     Ok(Some((pinned, name)))
 }
 
 async fn written(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, Broken> {
-    let done = tokio::task::spawn_blocking(move || writer.write(&piece).map(|()| writer));
-    Ok(done.await.map_err(ended)??)
-}
-
-fn ended(error: tokio::task::JoinError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    Ok(blocking(move || writer.write(&piece).map(|()| writer)).await?)
 }

@@ -10,8 +10,9 @@ use freehold_core::posts::{self, Post};
 use freehold_core::{markdown, profile};
 
 use super::{TITLE_CHARS, path_of, shown, title_of};
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 
@@ -43,7 +44,7 @@ struct Feed {
     entries: Vec<Entry>,
 }
 
-async fn feed(State(site): State<Site>) -> Answer {
+async fn feed(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let base = site.base(Some(&profile));
     let found = posts::published(&site.node, &Visitor::Stranger, None, ENTRIES)?;
@@ -67,7 +68,7 @@ async fn feed(State(site): State<Site>) -> Answer {
         updated: dates::machine(updated),
         entries,
     };
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed.render()?)
             .into_response(),
     ))
@@ -77,7 +78,7 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     let published = post.published.unwrap_or(post.created);
     let mut html = absolute(markdown::render(&post.text).as_str(), base);
     for picture in shown(site, &Visitor::Stranger, &post)? {
-        let alt = answer::escaped(&picture.alt);
+        let alt = response::escape_html(&picture.alt);
         html.push_str(&format!(
             "<p><img src=\"{base}{}\" alt=\"{alt}\" width=\"{}\" height=\"{}\"></p>",
             picture.large, picture.width, picture.height

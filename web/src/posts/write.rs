@@ -12,14 +12,15 @@ use freehold_core::posts::{
 };
 
 use super::{TITLE_CHARS, path_of, title_of, too_long};
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::photos::upload;
-use crate::pictures::{self, Picture};
+use crate::pictures::Picture;
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// How many of the newest photos are offered for a post.
 const OFFERED_MAX: usize = 24;
@@ -50,7 +51,7 @@ struct Kept {
 #[derive(Template)]
 #[template(path = "posts/write.html")]
 struct WritePage {
-    page: Frame,
+    page: Layout,
     /// Where the form goes.
     action: String,
     /// What a new post will be, so that a form sent twice makes one.
@@ -151,7 +152,7 @@ fn write_page(
     let drafts = posts::drafts(&site.node)?;
     let out = posts::published(&site.node, &Visitor::Owner, None, 10)?;
     Ok(WritePage {
-        page: site.home_frame(if is_published { "Change a post" } else { "Write" }, "Write")?,
+        page: site.owner_layout(if is_published { "Change a post" } else { "Write" }, "Write")?,
         action: post
             .map_or_else(|| "/home/write".to_owned(), |post| format!("/home/write/{}", post.id)),
         id: sent.id.unwrap_or_else(|| PostId(site.node.random.array())),
@@ -184,15 +185,15 @@ fn write_page(
     })
 }
 
-async fn desk(State(site): State<Site>, _: Owner) -> Answer {
-    answer::page(&write_page(&site, None, Sent::default(), None)?)
+async fn desk(State(site): State<Site>, _: Owner) -> PageResult {
+    response::page(&write_page(&site, None, Sent::default(), None)?)
 }
 
 fn own(site: &Site, id: &str) -> Result<Post, Problem> {
-    posts::by_id(&site.node, &Visitor::Owner, pictures::id(id)?)?.ok_or(Problem::NotFound)
+    posts::by_id(&site.node, &Visitor::Owner, parse_id(id)?)?.ok_or(Problem::NotFound)
 }
 
-async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let post = own(&site, &id)?;
     let sent = Sent {
         title: post.title.clone(),
@@ -208,10 +209,10 @@ async fn open(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
         revision: Some(post.revision),
         then: String::new(),
     };
-    answer::page(&write_page(&site, Some(&post), sent, None)?)
+    response::page(&write_page(&site, Some(&post), sent, None)?)
 }
 
-async fn save_new(State(site): State<Site>, _: Owner, Form(form): Form<Fields>) -> Answer {
+async fn save_new(State(site): State<Site>, _: Owner, Form(form): Form<Fields>) -> PageResult {
     saved(&site, None, Sent::of(form)).await
 }
 
@@ -220,9 +221,9 @@ async fn save(
     _: Owner,
     Path(id): Path<String>,
     Form(form): Form<Fields>,
-) -> Answer {
+) -> PageResult {
     let (found, sent) =
-        (posts::by_id(&site.node, &Visitor::Owner, pictures::id(&id)?)?, Sent::of(form));
+        (posts::by_id(&site.node, &Visitor::Owner, parse_id(&id)?)?, Sent::of(form));
     if found.is_none() && !sent.text.is_empty() {
         let sent = Sent { id: None, ..sent };
         return again(
@@ -236,9 +237,9 @@ async fn save(
 }
 
 /// Does what the button says: looks, keeps, or puts out.
-async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
+async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> PageResult {
     if sent.then == "preview" {
-        return answer::page(&write_page(site, post.as_ref(), sent, None)?);
+        return response::page(&write_page(site, post.as_ref(), sent, None)?);
     }
     let id = post.as_ref().map(|post| post.id);
     let is_published = post.as_ref().is_some_and(|post| post.state == Stage::Published);
@@ -248,11 +249,13 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
         (id, _, _) => posts::save_draft(&site.node, sent.draft(id)).await,
     };
     match done {
-        Ok(post) if post.state == Stage::Published => Ok(answer::see(&path_of(&post))),
-        Ok(post) if sent.then == "photos" => Ok(answer::see(&upload::for_post(&post.id))),
-        Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        Ok(post) if post.state == Stage::Published => Ok(response::see_other(&path_of(&post))),
+        Ok(post) if sent.then == "photos" => Ok(response::see_other(&upload::for_post(&post.id))),
+        Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
         // Not a word yet: the first photo begins it.
-        Err(PostError::Empty) if sent.then == "photos" => Ok(answer::see(upload::FOR_A_NOTE)),
+        Err(PostError::Empty) if sent.then == "photos" => {
+            Ok(response::see_other(upload::FOR_A_NOTE))
+        }
         Err(PostError::Store(error)) => Err(error.into()),
         Err(PostError::NoSuchPost) => Err(Problem::NotFound),
         Err(error) => not_saved(site, sent, id, &error),
@@ -261,7 +264,7 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
 
 /// The form again with all that was typed, and why it was not saved. The form of a new post may
 /// have begun it by now.
-fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError) -> Answer {
+fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError) -> PageResult {
     let now = id
         .or(sent.id)
         .map(|id| posts::by_id(&site.node, &Visitor::Owner, id))
@@ -271,7 +274,7 @@ fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError)
         now.title == sent.title && now.text == sent.text.trim_end() && now.photos == sent.photos
     });
     if let (PostError::AlreadyPublished, true, Some(now)) = (error, is_same, &now) {
-        return Ok(answer::see(&path_of(now)));
+        return Ok(response::see_other(&path_of(now)));
     }
     let is_known = id.is_none()
         || is_same
@@ -283,9 +286,9 @@ fn not_saved(site: &Site, mut sent: Sent, id: Option<PostId>, error: &PostError)
     again(site, now.as_ref(), sent, &words_for(error))
 }
 
-fn again(site: &Site, post: Option<&Post>, sent: Sent, fault: &str) -> Answer {
+fn again(site: &Site, post: Option<&Post>, sent: Sent, fault: &str) -> PageResult {
     let page = write_page(site, post, sent, Some(fault.to_owned()))?;
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn words_for(error: &PostError) -> String {
@@ -305,9 +308,9 @@ fn words_for(error: &PostError) -> String {
     }
 }
 
-async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     match posts::delete(&site.node, own(&site, &id)?.id).await {
-        Ok(()) => Ok(answer::see("/home/write")),
+        Ok(()) => Ok(response::see_other("/home/write")),
         Err(PostError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }

@@ -9,12 +9,13 @@ use freehold_core::identity::{self, Claim, ClaimError, PersonId, recovery_card};
 use freehold_core::mnemonic::Mnemonic;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 /// How many words are asked back.
 const ASKED: usize = 3;
@@ -36,7 +37,7 @@ struct Asked {
 #[derive(Template)]
 #[template(path = "setup/words.html")]
 struct WordsPage {
-    page: Frame,
+    page: Layout,
     /// Whose card it is.
     owner: String,
     words: Vec<String>,
@@ -71,12 +72,12 @@ struct Brought {
     words: String,
 }
 
-async fn show(State(site): State<Site>, _: Owner) -> Answer {
+async fn show(State(site): State<Site>, _: Owner) -> PageResult {
     if site.node.identity.person().is_some() {
-        return Ok(answer::see("/home"));
+        return Ok(response::see_other("/home"));
     }
     let words = Mnemonic::generate(&site.node.random);
-    answer::page(&words_page(&site, &words, None)?)
+    response::page(&words_page(&site, &words, None)?)
 }
 
 /// Which words are asked back: three different places, the same for the same words.
@@ -110,9 +111,9 @@ fn words_page(
         }
     });
     let claim = identity::begin(words, &site.node.identity.card())
-        .map_err(|error| Problem::Unwell(error.to_string()))?;
+        .map_err(|error| Problem::Internal(error.to_string()))?;
     Ok(WordsPage {
-        page: Frame::public(None, "Your twenty-four words", ""),
+        page: Layout::public(None, "Your twenty-four words", ""),
         owner: profile.name.clone(),
         asked: asked.collect(),
         words: listed,
@@ -129,24 +130,26 @@ fn words_page(
     })
 }
 
-async fn confirm(State(site): State<Site>, _: Owner, Form(form): Form<Confirmed>) -> Answer {
-    let Ok(words) = Mnemonic::parse(&form.words) else { return Ok(answer::see("/setup/words")) };
+async fn confirm(State(site): State<Site>, _: Owner, Form(form): Form<Confirmed>) -> PageResult {
+    let Ok(words) = Mnemonic::parse(&form.words) else {
+        return Ok(response::see_other("/setup/words"));
+    };
     let typed = [form.first.as_str(), form.second.as_str(), form.third.as_str()];
     let page = words_page(&site, &words, Some(&typed))?;
     if page.asked.iter().any(|asked| asked.is_wrong) {
-        return answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        return response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match identity::create_with(&site.node, words).await {
-        Ok(_) | Err(ClaimError::AlreadyClaimed(_)) => Ok(answer::see("/home")),
+        Ok(_) | Err(ClaimError::AlreadyClaimed(_)) => Ok(response::see_other("/home")),
         Err(ClaimError::Store(error)) => Err(error.into()),
-        Err(error) => Err(Problem::Unwell(error.to_string())),
+        Err(error) => Err(Problem::Internal(error.to_string())),
     }
 }
 
-async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<Brought>) -> Answer {
+async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<Brought>) -> PageResult {
     let fault = match form.claim.parse::<Claim>() {
         Ok(claim) => match identity::claim(&site.node, &claim).await {
-            Ok(_) | Err(ClaimError::AlreadyClaimed(_)) => return Ok(answer::see("/home")),
+            Ok(_) | Err(ClaimError::AlreadyClaimed(_)) => return Ok(response::see_other("/home")),
             Err(ClaimError::Store(error)) => return Err(error.into()),
             Err(error) => error.to_string(),
         },
@@ -155,5 +158,5 @@ async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<Brought>) ->
     let words =
         Mnemonic::parse(&form.words).unwrap_or_else(|_| Mnemonic::generate(&site.node.random));
     let page = WordsPage { claim_fault: Some(fault), ..words_page(&site, &words, None)? };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use freehold_core::node::Node;
 use freehold_core::testing::PASSWORD;
-use freehold_web::{Door, MailPlace, WebConfig};
+use freehold_web::{Door, MailEndpoints, WebConfig};
 
 /// A browser at one node's site.
 pub(crate) struct Browser {
@@ -82,7 +82,7 @@ impl Browser {
     }
 
     /// The owner of a node that says where mail programs find it.
-    pub(crate) async fn owner_with_mail(node: &Node, mail: MailPlace) -> Self {
+    pub(crate) async fn owner_with_mail(node: &Node, mail: MailEndpoints) -> Self {
         let door =
             freehold_web::door_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
                 .unwrap();

@@ -1,4 +1,4 @@
-//! Who asks. A handler that takes [`Owner`] cannot be reached by anyone else; [`Asker`] says which
+//! Who asks. A handler that takes [`Owner`] cannot be reached by anyone else; [`Viewer`] says which
 //! of both it is.
 
 use axum::extract::FromRequestParts;
@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use freehold_core::audience::Visitor;
 use freehold_core::logins::{self, Session, SessionToken};
 
-use crate::answer::{self, Problem};
 use crate::door::Client;
+use crate::problem::Problem;
+use crate::response;
 use crate::site::Site;
 
 const COOKIE_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -21,9 +22,9 @@ pub(crate) struct Owner {
 }
 
 /// Whoever asks, logged in or not.
-pub(crate) struct Asker(pub(crate) Visitor);
+pub(crate) struct Viewer(pub(crate) Visitor);
 
-impl Asker {
+impl Viewer {
     pub(crate) fn is_owner(&self) -> bool {
         self.0 == Visitor::Owner
     }
@@ -38,11 +39,11 @@ impl FromRequestParts<Site> for Client {
             .extensions
             .get::<Self>()
             .copied()
-            .ok_or_else(|| Problem::Unwell("a request without a client".to_owned()))
+            .ok_or_else(|| Problem::Internal("a request without a client".to_owned()))
     }
 }
 
-impl FromRequestParts<Site> for Asker {
+impl FromRequestParts<Site> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
@@ -63,9 +64,9 @@ impl FromRequestParts<Site> for Owner {
             // A page that was looked for is shown after the login; a form that was sent is not sent
             // again.
             Ok(None) if parts.method == Method::GET => {
-                Err(answer::see(&format!("/login?next={}", parts.uri.path())))
+                Err(response::see_other(&format!("/login?next={}", parts.uri.path())))
             }
-            Ok(None) => Err(answer::see("/login")),
+            Ok(None) => Err(response::see_other("/login")),
             Err(problem) => Err(problem.into_response()),
         }
     }

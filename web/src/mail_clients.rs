@@ -5,7 +5,7 @@ use freehold_core::profile::Profile;
 
 /// Where mail programs find this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailPlace {
+pub struct MailEndpoints {
     /// The node's name among mail servers, if the configuration gives one; else it is the owner's
     /// domain.
     pub host: Option<String>,
@@ -17,7 +17,7 @@ pub struct MailPlace {
     pub is_here_only: bool,
 }
 
-impl MailPlace {
+impl MailEndpoints {
     /// The name a program is given.
     pub(crate) fn host(&self, owner: &Profile) -> String {
         if self.is_here_only {

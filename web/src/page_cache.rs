@@ -26,14 +26,14 @@ const AGE_MAX_MILLIS: u64 = 60 * 60 * 1000;
 const GZIP_LEN_MIN: usize = 512;
 
 /// An answer kept whole: headers, body, and the body compressed where that helps.
-pub(crate) struct Page {
+pub(crate) struct CachedPage {
     headers: HeaderMap,
     etag: HeaderValue,
     body: Bytes,
     gzip: Option<Bytes>,
 }
 
-impl Page {
+impl CachedPage {
     /// Makes a page of `headers` and `body`; adds ETag and, for text, the compressed body.
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, level: Compression) -> Self {
         let etag = etag(blake3::hash(&body));
@@ -112,7 +112,7 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
 }
 
 /// The pages in memory, and the owner's profile, which every one of them shows.
-pub(crate) struct Pages {
+pub(crate) struct PageCache {
     kept: Mutex<Kept>,
     clock: Clock,
 }
@@ -122,7 +122,7 @@ struct Kept {
     /// Raised whenever everything is thrown away, so that a page rendered from older rows is not
     /// kept.
     generation: u64,
-    pages: HashMap<String, (Timestamp, Arc<Page>)>,
+    pages: HashMap<String, (Timestamp, Arc<CachedPage>)>,
     bytes: usize,
     profile: Option<Arc<Profile>>,
 }
@@ -147,7 +147,7 @@ impl Kept {
     }
 }
 
-impl Pages {
+impl PageCache {
     pub(crate) fn new(hints: Receiver<Event>, clock: Clock) -> Self {
         let kept = Kept { hints, generation: 0, pages: HashMap::new(), bytes: 0, profile: None };
         Self { kept: Mutex::new(kept), clock }
@@ -161,7 +161,7 @@ impl Pages {
     }
 
     /// The page at `path`, if it is in memory and fresh.
-    pub(crate) fn get(&self, path: &str) -> Option<Arc<Page>> {
+    pub(crate) fn get(&self, path: &str) -> Option<Arc<CachedPage>> {
         let now = self.clock.now();
         self.with(|kept| {
             let (made, page) = kept.pages.get(path)?;
@@ -169,13 +169,13 @@ impl Pages {
         })
     }
 
-    /// What to hand to [`Pages::keep`]; taken before a page is rendered.
+    /// What to hand to [`PageCache::keep`]; taken before a page is rendered.
     pub(crate) fn generation(&self) -> u64 {
         self.with(|kept| kept.generation)
     }
 
     /// Keeps `page` under `path`, unless something public changed since `generation` was taken.
-    pub(crate) fn keep(&self, path: &str, generation: u64, page: Arc<Page>) {
+    pub(crate) fn insert(&self, path: &str, generation: u64, page: Arc<CachedPage>) {
         let now = self.clock.now();
         self.with(|kept| {
             if kept.generation != generation || page.len() > BYTES_MAX {
@@ -216,10 +216,10 @@ mod tests {
     use super::*;
     use freehold_core::events::Events;
 
-    fn page(text: &str) -> Arc<Page> {
+    fn page(text: &str) -> Arc<CachedPage> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        Arc::new(Page::new(headers, Bytes::from(text.to_owned()), Compression::fast()))
+        Arc::new(CachedPage::new(headers, Bytes::from(text.to_owned()), Compression::fast()))
     }
 
     fn asking(name: header::HeaderName, value: &str) -> HeaderMap {
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn a_hint_about_something_public_empties_the_memory_and_others_do_not() {
         let events = Events::default();
-        let pages = Pages::new(events.subscribe(), Clock::manual(Timestamp(0)));
-        pages.keep("/", pages.generation(), page("front"));
+        let pages = PageCache::new(events.subscribe(), Clock::manual(Timestamp(0)));
+        pages.insert("/", pages.generation(), page("front"));
         events.send(Event::Mailbox(1));
         assert!(pages.get("/").is_some());
         events.send(Event::Public);
@@ -240,18 +240,18 @@ mod tests {
     #[test]
     fn a_page_rendered_before_a_change_is_not_kept_after_it() {
         let events = Events::default();
-        let pages = Pages::new(events.subscribe(), Clock::manual(Timestamp(0)));
+        let pages = PageCache::new(events.subscribe(), Clock::manual(Timestamp(0)));
         let generation = pages.generation();
         events.send(Event::Public);
-        pages.keep("/", generation, page("old"));
+        pages.insert("/", generation, page("old"));
         assert!(pages.get("/").is_none());
     }
 
     #[test]
     fn a_page_is_kept_for_an_hour() {
         let clock = Clock::manual(Timestamp(0));
-        let pages = Pages::new(Events::default().subscribe(), clock.clone());
-        pages.keep("/", pages.generation(), page("front"));
+        let pages = PageCache::new(Events::default().subscribe(), clock.clone());
+        pages.insert("/", pages.generation(), page("front"));
         clock.advance(AGE_MAX_MILLIS - 1);
         assert!(pages.get("/").is_some());
         clock.advance(1);

@@ -15,7 +15,7 @@ const STEP: usize = 4;
 const NAMED_MAX: usize = 12;
 
 /// The gauge as the template draws it.
-pub(crate) struct Gauge {
+pub(crate) struct DeliveryProgress {
     /// The tall ticks, as SVG path data.
     pub(crate) tall: String,
     /// The short ticks, as SVG path data.
@@ -28,7 +28,7 @@ pub(crate) struct Gauge {
     pub(crate) missing: String,
 }
 
-impl Gauge {
+impl DeliveryProgress {
     /// The gauge of one post; nothing while there are no friends it could arrive at.
     pub(crate) fn of(arrivals: &DeliveryStatus, now: Timestamp) -> Option<Self> {
         let DeliveryStatus { at, of, missing } = arrivals;
@@ -90,13 +90,13 @@ mod tests {
     #[test]
     fn there_is_a_tick_per_friend_until_there_are_too_many() {
         let now = Timestamp(0);
-        assert!(Gauge::of(&arrivals(0, 0), now).is_none());
-        let few = Gauge::of(&arrivals(2, 3), now).unwrap();
+        assert!(DeliveryProgress::of(&arrivals(0, 0), now).is_none());
+        let few = DeliveryProgress::of(&arrivals(2, 3), now).unwrap();
         assert_eq!(
             (few.tall.as_str(), few.short.as_str(), few.width),
             ("M1 0v12M5 0v12", "M9 8v4", 12)
         );
-        let many = Gauge::of(&arrivals(500, 500), now).unwrap();
+        let many = DeliveryProgress::of(&arrivals(500, 500), now).unwrap();
         assert_eq!((many.tall.matches('M').count(), many.short.as_str()), (50, ""));
     }
 }
