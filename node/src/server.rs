@@ -210,7 +210,7 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         host: Some(config.mail.hostname.clone()).filter(|name| !name.is_empty()),
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),
-        is_here_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
+        is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
     }
 }
 

@@ -103,7 +103,7 @@ impl Door {
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
         let keepable = looking && anonymous && is_plain;
         if keepable && let Some(page) = self.remembered(request.uri().path()) {
-            return page.answer(request.headers());
+            return page.response(request.headers());
         }
         let keepable = keepable && request.method() == Method::GET;
         let generation = self.site.page_cache.generation();
@@ -172,6 +172,6 @@ impl Door {
         if parts.status == StatusCode::OK {
             self.site.page_cache.insert(path, generation, page.clone());
         }
-        page.answer(asked)
+        page.response(asked)
     }
 }

@@ -8,11 +8,13 @@
 
 mod assets;
 mod avatar;
+mod blob_response;
 mod blocking;
 mod config;
 mod dates;
 mod delivery_progress;
 mod door;
+mod fault;
 mod forwarded;
 mod friends;
 mod headers;

@@ -1,26 +1,25 @@
-//! Where mail programs find this node: told by the process, which opens those ports; the site only
-//! says it to the owner.
+//! The ports for mail clients. The process opens them and reports them here; the site shows them to
+//! the owner.
 
 use freehold_core::profile::Profile;
 
-/// Where mail programs find this node.
+/// The host and the ports that a mail client is configured with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailEndpoints {
-    /// The node's name among mail servers, if the configuration gives one; else it is the owner's
-    /// domain.
+    /// The host name of the mail server, if the configuration sets one; else the owner's domain.
     pub host: Option<String>,
-    /// The port of IMAP with TLS from the first byte.
+    /// The port of IMAP with implicit TLS (RFC 8314 3.2).
     pub imaps: u16,
-    /// The port of submission with TLS from the first byte.
+    /// The port of submission with implicit TLS (RFC 8314 3.3).
     pub smtps: u16,
-    /// Whether both listen on this machine alone.
-    pub is_here_only: bool,
+    /// True if both listen on the loopback interface only.
+    pub is_loopback_only: bool,
 }
 
 impl MailEndpoints {
-    /// The name a program is given.
+    /// The host name for a mail client.
     pub(crate) fn host(&self, owner: &Profile) -> String {
-        if self.is_here_only {
+        if self.is_loopback_only {
             return "localhost".to_owned();
         }
         self.host.clone().unwrap_or_else(|| owner.domain.clone())

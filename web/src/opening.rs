@@ -63,7 +63,7 @@ impl Opening {
         let path = request.uri().path();
         let asset = path.strip_prefix("/assets/").filter(|_| !is_form).and_then(assets::find);
         match (asset, path) {
-            (Some(asset), _) => asset.answer(request.headers()),
+            (Some(asset), _) => asset.response(request.headers()),
             (None, "/livez") => "alive\n".into_response(),
             (None, "/readyz") => later(match self.far() {
                 Some(Far { step, percent }) => {

@@ -1,8 +1,9 @@
-//! Public pages, rendered once and answered from memory with an ETag and a compressed body.
+//! The cache of public pages: each is rendered once, then sent from memory with an ETag and a
+//! compressed body.
 //!
-//! What is kept is thrown away as soon as a hint says that something public changed, and after an
-//! hour at the latest. The hints are read at each look, so a page is never older than the last
-//! commit this process announced.
+//! An event about a public change empties the cache, and no page stays longer than an hour. Events
+//! are read before each lookup, so a cached page is never older than the last commit that this
+//! process announced.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -19,13 +20,16 @@ use freehold_core::store::StoreError;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
+/// The most pages.
 const PAGES_MAX: usize = 1024;
+/// The most bytes of all bodies, compressed and plain.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
-const AGE_MAX_MILLIS: u64 = 60 * 60 * 1000;
-/// Shorter bodies fit one packet anyway.
+/// The oldest page, in milliseconds.
+const AGE_MAX_MS: u64 = 60 * 60 * 1000;
+/// Shorter bodies are not compressed: they fit one packet anyway. In bytes.
 const GZIP_LEN_MIN: usize = 512;
 
-/// An answer kept whole: headers, body, and the body compressed where that helps.
+/// A response in memory: headers, body, and the compressed body where that is shorter.
 pub(crate) struct CachedPage {
     headers: HeaderMap,
     etag: HeaderValue,
@@ -34,7 +38,7 @@ pub(crate) struct CachedPage {
 }
 
 impl CachedPage {
-    /// Makes a page of `headers` and `body`; adds ETag and, for text, the compressed body.
+    /// Adds the ETag and, for text, the compressed body.
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, level: Compression) -> Self {
         let etag = etag(blake3::hash(&body));
         headers.insert(header::ETAG, etag.clone());
@@ -50,15 +54,17 @@ impl CachedPage {
         Self { headers, etag, body, gzip }
     }
 
-    /// The answer to a request with these headers; 304 when they name this version (RFC 9110
+    /// The response to a request with these headers; 304 if they name this version (RFC 9110
     /// 13.1.2).
-    pub(crate) fn answer(&self, asked: &HeaderMap) -> Response<Body> {
+    pub(crate) fn response(&self, request_headers: &HeaderMap) -> Response<Body> {
         let mut headers = self.headers.clone();
-        let same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| names(tags, &self.etag));
+        let same = request_headers
+            .get(header::IF_NONE_MATCH)
+            .is_some_and(|tags| matches(tags, &self.etag));
         let (status, body) = if same {
             headers.remove(header::CONTENT_TYPE);
             (StatusCode::NOT_MODIFIED, Body::empty())
-        } else if let Some(gzip) = self.gzip.as_ref().filter(|_| takes_gzip(asked)) {
+        } else if let Some(gzip) = self.gzip.as_ref().filter(|_| accepts_gzip(request_headers)) {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             (StatusCode::OK, Body::from(gzip.clone()))
         } else {
@@ -87,21 +93,22 @@ fn compress(body: &[u8], level: Compression) -> Option<Bytes> {
     encoder.finish().ok().filter(|small| small.len() < body.len()).map(Bytes::from)
 }
 
-/// The name of a version by the hash of its content.
+/// The ETag of a version: a quoted prefix of the hash of its content.
 pub(crate) fn etag(content: blake3::Hash) -> HeaderValue {
     let quoted = format!("\"{}\"", content.to_hex().get(..24).unwrap_or_default());
     HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether `If-None-Match` names this version (RFC 9110 13.1.2).
-pub(crate) fn names(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+/// True if `If-None-Match` names this version (RFC 9110 13.1.2).
+pub(crate) fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
     tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
-/// Whether gzip is welcome: named, and not with a weight of nothing (RFC 9110 12.5.3).
-fn takes_gzip(asked: &HeaderMap) -> bool {
-    let Some(accepted) = asked.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok())
+/// True if `Accept-Encoding` names gzip with a weight above 0 (RFC 9110 12.5.3).
+fn accepts_gzip(request_headers: &HeaderMap) -> bool {
+    let Some(accepted) =
+        request_headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok())
     else {
         return false;
     };
@@ -111,35 +118,36 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
     })
 }
 
-/// The pages in memory, and the owner's profile, which every one of them shows.
+/// The cached pages, and the owner's profile, which each of them shows.
 pub(crate) struct PageCache {
-    kept: Mutex<Kept>,
+    inner: Mutex<Inner>,
     clock: Clock,
 }
 
-struct Kept {
-    hints: Receiver<Event>,
-    /// Raised whenever everything is thrown away, so that a page rendered from older rows is not
-    /// kept.
+struct Inner {
+    events: Receiver<Event>,
+    /// Incremented each time the cache is emptied, so that a page rendered from older rows is not
+    /// inserted.
     generation: u64,
     pages: HashMap<String, (Timestamp, Arc<CachedPage>)>,
     bytes: usize,
     profile: Option<Arc<Profile>>,
 }
 
-impl Kept {
-    /// Reads the hints; forgets everything if one of them says so.
-    fn look(&mut self) {
+impl Inner {
+    /// Reads the waiting events; empties the cache if one is about a public change, or if some
+    /// were lost.
+    fn apply_events(&mut self) {
         loop {
-            match self.hints.try_recv() {
-                Ok(Event::Public | Event::Identity) | Err(TryRecvError::Lagged(_)) => self.forget(),
+            match self.events.try_recv() {
+                Ok(Event::Public | Event::Identity) | Err(TryRecvError::Lagged(_)) => self.clear(),
                 Ok(_) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
     }
 
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         self.generation += 1;
         self.pages.clear();
         self.bytes = 0;
@@ -148,66 +156,66 @@ impl Kept {
 }
 
 impl PageCache {
-    pub(crate) fn new(hints: Receiver<Event>, clock: Clock) -> Self {
-        let kept = Kept { hints, generation: 0, pages: HashMap::new(), bytes: 0, profile: None };
-        Self { kept: Mutex::new(kept), clock }
+    pub(crate) fn new(events: Receiver<Event>, clock: Clock) -> Self {
+        let inner = Inner { events, generation: 0, pages: HashMap::new(), bytes: 0, profile: None };
+        Self { inner: Mutex::new(inner), clock }
     }
 
-    /// Runs `work` on what is kept after the hints were read.
-    fn with<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.look();
-        work(&mut kept)
+    /// Applies the waiting events, then runs `work`.
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.apply_events();
+        work(&mut inner)
     }
 
-    /// The page at `path`, if it is in memory and fresh.
+    /// The cached page at `path`, if it is fresh.
     pub(crate) fn get(&self, path: &str) -> Option<Arc<CachedPage>> {
         let now = self.clock.now();
-        self.with(|kept| {
-            let (made, page) = kept.pages.get(path)?;
-            (now.millis_since(*made) < AGE_MAX_MILLIS).then(|| page.clone())
+        self.with(|inner| {
+            let (rendered, page) = inner.pages.get(path)?;
+            (now.millis_since(*rendered) < AGE_MAX_MS).then(|| page.clone())
         })
     }
 
-    /// What to hand to [`PageCache::keep`]; taken before a page is rendered.
+    /// The generation for [`PageCache::insert`]; read it before a page is rendered.
     pub(crate) fn generation(&self) -> u64 {
-        self.with(|kept| kept.generation)
+        self.with(|inner| inner.generation)
     }
 
-    /// Keeps `page` under `path`, unless something public changed since `generation` was taken.
+    /// Inserts `page` at `path`, unless something public changed since `generation` was read.
     pub(crate) fn insert(&self, path: &str, generation: u64, page: Arc<CachedPage>) {
         let now = self.clock.now();
-        self.with(|kept| {
-            if kept.generation != generation || page.len() > BYTES_MAX {
+        self.with(|inner| {
+            if inner.generation != generation || page.len() > BYTES_MAX {
                 return;
             }
-            if kept.pages.len() >= PAGES_MAX || kept.bytes + page.len() > BYTES_MAX {
-                kept.pages.clear();
-                kept.bytes = 0;
+            if inner.pages.len() >= PAGES_MAX || inner.bytes + page.len() > BYTES_MAX {
+                inner.pages.clear();
+                inner.bytes = 0;
             }
-            kept.bytes += page.len();
-            if let Some((_, old)) = kept.pages.insert(path.to_owned(), (now, page)) {
-                kept.bytes = kept.bytes.saturating_sub(old.len());
+            inner.bytes += page.len();
+            if let Some((_, old)) = inner.pages.insert(path.to_owned(), (now, page)) {
+                inner.bytes = inner.bytes.saturating_sub(old.len());
             }
         });
     }
 
-    /// The profile, read by `read` if it is not in memory.
+    /// The profile; `read` loads it if it is not in memory.
     pub(crate) fn profile(
         &self,
         read: impl FnOnce() -> Result<Option<Profile>, StoreError>,
     ) -> Result<Option<Arc<Profile>>, StoreError> {
-        let (generation, known) = self.with(|kept| (kept.generation, kept.profile.clone()));
-        if known.is_some() {
-            return Ok(known);
+        let (generation, cached) = self.with(|inner| (inner.generation, inner.profile.clone()));
+        if cached.is_some() {
+            return Ok(cached);
         }
-        let found = read()?.map(Arc::new);
-        self.with(|kept| {
-            if kept.generation == generation {
-                kept.profile.clone_from(&found);
+        let profile = read()?.map(Arc::new);
+        self.with(|inner| {
+            if inner.generation == generation {
+                inner.profile.clone_from(&profile);
             }
         });
-        Ok(found)
+        Ok(profile)
     }
 }
 
@@ -222,12 +230,12 @@ mod tests {
         Arc::new(CachedPage::new(headers, Bytes::from(text.to_owned()), Compression::fast()))
     }
 
-    fn asking(name: header::HeaderName, value: &str) -> HeaderMap {
+    fn request_headers(name: header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
     }
 
     #[test]
-    fn a_hint_about_something_public_empties_the_memory_and_others_do_not() {
+    fn only_a_public_event_empties_the_page_cache() {
         let events = Events::default();
         let pages = PageCache::new(events.subscribe(), Clock::manual(Timestamp(0)));
         pages.insert("/", pages.generation(), page("front"));
@@ -238,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_rendered_before_a_change_is_not_kept_after_it() {
+    fn page_rendered_before_a_change_is_not_cached() {
         let events = Events::default();
         let pages = PageCache::new(events.subscribe(), Clock::manual(Timestamp(0)));
         let generation = pages.generation();
@@ -248,38 +256,38 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_kept_for_an_hour() {
+    fn cached_page_expires_after_an_hour() {
         let clock = Clock::manual(Timestamp(0));
         let pages = PageCache::new(Events::default().subscribe(), clock.clone());
         pages.insert("/", pages.generation(), page("front"));
-        clock.advance(AGE_MAX_MILLIS - 1);
+        clock.advance(AGE_MAX_MS - 1);
         assert!(pages.get("/").is_some());
         clock.advance(1);
         assert!(pages.get("/").is_none());
     }
 
     #[test]
-    fn the_same_version_is_answered_with_304_and_gzip_only_where_it_is_welcome() {
+    fn cached_page_honours_etag_and_accept_encoding() {
         let page = page(&"a page of some length. ".repeat(100));
-        let plain = page.answer(&HeaderMap::new());
+        let plain = page.response(&HeaderMap::new());
         assert_eq!(plain.status(), StatusCode::OK);
         assert!(plain.headers().get(header::CONTENT_ENCODING).is_none());
         let etag = plain.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned();
         for tags in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
             assert_eq!(
-                page.answer(&asking(header::IF_NONE_MATCH, &tags)).status(),
+                page.response(&request_headers(header::IF_NONE_MATCH, &tags)).status(),
                 StatusCode::NOT_MODIFIED,
                 "{tags}"
             );
         }
         assert_eq!(
-            page.answer(&asking(header::IF_NONE_MATCH, "\"other\"")).status(),
+            page.response(&request_headers(header::IF_NONE_MATCH, "\"other\"")).status(),
             StatusCode::OK
         );
-        let small = page.answer(&asking(header::ACCEPT_ENCODING, "br, gzip;q=0.8"));
+        let small = page.response(&request_headers(header::ACCEPT_ENCODING, "br, gzip;q=0.8"));
         assert_eq!(small.headers().get(header::CONTENT_ENCODING).unwrap(), "gzip");
         assert!(
-            page.answer(&asking(header::ACCEPT_ENCODING, "gzip;q=0, br"))
+            page.response(&request_headers(header::ACCEPT_ENCODING, "gzip;q=0, br"))
                 .headers()
                 .get(header::CONTENT_ENCODING)
                 .is_none()

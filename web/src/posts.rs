@@ -1,4 +1,5 @@
-//! The writing: the front page, a post, its feed; and, for the owner, the desk it is written at.
+//! Posts: the front page, older posts, one post, the feed; and, for the owner, the form that writes
+//! them.
 
 mod atom;
 mod write;
@@ -9,7 +10,7 @@ use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::markdown;
 use freehold_core::photos;
-use freehold_core::posts::{self, Cursor, Found, Post, State as Stage};
+use freehold_core::posts::{self, Cursor, Found, Post, State as PostState};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
@@ -22,17 +23,19 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Viewer;
 
+/// Number of posts in one page of a list.
 const PAGE_LEN: usize = 20;
-/// How many pictures hang on the front page at most, and how wide they are together, in tenths of
-/// their height.
+/// The most photos in the front page's row.
 const STRIP_LEN: usize = 6;
+/// The width of that row, in tenths of its height.
 const STRIP_RATIO_MAX: u32 = 60;
+/// With fewer photos there is no row.
 const STRIP_LEN_MIN: usize = 3;
-/// A longer note is shortened in a list.
+/// A longer note is shortened in a list, in characters.
 const NOTE_CHARS: usize = 600;
-/// How much of a note stands for its title.
+/// How much of a note stands for its title, in characters.
 const TITLE_CHARS: usize = 60;
-/// How much of the newest post the front page shows.
+/// How much of the newest post the front page shows, in characters.
 const LEAD_CHARS: usize = 320;
 
 pub(crate) fn routes() -> Routes {
@@ -44,38 +47,39 @@ pub(crate) fn routes() -> Routes {
         .merge(write::routes())
 }
 
-/// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it
-/// stands in links.
+/// A post's title or the beginning of its text, about `chars` characters at most. Never empty, since
+/// it is the text of links.
 pub(crate) fn title_of(post: &Post, chars: usize) -> String {
-    let begins = if post.title.is_empty() {
+    let title = if post.title.is_empty() {
         markdown::summary(&post.text, chars)
     } else {
         post.title.clone()
     };
-    if begins.is_empty() { "Without a title".to_owned() } else { begins }
+    if title.is_empty() { "Without a title".to_owned() } else { title }
 }
 
-/// What to say of a text that takes `len` of `len_max` bytes: people count pages, not bytes.
+/// The fault of a text of `len` bytes where `len_max` are allowed. The text counts parts, since
+/// people do not count bytes.
 pub(crate) fn too_long(len: usize, len_max: usize) -> String {
     let parts = len.div_ceil(len_max.max(1)).max(2);
     format!(
-        "That is more than one post holds. Make {parts} of it; nothing of what you wrote is lost here."
+        "The text is longer than one post may be. Make {parts} posts of it; nothing you wrote is lost."
     )
 }
 
-/// Where a post lives.
+/// The path of a post's page.
 pub fn path_of(post: &Post) -> String {
     format!("/{}/{}", dates::year(post.published.unwrap_or(post.created)), post.slug)
 }
 
 /// A post in a list.
-struct Line {
+struct PostRow {
     href: String,
     title: String,
-    /// A note's own text, or how a longer post begins.
+    /// The text of a note, or the summary of a longer post.
     text: String,
-    /// A longer beginning, for the lead.
-    begins: String,
+    /// A longer beginning, for the first post of the front page.
+    beginning: String,
     day: String,
     machine_time: String,
     minutes: u32,
@@ -87,9 +91,9 @@ struct Line {
 struct FrontPage {
     page: Layout,
     strapline: String,
-    lead: Option<Line>,
+    lead: Option<PostRow>,
     strip: Vec<Picture>,
-    lines: Vec<Line>,
+    rows: Vec<PostRow>,
     older: Option<String>,
 }
 
@@ -97,7 +101,7 @@ struct FrontPage {
 #[template(path = "posts/older.html")]
 struct OlderPage {
     page: Layout,
-    lines: Vec<Line>,
+    rows: Vec<PostRow>,
     older: Option<String>,
 }
 
@@ -113,7 +117,7 @@ struct PostPage {
     edited: Option<String>,
     minutes: u32,
     pictures: Vec<Picture>,
-    /// Where the owner changes it; nothing for others.
+    /// The edit page; `None` for strangers.
     edit: Option<String>,
     is_draft: bool,
     canonical: String,
@@ -121,15 +125,15 @@ struct PostPage {
 }
 
 #[derive(Template)]
-#[template(path = "posts/unsettled.html")]
-struct UnsettledPage {
+#[template(path = "posts/no_owner.html")]
+struct NoOwnerPage {
     page: Layout,
 }
 
-fn line(post: Post, now: Timestamp) -> Line {
+fn row(post: Post, now: Timestamp) -> PostRow {
     let published = post.published.unwrap_or(post.created);
-    Line {
-        begins: markdown::summary(&post.text, LEAD_CHARS),
+    PostRow {
+        beginning: markdown::summary(&post.text, LEAD_CHARS),
         href: path_of(&post),
         text: if post.title.is_empty() {
             markdown::summary(&post.text, NOTE_CHARS)
@@ -144,47 +148,47 @@ fn line(post: Post, now: Timestamp) -> Line {
     }
 }
 
-/// One page of what anyone may read, and where the next begins.
-fn listed(site: &Site, before: Option<Cursor>) -> Result<(Vec<Line>, Option<String>), StoreError> {
-    let found = posts::published(&site.node, &Visitor::Stranger, before, PAGE_LEN)?;
-    let last = found.last().filter(|_| found.len() == PAGE_LEN).and_then(Post::cursor);
+/// One page of the public posts, and the address of the next.
+fn list(site: &Site, before: Option<Cursor>) -> Result<(Vec<PostRow>, Option<String>), StoreError> {
+    let posts = posts::published(&site.node, &Visitor::Stranger, before, PAGE_LEN)?;
+    let last = posts.last().filter(|_| posts.len() == PAGE_LEN).and_then(Post::cursor);
     let now = site.node.clock.now();
     Ok((
-        found.into_iter().map(|post| line(post, now)).collect(),
+        posts.into_iter().map(|post| row(post, now)).collect(),
         last.map(|cursor| format!("/writing?before={cursor}")),
     ))
 }
 
 async fn front(State(site): State<Site>, viewer: Viewer) -> PageResult {
     let Some(profile) = site.profile()? else {
-        return response::page(&UnsettledPage {
+        return response::page(&NoOwnerPage {
             page: Layout::public(None, "Nobody lives here yet", ""),
         });
     };
-    let (mut lines, older) = listed(&site, None)?;
-    // The lead is the newest post with a title; a note is said in passing.
-    let lead = lines.iter().position(|line| !line.title.is_empty()).map(|at| lines.remove(at));
+    let (mut rows, older) = list(&site, None)?;
+    // The lead is the newest post that has a title.
+    let lead = rows.iter().position(|row| !row.title.is_empty()).map(|at| rows.remove(at));
     let page = Layout::public(Some(&profile), "", "Writing").for_owner(viewer.is_owner());
     response::public_page(&FrontPage {
         page,
         strapline: profile.strapline.clone(),
         lead,
         strip: strip(&site)?,
-        lines,
+        rows,
         older,
     })
 }
 
-/// As many of the newest photos as fit one row; none if there are too few for a row.
+/// The newest photos that fit one row; none if they are fewer than [`STRIP_LEN_MIN`].
 fn strip(site: &Site) -> Result<Vec<Picture>, StoreError> {
-    let mut wide = 0;
+    let mut width = 0;
     let newest = photos::list(&site.node, &Visitor::Stranger, None, STRIP_LEN)?;
-    let mut fits: Vec<Picture> = newest.iter().map(Picture::own).collect();
-    fits.retain(|picture| {
-        wide += picture.ratio;
-        wide <= STRIP_RATIO_MAX
+    let mut strip: Vec<Picture> = newest.iter().map(Picture::own).collect();
+    strip.retain(|picture| {
+        width += picture.ratio;
+        width <= STRIP_RATIO_MAX
     });
-    Ok(if fits.len() < STRIP_LEN_MIN { Vec::new() } else { fits })
+    Ok(if strip.len() < STRIP_LEN_MIN { Vec::new() } else { strip })
 }
 
 #[derive(Deserialize)]
@@ -195,10 +199,10 @@ struct Older {
 async fn older(State(site): State<Site>, viewer: Viewer, Query(query): Query<Older>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let before = query.before.as_deref().map(parse_id).transpose()?;
-    let (lines, older) = listed(&site, before)?;
+    let (rows, older) = list(&site, before)?;
     let page =
         Layout::public(Some(&profile), "Older writing", "Writing").for_owner(viewer.is_owner());
-    response::public_page(&OlderPage { page, lines, older })
+    response::public_page(&OlderPage { page, rows, older })
 }
 
 async fn show(
@@ -229,9 +233,9 @@ async fn show(
         machine_time: dates::machine(post.published.unwrap_or(post.created)),
         edited: post.edited.map(dates::long),
         minutes: post.minutes,
-        pictures: shown(&site, &viewer.0, &post)?,
+        pictures: visible_pictures(&site, &viewer.0, &post)?,
         edit: viewer.is_owner().then(|| format!("/home/write/{}", post.id)),
-        is_draft: post.state == Stage::Draft,
+        is_draft: post.state == PostState::Draft,
         canonical: format!("{base}{path}"),
         address: freehold_core::profile::address(&profile),
         title: post.title,
@@ -240,7 +244,11 @@ async fn show(
 }
 
 /// The photos of a post that `visitor` may see.
-fn shown(site: &Site, visitor: &Visitor, post: &Post) -> Result<Vec<Picture>, StoreError> {
+fn visible_pictures(
+    site: &Site,
+    visitor: &Visitor,
+    post: &Post,
+) -> Result<Vec<Picture>, StoreError> {
     let mut pictures = Vec::new();
     for id in &post.photos {
         pictures.extend(photos::by_id(&site.node, visitor, *id)?.map(|photo| Picture::own(&photo)));

@@ -7,6 +7,9 @@ use axum::response::{Html, IntoResponse};
 
 use crate::problem::Problem;
 
+/// Longer file names are cut in a download's header, in bytes.
+const FILE_NAME_LEN_MAX: usize = 200;
+
 /// The result of a handler.
 pub(crate) type PageResult = Result<Response<Body>, Problem>;
 
@@ -63,5 +66,33 @@ fn redirect(status: StatusCode, path: &str) -> Response<Body> {
     match HeaderValue::from_str(&path.bytes().map(encode).collect::<String>()) {
         Ok(path) => (status, [(header::LOCATION, path)]).into_response(),
         Err(_) => Problem::BadRequest.into_response(),
+    }
+}
+
+/// `Content-Disposition: attachment` with the name percent-encoded, a form that needs no quoting
+/// (RFC 6266 4.3, RFC 8187).
+pub(crate) fn attachment_named(name: &str) -> HeaderValue {
+    let encode = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    let encoded: String = name.bytes().take(FILE_NAME_LEN_MAX).map(encode).collect();
+    HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}"))
+        .unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_file_name_stays_in_its_header() {
+        assert_eq!(
+            attachment_named("a\"; x=\"\r\nSet-Cookie: é/..\u{202e}.pdf"),
+            "attachment; filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20%C3%A9%2F..%E2%80%AE.pdf"
+        );
     }
 }

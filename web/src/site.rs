@@ -1,4 +1,4 @@
-//! What every handler works with, and the router made of all nouns.
+//! The state that every handler gets.
 
 use std::sync::Arc;
 
@@ -22,45 +22,45 @@ pub(crate) struct Site {
     pub(crate) node: Node,
     pub(crate) config: Arc<WebConfig>,
     pub(crate) page_cache: Arc<PageCache>,
-    /// The port people reach us on, for the address a laptop has.
+    /// The port for the address of a site without `public_url`.
     pub(crate) port: u16,
-    /// Where mail programs find the node, if it is known.
+    /// The ports for mail clients, if the node has any.
     pub(crate) mail: Option<MailEndpoints>,
-    /// The session cookie's name; of this node alone.
+    /// The session cookie's name, different for each node.
     pub(crate) cookie: Arc<str>,
-    /// Whose turn it is to take a letter apart: one at a time.
-    pub(crate) letters: Arc<Semaphore>,
+    /// One permit: messages are parsed one at a time.
+    pub(crate) message_parsing: Arc<Semaphore>,
 }
 
 impl Site {
-    /// The address of the site without a slash at its end, as it stands in feeds and invites.
+    /// The address of the site without a final slash, for feeds and invites.
     pub(crate) fn base(&self, profile: Option<&Profile>) -> String {
         self.config.url(profile, self.port)
     }
 
-    /// The owner's profile, from memory where it can be.
+    /// The owner's profile, from the page cache if possible.
     pub(crate) fn profile(&self) -> Result<Option<Arc<Profile>>, StoreError> {
         self.page_cache.profile(|| profile::get(&self.node))
     }
 
-    /// The frame of one of the owner's rooms.
-    pub(crate) fn owner_layout(&self, title: &str, room: &str) -> Result<Layout, StoreError> {
+    /// The layout of one of the owner's pages; `current` names its navigation link.
+    pub(crate) fn owner_layout(&self, title: &str, current: &str) -> Result<Layout, StoreError> {
         let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
             .map_or(0, |inbox| inbox.unseen.into());
-        Ok(Layout::owner(self.profile()?.as_deref(), title, room, unread))
+        Ok(Layout::owner(self.profile()?.as_deref(), title, current, unread))
     }
 }
 
-/// The site of `node` as a function from request to answer, for a listener or a test. `port` is the
-/// one people reach it on.
+/// The site of `node` as a function from request to response, for a listener or a test. `port` is
+/// used in the site's address if the configuration has no `public_url`.
 ///
 /// # Errors
-/// When the store can't be read.
+/// If the store can't be read.
 pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError> {
     door_with_mail(node, config, port, None)
 }
 
-/// The same, knowing where mail programs find the node.
+/// The same, with the ports for mail clients.
 ///
 /// # Errors
 /// As [`door`].
@@ -71,16 +71,16 @@ pub fn door_with_mail(
     mail: Option<MailEndpoints>,
 ) -> Result<Door, StoreError> {
     let page_cache = Arc::new(PageCache::new(node.events.subscribe(), node.clock.clone()));
-    let mark = node.keyed("web.cookie", b"")?;
+    let mac = node.keyed("web.cookie", b"")?;
     let cookie =
-        format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
+        format!("fh_{}", HEXLOWER.encode(mac.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
     let site = Site {
         node,
         config: Arc::new(config),
         page_cache,
         port,
         cookie,
-        letters: Arc::new(Semaphore::new(1)),
+        message_parsing: Arc::new(Semaphore::new(1)),
         mail,
     };
     let (router, _) = routes::table().into_parts();

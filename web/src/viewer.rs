@@ -1,5 +1,5 @@
-//! Who asks. A handler that takes [`Owner`] cannot be reached by anyone else; [`Viewer`] says which
-//! of both it is.
+//! Extractors for the person who asks. A handler that takes [`Owner`] can't be reached by anyone
+//! else; [`Viewer`] tells the owner from a stranger.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,6 +13,7 @@ use crate::problem::Problem;
 use crate::response;
 use crate::site::Site;
 
+/// The session cookie's `Max-Age`, in seconds.
 const COOKIE_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// The node's owner, logged in.
@@ -21,7 +22,7 @@ pub(crate) struct Owner {
     pub(crate) session: Session,
 }
 
-/// Whoever asks, logged in or not.
+/// The owner or a stranger.
 pub(crate) struct Viewer(pub(crate) Visitor);
 
 impl Viewer {
@@ -30,7 +31,6 @@ impl Viewer {
     }
 }
 
-/// Where the request came from.
 impl FromRequestParts<Site> for Client {
     type Rejection = Problem;
 
@@ -61,8 +61,7 @@ impl FromRequestParts<Site> for Owner {
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Response> {
         match owner(parts, site).await {
             Ok(Some(owner)) => Ok(owner),
-            // A page that was looked for is shown after the login; a form that was sent is not sent
-            // again.
+            // After the login a page is shown; a form is not sent again.
             Ok(None) if parts.method == Method::GET => {
                 Err(response::see_other(&format!("/login?next={}", parts.uri.path())))
             }
@@ -72,7 +71,7 @@ impl FromRequestParts<Site> for Owner {
     }
 }
 
-/// Whether the request carries a session that lasts.
+/// True if the request has a valid session.
 pub(crate) async fn is_owner(headers: &HeaderMap, client: Client, site: &Site) -> bool {
     session(headers, client.secure, site).await.is_ok_and(|owner| owner.is_some())
 }
@@ -92,14 +91,14 @@ async fn session(headers: &HeaderMap, secure: bool, site: &Site) -> Result<Optio
     Ok(session.map(|session| Owner { token, session }))
 }
 
-/// The cookie's name. Cookies ignore ports, so several nodes on one machine each need their own;
-/// `__Host-` (RFC 6265bis 4.1.3.2) needs TLS.
+/// The cookie's name. Cookies ignore ports, so several nodes on one machine need different names.
+/// The prefix `__Host-` (RFC 6265bis 4.1.3.2) requires TLS.
 fn cookie_name(site: &Site, secure: bool) -> String {
     if secure { format!("__Host-{}", site.cookie) } else { site.cookie.to_string() }
 }
 
-/// Whether the request carries a session of this node's, real or not: then its answer does not come
-/// from memory.
+/// True if the request has this node's cookie, valid or not: its response must not come from the
+/// page cache.
 pub(crate) fn has_cookie(headers: &HeaderMap, site: &Site) -> bool {
     headers
         .get_all(header::COOKIE)
@@ -119,12 +118,12 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// The header that logs a browser in.
+/// The `Set-Cookie` value that logs a browser in.
 pub(crate) fn cookie_set(site: &Site, client: Client, token: &SessionToken) -> HeaderValue {
     set(site, client, &token.to_string(), COOKIE_SECONDS)
 }
 
-/// The header that logs a browser out.
+/// The `Set-Cookie` value that logs a browser out.
 pub(crate) fn cookie_cleared(site: &Site, client: Client) -> HeaderValue {
     set(site, client, "", 0)
 }
@@ -133,6 +132,6 @@ fn set(site: &Site, client: Client, value: &str, seconds: u64) -> HeaderValue {
     let secure = if client.secure { "; Secure" } else { "" };
     let name = cookie_name(site, client.secure);
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    // Made of the name, base64url and numbers: always a header.
+    // The name, base64url and numbers are always a valid header value.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -95,7 +95,7 @@ async fn an_app_password_is_shown_once_works_and_can_be_taken_back() {
 #[tokio::test]
 async fn what_a_mail_program_asks_for_is_said_and_who_can_reach_it() {
     let alice = TestNode::new("alice").await;
-    let here = MailEndpoints { host: None, imaps: 7993, smtps: 7465, is_here_only: true };
+    let here = MailEndpoints { host: None, imaps: 7993, smtps: 7465, is_loopback_only: true };
     let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APPS).await.text();
     assert!(
         page.contains("localhost, port 7993, SSL/TLS")
@@ -109,7 +109,7 @@ async fn what_a_mail_program_asks_for_is_said_and_who_can_reach_it() {
     for (host, shown) in
         [(None, "alice.example"), (Some("mail.alice.example".to_owned()), "mail.alice.example")]
     {
-        let abroad = MailEndpoints { host, is_here_only: false, ..here.clone() };
+        let abroad = MailEndpoints { host, is_loopback_only: false, ..here.clone() };
         let page = Browser::owner_with_mail(&alice, abroad).await.get(APPS).await.text();
         assert!(
             page.contains(&format!("<dd>{shown}, port 7993"))

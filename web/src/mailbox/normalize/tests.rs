@@ -1,17 +1,16 @@
 use super::*;
 use crate::mailbox::sanitise;
 
-fn made(html: &str) -> String {
-    straighten(html).unwrap().as_str().to_owned()
+fn normalized(html: &str) -> String {
+    normalize(html).unwrap().as_str().to_owned()
 }
 
-/// How deep elements lie in each other in HTML whose every element is closed, and how many there
-/// are.
+/// The deepest nesting in HTML whose every element is closed, and the number of elements.
 fn depth_and_count(html: &str) -> (usize, usize) {
     let (mut depth, mut deepest, mut count) = (0usize, 0, 0);
     for token in Tokens::of(html) {
         match token {
-            Token::Start(start) if one_of(EMPTY, start.name).is_none() => {
+            Token::Start(start) if one_of(VOID, start.name).is_none() => {
                 (depth, count) = (depth + 1, count + 1);
                 deepest = deepest.max(depth);
             }
@@ -25,19 +24,19 @@ fn depth_and_count(html: &str) -> (usize, usize) {
 }
 
 #[test]
-fn what_is_well_made_stays_as_it_is() {
+fn well_formed_html_is_unchanged() {
     for html in [
         "<p>Dear <b>Alice</b>,<br>see <a href=\"https://a.example/?a=1&amp;b=2\" title=\"&quot;it&quot;\">this</a>.</p>",
         "<ul><li>one<ul><li>two</li></ul></li><li>three</li></ul><dl><dt>a</dt><dd>b</dd></dl>",
         "<table><caption>c</caption><thead><tr><th>a</th></tr></thead><tbody><tr><td colspan=\"2\">b<table><tr><td>c</td></tr></table></td></tr></tbody></table>",
     ] {
-        assert_eq!(made(html), html);
+        assert_eq!(normalized(html), html);
     }
 }
 
 #[test]
-fn what_is_left_open_is_closed_as_a_reader_would_expect() {
-    for (html, straight) in [
+fn open_elements_are_closed_as_the_standard_says() {
+    for (html, expected) in [
         ("<p>a<p>b<div>c", "<p>a</p><p>b</p><div>c</div>"),
         ("<UL><LI>a<LI><b>b<LI>c</UL>", "<ul><li>a</li><li><b>b</b></li><li>c</li></ul>"),
         ("<b><i>x</b>y</i>", "<b><i>x</i></b>y"),
@@ -63,34 +62,37 @@ fn what_is_left_open_is_closed_as_a_reader_would_expect() {
         ),
     ] {
         assert_eq!(
-            made(html).replace("<tr> ", "<tr>"),
-            straight.replace("<tr> ", "<tr>"),
+            normalized(html).replace("<tr> ", "<tr>"),
+            expected.replace("<tr> ", "<tr>"),
             "{html}"
         );
     }
 }
 
 #[test]
-fn pictures_from_elsewhere_are_counted() {
+fn remote_images_are_counted() {
     let html = "<img src=\"https://t.example/a.gif\"><IMG SRC=HTTP://t.example/b><img src='//t.example/c'><img src=cid:1 alt=cat><!--<img src=http://x>-->";
-    let straight = straighten(html).unwrap();
+    let normalized_html = normalize(html).unwrap();
     assert_eq!(
-        made("one <img src=\"http://t.example/a\" alt=\"a <cat>\"> two"),
+        normalized("one <img src=\"http://t.example/a\" alt=\"a <cat>\"> two"),
         "one a &lt;cat> two"
     );
-    assert_eq!((straight.pictures, straight.as_str()), (3, "<img src=\"cid:1\" alt=\"cat\">"));
+    assert_eq!(
+        (normalized_html.remote_images, normalized_html.as_str()),
+        (3, "<img src=\"cid:1\" alt=\"cat\">")
+    );
 }
 
 #[test]
-fn what_misplaced_in_a_table_stands_in_a_cell() {
+fn misplaced_table_content_is_put_into_a_cell() {
     assert_eq!(
-        made("<table>a<br>b<tr>c<td>d"),
+        normalized("<table>a<br>b<tr>c<td>d"),
         "<table><tr><td>a<br>b</td></tr><tr><td>c</td><td>d</td></tr></table>"
     );
 }
 
 #[test]
-fn no_letter_makes_a_parser_work_more_than_its_length_is_worth() {
+fn normalized_html_bounds_the_parsers_work() {
     let bold: String = (0..400).map(|n| format!("<b title={n}>")).collect();
     let bombs = [
         "<div>".repeat(49_000),
@@ -116,20 +118,20 @@ fn no_letter_makes_a_parser_work_more_than_its_length_is_worth() {
     ];
     for bomb in bombs {
         let head = bomb.get(..24.min(bomb.len())).unwrap();
-        let straight = straighten(&bomb).unwrap_or_else(|| panic!("{head} was refused"));
-        let (depth, count) = depth_and_count(straight.as_str());
+        let normalized_html = normalize(&bomb).unwrap_or_else(|| panic!("{head} was refused"));
+        let (depth, count) = depth_and_count(normalized_html.as_str());
         assert!(
             depth <= DEPTH_MAX && count <= 2 * TAGS_MAX,
             "{head}: {count} elements, {depth} deep"
         );
         assert!(
-            straight.as_str().len() <= 8 * bomb.len() + 20_000,
+            normalized_html.as_str().len() <= 8 * bomb.len() + 20_000,
             "{head}: {} bytes",
-            straight.as_str().len()
+            normalized_html.as_str().len()
         );
-        // Parsed, it is as deep as it was made, but for the table bodies a parser adds.
+        // The parser adds table bodies only, so depth and count stay near those of the input.
         let (depth, parsed) =
-            depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
+            depth_and_count(&sanitise::clean(&normalized_html, std::collections::HashMap::new()));
         assert!(
             depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count,
             "{head}: {parsed} elements of {count}, {depth} deep"
@@ -138,16 +140,16 @@ fn no_letter_makes_a_parser_work_more_than_its_length_is_worth() {
 }
 
 #[test]
-fn too_much_is_not_taken_apart() {
-    assert!(straighten(&"x".repeat(HTML_LEN_MAX)).is_some());
-    assert!(straighten(&"x".repeat(HTML_LEN_MAX + 1)).is_none());
-    assert!(straighten(&"<br>".repeat(TAGS_MAX)).is_some());
-    assert!(straighten(&"<br>".repeat(TAGS_MAX + 1)).is_none());
+fn html_over_its_limits_is_refused() {
+    assert!(normalize(&"x".repeat(HTML_LEN_MAX)).is_some());
+    assert!(normalize(&"x".repeat(HTML_LEN_MAX + 1)).is_none());
+    assert!(normalize(&"<br>".repeat(TAGS_MAX)).is_some());
+    assert!(normalize(&"<br>".repeat(TAGS_MAX + 1)).is_none());
 }
 
 #[test]
-fn any_soup_of_tags_is_straight_and_stays_so_when_parsed() {
-    let names = format!("{KEPT} {RAW} {HIDDEN} select option font o:p").replace(' ', "><");
+fn fuzzed_html_is_bounded_before_and_after_parsing() {
+    let names = format!("{ALLOWED} {RAW} {DROPPED} select option font o:p").replace(' ', "><");
     let corpus = [
         format!("<{names}>").repeat(2).into_bytes(),
         format!("<{names}>text</{}>", names.replace('<', "</")).into_bytes(),
@@ -158,11 +160,11 @@ fn any_soup_of_tags_is_straight_and_stays_so_when_parsed() {
     ];
     freehold_core::testing::fuzz::fuzz("letters", &corpus, |input| {
         let html = String::from_utf8_lossy(input);
-        let straight = straighten(&html).unwrap();
-        let (depth, count) = depth_and_count(straight.as_str());
+        let normalized_html = normalize(&html).unwrap();
+        let (depth, count) = depth_and_count(normalized_html.as_str());
         assert!(depth <= DEPTH_MAX, "{depth} deep: {html}");
         let (depth, parsed) =
-            depth_and_count(&sanitise::clean(&straight, std::collections::HashMap::new()));
+            depth_and_count(&sanitise::clean(&normalized_html, std::collections::HashMap::new()));
         assert!(
             depth <= DEPTH_MAX + DEPTH_MAX / 3 && parsed <= 2 * count + 10,
             "{parsed} of {count}, {depth} deep: {html}"

@@ -1,12 +1,13 @@
-//! Files that are kept but can't be shown: saved to one's own computer, or let go.
+//! Uploaded files of unsupported formats (HEIC): stored, but not shown; the owner can download or
+//! delete them.
 
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use freehold_core::photos::{self, PhotoId};
 
+use crate::blob_response;
 use crate::dates;
-use crate::pictures;
 use crate::problem::{Problem, parse_id};
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -14,28 +15,28 @@ use crate::site::Site;
 use crate::sizes::size;
 use crate::viewer::Owner;
 
-/// What is not known to be a picture by browsers.
-const ANY_FILE: &str = "application/octet-stream";
+/// A media type that browsers save and never display.
+const OCTET_STREAM: &str = "application/octet-stream";
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/photos/kept/{file}", Access::Owner, save).post(
+    Routes::new().get("/home/photos/kept/{file}", Access::Owner, download).post(
         "/home/photos/kept/{file}/delete",
         Access::Owner,
         delete,
     )
 }
 
-/// A kept file as the owner sees it in a list.
-pub(super) struct KeptFile {
+/// An unsupported file in the list.
+pub(super) struct UnsupportedFile {
     pub(super) id: String,
     pub(super) name: String,
-    /// What it is, how large, and since when it is here.
+    /// Format, size and age.
     pub(super) about: String,
 }
 
-pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
+pub(super) fn list(site: &Site) -> Result<Vec<UnsupportedFile>, Problem> {
     let now = site.node.clock.now();
-    let kept = photos::kept(&site.node)?.into_iter().map(|file| KeptFile {
+    let files = photos::kept(&site.node)?.into_iter().map(|file| UnsupportedFile {
         id: file.id.to_string(),
         about: format!(
             "{}, {}, added {}",
@@ -45,10 +46,10 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
         ),
         name: file.file_name,
     });
-    Ok(kept.collect())
+    Ok(files.collect())
 }
 
-async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+async fn download(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id: PhotoId = parse_id(&id)?;
     let name = photos::kept(&site.node)?
         .into_iter()
@@ -56,8 +57,8 @@ async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Pag
         .ok_or(Problem::NotFound)?
         .file_name;
     let reader = photos::kept_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
-    let file = pictures::file(reader, ANY_FILE, "no-store")?;
-    Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&name))], file).into_response())
+    let file = blob_response::stream(reader, OCTET_STREAM, "no-store")?;
+    Ok(([(header::CONTENT_DISPOSITION, response::attachment_named(&name))], file).into_response())
 }
 
 async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {

@@ -1,17 +1,17 @@
-//! Pictures that came with a letter and stand in its text: written into the page itself, so that
-//! the frame still loads nothing.
+//! Images that came inside a message and are shown in its HTML: written into the page as `data:`
+//! URLs, so that the frame still loads nothing.
 
 use std::collections::HashMap;
 
 use data_encoding::BASE64;
 use mail_parser::{Message, MimeHeaders};
 
-/// All of them together, in bytes; what is beyond stays a file below the letter.
+/// The limit for all images of a message together, in bytes; the rest stay attachments.
 const LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// The pictures of a letter by their Content-ID (RFC 2392), each as a `data:` address.
-pub(super) fn pictures(parsed: &Message<'_>) -> HashMap<String, String> {
-    let (mut all, mut len) = (HashMap::new(), 0);
+/// The images of a message by their Content-ID (RFC 2392), each as a `data:` URL.
+pub(super) fn inline_images(parsed: &Message<'_>) -> HashMap<String, String> {
+    let (mut images, mut len) = (HashMap::new(), 0);
     for part in &parsed.parts {
         let (Some(id), bytes) = (part.content_id(), part.contents()) else { continue };
         let Some(media_type) = media_type(bytes) else { continue };
@@ -20,12 +20,13 @@ pub(super) fn pictures(parsed: &Message<'_>) -> HashMap<String, String> {
             break;
         }
         let id = id.trim_matches(['<', '>']).to_owned();
-        all.insert(id, format!("data:{media_type};base64,{}", BASE64.encode(bytes)));
+        images.insert(id, format!("data:{media_type};base64,{}", BASE64.encode(bytes)));
     }
-    all
+    images
 }
 
-/// What the bytes are, whatever the letter says: only kinds that are nothing but pixels.
+/// The media type by the first bytes, not by the message's word; raster formats only, since SVG can
+/// hold scripts.
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
@@ -36,8 +37,8 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The Content-ID that an address in a letter names.
-pub(super) fn id_of(address: &str) -> Option<&str> {
-    let (scheme, id) = address.trim().split_once(':')?;
+/// The Content-ID that a `cid:` URL names.
+pub(super) fn content_id(url: &str) -> Option<&str> {
+    let (scheme, id) = url.trim().split_once(':')?;
     scheme.eq_ignore_ascii_case("cid").then_some(id)
 }

@@ -1,4 +1,4 @@
-//! One letter: who, how, its words, its files, and what can be done with it.
+//! One message: sender, recipients, text, attachments, and the actions on it.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -11,8 +11,8 @@ use freehold_core::store::StoreError;
 use mail_parser::Address;
 use serde::Deserialize;
 
-use super::parts::{self, Words};
-use super::{Office, office};
+use super::parsed::{self, Attachment, Body};
+use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
 use crate::layout::Layout;
 use crate::problem::Problem;
@@ -22,27 +22,20 @@ use crate::site::Site;
 use crate::viewer::Owner;
 use crate::{dates, headers};
 
-/// A letter that was written so long before or after it came has its own date shown.
-const WRITTEN_APART_MS: u64 = 60 * 60 * 1000;
-/// How many recipients are named before "and others".
+/// If the `Date` header and the arrival differ by more than this, both are shown, in milliseconds.
+const DATE_GAP_MS: u64 = 60 * 60 * 1000;
+/// Number of recipients that are named before "and others".
 const NAMED_MAX: usize = 4;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/home/mail/{folder}/{uid}", Access::Owner, show)
-        .post("/home/mail/{folder}/{uid}/move", Access::Owner, carry)
-        .post("/home/mail/{folder}/{uid}/unread", Access::Owner, unread)
+        .post("/home/mail/{folder}/{uid}/move", Access::Owner, move_to)
+        .post("/home/mail/{folder}/{uid}/unread", Access::Owner, mark_unread)
 }
 
-/// A file that came with a letter.
-pub(super) struct File {
-    pub(super) number: usize,
-    pub(super) name: String,
-    pub(super) size: String,
-}
-
-/// The open letter.
-struct Letter {
+/// The open message as the template shows it.
+struct OpenMessage {
     uid: u32,
     subject: String,
     avatar: Avatar,
@@ -51,24 +44,24 @@ struct Letter {
     to: String,
     when: String,
     machine_time: String,
-    words: Words,
-    files: Vec<File>,
-    /// When it says it was written, if that is not when it came.
+    body: Body,
+    attachments: Vec<Attachment>,
+    /// The date of the `Date` header, if it differs from the arrival.
     written: Option<String>,
-    /// Whether it is one that the owner sent, or is writing.
+    /// True in the folders Sent and Drafts.
     is_own: bool,
-    /// How far it is on its way out, a sentence each; nothing once it is done.
-    waiting: Vec<String>,
-    /// Where it can be put: the title of the folder, the word for it.
-    places: Vec<(&'static str, &'static str)>,
+    /// The state of delivery, one sentence for each recipient; empty once all have it.
+    delivery: Vec<String>,
+    /// The folders to which it can be moved: form value and label.
+    targets: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(Template)]
-#[template(path = "mailbox/letter.html")]
-struct LetterPage {
+#[template(path = "mailbox/message.html")]
+struct MessagePage {
     page: Layout,
-    office: Office,
-    letter: Letter,
+    sidebar: Sidebar,
+    message: OpenMessage,
 }
 
 async fn show(
@@ -76,39 +69,47 @@ async fn show(
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
 ) -> PageResult {
-    let (message, summary) = found(&site, folder, uid)?;
-    mark(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
-    let office = office(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
-    let letter = letter(&site, &message, summary).await?;
-    let page = site.owner_layout(&letter.subject, "Mail")?;
-    let mut response = response::page(&LetterPage { page, office, letter })?;
+    let (message, summary) = find(&site, folder, uid)?;
+    change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
+    let sidebar = sidebar(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
+    let message = open_message(&site, &message, summary).await?;
+    let page = site.owner_layout(&message.subject, "Mail")?;
+    let mut response = response::page(&MessagePage { page, sidebar, message })?;
     response
         .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_LETTER_POLICY);
+        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY);
     Ok(response)
 }
 
-/// The message and what lists show of it; not there is not found.
-pub(super) fn found(site: &Site, folder: u32, uid: u32) -> Result<(Message, Summary), Problem> {
+/// The message and its summary.
+///
+/// # Errors
+/// [`Problem::NotFound`] if the folder has no message of this UID.
+pub(super) fn find(site: &Site, folder: u32, uid: u32) -> Result<(Message, Summary), Problem> {
     let message = mailbox::message(&site.node, FolderId(folder), uid)?.ok_or(Problem::NotFound)?;
     let summary = mailbox::summary(&site.node, FolderId(folder), uid)?.unwrap_or_default();
     Ok((message, summary))
 }
 
-async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Letter, Problem> {
+async fn open_message(
+    site: &Site,
+    message: &Message,
+    summary: Summary,
+) -> Result<OpenMessage, Problem> {
     let now = site.node.clock.now();
     let nobody = || "nobody named".to_owned();
-    let inside = parts::taken_apart(site, message, move |parsed| {
-        (parsed.to().map_or_else(nobody, recipients), parts::words(parsed), parts::files(parsed))
+    let content = parsed::parsed(site, message, move |parsed| {
+        let to = parsed.to().map_or_else(nobody, recipients);
+        (to, parsed::body(parsed), parsed::attachments(parsed))
     });
-    let (to, words, files) =
-        inside.await?.unwrap_or_else(|| (nobody(), Words::TooLong, Vec::new()));
+    let (to, body, attachments) =
+        content.await?.unwrap_or_else(|| (nobody(), Body::TooLong, Vec::new()));
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
     let name = Some(summary.from.shown())
         .filter(|shown| !shown.is_empty())
         .unwrap_or("Nobody named")
         .to_owned();
-    Ok(Letter {
+    Ok(OpenMessage {
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
@@ -117,19 +118,19 @@ async fn letter(site: &Site, message: &Message, summary: Summary) -> Result<Lett
         to,
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),
-        words,
-        files,
+        body,
+        attachments,
         written: summary
             .date
-            .filter(|date| date.0.abs_diff(message.internal_date.0) > WRITTEN_APART_MS)
+            .filter(|date| date.0.abs_diff(message.internal_date.0) > DATE_GAP_MS)
             .map(dates::long),
         is_own: matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts)),
-        waiting: if special == Some(SpecialUse::Sent) {
-            waiting(site, message)?
+        delivery: if special == Some(SpecialUse::Sent) {
+            delivery(site, message)?
         } else {
             Vec::new()
         },
-        places: places(special),
+        targets: targets(special),
     })
 }
 
@@ -144,23 +145,23 @@ fn recipients(to: &Address<'_>) -> String {
     if more { format!("{} and others", named.join(", ")) } else { named.join(", ") }
 }
 
-/// Who has not got a letter of the owner's yet, and why.
-fn waiting(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
+/// The state of delivery of a sent message for each recipient; empty if it is not in the queue.
+fn delivery(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
     let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else {
         return Ok(Vec::new());
     };
     let now = site.node.clock.now();
-    let said = |reply: &str| {
+    let quoted = |reply: &str| {
         if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
     };
-    let state = outgoing.recipients.iter().map(|to| match to.state {
+    let states = outgoing.recipients.iter().map(|to| match to.state {
         RecipientState::Delivered => format!("Delivered to {}.", to.address),
         RecipientState::Failed => {
-            format!("Not delivered to {}.{}", to.address, said(&to.last_reply))
+            format!("Not delivered to {}.{}", to.address, quoted(&to.last_reply))
         }
         RecipientState::Waiting if to.attempts == 0 => format!("Setting off to {}.", to.address),
         RecipientState::Waiting if to.next_attempt <= now => {
-            format!("Trying {} again now.{}", to.address, said(&to.last_reply))
+            format!("Trying {} again now.{}", to.address, quoted(&to.last_reply))
         }
         RecipientState::Waiting => {
             let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
@@ -169,64 +170,68 @@ fn waiting(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
             } else {
                 format!("in {minutes} minutes")
             };
-            format!("Waiting to reach {}; tried again {when}.{}", to.address, said(&to.last_reply))
+            format!(
+                "Waiting to reach {}; tried again {when}.{}",
+                to.address,
+                quoted(&to.last_reply)
+            )
         }
     });
-    Ok(state.collect())
+    Ok(states.collect())
 }
 
-/// Where a letter can be put from the folder it lies in.
-fn places(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
+/// The folders to which a message can be moved from its folder: form value and label.
+fn targets(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
     match from {
-        Some(SpecialUse::Junk) => vec![("inbox", "Not junk"), ("bin", "Throw away")],
+        Some(SpecialUse::Junk) => vec![("inbox", "Not junk"), ("trash", "Throw away")],
         Some(SpecialUse::Trash) => vec![("inbox", "Take back")],
-        Some(SpecialUse::Archive) => vec![("inbox", "Back to the inbox"), ("bin", "Throw away")],
-        Some(SpecialUse::Sent | SpecialUse::Drafts) => vec![("bin", "Throw away")],
+        Some(SpecialUse::Archive) => vec![("inbox", "Back to the inbox"), ("trash", "Throw away")],
+        Some(SpecialUse::Sent | SpecialUse::Drafts) => vec![("trash", "Throw away")],
         Some(SpecialUse::Inbox) | None => {
-            vec![("kept", "Keep"), ("junk", "Junk"), ("bin", "Throw away")]
+            vec![("archive", "Keep"), ("junk", "Junk"), ("trash", "Throw away")]
         }
     }
 }
 
-async fn mark(site: &Site, message: &Message, change: FlagChange) -> Result<(), Problem> {
+async fn change_flags(site: &Site, message: &Message, change: FlagChange) -> Result<(), Problem> {
     match mailbox::store_flags(&site.node, message.folder, &[message.uid], change, None).await {
-        // A full disk keeps nobody from reading.
+        // A full disk must not prevent reading.
         Ok(_) | Err(mailbox::FlagError::Store(StoreError::Full)) => Ok(()),
         Err(mailbox::FlagError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
 }
 
-async fn unread(
+async fn mark_unread(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
 ) -> PageResult {
-    let (message, _) = found(&site, folder, uid)?;
-    mark(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
+    let (message, _) = find(&site, folder, uid)?;
+    change_flags(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
     Ok(response::see_other(&format!("/home/mail/{folder}")))
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct MoveForm {
     to: String,
 }
 
-async fn carry(
+async fn move_to(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
-    Form(place): Form<Place>,
+    Form(form): Form<MoveForm>,
 ) -> PageResult {
-    let special = match place.to.as_str() {
+    let special = match form.to.as_str() {
         "inbox" => SpecialUse::Inbox,
-        "kept" => SpecialUse::Archive,
+        "archive" => SpecialUse::Archive,
         "junk" => SpecialUse::Junk,
-        "bin" => SpecialUse::Trash,
+        "trash" => SpecialUse::Trash,
         _ => return Err(Problem::BadRequest),
     };
-    let to = mailbox::special_folder(&site.node, special)?.ok_or(Problem::NotFound)?;
-    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], to.id).await {
+    let target = mailbox::special_folder(&site.node, special)?.ok_or(Problem::NotFound)?;
+    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target.id).await {
         Ok(_) => Ok(response::see_other(&format!("/home/mail/{folder}"))),
         Err(TransferError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),

@@ -1,4 +1,4 @@
-//! Passwords for mail programs: made here, shown once, taken back one by one.
+//! App passwords for mail clients: created, shown once, revoked one by one.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -21,65 +21,74 @@ pub(super) fn routes() -> Routes {
         .post("/home/settings/apps/{id}/revoke", Access::Owner, revoke)
 }
 
-struct App {
+struct AppPassword {
     id: String,
     label: String,
-    used: String,
+    last_used: String,
 }
 
 #[derive(Template)]
-#[template(path = "logins/apps.html")]
-struct AppsPage {
+#[template(path = "logins/app_passwords.html")]
+struct AppPasswordsPage {
     page: Layout,
     address: String,
-    /// What a program asks for: host, IMAP port, submission port, and whether only this machine
-    /// reaches them.
-    place: Option<(String, u16, u16, bool)>,
-    apps: Vec<App>,
-    /// Its label and the password itself, right after it was made and never again.
-    made: Option<(String, String)>,
+    endpoints: Option<Endpoints>,
+    app_passwords: Vec<AppPassword>,
+    /// Label and password, in the response to the form that created it and never again.
+    created: Option<(String, String)>,
+}
+
+/// The settings for a mail client.
+struct Endpoints {
+    host: String,
+    imaps: u16,
+    smtps: u16,
+    /// True if only this machine reaches the ports.
+    is_loopback_only: bool,
 }
 
 #[derive(Deserialize)]
-struct NewApp {
+struct CreateForm {
     label: String,
 }
 
-fn apps_page(site: &Site, made: Option<(String, String)>) -> PageResult {
+fn list_page(site: &Site, created: Option<(String, String)>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
-    let apps = logins::app_passwords(&site.node)?.into_iter().map(|app| App {
+    let app_passwords = logins::app_passwords(&site.node)?.into_iter().map(|app| AppPassword {
         id: app.id.to_string(),
-        used: app.last_used.map_or_else(
+        last_used: app.last_used.map_or_else(
             || "not used yet".to_owned(),
             |at| format!("used {}", dates::ago(at, now)),
         ),
         label: app.label,
     });
     let page = site.owner_layout("Mail programs", "Settings")?;
-    let place = site
-        .mail
-        .as_ref()
-        .map(|mail| (mail.host(&profile), mail.imaps, mail.smtps, mail.is_here_only));
-    response::page(&AppsPage {
+    let endpoints = site.mail.as_ref().map(|mail| Endpoints {
+        host: mail.host(&profile),
+        imaps: mail.imaps,
+        smtps: mail.smtps,
+        is_loopback_only: mail.is_loopback_only,
+    });
+    response::page(&AppPasswordsPage {
         page,
         address: profile::address(&profile),
-        place,
-        apps: apps.collect(),
-        made,
+        endpoints,
+        app_passwords: app_passwords.collect(),
+        created,
     })
 }
 
 async fn list(State(site): State<Site>, _: Owner) -> PageResult {
-    apps_page(&site, None)
+    list_page(&site, None)
 }
 
-/// Answers with the page itself and no redirect: the password is nowhere to be read again.
-async fn create(State(site): State<Site>, _: Owner, Form(form): Form<NewApp>) -> PageResult {
+/// Responds with the page and not with a redirect: the password can't be read again.
+async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>) -> PageResult {
     let label = form.label.trim();
     let label = if label.is_empty() { "A mail program" } else { label };
     let (app, password) = logins::create_app_password(&site.node, label).await?;
-    apps_page(&site, Some((app.label, password)))
+    list_page(&site, Some((app.label, password)))
 }
 
 async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
