@@ -50,10 +50,17 @@ struct OpenMessage {
     written: Option<String>,
     /// True in the folders Sent and Drafts.
     is_own: bool,
-    /// The state of delivery, one sentence for each recipient; empty once all have it.
-    delivery: Vec<String>,
+    /// The state of delivery for each recipient; empty once all have it.
+    delivery: Vec<RecipientStatus>,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
+}
+
+/// The state of delivery for one recipient.
+struct RecipientStatus {
+    /// `delivered`, `failed`, `new`, `trying` or `waiting`.
+    state: &'static str,
+    text: String,
 }
 
 #[derive(Template)]
@@ -146,7 +153,7 @@ fn recipients(to: &Address<'_>) -> String {
 }
 
 /// The state of delivery of a sent message for each recipient; empty if it is not in the queue.
-fn delivery(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
+fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Problem> {
     let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else {
         return Ok(Vec::new());
     };
@@ -154,28 +161,28 @@ fn delivery(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
     let quoted = |reply: &str| {
         if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
     };
-    let states = outgoing.recipients.iter().map(|to| match to.state {
-        RecipientState::Delivered => format!("Delivered to {}.", to.address),
-        RecipientState::Failed => {
-            format!("Not delivered to {}.{}", to.address, quoted(&to.last_reply))
-        }
-        RecipientState::Waiting if to.attempts == 0 => format!("Setting off to {}.", to.address),
-        RecipientState::Waiting if to.next_attempt <= now => {
-            format!("Trying {} again now.{}", to.address, quoted(&to.last_reply))
-        }
-        RecipientState::Waiting => {
-            let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
-            let when = if minutes == 1 {
-                "in a minute".to_owned()
-            } else {
-                format!("in {minutes} minutes")
-            };
-            format!(
-                "Waiting to reach {}; tried again {when}.{}",
-                to.address,
-                quoted(&to.last_reply)
-            )
-        }
+    let states = outgoing.recipients.iter().map(|to| {
+        let (address, reply) = (&to.address, quoted(&to.last_reply));
+        let (state, text) = match to.state {
+            RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
+            RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
+            RecipientState::Waiting if to.attempts == 0 => {
+                ("new", format!("Setting off to {address}."))
+            }
+            RecipientState::Waiting if to.next_attempt <= now => {
+                ("trying", format!("Trying {address} again now.{reply}"))
+            }
+            RecipientState::Waiting => {
+                let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
+                let when = if minutes == 1 {
+                    "in a minute".to_owned()
+                } else {
+                    format!("in {minutes} minutes")
+                };
+                ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
+            }
+        };
+        RecipientStatus { state, text }
     });
     Ok(states.collect())
 }

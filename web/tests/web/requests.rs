@@ -1,4 +1,5 @@
-//! Names, health, assets and what is said when there is nothing.
+//! What applies to every request: host names, health, assets, error pages, cross-site forms, the
+//! page cache.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -9,7 +10,7 @@ use freehold_web::{Access, Route};
 use crate::browser::Browser;
 
 #[tokio::test]
-async fn health_is_answered() {
+async fn health_checks_respond() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
     assert_eq!(visitor.get("/livez").await.text(), "alive\n");
@@ -17,7 +18,7 @@ async fn health_is_answered() {
 }
 
 #[tokio::test]
-async fn a_foreign_name_pointed_at_us_reaches_no_page() {
+async fn foreign_host_name_is_misdirected() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
     for (host, status) in [
@@ -31,31 +32,30 @@ async fn a_foreign_name_pointed_at_us_reaches_no_page() {
         assert_eq!(visitor.send(request).await.status.as_u16(), status, "{host}");
     }
     let nameless = Request::builder().uri("/livez").body(Body::empty()).unwrap();
-    assert_eq!(visitor.send(nameless).await.status, StatusCode::MISDIRECTED_REQUEST);
+    let seen = visitor.send(nameless).await;
+    assert_eq!(seen.status, StatusCode::MISDIRECTED_REQUEST);
+    let explanation = seen.one("main .strap").text();
+    assert!(explanation.contains("web.names"), "it names the setting: {explanation}");
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_words() {
+async fn not_found_page_escapes_the_path() {
     let alice = TestNode::new("alice").await;
     let seen = Browser::stranger(&alice).get("/2026/%3Cscript%3E").await;
     assert_eq!(seen.status, StatusCode::NOT_FOUND);
-    assert!(seen.text().contains("There is no room here"));
+    assert!(!seen.one("main h1").text().is_empty() && seen.has("#suggestions a"));
     assert!(!seen.text().contains("<script>"));
+    let unknown = Browser::stranger(&alice).get("/2026/nothing").await;
+    assert!(unknown.one("main .strap").text().contains("/2026/nothing"));
 }
 
 #[tokio::test]
-async fn styles_and_fonts_are_kept_forever_and_named_by_their_content() {
+async fn assets_are_immutable_and_named_by_hash() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
-    let page = visitor.get("/login").await.text();
-    let path = page
-        .split("href=\"")
-        .find(|part| part.starts_with("/assets/paper."))
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    let styles = visitor.get(path).await;
+    let link = visitor.get("/login").await.one("link[rel='stylesheet']");
+    assert!(link.attr("href").starts_with("/assets/paper."));
+    let styles = visitor.get(link.attr("href")).await;
     assert_eq!(styles.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(styles.header("cache-control"), "public, max-age=31536000, immutable");
     let text = styles.text();
@@ -66,7 +66,7 @@ async fn styles_and_fonts_are_kept_forever_and_named_by_their_content() {
 }
 
 #[tokio::test]
-async fn a_form_from_another_site_is_refused() {
+async fn cross_site_form_is_refused() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     for (name, value) in
@@ -76,7 +76,7 @@ async fn a_form_from_another_site_is_refused() {
             owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
         let seen = owner.send(request).await;
         assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name}: {value}");
-        assert!(seen.text().contains("another site"));
+        assert!(!seen.one("main h1").text().is_empty(), "{}", seen.text());
     }
     let own = owner
         .request("POST", "/logout")
@@ -87,11 +87,11 @@ async fn a_form_from_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
+async fn unknown_query_changes_no_cached_page() {
     let alice = TestNode::new("alice").await;
     let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
     posts::publish(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
-    let hung = "fbclid=%3Cscript%3E&utm_source=x&next=/home/mail&resource=x&before=00000000000000000000000000000000";
+    let query = "fbclid=%3Cscript%3E&utm_source=x&next=/home/mail&resource=x&before=00000000000000000000000000000000";
     let is_open = |route: &Route| {
         route.method == "GET" && route.access == Access::Anyone && !route.path.contains('{')
     };
@@ -101,22 +101,22 @@ async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
         .map(|route| route.path)
         .collect();
     for path in open.into_iter().chain(["/2026/tide"]) {
-        // Each browser has a door of its own, with nothing in memory.
+        // Each browser has a service of its own, with an empty page cache.
         let plain = Browser::stranger(&alice).get(path).await;
         let mut first = Browser::stranger(&alice);
-        let tagged = first.get(&format!("{path}?{hung}")).await;
+        let tagged = first.get(&format!("{path}?{query}")).await;
         let after = first.get(path).await;
         assert_eq!((after.status, &after.bytes), (plain.status, &plain.bytes), "{path}");
         let mut second = Browser::stranger(&alice);
         second.get(path).await;
-        let after = second.get(&format!("{path}?{hung}")).await;
+        let after = second.get(&format!("{path}?{query}")).await;
         assert_eq!(
             (after.status, &after.bytes),
             (tagged.status, &tagged.bytes),
             "{path} from memory"
         );
-        let is_kept = !plain.header("etag").is_empty();
-        if is_kept && !["/photos", "/writing"].contains(&path) {
+        let is_cached = !plain.header("etag").is_empty();
+        if is_cached && !["/photos", "/writing"].contains(&path) {
             assert_eq!(
                 (tagged.status, &tagged.bytes),
                 (StatusCode::OK, &plain.bytes),
@@ -127,10 +127,10 @@ async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
 }
 
 #[tokio::test]
-async fn a_page_asked_for_with_a_trackers_mark_comes_from_memory() {
+async fn page_with_tracking_parameters_comes_from_the_cache() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
-    // An ETag is on what is kept alone.
+    // Only cached pages have an ETag.
     for path in ["/about?utm_source=x", "/about?fbclid=1", "/feed.atom?x"] {
         assert!(!visitor.get(path).await.header("etag").is_empty(), "{path}");
     }
