@@ -5,6 +5,7 @@
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
+use freehold_core::identity::PersonId;
 use freehold_core::profile;
 use serde::Deserialize;
 
@@ -47,18 +48,21 @@ async fn webfinger(State(site): State<Site>, Query(query): Query<WebfingerQuery>
     if !query.resource.eq_ignore_ascii_case(&subject) {
         return Err(Problem::NotFound);
     }
-    let base = site.base(Some(&profile));
-    // No value needs escaping in JSON: a login, a domain and an address have no quotes, and a
-    // person id is letters and digits.
-    let descriptor = format!(
-        "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[\
-         {{\"rel\":\"self\",\"type\":\"application/cbor\",\"href\":\"{base}{LOG_PATH}\"}},\
-         {{\"rel\":\"http://webfinger.net/rel/profile-page\",\"type\":\"text/html\",\"href\":\"{base}/\"}}]}}"
-    );
     let headers = [
         (header::CONTENT_TYPE, "application/jrd+json"),
         (header::CACHE_CONTROL, "no-cache"),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), // RFC 7033 5
     ];
-    Ok((headers, descriptor).into_response())
+    let base = site.base(Some(&profile));
+    Ok((headers, descriptor(&subject, &person, &base)).into_response())
+}
+
+/// The JSON Resource Descriptor (RFC 7033 4.4). No value needs escaping: a login, a domain and an
+/// address have no quotes, and a person id is letters and digits.
+fn descriptor(subject: &str, person: &PersonId, base: &str) -> String {
+    format!(
+        "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[\
+         {{\"rel\":\"self\",\"type\":\"application/cbor\",\"href\":\"{base}{LOG_PATH}\"}},\
+         {{\"rel\":\"http://webfinger.net/rel/profile-page\",\"type\":\"text/html\",\"href\":\"{base}/\"}}]}}"
+    )
 }

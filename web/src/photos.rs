@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
+use freehold_core::profile::Profile;
 use serde::Deserialize;
 
 use self::unsupported::UnsupportedFile;
@@ -128,26 +129,45 @@ async fn show(State(site): State<Site>, viewer: Viewer, Path(name): Path<String>
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let photo = find(&site, &viewer.0, &name)?;
     if photo.slug != name {
-        return Ok(response::moved_permanently(&format!("/photos/{}", photo.slug)));
+        return Ok(response::moved_permanently(&address(&photo)));
     }
-    let address = |photo: &Photo| format!("/photos/{}", photo.slug);
-    let older = photos::list(&site.node, &Visitor::Stranger, Some(&photo), 1)?;
+    let page = photo_page(&site, &viewer, &profile, &photo)?;
+    if page.is_private { response::page(&page) } else { response::public_page(&page) }
+}
+
+fn address(photo: &Photo) -> String {
+    format!("/photos/{}", photo.slug)
+}
+
+fn photo_page(
+    site: &Site,
+    viewer: &Viewer,
+    profile: &Profile,
+    photo: &Photo,
+) -> Result<PhotoPage, Problem> {
+    let (newer, older) = neighbours(site, photo)?;
+    let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
+    let is_owner = viewer.is_owner();
+    Ok(PhotoPage {
+        page: Layout::public(Some(profile), title, "Photos").for_owner(is_owner),
+        picture: Picture::own(photo),
+        taken: photo.taken.as_deref().and_then(dates::camera),
+        added: dates::long(photo.added),
+        edit: is_owner.then(|| format!("/home/photos/{}", photo.id)),
+        is_private: is_private(site, photo)?,
+        newer,
+        older,
+    })
+}
+
+/// The addresses of the next newer and the next older public photo. Only the first page of the list
+/// is searched for the newer one.
+fn neighbours(site: &Site, photo: &Photo) -> Result<(Option<String>, Option<String>), Problem> {
+    let older = photos::list(&site.node, &Visitor::Stranger, Some(photo), 1)?;
     let newest = photos::list(&site.node, &Visitor::Stranger, None, PAGE_LEN)?;
     let at = newest.iter().position(|other| other.id == photo.id);
     let newer = at.and_then(|at| at.checked_sub(1)).and_then(|at| newest.get(at));
-    let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
-    let is_private = is_private(&site, &photo)?;
-    let page = PhotoPage {
-        page: Layout::public(Some(&profile), title, "Photos").for_owner(viewer.is_owner()),
-        picture: Picture::own(&photo),
-        taken: photo.taken.as_deref().and_then(dates::camera),
-        added: dates::long(photo.added),
-        edit: viewer.is_owner().then(|| format!("/home/photos/{}", photo.id)),
-        is_private,
-        newer: newer.map(address),
-        older: older.first().map(address),
-    };
-    if page.is_private { response::page(&page) } else { response::public_page(&page) }
+    Ok((newer.map(address), older.first().map(address)))
 }
 
 /// True if strangers can see a photo neither in the list nor with a post.

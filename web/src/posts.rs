@@ -11,6 +11,7 @@ use freehold_core::clock::Timestamp;
 use freehold_core::markdown;
 use freehold_core::photos;
 use freehold_core::posts::{self, Cursor, Found, Post, State as PostState};
+use freehold_core::profile::{self, Profile};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
@@ -217,30 +218,41 @@ async fn show(
     };
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
-        return if year.parse::<u16>().is_ok() {
+        let is_year = year.parse::<u16>().is_ok();
+        return if is_year {
             Ok(response::moved_permanently(&path))
         } else {
             Err(Problem::NotFound)
         };
     }
+    let page = post_page(&site, &viewer, &profile, post)?;
+    if page.is_draft { response::page(&page) } else { response::public_page(&page) }
+}
+
+fn post_page(
+    site: &Site,
+    viewer: &Viewer,
+    profile: &Profile,
+    post: Post,
+) -> Result<PostPage, Problem> {
     let title = title_of(&post, TITLE_CHARS);
-    let base = site.base(Some(&profile));
-    let page = PostPage {
-        page: Layout::public(Some(&profile), &title, "Writing").for_owner(viewer.is_owner()),
+    let published = post.published.unwrap_or(post.created);
+    let is_owner = viewer.is_owner();
+    Ok(PostPage {
+        page: Layout::public(Some(profile), &title, "Writing").for_owner(is_owner),
         html: markdown::render(&post.text).to_string(),
-        summary: post.summary.clone(),
-        published: dates::long(post.published.unwrap_or(post.created)),
-        machine_time: dates::machine(post.published.unwrap_or(post.created)),
+        published: dates::long(published),
+        machine_time: dates::machine(published),
         edited: post.edited.map(dates::long),
         minutes: post.minutes,
-        pictures: visible_pictures(&site, &viewer.0, &post)?,
-        edit: viewer.is_owner().then(|| format!("/home/write/{}", post.id)),
+        pictures: visible_pictures(site, &viewer.0, &post)?,
+        edit: is_owner.then(|| format!("/home/write/{}", post.id)),
         is_draft: post.state == PostState::Draft,
-        canonical: format!("{base}{path}"),
-        address: freehold_core::profile::address(&profile),
+        canonical: format!("{}{}", site.base(Some(profile)), path_of(&post)),
+        address: profile::address(profile),
+        summary: post.summary,
         title: post.title,
-    };
-    if page.is_draft { response::page(&page) } else { response::public_page(&page) }
+    })
 }
 
 /// The photos of a post that `visitor` may see.

@@ -109,24 +109,26 @@ async fn set_up(
         Ok(profile) => profile,
         Err(fault) => return send_back(form, fault),
     };
-    let fault = match logins::set_up(&site.node, &token, profile, &form.password).await {
+    match logins::set_up(&site.node, &token, profile, &form.password).await {
         Ok(session) => {
-            let cookie = viewer::cookie_set(&site, client, &session);
-            return Ok(([(header::SET_COOKIE, cookie)], response::see_other("/setup/words"))
-                .into_response());
+            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &session))];
+            Ok((cookie, response::see_other("/setup/words")).into_response())
         }
-        Err(SetUpError::BadToken) => return refused_link(&site),
-        Err(
-            SetUpError::Store(error)
-            | SetUpError::Profile(ProfileError::Store(error))
-            | SetUpError::Password(PasswordError::Store(error)),
-        ) => {
-            return Err(error.into());
+        Err(error) => not_set_up(&site, form, error),
+    }
+}
+
+fn not_set_up(site: &Site, form: SetupForm, error: SetUpError) -> PageResult {
+    match error {
+        SetUpError::BadToken => refused_link(site),
+        SetUpError::Store(error)
+        | SetUpError::Profile(ProfileError::Store(error))
+        | SetUpError::Password(PasswordError::Store(error)) => Err(error.into()),
+        SetUpError::Profile(error) => send_back(form, profile_fault(&error)),
+        SetUpError::Password(error) => {
+            send_back(form, Fault::new("password", password_fault(&error)))
         }
-        Err(SetUpError::Profile(error)) => profile_fault(&error),
-        Err(SetUpError::Password(error)) => Fault::new("password", password_fault(&error)),
-    };
-    send_back(form, fault)
+    }
 }
 
 /// Sends the form back without its passwords.
