@@ -60,7 +60,7 @@ const places = [
   ['owner-photos', '/home/photos', true],
   ['upload', '/home/photos/add', true],
   ['mail', '/home/mail', true],
-  ['letter', await linkOn(scout.page, '/home/mail', 'main a[href^="/home/mail/"]:has-text("Larch")'), true],
+  ['message', await linkOn(scout.page, '/home/mail', 'main a[href^="/home/mail/"]:has-text("Larch")'), true],
   ['compose', '/home/mail/write', true],
   ['friends', '/home/friends', true],
   ['settings', '/home/settings', true],

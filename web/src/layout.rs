@@ -1,4 +1,4 @@
-//! What surrounds every page: the owner's name, the navigation, and the style sheet.
+//! The surroundings of every page: the owner's name, the navigation, and the style sheet.
 
 use freehold_core::profile::Profile;
 

@@ -1,5 +1,4 @@
-//! What people see of a node, over HTTP: public pages for anyone, pages for the owner, all without
-//! JavaScript.
+//! The website of a node: public pages for anyone, pages for the owner, all without JavaScript.
 //!
 //! A request passes `door` (is this host name ours? is the page in memory?), then the router built
 //! from the table in `routes`, then a handler of about ten lines that asks core and renders a

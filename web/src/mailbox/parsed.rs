@@ -18,7 +18,7 @@ const CHARS_PER_LINE: usize = 60;
 /// Longer plain text is cut, in bytes.
 const TEXT_LEN_MAX: usize = 512 * 1024;
 
-/// What of a message is shown as its text.
+/// The part of a message that is shown as its text.
 pub(super) enum Body {
     /// Plain text, shown in the page.
     Text(String),

@@ -1,7 +1,5 @@
-//! A small HTML reader for tests: finds elements by tag, id, class and attributes.
-//!
-//! Selectors are compounds such as `form[action='/x']`, `#main`, `p.fault`, separated by spaces for
-//! descendants. Attributes match with `=`, `^=`, `$=` and `*=`, or by presence.
+//! A small HTML reader for tests. Selectors are compounds such as `form[action='/x']`, `#main`,
+//! `p.fault`, separated by spaces for descendants; attributes match with `=`, `^=` or by presence.
 
 /// An element with its text.
 #[derive(Clone, Debug, Default)]
@@ -111,16 +109,13 @@ impl Document {
 }
 
 fn has_attribute(element: &Element, condition: &str) -> bool {
-    let Some((name, value)) = condition.split_once('=') else {
-        return element.has_attr(condition);
-    };
-    let value = value.trim_matches('\'');
-    let found = element.attr(name.trim_end_matches(['^', '$', '*']));
-    match name.chars().last() {
-        Some('^') => found.starts_with(value),
-        Some('$') => found.ends_with(value),
-        Some('*') => found.contains(value),
-        _ => element.has_attr(name) && found == value,
+    match condition.split_once('=') {
+        None => element.has_attr(condition),
+        Some((name, value)) => {
+            let (prefix_of, value) = (name.strip_suffix('^'), value.trim_matches('\''));
+            let found = element.attr(prefix_of.unwrap_or(name));
+            found == value || (prefix_of.is_some() && found.starts_with(value))
+        }
     }
 }
 
@@ -172,10 +167,26 @@ fn add_text(elements: &mut [Element], open: &[usize], text: &str) {
 
 /// Replaces the character references that our templates and Markdown produce.
 fn decoded(text: &str) -> String {
-    let names =
-        [("#34", "\""), ("quot", "\""), ("#39", "'"), ("#60", "<"), ("lt", "<"), ("#62", ">")];
-    let more = [("gt", ">"), ("#38", "&"), ("amp", "&")];
-    names.iter().chain(&more).fold(text.to_owned(), |text, (name, character)| {
-        text.replace(&format!("&{name};"), character)
-    })
+    let references =
+        ["&#34;", "&quot;", "&#39;", "&#60;", "&lt;", "&#62;", "&gt;", "&#38;", "&amp;"];
+    let characters = ["\"", "\"", "'", "<", "<", ">", ">", "&", "&"];
+    let pairs = references.iter().zip(characters);
+    pairs.fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+}
+
+#[test]
+fn selectors_find_elements() {
+    let html =
+        Document::parse("<p id=\"a\" class=\"b c\">1 &#60; <i x>2</i><br></p><i y=\"z\">3</i>");
+    for (selector, texts) in [
+        ("p#a.c[class='b c']", ["1 < 2"].as_slice()),
+        ("i", &["2", "3"]),
+        ("p i[x]", &["2"]),
+        ("i[y^='z']", &["3"]),
+        ("p.d", &[]),
+        ("[id='b']", &[]),
+    ] {
+        let found: Vec<String> = html.all(selector).iter().map(Element::text).collect();
+        assert_eq!(found, texts, "{selector}");
+    }
 }

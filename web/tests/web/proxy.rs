@@ -112,7 +112,7 @@ async fn login_attempts_count_for_the_forwarded_client() {
 }
 
 #[tokio::test]
-async fn form_with_the_public_origin_is_accepted_behind_a_proxy() {
+async fn form_with_public_origin_is_accepted_behind_proxy() {
     let alice = TestNode::new("alice").await;
     for (origin, expected) in [
         ("https://alice.example", StatusCode::SEE_OTHER),

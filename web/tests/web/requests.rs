@@ -1,5 +1,5 @@
-//! What applies to every request: host names, health, assets, error pages, cross-site forms, the
-//! page cache.
+//! Rules for every request: host names, health, assets, error pages, cross-site forms, the page
+//! cache.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

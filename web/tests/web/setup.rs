@@ -48,6 +48,7 @@ async fn setup_link_leads_to_a_claimed_node() {
     let mut browser = Browser::stranger(&node);
     let first = browser.get(&format!("/setup?token={token}")).await;
     assert_eq!(first.status, StatusCode::OK);
+    assert!(first.has("#works-once"), "the page says that its link works once");
     assert_eq!(first.one("form[action='/setup'] [name='token']").value(), token);
     let seen = browser
         .post("/setup", &setup_form(&token, "Ruth@Aldous.Example", PASSWORD, PASSWORD))

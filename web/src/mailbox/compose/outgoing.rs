@@ -16,10 +16,10 @@ const RECIPIENTS_MAX: usize = 50;
 /// The longest address, in bytes (RFC 5321 4.5.3.1.3 without the angle brackets).
 const ADDRESS_LEN_MAX: usize = 254;
 
-/// Checks the form.
+/// Checks the form; gives the first fault.
 ///
 /// # Errors
-/// The first field that can't be sent as it is.
+/// If the store can't be read.
 pub(super) fn check(
     site: &Site,
     profile: &Profile,
