@@ -2,15 +2,25 @@
 //! sources go.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ammonia::Builder;
 
 use super::inline_images;
 use super::normalize::NormalizedHtml;
 
+/// The limit for all inlined images of a page together, in bytes of the output. A message may name
+/// one image thousands of times, so the limit counts each time. Every image once fits: 4 MiB are
+/// less than 6 MiB in base64.
+const INLINED_LEN_MAX: usize = 8 * 1024 * 1024;
+
 /// Sanitises `html`. The result has no scripts, styles or forms, and no sources but `images`, which
 /// came inside the message. The frame's Content-Security-Policy refuses all of them as well.
 pub(super) fn clean(html: &NormalizedHtml, images: HashMap<String, String>) -> String {
+    let inlined = AtomicUsize::new(0);
+    let fits = move |len: usize| {
+        inlined.fetch_add(len, Ordering::Relaxed).saturating_add(len) <= INLINED_LEN_MAX
+    };
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
         .rm_tags(["map", "area"])
@@ -21,6 +31,7 @@ pub(super) fn clean(html: &NormalizedHtml, images: HashMap<String, String>) -> S
         .attribute_filter(move |element, attribute, value| match (element, attribute) {
             ("img", "src") => inline_images::content_id(value)
                 .and_then(|id| images.get(id))
+                .filter(|image| fits(image.len()))
                 .map(|image| image.clone().into()),
             (_, "href" | "cite") if inline_images::content_id(value).is_some() => None,
             // Fixed sizes do not fit the width of the frame.
@@ -73,5 +84,14 @@ mod tests {
             assert!(harmless.contains(word), "{word} not in {harmless}");
         }
         assert_eq!(normalized.remote_images, 1);
+    }
+
+    #[test]
+    fn repeated_inline_image_stays_within_its_limit() {
+        let normalized = normalize(&"<img src=cid:1>".repeat(10_000)).unwrap();
+        let image = format!("data:image/png;base64,{}", "A".repeat(1024 * 1024));
+        let page = clean(&normalized, HashMap::from([("1".to_owned(), image)]));
+        assert_eq!(page.matches("data:").count(), 7);
+        assert!(page.len() < INLINED_LEN_MAX + 10_000 * 64, "{} bytes", page.len());
     }
 }
