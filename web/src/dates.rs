@@ -42,25 +42,25 @@ pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
             format!("{minutes} minutes ago")
         };
     }
-    let (then, today) = (zoned(at), zoned(now));
-    let days = (today.date() - then.date()).get_days();
+    let (date, today) = (zoned(at), zoned(now));
+    let days = (today.date() - date.date()).get_days();
     match days {
-        0 => then.strftime("%-H:%M").to_string(),
-        1 => then.strftime("yesterday, %-H:%M").to_string(),
-        2..=WEEKDAY_DAYS_MAX => then.strftime("%A").to_string(),
+        0 => date.strftime("%-H:%M").to_string(),
+        1 => date.strftime("yesterday, %-H:%M").to_string(),
+        2..=WEEKDAY_DAYS_MAX => date.strftime("%A").to_string(),
         _ => day(at, now),
     }
 }
 
 /// The same for a narrow column: `9:12`, `yesterday`, `Friday`, `14 Nov`.
 pub(crate) fn brief(at: Timestamp, now: Timestamp) -> String {
-    let (then, today) = (zoned(at), zoned(now));
-    match (today.date() - then.date()).get_days() {
-        0 => then.strftime("%-H:%M").to_string(),
+    let (date, today) = (zoned(at), zoned(now));
+    match (today.date() - date.date()).get_days() {
+        0 => date.strftime("%-H:%M").to_string(),
         1 => "yesterday".to_owned(),
-        2..=WEEKDAY_DAYS_MAX => then.strftime("%A").to_string(),
-        _ if then.year() == today.year() => then.strftime("%-d %b").to_string(),
-        _ => then.strftime("%-d %b %Y").to_string(),
+        2..=WEEKDAY_DAYS_MAX => date.strftime("%A").to_string(),
+        _ if date.year() == today.year() => date.strftime("%-d %b").to_string(),
+        _ => date.strftime("%-d %b %Y").to_string(),
     }
 }
 

@@ -166,12 +166,39 @@ async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<ClaimForm>) 
                 return Ok(response::see_other("/home"));
             }
             Err(ClaimError::Store(error)) => return Err(error.into()),
-            Err(error) => error.to_string(),
+            Err(error) => claim_fault(&error),
         },
-        Err(error) => error.to_string(),
+        Err(error) => invalid_claim(&error),
     };
     let mnemonic =
         Mnemonic::parse(&form.words).unwrap_or_else(|_| Mnemonic::generate(&site.node.random));
     let page = MnemonicPage { claim_fault: Some(fault), ..mnemonic_page(&site, &mnemonic, None)? };
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// The fault of a refused claim: the cause, then what to do.
+fn claim_fault(error: &ClaimError) -> String {
+    match error {
+        ClaimError::AnotherNode => {
+            "This claim is for another node. Make one for this node with the command above."
+                .to_owned()
+        }
+        ClaimError::BackupKey => {
+            "The claim was changed: its backup key does not belong to the words. Make a new claim."
+                .to_owned()
+        }
+        ClaimError::Log(cause) => invalid_claim(cause),
+        ClaimError::Paper(cause) => invalid_claim(cause),
+        ClaimError::Content(cause) => invalid_claim(cause),
+        ClaimError::Vault(cause) => format!(
+            "The node is yours now, but its vault can’t be written, so your words don’t open it \
+             yet: {cause}. Make room on the disk; each start of the node tries again."
+        ),
+        ClaimError::AlreadyClaimed(person) => format!("This node already belongs to {person}."),
+        ClaimError::Store(cause) => format!("The claim was not stored: {cause}. Try again."),
+    }
+}
+
+fn invalid_claim(cause: &dyn std::fmt::Display) -> String {
+    format!("The claim is not valid: {cause}. Paste all of the claim file, or make a new claim.")
 }

@@ -170,12 +170,14 @@ async fn claim_is_accepted_only_for_its_own_node() {
     let foreign = identity::begin(&words, &other.identity.card()).unwrap().to_string();
     let shown = browser.get("/setup/words").await;
     assert!(shown.has("#words-once"), "the page says that its words are new each time");
+    let mut claim_faults = HashSet::new();
     for bad in [foreign.as_str(), "not a claim"] {
         let seen =
             browser.post("/setup/claim", &[("claim", bad), ("words", &words_of(&shown))]).await;
         assert_eq!(words_of(&seen), words_of(&shown), "a card that was written down stays valid");
-        seen.fault("claim");
+        claim_faults.insert(seen.fault("claim"));
     }
+    assert_eq!(claim_faults.len(), 2, "each cause has its own text: {claim_faults:?}");
     let claim = identity::begin(&words, &node.identity.card()).unwrap();
     assert_eq!(
         browser.post("/setup/claim", &[("claim", &claim.to_string())]).await.location(),
