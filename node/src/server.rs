@@ -16,7 +16,7 @@ use freehold_core::store::{FolderLock, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners, refuse_during_startup};
-use freehold_web::{Endpoint, MailPlace, Web};
+use freehold_web::{Endpoint, MailEndpoints, Web};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -218,12 +218,12 @@ impl Server {
 }
 
 /// Where the owner's mail programs connect.
-fn mail_place(config: &Config, ports: &ListenConfig) -> MailPlace {
-    MailPlace {
+fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
+    MailEndpoints {
         host: Some(config.mail.hostname.clone()).filter(|name| !name.is_empty()),
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),
-        is_here_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
+        is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
     }
 }
 

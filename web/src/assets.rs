@@ -1,5 +1,5 @@
-//! Styles and fonts, compiled in and served under names that hold a hash of their content, so that
-//! they may be kept forever.
+//! Styles and fonts, compiled in. Their names hold a hash of their content, so caches may keep them
+//! forever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -10,14 +10,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use flate2::Compression;
 
-use crate::answer::Problem;
-use crate::doors::PAINTS;
-use crate::pages::Page;
+use crate::avatar::AVATAR_COLOURS;
+use crate::page_cache::CachedPage;
+use crate::problem::Problem;
 use crate::routes::{Access, Routes};
 use crate::{pictures, theme};
 
-pub(crate) const HOUSE: &str = include_str!("../../themes/house.css");
-pub(crate) const LETTER: &str = include_str!("../../themes/letter.css");
+/// The structure that all themes share.
+pub(crate) const STRUCTURE: &str = include_str!("../../themes/structure.css");
+/// The styles inside the frame of a message.
+pub(crate) const MESSAGE: &str = include_str!("../../themes/message.css");
 const FONTS: [(&str, &[u8]); 3] = [
     ("vollkorn.woff2", include_bytes!("../../themes/fonts/vollkorn.woff2")),
     ("vollkorn-italic.woff2", include_bytes!("../../themes/fonts/vollkorn-italic.woff2")),
@@ -25,7 +27,8 @@ const FONTS: [(&str, &[u8]); 3] = [
 ];
 
 struct Assets {
-    pages: HashMap<String, Arc<Page>>,
+    /// By the name with the hash.
+    pages: HashMap<String, Arc<CachedPage>>,
     /// From the plain name to the address with the hash.
     addresses: HashMap<&'static str, String>,
 }
@@ -35,27 +38,27 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     for (name, bytes) in FONTS {
         assets.add(name, "font/woff2", Bytes::from_static(bytes), "cross-origin");
     }
-    let (mut house, mut letter) = (house(), theme::properties() + &minified(LETTER));
-    for sheet in [&mut house, &mut letter] {
+    let (mut site, mut message) = (site_styles(), theme::properties() + &minified(MESSAGE));
+    for sheet in [&mut site, &mut message] {
         for (name, _) in FONTS {
             *sheet =
                 sheet.replace(&format!("url({name})"), &format!("url({})", assets.address(name)));
         }
     }
-    assets.add("paper.css", "text/css; charset=utf-8", house.into(), "same-origin");
-    // A letter's frame is an origin of its own, so its style sheet and typeface are foreign to it.
-    assets.add("letter.css", "text/css; charset=utf-8", letter.into(), "cross-origin");
+    assets.add("paper.css", "text/css; charset=utf-8", site.into(), "same-origin");
+    // The frame of a message has an opaque origin, so its style sheet and font are cross-origin.
+    assets.add("message.css", "text/css; charset=utf-8", message.into(), "cross-origin");
     assets
 });
 
-/// The structure, the theme, and the classes that are tables: a share for every shape of picture, a
-/// colour for every door.
-fn house() -> String {
-    let mut css = minified(HOUSE) + &theme::properties();
+/// The structure, the theme, and the generated classes: `r<tenths>` for the aspect ratio of a
+/// picture, `p<index>` for the colour of an avatar.
+fn site_styles() -> String {
+    let mut css = minified(STRUCTURE) + &theme::properties();
     for tenths in pictures::RATIOS {
         css.push_str(&format!(".r{tenths}{{--r:{}.{}}}", tenths / 10, tenths % 10));
     }
-    for (number, (_, colour)) in PAINTS.iter().enumerate() {
+    for (number, (_, colour)) in AVATAR_COLOURS.iter().enumerate() {
         css.push_str(&format!(".p{number}{{background:{colour}}}"));
     }
     css
@@ -67,7 +70,7 @@ impl Assets {
         name: &'static str,
         media_type: &'static str,
         body: Bytes,
-        shared_with: &'static str,
+        resource_policy: &'static str,
     ) {
         let hash = blake3::hash(&body).to_hex();
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
@@ -80,15 +83,15 @@ impl Assets {
         );
         headers.insert(
             HeaderName::from_static("cross-origin-resource-policy"),
-            HeaderValue::from_static(shared_with),
+            HeaderValue::from_static(resource_policy),
         );
         if media_type.starts_with("font/") {
-            // Browsers ask for typefaces as for what only scripts may read.
+            // Browsers fetch fonts in CORS mode (CSS Fonts 4, 4.8.1).
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
         crate::headers::add_security_headers(&mut headers, false);
         self.addresses.insert(name, format!("/assets/{hashed}"));
-        self.pages.insert(hashed, Arc::new(Page::new(headers, body, Compression::best())));
+        self.pages.insert(hashed, Arc::new(CachedPage::new(headers, body, Compression::best())));
     }
 
     fn address(&self, name: &str) -> &str {
@@ -100,22 +103,22 @@ pub(crate) fn routes() -> Routes {
     Routes::new().get("/assets/{name}", Access::Anyone, serve)
 }
 
-async fn serve(Path(name): Path<String>, asked: HeaderMap) -> Result<Response, Problem> {
-    find(&name).map(|page| page.answer(&asked)).ok_or(Problem::NotFound)
+async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    find(&name).map(|page| page.response(&headers)).ok_or(Problem::NotFound)
 }
 
-/// The asset with this hashed name.
-pub(crate) fn find(name: &str) -> Option<Arc<Page>> {
+/// The asset whose name with the hash is `name`.
+pub(crate) fn find(name: &str) -> Option<Arc<CachedPage>> {
     ASSETS.pages.get(name).cloned()
 }
 
-/// Where the asset of this plain name is served.
+/// The address of the asset with the plain name `name`.
 pub(crate) fn address(name: &str) -> &'static str {
     ASSETS.address(name)
 }
 
-/// A style sheet without comments and without the white space that only people need. Our sheets
-/// keep spaces out of strings, so no string has to be told apart.
+/// A style sheet without comments and without needless white space. Our style sheets have no
+/// repeated spaces in strings, so strings need no treatment of their own.
 fn minified(css: &str) -> String {
     let mut plain = String::with_capacity(css.len());
     let mut rest = css;
@@ -153,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn minifying_keeps_what_means_something() {
+    fn minified_css_keeps_its_meaning() {
         let css = "/* who */ a :hover, b > c { margin: calc(1rem + 2px) auto; color: red; }\n@media (width > 2rem) { a { b: c } }";
         assert_eq!(
             minified(css),
@@ -162,15 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn structure_and_theme_together_stay_under_twenty_kibibytes() {
-        let len = house().len();
+    fn style_sheet_stays_under_twenty_kibibytes() {
+        let len = site_styles().len();
         assert!(len < 20 * 1024, "{len}");
     }
 
     #[test]
-    fn every_font_the_styles_name_is_there() {
+    fn every_named_font_is_compiled_in() {
         let css = &ASSETS.pages.get(address("paper.css").trim_start_matches("/assets/")).unwrap();
-        assert_eq!(css.answer(&HeaderMap::new()).status(), 200);
-        assert_eq!(HOUSE.matches(".woff2)").count(), FONTS.len());
+        assert_eq!(css.response(&HeaderMap::new()).status(), 200);
+        assert_eq!(STRUCTURE.matches(".woff2)").count(), FONTS.len());
     }
 }

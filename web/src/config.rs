@@ -8,17 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::hosts;
 
-/// How the site is reached and what it takes in.
+/// How the site is reached, and its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebConfig {
-    /// The site's own address as people type it, such as `https://ruth.example`; nothing means
-    /// `http://<login>.localhost:<port>`, for a laptop.
+    /// The site's address as people type it, such as `https://ruth.example`. Without it the address
+    /// is `http://<login>.localhost:<port>`, for a laptop.
     pub public_url: Option<String>,
-    /// Whether the node itself speaks HTTPS, with its own certificate.
+    /// True if the node speaks HTTPS itself, with its own certificate.
     pub tls: bool,
-    /// The addresses of reverse proxies whose word is taken for who asks and over what
-    /// (`X-Forwarded-For`, `X-Forwarded-Proto`).
+    /// The addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// The proxies that pass connections through with a PROXY protocol header (version 2). From
     /// these networks a connection must begin with the header, from elsewhere none is read.
@@ -26,12 +25,12 @@ pub struct WebConfig {
     /// Other host names under which the site answers. `localhost` and `<login>.localhost` always
     /// do.
     pub names: Vec<String>,
-    /// The largest photo taken in, in bytes.
+    /// The largest photo accepted, in bytes.
     pub upload_len_max: u64,
-    /// How many connections may be open at once.
+    /// The most open connections.
     pub connections_max: usize,
-    /// How many of them from one address (for IPv6: from one /64). Clients on this machine are held
-    /// to the total alone.
+    /// The most open connections from one address (IPv6: one /64). Clients on this machine count
+    /// towards the total only.
     pub connections_per_address_max: usize,
 }
 
@@ -50,34 +49,34 @@ impl Default for WebConfig {
     }
 }
 
-/// What does not fit together in the section.
+/// Settings of the section that contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebConfigError {
-    /// The site's own address is none.
+    /// `public_url` is not the URL of a whole site.
     #[error(
         "web.public_url must look like \"https://ruth.example\", with nothing after the name but a port"
     )]
     NotAUrl,
-    /// The node speaks TLS, and the address says otherwise.
+    /// `tls` is on, and `public_url` is not `https`.
     #[error("web.tls is on, so web.public_url must begin with https://")]
     NotHttps,
-    /// Proxies are trusted, and nobody says under which address.
+    /// `trusted_proxies` without `public_url`.
     #[error(
         "web.trusted_proxies needs web.public_url: the address under which the proxy is reached"
     )]
     ProxyWithoutUrl,
-    /// The address promises TLS, and nobody speaks it.
+    /// `public_url` is `https`, and neither the node nor a proxy terminates TLS.
     #[error(
         "web.public_url begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS"
     )]
-    NobodySpeaksTls,
+    NoTlsEndpoint,
 }
 
 impl WebConfig {
-    /// Whether the settings fit together.
+    /// Checks that the settings fit together.
     ///
     /// # Errors
-    /// The first thing that does not, in words for whoever wrote it.
+    /// The first contradiction.
     pub fn check(&self) -> Result<(), WebConfigError> {
         let Some(url) = &self.public_url else {
             return if self.trusted_proxies.is_empty() {
@@ -89,13 +88,12 @@ impl WebConfig {
         hosts::origin(url).ok_or(WebConfigError::NotAUrl)?;
         match (self.is_https(), self.tls, self.trusted_proxies.is_empty()) {
             (false, true, _) => Err(WebConfigError::NotHttps),
-            (true, false, true) => Err(WebConfigError::NobodySpeaksTls),
+            (true, false, true) => Err(WebConfigError::NoTlsEndpoint),
             _ => Ok(()),
         }
     }
 
-    /// The address of the site without a slash at its end; `port` is where it listens, which stands
-    /// in a laptop's address.
+    /// The address of the site without a final slash; `port` is used if there is no `public_url`.
     pub fn url(&self, owner: Option<&Profile>, port: u16) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         match (&self.public_url, owner) {
@@ -106,12 +104,12 @@ impl WebConfig {
         }
     }
 
-    /// The host name people type, if the configuration gives one.
+    /// The host of `public_url`.
     pub fn public_host(&self) -> Option<String> {
         self.public_url.as_deref().map(hosts::of_url)
     }
 
-    /// Whether the site's own address promises TLS.
+    /// True if `public_url` is `https`.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| hosts::strip_scheme(url, "https").is_some())
     }
@@ -137,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_promise_what_nobody_keeps_are_refused() {
+    fn contradicting_web_settings_are_refused() {
         let config = |url: &str, tls: bool, proxies: &[&str]| WebConfig {
             public_url: (!url.is_empty()).then(|| url.to_owned()),
             tls,
@@ -159,7 +157,7 @@ mod tests {
         assert_eq!(config("http://ruth.example", true, &[]).check(), Err(WebConfigError::NotHttps));
         assert_eq!(
             config("https://ruth.example", false, &[]).check(),
-            Err(WebConfigError::NobodySpeaksTls)
+            Err(WebConfigError::NoTlsEndpoint)
         );
         for url in [
             "ruth.example",

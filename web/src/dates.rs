@@ -1,5 +1,4 @@
-//! Moments as people read them. The node's own time zone is UTC until it knows better; a reader's
-//! is not ours to know.
+//! Timestamps as text for people, in UTC: the reader's time zone is not known without scripts.
 
 use freehold_core::clock::Timestamp;
 use jiff::Zoned;
@@ -7,7 +6,8 @@ use jiff::tz::TimeZone;
 
 const MINUTE_MS: u64 = 60 * 1000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAYS_NAMED: i32 = 6;
+/// Days in the past that are named by their weekday.
+const WEEKDAY_DAYS_MAX: i32 = 6;
 
 fn zoned(at: Timestamp) -> Zoned {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
@@ -21,62 +21,61 @@ pub(crate) fn long(at: Timestamp) -> String {
     zoned(at).strftime("%-d %B %Y").to_string()
 }
 
-/// `14 November`, with the year if it is not this one.
+/// `14 November`, with the year if it is not the current one.
 pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
     let (at, now) = (zoned(at), zoned(now));
-    let form = if at.year() == now.year() { "%-d %B" } else { "%-d %B %Y" };
-    at.strftime(form).to_string()
+    let format = if at.year() == now.year() { "%-d %B" } else { "%-d %B %Y" };
+    at.strftime(format).to_string()
 }
 
-/// As short as the reader's distance allows: `12 minutes ago`, `8:15`, `yesterday, 18:04`,
-/// `Friday`, `14 November`.
+/// Coarser with age: `12 minutes ago`, `8:15`, `yesterday, 18:04`, `Friday`, `14 November`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
-    let passed = now.millis_since(at);
-    if passed < MINUTE_MS {
+    let age_ms = now.millis_since(at);
+    if age_ms < MINUTE_MS {
         return "just now".to_owned();
     }
-    if passed < HOUR_MS {
-        let minutes = passed / MINUTE_MS;
+    if age_ms < HOUR_MS {
+        let minutes = age_ms / MINUTE_MS;
         return if minutes == 1 {
             "a minute ago".to_owned()
         } else {
             format!("{minutes} minutes ago")
         };
     }
-    let (then, today) = (zoned(at), zoned(now));
-    let days = (today.date() - then.date()).get_days();
+    let (date, today) = (zoned(at), zoned(now));
+    let days = (today.date() - date.date()).get_days();
     match days {
-        0 => then.strftime("%-H:%M").to_string(),
-        1 => then.strftime("yesterday, %-H:%M").to_string(),
-        2..=DAYS_NAMED => then.strftime("%A").to_string(),
+        0 => date.strftime("%-H:%M").to_string(),
+        1 => date.strftime("yesterday, %-H:%M").to_string(),
+        2..=WEEKDAY_DAYS_MAX => date.strftime("%A").to_string(),
         _ => day(at, now),
     }
 }
 
 /// The same for a narrow column: `9:12`, `yesterday`, `Friday`, `14 Nov`.
 pub(crate) fn brief(at: Timestamp, now: Timestamp) -> String {
-    let (then, today) = (zoned(at), zoned(now));
-    match (today.date() - then.date()).get_days() {
-        0 => then.strftime("%-H:%M").to_string(),
+    let (date, today) = (zoned(at), zoned(now));
+    match (today.date() - date.date()).get_days() {
+        0 => date.strftime("%-H:%M").to_string(),
         1 => "yesterday".to_owned(),
-        2..=DAYS_NAMED => then.strftime("%A").to_string(),
-        _ if then.year() == today.year() => then.strftime("%-d %b").to_string(),
-        _ => then.strftime("%-d %b %Y").to_string(),
+        2..=WEEKDAY_DAYS_MAX => date.strftime("%A").to_string(),
+        _ if date.year() == today.year() => date.strftime("%-d %b").to_string(),
+        _ => date.strftime("%-d %b %Y").to_string(),
     }
 }
 
-/// A camera's own `2026-11-03 07:18:00`, which knows no zone, as `3 November 2026, 7:18`.
+/// A camera's `2026-11-03 07:18:00`, which has no time zone, as `3 November 2026, 7:18`.
 pub(crate) fn camera(taken: &str) -> Option<String> {
     let at: jiff::civil::DateTime = taken.replace(' ', "T").parse().ok()?;
     Some(at.strftime("%-d %B %Y, %-H:%M").to_string())
 }
 
-/// For machines (RFC 3339), as `<time datetime>` and Atom want it.
+/// RFC 3339, for `<time datetime>` and Atom.
 pub(crate) fn machine(at: Timestamp) -> String {
     zoned(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The year, as it stands in a post's address.
+/// The year, for a post's address.
 pub(crate) fn year(at: Timestamp) -> i16 {
     zoned(at).year()
 }
@@ -89,7 +88,7 @@ mod tests {
     const NOON: Timestamp = Timestamp(1_777_636_800_000);
 
     #[test]
-    fn moments_are_told_as_a_person_would() {
+    fn timestamps_get_coarser_with_age() {
         let before = |millis: u64| ago(Timestamp(NOON.0 - millis), NOON);
         assert_eq!(before(0), "just now");
         assert_eq!(before(MINUTE_MS), "a minute ago");

@@ -1,4 +1,4 @@
-//! Friends: who is at the door, who is in, who is kept out, and the invites that let them in.
+//! Friends: requests, friends, blocked people, and the invites.
 
 mod invites;
 
@@ -6,144 +6,167 @@ use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
 use freehold_core::feed;
-use freehold_core::friends::{self, BefriendError, Friend, FriendState as Stage};
+use freehold_core::friends::{self, BefriendError, Friend, FriendState};
 use freehold_core::identity::PersonId;
 use freehold_core::identity_log;
 
-use self::invites::Made;
-use crate::answer::{self, Answer, Problem};
+use self::invites::CreatedInvite;
+use crate::avatar::Avatar;
 use crate::dates;
-use crate::doors::PersonDoor;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
-/// Whoever was heard within this time counts as awake: a connection that is made anew is no sleep.
-const AWAKE_MS: u64 = 3 * 60 * 1000;
+/// A friend's node counts as online for this long after it was last seen, so that a reconnect does
+/// not show as offline. In milliseconds.
+const ONLINE_MS: u64 = 3 * 60 * 1000;
 
-/// Whether a friend's house is connected, or was a moment ago.
-pub(crate) fn is_awake(friend: &Friend, now: Timestamp) -> bool {
-    let is_fresh = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS);
-    friend.state == Stage::Friend && (friend.is_online || is_fresh)
+/// True if a friend's node is connected, or was a moment ago.
+pub(crate) fn is_online(friend: &Friend, now: Timestamp) -> bool {
+    let is_recent = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < ONLINE_MS);
+    friend.state == FriendState::Friend && (friend.is_online || is_recent)
 }
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/home/friends", Access::Owner, show)
-        .post("/home/friends/{person}/let-in", Access::Owner, let_in)
-        .post("/home/friends/{person}/not-now", Access::Owner, not_now)
+        .post("/home/friends/{person}/let-in", Access::Owner, accept_request)
+        .post("/home/friends/{person}/not-now", Access::Owner, reject_request)
         .post("/home/friends/{person}/remove", Access::Owner, remove)
         .post("/home/friends/{person}/block", Access::Owner, block)
         .post("/home/friends/{person}/unblock", Access::Owner, unblock)
         .merge(invites::routes())
 }
 
+/// A person in one of the lists.
 struct Row {
     person: String,
-    door: PersonDoor,
+    avatar: Avatar,
     name: String,
-    /// What the second line says.
+    /// The second line.
     about: String,
-    /// Lamp and word at the right edge.
-    is_awake: bool,
+    /// Shown as a filled ring beside `state`.
+    is_online: bool,
     state: String,
-    /// Whether two versions of their identity go round and nothing decides between them.
+    /// True if two versions of their identity log exist and no rule prefers one.
     is_disputed: bool,
-    /// Where their site is, as their node says.
+    /// The address of their site, from their node.
     site: Option<String>,
 }
 
-struct Out {
+/// An invite that nobody has used yet.
+struct OpenInvite {
     id: String,
     label: String,
-    ends: String,
+    expires: String,
 }
 
+/// The result of a form about invites, shown above it.
 #[derive(Default)]
-struct Said {
-    made: Option<Made>,
+struct InviteResult {
+    created: Option<CreatedInvite>,
+    /// The name of the person whose invite was accepted.
     accepted: Option<String>,
     fault: Option<String>,
-    /// What was pasted, for sending it back.
+    /// The pasted text, sent back with a fault.
     pasted: String,
+}
+
+/// The people, by the state of the friendship.
+#[derive(Default)]
+struct Lists {
+    /// They asked; the owner has not decided.
+    requests: Vec<Row>,
+    /// The owner asked; they have not answered, or refused.
+    pending: Vec<Row>,
+    /// They ended the friendship.
+    ended: Vec<Row>,
+    friends: Vec<Row>,
+    blocked: Vec<Row>,
 }
 
 #[derive(Template)]
 #[template(path = "friends/list.html")]
 struct FriendsPage {
-    page: Frame,
+    page: Layout,
     summary: String,
-    asking: Vec<Row>,
-    on_the_way: Vec<Row>,
-    /// Those who have ended the friendship.
-    gone: Vec<Row>,
-    everyone: Vec<Row>,
-    blocked: Vec<Row>,
-    invites: Vec<Out>,
-    said: Said,
+    lists: Lists,
+    open_invites: Vec<OpenInvite>,
+    result: InviteResult,
 }
 
-async fn show(State(site): State<Site>, _: Owner) -> Answer {
-    answer::page(&friends_page(&site, Said::default())?)
+async fn show(State(site): State<Site>, _: Owner) -> PageResult {
+    response::page(&friends_page(&site, InviteResult::default())?)
 }
 
-fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
+fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Problem> {
     let now = site.node.clock.now();
-    let (mut everyone, mut on_the_way, mut gone, mut blocked) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let lists = lists(site, now)?;
+    let summary = match lists.friends.len() {
+        0 => "Nobody yet. One friend is enough to begin with.".to_owned(),
+        1 => "One person. Nobody sees who else is here.".to_owned(),
+        count => format!("{count} people. Nobody sees who else is here."),
+    };
+    let open_invites =
+        friends::open_invites(&site.node)?.into_iter().map(|invite| open_invite(&invite, now));
+    Ok(FriendsPage {
+        page: site.owner_layout("Friends", "Friends")?,
+        summary,
+        lists,
+        open_invites: open_invites.collect(),
+        result,
+    })
+}
+
+fn lists(site: &Site, now: Timestamp) -> Result<Lists, Problem> {
+    let mut lists = Lists::default();
     for friend in friends::list(&site.node)? {
         let list = match friend.state {
-            Stage::Friend => &mut everyone,
-            Stage::Requested | Stage::Refused => &mut on_the_way,
-            Stage::Left => &mut gone,
-            Stage::Blocked => &mut blocked,
+            FriendState::Friend => &mut lists.friends,
+            FriendState::Requested | FriendState::Refused => &mut lists.pending,
+            FriendState::Left => &mut lists.ended,
+            FriendState::Blocked => &mut lists.blocked,
         };
-        list.push(row(site, friend, now)?);
+        list.push(friend_row(site, friend, now)?);
     }
-    let asking = friends::requests(&site.node)?.into_iter().map(|request| Row {
+    let requests = friends::requests(&site.node)?.into_iter();
+    lists.requests = requests.map(|request| request_row(request, now)).collect();
+    Ok(lists)
+}
+
+fn request_row(request: friends::FriendRequest, now: Timestamp) -> Row {
+    Row {
         person: request.from.person.to_string(),
-        door: PersonDoor::of(&request.from.name, &request.from.person.0),
+        avatar: Avatar::of(&request.from.name, &request.from.person.0),
         name: request.from.name,
         about: if request.note.is_empty() {
             "Would like to be friends.".to_owned()
         } else {
             format!("“{}”", request.note)
         },
-        is_awake: false,
+        is_online: false,
         state: dates::ago(request.received, now),
         is_disputed: false,
         site: None,
-    });
-    let invites = friends::open_invites(&site.node)?.into_iter().map(|open| Out {
-        id: data_encoding::HEXLOWER.encode(&open.id),
-        label: if open.label.is_empty() {
-            "For somebody".to_owned()
-        } else {
-            format!("For {}", open.label)
-        },
-        ends: format!("ends {}", dates::day(open.expires, now)),
-    });
-    let summary = match everyone.len() {
-        0 => "Nobody yet. One friend is enough to begin with.".to_owned(),
-        1 => "One person. Nobody sees who else is here.".to_owned(),
-        count => format!("{count} people. Nobody sees who else is here."),
-    };
-    let page = site.home_frame("Friends", "Friends")?;
-    Ok(FriendsPage {
-        page,
-        summary,
-        asking: asking.collect(),
-        on_the_way,
-        gone,
-        everyone,
-        blocked,
-        invites: invites.collect(),
-        said,
-    })
+    }
 }
 
-/// Where a friend says that their site is; only an address of the web becomes a link.
+fn open_invite(invite: &friends::OpenInvite, now: Timestamp) -> OpenInvite {
+    OpenInvite {
+        id: data_encoding::HEXLOWER.encode(&invite.id),
+        label: if invite.label.is_empty() {
+            "For somebody".to_owned()
+        } else {
+            format!("For {}", invite.label)
+        },
+        expires: format!("ends {}", dates::day(invite.expires, now)),
+    }
+}
+
+/// The address of a friend's site, from their node; only `http` and `https` may become a link.
 pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, Problem> {
     let web = feed::homes_of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
     Ok(web
@@ -151,24 +174,24 @@ pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, 
         .map(|web| web.trim_end_matches('/').to_owned()))
 }
 
-fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
-    let is_awake = is_awake(&friend, now);
+fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
+    let is_online = is_online(&friend, now);
     let (about, state) = match (friend.state, friend.last_seen) {
-        (Stage::Blocked, _) => (
+        (FriendState::Blocked, _) => (
             "Turned away at the door. Letters still arrive.",
             format!("since {}", dates::day(friend.since, now)),
         ),
-        (Stage::Left, _) => (
+        (FriendState::Left, _) => (
             "No longer follows you. What they said before is still here.",
             dates::ago(friend.since, now),
         ),
-        (Stage::Refused, _) => {
+        (FriendState::Refused, _) => {
             ("Said no: the invite was used or had ended. Ask for a new one.", String::new())
         }
-        (Stage::Requested, _) => {
+        (FriendState::Requested, _) => {
             ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now))
         }
-        (_, Some(_)) if is_awake => ("", "awake".to_owned()),
+        (_, Some(_)) if is_online => ("", "awake".to_owned()),
         (_, Some(seen)) => ("", format!("last heard {}", dates::ago(seen, now))),
         (_, None) => ("", "not met yet".to_owned()),
     };
@@ -179,12 +202,16 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
     };
     Ok(Row {
         person: friend.person.to_string(),
-        door: PersonDoor::of_friend(&friend),
+        avatar: Avatar::of_friend(&friend),
         about,
-        is_awake,
+        is_online,
         state,
         is_disputed: identity_log::dispute(&site.node, &friend.person)?.is_some(),
-        site: if friend.state == Stage::Friend { site_of(site, &friend.person)? } else { None },
+        site: if friend.state == FriendState::Friend {
+            site_of(site, &friend.person)?
+        } else {
+            None
+        },
         name: friend.name,
     })
 }
@@ -193,33 +220,33 @@ fn person(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|_| Problem::NotFound)
 }
 
-async fn let_in(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn accept_request(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     match friends::accept_request(&site.node, person(&id)?).await {
-        Ok(_) => Ok(answer::see("/home/friends")),
+        Ok(_) => Ok(response::see_other("/home/friends")),
         Err(BefriendError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
 }
 
-async fn not_now(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn reject_request(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::reject_request(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
-async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::remove(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
-async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     if friends::block(&site.node, person(&id)?).await? {
-        Ok(answer::see("/home/friends#blocked"))
+        Ok(response::see_other("/home/friends#blocked"))
     } else {
         Err(Problem::NotFound)
     }
 }
 
-async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::unblock(&site.node, person(&id)?).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }

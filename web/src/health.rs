@@ -1,4 +1,4 @@
-//! `/livez`: the process answers. `/readyz`: it can read its rows.
+//! Health checks: `/livez` (the process responds) and `/readyz` (the store can be read).
 
 use axum::extract::State;
 use axum::http::StatusCode;

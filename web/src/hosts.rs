@@ -1,13 +1,13 @@
-//! Which host names are ours. A request under any other name is refused, so that a foreign name
-//! pointed at this address (DNS rebinding) never reaches a page.
+//! The host names of this node. A request for any other name is refused, so that a foreign name that
+//! resolves to this address (DNS rebinding) never reaches a page.
 
 use std::net::IpAddr;
 
 use axum::http::{Request, header};
 use freehold_core::profile::Profile;
 
-/// The host a request names, without its port, in lower case: the URI's authority if it has one,
-/// else `Host` (RFC 9112 3.2).
+/// The host of a request without the port, in lower case: from the URI's authority if it has one,
+/// else from `Host` (RFC 9112 3.2).
 pub(crate) fn host_of<B>(request: &Request<B>) -> Option<String> {
     let authority = match request.uri().authority() {
         Some(authority) => authority.as_str(),
@@ -23,8 +23,8 @@ fn without_port(authority: &str) -> &str {
     authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }
 
-/// Whether `host` (as [`host_of`] gives it) is one of this node's names. The port is not compared:
-/// it differs behind a tunnel, and a browser keeps other sites out by name alone.
+/// True if `host` (from [`host_of`]) is one of this node's names. The port is not compared: it
+/// differs behind a tunnel, and the name alone stops DNS rebinding.
 pub(crate) fn is_ours(
     host: &str,
     profile: Option<&Profile>,
@@ -41,21 +41,20 @@ pub(crate) fn is_ours(
     }
     match (host.strip_suffix(".localhost"), profile) {
         (Some(login), Some(profile)) => login == profile.login,
-        // Before set-up the house has no name yet; any name that can only mean this machine will
-        // do.
+        // Before the set-up the owner's login is not known; every name below `localhost` means
+        // this machine.
         (Some(_), None) => true,
         (None, _) => false,
     }
 }
 
-/// Whether a browser that asked for `host`, under TLS or not, is told to come under TLS alone from
-/// now on. That is for names of the public web: for this machine or an address it would bind every
-/// other port too.
-pub(crate) fn is_bound(host: Option<&str>, secure: bool) -> bool {
+/// True if the response gets `Strict-Transport-Security`: over TLS and for names of the public web.
+/// For `localhost` or an IP address the header would apply to every other port as well.
+pub(crate) fn wants_hsts(host: Option<&str>, secure: bool) -> bool {
     secure && host.is_some_and(|host| !is_this_machine(host) && address(host).is_none())
 }
 
-/// Whether a name (as [`host_of`] gives it) can only mean this machine.
+/// True if a name (from [`host_of`]) can mean only this machine.
 pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
@@ -66,21 +65,21 @@ fn address(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// What follows `scheme` and `://` in a URL, whatever the case of the scheme.
+/// The part of a URL after `scheme` and `://`; the case of the scheme does not matter.
 pub(crate) fn strip_scheme<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
     url.split_once("://")
         .filter(|(before, _)| before.eq_ignore_ascii_case(scheme))
         .map(|(_, rest)| rest)
 }
 
-/// The host a URL names, in lower case.
+/// The host of a URL, in lower case.
 pub(crate) fn of_url(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     without_port(rest.split('/').next().unwrap_or(rest)).to_ascii_lowercase()
 }
 
-/// The origin of a site's URL as browsers send it (RFC 6454 6.1): in lower case, without a path,
-/// without the scheme's own port. Nothing for what is no `http` or `https` URL of a whole site.
+/// The origin of a site's URL as browsers send it (RFC 6454 6.1): in lower case, without a path and
+/// without the scheme's default port. `None` if it is not an `http` or `https` URL of a whole site.
 pub(crate) fn origin(url: &str) -> Option<String> {
     let (scheme, port, rest) = match (strip_scheme(url, "https"), strip_scheme(url, "http")) {
         (Some(rest), _) => ("https", ":443", rest),
@@ -102,7 +101,7 @@ mod tests {
     use freehold_core::testing::profile_of;
 
     #[test]
-    fn our_names_are_ours_and_no_others() {
+    fn only_configured_host_names_are_served() {
         let alice = profile_of("alice");
         let names = ["www.alice.example".to_owned()];
         let ours =
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_written_as_browsers_send_it() {
+    fn origin_is_normalised_as_browsers_send_it() {
         let cases = [
             ("https://Ruth.Example/", Some("https://ruth.example")),
             ("HTTPS://ruth.example:443", Some("https://ruth.example")),
@@ -148,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn a_name_means_this_machine_or_is_an_address_or_is_of_the_public_web() {
+    fn hsts_is_sent_for_public_names_only() {
         for host in ["localhost", "a.localhost", "127.0.0.1", "127.8.8.8", "[::1]"] {
-            assert!(!is_bound(Some(host), true) && is_this_machine(host), "{host}");
+            assert!(!wants_hsts(Some(host), true) && is_this_machine(host), "{host}");
         }
         for (host, bound) in [
             ("192.0.2.1", false),
@@ -159,16 +158,16 @@ mod tests {
             ("localhost.example", true),
         ] {
             assert_eq!(
-                (is_bound(Some(host), true), is_this_machine(host)),
+                (wants_hsts(Some(host), true), is_this_machine(host)),
                 (bound, false),
                 "{host}"
             );
         }
-        assert!(!is_bound(Some("ruth.example"), false) && !is_bound(None, true));
+        assert!(!wants_hsts(Some("ruth.example"), false) && !wants_hsts(None, true));
     }
 
     #[test]
-    fn a_port_and_a_final_dot_do_not_count() {
+    fn host_ignores_port_and_final_dot() {
         let request =
             |host: &str| Request::builder().uri("/").header("host", host).body(()).unwrap();
         assert_eq!(host_of(&request("Alice.Localhost:8080")).unwrap(), "alice.localhost");

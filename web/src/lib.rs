@@ -1,38 +1,40 @@
-//! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without
-//! JavaScript.
+//! The website of a node: public pages for anyone, pages for the owner, all without JavaScript.
 //!
 //! A request passes `site_service` (is the host name ours? is the page cached?), then the router
 //! built from the table in `routes`, then a handler of about ten lines that calls core and renders a
-//! template. The visitor's rights are a type in the handler's signature (`visitor`); the security
+//! template. The visitor's rights are a type in the handler's signature (`viewer`); the security
 //! headers are added last, to every response. While the data folder is being opened, `startup`
 //! answers.
 
-mod answer;
-mod aside;
 mod assets;
+mod avatar;
+mod blob_response;
+mod blocking;
 mod config;
 mod dates;
-mod doors;
+mod delivery_progress;
+mod fault;
 mod forwarded;
-mod frame;
 mod friends;
-mod gauge;
 mod headers;
 mod health;
 mod hosts;
+mod idempotency;
 mod identity;
+mod layout;
 mod listen;
 mod logins;
+mod mail_clients;
 mod mailbox;
 mod markdown;
-mod once;
-mod pages;
+mod page_cache;
 mod photos;
 mod pictures;
 mod posts;
+mod problem;
 mod profile;
-mod programs;
 mod qr;
+mod response;
 mod routes;
 mod setup;
 mod site;
@@ -42,13 +44,13 @@ mod slow_client;
 mod startup;
 mod theme;
 mod timeline;
-mod visitor;
+mod viewer;
 
 pub use config::{WebConfig, WebConfigError};
 pub use listen::{Endpoint, StartError, Web};
+pub use mail_clients::MailEndpoints;
 pub use posts::path_of;
-pub use programs::MailPlace;
-pub use routes::{Access, Route};
-pub use site::{routes, service, service_with_mail};
+pub use routes::{Access, Route, routes};
+pub use site::{service, service_with_mail};
 pub use site_service::SiteService;
 pub use startup::StartupProgress;

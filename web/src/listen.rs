@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use crate::config::WebConfig;
-use crate::programs::MailPlace;
+use crate::mail_clients::MailEndpoints;
 use crate::site;
 use crate::site_service::{Client, SiteService};
 use crate::slow_client::{BodyError, DeadlineBody, ServingBody};
@@ -116,7 +116,7 @@ impl Web {
     ///
     /// # Errors
     /// When the store can't be read.
-    pub fn open(&self, node: Node, mail: Option<MailPlace>) -> Result<(), StartError> {
+    pub fn open(&self, node: Node, mail: Option<MailEndpoints>) -> Result<(), StartError> {
         let port = self.addresses.first().ok_or(StartError::NoAddress)?.port();
         let config = self.responder.config.clone();
         let service = site::service_with_mail(node, config, port, mail)?;

@@ -1,6 +1,6 @@
-//! The owner's way in and out, and the passwords for mail programs.
+//! Login, logout, and the app passwords for mail clients.
 
-mod apps;
+mod app_passwords;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
@@ -9,90 +9,101 @@ use axum::response::IntoResponse;
 use freehold_core::logins::{self, LoginError};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer};
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::visitor::{self, Asker, Owner};
+use crate::viewer::{self, Owner, Viewer};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/login", Access::Anyone, show)
-        .post("/login", Access::Anyone, enter)
-        .post("/logout", Access::Owner, leave)
-        .merge(apps::routes())
+        .post("/login", Access::Anyone, log_in)
+        .post("/logout", Access::Owner, log_out)
+        .merge(app_passwords::routes())
 }
 
 #[derive(Template)]
 #[template(path = "logins/login.html")]
 struct LoginPage {
-    page: Frame,
+    page: Layout,
     next: String,
     fault: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Next {
+struct LoginQuery {
     #[serde(default)]
     next: String,
 }
 
 #[derive(Deserialize)]
-struct Login {
+struct LoginForm {
     #[serde(default)]
     password: String,
     #[serde(default)]
     next: String,
 }
 
-/// Only rooms of our own: an address from outside could lead anywhere.
-fn room(next: &str) -> &str {
-    let is_room = next == "/home" || next.starts_with("/home/");
-    if is_room && !next.contains(['\\', '\r', '\n']) { next } else { "/home" }
+/// The path to open after the login: only one of the owner's pages, since `next` may come from a
+/// link on another site (open redirect).
+fn safe_next(next: &str) -> &str {
+    let is_owner_page = next == "/home" || next.starts_with("/home/");
+    if is_owner_page && !next.contains(['\\', '\r', '\n']) { next } else { "/home" }
 }
 
-async fn show(State(site): State<Site>, asker: Asker, Query(query): Query<Next>) -> Answer {
-    let profile = site.profile()?;
-    if asker.is_owner() || profile.is_none() {
-        return Ok(answer::see("/home"));
-    }
-    let page = Frame::public(profile.as_deref(), "Come in", "");
-    answer::page(&LoginPage { page, next: room(&query.next).to_owned(), fault: None })
-}
+/// The fault of a wrong password.
+pub(crate) const WRONG_PASSWORD: &str = "Wrong password.";
 
-async fn enter(State(site): State<Site>, client: Client, Form(form): Form<Login>) -> Answer {
-    let next = room(&form.next).to_owned();
-    let (status, fault) = match logins::login(&site.node, &form.password, client.address.into())
-        .await
-    {
-        Ok(token) => {
-            let cookie = visitor::cookie_set(&site, client, &token);
-            return Ok(([(header::SET_COOKIE, cookie)], answer::see(&next)).into_response());
-        }
-        Err(LoginError::Wrong) => {
-            (StatusCode::FORBIDDEN, "That is not the password. Capital letters count.".to_owned())
-        }
-        Err(LoginError::TooOften { retry_after_ms }) => {
-            let wait = match retry_after_ms.div_ceil(1000) {
-                0 | 1 => "a second".to_owned(),
-                seconds @ 2..120 => format!("{seconds} seconds"),
-                seconds => format!("{} minutes", seconds.div_ceil(60)),
-            };
-            (
-                StatusCode::TOO_MANY_REQUESTS,
-                format!("Too many tries from where you are. Wait {wait} and try again."),
-            )
-        }
-        Err(LoginError::Store(error)) => return Err(error.into()),
+/// The fault of too many wrong passwords.
+pub(crate) fn too_many_attempts(retry_after_ms: u64) -> String {
+    let wait = match retry_after_ms.div_ceil(1000) {
+        0 | 1 => "a second".to_owned(),
+        seconds @ 2..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
     };
-    let page = Frame::public(site.profile()?.as_deref(), "Come in", "");
-    answer::page_with(status, &LoginPage { page, next, fault: Some(fault) })
+    format!("Too many wrong passwords from your network. Wait {wait} and try again.")
 }
 
-async fn leave(State(site): State<Site>, owner: Owner, client: Client) -> Answer {
+async fn show(
+    State(site): State<Site>,
+    viewer: Viewer,
+    Query(query): Query<LoginQuery>,
+) -> PageResult {
+    let profile = site.profile()?;
+    if viewer.is_owner() || profile.is_none() {
+        return Ok(response::see_other("/home"));
+    }
+    let page = Layout::public(profile.as_deref(), "Come in", "");
+    response::page(&LoginPage { page, next: safe_next(&query.next).to_owned(), fault: None })
+}
+
+async fn log_in(
+    State(site): State<Site>,
+    client: Client,
+    Form(form): Form<LoginForm>,
+) -> PageResult {
+    let next = safe_next(&form.next).to_owned();
+    let (status, fault) =
+        match logins::login(&site.node, &form.password, client.address.into()).await {
+            Ok(token) => {
+                let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
+                return Ok((cookie, response::see_other(&next)).into_response());
+            }
+            Err(LoginError::Store(error)) => return Err(error.into()),
+            Err(LoginError::Wrong) => (StatusCode::FORBIDDEN, WRONG_PASSWORD.to_owned()),
+            Err(LoginError::TooOften { retry_after_ms }) => {
+                (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(retry_after_ms))
+            }
+        };
+    let page = Layout::public(site.profile()?.as_deref(), "Come in", "");
+    response::page_with_status(status, &LoginPage { page, next, fault: Some(fault) })
+}
+
+async fn log_out(State(site): State<Site>, owner: Owner, client: Client) -> PageResult {
     logins::logout(&site.node, &owner.token).await?;
-    Ok(([(header::SET_COOKIE, visitor::cookie_cleared(&site, client))], answer::see("/"))
+    Ok(([(header::SET_COOKIE, viewer::cookie_cleared(&site, client))], response::see_other("/"))
         .into_response())
 }
 
@@ -101,8 +112,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_login_one_is_led_only_into_rooms_of_this_house() {
-        assert_eq!(room("/home/mail"), "/home/mail");
+    fn login_redirects_only_to_owner_pages() {
+        assert_eq!(safe_next("/home/mail"), "/home/mail");
         for elsewhere in [
             "",
             "//evil.example",
@@ -112,7 +123,7 @@ mod tests {
             "/home/\r\nx: y",
             "/login",
         ] {
-            assert_eq!(room(elsewhere), "/home", "{elsewhere}");
+            assert_eq!(safe_next(elsewhere), "/home", "{elsewhere}");
         }
     }
 }

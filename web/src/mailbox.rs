@@ -1,28 +1,28 @@
-//! Mail in the browser: folders, a list of letters, one letter open beside it, and a plain form to
-//! write one.
+//! Mail in the browser: the folders, the list of messages, one open message, and the form that
+//! writes one.
 
 mod compose;
-mod inside;
-mod letter;
+mod inline_images;
+mod message;
+mod normalize;
+mod parsed;
 mod parts;
 mod sanitise;
-mod straighten;
 mod tokens;
-
-pub(crate) use parts::disposition;
 
 use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, SpecialUse};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
-/// How many letters a list shows at once.
+/// Number of messages in one page of a list.
 const LIST_LEN: usize = 30;
 
 pub(crate) fn routes() -> Routes {
@@ -30,51 +30,52 @@ pub(crate) fn routes() -> Routes {
         .get("/home/mail", Access::Owner, inbox)
         .get("/home/mail/{folder}", Access::Owner, folder)
         .merge(compose::routes())
-        .merge(letter::routes())
+        .merge(message::routes())
         .merge(parts::routes())
 }
 
-/// A folder as the column at the left shows it.
-struct FolderLine {
+/// A folder in the sidebar.
+struct FolderRow {
     id: u32,
     title: String,
     count: u32,
-    /// Whether the count is of unread letters.
+    /// True if `count` is the number of unread messages, false if it is that of all.
     is_unread: bool,
     is_current: bool,
 }
 
-/// A letter as the list shows it.
-struct LetterLine {
+/// A message in the list.
+struct MessageRow {
     uid: u32,
-    who: String,
+    /// The sender; in the folders Sent and Drafts the first recipient.
+    correspondent: String,
     subject: String,
     preview: String,
     time: String,
     machine_time: String,
     is_unread: bool,
     is_current: bool,
-    /// Whether it is the owner's own and has not reached everyone yet.
-    is_waiting: bool,
+    /// True if it is in the queue for at least one recipient.
+    is_queued: bool,
 }
 
-/// Everything left of the open letter.
-struct Office {
+/// The folders and the list of messages beside the open message.
+struct Sidebar {
     folder: u32,
     title: String,
-    folders: Vec<FolderLine>,
-    letters: Vec<LetterLine>,
-    /// What to say where there are no letters.
-    nothing: &'static str,
-    /// Where older letters begin.
+    folders: Vec<FolderRow>,
+    messages: Vec<MessageRow>,
+    /// The text shown if the list is empty.
+    empty_text: &'static str,
+    /// The UID before which older messages begin.
     older: Option<u32>,
 }
 
 #[derive(askama::Template)]
 #[template(path = "mailbox/list.html")]
 struct ListPage {
-    page: Frame,
-    office: Office,
+    page: Layout,
+    sidebar: Sidebar,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +83,7 @@ struct Older {
     before: Option<u32>,
 }
 
-async fn inbox(State(site): State<Site>, owner: Owner) -> Answer {
+async fn inbox(State(site): State<Site>, owner: Owner) -> PageResult {
     let inbox = mailbox::special_folder(&site.node, SpecialUse::Inbox)?.ok_or(Problem::NotFound)?;
     folder(State(site), owner, Path(inbox.id.0), Query(Older { before: None })).await
 }
@@ -92,37 +93,42 @@ async fn folder(
     _: Owner,
     Path(id): Path<u32>,
     Query(query): Query<Older>,
-) -> Answer {
-    let office = office(&site, id, query.before, None)?;
-    let page = site.home_frame(&office.title, "Mail")?;
-    answer::page(&ListPage { page, office })
+) -> PageResult {
+    let sidebar = sidebar(&site, id, query.before, None)?;
+    let page = site.owner_layout(&sidebar.title, "Mail")?;
+    response::page(&ListPage { page, sidebar })
 }
 
-/// The folders, and the letters of one of them below `before`; `open` is the letter shown beside
-/// them.
-fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Result<Office, Problem> {
-    let found = mailbox::folders(&site.node)?;
-    let current = found.iter().find(|folder| folder.id.0 == id).ok_or(Problem::NotFound)?;
+/// The folders, and the messages of folder `id` with a UID below `before`; `open` is the UID of the
+/// open message.
+fn sidebar(
+    site: &Site,
+    id: u32,
+    before: Option<u32>,
+    open: Option<u32>,
+) -> Result<Sidebar, Problem> {
+    let folders = mailbox::folders(&site.node)?;
+    let current = folders.iter().find(|folder| folder.id.0 == id).ok_or(Problem::NotFound)?;
     let is_outgoing = matches!(current.special, Some(SpecialUse::Sent | SpecialUse::Drafts));
     let now = site.node.clock.now();
     let listed = mailbox::summaries(&site.node, FolderId(id), before, LIST_LEN)?;
     let older =
         (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
-    let out = if current.special == Some(SpecialUse::Sent) {
+    let queued = if current.special == Some(SpecialUse::Sent) {
         mailbox::queued_blobs(&site.node)?
     } else {
         Vec::new()
     };
-    let letters = listed.into_iter().map(|(message, summary)| {
+    let messages = listed.into_iter().map(|(message, summary)| {
         let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
-        let who = other
+        let correspondent = other
             .map(|person| person.shown())
             .filter(|shown| !shown.is_empty())
             .unwrap_or("Nobody named")
             .to_owned();
-        LetterLine {
+        MessageRow {
             uid: message.uid,
-            who,
+            correspondent,
             subject: if summary.subject.is_empty() {
                 "No subject".to_owned()
             } else {
@@ -133,24 +139,23 @@ fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Resul
             machine_time: dates::machine(message.internal_date),
             is_unread: !message.flags.has(Flags::SEEN) && open != Some(message.uid),
             is_current: open == Some(message.uid),
-            is_waiting: out.contains(&message.blob),
+            is_queued: queued.contains(&message.blob),
         }
     });
-    let (title, letters): (_, Vec<_>) = (current.title().to_owned(), letters.collect());
-    let nothing =
-        if before.is_some() { "That was all of it." } else { nothing_in(current.special) };
-    Ok(Office {
+    let empty_text =
+        if before.is_some() { "That was all of it." } else { empty_text(current.special) };
+    Ok(Sidebar {
         folder: id,
-        title,
-        nothing,
-        folders: found.iter().map(|folder| line(folder, id)).collect(),
-        letters,
+        title: current.title().to_owned(),
+        empty_text,
+        folders: folders.iter().map(|folder| folder_row(folder, id)).collect(),
+        messages: messages.collect(),
         older,
     })
 }
 
-/// What an empty folder is for.
-fn nothing_in(special: Option<SpecialUse>) -> &'static str {
+/// The text that says what an empty folder is for.
+fn empty_text(special: Option<SpecialUse>) -> &'static str {
     match special {
         Some(SpecialUse::Inbox) => "Nothing here. What is sent to you arrives in this folder.",
         Some(SpecialUse::Drafts) => {
@@ -166,14 +171,14 @@ fn nothing_in(special: Option<SpecialUse>) -> &'static str {
     }
 }
 
-fn line(folder: &Folder, current: u32) -> FolderLine {
-    // Of unfinished letters all count; of junk and the bin none is worth a look.
+fn folder_row(folder: &Folder, current: u32) -> FolderRow {
+    // Drafts are counted whole; Junk, Trash and Sent show no count.
     let (count, is_unread) = match folder.special {
         Some(SpecialUse::Drafts) => (folder.total, false),
         Some(SpecialUse::Junk | SpecialUse::Trash | SpecialUse::Sent) => (0, false),
         _ => (folder.unseen, true),
     };
-    FolderLine {
+    FolderRow {
         id: folder.id.0,
         title: folder.title().to_owned(),
         count,

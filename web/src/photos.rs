@@ -1,7 +1,7 @@
-//! Photos: the wall anyone may look at, one photo, its files; and, for the owner, hanging,
-//! describing and taking down.
+//! Photos: the public list, one photo, its files; and, for the owner, adding, describing and
+//! deleting.
 
-mod kept;
+mod unsupported;
 pub(crate) mod upload;
 
 use askama::Template;
@@ -10,39 +10,43 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
+use freehold_core::profile::Profile;
 use serde::Deserialize;
 
-use self::kept::KeptFile;
-use crate::answer::{self, Answer, Problem};
+use self::unsupported::UnsupportedFile;
+use crate::blob_response::{self, JPEG};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::pictures::{self, Picture};
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::{Asker, Owner};
+use crate::viewer::{Owner, Viewer};
 
-const WALL_LEN: usize = 40;
-/// The files of a photo never change; a photo taken down may be seen in caches for a day.
-const KEPT: &str = "public, max-age=86400";
+/// Number of photos in one page of a list.
+const PAGE_LEN: usize = 40;
+/// A rendition never changes; a deleted photo may stay in caches for a day.
+const CACHE_CONTROL: &str = "public, max-age=86400";
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
-        .get("/photos", Access::Anyone, wall)
+        .get("/photos", Access::Anyone, list)
         .get("/photos/{photo}", Access::Anyone, show)
         .get("/photos/{photo}/{size}", Access::Anyone, file)
-        .get("/home/photos", Access::Owner, room)
+        .get("/home/photos", Access::Owner, manage)
         .get("/home/photos/{photo}", Access::Owner, edit)
         .post("/home/photos/{photo}", Access::Owner, change)
         .get("/home/photos/{photo}/original", Access::Owner, original)
         .post("/home/photos/{photo}/delete", Access::Owner, delete)
-        .merge(kept::routes())
+        .merge(unsupported::routes())
         .merge(upload::routes())
 }
 
 #[derive(Template)]
-#[template(path = "photos/wall.html")]
-struct WallPage {
-    page: Frame,
+#[template(path = "photos/list.html")]
+struct ListPage {
+    page: Layout,
     pictures: Vec<Picture>,
     older: Option<String>,
 }
@@ -50,11 +54,11 @@ struct WallPage {
 #[derive(Template)]
 #[template(path = "photos/show.html")]
 struct PhotoPage {
-    page: Frame,
+    page: Layout,
     picture: Picture,
     taken: Option<String>,
     added: String,
-    /// Where the owner describes it; nothing for others.
+    /// The edit page; `None` for strangers.
     edit: Option<String>,
     is_private: bool,
     newer: Option<String>,
@@ -62,23 +66,23 @@ struct PhotoPage {
 }
 
 #[derive(Template)]
-#[template(path = "photos/room.html")]
-struct RoomPage {
-    page: Frame,
+#[template(path = "photos/manage.html")]
+struct ManagePage {
+    page: Layout,
     pictures: Vec<Picture>,
     older: Option<String>,
-    kept: Vec<KeptFile>,
+    unsupported: Vec<UnsupportedFile>,
 }
 
 #[derive(Template)]
 #[template(path = "photos/edit.html")]
 struct EditPage {
-    page: Frame,
+    page: Layout,
     id: String,
     picture: Picture,
     is_private: bool,
-    /// Whether it is to be private and a published post shows it.
-    is_in_a_post: bool,
+    /// True if it is private and yet public, because a published post shows it.
+    is_shown_by_post: bool,
     fault: Option<String>,
 }
 
@@ -87,33 +91,33 @@ struct Older {
     before: Option<String>,
 }
 
-/// One page of the wall, and what to ask the next one for.
-fn hung(
+/// One page of the photos that `visitor` may see, and the id for the next page.
+fn page_of(
     site: &Site,
     visitor: &Visitor,
     before: Option<&str>,
 ) -> Result<(Vec<Photo>, Option<String>), Problem> {
     let before = before
-        .map(|id| photos::by_id(&site.node, visitor, pictures::id(id)?)?.ok_or(Problem::NotFound))
+        .map(|id| photos::by_id(&site.node, visitor, parse_id(id)?)?.ok_or(Problem::NotFound))
         .transpose()?;
-    let found = photos::list(&site.node, visitor, before.as_ref(), WALL_LEN)?;
-    let older = found.last().filter(|_| found.len() == WALL_LEN).map(|photo| photo.id.to_string());
-    Ok((found, older))
+    let page = photos::list(&site.node, visitor, before.as_ref(), PAGE_LEN)?;
+    let older = page.last().filter(|_| page.len() == PAGE_LEN).map(|photo| photo.id.to_string());
+    Ok((page, older))
 }
 
-async fn wall(State(site): State<Site>, asker: Asker, Query(query): Query<Older>) -> Answer {
+async fn list(State(site): State<Site>, viewer: Viewer, Query(query): Query<Older>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let (found, older) = hung(&site, &Visitor::Stranger, query.before.as_deref())?;
-    let page = Frame::public(Some(&profile), "Photos", "Photos").for_owner(asker.is_owner());
-    answer::public_page(&WallPage {
+    let (found, older) = page_of(&site, &Visitor::Stranger, query.before.as_deref())?;
+    let page = Layout::public(Some(&profile), "Photos", "Photos").for_owner(viewer.is_owner());
+    response::public_page(&ListPage {
         page,
         pictures: found.iter().map(Picture::own).collect(),
         older,
     })
 }
 
-/// The photo an address names, by slug or by id; not there and not for whoever asks are the same.
-fn named(site: &Site, visitor: &Visitor, name: &str) -> Result<Photo, Problem> {
+/// The photo with a slug or an id; one that the visitor may not see is not found.
+fn find(site: &Site, visitor: &Visitor, name: &str) -> Result<Photo, Problem> {
     let found = match name.parse::<PhotoId>() {
         Ok(id) => photos::by_id(&site.node, visitor, id)?,
         Err(_) => photos::by_slug(&site.node, visitor, name)?,
@@ -121,92 +125,111 @@ fn named(site: &Site, visitor: &Visitor, name: &str) -> Result<Photo, Problem> {
     found.ok_or(Problem::NotFound)
 }
 
-async fn show(State(site): State<Site>, asker: Asker, Path(name): Path<String>) -> Answer {
+async fn show(State(site): State<Site>, viewer: Viewer, Path(name): Path<String>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let photo = named(&site, &asker.0, &name)?;
+    let photo = find(&site, &viewer.0, &name)?;
     if photo.slug != name {
-        return Ok(answer::moved(&format!("/photos/{}", photo.slug)));
+        return Ok(response::moved_permanently(&address(&photo)));
     }
-    let page_of = |photo: &Photo| format!("/photos/{}", photo.slug);
-    let older = photos::list(&site.node, &Visitor::Stranger, Some(&photo), 1)?;
-    let newest = photos::list(&site.node, &Visitor::Stranger, None, WALL_LEN)?;
-    let at = newest.iter().position(|other| other.id == photo.id);
-    let newer = at.and_then(|at| at.checked_sub(1)).and_then(|at| newest.get(at));
-    let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
-    let is_private = is_private(&site, &photo)?;
-    let page = PhotoPage {
-        page: Frame::public(Some(&profile), title, "Photos").for_owner(asker.is_owner()),
-        picture: Picture::own(&photo),
-        taken: photo.taken.as_deref().and_then(dates::camera),
-        added: dates::long(photo.added),
-        edit: asker.is_owner().then(|| format!("/home/photos/{}", photo.id)),
-        is_private,
-        newer: newer.map(page_of),
-        older: older.first().map(page_of),
-    };
-    if page.is_private { answer::page(&page) } else { answer::public_page(&page) }
+    let page = photo_page(&site, &viewer, &profile, &photo)?;
+    if page.is_private { response::page(&page) } else { response::public_page(&page) }
 }
 
-/// Whether nobody but the owner may see a photo, on the wall or with a post.
+fn address(photo: &Photo) -> String {
+    format!("/photos/{}", photo.slug)
+}
+
+fn photo_page(
+    site: &Site,
+    viewer: &Viewer,
+    profile: &Profile,
+    photo: &Photo,
+) -> Result<PhotoPage, Problem> {
+    let (newer, older) = neighbours(site, photo)?;
+    let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
+    let is_owner = viewer.is_owner();
+    Ok(PhotoPage {
+        page: Layout::public(Some(profile), title, "Photos").for_owner(is_owner),
+        picture: Picture::own(photo),
+        taken: photo.taken.as_deref().and_then(dates::camera),
+        added: dates::long(photo.added),
+        edit: is_owner.then(|| format!("/home/photos/{}", photo.id)),
+        is_private: is_private(site, photo)?,
+        newer,
+        older,
+    })
+}
+
+/// The addresses of the next newer and the next older public photo. Only the first page of the list
+/// is searched for the newer one.
+fn neighbours(site: &Site, photo: &Photo) -> Result<(Option<String>, Option<String>), Problem> {
+    let older = photos::list(&site.node, &Visitor::Stranger, Some(photo), 1)?;
+    let newest = photos::list(&site.node, &Visitor::Stranger, None, PAGE_LEN)?;
+    let at = newest.iter().position(|other| other.id == photo.id);
+    let newer = at.and_then(|at| at.checked_sub(1)).and_then(|at| newest.get(at));
+    Ok((newer.map(address), older.first().map(address)))
+}
+
+/// True if strangers can see a photo neither in the list nor with a post.
 fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
     Ok(photos::by_id(&site.node, &Visitor::Stranger, photo.id)?.is_none())
 }
 
 async fn file(
     State(site): State<Site>,
-    asker: Asker,
+    viewer: Viewer,
     Path((name, size)): Path<(String, String)>,
-    asked: HeaderMap,
-) -> Answer {
-    let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
-    let photo = named(&site, &asker.0, &name)?;
-    let (print, reader) =
-        photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+    headers: HeaderMap,
+) -> PageResult {
+    let size = pictures::rendition_size(&size).ok_or(Problem::NotFound)?;
+    let photo = find(&site, &viewer.0, &name)?;
+    let (rendition, reader) =
+        photos::image_bytes(&site.node, &viewer.0, photo.id, size)?.ok_or(Problem::NotFound)?;
     if is_private(&site, &photo)? {
-        return pictures::file(reader, pictures::JPEG, "no-store");
+        return blob_response::stream(reader, JPEG, "no-store");
     }
-    pictures::lasting_file(&asked, &print.blob, reader, pictures::JPEG, KEPT)
+    blob_response::cacheable_stream(&headers, &rendition.blob, reader, JPEG, CACHE_CONTROL)
 }
 
-async fn room(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
-    let (found, older) = hung(&site, &Visitor::Owner, query.before.as_deref())?;
+async fn manage(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> PageResult {
+    let (found, older) = page_of(&site, &Visitor::Owner, query.before.as_deref())?;
     let pictures = found
         .iter()
         .map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) })
         .collect();
-    answer::page(&RoomPage {
-        page: site.home_frame("Photos", "Photos")?,
+    response::page(&ManagePage {
+        page: site.owner_layout("Photos", "Photos")?,
         pictures,
         older,
-        kept: kept::listed(&site)?,
+        unsupported: unsupported::list(&site)?,
     })
 }
 
 fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
-    photos::by_id(&site.node, &Visitor::Owner, pictures::id(id)?)?.ok_or(Problem::NotFound)
+    photos::by_id(&site.node, &Visitor::Owner, parse_id(id)?)?.ok_or(Problem::NotFound)
 }
 
 fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPage, Problem> {
-    let page = site.home_frame("A photo", "Photos")?;
-    let is_kept = photo.audience == Audience::Owner;
-    let is_in_a_post = is_kept && !is_private(site, photo)?;
+    let page = site.owner_layout("A photo", "Photos")?;
+    let is_private_itself = photo.audience == Audience::Owner;
+    let is_shown_by_post = is_private_itself && !is_private(site, photo)?;
     Ok(EditPage {
         page,
         id: photo.id.to_string(),
         picture: Picture::own(photo),
-        is_private: is_kept,
-        is_in_a_post,
+        is_private: is_private_itself,
+        is_shown_by_post,
         fault,
     })
 }
 
-async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    answer::page(&edit_page(&site, &own(&site, &id)?, None)?)
+async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    response::page(&edit_page(&site, &own(&site, &id)?, None)?)
 }
 
-/// What is said about a photo, and to whom it is shown.
+/// The form's fields about a photo.
 #[derive(Default, Deserialize)]
-struct Described {
+struct PhotoForm {
     #[serde(default)]
     alt: String,
     #[serde(default)]
@@ -215,7 +238,7 @@ struct Described {
     audience: String,
 }
 
-impl Described {
+impl PhotoForm {
     fn audience(&self) -> Audience {
         if self.audience == "owner" { Audience::Owner } else { Audience::Public }
     }
@@ -225,50 +248,45 @@ async fn change(
     State(site): State<Site>,
     _: Owner,
     Path(id): Path<String>,
-    Form(form): Form<Described>,
-) -> Answer {
+    Form(form): Form<PhotoForm>,
+) -> PageResult {
     let photo = own(&site, &id)?;
-    let audience = form.audience();
-    match photos::change(
-        &site.node,
-        photo.id,
-        form.alt,
-        form.caption.replace("\r\n", "\n"),
-        audience,
-    )
-    .await
-    {
-        Ok(photo) => Ok(answer::see(&format!("/photos/{}", photo.slug))),
+    let (audience, caption) = (form.audience(), form.caption.replace("\r\n", "\n"));
+    match photos::change(&site.node, photo.id, form.alt, caption, audience).await {
+        Ok(photo) => Ok(response::see_other(&format!("/photos/{}", photo.slug))),
         Err(error) => not_changed(&site, &photo, error),
     }
 }
 
-async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
     match photos::delete(&site.node, photo.id).await {
-        Ok(()) => Ok(answer::see("/home/photos")),
+        Ok(()) => Ok(response::see_other("/home/photos")),
         Err(error) => not_changed(&site, &photo, error),
     }
 }
 
-fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
+fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
     let fault = match error {
         ChangeError::Store(error) => return Err(error.into()),
         ChangeError::NoSuchPhoto => return Err(Problem::NotFound),
         ChangeError::InUse => "A post shows this photo. Take it out of the post first.".to_owned(),
         ChangeError::TooLong { what, len_max, .. } => {
-            format!("The {what} is too long: at most {len_max} letters.")
+            format!("The {what} is too long: at most {len_max} letters. Shorten it.")
         }
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(site, photo, Some(fault))?)
+    response::page_with_status(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &edit_page(site, photo, Some(fault))?,
+    )
 }
 
-/// The original of a photo, for the owner to save.
-async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+/// The original file, as a download for the owner.
+async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
     let reader =
         photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
-    let file = pictures::file(reader, &photo.media_type, "no-store")?;
-    Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&photo.file_name))], file)
+    let file = blob_response::stream(reader, &photo.media_type, "no-store")?;
+    Ok(([(header::CONTENT_DISPOSITION, response::attachment_named(&photo.file_name))], file)
         .into_response())
 }

@@ -1,38 +1,28 @@
-//! A picture on a page: its files, what it shows, and how wide it stands beside others.
+//! A photo as a page shows it: its files, its alternative text, its share of a row.
 
-use freehold_core::blobs::BlobReader;
+use freehold_core::feed::EntryId;
 use freehold_core::photos::{Photo, Size};
 use freehold_core::timeline::ItemPhoto;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use axum::response::IntoResponse;
-use freehold_core::feed::EntryId;
-use freehold_core::store::{BlobId, StoreError};
-
-use crate::answer::{Answer, Problem};
-use crate::pages;
-
-/// How much of an image file is read at once.
-const PIECE_LEN: u64 = 64 * 1024;
-
-/// Tenths between which a picture's share of its row lies; the style sheet has a class for each.
+/// The aspect ratios in tenths; the style sheet has a class `r<tenths>` for each.
 pub(crate) const RATIOS: std::ops::RangeInclusive<u32> = 4..=30;
 
-/// A picture as a template shows it.
+/// A photo as a template shows it.
 pub(crate) struct Picture {
-    /// The page it leads to; may be empty.
+    /// The page it links to; empty if there is none.
     pub(crate) href: String,
+    /// The address of the small rendition.
     pub(crate) small: String,
+    /// The address of the large rendition.
     pub(crate) large: String,
     pub(crate) alt: String,
     pub(crate) caption: String,
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) small_width: u32,
-    /// Width in tenths of the height.
+    /// The aspect ratio: width in tenths of the height.
     pub(crate) ratio: u32,
-    /// Whether the file is here; one on its way is a quiet place.
+    /// False while the file is still to be fetched from the friend.
     pub(crate) is_here: bool,
 }
 
@@ -43,7 +33,7 @@ fn ratio(width: u32, height: u32) -> u32 {
 }
 
 impl Picture {
-    /// One of the owner's own.
+    /// A photo of the owner.
     pub(crate) fn own(photo: &Photo) -> Self {
         let (id, large, small) =
             (photo.id, photo.rendition(Size::Large), photo.rendition(Size::Small));
@@ -61,7 +51,7 @@ impl Picture {
         }
     }
 
-    /// One of a post in the timeline: the `number`th of `entry`.
+    /// Photo `number` of a timeline post with the entry `entry`.
     pub(crate) fn of_item(entry: &EntryId, number: usize, photo: ItemPhoto) -> Self {
         let file = |size: &str| format!("/home/timeline/{entry}/{number}/{size}.jpg");
         let (small, large) = match (photo.has_small, photo.has_large) {
@@ -84,14 +74,14 @@ impl Picture {
     }
 }
 
-/// How wide the small file is: at most 400 pixels on the longer edge.
+/// The width of the small rendition, whose longer edge has at most 400 pixels.
 fn small_width(width: u32, height: u32) -> u32 {
     let longer = width.max(height).max(1);
     if longer <= 400 { width.max(1) } else { (width.saturating_mul(400) / longer).max(1) }
 }
 
-/// Which size a file's name asks for.
-pub(crate) fn size_of(name: &str) -> Option<Size> {
+/// The rendition that a file name asks for.
+pub(crate) fn rendition_size(name: &str) -> Option<Size> {
     match name {
         "1600.jpg" => Some(Size::Large),
         "400.jpg" => Some(Size::Small),
@@ -99,74 +89,12 @@ pub(crate) fn size_of(name: &str) -> Option<Size> {
     }
 }
 
-/// What the sizes made here are.
-pub(crate) const JPEG: &str = "image/jpeg";
-
-/// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it
-/// and for how long.
-pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
-    let len = reader.len();
-    let pieces = futures::stream::try_unfold((reader, 0u64), move |(reader, at)| async move {
-        if at >= len {
-            return Ok(None);
-        }
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
-            let read = reader.read_at(at, &mut piece)?;
-            piece.truncate(read);
-            Ok::<_, StoreError>((piece, reader))
-        });
-        let (piece, reader) =
-            read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
-        let next = at + piece.len() as u64;
-        if piece.is_empty() {
-            Err(StoreError::NoBlob)
-        } else {
-            Ok(Some((Bytes::from(piece), (reader, next))))
-        }
-    });
-    let mut response: Response<Body> = Body::from_stream(pieces).into_response();
-    let headers = response.headers_mut();
-    let media_type = HeaderValue::from_str(media_type)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_TYPE, media_type);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
-    Ok(response)
-}
-
-/// A file that anyone may have and keep; who asks whether theirs is still the one (RFC 9110 13.1.2)
-/// need not take it again.
-pub(crate) fn lasting_file(
-    asked: &HeaderMap,
-    blob: &BlobId,
-    reader: BlobReader,
-    media_type: &str,
-    kept: &'static str,
-) -> Answer {
-    let etag = pages::etag(blob.0.into());
-    let is_same = asked.get(header::IF_NONE_MATCH).is_some_and(|tags| pages::names(tags, &etag));
-    let mut response = if is_same {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        file(reader, media_type, kept)?
-    };
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
-    response.headers_mut().insert(header::ETAG, etag);
-    Ok(response)
-}
-
-/// An id in an address; one that is none is not found.
-pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| Problem::NotFound)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_stands_as_wide_as_it_is_for_its_height_within_reason() {
+    fn aspect_ratio_is_clamped_to_its_classes() {
         assert_eq!(
             (
                 ratio(1600, 1200),

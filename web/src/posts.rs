@@ -1,4 +1,5 @@
-//! The writing: the front page, a post, its feed; and, for the owner, the desk it is written at.
+//! Posts: the front page, older posts, one post, the feed; and, for the owner, the form that writes
+//! them.
 
 mod atom;
 mod write;
@@ -8,31 +9,35 @@ use axum::extract::{Path, Query, State};
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::photos;
-use freehold_core::posts::{self, Cursor, Found, Post, State as Stage};
+use freehold_core::posts::{self, Cursor, Found, Post, State as PostState};
+use freehold_core::profile::{self, Profile};
 use freehold_core::store::StoreError;
 use freehold_core::text;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
 use crate::dates;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::markdown;
-use crate::pictures::{self, Picture};
+use crate::pictures::Picture;
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Asker;
+use crate::viewer::Viewer;
 
+/// Number of posts in one page of a list.
 const PAGE_LEN: usize = 20;
-/// How many pictures hang on the front page at most, and how wide they are together, in tenths of
-/// their height.
+/// The most photos in the front page's row.
 const STRIP_LEN: usize = 6;
+/// The width of that row, in tenths of its height.
 const STRIP_RATIO_MAX: u32 = 60;
+/// With fewer photos there is no row.
 const STRIP_LEN_MIN: usize = 3;
-/// A longer note is shortened in a list.
+/// A longer note is shortened in a list, in characters.
 const NOTE_CHARS: usize = 600;
-/// How much of a note stands for its title.
+/// How much of a note stands for its title, in characters.
 const TITLE_CHARS: usize = 60;
-/// How much of the newest post the front page shows.
+/// How much of the newest post the front page shows, in characters.
 const LEAD_CHARS: usize = 320;
 
 pub(crate) fn routes() -> Routes {
@@ -44,35 +49,36 @@ pub(crate) fn routes() -> Routes {
         .merge(write::routes())
 }
 
-/// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it
-/// stands in links.
+/// A post's title or the beginning of its text, about `chars` characters at most. Never empty, since
+/// it is the text of links.
 pub(crate) fn title_of(post: &Post, chars: usize) -> String {
-    let begins =
+    let title =
         if post.title.is_empty() { text::summary(&post.text, chars) } else { post.title.clone() };
-    if begins.is_empty() { "Without a title".to_owned() } else { begins }
+    if title.is_empty() { "Without a title".to_owned() } else { title }
 }
 
-/// What to say of a text that takes `len` of `len_max` bytes: people count pages, not bytes.
+/// The fault of a text of `len` bytes where `len_max` are allowed. The text counts parts, since
+/// people do not count bytes.
 pub(crate) fn too_long(len: usize, len_max: usize) -> String {
     let parts = len.div_ceil(len_max.max(1)).max(2);
     format!(
-        "That is more than one post holds. Make {parts} of it; nothing of what you wrote is lost here."
+        "The text is longer than one post may be. Make {parts} posts of it; nothing you wrote is lost."
     )
 }
 
-/// Where a post lives.
+/// The path of a post's page.
 pub fn path_of(post: &Post) -> String {
     format!("/{}/{}", dates::year(post.published.unwrap_or(post.created)), post.slug)
 }
 
 /// A post in a list.
-struct Line {
+struct PostRow {
     href: String,
     title: String,
-    /// A note's own text, or how a longer post begins.
+    /// The text of a note, or the summary of a longer post.
     text: String,
-    /// A longer beginning, for the lead.
-    begins: String,
+    /// A longer beginning, for the first post of the front page.
+    beginning: String,
     day: String,
     machine_time: String,
     minutes: u32,
@@ -82,26 +88,26 @@ struct Line {
 #[derive(Template)]
 #[template(path = "posts/front.html")]
 struct FrontPage {
-    page: Frame,
+    page: Layout,
     strapline: String,
-    lead: Option<Line>,
+    lead: Option<PostRow>,
     strip: Vec<Picture>,
-    lines: Vec<Line>,
+    rows: Vec<PostRow>,
     older: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "posts/older.html")]
 struct OlderPage {
-    page: Frame,
-    lines: Vec<Line>,
+    page: Layout,
+    rows: Vec<PostRow>,
     older: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "posts/show.html")]
 struct PostPage {
-    page: Frame,
+    page: Layout,
     title: String,
     html: String,
     summary: String,
@@ -110,7 +116,7 @@ struct PostPage {
     edited: Option<String>,
     minutes: u32,
     pictures: Vec<Picture>,
-    /// Where the owner changes it; nothing for others.
+    /// The edit page; `None` for strangers.
     edit: Option<String>,
     is_draft: bool,
     canonical: String,
@@ -118,15 +124,15 @@ struct PostPage {
 }
 
 #[derive(Template)]
-#[template(path = "posts/unsettled.html")]
-struct UnsettledPage {
-    page: Frame,
+#[template(path = "posts/no_owner.html")]
+struct NoOwnerPage {
+    page: Layout,
 }
 
-fn line(post: Post, now: Timestamp) -> Line {
+fn row(post: Post, now: Timestamp) -> PostRow {
     let published = post.published.unwrap_or(post.created);
-    Line {
-        begins: text::summary(&post.text, LEAD_CHARS),
+    PostRow {
+        beginning: text::summary(&post.text, LEAD_CHARS),
         href: path_of(&post),
         text: if post.title.is_empty() {
             text::summary(&post.text, NOTE_CHARS)
@@ -141,47 +147,47 @@ fn line(post: Post, now: Timestamp) -> Line {
     }
 }
 
-/// One page of what anyone may read, and where the next begins.
-fn listed(site: &Site, before: Option<Cursor>) -> Result<(Vec<Line>, Option<String>), StoreError> {
-    let found = posts::published(&site.node, &Visitor::Stranger, before, PAGE_LEN)?;
-    let last = found.last().filter(|_| found.len() == PAGE_LEN).and_then(Post::cursor);
+/// One page of the public posts, and the address of the next.
+fn list(site: &Site, before: Option<Cursor>) -> Result<(Vec<PostRow>, Option<String>), StoreError> {
+    let posts = posts::published(&site.node, &Visitor::Stranger, before, PAGE_LEN)?;
+    let last = posts.last().filter(|_| posts.len() == PAGE_LEN).and_then(Post::cursor);
     let now = site.node.clock.now();
     Ok((
-        found.into_iter().map(|post| line(post, now)).collect(),
+        posts.into_iter().map(|post| row(post, now)).collect(),
         last.map(|cursor| format!("/writing?before={cursor}")),
     ))
 }
 
-async fn front(State(site): State<Site>, asker: Asker) -> Answer {
+async fn front(State(site): State<Site>, viewer: Viewer) -> PageResult {
     let Some(profile) = site.profile()? else {
-        return answer::page(&UnsettledPage {
-            page: Frame::public(None, "Nobody lives here yet", ""),
+        return response::page(&NoOwnerPage {
+            page: Layout::public(None, "Nobody lives here yet", ""),
         });
     };
-    let (mut lines, older) = listed(&site, None)?;
-    // The lead is the newest post with a title; a note is said in passing.
-    let lead = lines.iter().position(|line| !line.title.is_empty()).map(|at| lines.remove(at));
-    let page = Frame::public(Some(&profile), "", "Writing").for_owner(asker.is_owner());
-    answer::public_page(&FrontPage {
+    let (mut rows, older) = list(&site, None)?;
+    // The lead is the newest post that has a title.
+    let lead = rows.iter().position(|row| !row.title.is_empty()).map(|at| rows.remove(at));
+    let page = Layout::public(Some(&profile), "", "Writing").for_owner(viewer.is_owner());
+    response::public_page(&FrontPage {
         page,
         strapline: profile.strapline.clone(),
         lead,
         strip: strip(&site)?,
-        lines,
+        rows,
         older,
     })
 }
 
-/// As many of the newest photos as fit one row; none if there are too few for a row.
+/// The newest photos that fit one row; none if they are fewer than [`STRIP_LEN_MIN`].
 fn strip(site: &Site) -> Result<Vec<Picture>, StoreError> {
-    let mut wide = 0;
+    let mut width = 0;
     let newest = photos::list(&site.node, &Visitor::Stranger, None, STRIP_LEN)?;
-    let mut fits: Vec<Picture> = newest.iter().map(Picture::own).collect();
-    fits.retain(|picture| {
-        wide += picture.ratio;
-        wide <= STRIP_RATIO_MAX
+    let mut strip: Vec<Picture> = newest.iter().map(Picture::own).collect();
+    strip.retain(|picture| {
+        width += picture.ratio;
+        width <= STRIP_RATIO_MAX
     });
-    Ok(if fits.len() < STRIP_LEN_MIN { Vec::new() } else { fits })
+    Ok(if strip.len() < STRIP_LEN_MIN { Vec::new() } else { strip })
 }
 
 #[derive(Deserialize)]
@@ -189,55 +195,70 @@ struct Older {
     before: Option<String>,
 }
 
-async fn older(State(site): State<Site>, asker: Asker, Query(query): Query<Older>) -> Answer {
+async fn older(State(site): State<Site>, viewer: Viewer, Query(query): Query<Older>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let before = query.before.as_deref().map(pictures::id).transpose()?;
-    let (lines, older) = listed(&site, before)?;
+    let before = query.before.as_deref().map(parse_id).transpose()?;
+    let (rows, older) = list(&site, before)?;
     let page =
-        Frame::public(Some(&profile), "Older writing", "Writing").for_owner(asker.is_owner());
-    answer::public_page(&OlderPage { page, lines, older })
+        Layout::public(Some(&profile), "Older writing", "Writing").for_owner(viewer.is_owner());
+    response::public_page(&OlderPage { page, rows, older })
 }
 
 async fn show(
     State(site): State<Site>,
-    asker: Asker,
+    viewer: Viewer,
     Path((year, slug)): Path<(String, String)>,
-) -> Answer {
+) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let post = match posts::by_slug(&site.node, &asker.0, &slug)?.ok_or(Problem::NotFound)? {
+    let post = match posts::by_slug(&site.node, &viewer.0, &slug)?.ok_or(Problem::NotFound)? {
         Found::Here(post) => *post,
-        Found::Moved(slug) => return Ok(answer::moved(&format!("/{year}/{slug}"))),
+        Found::Moved(slug) => return Ok(response::moved_permanently(&format!("/{year}/{slug}"))),
     };
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
-        return if year.parse::<u16>().is_ok() {
-            Ok(answer::moved(&path))
+        let is_year = year.parse::<u16>().is_ok();
+        return if is_year {
+            Ok(response::moved_permanently(&path))
         } else {
             Err(Problem::NotFound)
         };
     }
+    let page = post_page(&site, &viewer, &profile, post)?;
+    if page.is_draft { response::page(&page) } else { response::public_page(&page) }
+}
+
+fn post_page(
+    site: &Site,
+    viewer: &Viewer,
+    profile: &Profile,
+    post: Post,
+) -> Result<PostPage, Problem> {
     let title = title_of(&post, TITLE_CHARS);
-    let base = site.base(Some(&profile));
-    let page = PostPage {
-        page: Frame::public(Some(&profile), &title, "Writing").for_owner(asker.is_owner()),
+    let published = post.published.unwrap_or(post.created);
+    let is_owner = viewer.is_owner();
+    Ok(PostPage {
+        page: Layout::public(Some(profile), &title, "Writing").for_owner(is_owner),
         html: markdown::render(&post.text).to_string(),
-        summary: post.summary.clone(),
-        published: dates::long(post.published.unwrap_or(post.created)),
-        machine_time: dates::machine(post.published.unwrap_or(post.created)),
+        published: dates::long(published),
+        machine_time: dates::machine(published),
         edited: post.edited.map(dates::long),
         minutes: post.minutes,
-        pictures: shown(&site, &asker.0, &post)?,
-        edit: asker.is_owner().then(|| format!("/home/write/{}", post.id)),
-        is_draft: post.state == Stage::Draft,
-        canonical: format!("{base}{path}"),
-        address: freehold_core::profile::address(&profile),
+        pictures: visible_pictures(site, &viewer.0, &post)?,
+        edit: is_owner.then(|| format!("/home/write/{}", post.id)),
+        is_draft: post.state == PostState::Draft,
+        canonical: format!("{}{}", site.base(Some(profile)), path_of(&post)),
+        address: profile::address(profile),
+        summary: post.summary,
         title: post.title,
-    };
-    if page.is_draft { answer::page(&page) } else { answer::public_page(&page) }
+    })
 }
 
 /// The photos of a post that `visitor` may see.
-fn shown(site: &Site, visitor: &Visitor, post: &Post) -> Result<Vec<Picture>, StoreError> {
+fn visible_pictures(
+    site: &Site,
+    visitor: &Visitor,
+    post: &Post,
+) -> Result<Vec<Picture>, StoreError> {
     let mut pictures = Vec::new();
     for id in &post.photos {
         pictures.extend(photos::by_id(&site.node, visitor, *id)?.map(|photo| Picture::own(&photo)));

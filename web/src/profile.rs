@@ -1,23 +1,27 @@
-//! Who lives here: the public page that says so, and the settings where the owner changes it.
+//! The owner's profile: the public page about it, and the settings that change it.
 
+use crate::markdown;
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
 use freehold_core::logins::{self, LoginError, PasswordError};
+use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use freehold_core::publish;
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
-use crate::doors::PAINTS;
-use crate::frame::Frame;
-use crate::markdown;
+use crate::avatar::AVATAR_COLOURS;
+use crate::fault::Fault;
+use crate::layout::Layout;
+use crate::logins::{WRONG_PASSWORD, too_many_attempts};
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::visitor::{self, Owner};
+use crate::viewer::{self, Owner};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -32,72 +36,82 @@ pub(crate) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "profile/about.html")]
 struct AboutPage {
-    page: Frame,
+    page: Layout,
     text: String,
     strapline: String,
     address: String,
 }
 
-async fn about(State(site): State<Site>) -> Answer {
+async fn about(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let page = AboutPage {
-        page: Frame::public(Some(&profile), "About", "About"),
+        page: Layout::public(Some(&profile), "About", "About"),
         text: markdown::render(&profile.about).to_string(),
         strapline: profile.strapline.clone(),
         address: profile::address(&profile),
     };
-    answer::public_page(&page)
+    response::public_page(&page)
 }
 
-/// A door in the owner's paint.
-async fn icon(State(site): State<Site>) -> Answer {
-    let paint = site.profile()?.map_or(0, |profile| usize::from(profile.avatar_colour));
-    let (_, colour) = PAINTS.get(paint).unwrap_or(&PAINTS[0]);
+/// The site's icon: an arched door in the owner's colour.
+async fn icon(State(site): State<Site>) -> PageResult {
+    let index = site.profile()?.map_or(0, |profile| usize::from(profile.avatar_colour));
+    let (_, colour) = AVATAR_COLOURS.get(index).unwrap_or(&AVATAR_COLOURS[0]);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
     );
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg).into_response(),
     ))
 }
 
-async fn robots() -> Answer {
+async fn robots() -> PageResult {
     let text = "User-agent: *\nDisallow: /home\nDisallow: /login\nDisallow: /setup\nDisallow: /i\n";
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text)
             .into_response(),
     ))
 }
 
-struct Paint {
+/// A colour to choose for the avatar.
+struct ColourChoice {
+    /// Index into [`AVATAR_COLOURS`].
     number: u8,
     name: &'static str,
     is_chosen: bool,
 }
 
-/// What the settings page says after something was sent.
+/// The result of a form, shown on the settings page.
 #[derive(Default)]
-struct Said {
-    saved: Option<&'static str>,
-    fault: Option<(&'static str, String)>,
+struct FormResult {
+    is_saved: bool,
+    fault: Option<Fault>,
+}
+
+/// The owner's identity as the page shows it.
+struct Identity {
+    /// The person id; empty before the set-up ends.
+    person: String,
+    /// True if two versions of the identity log exist and no rule prefers one.
+    is_disputed: bool,
 }
 
 #[derive(Template)]
 #[template(path = "profile/settings.html")]
 struct SettingsPage {
-    page: Frame,
+    page: Layout,
     profile: Profile,
     address: String,
-    paints: Vec<Paint>,
-    person: String,
-    is_disputed: bool,
+    colours: Vec<ColourChoice>,
+    identity: Identity,
+    /// When this browser logged in.
     since: String,
-    said: Said,
+    result: FormResult,
 }
 
 impl SettingsPage {
     fn fault_of(&self, field: &str) -> Option<&str> {
-        self.said.fault.as_ref().filter(|(wrong, _)| *wrong == field).map(|(_, text)| text.as_str())
+        Fault::of(self.result.fault.as_ref(), field)
     }
 }
 
@@ -105,7 +119,7 @@ fn settings_page(
     site: &Site,
     owner: &Owner,
     profile: Profile,
-    said: Said,
+    result: FormResult,
 ) -> Result<SettingsPage, Problem> {
     let person = site.node.identity.person();
     let is_disputed = person
@@ -113,30 +127,32 @@ fn settings_page(
         .transpose()?
         .flatten()
         .is_some();
-    let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint {
+    let colours = AVATAR_COLOURS.iter().zip(0..).map(|((name, _), number)| ColourChoice {
         number,
         name,
         is_chosen: number == profile.avatar_colour,
     });
     Ok(SettingsPage {
-        page: site.home_frame("Settings", "Settings")?,
+        page: site.owner_layout("Settings", "Settings")?,
         address: profile::address(&profile),
-        paints: paints.collect(),
-        person: person.map(|person| person.to_string()).unwrap_or_default(),
-        is_disputed,
+        colours: colours.collect(),
+        identity: Identity {
+            person: person.map(|person| person.to_string()).unwrap_or_default(),
+            is_disputed,
+        },
         since: crate::dates::ago(owner.session.created, site.node.clock.now()),
         profile,
-        said,
+        result,
     })
 }
 
-async fn settings(State(site): State<Site>, owner: Owner) -> Answer {
+async fn settings(State(site): State<Site>, owner: Owner) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    answer::page(&settings_page(&site, &owner, Profile::clone(&profile), Said::default())?)
+    response::page(&settings_page(&site, &owner, Profile::clone(&profile), FormResult::default())?)
 }
 
 #[derive(Deserialize)]
-struct Changed {
+struct ProfileForm {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -147,7 +163,7 @@ struct Changed {
     paint: u8,
 }
 
-async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>) -> Answer {
+async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<ProfileForm>) -> PageResult {
     let before = site.profile()?.ok_or(Problem::NotFound)?;
     let about = form.about.replace("\r\n", "\n");
     let changed = Profile {
@@ -159,25 +175,37 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
     };
     let fault = match publish::profile(&site.node, changed.clone()).await {
         Ok(()) => {
-            let said = Said { saved: Some("Saved."), fault: None };
-            return answer::page(&settings_page(&site, &owner, changed, said)?);
+            let result = FormResult { is_saved: true, fault: None };
+            return response::page(&settings_page(&site, &owner, changed, result)?);
         }
         Err(ProfileError::Store(error)) => return Err(error.into()),
-        Err(ProfileError::NoName) => ("name", "Your name is missing.".to_owned()),
-        Err(ProfileError::LongName(count)) => {
-            ("name", format!("That name has {count} letters; 80 is the most."))
-        }
-        Err(ProfileError::TooLong { what, len_max, .. }) => {
-            (what, format!("That is too long: at most {len_max} letters."))
-        }
-        Err(error) => ("name", format!("That was not taken: {error}.")),
+        Err(error) => profile_fault(&error),
     };
-    let page = settings_page(&site, &owner, changed, Said { saved: None, fault: Some(fault) })?;
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    let result = FormResult { is_saved: false, fault: Some(fault) };
+    let page = settings_page(&site, &owner, changed, result)?;
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+fn profile_fault(error: &ProfileError) -> Fault {
+    match error {
+        ProfileError::NoName => Fault::new("name", "The name is missing. Type one."),
+        ProfileError::LongName(count) => Fault::new(
+            "name",
+            format!("The name has {count} letters; {NAME_CHARS_MAX} is the most. Shorten it."),
+        ),
+        ProfileError::TooLong { what, len_max, .. } => Fault::new(
+            what,
+            format!("The text is too long: at most {len_max} letters. Shorten it."),
+        ),
+        ProfileError::NoSuchAvatarColour(_) => {
+            Fault::new("paint", "There is no such colour. Choose one of these.")
+        }
+        other => Fault::new("name", format!("The profile was not saved: {other}.")),
+    }
 }
 
 #[derive(Deserialize)]
-struct NewPassword {
+struct PasswordForm {
     #[serde(default)]
     current: String,
     #[serde(default)]
@@ -190,60 +218,67 @@ async fn change_password(
     State(site): State<Site>,
     owner: Owner,
     client: Client,
-    Form(form): Form<NewPassword>,
-) -> Answer {
-    match changed_password(&site, client, &form).await? {
-        // Every session ended with the old password; this browser gets a new one.
+    Form(form): Form<PasswordForm>,
+) -> PageResult {
+    match set_password(&site, client, &form).await? {
+        // Setting the password ended every session; this browser gets a new one.
         Ok(token) => {
-            let cookie = visitor::cookie_set(&site, client, &token);
-            Ok(([(header::SET_COOKIE, cookie)], answer::see("/home/settings")).into_response())
+            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
+            Ok((cookie, response::see_other("/home/settings")).into_response())
         }
         Err(fault) => {
             let profile = site.profile()?.ok_or(Problem::NotFound)?;
-            let said = Said { saved: None, fault: Some(fault) };
-            let page = settings_page(&site, &owner, Profile::clone(&profile), said)?;
-            answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let result = FormResult { is_saved: false, fault: Some(fault) };
+            let page = settings_page(&site, &owner, Profile::clone(&profile), result)?;
+            response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
 
-type Fault = (&'static str, String);
-
-async fn changed_password(
+/// Checks the current password, sets the new one and logs in with it.
+async fn set_password(
     site: &Site,
     client: Client,
-    form: &NewPassword,
+    form: &PasswordForm,
 ) -> Result<Result<logins::SessionToken, Fault>, Problem> {
     if form.new != form.again {
-        return Ok(Err((
-            "new",
-            "The two are not the same. Type the new one twice once more.".to_owned(),
-        )));
+        let text = "The two new passwords differ. Type the new one twice again.";
+        return Ok(Err(Fault::new("new", text)));
     }
     match logins::login(&site.node, &form.current, client.address.into()).await {
         Ok(_) => {}
         Err(LoginError::Store(error)) => return Err(error.into()),
-        Err(LoginError::TooOften { .. }) => {
-            return Ok(Err(("current", "Too many tries. Wait a little.".to_owned())));
+        Err(LoginError::TooOften { retry_after_ms }) => {
+            return Ok(Err(Fault::new("current", too_many_attempts(retry_after_ms))));
         }
-        Err(LoginError::Wrong) => {
-            return Ok(Err(("current", "That is not the password you have now.".to_owned())));
-        }
+        Err(LoginError::Wrong) => return Ok(Err(Fault::new("current", WRONG_PASSWORD))),
     }
     match logins::set_password(&site.node, &form.new).await {
         Ok(()) => {}
         Err(PasswordError::Store(error)) => return Err(error.into()),
-        Err(PasswordError::TooShort) => {
-            return Ok(Err((
-                "new",
-                format!("At least {} characters. A sentence is good.", logins::PASSWORD_LEN_MIN),
-            )));
-        }
-        Err(error) => return Ok(Err(("new", format!("That was not taken: {error}.")))),
+        Err(error) => return Ok(Err(Fault::new("new", password_fault(&error)))),
     }
     match logins::login(&site.node, &form.new, client.address.into()).await {
         Ok(token) => Ok(Ok(token)),
         Err(LoginError::Store(error)) => Err(error.into()),
-        Err(error) => Err(Problem::Unwell(error.to_string())),
+        Err(error) => Err(Problem::Internal(error.to_string())),
+    }
+}
+
+/// The fault of a refused new password.
+pub(crate) fn password_fault(error: &PasswordError) -> String {
+    match error {
+        PasswordError::TooShort => format!(
+            "The password is too short: at least {} characters. A sentence is good.",
+            logins::PASSWORD_LEN_MIN
+        ),
+        PasswordError::TooLong => format!(
+            "The password is too long: at most {} bytes. Choose a shorter one.",
+            logins::PASSWORD_LEN_MAX
+        ),
+        PasswordError::Hash => {
+            "The node has too little memory to hash the password. Try again in a minute.".to_owned()
+        }
+        PasswordError::Store(_) => "The disk can’t be written, so nothing was changed.".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The table of routes that the router is built from, so that a test can walk every one of them.
+//! The table of routes. The router is built from it, and tests walk every entry.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -6,35 +6,37 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
+use crate::{
+    assets, friends, health, identity, logins, mailbox, photos, posts, profile, setup, timeline,
+};
 
-/// The longest form a stranger may send: it is held in memory before anything is known of who sends
-/// it.
-const ANYONES_FORM_LEN_MAX: usize = 16 * 1024;
-/// The longest form of the owner's: a post of [`freehold_core::posts::TEXT_LEN_MAX`] in a script
-/// whose every byte is sent as three.
-const OWNERS_FORM_LEN_MAX: usize = 256 * 1024;
+/// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
+const PUBLIC_FORM_LEN_MAX: usize = 16 * 1024;
+/// The longest form of the owner, in bytes: a post of [`freehold_core::posts::TEXT_LEN_MAX`] whose
+/// every byte is percent-encoded as three.
+const OWNER_FORM_LEN_MAX: usize = 256 * 1024;
 
-/// Who a route is for.
+/// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone at all.
+    /// Everyone.
     Anyone,
-    /// The owner, logged in; anyone else is shown the way to the door.
+    /// The owner, logged in; everyone else is redirected to the login.
     Owner,
 }
 
-/// One line of the table.
+/// One entry of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// `GET` (which answers `HEAD` too) or `POST`.
+    /// `GET` (also serves `HEAD`) or `POST`.
     pub method: &'static str,
-    /// The path, with `{names}` for what varies.
+    /// The path, with `{names}` for its variable parts.
     pub path: &'static str,
-    /// Who it is for.
+    /// Who may use it.
     pub access: Access,
 }
 
-/// Routes being gathered, noun by noun.
+/// A part of the table, with its router.
 pub(crate) struct Routes {
     router: Router<Site>,
     table: Vec<Route>,
@@ -54,7 +56,7 @@ impl Routes {
         self.add("GET", path, access, get(handler))
     }
 
-    /// A `POST` whose body is as long as such a form gets.
+    /// A `POST` with the limit for a form of its access.
     pub(crate) fn post<H: Handler<T, Site>, T: 'static>(
         self,
         path: &'static str,
@@ -62,8 +64,8 @@ impl Routes {
         handler: H,
     ) -> Self {
         let len_max = match access {
-            Access::Anyone => ANYONES_FORM_LEN_MAX,
-            Access::Owner => OWNERS_FORM_LEN_MAX,
+            Access::Anyone => PUBLIC_FORM_LEN_MAX,
+            Access::Owner => OWNER_FORM_LEN_MAX,
         };
         self.post_up_to(len_max, path, access, handler)
     }
@@ -100,4 +102,25 @@ impl Routes {
     pub(crate) fn into_parts(self) -> (Router<Site>, Vec<Route>) {
         (self.router, self.table)
     }
+}
+
+/// The routes of all nouns.
+pub(crate) fn table() -> Routes {
+    Routes::new()
+        .merge(assets::routes())
+        .merge(friends::routes())
+        .merge(health::routes())
+        .merge(identity::routes())
+        .merge(logins::routes())
+        .merge(mailbox::routes())
+        .merge(photos::routes())
+        .merge(posts::routes())
+        .merge(profile::routes())
+        .merge(setup::routes())
+        .merge(timeline::routes())
+}
+
+/// Every route of the site.
+pub fn routes() -> Vec<Route> {
+    table().into_parts().1
 }

@@ -1,33 +1,37 @@
-//! The first visit: whoever holds the one-time link says who they are; then the 24 words make the
-//! house theirs.
+//! The set-up: the holder of the one-time link enters name, address and password; then the mnemonic
+//! of 24 words creates the identity.
 
-mod words;
+mod mnemonic;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
+use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
-use crate::frame::Frame;
+use crate::fault::Fault;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::profile::password_fault;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::visitor;
+use crate::viewer;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/setup", Access::Anyone, show)
-        .post("/setup", Access::Anyone, settle)
-        .merge(words::routes())
+        .post("/setup", Access::Anyone, set_up)
+        .merge(mnemonic::routes())
 }
 
-/// The form as it was sent, for sending it back.
+/// The form's fields.
 #[derive(Default, Deserialize)]
-struct Settling {
+struct SetupForm {
     #[serde(default)]
     token: String,
     #[serde(default)]
@@ -41,111 +45,114 @@ struct Settling {
 }
 
 #[derive(Template)]
-#[template(path = "setup/questions.html")]
-struct QuestionsPage {
-    page: Frame,
-    form: Settling,
-    fault: Option<(&'static str, String)>,
+#[template(path = "setup/form.html")]
+struct FormPage {
+    page: Layout,
+    form: SetupForm,
+    fault: Option<Fault>,
 }
 
-impl QuestionsPage {
+impl FormPage {
     fn fault_of(&self, field: &str) -> Option<&str> {
-        self.fault.as_ref().filter(|(wrong, _)| *wrong == field).map(|(_, text)| text.as_str())
+        Fault::of(self.fault.as_ref(), field)
     }
 }
 
 #[derive(Template)]
 #[template(path = "setup/closed.html")]
 struct ClosedPage {
-    page: Frame,
-    is_settled: bool,
+    page: Layout,
+    /// True if the set-up is done: the link was used.
+    is_set_up: bool,
 }
 
 #[derive(Deserialize)]
-struct Link {
+struct SetupQuery {
     #[serde(default)]
     token: String,
 }
 
-fn closed(site: &Site) -> Answer {
+fn refused_link(site: &Site) -> PageResult {
     let profile = site.profile()?;
-    let page = Frame::public(None, "This link opens nothing", "");
-    answer::page_with(StatusCode::FORBIDDEN, &ClosedPage { page, is_settled: profile.is_some() })
+    let page = Layout::public(None, "This link opens nothing", "");
+    response::page_with_status(
+        StatusCode::FORBIDDEN,
+        &ClosedPage { page, is_set_up: profile.is_some() },
+    )
 }
 
-fn open_token(site: &Site, token: &str) -> Result<Option<SetupToken>, Problem> {
+/// The token, if it is the valid one.
+fn valid_token(site: &Site, token: &str) -> Result<Option<SetupToken>, Problem> {
     let Ok(token) = token.parse::<SetupToken>() else { return Ok(None) };
     Ok(logins::setup_is_open(&site.node, &token)?.then_some(token))
 }
 
-async fn show(State(site): State<Site>, Query(link): Query<Link>) -> Answer {
-    if open_token(&site, &link.token)?.is_none() {
-        return closed(&site);
+async fn show(State(site): State<Site>, Query(query): Query<SetupQuery>) -> PageResult {
+    if valid_token(&site, &query.token)?.is_none() {
+        return refused_link(&site);
     }
-    let form = Settling { token: link.token, ..Settling::default() };
-    answer::page(&QuestionsPage {
-        page: Frame::public(None, "The key is in the door", ""),
+    let form = SetupForm { token: query.token, ..SetupForm::default() };
+    response::page(&FormPage {
+        page: Layout::public(None, "The key is in the door", ""),
         form,
         fault: None,
     })
 }
 
-async fn settle(State(site): State<Site>, client: Client, Form(form): Form<Settling>) -> Answer {
-    let Some(token) = open_token(&site, &form.token)? else { return closed(&site) };
+async fn set_up(
+    State(site): State<Site>,
+    client: Client,
+    Form(form): Form<SetupForm>,
+) -> PageResult {
+    let Some(token) = valid_token(&site, &form.token)? else { return refused_link(&site) };
     let profile = match profile_of(&form) {
         Ok(profile) => profile,
-        Err(fault) => return again(form, fault),
+        Err(fault) => return send_back(form, fault),
     };
-    let fault = match logins::set_up(&site.node, &token, profile, &form.password).await {
+    match logins::set_up(&site.node, &token, profile, &form.password).await {
         Ok(session) => {
-            let cookie = visitor::cookie_set(&site, client, &session);
-            return Ok(
-                ([(header::SET_COOKIE, cookie)], answer::see("/setup/words")).into_response()
-            );
+            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &session))];
+            Ok((cookie, response::see_other("/setup/words")).into_response())
         }
-        Err(SetUpError::BadToken) => return closed(&site),
-        Err(
-            SetUpError::Store(error)
-            | SetUpError::Profile(ProfileError::Store(error))
-            | SetUpError::Password(PasswordError::Store(error)),
-        ) => {
-            return Err(error.into());
-        }
-        Err(SetUpError::Profile(error)) => fault_of(&error),
-        Err(SetUpError::Password(PasswordError::TooShort)) => (
-            "password",
-            format!(
-                "That is short. At least {} characters; a sentence is good.",
-                logins::PASSWORD_LEN_MIN
-            ),
-        ),
-        Err(SetUpError::Password(error)) => ("password", format!("That was not taken: {error}.")),
-    };
-    again(form, fault)
+        Err(error) => not_set_up(&site, form, error),
+    }
 }
 
-fn again(form: Settling, fault: (&'static str, String)) -> Answer {
-    let form = Settling { password: String::new(), again: String::new(), ..form };
-    let page = QuestionsPage {
-        page: Frame::public(None, "The key is in the door", ""),
+fn not_set_up(site: &Site, form: SetupForm, error: SetUpError) -> PageResult {
+    match error {
+        SetUpError::BadToken => refused_link(site),
+        SetUpError::Store(error)
+        | SetUpError::Profile(ProfileError::Store(error))
+        | SetUpError::Password(PasswordError::Store(error)) => Err(error.into()),
+        SetUpError::Profile(error) => send_back(form, profile_fault(&error)),
+        SetUpError::Password(error) => {
+            send_back(form, Fault::new("password", password_fault(&error)))
+        }
+    }
+}
+
+/// Sends the form back without its passwords.
+fn send_back(form: SetupForm, fault: Fault) -> PageResult {
+    let form = SetupForm { password: String::new(), again: String::new(), ..form };
+    let page = FormPage {
+        page: Layout::public(None, "The key is in the door", ""),
         form,
         fault: Some(fault),
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
-fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
+fn profile_of(form: &SetupForm) -> Result<Profile, Fault> {
     let address = form.address.trim();
     let Some((login, domain)) = address.split_once('@') else {
-        let text = if address.contains(',') {
-            "A comma where a full stop should be?"
-        } else {
-            "There is no @ in it."
-        };
-        return Err(("address", format!("{text} An address looks like ruth@aldous.example.")));
+        return Err(Fault::new(
+            "address",
+            "The address has no @. One looks like ruth@aldous.example.",
+        ));
     };
     if form.password != form.again {
-        return Err(("password", "The two are not the same. Type it twice once more.".to_owned()));
+        let text = "The two passwords differ. Type the password twice again.";
+        return Err(Fault::new("password", text));
     }
     let (name, login, domain) = (form.name.clone(), login.to_owned(), domain.to_owned());
     let avatar_colour = profile::default_avatar_colour(&login, &domain);
@@ -159,19 +166,26 @@ fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
     })
 }
 
-fn fault_of(error: &ProfileError) -> (&'static str, String) {
+fn profile_fault(error: &ProfileError) -> Fault {
     match error {
-        ProfileError::NoName => ("name", "Your name is missing.".to_owned()),
-        ProfileError::BadLogin => {
-            ("address", "Before the @ go letters a to z, digits and dashes.".to_owned())
-        }
-        ProfileError::BadDomain => (
-            "address",
-            "What follows the @ is no domain. One looks like aldous.example.".to_owned(),
+        ProfileError::NoName => Fault::new("name", "The name is missing. Type one."),
+        ProfileError::LongName(count) => Fault::new(
+            "name",
+            format!("The name has {count} letters; {NAME_CHARS_MAX} is the most. Shorten it."),
         ),
-        ProfileError::LongName(_) => {
-            ("name", "That is a long name. Shorten it a little.".to_owned())
-        }
-        other => ("address", format!("That was not taken: {other}.")),
+        ProfileError::BadLogin => Fault::new(
+            "address",
+            "The part before the @ may have only letters a to z, digits and dashes. Change it.",
+        ),
+        ProfileError::BadDomain => Fault::new(
+            "address",
+            "The part after the @ is not a domain. One looks like aldous.example, with full stops \
+             and without commas.",
+        ),
+        ProfileError::TooLong { what, len_max, .. } => Fault::new(
+            "address",
+            format!("The {what} is too long: at most {len_max} letters. Shorten it."),
+        ),
+        other => Fault::new("address", format!("The address was refused: {other}.")),
     }
 }

@@ -1,4 +1,4 @@
-//! What every handler works with, and the router made of all nouns.
+//! The state that every handler gets.
 
 use std::sync::Arc;
 
@@ -10,78 +10,57 @@ use freehold_core::store::StoreError;
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
-use crate::frame::Frame;
-use crate::pages::Pages;
-use crate::programs::MailPlace;
-use crate::routes::{Route, Routes};
+use crate::layout::Layout;
+use crate::mail_clients::MailEndpoints;
+use crate::page_cache::PageCache;
+use crate::routes;
 use crate::site_service::SiteService;
-use crate::{assets, friends, health, identity, logins, photos, posts, setup, timeline};
 
 /// One node's site. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) node: Node,
     pub(crate) config: Arc<WebConfig>,
-    pub(crate) pages: Arc<Pages>,
-    /// The port people reach us on, for the address a laptop has.
+    pub(crate) page_cache: Arc<PageCache>,
+    /// The port for the address of a site without `public_url`.
     pub(crate) port: u16,
-    /// Where mail programs find the node, if it is known.
-    pub(crate) mail: Option<MailPlace>,
-    /// The session cookie's name; of this node alone.
+    /// The ports for mail clients, if the node has any.
+    pub(crate) mail: Option<MailEndpoints>,
+    /// The session cookie's name, different for each node.
     pub(crate) cookie: Arc<str>,
-    /// Whose turn it is to take a letter apart: one at a time.
-    pub(crate) letters: Arc<Semaphore>,
+    /// One permit: messages are parsed one at a time.
+    pub(crate) message_parsing: Arc<Semaphore>,
 }
 
 impl Site {
-    /// The address of the site without a slash at its end, as it stands in feeds and invites.
+    /// The address of the site without a final slash, for feeds and invites.
     pub(crate) fn base(&self, profile: Option<&Profile>) -> String {
         self.config.url(profile, self.port)
     }
 
-    /// The owner's profile, from memory where it can be.
+    /// The owner's profile, from the page cache if possible.
     pub(crate) fn profile(&self) -> Result<Option<Arc<Profile>>, StoreError> {
-        self.pages.profile(|| profile::get(&self.node))
+        self.page_cache.profile(|| profile::get(&self.node))
     }
 
-    /// The frame of one of the owner's rooms.
-    pub(crate) fn home_frame(&self, title: &str, room: &str) -> Result<Frame, StoreError> {
+    /// The layout of one of the owner's pages; `current` names its navigation link.
+    pub(crate) fn owner_layout(&self, title: &str, current: &str) -> Result<Layout, StoreError> {
         let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
             .map_or(0, |inbox| inbox.unseen.into());
-        Ok(Frame::home(self.profile()?.as_deref(), title, room, unread))
+        Ok(Layout::owner(self.profile()?.as_deref(), title, current, unread))
     }
-}
-
-fn table() -> Routes {
-    Routes::new()
-        .merge(assets::routes())
-        .merge(friends::routes())
-        .merge(health::routes())
-        .merge(identity::routes())
-        .merge(logins::routes())
-        .merge(crate::mailbox::routes())
-        .merge(photos::routes())
-        .merge(posts::routes())
-        .merge(crate::profile::routes())
-        .merge(setup::routes())
-        .merge(timeline::routes())
-}
-
-/// Every route of the site.
-pub fn routes() -> Vec<Route> {
-    table().into_parts().1
 }
 
 /// The site of `node` as a function from request to response, for a listener or a test. `port` is
-/// the port that the site's own address names when no public URL is configured.
+/// used in the site's address if the configuration has no `public_url`.
 ///
 /// # Errors
-/// When the store can't be read.
+/// If the store can't be read.
 pub fn service(node: Node, config: WebConfig, port: u16) -> Result<SiteService, StoreError> {
     service_with_mail(node, config, port, None)
 }
 
-/// The same, with the ports of the node's mail for the settings page.
+/// The same, with the ports for mail clients.
 ///
 /// # Errors
 /// As [`service`].
@@ -89,21 +68,21 @@ pub fn service_with_mail(
     node: Node,
     config: WebConfig,
     port: u16,
-    mail: Option<MailPlace>,
+    mail: Option<MailEndpoints>,
 ) -> Result<SiteService, StoreError> {
-    let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
-    let mark = node.keyed("web.cookie", b"")?;
+    let page_cache = Arc::new(PageCache::new(node.events.subscribe(), node.clock.clone()));
+    let mac = node.keyed("web.cookie", b"")?;
     let cookie =
-        format!("fh_{}", HEXLOWER.encode(mark.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
+        format!("fh_{}", HEXLOWER.encode(mac.first_chunk::<4>().unwrap_or(&[0; 4]))).into();
     let site = Site {
         node,
         config: Arc::new(config),
-        pages,
+        page_cache,
         port,
         cookie,
-        letters: Arc::new(Semaphore::new(1)),
+        message_parsing: Arc::new(Semaphore::new(1)),
         mail,
     };
-    let (router, _) = table().into_parts();
+    let (router, _) = routes::table().into_parts();
     Ok(SiteService::new(site, router))
 }

@@ -11,10 +11,11 @@ use flate2::Compression;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
 
-use crate::answer::{self, Keep, Problem};
-use crate::pages::Page;
+use crate::page_cache::CachedPage;
+use crate::problem::{self, Problem};
+use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, hosts, visitor};
+use crate::{assets, forwarded, headers, hosts, viewer};
 
 /// The longest public page that is cached, in bytes; a longer one is an internal error.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -69,7 +70,7 @@ impl SiteService {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
         let mut response = self.inner(request, client, host.as_deref()).await;
-        let is_bound = hosts::is_bound(host.as_deref(), client.secure);
+        let is_bound = hosts::wants_hsts(host.as_deref(), client.secure);
         headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }
@@ -85,7 +86,7 @@ impl SiteService {
         B::Error: Into<axum::BoxError>,
     {
         if !host.is_some_and(|host| self.is_ours(host)) {
-            return answer::problem(&self.site, &Problem::NotThisHouse);
+            return problem::page(&self.site, &Problem::Misdirected);
         }
         // A client that reaches the node without the proxy is never asked for a password over plain
         // HTTP.
@@ -96,15 +97,15 @@ impl SiteService {
             return self.redirect_to_https(&request);
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let anonymous = !visitor::has_cookie(request.headers(), &self.site);
+        let anonymous = !viewer::has_cookie(request.headers(), &self.site);
         let is_plain =
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
         let cacheable = is_read && anonymous && is_plain;
         if cacheable && let Some(page) = self.cached(request.uri().path()) {
-            return page.answer(request.headers());
+            return page.response(request.headers());
         }
         let cacheable = cacheable && request.method() == Method::GET;
-        let generation = self.site.pages.generation();
+        let generation = self.site.page_cache.generation();
         let path = request.uri().path().to_owned();
         let is_home = path.starts_with("/home/");
         let request_headers =
@@ -113,24 +114,24 @@ impl SiteService {
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
-        if cacheable && response.extensions().get::<Keep>().is_some() {
+        if cacheable && response.extensions().get::<Cacheable>().is_some() {
             return self.cache(&path, generation, &request_headers, response).await;
         }
-        if !answer::is_mute_problem(&response) {
+        if !problem::lacks_page(&response) {
             return response;
         }
-        let is_home = is_home && visitor::is_owner(&request_headers, client, &self.site).await;
-        answer::with_problem_page(&self.site, &path, is_home, &response)
+        let is_home = is_home && viewer::is_owner(&request_headers, client, &self.site).await;
+        problem::with_page(&self.site, &path, is_home, &response)
     }
 
     /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
     /// has crossed the network unencrypted already.
     fn redirect_to_https<B>(&self, request: &Request<B>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return answer::problem(&self.site, &Problem::NotInTheClear);
+            return problem::page(&self.site, &Problem::HttpsRequired);
         }
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        answer::moved(&format!("{}{path}", self.site.config.url(None, 0)))
+        response::moved_permanently(&format!("{}{path}", self.site.config.url(None, 0)))
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -144,10 +145,10 @@ impl SiteService {
         )
     }
 
-    fn cached(&self, path: &str) -> Option<Arc<Page>> {
+    fn cached(&self, path: &str) -> Option<Arc<CachedPage>> {
         match path.strip_prefix("/assets/") {
             Some(name) => assets::find(name),
-            None => self.site.pages.get(path),
+            None => self.site.page_cache.get(path),
         }
     }
 
@@ -160,17 +161,17 @@ impl SiteService {
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         let Ok(body) = axum::body::to_bytes(body, CACHED_LEN_MAX).await else {
-            return answer::problem(
+            return problem::page(
                 &self.site,
-                &Problem::Unwell("a public page is too long to keep".to_owned()),
+                &Problem::Internal("a public page is too long to keep".to_owned()),
             );
         };
         headers::add_security_headers(&mut parts.headers, false);
         parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
-        let page = Arc::new(Page::new(parts.headers, body, Compression::best()));
+        let page = Arc::new(CachedPage::new(parts.headers, body, Compression::best()));
         if parts.status == StatusCode::OK {
-            self.site.pages.keep(path, generation, page.clone());
+            self.site.page_cache.insert(path, generation, page.clone());
         }
-        page.answer(request_headers)
+        page.response(request_headers)
     }
 }

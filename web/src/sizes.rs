@@ -1,4 +1,4 @@
-//! Lengths of files as people say them.
+//! File sizes as text for people, in SI units.
 
 const KB: u64 = 1000;
 const MB: u64 = 1_000_000;
@@ -18,10 +18,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_said_as_people_say_them() {
-        let said = [0, 1, 2, 999, 1000, 999_999, 1_000_000, 31_400_000].map(size);
+    fn file_sizes_use_si_units() {
+        let shown = [0, 1, 2, 999, 1000, 999_999, 1_000_000, 31_400_000].map(size);
         assert_eq!(
-            said,
+            shown,
             ["0 bytes", "1 byte", "2 bytes", "999 bytes", "1 KB", "999 KB", "1.0 MB", "31.4 MB"]
         );
     }

@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 
 use crate::config::WebConfig;
-use crate::frame::Frame;
+use crate::layout::Layout;
 use crate::site_service::Client;
 use crate::{assets, forwarded, headers, hosts};
 
@@ -51,7 +51,7 @@ impl StartupProgress {
         let client = forwarded::client(peer, request.headers(), config);
         let host = hosts::host_of(request);
         let mut response = self.inner(request);
-        let is_bound = hosts::is_bound(host.as_deref(), client.secure);
+        let is_bound = hosts::wants_hsts(host.as_deref(), client.secure);
         headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }
@@ -61,7 +61,7 @@ impl StartupProgress {
         let path = request.uri().path();
         let asset = path.strip_prefix("/assets/").filter(|_| !is_form).and_then(assets::find);
         match (asset, path) {
-            (Some(asset), _) => asset.answer(request.headers()),
+            (Some(asset), _) => asset.response(request.headers()),
             (None, "/livez") => "alive\n".into_response(),
             (None, "/readyz") => unavailable(match self.current() {
                 Some(Progress { step, percent }) => {
@@ -72,7 +72,7 @@ impl StartupProgress {
             (None, _) => {
                 let percent = self.current().map(|progress| progress.percent);
                 let page = StartupPage {
-                    page: Frame::public(None, "Back in a moment", ""),
+                    page: Layout::public(None, "Back in a moment", ""),
                     is_form,
                     percent,
                 };
@@ -88,7 +88,7 @@ impl StartupProgress {
 #[derive(Template)]
 #[template(path = "startup/page.html")]
 struct StartupPage {
-    page: Frame,
+    page: Layout,
     /// Whether the request was a form, which the client must send again.
     is_form: bool,
     percent: Option<u64>,

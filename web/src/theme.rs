@@ -1,5 +1,5 @@
-//! A theme: colours and measures by name, from `theme.toml`, as the custom properties that the one
-//! structure of styles uses.
+//! A theme: named colours and measures from `theme.toml`, turned into the CSS custom properties that
+//! the shared structure uses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,29 +8,32 @@ use serde::Deserialize;
 
 const PAPER: &str = include_str!("../../themes/paper/theme.toml");
 
-/// The names every theme gives a colour to; the style sheets use no other.
+/// The colours every theme defines; the style sheets use no others.
 #[cfg(test)]
 const COLOURS: [&str; 12] = [
     "brass", "brick", "door", "edge", "ground", "ink", "ink-2", "line", "mark", "on-door", "sheet",
     "sunk",
 ];
 
-/// What a theme's file says.
+/// The content of `theme.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(test), expect(dead_code, reason = "who made a theme is for whoever opens its file"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "name, author and licence are read by people, not by the program")
+)]
 struct Theme {
     name: String,
     author: String,
     licence: String,
-    /// In light and in dark.
+    /// Each in the light and the dark scheme.
     colours: BTreeMap<String, [String; 2]>,
     measures: BTreeMap<String, String>,
 }
 
-/// The custom properties of the theme, as a rule for the root.
+/// The custom properties of the theme, as a rule for `:root`.
 pub(crate) fn properties() -> String {
-    // The file is compiled in, and a test reads it.
+    // The file is compiled in, and a test parses it.
     toml::from_str::<Theme>(PAPER).map(|theme| theme.properties()).unwrap_or_default()
 }
 
@@ -71,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_theme_names_every_colour_and_says_whose_it_is() {
+    fn theme_defines_every_colour_author_and_licence() {
         let theme = paper();
         assert!(theme.colours.keys().eq(COLOURS), "{:?}", theme.colours.keys());
         assert!(!theme.name.is_empty() && !theme.author.is_empty() && !theme.licence.is_empty());
@@ -84,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn the_styles_use_no_property_that_nobody_sets() {
+    fn style_sheets_use_only_defined_properties() {
         let theme = paper();
-        for css in [crate::assets::HOUSE, crate::assets::LETTER] {
+        for css in [crate::assets::STRUCTURE, crate::assets::MESSAGE] {
             for used in css.split("var(--").skip(1) {
                 let name = used.split([')', ',']).next().unwrap();
                 let is_known = theme.colours.contains_key(name)
                     || theme.measures.contains_key(name)
-                    || crate::assets::HOUSE.contains(&format!("--{name}:"))
+                    || crate::assets::STRUCTURE.contains(&format!("--{name}:"))
                     || name == "r";
                 assert!(is_known, "--{name}");
             }
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_read_can_be_read_in_light_and_in_dark() {
+    fn text_contrast_meets_wcag_in_both_schemes() {
         let theme = paper();
         for scheme in [0, 1] {
             let colour = |name: &str| theme.colours[name][scheme].as_str();
@@ -118,8 +121,8 @@ mod tests {
             assert!(contrast(colour("on-door"), colour("door")) >= 4.5, "on-door, scheme {scheme}");
             assert!(contrast(colour("ink"), colour("mark")) >= 4.5, "ink on mark, scheme {scheme}");
         }
-        for (name, paint) in crate::doors::PAINTS {
-            assert!(contrast("#ffffff", paint) >= 4.5, "white on {name}");
+        for (name, colour) in crate::avatar::AVATAR_COLOURS {
+            assert!(contrast("#ffffff", colour) >= 4.5, "white on {name}");
         }
     }
 }

@@ -1,145 +1,134 @@
-//! Home: what friends and the owner said, newest first, with a line where the owner had read to;
-//! and a place to say something.
+//! Home: the posts of the owner and their friends, newest first, with a marker above those already
+//! seen; and the form for a note.
 
-use std::collections::HashMap;
+mod post;
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
-use freehold_core::audience::Visitor;
-use freehold_core::clock::Timestamp;
-use freehold_core::delivery_status;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
-use freehold_core::identity::PersonId;
 use freehold_core::posts::{self, Draft, Over, PostError, PostId};
-use freehold_core::profile::Profile;
 use freehold_core::publish;
-use freehold_core::text;
-use freehold_core::timeline::{self, Cursor, Item};
+use freehold_core::store::StoreError;
+use freehold_core::timeline::{self, Cursor};
 use serde::Deserialize;
 
-use crate::answer::{self, Answer, Problem};
+use self::post::{Renderer, TimelinePost, rendered};
+use crate::avatar::Avatar;
+use crate::blob_response::{self, JPEG};
 use crate::dates;
-use crate::doors::PersonDoor;
-use crate::frame::Frame;
-use crate::friends::is_awake;
-use crate::gauge::Gauge;
-use crate::markdown;
-use crate::once;
+use crate::friends::is_online;
+use crate::idempotency;
+use crate::layout::Layout;
 use crate::photos::upload;
-use crate::pictures::{self, Picture};
+use crate::pictures;
 use crate::posts::{title_of, too_long};
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
+/// Number of posts in one page.
 const PAGE_LEN: usize = 20;
-const EXCERPT_CHARS: usize = 240;
-const UNFINISHED_CHARS: usize = 40;
-/// How many friends the column at the side names.
-const NAMED_MAX: usize = 6;
+/// How much of an untitled draft stands for its title, in characters.
+const DRAFT_TITLE_CHARS: usize = 40;
+/// Number of entries in each list of the side column.
+const SIDE_LIST_LEN: usize = 6;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/home", Access::Owner, home)
-        .post("/home", Access::Owner, say)
-        .get("/home/timeline/{entry}", Access::Owner, whole)
+        .post("/home", Access::Owner, create_note)
+        .get("/home/timeline/{entry}", Access::Owner, show)
         .get("/home/timeline/{entry}/{number}/{size}", Access::Owner, picture)
 }
 
-/// A post as the timeline shows it.
-struct Said {
-    door: PersonDoor,
-    name: String,
-    when: String,
-    machine_time: String,
-    /// Where it can be read alone.
-    href: String,
-    title: String,
-    /// The text of a note, or how a longer post begins.
-    html: String,
-    pictures: Vec<Picture>,
-    is_edited: bool,
-    /// Where the owner changes it, if it is theirs.
-    edit: Option<String>,
-    /// How far it has come, if it is the owner's.
-    gauge: Option<Gauge>,
-    /// Whether the line "Seen already" stands above it.
-    begins_seen: bool,
-}
-
-/// Somebody named at the side.
-struct Named {
-    door: PersonDoor,
+/// A person in the side column.
+struct Person {
+    avatar: Avatar,
     name: String,
 }
 
-struct Unfinished {
+/// A draft in the side column.
+struct DraftLink {
     href: String,
     title: String,
+}
+
+/// The column beside the timeline.
+struct SideColumn {
+    /// People who asked to be friends.
+    requests: Vec<Person>,
+    online: Vec<Person>,
+    drafts: Vec<DraftLink>,
+}
+
+/// The form for a note.
+struct NoteFields {
+    /// The typed text, sent back with a fault.
+    typed: String,
+    /// The idempotency key.
+    key: String,
+    fault: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "timeline/home.html")]
 struct HomePage {
-    page: Frame,
-    feed: Vec<Said>,
+    page: Layout,
+    posts: Vec<TimelinePost>,
     older: Option<String>,
-    /// What stands at the line between what is new and what is not.
-    seen: String,
+    /// The text of the marker above the posts already seen.
+    seen_marker: String,
     is_first: bool,
-    at_the_door: Vec<Named>,
-    awake: Vec<Named>,
-    unfinished: Vec<Unfinished>,
-    /// What was typed and could not be said.
-    typed: String,
-    /// The mark of the form.
-    once: String,
-    fault: Option<String>,
+    side: SideColumn,
+    note: NoteFields,
+}
+
+/// Shown while there is nothing at all.
+#[derive(Template)]
+#[template(path = "timeline/empty.html")]
+struct EmptyPage {
+    page: Layout,
 }
 
 #[derive(Template)]
-#[template(path = "timeline/quiet.html")]
-struct QuietPage {
-    page: Frame,
-}
-
-#[derive(Template)]
-#[template(path = "timeline/whole.html")]
-struct WholePage {
-    page: Frame,
-    said: Said,
+#[template(path = "timeline/show.html")]
+struct PostPage {
+    page: Layout,
+    post: TimelinePost,
 }
 
 #[derive(Deserialize)]
-struct Older {
+struct HomeQuery {
     before: Option<String>,
-    /// Asked for from the quiet page: the composer even though there is nothing yet.
+    /// Set by a link of the empty page: show the form although there are no posts.
     #[serde(default)]
     write: Option<String>,
 }
 
-async fn home(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> Answer {
+async fn home(State(site): State<Site>, _: Owner, Query(query): Query<HomeQuery>) -> PageResult {
     if site.node.identity.person().is_none() {
-        return Ok(answer::see("/setup/words"));
+        return Ok(response::see_other("/setup/words"));
     }
-    let before: Option<Cursor> = query.before.as_deref().map(pictures::id).transpose()?;
-    // Read first: what arrives while the page is made has not been seen.
+    let before: Option<Cursor> = query.before.as_deref().map(parse_id).transpose()?;
+    // Read before the page is rendered: a post that arrives meanwhile has not been seen.
     let newest = timeline::newest(&site.node)?;
     let page = home_page(&site, before, String::new(), None)?;
-    timeline::mark_seen(&site.node, newest).await.or_else(unless_full)?;
-    if page.feed.is_empty() && page.is_first && query.write.is_none() && page.at_the_door.is_empty()
-    {
-        return answer::page(&QuietPage { page: site.home_frame("Home", "Home")? });
+    timeline::mark_seen(&site.node, newest).await.or_else(ignore_full)?;
+    let is_empty = page.posts.is_empty() && page.is_first && page.side.requests.is_empty();
+    if is_empty && query.write.is_none() {
+        return response::page(&EmptyPage { page: site.owner_layout("Home", "Home")? });
     }
-    answer::page(&page)
+    response::page(&page)
 }
 
-/// A full disk keeps nobody from reading.
-fn unless_full(error: freehold_core::store::StoreError) -> Result<(), Problem> {
+/// A full disk must not prevent reading.
+fn ignore_full(error: StoreError) -> Result<(), Problem> {
     match error {
-        freehold_core::store::StoreError::Full => Ok(()),
+        StoreError::Full => Ok(()),
         other => Err(other.into()),
     }
 }
@@ -154,210 +143,108 @@ fn home_page(
     let older = (items.len() == PAGE_LEN)
         .then(|| items.last().map(|item| item.cursor().to_string()))
         .flatten();
-    let seen_from = items.iter().position(|item| item.seen).filter(|at| *at > 0);
-    let mut voices = Voices::new(site)?;
-    let mut feed = Vec::new();
+    let first_seen = items.iter().position(|item| item.seen).filter(|at| *at > 0);
+    let mut renderer = Renderer::new(site)?;
+    let mut posts = Vec::new();
     for (at, item) in items.into_iter().enumerate() {
-        feed.push(Said { begins_seen: seen_from == Some(at), ..voices.said(item)? });
+        let is_first_seen = first_seen == Some(at);
+        posts.push(TimelinePost { is_first_seen, ..renderer.post(item)? });
     }
     let now = site.node.clock.now();
-    let awake = friends::list(&site.node)?.into_iter().filter(|friend| is_awake(friend, now));
     Ok(HomePage {
-        page: site.home_frame("Home", "Home")?,
-        feed,
+        page: site.owner_layout("Home", "Home")?,
+        posts,
         older,
-        seen: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| {
+        seen_marker: timeline::seen_at(&site.node)?.map_or("Seen already".to_owned(), |at| {
             format!("Seen already, {}", dates::ago(at, now))
         }),
         is_first: before.is_none(),
-        at_the_door: friends::requests(&site.node)?
-            .into_iter()
-            .take(NAMED_MAX)
-            .map(|asks| Named {
-                door: PersonDoor::of(&asks.from.name, &asks.from.person.0),
-                name: asks.from.name,
-            })
-            .collect(),
-        awake: awake
-            .take(NAMED_MAX)
-            .map(|friend| Named { door: PersonDoor::of_friend(&friend), name: friend.name })
-            .collect(),
-        unfinished: posts::drafts(&site.node)?
-            .into_iter()
-            .take(NAMED_MAX)
-            .map(|draft| Unfinished {
-                href: format!("/home/write/{}", draft.id),
-                title: title_of(&draft, UNFINISHED_CHARS),
-            })
-            .collect(),
-        typed,
-        once: once::mark(site),
-        fault,
+        side: side_column(site)?,
+        note: NoteFields { typed, key: idempotency::new_key(site), fault },
     })
 }
 
-/// A friend who speaks in the timeline.
-#[derive(Clone)]
-struct Voice {
-    name: String,
-    door: PersonDoor,
-    /// Where their site is, as their node says.
-    web: Option<String>,
+fn side_column(site: &Site) -> Result<SideColumn, Problem> {
+    let now = site.node.clock.now();
+    let requests = friends::requests(&site.node)?.into_iter().map(|request| Person {
+        avatar: Avatar::of(&request.from.name, &request.from.person.0),
+        name: request.from.name,
+    });
+    let online = friends::list(&site.node)?
+        .into_iter()
+        .filter(|friend| is_online(friend, now))
+        .map(|friend| Person { avatar: Avatar::of_friend(&friend), name: friend.name });
+    let drafts = posts::drafts(&site.node)?.into_iter().map(|draft| DraftLink {
+        href: format!("/home/write/{}", draft.id),
+        title: title_of(&draft, DRAFT_TITLE_CHARS),
+    });
+    Ok(SideColumn {
+        requests: requests.take(SIDE_LIST_LEN).collect(),
+        online: online.take(SIDE_LIST_LEN).collect(),
+        drafts: drafts.take(SIDE_LIST_LEN).collect(),
+    })
 }
 
-/// Whoever speaks in the timeline, looked up once per page.
-struct Voices<'a> {
-    site: &'a Site,
-    own: Option<PersonId>,
-    profile: Option<std::sync::Arc<Profile>>,
-    others: HashMap<PersonId, Voice>,
-    now: Timestamp,
-}
-
-impl<'a> Voices<'a> {
-    fn new(site: &'a Site) -> Result<Self, Problem> {
-        let (own, profile) = (site.node.identity.person(), site.profile()?);
-        Ok(Self { site, own, profile, others: HashMap::new(), now: site.node.clock.now() })
-    }
-
-    fn other(&mut self, person: PersonId) -> Result<Voice, Problem> {
-        if let Some(known) = self.others.get(&person) {
-            return Ok(known.clone());
-        }
-        let (name, door) = match friends::get(&self.site.node, &person)? {
-            Some(friend) => (friend.name.clone(), PersonDoor::of_friend(&friend)),
-            None => (person.short(), PersonDoor::of(&person.short(), &person.0)),
-        };
-        let voice = Voice { name, door, web: crate::friends::site_of(self.site, &person)? };
-        self.others.insert(person, voice.clone());
-        Ok(voice)
-    }
-
-    fn said(&mut self, item: Item) -> Result<Said, Problem> {
-        let is_own = self.own == Some(item.author);
-        let path = format!("/{}/{}", dates::year(item.shown), item.slug);
-        let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
-            Some(profile) => (
-                profile.name.clone(),
-                PersonDoor::painted(&profile.name, profile.avatar_colour),
-                path,
-            ),
-            None => {
-                let Voice { name, door, web } = self.other(item.author)?;
-                let inside = format!("/home/timeline/{}", item.entry);
-                (
-                    name,
-                    door,
-                    if item.is_whole { web.map_or(inside, |web| web + &path) } else { inside },
-                )
-            }
-        };
-        let html = if item.title.is_empty() && item.is_whole {
-            rendered(&item.text, &item.entry, is_own)
-        } else {
-            format!("<p>{}</p>", answer::escaped(&text::summary(&item.text, EXCERPT_CHARS)))
-        };
-        let gauge = if is_own {
-            delivery_status::of(&self.site.node, &item.entry)?
-                .and_then(|come| Gauge::of(&come, self.now))
-        } else {
-            None
-        };
-        Ok(Said {
-            gauge,
-            name,
-            door,
-            href,
-            when: dates::ago(item.shown, self.now),
-            machine_time: dates::machine(item.shown),
-            html,
-            pictures: item
-                .photos
-                .into_iter()
-                .enumerate()
-                .map(|(number, photo)| Picture::of_item(&item.entry, number, photo))
-                .collect(),
-            is_edited: item.edited.is_some(),
-            edit: if is_own { own_edit(self.site, &item.slug)? } else { None },
-            title: item.title,
-            begins_seen: false,
-        })
-    }
-}
-
-/// Where the owner changes the post at `slug`.
-fn own_edit(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
-    match posts::by_slug(&site.node, &Visitor::Owner, slug)? {
-        Some(posts::Found::Here(post)) => Ok(Some(format!("/home/write/{}", post.id))),
-        _ => Ok(None),
-    }
-}
-
-fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
-    let prefix = format!("e{}-", entry.to_string().get(..8).unwrap_or_default());
-    if is_own {
-        markdown::render_prefixed(text, &prefix).to_string()
-    } else {
-        markdown::render_foreign(text, &prefix).to_string()
-    }
-}
-
-/// One post alone, whole, in the version that is here.
-async fn whole(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> Answer {
-    let entry: EntryId = pictures::id(&entry)?;
+/// One post alone, with its whole text, in the version that this node has.
+async fn show(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> PageResult {
+    let entry: EntryId = parse_id(&entry)?;
     let item = timeline::get(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let text = timeline::text(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let is_own = site.node.identity.person() == Some(item.author);
-    let said = Said { html: rendered(&text, &entry, is_own), ..Voices::new(&site)?.said(item)? };
-    let title = if said.title.is_empty() { said.name.clone() } else { said.title.clone() };
-    answer::page(&WholePage { page: site.home_frame(&title, "Home")?, said })
+    let html = rendered(&text, &entry, is_own);
+    let post = TimelinePost { html, ..Renderer::new(&site)?.post(item)? };
+    let title = if post.title.is_empty() { &post.name } else { &post.title };
+    response::page(&PostPage { page: site.owner_layout(title, "Home")?, post })
 }
 
 async fn picture(
     State(site): State<Site>,
     _: Owner,
     Path((entry, number, size)): Path<(String, u16, String)>,
-) -> Answer {
-    let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
+) -> PageResult {
+    let entry = parse_id(&entry)?;
+    let size = pictures::rendition_size(&size).ok_or(Problem::NotFound)?;
     let reader =
         timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
-    pictures::file(reader, pictures::JPEG, "no-store")
+    blob_response::stream(reader, JPEG, "no-store")
 }
 
 #[derive(Deserialize)]
-struct Note {
+struct NoteForm {
     #[serde(default)]
     text: String,
-    /// The form's mark.
+    /// The idempotency key.
     #[serde(default)]
-    once: String,
-    /// Which button.
+    key: String,
+    /// The pressed button: `photos`, or empty to publish.
     #[serde(default)]
-    then: String,
+    intent: String,
 }
 
-/// A note: said at once, without a title.
-async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answer {
-    let text = note.text.replace("\r\n", "\n");
-    let id = PostId(once::named(&site, &note.once, &[&text]));
+/// Publishes a note, which is a post without a title.
+async fn create_note(State(site): State<Site>, _: Owner, Form(form): Form<NoteForm>) -> PageResult {
+    let text = form.text.replace("\r\n", "\n");
+    let id = PostId(idempotency::id_for(&site, &form.key, &[&text]));
     let draft = Draft { id: Some(id), over: Over::Nothing, text: text.clone(), ..Draft::default() };
-    let done = if note.then == "photos" {
-        // The words wait as a draft; the first photo joins them there.
-        posts::save_draft(&site.node, draft).await.map(|saved| upload::for_post(&saved.id))
+    let wants_photos = form.intent == "photos";
+    let done = if wants_photos {
+        // The text is saved as a draft, and the first photo is added to that.
+        posts::save_draft(&site.node, draft).await.map(|saved| upload::for_draft(&saved.id))
     } else {
         publish::post(&site.node, draft).await.map(|_| "/home".to_owned())
     };
     let fault = match done {
-        Ok(path) => return Ok(answer::see(&path)),
-        // Said already: the same form was sent twice.
-        Err(PostError::AlreadyPublished) => return Ok(answer::see("/home")),
-        Err(PostError::Store(error)) => return Err(error.into()),
-        Err(PostError::Empty) if note.then == "photos" => {
-            return Ok(answer::see(upload::FOR_A_NOTE));
+        Ok(path) => return Ok(response::see_other(&path)),
+        // The same form was sent twice.
+        Err(PostError::AlreadyPublished) => return Ok(response::see_other("/home")),
+        Err(PostError::Empty) if wants_photos => {
+            return Ok(response::see_other(upload::FOR_NEW_DRAFT));
         }
-        Err(PostError::Empty) => "There is nothing to say yet. Write a line or two.".to_owned(),
+        Err(PostError::Store(error)) => return Err(error.into()),
+        Err(PostError::Empty) => "There is no text yet. Write a line or two.".to_owned(),
         Err(PostError::TooLong { len, len_max, .. }) => too_long(len, len_max),
-        Err(error) => format!("It was not said: {error}."),
+        Err(error) => format!("The note was not published: {error}."),
     };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &home_page(&site, None, text, Some(fault))?)
+    let page = home_page(&site, None, text, Some(fault))?;
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

@@ -21,6 +21,7 @@ use crate::ids::id16;
 use crate::row::Record;
 use crate::store::{BlobId, Table};
 
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
 pub use at_rest::{apply_at_rest, check, mark_unsealed};

@@ -1,5 +1,5 @@
-//! Invites: made, shown once as a link and as a picture of it, taken back; and somebody else's,
-//! pasted here.
+//! Invites: created, shown once as a link and as a QR code, revoked; and accepting the invite of
+//! somebody else.
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
@@ -8,95 +8,122 @@ use freehold_core::feed;
 use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
 use serde::Deserialize;
 
-use super::{Said, friends_page};
-use crate::answer::{self, Answer, Problem};
-use crate::frame::Frame;
+use super::{InviteResult, friends_page};
+use crate::layout::Layout;
+use crate::problem::Problem;
 use crate::qr::Qr;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/i", Access::Anyone, landing)
-        .post("/home/friends/invite", Access::Owner, invite)
+        .post("/home/friends/invite", Access::Owner, create)
         .post("/home/friends/invite/{id}/revoke", Access::Owner, revoke)
         .post("/home/friends/accept", Access::Owner, accept)
 }
 
-/// An invite just made; it can't be shown again.
-pub(super) struct Made {
+/// An invite that was just created; its link can't be shown again.
+pub(super) struct CreatedInvite {
     pub(super) link: String,
-    /// The link for a telephone's camera; `None` if it is too long for one.
+    /// The link as a QR code; `None` if it is too long for one.
     pub(super) qr: Option<Qr>,
 }
 
 #[derive(Template)]
 #[template(path = "friends/invited.html")]
 struct InvitedPage {
-    page: Frame,
+    page: Layout,
 }
 
-/// Where an invite's link leads a browser. The invite itself stands after the `#` and never comes
-/// here.
-async fn landing(State(site): State<Site>) -> Answer {
+/// The page that an invite's link opens in a browser. The invite itself is the link's fragment, which
+/// browsers do not send.
+async fn landing(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    answer::public_page(&InvitedPage { page: Frame::public(Some(&profile), "You are invited", "") })
+    response::public_page(&InvitedPage {
+        page: Layout::public(Some(&profile), "You are invited", ""),
+    })
 }
 
 #[derive(Deserialize)]
-struct Label {
+struct CreateForm {
     #[serde(default)]
     label: String,
 }
 
-async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> Answer {
+async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>) -> PageResult {
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
     let addresses =
         feed::homes_of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
-    let said = match friends::create_invite(&site.node, &form.label, &addresses).await {
+    let result = match friends::create_invite(&site.node, &form.label, &addresses).await {
         Ok(invite) => {
             let link = invite.to_url(&site.base(site.profile()?.as_deref()));
-            Said { made: Some(Made { qr: Qr::of(&link), link }), ..Said::default() }
+            let created = Some(CreatedInvite { qr: Qr::of(&link), link });
+            InviteResult { created, ..InviteResult::default() }
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
-        Err(error) => {
-            Said { fault: Some(format!("No invite was made: {error}.")), ..Said::default() }
-        }
+        Err(error) => InviteResult { fault: Some(create_fault(&error)), ..InviteResult::default() },
     };
-    answer::page(&friends_page(&site, said)?)
+    response::page(&friends_page(&site, result)?)
 }
 
-async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
+fn create_fault(error: &InviteError) -> String {
+    match error {
+        InviteError::TooMany => {
+            "No invite was made: too many are open. Take back some that you no longer need."
+        }
+        InviteError::Unclaimed => {
+            "No invite was made: this node has no owner yet. Finish the set-up first."
+        }
+        InviteError::Store(_) => "No invite was made: the disk can't be written.",
+    }
+    .to_owned()
+}
+
+async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id = data_encoding::HEXLOWER
         .decode(id.as_bytes())
         .ok()
         .and_then(|id| id.try_into().ok())
         .ok_or(Problem::NotFound)?;
     friends::revoke_invite(&site.node, id).await?;
-    Ok(answer::see("/home/friends"))
+    Ok(response::see_other("/home/friends"))
 }
 
 #[derive(Deserialize)]
-struct Pasted {
+struct AcceptForm {
     #[serde(default)]
     invite: String,
 }
 
-async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) -> Answer {
+async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<AcceptForm>) -> PageResult {
     let fault = match form.invite.parse::<Invite>() {
         Ok(invite) => match friends::accept_invite(&site.node, &invite).await {
             Ok(friend) => {
-                let said = Said { accepted: Some(friend.name), ..Said::default() };
-                return answer::page(&friends_page(&site, said)?);
+                let accepted = Some(friend.name);
+                let result = InviteResult { accepted, ..InviteResult::default() };
+                return response::page(&friends_page(&site, result)?);
             }
             Err(AcceptInviteError::Store(error)) => return Err(error.into()),
-            Err(error) => format!("It was not taken: {error}."),
+            Err(error) => accept_fault(&error).to_owned(),
         },
         Err(_) => {
             "That is not a whole invite. Copy all of it, from https to the last letter.".to_owned()
         }
     };
-    let said = Said { fault: Some(fault), pasted: form.invite, ..Said::default() };
-    answer::page_with(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, said)?)
+    let result =
+        InviteResult { fault: Some(fault), pasted: form.invite, ..InviteResult::default() };
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, result)?)
+}
+
+fn accept_fault(error: &AcceptInviteError) -> &'static str {
+    match error {
+        AcceptInviteError::Own => "This invite is your own. Give it to a friend.",
+        AcceptInviteError::Expired => "This invite has expired. Ask for a new one.",
+        AcceptInviteError::Already => "You are friends already. Nothing needs to be done.",
+        AcceptInviteError::Blocked => "You have blocked this person. Unblock them first.",
+        AcceptInviteError::Store(_) => "The invite was not accepted: the disk can't be written.",
+    }
 }

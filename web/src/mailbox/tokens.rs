@@ -1,20 +1,19 @@
-//! A letter's HTML as tokens, read once from front to end (HTML Standard 13.2.5, as far as words
-//! and their shape need it).
+//! The HTML of a message as tokens, read once from front to end (the part of HTML Standard 13.2.5
+//! that text and structure need).
 //!
-//! However the text is made, no byte of it is looked at more than a few times: a browser's
-//! tokeniser compares each attribute of a tag with all before it, this one keeps a handful and
-//! forgets the rest.
+//! The work is linear in the input: a browser's tokeniser compares each attribute of a tag with all
+//! attributes before it, while this one keeps the few of [`ATTRIBUTES`] and drops the rest.
 
-/// What parts names and attributes.
+/// White space between names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
-/// Attributes that say something about words; whatever else a tag has is not even gathered.
+/// Attributes that matter for text and structure; all others are skipped.
 const ATTRIBUTES: [&str; 10] =
     ["align", "alt", "colspan", "dir", "href", "lang", "rowspan", "src", "start", "title"];
 
 /// One piece of the text.
 #[derive(Debug, PartialEq)]
 pub(super) enum Token<'a> {
-    /// Words, their entities as written.
+    /// Text, with its character references as written.
     Text(&'a str),
     /// A start tag.
     Start(Start<'a>),
@@ -25,15 +24,15 @@ pub(super) enum Token<'a> {
 /// A start tag.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Start<'a> {
-    /// As written.
+    /// The name as written.
     pub(super) name: &'a str,
-    /// Those of [`ATTRIBUTES`] it has, each once, the value as written between its quotes.
+    /// The known [`ATTRIBUTES`], each once, with the value as written between its quotes.
     pub(super) attributes: Vec<(&'static str, &'a str)>,
-    /// Whether it ends in `/>`.
+    /// True if the tag ends in `/>`.
     pub(super) is_closed: bool,
 }
 
-/// What is left to be read.
+/// An iterator over the tokens of the rest of the text.
 pub(super) struct Tokens<'a> {
     rest: &'a str,
 }
@@ -43,7 +42,7 @@ impl<'a> Tokens<'a> {
         Self { rest: html }
     }
 
-    /// Leaves out everything up to the end tag of `name`, as of an element whose inside is no HTML.
+    /// Skips to the end tag of `name`: the content of such an element is not HTML.
     pub(super) fn skip_to_end_of(&mut self, name: &str) {
         let is_end = |rest: &str| {
             let tail = rest
@@ -53,11 +52,12 @@ impl<'a> Tokens<'a> {
                 found.eq_ignore_ascii_case(name) && after.starts_with(ends_name)
             })
         };
-        let mut places = self.rest.match_indices("</").filter_map(|(at, _)| self.rest.get(at..));
-        self.rest = places.find(|rest| is_end(rest)).unwrap_or_default();
+        let mut candidates =
+            self.rest.match_indices("</").filter_map(|(at, _)| self.rest.get(at..));
+        self.rest = candidates.find(|rest| is_end(rest)).unwrap_or_default();
     }
 
-    /// The words up to the next markup.
+    /// The text up to the next markup.
     fn text(&mut self) -> Option<Token<'a>> {
         let is_markup = |(at, _): &(usize, &str)| {
             let next = self.rest.as_bytes().get(at + 1);
@@ -72,19 +72,20 @@ impl<'a> Tokens<'a> {
         (!text.is_empty()).then_some(Token::Text(text))
     }
 
-    /// The markup that is next, or `None` for what says nothing: a comment, a declaration, a tag
-    /// that never ends.
+    /// The next tag; `None` for markup without meaning here: a comment, a declaration, a tag without
+    /// an end.
     fn markup(&mut self) -> Option<Token<'a>> {
         let rest = self.rest;
         if let Some(comment) = rest.strip_prefix("<!--") {
-            let is_over = |before: &str| {
+            let ends_comment = |before: &str| {
                 before.is_empty()
                     || before == "-"
                     || before.ends_with("--")
                     || before.ends_with("--!")
             };
-            let end =
-                comment.match_indices('>').find(|(at, _)| comment.get(..*at).is_some_and(is_over));
+            let end = comment
+                .match_indices('>')
+                .find(|(at, _)| comment.get(..*at).is_some_and(ends_comment));
             self.rest = end.and_then(|(at, _)| comment.get(at + 1..)).unwrap_or_default();
             return None;
         }
@@ -123,12 +124,12 @@ fn ends_name(c: char) -> bool {
     BLANK.contains(&c) || matches!(c, '/' | '>')
 }
 
-/// `text` up to where `is_end` holds, and what follows.
+/// Splits `text` before the first character for which `is_end` holds.
 fn until(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(is_end).unwrap_or(text.len()))
 }
 
-/// Reads a tag from its name on; `None` if it never ends.
+/// Reads a tag from its name on, and gives the rest of the text; `None` if the tag has no end.
 fn tag(text: &str) -> Option<(Start<'_>, &str)> {
     let (name, mut rest) = until(text, ends_name);
     let mut start = Start { name, ..Start::default() };
@@ -139,7 +140,7 @@ fn tag(text: &str) -> Option<(Start<'_>, &str)> {
             return Some((start, rest));
         }
         let first = after.chars().next()?;
-        // A name may begin with `=`, and with nothing else that ends it.
+        // An attribute's name may begin with `=`, but with no other character that ends a name.
         let (name, after) = match after
             .get(first.len_utf8()..)
             .and_then(|tail| tail.find(|c| ends_name(c) || c == '='))
@@ -161,7 +162,7 @@ fn tag(text: &str) -> Option<(Start<'_>, &str)> {
     }
 }
 
-/// An attribute's value and what follows it; `None` if its quotes never close.
+/// An attribute's value and the rest of the text; `None` if its quotes are never closed.
 fn value_of(text: &str) -> Option<(&str, &str)> {
     match text.chars().next()? {
         quote @ ('"' | '\'') => text.get(1..)?.split_once(quote),
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     fn shown(html: &str) -> String {
-        let one = |token| match token {
+        let show = |token| match token {
             Token::Text(text) => format!("“{text}”"),
             Token::Start(start) => format!(
                 "<{} {:?}{}>",
@@ -184,11 +185,11 @@ mod tests {
             ),
             Token::End(name) => format!("</{name}>"),
         };
-        Tokens::of(html).map(one).collect()
+        Tokens::of(html).map(show).collect()
     }
 
     #[test]
-    fn tags_are_read_as_browsers_read_them() {
+    fn tags_are_tokenised_as_browsers_do() {
         for (html, tokens) in [
             ("a < b <3 <", "“a < b <3 <”"),
             ("<P class=x>y</P >", "<P []>“y”</P>"),
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_html_is_left_out_up_to_its_own_end() {
+    fn raw_text_is_skipped_to_its_end_tag() {
         let mut tokens = Tokens::of("a</styles></STYLE\n>b");
         tokens.skip_to_end_of("style");
         assert_eq!(tokens.collect::<Vec<_>>(), [Token::End("STYLE"), Token::Text("b")]);

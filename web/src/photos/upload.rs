@@ -1,5 +1,4 @@
-//! Hanging a photo: the file goes straight to the disk as it comes, and is looked at when all of it
-//! is there.
+//! Adding a photo: the file is written to the disk while it arrives, and decoded once it is whole.
 
 use askama::Template;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
@@ -9,32 +8,34 @@ use freehold_core::audience::Visitor;
 use freehold_core::blobs::{BlobWriter, Pinned};
 use freehold_core::photos::renditions::RenditionError;
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
-use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as Stage};
+use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as PostState};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
-use super::Described;
-use crate::answer::{self, Answer, Problem};
-use crate::frame::Frame;
+use super::PhotoForm;
+use crate::blocking::blocking;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
-use crate::visitor::Owner;
+use crate::viewer::Owner;
 
-/// Where a photo is added that begins a note.
-pub(crate) const FOR_A_NOTE: &str = "/home/photos/add?post=new";
+/// The upload form for a photo that starts a new draft.
+pub(crate) const FOR_NEW_DRAFT: &str = "/home/photos/add?post=new";
 
-/// Where a photo is added that joins a post in the making.
-pub(crate) fn for_post(id: &PostId) -> String {
+/// The upload form for a photo that is added to a draft.
+pub(crate) fn for_draft(id: &PostId) -> String {
     format!("/home/photos/add?post={id}")
 }
 
-/// What a form may hold beside its file.
-const REST_LEN_MAX: usize = 64 * 1024;
-/// How much of a file is gathered before it is written.
+/// The longest text field, in bytes, and the room for all fields beside the file.
+const FIELDS_LEN_MAX: usize = 64 * 1024;
+/// How much of a file is buffered before it is written, in bytes.
 const PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn routes() -> Routes {
-    let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(REST_LEN_MAX);
+    let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(FIELDS_LEN_MAX);
     Routes::new().get("/home/photos/add", Access::Owner, show).post_up_to(
         limit,
         "/home/photos/add",
@@ -46,145 +47,173 @@ pub(super) fn routes() -> Routes {
 #[derive(Template)]
 #[template(path = "photos/add.html")]
 struct AddPage {
-    page: Frame,
-    form: Described,
+    page: Layout,
+    form: PhotoForm,
     fault: Option<String>,
-    /// The post it is to stand in: its id, `new` for one that it begins, or nothing.
+    /// The draft to which the photo is added: its id, `new` for a new one, or empty for none.
     post: String,
 }
 
 #[derive(Deserialize)]
-struct For {
+struct UploadQuery {
     #[serde(default)]
     post: String,
 }
 
-impl For {
-    /// What stands in an address goes back into one: an id, `new`, or nothing.
+impl UploadQuery {
+    /// Drops a value that is neither an id nor `new`: it is written into the form's address.
     fn checked(self) -> Self {
         let is_known = self.post == "new" || self.post.parse::<PostId>().is_ok();
         if is_known { self } else { Self { post: String::new() } }
     }
 }
 
-/// What came with the form.
+/// The form's fields and its file with the file name.
 #[derive(Default)]
-struct Sent {
-    described: Described,
+struct UploadForm {
+    fields: PhotoForm,
     file: Option<(Pinned, String)>,
 }
 
-/// Why a form could not be read to its end.
-enum Broken {
-    TooLarge,
-    TooManyWords,
-    Form,
+/// Why a form could not be read.
+enum FormError {
+    /// The file is over the configured limit.
+    FileTooLarge,
+    /// A text field is over [`FIELDS_LEN_MAX`].
+    FieldTooLong,
+    /// The multipart body is malformed (RFC 7578).
+    Malformed,
     Store(StoreError),
 }
 
-impl From<MultipartError> for Broken {
+impl From<MultipartError> for FormError {
     fn from(error: MultipartError) -> Self {
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Self::TooLarge } else { Self::Form }
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Self::FileTooLarge
+        } else {
+            Self::Malformed
+        }
     }
 }
 
-impl From<StoreError> for Broken {
+impl From<StoreError> for FormError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::TooLarge { .. }) {
-            Self::TooLarge
+            Self::FileTooLarge
         } else {
             Self::Store(error)
         }
     }
 }
 
-async fn show(State(site): State<Site>, _: Owner, Query(to): Query<For>) -> Answer {
-    answer::page(&AddPage {
-        page: site.home_frame("Add a photo", "Photos")?,
-        form: Described::default(),
-        fault: None,
-        post: to.checked().post,
-    })
+async fn show(State(site): State<Site>, _: Owner, Query(query): Query<UploadQuery>) -> PageResult {
+    let post = query.checked().post;
+    let page = site.owner_layout("Add a photo", "Photos")?;
+    response::page(&AddPage { page, form: PhotoForm::default(), fault: None, post })
 }
 
 async fn add(
     State(site): State<Site>,
     _: Owner,
-    Query(to): Query<For>,
+    Query(query): Query<UploadQuery>,
     mut form: Multipart,
-) -> Answer {
-    let to = to.checked();
-    let sent = match read(&site, &mut form).await {
-        Ok(sent) => sent,
-        Err(Broken::TooLarge) => {
-            let mebibytes = site.config.upload_len_max / (1024 * 1024);
-            let fault =
-                format!("That file is too large: at most {mebibytes} MB. Nothing was kept.");
-            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
-        }
-        Err(Broken::TooManyWords) => {
-            let fault = "What is said about the photo is too long. Nothing was kept.".to_owned();
-            return again(&site, StatusCode::PAYLOAD_TOO_LARGE, Described::default(), fault, to);
-        }
-        Err(Broken::Form) => return Err(Problem::BadRequest),
-        Err(Broken::Store(error)) => return Err(error.into()),
+) -> PageResult {
+    let post = query.checked().post;
+    let form = match read(&site, &mut form).await {
+        Ok(form) => form,
+        Err(error) => return not_read(&site, error, post),
     };
-    let Some((file, file_name)) = sent.file else {
-        return again(
-            &site,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            sent.described,
-            "Choose a file first.".to_owned(),
-            to,
-        );
+    let fields = form.fields;
+    let Some((file, file_name)) = form.file else {
+        let fault = "There is no file. Choose one first.".to_owned();
+        return send_back(&site, StatusCode::UNPROCESSABLE_ENTITY, fields, fault, post);
     };
-    let Described { alt, caption, .. } = &sent.described;
     let upload = Upload {
         file,
         file_name,
-        alt: alt.clone(),
-        caption: caption.replace("\r\n", "\n"),
-        audience: sent.described.audience(),
+        alt: fields.alt.clone(),
+        caption: fields.caption.replace("\r\n", "\n"),
+        audience: fields.audience(),
     };
-    let fault = match photos::add(&site.node, upload).await {
-        Ok(photo) if to.post.is_empty() => return Ok(answer::see(&format!("/home/photos/{}", photo.id))),
-        Ok(photo) => return joined(&site, &to.post, photo.id).await,
-        Err(AddError::Store(error)) => return Err(error.into()),
-        Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
-        Err(AddError::StoredUnsupported { .. }) => {
-            "That kind of picture can’t be shown here yet. The file is kept, and your photos list it. Save it as JPEG and add that."
+    match photos::add(&site.node, upload).await {
+        Ok(photo) if post.is_empty() => {
+            Ok(response::see_other(&format!("/home/photos/{}", photo.id)))
+        }
+        Ok(photo) => add_to_draft(&site, &post, photo.id).await,
+        Err(AddError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let fault = fault_text(&error);
+            send_back(&site, StatusCode::UNPROCESSABLE_ENTITY, fields, fault, post)
+        }
+    }
+}
+
+fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
+    let fault = match error {
+        FormError::FileTooLarge => {
+            let mebibytes = site.config.upload_len_max / (1024 * 1024);
+            format!(
+                "The file is too large: at most {mebibytes} MB. Nothing was kept. Choose a smaller \
+                 one."
+            )
+        }
+        FormError::FieldTooLong => {
+            "The description of the photo is too long. Nothing was kept. Shorten it.".to_owned()
+        }
+        FormError::Malformed => return Err(Problem::BadRequest),
+        FormError::Store(error) => return Err(error.into()),
+    };
+    send_back(site, StatusCode::PAYLOAD_TOO_LARGE, PhotoForm::default(), fault, post)
+}
+
+fn fault_text(error: &AddError) -> String {
+    match error {
+        AddError::TooLong { what, len_max, .. } => {
+            format!("The {what} is too long: at most {len_max} letters. Shorten it.")
+        }
+        AddError::StoredUnsupported { .. } => {
+            "That kind of picture can’t be shown here yet. The file is kept, and your photos list \
+             it. Save it as JPEG and add that."
                 .to_owned()
         }
-        Err(AddError::Rendition(RenditionError::Damaged(what))) => {
-            format!("This picture is damaged ({what}), so it was not hung. Take it from the camera once more, if you can.")
+        AddError::Rendition(RenditionError::Damaged(cause)) => {
+            format!("This picture is damaged ({cause}) and was not added. Copy it from the camera again.")
         }
-        Err(AddError::Rendition(error)) => format!("It was not taken: {error}."),
-    };
-    again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault, to)
+        AddError::Rendition(RenditionError::NotAPicture) => {
+            "This file is not a JPEG, PNG, WebP or GIF picture. Save it as one of these and add that."
+                .to_owned()
+        }
+        AddError::Rendition(RenditionError::Unsupported(format)) => {
+            format!("{format} pictures can’t be shown here yet. Save it as JPEG and add that.")
+        }
+        AddError::Rendition(RenditionError::TooManyPixels { pixels, pixels_max }) => {
+            format!("The picture has {pixels} pixels; {pixels_max} is the most. Save it smaller and add that.")
+        }
+        AddError::Store(_) => "The picture was not added: the disk can’t be written.".to_owned(),
+    }
 }
 
-fn again(site: &Site, status: StatusCode, form: Described, fault: String, to: For) -> Answer {
-    answer::page_with(
-        status,
-        &AddPage {
-            page: site.home_frame("Add a photo", "Photos")?,
-            form,
-            fault: Some(fault),
-            post: to.post,
-        },
-    )
+fn send_back(
+    site: &Site,
+    status: StatusCode,
+    form: PhotoForm,
+    fault: String,
+    post: String,
+) -> PageResult {
+    let page = site.owner_layout("Add a photo", "Photos")?;
+    response::page_with_status(status, &AddPage { page, form, fault: Some(fault), post })
 }
 
-/// Puts a photo that has just been hung into the draft it was added for, and goes on there. A draft
-/// that is gone or out meanwhile keeps nobody from a new one.
-async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
-    let begun = post
+/// Adds a stored photo to the draft `post` and opens that draft. If the draft was deleted or
+/// published meanwhile, the photo starts a new one.
+async fn add_to_draft(site: &Site, post: &str, photo: PhotoId) -> PageResult {
+    let found = post
         .parse::<PostId>()
         .ok()
         .map(|id| posts::by_id(&site.node, &Visitor::Owner, id))
         .transpose()?
         .flatten();
-    let draft = match begun.filter(|post| post.state == Stage::Draft) {
+    let draft = match found.filter(|post| post.state == PostState::Draft) {
         Some(post) => Draft {
             id: Some(post.id),
             title: post.title,
@@ -196,67 +225,64 @@ async fn joined(site: &Site, post: &str, photo: PhotoId) -> Answer {
         None => Draft { photos: vec![photo], ..Draft::default() },
     };
     match posts::save_draft(&site.node, draft).await {
-        Ok(post) => Ok(answer::see(&format!("/home/write/{}", post.id))),
+        Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
         Err(PostError::Store(error)) => Err(error.into()),
-        // It hangs on the wall all the same.
-        Err(_) => Ok(answer::see(&format!("/home/photos/{photo}"))),
+        // The photo itself is stored.
+        Err(_) => Ok(response::see_other(&format!("/home/photos/{photo}"))),
     }
 }
 
-async fn read(site: &Site, form: &mut Multipart) -> Result<Sent, Broken> {
-    let mut sent = Sent::default();
+async fn read(site: &Site, form: &mut Multipart) -> Result<UploadForm, FormError> {
+    let mut read = UploadForm::default();
     while let Some(field) = form.next_field().await? {
         match field.name().unwrap_or_default() {
-            "alt" => sent.described.alt = words(field).await?,
-            "caption" => sent.described.caption = words(field).await?,
-            "audience" => sent.described.audience = words(field).await?,
-            "file" => sent.file = stored(site, field).await?,
+            "alt" => read.fields.alt = read_text(field).await?,
+            "caption" => read.fields.caption = read_text(field).await?,
+            "audience" => read.fields.audience = read_text(field).await?,
+            "file" => read.file = read_file(site, field).await?,
             _ => {}
         }
     }
-    Ok(sent)
+    Ok(read)
 }
 
-/// What is said about the file: short, though the form is as long as files are.
-async fn words(mut field: Field<'_>) -> Result<String, Broken> {
-    let mut gathered = Vec::new();
+/// Reads a text field. Its limit is its own: the limit of the whole form is as high as for files.
+async fn read_text(mut field: Field<'_>) -> Result<String, FormError> {
+    let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await? {
-        gathered.extend_from_slice(&piece);
-        if gathered.len() > REST_LEN_MAX {
-            return Err(Broken::TooManyWords);
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > FIELDS_LEN_MAX {
+            return Err(FormError::FieldTooLong);
         }
     }
-    String::from_utf8(gathered).map_err(|_| Broken::Form)
+    String::from_utf8(bytes).map_err(|_| FormError::Malformed)
 }
 
-/// Writes the file as it comes, off the threads that serve; an empty one means that none was
-/// chosen.
-async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, String)>, Broken> {
+/// Writes the file while it arrives, on blocking threads. An empty file means that none was chosen.
+async fn read_file(
+    site: &Site,
+    mut field: Field<'_>,
+) -> Result<Option<(Pinned, String)>, FormError> {
     let name = field.file_name().unwrap_or("photo").to_owned();
-    let (mut writer, mut gathered, mut len) = (photos::upload_writer(&site.node)?, Vec::new(), 0);
+    let (mut writer, mut buffer, mut len) = (photos::upload_writer(&site.node)?, Vec::new(), 0);
     while let Some(piece) = field.chunk().await? {
         len += piece.len() as u64;
         if len > site.config.upload_len_max {
-            return Err(Broken::TooLarge);
+            return Err(FormError::FileTooLarge);
         }
-        gathered.extend_from_slice(&piece);
-        if gathered.len() >= PIECE_LEN {
-            writer = written(writer, std::mem::take(&mut gathered)).await?;
+        buffer.extend_from_slice(&piece);
+        if buffer.len() >= PIECE_LEN {
+            writer = write(writer, std::mem::take(&mut buffer)).await?;
         }
     }
     if len == 0 {
         return Ok(None);
     }
-    let writer = written(writer, gathered).await?;
-    let pinned = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(ended)??;
+    let writer = write(writer, buffer).await?;
+    let pinned = blocking(move || writer.finish()).await?;
     Ok(Some((pinned, name)))
 }
 
-async fn written(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, Broken> {
-    let done = tokio::task::spawn_blocking(move || writer.write(&piece).map(|()| writer));
-    Ok(done.await.map_err(ended)??)
-}
-
-fn ended(error: tokio::task::JoinError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+async fn write(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, StoreError> {
+    blocking(move || writer.write(&piece).map(|()| writer)).await
 }

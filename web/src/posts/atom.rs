@@ -9,13 +9,15 @@ use freehold_core::clock::Timestamp;
 use freehold_core::posts::{self, Post};
 use freehold_core::profile;
 
-use super::{TITLE_CHARS, path_of, shown, title_of};
-use crate::answer::{self, Answer, Problem};
+use super::{TITLE_CHARS, path_of, title_of, visible_pictures};
 use crate::dates;
 use crate::markdown;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 
+/// Number of posts in the feed.
 const ENTRIES: usize = 20;
 
 pub(super) fn routes() -> Routes {
@@ -44,18 +46,18 @@ struct Feed {
     entries: Vec<Entry>,
 }
 
-async fn feed(State(site): State<Site>) -> Answer {
+async fn feed(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let base = site.base(Some(&profile));
-    let found = posts::published(&site.node, &Visitor::Stranger, None, ENTRIES)?;
-    let updated = found
+    let posts = posts::published(&site.node, &Visitor::Stranger, None, ENTRIES)?;
+    let updated = posts
         .iter()
         .filter_map(|post| post.edited.max(post.published))
         .max()
         .unwrap_or(Timestamp(0));
     let entries =
-        found.into_iter().map(|post| entry(&site, &base, post)).collect::<Result<_, _>>()?;
-    // The address may change; who it is does not (RFC 4287 4.2.6).
+        posts.into_iter().map(|post| entry(&site, &base, post)).collect::<Result<_, _>>()?;
+    // The id must never change (RFC 4287 4.2.6): the domain may, the person id does not.
     let id = match site.node.identity.person() {
         Some(person) => format!("urn:freehold:{person}"),
         None => format!("mailto:{}", profile::address(&profile)),
@@ -68,7 +70,7 @@ async fn feed(State(site): State<Site>) -> Answer {
         updated: dates::machine(updated),
         entries,
     };
-    Ok(answer::public(
+    Ok(response::cacheable(
         ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed.render()?)
             .into_response(),
     ))
@@ -77,8 +79,8 @@ async fn feed(State(site): State<Site>) -> Answer {
 fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     let published = post.published.unwrap_or(post.created);
     let mut html = absolute(markdown::render(&post.text).as_str(), base);
-    for picture in shown(site, &Visitor::Stranger, &post)? {
-        let alt = answer::escaped(&picture.alt);
+    for picture in visible_pictures(site, &Visitor::Stranger, &post)? {
+        let alt = response::escape_html(&picture.alt);
         html.push_str(&format!(
             "<p><img src=\"{base}{}\" alt=\"{alt}\" width=\"{}\" height=\"{}\"></p>",
             picture.large, picture.width, picture.height
@@ -98,8 +100,7 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     })
 }
 
-/// Links and pictures with the site's address before them: a reader of feeds does not know where it
-/// is.
+/// Makes the paths of links and pictures absolute: a feed reader has no base address.
 fn absolute(html: &str, base: &str) -> String {
     html.replace("src=\"/", &format!("src=\"{base}/"))
         .replace("href=\"/", &format!("href=\"{base}/"))

@@ -1,4 +1,4 @@
-//! A small browser: keeps cookies, follows nothing by itself, fills in forms.
+//! A small browser for tests: keeps cookies, follows no redirect by itself, sends forms.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use freehold_core::node::Node;
 use freehold_core::testing::PASSWORD;
-use freehold_web::{MailPlace, SiteService, WebConfig};
+use freehold_web::{MailEndpoints, SiteService, WebConfig};
+
+use crate::html::{Document, Element};
 
 /// A browser at one node's site.
 pub(crate) struct Browser {
@@ -20,7 +22,7 @@ const LOCAL: &str = "localhost:8080";
 /// The public host of a site that has one.
 pub(crate) const PUBLIC: &str = "alice.example";
 
-/// What came back.
+/// A response.
 pub(crate) struct Seen {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -36,7 +38,7 @@ impl Seen {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Where it sends us.
+    /// The target of a redirect.
     #[track_caller]
     pub(crate) fn location(&self) -> String {
         assert!(
@@ -48,31 +50,61 @@ impl Seen {
         self.header("location").to_owned()
     }
 
-    /// The value of the form field called `name` as the page holds it.
+    fn document(&self) -> Document {
+        Document::parse(&self.text())
+    }
+
+    /// The elements of the page that match (`html` says which selectors there are).
+    pub(crate) fn all(&self, selector: &str) -> Vec<Element> {
+        self.document().all(selector)
+    }
+
+    /// The only element that matches.
+    #[track_caller]
+    pub(crate) fn one(&self, selector: &str) -> Element {
+        let mut found = self.all(selector);
+        assert_eq!(found.len(), 1, "elements for {selector} in {}", self.text());
+        found.remove(0)
+    }
+
+    pub(crate) fn has(&self, selector: &str) -> bool {
+        !self.all(selector).is_empty()
+    }
+
+    /// The value of the form's field `name`.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> String {
-        let text = self.text();
-        let at = text
-            .find(&format!("name=\"{name}\""))
-            .unwrap_or_else(|| panic!("no field {name} in {text}"));
-        text[at..]
-            .split_once("value=\"")
-            .expect("a value")
-            .1
-            .split_once('"')
-            .expect("its end")
-            .0
-            .to_owned()
+        self.one(&format!("[name='{name}']")).value()
+    }
+
+    /// Checks that the form was sent back (422) with a fault beside the field `name` alone, and
+    /// gives the fault's text.
+    #[track_caller]
+    pub(crate) fn fault(&self, name: &str) -> String {
+        assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.text());
+        self.shown_fault(name)
+    }
+
+    /// The same with any status.
+    #[track_caller]
+    pub(crate) fn shown_fault(&self, name: &str) -> String {
+        assert_eq!(self.one("[aria-invalid='true']").attr("name"), name);
+        let id = format!("{name}-fault");
+        let described = self.one("[aria-invalid='true']").attr("aria-describedby").to_owned();
+        assert!(described.split(' ').any(|known| known == id), "{described}");
+        let text = self.one(&format!("#{id}")).text();
+        assert!(!text.is_empty());
+        text
     }
 }
 
 impl Browser {
-    /// Somebody nobody knows.
+    /// A stranger.
     pub(crate) fn stranger(node: &Node) -> Self {
         Self::stranger_with(node, WebConfig::default())
     }
 
-    /// The same at a site that is configured so.
+    /// A stranger at a site with this configuration.
     pub(crate) fn stranger_with(node: &Node, config: WebConfig) -> Self {
         Self {
             service: freehold_web::service(node.clone(), config, 8080).unwrap(),
@@ -81,8 +113,8 @@ impl Browser {
         }
     }
 
-    /// The owner of a node that says where mail programs find it.
-    pub(crate) async fn owner_with_mail(node: &Node, mail: MailPlace) -> Self {
+    /// The owner of a node with ports for mail clients.
+    pub(crate) async fn owner_with_mail(node: &Node, mail: MailEndpoints) -> Self {
         let service =
             freehold_web::service_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
                 .unwrap();
@@ -96,7 +128,7 @@ impl Browser {
         Self::owner_with(node, WebConfig::default()).await
     }
 
-    /// The owner of a site that is configured so.
+    /// The owner of a site with this configuration.
     pub(crate) async fn owner_with(node: &Node, config: WebConfig) -> Self {
         let mut browser = Self::stranger_with(node, config);
         let seen = browser.post("/login", &[("password", PASSWORD)]).await;
@@ -104,7 +136,7 @@ impl Browser {
         browser
     }
 
-    /// Somebody nobody knows, at a public name and over TLS.
+    /// A stranger at a public host name, over TLS.
     pub(crate) fn under_tls(node: &Node) -> Self {
         let config = WebConfig {
             public_url: Some(format!("https://{PUBLIC}")),
@@ -143,7 +175,7 @@ impl Browser {
         self.send(request.body(Body::from(body.join("&"))).unwrap()).await
     }
 
-    /// A request to fill in: it names our host and carries our cookie.
+    /// A request with the host and the cookie set.
     pub(crate) fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let request = Request::builder().method(method).uri(path).header(header::HOST, self.host);
         match &self.cookie {
@@ -165,12 +197,12 @@ impl Browser {
 }
 
 fn percent(value: &str) -> String {
-    let one = |byte: u8| {
+    let encode = |byte: u8| {
         if byte.is_ascii_alphanumeric() {
             char::from(byte).to_string()
         } else {
             format!("%{byte:02X}")
         }
     };
-    value.bytes().map(one).collect()
+    value.bytes().map(encode).collect()
 }

@@ -1,4 +1,6 @@
-//! Invites made, taken, refused; people at the door.
+//! Invites created, accepted, refused and revoked; requests; blocking.
+
+use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use freehold_core::friends::{self, FriendState, Introduction};
@@ -7,15 +9,9 @@ use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
 
-async fn link_of(owner: &mut Browser) -> String {
-    let page = owner.post("/home/friends/invite", &[("label", "Bob <b>")]).await.text();
-    page.split("<p class=\"mono gap\">")
-        .nth(1)
-        .unwrap()
-        .split('<')
-        .next()
-        .unwrap()
-        .replace("&#38;", "&")
+async fn create_invite(owner: &mut Browser) -> String {
+    let page = owner.post("/home/friends/invite", &[("label", "Bob <b>")]).await;
+    page.one("#invite-link").text()
 }
 
 fn introduction(node: &TestNode, name: &str) -> Introduction {
@@ -28,16 +24,28 @@ fn introduction(node: &TestNode, name: &str) -> Introduction {
     }
 }
 
+/// The address of a form about a person.
+fn form(node: &TestNode, action: &str) -> String {
+    format!("/home/friends/{}/{action}", node.identity.person().unwrap())
+}
+
+/// The same as a selector.
+fn form_selector(node: &TestNode, action: &str) -> String {
+    format!("form[action='{}']", form(node, action))
+}
+
 #[tokio::test]
-async fn an_invite_is_shown_once_and_accepted_at_the_other_house() {
+async fn invite_is_shown_once_and_accepted_elsewhere() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     let (mut alices, mut bobs) = (Browser::owner(&alice).await, Browser::owner(&bob).await);
-    let link = link_of(&mut alices).await;
+    let link = create_invite(&mut alices).await;
     assert!(link.starts_with("http://alice.localhost:8080/i#"), "{link}");
-    let list = alices.get("/home/friends").await.text();
-    assert!(!list.contains(&link) && list.contains("For Bob &#60;b&#62;"));
+    let list = alices.get("/home/friends").await;
+    assert!(!list.has("#invite-link") && !list.text().contains(link.split('#').nth(1).unwrap()));
+    assert!(list.one("[data-invite]").text().contains("Bob <b>"));
     let seen = bobs.post("/home/friends/accept", &[("invite", &format!("  {link}\n"))]).await;
-    assert!(seen.text().contains("Taken. Alice will appear here"), "{}", seen.text());
+    assert!(seen.one("#accepted[role='status']").text().contains("Alice"), "{}", seen.text());
+    assert!(!seen.has("[aria-invalid]"));
     let asked = friends::list(&bob).unwrap();
     assert_eq!(
         (asked[0].person, asked[0].state),
@@ -46,26 +54,26 @@ async fn an_invite_is_shown_once_and_accepted_at_the_other_house() {
 }
 
 #[tokio::test]
-async fn what_is_no_invite_and_ones_own_are_refused_in_words() {
+async fn malformed_and_own_invites_are_refused_with_different_faults() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let own = link_of(&mut owner).await;
-    for (pasted, says) in [
-        ("https://alice.example/i#AAAA", "not a whole invite"),
-        ("", "not a whole invite"),
-        (own.as_str(), "your own"),
-    ] {
+    let own = create_invite(&mut owner).await;
+    let mut faults = Vec::new();
+    for pasted in ["https://alice.example/i#AAAA", "", own.as_str()] {
         let seen = owner.post("/home/friends/accept", &[("invite", pasted)]).await;
-        assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(seen.text().contains(says), "{}", seen.text());
+        faults.push(seen.fault("invite"));
+        assert_eq!(seen.field("invite"), pasted, "the pasted text is sent back");
+        assert!(!seen.has("#accepted"));
     }
+    assert_eq!(faults[0], faults[1]);
+    assert_eq!(faults.iter().collect::<HashSet<_>>().len(), 2, "{faults:?}");
 }
 
 #[tokio::test]
-async fn an_invite_can_be_taken_back() {
+async fn invite_can_be_revoked() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    link_of(&mut owner).await;
+    create_invite(&mut owner).await;
     let id = data_encoding::HEXLOWER.encode(&friends::open_invites(&alice).unwrap()[0].id);
     assert_eq!(
         owner.post(&format!("/home/friends/invite/{id}/revoke"), &[]).await.location(),
@@ -79,7 +87,7 @@ async fn an_invite_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn somebody_at_the_door_is_let_in_or_not() {
+async fn friend_request_is_accepted_or_rejected() {
     let (alice, bob, eve) =
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
@@ -90,43 +98,38 @@ async fn somebody_at_the_door_is_let_in_or_not() {
             .unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
-    let page = owner.get("/home/friends").await.text();
-    assert!(
-        page.contains("At the door")
-            && page.contains("We met by the river")
-            && !page.contains("<script>")
-    );
-    owner.post(&format!("/home/friends/{}/let-in", bob.identity.person().unwrap()), &[]).await;
-    owner.post(&format!("/home/friends/{}/not-now", eve.identity.person().unwrap()), &[]).await;
+    let page = owner.get("/home/friends").await;
+    assert!(page.has("h2#requests") && !page.has("script"));
+    for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
+        let row = page.one(&format!("[data-person='{}']", node.identity.person().unwrap())).text();
+        assert!(row.contains(name) && row.contains("We met by the river"), "{row}");
+        assert!(
+            page.has(&form_selector(node, "let-in")) && page.has(&form_selector(node, "not-now"))
+        );
+    }
+    owner.post(&form(&bob, "let-in"), &[]).await;
+    owner.post(&form(&eve, "not-now"), &[]).await;
     assert!(friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
     assert!(friends::requests(&alice).unwrap().is_empty());
-    let unknown =
-        owner.post(&format!("/home/friends/{}/let-in", eve.identity.person().unwrap()), &[]).await;
+    let unknown = owner.post(&form(&eve, "let-in"), &[]).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
-    owner.post(&format!("/home/friends/{}/remove", bob.identity.person().unwrap()), &[]).await;
+    owner.post(&form(&bob, "remove"), &[]).await;
     assert!(!friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
 }
 
 #[tokio::test]
-async fn an_invite_is_also_a_picture_for_a_camera() {
+async fn invite_has_a_qr_code_that_is_shown_once() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let page = owner.post("/home/friends/invite", &[("label", "Bob")]).await.text();
-    let svg = page.split("<svg class=\"qr").nth(1).unwrap().split("</svg>").next().unwrap();
-    assert!(
-        svg.contains("role=\"img\"")
-            && svg.contains("<title id=\"qr-title\">")
-            && svg.contains("fill=\"#fff\""),
-        "{svg}"
-    );
-    assert!(
-        !owner.get("/home/friends").await.text().contains("class=\"qr"),
-        "shown once, like the link"
-    );
+    let page = owner.post("/home/friends/invite", &[("label", "Bob")]).await;
+    let title = page.one("svg.qr[role='img'][aria-labelledby='qr-title'] title#qr-title");
+    assert!(!title.text().is_empty());
+    assert!(page.has("svg.qr path[fill='#fff']") && page.has("svg.qr path[fill='#000'][d^='M']"));
+    assert!(!owner.get("/home/friends").await.has("svg.qr"), "shown once, like the link");
 }
 
 #[tokio::test]
-async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
+async fn friend_and_requester_can_be_blocked_and_unblocked() {
     let (alice, bob, eve) =
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
@@ -134,34 +137,27 @@ async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
         friends::receive_request(&alice, &introduction(node, name), "Hello").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
-    let path = |node: &TestNode, what: &str| {
-        format!("/home/friends/{}/{what}", node.identity.person().unwrap())
-    };
-    owner.post(&path(&bob, "let-in"), &[]).await;
+    owner.post(&form(&bob, "let-in"), &[]).await;
     for node in [&bob, &eve] {
-        let page = owner.get("/home/friends").await.text();
-        assert!(
-            page.contains(&path(node, "block")) && page.contains("They are not told."),
-            "{page}"
-        );
-        assert_eq!(owner.post(&path(node, "block"), &[]).await.location(), "/home/friends#blocked");
+        let page = owner.get("/home/friends").await;
+        assert!(page.has(&format!("details {}", form_selector(node, "block"))), "{}", page.text());
+        let person = node.identity.person().unwrap();
+        let consequences = format!("[data-person='{person}'] [data-consequences='block']");
+        assert!(!page.one(&consequences).text().is_empty(), "the form says what blocking does");
+        assert_eq!(owner.post(&form(node, "block"), &[]).await.location(), "/home/friends#blocked");
     }
-    let page = owner.get("/home/friends").await.text();
-    assert!(
-        page.contains("id=\"blocked\"")
-            && page.contains(&path(&eve, "unblock"))
-            && !page.contains("<script>"),
-        "{page}"
-    );
+    let page = owner.get("/home/friends").await;
+    assert!(page.has("#blocked") && page.has(&form_selector(&eve, "unblock")), "{}", page.text());
+    assert!(!page.has("script"));
     assert!(!friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
     assert!(friends::requests(&alice).unwrap().is_empty());
-    Browser::stranger(&alice).post(&path(&bob, "unblock"), &[]).await;
+    Browser::stranger(&alice).post(&form(&bob, "unblock"), &[]).await;
     assert_eq!(friends::list(&alice).unwrap().len(), 2, "a stranger unblocks nobody");
-    owner.post(&path(&bob, "unblock"), &[]).await;
+    owner.post(&form(&bob, "unblock"), &[]).await;
     assert_eq!(friends::list(&alice).unwrap().len(), 1);
     assert_eq!(
-        owner.post(&path(&bob, "block"), &[]).await.status,
+        owner.post(&form(&bob, "block"), &[]).await.status,
         StatusCode::NOT_FOUND,
-        "who is not here can't be blocked"
+        "an unknown person can't be blocked"
     );
 }

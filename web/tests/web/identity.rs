@@ -1,4 +1,4 @@
-//! Who lives here, for machines.
+//! The identity log and WebFinger.
 
 use axum::http::StatusCode;
 use freehold_core::identity::IdentityLog;
@@ -7,7 +7,7 @@ use freehold_core::testing::TestNode;
 use crate::browser::Browser;
 
 #[tokio::test]
-async fn the_identity_log_is_had_by_anyone_and_verifies_itself() {
+async fn identity_log_is_public_and_verifiable() {
     let alice = TestNode::new("alice").await;
     let mut stranger = Browser::stranger(&alice);
     let seen = stranger.get("/.well-known/freehold").await;
@@ -22,26 +22,26 @@ async fn the_identity_log_is_had_by_anyone_and_verifies_itself() {
 }
 
 #[tokio::test]
-async fn a_name_leads_to_the_log() {
+async fn webfinger_leads_to_the_identity_log() {
     let alice = TestNode::new("alice").await;
     let mut stranger = Browser::stranger(&alice);
     let seen = stranger.get("/.well-known/webfinger?resource=acct%3AAlice%40alice.example").await;
     assert_eq!(seen.header("content-type"), "application/jrd+json");
-    let found: serde_json::Value = serde_json::from_str(&seen.text()).unwrap();
-    assert_eq!(found["subject"], "acct:alice@alice.example");
-    let href = found["links"][0]["href"].as_str().unwrap();
+    let descriptor: serde_json::Value = serde_json::from_str(&seen.text()).unwrap();
+    assert_eq!(descriptor["subject"], "acct:alice@alice.example");
+    let href = descriptor["links"][0]["href"].as_str().unwrap();
     let path = href.splitn(4, '/').nth(3).unwrap();
     assert_eq!(stranger.get(&format!("/{path}")).await.status, StatusCode::OK, "{href}");
-    for (asked, status) in [
+    for (query, status) in [
         ("", 400),
         ("?resource=", 400),
         ("?resource=acct:bob@alice.example", 404),
         ("?resource=%22", 404),
     ] {
         assert_eq!(
-            stranger.get(&format!("/.well-known/webfinger{asked}")).await.status.as_u16(),
+            stranger.get(&format!("/.well-known/webfinger{query}")).await.status.as_u16(),
             status,
-            "{asked}"
+            "{query}"
         );
     }
 }

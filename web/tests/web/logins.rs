@@ -1,31 +1,31 @@
-//! In and out, and the passwords for mail programs.
+//! Login, logout, sessions, and app passwords for mail clients.
 
 use axum::http::StatusCode;
 use freehold_core::logins;
 use freehold_core::testing::{PASSWORD, TestNode};
-use freehold_web::MailPlace;
+use freehold_web::MailEndpoints;
 
 use crate::browser::Browser;
 
-const APPS: &str = "/home/settings/apps";
+const APP_PASSWORDS: &str = "/home/settings/apps";
 
 #[tokio::test]
-async fn the_right_password_opens_and_the_wrong_one_does_not() {
+async fn only_the_right_password_logs_in() {
     let alice = TestNode::new("alice").await;
     let mut browser = Browser::stranger(&alice);
     let wrong = browser.post("/login", &[("password", "let me in please")]).await;
     assert_eq!(wrong.status, StatusCode::FORBIDDEN);
-    assert!(wrong.text().contains("aria-invalid"));
+    wrong.shown_fault("password");
     assert_eq!(browser.cookie(), None);
     let right = browser.post("/login", &[("password", PASSWORD), ("next", "/home/mail")]).await;
     assert_eq!(right.location(), "/home/mail");
-    assert_eq!(browser.get(APPS).await.status, StatusCode::OK);
+    assert_eq!(browser.get(APP_PASSWORDS).await.status, StatusCode::OK);
     assert_eq!(browser.post("/logout", &[]).await.location(), "/");
-    assert_eq!(browser.get(APPS).await.location(), "/login?next=/home/settings/apps");
+    assert_eq!(browser.get(APP_PASSWORDS).await.location(), "/login?next=/home/settings/apps");
 }
 
 #[tokio::test]
-async fn after_a_login_nobody_is_led_elsewhere() {
+async fn login_redirects_to_no_other_site() {
     let alice = TestNode::new("alice").await;
     for next in ["https://evil.example/", "//evil.example", "/\\evil.example"] {
         let mut browser = Browser::stranger(&alice);
@@ -37,7 +37,7 @@ async fn after_a_login_nobody_is_led_elsewhere() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed() {
+async fn password_guessing_is_rate_limited() {
     let alice = TestNode::new("alice").await;
     let mut browser = Browser::stranger(&alice);
     let mut last = StatusCode::OK;
@@ -48,7 +48,7 @@ async fn guessing_is_slowed() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_our_own_and_bound_to_the_host_under_tls() {
+async fn session_cookie_is_host_bound_under_tls() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     let (alices, bobs) = (Browser::owner(&alice).await, Browser::owner(&bob).await);
     let name = |browser: &Browser| browser.cookie().unwrap().split('=').next().unwrap().to_owned();
@@ -61,30 +61,30 @@ async fn the_cookie_is_our_own_and_bound_to_the_host_under_tls() {
 }
 
 #[tokio::test]
-async fn an_ended_session_and_an_invented_one_open_nothing() {
+async fn expired_and_forged_sessions_are_refused() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let name = owner.cookie().unwrap().split('=').next().unwrap().to_owned();
-    let mut invented = Browser::stranger(&alice).with_cookie(&format!("{name}={}", "A".repeat(43)));
-    assert_eq!(invented.get(APPS).await.location(), "/login?next=/home/settings/apps");
+    let mut forged = Browser::stranger(&alice).with_cookie(&format!("{name}={}", "A".repeat(43)));
+    assert_eq!(forged.get(APP_PASSWORDS).await.location(), "/login?next=/home/settings/apps");
     alice.clock.advance(31 * 24 * 60 * 60 * 1000);
-    assert_eq!(owner.get(APPS).await.location(), "/login?next=/home/settings/apps");
+    assert_eq!(owner.get(APP_PASSWORDS).await.location(), "/login?next=/home/settings/apps");
 }
 
 #[tokio::test]
-async fn an_app_password_is_shown_once_works_and_can_be_taken_back() {
+async fn app_password_is_shown_once_and_can_be_revoked() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let made = owner.post(APPS, &[("label", "phone <b>")]).await.text();
-    let password =
-        made.split("<p class=\"mono gap\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let created = owner.post(APP_PASSWORDS, &[("label", "phone <b>")]).await;
+    let password = created.one("#new-password").text();
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     let id = logins::check_app_password(&alice, "alice@alice.example", &password, here.into())
         .await
         .unwrap();
-    let list = owner.get(APPS).await.text();
-    assert!(!list.contains(&password) && list.contains("phone &#60;b&#62;"));
-    owner.post(&format!("{APPS}/{id}/revoke"), &[]).await;
+    let list = owner.get(APP_PASSWORDS).await;
+    assert!(!list.has("#new-password") && !list.text().contains(&password));
+    assert!(list.one("#app-passwords li").text().contains("phone <b>"));
+    owner.post(&format!("{APP_PASSWORDS}/{id}/revoke"), &[]).await;
     assert!(
         logins::check_app_password(&alice, "alice@alice.example", &password, here.into())
             .await
@@ -93,28 +93,24 @@ async fn an_app_password_is_shown_once_works_and_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn what_a_mail_program_asks_for_is_said_and_who_can_reach_it() {
+async fn mail_client_settings_are_shown_to_the_owner() {
     let alice = TestNode::new("alice").await;
-    let here = MailPlace { host: None, imaps: 7993, smtps: 7465, is_here_only: true };
-    let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APPS).await.text();
-    assert!(
-        page.contains("localhost, port 7993, SSL/TLS")
-            && page.contains("localhost, port 7465, SSL/TLS"),
-        "{page}"
-    );
-    assert!(
-        page.contains("alice@alice.example") && page.contains("on this computer alone"),
-        "{page}"
-    );
+    let here = MailEndpoints { host: None, imaps: 7993, smtps: 7465, is_loopback_only: true };
+    let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APP_PASSWORDS).await;
+    for (server, port) in [("#imap-server", "7993"), ("#smtp-server", "7465")] {
+        let shown = page.one(server).text();
+        assert!(shown.contains("localhost") && shown.contains(port), "{shown}");
+        assert!(shown.contains("TLS"), "{shown}");
+    }
+    assert_eq!(page.one("#user-name").text(), "alice@alice.example");
+    assert!(page.has("#loopback-only"));
     for (host, shown) in
         [(None, "alice.example"), (Some("mail.alice.example".to_owned()), "mail.alice.example")]
     {
-        let abroad = MailPlace { host, is_here_only: false, ..here.clone() };
-        let page = Browser::owner_with_mail(&alice, abroad).await.get(APPS).await.text();
-        assert!(
-            page.contains(&format!("<dd>{shown}, port 7993"))
-                && !page.contains("this computer alone"),
-            "{page}"
-        );
+        let public = MailEndpoints { host, is_loopback_only: false, ..here.clone() };
+        let page = Browser::owner_with_mail(&alice, public).await.get(APP_PASSWORDS).await;
+        let server = page.one("#imap-server").text();
+        assert!(server.starts_with(&format!("{shown},")) && server.contains("7993"), "{server}");
+        assert!(!page.has("#loopback-only"));
     }
 }

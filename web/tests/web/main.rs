@@ -1,11 +1,12 @@
-//! The site as a browser meets it: every test drives the whole site in this process.
+//! The site as a browser sees it: each test drives the whole service in this process.
 
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
-mod door;
-#[cfg(test)]
 mod friends;
+#[cfg(test)]
+mod html;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod logins;
@@ -19,6 +20,8 @@ mod posts;
 mod profile;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! Hanging photos, looking at them, keeping some to oneself.
+//! Adding photos, viewing them, private photos, unsupported files.
+
+use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -11,12 +13,12 @@ use crate::browser::{Browser, Seen};
 
 const BOUNDARY: &str = "----boundary";
 
-/// A small picture, made here: a PNG of three by two pixels.
+/// A PNG of 3 × 2 pixels, eight-bit RGB.
 pub(crate) fn png() -> Vec<u8> {
     data_encoding::BASE64.decode(PNG.as_bytes()).unwrap()
 }
 
-/// 3 × 2 pixels, eight-bit RGB.
+/// The file of [`png`] in base64.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAE0lEQVR4nGM4kWIEQQwn8owgCABWNghTvIXE3wAAAABJRU5ErkJggg==";
 
 async fn upload(owner: &mut Browser, fields: &[(&str, &str)], file: &[u8]) -> Seen {
@@ -41,17 +43,17 @@ pub(crate) async fn upload_to(
     body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n").into_bytes());
     body.extend(file);
     body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
-    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let request = owner
         .request("POST", path)
-        .header(header::CONTENT_TYPE, kind)
+        .header(header::CONTENT_TYPE, media_type)
         .body(Body::from(body))
         .unwrap();
     owner.send(request).await
 }
 
 #[tokio::test]
-async fn a_photo_is_hung_and_seen_by_anyone() {
+async fn uploaded_photo_is_public() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let seen = upload(
@@ -63,12 +65,12 @@ async fn a_photo_is_hung_and_seen_by_anyone() {
     assert!(seen.location().starts_with("/home/photos/"));
     let photo = photos::list(&alice, &Visitor::Stranger, None, 9).unwrap().remove(0);
     let mut visitor = Browser::stranger(&alice);
-    assert!(visitor.get("/photos").await.text().contains(&format!("/photos/{}", photo.slug)));
-    let page = visitor.get(&format!("/photos/{}", photo.slug)).await.text();
     assert!(
-        page.contains("Low sun &#60;over&#62; it") && page.contains("Before breakfast."),
-        "{page}"
+        visitor.get("/photos").await.has(&format!("main a[href='/photos/{}'] img", photo.slug))
     );
+    let page = visitor.get(&format!("/photos/{}", photo.slug)).await;
+    assert_eq!(page.one("main img").attr("alt"), "Low sun <over> it");
+    assert_eq!(page.one("main h1").text(), "Before breakfast.");
     assert_eq!(
         visitor.get(&format!("/photos/{}", photo.id)).await.location(),
         format!("/photos/{}", photo.slug)
@@ -87,7 +89,7 @@ async fn a_photo_is_hung_and_seen_by_anyone() {
 }
 
 #[tokio::test]
-async fn a_photo_kept_to_oneself_is_not_found_by_anyone_else() {
+async fn private_photo_is_not_found_by_strangers() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     upload(&mut owner, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
@@ -116,34 +118,32 @@ async fn a_photo_kept_to_oneself_is_not_found_by_anyone_else() {
 }
 
 #[tokio::test]
-async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_longer() {
+async fn private_photo_is_public_while_a_post_shows_it() {
     let alice = TestNode::new("alice").await;
     let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
     upload(&mut owner, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
     let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
     let (page, file) = (format!("/photos/{}", photo.slug), format!("/photos/{}/400.jpg", photo.id));
     assert_eq!(visitor.get(&file).await.status, StatusCode::NOT_FOUND);
-    let kept = owner.get(&file).await;
-    assert!(
-        owner.get("/home/write").await.text().contains("Also a photo that only you see so far")
-    );
+    let private = owner.get(&file).await;
+    assert!(owner.get("/home/write").await.has("#private-photos"));
     let fields = [
         ("title", "With a photo"),
         ("text", "words"),
         ("photo[]", &photo.id.to_string()),
-        ("then", "publish"),
+        ("intent", "publish"),
     ];
     let path = owner.post("/home/write", &fields).await.location();
     assert!(visitor.get(&path).await.text().contains(&file));
-    // Sealed still, then not: the same bytes, and caches may keep them now.
-    for settled in [false, true] {
-        if settled {
+    // First sealed at rest, then plain: the same bytes, and caches may keep them.
+    for is_settled in [false, true] {
+        if is_settled {
             photos::apply_at_rest(&alice).unwrap();
         }
         let seen = visitor.get(&file).await;
         assert_eq!(
             (seen.header("cache-control"), &seen.bytes),
-            ("public, max-age=86400", &kept.bytes)
+            ("public, max-age=86400", &private.bytes)
         );
         let etag = seen.header("etag").to_owned();
         let again = visitor
@@ -158,42 +158,44 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
         );
     }
     assert!(visitor.get(&page).await.text().contains("Mine"));
-    assert!(!visitor.get("/photos").await.text().contains("Mine"), "it hangs on no wall");
+    assert!(!visitor.get("/photos").await.text().contains("Mine"), "it is in no list");
     let edit = format!("/home/photos/{}", photo.id);
-    assert!(owner.get(&edit).await.text().contains("A published post shows this photo"));
-    let post = owner.get("/home/write").await.text();
-    let at = post.find("/home/write/").unwrap();
-    let desk = post[at..].split('"').next().unwrap().to_owned();
-    owner.post(&format!("{desk}/withdraw"), &[]).await;
+    assert!(owner.get(&edit).await.has("#shown-by-post"));
+    let post =
+        owner.get("/home/write").await.one("a[href^='/home/write/']").attr("href").to_owned();
+    owner.post(&format!("{post}/withdraw"), &[]).await;
     for path in [&page, &file] {
         assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);
     }
     photos::apply_at_rest(&alice).unwrap();
     let own = owner.get(&file).await;
-    assert_eq!((own.header("cache-control"), &own.bytes), ("no-store", &kept.bytes));
-    assert!(!owner.get(&edit).await.text().contains("A published post shows this photo"));
+    assert_eq!((own.header("cache-control"), &own.bytes), ("no-store", &private.bytes));
+    assert!(!owner.get(&edit).await.has("#shown-by-post"));
 }
 
 #[tokio::test]
-async fn what_is_no_picture_or_too_large_is_refused_and_leaves_nothing() {
+async fn unusable_uploads_are_refused_and_leave_nothing() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let script = upload(&mut owner, &[("alt", "evil")], b"<svg onload=alert(1)>").await;
-    assert_eq!(script.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let not_a_picture = script.fault("file");
     let none = upload(&mut owner, &[("alt", "nothing")], b"").await;
-    assert!(none.text().contains("Choose a file first."));
+    let no_file = none.fault("file");
     let mut narrow =
         Browser::owner_with(&alice, WebConfig { upload_len_max: 100, ..WebConfig::default() })
             .await;
     let large = upload(&mut narrow, &[("alt", "large")], &[0; 101]).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let too_large = large.shown_fault("file");
+    let faults = HashSet::from([&not_a_picture, &no_file, &too_large]);
+    assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
     let stranger = upload(&mut Browser::stranger(&alice), &[("alt", "x")], &png()).await;
     assert_eq!(stranger.location(), "/login");
 }
 
 #[tokio::test]
-async fn a_photo_chosen_at_the_desk_stands_in_the_post_and_can_not_be_taken_down_meanwhile() {
+async fn photo_of_a_post_can_not_be_deleted() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     upload(&mut owner, &[("alt", "Low sun")], &png()).await;
@@ -202,39 +204,34 @@ async fn a_photo_chosen_at_the_desk_stands_in_the_post_and_can_not_be_taken_down
         ("title", "With a photo"),
         ("text", "words"),
         ("photo[]", &photo.id.to_string()),
-        ("then", "publish"),
+        ("intent", "publish"),
     ];
     let path = owner.post("/home/write", &fields).await.location();
-    let post = Browser::stranger(&alice).get(&path).await.text();
-    assert!(
-        post.contains(&format!("/photos/{}/1600.jpg", photo.id))
-            && post.contains("alt=\"Low sun\""),
-        "{post}"
-    );
+    let post = Browser::stranger(&alice).get(&path).await;
+    let image = post.one(&format!("figure img[src='/photos/{}/1600.jpg']", photo.id));
+    assert_eq!(image.attr("alt"), "Low sun");
     let refused = owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(refused.text().contains("Take it out of the post first."));
+    assert!(!refused.one("#fault[role='alert']").text().is_empty());
+    assert_eq!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().len(), 1);
 }
 
-/// The first bytes of what a telephone makes.
+/// The first bytes of a phone's photo (HEIC).
 const HEIC: &[u8] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic and the rest";
 
 #[tokio::test]
-async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
+async fn unsupported_file_is_listed_downloaded_and_deleted() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let said = upload(&mut owner, &[("alt", "A heron")], HEIC).await;
-    assert!(said.text().contains("your photos list it"), "{}", said.text());
-    let kept = photos::list_unsupported(&alice).unwrap().remove(0);
-    let (path, gone) =
-        (format!("/home/photos/kept/{}", kept.id), format!("/home/photos/kept/{}/delete", kept.id));
-    let page = owner.get("/home/photos").await.text();
-    assert!(
-        page.contains(&path)
-            && page.contains(&format!("HEIC, {} bytes", HEIC.len()))
-            && page.contains("as they came"),
-        "{page}"
-    );
+    upload(&mut owner, &[("alt", "A heron")], HEIC).await.fault("file");
+    let file = photos::list_unsupported(&alice).unwrap().remove(0);
+    let path = format!("/home/photos/kept/{}", file.id);
+    let delete = format!("{path}/delete");
+    let page = owner.get("/home/photos").await;
+    assert!(page.has(&format!("#unsupported a[href='{path}']")));
+    let row = page.one("#unsupported li").text();
+    assert!(row.contains("a.png") && row.contains("HEIC"), "{row}");
+    assert!(row.contains(&HEIC.len().to_string()), "{row}");
     let file = owner.get(&path).await;
     assert_eq!(
         (file.bytes.as_slice(), file.header("content-type")),
@@ -243,25 +240,25 @@ async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
     assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''a.png");
     let mut stranger = Browser::stranger(&alice);
     assert!(stranger.get(&path).await.location().starts_with("/login"));
-    stranger.post(&gone, &[]).await;
+    stranger.post(&delete, &[]).await;
     assert_eq!(photos::list_unsupported(&alice).unwrap().len(), 1);
-    assert_eq!(owner.post(&gone, &[]).await.location(), "/home/photos");
+    assert_eq!(owner.post(&delete, &[]).await.location(), "/home/photos");
     assert!(photos::list_unsupported(&alice).unwrap().is_empty());
     assert_eq!(owner.get(&path).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn a_file_of_many_pieces_comes_and_goes_whole() {
+async fn large_file_is_stored_and_streamed_whole() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let file: Vec<u8> = HEIC.iter().copied().cycle().take(700_001).collect();
     upload(&mut owner, &[("alt", "Long")], &file).await;
-    let kept = photos::list_unsupported(&alice).unwrap().remove(0);
-    assert_eq!(owner.get(&format!("/home/photos/kept/{}", kept.id)).await.bytes, file);
+    let stored = photos::list_unsupported(&alice).unwrap().remove(0);
+    assert_eq!(owner.get(&format!("/home/photos/kept/{}", stored.id)).await.bytes, file);
 }
 
 #[tokio::test]
-async fn what_is_said_about_a_photo_is_not_gathered_for_as_long_as_a_file_may_be() {
+async fn text_fields_of_an_upload_have_their_own_limit() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let long = "words ".repeat(20_000);

@@ -1,4 +1,6 @@
-//! Who lives here, and changing it.
+//! The profile, its settings, and the password.
+
+use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use freehold_core::identity::op::OpBody;
@@ -10,27 +12,28 @@ use freehold_core::testing::{PASSWORD, TestNode, mnemonic_of};
 use crate::browser::Browser;
 
 #[tokio::test]
-async fn a_change_in_the_settings_is_on_the_public_pages_at_once() {
+async fn profile_change_is_public_at_once() {
     let alice = TestNode::new("alice").await;
     let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
     let before = visitor.get("/about").await;
-    assert!(before.text().contains("About Alice"), "{}", before.text());
+    assert!(before.one("main h1").text().contains("Alice"), "{}", before.text());
     let fields = [
         ("name", "Alice Ant"),
         ("strapline", "Notes from <b>here</b>"),
         ("about", "I mend boats."),
         ("paint", "3"),
     ];
-    assert!(owner.post("/home/settings", &fields).await.text().contains("Saved."));
+    assert!(owner.post("/home/settings", &fields).await.has("#saved[role='status']"));
     let after = visitor.get("/about").await;
-    assert!(after.text().contains("About Alice Ant") && after.text().contains("I mend boats."));
-    assert!(!after.text().contains("<b>here"));
+    assert!(after.one("main h1").text().contains("Alice Ant"));
+    assert_eq!(after.one("main .read").text(), "I mend boats.");
+    assert_eq!(after.one("main .strap").text(), "Notes from <b>here</b>");
     assert_ne!(before.header("etag"), after.header("etag"));
     assert!(visitor.get("/icon.svg").await.text().contains("#6d5a1e"));
 }
 
 #[tokio::test]
-async fn a_public_page_is_asked_after_by_its_tag_and_comes_compressed() {
+async fn public_page_has_etag_and_gzip() {
     let alice = TestNode::new("alice").await;
     let mut visitor = Browser::stranger(&alice);
     let first = visitor.get("/about").await;
@@ -54,34 +57,31 @@ async fn a_public_page_is_asked_after_by_its_tag_and_comes_compressed() {
 }
 
 #[tokio::test]
-async fn settings_that_can_not_be_taken_change_nothing() {
+async fn refused_settings_change_nothing() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    for fields in [[("name", " "), ("paint", "0")], [("name", "Alice"), ("paint", "200")]] {
-        assert_eq!(
-            owner.post("/home/settings", &fields).await.status,
-            StatusCode::UNPROCESSABLE_ENTITY
-        );
-    }
+    owner.post("/home/settings", &[("name", " "), ("paint", "0")]).await.fault("name");
+    let no_colour = owner.post("/home/settings", &[("name", "Alice"), ("paint", "200")]).await;
+    assert_eq!(no_colour.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!no_colour.one("#paint-fault").text().is_empty());
     assert_eq!(profile::get(&alice).unwrap().unwrap().name, "Alice");
 }
 
 #[tokio::test]
-async fn a_new_password_needs_the_old_one_and_logs_out_the_others() {
+async fn password_change_needs_the_old_one_and_ends_sessions() {
     let alice = TestNode::new("alice").await;
     let (mut here, mut there) = (Browser::owner(&alice).await, Browser::owner(&alice).await);
     let change = |current, new, again| [("current", current), ("new", new), ("again", again)];
     let bad = [
-        change("not mine at all", "a new long one", "a new long one"),
-        change(PASSWORD, "a new long one", "another"),
-        change(PASSWORD, "short", "short"),
+        (change("not mine at all", "a new long one", "a new long one"), "current"),
+        (change(PASSWORD, "a new long one", "another"), "new"),
+        (change(PASSWORD, "short", "short"), "new"),
     ];
-    for fields in bad {
-        assert_eq!(
-            here.post("/home/settings/password", &fields).await.status,
-            StatusCode::UNPROCESSABLE_ENTITY
-        );
+    let mut faults = HashSet::new();
+    for (fields, wrong) in bad {
+        faults.insert(here.post("/home/settings/password", &fields).await.fault(wrong));
     }
+    assert_eq!(faults.len(), 3, "each cause has its own text: {faults:?}");
     let done = here
         .post("/home/settings/password", &change(PASSWORD, "a new long one", "a new long one"))
         .await;
@@ -91,21 +91,22 @@ async fn a_new_password_needs_the_old_one_and_logs_out_the_others() {
 }
 
 #[tokio::test]
-async fn the_owner_is_told_that_who_they_are_is_disputed() {
+async fn disputed_identity_is_shown_in_the_settings() {
     let (alice, elsewhere) = (TestNode::new("alice").await, TestNode::new("alice").await);
     for (node, domain) in [(&alice, "one.example"), (&elsewhere, "two.example")] {
-        let asked = identity_log::request(
+        let request = identity_log::request(
             &node.identity.log().unwrap(),
             OpBody::SetDomain(Some(domain.into())),
         )
         .unwrap();
-        let Signed::Request(signed) = transfer::sign(&asked, &mnemonic_of("alice")).unwrap() else {
+        let Signed::Request(signed) = transfer::sign(&request, &mnemonic_of("alice")).unwrap()
+        else {
             panic!("nothing was added")
         };
         identity_log::upload(node, &signed).await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
-    assert!(!owner.get("/home/settings").await.text().contains("disputed"));
+    assert!(!owner.get("/home/settings").await.has("#disputed"));
     identity_log::learn(&alice, elsewhere.identity.log().unwrap().to_bytes()).await.unwrap();
-    assert!(owner.get("/home/settings").await.text().contains("Identity disputed"));
+    assert!(owner.get("/home/settings").await.has("#disputed"));
 }

@@ -1,5 +1,4 @@
-//! Behind a reverse proxy: what is believed of what it says, and from whom; and what a browser is
-//! told under TLS.
+//! Behind a reverse proxy: which forwarded headers are believed and from whom; HSTS and redirects.
 
 use std::net::IpAddr;
 
@@ -24,14 +23,14 @@ fn through(node: &TestNode, peer: &str) -> Browser {
     Browser::stranger_with(node, config).connected_from(address(peer), false)
 }
 
-/// What the proxy says of a visitor who came to it by HTTPS.
+/// The header a proxy sets for a request that came by HTTPS.
 const HTTPS: (&str, &str) = ("x-forwarded-proto", "https");
 
-async fn login(browser: &mut Browser, password: &str, lines: &[(&str, &str)]) -> Seen {
+async fn login(browser: &mut Browser, password: &str, forwarded: &[(&str, &str)]) -> Seen {
     let mut request = Request::post("/login")
         .header("host", PUBLIC)
         .header("content-type", "application/x-www-form-urlencoded");
-    for (name, value) in lines {
+    for (name, value) in forwarded {
         request = request.header(*name, *value);
     }
     let password = password.replace(' ', "+");
@@ -39,7 +38,7 @@ async fn login(browser: &mut Browser, password: &str, lines: &[(&str, &str)]) ->
 }
 
 #[tokio::test]
-async fn a_login_through_a_trusted_proxy_that_speaks_tls_is_a_secure_one() {
+async fn login_through_a_tls_proxy_is_secure() {
     let alice = TestNode::new("alice").await;
     let mut browser = through(&alice, "10.0.0.1");
     let seen = login(
@@ -56,23 +55,23 @@ async fn a_login_through_a_trusted_proxy_that_speaks_tls_is_a_secure_one() {
     assert_eq!(
         seen.header("strict-transport-security"),
         "max-age=63072000",
-        "other names below this one are the owner's own affair"
+        "no includeSubDomains: other hosts of the domain may lack TLS"
     );
 }
 
 #[tokio::test]
-async fn what_others_say_of_themselves_is_not_believed() {
+async fn forwarded_headers_of_untrusted_peers_are_ignored() {
     let alice = TestNode::new("alice").await;
-    let said = [
+    let forged = [
         ("x-forwarded-for", "203.0.113.9"),
         ("x-forwarded-proto", "https"),
         ("forwarded", "for=203.0.113.9;proto=https"),
     ];
     let mut spoofer = through(&alice, "192.0.2.66");
-    let seen = login(&mut spoofer, PASSWORD, &said).await;
+    let seen = login(&mut spoofer, PASSWORD, &forged).await;
     assert_eq!((seen.status, seen.header("set-cookie")), (StatusCode::UPGRADE_REQUIRED, ""));
     assert_eq!(seen.header("strict-transport-security"), "");
-    // Nor without any configuration, from this machine.
+    // Without a configured proxy, headers from this machine are ignored as well.
     let mut local = Browser::stranger(&alice);
     let request = local
         .request("GET", "/login")
@@ -83,14 +82,14 @@ async fn what_others_say_of_themselves_is_not_believed() {
 }
 
 #[tokio::test]
-async fn guesses_are_counted_for_whom_the_proxy_names_and_not_for_the_proxy() {
+async fn login_attempts_count_for_the_forwarded_client() {
     let alice = TestNode::new("alice").await;
     let mut browser = through(&alice, "10.0.0.1");
     let mut last = StatusCode::OK;
     for spoofed in ["1.1.1.1", "2.2.2.2", "3.3.3.3", "4.4.4.4"] {
-        // What the client sent itself stands to the left of what the proxy adds.
-        let said = format!("{spoofed}, 203.0.113.66");
-        last = login(&mut browser, "not the one sorry", &[("x-forwarded-for", &said), HTTPS])
+        // The proxy appends to the client's own header, so the forged address is on the left.
+        let list = format!("{spoofed}, 203.0.113.66");
+        last = login(&mut browser, "not the one sorry", &[("x-forwarded-for", &list), HTTPS])
             .await
             .status;
     }
@@ -108,12 +107,12 @@ async fn guesses_are_counted_for_whom_the_proxy_names_and_not_for_the_proxy() {
     assert_eq!(
         elsewhere.status,
         StatusCode::TOO_MANY_REQUESTS,
-        "a new name in the header is no new client"
+        "another address in an untrusted header is no other client"
     );
 }
 
 #[tokio::test]
-async fn a_form_of_our_own_address_is_taken_though_the_proxy_renamed_the_host() {
+async fn form_with_public_origin_is_accepted_behind_proxy() {
     let alice = TestNode::new("alice").await;
     for (origin, expected) in [
         ("https://alice.example", StatusCode::SEE_OTHER),
@@ -131,7 +130,7 @@ async fn a_form_of_our_own_address_is_taken_though_the_proxy_renamed_the_host() 
 }
 
 #[tokio::test]
-async fn a_laptop_under_tls_does_not_bind_every_other_port_of_localhost() {
+async fn localhost_under_tls_gets_no_hsts() {
     let alice = TestNode::new("alice").await;
     let mut browser = Browser::stranger(&alice).connected_from(address("127.0.0.1"), true);
     let seen = browser.post("/login", &[("password", PASSWORD)]).await;
@@ -140,24 +139,24 @@ async fn a_laptop_under_tls_does_not_bind_every_other_port_of_localhost() {
 }
 
 #[tokio::test]
-async fn whoever_gets_past_the_proxy_is_sent_to_it_and_nothing_of_theirs_is_taken() {
+async fn request_without_tls_is_redirected_and_forms_refused() {
     let alice = TestNode::new("alice").await;
-    // A stranger, and the proxy that says whom it speaks for and that they came in the clear.
-    for (peer, lines) in [
+    // A stranger past the proxy, and a proxy that reports plain HTTP.
+    for (peer, forwarded) in [
         ("192.0.2.66", [].as_slice()),
         ("10.0.0.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "http")]),
     ] {
         let mut browser = through(&alice, peer);
-        let seen = login(&mut browser, PASSWORD, lines).await;
+        let seen = login(&mut browser, PASSWORD, forwarded).await;
         assert_eq!((seen.status, seen.header("set-cookie")), (StatusCode::UPGRADE_REQUIRED, ""));
-        assert!(seen.text().contains("speaks HTTPS"), "{}", seen.text());
+        assert!(seen.one("main h1").text().contains("HTTPS"), "{}", seen.text());
         for (method, path) in [
             ("GET", "/login"),
             ("GET", "/?page=2"),
             ("HEAD", "/assets/none"),
             ("GET", "//evil.example/"),
         ] {
-            let request = lines.iter().fold(
+            let request = forwarded.iter().fold(
                 Request::builder().method(method).uri(path).header("host", PUBLIC),
                 |request, (name, value)| request.header(*name, *value),
             );
@@ -166,11 +165,11 @@ async fn whoever_gets_past_the_proxy_is_sent_to_it_and_nothing_of_theirs_is_take
             assert_eq!(
                 seen.header("cache-control"),
                 "no-store",
-                "the proxy may come to speak for itself"
+                "the redirect may become wrong once the proxy is configured"
             );
         }
     }
-    // On the machine itself there is no wire to listen on.
+    // Plain HTTP is safe on the machine itself.
     let mut local = through(&alice, "127.0.0.1");
     assert_eq!(local.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
 }

@@ -1,0 +1,77 @@
+//! Stored files as responses, streamed in pieces.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use freehold_core::blobs::BlobReader;
+use freehold_core::store::{BlobId, StoreError};
+
+use crate::blocking::blocking;
+use crate::page_cache;
+use crate::response::PageResult;
+
+/// How much of a file is read at once, in bytes.
+const PIECE_LEN: u64 = 64 * 1024;
+
+/// The media type of the renditions of photos.
+pub(crate) const JPEG: &str = "image/jpeg";
+
+/// The file of `reader`, read piece by piece on blocking threads. `cache_control` says who may keep
+/// it and for how long.
+pub(crate) fn stream(
+    reader: BlobReader,
+    media_type: &str,
+    cache_control: &'static str,
+) -> PageResult {
+    let len = reader.len();
+    let pieces = futures::stream::try_unfold((reader, 0u64), move |(reader, at)| async move {
+        if at >= len {
+            return Ok(None);
+        }
+        let (piece, reader) = blocking(move || {
+            let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
+            let read = reader.read_at(at, &mut piece)?;
+            piece.truncate(read);
+            Ok::<_, StoreError>((piece, reader))
+        })
+        .await?;
+        let next = at + piece.len() as u64;
+        if piece.is_empty() {
+            Err(StoreError::NoBlob)
+        } else {
+            Ok(Some((Bytes::from(piece), (reader, next))))
+        }
+    });
+    let mut response: Response<Body> = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    let media_type = HeaderValue::from_str(media_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, media_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+    Ok(response)
+}
+
+/// A public file that caches may keep; a request that names its ETag is answered with 304 (RFC 9110
+/// 13.1.2).
+pub(crate) fn cacheable_stream(
+    request_headers: &HeaderMap,
+    blob: &BlobId,
+    reader: BlobReader,
+    media_type: &str,
+    cache_control: &'static str,
+) -> PageResult {
+    let etag = page_cache::etag(blob.0.into());
+    let is_same = request_headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|tags| page_cache::matches(tags, &etag));
+    let mut response = if is_same {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        stream(reader, media_type, cache_control)?
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+    headers.insert(header::ETAG, etag);
+    Ok(response)
+}

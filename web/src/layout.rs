@@ -1,0 +1,92 @@
+//! The surroundings of every page: the owner's name, the navigation, and the style sheet.
+
+use freehold_core::profile::Profile;
+
+use crate::assets;
+use crate::avatar::Avatar;
+
+/// A link of the navigation.
+pub(crate) struct NavLink {
+    pub(crate) name: &'static str,
+    pub(crate) href: &'static str,
+    pub(crate) is_current: bool,
+    /// Unread messages; the link to the mail alone has a number above 0.
+    pub(crate) unread: u64,
+}
+
+/// The surroundings of one page.
+pub(crate) struct Layout {
+    /// The window's title, without the owner's name.
+    pub(crate) title: String,
+    /// The owner's name; `Freehold` before the set-up.
+    pub(crate) name: String,
+    pub(crate) avatar: Avatar,
+    pub(crate) nav: Vec<NavLink>,
+    /// True if the owner reads: the footer then links to the owner's pages, not to the login.
+    pub(crate) is_owner: bool,
+}
+
+const PUBLIC: [(&str, &str); 3] = [("Writing", "/"), ("Photos", "/photos"), ("About", "/about")];
+const OWNER: [(&str, &str); 6] = [
+    ("Home", "/home"),
+    ("Write", "/home/write"),
+    ("Photos", "/home/photos"),
+    ("Mail", "/home/mail"),
+    ("Friends", "/home/friends"),
+    ("Settings", "/home/settings"),
+];
+
+impl Layout {
+    /// A page that anyone may read; `current` names its navigation link, or is empty.
+    pub(crate) fn public(profile: Option<&Profile>, title: &str, current: &str) -> Self {
+        let nav = if profile.is_some() { links(&PUBLIC, current) } else { Vec::new() };
+        Self::new(profile, title, nav)
+    }
+
+    /// A page for the owner, with the number of unread messages.
+    pub(crate) fn owner(
+        profile: Option<&Profile>,
+        title: &str,
+        current: &str,
+        unread: u64,
+    ) -> Self {
+        let mut nav = links(&OWNER, current);
+        if let Some(mail) = nav.iter_mut().find(|link| link.name == "Mail") {
+            mail.unread = unread;
+        }
+        Self { is_owner: true, ..Self::new(profile, title, nav) }
+    }
+
+    /// The same for a public page that the owner may read too.
+    pub(crate) fn for_owner(self, is_owner: bool) -> Self {
+        Self { is_owner, ..self }
+    }
+
+    fn new(profile: Option<&Profile>, title: &str, nav: Vec<NavLink>) -> Self {
+        let name = profile.map_or("Freehold", |profile| &profile.name);
+        Self {
+            title: title.to_owned(),
+            name: name.to_owned(),
+            avatar: Avatar::with_colour(name, profile.map_or(0, |profile| profile.avatar_colour)),
+            nav,
+            is_owner: false,
+        }
+    }
+
+    /// The style sheet's address.
+    pub(crate) fn styles(&self) -> &'static str {
+        assets::address("paper.css")
+    }
+
+    /// The address of the one font that every page needs at once.
+    pub(crate) fn font(&self) -> &'static str {
+        assets::address("vollkorn.woff2")
+    }
+}
+
+fn links(links: &[(&'static str, &'static str)], current: &str) -> Vec<NavLink> {
+    links
+        .iter()
+        .map(|&(name, href)| NavLink { name, href, is_current: name == current, unread: 0 })
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! The ports for mail clients. The process opens them and reports them here; the site shows them to
+//! the owner.
+
+use freehold_core::profile::Profile;
+
+/// The host and the ports that a mail client is configured with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailEndpoints {
+    /// The host name of the mail server, if the configuration sets one; else the owner's domain.
+    pub host: Option<String>,
+    /// The port of IMAP with implicit TLS (RFC 8314 3.2).
+    pub imaps: u16,
+    /// The port of submission with implicit TLS (RFC 8314 3.3).
+    pub smtps: u16,
+    /// True if both listen on the loopback interface only.
+    pub is_loopback_only: bool,
+}
+
+impl MailEndpoints {
+    /// The host name for a mail client.
+    pub(crate) fn host(&self, owner: &Profile) -> String {
+        if self.is_loopback_only {
+            return "localhost".to_owned();
+        }
+        self.host.clone().unwrap_or_else(|| owner.domain.clone())
+    }
+}

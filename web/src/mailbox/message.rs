@@ -1,0 +1,246 @@
+//! One message: sender, recipients, text, attachments, and the actions on it.
+
+use askama::Template;
+use axum::extract::{Form, Path, State};
+use axum::http::header;
+use freehold_core::mailbox::queue::RecipientState;
+use freehold_core::mailbox::{
+    self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
+};
+use freehold_core::store::StoreError;
+use mail_parser::Address;
+use serde::Deserialize;
+
+use super::parsed::{self, Attachment, Body};
+use super::{Sidebar, sidebar};
+use crate::avatar::Avatar;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::viewer::Owner;
+use crate::{dates, headers};
+
+/// If the `Date` header and the arrival differ by more than this, both are shown, in milliseconds.
+const DATE_GAP_MS: u64 = 60 * 60 * 1000;
+/// Number of recipients that are named before "and others".
+const NAMED_MAX: usize = 4;
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/home/mail/{folder}/{uid}", Access::Owner, show)
+        .post("/home/mail/{folder}/{uid}/move", Access::Owner, move_to)
+        .post("/home/mail/{folder}/{uid}/unread", Access::Owner, mark_unread)
+}
+
+/// The open message as the template shows it.
+struct OpenMessage {
+    uid: u32,
+    subject: String,
+    avatar: Avatar,
+    name: String,
+    address: String,
+    to: String,
+    when: String,
+    machine_time: String,
+    body: Body,
+    attachments: Vec<Attachment>,
+    /// The date of the `Date` header, if it differs from the arrival.
+    written: Option<String>,
+    /// True in the folders Sent and Drafts.
+    is_own: bool,
+    /// The state of delivery for each recipient; empty once all have it.
+    delivery: Vec<RecipientStatus>,
+    /// The folders to which it can be moved: form value and label.
+    targets: Vec<(&'static str, &'static str)>,
+}
+
+/// The state of delivery for one recipient.
+struct RecipientStatus {
+    /// `delivered`, `failed`, `new`, `trying` or `waiting`.
+    state: &'static str,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "mailbox/message.html")]
+struct MessagePage {
+    page: Layout,
+    sidebar: Sidebar,
+    message: OpenMessage,
+}
+
+async fn show(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> PageResult {
+    let (message, summary) = find(&site, folder, uid)?;
+    change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
+    let sidebar = sidebar(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
+    let message = open_message(&site, &message, summary).await?;
+    let page = site.owner_layout(&message.subject, "Mail")?;
+    let mut response = response::page(&MessagePage { page, sidebar, message })?;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY);
+    Ok(response)
+}
+
+/// The message and its summary.
+///
+/// # Errors
+/// [`Problem::NotFound`] if the folder has no message of this UID.
+pub(super) fn find(site: &Site, folder: u32, uid: u32) -> Result<(Message, Summary), Problem> {
+    let message = mailbox::message(&site.node, FolderId(folder), uid)?.ok_or(Problem::NotFound)?;
+    let summary = mailbox::summary(&site.node, FolderId(folder), uid)?.unwrap_or_default();
+    Ok((message, summary))
+}
+
+async fn open_message(
+    site: &Site,
+    message: &Message,
+    summary: Summary,
+) -> Result<OpenMessage, Problem> {
+    let now = site.node.clock.now();
+    let nobody = || "nobody named".to_owned();
+    let content = parsed::parsed(site, message, move |parsed| {
+        let to = parsed.to().map_or_else(nobody, recipients);
+        (to, parsed::body(parsed), parsed::attachments(parsed))
+    });
+    let (to, body, attachments) =
+        content.await?.unwrap_or_else(|| (nobody(), Body::TooLong, Vec::new()));
+    let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
+    let name = Some(summary.from.shown())
+        .filter(|shown| !shown.is_empty())
+        .unwrap_or("Nobody named")
+        .to_owned();
+    Ok(OpenMessage {
+        uid: message.uid,
+        subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
+        avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
+        address: if summary.from.address == name { String::new() } else { summary.from.address },
+        name,
+        to,
+        when: dates::ago(message.internal_date, now),
+        machine_time: dates::machine(message.internal_date),
+        body,
+        attachments,
+        written: summary
+            .date
+            .filter(|date| date.0.abs_diff(message.internal_date.0) > DATE_GAP_MS)
+            .map(dates::long),
+        is_own: matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts)),
+        delivery: if special == Some(SpecialUse::Sent) {
+            delivery(site, message)?
+        } else {
+            Vec::new()
+        },
+        targets: targets(special),
+    })
+}
+
+fn recipients(to: &Address<'_>) -> String {
+    let mut named: Vec<&str> = to
+        .iter()
+        .filter_map(|person| person.name().or_else(|| person.address()))
+        .take(NAMED_MAX + 1)
+        .collect();
+    let more = named.len() > NAMED_MAX;
+    named.truncate(NAMED_MAX);
+    if more { format!("{} and others", named.join(", ")) } else { named.join(", ") }
+}
+
+/// The state of delivery of a sent message for each recipient; empty if it is not in the queue.
+fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Problem> {
+    let Some(outgoing) = mailbox::queued_with_blob(&site.node, &message.blob)? else {
+        return Ok(Vec::new());
+    };
+    let now = site.node.clock.now();
+    let quoted = |reply: &str| {
+        if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
+    };
+    let states = outgoing.recipients.iter().map(|to| {
+        let (address, reply) = (&to.address, quoted(&to.last_reply));
+        let (state, text) = match to.state {
+            RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
+            RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
+            RecipientState::Waiting if to.attempts == 0 => {
+                ("new", format!("Setting off to {address}."))
+            }
+            RecipientState::Waiting if to.next_attempt <= now => {
+                ("trying", format!("Trying {address} again now.{reply}"))
+            }
+            RecipientState::Waiting => {
+                let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
+                let when = if minutes == 1 {
+                    "in a minute".to_owned()
+                } else {
+                    format!("in {minutes} minutes")
+                };
+                ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
+            }
+        };
+        RecipientStatus { state, text }
+    });
+    Ok(states.collect())
+}
+
+/// The folders to which a message can be moved from its folder: form value and label.
+fn targets(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
+    match from {
+        Some(SpecialUse::Junk) => vec![("inbox", "Not junk"), ("trash", "Throw away")],
+        Some(SpecialUse::Trash) => vec![("inbox", "Take back")],
+        Some(SpecialUse::Archive) => vec![("inbox", "Back to the inbox"), ("trash", "Throw away")],
+        Some(SpecialUse::Sent | SpecialUse::Drafts) => vec![("trash", "Throw away")],
+        Some(SpecialUse::Inbox) | None => {
+            vec![("archive", "Keep"), ("junk", "Junk"), ("trash", "Throw away")]
+        }
+    }
+}
+
+async fn change_flags(site: &Site, message: &Message, change: FlagChange) -> Result<(), Problem> {
+    match mailbox::store_flags(&site.node, message.folder, &[message.uid], change, None).await {
+        // A full disk must not prevent reading.
+        Ok(_) | Err(mailbox::FlagError::Store(StoreError::Full)) => Ok(()),
+        Err(mailbox::FlagError::Store(error)) => Err(error.into()),
+        Err(_) => Err(Problem::NotFound),
+    }
+}
+
+async fn mark_unread(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+) -> PageResult {
+    let (message, _) = find(&site, folder, uid)?;
+    change_flags(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
+    Ok(response::see_other(&format!("/home/mail/{folder}")))
+}
+
+#[derive(Deserialize)]
+struct MoveForm {
+    to: String,
+}
+
+async fn move_to(
+    State(site): State<Site>,
+    _: Owner,
+    Path((folder, uid)): Path<(u32, u32)>,
+    Form(form): Form<MoveForm>,
+) -> PageResult {
+    let special = match form.to.as_str() {
+        "inbox" => SpecialUse::Inbox,
+        "archive" => SpecialUse::Archive,
+        "junk" => SpecialUse::Junk,
+        "trash" => SpecialUse::Trash,
+        _ => return Err(Problem::BadRequest),
+    };
+    let target = mailbox::special_folder(&site.node, special)?.ok_or(Problem::NotFound)?;
+    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target.id).await {
+        Ok(_) => Ok(response::see_other(&format!("/home/mail/{folder}"))),
+        Err(TransferError::Store(error)) => Err(error.into()),
+        Err(_) => Err(Problem::NotFound),
+    }
+}

@@ -1,0 +1,98 @@
+//! Responses of handlers: pages, redirects, and the mark for pages that may be kept in memory.
+
+use askama::Template;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+
+use crate::problem::Problem;
+
+/// Longer file names are cut in a download's header, in bytes.
+const FILE_NAME_LEN_MAX: usize = 200;
+
+/// The result of a handler.
+pub(crate) type PageResult = Result<Response<Body>, Problem>;
+
+/// Response extension: this public page may be kept in the page cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Cacheable;
+
+/// A page for the person who asked; no cache keeps it.
+pub(crate) fn page(template: &impl Template) -> PageResult {
+    Ok(Html(template.render()?).into_response())
+}
+
+/// `text` with the characters escaped that mean something in HTML.
+pub(crate) fn escape_html(text: &str) -> String {
+    let Ok(safe) = askama::filters::escape(text, askama::filters::Html);
+    safe.to_string()
+}
+
+/// A page with another status than 200, such as a form that is sent back with its faults.
+pub(crate) fn page_with_status(status: StatusCode, template: &impl Template) -> PageResult {
+    Ok((status, Html(template.render()?)).into_response())
+}
+
+/// A page that is the same for every stranger: kept in the page cache, revalidated by browsers.
+pub(crate) fn public_page(template: &impl Template) -> PageResult {
+    Ok(cacheable(Html(template.render()?).into_response()))
+}
+
+/// Marks a response as the same for every stranger.
+pub(crate) fn cacheable(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.extensions_mut().insert(Cacheable);
+    response
+}
+
+/// A redirect after a form (303): the browser fetches `path` and does not send the form again.
+pub(crate) fn see_other(path: &str) -> Response<Body> {
+    redirect(StatusCode::SEE_OTHER, path)
+}
+
+/// A permanent redirect (301).
+pub(crate) fn moved_permanently(path: &str) -> Response<Body> {
+    redirect(StatusCode::MOVED_PERMANENTLY, path)
+}
+
+/// `path` may have letters of any script; the header takes only the characters of a URI (RFC 9110
+/// 10.2.2, RFC 3986 2), so all others are percent-encoded.
+fn redirect(status: StatusCode, path: &str) -> Response<Body> {
+    let encode = |byte: u8| {
+        let is_plain = byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    match HeaderValue::from_str(&path.bytes().map(encode).collect::<String>()) {
+        Ok(path) => (status, [(header::LOCATION, path)]).into_response(),
+        Err(_) => Problem::BadRequest.into_response(),
+    }
+}
+
+/// `Content-Disposition: attachment` with the name percent-encoded, a form that needs no quoting
+/// (RFC 6266 4.3, RFC 8187).
+pub(crate) fn attachment_named(name: &str) -> HeaderValue {
+    let encode = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    let encoded: String = name.bytes().take(FILE_NAME_LEN_MAX).map(encode).collect();
+    HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}"))
+        .unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_file_name_stays_in_its_header() {
+        assert_eq!(
+            attachment_named("a\"; x=\"\r\nSet-Cookie: é/..\u{202e}.pdf"),
+            "attachment; filename*=UTF-8''a%22%3B%20x%3D%22%0D%0ASet-Cookie%3A%20%C3%A9%2F..%E2%80%AE.pdf"
+        );
+    }
+}

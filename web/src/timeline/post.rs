@@ -1,0 +1,151 @@
+//! The posts of one timeline page, with their authors, pictures and delivery progress.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::markdown;
+use freehold_core::audience::Visitor;
+use freehold_core::clock::Timestamp;
+use freehold_core::feed::EntryId;
+use freehold_core::identity::PersonId;
+use freehold_core::posts;
+use freehold_core::profile::Profile;
+use freehold_core::timeline::Item;
+use freehold_core::{delivery_status, friends, text};
+
+use crate::avatar::Avatar;
+use crate::delivery_progress::DeliveryProgress;
+use crate::friends::site_of;
+use crate::pictures::Picture;
+use crate::problem::Problem;
+use crate::site::Site;
+use crate::{dates, response};
+
+/// How much of a longer post the timeline shows, in characters.
+const EXCERPT_CHARS: usize = 240;
+
+/// A post as the timeline shows it.
+pub(super) struct TimelinePost {
+    pub(super) avatar: Avatar,
+    pub(super) name: String,
+    pub(super) when: String,
+    pub(super) machine_time: String,
+    /// The address of the post alone.
+    pub(super) href: String,
+    pub(super) title: String,
+    /// The text of a note, or the beginning of a longer post; sanitised HTML.
+    pub(super) html: String,
+    pub(super) pictures: Vec<Picture>,
+    pub(super) is_edited: bool,
+    /// The edit page, if the post is the owner's.
+    pub(super) edit: Option<String>,
+    /// `Some` if the post is the owner's and there are friends to deliver it to.
+    pub(super) delivery: Option<DeliveryProgress>,
+    /// True if the unread marker is shown above this post.
+    pub(super) is_first_seen: bool,
+}
+
+/// A friend who wrote a post.
+#[derive(Clone)]
+struct Author {
+    name: String,
+    avatar: Avatar,
+    /// The address of their site, from their node.
+    site: Option<String>,
+}
+
+/// Renders timeline posts; looks each author up once per page.
+pub(super) struct Renderer<'a> {
+    site: &'a Site,
+    owner: Option<PersonId>,
+    profile: Option<Arc<Profile>>,
+    authors: HashMap<PersonId, Author>,
+    now: Timestamp,
+}
+
+impl<'a> Renderer<'a> {
+    pub(super) fn new(site: &'a Site) -> Result<Self, Problem> {
+        let (owner, profile) = (site.node.identity.person(), site.profile()?);
+        Ok(Self { site, owner, profile, authors: HashMap::new(), now: site.node.clock.now() })
+    }
+
+    fn author(&mut self, person: PersonId) -> Result<Author, Problem> {
+        if let Some(author) = self.authors.get(&person) {
+            return Ok(author.clone());
+        }
+        let (name, avatar) = match friends::get(&self.site.node, &person)? {
+            Some(friend) => (friend.name.clone(), Avatar::of_friend(&friend)),
+            None => (person.short(), Avatar::of(&person.short(), &person.0)),
+        };
+        let author = Author { name, avatar, site: site_of(self.site, &person)? };
+        self.authors.insert(person, author.clone());
+        Ok(author)
+    }
+
+    /// Name, avatar and the post's address.
+    fn byline(&mut self, item: &Item, is_own: bool) -> Result<(String, Avatar, String), Problem> {
+        let path = format!("/{}/{}", dates::year(item.shown), item.slug);
+        if let Some(profile) = self.profile.as_ref().filter(|_| is_own) {
+            let avatar = Avatar::with_colour(&profile.name, profile.avatar_colour);
+            return Ok((profile.name.clone(), avatar, path));
+        }
+        let Author { name, avatar, site } = self.author(item.author)?;
+        let here = format!("/home/timeline/{}", item.entry);
+        let href = if item.is_whole { site.map_or(here, |site| site + &path) } else { here };
+        Ok((name, avatar, href))
+    }
+
+    fn delivery(&self, entry: &EntryId) -> Result<Option<DeliveryProgress>, Problem> {
+        let status = delivery_status::of(&self.site.node, entry)?;
+        Ok(status.and_then(|status| DeliveryProgress::of(&status, self.now)))
+    }
+
+    pub(super) fn post(&mut self, item: Item) -> Result<TimelinePost, Problem> {
+        let is_own = self.owner == Some(item.author);
+        let (name, avatar, href) = self.byline(&item, is_own)?;
+        let html = if item.title.is_empty() && item.is_whole {
+            rendered(&item.text, &item.entry, is_own)
+        } else {
+            let excerpt = text::summary(&item.text, EXCERPT_CHARS);
+            format!("<p>{}</p>", response::escape_html(&excerpt))
+        };
+        Ok(TimelinePost {
+            delivery: if is_own { self.delivery(&item.entry)? } else { None },
+            name,
+            avatar,
+            href,
+            when: dates::ago(item.shown, self.now),
+            machine_time: dates::machine(item.shown),
+            html,
+            pictures: item
+                .photos
+                .into_iter()
+                .enumerate()
+                .map(|(number, photo)| Picture::of_item(&item.entry, number, photo))
+                .collect(),
+            is_edited: item.edited.is_some(),
+            edit: if is_own { edit_page(self.site, &item.slug)? } else { None },
+            title: item.title,
+            is_first_seen: false,
+        })
+    }
+}
+
+/// The edit page of the owner's post with `slug`.
+fn edit_page(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
+    match posts::by_slug(&site.node, &Visitor::Owner, slug)? {
+        Some(posts::Found::Here(post)) => Ok(Some(format!("/home/write/{}", post.id))),
+        _ => Ok(None),
+    }
+}
+
+/// The text as sanitised HTML. Ids in it get a prefix, so that footnotes of different posts on one
+/// page differ; a friend's Markdown is rendered with fewer rights.
+pub(super) fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
+    let prefix = format!("e{}-", entry.to_string().get(..8).unwrap_or_default());
+    if is_own {
+        markdown::render_prefixed(text, &prefix).to_string()
+    } else {
+        markdown::render_foreign(text, &prefix).to_string()
+    }
+}

@@ -1,0 +1,139 @@
+//! Rules for every request: host names, health, assets, error pages, cross-site forms, the page
+//! cache.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use freehold_core::posts::{self, Draft};
+use freehold_core::publish;
+use freehold_core::testing::TestNode;
+use freehold_web::{Access, Route};
+
+use crate::browser::Browser;
+
+#[tokio::test]
+async fn health_checks_respond() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    assert_eq!(visitor.get("/livez").await.text(), "alive\n");
+    assert_eq!(visitor.get("/readyz").await.text(), "ready\n");
+}
+
+#[tokio::test]
+async fn foreign_host_name_is_misdirected() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    for (host, status) in [
+        ("alice.localhost:8080", 200),
+        ("127.0.0.1:9", 200),
+        ("evil.example", 421),
+        ("bob.localhost:8080", 421),
+    ] {
+        let request =
+            Request::builder().uri("/livez").header("host", host).body(Body::empty()).unwrap();
+        assert_eq!(visitor.send(request).await.status.as_u16(), status, "{host}");
+    }
+    let nameless = Request::builder().uri("/livez").body(Body::empty()).unwrap();
+    let seen = visitor.send(nameless).await;
+    assert_eq!(seen.status, StatusCode::MISDIRECTED_REQUEST);
+    let explanation = seen.one("main .strap").text();
+    assert!(explanation.contains("web.names"), "it names the setting: {explanation}");
+}
+
+#[tokio::test]
+async fn not_found_page_escapes_the_path() {
+    let alice = TestNode::new("alice").await;
+    let seen = Browser::stranger(&alice).get("/2026/%3Cscript%3E").await;
+    assert_eq!(seen.status, StatusCode::NOT_FOUND);
+    assert!(!seen.one("main h1").text().is_empty() && seen.has("#suggestions a"));
+    assert!(!seen.text().contains("<script>"));
+    let unknown = Browser::stranger(&alice).get("/2026/nothing").await;
+    assert!(unknown.one("main .strap").text().contains("/2026/nothing"));
+}
+
+#[tokio::test]
+async fn assets_are_immutable_and_named_by_hash() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    let link = visitor.get("/login").await.one("link[rel='stylesheet']");
+    assert!(link.attr("href").starts_with("/assets/paper."));
+    let styles = visitor.get(link.attr("href")).await;
+    assert_eq!(styles.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(styles.header("cache-control"), "public, max-age=31536000, immutable");
+    let text = styles.text();
+    let font = text.split("url(").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    let font = visitor.get(&font).await;
+    assert_eq!((font.status, font.header("content-type")), (StatusCode::OK, "font/woff2"));
+    assert_eq!(visitor.get("/assets/paper.0000000000.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn cross_site_form_is_refused() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (name, value) in
+        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")]
+    {
+        let request =
+            owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
+        let seen = owner.send(request).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name}: {value}");
+        assert!(!seen.one("main h1").text().is_empty(), "{}", seen.text());
+    }
+    let own = owner
+        .request("POST", "/logout")
+        .header("origin", "http://localhost:8080")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(owner.send(own).await.location(), "/");
+}
+
+#[tokio::test]
+async fn unknown_query_changes_no_cached_page() {
+    let alice = TestNode::new("alice").await;
+    let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
+    publish::saved_post(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
+    let query = "fbclid=%3Cscript%3E&utm_source=x&next=/home/mail&resource=x&before=00000000000000000000000000000000";
+    let is_open = |route: &Route| {
+        route.method == "GET" && route.access == Access::Anyone && !route.path.contains('{')
+    };
+    let open: Vec<&str> = freehold_web::routes()
+        .iter()
+        .filter(|route| is_open(route))
+        .map(|route| route.path)
+        .collect();
+    for path in open.into_iter().chain(["/2026/tide"]) {
+        // Each browser has a service of its own, with an empty page cache.
+        let plain = Browser::stranger(&alice).get(path).await;
+        let mut first = Browser::stranger(&alice);
+        let tagged = first.get(&format!("{path}?{query}")).await;
+        let after = first.get(path).await;
+        assert_eq!((after.status, &after.bytes), (plain.status, &plain.bytes), "{path}");
+        let mut second = Browser::stranger(&alice);
+        second.get(path).await;
+        let after = second.get(&format!("{path}?{query}")).await;
+        assert_eq!(
+            (after.status, &after.bytes),
+            (tagged.status, &tagged.bytes),
+            "{path} from memory"
+        );
+        let is_cached = !plain.header("etag").is_empty();
+        if is_cached && !["/photos", "/writing"].contains(&path) {
+            assert_eq!(
+                (tagged.status, &tagged.bytes),
+                (StatusCode::OK, &plain.bytes),
+                "{path} reads its query"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn page_with_tracking_parameters_comes_from_the_cache() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    // Only cached pages have an ETag.
+    for path in ["/about?utm_source=x", "/about?fbclid=1", "/feed.atom?x"] {
+        assert!(!visitor.get(path).await.header("etag").is_empty(), "{path}");
+    }
+    assert!(visitor.get("/photos?before=1").await.header("etag").is_empty());
+}
