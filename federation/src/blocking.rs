@@ -1,39 +1,39 @@
-//! Work that waits for the disk or keeps a processor busy, away from the threads that serve the
-//! network.
+//! Work that never runs on an async worker: blob reads, file writes, store reads that may be long,
+//! and parsing or verification of more than 64 KiB.
 
 use std::io;
 
 use freehold_core::store::StoreError;
 use tokio::runtime::Handle;
 
-/// Runs something that blocks.
+/// Runs blocking work on one of tokio's blocking threads.
 ///
 /// # Errors
-/// When it panicked, or the runtime is going down.
-pub(crate) async fn blocking<T: Send + 'static>(
+/// When the work panicked, or the runtime is shutting down.
+pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// Reads the store, whose rows may lie on the disk.
+/// Runs reads of the store, whose rows may have to come from the disk.
 ///
 /// # Errors
-/// What the work says; as [`blocking`], in the store's words.
-pub(crate) async fn reading<T: Send + 'static>(
+/// The work's own; [`StoreError::Unavailable`] where [`run`] fails.
+pub(crate) async fn read_store<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    blocking(work).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    run(work).await.map_err(|error| StoreError::Unavailable(error.to_string()))?
 }
 
-/// Runs something that computes for long between its awaits: the verification of entries, of an
+/// Runs a future that computes for long between its awaits: the verification of entries or of an
 /// identity log.
 ///
 /// # Errors
-/// As [`blocking`].
-pub(crate) async fn computing<T: Send + 'static>(
+/// As [`run`].
+pub(crate) async fn run_future<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> io::Result<T> {
-    let here = Handle::current();
-    blocking(move || here.block_on(work)).await
+    let runtime = Handle::current();
+    run(move || runtime.block_on(work)).await
 }

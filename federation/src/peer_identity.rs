@@ -1,4 +1,5 @@
-//! Who a connected peer is, and what that person is to the owner.
+//! The identity of a connected peer: the person its key belongs to, and that person's relation to
+//! the owner.
 
 use std::sync::Arc;
 
@@ -8,42 +9,42 @@ use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 
 use crate::network::PeerKey;
-use crate::sync::Trust;
+use crate::sync::SyncPeer;
 
-/// What is known of who is at the other end.
+/// The verified identity of a connected peer.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing {
-    /// The person whose verified identity log names the peer's key; `None` for a node that nobody
-    /// has claimed, or that claims to be somebody it is not.
+pub(crate) struct PeerIdentity {
+    /// The person whose verified identity log certifies the peer's key; `None` for a node without
+    /// an owner, and for one that claims to be another person.
     pub(crate) person: Option<PersonId>,
     /// That log.
     pub(crate) log: Option<Arc<IdentityLog>>,
-    /// What the person is to the owner.
+    /// The person's relation to the owner.
     pub(crate) relation: Relation,
 }
 
-impl Standing {
-    /// What a sync stream with this peer may carry.
-    pub(crate) fn trust(&self) -> Trust {
+impl PeerIdentity {
+    /// The role of this peer on a sync stream.
+    pub(crate) fn sync_peer(&self) -> SyncPeer {
         match (self.relation, self.person) {
-            (Relation::Friend, Some(person)) => Trust::Friend(person.0),
-            _ => Trust::Stranger,
+            (Relation::Friend, Some(person)) => SyncPeer::Friend(person.0),
+            _ => SyncPeer::Stranger,
         }
     }
 
-    /// The standing as it is now. A key that the log held here names no longer is nobody's: who has
-    /// stolen it may be at the other end.
-    pub(crate) fn renewed(&self, node: &Node, key: PeerKey) -> Self {
+    /// The identity by the present rows. A key that the stored log no longer certifies belongs to
+    /// no person: a thief may be using it.
+    pub(crate) fn reread(&self, node: &Node, key: PeerKey) -> Self {
         let Some(person) = self.person else { return Self::default() };
         let log = match identity::log_of(node, &person) {
-            // A stranger's is not kept: it holds as the peer has shown it.
-            Ok(held) => held.map(Arc::new).or_else(|| self.log.clone()),
+            // A stranger's log is not stored: the one that the peer has shown is used.
+            Ok(stored) => stored.map(Arc::new).or_else(|| self.log.clone()),
             Err(error) => {
                 tracing::warn!(person = %person.short(), %error, "cannot read an identity log");
                 None
             }
         };
-        match log.filter(|log| names(log, key)) {
+        match log.filter(|log| certifies(log, key)) {
             Some(log) => Self {
                 person: Some(person),
                 log: Some(log),
@@ -54,33 +55,33 @@ impl Standing {
     }
 }
 
-/// What a person is to the owner.
+/// A person's relation to the owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Relation {
-    /// Both agreed.
+    /// Both have agreed to be friends.
     Friend,
-    /// Their invite was accepted here and they have not answered.
-    Asked,
-    /// A friend no longer, which their node has not heard.
-    Leaving,
-    /// The owner wants to hear nothing from them.
+    /// The owner has accepted their invite; their node has not confirmed it.
+    Requested,
+    /// The owner has unfollowed them; their node has not confirmed the notice.
+    Unfollowing,
+    /// The owner has blocked them.
     Blocked,
     /// Anyone else.
     #[default]
     Stranger,
 }
 
-/// What a person is to the owner, by core's rows.
+/// A person's relation to the owner, by core's rows.
 pub(crate) fn relation(node: &Node, person: Option<PersonId>) -> Relation {
     let Some(person) = person else { return Relation::Stranger };
     match friends::get(node, &person).ok().flatten().map(|friend| friend.state) {
         Some(State::Friend) => Relation::Friend,
-        Some(State::Asked) => Relation::Asked,
+        Some(State::Asked) => Relation::Requested,
         Some(State::Blocked) => Relation::Blocked,
         Some(State::Refused | State::Left) | None => {
-            let owed = friends::farewells(node).unwrap_or_default();
-            if owed.iter().any(|farewell| farewell.person == person) {
-                Relation::Leaving
+            let notices = friends::farewells(node).unwrap_or_default();
+            if notices.iter().any(|notice| notice.person == person) {
+                Relation::Unfollowing
             } else {
                 Relation::Stranger
             }
@@ -88,7 +89,7 @@ pub(crate) fn relation(node: &Node, person: Option<PersonId>) -> Relation {
     }
 }
 
-/// Whether the log certifies the key that the connection has proved.
-pub(crate) fn names(log: &IdentityLog, key: PeerKey) -> bool {
+/// True if the log certifies the key that the connection has proved.
+pub(crate) fn certifies(log: &IdentityLog, key: PeerKey) -> bool {
     PublicKey::from_ed25519(key.0).is_ok_and(|key| log.live_nodes().any(|live| *live == key))
 }

@@ -1,41 +1,40 @@
-//! What comes in: handed to core, which verifies before it stores. Nothing of a peer's is believed
-//! here.
+//! Receives friends' entries: hands them to core, which verifies before it stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::feed::{self, EntryId, Header, LogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
-use freehold_core::keys::Signature;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 
-use crate::aside;
+use crate::blocking;
 use crate::limits::WANTED_MAX;
-use crate::push::{from_wire, to_wire};
-use crate::sync::Compared;
+use crate::sync::ComparedHead;
+use crate::wire::feed::{entry_from_wire, log_from_wire, log_to_wire};
 use crate::wire::sync::{Entry, Head, Log, Reason};
 
-/// For each log that a friend offers, the last entry held of as much as is offered. Logs that have
-/// ended in a fork are left out, for nothing more of them is taken, unless their sides parted
-/// earlier than is known here: then it is as if nothing were held, for what does not end on the
-/// side that is.
+/// Compares the logs that a friend offers with those stored here.
+///
+/// A log whose fork point is known is left out: nothing more of it is accepted. If the fork point
+/// may be earlier than this node knows, and the offered head is not the stored one, the log counts
+/// as empty, so the friend sends it from the start and the fork point shows.
 pub(crate) fn compare(
     node: &Node,
     friend: PersonId,
     offered: Vec<Head>,
-) -> Result<Vec<Compared>, StoreError> {
+) -> Result<Vec<ComparedHead>, StoreError> {
     let forks = feed::forks(node, &friend)?;
-    let parted: BTreeMap<LogId, bool> =
+    let is_fork_point_known: BTreeMap<LogId, bool> =
         forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
     let mut compared = Vec::new();
     for head in offered {
-        let Some(log) = from_wire(&head.log) else { continue };
-        match parted.get(&log) {
-            None => compared.push((head, held(node, &log, head.hi)?)),
+        let Some(log) = log_from_wire(&head.log) else { continue };
+        match is_fork_point_known.get(&log) {
+            None => compared.push((head, stored_head(node, &log, head.hi)?)),
             Some(false) => {
-                let held = held(node, &log, head.hi)?
+                let stored = stored_head(node, &log, head.hi)?
                     .filter(|(hi, id)| *hi == head.hi && *id == head.head);
-                compared.push((head, held));
+                compared.push((head, stored));
             }
             Some(true) => {}
         }
@@ -43,8 +42,12 @@ pub(crate) fn compare(
     Ok(compared)
 }
 
-/// The last entry held of a log up to and with a place.
-fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+/// The number and id of the last stored entry of a log, not beyond `through`.
+fn stored_head(
+    node: &Node,
+    log: &LogId,
+    through: u64,
+) -> Result<Option<(u64, [u8; 32])>, StoreError> {
     match feed::head(node, log)? {
         Some(head) if head.hi > through => Ok(feed::read(node, log, through, 1, 0)?
             .first()
@@ -53,18 +56,18 @@ fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])
     }
 }
 
-/// Entries whose bodies are missing here and that a friend may have, as many as one stream asks
-/// for: the owner's own, which no friend's may crowd out, and the friend's.
-pub(crate) fn lacking(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
-    let mut lacking = Vec::new();
+/// Entries whose bodies are missing here and that a friend may have: the owner's own first, so that
+/// the friend's cannot crowd them out, then the friend's.
+pub(crate) fn missing_bodies(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
+    let mut missing = Vec::new();
     for author in node.identity.person().into_iter().chain([friend]) {
-        lacking.extend(feed::missing(node, &author, WANTED_MAX)?);
+        missing.extend(feed::missing(node, &author, WANTED_MAX)?);
     }
-    Ok(lacking)
+    Ok(missing)
 }
 
-/// Verifies and stores what a friend sent, all of it or nothing; how far each log in it now
-/// reaches.
+/// Verifies and stores a batch from a friend, all of it or nothing; returns the last stored entry
+/// of each of the friend's logs in it.
 pub(crate) async fn store(
     node: &Node,
     friend: PersonId,
@@ -75,37 +78,40 @@ pub(crate) async fn store(
     for entry in entries {
         let header = match Header::from_canonical(&entry.header) {
             Ok(header) => header,
-            // Once this node knows the suite it will ask for the log; until then the others of this
-            // friend go on.
-            Err(refused) if Header::is_of_a_newer_suite(&refused) => continue,
+            // A newer release that knows the suite will ask for the log; until then the friend's
+            // other logs continue.
+            Err(error) if Header::is_of_a_newer_suite(&error) => continue,
             Err(_) => return Err(Reason::Invalid),
         };
-        // Each node gives its own person's logs; others' would come from mirrors. What the owner
-        // has said may come back with its body.
+        // A node sends its own person's logs only; entries of the owner may come back with their
+        // bodies.
         match header.log.person {
             person if person == friend => _ = logs.insert(header.log),
             person if Some(person) == node.identity.person() => {
-                own.push(EntryId::of(&entry.header))
+                own.push(EntryId::of(&entry.header));
             }
             _ => return Err(Reason::Invalid),
         }
-        raw.push(from_entry(entry).ok_or(Reason::Invalid)?);
+        raw.push(entry_from_wire(entry).ok_or(Reason::Invalid)?);
     }
-    let inside = node.clone();
-    // All friends are asked for what is lacking, so it may be here when the second of them brings
-    // it. What was never held is not asked for.
+    let check_node = node.clone();
+    // All friends are asked for missing bodies, so several may bring the same one. An own entry
+    // that was never stored here was never asked for.
     if !own.is_empty()
-        && !aside::reading(move || are_held(&inside, &own)).await.map_err(|_| Reason::Busy)?
+        && !blocking::read_store(move || are_stored(&check_node, &own))
+            .await
+            .map_err(|_| Reason::Busy)?
     {
         return Err(Reason::Invalid);
     }
-    let inside = node.clone();
-    let receiving =
-        aside::computing(async move { receive(&inside, friend, raw, &logs).await }).await;
-    receiving.map_err(|_| Reason::Busy)?.map_err(|refused| {
-        tracing::warn!(friend = %friend.short(), %refused, "entries refused");
-        reason(&refused)
-    })
+    let store_node = node.clone();
+    blocking::run_future(async move { receive(&store_node, friend, raw, &logs).await })
+        .await
+        .map_err(|_| Reason::Busy)?
+        .map_err(|error| {
+            tracing::warn!(friend = %friend.short(), %error, "refused a friend's entries");
+            reason(&error)
+        })
 }
 
 async fn receive(
@@ -116,30 +122,25 @@ async fn receive(
 ) -> Result<Vec<(Log, u64)>, Refused> {
     let received = feed::receive(node, friend, raw).await?;
     if !received.forked.is_empty() {
-        tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
+        tracing::warn!(
+            friend = %friend.short(),
+            "a friend's log has forked; it is closed and the proof is stored"
+        );
     }
-    let mut reach = Vec::new();
+    let mut stored = Vec::new();
     for log in logs {
-        reach.extend(feed::head(node, log)?.map(|head| (to_wire(log), head.hi)));
+        stored.extend(feed::head(node, log)?.map(|head| (log_to_wire(log), head.hi)));
     }
-    Ok(reach)
+    Ok(stored)
 }
 
-fn are_held(node: &Node, entries: &[EntryId]) -> Result<bool, StoreError> {
+fn are_stored(node: &Node, entries: &[EntryId]) -> Result<bool, StoreError> {
     for id in entries {
         if feed::place(node, id)?.is_none() {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-fn from_entry(entry: Entry) -> Option<RawEntry> {
-    Some(RawEntry {
-        header: entry.header,
-        signature: Signature(entry.signature.try_into().ok()?),
-        body: entry.body,
-    })
 }
 
 fn reason(refused: &Refused) -> Reason {

@@ -1,311 +1,297 @@
-//! The loop around a session: reads and writes the stream, asks the store, listens to the outbox.
+//! The loop around a sync session: reads and writes the stream, reads and writes the store, and
+//! takes new own entries from `push`.
+
+mod frames;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use freehold_core::identity::PersonId;
 use freehold_core::store::StoreError;
-use futures::io::{ReadHalf, WriteHalf};
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::AsyncReadExt;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Action, Session, Trust};
-use crate::limits::UNSENT_LEN_MAX;
+use self::frames::FrameSender;
+use crate::acks::AckTracker;
 use crate::network::ByteStream;
-use crate::peers::{self, Peer, Shared};
-use crate::push::{self, DeliveryStatus};
-use crate::standing::Standing;
-use crate::wire::frame::{self, FrameError};
+use crate::peer_identity::PeerIdentity;
+use crate::peers::Peer;
+use crate::state::FederationState;
+use crate::sync::{Action, SyncPeer, SyncSession, retry_after};
+use crate::wire::frame::FrameError;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
-use crate::{aside, inbox, wire};
+use crate::{blocking, own_feeds, receive};
 
-/// Messages read and not yet looked at; further ones wait in the network.
+/// Messages read ahead of the session; further ones wait in the network.
 const READ_AHEAD_MAX: usize = 4;
-/// How long the last words of a stream may take.
-const FAREWELL: Duration = Duration::from_millis(500);
-/// Pauses between two looks at whether a friend's share of the day has grown enough.
-const SHARE_PAUSES: u32 = 5;
+/// How long the writing of the last frames may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pauses between two tries to take a batch from a friend's share of the day.
+const SHARE_RETRY_PAUSES: u32 = 5;
 
-type Storing = Pin<Box<dyn Future<Output = Result<Vec<(Log, u64)>, Reason>> + Send>>;
-type Recording = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type StoreTask = Task<Result<Vec<(Log, u64)>, Reason>>;
+type CursorTask = Task<Result<(), StoreError>>;
 
 /// Why a stream ended, and how many seconds to wait before the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct StreamEnd {
     pub(crate) reason: Reason,
     pub(crate) retry_after: u32,
 }
 
-const GONE: Ended = Ended { reason: Reason::Leaving, retry_after: 0 };
+impl StreamEnd {
+    /// The connection is closed, or another stream replaces this one.
+    const LEAVING: Self = Self { reason: Reason::Leaving, retry_after: 0 };
 
-struct Running<'a> {
-    shared: &'a Arc<Shared>,
-    trust: Trust,
-    session: Session,
-    todo: VecDeque<Action>,
-    batches: VecDeque<Vec<Entry>>,
-    storing: Option<Storing>,
-    arrivals: Option<DeliveryStatus>,
-    arrived: bool,
-    unsent: Arc<AtomicUsize>,
-    outgoing: mpsc::UnboundedSender<Vec<u8>>,
+    fn by_us(reason: Reason) -> Self {
+        Self { reason, retry_after: retry_after(reason) }
+    }
+}
+
+struct SyncStream<'a> {
+    state: &'a Arc<FederationState>,
+    peer: SyncPeer,
+    session: SyncSession,
+    actions: VecDeque<Action>,
+    store: StoreQueue,
+    /// `None` for a stranger, whose acknowledgements do not count.
+    acks: Option<AckTracker>,
+    has_new_acks: bool,
+    frames: FrameSender,
+}
+
+/// Batches to store, one at a time and in order.
+#[derive(Default)]
+struct StoreQueue {
+    waiting: VecDeque<Vec<Entry>>,
+    running: Option<StoreTask>,
 }
 
 /// Runs one sync stream to its end. A newer stream with the same peer ends it.
 pub(crate) async fn run(
-    shared: &Arc<Shared>,
+    state: &Arc<FederationState>,
     peer: &Peer,
-    trust: Trust,
+    sync_peer: SyncPeer,
     stream: ByteStream,
-) -> Result<Ended, StoreError> {
-    let replaced = peer.gone.child_token();
-    std::mem::replace(
-        &mut *peer.sync.lock().unwrap_or_else(PoisonError::into_inner),
-        replaced.clone(),
-    )
-    .cancel();
+) -> Result<StreamEnd, StoreError> {
+    let replaced = replace_present_stream(peer);
     let (reader, writer) = stream.split();
     let (incoming, mut messages) = mpsc::channel(READ_AHEAD_MAX);
-    let (outgoing, frames) = mpsc::unbounded_channel();
-    let unsent = Arc::new(AtomicUsize::new(0));
-    // Both halves end with this function: dropping the guard cancels them.
+    // Both halves end with this function: dropping the guard cancels the reader, dropping the
+    // sender ends the writer.
     let halves = CancellationToken::new();
     let _guard = halves.clone().drop_guard();
-    tokio::spawn(halves.clone().run_until_cancelled_owned(read(reader, incoming)));
-    let written = tokio::spawn(write(writer, frames, Arc::clone(&unsent)));
+    tokio::spawn(halves.clone().run_until_cancelled_owned(frames::read(reader, incoming)));
+    let (frames, written) = FrameSender::spawn(writer);
 
-    // Listening begins before the logs are read, or what is said in between would be missed.
-    let mut fresh = shared.fresh.subscribe();
-    let (session, first) =
-        Session::start(trust, offers(shared, trust).await?, shared.node.clock.now());
-    let arrivals = if let Trust::Friend(friend) = trust {
-        Some(DeliveryStatus::new(PersonId(friend)))
-    } else {
-        None
+    // Subscribe before the logs are read, so no new entry is missed.
+    let mut new_entries = state.peers.new_entries();
+    let offers = read_offers(state, sync_peer).await?;
+    let (session, actions) = SyncSession::start(sync_peer, offers, state.node.clock.now());
+    let acks = match sync_peer {
+        SyncPeer::Friend(friend) => Some(AckTracker::new(PersonId(friend))),
+        SyncPeer::Stranger => None,
     };
-    let todo = VecDeque::from(first);
-    let mut running = Running {
-        shared,
-        trust,
+    let mut stream = SyncStream {
+        state,
+        peer: sync_peer,
         session,
-        todo,
-        batches: VecDeque::new(),
-        storing: None,
-        arrivals,
-        arrived: false,
-        unsent,
-        outgoing,
+        actions: actions.into(),
+        store: StoreQueue::default(),
+        acks,
+        has_new_acks: false,
+        frames,
     };
-    running.ask_for_what_is_lacking().await?;
-    let mut recording: Option<Recording> = None;
-    let mut standing = peer.standing.subscribe();
+    stream.request_missing_bodies().await?;
+    let mut storing_cursor: Option<CursorTask> = None;
+    let mut identity = peer.identity.subscribe();
 
-    let ended = loop {
-        if let Some(ended) = running.act().await? {
-            break ended;
+    let end = loop {
+        if let Some(end) = stream.run_actions().await? {
+            break end;
         }
-        if recording.is_none() && std::mem::take(&mut running.arrived) {
-            recording = running.record();
+        if storing_cursor.is_none() && std::mem::take(&mut stream.has_new_acks) {
+            storing_cursor = stream.store_cursor();
         }
-        let now = || shared.node.clock.now();
+        let now = || state.node.clock.now();
         tokio::select! {
             biased;
-            () = replaced.cancelled() => break GONE,
-            changed = standing.changed() => {
-                let trusted = standing.borrow_and_update().as_ref().map(Standing::trust);
-                if changed.is_err() || trusted != Some(trust) {
-                    break GONE;
+            () = replaced.cancelled() => break StreamEnd::LEAVING,
+            changed = identity.changed() => {
+                let present = identity.borrow_and_update().as_ref().map(PeerIdentity::sync_peer);
+                if changed.is_err() || present != Some(sync_peer) {
+                    break StreamEnd::LEAVING;
                 }
             }
-            entry = fresh.recv() => match entry {
-                Ok(entry) if push::may_see(trust, &entry.head.log.lane) => running.todo.extend(running.session.grown(&entry, now())),
+            new = new_entries.recv() => match new {
+                Ok(new) if own_feeds::may_read(sync_peer, &new.head.log.lane) => {
+                    stream.actions.extend(stream.session.on_new_entry(&new, now()));
+                }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
-                    let offers = offers(shared, trust).await?;
-                    running.todo.extend(running.session.offer_again(offers));
+                    let offers = read_offers(state, sync_peer).await?;
+                    stream.actions.extend(stream.session.offer_again(offers));
                 }
-                Err(RecvError::Closed) => break GONE,
+                Err(RecvError::Closed) => break StreamEnd::LEAVING,
             },
-            stored = wait(&mut running.storing) => {
-                running.storing = None;
-                running.todo.extend(match stored {
-                    Ok(reach) => running.session.stored(&reach),
-                    Err(reason) => running.session.refused(reason),
+            stored = wait(&mut stream.store.running) => {
+                stream.store.running = None;
+                stream.actions.extend(match stored {
+                    Ok(stored) => stream.session.on_stored(&stored),
+                    Err(reason) => stream.session.on_refused(reason),
                 });
             }
-            () = peer.lacking.notified() => running.ask_for_what_is_lacking().await?,
-            recorded = wait(&mut recording) => {
-                recording = None;
-                recorded?;
+            () = peer.bodies_missing.notified() => stream.request_missing_bodies().await?,
+            stored = wait(&mut storing_cursor) => {
+                storing_cursor = None;
+                stored?;
             }
             message = messages.recv() => match message {
-                Some(Ok(message)) => running.todo.extend(running.session.received(message, now())),
-                Some(Err(FrameError::End | FrameError::Io(_))) | None => return Ok(GONE),
+                Some(Ok(message)) => {
+                    stream.actions.extend(stream.session.on_message(message, now()));
+                }
+                Some(Err(FrameError::End | FrameError::Io(_))) | None => {
+                    return Ok(StreamEnd::LEAVING);
+                }
                 Some(Err(error)) => {
-                    tracing::warn!(peer = %peer.key, %error, "a bad frame");
-                    running.todo.extend(running.session.refused(Reason::Invalid));
+                    tracing::warn!(peer = %peer.key, %error, "invalid frame on a sync stream");
+                    stream.actions.extend(stream.session.on_refused(Reason::Invalid));
                 }
             },
         }
     };
-    if ended == GONE {
-        running.send(&Sync::Bye { reason: Reason::Leaving, retry_after: 0 });
+    if end == StreamEnd::LEAVING {
+        stream.frames.send(&Sync::Bye { reason: Reason::Leaving, retry_after: 0 });
     }
-    drop(running);
-    // The last words are a courtesy: whoever does not take them in time misses them.
-    let _ = tokio::time::timeout(FAREWELL, written).await;
-    Ok(ended)
+    drop(stream);
+    // A peer that does not read the last frames in time misses the Bye.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, written).await;
+    Ok(end)
 }
 
-impl Running<'_> {
-    /// Does what the session asks for, until it asks for nothing more.
-    async fn act(&mut self) -> Result<Option<Ended>, StoreError> {
-        while let Some(action) = self.todo.pop_front() {
-            match action {
-                Action::Send(message) => self.send(&message),
-                Action::Read { log, from, count_max, len_max } => {
-                    let node = self.shared.node.clone();
-                    let entries =
-                        aside::reading(move || push::read(&node, &log, from, count_max, len_max))
-                            .await?;
-                    self.todo.extend(self.session.read(&log, entries));
+/// Ends the peer's present stream; returns the token that ends the new one.
+fn replace_present_stream(peer: &Peer) -> CancellationToken {
+    let replaced = peer.disconnected.child_token();
+    let mut present = peer.sync_stream.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *present, replaced.clone()).cancel();
+    replaced
+}
+
+impl SyncStream<'_> {
+    /// Does the session's actions until there are no more.
+    async fn run_actions(&mut self) -> Result<Option<StreamEnd>, StoreError> {
+        while let Some(action) = self.actions.pop_front() {
+            let node = self.state.node.clone();
+            match (action, self.friend()) {
+                (Action::Send(message), _) => self.frames.send(&message),
+                (Action::Read { log, from, count_max, len_max }, _) => {
+                    let read = move || own_feeds::read(&node, &log, from, count_max, len_max);
+                    let entries = blocking::read_store(read).await?;
+                    self.actions.extend(self.session.on_read(&log, entries));
                 }
-                Action::Compare(heads) => {
-                    if let Trust::Friend(friend) = self.trust {
-                        let node = self.shared.node.clone();
-                        let compared =
-                            aside::reading(move || inbox::compare(&node, PersonId(friend), heads))
-                                .await?;
-                        self.todo.extend(self.session.compared(compared));
+                (Action::Compare(heads), Some(friend)) => {
+                    let compare = move || receive::compare(&node, friend, heads);
+                    let compared = blocking::read_store(compare).await?;
+                    self.actions.extend(self.session.on_compared(compared));
+                }
+                (Action::FindBodies(entries), Some(friend)) => {
+                    let find = move || own_feeds::find_bodies(&node, friend, &entries);
+                    let found = blocking::read_store(find).await?;
+                    self.actions.extend(self.session.on_bodies_found(found));
+                }
+                // The session requests nothing for a stranger.
+                (Action::Compare(_) | Action::FindBodies(_), None) => {}
+                (Action::Store(entries), _) => self.store.waiting.push_back(entries),
+                (Action::StoreFork(proof), _) => {
+                    self.store.waiting.push_back(vec![proof.0, proof.1]);
+                }
+                (Action::Acknowledged { log, through }, _) => {
+                    if let Some(acks) = &mut self.acks {
+                        acks.note(log, through);
+                        self.has_new_acks = true;
                     }
                 }
-                Action::Find(entries) => {
-                    if let Trust::Friend(friend) = self.trust {
-                        let node = self.shared.node.clone();
-                        let found =
-                            aside::reading(move || push::find(&node, PersonId(friend), &entries))
-                                .await?;
-                        self.todo.extend(self.session.found(found));
-                    }
-                }
-                Action::Store(entries) => self.batches.push_back(entries),
-                Action::Forked(proof) => self.batches.push_back(vec![proof.0, proof.1]),
-                Action::Arrived { log, through } => {
-                    if let Some(arrivals) = &mut self.arrivals {
-                        arrivals.note(log, through);
-                        self.arrived = true;
-                    }
-                }
-                Action::End(reason) => {
-                    return Ok(Some(Ended { reason, retry_after: super::retry_after(reason) }));
-                }
-                Action::Ended { reason, retry_after } => {
-                    return Ok(Some(Ended { reason, retry_after }));
+                (Action::End(reason), _) => return Ok(Some(StreamEnd::by_us(reason))),
+                (Action::Ended { reason, retry_after }, _) => {
+                    return Ok(Some(StreamEnd { reason, retry_after }));
                 }
             }
         }
-        if self.storing.is_none()
-            && let (Some(entries), Trust::Friend(friend)) = (self.batches.pop_front(), self.trust)
-        {
-            self.storing =
-                Some(Box::pin(store(Arc::clone(self.shared), PersonId(friend), entries)));
-        }
-        // A peer that asks and does not read would have this node hold ever more for it.
-        if self.unsent.load(Ordering::Relaxed) > UNSENT_LEN_MAX {
-            return Ok(Some(Ended {
-                reason: Reason::Rate,
-                retry_after: super::retry_after(Reason::Rate),
-            }));
-        }
-        Ok(None)
+        self.start_storing();
+        // A peer that requests entries and does not read them would fill this node's memory.
+        Ok(self.frames.is_over_limit().then(|| StreamEnd::by_us(Reason::Rate)))
     }
 
-    /// Asks for bodies that are missing here and that this friend may have.
-    async fn ask_for_what_is_lacking(&mut self) -> Result<(), StoreError> {
-        if let Trust::Friend(friend) = self.trust {
-            let node = self.shared.node.clone();
-            let lacking = aside::reading(move || inbox::lacking(&node, PersonId(friend))).await?;
-            self.todo.extend(self.session.lacking(lacking));
+    fn friend(&self) -> Option<PersonId> {
+        match self.peer {
+            SyncPeer::Friend(person) => Some(PersonId(person)),
+            SyncPeer::Stranger => None,
+        }
+    }
+
+    fn start_storing(&mut self) {
+        if self.store.running.is_some() {
+            return;
+        }
+        if let (Some(entries), Some(friend)) = (self.store.waiting.pop_front(), self.friend()) {
+            self.store.running = Some(Box::pin(store(Arc::clone(self.state), friend, entries)));
+        }
+    }
+
+    /// Requests bodies that are missing here and that this friend may have.
+    async fn request_missing_bodies(&mut self) -> Result<(), StoreError> {
+        if let Some(friend) = self.friend() {
+            let node = self.state.node.clone();
+            let missing =
+                blocking::read_store(move || receive::missing_bodies(&node, friend)).await?;
+            self.actions.extend(self.session.request_bodies(missing));
         }
         Ok(())
     }
 
-    fn send(&self, message: &Sync) {
-        let bytes = wire::encode(message);
-        self.unsent.fetch_add(bytes.len(), Ordering::Relaxed);
-        // The writer is gone only when the stream is broken, which the reader will report.
-        let _ = self.outgoing.send(bytes);
-    }
-
-    fn record(&self) -> Option<Recording> {
-        let arrivals = self.arrivals.clone()?;
-        let shared = Arc::clone(self.shared);
-        Some(Box::pin(async move { arrivals.record(&shared.node).await }))
+    fn store_cursor(&self) -> Option<CursorTask> {
+        let acks = self.acks.clone()?;
+        let state = Arc::clone(self.state);
+        Some(Box::pin(async move { acks.store_cursor(&state.node).await }))
     }
 }
 
-async fn offers(shared: &Shared, trust: Trust) -> Result<Vec<Head>, StoreError> {
-    let node = shared.node.clone();
-    aside::reading(move || push::offers(&node, trust)).await
+async fn read_offers(state: &FederationState, peer: SyncPeer) -> Result<Vec<Head>, StoreError> {
+    let node = state.node.clone();
+    blocking::read_store(move || own_feeds::offers(&node, peer)).await
 }
 
-/// Stores what a friend sent once the friend's share of the day has room for it. Until then it is
-/// not acknowledged: an honest node stops sending when its credit is used up, while what the owner
-/// says goes on to it.
+/// Stores a friend's batch once the friend's share of the day has room for it. Until then the batch
+/// is not acknowledged: an honest node stops sending when its credit is used up, while the owner's
+/// entries are still sent to it.
 async fn store(
-    shared: Arc<Shared>,
+    state: Arc<FederationState>,
     friend: PersonId,
     entries: Vec<Entry>,
 ) -> Result<Vec<(Log, u64)>, Reason> {
-    let weight = entries.iter().map(Entry::len).sum::<usize>() as u64;
-    let mut told = false;
-    while !shared.entry_shares.take(friend, weight, shared.node.clock.now()) {
-        if !std::mem::replace(&mut told, true) {
-            tracing::warn!(friend = %friend.short(), "a friend has brought what one may bring in a day; the rest waits");
+    let len = entries.iter().map(Entry::len).sum::<usize>() as u64;
+    let mut is_logged = false;
+    while !state.quotas.entries.take(friend, len, state.node.clock.now()) {
+        if !std::mem::replace(&mut is_logged, true) {
+            tracing::warn!(
+                friend = %friend.short(),
+                "a friend's daily share of entries is used up; the rest is stored later"
+            );
         }
-        tokio::time::sleep(peers::pause(&shared) * SHARE_PAUSES).await;
+        tokio::time::sleep(state.retry_pause() * SHARE_RETRY_PAUSES).await;
     }
-    inbox::store(&shared.node, friend, entries).await
+    receive::store(&state.node, friend, entries).await
 }
 
-/// Waits for what is under way; for ever when nothing is.
-async fn wait<T>(work: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
-    match work {
-        Some(work) => work.await,
+/// Waits for a task; for ever if there is none.
+async fn wait<T>(task: &mut Option<Task<T>>) -> T {
+    match task {
+        Some(task) => task.await,
         None => std::future::pending().await,
     }
-}
-
-async fn read(mut stream: ReadHalf<ByteStream>, messages: mpsc::Sender<Result<Sync, FrameError>>) {
-    loop {
-        let message = frame::read::<Sync, _>(&mut stream).await;
-        let is_last = message.is_err();
-        if messages.send(message).await.is_err() || is_last {
-            return;
-        }
-    }
-}
-
-async fn write(
-    mut stream: WriteHalf<ByteStream>,
-    mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
-    unsent: Arc<AtomicUsize>,
-) {
-    while let Some(bytes) = frames.recv().await {
-        if frame::write_bytes(&mut stream, &bytes).await.is_err() {
-            return;
-        }
-        unsent.fetch_sub(bytes.len(), Ordering::Relaxed);
-        // What is queued behind goes out in the same packet.
-        if frames.is_empty() && stream.flush().await.is_err() {
-            return;
-        }
-    }
-    // The stream may be broken already.
-    let _ = stream.close().await;
 }

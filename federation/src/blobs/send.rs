@@ -1,11 +1,11 @@
-//! Giving: slices of the owner's own photos, to whoever may see them. Knowing a blob's hash gives
-//! no right to it: core is asked with every range, so what was taken back is not given to the end.
-//! Photos of friends are kept here for the owner and given to nobody; who wants them asks their
-//! author.
+//! Sends slices of the owner's own photos to peers that may see them. A blob's hash gives no right
+//! to it: core is asked for every range, so a photo that is retracted in the middle of a transfer
+//! is not sent to its end. Photos of friends are stored for the owner and sent to nobody; their
+//! author has them.
 //!
-//! What an attacker gets: nothing that the site does not show anyone, slower. Whether some hash
-//! lies here can't be learnt: what is not there, what is damaged and what is not for whoever asks
-//! give the same answer.
+//! An attacker gets nothing that the site does not show anyone, and gets it slower. Missing,
+//! damaged and forbidden blobs have the same answer, so nobody learns whether a hash is stored
+//! here.
 
 use std::io;
 use std::sync::Arc;
@@ -19,35 +19,36 @@ use freehold_core::store::BlobId;
 use futures::AsyncWriteExt;
 
 use super::slice::{self, GROUP_LEN, Outboard};
-use crate::aside;
+use crate::blocking;
 use crate::limits::{BLOB_FRAME_LEN_MAX, BLOB_LEN_MAX, BLOB_RANGE_LEN_MAX};
 use crate::network::ByteStream;
-use crate::peers::{Peer, Shared};
-use crate::standing::Relation;
+use crate::peer_identity::Relation;
+use crate::peers::Peer;
+use crate::state::FederationState;
 use crate::wire::blob::{Answer, Get};
 use crate::wire::frame::{self, FrameError};
 
-/// The blob that a stream has asked for last, with its tree: the next range needs no new hashing.
-struct Open {
+/// The last requested blob of a stream, with its hash tree: the next range needs no new hashing.
+struct HashedBlob {
     id: BlobId,
     reader: BlobReader,
     outboard: Outboard,
 }
 
-struct At<'a>(&'a BlobReader);
+struct ReadAtOffset<'a>(&'a BlobReader);
 
-impl ReadAt for At<'_> {
+impl ReadAt for ReadAtOffset<'_> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read_at(offset, buf).map_err(io::Error::other)
     }
 }
 
-/// A reader from the beginning on.
-struct From<'a>(&'a BlobReader, u64);
+/// Reads the blob in order, from an offset.
+struct SequentialReader<'a>(&'a BlobReader, u64);
 
-impl io::Read for From<'_> {
+impl io::Read for SequentialReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = At(self.0).read_at(self.1, buf)?;
+        let read = ReadAtOffset(self.0).read_at(self.1, buf)?;
         self.1 += read as u64;
         Ok(read)
     }
@@ -55,16 +56,16 @@ impl io::Read for From<'_> {
 
 /// Answers Gets on one stream until the peer ends it.
 pub(crate) async fn serve(
-    shared: &Shared,
+    state: &FederationState,
     peer: &Peer,
     mut stream: ByteStream,
 ) -> Result<(), FrameError> {
-    // One more than allowed is simply closed: an honest peer keeps count.
+    // A stream above the limit is closed without an answer: an honest peer keeps count.
     let Ok(_permit) = Arc::clone(&peer.blob_streams).try_acquire_owned() else { return Ok(()) };
-    if peer.known().await.is_none() {
+    if peer.identified().await.is_none() {
         return Ok(());
     }
-    let mut open: Option<Arc<Open>> = None;
+    let mut last_blob: Option<Arc<HashedBlob>> = None;
     loop {
         let get: Get = match frame::read(&mut stream).await {
             Err(FrameError::End) => return Ok(()),
@@ -73,27 +74,29 @@ pub(crate) async fn serve(
         if get.len == 0
             || get.len > BLOB_RANGE_LEN_MAX
             || !get.start.is_multiple_of(GROUP_LEN)
-            || !peer.may_take(shared, get.len)
+            || !state.may_take_blob(peer, get.len)
         {
             return Ok(());
         }
         let Some(visitor) = visitor(peer) else { return Ok(()) };
-        let (node, id) = (shared.node.clone(), BlobId(get.hash));
-        let allowed = aside::blocking(move || readable(&node, &visitor, &id)).await?;
-        open = match (allowed, open.take()) {
+        let (node, id) = (state.node.clone(), BlobId(get.hash));
+        let reader = blocking::run(move || open_for(&node, &visitor, &id)).await?;
+        last_blob = match (reader, last_blob.take()) {
             (None, _) => None,
-            (Some(_), Some(open)) if open.id == id => Some(open),
+            (Some(_), Some(blob)) if blob.id == id => Some(blob),
             (Some(reader), _) => {
-                // To cut the smallest slice the whole is hashed, so the whole is what it costs.
-                if !peer.may_take(shared, reader.len()) {
+                // Even the smallest slice needs the hash of the whole blob, so the whole is
+                // counted.
+                if !state.may_take_blob(peer, reader.len()) {
                     return Ok(());
                 }
-                Some(aside::blocking(move || hashed(id, reader)).await??)
+                Some(blocking::run(move || hash(id, reader)).await??)
             }
         };
-        let slice = match open.clone().filter(|open| get.start < open.reader.len()) {
-            Some(open) => {
-                Some((open.reader.len(), aside::blocking(move || cut(&open, &get)).await??))
+        let slice = match last_blob.clone().filter(|blob| get.start < blob.reader.len()) {
+            Some(blob) => {
+                let len = blob.reader.len();
+                Some((len, blocking::run(move || encode_slice(&blob, &get)).await??))
             }
             None => None,
         };
@@ -111,30 +114,31 @@ pub(crate) async fn serve(
     }
 }
 
-/// Who the peer is to core, now; nobody at all if the owner has blocked them since.
+/// The peer as core's audience check sees it now; `None` once the owner has blocked the person.
 fn visitor(peer: &Peer) -> Option<Visitor> {
-    let standing = peer.standing.borrow();
-    let standing = standing.as_ref()?;
-    match (standing.relation, standing.person) {
+    let identity = peer.identity.borrow();
+    let identity = identity.as_ref()?;
+    match (identity.relation, identity.person) {
         (Relation::Blocked, _) => None,
         (Relation::Friend, Some(person)) => Some(Visitor::Friend(person)),
         _ => Some(Visitor::Stranger),
     }
 }
 
-/// A blob that may be given. Damaged, not for this visitor, and absent look alike from outside.
-fn readable(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
-    let found = photos::shared_blob(node, visitor, id)
-        .inspect_err(|error| tracing::warn!(%error, "a photo cannot be given"));
+/// Opens a blob that this visitor may see; `None` also for a damaged and for a missing one.
+fn open_for(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
+    let found = photos::shared_blob(node, visitor, id).inspect_err(
+        |error| tracing::warn!(%error, "cannot read a photo that a peer has asked for"),
+    );
     found.ok().flatten().filter(|reader| (1..=BLOB_LEN_MAX).contains(&reader.len()))
 }
 
-fn hashed(id: BlobId, reader: BlobReader) -> io::Result<Arc<Open>> {
-    let outboard = slice::outboard(From(&reader, 0), reader.len())?;
-    Ok(Arc::new(Open { id, reader, outboard }))
+fn hash(id: BlobId, reader: BlobReader) -> io::Result<Arc<HashedBlob>> {
+    let outboard = slice::outboard(SequentialReader(&reader, 0), reader.len())?;
+    Ok(Arc::new(HashedBlob { id, reader, outboard }))
 }
 
-fn cut(open: &Open, get: &Get) -> io::Result<Vec<u8>> {
-    let rest = open.reader.len().saturating_sub(get.start);
-    slice::encode(At(&open.reader), &open.outboard, get.start, get.len.min(rest))
+fn encode_slice(blob: &HashedBlob, get: &Get) -> io::Result<Vec<u8>> {
+    let remaining = blob.reader.len().saturating_sub(get.start);
+    slice::encode(ReadAtOffset(&blob.reader), &blob.outboard, get.start, get.len.min(remaining))
 }

@@ -1,5 +1,5 @@
-//! Places for callers who are no friends. They are few and lent for a while: one machine with many
-//! keys cannot keep them all, or nobody who holds an invite would get in.
+//! Limits the incoming connections of strangers in number and duration: otherwise one machine with
+//! many keys could hold them all, and a person with an invite could not connect.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -23,78 +23,78 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Connections from one IPv4 address or IPv6 /64; those of this machine are not counted.
 const PER_ADDRESS_MAX: usize = 8;
-/// How long a stranger's connection may last: asking, and looking at the public posts.
-const LENT_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long a stranger's connection may last: enough for a follow request and the public posts.
+const CONNECTION_TTL: Duration = Duration::from_secs(10 * 60);
 
-/// No place is free for this caller.
+/// The limit for this peer's network, or for all strangers, is reached.
 #[derive(Debug, thiserror::Error)]
-#[error("no place is free for one more stranger from there")]
-struct NoPlace;
+#[error("too many connections from strangers; try again later")]
+struct TooManyStrangers;
 
-/// Who has a place.
+/// Counts the connections of strangers.
 pub(super) struct Behaviour {
     crowd: Crowd,
     trusted: HashSet<PeerId>,
-    /// Those who are connected and need no place.
-    friends: HashMap<ConnectionId, PeerId>,
-    /// The place is given back when the guard is dropped.
-    places: HashMap<ConnectionId, (PeerId, DropGuard)>,
-    /// Each holds a place, and ends when the connection has gone or has to go.
+    /// Connections that are exempt from the limit.
+    exempt: HashMap<ConnectionId, PeerId>,
+    /// Connections that count; dropping the guard gives the permit back.
+    counted: HashMap<ConnectionId, (PeerId, DropGuard)>,
+    /// Each holds a permit until its connection is closed or must be closed.
     ends: FuturesUnordered<BoxFuture<'static, ConnectionId>>,
 }
 
 impl Behaviour {
-    /// Room for `strangers_max` connections of strangers.
+    /// Allows `strangers_max` connections of strangers.
     pub(super) fn new(strangers_max: u32) -> Self {
         let strangers_max = usize::try_from(strangers_max).unwrap_or(usize::MAX);
         Self {
             crowd: Crowd::new(strangers_max, PER_ADDRESS_MAX),
             trusted: HashSet::new(),
-            friends: HashMap::new(),
-            places: HashMap::new(),
+            exempt: HashMap::new(),
+            counted: HashMap::new(),
             ends: FuturesUnordered::new(),
         }
     }
 
-    /// Who needs no place. What they have open counts no longer; who is trusted no longer is a
-    /// guest like others from now on.
+    /// Replaces the peers that are exempt. Their open connections stop counting. Those of peers
+    /// that lose the exemption end after [`CONNECTION_TTL`].
     pub(super) fn trust(&mut self, peers: HashSet<PeerId>) {
-        let friends = self
-            .places
+        let exempt = self
+            .counted
             .extract_if(|_, (peer, _)| peers.contains(peer))
             .map(|(connection, (peer, _))| (connection, peer));
-        self.friends.extend(friends);
-        let left: Vec<_> = self.friends.extract_if(|_, peer| !peers.contains(peer)).collect();
-        for (connection, peer) in left {
-            self.lend(connection, peer, None);
+        self.exempt.extend(exempt);
+        let others: Vec<_> = self.exempt.extract_if(|_, peer| !peers.contains(peer)).collect();
+        for (connection, peer) in others {
+            self.limit(connection, peer, None);
         }
         self.trusted = peers;
     }
 
     fn forget(&mut self, connection: ConnectionId) {
-        self.places.remove(&connection);
-        self.friends.remove(&connection);
+        self.counted.remove(&connection);
+        self.exempt.remove(&connection);
     }
 
-    /// Lets a connection be for a while, or until its place is needed.
-    fn lend(&mut self, connection: ConnectionId, peer: PeerId, place: Option<Place>) {
-        let gone = CancellationToken::new();
-        self.places.insert(connection, (peer, gone.clone().drop_guard()));
+    /// Ends a connection after [`CONNECTION_TTL`], or once its permit is evicted.
+    fn limit(&mut self, connection: ConnectionId, peer: PeerId, permit: Option<Place>) {
+        let closed = CancellationToken::new();
+        self.counted.insert(connection, (peer, closed.clone().drop_guard()));
         self.ends.push(Box::pin(async move {
-            let needed = async {
-                match &place {
-                    Some(place) => place.is_needed().await,
+            let evicted = async {
+                match &permit {
+                    Some(permit) => permit.is_needed().await,
                     None => std::future::pending().await,
                 }
             };
-            // Whichever of the three comes first, it has ended.
-            let _ = gone.run_until_cancelled(tokio::time::timeout(LENT_FOR, needed)).await;
+            // The first of the three ends the connection: closed, expired or evicted.
+            let _ = closed.run_until_cancelled(tokio::time::timeout(CONNECTION_TTL, evicted)).await;
             connection
         }));
     }
 }
 
-/// The address a connection comes from.
+/// The IP address in a multiaddr.
 fn ip(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(ip.into()),
@@ -115,14 +115,16 @@ impl NetworkBehaviour for Behaviour {
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         if self.trusted.contains(&peer) {
-            self.friends.insert(connection, peer);
+            self.exempt.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
-        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
+        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(TooManyStrangers))?;
         let is_shared = ip.to_canonical().is_loopback();
-        let place =
-            self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
-        self.lend(connection, peer, Some(place));
+        let permit = self
+            .crowd
+            .admit(ip, is_shared)
+            .ok_or_else(|| ConnectionDenied::new(TooManyStrangers))?;
+        self.limit(connection, peer, Some(permit));
         Ok(dummy::ConnectionHandler)
     }
 
@@ -134,8 +136,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        // Whoever this node calls is no stranger to it.
-        self.friends.insert(connection, peer);
+        // This node dials only expected peers.
+        self.exempt.insert(connection, peer);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -162,8 +164,8 @@ impl NetworkBehaviour for Behaviour {
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         while let Poll::Ready(Some(connection)) = self.ends.poll_next_unpin(cx) {
-            // Whose place is given back already has hung up, or is a friend by now.
-            if let Some((peer_id, _)) = self.places.remove(&connection) {
+            // If it no longer counts, the connection is closed or exempt by now.
+            if let Some((peer_id, _)) = self.counted.remove(&connection) {
                 return Poll::Ready(ToSwarm::CloseConnection {
                     peer_id,
                     connection: CloseConnection::One(connection),

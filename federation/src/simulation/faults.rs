@@ -1,4 +1,4 @@
-//! Faults that nodes of the simulation can be given, and the proof that each is noticed.
+//! Faults of simulated nodes, and the proof that the checks detect each.
 
 use std::collections::BTreeMap;
 
@@ -7,54 +7,55 @@ use freehold_core::identity::PersonId;
 use freehold_core::store::Tx;
 use freehold_core::timeline::{self, Item, Version};
 
-use super::check::Whole;
+use super::check::CheckedLogs;
 use super::person::{Person, label};
 use super::{World, check, run};
-use crate::inbox;
+use crate::receive;
+use crate::wire::feed::log_and_seq;
 use crate::wire::sync::{Entry, Log, Reason};
 
-/// What a node does wrong.
+/// A fault of every node in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Break {
-    /// A machine is put back to a snapshot that has its memory in it: the node goes on in the epoch
-    /// of entries that it has lost, and signs others at their places.
-    SameEpochAgain,
+pub(super) enum NodeFault {
+    /// A machine is restored from a snapshot that includes its memory: the node continues in the
+    /// epoch of entries that it has lost, and signs others with their numbers.
+    ReusesEpoch,
     /// Entries are acknowledged and then dropped.
     DropsAcknowledged,
-    /// What was taken back is shown on.
+    /// Deleted posts are still shown.
     KeepsDeleted,
-    /// An entry is said to others before it is durable.
-    SpeaksTooEarly,
-    /// A photo whose transfer broke off is never asked for again.
-    GivesUpPhotos,
+    /// An entry is sent before it is durable.
+    SendsBeforeDurable,
+    /// A photo whose transfer broke is never requested again.
+    AbandonsPhotos,
 }
 
-/// How far a batch would reach if it were stored.
-pub(super) fn reach_of(batch: &[Entry]) -> Vec<(Log, u64)> {
-    let reach: BTreeMap<Log, u64> = batch.iter().filter_map(Entry::place).collect();
-    reach.into_iter().collect()
+/// The last entry of each log in a batch, as if the batch were stored.
+pub(super) fn last_entries(batch: &[Entry]) -> Vec<(Log, u64)> {
+    let last: BTreeMap<Log, u64> = batch.iter().filter_map(log_and_seq).collect();
+    last.into_iter().collect()
 }
 
-/// Stores a batch, and shows again what its tombstones take away.
-pub(super) async fn store_and_show_on(
+/// Stores a batch, and shows the posts again that its tombstones delete.
+pub(super) async fn store_and_keep_showing(
     me: &Person,
     friend: PersonId,
     batch: Vec<Entry>,
 ) -> Result<Vec<(Log, u64)>, Reason> {
-    let mut reach = Vec::new();
+    let mut stored = Vec::new();
     for entry in batch {
         let of = Header::from_canonical(&entry.header)
             .ok()
             .and_then(|header| header.refs.first().copied());
         let shown = of.and_then(|of| timeline::get(&me.node, &of).unwrap());
-        reach.extend(inbox::store(&me.node, friend, vec![entry]).await?);
+        stored.extend(receive::store(&me.node, friend, vec![entry]).await?);
         if let Some(item) =
             shown.filter(|item| timeline::get(&me.node, &item.entry).unwrap().is_none())
         {
             show_again(me, item).await;
         }
     }
-    Ok(reach)
+    Ok(stored)
 }
 
 async fn show_again(me: &Person, item: Item) {
@@ -71,126 +72,129 @@ async fn show_again(me: &Person, item: Item) {
     me.node.store.commit(show).await.unwrap();
 }
 
-/// Within so many seeds each fault must be noticed.
+/// Seeds within which each fault must be detected.
 const SEEDS: u64 = 8;
 
-/// Runs with a fault until something is found to be wrong, which must be this.
-async fn is_noticed(broken: Break, as_what: &str) {
+/// Runs with a fault until a check fails, whose error must contain `expected`.
+async fn assert_detected(fault: NodeFault, expected: &str) {
     for seed in 0..SEEDS {
-        if let Err(wrong) = run(seed, Some(broken)).await {
-            assert!(wrong.contains(as_what), "{broken:?} is taken for something else: {wrong}");
+        if let Err(error) = run(seed, Some(fault)).await {
+            assert!(error.contains(expected), "{fault:?} causes another error: {error}");
             return;
         }
     }
-    panic!("{broken:?} goes unnoticed");
+    panic!("{fault:?} is not detected");
 }
 
 #[tokio::test]
-async fn a_receiver_that_drops_what_it_has_acknowledged_is_noticed() {
-    is_noticed(Break::DropsAcknowledged, "is not there").await;
+async fn dropped_acknowledged_entry_is_detected() {
+    assert_detected(NodeFault::DropsAcknowledged, "acknowledged entry is missing").await;
 }
 
 #[tokio::test]
-async fn a_receiver_that_goes_on_showing_what_was_taken_back_is_noticed() {
-    is_noticed(Break::KeepsDeleted, "too much").await;
+async fn shown_deleted_post_is_detected() {
+    assert_detected(NodeFault::KeepsDeleted, "unexpected texts").await;
 }
 
 #[tokio::test]
-async fn a_sender_that_speaks_before_its_words_are_durable_is_noticed() {
-    is_noticed(Break::SpeaksTooEarly, "own node has lost").await;
+async fn entry_sent_before_it_is_durable_is_detected() {
+    assert_detected(NodeFault::SendsBeforeDurable, "lost by its author").await;
 }
 
 #[tokio::test]
-async fn a_receiver_that_gives_up_a_photo_is_noticed() {
-    is_noticed(Break::GivesUpPhotos, "a photo of").await;
+async fn abandoned_photo_is_detected() {
+    assert_detected(NodeFault::AbandonsPhotos, "photo missing").await;
 }
 
-/// A post; with the next number, so that no two runs say the same.
-const A_POST: u64 = 1;
+/// A choice of [`Person::write`]: a post, with the next number, so that no two have one text.
+const POST: u64 = 1;
 
 #[tokio::test]
-async fn a_node_that_signs_other_entries_in_the_same_epoch_is_proved_to_have_forked() {
-    for said_after in [1, 2, 5] {
-        let mut world = World::new(7, Some(Break::SameEpochAgain)).await;
+async fn reused_epoch_is_proved_as_a_fork() {
+    for written_after in [1, 2, 5] {
+        let mut world = World::new(7, Some(NodeFault::ReusesEpoch)).await;
         let (alice, bob) = (0, 1);
-        // The first run makes the keys; a later one draws the same at each start.
-        let begun = world.people[alice].remember();
-        world.people[alice].wake_up_as(begun);
-        world.people[alice].say(A_POST).await;
+        // The first run draws the keys; later runs with one number draw equal epochs.
+        let start = world.people[alice].snapshot();
+        world.people[alice].start_from(start);
+        world.people[alice].write(POST).await;
         world.heal().await.unwrap();
         world.people[alice].back_up();
         let common = feed::heads(&world.people[alice].node, &world.people[alice].id).unwrap();
         for _ in 0..3 {
-            world.people[alice].say(A_POST).await;
+            world.people[alice].write(POST).await;
         }
         world.heal().await.unwrap();
-        check::look(&world.people, &mut Whole::new()).unwrap();
+        check::check_step(&world.people, &mut CheckedLogs::new()).unwrap();
 
         world.restore(alice);
-        for _ in 0..said_after {
-            world.people[alice].say(A_POST).await;
+        for _ in 0..written_after {
+            world.people[alice].write(POST).await;
         }
         let (log, hi) = common.last().map(|head| (head.log, head.hi)).unwrap();
         assert!(
             feed::head(&world.people[alice].node, &log).unwrap().unwrap().hi > hi,
-            "the run goes on in its epoch"
+            "the run continues in its epoch"
         );
-        // One stream shows the fork, and the next where its sides parted.
+        // The first stream shows the fork, the next one the fork point.
         for _ in 0..2 {
             world.heal().await.unwrap();
         }
-        let noticed = check::look(&world.people, &mut Whole::new()).unwrap_err();
-        assert!(noticed.contains("for a liar"), "{noticed}");
+        let error = check::check_step(&world.people, &mut CheckedLogs::new()).unwrap_err();
+        assert!(error.contains("unexpected fork"), "{error}");
         let alice_id = world.people[alice].id;
         for friend in [bob, 3] {
             let forks = feed::forks(&world.people[friend].node, &alice_id).unwrap();
             assert_eq!(
                 forks.iter().map(|fork| (fork.log, fork.seq)).collect::<Vec<_>>(),
                 [(log, hi + 1)],
-                "{said_after}"
+                "{written_after}"
             );
         }
 
-        // The person goes on: what a new run says is seen, and of the forked log what its sides
-        // have in common.
-        let before = world.people[alice].remember();
-        world.people[alice].wake_up_as(before);
-        world.people[alice].say(A_POST).await;
+        // The person continues: the entries of a new run are shown, and those of the forked log
+        // before the fork point.
+        let before = world.people[alice].snapshot();
+        world.people[alice].start_from(before);
+        world.people[alice].write(POST).await;
         world.heal().await.unwrap();
-        world.agree_on_the_time().await;
+        world.synchronise_clocks().await;
         let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();
-        assert_eq!(seen.iter().filter(|item| item.author == alice_id).count(), 2, "{said_after}");
+        assert_eq!(
+            seen.iter().filter(|item| item.author == alice_id).count(),
+            2,
+            "{written_after}"
+        );
     }
 }
 
-/// An edit of the first post.
-const AN_EDIT: u64 = 6;
+/// A choice of [`Person::write`]: an edit of the first post.
+const EDIT: u64 = 6;
 
 #[tokio::test]
-async fn what_an_edit_replaced_comes_back_from_its_author_when_the_edit_is_on_the_lost_side_of_a_fork()
- {
-    let mut world = World::new(8, Some(Break::SameEpochAgain)).await;
+async fn body_replaced_by_a_void_edit_is_fetched_again() {
+    let mut world = World::new(8, Some(NodeFault::ReusesEpoch)).await;
     let (alice, bob) = (0, 1);
-    let begun = world.people[alice].remember();
-    world.people[alice].wake_up_as(begun);
-    world.people[alice].say(A_POST).await;
-    let said = world.people[alice].words.said.clone();
+    let start = world.people[alice].snapshot();
+    world.people[alice].start_from(start);
+    world.people[alice].write(POST).await;
+    let posts = world.people[alice].record.posts.clone();
     world.people[alice].back_up();
-    world.people[alice].say(AN_EDIT).await;
-    assert_ne!(world.people[alice].words.said, said);
+    world.people[alice].write(EDIT).await;
+    assert_ne!(world.people[alice].record.posts, posts);
     world.heal().await.unwrap();
 
     world.restore(alice);
-    world.people[alice].say(A_POST).await;
+    world.people[alice].write(POST).await;
     let alice_id = world.people[alice].id;
-    for is_undone in [false, true] {
+    for is_restored in [false, true] {
         world.heal().await.unwrap();
-        world.agree_on_the_time().await;
-        let lacking = feed::missing(&world.people[bob].node, &alice_id, 10).unwrap();
-        assert_eq!(lacking.is_empty(), is_undone, "{lacking:?}");
+        world.synchronise_clocks().await;
+        let missing = feed::missing(&world.people[bob].node, &alice_id, 10).unwrap();
+        assert_eq!(missing.is_empty(), is_restored, "{missing:?}");
     }
     let seen = timeline::page(&world.people[bob].node, None, 100).unwrap();
     let seen: Vec<String> =
         seen.iter().filter(|item| item.author == alice_id).map(|item| label(&item.text)).collect();
-    assert_eq!(seen, said.into_values().collect::<Vec<_>>());
+    assert_eq!(seen, posts.into_values().collect::<Vec<_>>());
 }
