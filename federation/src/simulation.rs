@@ -63,21 +63,21 @@ impl World {
 
     /// One random event.
     async fn step(&mut self) {
-        let (who, link) = (self.below(HOSTILE), self.below(self.links.len()));
+        let (person, link) = (self.below(HOSTILE), self.below(self.links.len()));
         match self.random.u64() % 1000 {
             0..70 => {
                 let choice = self.random.u64();
-                self.people[who].write(choice).await;
+                self.people[person].write(choice).await;
             }
-            70..160 => self.push_new_entries(who),
+            70..160 => self.push_new_entries(person),
             160..300 => self.links[link].connect(&self.people),
             300..320 => self.links[link].break_stream(&self.random),
             320..328 => self.links[link].partition(true),
             328..350 => self.links[link].partition(false),
-            350..362 => self.power_cut(who).await,
-            362..370 => self.people[who].back_up(),
-            370..374 => self.restore(who),
-            374..400 => self.people[who].node.clock.advance(self.random.u64() % 90_000),
+            350..362 => self.power_cut(person).await,
+            362..370 => self.people[person].back_up(),
+            370..374 => self.restore(person),
+            374..400 => self.people[person].node.clock.advance(self.random.u64() % 90_000),
             400..430 => send_hostile_message(&mut self.people, &mut self.links, &self.random).await,
             430..530 => {
                 let (end, choice) = (self.below(2), self.random.u64());
@@ -93,47 +93,47 @@ impl World {
     }
 
     /// Hands new durable entries to every open stream.
-    fn push_new_entries(&mut self, who: usize) {
-        for new in self.people[who].new_entries() {
+    fn push_new_entries(&mut self, person: usize) {
+        for new in self.people[person].new_entries() {
             for link in &mut self.links {
-                link.on_new_entry(who, &new, &self.people[who]);
+                link.on_new_entry(person, &new, &self.people[person]);
             }
         }
     }
 
-    async fn power_cut(&mut self, who: usize) {
+    async fn power_cut(&mut self, person: usize) {
         let (calls, seed) = (1 + self.random.u64() % 12, self.random.u64());
         if self.fault == Some(NodeFault::SendsBeforeDurable) {
-            return self.send_before_durable(who, seed).await;
+            return self.send_before_durable(person, seed).await;
         }
-        self.disconnect_all(who);
-        self.people[who].power_cut(calls, seed).await;
+        self.disconnect_all(person);
+        self.people[person].power_cut(calls, seed).await;
     }
 
     /// Sends an entry to friends, and then loses it from the author's disk.
-    async fn send_before_durable(&mut self, who: usize, choice: u64) {
-        let before = self.people[who].snapshot();
-        self.people[who].write(choice).await;
-        self.push_new_entries(who);
-        for link in self.links.iter_mut().filter(|link| link.has_end(who)) {
+    async fn send_before_durable(&mut self, person: usize, choice: u64) {
+        let before = self.people[person].snapshot();
+        self.people[person].write(choice).await;
+        self.push_new_entries(person);
+        for link in self.links.iter_mut().filter(|link| link.has_end(person)) {
             for end in [0, 1, 0, 1] {
                 link.step(&mut self.people, end, choice).await;
             }
         }
-        self.disconnect_all(who);
-        self.people[who].start_from(before);
+        self.disconnect_all(person);
+        self.people[person].start_from(before);
     }
 
-    fn restore(&mut self, who: usize) {
-        self.disconnect_all(who);
+    fn restore(&mut self, person: usize) {
+        self.disconnect_all(person);
         let is_same_run = self.fault == Some(NodeFault::ReusesEpoch);
-        self.people[who].restore(is_same_run);
+        self.people[person].restore(is_same_run);
     }
 
     /// The process at one node ends; the others detect it later.
-    fn disconnect_all(&mut self, who: usize) {
+    fn disconnect_all(&mut self, person: usize) {
         for link in &mut self.links {
-            link.process_ended(who, &self.random);
+            link.process_ended(person, &self.random);
         }
     }
 
@@ -148,8 +148,8 @@ impl World {
 
     /// Repairs the network without the hostile peer, and runs until all sessions are idle.
     async fn heal(&mut self) -> Result<(), String> {
-        for who in 0..HOSTILE {
-            self.push_new_entries(who);
+        for person in 0..HOSTILE {
+            self.push_new_entries(person);
         }
         for link in &mut self.links {
             link.reset();

@@ -30,7 +30,7 @@ enum InFlight {
 
 /// One end of the stream.
 struct End {
-    who: usize,
+    person: usize,
     session: Option<SyncSession>,
     incoming: VecDeque<InFlight>,
     batches: VecDeque<Vec<Entry>>,
@@ -50,8 +50,8 @@ impl Link {
         Self { ends: [End::new(one), End::new(other)], is_partitioned: false, fault }
     }
 
-    pub(super) fn has_end(&self, who: usize) -> bool {
-        self.ends.iter().any(|end| end.who == who)
+    pub(super) fn has_end(&self, person: usize) -> bool {
+        self.ends.iter().any(|end| end.person == person)
     }
 
     /// Opens a new stream, if there is none and the two can reach each other.
@@ -61,14 +61,15 @@ impl Link {
         }
         // The new stream delivers no message of the stream before.
         self.reset_ends();
-        let whos = [self.ends[0].who, self.ends[1].who];
-        for (end, (who, friend)) in [(whos[0], whos[1]), (whos[1], whos[0])].into_iter().enumerate()
+        let persons = [self.ends[0].person, self.ends[1].person];
+        for (end, (person, friend)) in
+            [(persons[0], persons[1]), (persons[1], persons[0])].into_iter().enumerate()
         {
-            let (me, friend) = (&people[who], people[friend].id);
-            let trust = SyncPeer::Friend(friend.0);
+            let (me, friend) = (&people[person], people[friend].id);
+            let sync_peer = SyncPeer::Friend(friend.0);
             let (mut session, mut actions) = SyncSession::start(
-                trust,
-                own_feeds::offers(&me.node, trust).unwrap(),
+                sync_peer,
+                own_feeds::offers(&me.node, sync_peer).unwrap(),
                 me.node.clock.now(),
             );
             actions
@@ -109,10 +110,10 @@ impl Link {
     }
 
     /// Ends the process at one end, with its queued work; the other end detects it later.
-    pub(super) fn process_ended(&mut self, who: usize, random: &Random) {
-        if self.has_end(who) {
+    pub(super) fn process_ended(&mut self, person: usize, random: &Random) {
+        if self.has_end(person) {
             self.break_stream(random);
-            for end in self.ends.iter_mut().filter(|end| end.who == who) {
+            for end in self.ends.iter_mut().filter(|end| end.person == person) {
                 end.close();
             }
         }
@@ -121,14 +122,14 @@ impl Link {
     /// Sends a message as this person's node.
     pub(super) fn inject(&mut self, from: usize, message: &Sync) {
         let is_open = self.ends.iter().all(|end| end.session.is_some());
-        for end in self.ends.iter_mut().filter(|end| is_open && end.who != from) {
+        for end in self.ends.iter_mut().filter(|end| is_open && end.person != from) {
             end.incoming.push_back(InFlight::Message(wire::encode(message)));
         }
     }
 
-    pub(super) fn on_new_entry(&mut self, who: usize, new: &NewEntry, me: &Person) {
+    pub(super) fn on_new_entry(&mut self, person: usize, new: &NewEntry, me: &Person) {
         for end in 0..2 {
-            if self.ends[end].who != who {
+            if self.ends[end].person != person {
                 continue;
             }
             let Some(session) = &mut self.ends[end].session else { continue };
@@ -140,7 +141,7 @@ impl Link {
 
     /// One end handles a message, or makes a batch of entries durable; false if neither waits.
     pub(super) async fn step(&mut self, people: &mut [Person], end: usize, choice: u64) -> bool {
-        let me = &people[self.ends[end].who];
+        let me = &people[self.ends[end].person];
         let friend = self.ends[end].friend();
         let stores_first = choice.is_multiple_of(2) || self.ends[end].incoming.is_empty();
         if stores_first && let Some(batch) = self.ends[end].batches.pop_front() {
@@ -189,7 +190,7 @@ impl Link {
         if self.ends.iter().any(|end| end.session.is_none()) {
             return false;
         }
-        let (me, friend) = (&people[self.ends[end].who], &people[self.ends[1 - end].who]);
+        let (me, friend) = (&people[self.ends[end].person], &people[self.ends[1 - end].person]);
         let mut wanted = timeline::wanted_blobs(&me.node, &friend.id, None, WANTED_MAX).unwrap();
         wanted.retain(|wanted| !self.ends[end].abandoned.contains(&wanted.blob));
         let first = usize::try_from(choice / 16).unwrap() % wanted.len().max(1);
@@ -248,10 +249,10 @@ impl Link {
 }
 
 impl End {
-    fn new(who: usize) -> Self {
+    fn new(person: usize) -> Self {
         let (incoming, batches, abandoned) = (VecDeque::new(), VecDeque::new(), BTreeSet::new());
         Self {
-            who,
+            person,
             session: None,
             incoming,
             batches,
