@@ -1,16 +1,12 @@
-//! Photos and other blobs that entries refer to: fetched after the entries, given to those who may
+//! Photos and other blobs that entries refer to: fetched after the entries, sent to peers that may
 //! see them.
 //!
-//! What is missing is written down by core in the commit that takes the entry in, so a restart
-//! forgets nothing. While the node runs, a blob cut off half-way is taken up where it was left.
+//! Core writes the list of wanted blobs in the commit that stores the entry, so a restart loses
+//! none. While the node runs, a blob whose transfer broke is continued from where it ended.
 
 pub(crate) mod fetch;
-mod give;
-mod partials;
-mod shares;
+mod send;
 pub(crate) mod slice;
 
 pub(crate) use fetch::fetch_wanted;
-pub(crate) use give::serve;
-pub(crate) use partials::Partials;
-pub(crate) use shares::Shares;
+pub(crate) use send::serve;

@@ -5,35 +5,34 @@ use std::net::{Ipv4Addr, SocketAddr};
 use freehold_core::profile::Profile;
 use serde::{Deserialize, Serialize};
 
-/// How this node meets its friends' nodes. The default works on a laptop and is reachable from that
-/// laptop alone.
+/// How this node connects to friends' nodes. The default is reachable from this machine only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FederationConfig {
-    /// Where to listen; each serves TCP and QUIC on the same port number. Port 0 takes a free one.
-    /// The process sets it: all addresses stand in one section of the file, its own.
+    /// The listen addresses; each serves TCP and QUIC on one port number. Port 0 means any free
+    /// port. The process sets this from the file's section for all listen addresses.
     #[serde(skip)]
     pub listen: Vec<SocketAddr>,
-    /// Where the owner's site is; friends link to it. The process sets it, from the section of the
-    /// web.
+    /// The address of the owner's site, to which friends link. The process sets this from the
+    /// file's section for the web.
     #[serde(skip)]
     pub web: Option<WebAddress>,
-    /// Speak TCP (with Noise and Yamux).
+    /// Use TCP (with Noise and Yamux).
     pub tcp: bool,
-    /// Speak QUIC.
+    /// Use QUIC.
     pub quic: bool,
-    /// Addresses to give to friends besides those listened on, as multiaddrs:
+    /// Addresses for friends besides the listen addresses, as multiaddrs:
     /// `/dns4/alice.example/tcp/7001`.
     pub external: Vec<String>,
-    /// This node is behind a router: ping each friend every minute instead of every five, so that
-    /// the router keeps the connections.
+    /// This node is behind a router: it pings each friend every minute instead of every five, so
+    /// that the router keeps the connections.
     pub behind_router: bool,
-    /// At most this many connections from nodes that are not friends. The one who holds the most
-    /// makes room for a new one.
+    /// The most connections from nodes that are not friends. A new one replaces one from the
+    /// network that holds the most.
     pub strangers_max: u32,
-    /// MiB of photos taken from one friend in a day; what is more comes on the days after.
+    /// MiB of photos fetched from one friend per day; the rest is fetched on the next days.
     pub photos_mib_per_friend_day: u32,
-    /// Above this many bytes of memory used by the process, no new connection is taken.
+    /// New connections are refused while the process uses more bytes of memory than this.
     pub memory_bytes_max: usize,
 }
 
@@ -53,26 +52,26 @@ impl Default for FederationConfig {
     }
 }
 
-/// Where a site is.
+/// The address of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebAddress {
-    /// At this address, whoever asks.
+    /// This URL.
     At(String),
-    /// On this machine, under the owner's name as soon as there is one.
+    /// On this machine, under the owner's name once there is an owner.
     Here {
-        /// Whether it speaks HTTPS itself.
+        /// True if the site itself uses HTTPS.
         is_https: bool,
-        /// Where it listens.
+        /// Its port.
         port: u16,
     },
 }
 
 impl WebAddress {
-    /// The address without a slash at its end; `None` as long as nobody lives here.
-    pub(crate) fn of(&self, owner: Option<&Profile>) -> Option<String> {
+    /// The URL without a slash at its end; `None` as long as the node has no owner.
+    pub(crate) fn url(&self, owner: Option<&Profile>) -> Option<String> {
         match (self, owner) {
             (Self::At(url), _) => Some(url.trim_end_matches('/').to_owned()),
-            // Cookies ignore ports, so each owner gets a host name of their own.
+            // Cookies ignore ports, so each owner gets an own host name.
             (Self::Here { is_https, port }, Some(owner)) => {
                 let scheme = if *is_https { "https" } else { "http" };
                 Some(format!("{scheme}://{}.localhost:{port}", owner.login))
@@ -83,7 +82,7 @@ impl WebAddress {
 }
 
 impl FederationConfig {
-    /// Whether every address listened on is this machine's own, out of reach for others.
+    /// True if every listen address is a loopback address, which other machines cannot reach.
     pub(crate) fn is_local(&self) -> bool {
         self.listen.iter().all(|address| address.ip().is_loopback())
     }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_listens_on_loopback_alone() {
+    fn default_config_listens_on_loopback_only() {
         assert!(FederationConfig::default().is_local());
     }
 }

@@ -1,4 +1,4 @@
-//! Calling friends who are not connected: again and again, ever more slowly, never all at once.
+//! The schedule of dials to friends' nodes that are not connected: exponential backoff with jitter.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,99 +6,102 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::network::PeerKey;
-use crate::peers::Shared;
 
-/// Between calls to a friend at first, on this machine; doubled with each failure.
+/// First wait between two dials on one machine; doubled with each failure.
 const WAIT_LOCAL: Duration = Duration::from_millis(100);
-/// The longest wait on this machine.
+/// Longest wait on one machine.
 const WAIT_LOCAL_MAX: Duration = Duration::from_secs(2);
-/// Between calls to a friend at first.
+/// First wait between two dials.
 const WAIT: Duration = Duration::from_secs(2);
-/// The longest wait.
+/// Longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// The addresses of each node that should be connected.
+pub(crate) type DialTargets = HashMap<PeerKey, Vec<String>>;
 
 /// One node that should be connected.
 #[derive(Debug, Default)]
-struct Callee {
+struct Target {
     addresses: Vec<String>,
-    connected: bool,
+    is_connected: bool,
     failures: u32,
-    /// When to call; `None` while connected, or while a call is under way.
+    /// The time of the next dial; `None` while connected.
     next: Option<Instant>,
 }
 
-/// Whom to call when.
+/// The dial schedule.
 #[derive(Debug)]
 pub(crate) struct Dialer {
-    callees: HashMap<PeerKey, Callee>,
+    targets: HashMap<PeerKey, Target>,
     wait: Duration,
     wait_max: Duration,
-    /// Between a half and one and a half of every wait, so that friends of a node that comes back
-    /// do not all call at once.
+    /// State of the jitter, which multiplies each wait by 0.5 to 1.5: the friends of a node that
+    /// restarts must not all dial it at once.
     jitter: u64,
 }
 
 impl Dialer {
-    pub(crate) fn new(shared: &Shared) -> Self {
+    /// A schedule without targets. Waits are short if all nodes are on this machine.
+    pub(crate) fn new(is_local: bool, jitter: u64) -> Self {
         let (wait, wait_max) =
-            if shared.local { (WAIT_LOCAL, WAIT_LOCAL_MAX) } else { (WAIT, WAIT_MAX) };
-        Self { callees: HashMap::new(), wait, wait_max, jitter: shared.node.random.u64() }
+            if is_local { (WAIT_LOCAL, WAIT_LOCAL_MAX) } else { (WAIT, WAIT_MAX) };
+        Self { targets: HashMap::new(), wait, wait_max, jitter }
     }
 
-    /// Takes the nodes that should be connected, with their addresses. Those that are new are
-    /// called at once.
-    pub(crate) fn learn(
+    /// Replaces the nodes that should be connected. New ones, and those with new addresses, are due
+    /// at once.
+    pub(crate) fn set_targets(
         &mut self,
-        wanted: HashMap<PeerKey, Vec<String>>,
+        targets: DialTargets,
         connected: &HashSet<PeerKey>,
         now: Instant,
     ) {
-        self.callees.retain(|key, _| wanted.contains_key(key));
-        for (key, addresses) in wanted {
-            let callee = self.callees.entry(key).or_default();
-            callee.connected = connected.contains(&key);
-            if callee.addresses != addresses {
-                callee.addresses = addresses;
-                callee.failures = 0;
-                callee.next = (!callee.connected).then_some(now);
+        self.targets.retain(|key, _| targets.contains_key(key));
+        for (key, addresses) in targets {
+            let target = self.targets.entry(key).or_default();
+            target.is_connected = connected.contains(&key);
+            if target.addresses != addresses {
+                target.addresses = addresses;
+                target.failures = 0;
+                target.next = (!target.is_connected).then_some(now);
             }
         }
     }
 
-    /// A connection stands.
+    /// A connection is open.
     pub(crate) fn connected(&mut self, key: PeerKey) {
-        if let Some(callee) = self.callees.get_mut(&key) {
-            callee.connected = true;
-            callee.failures = 0;
-            callee.next = None;
+        if let Some(target) = self.targets.get_mut(&key) {
+            target.is_connected = true;
+            target.failures = 0;
+            target.next = None;
         }
     }
 
-    /// The last connection is gone.
+    /// The last connection is closed.
     pub(crate) fn disconnected(&mut self, key: PeerKey, now: Instant) {
-        self.retry(key, now);
+        self.schedule(key, now);
     }
 
-    /// A call came to nothing.
+    /// A dial has failed.
     pub(crate) fn failed(&mut self, key: PeerKey, now: Instant) {
-        if let Some(callee) = self.callees.get_mut(&key) {
-            callee.failures = callee.failures.saturating_add(1);
+        if let Some(target) = self.targets.get_mut(&key) {
+            target.failures = target.failures.saturating_add(1);
         }
-        self.retry(key, now);
+        self.schedule(key, now);
     }
 
-    fn retry(&mut self, key: PeerKey, now: Instant) {
+    fn schedule(&mut self, key: PeerKey, now: Instant) {
         let (wait, wait_max, jitter) = (self.wait, self.wait_max, self.next_jitter());
-        if let Some(callee) = self.callees.get_mut(&key) {
-            callee.connected = false;
-            let wait = wait.saturating_mul(1 << callee.failures.min(16)).min(wait_max);
-            callee.next = Some(now + wait.mul_f64(jitter));
+        if let Some(target) = self.targets.get_mut(&key) {
+            target.is_connected = false;
+            let wait = wait.saturating_mul(1 << target.failures.min(16)).min(wait_max);
+            target.next = Some(now + wait.mul_f64(jitter));
         }
     }
 
     fn next_jitter(&mut self) -> f64 {
-        // A linear congruence is random enough for not calling in step (Knuth's constants for 64
-        // bits).
+        // A linear congruential generator with Knuth's constants for 64 bits (MMIX): jitter needs
+        // no better one.
         self.jitter = self
             .jitter
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -107,23 +110,22 @@ impl Dialer {
         0.5 + f64::from(u32::try_from(thousandths).unwrap_or_default()) / 1000.0
     }
 
-    /// When somebody is to be called next.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.callees.values().filter_map(|callee| callee.next).min()
+    /// The time of the next dial.
+    pub(crate) fn next_dial(&self) -> Option<Instant> {
+        self.targets.values().filter_map(|target| target.next).min()
     }
 
-    /// Whom to call now, and where.
-    pub(crate) fn calls(&mut self, now: Instant) -> Vec<(PeerKey, Vec<String>)> {
-        let mut calls = Vec::new();
-        for (key, callee) in &mut self.callees {
-            if callee.next.is_some_and(|next| next <= now) {
-                // A call that is never answered with an event (a full channel) is made again in
-                // time.
-                callee.next = Some(now + self.wait_max);
-                calls.push((*key, callee.addresses.clone()));
+    /// The nodes to dial now, with their addresses.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(PeerKey, Vec<String>)> {
+        let mut due = Vec::new();
+        for (key, target) in &mut self.targets {
+            if target.next.is_some_and(|next| next <= now) {
+                // If the result of a dial is lost (a full channel), the node is dialed again then.
+                target.next = Some(now + self.wait_max);
+                due.push((*key, target.addresses.clone()));
             }
         }
-        calls
+        due
     }
 }
 
@@ -131,24 +133,20 @@ impl Dialer {
 mod tests {
     use super::*;
 
-    fn dialer() -> Dialer {
-        Dialer { callees: HashMap::new(), wait: WAIT, wait_max: WAIT_MAX, jitter: 1 }
-    }
-
     const BOB: PeerKey = PeerKey([2; 32]);
 
+    fn targets() -> DialTargets {
+        DialTargets::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])])
+    }
+
     #[test]
-    fn a_friend_who_is_away_is_called_ever_more_slowly() {
-        let (mut dialer, start) = (dialer(), Instant::now());
-        dialer.learn(
-            HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]),
-            &HashSet::new(),
-            start,
-        );
+    fn unreachable_friend_is_dialed_with_exponential_backoff() {
+        let (mut dialer, start) = (Dialer::new(false, 1), Instant::now());
+        dialer.set_targets(targets(), &HashSet::new(), start);
         let mut now = start;
         for _ in 0..6 {
-            now = dialer.next().unwrap();
-            assert_eq!(dialer.calls(now).len(), 1);
+            now = dialer.next_dial().unwrap();
+            assert_eq!(dialer.due(now).len(), 1);
             dialer.failed(BOB, now);
         }
         let waited = now - start;
@@ -156,16 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn a_connected_friend_is_not_called() {
-        let (mut dialer, now) = (dialer(), Instant::now());
-        dialer.learn(
-            HashMap::from([(BOB, vec!["/ip4/127.0.0.1/tcp/1".to_owned()])]),
-            &HashSet::from([BOB]),
-            now,
-        );
+    fn connected_friend_is_not_dialed() {
+        let (mut dialer, now) = (Dialer::new(false, 1), Instant::now());
+        dialer.set_targets(targets(), &HashSet::from([BOB]), now);
         dialer.connected(BOB);
-        assert!(dialer.next().is_none());
+        assert!(dialer.next_dial().is_none());
         dialer.disconnected(BOB, now);
-        assert_eq!(dialer.calls(dialer.next().unwrap()).len(), 1);
+        assert_eq!(dialer.due(dialer.next_dial().unwrap()).len(), 1);
     }
 }

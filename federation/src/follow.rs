@@ -1,190 +1,163 @@
-//! Asking to be friends and being asked. The steps are told in `wire::follow`; the rules are core's
-//! `friends`.
+//! Follow requests in both directions. The protocol's steps are in `wire::follow`; the rules are in
+//! core's `friends`.
 
-use std::collections::HashMap;
-use std::sync::PoisonError;
-
-use freehold_core::clock::Timestamp;
 use freehold_core::friends::{self, PendingInvite};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::PublicKey;
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
-use crate::hello::within;
-use crate::limits::{
-    ADDRESS_LEN_MAX, ADDRESSES_MAX, ANSWER_TIMEOUT, NOTE_LEN_MAX, REQUEST_INTERVAL,
-};
-use crate::network::{ByteStream, PeerKey};
-use crate::peers::{Peer, Shared};
-use crate::standing::{Relation, Standing};
+use crate::identity_logs;
+use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, NAME_LEN_MAX, NOTE_LEN_MAX};
+use crate::network::ByteStream;
+use crate::peer_identity::{PeerIdentity, Relation};
+use crate::peers::Peer;
+use crate::state::FederationState;
 use crate::wire::follow::{Follow, Introduction, PROTOCOL, Request};
-use crate::wire::frame::{self, FrameError};
+use crate::wire::frame::{self, FrameError, answered_in_time};
 
-/// Peers whose last request is remembered; beyond that the oldest are forgotten.
-const REMEMBERED_MAX: usize = 4096;
-/// Bytes in a name; core cuts further.
-const NAME_LEN_MAX: usize = 200;
-
-/// When each peer last asked without a token.
-pub(crate) type LastAsked = HashMap<PeerKey, Timestamp>;
-
-/// Why an exchange came to nothing.
+/// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
-    /// The stream.
+    /// The stream failed.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Asks the node of somebody whose invite was accepted here. `true` once it has answered for good.
-pub(crate) async fn ask(
-    shared: &Shared,
+/// Sends the token of an invite that the owner has accepted to the inviter's node. `true` once the
+/// node has accepted or rejected it.
+pub(crate) async fn send_request(
+    state: &FederationState,
     peer: &Peer,
     asked: &PendingInvite,
 ) -> Result<bool, FollowError> {
     let request =
-        Request { token: Some(asked.token), note: String::new(), from: introduction(shared)? };
-    match exchange(shared, peer, &Follow::Request(request)).await? {
+        Request { token: Some(asked.token), note: String::new(), from: own_introduction(state)? };
+    let person = asked.friend.person;
+    match exchange(state, peer, &Follow::Request(request)).await? {
         Follow::Accept(from) => {
-            friends::invite_accepted(&shared.node, asked.friend.person).await?;
-            friends::record_contact(&shared.node, asked.friend.person, &checked(from).addresses)
-                .await?;
+            friends::invite_accepted(&state.node, person).await?;
+            friends::record_contact(&state.node, person, &bounded(from).addresses).await?;
             Ok(true)
         }
         Follow::Reject => {
-            friends::invite_refused(&shared.node, asked.friend.person).await?;
+            friends::invite_refused(&state.node, person).await?;
             Ok(true)
         }
         _ => Ok(false),
     }
 }
 
-/// Tells a peer that the friendship has ended; whether it has taken note.
-pub(crate) async fn leave(shared: &Shared, peer: &Peer) -> Result<bool, FollowError> {
-    Ok(exchange(shared, peer, &Follow::Unfollow).await? == Follow::Noted)
+/// Sends an unfollow notice; true once the peer has confirmed it.
+pub(crate) async fn send_unfollow(
+    state: &FederationState,
+    peer: &Peer,
+) -> Result<bool, FollowError> {
+    Ok(exchange(state, peer, &Follow::Unfollow).await? == Follow::Noted)
 }
 
-/// Tells a peer who had asked that the owner has said yes.
-pub(crate) async fn accept(shared: &Shared, peer: &Peer) -> Result<(), FollowError> {
-    let yes = Follow::Accept(introduction(shared)?);
-    exchange(shared, peer, &yes).await?;
+/// Tells a peer whose request was pending that the owner has accepted it.
+pub(crate) async fn send_accept(state: &FederationState, peer: &Peer) -> Result<(), FollowError> {
+    let accept = Follow::Accept(own_introduction(state)?);
+    exchange(state, peer, &accept).await?;
     Ok(())
 }
 
-async fn exchange(shared: &Shared, peer: &Peer, message: &Follow) -> Result<Follow, FrameError> {
-    let exchange = async {
-        let mut stream = shared.network.open(peer.key, PROTOCOL).await?;
+async fn exchange(
+    state: &FederationState,
+    peer: &Peer,
+    message: &Follow,
+) -> Result<Follow, FrameError> {
+    answered_in_time(async {
+        let mut stream = state.network.open(peer.key, PROTOCOL).await?;
         frame::write(&mut stream, message).await?;
         frame::read::<Follow, _>(&mut stream).await
-    };
-    tokio::time::timeout(ANSWER_TIMEOUT, exchange)
-        .await
-        .map_err(|_| FrameError::Io(std::io::ErrorKind::TimedOut.into()))?
+    })
+    .await
 }
 
 /// Answers one follow message.
 pub(crate) async fn serve(
-    shared: &Shared,
+    state: &FederationState,
     peer: &Peer,
     mut stream: ByteStream,
 ) -> Result<(), FollowError> {
-    let message: Follow = within(frame::read(&mut stream)).await?;
-    if peer.known().await.is_none() {
+    let message: Follow = answered_in_time(frame::read(&mut stream)).await?;
+    if peer.identified().await.is_none() {
         return Ok(());
     }
-    // What is said here lasts: the key may have been retired a moment ago.
-    peer.renew(shared).await;
-    let Some(standing) = peer.standing.borrow().clone() else { return Ok(()) };
-    if standing.relation == Relation::Blocked || !peer.may_ask(shared, 1) {
+    // The message changes stored rows, and the key may have been retired a moment ago.
+    peer.reread_identity(&state.node).await;
+    let Some(identity) = peer.identity.borrow().clone() else { return Ok(()) };
+    if identity.relation == Relation::Blocked || !state.may_request(peer, 1) {
         return Ok(());
     }
-    let answer = match (message, standing.person) {
+    let answer = match (message, identity.person) {
         (Follow::Request(request), Some(person)) => {
-            requested(shared, peer, &standing, person, request).await?
+            answer_request(state, peer, &identity, person, request).await?
         }
         (Follow::Accept(from), Some(person)) => {
-            if friends::invite_accepted(&shared.node, person).await? {
-                friends::record_contact(&shared.node, person, &checked(from).addresses).await?;
+            if friends::invite_accepted(&state.node, person).await? {
+                friends::record_contact(&state.node, person, &bounded(from).addresses).await?;
             }
             Follow::Noted
         }
         (Follow::Unfollow, Some(person)) => {
-            friends::unfollowed_by(&shared.node, person).await?;
+            friends::unfollowed_by(&state.node, person).await?;
             Follow::Noted
         }
-        // A node that nobody has claimed, or that claims falsely, cannot be anybody's friend.
+        // A node without a verified person cannot be a friend's.
         _ => Follow::Reject,
     };
     Ok(frame::write(&mut stream, &answer).await.map_err(FrameError::Io)?)
 }
 
-async fn requested(
-    shared: &Shared,
+async fn answer_request(
+    state: &FederationState,
     peer: &Peer,
-    standing: &Standing,
+    identity: &PeerIdentity,
     person: PersonId,
     request: Request,
 ) -> Result<Follow, FollowError> {
     let Ok(node) = PublicKey::from_ed25519(peer.key.0) else { return Ok(Follow::Reject) };
-    let Introduction { name, addresses } = checked(request.from);
+    let Introduction { name, addresses } = bounded(request.from);
     let from = friends::Introduction { person, node, name, addresses };
-    let answered = match request.token {
-        Some(token) => friends::redeem_invite(&shared.node, &from, token).await.map(|_| true),
-        None if !may_request(shared, peer.key) => return Ok(Follow::Reject),
+    let now = state.node.clock.now();
+    let accepted = match request.token {
+        Some(token) => friends::redeem_invite(&state.node, &from, token).await.map(|_| true),
+        None if !state.quotas.follow_requests.take(peer.key, now) => return Ok(Follow::Reject),
         None => {
-            friends::receive_request(&shared.node, &from, cut(&request.note, NOTE_LEN_MAX)).await
+            friends::receive_request(&state.node, &from, truncated(&request.note, NOTE_LEN_MAX))
+                .await
         }
     };
-    match answered {
+    match accepted {
         Ok(true) => {
-            // Their feed is verified against this log, so it is kept before they hear yes.
-            crate::hello::keep(shared, standing).await;
-            Ok(Follow::Accept(introduction(shared)?))
+            // Their entries are verified against this log, so it is stored before the answer.
+            identity_logs::store(state, identity).await;
+            Ok(Follow::Accept(own_introduction(state)?))
         }
         Ok(false) => Ok(Follow::Pending),
         Err(friends::BefriendError::Store(error)) => Err(error.into()),
-        Err(refused) => {
-            tracing::info!(peer = %peer.key, %refused, "a request was refused");
+        Err(error) => {
+            tracing::info!(peer = %peer.key, %error, "rejected a follow request");
             Ok(Follow::Reject)
         }
     }
 }
 
-/// Once per peer and hour; see [`crate::limits::REQUEST_INTERVAL`].
-fn may_request(shared: &Shared, peer: PeerKey) -> bool {
-    let now = shared.node.clock.now();
-    let hour = u64::try_from(REQUEST_INTERVAL.as_millis()).unwrap_or(u64::MAX);
-    let mut asked = shared.last_asked.lock().unwrap_or_else(PoisonError::into_inner);
-    if asked.get(&peer).is_some_and(|last| now.millis_since(*last) < hour) {
-        return false;
-    }
-    if asked.len() >= REMEMBERED_MAX {
-        asked.retain(|_, last| now.millis_since(*last) < hour);
-    }
-    // Full even so: thousands of keys within an hour are no people.
-    let has_room = asked.len() < REMEMBERED_MAX;
-    if has_room {
-        asked.insert(peer, now);
-    }
-    has_room
+/// The owner's name and this node's addresses.
+fn own_introduction(state: &FederationState) -> Result<Introduction, StoreError> {
+    let name = profile::get(&state.node)?.map(|profile| profile.name).unwrap_or_default();
+    let addresses = state.network.addresses();
+    Ok(bounded(Introduction { name: truncated(&name, NAME_LEN_MAX).to_owned(), addresses }))
 }
 
-/// How this node introduces its owner.
-fn introduction(shared: &Shared) -> Result<Introduction, StoreError> {
-    let name = profile::get(&shared.node)?.map(|profile| profile.name).unwrap_or_default();
-    let addresses =
-        shared.network.addresses().into_iter().filter(|address| address.len() <= ADDRESS_LEN_MAX);
-    Ok(Introduction {
-        name: cut(&name, NAME_LEN_MAX).to_owned(),
-        addresses: addresses.take(ADDRESSES_MAX).collect(),
-    })
-}
-
-fn checked(from: Introduction) -> Introduction {
+/// The introduction with its addresses limited in number and length.
+fn bounded(from: Introduction) -> Introduction {
     let fits = |address: &String| address.len() <= ADDRESS_LEN_MAX;
     Introduction {
         addresses: from.addresses.into_iter().filter(fits).take(ADDRESSES_MAX).collect(),
@@ -192,6 +165,6 @@ fn checked(from: Introduction) -> Introduction {
     }
 }
 
-fn cut(text: &str, len_max: usize) -> &str {
+fn truncated(text: &str, len_max: usize) -> &str {
     text.get(..text.floor_char_boundary(len_max)).unwrap_or(text)
 }

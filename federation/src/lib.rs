@@ -1,30 +1,42 @@
-//! A Freehold node's friends, over libp2p: what the owner publishes goes out, what friends publish
-//! comes in.
+//! A Freehold node's friends, over libp2p: sends the owner's new entries to friends, receives
+//! theirs.
 //!
-//! `network` is the only module that knows libp2p; `wire` is what the streams carry; `sync` is one exchange of feeds without
-//! IO. `outbox` reads the outbox, `inbox` hands what arrives to core, which verifies it; nothing
-//! here decides who may see what.
+//! Layers, each of which imports only those before it: `network` (the only module that knows
+//! libp2p), `wire` (the messages) and `sync` (the exchange of feeds, without IO); `peers`, `quotas`
+//! and `state` (the peers that are connected, and the costs they may cause); one module per
+//! protocol (`hello`, `follow`, `sync_stream`, `blobs`); `serve`, `maintain` and `dispatch`, which
+//! decide what runs on a connection. `push` reads core's outbox; `receive` hands received entries
+//! to core, which verifies them. No module here decides who may see a post.
 
-mod aside;
+mod acks;
 mod blobs;
+mod blocking;
 mod config;
 mod dial;
+mod dispatch;
 mod follow;
 mod hello;
-mod inbox;
 #[cfg(test)]
-mod liar;
+mod hostile_peer;
+mod identity_logs;
 mod limits;
+mod maintain;
 mod network;
+mod own_feeds;
+mod partial_blobs;
+mod peer_identity;
 mod peers;
 mod push;
+mod quotas;
 mod rate;
+mod receive;
 mod refresh;
 mod serve;
 #[cfg(test)]
 mod simulation;
-mod standing;
+mod state;
 mod sync;
+mod sync_stream;
 mod wire;
 
 use std::sync::Arc;
@@ -34,16 +46,16 @@ use tokio::task::JoinHandle;
 
 pub use config::{FederationConfig, WebAddress};
 pub use network::StartError;
-use peers::Shared;
+use state::FederationState;
 
 /// The running federation of one node.
 pub struct Federation {
-    shared: Arc<Shared>,
+    state: Arc<FederationState>,
     swarm: JoinHandle<()>,
 }
 
 impl Federation {
-    /// Starts listening and calling friends; returns once the addresses are known.
+    /// Starts to listen and to dial friends; returns once the listen addresses are known.
     ///
     /// # Errors
     /// When an address cannot be listened on, or the network cannot be set up.
@@ -51,26 +63,23 @@ impl Federation {
         let (network, events, swarm) =
             network::Network::start(node.identity.libp2p_secret(), &config, &wire::PROTOCOLS)
                 .await?;
-        let shared = Arc::new(Shared::new(node, network, &config));
-        shared.tasks.spawn(peers::run(Arc::clone(&shared), events));
-        let push = push::run(Arc::clone(&shared));
-        shared.tasks.spawn(shared.stop.clone().run_until_cancelled_owned(push));
-        Ok(Self { shared, swarm })
+        let state = Arc::new(FederationState::new(node, network, config));
+        state.run.tasks.spawn(dispatch::run(Arc::clone(&state), events));
+        state.run.spawn_until_stop(push::run(Arc::clone(&state)));
+        Ok(Self { state, swarm })
     }
 
-    /// Where friends find this node: multiaddrs that end in its `PeerId`.
+    /// This node's addresses for friends: multiaddrs that end in its `PeerId`.
     pub fn addresses(&self) -> Vec<String> {
-        self.shared.network.addresses()
+        self.state.network.addresses()
     }
 
-    /// Takes leave of every friend and stops; what was not sent waits for the next start.
+    /// Closes every connection and stops. Entries that were not sent yet are sent after the next
+    /// start.
     pub async fn shutdown(self) {
-        self.shared.stop.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.network.stop().await;
-        // The task ends by itself once the swarm is stopped; a panic in it has been reported
-        // already.
+        self.state.run.end().await;
+        self.state.network.stop().await;
+        // The task ends once the swarm is stopped; a panic in it was reported when it happened.
         let _ = self.swarm.await;
     }
 }

@@ -1,4 +1,4 @@
-//! What a peer may cost this node. One table, so that it can be read at a glance.
+//! Limits on the costs that a peer may cause, all in one place.
 //!
 //! | protocol | message | limit |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
 //! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
-//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a day's share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] blobs that wait |
+//! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a daily share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] wanted blobs |
 
 use std::time::Duration;
 
@@ -14,92 +14,97 @@ use freehold_core::photos::FILE_LEN_MAX;
 
 /// Bytes in a hello.
 pub(crate) const HELLO_LEN_MAX: usize = 8 * 1024;
-/// Bytes in a request for an identity log.
+/// Bytes in a Get of an identity log.
 pub(crate) const IDENTITY_GET_LEN_MAX: usize = 256;
 /// Bytes of identity operations in one answer.
 pub(crate) const OPS_LEN_MAX: usize = 256 * 1024;
 /// Bytes in a follow message.
 pub(crate) const FOLLOW_LEN_MAX: usize = 2 * 1024;
-/// Bytes of plain text in the note of a request.
+/// Bytes of plain text in the note of a follow request.
 pub(crate) const NOTE_LEN_MAX: usize = 500;
-/// Addresses one side tells the other.
+/// Bytes in the name of a follow message; core shortens names further.
+pub(crate) const NAME_LEN_MAX: usize = 200;
+/// Addresses in a follow message.
 pub(crate) const ADDRESSES_MAX: usize = 4;
 /// Bytes in one address.
 pub(crate) const ADDRESS_LEN_MAX: usize = 200;
-/// A peer without a token asks once in this time.
+/// Interval between two follow requests of one peer without a token.
 pub(crate) const REQUEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// A peer that does not answer within this is hung up on.
+/// How long a peer may take to answer.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Entries in one frame.
 pub(crate) const ENTRIES_MAX: usize = 64;
 /// Bytes of entries in one frame.
 pub(crate) const ENTRIES_LEN_MAX: usize = 256 * 1024;
-/// Bytes in one sync frame: a full load of entries, and what wraps them.
+/// Bytes in one sync frame: [`ENTRIES_LEN_MAX`], and CBOR around the entries.
 pub(crate) const SYNC_FRAME_LEN_MAX: usize = ENTRIES_LEN_MAX + 16 * 1024;
-/// Bytes of entries sent and not yet acknowledged.
+/// Bytes of entries sent and not acknowledged.
 pub(crate) const CREDIT: usize = 1 << 20;
-/// Logs one Have may name.
+/// Logs in one Have.
 pub(crate) const HAVE_MAX: usize = 512;
-/// Logs that are being asked for at once: a friend's node begins a few with each start.
+/// Logs with an open Want: a friend's node begins a few logs with each start.
 pub(crate) const WANTED_MAX: usize = 4096;
-/// MiB of entries taken from one friend in a day, asked for or not: years of a diligent writer.
-/// What is more comes on the days after.
+/// MiB of entries stored from one friend per day, requested or not: years of a diligent writer. The
+/// rest is stored on the next days.
 pub(crate) const ENTRIES_MIB_PER_FRIEND_DAY: u32 = 256;
-/// Frames a friend may send per second on a sync stream; a Have counts for the logs it names.
+/// Frames of a friend per second on a sync stream; a Have counts once per log.
 pub(crate) const FRIEND_FRAMES_PER_SECOND: u32 = 1000;
-/// Frames a friend may send at once: the offers of all its logs, and its answers to all of ours.
+/// Frames of a friend in a burst: the offers of all its logs, and its answers to all of ours.
 pub(crate) const FRIEND_FRAMES_BURST: u32 = 16_384;
-/// Entries a peer may push per second, when nobody asked for them.
+/// Entries of a peer per second that were not requested.
 pub(crate) const PUSH_PER_SECOND: u32 = 20;
-/// Entries a peer may push at once after a quiet while.
+/// Entries of a peer in a burst that were not requested.
 pub(crate) const PUSH_BURST: u32 = 200;
-/// Frames a stranger may send per second on a sync stream.
+/// Frames of a stranger per second on a sync stream.
 pub(crate) const STRANGER_FRAMES_PER_SECOND: u32 = 2;
-/// Frames a stranger may send at once.
+/// Frames of a stranger in a burst.
 pub(crate) const STRANGER_FRAMES_BURST: u32 = 10;
-/// Short requests (hello, identity, follow) a peer may make per second.
+/// Short requests (hello, identity, follow) of a peer per second.
 pub(crate) const REQUESTS_PER_SECOND: u32 = 1;
-/// Short requests a peer may make at once.
+/// Short requests of a peer in a burst.
 pub(crate) const REQUESTS_BURST: u32 = 30;
-/// Short requests that all peers who are no friends may make per second, together.
+/// Short requests of all unexpected peers together, per second.
 pub(crate) const STRANGERS_REQUESTS_PER_SECOND: u32 = 10;
-/// Short requests that they may make at once.
+/// Short requests of all unexpected peers together, in a burst.
 pub(crate) const STRANGERS_REQUESTS_BURST: u32 = 600;
-/// What fetching and verifying a whole identity log counts for among a peer's short requests.
+/// The cost in short requests of fetching and verifying a whole identity log.
 pub(crate) const LOOK_UP_COST: usize = 8;
-/// Identity logs of strangers that are verified at once, all peers together.
+/// Identity logs of strangers verified at once, over all peers.
 pub(crate) const STRANGERS_VERIFIED_MAX: usize = 1;
-/// Bytes waiting to be sent to a peer that does not read, before it is hung up on.
+/// Bytes queued for a peer that does not read, before its stream is ended.
 pub(crate) const UNSENT_LEN_MAX: usize = 4 << 20;
 
-/// Blob streams a peer may have open.
+/// New own entries buffered for a slow sync stream, before it offers its logs again instead.
+pub(crate) const NEW_ENTRIES_BUFFERED_MAX: usize = 64;
+
+/// Open blob streams of a peer.
 pub(crate) const BLOB_STREAMS_MAX: usize = 4;
-/// Blobs that have come in part and are not being fetched just now.
+/// Partly fetched blobs that are not being fetched now.
 pub(crate) const PARTIALS_MAX: usize = 16;
-/// How long such a part is kept.
-pub(crate) const PARTIAL_KEPT: Duration = Duration::from_secs(10 * 60);
-/// The longest wait before a blob that could not be had is tried again.
+/// How long a partly fetched blob is kept.
+pub(crate) const PARTIAL_TTL: Duration = Duration::from_secs(10 * 60);
+/// Longest wait before a blob whose transfer failed is requested again.
 pub(crate) const FETCH_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long what a friend does not have, or lies about, is not asked for again.
+/// How long a blob is not requested again that a friend does not have, or sent with wrong bytes.
 pub(crate) const MISSING_WAIT: Duration = Duration::from_secs(60 * 60);
-/// KiB of blobs a friend may take per second.
+/// KiB of blobs sent to a friend per second.
 pub(crate) const FRIEND_BLOB_KIB_PER_SECOND: u32 = 4096;
-/// KiB of blobs a friend may take at once.
+/// KiB of blobs sent to a friend in a burst.
 pub(crate) const FRIEND_BLOB_KIB_BURST: u32 = 1 << 20;
-/// KiB of blobs a stranger may take per second.
+/// KiB of blobs sent to a stranger per second.
 pub(crate) const STRANGER_BLOB_KIB_PER_SECOND: u32 = 64;
-/// KiB of blobs a stranger may take at once.
+/// KiB of blobs sent to a stranger in a burst.
 pub(crate) const STRANGER_BLOB_KIB_BURST: u32 = 4096;
-/// KiB of blobs that all strangers may take per second, together.
+/// KiB of blobs sent to all strangers together, per second.
 pub(crate) const STRANGERS_BLOB_KIB_PER_SECOND: u32 = 1024;
-/// KiB of blobs that they may take at once.
+/// KiB of blobs sent to all strangers together, in a burst.
 pub(crate) const STRANGERS_BLOB_KIB_BURST: u32 = 64 * 1024;
-/// Bytes in a blob that is taken from or given to a friend.
+/// Bytes in a blob that is fetched from or sent to a peer.
 pub(crate) const BLOB_LEN_MAX: u64 = FILE_LEN_MAX;
-/// Bytes of a blob that one Get may ask for.
+/// Bytes in the range of one Get.
 pub(crate) const BLOB_RANGE_LEN_MAX: u64 = 1 << 20;
 /// Bytes in one frame of a slice.
 pub(crate) const BLOB_FRAME_LEN_MAX: usize = 64 * 1024;
-/// Bytes in a request for a blob.
+/// Bytes in a Get of a blob.
 pub(crate) const BLOB_GET_LEN_MAX: usize = 256;

@@ -1,8 +1,8 @@
-//! The one module that knows libp2p: connections that have proved a node key, and byte streams over
-//! them.
+//! libp2p behind a small interface: connections whose peers have proved a node key, and byte
+//! streams over them. No other module imports libp2p.
 //!
-//! TCP (with Noise and Yamux) and QUIC share a port number. Everything above this module names a
-//! peer by its [`PeerKey`] and an address by its text.
+//! TCP (with Noise and Yamux) and QUIC share a port number. Modules above name a peer by its
+//! [`PeerKey`] and an address by its text.
 
 mod behaviour;
 mod drive;
@@ -27,12 +27,12 @@ use zeroize::Zeroizing;
 pub(crate) use self::key::PeerKey;
 use crate::config::FederationConfig;
 
-/// Opening a stream on a connection that stands takes one exchange; longer means the peer is stuck.
+/// Opening a stream on an open connection takes one round trip; longer means the peer is stuck.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the swarm has seen and nobody has looked at yet.
+/// Events of the swarm that wait for the main loop.
 const EVENTS_PENDING_MAX: usize = 64;
 
-/// A byte stream to a peer whose key the connection has proved.
+/// A byte stream to a peer that has proved its key.
 pub(crate) type ByteStream = Stream;
 
 /// Why the network did not start.
@@ -44,7 +44,7 @@ pub enum StartError {
     /// A transport could not be set up.
     #[error("cannot set up the network: {0}")]
     Transport(String),
-    /// An address could not be listened on: taken, or not this machine's.
+    /// An address could not be listened on: it is in use, or not this machine's.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address as configured.
@@ -57,28 +57,28 @@ pub enum StartError {
     Store(#[from] freehold_core::store::StoreError),
 }
 
-/// What happened on the network.
+/// An event on the network.
 #[derive(Debug)]
 pub(crate) enum NetworkEvent {
-    /// The first connection to this peer stands.
+    /// The first connection to this peer is open.
     Connected {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
-        /// We called them.
+        /// This node has dialed.
         dialed: bool,
     },
-    /// The last connection to this peer is gone.
+    /// The last connection to this peer is closed.
     Disconnected(PeerKey),
-    /// A dial came to nothing.
+    /// A dial has failed.
     DialFailed(PeerKey),
-    /// The peer opened a stream.
+    /// The peer has opened a stream of this protocol.
     Incoming(PeerKey, &'static str, ByteStream),
 }
 
-/// What the swarm is asked to do.
+/// A command to the task that drives the swarm.
 pub(super) enum Command {
     Dial(PeerKey, Vec<String>),
-    Hangup(PeerKey),
+    Disconnect(PeerKey),
     Trust(HashSet<PeerKey>),
     Block(HashSet<PeerKey>),
     KeepNewest(PeerKey),
@@ -96,7 +96,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// Starts the swarm and returns once it listens: the network, its events, and the task that
-    /// drives it. Streams are accepted for `protocols` alone.
+    /// drives it. Streams of other protocols than `protocols` are refused.
     pub(crate) async fn start(
         secret: Zeroizing<[u8; 32]>,
         config: &FederationConfig,
@@ -112,7 +112,7 @@ impl Network {
         let (events, receiver) = mpsc::channel(EVENTS_PENDING_MAX);
         let mut incoming = Vec::new();
         for name in protocols {
-            // A fresh behaviour has no protocol yet, so a name is taken only if it is listed twice.
+            // Fails only if `protocols` lists a name twice: the behaviour is new.
             let accepted = streams
                 .accept(StreamProtocol::new(name))
                 .map_err(|error| StartError::Transport(error.to_string()))?;
@@ -120,8 +120,8 @@ impl Network {
         }
         let listening = drive::listen(&mut swarm, config).await?;
         let addresses = Arc::new(RwLock::new(listening));
-        let (commands, orders) = mpsc::unbounded_channel();
-        let task = tokio::spawn(drive::run(swarm, orders, events.clone(), Arc::clone(&addresses)));
+        let (commands, queue) = mpsc::unbounded_channel();
+        let task = tokio::spawn(drive::run(swarm, queue, events.clone(), Arc::clone(&addresses)));
         tokio::spawn(drive::accept(incoming, events));
         Ok((Self { me, commands, streams, addresses }, receiver, task))
     }
@@ -131,33 +131,33 @@ impl Network {
         self.me
     }
 
-    /// Where this node listens, as multiaddrs that end in its `PeerId`.
+    /// This node's external and listen addresses, as multiaddrs that end in its `PeerId`.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Calls a peer at any of `addresses`; the answer comes as an event. A peer already connected
-    /// is left alone.
+    /// Dials a peer at any of `addresses`; the result is an event. Does nothing for a peer that is
+    /// connected.
     pub(crate) fn dial(&self, peer: PeerKey, addresses: Vec<String>) {
         self.send(Command::Dial(peer, addresses));
     }
 
-    /// Ends every connection to a peer.
-    pub(crate) fn hangup(&self, peer: PeerKey) {
-        self.send(Command::Hangup(peer));
+    /// Closes every connection to a peer.
+    pub(crate) fn disconnect(&self, peer: PeerKey) {
+        self.send(Command::Disconnect(peer));
     }
 
-    /// Names the peers that the limits on strangers do not count, in place of those named before.
+    /// Replaces the peers that are exempt from the limits on strangers.
     pub(crate) fn trust(&self, peers: HashSet<PeerKey>) {
         self.send(Command::Trust(peers));
     }
 
-    /// Names the peers whose connections are refused, in place of those named before.
+    /// Replaces the peers whose connections are refused.
     pub(crate) fn block(&self, peers: HashSet<PeerKey>) {
         self.send(Command::Block(peers));
     }
 
-    /// Ends every connection to a peer but the newest.
+    /// Closes every connection to a peer except the newest.
     pub(crate) fn keep_newest(&self, peer: PeerKey) {
         self.send(Command::KeepNewest(peer));
     }
@@ -165,7 +165,7 @@ impl Network {
     /// Opens a stream to a connected peer.
     ///
     /// # Errors
-    /// When the peer is not connected, does not speak the protocol, or does not answer in time.
+    /// When the peer is not connected, does not support the protocol, or does not answer in time.
     pub(crate) async fn open(
         &self,
         peer: PeerKey,
@@ -186,12 +186,12 @@ impl Network {
     pub(crate) async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         self.send(Command::Stop(done));
-        // An error means that the swarm is gone already, which is what is wanted.
+        // An error means that the swarm has stopped already.
         let _ = stopped.await;
     }
 
     fn send(&self, command: Command) {
-        // The swarm is gone only while shutting down, when there is nothing left to ask of it.
+        // Fails only after the swarm has stopped, at shutdown.
         let _ = self.commands.send(command);
     }
 }

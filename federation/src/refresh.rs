@@ -1,8 +1,8 @@
-//! What follows when friends or identity logs have changed: who is called, trusted and blocked, and
-//! what friends are told of where this node is.
+//! Derived state, recomputed after a change of friends or identity logs: the nodes to dial, those
+//! exempt from limits, those blocked, and the addresses that friends get.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use freehold_core::feed;
 use freehold_core::feed::HOMES_MAX;
@@ -16,54 +16,44 @@ use freehold_core::publish::HomesError;
 use freehold_core::store::StoreError;
 use tokio::sync::{Notify, watch};
 
-use crate::aside;
+use crate::blocking;
+use crate::dial::DialTargets;
 use crate::network::PeerKey;
-use crate::peers::Shared;
+use crate::state::FederationState;
 
 /// Bytes in the address of a site.
 const WEB_LEN_MAX: usize = 200;
 
-/// Who is to be connected, with their addresses, and who is refused at the door.
+/// The nodes that this node dials, and those it blocks.
 #[derive(Default)]
-pub(crate) struct Callees {
-    pub(crate) wanted: HashMap<PeerKey, Vec<String>>,
+pub(crate) struct FriendNodes {
+    pub(crate) targets: DialTargets,
     blocked: HashSet<PeerKey>,
 }
 
-/// What [`run`] is rung for.
-#[derive(Default)]
-pub(crate) struct Bells {
-    /// Friends or identity logs may have changed.
-    pub(crate) friends: Notify,
-    /// So may where this node is.
-    pub(crate) homes: Notify,
-}
-
-/// Looks anew whenever it is rung, until the node stops; tells `learnt` whom to call. Each look
-/// verifies every friend's log, so however often it is rung while it looks, it looks once more.
-pub(crate) async fn run(shared: Arc<Shared>, learnt: watch::Sender<HashMap<PeerKey, Vec<String>>>) {
-    let (shared, learnt) = (&shared, &learnt);
-    let friends = whenever(&shared.bells.friends, || refresh(shared, learnt));
-    let homes = whenever(&shared.bells.homes, || tell_homes(shared));
+/// Refreshes after each signal until the node stops; sends the nodes to dial to `targets`. One
+/// refresh verifies every friend's log, so any number of signals during a refresh cause one more.
+pub(crate) async fn run(state: Arc<FederationState>, targets: watch::Sender<DialTargets>) {
+    let (state, targets) = (&state, &targets);
+    let friends = on_signal(&state.refresh.friends, || refresh_friends(state, targets));
+    let homes = on_signal(&state.refresh.homes, || refresh_homes(state));
     tokio::join!(friends, homes);
 }
 
-/// Works once for however many rings there were since it last began.
-async fn whenever<F: Future<Output = ()>>(rung: &Notify, work: impl Fn() -> F) {
+/// Runs `work` once for all signals since it last began.
+async fn on_signal<F: Future<Output = ()>>(signal: &Notify, work: impl Fn() -> F) {
     loop {
-        rung.notified().await;
+        signal.notified().await;
         work().await;
     }
 }
 
-/// Friends may have changed: who is trusted, blocked and called follows the rows.
-pub(crate) async fn refresh(
-    shared: &Shared,
-    learnt: &watch::Sender<HashMap<PeerKey, Vec<String>>>,
-) {
-    let node = shared.node.clone();
-    let Callees { wanted, blocked } = match aside::blocking(move || callees(&node)).await {
-        Ok(Ok(callees)) => callees,
+/// Applies the stored friends to the dialer, the network's limits and block list, and the connected
+/// peers.
+pub(crate) async fn refresh_friends(state: &FederationState, targets: &watch::Sender<DialTargets>) {
+    let node = state.node.clone();
+    let nodes = match blocking::run(move || friend_nodes(&node)).await {
+        Ok(Ok(nodes)) => nodes,
         Ok(Err(error)) => {
             tracing::warn!(%error, "cannot read the friends");
             return;
@@ -71,29 +61,29 @@ pub(crate) async fn refresh(
         // The node stops.
         Err(_) => return,
     };
-    let expected: HashSet<PeerKey> = wanted.keys().copied().collect();
-    learnt.send_replace(wanted);
-    shared.expected.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&expected);
-    shared.network.trust(expected);
-    for key in &blocked {
-        shared.network.hangup(*key);
+    let expected: HashSet<PeerKey> = nodes.targets.keys().copied().collect();
+    targets.send_replace(nodes.targets);
+    state.peers.expect(expected.clone());
+    state.network.trust(expected);
+    for key in &nodes.blocked {
+        state.network.disconnect(*key);
     }
-    shared.network.block(blocked);
-    for peer in shared.connected() {
-        peer.renew(shared).await;
+    state.network.block(nodes.blocked);
+    for peer in state.peers.connected() {
+        peer.reread_identity(&state.node).await;
     }
-    shared.bells.homes.notify_one();
+    state.refresh.homes.notify_one();
 }
 
-pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
-    let mut callees = Callees::default();
-    for farewell in friends::unfollow_notices(node)? {
-        for key in nodes_of(node, &farewell.person, &farewell.node) {
-            callees.wanted.insert(key, farewell.addresses.clone());
+pub(crate) fn friend_nodes(node: &Node) -> Result<FriendNodes, StoreError> {
+    let mut nodes = FriendNodes::default();
+    for notice in friends::unfollow_notices(node)? {
+        for key in nodes_of(node, &notice.person, &notice.node) {
+            nodes.targets.insert(key, notice.addresses.clone());
         }
     }
     for friend in friends::list(node)? {
-        let nodes = nodes_of(node, &friend.person, &friend.node);
+        let keys = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
             FriendState::Friend | FriendState::Requested => {
                 let mut addresses = feed::homes_of(node, &friend.person)
@@ -103,25 +93,25 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
                     .unwrap_or_default();
                 addresses.extend(friend.addresses);
                 addresses.dedup();
-                callees.wanted.extend(nodes.into_iter().map(|key| (key, addresses.clone())));
+                nodes.targets.extend(keys.into_iter().map(|key| (key, addresses.clone())));
             }
             FriendState::Blocked => {
-                callees.blocked.insert(PeerKey(*friend.node.as_bytes()));
-                callees.blocked.extend(nodes);
+                nodes.blocked.insert(PeerKey(*friend.node.as_bytes()));
+                nodes.blocked.extend(keys);
             }
             FriendState::Refused | FriendState::Left => {}
         }
     }
-    Ok(callees)
+    Ok(nodes)
 }
 
-/// A person's nodes: those that the log held here certifies, for another key may have been stolen;
-/// the one they were met with where no log is held.
-fn nodes_of(node: &Node, person: &PersonId, met: &PublicKey) -> Vec<PeerKey> {
+/// The node keys of a person: those that the stored log certifies, because any other key may have
+/// been stolen; `introduced`, the key of their invite or request, if no log is stored.
+fn nodes_of(node: &Node, person: &PersonId, introduced: &PublicKey) -> Vec<PeerKey> {
     let key = |node: &PublicKey| PeerKey(*node.as_bytes());
     match identity::log_of(node, person) {
         Ok(Some(log)) => log.live_nodes().map(key).collect(),
-        Ok(None) => vec![key(met)],
+        Ok(None) => vec![key(introduced)],
         Err(error) => {
             tracing::warn!(person = %person.short(), %error, "cannot read an identity log");
             Vec::new()
@@ -129,30 +119,30 @@ fn nodes_of(node: &Node, person: &PersonId, met: &PublicKey) -> Vec<PeerKey> {
     }
 }
 
-async fn tell_homes(shared: &Shared) {
-    if let Err(error) = announce(shared).await {
-        tracing::warn!(%error, "cannot say where this node is reached");
+async fn refresh_homes(state: &FederationState) {
+    if let Err(error) = publish_homes(state).await {
+        tracing::warn!(%error, "cannot publish this node's addresses to friends");
     }
 }
 
-/// Tells friends where this node is reached, if that has changed.
-async fn announce(shared: &Shared) -> Result<(), HomesError> {
-    let Some(person) = shared.node.identity.person() else { return Ok(()) };
+/// Publishes the addresses of this node and of the owner's site, if they have changed.
+async fn publish_homes(state: &FederationState) -> Result<(), HomesError> {
+    let Some(person) = state.node.identity.person() else { return Ok(()) };
     let mirrors =
-        feed::homes_of(&shared.node, &person)?.map(|homes| homes.mirrors).unwrap_or_default();
-    let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
-    let web: Vec<String> = web_address(shared)?.into_iter().collect();
-    publish::homes(&shared.node, web, libp2p, mirrors).await.map(|_| ())
+        feed::homes_of(&state.node, &person)?.map(|homes| homes.mirrors).unwrap_or_default();
+    let libp2p: Vec<String> = state.network.addresses().into_iter().take(HOMES_MAX).collect();
+    let web: Vec<String> = web_address(state)?.into_iter().collect();
+    publish::homes(&state.node, web, libp2p, mirrors).await.map(|_| ())
 }
 
-/// Where the owner's site is: what the process was told, else, with an owner, what it answers to on
-/// this machine.
-fn web_address(shared: &Shared) -> Result<Option<String>, StoreError> {
-    let owner = profile::get(&shared.node)?;
-    Ok(shared
+/// The address of the owner's site, if the configuration gives one.
+fn web_address(state: &FederationState) -> Result<Option<String>, StoreError> {
+    let owner = profile::get(&state.node)?;
+    Ok(state
+        .config
         .web
         .as_ref()
-        .and_then(|web| web.of(owner.as_ref()))
+        .and_then(|web| web.url(owner.as_ref()))
         .filter(|url| url.len() <= WEB_LEN_MAX))
 }
 
@@ -165,26 +155,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_flood_of_hints_costs_one_look_more() {
-        let (bell, looks, gate) = (Notify::new(), Cell::new(0), Semaphore::new(0));
-        let work = || async {
-            looks.set(looks.get() + 1);
+    async fn signals_during_a_refresh_cause_one_more() {
+        let (signal, refreshes, gate) = (Notify::new(), Cell::new(0), Semaphore::new(0));
+        let refresh = || async {
+            refreshes.set(refreshes.get() + 1);
             gate.acquire().await.unwrap().forget();
         };
         let flood = async {
-            // How often it is rung while a look is under way, and how many looks have begun after
-            // that has ended.
-            for (rings, expected) in [(500, 1), (500, 2), (1, 3), (0, 3)] {
-                (0..rings).for_each(|_| bell.notify_one());
-                gate.add_permits(looks.get().min(1));
+            // The signals sent while a refresh runs, and the refreshes that have begun once that
+            // one has ended.
+            for (signals, expected) in [(500, 1), (500, 2), (1, 3), (0, 3)] {
+                (0..signals).for_each(|_| signal.notify_one());
+                gate.add_permits(refreshes.get().min(1));
                 for _ in 0..10 {
                     tokio::task::yield_now().await;
                 }
-                assert_eq!(looks.get(), expected);
+                assert_eq!(refreshes.get(), expected);
             }
         };
         tokio::select! {
-            () = whenever(&bell, work) => {}
+            () = on_signal(&signal, refresh) => {}
             () = flood => {}
         }
     }

@@ -1,17 +1,17 @@
-//! One sync stream, without IO: messages and local changes in, actions out. `wire::sync` tells the
-//! exchange in steps.
+//! One end of a sync stream as a state machine without IO: messages and local changes in, actions
+//! out. The exchange's steps are in `wire::sync`; `sync_stream` is the loop that does the actions.
 //!
-//! What an attacker gets: a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`]
-//! entries a second, those of logs that it has offered as fast as they come, and hold
-//! [`crate::limits::CREDIT`] bytes; but of all together, on however many streams, no more is taken
-//! than the day's share [`crate::limits::ENTRIES_MIB_PER_FRIEND_DAY`], which `stream` counts; what
-//! is beyond waits, unacknowledged. Other messages cost it
-//! [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the public lane slowly and give
-//! nothing.
+//! An attacker who is a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries
+//! per second, and those of logs that it has offered as fast as they arrive, and hold
+//! [`crate::limits::CREDIT`] bytes of them. Over all streams, [`ENTRIES_MIB_PER_FRIEND_DAY`] bounds
+//! what is stored per day, which `sync_stream` counts; the rest waits unacknowledged. Other
+//! messages are bounded by [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the
+//! public lane slowly and send nothing.
+//!
+//! [`ENTRIES_MIB_PER_FRIEND_DAY`]: crate::limits::ENTRIES_MIB_PER_FRIEND_DAY
 
 mod incoming;
 mod outgoing;
-pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -24,194 +24,194 @@ use crate::limits::{
     ENTRIES_MAX, FRIEND_FRAMES_BURST, FRIEND_FRAMES_PER_SECOND, HAVE_MAX, STRANGER_FRAMES_BURST,
     STRANGER_FRAMES_PER_SECOND,
 };
-use crate::rate::Bucket;
+use crate::rate::TokenBucket;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
 
-/// Who is at the other end.
+/// The role of the peer at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// A friend, by this person id.
+pub(crate) enum SyncPeer {
+    /// A friend, with this person id.
     Friend([u8; 32]),
     /// Anyone else.
     Stranger,
 }
 
-/// What the session asks of the loop around it.
+/// An action that the session requests from the loop around it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Send this.
+    /// Send this message.
     Send(Sync),
-    /// Read entries of an own log and call [`Session::read`].
+    /// Read entries of an own log and call [`SyncSession::on_read`].
     Read {
-        /// Which log.
+        /// The log.
         log: Log,
         /// The first entry.
         from: u64,
-        /// At most so many.
+        /// The most entries to read.
         count_max: usize,
-        /// Bytes they may weigh, though never fewer than one entry.
+        /// The most bytes to read, though never fewer than one entry.
         len_max: usize,
     },
-    /// Look up what is held of these logs and call [`Session::compared`].
+    /// Compare these logs with the stored ones and call [`SyncSession::on_compared`].
     Compare(Vec<Head>),
-    /// Verify and store these, then call [`Session::stored`] or [`Session::refused`].
+    /// Verify and store these entries, then call [`SyncSession::on_stored`] or
+    /// [`SyncSession::on_refused`].
     Store(Vec<Entry>),
     /// The peer lacks the bodies of these entries: look up those it may have and call
-    /// [`Session::found`].
-    Find(Vec<EntryId>),
-    /// The peer holds this log durably up to here.
-    Arrived {
-        /// Which log.
+    /// [`SyncSession::on_bodies_found`].
+    FindBodies(Vec<EntryId>),
+    /// The peer holds this log durably.
+    Acknowledged {
+        /// The log.
         log: Log,
         /// The last entry it holds.
         through: u64,
     },
-    /// The peer shows a fork.
-    Forked(Box<(Entry, Entry)>),
-    /// End the stream, after sending Bye.
+    /// Verify and store this proof of a fork, like [`Action::Store`].
+    StoreFork(Box<(Entry, Entry)>),
+    /// End the stream after sending Bye.
     End(Reason),
-    /// The peer has ended the stream and wants to be left alone for so many seconds.
+    /// The peer has ended the stream.
     Ended {
-        /// Why.
+        /// The peer's reason.
         reason: Reason,
-        /// Seconds.
+        /// Seconds to wait before the next stream.
         retry_after: u32,
     },
 }
 
 /// An own entry that has just become durable.
 #[derive(Clone, Debug)]
-pub(crate) struct Fresh {
+pub(crate) struct NewEntry {
     /// Its log, up to and with this entry.
     pub(crate) head: Head,
     /// The entry.
     pub(crate) entry: Entry,
 }
 
-/// A log that the peer offers, with the number and id of the last entry held of what it offers of
-/// it.
-pub(crate) type Compared = (Head, Option<(u64, [u8; 32])>);
+/// A log that the peer offers, with the number and id of the last entry stored here of the offered
+/// range.
+pub(crate) type ComparedHead = (Head, Option<(u64, [u8; 32])>);
 
 /// One end of a sync stream.
 #[derive(Debug)]
-pub(crate) struct Session {
-    trust: Trust,
+pub(crate) struct SyncSession {
+    peer: SyncPeer,
     outgoing: Outgoing,
     incoming: Incoming,
-    frames: Bucket,
-    ended: bool,
+    frames: TokenBucket,
+    has_ended: bool,
 }
 
-impl Session {
-    /// Begins: offers `ours`, which must hold only what this peer may see.
-    pub(crate) fn start(trust: Trust, ours: Vec<Head>, now: Timestamp) -> (Self, Vec<Action>) {
-        let (outgoing, actions) = Outgoing::start(ours, trust != Trust::Stranger, now);
-        let frames = match trust {
-            Trust::Friend(_) => {
-                Bucket::per_second(FRIEND_FRAMES_PER_SECOND, FRIEND_FRAMES_BURST, now)
+impl SyncSession {
+    /// Starts a session by offering `ours`, which must hold only logs that this peer may read.
+    pub(crate) fn start(peer: SyncPeer, ours: Vec<Head>, now: Timestamp) -> (Self, Vec<Action>) {
+        let (outgoing, actions) = Outgoing::start(ours, peer != SyncPeer::Stranger, now);
+        let frames = match peer {
+            SyncPeer::Friend(_) => {
+                TokenBucket::per_second(FRIEND_FRAMES_PER_SECOND, FRIEND_FRAMES_BURST, now)
             }
-            Trust::Stranger => {
-                Bucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now)
+            SyncPeer::Stranger => {
+                TokenBucket::per_second(STRANGER_FRAMES_PER_SECOND, STRANGER_FRAMES_BURST, now)
             }
         };
-        (Self { trust, outgoing, incoming: Incoming::new(now), frames, ended: false }, actions)
+        (Self { peer, outgoing, incoming: Incoming::new(now), frames, has_ended: false }, actions)
     }
 
-    /// A message has come.
-    pub(crate) fn received(&mut self, message: Sync, now: Timestamp) -> Vec<Action> {
-        if self.ended {
+    /// A message has been received.
+    pub(crate) fn on_message(&mut self, message: Sync, now: Timestamp) -> Vec<Action> {
+        if self.has_ended {
             return Vec::new();
         }
-        // Each log that a friend names is looked up; a stranger's are not.
-        let cost = match (&message, self.trust) {
-            (Sync::Have(heads), Trust::Friend(_)) => heads.len().max(1),
-            (Sync::Lacking(entries), Trust::Friend(_)) => entries.len().max(1),
+        // Each log or entry that a friend names causes a read of the store; a stranger's do not.
+        let cost = match (&message, self.peer) {
+            (Sync::Have(heads), SyncPeer::Friend(_)) => heads.len().max(1),
+            (Sync::Lacking(entries), SyncPeer::Friend(_)) => entries.len().max(1),
             _ => 1,
         };
         if !self.frames.take(cost, now) {
             return self.end(Reason::Rate);
         }
-        let done = match (message, self.trust) {
+        let actions = match (message, self.peer) {
             (Sync::Have(heads), _) if heads.len() > HAVE_MAX => Err(Reason::Invalid),
-            // Each node offers its own person's logs; others' would come from mirrors.
-            (Sync::Have(heads), Trust::Friend(person)) => Ok(Incoming::offered(
+            // A node offers its own person's logs only.
+            (Sync::Have(heads), SyncPeer::Friend(person)) => Ok(Incoming::on_have(
                 heads.into_iter().filter(|head| head.log.person == person).collect(),
             )),
-            (Sync::Have(_) | Sync::Lacking(_), Trust::Stranger) => Ok(Vec::new()),
+            (Sync::Have(_) | Sync::Lacking(_), SyncPeer::Stranger) => Ok(Vec::new()),
             (Sync::Lacking(entries), _) if entries.len() > ENTRIES_MAX => Err(Reason::Invalid),
-            (Sync::Lacking(entries), _) => {
-                Ok(vec![Action::Find(entries.into_iter().map(|id| EntryId(id.into())).collect())])
-            }
-            (Sync::Want { log, from }, _) => self.outgoing.wanted(&log, from),
-            (Sync::Ack { log, through }, _) => Ok(self.outgoing.acknowledged(&log, through)),
-            (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, Trust::Stranger) => {
+            (Sync::Lacking(entries), _) => Ok(vec![Action::FindBodies(
+                entries.into_iter().map(|id| EntryId(id.into())).collect(),
+            )]),
+            (Sync::Want { log, from }, _) => self.outgoing.on_want(&log, from),
+            (Sync::Ack { log, through }, _) => Ok(self.outgoing.on_ack(&log, through)),
+            (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, SyncPeer::Stranger) => {
                 Err(Reason::NotFriends)
             }
             (Sync::Entries(entries) | Sync::Push(entries), _) if entries.len() > ENTRIES_MAX => {
                 Err(Reason::Invalid)
             }
             (Sync::Push(entries), _) if entries.is_empty() => Err(Reason::Invalid),
-            (Sync::Entries(entries), _) => self.incoming.answered(entries, now),
-            (Sync::Push(entries), _) => self.incoming.pushed(entries, now),
-            (Sync::Fork { one, other }, _) => self.incoming.forked(one, other, now),
+            (Sync::Entries(entries), _) => self.incoming.on_entries(entries, now),
+            (Sync::Push(entries), _) => self.incoming.on_push(entries, now),
+            (Sync::Fork { one, other }, _) => self.incoming.on_fork(one, other, now),
             (Sync::Bye { reason, retry_after }, _) => {
-                self.ended = true;
+                self.has_ended = true;
                 return vec![Action::Ended { reason, retry_after }];
             }
         };
-        done.unwrap_or_else(|reason| self.end(reason))
+        actions.unwrap_or_else(|reason| self.end(reason))
     }
 
     /// An own entry has become durable.
-    pub(crate) fn grown(&mut self, fresh: &Fresh, now: Timestamp) -> Vec<Action> {
-        if self.ended { Vec::new() } else { self.outgoing.grown(fresh, now) }
+    pub(crate) fn on_new_entry(&mut self, new: &NewEntry, now: Timestamp) -> Vec<Action> {
+        if self.has_ended { Vec::new() } else { self.outgoing.on_new_entry(new, now) }
     }
 
-    /// Own logs may have grown unseen: offers them as they are now.
+    /// Own logs may have grown without [`SyncSession::on_new_entry`]: offers their present heads.
     pub(crate) fn offer_again(&mut self, ours: Vec<Head>) -> Vec<Action> {
-        if self.ended { Vec::new() } else { self.outgoing.offer_again(ours) }
+        if self.has_ended { Vec::new() } else { self.outgoing.offer_again(ours) }
     }
 
-    /// The answer to [`Action::Read`].
-    pub(crate) fn read(&mut self, log: &Log, entries: Vec<Entry>) -> Vec<Action> {
-        if self.ended { Vec::new() } else { self.outgoing.read(log, entries) }
+    /// The result of [`Action::Read`].
+    pub(crate) fn on_read(&mut self, log: &Log, entries: Vec<Entry>) -> Vec<Action> {
+        if self.has_ended { Vec::new() } else { self.outgoing.on_read(log, entries) }
     }
 
-    /// The answer to [`Action::Find`].
-    pub(crate) fn found(&mut self, entries: Vec<Entry>) -> Vec<Action> {
-        if self.ended { Vec::new() } else { vec![Action::Send(Sync::Entries(entries))] }
+    /// The result of [`Action::FindBodies`].
+    pub(crate) fn on_bodies_found(&mut self, entries: Vec<Entry>) -> Vec<Action> {
+        if self.has_ended { Vec::new() } else { vec![Action::Send(Sync::Entries(entries))] }
     }
 
-    /// Bodies are missing here that this peer may have: asks for those it has not been asked for on
-    /// this stream.
-    pub(crate) fn lacking(&mut self, entries: Vec<EntryId>) -> Vec<Action> {
-        if self.ended || self.trust == Trust::Stranger {
+    /// Requests the bodies of these entries, except those already requested on this stream.
+    pub(crate) fn request_bodies(&mut self, entries: Vec<EntryId>) -> Vec<Action> {
+        if self.has_ended || self.peer == SyncPeer::Stranger {
             Vec::new()
         } else {
-            self.incoming.lacking(entries)
+            self.incoming.request_bodies(entries)
         }
     }
 
-    /// The answer to [`Action::Compare`].
-    pub(crate) fn compared(&mut self, heads: Vec<Compared>) -> Vec<Action> {
-        if self.ended {
+    /// The result of [`Action::Compare`].
+    pub(crate) fn on_compared(&mut self, heads: Vec<ComparedHead>) -> Vec<Action> {
+        if self.has_ended {
             return Vec::new();
         }
-        self.incoming.compared(heads).unwrap_or_else(|reason| self.end(reason))
+        self.incoming.on_compared(heads).unwrap_or_else(|reason| self.end(reason))
     }
 
-    /// The oldest [`Action::Store`] is durable: how far each log in it now reaches.
-    pub(crate) fn stored(&mut self, reach: &[(Log, u64)]) -> Vec<Action> {
-        if self.ended { Vec::new() } else { self.incoming.stored(reach) }
+    /// The oldest [`Action::Store`] is durable: the last stored entry of each log in it.
+    pub(crate) fn on_stored(&mut self, stored: &[(Log, u64)]) -> Vec<Action> {
+        if self.has_ended { Vec::new() } else { self.incoming.on_stored(stored) }
     }
 
     /// The oldest [`Action::Store`] was refused.
-    pub(crate) fn refused(&mut self, reason: Reason) -> Vec<Action> {
+    pub(crate) fn on_refused(&mut self, reason: Reason) -> Vec<Action> {
         self.end(reason)
     }
 
     fn end(&mut self, reason: Reason) -> Vec<Action> {
-        if std::mem::replace(&mut self.ended, true) {
+        if std::mem::replace(&mut self.has_ended, true) {
             return Vec::new();
         }
         vec![
@@ -221,7 +221,7 @@ impl Session {
     }
 }
 
-/// Seconds a peer should stay away after a stream ended for this reason.
+/// Seconds that a peer must wait before the next stream, by the reason why the last one ended.
 pub(crate) fn retry_after(reason: Reason) -> u32 {
     match reason {
         Reason::Leaving => 1,

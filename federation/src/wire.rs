@@ -1,37 +1,38 @@
-//! What goes over a stream: frames of a 4-byte big-endian length, a version byte and CBOR with
+//! The messages on a stream: frames of a 4-byte big-endian length, a version byte, and CBOR with
 //! integer keys.
 //!
-//! The length is checked against the message's own limit before a byte of it is allocated or read.
-//! Wire structs are not the domain's: what they carry is unverified until `inbox` has put it
-//! through core.
+//! The length is checked against the message's own limit before any byte is allocated or read. Wire
+//! types are separate from core's: their content is unverified until `receive` has handed it to
+//! core.
 
 pub(crate) mod blob;
+pub(crate) mod feed;
 pub(crate) mod follow;
 pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod identity;
 pub(crate) mod sync;
 
-/// The names of the protocols, in the order in which a peer meets them.
+/// The names of the protocols, in the order in which a connection uses them.
 pub(crate) const PROTOCOLS: [&str; 5] =
     [hello::PROTOCOL, identity::PROTOCOL, follow::PROTOCOL, sync::PROTOCOL, blob::PROTOCOL];
 
 /// The version byte of every message of this release.
 const VERSION: u8 = 1;
 
-/// A message with a limit.
+/// A message with a limit of its length.
 pub(crate) trait Message: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()> {
-    /// Bytes it may have, version byte included.
+    /// The most bytes it may have, version byte included.
     const LEN_MAX: usize;
 }
 
-/// Why bytes are no message.
+/// Why bytes are not a valid message.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
-    /// Another version than this node speaks.
+    /// A version that this node does not know.
     #[error("unknown message version")]
     Version,
-    /// Not the CBOR of this message, or something after it.
+    /// Not the CBOR of this message, or bytes after it.
     #[error("malformed message")]
     Malformed,
 }
@@ -39,7 +40,7 @@ pub(crate) enum DecodeError {
 /// The bytes of a message.
 pub(crate) fn encode<M: Message>(message: &M) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    // Writing to memory cannot fail either.
+    // Writing to memory cannot fail.
     let written = minicbor::encode(message, &mut bytes);
     debug_assert!(written.is_ok(), "the derived encoders have no errors of their own");
     bytes

@@ -1,10 +1,10 @@
-//! Fetching: the blobs that a friend's posts show and that are not here, one after the other, each
-//! range verified.
+//! Fetches the blobs that a friend's posts show and that are missing here, one after the other;
+//! each range is verified.
 //!
-//! What an attacker gets: a friend's node can make this one fetch the friend's share of the day,
-//! and have one part of a blob lie on the disk for some minutes. A byte that the hash does not
-//! promise is not written. A blob that they never bring, or whose stream they always break, holds
-//! up none of their others.
+//! An attacker who is a friend can make this node fetch the friend's share of the day, and keep one
+//! part of a blob on the disk for some minutes. A byte that does not match the hash is never
+//! written. A blob that the friend never sends, or whose stream always breaks, does not delay the
+//! friend's other blobs.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,29 +18,35 @@ use freehold_core::timeline::{self, WantedBlob};
 use tokio::time::Instant;
 
 use super::slice;
-use crate::aside;
+use crate::blocking;
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT,
 };
 use crate::network::ByteStream;
-use crate::peers::{self, Peer, Shared};
+use crate::peers::Peer;
+use crate::state::FederationState;
 use crate::wire::blob::{Answer, Get, PROTOCOL};
 use crate::wire::frame::{self, FrameError};
 
-/// Wanted blobs looked at in one go.
+/// Wanted blobs read at once.
 const PAGE: usize = 64;
-/// The longest wait before the blob behind one whose stream broke.
+/// Longest wait between a blob whose stream broke and the next blob.
 const BREAK_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Why a blob was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("{0}")]
+    /// The stream failed.
+    #[error(transparent)]
     Frame(#[from] FrameError),
-    #[error("{0}")]
+    /// The store failed, or has no room.
+    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("what came is not what its hash promises: {0}")]
-    Lie(io::Error),
-    #[error("the friend has brought what one may bring in a day")]
+    /// The bytes do not match the hash.
+    #[error("the received bytes do not match the blob's hash: {0}")]
+    Invalid(io::Error),
+    /// The friend's daily share is used up.
+    #[error("the friend's daily share of photos is used up; the rest is fetched later")]
     Share,
 }
 
@@ -50,76 +56,76 @@ impl From<io::Error> for FetchError {
     }
 }
 
-/// What did not come over this connection, though it was asked for.
-struct Setbacks {
-    /// The friend does not have it, or lies about it: asked for again on the next connection, or
+/// Blobs that were requested on this connection and not received.
+struct Unavailable {
+    /// Missing at the friend, or sent with wrong bytes: requested again on the next connection, or
     /// after [`MISSING_WAIT`].
     missing: HashSet<BlobId>,
-    /// When nothing was missing.
+    /// The time at which `missing` was empty.
     since: Timestamp,
-    /// The stream broke: asked for again after a while.
+    /// The stream broke: requested again after a wait.
     broken: HashSet<BlobId>,
 }
 
-/// Fetches what this friend's posts show, now and whenever more is wanted.
-pub(crate) async fn fetch_wanted(shared: &Shared, peer: &Peer, friend: PersonId) {
-    let mut setbacks = Setbacks::none(shared.node.clock.now());
+/// Fetches the wanted blobs of this friend, now and after each signal.
+pub(crate) async fn fetch_wanted(state: &FederationState, peer: &Peer, friend: PersonId) {
+    let mut unavailable = Unavailable::none(state.node.clock.now());
     let mut failures = 0u32;
     loop {
-        setbacks.forget_old(shared.node.clock.now());
-        let fetched = fetch_all(shared, peer, friend, &mut setbacks).await;
+        unavailable.drop_expired(state.node.clock.now());
+        let fetched = fetch_all(state, peer, friend, &mut unavailable).await;
         if let Err(error) = &fetched {
-            tracing::debug!(peer = %peer.key, %error, "blobs do not come");
+            tracing::debug!(peer = %peer.key, %error, "cannot fetch blobs");
         }
-        if fetched.is_ok() && setbacks.broken.is_empty() {
+        if fetched.is_ok() && unavailable.broken.is_empty() {
             failures = 0;
-            // Rung or not, it is time to look again.
-            let _ = tokio::time::timeout(MISSING_WAIT, peer.wanted.notified()).await;
+            // Missing blobs are requested again after a timeout as well as after a signal.
+            let _ = tokio::time::timeout(MISSING_WAIT, peer.blobs_wanted.notified()).await;
             continue;
         }
-        let again = Instant::now() + wait(peers::pause(shared), failures);
+        let retry_at = Instant::now() + backoff(state.retry_pause(), failures);
         failures = failures.saturating_add(1);
-        // For want of room, or of a connection, all wait. What is broken keeps nothing new waiting.
+        // Without disk space, or without a connection, every blob waits. A blob whose stream broke
+        // does not delay blobs that become wanted meanwhile.
         while fetched.is_ok()
-            && tokio::time::timeout_at(again, peer.wanted.notified()).await.is_ok()
+            && tokio::time::timeout_at(retry_at, peer.blobs_wanted.notified()).await.is_ok()
         {
-            if fetch_all(shared, peer, friend, &mut setbacks).await.is_err() {
+            if fetch_all(state, peer, friend, &mut unavailable).await.is_err() {
                 break;
             }
         }
-        tokio::time::sleep_until(again).await;
-        setbacks.broken.clear();
+        tokio::time::sleep_until(retry_at).await;
+        unavailable.broken.clear();
     }
 }
 
-/// A full disk, a share used up and a broken node mend themselves slowly: the wait doubles.
-fn wait(pause: Duration, failures: u32) -> Duration {
+/// The wait before a retry. A full disk, a used-up share and a broken node recover slowly, so the
+/// wait doubles with each failure.
+fn backoff(pause: Duration, failures: u32) -> Duration {
     pause.saturating_mul(4 << failures.min(16)).min(FETCH_WAIT_MAX)
 }
 
-/// Between one blob whose stream breaks and the next, which may be a good one.
-fn wait_between(pause: Duration, breaks: u32) -> Duration {
-    wait(pause, breaks).min(BREAK_WAIT_MAX)
+/// The wait between a blob whose stream broke and the next blob.
+fn backoff_between(pause: Duration, breaks: u32) -> Duration {
+    backoff(pause, breaks).min(BREAK_WAIT_MAX)
 }
 
-/// Asks for everything that is wanted of this friend, one blob after the other. One that does not
-/// come holds up none behind it.
+/// Requests every wanted blob of this friend once, one after the other.
 async fn fetch_all(
-    shared: &Shared,
+    state: &FederationState,
     peer: &Peer,
     friend: PersonId,
-    setbacks: &mut Setbacks,
+    unavailable: &mut Unavailable,
 ) -> Result<(), FetchError> {
     let (mut stream, mut after, mut breaks) = (None, None, 0);
     loop {
-        let node = shared.node.clone();
-        let page =
-            aside::reading(move || timeline::wanted_blobs(&node, &friend, after, PAGE)).await?;
+        let node = state.node.clone();
+        let read = move || timeline::wanted_blobs(&node, &friend, after, PAGE);
+        let page = blocking::read_store(read).await?;
         let Some(last) = page.last() else {
-            let node = shared.node.clone();
-            if aside::computing(async move { timeline::want_left_out(&node, friend).await })
-                .await??
-            {
+            let node = state.node.clone();
+            let want_more = async move { timeline::want_left_out(&node, friend).await };
+            if blocking::run_future(want_more).await?? {
                 after = None;
                 continue;
             }
@@ -127,36 +133,36 @@ async fn fetch_all(
         };
         after = Some(last.blob);
         for wanted in page {
-            if setbacks.missing.contains(&wanted.blob) || setbacks.broken.contains(&wanted.blob) {
+            if unavailable.contains(&wanted.blob) {
                 continue;
             }
-            let open = match &mut stream {
-                Some(open) => open,
-                None => stream.insert(shared.network.open(peer.key, PROTOCOL).await?),
+            let open_stream = match &mut stream {
+                Some(open_stream) => open_stream,
+                None => stream.insert(state.network.open(peer.key, PROTOCOL).await?),
             };
-            match fetch(shared, open, &wanted).await {
+            match fetch(state, open_stream, &wanted).await {
                 Ok(true) => breaks = 0,
                 Ok(false) => {
-                    setbacks.miss(wanted.blob);
+                    unavailable.add_missing(wanted.blob);
                     breaks = 0;
                 }
                 Err(error @ (FetchError::Share | FetchError::Store(StoreError::Full))) => {
                     return Err(error);
                 }
-                // What is wrong with one says nothing of the others; nobody knows where the stream
-                // stands, though.
-                Err(FetchError::Lie(error)) => {
-                    tracing::warn!(peer = %peer.key, %error, "a blob was refused");
-                    setbacks.miss(wanted.blob);
+                // The position in the stream is unknown after an error, so the next blob gets a new
+                // stream.
+                Err(FetchError::Invalid(error)) => {
+                    tracing::warn!(peer = %peer.key, %error, "refused a blob");
+                    unavailable.add_missing(wanted.blob);
                     (stream, breaks) = (None, 0);
                 }
                 Err(error) => {
-                    tracing::debug!(peer = %peer.key, %error, "a blob did not come");
-                    setbacks.broken.insert(wanted.blob);
+                    tracing::debug!(peer = %peer.key, %error, "cannot fetch a blob");
+                    unavailable.broken.insert(wanted.blob);
                     stream = None;
-                    // A node on which every stream breaks is not asked for thousands of blobs in a
-                    // row.
-                    tokio::time::sleep(wait_between(peers::pause(shared), breaks)).await;
+                    // If every stream to the node breaks, thousands of blobs must not cause
+                    // thousands of streams in a row.
+                    tokio::time::sleep(backoff_between(state.retry_pause(), breaks)).await;
                     breaks += 1;
                 }
             }
@@ -164,20 +170,24 @@ async fn fetch_all(
     }
 }
 
-impl Setbacks {
+impl Unavailable {
     fn none(now: Timestamp) -> Self {
         Self { missing: HashSet::new(), since: now, broken: HashSet::new() }
     }
 
-    fn forget_old(&mut self, now: Timestamp) {
+    fn contains(&self, blob: &BlobId) -> bool {
+        self.missing.contains(blob) || self.broken.contains(blob)
+    }
+
+    fn drop_expired(&mut self, now: Timestamp) {
         if u128::from(now.millis_since(self.since)) >= MISSING_WAIT.as_millis() {
             *self = Self::none(now);
         }
     }
 
-    fn miss(&mut self, blob: BlobId) {
-        // More than can be wanted: most of these are no longer. Asking again for the others does no
-        // harm.
+    fn add_missing(&mut self, blob: BlobId) {
+        // More than can be wanted: most of these are wanted no longer, and another request for the
+        // rest does no harm.
         if self.missing.len() as u64 >= timeline::WANTS_MAX {
             self.missing.clear();
         }
@@ -185,24 +195,24 @@ impl Setbacks {
     }
 }
 
-/// Fetches one blob from where it was left; whether the friend has it. Nothing is asked for that
-/// there is no room for.
+/// Fetches one blob, continuing from the part that is here; `false` if the friend does not have it.
+/// Nothing is requested before its space on the disk is reserved.
 pub(crate) async fn fetch(
-    shared: &Shared,
+    state: &FederationState,
     stream: &mut ByteStream,
     wanted: &WantedBlob,
 ) -> Result<bool, FetchError> {
-    let mut taking = shared.partials.take(wanted.blob, shared.node.clock.now());
-    let mut done = taking.writer.as_ref().map_or(0, |writer| writer.len());
-    let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
+    let mut partial = state.partial_blobs.take(wanted.blob, state.node.clock.now());
+    let mut done = partial.writer.as_ref().map_or(0, |writer| writer.len());
+    let (blobs, total, begun) = (state.node.blobs.clone(), wanted.len, partial.writer.take());
     let begin = move || match begun {
         Some(writer) => Ok(writer),
         None => blobs.check_space_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
     };
-    taking.writer = Some(aside::blocking(begin).await??);
+    partial.writer = Some(blocking::run(begin).await??);
     while done < wanted.len {
         let len = BLOB_RANGE_LEN_MAX.min(wanted.len - done);
-        if !shared.shares.take(wanted.author, len, shared.node.clock.now()) {
+        if !state.quotas.photos.take(wanted.author, len, state.node.clock.now()) {
             return Err(FetchError::Share);
         }
         let get = Get { hash: wanted.blob.0, start: done, len };
@@ -211,18 +221,17 @@ pub(crate) async fn fetch(
         let Some(bytes) = range.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else {
             return Ok(false);
         };
-        let Some(mut writer) = taking.writer.take() else { return Ok(false) };
-        taking.writer =
-            Some(aside::blocking(move || writer.write(&bytes).map(|()| writer)).await??);
+        let Some(mut writer) = partial.writer.take() else { return Ok(false) };
+        partial.writer = Some(blocking::run(move || writer.write(&bytes).map(|()| writer)).await??);
         done += len;
     }
-    let Some(writer) = taking.writer.take() else { return Ok(false) };
-    let pinned = aside::blocking(move || writer.finish()).await??;
-    // Each range was verified on its own; what lies on the disk must be the whole.
+    let Some(writer) = partial.writer.take() else { return Ok(false) };
+    let pinned = blocking::run(move || writer.finish()).await??;
+    // Each range was verified on its own; the bytes on the disk must match as a whole, too.
     if pinned.id != wanted.blob {
-        return Err(FetchError::Lie(io::Error::other("the parts do not make the whole")));
+        return Err(FetchError::Invalid(io::Error::other("wrong hash of the whole")));
     }
-    timeline::blob_arrived(&shared.node, wanted.author, pinned).await?;
+    timeline::blob_arrived(&state.node, wanted.author, pinned).await?;
     Ok(true)
 }
 
@@ -235,7 +244,7 @@ async fn get_range(
     match frame::read::<Answer, _>(stream).await? {
         Answer::Missing => return Ok(None),
         Answer::Found(len) if len != total => {
-            return Err(FetchError::Lie(io::Error::other("another length than the post says")));
+            return Err(FetchError::Invalid(io::Error::other("another length than in the post")));
         }
         Answer::Found(_) => {}
     }
@@ -247,15 +256,15 @@ async fn get_range(
             break;
         }
         if bytes.len() + part.len() > len_max {
-            return Err(FetchError::Lie(io::Error::other("more than was asked for")));
+            return Err(FetchError::Invalid(io::Error::other("more than was requested")));
         }
         bytes.extend_from_slice(&part);
     }
     let (hash, start, len) = (get.hash, get.start, get.len);
-    aside::blocking(move || slice::decode(hash, total, start, len, &bytes))
+    blocking::run(move || slice::decode(hash, total, start, len, &bytes))
         .await?
         .map(Some)
-        .map_err(FetchError::Lie)
+        .map_err(FetchError::Invalid)
 }
 
 #[cfg(test)]
@@ -263,18 +272,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_come_is_asked_for_ever_more_slowly() {
+    fn blob_retries_back_off_up_to_the_limit() {
         let pause = Duration::from_secs(1);
         assert_eq!(
-            [wait(pause, 0), wait(pause, 1), wait(pause, 40)],
+            [backoff(pause, 0), backoff(pause, 1), backoff(pause, 40)],
             [pause * 4, pause * 8, FETCH_WAIT_MAX]
         );
     }
 
     #[test]
-    fn a_few_blobs_whose_streams_break_hold_up_those_behind_them_for_minutes_at_most() {
+    fn broken_blob_streams_delay_later_blobs_briefly() {
         let waited: Duration =
-            (0..8).map(|breaks| wait_between(Duration::from_secs(1), breaks)).sum();
+            (0..8).map(|breaks| backoff_between(Duration::from_secs(1), breaks)).sum();
         assert!(waited < Duration::from_secs(4 * 60), "{waited:?}");
     }
 }

@@ -9,15 +9,16 @@ use bao_tree::io::round_up_to_chunks;
 use bao_tree::io::sync::{CreateOutboard, DecodeResponseIter, ReadAt, encode_ranges_validated};
 use bao_tree::{BaoTree, BlockSize, ByteRanges, ChunkRanges};
 
-/// 16 KiB: the tree then weighs a 256th of the blob, and a lie is noticed within one group.
+/// 16 KiB: the tree then has a 256th of the blob's bytes, and a wrong byte is found within one
+/// group.
 const GROUP: BlockSize = BlockSize::from_chunk_log(4);
-/// The same in bytes; ranges begin at a multiple of it.
+/// [`GROUP`] in bytes; ranges begin at a multiple of it.
 pub(crate) const GROUP_LEN: u64 = 16 * 1024;
 
-/// The hashes of a blob's groups.
+/// The hash tree of a blob's groups.
 pub(crate) type Outboard = PreOrderOutboard<Vec<u8>>;
 
-/// Hashes a blob of `len` bytes from its beginning.
+/// Hashes a blob of `len` bytes.
 pub(crate) fn outboard(data: impl Read, len: u64) -> io::Result<Outboard> {
     Outboard::create_sized(data, len, GROUP)
 }
@@ -39,10 +40,10 @@ pub(crate) fn encode(
     Ok(slice)
 }
 
-/// The bytes in a slice, each group checked against `hash`.
+/// The bytes in a slice, each group verified against `hash`.
 ///
 /// # Errors
-/// When a single bit is not what the hash promises, or the slice is too short or too long.
+/// When any bit does not match the hash, or the slice is too short or too long.
 pub(crate) fn decode(
     hash: [u8; 32],
     total: u64,
@@ -68,7 +69,7 @@ pub(crate) fn decode(
     Ok(data)
 }
 
-/// The longest slice that an honest peer sends for `len` bytes of a blob of `total`.
+/// Bytes in the longest slice that an honest peer sends for `len` bytes of a blob.
 pub(crate) fn len_max(len: u64) -> usize {
     // A pair of hashes for each group, and for each level above them on both edges of the range.
     const LEVELS_MAX: u64 = 64;
@@ -89,33 +90,33 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_every_kind_of_blob_give_its_bytes_back() {
+    fn blob_slices_decode_to_the_blob_for_every_length() {
         for len in [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 300_000, 1_200_000] {
             let (data, hash, outboard) = blob(len);
-            let mut got = Vec::new();
+            let mut decoded = Vec::new();
             let step = 64 * 1024;
             loop {
-                let start = got.len() as u64;
+                let start = decoded.len() as u64;
                 let part = step.min(len as u64 - start);
                 let slice = encode(data.as_slice(), &outboard, start, part).unwrap();
                 assert!(slice.len() <= len_max(part));
-                got.extend(decode(hash, len as u64, start, part, &slice).unwrap());
-                if got.len() == len {
+                decoded.extend(decode(hash, len as u64, start, part, &slice).unwrap());
+                if decoded.len() == len {
                     break;
                 }
             }
-            assert_eq!(got, data);
+            assert_eq!(decoded, data);
         }
     }
 
     #[test]
-    fn a_flipped_bit_anywhere_is_noticed() {
+    fn blob_slice_with_a_flipped_bit_is_refused() {
         let (data, hash, outboard) = blob(100_000);
         let slice = encode(data.as_slice(), &outboard, 32 * 1024, 32 * 1024).unwrap();
         for at in (0..slice.len()).step_by(997) {
-            let mut lie = slice.clone();
-            lie[at] ^= 1;
-            assert!(decode(hash, 100_000, 32 * 1024, 32 * 1024, &lie).is_err());
+            let mut damaged = slice.clone();
+            damaged[at] ^= 1;
+            assert!(decode(hash, 100_000, 32 * 1024, 32 * 1024, &damaged).is_err());
         }
         assert!(decode(hash, 100_000, 32 * 1024, 32 * 1024, &slice[..slice.len() - 1]).is_err());
     }

@@ -1,7 +1,8 @@
-//! Which libp2p protocols run, with their limits. There is no Kademlia, gossipsub or rendezvous: a
-//! public table would publish who is where, topics would leak who reads what, and for one person's
-//! friends direct streams are simpler. Nor is there relay, DCUtR, AutoNAT, mDNS or UPnP: a node on a
-//! public address needs none of them, and an AutoNAT server dials addresses that strangers name.
+//! The libp2p protocols that run, with their limits. There is no Kademlia, gossipsub or rendezvous:
+//! a public table would publish every node's address, topics would leak who reads whom, and for one
+//! person's friends direct streams are simpler. Nor is there relay, DCUtR, AutoNAT, mDNS or UPnP: a
+//! node on a public address needs none of them, and an AutoNAT server dials addresses that
+//! strangers choose.
 
 use std::time::Duration;
 
@@ -15,33 +16,34 @@ use libp2p::{
 use crate::config::FederationConfig;
 use crate::network::{StartError, memory, strangers};
 
-/// Between public hosts a ping only has to notice that a peer is gone.
+/// Interval between public hosts, where a ping only detects that a peer is gone.
 const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
-/// Behind a router a ping also keeps the router's mapping of the connection alive.
+/// Interval behind a router, where a ping also keeps the router's mapping of the connection.
 const PING_INTERVAL_HOME: Duration = Duration::from_secs(60);
-/// A connection without streams is closed after this long; a friend's always has its sync stream.
+/// A connection without streams is closed after this; a friend's always has its sync stream.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Streams a peer may have open at once: sync, four blobs, and short requests.
 const STREAMS_MAX: usize = 32;
-/// Bytes a peer may have under way to us on one QUIC stream.
+/// Bytes in flight from a peer on one QUIC stream.
 const QUIC_STREAM_WINDOW: u32 = 1 << 20;
-/// Bytes a peer may have under way to us on one QUIC connection.
+/// Bytes in flight from a peer on one QUIC connection.
 const QUIC_CONNECTION_WINDOW: u32 = 4 << 20;
-/// Handshakes under way from outside.
+/// Pending incoming handshakes.
 const PENDING_INCOMING_MAX: u32 = 32;
-/// Handshakes under way to the outside.
+/// Pending outgoing handshakes.
 const PENDING_OUTGOING_MAX: u32 = 32;
-/// Connections one stranger may hold: one, and for a moment another, since a caller tries TCP and
-/// QUIC at once and drops the slower. Friends are exempt, or two who call each other at once could
-/// both hang up.
+/// Connections of one stranger: one, and for a moment another, since a dialing node tries TCP and
+/// QUIC at once and drops the slower. Friends are exempt: otherwise two nodes that dial each other
+/// at once could both close both connections.
 const PER_STRANGER_MAX: u32 = 2;
-/// What identify tells: the family of protocols, and no version an attacker could look up.
+/// The protocol version for identify: the family of protocols, without a release number that an
+/// attacker could look up.
 const PROTOCOL_VERSION: &str = "freehold/1";
 
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
 pub(super) struct Behaviour {
-    // The limits come first: a connection they deny reaches nothing below.
+    // The limits come first: the behaviours after them never see a connection that is denied.
     pub(super) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(super) limits: connection_limits::Behaviour,
     pub(super) strangers: strangers::Behaviour,

@@ -1,4 +1,4 @@
-//! The loop that owns the swarm: takes commands, reports what happened.
+//! The loop that owns the swarm: takes commands, reports events.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::config::FederationConfig;
 
 type Addresses = Arc<RwLock<Vec<String>>>;
 
-/// Listens where the configuration says and returns once every address is known.
+/// Listens on the configured addresses and returns once each is known.
 pub(super) async fn listen(
     swarm: &mut Swarm<Behaviour>,
     config: &FederationConfig,
@@ -31,13 +31,14 @@ pub(super) async fn listen(
             port = listen_on(swarm, tcp(*address)).await?;
         }
         if config.quic {
-            let same = SocketAddr::new(address.ip(), port);
-            let heard = listen_on(swarm, quic(same)).await;
-            // With a free port asked for, UDP's twin of TCP's may be taken: another will do.
-            if heard.is_err() && address.port() == 0 {
+            let same_port = SocketAddr::new(address.ip(), port);
+            let listening = listen_on(swarm, quic(same_port)).await;
+            // For port 0 the system chose a TCP port whose UDP port may be in use: any other port
+            // is as good.
+            if listening.is_err() && address.port() == 0 {
                 listen_on(swarm, quic(*address)).await?;
             } else {
-                heard?;
+                listening?;
             }
         }
     }
@@ -62,7 +63,7 @@ fn quic(address: SocketAddr) -> Multiaddr {
 async fn listen_on(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<u16, StartError> {
     let failed = |cause: String| StartError::Listen { address: address.to_string(), cause };
     let listener: ListenerId =
-        swarm.listen_on(address.clone()).map_err(|error| failed(whole(&error)))?;
+        swarm.listen_on(address.clone()).map_err(|error| failed(with_causes(&error)))?;
     loop {
         match swarm.select_next_some().await {
             SwarmEvent::NewListenAddr { listener_id, address } if listener_id == listener => {
@@ -70,7 +71,7 @@ async fn listen_on(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<u
             }
             SwarmEvent::ListenerClosed { listener_id, reason, .. } if listener_id == listener => {
                 return Err(failed(
-                    reason.err().map_or_else(|| "closed".to_owned(), |error| whole(&error)),
+                    reason.err().map_or_else(|| "closed".to_owned(), |error| with_causes(&error)),
                 ));
             }
             _ => {}
@@ -78,14 +79,14 @@ async fn listen_on(swarm: &mut Swarm<Behaviour>, address: Multiaddr) -> Result<u
     }
 }
 
-/// An error with its causes: a transport's own text is often empty.
-fn whole(error: &dyn std::error::Error) -> String {
+/// The text of an error with its causes: a transport's own text is often empty.
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = if text.is_empty() { more } else { format!("{text}: {more}") };
+        let cause_text = error.to_string();
+        if !text.contains(&cause_text) {
+            text = if text.is_empty() { cause_text } else { format!("{text}: {cause_text}") };
         }
         cause = error.source();
     }
@@ -102,7 +103,8 @@ fn port(address: &Multiaddr) -> u16 {
         .unwrap_or_default()
 }
 
-/// What friends may call this node by: addresses given by the owner first, then those listened on.
+/// This node's addresses for friends: the configured external ones first, then the listen
+/// addresses.
 fn own_addresses(swarm: &Swarm<Behaviour>) -> Vec<String> {
     let me = *swarm.local_peer_id();
     let mut seen = HashSet::new();
@@ -115,7 +117,7 @@ fn own_addresses(swarm: &Swarm<Behaviour>) -> Vec<String> {
         .collect()
 }
 
-/// What the loop remembers of peers.
+/// The loop's own record of peers.
 #[derive(Default)]
 struct Peers {
     trusted: HashSet<PeerId>,
@@ -123,19 +125,22 @@ struct Peers {
     connections: HashMap<PeerId, Vec<ConnectionId>>,
 }
 
-/// Drives the swarm until told to stop.
+/// Drives the swarm until [`Command::Stop`].
 pub(super) async fn run(
     mut swarm: Swarm<Behaviour>,
-    mut orders: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::Sender<NetworkEvent>,
     addresses: Addresses,
 ) {
     let mut peers = Peers::default();
     loop {
         let event = tokio::select! {
-            order = orders.recv() => match order {
+            command = commands.recv() => match command {
                 Some(Command::Stop(done)) => return stop(swarm, done).await,
-                Some(order) => { obey(&mut swarm, &mut peers, order, &events); continue }
+                Some(command) => {
+                    execute(&mut swarm, &mut peers, command, &events);
+                    continue;
+                }
                 None => return,
             },
             event = swarm.select_next_some() => event,
@@ -159,8 +164,8 @@ pub(super) async fn run(
                     }
                     Some(_) => continue,
                     None => {
-                        // No Freehold node has another kind of key; an error means that it is gone
-                        // already.
+                        // No Freehold node has a key that is not ed25519. An error means that the
+                        // peer has disconnected already.
                         let _ = swarm.disconnect_peer_id(peer_id);
                         continue;
                     }
@@ -177,7 +182,7 @@ pub(super) async fn run(
                 PeerKey::of(&peer_id).map(NetworkEvent::Disconnected)
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
-                tracing::debug!(%error, "a dial came to nothing");
+                tracing::debug!(%error, "dial failed");
                 PeerKey::of(&peer_id)
                     .filter(|_| !swarm.is_connected(&peer_id))
                     .map(NetworkEvent::DialFailed)
@@ -185,19 +190,19 @@ pub(super) async fn run(
             _ => continue,
         };
         if let Some(event) = report {
-            // Nobody listens any more only while shutting down.
+            // Fails only at shutdown, when the main loop has ended.
             let _ = events.send(event).await;
         }
     }
 }
 
-fn obey(
+fn execute(
     swarm: &mut Swarm<Behaviour>,
     known: &mut Peers,
-    order: Command,
+    command: Command,
     events: &mpsc::Sender<NetworkEvent>,
 ) {
-    match order {
+    match command {
         Command::Dial(peer, texts) => {
             let Some(peer_id) = peer.peer_id() else { return };
             let addresses = texts.iter().filter_map(|text| text.parse().ok()).collect();
@@ -208,14 +213,14 @@ fn obey(
             if let Err(error) = swarm.dial(dial) {
                 tracing::debug!(%error, %peer, "cannot dial");
                 if !swarm.is_connected(&peer_id) {
-                    // The dialer tries again by itself if this hint is lost to a full channel.
+                    // If the channel is full this event is lost, and the dialer retries later.
                     let _ = events.try_send(NetworkEvent::DialFailed(peer));
                 }
             }
         }
-        Command::Hangup(peer) => {
+        Command::Disconnect(peer) => {
             if let Some(peer_id) = peer.peer_id() {
-                // Not connected is what is wanted.
+                // An error means that the peer is not connected.
                 let _ = swarm.disconnect_peer_id(peer_id);
             }
         }
@@ -254,7 +259,7 @@ fn obey(
     }
 }
 
-/// Hangs up politely, so that friends see at once that this node is gone.
+/// Closes every connection, so that friends see at once that this node has stopped.
 async fn stop(mut swarm: Swarm<Behaviour>, done: oneshot::Sender<()>) {
     let peers: Vec<PeerId> = swarm.connected_peers().copied().collect();
     for peer in peers {
@@ -264,12 +269,12 @@ async fn stop(mut swarm: Swarm<Behaviour>, done: oneshot::Sender<()>) {
         swarm.select_next_some().await;
     }
     drop(swarm);
-    // Whoever asked may have stopped waiting.
+    // The caller may have stopped waiting.
     let _ = done.send(());
 }
 
-/// Hands incoming streams on. A task of its own: `libp2p_stream` drops a stream that nobody takes
-/// at once.
+/// Reports incoming streams as events. This runs in a task of its own, because `libp2p_stream`
+/// drops a stream that is not taken at once.
 pub(super) async fn accept(
     incoming: Vec<(&'static str, IncomingStreams)>,
     events: mpsc::Sender<NetworkEvent>,

@@ -1,20 +1,20 @@
-//! A node's key as the rest of the crate names a peer, and its translation to libp2p's `PeerId`.
+//! The node key by which the crate names a peer, and its conversion to libp2p's `PeerId`.
 
 use std::fmt;
 
 use libp2p::PeerId;
 use libp2p::identity::{PublicKey, ed25519};
 
-/// The ed25519 public key that a connection has proved (Noise or QUIC's TLS); a libp2p `PeerId`
-/// under another name.
+/// The ed25519 public key that a peer has proved in the handshake (Noise or QUIC's TLS); the same
+/// key as in its libp2p `PeerId`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PeerKey(pub(crate) [u8; 32]);
 
-/// The multihash code of "the bytes themselves", which short public keys have as their `PeerId`.
+/// The multihash code `identity`, which a `PeerId` has for a key of at most 42 bytes.
 const IDENTITY_CODE: u64 = 0;
 
 impl PeerKey {
-    /// The key inside a `PeerId`; `None` for keys that are not ed25519, which no Freehold node has.
+    /// The key in a `PeerId`; `None` if it is not ed25519, as that of every Freehold node is.
     pub(crate) fn of(peer: &PeerId) -> Option<Self> {
         let hash = peer.as_ref();
         if hash.code() != IDENTITY_CODE {
@@ -24,7 +24,7 @@ impl PeerKey {
         Some(Self(key.try_into_ed25519().ok()?.to_bytes()))
     }
 
-    /// The `PeerId`; `None` if the bytes are no point of the curve.
+    /// The `PeerId`; `None` if the bytes are not a point on the curve.
     pub(crate) fn peer_id(&self) -> Option<PeerId> {
         let key = ed25519::PublicKey::try_from_bytes(&self.0).ok()?;
         Some(PublicKey::from(key).to_peer_id())
@@ -37,7 +37,7 @@ impl fmt::Debug for PeerKey {
     }
 }
 
-/// The first bytes, enough to tell peers apart in a log.
+/// The first five bytes, enough to distinguish peers in a log.
 impl fmt::Display for PeerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().take(5).try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_survives_the_way_through_a_peer_id() {
+    fn peer_key_converts_to_a_peer_id_and_back() {
         let peer = Keypair::generate_ed25519().public().to_peer_id();
         let key = PeerKey::of(&peer).unwrap();
         assert_eq!(key.peer_id(), Some(peer));

@@ -1,4 +1,4 @@
-//! No new connection while the process uses too much memory: without this limit a flood of
+//! Denies connections while the process uses too much memory: without this limit a flood of
 //! connections could make the system kill the node.
 
 use std::convert::Infallible;
@@ -13,12 +13,14 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-/// How long one measurement serves: a flood must not cost a system call for each connection.
+/// How long one measurement is used: a flood must not cause a system call per connection.
 const MEASUREMENT_TTL: Duration = Duration::from_millis(100);
 
 /// The process uses more memory than it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the process uses {resident_bytes} bytes of memory; new connections need {bytes_max}")]
+#[error(
+    "the process uses {resident_bytes} bytes of memory; above {bytes_max} it takes no connection"
+)]
 struct MemoryExceeded {
     resident_bytes: usize,
     bytes_max: usize,
@@ -55,7 +57,7 @@ impl Behaviour {
                     stats.physical_mem
                 }
                 None => {
-                    tracing::warn!("the memory of the process could not be measured");
+                    tracing::warn!("cannot measure the memory of the process");
                     self.measured.map_or(0, |(_, bytes)| bytes)
                 }
             },

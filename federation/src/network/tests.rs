@@ -1,4 +1,4 @@
-//! Two networks on loopback: who reaches whom, by which transport, and who is turned away.
+//! Two networks on loopback: transports, streams, and refused connections.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::wire::{PROTOCOLS, hello};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Peer {
     network: Network,
@@ -27,25 +27,25 @@ impl Peer {
         Self { network, events }
     }
 
-    async fn until<T>(&mut self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
+    async fn wait_for<T>(&mut self, mut select: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         let found = async {
             loop {
-                if let Some(found) = wanted(self.events.recv().await.unwrap()) {
+                if let Some(found) = select(self.events.recv().await.unwrap()) {
                     return found;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap()
+        tokio::time::timeout(TIMEOUT, found).await.unwrap()
     }
 }
 
-async fn a_stream_carries_bytes(tcp: bool, quic: bool) {
+async fn stream_carries_bytes(tcp: bool, quic: bool) {
     let mut alice = Peer::new(1, tcp, quic).await;
     let mut bob = Peer::new(2, tcp, quic).await;
     assert_eq!(bob.network.addresses().len(), usize::from(tcp) + usize::from(quic));
     alice.network.dial(bob.network.me(), bob.network.addresses());
     let dialed = alice
-        .until(|event| {
+        .wait_for(|event| {
             if let NetworkEvent::Connected { peer, dialed } = event {
                 Some((peer, dialed))
             } else {
@@ -58,7 +58,7 @@ async fn a_stream_carries_bytes(tcp: bool, quic: bool) {
     stream.write_all(b"hello").await.unwrap();
     stream.close().await.unwrap();
     let (peer, mut stream) = bob
-        .until(|event| {
+        .wait_for(|event| {
             if let NetworkEvent::Incoming(peer, _, stream) = event {
                 Some((peer, stream))
             } else {
@@ -67,22 +67,22 @@ async fn a_stream_carries_bytes(tcp: bool, quic: bool) {
         })
         .await;
     assert_eq!(peer, alice.network.me());
-    let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).await.unwrap();
-    assert_eq!(heard, b"hello");
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"hello");
     bob.network.stop().await;
-    alice.until(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(())).await;
+    alice.wait_for(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(())).await;
     alice.network.stop().await;
 }
 
 #[tokio::test]
-async fn a_stream_carries_bytes_over_tcp() {
-    a_stream_carries_bytes(true, false).await;
+async fn stream_carries_bytes_over_tcp() {
+    stream_carries_bytes(true, false).await;
 }
 
 #[tokio::test]
-async fn a_stream_carries_bytes_over_quic() {
-    a_stream_carries_bytes(false, true).await;
+async fn stream_carries_bytes_over_quic() {
+    stream_carries_bytes(false, true).await;
 }
 
 #[tokio::test]
@@ -98,14 +98,14 @@ async fn tcp_and_quic_share_a_port() {
 }
 
 #[tokio::test]
-async fn a_blocked_peer_cannot_connect() {
+async fn blocked_peer_cannot_connect() {
     let mut alice = Peer::new(1, true, false).await;
     let bob = Peer::new(2, true, false).await;
     bob.network.block(HashSet::from([alice.network.me()]));
     alice.network.dial(bob.network.me(), bob.network.addresses());
-    // The handshake may stand for a moment before the other side hangs up.
+    // The connection may be open for a moment before the other side closes it.
     alice
-        .until(|event| {
+        .wait_for(|event| {
             matches!(event, NetworkEvent::Disconnected(_) | NetworkEvent::DialFailed(_))
                 .then_some(())
         })
@@ -114,7 +114,7 @@ async fn a_blocked_peer_cannot_connect() {
 }
 
 #[tokio::test]
-async fn nobody_answers_in_place_of_another() {
+async fn dial_fails_if_another_peer_answers() {
     let mut alice = Peer::new(1, true, false).await;
     let bob = Peer::new(2, true, false).await;
     let mallory = Peer::new(3, true, false).await;
@@ -125,11 +125,11 @@ async fn nobody_answers_in_place_of_another() {
         .map(|address| address.split("/p2p/").next().unwrap().to_owned())
         .collect();
     alice.network.dial(bob.network.me(), addresses);
-    alice.until(|event| matches!(event, NetworkEvent::DialFailed(_)).then_some(())).await;
+    alice.wait_for(|event| matches!(event, NetworkEvent::DialFailed(_)).then_some(())).await;
 }
 
 #[tokio::test]
-async fn strangers_have_so_many_places_and_friends_need_none() {
+async fn stranger_connections_are_limited_and_friends_are_exempt() {
     let config = FederationConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         quic: false,
@@ -140,29 +140,32 @@ async fn strangers_have_so_many_places_and_friends_need_none() {
         Network::start(Zeroizing::new([2; 32]), &config, &PROTOCOLS).await.unwrap();
     let friend = Peer::new(9, true, false).await;
     bob.trust(HashSet::from([friend.network.me()]));
-    let mut callers = Vec::new();
+    let mut strangers = Vec::new();
     for seed in 10..13 {
-        let mut caller = Peer::new(seed, true, false).await;
-        caller.network.dial(bob.me(), bob.addresses());
-        caller.until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
-        callers.push(caller);
+        let mut stranger = Peer::new(seed, true, false).await;
+        stranger.network.dial(bob.me(), bob.addresses());
+        stranger
+            .wait_for(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(()))
+            .await;
+        strangers.push(stranger);
     }
-    // All come from one machine, so nobody holds more than the third, and it is the third that
-    // goes.
-    callers[2].until(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(())).await;
-    assert!(callers[0].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
-    // A friend is not counted, and one who hangs up leaves a place.
+    // All have one address, so none holds more connections than the third, which is closed.
+    strangers[2]
+        .wait_for(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(()))
+        .await;
+    assert!(strangers[0].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
+    // A friend does not count, and a closed connection makes room for another.
     friend.network.dial(bob.me(), bob.addresses());
     let mut friend = friend;
-    friend.until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
+    friend.wait_for(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
     assert!(friend.network.open(bob.me(), hello::PROTOCOL).await.is_ok());
-    callers.remove(0).network.stop().await;
+    strangers.remove(0).network.stop().await;
     loop {
-        callers[1].network.dial(bob.me(), bob.addresses());
-        callers[1]
-            .until(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(()))
+        strangers[1].network.dial(bob.me(), bob.addresses());
+        strangers[1]
+            .wait_for(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(()))
             .await;
-        if callers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok() {
+        if strangers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok() {
             break;
         }
     }

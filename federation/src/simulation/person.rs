@@ -1,4 +1,6 @@
-//! One of the people: a node on a disk in memory, and what its owner remembers to have said.
+//! One person: a node on a disk in memory, and a record of the posts that its owner has written.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::clock::Clock;
 use freehold_core::feed::{self, AppendError, Body, EntryId, FeedLogId, Lane, MARKDOWN, PostBody};
@@ -14,27 +16,26 @@ use freehold_core::random::Random;
 use freehold_core::store::Tx;
 use freehold_core::testing::{START, profile_of};
 use freehold_core::timeline::{self, Version};
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::photos;
 use crate::push;
-use crate::sync::Fresh;
+use crate::sync::NewEntry;
 
-/// What the owner's own node has of what its owner said.
+/// The posts that the owner's own node holds.
 #[derive(Clone, Default)]
-pub(super) struct Words {
-    /// What must be seen by friends, by the script: each post as it reads now.
-    pub(super) said: BTreeMap<EntryId, String>,
-    /// What nobody may keep.
-    pub(super) taken_back: BTreeSet<EntryId>,
+pub(super) struct Record {
+    /// The present text of each post, which friends must see.
+    pub(super) posts: BTreeMap<EntryId, String>,
+    /// Deleted posts, whose bodies no node may keep.
+    pub(super) deleted: BTreeSet<EntryId>,
 }
 
-/// A node's disk at some moment, and what its owner had said by then.
-pub(super) struct Moment {
+/// A node's disk at some moment, and the record of posts at that moment.
+pub(super) struct Snapshot {
     disk: MemoryFs,
-    words: Words,
+    record: Record,
     run: u64,
-    /// How many texts there had been.
+    /// The number of texts written so far.
     texts: u64,
 }
 
@@ -43,19 +44,20 @@ pub(super) struct Person {
     disk: MemoryFs,
     pub(super) id: PersonId,
     seed: u64,
-    /// The present run of the node, and the last one there was.
+    /// The present run of the node.
     run: u64,
+    /// The number of runs so far.
     starts: u64,
     cursor: u64,
     texts: u64,
-    pub(super) words: Words,
-    /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may
+    pub(super) record: Record,
+    /// Texts and logs that the owner's own node has lost by a restore from an old copy; friends may
     /// still have them.
-    pub(super) abandoned: BTreeSet<String>,
-    pub(super) abandoned_logs: BTreeSet<FeedLogId>,
-    /// Whether this node has lost what others had given it.
-    pub(super) has_lost: bool,
-    backup: Option<Moment>,
+    pub(super) lost_texts: BTreeSet<String>,
+    pub(super) lost_logs: BTreeSet<FeedLogId>,
+    /// This node has lost entries that it had received.
+    pub(super) has_lost_data: bool,
+    backup: Option<Snapshot>,
 }
 
 impl Person {
@@ -72,9 +74,8 @@ impl Person {
         .unwrap();
         let id = node.identity.person().unwrap();
         let cursor = outbox::durable_head(&node).unwrap();
-        let (words, abandoned, abandoned_logs) =
-            (Words::default(), BTreeSet::new(), BTreeSet::new());
-        let (run, starts, texts, has_lost, backup) = (0, 0, 0, false, None);
+        let (record, lost_texts, lost_logs) = (Record::default(), BTreeSet::new(), BTreeSet::new());
+        let (run, starts, texts, has_lost_data, backup) = (0, 0, 0, false, None);
         Self {
             node,
             disk,
@@ -84,24 +85,23 @@ impl Person {
             starts,
             cursor,
             texts,
-            words,
-            abandoned,
-            abandoned_logs,
-            has_lost,
+            record,
+            lost_texts,
+            lost_logs,
+            has_lost_data,
             backup,
         }
     }
 
     fn start(&mut self, disk: MemoryFs) {
         self.starts += 1;
-        self.go_on(disk, self.starts);
+        self.start_run(disk, self.starts);
     }
 
-    /// The node in a run: what is drawn in it, its epoch first of all, follows from the run's
-    /// number.
-    fn go_on(&mut self, disk: MemoryFs, run: u64) {
+    /// Starts a run, whose random numbers, and so its epoch, follow from the run's number.
+    fn start_run(&mut self, disk: MemoryFs, run: u64) {
         self.run = run;
-        // The clock of a machine goes on while the node is down.
+        // A machine's clock continues while the node is down.
         let clock = self.node.clock.clone();
         self.node =
             Node::in_memory_on(disk.clone(), clock, Random::seeded(self.seed + run)).unwrap();
@@ -109,28 +109,28 @@ impl Person {
         self.cursor = outbox::durable_head(&self.node).unwrap();
     }
 
-    /// Says something new, or edits or takes back something old.
-    pub(super) async fn say(&mut self, choice: u64) {
-        let (body, of) = self.next(choice);
+    /// Writes a new post, or edits or deletes one.
+    pub(super) async fn write(&mut self, choice: u64) {
+        let (body, of) = self.next_body(choice);
         let text = text_of(&body);
         let entry = append(&self.node, body).await.unwrap();
-        self.note(entry, of, text);
+        self.record_entry(entry, of, text);
     }
 
-    fn next(&mut self, choice: u64) -> (Body, Option<EntryId>) {
+    fn next_body(&mut self, choice: u64) -> (Body, Option<EntryId>) {
         self.texts += 1;
         let text = self.text(self.texts);
-        let which = (choice / 8)
-            .checked_rem(self.words.said.len() as u64)
-            .map(|which| usize::try_from(which).unwrap());
-        let of = which.and_then(|which| self.words.said.keys().nth(which)).copied();
-        // Some are long, so that a log does not fit one frame.
+        let index = (choice / 8)
+            .checked_rem(self.record.posts.len() as u64)
+            .map(|index| usize::try_from(index).unwrap());
+        let of = index.and_then(|index| self.record.posts.keys().nth(index)).copied();
+        // Some texts are long, so that a log does not fit one frame.
         let len = if choice.is_multiple_of(32) { 20_000 } else { 10 };
         let post = PostBody {
             media_type: MARKDOWN.to_owned(),
             slug: self.texts.to_string(),
             text: format!("{text} {}", "x".repeat(len)),
-            photos: photos::of(&text),
+            photos: photos::for_text(&text),
             ..PostBody::default()
         };
         match (choice % 8, of) {
@@ -144,99 +144,99 @@ impl Person {
         format!("{} {number}", self.id.short())
     }
 
-    fn note(&mut self, entry: EntryId, of: Option<EntryId>, text: Option<String>) {
+    fn record_entry(&mut self, entry: EntryId, of: Option<EntryId>, text: Option<String>) {
         match (of, text) {
             (Some(of), None) => {
-                self.words.said.remove(&of);
-                self.words.taken_back.insert(of);
+                self.record.posts.remove(&of);
+                self.record.deleted.insert(of);
             }
-            (of, Some(text)) => _ = self.words.said.insert(of.unwrap_or(entry), text),
+            (of, Some(text)) => _ = self.record.posts.insert(of.unwrap_or(entry), text),
             (None, None) => {}
         }
     }
 
-    /// What has become durable since the last look.
-    pub(super) fn fresh(&mut self) -> Vec<Fresh> {
-        push::fresh(&self.node, &mut self.cursor).unwrap()
+    /// The entries that have become durable since the last call.
+    pub(super) fn new_entries(&mut self) -> Vec<NewEntry> {
+        push::new_entries(&self.node, &mut self.cursor).unwrap()
     }
 
-    /// The power is gone at the `calls`-th write or sync of a commit, or before the next; then the
-    /// node starts again.
+    /// Cuts the power at the `calls`-th write or sync of a commit, or after the commit if it has
+    /// fewer; then the node starts again.
     pub(super) async fn power_cut(&mut self, calls: u64, seed: u64) {
-        let (body, of) = self.next(seed);
+        let (body, of) = self.next_body(seed);
         let text = text_of(&body);
         self.disk.fail_at(calls, Fault::Power);
-        let done = append(&self.node, body).await;
+        let appended = append(&self.node, body).await;
         let how = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset]
             [usize::try_from(seed % 3).unwrap()];
-        let before = tips(&self.node, &self.id);
+        let before = head_ids(&self.node, &self.id);
         let disk = self.disk.power_cut(how, seed);
         self.start(disk);
-        match done {
-            // What was told to be durable is there.
+        match appended {
+            // An entry that was reported durable is still stored.
             Ok(entry) => {
                 assert!(
                     feed::entry(&self.node, &entry).unwrap().is_some(),
                     "a power cut took what was durable"
                 );
-                self.note(entry, of, text);
+                self.record_entry(entry, of, text);
             }
-            // What failed is there or not; only the node knows.
+            // An entry whose commit failed may be stored or not.
             Err(_) => {
-                let newest = tips(&self.node, &self.id).difference(&before).next().copied();
+                let newest = head_ids(&self.node, &self.id).difference(&before).next().copied();
                 if let Some(entry) = newest {
-                    self.note(entry, of, text);
+                    self.record_entry(entry, of, text);
                 }
             }
         }
     }
 
-    /// The node as it is.
-    pub(super) fn remember(&self) -> Moment {
-        Moment {
+    /// A copy of the disk and the record as they are.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
             disk: self.disk.crash(),
-            words: self.words.clone(),
+            record: self.record.clone(),
             run: self.run,
             texts: self.texts,
         }
     }
 
-    /// Starts again as at an earlier moment, as if nothing had happened since.
-    pub(super) fn wake_up_as(&mut self, then: Moment) {
-        self.words = then.words;
-        self.start(then.disk);
+    /// Starts from a snapshot, as if nothing had happened since.
+    pub(super) fn start_from(&mut self, snapshot: Snapshot) {
+        self.record = snapshot.record;
+        self.start(snapshot.disk);
     }
 
-    /// Copies the disk as it is.
+    /// Takes the backup that [`Self::restore`] starts from.
     pub(super) fn back_up(&mut self) {
-        self.backup = Some(self.remember());
+        self.backup = Some(self.snapshot());
     }
 
-    /// Starts from the copy, however old. What was said since is lost to the owner's own node. A
-    /// machine's snapshot that has its memory in it goes on in the same run.
+    /// Starts from the backup, if there is one; later posts are lost to the owner's own node. A
+    /// machine's snapshot that includes its memory continues in the same run.
     pub(super) fn restore(&mut self, is_same_run: bool) {
-        let Some(Moment { disk, words, run, texts }) = &self.backup else { return };
-        let (copy, words, run, texts) = (disk.crash(), words.clone(), *run, *texts);
+        let Some(Snapshot { disk, record, run, texts }) = &self.backup else { return };
+        let (copy, record, run, texts) = (disk.crash(), record.clone(), *run, *texts);
         let logs: Vec<FeedLogId> =
             feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
-        self.abandoned_logs.extend(logs);
-        // What was said since may still be seen, and what was edited or taken back since may be
-        // gone.
+        self.lost_logs.extend(logs);
+        // Friends may still show later posts, and may no longer show posts that were edited or
+        // deleted later.
         let since: Vec<String> = (texts + 1..=self.texts).map(|number| self.text(number)).collect();
-        self.abandoned.extend(words.said.values().cloned().chain(since));
-        self.words = words;
-        self.has_lost = true;
-        if is_same_run { self.go_on(copy, run) } else { self.start(copy) }
+        self.lost_texts.extend(record.posts.values().cloned().chain(since));
+        self.record = record;
+        self.has_lost_data = true;
+        if is_same_run { self.start_run(copy, run) } else { self.start(copy) }
     }
 }
 
-/// What tells one text from all others: its author and number, without what makes it long.
+/// The part of a text that makes it unique: its author and number, without the padding.
 pub(super) fn label(text: &str) -> String {
     text.split(" x").next().unwrap().to_owned()
 }
 
-/// The last entries of all logs.
-fn tips(node: &Node, person: &PersonId) -> BTreeSet<EntryId> {
+/// The heads of all logs of a person.
+fn head_ids(node: &Node, person: &PersonId) -> BTreeSet<EntryId> {
     feed::heads(node, person).unwrap().into_iter().map(|head| head.head).collect()
 }
 
@@ -244,13 +244,13 @@ fn text_of(body: &Body) -> Option<String> {
     body.post().map(|post| label(&post.text))
 }
 
-/// Says something as `freehold_core::posts` does: the entry, and what the owner sees of it with its
+/// Appends an entry as `freehold_core::posts` does, with its row in the owner's timeline and its
 /// photos.
 pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendError> {
     let (inside, person) = (node.clone(), node.identity.person().unwrap());
     let photos = body
         .post()
-        .map_or(Ok(Vec::new()), |post| photos::keep(node, &post.photos, &label(&post.text)))?;
+        .map_or(Ok(Vec::new()), |post| photos::store(node, &post.photos, &label(&post.text)))?;
     let write = move |tx: &mut Tx<'_>| {
         let entry = feed::append_only(tx, &inside, Lane::PUBLIC, &body)?;
         photos.iter().for_each(|photo| tx.attach(photo));
@@ -275,7 +275,7 @@ pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendErr
     node.store.commit(write).await
 }
 
-/// Makes two friends, each knowing who the other is.
+/// Makes two persons friends, each with the other's identity log.
 pub(super) async fn befriend(one: &Person, other: &Person) {
     let introduction = |of: &Person| Introduction {
         person: of.id,

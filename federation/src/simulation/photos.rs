@@ -1,5 +1,4 @@
-//! Photos of the posts: some bytes that follow from the post's text, and how they get from one node
-//! to another.
+//! Photos of posts, whose bytes follow from the post's text, and their transfer between nodes.
 
 use freehold_core::blobs::{AtRest, Pinned};
 use freehold_core::feed::{EntryId, PhotoRef};
@@ -10,11 +9,11 @@ use freehold_core::timeline::{self, WantedBlob};
 
 use crate::blobs::slice::{self, GROUP_LEN};
 
-/// More than one group of the tree, so that a transfer has a middle to break off in.
+/// More than one group of the hash tree, so that a transfer can break in its middle.
 const LARGE_LEN: usize = 17_000;
 const SMALL_LEN: usize = 300;
 
-/// The bytes of both sizes of the photo that a text has.
+/// The bytes of both sizes of a post's photo.
 fn pixels(label: &str) -> [Vec<u8>; 2] {
     [("large", LARGE_LEN), ("small", SMALL_LEN)].map(|(size, len)| {
         let mut bytes = vec![0; len];
@@ -27,8 +26,8 @@ fn pixels(label: &str) -> [Vec<u8>; 2] {
     })
 }
 
-/// The photos that a post with this text shows: every fourth has one.
-pub(super) fn of(label: &str) -> Vec<PhotoRef> {
+/// The photos of a post with this text: every fourth post has one.
+pub(super) fn for_text(label: &str) -> Vec<PhotoRef> {
     if !label
         .rsplit(' ')
         .next()
@@ -44,7 +43,7 @@ pub(super) fn of(label: &str) -> Vec<PhotoRef> {
 }
 
 /// Stores the photos of a post at its author's node.
-pub(super) fn keep(
+pub(super) fn store(
     node: &Node,
     photos: &[PhotoRef],
     label: &str,
@@ -53,51 +52,50 @@ pub(super) fn keep(
     bytes.iter().map(|bytes| node.blobs.put(bytes, AtRest::Plain)).collect()
 }
 
-/// What comes of a blob that is asked for.
-pub(super) enum Came {
-    /// All of it, verified.
-    Whole(Pinned),
-    /// The transfer broke off, or what came was not what the hash promises.
+/// The result of a transfer.
+pub(super) enum Transfer {
+    /// The blob was fetched and verified.
+    Complete(Pinned),
+    /// The transfer broke, or the bytes did not match the hash.
     Broken,
-    /// The other does not have it.
+    /// The other node does not have the blob.
     Missing,
 }
 
-/// Brings one blob from its author's node, range by range. A rough way breaks off or spoils a bit
-/// now and then.
-pub(super) fn bring(
+/// Fetches one blob from its author's node, range by range. A lossy transfer sometimes breaks, or
+/// flips a bit.
+pub(super) fn transfer(
     from: &Node,
     to: &Node,
     wanted: &WantedBlob,
     choice: u64,
-    is_rough: bool,
-) -> Came {
-    let Ok(reader) = from.blobs.open(&wanted.blob) else { return Came::Missing };
+    is_lossy: bool,
+) -> Transfer {
+    let Ok(reader) = from.blobs.open(&wanted.blob) else { return Transfer::Missing };
     let bytes = reader.read_all(LARGE_LEN).unwrap();
     let tree = slice::outboard(bytes.as_slice(), wanted.len).unwrap();
     let mut writer = to.blobs.writer(AtRest::Plain, wanted.len).unwrap();
     for start in (0..wanted.len).step_by(usize::try_from(GROUP_LEN).unwrap()) {
         let len = GROUP_LEN.min(wanted.len - start);
-        let mut coming = slice::encode(bytes.as_slice(), &tree, start, len).unwrap();
-        if is_rough && start > 0 && choice.is_multiple_of(4) {
-            return Came::Broken;
+        let mut received = slice::encode(bytes.as_slice(), &tree, start, len).unwrap();
+        if is_lossy && start > 0 && choice.is_multiple_of(4) {
+            return Transfer::Broken;
         }
-        if is_rough && choice % 4 == 1 {
-            let at = usize::try_from(choice / 4).unwrap_or_default() % coming.len();
-            coming[at] ^= 1;
+        if is_lossy && choice % 4 == 1 {
+            let at = usize::try_from(choice / 4).unwrap_or_default() % received.len();
+            received[at] ^= 1;
         }
-        match slice::decode(wanted.blob.0, wanted.len, start, len, &coming) {
+        match slice::decode(wanted.blob.0, wanted.len, start, len, &received) {
             Ok(part) => writer.write(&part).unwrap(),
-            Err(_) => return Came::Broken,
+            Err(_) => return Transfer::Broken,
         }
     }
-    Came::Whole(writer.finish().unwrap())
+    Transfer::Complete(writer.finish().unwrap())
 }
 
-/// Whether a node has both sizes of the photos that this text has, byte for byte, where its
-/// timeline shows the post `of`.
-pub(super) fn are_there(node: &Node, of: &EntryId, label: &str) -> bool {
-    self::of(label).is_empty()
+/// True if a node's timeline shows the post `of` with both sizes of its photos, byte for byte.
+pub(super) fn are_complete(node: &Node, of: &EntryId, label: &str) -> bool {
+    for_text(label).is_empty()
         || [Size::Large, Size::Small].into_iter().zip(pixels(label)).all(|(size, bytes)| {
             let shown = timeline::image_bytes(node, of, 0, size).unwrap();
             shown.is_some_and(|shown| shown.read_all(LARGE_LEN).is_ok_and(|shown| shown == bytes))

@@ -1,13 +1,13 @@
-//! Becoming friends.
+//! Follow requests: two persons become friends, or cease to be.
 //!
-//! 1. Bob's node calls the node an invite names; Noise or QUIC proves that it is that node.
+//! 1. Bob's node dials the node that Alice's invite names; Noise or QUIC proves its key.
 //! 2. After the hello it sends a Request with the invite's token. Alice's node consumes the token
-//!    in the commit that makes Bob a friend and answers Accept; a token that is not good is
-//!    answered with Reject. A request without one is kept for Alice to decide, and answered with
-//!    Pending.
-//! 3. Accept makes Alice a friend on Bob's side. Whoever steals an invite can use it once; whoever
-//!    replays a Request finds the token gone; whoever floods finds one request per peer and hour,
-//!    and 200 pending in all.
+//!    in the commit that makes Bob a friend, and answers Accept; it answers an invalid token with
+//!    Reject. A Request without a token is stored for Alice to decide, and answered with Pending.
+//! 3. Accept makes Alice a friend on Bob's side.
+//!
+//! A stolen invite can be used once; a replayed Request is rejected, because its token is consumed.
+//! A flood is limited to one request per peer and hour, and 200 pending requests in all.
 
 use minicbor::{Decode, Encode};
 
@@ -17,25 +17,25 @@ use crate::limits::FOLLOW_LEN_MAX;
 /// The protocol's name.
 pub(crate) const PROTOCOL: &str = "/freehold/follow/1";
 
-/// What one node tells another about friendship.
+/// A follow message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Follow {
-    /// Let us be friends.
+    /// A wish to be friends.
     #[n(0)]
     Request(#[n(0)] Request),
-    /// We are; the addresses are the accepting node's.
+    /// The request is accepted; the addresses are the accepting node's.
     #[n(2)]
     Accept(#[n(0)] Introduction),
-    /// The person has been asked.
+    /// The request waits for the person's decision.
     #[n(4)]
     Pending,
-    /// No. Blocked, expired and full look alike from outside.
+    /// The request is rejected. Blocked, expired and full have the same answer.
     #[n(6)]
     Reject,
-    /// We are friends no longer. Said until it is noted, at most for thirty days.
+    /// The friendship has ended. Sent again until it is confirmed, for thirty days at most.
     #[n(8)]
     Unfollow,
-    /// The other side has taken note.
+    /// An Accept or Unfollow is confirmed.
     #[n(10)]
     Noted,
 }
@@ -51,15 +51,15 @@ pub(crate) struct Request {
     /// The invite's token, if there was an invite.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) token: Option<[u8; 16]>,
-    /// A few words to the other person, plain text.
+    /// A note to the other person, plain text.
     #[n(1)]
     pub(crate) note: String,
-    /// Who asks, and where they are found.
+    /// The requesting person.
     #[n(2)]
     pub(crate) from: Introduction,
 }
 
-/// How a person is called and where their node is found.
+/// A person's name, and the addresses of their node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Introduction {

@@ -1,10 +1,11 @@
-//! Frames on a byte stream, read with a limit that is checked before anything is allocated.
+//! Frames on a byte stream. Their length is checked against a limit before memory is allocated.
 
 use std::io;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{DecodeError, Message};
+use crate::limits::ANSWER_TIMEOUT;
 
 /// Why no frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -12,20 +13,28 @@ pub(crate) enum FrameError {
     /// The peer ended the stream between frames.
     #[error("the stream has ended")]
     End,
-    /// The frame is over its limit; nothing of it was read.
-    #[error("a frame of {len} bytes, the limit is {len_max}")]
+    /// The frame is longer than its limit; no byte of it was read.
+    #[error("the frame has {len} bytes; the limit is {len_max}")]
     TooLong {
-        /// What the peer announced, in bytes.
+        /// The announced length in bytes.
         len: usize,
         /// The limit in bytes.
         len_max: usize,
     },
-    /// The frame is no message.
+    /// The frame is not a valid message.
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The stream broke.
     #[error("the stream broke: {0}")]
     Io(#[from] io::Error),
+}
+
+/// Bounds an exchange with a peer by [`ANSWER_TIMEOUT`].
+pub(crate) async fn answered_in_time<T>(
+    exchange: impl Future<Output = Result<T, FrameError>>,
+) -> Result<T, FrameError> {
+    let timed_out = |_| FrameError::Io(io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.map_err(timed_out)?
 }
 
 /// Reads one frame of at most `len_max` bytes.
@@ -61,7 +70,7 @@ pub(crate) async fn write_bytes<W: AsyncWrite + Unpin>(
     bytes: &[u8],
 ) -> io::Result<()> {
     let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // One write for both parts, or a small message would cost two packets.
+    // One write for both parts: two would make two packets of a small message.
     let mut frame = Vec::with_capacity(bytes.len() + 4);
     frame.extend_from_slice(&len.to_be_bytes());
     frame.extend_from_slice(bytes);
@@ -86,7 +95,7 @@ mod tests {
     use crate::wire::hello::Hello;
 
     #[test]
-    fn a_message_comes_back_as_it_was() {
+    fn message_survives_a_frame_round_trip() {
         let hello = Hello {
             person: Some([7; 32]),
             ops: 3,
@@ -101,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn an_oversized_frame_is_refused_before_it_is_read() {
+    fn oversized_frame_is_refused_before_it_is_read() {
         let mut stream = Cursor::new(u32::MAX.to_be_bytes().to_vec());
         let refused = block_on(read::<Hello, _>(&mut stream)).unwrap_err();
         assert!(matches!(refused, FrameError::TooLong { len_max: Hello::LEN_MAX, .. }));
     }
 
     #[test]
-    fn a_frame_cut_short_is_no_message() {
+    fn truncated_frame_is_refused() {
         let mut stream = Cursor::new([0, 0, 0, 9, 1, 2].to_vec());
         assert!(matches!(block_on(read::<Hello, _>(&mut stream)), Err(FrameError::Io(_))));
         assert!(matches!(

@@ -1,9 +1,9 @@
-//! The first exchange on a connection: who is who.
+//! The first exchange on a connection: each node names its person.
 //!
-//! 1. The one who called sends its Hello, the other answers with its own.
-//! 2. Each looks up the other's identity log, fetches what is newer, and checks that it names the
-//!    node key that Noise or QUIC has proved. A person claimed falsely is thereby a stranger,
-//!    whatever the Hello says.
+//! 1. The dialing node sends its Hello, the other answers with its own.
+//! 2. Each looks up the other's identity log, fetches newer operations, and checks that the log
+//!    certifies the node key that Noise or QUIC has proved. A node with a false claim is therefore
+//!    a stranger.
 
 use minicbor::{Decode, Encode};
 
@@ -13,27 +13,27 @@ use crate::limits::HELLO_LEN_MAX;
 /// The protocol's name.
 pub(crate) const PROTOCOL: &str = "/freehold/hello/1";
 
-/// Who a node says it is.
+/// A node's claim of its person.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Hello {
-    /// The person, once the node has been claimed.
+    /// The person, if the node has an owner.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) person: Option<[u8; 32]>,
-    /// How many operations the person's identity log has.
+    /// The number of operations in the person's identity log.
     #[n(2)]
     pub(crate) ops: u32,
     /// The hash of the last of them.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub(crate) head: [u8; 32],
-    /// What the node can do beyond this release's protocols, a bit each; unknown bits are ignored.
+    /// Abilities beyond this release's protocols, one bit each; unknown bits are ignored.
     #[n(1)]
     pub(crate) capabilities: u64,
-    /// Message versions it speaks.
+    /// The message versions that the node knows.
     #[n(3)]
     pub(crate) versions: Vec<u8>,
-    /// A number drawn at the node's start: another one means that connections from before are dead,
-    /// whatever they look like from here.
+    /// A random number, drawn at the node's start. Another number than before means that the
+    /// connections from before are dead, even if they look open from here.
     #[n(5)]
     pub(crate) run: u64,
 }

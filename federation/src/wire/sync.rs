@@ -1,17 +1,17 @@
-//! The long-lived stream on which feeds travel, the same in both directions.
+//! The long-lived stream that synchronises feeds, the same in both directions.
 //!
 //! 1. Each side sends Have: its own logs with their first and last entries.
-//! 2. The other answers each log with Want (from the last entry it has: a fork shows itself there)
-//!    or, when it has it all, with Ack.
-//! 3. Entries answer a Want until the log's end; each load is acknowledged once it is durable. At
-//!    most [`crate::limits::CREDIT`] bytes are on the way unacknowledged.
-//! 4. After that, new entries come as Push the moment they are durable with their author. Who
-//!    pushes faster than the rate allows must fall back to Have and wait to be asked.
-//! 5. Lacking names entries whose bodies were dropped for an edit or a tombstone that has turned
-//!    out to be void. The author's node answers with those that it has, and so does a friend whom
-//!    the author asks for their own. What others hold is nobody's business.
-//! 6. Fork shows two entries at one place of one log, signed by one key; Bye ends the stream and
-//!    says when to come back.
+//! 2. The other answers each log with Want (from the last entry it holds, which shows a fork) or,
+//!    if it holds the whole log, with Ack.
+//! 3. Entries answer a Want up to the log's end; each batch is acknowledged once it is durable. At
+//!    most [`crate::limits::CREDIT`] bytes are unacknowledged.
+//! 4. After that, each new entry is sent as Push once it is durable at its author. A node that
+//!    would exceed the rate of pushes sends Have instead and waits for a Want.
+//! 5. Lacking names entries whose bodies were dropped for an edit or a tombstone that is void, as
+//!    was found later. The author's node answers with those that it has, and so does a friend whom
+//!    the author asks for the author's own. Nobody gets bodies of a third person.
+//! 6. Fork carries two entries with one number in one log, signed by one key. Bye ends the stream
+//!    and says how long to wait before the next.
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
@@ -22,7 +22,7 @@ use crate::limits::SYNC_FRAME_LEN_MAX;
 /// The protocol's name.
 pub(crate) const PROTOCOL: &str = "/freehold/sync/1";
 
-/// Which log: what one node key says for one person in one lane since one start.
+/// A feed log: the entries that one node key has signed for one person in one lane and epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Log {
@@ -32,8 +32,8 @@ pub(crate) struct Log {
     /// The suite of the node's key.
     #[n(2)]
     pub(crate) suite: u8,
-    /// The node's key; zeros, which are no key, stand for one of another length: such a suite is
-    /// not known here.
+    /// The node's key; zeros, which are not a valid key, for a key of another length, whose suite
+    /// is unknown here.
     #[cbor(n(4), encode_with = "minicbor::bytes::encode", decode_with = "node_key")]
     pub(crate) node: [u8; 32],
     /// The lane.
@@ -44,8 +44,7 @@ pub(crate) struct Log {
     pub(crate) epoch: u64,
 }
 
-/// A key of whatever length its suite has, so that a log of a newer suite does not spoil the offer
-/// of the others.
+/// Reads a key of any length: a log of a newer suite must not make the whole offer invalid.
 fn node_key<C>(
     decoder: &mut minicbor::Decoder<'_>,
     _: &mut C,
@@ -53,20 +52,20 @@ fn node_key<C>(
     Ok(decoder.bytes()?.try_into().unwrap_or_default())
 }
 
-/// A log that is offered.
+/// An offered log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Head {
-    /// Which.
+    /// The log.
     #[n(0)]
     pub(crate) log: Log,
-    /// The first entry that can be had.
+    /// The number of the first entry that can be requested.
     #[n(2)]
     pub(crate) lo: u64,
-    /// The last.
+    /// The number of the last entry.
     #[n(4)]
     pub(crate) hi: u64,
-    /// The id of the last.
+    /// The id of the last entry.
     #[cbor(n(6), with = "minicbor::bytes")]
     pub(crate) head: [u8; 32],
 }
@@ -81,17 +80,17 @@ pub(crate) struct Entry {
     /// Its signature.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) signature: Vec<u8>,
-    /// The body; absent when it was deleted.
+    /// The body; absent if it was deleted.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Entry {
-    /// Bytes it weighs against the credit.
+    /// Bytes that count against the credit.
     pub(crate) fn len(&self) -> usize {
-        // What CBOR wraps around the parts, rounded up.
-        const WRAPPING: usize = 32;
-        self.header.len() + self.signature.len() + self.body.as_ref().map_or(0, Vec::len) + WRAPPING
+        // Bytes of CBOR around the parts, rounded up.
+        const OVERHEAD: usize = 32;
+        self.header.len() + self.signature.len() + self.body.as_ref().map_or(0, Vec::len) + OVERHEAD
     }
 }
 
@@ -101,72 +100,72 @@ pub(crate) enum Reason {
     /// The node stops, or the owner ended the friendship.
     #[n(0)]
     Leaving,
-    /// Too much, too fast.
+    /// A rate or the credit was exceeded.
     #[n(2)]
     Rate,
-    /// What was sent did not verify.
+    /// A message was invalid, or an entry did not verify.
     #[n(4)]
     Invalid,
-    /// The disk is full, or the node is starting or stopping.
+    /// The store failed: the disk is full, or the node starts or stops.
     #[n(6)]
     Busy,
-    /// Strangers do not get this.
+    /// The message is for friends only.
     #[n(8)]
     NotFriends,
 }
 
-/// What goes over a sync stream.
+/// A message on a sync stream.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Sync {
-    /// These logs can be had from me.
+    /// The sender offers these logs.
     #[n(0)]
     Have(#[n(0)] Vec<Head>),
-    /// Send me this log from number `from` on.
+    /// Requests the entries of a log from number `from` on.
     #[n(2)]
     Want {
-        /// Which.
+        /// The log.
         #[n(0)]
         log: Log,
-        /// The first entry wanted.
+        /// The first entry to send.
         #[n(1)]
         from: u64,
     },
-    /// The answer to a Want, in the log's order.
+    /// The answer to a Want, in the log's order, or to a Lacking.
     #[n(4)]
     Entries(#[n(0)] Vec<Entry>),
-    /// New entries that nobody asked for.
+    /// New entries, not requested.
     #[n(6)]
     Push(#[n(0)] Vec<Entry>),
-    /// All up to number `through` is durable here.
+    /// All entries up to number `through` are durable at the sender.
     #[n(8)]
     Ack {
-        /// Which log.
+        /// The log.
         #[n(0)]
         log: Log,
         /// The last durable entry.
         #[n(1)]
         through: u64,
     },
-    /// Two entries at one place: proof that this log's key was used twice.
+    /// Two entries with one number: the proof that the log has forked.
     #[n(10)]
     Fork {
-        /// One.
+        /// One entry.
         #[n(0)]
         one: Entry,
-        /// The other.
+        /// The other entry.
         #[n(1)]
         other: Entry,
     },
-    /// Send me the bodies of these entries of yours, or of mine, if you have them: Entries answer.
+    /// Requests the bodies of these entries of either side; Entries is the answer.
     #[n(14)]
     Lacking(#[n(0)] Vec<ByteArray<32>>),
     /// The end of this stream.
     #[n(12)]
     Bye {
-        /// Why.
+        /// The reason.
         #[n(0)]
         reason: Reason,
-        /// Seconds to wait before the next.
+        /// Seconds to wait before the next stream.
         #[n(1)]
         retry_after: u32,
     },

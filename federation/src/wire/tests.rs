@@ -1,17 +1,17 @@
-//! Every message there is, damaged: refused or read, and what was read means itself.
+//! Encoding of every message: fixed bytes, and fuzzing with damaged ones.
 
 use freehold_core::testing::fuzz::fuzz;
 use futures::executor::block_on;
 use futures::io::Cursor;
 
+use super::feed::log_from_wire;
 use super::follow::{Follow, Introduction, Request};
 use super::sync::{Entry, Head, Log, Reason, Sync};
 use super::{Message, blob, decode, encode, frame, hello, identity};
 use crate::blobs::slice;
-use crate::push::from_wire;
 
-/// Bytes that are a message read again as the same.
-fn holds<M: Message + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+/// If the bytes decode to a message, it encodes and decodes to itself.
+fn assert_round_trip<M: Message + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     if let Ok(message) = decode::<M>(bytes) {
         assert_eq!(decode::<M>(&encode(&message)).unwrap(), message);
     }
@@ -90,30 +90,30 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn a_damaged_message_is_refused_or_means_itself() {
+fn damaged_message_is_refused_or_round_trips() {
     let corpus: Vec<_> = samples().into_iter().map(|(_, bytes)| bytes).collect();
     let framed = corpus
         .iter()
         .map(|bytes| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes[..]].concat());
     let corpus: Vec<_> = corpus.iter().cloned().chain(framed).collect();
     fuzz("federation message", &corpus, |input| {
-        holds::<Sync>(input);
-        holds::<Follow>(input);
-        holds::<hello::Hello>(input);
-        holds::<identity::Get>(input);
-        holds::<identity::Ops>(input);
-        holds::<blob::Get>(input);
-        holds::<blob::Answer>(input);
+        assert_round_trip::<Sync>(input);
+        assert_round_trip::<Follow>(input);
+        assert_round_trip::<hello::Hello>(input);
+        assert_round_trip::<identity::Get>(input);
+        assert_round_trip::<identity::Ops>(input);
+        assert_round_trip::<blob::Get>(input);
+        assert_round_trip::<blob::Answer>(input);
     });
 }
 
 #[test]
-fn a_damaged_slice_gives_the_blobs_own_bytes_or_none() {
+fn damaged_blob_slice_never_yields_wrong_bytes() {
     let data: Vec<u8> = (0..50_000u32).map(|n| (n % 251) as u8).collect();
     let outboard = slice::outboard(&data[..], data.len() as u64).unwrap();
     let hash = *outboard.root.as_bytes();
-    let good = slice::encode(&data[..], &outboard, slice::GROUP_LEN, 20_000).unwrap();
-    fuzz("blob slice", &[good.clone(), good[..good.len() / 2].to_vec()], |input| {
+    let valid = slice::encode(&data[..], &outboard, slice::GROUP_LEN, 20_000).unwrap();
+    fuzz("blob slice", &[valid.clone(), valid[..valid.len() / 2].to_vec()], |input| {
         if let Ok(read) = slice::decode(hash, data.len() as u64, slice::GROUP_LEN, 20_000, input) {
             assert_eq!(&data[slice::GROUP_LEN as usize..][..read.len()], read);
         }
@@ -121,7 +121,7 @@ fn a_damaged_slice_gives_the_blobs_own_bytes_or_none() {
 }
 
 #[test]
-fn a_log_of_a_newer_suite_spoils_no_offer() {
+fn log_of_a_newer_suite_leaves_the_offer_valid() {
     let log = Log { person: [1; 32], suite: 1, node: [2; 32], lane: [3; 16], epoch: 1 };
     let known = Head { log, lo: 3, hi: 9, head: [7; 32] };
     // The first of the two with suite 2 and a key of 40 bytes.
@@ -130,17 +130,20 @@ fn a_log_of_a_newer_suite_spoils_no_offer() {
     bytes.splice(at..at + 37, [2, 2, 4, 0x58, 40].into_iter().chain([9; 40]));
     let Ok(Sync::Have(heads)) = decode::<Sync>(&bytes) else { panic!("the offer was refused") };
     assert_eq!((heads.len(), heads[0].log.suite, heads[1]), (2, 2, known));
-    assert_eq!(from_wire(&heads[0].log), None);
+    assert_eq!(log_from_wire(&heads[0].log), None);
 }
 
-/// Each message as it goes over the wire, in hexadecimal. A node of today and one of next year must
-/// read each other's: a line here may be added, never changed.
+/// The bytes of each message, in hexadecimal. Nodes of different releases must read each other's
+/// messages: a line may be added, never changed.
 const FIXED: &str = include_str!("../../tests/vectors/messages.txt");
 
 #[test]
-fn every_message_has_these_bytes() {
+fn every_message_encodes_to_its_test_vector() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let now: String =
+    let encoded: String =
         samples().iter().map(|(name, bytes)| format!("{name}: {}\n", hex(bytes))).collect();
-    assert!(now == FIXED, "a message has changed on the wire; these are its bytes now:\n{now}");
+    assert!(
+        encoded == FIXED,
+        "a message has changed on the wire; the present bytes are:\n{encoded}"
+    );
 }

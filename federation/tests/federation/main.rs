@@ -1,11 +1,11 @@
-//! Two nodes and more, over real TCP and QUIC on loopback.
+//! Two nodes or more over real TCP and QUIC on loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that meets what it does not expect must stop"
+    reason = "an unexpected result must fail the test"
 )]
 
-mod befriending;
-mod network;
-mod travelling;
+mod feeds;
+mod friends;
+mod person;

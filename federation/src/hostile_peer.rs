@@ -1,10 +1,14 @@
-//! A peer with a key of its own that says whatever it likes, against an honest node: each lie is
-//! refused.
+//! A hostile peer with a key of its own against an honest node over real libp2p: each invalid
+//! message is refused.
 
-mod asking;
+mod blob_requests;
 mod blobs;
-mod hello;
-mod sync;
+mod entries;
+mod identity;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
@@ -14,20 +18,18 @@ use freehold_core::store::Tx;
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
 use minicbor::bytes::ByteVec;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::network::{ByteStream, Network, NetworkEvent, PeerKey};
-use crate::peers::Shared;
+use crate::state::FederationState;
+use crate::wire::feed::entry_to_wire;
 use crate::wire::frame;
 use crate::wire::hello::{Hello, PROTOCOL as HELLO};
 use crate::wire::sync::{Entry, PROTOCOL as SYNC, Reason, Sync};
-use crate::wire::{PROTOCOLS, identity};
-use crate::{Federation, FederationConfig, push};
+use crate::wire::{PROTOCOLS, identity as wire_identity};
+use crate::{Federation, FederationConfig};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn config() -> FederationConfig {
     FederationConfig {
@@ -37,7 +39,7 @@ fn config() -> FederationConfig {
     }
 }
 
-async fn person(name: &str) -> TestNode {
+async fn test_node(name: &str) -> TestNode {
     let node = TestNode::new(name).await;
     if node.identity.person().is_none() {
         core_identity::create(&node).await.unwrap();
@@ -45,41 +47,44 @@ async fn person(name: &str) -> TestNode {
     node
 }
 
-fn id(node: &Node) -> PersonId {
+fn person_id(node: &Node) -> PersonId {
     node.identity.person().unwrap()
 }
 
-/// An honest node that is up, and a liar connected to it.
-struct Scene {
+/// An honest node (Alice's), and a hostile peer (Mallory's) that is connected to it.
+struct Fixture {
     alice: TestNode,
     federation: Federation,
     mallory: TestNode,
-    shared: Arc<Shared>,
+    /// Of the hostile peer.
+    state: Arc<FederationState>,
+    /// Streams that the honest node has opened.
     streams: mpsc::UnboundedReceiver<(&'static str, ByteStream)>,
+    /// The hostile peer claims to be another person.
     is_impostor: bool,
-    /// How often Alice's node has asked for an identity log.
-    asked: Arc<AtomicUsize>,
-    /// Alice's node has hung up.
-    gone: Arc<Notify>,
+    /// Identity logs that the honest node has fetched.
+    log_requests: Arc<AtomicUsize>,
+    /// The honest node has disconnected.
+    disconnected: Arc<Notify>,
 }
 
-impl Scene {
-    /// Mallory is a friend of Alice's, which is when lying pays.
-    async fn with_a_friend() -> Self {
+impl Fixture {
+    /// The hostile peer is a friend's, which has more rights to abuse.
+    async fn with_friend() -> Self {
         Self::new(true, None).await
     }
 
     async fn new(is_friend: bool, claim: Option<PersonId>) -> Self {
-        let (alice, mallory) = (person("alice").await, person("mallory").await);
+        let (alice, mallory) = (test_node("alice").await, test_node("mallory").await);
         if is_friend {
             make_friend(&alice, &mallory).await;
         }
         let log = mallory.identity.log().unwrap();
-        Self::between(alice, mallory, claim, log).await
+        Self::connect(alice, mallory, claim, log).await
     }
 
-    /// Mallory's node calls Alice's, says who it is, and shows this log to whoever asks for one.
-    async fn between(
+    /// Mallory's node dials Alice's, claims to be `claim`, and answers every Get with `log`.
+    async fn connect(
         alice: TestNode,
         mallory: TestNode,
         claim: Option<PersonId>,
@@ -90,10 +95,10 @@ impl Scene {
             Network::start(mallory.identity.libp2p_secret(), &config(), &PROTOCOLS).await.unwrap();
         let key = PeerKey(*alice.identity.node_key().as_bytes());
         network.dial(key, federation.addresses());
-        let shared = Arc::new(Shared::new(mallory.clone(), network, &config()));
+        let state = Arc::new(FederationState::new(mallory.clone(), network, config()));
         let (sender, streams) = mpsc::unbounded_channel();
-        let (asked, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let (counter, bell) = (Arc::clone(&asked), Arc::clone(&gone));
+        let (log_requests, disconnected) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let (counter, signal) = (Arc::clone(&log_requests), Arc::clone(&disconnected));
         let (connected, is_connected) = tokio::sync::oneshot::channel();
         let shown: Vec<ByteVec> = log.to_bytes().into_iter().map(ByteVec::from).collect();
         tokio::spawn(async move {
@@ -103,10 +108,10 @@ impl Scene {
                     NetworkEvent::Connected { .. } => {
                         _ = connected.take().map(|connected| connected.send(()))
                     }
-                    NetworkEvent::Disconnected(_) => bell.notify_one(),
-                    NetworkEvent::Incoming(_, identity::PROTOCOL, stream) => {
+                    NetworkEvent::Disconnected(_) => signal.notify_one(),
+                    NetworkEvent::Incoming(_, wire_identity::PROTOCOL, stream) => {
                         counter.fetch_add(1, Ordering::Relaxed);
-                        tokio::spawn(show(stream, shown.clone()));
+                        tokio::spawn(serve_log(stream, shown.clone()));
                     }
                     NetworkEvent::Incoming(_, protocol, stream) => {
                         _ = sender.send((protocol, stream))
@@ -115,23 +120,25 @@ impl Scene {
                 }
             }
         });
-        tokio::time::timeout(PATIENCE, is_connected).await.unwrap().unwrap();
-        let scene = Self {
+        tokio::time::timeout(TIMEOUT, is_connected).await.unwrap().unwrap();
+        let fixture = Self {
             alice,
             federation,
             mallory,
-            shared,
+            state,
             streams,
             is_impostor: claim.is_some(),
-            asked,
-            gone,
+            log_requests,
+            disconnected,
         };
-        assert!(scene.hello(claim.unwrap_or(id(&scene.mallory)), log.head().0).await);
-        scene
+        assert!(
+            fixture.send_hello(claim.unwrap_or(person_id(&fixture.mallory)), log.head().0).await
+        );
+        fixture
     }
 
-    /// Says hello, naming this person and the head of this log; whether it was answered.
-    async fn hello(&self, person: PersonId, head: [u8; 32]) -> bool {
+    /// Sends a hello with this claim; true if it was answered.
+    async fn send_hello(&self, person: PersonId, head: [u8; 32]) -> bool {
         let mut stream = self.open(HELLO).await;
         let ops = u32::try_from(self.mallory.identity.log().unwrap().ops().len()).unwrap();
         let hello =
@@ -142,16 +149,16 @@ impl Scene {
 
     async fn open(&self, protocol: &'static str) -> ByteStream {
         let key = PeerKey(*self.alice.identity.node_key().as_bytes());
-        tokio::time::timeout(PATIENCE, self.shared.network.open(key, protocol))
+        tokio::time::timeout(TIMEOUT, self.state.network.open(key, protocol))
             .await
             .unwrap()
             .unwrap()
     }
 
-    /// The sync stream between the two: among friends the one with the lower key opens it, a
+    /// The sync stream between the two: between friends the node with the lower key opens it, a
     /// stranger opens its own.
-    async fn sync(&mut self) -> ByteStream {
-        let is_friend = friends::is_friend(&self.alice, &id(&self.mallory)).unwrap();
+    async fn sync_stream(&mut self) -> ByteStream {
+        let is_friend = friends::is_friend(&self.alice, &person_id(&self.mallory)).unwrap();
         if is_friend
             && !self.is_impostor
             && self.alice.identity.node_key().as_bytes()
@@ -159,7 +166,7 @@ impl Scene {
         {
             loop {
                 let (protocol, stream) =
-                    tokio::time::timeout(PATIENCE, self.streams.recv()).await.unwrap().unwrap();
+                    tokio::time::timeout(TIMEOUT, self.streams.recv()).await.unwrap().unwrap();
                 if protocol == SYNC {
                     return stream;
                 }
@@ -168,27 +175,30 @@ impl Scene {
         self.open(SYNC).await
     }
 
-    fn shown(&self) -> usize {
+    /// The posts in Alice's timeline.
+    fn shown_count(&self) -> usize {
         timeline::page(&self.alice, None, 10).unwrap().len()
     }
 
-    async fn end(self) {
+    async fn shutdown(self) {
         self.federation.shutdown().await;
-        self.shared.network.stop().await;
+        self.state.network.stop().await;
     }
 }
 
-/// Answers questions about identity logs with this one, whosever was asked for.
-async fn show(mut stream: ByteStream, ops: Vec<ByteVec>) {
-    while frame::read::<identity::Get, _>(&mut stream).await.is_ok() {
-        frame::write(&mut stream, &identity::Ops { ops: ops.clone(), more: false }).await.unwrap();
+/// Answers every Get of an identity log with these operations.
+async fn serve_log(mut stream: ByteStream, ops: Vec<ByteVec>) {
+    while frame::read::<wire_identity::Get, _>(&mut stream).await.is_ok() {
+        frame::write(&mut stream, &wire_identity::Ops { ops: ops.clone(), more: false })
+            .await
+            .unwrap();
     }
 }
 
 async fn make_friend(host: &Node, guest: &Node) {
     let invite = friends::create_invite(host, "", &[]).await.unwrap();
     let from = Introduction {
-        person: id(guest),
+        person: person_id(guest),
         node: guest.identity.node_key(),
         name: "Guest".to_owned(),
         addresses: Vec::new(),
@@ -205,28 +215,31 @@ fn post(text: &str) -> PostBody {
     }
 }
 
-/// An honest entry, to be spoilt.
-async fn entry(author: &Node, body: PostBody) -> Entry {
+/// Appends a post to the author's feed; returns its valid entry.
+async fn append_post(author: &Node, body: PostBody) -> Entry {
     let node = author.clone();
-    let say = move |tx: &mut Tx<'_>| feed::append_only(tx, &node, Lane::PUBLIC, &Body::Post(body));
-    let said: EntryId = author.store.commit(say).await.unwrap();
-    push::entry_to_wire(feed::entry(author, &said).unwrap().unwrap())
+    let append =
+        move |tx: &mut Tx<'_>| feed::append_only(tx, &node, Lane::PUBLIC, &Body::Post(body));
+    let entry: EntryId = author.store.commit(append).await.unwrap();
+    entry_to_wire(feed::entry(author, &entry).unwrap().unwrap())
 }
 
-async fn hear(stream: &mut ByteStream, mut wanted: impl FnMut(&Sync) -> bool) -> Sync {
-    let heard = async {
+/// Reads messages until one is selected.
+async fn wait_for_message(stream: &mut ByteStream, mut select: impl FnMut(&Sync) -> bool) -> Sync {
+    let selected = async {
         loop {
             let message = frame::read::<Sync, _>(stream).await.unwrap();
-            if wanted(&message) {
+            if select(&message) {
                 return message;
             }
         }
     };
-    tokio::time::timeout(PATIENCE, heard).await.unwrap()
+    tokio::time::timeout(TIMEOUT, selected).await.unwrap()
 }
 
-async fn refused(stream: &mut ByteStream) -> Reason {
-    match hear(stream, |message| matches!(message, Sync::Bye { .. })).await {
+/// The reason of the Bye that ends the stream.
+async fn bye_reason(stream: &mut ByteStream) -> Reason {
+    match wait_for_message(stream, |message| matches!(message, Sync::Bye { .. })).await {
         Sync::Bye { reason, .. } => reason,
         _ => unreachable!(),
     }

@@ -1,8 +1,11 @@
-//! People with nodes that federate, and waiting for what must become true without watching the
-//! clock.
+//! Persons with federating nodes, and waits for conditions that depend on events, not on time.
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::time::Duration;
 
 use freehold_core::audience::Audience;
-use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PhotoRef, PostBody};
+use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, PersonId};
 use freehold_core::node::Node;
@@ -10,36 +13,33 @@ use freehold_core::store::{BlobId, Tx};
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
 use freehold_federation::{Federation, FederationConfig, StartError, WebAddress};
-use std::net::SocketAddr;
-use std::ops::Deref;
-use std::time::Duration;
 
-/// Long enough for the slowest machine; nothing waits this long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait for a condition; reached only if the test fails.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Which transports a node speaks.
+/// The transports of a node.
 #[derive(Clone, Copy)]
-pub(crate) enum Over {
+pub(crate) enum Transport {
     Tcp,
     Quic,
     Both,
 }
 
-fn config(over: Over, listen: SocketAddr) -> FederationConfig {
-    let (tcp, quic) = match over {
-        Over::Tcp => (true, false),
-        Over::Quic => (false, true),
-        Over::Both => (true, true),
+fn config(transport: Transport, listen: SocketAddr) -> FederationConfig {
+    let (tcp, quic) = match transport {
+        Transport::Tcp => (true, false),
+        Transport::Quic => (false, true),
+        Transport::Both => (true, true),
     };
     let web = Some(WebAddress::Here { is_https: false, port: 8080 });
     FederationConfig { listen: vec![listen], web, tcp, quic, ..FederationConfig::default() }
 }
 
-/// A person, their node, and its federation while it is up.
+/// A person, their node, and its federation while it runs.
 pub(crate) struct Person {
     test: TestNode,
     node: Node,
-    over: Over,
+    transport: Transport,
     listen: SocketAddr,
     federation: Option<Federation>,
 }
@@ -53,25 +53,30 @@ impl Deref for Person {
 }
 
 impl Person {
-    /// Somebody with a claimed node that is up.
-    pub(crate) async fn new(name: &str, over: Over) -> Self {
+    /// A person whose node runs.
+    pub(crate) async fn new(name: &str, transport: Transport) -> Self {
         let test = TestNode::new(name).await;
         if test.identity.person().is_none() {
             identity::create(&test).await.unwrap();
         }
         let node = test.clone();
-        let mut person =
-            Self { test, node, over, listen: "127.0.0.1:0".parse().unwrap(), federation: None };
-        person.up().await;
+        let mut person = Self {
+            test,
+            node,
+            transport,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            federation: None,
+        };
+        person.start().await;
         person
     }
 
-    /// Starts the node's federation, as a new run of the node, on the port it had.
-    pub(crate) async fn up(&mut self) {
+    /// Starts the federation as a new run of the node, on its port of before.
+    pub(crate) async fn start(&mut self) {
         self.node = self.test.restarted();
-        let config = config(self.over, self.listen);
-        // QUIC keeps its socket for a few round trips after a stop in the same process, and a call
-        // that nobody answered counts those by the second.
+        let config = config(self.transport, self.listen);
+        // QUIC keeps its socket for some round trips after a stop in the same process: seconds, if
+        // a dial was not answered.
         let started = async {
             loop {
                 match Federation::start(self.node.clone(), config.clone()).await {
@@ -83,13 +88,13 @@ impl Person {
                 }
             }
         };
-        let federation = tokio::time::timeout(PATIENCE, started).await.unwrap();
+        let federation = tokio::time::timeout(TIMEOUT, started).await.unwrap();
         let port = federation.addresses()[0].split('/').nth(4).unwrap().parse().unwrap();
         self.listen.set_port(port);
         self.federation = Some(federation);
     }
 
-    pub(crate) async fn down(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.federation.take().unwrap().shutdown().await;
     }
 
@@ -104,32 +109,36 @@ impl Person {
     pub(crate) async fn befriend(&self, other: &Person) {
         let invite = friends::create_invite(self, other.name(), &self.addresses()).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
-        self.until("they are a friend", |node| friends::is_friend(node, &other.id()).unwrap())
-            .await;
+        self.wait_until("the other is a friend", |node| {
+            friends::is_friend(node, &other.id()).unwrap()
+        })
+        .await;
         other
-            .until("they are a friend", |node| friends::is_friend(node, &self.id()).unwrap())
+            .wait_until("the other is a friend", |node| {
+                friends::is_friend(node, &self.id()).unwrap()
+            })
             .await;
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        "somebody"
+        "a friend"
     }
 
-    /// Waits until `is_so` holds, looking again after each event of the node.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Node) -> bool) {
+    /// Waits until `condition` is true; it is checked again after each event of the node.
+    pub(crate) async fn wait_until(&self, expectation: &str, condition: impl Fn(&Node) -> bool) {
         let mut events = self.node.events.subscribe();
         let holds = async {
-            while !is_so(&self.node) {
-                // A lagging listener looks again as well.
+            while !condition(&self.node) {
+                // After a lag the condition is checked as well.
                 let _ = events.recv().await;
             }
         };
-        tokio::time::timeout(PATIENCE, holds)
+        tokio::time::timeout(TIMEOUT, holds)
             .await
-            .unwrap_or_else(|_| panic!("never came true: {what}"));
+            .unwrap_or_else(|_| panic!("timeout: {expectation}"));
     }
 
-    pub(crate) async fn say(&self, body: Body) -> EntryId {
+    pub(crate) async fn append(&self, body: Body) -> EntryId {
         let node = self.node.clone();
         self.node
             .store
@@ -139,22 +148,22 @@ impl Person {
     }
 
     pub(crate) async fn post(&self, text: &str) -> EntryId {
-        self.say(Body::Post(post(text))).await
+        self.append(Body::Post(post(text))).await
     }
 
     /// A post with a photo of `large` and `small` bytes.
     pub(crate) async fn post_photo(&self, text: &str, large: usize, small: usize) -> EntryId {
         self.store_photo(&pixels(large), &pixels(small)).await;
-        self.post_photo_to_come(text, large, small).await.0
+        self.post_missing_photo(text, large, small).await.0
     }
 
-    /// Hangs a photo for anyone to see, with these bytes for its sizes.
+    /// Stores a public photo with these bytes for its two sizes.
     pub(crate) async fn store_photo(&self, large: &[u8], small: &[u8]) {
         self.test.store_photo(large, small, Audience::Public).await;
     }
 
-    /// The same, when the photo's bytes are not here yet; gives them.
-    pub(crate) async fn post_photo_to_come(
+    /// A post with a photo whose bytes are not stored yet; returns the bytes.
+    pub(crate) async fn post_missing_photo(
         &self,
         text: &str,
         large: usize,
@@ -173,13 +182,17 @@ impl Person {
             height: 1200,
             thumbhash: Vec::new(),
         };
-        (self.say(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await, large, small)
+        (
+            self.append(Body::Post(PostBody { photos: vec![photo], ..post(text) })).await,
+            large,
+            small,
+        )
     }
 
-    /// Waits until the timeline shows exactly these texts of others. In no order: the clocks of
-    /// tests stand still.
-    pub(crate) async fn shows(&self, texts: &[&str]) {
-        self.until(&format!("the timeline shows {texts:?}"), |node| {
+    /// Waits until the timeline shows exactly these texts of others, in any order: the clocks of
+    /// tests do not advance, so times are equal.
+    pub(crate) async fn wait_for_timeline(&self, texts: &[&str]) {
+        self.wait_until(&format!("the timeline shows {texts:?}"), |node| {
             let mut wanted = texts.to_vec();
             wanted.sort_unstable();
             self.timeline_of(node) == wanted
@@ -207,7 +220,7 @@ pub(crate) fn post(text: &str) -> PostBody {
     }
 }
 
-/// Bytes that stand for a photo.
+/// The bytes of a photo.
 pub(crate) fn pixels(len: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from(at * 7919 % 253).unwrap()).collect()
 }

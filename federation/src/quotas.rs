@@ -1,0 +1,74 @@
+//! Quotas that several peers share, or that outlive a connection: a peer that reconnects, or uses
+//! many keys, gains nothing.
+
+mod daily;
+mod follow_requests;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use freehold_core::clock::Timestamp;
+use tokio::sync::Semaphore;
+
+pub(crate) use self::daily::DailyShares;
+pub(crate) use self::follow_requests::FollowRequests;
+use crate::limits::{
+    ENTRIES_MIB_PER_FRIEND_DAY, STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND,
+    STRANGERS_REQUESTS_BURST, STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
+};
+use crate::rate::TokenBucket;
+
+/// The quotas of one node.
+pub(crate) struct Quotas {
+    /// Photos that each friend may bring per day.
+    pub(crate) photos: DailyShares,
+    /// Entries that each friend may bring per day.
+    pub(crate) entries: DailyShares,
+    /// Follow requests without a token.
+    pub(crate) follow_requests: FollowRequests,
+    /// Held while an unknown person's identity log is verified.
+    pub(crate) verifying: Semaphore,
+    strangers: Mutex<StrangerRates>,
+}
+
+/// Rates that all unexpected peers share.
+struct StrangerRates {
+    requests: TokenBucket,
+    blob_kib: TokenBucket,
+}
+
+impl Quotas {
+    pub(crate) fn new(photos_mib_per_friend_day: u32, now: Timestamp) -> Self {
+        Self {
+            photos: DailyShares::new(photos_mib_per_friend_day),
+            entries: DailyShares::new(ENTRIES_MIB_PER_FRIEND_DAY),
+            follow_requests: FollowRequests::default(),
+            verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
+            strangers: Mutex::new(StrangerRates {
+                requests: TokenBucket::per_second(
+                    STRANGERS_REQUESTS_PER_SECOND,
+                    STRANGERS_REQUESTS_BURST,
+                    now,
+                ),
+                blob_kib: TokenBucket::per_second(
+                    STRANGERS_BLOB_KIB_PER_SECOND,
+                    STRANGERS_BLOB_KIB_BURST,
+                    now,
+                ),
+            }),
+        }
+    }
+
+    /// Takes short requests from the rate that strangers share.
+    pub(crate) fn take_stranger_requests(&self, count: usize, now: Timestamp) -> bool {
+        self.strangers().requests.take(count, now)
+    }
+
+    /// Takes KiB of blobs from the rate that strangers share.
+    pub(crate) fn take_stranger_blob_kib(&self, kib: usize, now: Timestamp) -> bool {
+        self.strangers().blob_kib.take(kib, now)
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, StrangerRates> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
