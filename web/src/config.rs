@@ -16,7 +16,8 @@ pub struct WebConfig {
     pub public_url: Option<String>,
     /// True if the node speaks HTTPS itself, with its own certificate.
     pub tls: bool,
-    /// The addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// The addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+    /// believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Further host names of the site. `localhost` and `<login>.localhost` are always served.
     pub names: Vec<String>,

@@ -2,8 +2,8 @@
 //!
 //! A request passes `door` (is this host name ours? is the page in memory?), then the router built
 //! from the table in `routes`, then a handler of about ten lines that asks core and renders a
-//! template. The handler's signature says who may call it (`viewer`). The security headers are added
-//! last, to every response. While the node's rows can't be read yet, `opening` answers.
+//! template. The handler's signature says who may call it (`viewer`). The security headers are
+//! added last, to every response. While the node's rows can't be read yet, `opening` answers.
 
 mod assets;
 mod avatar;
