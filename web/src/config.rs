@@ -17,7 +17,8 @@ pub struct WebConfig {
     pub public_url: Option<String>,
     /// True if the node speaks HTTPS itself, with its own certificate.
     pub tls: bool,
-    /// The addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// The addresses of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+    /// believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// The proxies that pass connections through with a PROXY protocol header (version 2). From
     /// these networks a connection must begin with the header, from elsewhere none is read.

@@ -11,8 +11,8 @@ pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
-/// The HTML of a message: an opaque origin, no scripts, no forms, nothing loaded but the style sheet
-/// and its font; images as `data:` URLs only. `sandbox` also applies if the address is opened
+/// The HTML of a message: an opaque origin, no scripts, no forms, nothing loaded but the style
+/// sheet and its font; images as `data:` URLs only. `sandbox` also applies if the address is opened
 /// outside the frame.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",

@@ -1,5 +1,5 @@
-//! The host names of this node. A request for any other name is refused, so that a foreign name that
-//! resolves to this address (DNS rebinding) never reaches a page.
+//! The host names of this node. A request for any other name is refused, so that a foreign name
+//! that resolves to this address (DNS rebinding) never reaches a page.
 
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! The owner's identity for programs: the identity log, and WebFinger (RFC 7033), which gives the
-//! log's address for a name like `alice@alice.example`. The domain vouches for the name, the log for
-//! the keys; the reader verifies the log.
+//! log's address for a name like `alice@alice.example`. The domain vouches for the name, the log
+//! for the keys; the reader verifies the log.
 
 use axum::extract::{Query, State};
 use axum::http::header;

@@ -49,8 +49,8 @@ pub(crate) fn routes() -> Routes {
         .merge(write::routes())
 }
 
-/// A post's title or the beginning of its text, about `chars` characters at most. Never empty, since
-/// it is the text of links.
+/// A post's title or the beginning of its text, about `chars` characters at most. Never empty,
+/// since it is the text of links.
 pub(crate) fn title_of(post: &Post, chars: usize) -> String {
     let title =
         if post.title.is_empty() { text::summary(&post.text, chars) } else { post.title.clone() };
@@ -62,7 +62,8 @@ pub(crate) fn title_of(post: &Post, chars: usize) -> String {
 pub(crate) fn too_long(len: usize, len_max: usize) -> String {
     let parts = len.div_ceil(len_max.max(1)).max(2);
     format!(
-        "The text is longer than one post may be. Make {parts} posts of it; nothing you wrote is lost."
+        "The text is longer than one post may be. Make {parts} posts of it; nothing you wrote is \
+         lost."
     )
 }
 

@@ -1,5 +1,5 @@
-//! A theme: named colours and measures from `theme.toml`, turned into the CSS custom properties that
-//! the shared structure uses.
+//! A theme: named colours and measures from `theme.toml`, turned into the CSS custom properties
+//! that the shared structure uses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

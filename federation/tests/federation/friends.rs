@@ -2,7 +2,7 @@
 
 use freehold_core::feed;
 use freehold_core::friends::{self, FriendState};
-use freehold_core::identity::{self, IdentityLog, homes};
+use freehold_core::identity::{self, IdentityLog};
 
 use crate::person::{Person, Transport};
 

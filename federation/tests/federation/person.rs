@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use freehold_core::audience::Audience;
-use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
+use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PhotoRef, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, PersonId};
 use freehold_core::node::Node;

@@ -38,8 +38,8 @@ struct InvitedPage {
     page: Layout,
 }
 
-/// The page that an invite's link opens in a browser. The invite itself is the link's fragment, which
-/// browsers do not send.
+/// The page that an invite's link opens in a browser. The invite itself is the link's fragment,
+/// which browsers do not send.
 async fn landing(State(site): State<Site>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     response::public_page(&InvitedPage {

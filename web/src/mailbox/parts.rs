@@ -33,7 +33,8 @@ struct HtmlFrame {
     html: String,
 }
 
-/// The document in the frame: an origin of its own, with a policy under which nothing runs or loads.
+/// The document in the frame: an origin of its own, with a policy under which nothing runs or
+/// loads.
 async fn html(
     State(site): State<Site>,
     _: Owner,

@@ -72,8 +72,8 @@ impl<'a> Tokens<'a> {
         (!text.is_empty()).then_some(Token::Text(text))
     }
 
-    /// The next tag; `None` for markup without meaning here: a comment, a declaration, a tag without
-    /// an end.
+    /// The next tag; `None` for markup without meaning here: a comment, a declaration, a tag
+    /// without an end.
     fn markup(&mut self) -> Option<Token<'a>> {
         let rest = self.rest;
         if let Some(comment) = rest.strip_prefix("<!--") {

@@ -177,17 +177,24 @@ fn fault_text(error: &AddError) -> String {
                 .to_owned()
         }
         AddError::Rendition(RenditionError::Damaged(cause)) => {
-            format!("This picture is damaged ({cause}) and was not added. Copy it from the camera again.")
+            format!(
+                "This picture is damaged ({cause}) and was not added. Copy it from the camera \
+again."
+            )
         }
         AddError::Rendition(RenditionError::NotAPicture) => {
-            "This file is not a JPEG, PNG, WebP or GIF picture. Save it as one of these and add that."
+            "This file is not a JPEG, PNG, WebP or GIF picture. Save it as one of these and add \
+that."
                 .to_owned()
         }
         AddError::Rendition(RenditionError::Unsupported(format)) => {
             format!("{format} pictures can’t be shown here yet. Save it as JPEG and add that.")
         }
         AddError::Rendition(RenditionError::TooManyPixels { pixels, pixels_max }) => {
-            format!("The picture has {pixels} pixels; {pixels_max} is the most. Save it smaller and add that.")
+            format!(
+                "The picture has {pixels} pixels; {pixels_max} is the most. Save it smaller and add \
+that."
+            )
         }
         AddError::Store(_) => "The picture was not added: the disk can’t be written.".to_owned(),
     }

@@ -23,7 +23,8 @@ pub(super) struct PostForm {
 }
 
 impl PostForm {
-    /// Reads a form whose field `photo[]` may occur many times, which serde can't put into a struct.
+    /// Reads a form whose field `photo[]` may occur many times, which serde can't put into a
+    /// struct.
     pub(super) fn of(fields: Fields) -> Self {
         let mut form = Self::default();
         for (name, value) in fields {
