@@ -1,4 +1,5 @@
-//! The store with this crate's [`Event`] as its hints: aliases of [`freehold_store`]'s generic types.
+//! The store with this crate's [`Event`] as its hints: aliases of [`freehold_store`]'s generic
+//! types.
 
 pub use freehold_store::store::{
     BlobId, Claim, EngineSource, Found, KEY_LEN_MAX, LogError, OpenEngine, OpenError, Progress,
