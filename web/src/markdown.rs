@@ -2,9 +2,9 @@
 //! for each page.
 //!
 //! Rendered text loads nothing from elsewhere: pictures are shown from the owner's own `/photos/`
-//! only and become links otherwise, and all HTML passes the sanitiser, whether the owner or somebody
-//! else wrote it. Headings begin at level 2 and skip no level, because the page's title is its only
-//! `h1`.
+//! only and become links otherwise, and all HTML passes the sanitiser, whether the owner or
+//! somebody else wrote it. Headings begin at level 2 and skip no level, because the page's title is
+//! its only `h1`.
 
 mod code;
 mod headings;
@@ -71,8 +71,8 @@ fn rendered(text: &str, prefix: &str, trust: Trust) -> Html {
     };
     let mut events: Vec<_> =
         pictures::as_text(flattened(events.into_iter()), is_shown, is_linked).collect();
-    // Only the owner's HTML is kept, and no more of it than a person writes by hand: the HTML parser
-    // is slow on many tags.
+    // Only the owner's HTML is kept, and no more of it than a person writes by hand: the HTML
+    // parser is slow on many tags.
     let keeps_html = trust == Trust::Owner && html_tags(&events) <= HTML_TAGS_MAX;
     headings::name(&mut events, prefix);
     headings::order(&mut events);

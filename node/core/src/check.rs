@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use crate::blobs::Blobs;
 use crate::store::{BlobId, Store, StoreError};
 
-mod whole;
+mod node;
 
-pub use whole::{Findings, check_node};
+pub use node::{Findings, check_node};
 
 const PAGE_ROWS: usize = 500;
 
@@ -35,8 +35,8 @@ pub struct Report {
     pub blob_bytes: u64,
     /// Rows whose seal failed.
     pub damaged_rows: Vec<RowKey>,
-    /// Blobs whose seal or hash failed or that can't be read, each with the first row that refers to
-    /// it.
+    /// Blobs whose seal or hash failed or that can't be read, each with the first row that refers
+    /// to it.
     pub damaged_blobs: Vec<(BlobId, RowKey)>,
     /// Missing blobs, each with the first row that refers to it.
     pub dangling: Vec<(BlobId, RowKey)>,
@@ -69,8 +69,8 @@ pub enum Step {
     Feed,
 }
 
-/// Called with the progress of a check: the step, how many rows or blobs are done, and their total (0
-/// if unknown). An error stops the check; from then on every call must return it.
+/// Called with the progress of a check: the step, how many rows or blobs are done, and their total
+/// (0 if unknown). An error stops the check; from then on every call must return it.
 pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
 
 /// Reads every row and every blob. Blocks, possibly for long.

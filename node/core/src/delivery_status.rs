@@ -46,9 +46,9 @@ pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreE
 /// How many outbox records one scan reads.
 const RECORDS_MAX: usize = 64;
 
-/// The number of an entry's outbox record, by binary search. The outbox has the entries of each lane
-/// in the order of their sequence numbers. Between lanes only the author's clock gives an order, and
-/// it may have been wrong, so records of other lanes are skipped.
+/// The number of an entry's outbox record, by binary search. The outbox has the entries of each
+/// lane in the order of their sequence numbers. Between lanes only the author's clock gives an
+/// order, and it may have been wrong, so records of other lanes are skipped.
 fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
     let Some((log, wanted)) = feed::place(node, entry)? else { return Ok(None) };
     if log.node != node.identity.node_key() {

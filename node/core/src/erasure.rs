@@ -1,10 +1,11 @@
 //! Erasure of deleted data from blobs, write-ahead log and snapshots.
 //!
-//! 1. A deletion records, in its own commit, its time and the blobs that it referred to ([`erase`]).
+//! 1. A deletion records, in its own commit, its time and the blobs that it referred to
+//!    ([`erase`]).
 //! 2. Soon after, the files of those blobs that no other row refers to are removed ([`unlink`]).
 //! 3. Within a day a new log segment is begun, two snapshots are made after it, and the older
-//!    snapshots and the log before them are removed ([`compact`]). Steps 2 and 3 are due by rows, so
-//!    a node that was down meanwhile does them at its next start.
+//!    snapshots and the log before them are removed ([`compact`]). Steps 2 and 3 are due by rows,
+//!    so a node that was down meanwhile does them at its next start.
 //!
 //! A snapshot is also made once a day, so that a start after a power cut has little log to replay.
 
@@ -17,8 +18,8 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// The time from a deletion to the compaction that erases it from log and snapshots, in milliseconds:
-/// some hours less than the day within which the data must be gone.
+/// The time from a deletion to the compaction that erases it from log and snapshots, in
+/// milliseconds: some hours less than the day within which the data must be gone.
 pub const COMPACT_AFTER: u64 = 20 * 3_600_000;
 /// The interval of the daily snapshots, in milliseconds.
 pub const SNAPSHOT_INTERVAL: u64 = 24 * 3_600_000;
@@ -77,8 +78,8 @@ impl Record for LastSnapshotRow {
 
 const LAST: &[u8] = b"last";
 
-/// Records in a deletion's commit that the deleted rows are to be erased, and those of `blobs` that no
-/// other row refers to.
+/// Records in a deletion's commit that the deleted rows are to be erased, and those of `blobs` that
+/// no other row refers to.
 ///
 /// # Errors
 /// When the change is over its limits.
@@ -144,8 +145,8 @@ fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
     Ok(due.into_iter().flatten().map(|row| row.since).min())
 }
 
-/// Whether `after` milliseconds have passed since `since`. True for a time in the future too, which a
-/// clock that was set back later has written.
+/// Whether `after` milliseconds have passed since `since`. True for a time in the future too, which
+/// a clock that was set back later has written.
 fn has_passed(since: Timestamp, after: u64, now: Timestamp) -> bool {
     since > now || now.millis_since(since) >= after
 }

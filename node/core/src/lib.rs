@@ -1,5 +1,5 @@
-//! The nouns of a Freehold node and their rules: posts, photos, mailbox, friends, timeline, profile,
-//! logins, identity, feed, outbox, erasure and check.
+//! The nouns of a Freehold node and their rules: posts, photos, mailbox, friends, timeline,
+//! profile, logins, identity, feed, outbox, erasure and check.
 //!
 //! This crate opens no socket, renders no page and parses no protocol line. It re-exports the
 //! modules of `freehold-proto` and `freehold-store` that the crates above need.

@@ -1,11 +1,12 @@
 //! The owner's mail: folders of messages, and the queue of messages to be sent.
 //!
 //! A folder is a mailbox of IMAP (RFC 9051 2.3): it has UIDs, a UIDVALIDITY and modseqs (RFC 7162).
-//! On disk a message has two rows under `folder ‖ uid`: one with its flags and modseq, which change,
-//! and one with its summary, which does not. A row under `folder ‖ modseq` names the message whose
-//! latest change, or expunge, has that modseq. The message's bytes are a blob. Counts are in the
-//! folder's row, so that no frequent path reads more rows than it shows. UIDs, modseqs and counts are
-//! read and increased within the commit: without gaps, and never visible before they are durable.
+//! On disk a message has two rows under `folder ‖ uid`: one with its flags and modseq, which
+//! change, and one with its summary, which does not. A row under `folder ‖ modseq` names the
+//! message whose latest change, or expunge, has that modseq. The message's bytes are a blob. Counts
+//! are in the folder's row, so that no frequent path reads more rows than it shows. UIDs, modseqs
+//! and counts are read and increased within the commit: without gaps, and never visible before they
+//! are durable.
 
 mod change;
 mod check;
@@ -50,8 +51,8 @@ use crate::store::StoreError;
 /// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
 
-/// Creates the special folders of a new node and resumes deletions of folders that a stop interrupted.
-/// Idempotent; called at every start.
+/// Creates the special folders of a new node and resumes deletions of folders that a stop
+/// interrupted. Idempotent; called at every start.
 ///
 /// # Errors
 /// When the store is unavailable.

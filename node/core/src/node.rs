@@ -81,8 +81,8 @@ impl Node {
 }
 
 /// A keyed hash of `name` for row keys, which are not sealed and must not disclose names. Only this
-/// node has the key. `purpose` makes equal names in different tables differ. Within a commit, `rows`
-/// is its `Tx`.
+/// node has the key. `purpose` makes equal names in different tables differ. Within a commit,
+/// `rows` is its `Tx`.
 ///
 /// # Errors
 /// When the store is unavailable.

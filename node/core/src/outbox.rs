@@ -1,8 +1,8 @@
 //! The outbox: one record per entry of this node, in the order of their commits, numbered from 1
 //! without gaps. Federation sends the entries to friends and has a cursor per friend here.
 //!
-//! A record is written in the same commit as its entry, so nothing is lost while federation does not
-//! run. Only durable records are read: no entry may be sent that a power cut can still remove.
+//! A record is written in the same commit as its entry, so nothing is lost while federation does
+//! not run. Only durable records are read: no entry may be sent that a power cut can still remove.
 
 use minicbor::{Decode, Encode};
 

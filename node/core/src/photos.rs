@@ -1,8 +1,8 @@
 //! The owner's photos.
 //!
-//! The original file is stored bit for bit, sealed, for the owner only. Others see its renditions: two
-//! JPEGs without metadata, sealed while only the owner may see the photo ([`apply_at_rest`]). A file
-//! in an unsupported format (HEIC) is stored too, but has no renditions.
+//! The original file is stored bit for bit, sealed, for the owner only. Others see its renditions:
+//! two JPEGs without metadata, sealed while only the owner may see the photo ([`apply_at_rest`]). A
+//! file in an unsupported format (HEIC) is stored too, but has no renditions.
 
 mod add;
 mod at_rest;

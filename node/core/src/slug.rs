@@ -3,14 +3,14 @@
 /// The longest slug, in bytes.
 pub const SLUG_LEN_MAX: usize = 80;
 
-/// `text` as a slug: its words in lower case with dashes between them, letters without accents where
-/// a plain form exists. `None` if `text` has no letter and no digit.
+/// `text` as a slug: its words in lower case with dashes between them, letters without accents
+/// where a plain form exists. `None` if `text` has no letter and no digit.
 pub fn slugify(text: &str) -> Option<String> {
     slugify_within(text, SLUG_LEN_MAX)
 }
 
-/// [`slugify`] in at most `len_max` bytes: as many whole words as fit, or the beginning of the first
-/// word if it alone is longer.
+/// [`slugify`] in at most `len_max` bytes: as many whole words as fit, or the beginning of the
+/// first word if it alone is longer.
 pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
     let mut slug = String::new();
     let mut is_between_words = false;

@@ -1,4 +1,5 @@
-//! The store with this crate's [`Event`] as its hints: aliases of [`freehold_store`]'s generic types.
+//! The store with this crate's [`Event`] as its hints: aliases of [`freehold_store`]'s generic
+//! types.
 
 pub use freehold_store::store::{
     BlobId, EngineSource, FolderLock, KEY_LEN_MAX, OpenError, Progress, ROWS_MAX, Row, Scan, Stage,

@@ -101,7 +101,8 @@ impl TestNode {
         Self { node, disk, allows_queued_mail: false }
     }
 
-    /// Adds a photo with these bytes as its renditions, for tests of access; they need not be pictures.
+    /// Adds a photo with these bytes as its renditions, for tests of access; they need not be
+    /// pictures.
     #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
     pub async fn store_photo(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
         self.try_store_photo(large, small, audience).await.unwrap()
@@ -158,8 +159,8 @@ impl TestNode {
         &self.disk
     }
 
-    /// Increases the HIGHESTMODSEQ of a folder as `count` changes of flags would, and changes nothing
-    /// else.
+    /// Increases the HIGHESTMODSEQ of a folder as `count` changes of flags would, and changes
+    /// nothing else.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
     pub async fn advance_modseq(&self, folder: FolderId, count: u64) {
         let changed = self.store.commit(move |tx| {

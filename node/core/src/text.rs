@@ -6,7 +6,8 @@ mod html;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// The Markdown that posts and profiles are written in: CommonMark with these extensions. Summaries
-/// here and pages in the web crate are parsed with the same options, so that both see one structure.
+/// here and pages in the web crate are parsed with the same options, so that both see one
+/// structure.
 pub const MARKDOWN_OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_FOOTNOTES)
     .union(Options::ENABLE_STRIKETHROUGH)
@@ -17,8 +18,8 @@ const WORDS_PER_MINUTE: usize = 220;
 /// Events of an HTML block are collected for a summary until there are this many bytes.
 const HTML_LEN_MAX: usize = 4096;
 
-/// The beginning of a Markdown text as plain text: at most `chars` characters on one line, ending at
-/// the end of a word. Headings, code blocks, footnotes and tables are left out.
+/// The beginning of a Markdown text as plain text: at most `chars` characters on one line, ending
+/// at the end of a word. Headings, code blocks, footnotes and tables are left out.
 pub fn summary(text: &str, chars: usize) -> String {
     let mut plain = String::new();
     let mut hidden = 0usize;

@@ -45,8 +45,8 @@ pub(super) fn name(events: &mut [Event<'_>], prefix: &str) {
     }
 }
 
-/// Puts the headings below the page's title without a gap: the first is an `h2`, whichever level its
-/// author began with, and each is at most one level below the heading it belongs to.
+/// Puts the headings below the page's title without a gap: the first is an `h2`, whichever level
+/// its author began with, and each is at most one level below the heading it belongs to.
 pub(super) fn order(events: &mut [Event<'_>]) {
     let mut above: Vec<HeadingLevel> = Vec::new();
     for event in events {

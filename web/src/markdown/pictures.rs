@@ -3,9 +3,9 @@
 
 use pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
 
-/// The events with every picture that is not `shown` replaced by its alternative text, which becomes
-/// a link if its address is `linked`. HTML forbids a link within a link, so within one the text is
-/// not linked; a picture without alternative text leaves nothing.
+/// The events with every picture that is not `shown` replaced by its alternative text, which
+/// becomes a link if its address is `linked`. HTML forbids a link within a link, so within one the
+/// text is not linked; a picture without alternative text leaves nothing.
 pub(super) fn as_text<'a>(
     events: Vec<Event<'a>>,
     shown: impl Fn(&str) -> bool,

@@ -119,10 +119,10 @@ fn removed_picture_leaves_alternative_text_and_closed_tags() {
                 "<p><a href=\"http://e.example/t.png\"",
             ),
         ] {
-            let made = of(text);
-            assert!(made.starts_with(begins), "{text}: {made}");
-            assert_eq!(made.matches("<a ").count(), made.matches("</a>").count(), "{text}: {made}");
-            assert!(made.ends_with(" and <em>on</em>.</p>\n<p>Next.</p>\n"), "{text}: {made}");
+            let html = of(text);
+            assert!(html.starts_with(begins), "{text}: {html}");
+            assert_eq!(html.matches("<a ").count(), html.matches("</a>").count(), "{text}: {html}");
+            assert!(html.ends_with(" and <em>on</em>.</p>\n<p>Next.</p>\n"), "{text}: {html}");
         }
         let linked = of("[before ![r](http://e.example/t.png)](http://p.example)");
         assert!(linked.contains(">before r</a> and"), "{linked}");
@@ -228,8 +228,8 @@ fn oversized_table_is_shown_as_lines() {
 
 #[test]
 fn owner_html_is_kept_up_to_a_tag_limit() {
-    let kept = render(&"<kbd>x</kbd> ".repeat(400)).to_string();
-    assert_eq!(kept.matches("<kbd>").count(), 400);
+    let html = render(&"<kbd>x</kbd> ".repeat(400)).to_string();
+    assert_eq!(html.matches("<kbd>").count(), 400);
     let text = render(&"<div>".repeat(12_000)).to_string();
     assert!(!text.contains("<div>") && text.contains("&lt;div&gt;"));
 }

@@ -93,8 +93,9 @@ fn sound_store_has_every_row_and_blob_read() {
 #[test]
 fn damaged_rows_and_blobs_are_reported_and_others_read() {
     let fixture = fixture();
-    let damaged = fixture.refer(b"damaged", 200_000);
-    let missing = fixture.refer(b"missing", 200_004);
+    // Keys of four bytes, so that the blobs have exactly these lengths.
+    let damaged = fixture.refer(b"flip", 200_000);
+    let missing = fixture.refer(b"lost", 200_004);
     fixture.refer(b"good", 200_008);
     fixture.store.commit_blocking(|tx| tx.put(T, b"row", b"value")).unwrap();
     for path in fixture.files() {
@@ -110,8 +111,8 @@ fn damaged_rows_and_blobs_are_reported_and_others_read() {
     let report = fixture.check();
     assert!(!report.is_sound());
     assert_eq!(report.damaged_rows, [row_key(b"row")]);
-    assert_eq!(report.damaged_blobs, [(damaged, row_key(b"damaged"))]);
-    assert_eq!(report.dangling, [(missing, row_key(b"missing"))]);
+    assert_eq!(report.damaged_blobs, [(damaged, row_key(b"flip"))]);
+    assert_eq!(report.dangling, [(missing, row_key(b"lost"))]);
     assert_eq!((report.rows, report.blobs), (4, 1));
     // The blobs of the damaged row are unknown, so no file is called an orphan or collected.
     assert_eq!(report.orphans, Vec::<PathBuf>::new());

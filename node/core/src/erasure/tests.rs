@@ -66,7 +66,7 @@ async fn message(node: &Node, word: &str) -> mailbox::Message {
 }
 
 #[tokio::test]
-async fn deleted_data_leaves_blobs_log_and_snapshots_within_a_day() {
+async fn deleted_data_leaves_log_and_snapshots_within_a_day() {
     let alice = TestNode::new("alice").await;
     let remaining = posted(&alice, "obsidian").await;
     let (post, small) = (posted(&alice, "xylograph").await, photo(&alice, "quagmire", 0).await);

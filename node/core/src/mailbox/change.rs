@@ -1,8 +1,8 @@
 //! Changes of a folder in the order of modseqs (RFC 7162), expunges included.
 //!
 //! A message has one row here, however often it changes; an expunged one would have a row for ever.
-//! So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers the modseq up
-//! to which they are.
+//! So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers the modseq
+//! up to which they are.
 
 use minicbor::{Decode, Encode};
 
@@ -13,8 +13,8 @@ use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 const PAGE: usize = 1000;
-/// An expunge is remembered for this many further changes of its folder: the most rows that expunged
-/// messages of one folder have here.
+/// An expunge is remembered for this many further changes of its folder: the most rows that
+/// expunged messages of one folder have here.
 pub const EXPUNGES_REMEMBERED: u64 = 100_000;
 
 /// Under `folder ‖ modseq`: the message whose latest change has that modseq.
@@ -36,8 +36,8 @@ fn key(folder: FolderId, modseq: u64) -> Vec<u8> {
     row::key(&[&folder.key(), &modseq.to_be_bytes()])
 }
 
-/// Gives `folder`, which the caller saves, its next modseq and records the change of `uid` under it;
-/// the record of the message's previous change at `before` is removed. Returns the modseq.
+/// Gives `folder`, which the caller saves, its next modseq and records the change of `uid` under
+/// it; the record of the message's previous change at `before` is removed. Returns the modseq.
 pub(super) fn record_change(
     tx: &mut Tx<'_>,
     folder: &mut Folder,
@@ -55,8 +55,8 @@ pub(super) fn record_change(
     Ok(modseq)
 }
 
-/// Forgets the expunge that is now [`EXPUNGES_REMEMBERED`] changes old, if that change was one. Each
-/// change looks at one modseq, so none is skipped.
+/// Forgets the expunge that is now [`EXPUNGES_REMEMBERED`] changes old, if that change was one.
+/// Each change looks at one modseq, so none is skipped.
 fn forget_expunge(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError> {
     let Some(old) = folder.highest_modseq.checked_sub(EXPUNGES_REMEMBERED) else { return Ok(()) };
     let old_key = key(folder.id, old);

@@ -1,4 +1,5 @@
-//! Checks the mailbox's invariants, for `freehold check` and for every test node when it is dropped.
+//! Checks the mailbox's invariants, for `freehold check` and for every test node when it is
+//! dropped.
 
 use std::collections::BTreeSet;
 
@@ -60,8 +61,11 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
         (folder.total as usize, folder.unseen as usize, folder.deleted as usize, folder.size);
     let found = (all.len(), unseen, deleted, all.iter().map(|m| m.size).sum::<u64>());
     if counted != found {
-        wrong.push(format!("folder {}: its row counts (messages, unseen, deleted, bytes) {counted:?}, found {found:?}",
-            folder.id.0));
+        wrong.push(format!(
+            "folder {}: its row counts (messages, unseen, deleted, bytes) {counted:?}, \
+             found {found:?}",
+            folder.id.0
+        ));
     }
     let counts = folder.keywords.iter().zip(&folder.keyword_counts);
     for (keyword, count) in counts.filter(|(_, count)| **count != flags::NOT_COUNTED) {

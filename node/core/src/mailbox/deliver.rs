@@ -163,8 +163,9 @@ pub(super) async fn prepare(
     })
 }
 
-/// Stores a message within a commit, or returns the message of an earlier delivery with the same key.
-/// An expunged one is not stored again: a sender that repeats the delivery only missed our reply.
+/// Stores a message within a commit, or returns the message of an earlier delivery with the same
+/// key. An expunged one is not stored again: a sender that repeats the delivery only missed our
+/// reply.
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     prepared: &PreparedDelivery,

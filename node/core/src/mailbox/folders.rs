@@ -119,13 +119,16 @@ pub enum FolderError {
     #[error("there is a folder of that name")]
     Exists,
     /// Empty, too long, too deep, or with control characters, `*` or `%`.
-    #[error("a folder can't be called that")]
+    #[error(
+        "a folder name has 1 to {NAME_LEN_MAX} bytes, up to {LEVELS_MAX} levels, \
+         no control characters, no * or %"
+    )]
     BadName,
     /// It is one of the six special folders, which always exist.
-    #[error("this folder always exists")]
+    #[error("the special folders can't be renamed or deleted")]
     Special,
     /// There are already [`FOLDERS_MAX`] folders.
-    #[error("there are too many folders")]
+    #[error("there are already {FOLDERS_MAX} folders")]
     TooMany,
     /// The store.
     #[error("{0}")]
@@ -281,8 +284,8 @@ pub async fn create_folder(node: &Node, name: &str) -> Result<Folder, FolderErro
         .await
 }
 
-/// Renames a folder and its children (RENAME, RFC 9051 6.3.6); messages, UIDs and UIDVALIDITY do not
-/// change. Special folders can't be renamed.
+/// Renames a folder and its children (RENAME, RFC 9051 6.3.6); messages, UIDs and UIDVALIDITY do
+/// not change. Special folders can't be renamed.
 ///
 /// # Errors
 /// When there is no such folder, it is special, or the new name is taken or not allowed.

@@ -6,8 +6,8 @@ use crate::node::Node;
 use crate::row;
 
 id16! {
-    /// The idempotency key of a delivery: a second delivery with the same key returns the message of
-    /// the first and stores nothing.
+    /// The idempotency key of a delivery: a second delivery with the same key returns the message
+    /// of the first and stores nothing.
     IdempotencyKey
 }
 

@@ -1,8 +1,8 @@
 //! The queue of outgoing mail: submitted messages, until every recipient is delivered or failed.
 //!
 //! On disk: a row per item, a row per recipient under `item ‖ index`, and a row under
-//! `next attempt ‖ item` by which due items are found. An item is removed when no recipient waits any
-//! more; failures are reported to the owner's INBOX by a delivery status notification (DSN, RFC
+//! `next attempt ‖ item` by which due items are found. An item is removed when no recipient waits
+//! any more; failures are reported to the owner's INBOX by a delivery status notification (DSN, RFC
 //! 3464) in the same commit.
 
 mod dsn;
@@ -143,8 +143,8 @@ fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreErr
 
 /// The items due at `now`, the longest due first, at most `limit`.
 ///
-/// An item stays due until its outcomes are recorded: the caller remembers which items it is already
-/// sending.
+/// An item stays due until its outcomes are recorded: the caller remembers which items it is
+/// already sending.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.

@@ -1,5 +1,5 @@
-//! The summary of a message for lists, read from its bytes once at delivery, so that no list opens a
-//! blob.
+//! The summary of a message for lists, read from its bytes once at delivery, so that no list opens
+//! a blob.
 
 use std::borrow::Cow;
 
@@ -130,8 +130,8 @@ fn summarise(text: &[u8]) -> Summary {
 }
 
 /// The message with its header in UTF-8. Old programs wrote eight-bit characters into headers
-/// without an encoding (RFC 2047), in Latin-1 or windows-1252. Each header line that is not UTF-8 is
-/// decoded as windows-1252.
+/// without an encoding (RFC 2047), in Latin-1 or windows-1252. Each header line that is not UTF-8
+/// is decoded as windows-1252.
 fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     let end = text
         .windows(2)
@@ -143,17 +143,17 @@ fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     if std::str::from_utf8(header).is_ok() {
         return Cow::Borrowed(text);
     }
-    let mut whole = Vec::with_capacity(text.len() + header.len() / 4);
+    let mut decoded = Vec::with_capacity(text.len() + header.len() / 4);
     for line in header.split_inclusive(|byte| *byte == b'\n') {
         match std::str::from_utf8(line) {
-            Ok(_) => whole.extend_from_slice(line),
-            Err(_) => whole.extend(
+            Ok(_) => decoded.extend_from_slice(line),
+            Err(_) => decoded.extend(
                 line.iter().map(|byte| windows_1252(*byte)).collect::<String>().into_bytes(),
             ),
         }
     }
-    whole.extend_from_slice(rest);
-    Cow::Owned(whole)
+    decoded.extend_from_slice(rest);
+    Cow::Owned(decoded)
 }
 
 /// A byte of windows-1252: as Latin-1, except for 0x80 to 0x9f, which are controls there.

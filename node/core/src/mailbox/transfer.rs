@@ -18,14 +18,14 @@ const MESSAGES_PER_COMMIT: usize = 50;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {
     /// The source folder does not exist.
-    #[error("there is no such folder to take from")]
+    #[error("the source folder does not exist")]
     NoSource,
-    /// The target folder does not exist; a mail program may create it and retry (TRYCREATE, RFC 9051
-    /// 7.1).
-    #[error("there is no such folder to put into")]
+    /// The target folder does not exist; a mail program may create it and retry (TRYCREATE, RFC
+    /// 9051 7.1).
+    #[error("the target folder does not exist")]
     NoTarget,
     /// The target folder accepts no more messages or keywords.
-    #[error("the folder takes no more")]
+    #[error("the target folder accepts no more messages or keywords")]
     TargetFull,
     /// The store.
     #[error("{0}")]
@@ -42,8 +42,8 @@ impl From<DeliverError> for TransferError {
     }
 }
 
-/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are skipped. Either
-/// all are copied or none: a failure expunges the copies made before it (RFC 9051 6.4.7).
+/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are skipped.
+/// Either all are copied or none: a failure expunges the copies made before it (RFC 9051 6.4.7).
 ///
 /// # Errors
 /// When a folder does not exist or the store refuses.

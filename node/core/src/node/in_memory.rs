@@ -20,8 +20,8 @@ impl Node {
         Self::in_memory_on(MemoryFs::new(), clock, random)
     }
 
-    /// The node on a file system in memory: a new one if it is empty, else the node that is on it, as
-    /// at its next start.
+    /// The node on a file system in memory: a new one if it is empty, else the node that is on it,
+    /// as at its next start.
     ///
     /// # Errors
     /// As [`Node::open`].

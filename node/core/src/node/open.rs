@@ -107,8 +107,8 @@ pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
-/// Creates a folder and its ancestors durably. Otherwise a power cut could remove the folder's name,
-/// and with it data that was acknowledged.
+/// Creates a folder and its ancestors durably. Otherwise a power cut could remove the folder's
+/// name, and with it data that was acknowledged.
 fn create_folder(folder: &Path) -> io::Result<()> {
     let new: Vec<&Path> = folder
         .ancestors()
@@ -125,7 +125,8 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 impl Node {
-    /// Opens the node in a folder, or creates it there. Blocks; after a power cut possibly for long.
+    /// Opens the node in a folder, or creates it there. Blocks; after a power cut possibly for
+    /// long.
     ///
     /// # Errors
     /// When the folder can't be written, is in use, or its vault or store can't be opened.

@@ -1,5 +1,5 @@
-//! Recovery of a data folder whose key file is lost: the mnemonic opens its vault, and a new key file
-//! is made.
+//! Recovery of a data folder whose key file is lost: the mnemonic opens its vault, and a new key
+//! file is made.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::random::Random;
 use crate::store::FolderLock;
 use crate::vault::{Unlock, Vault, VaultError};
 
-/// Opens the vault in `data` with the mnemonic, makes a key file that opens it from now on, and returns
-/// its path. The earlier key file, lost or stolen, no longer opens the vault. Blocks.
+/// Opens the vault in `data` with the mnemonic, makes a key file that opens it from now on, and
+/// returns its path. The earlier key file, lost or stolen, no longer opens the vault. Blocks.
 ///
 /// # Errors
-/// When there is a key file, the folder is in use, the vault is damaged, or it was wrapped to another
-/// mnemonic.
+/// When there is a key file, the folder is in use, the vault is damaged, or it was wrapped to
+/// another mnemonic.
 pub fn new_key_file(data: &Path, mnemonic: &Mnemonic) -> Result<PathBuf, NodeOpenError> {
     let fs = Arc::new(OsFs);
     if !Vault::exists(&*fs, data)? {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn vault_not_wrapped_at_the_claim_is_wrapped_at_start() {
+    async fn unwrapped_vault_is_wrapped_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let node = Node::open(options(&data)).unwrap();

@@ -142,9 +142,9 @@ pub(crate) async fn store_photo(
         .await
 }
 
-/// Stores one rendition; blocks. It is sealed whatever the audience: a photo that only the owner sees
-/// may share the blob, and if this photo's commit fails, no pending row would seal it again. If anyone
-/// may see the photo, [`super::apply_at_rest`] stores the plain form later.
+/// Stores one rendition; blocks. It is sealed whatever the audience: a photo that only the owner
+/// sees may share the blob, and if this photo's commit fails, no pending row would seal it again.
+/// If anyone may see the photo, [`super::apply_at_rest`] stores the plain form later.
 fn store_rendition(
     blobs: &Blobs,
     made: &renditions::Rendition,

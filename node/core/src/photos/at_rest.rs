@@ -2,8 +2,8 @@
 //! while anyone may. A new rendition is stored sealed.
 //!
 //! A blob's id is the same in both forms, so a change of form changes neither rows nor signed
-//! entries, and each read checks anew who may see the photo. A commit after which another form may be
-//! required writes a pending row ([`mark_pending`](super::rows::mark_pending)). Soon after, each
+//! entries, and each read checks anew who may see the photo. A commit after which another form may
+//! be required writes a pending row ([`mark_pending`](super::rows::mark_pending)). Soon after, each
 //! pending rendition is stored in the required form, and its other form is removed
 //! ([`apply_at_rest`]).
 
@@ -18,8 +18,8 @@ use crate::store::{BlobId, Scan, StoreError, Tx};
 /// How many rows one scan reads.
 const PAGE: usize = 200;
 
-/// The form that is required for a rendition, all photos that share its blob considered; `None` if no
-/// photo has it.
+/// The form that is required for a rendition, all photos that share its blob considered; `None` if
+/// no photo has it.
 fn required(rows: &impl Rows, blob: &BlobId) -> Result<Option<AtRest>, StoreError> {
     let sharing = rows.rows(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARED_MAX))?;
     for (key, _) in &sharing {
@@ -31,8 +31,8 @@ fn required(rows: &impl Rows, blob: &BlobId) -> Result<Option<AtRest>, StoreErro
     Ok(sharing.first().map(|_| AtRest::Sealed))
 }
 
-/// Stores every pending rendition in the required form, and in that form only. Returns how many stay
-/// pending, because the blob was in use or another form became required meanwhile. Blocks.
+/// Stores every pending rendition in the required form, and in that form only. Returns how many
+/// stay pending, because the blob was in use or another form became required meanwhile. Blocks.
 ///
 /// # Errors
 /// The first error; the other renditions are still processed, and those that failed stay pending.
@@ -67,8 +67,8 @@ pub fn apply_at_rest(node: &Node) -> Result<usize, StoreError> {
     failed.map_or(Ok(left), Err)
 }
 
-/// Stores one rendition in the required form and removes the other. Returns the only form that it has
-/// now, `Some(None)` for a blob of no photo, or `None` if it stays pending.
+/// Stores one rendition in the required form and removes the other. Returns the only form that it
+/// has now, `Some(None)` for a blob of no photo, or `None` if it stays pending.
 fn apply_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreError> {
     let Some(form) = required(&node.store, &blob)? else { return Ok(Some(None)) };
     if !node.blobs.is_stored_as(&blob, form.other())? {
@@ -85,9 +85,9 @@ fn apply_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreE
     Ok(if is_required && collection.keep_only(&blob, form)? { Some(Some(form)) } else { None })
 }
 
-/// Attaches a stored form to a commit, if it is still required in that commit. Otherwise a photo that
-/// was deleted meanwhile would enter the log after its deletion, or one that was sealed meanwhile
-/// would be plain in the log's last record of it.
+/// Attaches a stored form to a commit, if it is still required in that commit. Otherwise a photo
+/// that was deleted meanwhile would enter the log after its deletion, or one that was sealed
+/// meanwhile would be plain in the log's last record of it.
 fn attach_if_required(node: &Node, stored: Pinned, form: AtRest) -> Result<bool, StoreError> {
     node.store.commit_blocking(move |tx: &mut Tx<'_>| {
         let is_required = required(tx, &stored.id)? == Some(form);
@@ -99,8 +99,8 @@ fn attach_if_required(node: &Node, stored: Pinned, form: AtRest) -> Result<bool,
     })
 }
 
-/// Broken invariants: renditions of photos that only the owner may see, stored in plain form and not
-/// pending. A sentence each.
+/// Broken invariants: renditions of photos that only the owner may see, stored in plain form and
+/// not pending. A sentence each.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.

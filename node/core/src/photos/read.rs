@@ -42,8 +42,9 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Phot
     }
 }
 
-/// The photos that `visitor` may see by their audience, the newest first: those added before `before`
-/// (all for `None`), at most `limit`. A photo that is visible only through a post is not listed.
+/// The photos that `visitor` may see by their audience, the newest first: those added before
+/// `before` (all for `None`), at most `limit`. A photo that is visible only through a post is not
+/// listed.
 ///
 /// # Errors
 /// As [`by_id`].

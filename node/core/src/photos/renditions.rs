@@ -1,5 +1,5 @@
-//! Renditions of a picture file: its format is detected by content, it is turned upright and encoded
-//! in two sizes without metadata.
+//! Renditions of a picture file: its format is detected by content, it is turned upright and
+//! encoded in two sizes without metadata.
 //!
 //! One decode serves both sizes, and a picture is turned after it was scaled down, so that 24
 //! megapixels need about 100 MiB.
@@ -13,8 +13,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-/// The most pixels that are decoded: more than cameras have, and few enough for the memory of a small
-/// machine.
+/// The most pixels that are decoded: more than cameras have, and few enough for the memory of a
+/// small machine.
 pub const PIXELS_MAX: u64 = 100_000_000;
 /// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
 const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;

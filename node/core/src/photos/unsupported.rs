@@ -85,7 +85,8 @@ pub fn unsupported_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>,
     row::get::<Unsupported>(&node.store, &id.0)?.map(|file| node.blobs.open(&file.blob)).transpose()
 }
 
-/// Deletes such a file and erases it from log and snapshots ([`erasure`]); a missing one is no error.
+/// Deletes such a file and erases it from log and snapshots ([`erasure`]); a missing one is no
+/// error.
 ///
 /// # Errors
 /// When the store refuses.

@@ -87,7 +87,7 @@ fn shown(node: &Node, photo: &Photo, word: &str) -> bool {
 }
 
 #[tokio::test]
-async fn private_photo_is_sealed_except_while_a_post_shows_it() {
+async fn private_photo_is_sealed_unless_a_post_shows_it() {
     let alice = TestNode::new("alice").await;
     let photo = store_photo(&alice, "quagmire", Audience::Owner).await;
     assert_eq!(

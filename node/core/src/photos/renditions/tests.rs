@@ -198,8 +198,8 @@ fn damaged_jpeg_never_panics_the_decoder() {
     assert!(matches!(make(&whole[..whole.len() / 4]), Err(RenditionError::Damaged(_))));
 }
 
-/// Each of the eight orientations (EXIF 2.32, 4.6.5), with the side on which the file's left half is
-/// shown.
+/// Each of the eight orientations (EXIF 2.32, 4.6.5), with the side on which the file's left half
+/// is shown.
 #[test]
 fn every_exif_orientation_is_rendered_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);

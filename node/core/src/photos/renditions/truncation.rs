@@ -9,8 +9,8 @@ pub(super) fn is_truncated(bytes: &[u8], picture: &DynamicImage) -> bool {
     !has_eoi(bytes) && has_plain_last_row(picture)
 }
 
-/// Follows the markers to EOI. Segments are skipped, and with them the thumbnails in them, which have
-/// an EOI of their own.
+/// Follows the markers to EOI. Segments are skipped, and with them the thumbnails in them, which
+/// have an EOI of their own.
 fn has_eoi(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(2..).unwrap_or_default();
     loop {

@@ -1,5 +1,5 @@
-//! The check of a whole node: rows and blobs, rows compared with snapshot and log, and the invariants
-//! of the nouns.
+//! The check of a whole node: rows and blobs, rows compared with snapshot and log, and the
+//! invariants of the nouns.
 //!
 //! A noun that can't be read because of a damaged row is one finding among the others and does not
 //! stop the check.
