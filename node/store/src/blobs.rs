@@ -32,9 +32,10 @@ mod write;
 
 pub use at_rest::AtRest;
 pub use collect::{Collected, Collection};
-pub use pin::{Hold, Pinned};
+pub(crate) use pin::Hold;
+pub use pin::Pinned;
 pub use read::BlobReader;
-pub use small::SmallBlob;
+pub(crate) use small::SmallBlob;
 pub use write::BlobWriter;
 
 /// The longest blob that is written to the log, in bytes; a longer one is written to a file first.

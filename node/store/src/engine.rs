@@ -26,11 +26,11 @@ mod sled;
 
 #[cfg(any(test, feature = "testing"))]
 pub use adversarial::{AdversarialEngine, Harm};
-pub use deferred::DeferredEngine;
+pub(crate) use deferred::DeferredEngine;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryEngine;
-pub use redb::RedbEngine;
-pub use sled::SledEngine;
+pub(crate) use redb::RedbEngine;
+pub(crate) use sled::SledEngine;
 
 /// The default size of an engine's cache, in bytes.
 pub const CACHE_LEN_DEFAULT: u64 = 8 * 1024 * 1024;
@@ -163,7 +163,7 @@ pub trait Engine: Send + Sync {
 ///
 /// # Errors
 /// As [`EngineError`].
-pub fn open(
+pub(crate) fn open(
     kind: EngineKind,
     folder: &Path,
     cache_len: u64,

@@ -97,7 +97,7 @@ impl FreeSpace {
     ///
     /// # Errors
     /// [`StoreError::Full`] if less would remain.
-    pub fn check_space_to_compact(&self, len: u64) -> Result<(), StoreError> {
+    pub(crate) fn check_space_to_compact(&self, len: u64) -> Result<(), StoreError> {
         let inner = &self.0;
         let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
         if free < (inner.margins.reserve / 2).saturating_add(len) {
@@ -112,7 +112,7 @@ impl FreeSpace {
     ///
     /// # Errors
     /// Those of `work`.
-    pub fn with_reserve<T, E>(
+    pub(crate) fn with_reserve<T, E>(
         &self,
         is_full: impl Fn(&E) -> bool,
         mut work: impl FnMut() -> Result<T, E>,
@@ -124,7 +124,7 @@ impl FreeSpace {
     }
 
     /// Allocates the reserve again if it was released and enough space is free.
-    pub fn restore_reserve(&self) {
+    pub(crate) fn restore_reserve(&self) {
         let reserved = *self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if !reserved {
             // The reserve is allocated as a side effect; the result matters to admission only.
@@ -133,7 +133,7 @@ impl FreeSpace {
     }
 
     /// Releases the reserve; false if it was not allocated.
-    pub fn release_reserve(&self) -> bool {
+    pub(crate) fn release_reserve(&self) -> bool {
         let inner = &self.0;
         let mut reserved = inner.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if !*reserved {

@@ -56,7 +56,7 @@ pub enum VaultError {
     #[error("there is no vault in {0}")]
     Missing(PathBuf),
     /// The folder has a vault already.
-    #[error("there is already a vault in {0}")]
+    #[error("there is a vault in {0} already")]
     Exists(PathBuf),
     /// Both copies are damaged.
     #[error("both copies of the vault are damaged")]
@@ -68,7 +68,7 @@ pub enum VaultError {
     #[error("there is no key file at {0}")]
     KeyMissing(PathBuf),
     /// The key file exists already.
-    #[error("there is already a key file at {0}; move it away if it is not the right one")]
+    #[error("there is a key file at {0} already; move it away if it is not the right one")]
     KeyExists(PathBuf),
     /// The key file is damaged or not a key file.
     #[error("the key file {0} is damaged")]

@@ -24,7 +24,7 @@ pub enum AtRest {
 
 impl AtRest {
     /// The number of this encoding in the log.
-    pub const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Plain => 1,
             Self::Sealed => 2,
@@ -32,7 +32,7 @@ impl AtRest {
     }
 
     /// The encoding with this number.
-    pub const fn from_number(number: u8) -> Option<Self> {
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::Plain),
             2 => Some(Self::Sealed),

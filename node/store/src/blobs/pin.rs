@@ -19,7 +19,7 @@ pub struct Pinned {
 
 /// A pin like [`Pinned`], without the length of the blob.
 #[derive(Clone, Debug)]
-pub struct Hold {
+pub(crate) struct Hold {
     _pinned: Pinned,
 }
 
@@ -71,7 +71,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
-    pub fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
+    pub(crate) fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
         let pinned = self.pin_unchecked(*id, 0);
         // Pin before the look-up, so that no collection removes the blob in between.
         if self.contains(id)? { Ok(Hold { _pinned: pinned }) } else { Err(StoreError::NoBlob) }

@@ -10,13 +10,13 @@ use crate::types::{BlobId, StoreError};
 
 /// A blob that is written to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmallBlob {
+pub(crate) struct SmallBlob {
     /// Its content address.
-    pub id: BlobId,
+    pub(crate) id: BlobId,
     /// Its encoding at rest.
-    pub at_rest: AtRest,
+    pub(crate) at_rest: AtRest,
     /// Its content.
-    pub bytes: Arc<[u8]>,
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 pub(super) struct Small {
@@ -48,7 +48,7 @@ impl Small {
 impl Blobs {
     /// The small blob if no durable group holds it in the requested encoding yet: then the change
     /// that refers to it must write it to the log.
-    pub fn unlogged(&self, id: &BlobId) -> Option<SmallBlob> {
+    pub(crate) fn unlogged(&self, id: &BlobId) -> Option<SmallBlob> {
         let state = self.state();
         let small = state.small.get(id)?;
         Some(SmallBlob { id: *id, at_rest: small.unlogged?, bytes: small.bytes.clone() })
@@ -56,7 +56,7 @@ impl Blobs {
 
     /// Records that a durable group holds `blob`, after an append or during a replay: the blob is
     /// readable from now on, before it is flushed to a file.
-    pub fn logged(&self, blob: SmallBlob) {
+    pub(crate) fn logged(&self, blob: SmallBlob) {
         let mut state = self.state();
         let small = state.small.entry(blob.id).or_insert(Small {
             bytes: blob.bytes,
@@ -69,7 +69,7 @@ impl Blobs {
     }
 
     /// The bytes of small blobs that wait for the next checkpoint.
-    pub fn unflushed_len(&self) -> usize {
+    pub(crate) fn unflushed_len(&self) -> usize {
         self.state()
             .small
             .values()
@@ -80,7 +80,7 @@ impl Blobs {
 
     /// Drops the logged small blobs for which `keep` returns false: after a replay, those that no
     /// row refers to.
-    pub fn retain_unflushed(&self, mut keep: impl FnMut(&BlobId) -> bool) {
+    pub(crate) fn retain_unflushed(&self, mut keep: impl FnMut(&BlobId) -> bool) {
         let mut state = self.state();
         let state = &mut *state;
         state

@@ -38,7 +38,7 @@ const BATCH_ROWS: usize = 250;
 type Memtable = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// An engine with a memtable in front of it.
-pub struct DeferredEngine {
+pub(crate) struct DeferredEngine {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -83,7 +83,7 @@ impl DeferredEngine {
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn new(engine: Arc<dyn Engine>) -> Result<Self, EngineError> {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Result<Self, EngineError> {
         let (memtables, flush, changed) = (RwLock::default(), Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { engine, memtables, flush, changed });
         let flusher = shared.clone();

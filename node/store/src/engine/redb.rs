@@ -24,7 +24,7 @@ const FILE_NAME: &str = "rows.redb";
 const NEW_FILE_NAME: &str = "rows.redb.new";
 
 /// Rows in a redb database.
-pub struct RedbEngine {
+pub(crate) struct RedbEngine {
     database: Guarded<Database>,
 }
 
@@ -33,7 +33,7 @@ impl RedbEngine {
     ///
     /// # Errors
     /// As [`EngineError`].
-    pub fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
+    pub(crate) fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
         let path = folder.to_owned();
         Ok(Self { database: Guarded::new(move || open_database(&path, cache_len))? })
     }

@@ -27,7 +27,7 @@ const LOCK_TRIES_MAX: u32 = 500;
 const LOCK_TRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Rows in a sled database.
-pub struct SledEngine {
+pub(crate) struct SledEngine {
     database: Guarded<sled::Db>,
     folder: PathBuf,
     unflushed_rows: AtomicUsize,
@@ -40,7 +40,7 @@ impl SledEngine {
     ///
     /// # Errors
     /// As [`EngineError`].
-    pub fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
+    pub(crate) fn open(folder: &Path, cache_len: u64) -> Result<Self, EngineError> {
         let path = folder.to_owned();
         let database = Guarded::new(move || open_database(&path, cache_len))?;
         Ok(Self {
