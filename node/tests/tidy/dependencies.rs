@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{metadata, read, root};
 
 #[test]
-fn web_mail_and_federation_do_not_depend_on_each_other() {
+fn protocol_crates_do_not_depend_on_each_other() {
     let metadata = metadata();
     let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
