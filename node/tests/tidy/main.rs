@@ -15,6 +15,7 @@ mod licences;
 mod pages;
 mod source;
 mod tables;
+mod test_names;
 
 use std::path::{Path, PathBuf};
 
