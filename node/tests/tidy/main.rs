@@ -7,6 +7,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod comments;
 mod dependencies;
 mod files;
 mod floors;
