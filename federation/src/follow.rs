@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use freehold_core::clock::Timestamp;
-use freehold_core::friends::{self, Asked};
+use freehold_core::friends::{self, PendingInvite};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::PublicKey;
 use freehold_core::profile;
@@ -41,17 +41,22 @@ pub(crate) enum FollowError {
 }
 
 /// Asks the node of somebody whose invite was accepted here. `true` once it has answered for good.
-pub(crate) async fn ask(shared: &Shared, peer: &Peer, asked: &Asked) -> Result<bool, FollowError> {
+pub(crate) async fn ask(
+    shared: &Shared,
+    peer: &Peer,
+    asked: &PendingInvite,
+) -> Result<bool, FollowError> {
     let request =
         Request { token: Some(asked.token), note: String::new(), from: introduction(shared)? };
     match exchange(shared, peer, &Follow::Request(request)).await? {
         Follow::Accept(from) => {
-            friends::confirmed(&shared.node, asked.friend.person).await?;
-            friends::reached(&shared.node, asked.friend.person, &checked(from).addresses).await?;
+            friends::invite_accepted(&shared.node, asked.friend.person).await?;
+            friends::record_contact(&shared.node, asked.friend.person, &checked(from).addresses)
+                .await?;
             Ok(true)
         }
         Follow::Reject => {
-            friends::refused(&shared.node, asked.friend.person).await?;
+            friends::invite_refused(&shared.node, asked.friend.person).await?;
             Ok(true)
         }
         _ => Ok(false),
@@ -102,13 +107,13 @@ pub(crate) async fn serve(
             requested(shared, peer, &standing, person, request).await?
         }
         (Follow::Accept(from), Some(person)) => {
-            if friends::confirmed(&shared.node, person).await? {
-                friends::reached(&shared.node, person, &checked(from).addresses).await?;
+            if friends::invite_accepted(&shared.node, person).await? {
+                friends::record_contact(&shared.node, person, &checked(from).addresses).await?;
             }
             Follow::Noted
         }
         (Follow::Unfollow, Some(person)) => {
-            friends::left(&shared.node, person).await?;
+            friends::unfollowed_by(&shared.node, person).await?;
             Follow::Noted
         }
         // A node that nobody has claimed, or that claims falsely, cannot be anybody's friend.
@@ -139,7 +144,7 @@ async fn requested(
             Ok(Follow::Accept(introduction(shared)?))
         }
         Ok(false) => Ok(Follow::Pending),
-        Err(friends::WelcomeError::Store(error)) => Err(error.into()),
+        Err(friends::BefriendError::Store(error)) => Err(error.into()),
         Err(refused) => {
             tracing::info!(peer = %peer.key, %refused, "a request was refused");
             Ok(Follow::Reject)

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
+use freehold_core::identity_log;
 use minicbor::bytes::ByteVec;
 
 use crate::aside;
@@ -144,7 +145,7 @@ async fn held(shared: &Shared, person: PersonId) -> io::Result<Option<IdentityLo
 
 async fn learn(shared: &Shared, log: &IdentityLog) -> io::Result<()> {
     let (node, ops) = (shared.node.clone(), log.to_bytes());
-    match aside::computing(async move { core_identity::learn(&node, ops).await }).await? {
+    match aside::computing(async move { identity_log::learn(&node, ops).await }).await? {
         Ok((person, learned)) => {
             tracing::debug!(person = %person.short(), ?learned, "an identity log was shown")
         }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_core::feed::{self, EntryId, Header, LogId, RawEntry, Refused};
+use freehold_core::apply;
+use freehold_core::feed::{self, EntryHeader, EntryId, FeedLogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::Signature;
 use freehold_core::node::Node;
@@ -25,7 +26,7 @@ pub(crate) fn compare(
     offered: Vec<Head>,
 ) -> Result<Vec<Compared>, StoreError> {
     let forks = feed::forks(node, &friend)?;
-    let parted: BTreeMap<LogId, bool> =
+    let parted: BTreeMap<FeedLogId, bool> =
         forks.iter().map(|fork| (fork.log, fork.is_where_they_part())).collect();
     let mut compared = Vec::new();
     for head in offered {
@@ -44,7 +45,7 @@ pub(crate) fn compare(
 }
 
 /// The last entry held of a log up to and with a place.
-fn held(node: &Node, log: &LogId, through: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+fn held(node: &Node, log: &FeedLogId, through: u64) -> Result<Option<(u64, [u8; 32])>, StoreError> {
     match feed::head(node, log)? {
         Some(head) if head.hi > through => Ok(feed::read(node, log, through, 1, 0)?
             .first()
@@ -73,11 +74,11 @@ pub(crate) async fn store(
     let (mut logs, mut own) = (BTreeSet::new(), Vec::new());
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
-        let header = match Header::from_canonical(&entry.header) {
+        let header = match EntryHeader::from_canonical(&entry.header) {
             Ok(header) => header,
             // Once this node knows the suite it will ask for the log; until then the others of this
             // friend go on.
-            Err(refused) if Header::is_of_a_newer_suite(&refused) => continue,
+            Err(refused) if EntryHeader::is_of_a_newer_suite(&refused) => continue,
             Err(_) => return Err(Reason::Invalid),
         };
         // Each node gives its own person's logs; others' would come from mirrors. What the owner
@@ -112,9 +113,9 @@ async fn receive(
     node: &Node,
     friend: PersonId,
     raw: Vec<RawEntry>,
-    logs: &BTreeSet<LogId>,
+    logs: &BTreeSet<FeedLogId>,
 ) -> Result<Vec<(Log, u64)>, Refused> {
-    let received = feed::receive(node, friend, raw).await?;
+    let received = apply::receive(node, friend, raw).await?;
     if !received.forked.is_empty() {
         tracing::warn!(friend = %friend.short(), "a log has forked; the proof is kept and the log has ended");
     }

@@ -6,10 +6,6 @@ mod blobs;
 mod hello;
 mod sync;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
 use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
 use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
@@ -18,6 +14,9 @@ use freehold_core::store::Tx;
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
 use minicbor::bytes::ByteVec;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::network::{ByteStream, Network, NetworkEvent, PeerKey};
@@ -209,7 +208,7 @@ fn post(text: &str) -> PostBody {
 /// An honest entry, to be spoilt.
 async fn entry(author: &Node, body: PostBody) -> Entry {
     let node = author.clone();
-    let say = move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &Body::Post(body));
+    let say = move |tx: &mut Tx<'_>| feed::append_only(tx, &node, Lane::PUBLIC, &Body::Post(body));
     let said: EntryId = author.store.commit(say).await.unwrap();
     push::entry_to_wire(feed::entry(author, &said).unwrap().unwrap())
 }

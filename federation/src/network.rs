@@ -8,6 +8,7 @@ mod behaviour;
 mod drive;
 mod key;
 mod memory;
+mod slots;
 mod strangers;
 #[cfg(test)]
 mod tests;

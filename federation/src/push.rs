@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_core::events::Event;
-use freehold_core::feed::{self, EntryId, Header, Lane, LogHead, LogId, RawEntry};
+use freehold_core::feed::{self, EntryHeader, EntryId, FeedLogHead, FeedLogId, Lane, RawEntry};
 use freehold_core::identity::PersonId;
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
@@ -117,7 +117,7 @@ pub(crate) fn find(
         let Some(entry) = feed::entry(node, id)?.filter(|entry| entry.body.is_some()) else {
             continue;
         };
-        let Ok(header) = Header::from_canonical(&entry.header) else { continue };
+        let Ok(header) = EntryHeader::from_canonical(&entry.header) else { continue };
         let is_theirs =
             header.log.person == friend || Some(header.log.person) == node.identity.person();
         if !is_theirs || !header.log.lane.is_well_known() {
@@ -191,7 +191,7 @@ impl DeliveryStatus {
     }
 }
 
-pub(crate) fn to_wire(log: &LogId) -> Log {
+pub(crate) fn to_wire(log: &FeedLogId) -> Log {
     Log {
         person: log.person.0,
         suite: log.node.suite(),
@@ -202,12 +202,12 @@ pub(crate) fn to_wire(log: &LogId) -> Log {
 }
 
 /// The log that a peer names; `None` if its key is none.
-pub(crate) fn from_wire(log: &Log) -> Option<LogId> {
+pub(crate) fn from_wire(log: &Log) -> Option<FeedLogId> {
     let node = PublicKey::from_ed25519(log.node).ok().filter(|key| key.suite() == log.suite)?;
-    Some(LogId { person: PersonId(log.person), node, lane: Lane(log.lane), epoch: log.epoch })
+    Some(FeedLogId { person: PersonId(log.person), node, lane: Lane(log.lane), epoch: log.epoch })
 }
 
-fn head_to_wire(head: &LogHead) -> Head {
+fn head_to_wire(head: &FeedLogHead) -> Head {
     let EntryId(id) = head.head;
     Head { log: to_wire(&head.log), lo: head.lo, hi: head.hi, head: id }
 }
@@ -220,6 +220,8 @@ impl Entry {
     /// The log and the place in it that the header names; `None` when it is none. Nothing is
     /// verified by that.
     pub(crate) fn place(&self) -> Option<(Log, u64)> {
-        Header::from_canonical(&self.header).ok().map(|header| (to_wire(&header.log), header.seq))
+        EntryHeader::from_canonical(&self.header)
+            .ok()
+            .map(|header| (to_wire(&header.log), header.seq))
     }
 }

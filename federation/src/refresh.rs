@@ -4,13 +4,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
+use freehold_core::feed;
 use freehold_core::feed::HOMES_MAX;
-use freehold_core::friends::{self, State};
-use freehold_core::identity::homes::{self, HomesError};
+use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use freehold_core::profile;
+use freehold_core::publish;
+use freehold_core::publish::HomesError;
 use freehold_core::store::StoreError;
 use tokio::sync::{Notify, watch};
 
@@ -85,7 +87,7 @@ pub(crate) async fn refresh(
 
 pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     let mut callees = Callees::default();
-    for farewell in friends::farewells(node)? {
+    for farewell in friends::unfollow_notices(node)? {
         for key in nodes_of(node, &farewell.person, &farewell.node) {
             callees.wanted.insert(key, farewell.addresses.clone());
         }
@@ -93,8 +95,8 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     for friend in friends::list(node)? {
         let nodes = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
-            State::Friend | State::Asked => {
-                let mut addresses = homes::of(node, &friend.person)
+            FriendState::Friend | FriendState::Asked => {
+                let mut addresses = feed::homes_of(node, &friend.person)
                     .ok()
                     .flatten()
                     .map(|homes| homes.libp2p)
@@ -103,11 +105,11 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
                 addresses.dedup();
                 callees.wanted.extend(nodes.into_iter().map(|key| (key, addresses.clone())));
             }
-            State::Blocked => {
+            FriendState::Blocked => {
                 callees.blocked.insert(PeerKey(*friend.node.as_bytes()));
                 callees.blocked.extend(nodes);
             }
-            State::Refused | State::Left => {}
+            FriendState::Refused | FriendState::Left => {}
         }
     }
     Ok(callees)
@@ -136,10 +138,11 @@ async fn tell_homes(shared: &Shared) {
 /// Tells friends where this node is reached, if that has changed.
 async fn announce(shared: &Shared) -> Result<(), HomesError> {
     let Some(person) = shared.node.identity.person() else { return Ok(()) };
-    let mirrors = homes::of(&shared.node, &person)?.map(|homes| homes.mirrors).unwrap_or_default();
+    let mirrors =
+        feed::homes_of(&shared.node, &person)?.map(|homes| homes.mirrors).unwrap_or_default();
     let libp2p: Vec<String> = shared.network.addresses().into_iter().take(HOMES_MAX).collect();
     let web: Vec<String> = web_address(shared)?.into_iter().collect();
-    homes::set(&shared.node, web, libp2p, mirrors).await.map(|_| ())
+    publish::homes(&shared.node, web, libp2p, mirrors).await.map(|_| ())
 }
 
 /// Where the owner's site is: what the process was told, else, with an owner, what it answers to on

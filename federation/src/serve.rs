@@ -113,7 +113,7 @@ async fn take_leave(shared: &Shared, peer: &Peer, person: PersonId) {
         }
         tokio::time::sleep(peers::pause(shared) * 20).await;
     }
-    if let Err(error) = friends::farewell_said(&shared.node, person).await {
+    if let Err(error) = friends::unfollow_notice_delivered(&shared.node, person).await {
         tracing::warn!(%error, "cannot note that a farewell was said");
     }
 }
@@ -129,7 +129,7 @@ async fn befriend(shared: &Arc<Shared>, peer: &Arc<Peer>, standing: &Standing, p
     if is_new && let Err(error) = follow::accept(shared, peer).await {
         tracing::debug!(peer = %peer.key, %error, "cannot say yes");
     }
-    if let Err(error) = friends::reached(&shared.node, person, &[]).await {
+    if let Err(error) = friends::record_contact(&shared.node, person, &[]).await {
         tracing::warn!(%error, "cannot note that a friend was reached");
     }
     // The second goes on until the connection is gone; so long they are awake.
@@ -168,7 +168,7 @@ async fn keep_synced(shared: &Arc<Shared>, peer: &Peer, trust: Trust) {
 /// Brings an invite's token to the node that gave it out.
 async fn ask(shared: &Shared, peer: &Peer, person: PersonId) {
     loop {
-        let asked = match friends::asked(&shared.node) {
+        let asked = match friends::pending_invites(&shared.node) {
             Ok(all) => all.into_iter().find(|asked| asked.friend.person == person),
             Err(error) => {
                 tracing::warn!(%error, "cannot read whom to ask");

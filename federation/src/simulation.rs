@@ -19,7 +19,7 @@ mod link;
 mod person;
 mod photos;
 
-use freehold_core::feed;
+use freehold_core::apply;
 use freehold_core::random::Random;
 
 use self::breaks::Break;
@@ -145,7 +145,7 @@ impl World {
         let latest = self.people.iter().map(|person| person.node.clock.now()).max().unwrap();
         for Person { node, .. } in &self.people {
             node.clock.advance(latest.millis_since(node.clock.now()));
-            while feed::run_due(node).await.unwrap() > 0 {}
+            while apply::run_due(node).await.unwrap() > 0 {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use freehold_core::friends::{self, State};
+use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, IdentityLog, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
@@ -74,11 +74,11 @@ pub(crate) enum Relation {
 pub(crate) fn relation(node: &Node, person: Option<PersonId>) -> Relation {
     let Some(person) = person else { return Relation::Stranger };
     match friends::get(node, &person).ok().flatten().map(|friend| friend.state) {
-        Some(State::Friend) => Relation::Friend,
-        Some(State::Asked) => Relation::Asked,
-        Some(State::Blocked) => Relation::Blocked,
-        Some(State::Refused | State::Left) | None => {
-            let owed = friends::farewells(node).unwrap_or_default();
+        Some(FriendState::Friend) => Relation::Friend,
+        Some(FriendState::Asked) => Relation::Asked,
+        Some(FriendState::Blocked) => Relation::Blocked,
+        Some(FriendState::Refused | FriendState::Left) | None => {
+            let owed = friends::unfollow_notices(node).unwrap_or_default();
             if owed.iter().any(|farewell| farewell.person == person) {
                 Relation::Leaving
             } else {

@@ -1,7 +1,8 @@
-//! The mail section of the configuration file. Every field has a default that works on a laptop.
+//! The `[mail]` section of the configuration. Every setting has a default that works on a laptop.
 
 use std::collections::BTreeMap;
 
+use freehold_listen::Network;
 use serde::{Deserialize, Serialize};
 
 /// How mail is received, sent and read.
@@ -15,28 +16,31 @@ pub struct MailConfig {
     pub message_len_max: u64,
     /// The most SMTP connections at one time, all clients together.
     pub smtp_connections_max: usize,
-    /// The most SMTP connections at one time from one address; clients on this machine are not
-    /// counted.
+    /// The most SMTP connections at one time from one address (for IPv6: from one /64). Clients on
+    /// this machine are held to the total alone.
     pub smtp_connections_per_address_max: usize,
     /// The most IMAP connections at one time, all clients together.
     pub imap_connections_max: usize,
-    /// The most IMAP connections at one time from one address; clients on this machine are not
-    /// counted.
+    /// The most IMAP connections at one time from one address (for IPv6: from one /64). Clients on
+    /// this machine are held to the total alone.
     pub imap_connections_per_address_max: usize,
-    /// How long a client of the SMTP port waits for the greeting, in milliseconds; one that speaks
-    /// before it is turned away.
+    /// The proxies that pass connections through with a PROXY protocol header (version 2), on every
+    /// mail port. From these networks a connection must begin with the header, from elsewhere none
+    /// is read.
+    pub proxy_protocol_from: Vec<Network>,
+    /// How long a client of the SMTP port waits for the greeting, in milliseconds; one that sends
+    /// anything before the greeting is refused.
     pub greeting_delay_ms: u64,
     /// How long an SMTP client may be silent, in seconds (RFC 5321 4.5.3.2.7 asks for at least
     /// 300).
     pub smtp_idle_timeout_secs: u64,
-    /// Where mail for another domain goes, as `"domain" = "host:port"`. A node on a laptop sends
-    /// nowhere else.
+    /// Where mail for another domain is sent, as `"domain" = "host:port"`. A node on a laptop sends
+    /// to no other domain.
     pub routes: BTreeMap<String, String>,
     /// The first pause before a message is tried again, in milliseconds; each further pause is
     /// longer, up to an hour.
     pub retry_first_ms: u64,
-    /// How long a message is tried before its sender is told that it could not be delivered, in
-    /// hours.
+    /// How long a message is tried before its sender gets a delivery failure report, in hours.
     pub retry_hours_max: u64,
 }
 
@@ -49,6 +53,7 @@ impl Default for MailConfig {
             smtp_connections_per_address_max: 20,
             imap_connections_max: 256,
             imap_connections_per_address_max: 32,
+            proxy_protocol_from: Vec::new(),
             greeting_delay_ms: 0,
             smtp_idle_timeout_secs: 300,
             routes: BTreeMap::new(),

@@ -51,20 +51,19 @@ mod sequence;
 mod session;
 mod utf7;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use freehold_core::crowd::{Crowd, Place};
-use tokio::net::{TcpListener, TcpStream};
+use freehold_listen::Accepted;
+use tokio::net::TcpListener;
 
-use crate::house::House;
+use crate::state::{MailState, acceptor};
 use crate::stream::Stream;
 use context::{Context, Link, Privacy, Shared};
 use outlines::Outlines;
 use print::Printer;
 use session::Session;
 
-/// What a client is told that finds no room (RFC 3501 7.1.5).
+/// Sent to a client that the connection limiter refuses (RFC 3501 7.1.5).
 const FULL: &[u8] = b"* BYE too many connections; try again later\r\n";
 
 /// When TLS begins.
@@ -77,36 +76,32 @@ enum Tls {
 }
 
 /// Serves IMAP on `imap` (STARTTLS) and `imaps` (TLS from the first byte) until mail stops.
-pub(crate) fn listen(house: &House, imap: TcpListener, imaps: TcpListener) {
-    let config = &house.config;
+pub(crate) fn listen(state: &MailState, imap: TcpListener, imaps: TcpListener) {
+    let config = &state.config;
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
     let shared = Arc::new(Shared { message_len_max, outlines: Outlines::default() });
-    let crowd = Crowd::new(config.imap_connections_max, config.imap_connections_per_address_max);
+    let limiter =
+        state.limiter(config.imap_connections_max, config.imap_connections_per_address_max);
     for (listener, tls, full) in
         [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())]
     {
-        let shared = Arc::clone(&shared);
-        house.listen(listener, crowd.clone(), full, move |house, socket, peer, place| {
-            serve(house, Arc::clone(&shared), socket, peer, tls, place)
-        });
+        let acceptor = Arc::new(acceptor(config, limiter.clone(), full));
+        let (shared, served) = (Arc::clone(&shared), state.clone());
+        let session = move |accepted| serve(served.clone(), Arc::clone(&shared), accepted, tls);
+        let drain = state.drain.clone();
+        state.spawn(async move { acceptor.run(&listener, drain, session).await });
     }
 }
 
 /// One connection from its first byte to its last.
-async fn serve(
-    house: House,
-    shared: Arc<Shared>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    tls: Tls,
-    place: Arc<Place>,
-) {
+async fn serve(state: MailState, shared: Arc<Shared>, accepted: Accepted, tls: Tls) {
+    let permit = Arc::clone(&accepted.permit);
     let stream = match tls {
-        Tls::StartTls => Stream::plain(socket, peer),
-        Tls::Implicit => match Stream::tls(socket, peer, &house.tls, &place).await {
+        Tls::StartTls => Stream::plain(accepted),
+        Tls::Implicit => match Stream::tls(accepted, &state.tls).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "imap: no TLS");
+                tracing::debug!(%error, "an IMAP client's TLS handshake failed");
                 return;
             }
         },
@@ -116,15 +111,15 @@ async fn serve(
         (false, true) => Privacy::Loopback,
         (false, false) => Privacy::Open,
     };
-    let link = Link { privacy, may_start_tls: !stream.is_tls(), from: peer.ip() };
+    let link = Link { privacy, may_start_tls: !stream.is_tls(), from: stream.peer().ip() };
     let cx = Context {
-        node: house.node.clone(),
+        node: state.node.clone(),
         shared,
         out: Printer::default(),
         link,
         condstore: false,
     };
-    connection::run(&house, stream, Session::new(cx), &place).await;
+    connection::run(&state, stream, Session::new(cx), &permit).await;
 }
 
 #[cfg(test)]

@@ -1,81 +1,75 @@
-//! SMTP and IMAP for a Freehold node: mail is received, sent and read here; what a message is and
-//! where it lies is core's.
+//! SMTP and IMAP for a Freehold node: receiving, sending and reading mail. Core defines messages and
+//! stores them.
 
 pub mod config;
 #[cfg(test)]
 mod conversations;
-pub mod house;
 mod imap;
-mod opening;
 mod queue;
 pub mod smtp;
+mod startup;
+pub mod state;
 pub mod stream;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_core::node::Node;
-use rustls::ServerConfig;
+use freehold_listen::TlsConfig;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
-use house::House;
+use state::MailState;
 
 pub use config::MailConfig;
-pub use opening::turn_everybody_away;
+pub use startup::refuse_during_startup;
 
-/// How long connections may take to come to an end when mail stops; the process as a whole has 5 s.
+/// How long sessions may take to end when mail stops; the process as a whole has 5 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// SMTP and IMAP of one node, running.
+/// The running SMTP and IMAP servers and queue of one node.
 pub struct Mail {
-    house: House,
+    state: MailState,
     addresses: MailAddresses,
 }
 
 impl Mail {
-    /// Serves on `listeners` and sends what is queued, until [`Mail::shutdown`]. `tls` is what a
-    /// client is shown when it asks for TLS.
+    /// Serves on `listeners` and sends queued messages, until [`Mail::shutdown`]. `tls` is the
+    /// certificate and key for STARTTLS and implicit TLS.
     ///
     /// # Errors
-    /// When a listener does not know its own address.
+    /// When the operating system does not report a listener's address.
     pub fn start(
         node: Node,
         config: MailConfig,
         listeners: MailListeners,
-        tls: Arc<ServerConfig>,
+        tls: impl Into<TlsConfig>,
     ) -> std::io::Result<Self> {
         let addresses = listeners.addresses()?;
-        let house = House::new(node, config, tls);
-        house.spawn(Box::pin(queue::run(house.clone())));
-        imap::listen(&house, listeners.imap, listeners.imaps);
-        smtp::listen(&house, listeners.smtp, listeners.submission, listeners.smtps);
-        Ok(Self { house, addresses })
+        let state = MailState::new(node, config, tls);
+        state.spawn(Box::pin(queue::run(state.clone())));
+        imap::listen(&state, listeners.imap, listeners.imaps);
+        smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);
+        Ok(Self { state, addresses })
     }
 
-    /// Where mail listens.
+    /// The addresses mail listens on.
     pub fn addresses(&self) -> MailAddresses {
         self.addresses
     }
 
-    /// Takes no more connections, lets what is under way come to its end for a few seconds, then
-    /// cuts off the rest.
+    /// Accepts no more connections, lets sessions and deliveries end for two seconds, then cuts off
+    /// the rest.
     pub async fn shutdown(self) {
-        self.house.stop.cancel();
-        self.house.tasks.close();
-        if timeout(STOP_TIMEOUT, self.house.tasks.wait()).await.is_err() {
+        if !self.state.drain.finish(STOP_TIMEOUT).await {
             tracing::warn!("some mail connections did not end in time and were cut off");
         }
-        self.house.halt.cancel();
-        self.house.tasks.wait().await;
     }
 }
 
-/// The sockets mail listens on, bound by the process before anything starts.
+/// The sockets mail listens on, bound by the process before mail starts.
 #[derive(Debug)]
 pub struct MailListeners {
-    /// Mail from other servers (port 25 in the world).
+    /// Mail from other servers (port 25 on the Internet).
     pub smtp: TcpListener,
     /// Mail from the owner's programs, STARTTLS (587).
     pub submission: TcpListener,
@@ -87,7 +81,7 @@ pub struct MailListeners {
     pub imaps: TcpListener,
 }
 
-/// Where mail listens.
+/// The addresses mail listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailAddresses {
     /// Mail from other servers.
@@ -106,7 +100,7 @@ impl MailListeners {
     /// The addresses these sockets are bound to.
     ///
     /// # Errors
-    /// When the operating system does not say.
+    /// When the operating system does not report one.
     pub fn addresses(&self) -> std::io::Result<MailAddresses> {
         Ok(MailAddresses {
             smtp: self.smtp.local_addr()?,

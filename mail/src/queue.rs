@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
-use freehold_core::mailbox::{self, Outgoing, QueueId};
+use freehold_core::mailbox::{self, QueueId, QueuedMessage};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::house::House;
+use crate::state::MailState;
 
 mod attempt;
 mod hop;
@@ -33,16 +33,16 @@ const ERROR_PAUSE: Duration = Duration::from_secs(5);
 const SLEEP_MS_MAX: u64 = 60 * 60 * 1000;
 
 /// Sends what is due until mail stops; what is under way then may come to its end.
-pub(crate) async fn run(house: House) {
-    let mut hints = house.node.events.subscribe();
+pub(crate) async fn run(state: MailState) {
+    let mut hints = state.node.events.subscribe();
     let mut sending = HashSet::new();
     let mut attempts: JoinSet<QueueId> = JoinSet::new();
-    while !house.stop.is_cancelled() {
-        let pause = match due(&house, &sending) {
+    while !state.drain.is_stopping() {
+        let pause = match due(&state, &sending) {
             Ok((items, pause)) => {
                 for item in items {
                     sending.insert(item.id);
-                    attempts.spawn(Box::pin(attempt::make(house.clone(), item)));
+                    attempts.spawn(Box::pin(attempt::make(state.clone(), item)));
                 }
                 pause
             }
@@ -55,7 +55,7 @@ pub(crate) async fn run(house: House) {
             () = hint(&mut hints) => {}
             Some(ended) = attempts.join_next(), if !attempts.is_empty() => forget(&mut sending, &attempts, ended.ok()),
             () = sleep(pause) => {}
-            () = house.stop.cancelled() => {}
+            () = state.drain.stopping() => {}
         }
     }
     while attempts.join_next().await.is_some() {}
@@ -72,12 +72,12 @@ fn forget(sending: &mut HashSet<QueueId>, attempts: &JoinSet<QueueId>, ended: Op
 
 /// What is to be started now, and how long until something else is due.
 fn due(
-    house: &House,
+    state: &MailState,
     sending: &HashSet<QueueId>,
-) -> Result<(Vec<Outgoing>, Duration), freehold_core::store::StoreError> {
-    let now = house.node.clock.now();
+) -> Result<(Vec<QueuedMessage>, Duration), freehold_core::store::StoreError> {
+    let now = state.node.clock.now();
     let room = SENDING_MAX.saturating_sub(sending.len());
-    let mut items = mailbox::due(&house.node, Timestamp(u64::MAX), sending.len() + room + 1)?;
+    let mut items = mailbox::due(&state.node, Timestamp(u64::MAX), sending.len() + room + 1)?;
     items.retain(|item| !sending.contains(&item.id));
     let later = items.iter().map(|item| item.next_attempt).find(|at| *at > now);
     items.retain(|item| item.next_attempt <= now);

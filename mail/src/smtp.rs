@@ -31,14 +31,16 @@ mod submit;
 pub mod text;
 pub mod trace;
 
-use freehold_core::crowd::Crowd;
+use std::sync::Arc;
+
+use freehold_listen::Accepted;
 use tokio::net::TcpListener;
 
-use crate::house::House;
+use crate::state::{MailState, acceptor};
 use crate::stream::Stream;
 use session::Role;
 
-/// What a client hears when there is no room (RFC 5321 3.8).
+/// Sent to a client that the connection limiter refuses (RFC 5321 3.8).
 const FULL: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
 
 /// One of the three ports.
@@ -48,34 +50,42 @@ struct Port {
     implicit_tls: bool,
 }
 
-/// Listens on the three SMTP ports. Other servers and the owner's programs are counted apart: a
-/// crowd of the one does not lock out the other.
+/// Serves SMTP on its three ports until mail stops. Other servers and the owner's programs have a
+/// limiter each, so a flood of the one does not lock out the other.
 pub(crate) fn listen(
-    house: &House,
+    state: &MailState,
     smtp: TcpListener,
     submission: TcpListener,
     smtps: TcpListener,
 ) {
-    let config = &house.config;
-    let crowd = || Crowd::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
-    let (servers, programs) = (crowd(), crowd());
-    for (listener, crowd, role, implicit_tls) in [
+    let config = &state.config;
+    let limiter =
+        || state.limiter(config.smtp_connections_max, config.smtp_connections_per_address_max);
+    let (servers, programs) = (limiter(), limiter());
+    for (listener, limiter, role, implicit_tls) in [
         (smtp, servers, Role::Receive, false),
         (submission, programs.clone(), Role::Submit, false),
         (smtps, programs, Role::Submit, true),
     ] {
         let port = Port { role, implicit_tls };
         let full = if implicit_tls { &b""[..] } else { FULL };
-        house.listen(listener, crowd, full, move |house, socket, peer, place| async move {
-            let stream = if port.implicit_tls {
-                Stream::tls(socket, peer, &house.tls, &place).await
-            } else {
-                Ok(Stream::plain(socket, peer))
-            };
-            match stream {
-                Ok(stream) => Box::pin(connection::serve(house, stream, port, &place)).await,
-                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
-            }
-        });
+        let acceptor = Arc::new(acceptor(config, limiter, full));
+        let (drain, served) = (state.drain.clone(), state.clone());
+        let session = move |accepted| serve(served.clone(), accepted, port);
+        state.spawn(async move { acceptor.run(&listener, drain, session).await });
+    }
+}
+
+/// One connection from its first byte to its last.
+async fn serve(state: MailState, accepted: Accepted, port: Port) {
+    let permit = Arc::clone(&accepted.permit);
+    let stream = if port.implicit_tls {
+        Stream::tls(accepted, &state.tls).await
+    } else {
+        Ok(Stream::plain(accepted))
+    };
+    match stream {
+        Ok(stream) => Box::pin(connection::serve(state, stream, port, &permit)).await,
+        Err(error) => tracing::debug!(%error, "an SMTP client's TLS handshake failed"),
     }
 }

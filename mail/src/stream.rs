@@ -1,33 +1,30 @@
-//! One accepted connection, plain or TLS, with what has been read but not yet used.
+//! One accepted connection, plain or TLS, with the input that is read but not yet consumed.
 //!
-//! SMTP and IMAP sessions share it. Every wait has a limit, and an upgrade to TLS drops whatever
-//! the client sent before the handshake (RFC 3207 4.2, RFC 9051 6.2.1): a command injected in front
-//! of the encryption never runs behind it.
+//! SMTP and IMAP sessions use this type. Every wait has a limit, and an upgrade to TLS drops all
+//! input that the client sent before the handshake (RFC 3207 4.2, RFC 9051 6.2.1): a command
+//! injected in the clear never runs in the encrypted session.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use freehold_core::crowd::Place;
-use rustls::ServerConfig;
+use freehold_listen::{Accepted, Permit, TlsConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// How much one read asks for, in bytes.
 const READ_LEN: usize = 16 * 1024;
-/// How long a client may take over its TLS handshake.
+/// How long a client may take for the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the goodbye of a closing connection may take.
+/// How long the TLS close_notify or TCP FIN of a closing connection may take to be sent.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a connection can't go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The other side said or took nothing for too long.
+    /// The client sent or accepted no byte for too long.
     #[error("the other side was silent for too long")]
     Timeout,
     /// The connection broke.
@@ -35,7 +32,7 @@ pub enum StreamError {
     Io(#[from] io::Error),
 }
 
-/// What is worth saying about a TLS session in a trace header (RFC 8314 4.3).
+/// The properties of a TLS session that a trace header records (RFC 8314 4.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSummary {
     /// Such as `TLSv1.3`.
@@ -49,6 +46,7 @@ pub struct TlsSummary {
 pub struct Stream {
     io: Io,
     peer: SocketAddr,
+    is_local: bool,
     input: Vec<u8>,
 }
 
@@ -60,45 +58,47 @@ enum Io {
 }
 
 impl Stream {
-    /// A connection that speaks in the clear, at least at first.
-    pub fn plain(socket: TcpStream, peer: SocketAddr) -> Self {
-        // A reply waits for nothing: sessions gather their replies themselves.
-        let _ = socket.set_nodelay(true);
-        Self { io: Io::Plain(socket), peer, input: Vec::new() }
+    /// A connection that begins without TLS.
+    pub fn plain(accepted: Accepted) -> Self {
+        let is_local = accepted.is_local();
+        let Accepted { stream, peer, .. } = accepted;
+        // Sessions gather their replies, so Nagle's algorithm would only delay them.
+        let _ = stream.set_nodelay(true);
+        Self { io: Io::Plain(stream), peer, is_local, input: Vec::new() }
     }
 
-    /// A connection that begins with the handshake (implicit TLS, RFC 8314 3).
+    /// A connection that begins with the TLS handshake (implicit TLS, RFC 8314 3).
     ///
     /// # Errors
-    /// When the handshake fails, takes too long, or the place is needed meanwhile.
-    pub async fn tls(
-        socket: TcpStream,
-        peer: SocketAddr,
-        config: &Arc<ServerConfig>,
-        place: &Place,
-    ) -> Result<Self, StreamError> {
-        let mut stream = Self::plain(socket, peer);
-        tokio::select! {
-            encrypted = stream.start_tls(config) => encrypted?,
-            () = place.is_needed() => return Err(StreamError::Timeout),
-        }
+    /// When the handshake fails or takes too long, or the permit is revoked meanwhile.
+    pub async fn tls(accepted: Accepted, config: &TlsConfig) -> Result<Self, StreamError> {
+        let permit = accepted.permit.clone();
+        let mut stream = Self::plain(accepted);
+        stream.start_tls(config, &permit).await?;
         Ok(stream)
     }
 
-    /// Upgrades to TLS, dropping all input that was read before the handshake. A connection that
-    /// has TLS already stays as it is.
+    /// Upgrades to TLS and drops all input that was read before the handshake. A connection that has
+    /// TLS already is left unchanged.
     ///
     /// # Errors
-    /// When the handshake fails or takes too long; the connection is then closed.
-    pub async fn start_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), StreamError> {
+    /// When the handshake fails or takes too long, or the permit is revoked meanwhile; the
+    /// connection is then closed.
+    pub async fn start_tls(
+        &mut self,
+        config: &TlsConfig,
+        permit: &Permit,
+    ) -> Result<(), StreamError> {
         self.input.clear();
         match std::mem::replace(&mut self.io, Io::Closed) {
             Io::Plain(socket) => {
-                let acceptor = TlsAcceptor::from(Arc::clone(config));
-                let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket))
-                    .await
-                    .map_err(|_| StreamError::Timeout)??;
-                self.io = Io::Tls(Box::new(stream));
+                match config.handshake(socket, HANDSHAKE_TIMEOUT, permit).await {
+                    Ok(stream) => self.io = Io::Tls(Box::new(stream)),
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                        return Err(StreamError::Timeout);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
                 Ok(())
             }
             other => {
@@ -133,26 +133,27 @@ impl Stream {
         self.peer
     }
 
-    /// Whether the client is on this machine, where nobody else can listen in.
+    /// Whether the client is on this machine, so that no network carries its password. A client
+    /// behind a proxy is not.
     pub fn is_loopback(&self) -> bool {
-        is_loopback(self.peer.ip())
+        self.is_local
     }
 
-    /// What has been read and not yet consumed.
+    /// The input that is read and not yet consumed.
     pub fn input(&self) -> &[u8] {
         &self.input
     }
 
-    /// Takes the first `len` bytes of the input as used.
+    /// Drops the first `len` bytes of the input.
     pub fn consume(&mut self, len: usize) {
         self.input.drain(..len.min(self.input.len()));
     }
 
-    /// Reads more input and says how many bytes came; zero is the end. Dropping this future loses
-    /// nothing.
+    /// Reads more input and returns how many bytes came; zero is the end. Dropping this future loses
+    /// no byte.
     ///
     /// # Errors
-    /// When nothing came within `wait`, or the connection broke.
+    /// When no byte came within `wait`, or the connection broke.
     pub async fn fill(&mut self, wait: Duration) -> Result<usize, StreamError> {
         self.input.reserve(READ_LEN);
         let read = async {
@@ -167,17 +168,17 @@ impl Stream {
                 self.acknowledge();
                 Ok(len)
             }
-            // A peer that leaves without a TLS goodbye has left: nothing here is trusted because it
-            // ended well.
+            // An end without close_notify is an ordinary end: both protocols mark the end of a
+            // message themselves, so truncation is not mistaken for one.
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(StreamError::Timeout),
         }
     }
 
-    /// Acknowledges what came at once. A client that sends a message and its last line in two
-    /// writes waits for this (Nagle); the kernel would let it wait 40 ms, and forgets the wish
-    /// after each read.
+    /// Sends the TCP acknowledgement at once. A client that sends a message and its last line in two
+    /// writes waits for it (Nagle's algorithm); the kernel delays it by 40 ms, and resets
+    /// TCP_QUICKACK after each read.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn acknowledge(&self) {
         let socket = match &self.io {
@@ -185,7 +186,7 @@ impl Stream {
             Io::Tls(stream) => stream.get_ref().0,
             Io::Closed => return,
         };
-        // Without it everything works, only later.
+        // A failure costs only time.
         let _ = socket.set_quickack(true);
     }
 
@@ -195,7 +196,7 @@ impl Stream {
     /// Writes all of `bytes` and flushes them.
     ///
     /// # Errors
-    /// When the client did not take them within `wait`, or the connection broke.
+    /// When the client did not accept them within `wait`, or the connection broke.
     pub async fn write(&mut self, bytes: &[u8], wait: Duration) -> Result<(), StreamError> {
         let done = match &mut self.io {
             Io::Plain(socket) => timeout(wait, write_all(socket, bytes)).await,
@@ -205,7 +206,7 @@ impl Stream {
         Ok(done.map_err(|_| StreamError::Timeout)??)
     }
 
-    /// Says goodbye and closes. Bytes still on their way here are of no interest any more.
+    /// Ends the TLS session and closes. Input that is still on its way is dropped.
     pub async fn close(mut self) {
         match &mut self.io {
             Io::Plain(socket) => drop(timeout(CLOSE_TIMEOUT, socket.shutdown()).await),
@@ -218,9 +219,4 @@ impl Stream {
 async fn write_all<W: AsyncRead + AsyncWrite + Unpin>(to: &mut W, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).await?;
     to.flush().await
-}
-
-/// Whether `address` is this machine's own, also when written as IPv6.
-pub fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
 }

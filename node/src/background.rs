@@ -11,7 +11,7 @@ use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
-use freehold_core::{erasure, feed, friends, photos, profile};
+use freehold_core::{apply, erasure, feed, friends, photos, publish};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between two runs of a task, so that a changed system clock is noticed.
@@ -84,7 +84,7 @@ pub(crate) async fn run(node: Node) {
 async fn run_due(node: &Node) {
     let (mut events, mut failures) = (node.events.subscribe(), FailureLog::default());
     loop {
-        let result = feed::run_due(node).await;
+        let result = apply::run_due(node).await;
         if let Some(done @ 1..) = failures.record(node, "handling due entries", result) {
             tracing::debug!(done, "due entries were handled");
         }
@@ -116,7 +116,7 @@ async fn erase(node: &Node) {
     loop {
         let working = node.clone();
         // Both run even if the other fails.
-        let work = move || (erasure::unlink(&working), erasure::renew(&working));
+        let work = move || (erasure::unlink(&working), erasure::compact(&working));
         let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
             let ended = StoreError::Unavailable(error.to_string());
             (Err(ended.clone()), Err(ended))
@@ -154,7 +154,7 @@ async fn seal_photos(node: &Node) {
     let mut events = node.events.subscribe();
     let checking = node.clone();
     // Once per start: an older version may have left private photos unsealed, and no event follows.
-    match tokio::task::spawn_blocking(move || photos::note_open(&checking)).await {
+    match tokio::task::spawn_blocking(move || photos::mark_unsealed(&checking)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::error!(%error, "unsealed private photos could not be listed")
@@ -163,7 +163,7 @@ async fn seal_photos(node: &Node) {
     }
     loop {
         let working = node.clone();
-        match tokio::task::spawn_blocking(move || photos::settle(&working)).await {
+        match tokio::task::spawn_blocking(move || photos::apply_at_rest(&working)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or unsealed later"),
             Ok(Err(error)) => {
@@ -185,7 +185,7 @@ async fn seal_photos(node: &Node) {
 async fn publish_profile(node: &Node) {
     let mut events = node.events.subscribe();
     loop {
-        if let Err(error) = profile::announce(node).await {
+        if let Err(error) = publish::announce_profile(node).await {
             tracing::error!(%error, "the profile could not be published");
         }
         while !matches!(events.recv().await, Ok(Event::Identity) | Err(RecvError::Lagged(_))) {}
@@ -199,7 +199,7 @@ async fn collect(node: &Node) {
         tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
     loop {
         every.tick().await;
-        match friends::drop_old_farewells(node).await {
+        match friends::drop_expired_unfollow_notices(node).await {
             Ok(0) => {}
             Ok(dropped) => tracing::debug!(
                 dropped,

@@ -1,30 +1,33 @@
-//! The node's own certificate for a laptop: made here, kept in `tls/`, outside the vault (it
-//! protects the wire, not the data).
+//! The node's certificate and key in `tls/`: the owner's own, or a self-signed pair made here. They
+//! lie outside the vault, because they protect connections and not the stored data.
 //!
-//! `tls/made` holds a copy of what was made here, so that the owner's own is never taken for it. One of ours that lacks a name the
-//! node goes by is made anew under the same key; whoever trusts it by its file looks there again.
+//! `tls/made` holds a copy of each certificate made here, so that the owner's own is never replaced.
+//! A self-signed certificate that lacks one of the node's names is made anew under the same key;
+//! programs that trust the file read it again. [`Certificate::reload`] reads the files again for new
+//! connections.
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use freehold_listen::TlsConfig;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::exit;
 
-/// The names every node goes by on its own machine.
+/// The names of every node on its own machine.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Where the certificate is, for programs to trust: `curl --cacert`.
+/// The certificate's file, for programs that trust it by file: `curl --cacert`.
 pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("tls/cert.pem")
 }
@@ -37,32 +40,16 @@ fn made_path(data: &Path) -> PathBuf {
     data.join("tls/made")
 }
 
-/// The certificate, and the TLS configuration that shows it.
+/// The certificate in use, and the TLS configuration of all listeners.
 pub(crate) struct Certificate {
     data: PathBuf,
-    shown: Arc<Shown>,
-    tls: Arc<rustls::ServerConfig>,
-}
-
-/// What clients are shown: another one from the moment it is made.
-#[derive(Debug)]
-struct Shown(RwLock<Arc<CertifiedKey>>);
-
-impl Shown {
-    fn now(&self) -> Arc<CertifiedKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.now())
-    }
+    current: Mutex<Arc<CertifiedKey>>,
+    tls: TlsConfig,
 }
 
 impl Certificate {
-    /// The certificate in `data/tls`, which is made first if there is none. Half of one is never
-    /// replaced: it may be the owner's own.
+    /// Reads the certificate and key in `data/tls`, and makes both if neither is there. One without
+    /// the other is an error and never replaced: it may be the owner's own.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
         match (path(data).try_exists()?, key_path(data).try_exists()?) {
             (true, true) => {}
@@ -70,19 +57,31 @@ impl Certificate {
             (true, false) => return Err(alone(&path(data), &key_path(data))),
             (false, true) => return Err(alone(&key_path(data), &path(data))),
         }
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(read(data)?))));
-        let tls =
-            rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown.clone());
-        Ok(Self { data: data.to_path_buf(), shown, tls: Arc::new(tls) })
+        let certified = Arc::new(read(data)?);
+        let tls = server_config(&certified).into();
+        Ok(Self { data: data.to_path_buf(), current: Mutex::new(certified), tls })
     }
 
-    /// What listeners need.
-    pub(crate) fn tls(&self) -> Arc<rustls::ServerConfig> {
+    /// The TLS configuration for listeners.
+    pub(crate) fn tls(&self) -> TlsConfig {
         self.tls.clone()
     }
 
-    /// Sees to it that the certificate holds for `names`, if it is one of ours. Names that no
-    /// certificate can hold are left out.
+    /// Reads the files again and uses them for new connections; open ones stay open. After an error
+    /// the certificate in use stays the same.
+    pub(crate) fn reload(&self) -> anyhow::Result<()> {
+        let certified = Arc::new(read(&self.data)?);
+        self.tls.replace(server_config(&certified));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a self-signed certificate anew if it lacks one of `names`. Names that no certificate can
+    /// hold are left out.
     pub(crate) fn cover(&self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
         let names: Vec<String> = names
             .into_iter()
@@ -96,28 +95,32 @@ impl Certificate {
             }))
         };
         let lacks_one = self
-            .shown
-            .now()
+            .current()
             .end_entity_cert()
             .and_then(missing)
             .context("the certificate can't be read")?;
-        if !lacks_one || !self.is_ours()? {
+        if !lacks_one || !self.is_self_signed()? {
             return Ok(());
         }
         make_again(&self.data, names).context("the certificate could not be made anew")?;
-        let anew = Arc::new(read(&self.data)?);
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = anew;
-        tracing::info!("the certificate was made anew: the node goes by another name");
+        self.reload()?;
+        tracing::info!("the certificate was made anew: it lacked one of the node's names");
         Ok(())
     }
 
-    fn is_ours(&self) -> anyhow::Result<bool> {
+    fn is_self_signed(&self) -> anyhow::Result<bool> {
         let made = fs::read_to_string(made_path(&self.data)).unwrap_or_default();
         Ok(made.contains(&fs::read_to_string(path(&self.data))?))
     }
 }
 
-/// Reads certificate and key, and sees that they fit together.
+fn server_config(certified: &CertifiedKey) -> Arc<rustls::ServerConfig> {
+    let resolver = Arc::new(SingleCertAndKey::from(certified.clone()));
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    Arc::new(config.with_cert_resolver(resolver))
+}
+
+/// Reads the certificate chain and the key, and checks that they belong together.
 fn read(data: &Path) -> anyhow::Result<CertifiedKey> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path(data))
         .and_then(Iterator::collect)
@@ -130,22 +133,22 @@ fn read(data: &Path) -> anyhow::Result<CertifiedKey> {
 }
 
 fn alone(there: &Path, missing: &Path) -> anyhow::Error {
-    let said = format!(
+    let cause = format!(
         "{} is there without {}; put that back, or move both away to have new ones made",
         there.display(),
         missing.display()
     );
-    exit::with(exit::NO_INPUT, said)
+    exit::with(exit::NO_INPUT, cause)
 }
 
-/// Key and certificate appear at once, with their folder: one without the other would be taken for
-/// the owner's.
+/// Writes key and certificate into a new folder and renames the folder, so that both appear at once:
+/// one without the other would be taken for the owner's.
 fn make_first(data: &Path) -> anyhow::Result<()> {
     let (folder, new) = (data.join("tls"), data.join("tls.new"));
     if new.try_exists()? {
         fs::remove_dir_all(&new)?;
     }
-    // Of certificates that were moved away there is nothing to be known any more.
+    // The copies of certificates that were moved away have no use.
     if made_path(data).try_exists()? {
         fs::remove_file(made_path(data))?;
     }
@@ -161,12 +164,12 @@ fn make_first(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A certificate for other names under the key that is there, which fits the old one and the new
-/// one.
+/// Makes a certificate for other names under the existing key, which fits the old certificate and
+/// the new one.
 fn make_again(data: &Path, names: Vec<String>) -> anyhow::Result<()> {
     let key = KeyPair::from_pem(&fs::read_to_string(key_path(data))?)?;
     let certificate = sign(&key, names)?;
-    // Known before it is there: one that nobody knows would be taken for the owner's.
+    // `made` is written first: a certificate without a copy in it would be taken for the owner's.
     let known = fs::read_to_string(path(data))? + &certificate;
     replace(&made_path(data), known.as_bytes())?;
     replace(&path(data), certificate.as_bytes())
@@ -179,7 +182,7 @@ fn sign(key: &KeyPair, own: Vec<String>) -> anyhow::Result<String> {
             names.push(name);
         }
     }
-    // The owner's own name if there is one.
+    // The first of the owner's names, if there is one.
     let common = names.get(LOCAL.len()).or(names.first()).cloned().unwrap_or_default();
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();
@@ -194,7 +197,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     Ok(file.sync_all()?)
 }
 
-/// The old content or the new, at whatever moment the power goes.
+/// Replaces a file: after a power cut it has the old content or the new.
 fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     if new.try_exists()? {
@@ -202,7 +205,7 @@ fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
     write(&new, bytes, 0o644)?;
     fs::rename(&new, path)?;
-    let folder = path.parent().context("a certificate lies in a folder")?;
+    let folder = path.parent().context("the certificate's path has no folder")?;
     Ok(fs::File::open(folder)?.sync_all()?)
 }
 
@@ -211,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_made_once_and_kept() {
+    fn certificate_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
         let first = fs::read(path(folder.path())).unwrap();
@@ -220,18 +223,18 @@ mod tests {
     }
 
     #[test]
-    fn half_of_one_is_an_error_and_not_replaced() {
+    fn certificate_without_key_is_refused_and_not_replaced() {
         for (kept, missing) in [("cert.pem", "key.pem"), ("key.pem", "cert.pem")] {
             let folder = tempfile::tempdir().unwrap();
-            // What a start that was cut off has left is no hindrance.
+            // A start that was cut off left these files.
             fs::create_dir(folder.path().join("tls.new")).unwrap();
             fs::write(folder.path().join("tls.new/key.pem"), "half").unwrap();
             Certificate::open(folder.path()).unwrap();
             let tls = folder.path().join("tls");
             let before = fs::read(tls.join(kept)).unwrap();
             fs::remove_file(tls.join(missing)).unwrap();
-            let said = Certificate::open(folder.path()).err().unwrap().to_string();
-            assert!(said.contains(kept) && said.contains(missing), "{said}");
+            let error = Certificate::open(folder.path()).err().unwrap().to_string();
+            assert!(error.contains(kept) && error.contains(missing), "{error}");
             assert_eq!(fs::read(tls.join(kept)).unwrap(), before);
             assert!(!tls.join(missing).exists());
             fs::remove_file(tls.join(kept)).unwrap();
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_certificate_is_an_error_and_not_replaced() {
+    fn damaged_certificate_is_refused_and_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
         fs::write(path(folder.path()), "not a certificate").unwrap();
@@ -252,11 +255,11 @@ mod tests {
         wanted.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// Which of the names it holds for.
-    fn held(certificate: &Certificate, asked: &[&'static str]) -> Vec<&'static str> {
-        let shown = certificate.shown.now();
-        let leaf = ParsedCertificate::try_from(shown.end_entity_cert().unwrap()).unwrap();
-        asked
+    /// The names, out of `names`, that the certificate is valid for.
+    fn valid_for(certificate: &Certificate, names: &[&'static str]) -> Vec<&'static str> {
+        let current = certificate.current();
+        let leaf = ParsedCertificate::try_from(current.end_entity_cert().unwrap()).unwrap();
+        names
             .iter()
             .copied()
             .filter(|name| verify_server_name(&leaf, &ServerName::try_from(*name).unwrap()).is_ok())
@@ -264,32 +267,38 @@ mod tests {
     }
 
     #[test]
-    fn one_that_lacks_a_name_is_made_anew_under_the_same_key() {
+    fn certificate_lacking_a_name_is_remade_under_its_key() {
         let folder = tempfile::tempdir().unwrap();
         let read = |name: &str| fs::read(folder.path().join("tls").join(name)).unwrap();
-        let asked = ["localhost", "127.0.0.1", "::1", "ruth.example", "mail.ruth.example"];
+        let every = ["localhost", "127.0.0.1", "::1", "ruth.example", "mail.ruth.example"];
         let certificate = Certificate::open(folder.path()).unwrap();
         let (key, first) = (read("key.pem"), read("cert.pem"));
-        assert_eq!(held(&certificate, &asked), ["localhost", "127.0.0.1", "::1"]);
+        assert_eq!(valid_for(&certificate, &every), ["localhost", "127.0.0.1", "::1"]);
         certificate.cover(names(&["ruth.example", "not a name", "m\u{fc}ller.example"])).unwrap();
-        assert_eq!(held(&certificate, &asked), ["localhost", "127.0.0.1", "::1", "ruth.example"]);
+        assert_eq!(
+            valid_for(&certificate, &every),
+            ["localhost", "127.0.0.1", "::1", "ruth.example"]
+        );
         assert_eq!(read("key.pem"), key);
         let second = read("cert.pem");
         assert_ne!(second, first);
-        // What it holds for already is no reason, nor is a name it could do without.
+        // Names that it has, and fewer names than it has, change nothing.
         certificate.cover(names(&["ruth.example"])).unwrap();
         certificate.cover(names(&[])).unwrap();
         assert_eq!(read("cert.pem"), second);
         let again = Certificate::open(folder.path()).unwrap();
         again.cover(names(&["mail.ruth.example"])).unwrap();
-        assert_eq!(held(&again, &asked), ["localhost", "127.0.0.1", "::1", "mail.ruth.example"]);
+        assert_eq!(
+            valid_for(&again, &every),
+            ["localhost", "127.0.0.1", "::1", "mail.ruth.example"]
+        );
     }
 
     #[test]
-    fn the_owners_own_is_never_made_anew() {
+    fn owners_certificate_is_never_remade() {
         let folder = tempfile::tempdir().unwrap();
         Certificate::open(folder.path()).unwrap();
-        // Signed for the key that was made here, by somebody who knows.
+        // The owner's certificate may use the key that was made here.
         let key = KeyPair::from_pem(&fs::read_to_string(key_path(folder.path())).unwrap()).unwrap();
         let own = sign(&key, names(&["elsewhere.example"])).unwrap();
         fs::write(path(folder.path()), &own).unwrap();
@@ -298,17 +307,27 @@ mod tests {
     }
 
     #[test]
-    fn a_making_that_was_cut_off_between_its_two_files_is_gone_on_with() {
+    fn renewal_cut_off_between_two_files_is_completed() {
         let folder = tempfile::tempdir().unwrap();
         let certificate = Certificate::open(folder.path()).unwrap();
         let first = fs::read(path(folder.path())).unwrap();
         certificate.cover(names(&["ruth.example"])).unwrap();
-        // The new one's copy is written, the certificate still the old one; and what was half
-        // written lies about.
+        // The new certificate's copy is written, the certificate is the old one, and a temporary
+        // file is left.
         fs::write(path(folder.path()), first).unwrap();
         fs::write(folder.path().join("tls/cert.new"), "half").unwrap();
         let again = Certificate::open(folder.path()).unwrap();
         again.cover(names(&["ruth.example"])).unwrap();
-        assert_eq!(held(&again, &["ruth.example"]), ["ruth.example"]);
+        assert_eq!(valid_for(&again, &["ruth.example"]), ["ruth.example"]);
+    }
+
+    #[test]
+    fn damaged_certificate_is_not_reloaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Certificate::open(folder.path()).unwrap();
+        let before = certificate.current();
+        fs::write(path(folder.path()), "not a certificate").unwrap();
+        assert!(certificate.reload().is_err());
+        assert!(Arc::ptr_eq(&before, &certificate.current()));
     }
 }

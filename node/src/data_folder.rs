@@ -58,7 +58,7 @@ pub(crate) async fn open_claimed(
         .await
         .context("the store's thread ended")?;
     let node = opened.map_err(|error| open_error(data, &error))?;
-    mailbox::prepare(&node).await?;
+    mailbox::initialise(&node).await?;
     Ok(node)
 }
 

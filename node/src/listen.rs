@@ -1,5 +1,5 @@
-//! The sockets, all opened before anything starts, so that a port that is taken is one clear
-//! sentence and nothing has happened yet.
+//! The listening sockets. All are bound before anything starts, so that a port in use is one clear
+//! error and nothing has to be undone.
 
 use std::net::SocketAddr;
 
@@ -36,12 +36,12 @@ impl Default for ListenConfig {
     }
 }
 
-/// Where ports that must stay are chosen: above those that need rights, below those that systems
-/// give away (from 32768 on).
+/// The lowest port chosen for a node whose ports must stay the same: above those that need rights,
+/// below the ephemeral ports of the usual systems (from 32768 on).
 const PORT_MIN: u16 = 10_000;
-/// One more than the last of them.
+/// One more than the highest such port.
 const PORT_MAX: u16 = 32_000;
-/// How many are tried before there is none to be had.
+/// How many ports are tried.
 const PORT_TRIES_MAX: usize = 1000;
 
 impl ListenConfig {
@@ -66,17 +66,15 @@ impl ListenConfig {
         }
     }
 
-    /// Loopback ports that are free at this moment, for a node whose ports must stay the same when
-    /// it starts again.
+    /// Loopback ports that are free at this moment, for a node that keeps its ports over restarts.
     pub(crate) fn free() -> Result<Self> {
         let random = Random::from_os().context("this machine gives no randomness")?;
-        // Not those the system gives to whoever asks for any: by the next start one of them would
-        // be somebody else's.
+        // Ephemeral ports are not used: by the next start another program could have one of them.
         let tries = (0..PORT_TRIES_MAX).map(|_| {
             PORT_MIN
                 + u16::try_from(random.u64() % u64::from(PORT_MAX - PORT_MIN)).unwrap_or_default()
         });
-        // All are held until all are known, so that none is given twice.
+        // All stay bound until all are known, so that none is chosen twice.
         let hold = |port| {
             Some((
                 std::net::TcpListener::bind(("127.0.0.1", port)).ok()?,
@@ -96,7 +94,7 @@ impl ListenConfig {
         }
     }
 
-    /// The addresses at which libp2p listens, as multiaddrs, TCP first.
+    /// The addresses that libp2p listens on, as multiaddrs, TCP first.
     pub(crate) fn multiaddrs(&self) -> Vec<String> {
         let (family, ip, port) = match self.libp2p {
             SocketAddr::V4(at) => ("ip4", at.ip().to_string(), at.port()),
@@ -106,7 +104,7 @@ impl ListenConfig {
     }
 }
 
-/// The open sockets. (libp2p opens its own, after a look whether it can.)
+/// The bound sockets. libp2p binds its own; whether it can is only checked here.
 pub(crate) struct Listeners {
     pub(crate) web: TcpListener,
     pub(crate) smtp: TcpListener,
@@ -117,8 +115,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens all, or says which could not be.
-    pub(crate) async fn open(config: &ListenConfig) -> Result<Self> {
+    /// Binds all sockets.
+    ///
+    /// # Errors
+    /// Names every address that can't be bound, and why.
+    pub(crate) async fn bind(config: &ListenConfig) -> Result<Self> {
         let mut refused = Vec::new();
         let ListenConfig { web, smtp, submission, smtps, imap, imaps, libp2p } = *config;
         let mut opened = Vec::new();
@@ -136,8 +137,8 @@ impl Listeners {
                 Err(error) => refused.push((name, at, error)),
             }
         }
-        // libp2p reports a taken port only later and in its own words, so the question is asked
-        // here first: TCP above, UDP for QUIC.
+        // libp2p reports a port in use only later and without the name of the setting, so both of its
+        // ports are bound for a moment here: TCP above, UDP for QUIC.
         if !refused.iter().any(|(name, ..)| *name == "libp2p")
             && let Err(error) = UdpSocket::bind(libp2p).await
         {
@@ -147,13 +148,13 @@ impl Listeners {
             Ok([web, smtp, submission, smtps, imap, imaps, _]) if refused.is_empty() => {
                 Ok(Self { web, smtp, submission, smtps, imap, imaps })
             }
-            _ => Err(exit::with(exit::UNAVAILABLE, sentence(&refused))),
+            _ => Err(exit::with(exit::UNAVAILABLE, bind_error(&refused))),
         }
     }
 }
 
-/// What can't be listened on, all of it, why, and what to do.
-fn sentence(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
+/// One sentence with every address that can't be bound, why, and what to do.
+fn bind_error(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
     let why = |error: &std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => "another program has this port".to_owned(),
         std::io::ErrorKind::PermissionDenied => {
@@ -173,18 +174,18 @@ fn sentence(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
     }
     let mut causes: Vec<(String, Vec<String>)> = Vec::new();
     for (name, at, error) in refused {
-        let (cause, place) = (why(error), format!("{at} for {name}"));
+        let (cause, address) = (why(error), format!("{at} for {name}"));
         match causes.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, places)) => places.push(place),
-            None => causes.push((cause, vec![place])),
+            Some((_, addresses)) => addresses.push(address),
+            None => causes.push((cause, vec![address])),
         }
     }
-    let said = causes.into_iter().map(|(cause, places)| match places.as_slice() {
-        [_] => format!("{} ({cause})", places.concat()),
-        _ => format!("{} ({cause}, each)", places.join(", ")),
+    let parts = causes.into_iter().map(|(cause, addresses)| match addresses.as_slice() {
+        [_] => format!("{} ({cause})", addresses.concat()),
+        _ => format!("{} ({cause}, each)", addresses.join(", ")),
     });
     let advice = "choose others with --set listen.NAME=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]";
-    format!("can't listen on {}; {advice}", said.collect::<Vec<_>>().join(", nor on "))
+    format!("can't listen on {}; {advice}", parts.collect::<Vec<_>>().join(", nor on "))
 }
 
 #[cfg(test)]
@@ -192,18 +193,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_is_named_with_what_to_do() {
+    async fn port_in_use_is_named_with_its_setting() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut config = ListenConfig::free().unwrap();
         config.imap = taken.local_addr().unwrap();
-        let Err(error) = Listeners::open(&config).await else { panic!("the port is taken") };
-        let said = error.to_string();
-        assert!(said.contains("for imap: another program has this port"), "{said}");
-        assert!(said.contains("--set listen.imap="), "{said}");
+        let Err(error) = Listeners::bind(&config).await else { panic!("the port is taken") };
+        let message = error.to_string();
+        assert!(message.contains("for imap: another program has this port"), "{message}");
+        assert!(message.contains("--set listen.imap="), "{message}");
     }
 
     #[tokio::test]
-    async fn taken_ports_are_named_in_one_sentence_and_udp_is_one_of_them() {
+    async fn ports_in_use_are_named_together_including_udp() {
         let (tcp, udp) = (
             std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
             std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
@@ -211,7 +212,7 @@ mod tests {
         let mut config = ListenConfig::free().unwrap();
         (config.web, config.smtp, config.libp2p) =
             (tcp.local_addr().unwrap(), tcp.local_addr().unwrap(), udp.local_addr().unwrap());
-        let Err(error) = Listeners::open(&config).await else { panic!("the ports are taken") };
+        let Err(error) = Listeners::bind(&config).await else { panic!("the ports are taken") };
         let (tcp, udp) = (tcp.local_addr().unwrap(), udp.local_addr().unwrap());
         assert_eq!(
             error.to_string(),

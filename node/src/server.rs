@@ -1,8 +1,8 @@
-//! One node, running: its parts in the order they start, and in the reverse order when they stop.
+//! A running node: its parts in the order they start, and in the reverse order when they stop.
 //!
-//! The folder's lock first, then the sockets, so that somebody is there to say what is going on;
-//! then core (the log, the store), which may take long after a power cut; then the wires that use
-//! it. The control socket last, so that whoever gets an answer from it finds everything up.
+//! The folder's lock is first, then the sockets, so that clients get a temporary error instead of a
+//! closed port; then core (the write-ahead log, the store), which may take a minute after a power
+//! cut; then web, mail and federation. The control socket is last: when it answers, everything runs.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use freehold_core::profile::Profile;
 use freehold_core::store::{Claim, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
-use freehold_mail::{Mail, MailListeners, turn_everybody_away};
-use freehold_web::{Entrance, MailPlace, Web};
+use freehold_mail::{Mail, MailListeners, refuse_during_startup};
+use freehold_web::{Endpoint, MailPlace, Web};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -27,16 +27,17 @@ use crate::config::Config;
 use crate::control::{self, CheckLock, ControlContext};
 use crate::listen::{ListenConfig, Listeners};
 use crate::startup_message::StartupMessage;
+use crate::stop::Reload;
 use crate::{console, data_folder, exit};
 
-/// How long connections may take to finish what they are in the middle of; the wires cut theirs a
+/// How long connections may take to finish their requests; web, mail and federation cut off theirs a
 /// little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
-/// How long the store may take for its last checkpoint. With the above it stays under the five
-/// seconds a stop may take.
+/// How long the store may take for its last checkpoint. Both together stay under the five seconds a
+/// stop may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// A node and its wires.
+/// A node with its web, mail and federation.
 pub(crate) struct Server {
     node: Node,
     data: PathBuf,
@@ -47,29 +48,31 @@ pub(crate) struct Server {
     federation: Federation,
     control: JoinHandle<()>,
     background: JoinHandle<()>,
-    naming: JoinHandle<()>,
-    greeting: Option<JoinHandle<()>>,
+    certificate_task: JoinHandle<()>,
+    welcome_task: Option<JoinHandle<()>>,
 }
 
-/// The sockets of a node that is not open yet: whoever comes is told so.
-pub(crate) struct Front {
+/// The bound sockets of a node that is not open yet; every client gets a temporary error.
+pub(crate) struct Startup {
     ports: ListenConfig,
     certificate: Certificate,
+    reload: Reload,
     web: Web,
     mail: MailListeners,
 }
 
-impl Front {
-    /// Opens all sockets. The folder must be this process's alone.
-    pub(crate) async fn open(place: &Target) -> Result<Self> {
+impl Startup {
+    /// Binds all sockets. This process must hold the folder's lock.
+    pub(crate) async fn bind(place: &Target) -> Result<Self> {
         let Target { data, config } = place;
-        let listeners = Listeners::open(&config.listen).await?;
+        let reload = Reload::listen()?;
+        let listeners = Listeners::bind(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
         let certificate = Certificate::open(data)?;
-        let entrance =
-            Entrance { listener: listeners.web, tls: config.web.tls.then(|| certificate.tls()) };
+        let endpoint =
+            Endpoint { listener: listeners.web, tls: config.web.tls.then(|| certificate.tls()) };
         let web =
-            Web::listen(config.web.clone(), vec![entrance]).context("the site could not start")?;
+            Web::listen(config.web.clone(), vec![endpoint]).context("the site could not start")?;
         let mail = MailListeners {
             smtp: listeners.smtp,
             submission: listeners.submission,
@@ -78,32 +81,35 @@ impl Front {
             imaps: listeners.imaps,
         };
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imap = %ports.imap, "opening the data folder");
-        Ok(Self { ports, certificate, web, mail })
+        Ok(Self { ports, certificate, reload, web, mail })
     }
 
-    /// Opens the node in the folder that is claimed; whoever comes meanwhile is told to come back.
-    /// `stop` ends that early.
+    /// Opens the node in the locked folder; clients that connect meanwhile get a temporary error.
+    /// `stop` ends this early.
     pub(crate) async fn open_node(
         &self,
         place: &Target,
         claim: Claim,
         stop: &Stop,
     ) -> Result<Node> {
-        let opening = self.web.opening();
-        let tell = Box::new(move |step, done, total| opening.tell(step, done, total));
+        let progress = self.web.startup_progress();
+        let report = Box::new(move |step, done, total| progress.report(step, done, total));
         tokio::select! {
-            node = data_folder::open_claimed(claim, &place.data, &place.config, stop, tell) => node,
-            never = turn_everybody_away(&self.mail, &place.config.mail) => match never {},
-        }
+         node = data_folder::open_claimed(claim, &place.data, &place.config, stop, report) => node,
+        never = refuse_during_startup(&self.mail, &place.config.mail) => match never {},
+                }
     }
 }
 
 impl Server {
-    /// Starts everything around a node that is open, or nothing.
-    pub(crate) async fn start(place: &Target, front: Front, node: Node) -> Result<Self> {
+    /// Starts web, mail and federation of an open node.
+    ///
+    /// # Errors
+    /// When one of them can't start; then none runs.
+    pub(crate) async fn start(place: &Target, startup: Startup, node: Node) -> Result<Self> {
         let Target { data, config } = place.clone();
-        let Front { ports, certificate, web, mail } = front;
-        // Listened for before it is looked, so that no set-up can come between.
+        let Startup { ports, certificate, reload, web, mail } = startup;
+        // Subscribe before reading the profile, so that no set-up is missed.
         let events = node.events.subscribe();
         certificate.cover(names(&config, profile::get(&node)?))?;
 
@@ -117,7 +123,7 @@ impl Server {
             ..config.federation.clone()
         };
         let federation = Federation::start(node.clone(), federation).await;
-        // The look at its ports was a moment ago; another program may have been quicker.
+        // Its ports were checked a moment ago; another program may have bound one since.
         let federation = federation.map_err(|error| {
             exit::with(exit::UNAVAILABLE, format!("libp2p could not start: {error}"))
         })?;
@@ -145,7 +151,8 @@ impl Server {
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let background = tokio::spawn(crate::background::run(node.clone()));
-        let naming = tokio::spawn(cover(node.clone(), events, certificate, config.clone()));
+        let certificate_task =
+            tokio::spawn(maintain(certificate, reload, node.clone(), events, config.clone()));
         Ok(Self {
             node,
             data,
@@ -156,25 +163,26 @@ impl Server {
             federation,
             control,
             background,
-            naming,
-            greeting: None,
+            certificate_task,
+            welcome_task: None,
         })
     }
 
-    /// Prints where to open it and what to paste; while nobody lives here, once more when somebody
-    /// has moved in.
+    /// Prints the site's address and the lines to paste. Before set-up, prints the set-up link, and
+    /// the page once more after set-up.
     pub(crate) async fn print_startup_message(&mut self) -> Result<()> {
         let message = StartupMessage {
             data: self.data.clone(),
             ports: self.ports.clone(),
             web: self.config.web.clone(),
         };
-        // Listened for before it is looked, so that no set-up can come between.
+        // Subscribe before reading the profile, so that no set-up is missed.
         let events = self.node.events.subscribe();
         match (profile::get(&self.node)?, logins::offer_setup(&self.node).await?) {
             (_, Some(token)) => {
                 console::print(message.unclaimed(&token.to_string()));
-                self.greeting = Some(tokio::spawn(greet(self.node.clone(), events, message)));
+                let printing = print_after_setup(self.node.clone(), events, message);
+                self.welcome_task = Some(tokio::spawn(printing));
             }
             (Some(owner), None) => console::print(message.claimed(&owner)),
             (None, None) => {}
@@ -182,20 +190,20 @@ impl Server {
         Ok(())
     }
 
-    /// Takes no more, finishes what is under way, writes the store's checkpoint, and ends, all
-    /// within five seconds. What takes longer is left: what was acknowledged is in the log, and the
-    /// next start reads it from there.
+    /// Stops accepting, lets requests finish, writes the store's checkpoint and ends, within five
+    /// seconds. Work that takes longer is abandoned: every acknowledged change is in the write-ahead
+    /// log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.background.abort();
-        self.naming.abort();
-        if let Some(greeting) = &self.greeting {
-            greeting.abort();
+        self.certificate_task.abort();
+        if let Some(task) = &self.welcome_task {
+            task.abort();
         }
-        let wires = async {
+        let servers = async {
             tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
         };
-        if tokio::time::timeout(DRAIN_WITHIN, wires).await.is_err() {
+        if tokio::time::timeout(DRAIN_WITHIN, servers).await.is_err() {
             tracing::warn!("a connection did not end in time and was cut");
         }
         let node = self.node;
@@ -209,7 +217,7 @@ impl Server {
     }
 }
 
-/// Where the owner's mail programs find the node.
+/// Where the owner's mail programs connect.
 fn mail_place(config: &Config, ports: &ListenConfig) -> MailPlace {
     MailPlace {
         host: Some(config.mail.hostname.clone()).filter(|name| !name.is_empty()),
@@ -219,43 +227,61 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailPlace {
     }
 }
 
-/// Every name the node goes by.
+/// Every host name of the node.
 fn names(config: &Config, owner: Option<Profile>) -> impl Iterator<Item = String> {
-    let at_home = owner.as_ref().map(|owner| format!("{}.localhost", owner.login));
-    let chosen = [
+    let local = owner.as_ref().map(|owner| format!("{}.localhost", owner.login));
+    let names = [
         config.web.public_host(),
         owner.map(|owner| owner.domain),
-        at_home,
+        local,
         Some(config.mail.hostname.clone()),
     ];
-    chosen.into_iter().flatten().chain(config.web.names.clone()).filter(|name| !name.is_empty())
+    names.into_iter().flatten().chain(config.web.names.clone()).filter(|name| !name.is_empty())
 }
 
-/// Has the certificate hold for the node's names whenever it may have got another: whoever moves in
-/// has one.
-async fn cover(node: Node, mut events: Receiver<Event>, certificate: Certificate, config: Config) {
+/// Reloads the certificate on SIGHUP, and makes a self-signed one anew whenever the node may have
+/// got another name: set-up gives it one.
+async fn maintain(
+    certificate: Certificate,
+    mut reload: Reload,
+    node: Node,
+    mut events: Receiver<Event>,
+    config: Config,
+) {
+    let mut can_cover = true;
     loop {
-        match events.recv().await {
-            Ok(Event::Public) | Err(RecvError::Lagged(_)) => {}
-            Ok(_) => continue,
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = reload.asked() => {
+                match certificate.reload() {
+                    Ok(()) => tracing::info!("the certificate was reloaded"),
+                    Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate could not be reloaded; the one in use stays"),
+                }
+                continue;
+            }
+        };
+        match event {
+            Ok(Event::Public) | Err(RecvError::Lagged(_)) if can_cover => {}
             Err(RecvError::Closed) => return,
+            _ => continue,
         }
         let covered = profile::get(&node)
             .map_err(Into::into)
             .and_then(|owner| certificate.cover(names(&config, owner)));
         if let Err(error) = covered {
-            return tracing::error!(%error, "the certificate lacks a name; the next start tries again");
+            tracing::error!(%error, "the certificate lacks a name; the next start tries again");
+            can_cover = false;
         }
     }
 }
 
-/// Waits until somebody has moved in, and prints the page with their address.
-async fn greet(node: Node, mut events: Receiver<Event>, message: StartupMessage) {
+/// Waits for set-up, then prints the page with the owner's address.
+async fn print_after_setup(node: Node, mut events: Receiver<Event>, message: StartupMessage) {
     loop {
         match profile::get(&node) {
             Ok(Some(owner)) => return console::print(message.claimed(&owner)),
             Ok(None) => {}
-            Err(error) => return tracing::error!(%error, "who lives here can't be read"),
+            Err(error) => return tracing::error!(%error, "the owner's profile can't be read"),
         }
         if let Err(RecvError::Closed) = events.recv().await {
             return;
@@ -263,8 +289,8 @@ async fn greet(node: Node, mut events: Receiver<Event>, message: StartupMessage)
     }
 }
 
-/// Whether `work`, on a thread of its own, ended in time. One that did not is left behind when the
-/// process ends.
+/// Runs `work` on a blocking thread and returns whether it ended within `limit`. Work that did not is
+/// abandoned when the process ends.
 async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result<bool> {
     match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
         Ok(ended) => ended.map(|()| true).context("the store's thread ended"),
@@ -279,7 +305,7 @@ fn libp2p_port(addresses: &[String]) -> Option<u16> {
 }
 
 impl Listeners {
-    /// The ports as they are, where the configuration let the system choose.
+    /// The ports in use, where the configuration has port 0.
     fn ports(&self, config: &ListenConfig) -> Result<ListenConfig> {
         let at = |listener: &tokio::net::TcpListener| -> Result<SocketAddr> {
             Ok(listener.local_addr()?)
@@ -301,7 +327,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_store_that_does_not_end_holds_up_no_stop() {
+    async fn hanging_store_does_not_delay_the_stop() {
         assert!(within(Duration::from_secs(60), || ()).await.unwrap());
         let (release, held) = std::sync::mpsc::channel::<()>();
         let hang = move || {

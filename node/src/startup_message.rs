@@ -111,7 +111,7 @@ mod tests {
             domain,
             strapline: String::new(),
             about: String::new(),
-            paint: 0,
+            avatar_colour: 0,
         };
         let after = message().claimed(&owner);
         assert!(

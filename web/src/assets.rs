@@ -86,7 +86,7 @@ impl Assets {
             // Browsers ask for typefaces as for what only scripts may read.
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
-        crate::headers::dress(&mut headers, false);
+        crate::headers::add_security_headers(&mut headers, false);
         self.addresses.insert(name, format!("/assets/{hashed}"));
         self.pages.insert(hashed, Arc::new(Page::new(headers, body, Compression::best())));
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use freehold_core::profile::Profile;
+use freehold_listen::Network;
 use serde::{Deserialize, Serialize};
 
 use crate::hosts;
@@ -19,6 +20,9 @@ pub struct WebConfig {
     /// The addresses of reverse proxies whose word is taken for who asks and over what
     /// (`X-Forwarded-For`, `X-Forwarded-Proto`).
     pub trusted_proxies: Vec<IpAddr>,
+    /// The proxies that pass connections through with a PROXY protocol header (version 2). From
+    /// these networks a connection must begin with the header, from elsewhere none is read.
+    pub proxy_protocol_from: Vec<Network>,
     /// Other host names under which the site answers. `localhost` and `<login>.localhost` always
     /// do.
     pub names: Vec<String>,
@@ -37,6 +41,7 @@ impl Default for WebConfig {
             public_url: None,
             tls: false,
             trusted_proxies: Vec::new(),
+            proxy_protocol_from: Vec::new(),
             names: Vec::new(),
             upload_len_max: 64 * 1024 * 1024,
             connections_max: 1024,
@@ -111,7 +116,13 @@ impl WebConfig {
         self.public_url.as_ref().is_some_and(|url| hosts::strip_scheme(url, "https").is_some())
     }
 
-    /// Whether the word of whoever connects from `address` is taken.
+    /// The trusted proxies, which are held to the total of connections alone.
+    pub(crate) fn trusted_networks(&self) -> Vec<Network> {
+        let proxies = self.trusted_proxies.iter().filter(|proxy| self.trusts(**proxy));
+        proxies.map(|proxy| Network::from(*proxy)).collect()
+    }
+
+    /// Whether `X-Forwarded-For` and `X-Forwarded-Proto` from `address` are believed.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.public_url.is_some()
             && self

@@ -38,7 +38,7 @@ impl PersonDoor {
 
     /// A friend's door: in the paint they chose, once it is known.
     pub(crate) fn of_friend(friend: &Friend) -> Self {
-        match friend.paint {
+        match friend.avatar_colour {
             Some(number) => Self::painted(&friend.name, number),
             None => Self::of(&friend.name, &friend.person.0),
         }

@@ -1,19 +1,18 @@
-//! Who asks, and over what, when a reverse proxy stands between: as the proxy says, if it is one of
-//! ours.
+//! The client's address and scheme behind a reverse proxy, as a trusted proxy reports them.
 //!
-//! Only `X-Forwarded-For` and `X-Forwarded-Proto` count, because the proxies people run write over
-//! or add to both. `Forwarded` (RFC 7239) many of them pass on as the client wrote it, and the
-//! client may write anything.
+//! Only `X-Forwarded-For` and `X-Forwarded-Proto` are read, because the usual proxies replace or
+//! extend both. Many of them pass `Forwarded` (RFC 7239) on as the client sent it, so a client could
+//! claim any address by it.
 
 use axum::http::{HeaderMap, HeaderName};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::WebConfig;
-use crate::door::Client;
+use crate::site_service::Client;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// How many proxies may stand one behind the other.
+/// The most proxies in a row.
 const HOPS_MAX: usize = 16;
 
 /// The client of a request that came over a connection from `peer`.
@@ -21,20 +20,20 @@ pub(crate) fn client(peer: Client, headers: &HeaderMap, config: &WebConfig) -> C
     if !config.trusts(peer.address) {
         return peer;
     }
-    // Each proxy adds at the right end whom it was asked by, so the list is believed from the right
-    // as long as our own speak.
+    // Each proxy appends the address of its client, so the list is read from the right, as far as
+    // the appending proxy is a trusted one.
     let mut address = peer.address;
-    for said in from_the_right(headers, &FOR).take(HOPS_MAX) {
-        let Some(before) = address_in(said) else { break };
+    for hop in from_the_right(headers, &FOR).take(HOPS_MAX) {
+        let Some(before) = parse_address(hop) else { break };
         address = before;
         if !config.trusts(before) {
             break;
         }
     }
-    let said_https = from_the_right(headers, &PROTO)
+    let is_https = from_the_right(headers, &PROTO)
         .next()
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-    Client { address, secure: peer.secure || (said_https && config.is_https()) }
+    Client { address, secure: peer.secure || (is_https && config.is_https()) }
 }
 
 fn from_the_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
@@ -43,10 +42,10 @@ fn from_the_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterato
     lines.into_iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim)
 }
 
-/// An address as proxies write it: alone, in brackets, with a port.
-fn address_in(said: &str) -> Option<IpAddr> {
-    let bare = said.trim_start_matches('[').trim_end_matches(']');
-    bare.parse().ok().or_else(|| said.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+/// Parses an address as proxies write it: alone, in brackets, or with a port.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
 #[cfg(test)]
@@ -55,7 +54,7 @@ mod tests {
 
     const PROXY: &str = "10.0.0.1";
 
-    fn asked(peer: &str, url: &str, lines: &[(HeaderName, &'static str)]) -> (String, bool) {
+    fn client_of(peer: &str, url: &str, lines: &[(HeaderName, &'static str)]) -> (String, bool) {
         let proxies = vec![PROXY.parse().unwrap(), "10.0.0.2".parse().unwrap()];
         let config = WebConfig {
             public_url: Some(url.to_owned()),
@@ -72,51 +71,60 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxy_is_believed_about_the_client_and_the_scheme() {
-        for said in [
+    fn trusted_proxy_sets_client_address_and_scheme() {
+        for chain in [
             "203.0.113.9",
             "198.51.100.1, 203.0.113.9",
             "203.0.113.9:4711",
             "spoofed, 203.0.113.9, 10.0.0.2",
             "10.0.0.9,203.0.113.9",
         ] {
-            let lines = [(FOR, said), (PROTO, "https")];
+            let lines = [(FOR, chain), (PROTO, "https")];
             assert_eq!(
-                asked(PROXY, "https://ruth.example", &lines),
+                client_of(PROXY, "https://ruth.example", &lines),
                 ("203.0.113.9".to_owned(), true),
-                "{said}"
+                "{chain}"
             );
             assert_eq!(
-                asked("::ffff:10.0.0.1", "https://ruth.example", &lines).0,
+                client_of("::ffff:10.0.0.1", "https://ruth.example", &lines).0,
                 "203.0.113.9",
-                "{said}"
+                "{chain}"
             );
         }
         let two =
             [(FOR, "198.51.100.1"), (FOR, "[2001:db8::7]:4711"), (PROTO, "https"), (PROTO, "http")];
-        assert_eq!(asked(PROXY, "https://ruth.example", &two), ("2001:db8::7".to_owned(), false));
+        assert_eq!(
+            client_of(PROXY, "https://ruth.example", &two),
+            ("2001:db8::7".to_owned(), false)
+        );
     }
 
     #[test]
-    fn nobody_else_is_believed() {
+    fn forwarded_headers_from_elsewhere_are_ignored() {
         let lines = [
             (FOR, "203.0.113.9"),
             (PROTO, "https"),
             (HeaderName::from_static("forwarded"), "for=203.0.113.9;proto=https"),
         ];
         assert_eq!(
-            asked("192.0.2.66", "https://ruth.example", &lines),
+            client_of("192.0.2.66", "https://ruth.example", &lines),
             ("192.0.2.66".to_owned(), false)
         );
-        // `Forwarded` is what the client wrote, even from the proxy.
-        assert_eq!(asked(PROXY, "https://ruth.example", &lines[2..]), (PROXY.to_owned(), false));
-        // A site whose own address is http is not secure, whatever is said.
-        assert_eq!(asked(PROXY, "http://ruth.example", &lines), ("203.0.113.9".to_owned(), false));
-        for said in ["", "unknown", "203.0.113.9, unknown", "203.0.113.9, _hidden"] {
+        // `Forwarded` is written by the client, even on a connection from the proxy.
+        assert_eq!(
+            client_of(PROXY, "https://ruth.example", &lines[2..]),
+            (PROXY.to_owned(), false)
+        );
+        // A site whose own address is http is never secure.
+        assert_eq!(
+            client_of(PROXY, "http://ruth.example", &lines),
+            ("203.0.113.9".to_owned(), false)
+        );
+        for chain in ["", "unknown", "203.0.113.9, unknown", "203.0.113.9, _hidden"] {
             assert_eq!(
-                asked(PROXY, "https://ruth.example", &[(FOR, said)]),
+                client_of(PROXY, "https://ruth.example", &[(FOR, chain)]),
                 (PROXY.to_owned(), false),
-                "{said}"
+                "{chain}"
             );
         }
     }

@@ -64,7 +64,7 @@ impl Frame {
             title: title.to_owned(),
             name: name.to_owned(),
             initial: initial(name),
-            paint: profile.map_or(0, |profile| profile.paint),
+            paint: profile.map_or(0, |profile| profile.avatar_colour),
             rooms,
             is_owner: false,
         }

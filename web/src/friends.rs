@@ -5,8 +5,10 @@ mod invites;
 use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
-use freehold_core::friends::{self, Friend, State as Stage, WelcomeError};
-use freehold_core::identity::{self, PersonId, homes};
+use freehold_core::feed;
+use freehold_core::friends::{self, BefriendError, Friend, FriendState as Stage};
+use freehold_core::identity::PersonId;
+use freehold_core::identity_log;
 
 use self::invites::Made;
 use crate::answer::{self, Answer, Problem};
@@ -23,7 +25,7 @@ const AWAKE_MS: u64 = 3 * 60 * 1000;
 /// Whether a friend's house is connected, or was a moment ago.
 pub(crate) fn is_awake(friend: &Friend, now: Timestamp) -> bool {
     let is_fresh = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < AWAKE_MS);
-    friend.state == Stage::Friend && (friend.is_awake || is_fresh)
+    friend.state == Stage::Friend && (friend.is_online || is_fresh)
 }
 
 pub(crate) fn routes() -> Routes {
@@ -143,7 +145,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
 
 /// Where a friend says that their site is; only an address of the web becomes a link.
 pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, Problem> {
-    let web = homes::of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
+    let web = feed::homes_of(&site.node, person)?.and_then(|homes| homes.web.into_iter().next());
     Ok(web
         .filter(|web| web.starts_with("https://") || web.starts_with("http://"))
         .map(|web| web.trim_end_matches('/').to_owned()))
@@ -181,7 +183,7 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
         about,
         is_awake,
         state,
-        is_disputed: identity::dispute(&site.node, &friend.person)?.is_some(),
+        is_disputed: identity_log::dispute(&site.node, &friend.person)?.is_some(),
         site: if friend.state == Stage::Friend { site_of(site, &friend.person)? } else { None },
         name: friend.name,
     })
@@ -194,7 +196,7 @@ fn person(text: &str) -> Result<PersonId, Problem> {
 async fn let_in(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     match friends::accept_request(&site.node, person(&id)?).await {
         Ok(_) => Ok(answer::see("/home/friends")),
-        Err(WelcomeError::Store(error)) => Err(error.into()),
+        Err(BefriendError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
 }

@@ -40,10 +40,9 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Adds what is missing: a handler may have set a policy or a cache rule of its own, never none. A
-/// browser that is
-/// `bound` comes back under TLS alone.
-pub(crate) fn dress(headers: &mut HeaderMap, bound: bool) {
+/// Adds each security header that the handler has not set itself; a handler can replace a policy or
+/// a cache rule, never leave one out. `bound` adds HSTS: the browser then uses HTTPS alone.
+pub(crate) fn add_security_headers(headers: &mut HeaderMap, bound: bool) {
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
     }

@@ -1,18 +1,17 @@
 //! What people see of a node, over HTTP: public pages for anyone, rooms for the owner, all without
 //! JavaScript.
 //!
-//! A request passes `door` (is this name ours? is the page in memory?), then the router built from
-//! the table in
-//! `routes`, then a handler of about ten lines that asks core and renders a template. Who asks is a type in the handler's
-//! signature (`visitor`); the strict headers go on last, whatever answered. While the node's rows
-//! can't be read yet, `opening` answers.
+//! A request passes `site_service` (is the host name ours? is the page cached?), then the router
+//! built from the table in `routes`, then a handler of about ten lines that calls core and renders a
+//! template. The visitor's rights are a type in the handler's signature (`visitor`); the security
+//! headers are added last, to every response. While the data folder is being opened, `startup`
+//! answers.
 
 mod answer;
 mod aside;
 mod assets;
 mod config;
 mod dates;
-mod door;
 mod doors;
 mod forwarded;
 mod frame;
@@ -25,9 +24,8 @@ mod identity;
 mod listen;
 mod logins;
 mod mailbox;
+mod markdown;
 mod once;
-mod opening;
-mod pace;
 mod pages;
 mod photos;
 mod pictures;
@@ -38,16 +36,19 @@ mod qr;
 mod routes;
 mod setup;
 mod site;
+mod site_service;
 mod sizes;
+mod slow_client;
+mod startup;
 mod theme;
 mod timeline;
 mod visitor;
 
 pub use config::{WebConfig, WebConfigError};
-pub use door::Door;
-pub use listen::{Entrance, StartError, Web};
-pub use opening::Opening;
+pub use listen::{Endpoint, StartError, Web};
 pub use posts::path_of;
 pub use programs::MailPlace;
 pub use routes::{Access, Route};
-pub use site::{door, door_with_mail, routes};
+pub use site::{routes, service, service_with_mail};
+pub use site_service::SiteService;
+pub use startup::StartupProgress;

@@ -10,10 +10,10 @@ use freehold_core::logins::{self, LoginError};
 use serde::Deserialize;
 
 use crate::answer::{self, Answer};
-use crate::door::Client;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::site_service::Client;
 use crate::visitor::{self, Asker, Owner};
 
 pub(crate) fn routes() -> Routes {

@@ -109,7 +109,7 @@ fn office(site: &Site, id: u32, before: Option<u32>, open: Option<u32>) -> Resul
     let older =
         (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
     let out = if current.special == Some(SpecialUse::Sent) {
-        mailbox::texts(&site.node)?
+        mailbox::queued_blobs(&site.node)?
     } else {
         Vec::new()
     };

@@ -45,7 +45,8 @@ fn ratio(width: u32, height: u32) -> u32 {
 impl Picture {
     /// One of the owner's own.
     pub(crate) fn own(photo: &Photo) -> Self {
-        let (id, large, small) = (photo.id, photo.print(Size::Large), photo.print(Size::Small));
+        let (id, large, small) =
+            (photo.id, photo.rendition(Size::Large), photo.rendition(Size::Small));
         Self {
             href: format!("/photos/{}", photo.slug),
             small: format!("/photos/{id}/400.jpg"),

@@ -7,15 +7,16 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
-use freehold_core::markdown;
 use freehold_core::photos;
 use freehold_core::posts::{self, Cursor, Found, Post, State as Stage};
 use freehold_core::store::StoreError;
+use freehold_core::text;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -46,11 +47,8 @@ pub(crate) fn routes() -> Routes {
 /// A post's title, or how it begins, in at most about `chars` characters; never nothing, since it
 /// stands in links.
 pub(crate) fn title_of(post: &Post, chars: usize) -> String {
-    let begins = if post.title.is_empty() {
-        markdown::summary(&post.text, chars)
-    } else {
-        post.title.clone()
-    };
+    let begins =
+        if post.title.is_empty() { text::summary(&post.text, chars) } else { post.title.clone() };
     if begins.is_empty() { "Without a title".to_owned() } else { begins }
 }
 
@@ -128,10 +126,10 @@ struct UnsettledPage {
 fn line(post: Post, now: Timestamp) -> Line {
     let published = post.published.unwrap_or(post.created);
     Line {
-        begins: markdown::summary(&post.text, LEAD_CHARS),
+        begins: text::summary(&post.text, LEAD_CHARS),
         href: path_of(&post),
         text: if post.title.is_empty() {
-            markdown::summary(&post.text, NOTE_CHARS)
+            text::summary(&post.text, NOTE_CHARS)
         } else {
             post.summary
         },

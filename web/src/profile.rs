@@ -4,18 +4,19 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use freehold_core::identity;
+use freehold_core::identity_log;
 use freehold_core::logins::{self, LoginError, PasswordError};
-use freehold_core::markdown;
 use freehold_core::profile::{self, Profile, ProfileError};
+use freehold_core::publish;
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
-use crate::door::Client;
 use crate::doors::PAINTS;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::site_service::Client;
 use crate::visitor::{self, Owner};
 
 pub(crate) fn routes() -> Routes {
@@ -50,7 +51,7 @@ async fn about(State(site): State<Site>) -> Answer {
 
 /// A door in the owner's paint.
 async fn icon(State(site): State<Site>) -> Answer {
-    let paint = site.profile()?.map_or(0, |profile| usize::from(profile.paint));
+    let paint = site.profile()?.map_or(0, |profile| usize::from(profile.avatar_colour));
     let (_, colour) = PAINTS.get(paint).unwrap_or(&PAINTS[0]);
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
@@ -108,14 +109,14 @@ fn settings_page(
 ) -> Result<SettingsPage, Problem> {
     let person = site.node.identity.person();
     let is_disputed = person
-        .map(|person| identity::dispute(&site.node, &person))
+        .map(|person| identity_log::dispute(&site.node, &person))
         .transpose()?
         .flatten()
         .is_some();
     let paints = PAINTS.iter().zip(0..).map(|((name, _), number)| Paint {
         number,
         name,
-        is_chosen: number == profile.paint,
+        is_chosen: number == profile.avatar_colour,
     });
     Ok(SettingsPage {
         page: site.home_frame("Settings", "Settings")?,
@@ -153,10 +154,10 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<Changed>)
         name: form.name,
         strapline: form.strapline,
         about,
-        paint: form.paint,
+        avatar_colour: form.paint,
         ..Profile::clone(&before)
     };
-    let fault = match profile::set(&site.node, changed.clone()).await {
+    let fault = match publish::profile(&site.node, changed.clone()).await {
         Ok(()) => {
             let said = Said { saved: Some("Saved."), fault: None };
             return answer::page(&settings_page(&site, &owner, changed, said)?);

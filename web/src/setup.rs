@@ -12,10 +12,10 @@ use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
-use crate::door::Client;
 use crate::frame::Frame;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::site_service::Client;
 use crate::visitor;
 
 pub(crate) fn routes() -> Routes {
@@ -148,8 +148,15 @@ fn profile_of(form: &Settling) -> Result<Profile, (&'static str, String)> {
         return Err(("password", "The two are not the same. Type it twice once more.".to_owned()));
     }
     let (name, login, domain) = (form.name.clone(), login.to_owned(), domain.to_owned());
-    let paint = profile::first_paint(&login, &domain);
-    Ok(Profile { name, login, domain, strapline: String::new(), about: String::new(), paint })
+    let avatar_colour = profile::default_avatar_colour(&login, &domain);
+    Ok(Profile {
+        name,
+        login,
+        domain,
+        strapline: String::new(),
+        about: String::new(),
+        avatar_colour,
+    })
 }
 
 fn fault_of(error: &ProfileError) -> (&'static str, String) {

@@ -10,11 +10,11 @@ use freehold_core::store::StoreError;
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
-use crate::door::Door;
 use crate::frame::Frame;
 use crate::pages::Pages;
 use crate::programs::MailPlace;
 use crate::routes::{Route, Routes};
+use crate::site_service::SiteService;
 use crate::{assets, friends, health, identity, logins, photos, posts, setup, timeline};
 
 /// One node's site. Cheap to clone.
@@ -72,25 +72,25 @@ pub fn routes() -> Vec<Route> {
     table().into_parts().1
 }
 
-/// The site of `node` as a function from request to answer, for a listener or a test. `port` is the
-/// one people reach it on.
+/// The site of `node` as a function from request to response, for a listener or a test. `port` is
+/// the port that the site's own address names when no public URL is configured.
 ///
 /// # Errors
 /// When the store can't be read.
-pub fn door(node: Node, config: WebConfig, port: u16) -> Result<Door, StoreError> {
-    door_with_mail(node, config, port, None)
+pub fn service(node: Node, config: WebConfig, port: u16) -> Result<SiteService, StoreError> {
+    service_with_mail(node, config, port, None)
 }
 
-/// The same, knowing where mail programs find the node.
+/// The same, with the ports of the node's mail for the settings page.
 ///
 /// # Errors
-/// As [`door`].
-pub fn door_with_mail(
+/// As [`service`].
+pub fn service_with_mail(
     node: Node,
     config: WebConfig,
     port: u16,
     mail: Option<MailPlace>,
-) -> Result<Door, StoreError> {
+) -> Result<SiteService, StoreError> {
     let pages = Arc::new(Pages::new(node.events.subscribe(), node.clock.clone()));
     let mark = node.keyed("web.cookie", b"")?;
     let cookie =
@@ -105,5 +105,5 @@ pub fn door_with_mail(
         mail,
     };
     let (router, _) = table().into_parts();
-    Ok(Door::new(site, router))
+    Ok(SiteService::new(site, router))
 }

@@ -12,9 +12,10 @@ use freehold_core::delivery_status;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
 use freehold_core::identity::PersonId;
-use freehold_core::markdown;
 use freehold_core::posts::{self, Draft, Over, PostError, PostId};
 use freehold_core::profile::Profile;
+use freehold_core::publish;
+use freehold_core::text;
 use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
 
@@ -24,6 +25,7 @@ use crate::doors::PersonDoor;
 use crate::frame::Frame;
 use crate::friends::is_awake;
 use crate::gauge::Gauge;
+use crate::markdown;
 use crate::once;
 use crate::photos::upload;
 use crate::pictures::{self, Picture};
@@ -235,9 +237,11 @@ impl<'a> Voices<'a> {
         let is_own = self.own == Some(item.author);
         let path = format!("/{}/{}", dates::year(item.shown), item.slug);
         let (name, door, href) = match self.profile.as_ref().filter(|_| is_own) {
-            Some(profile) => {
-                (profile.name.clone(), PersonDoor::painted(&profile.name, profile.paint), path)
-            }
+            Some(profile) => (
+                profile.name.clone(),
+                PersonDoor::painted(&profile.name, profile.avatar_colour),
+                path,
+            ),
             None => {
                 let Voice { name, door, web } = self.other(item.author)?;
                 let inside = format!("/home/timeline/{}", item.entry);
@@ -251,7 +255,7 @@ impl<'a> Voices<'a> {
         let html = if item.title.is_empty() && item.is_whole {
             rendered(&item.text, &item.entry, is_own)
         } else {
-            format!("<p>{}</p>", answer::escaped(&markdown::summary(&item.text, EXCERPT_CHARS)))
+            format!("<p>{}</p>", answer::escaped(&text::summary(&item.text, EXCERPT_CHARS)))
         };
         let gauge = if is_own {
             delivery_status::of(&self.site.node, &item.entry)?
@@ -341,7 +345,7 @@ async fn say(State(site): State<Site>, _: Owner, Form(note): Form<Note>) -> Answ
         // The words wait as a draft; the first photo joins them there.
         posts::save_draft(&site.node, draft).await.map(|saved| upload::for_post(&saved.id))
     } else {
-        posts::publish_new(&site.node, draft).await.map(|_| "/home".to_owned())
+        publish::post(&site.node, draft).await.map(|_| "/home".to_owned())
     };
     let fault = match done {
         Ok(path) => return Ok(answer::see(&path)),

@@ -9,8 +9,8 @@ use freehold_core::audience::Visitor;
 use freehold_core::logins::{self, Session, SessionToken};
 
 use crate::answer::{self, Problem};
-use crate::door::Client;
 use crate::site::Site;
+use crate::site_service::Client;
 
 const COOKIE_SECONDS: u64 = 30 * 24 * 60 * 60;
 

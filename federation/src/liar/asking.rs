@@ -4,6 +4,7 @@ use freehold_core::audience::Audience;
 use freehold_core::blobs::AtRest;
 use freehold_core::photos::{self, Size};
 use freehold_core::posts::{self, Draft};
+use freehold_core::publish;
 use freehold_core::store::BlobId;
 
 use super::blobs::showing;
@@ -66,7 +67,7 @@ async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_th
         photos::change(&scene.alice, kept.id, String::new(), String::new(), Audience::Owner)
             .await
             .unwrap();
-        photos::settle(&scene.alice).unwrap();
+        photos::apply_at_rest(&scene.alice).unwrap();
         scene.end().await;
     }
 }
@@ -83,11 +84,11 @@ async fn what_was_taken_back_is_not_given_to_the_end() {
         Some(Answer::Missing),
         "a draft shows it to nobody"
     );
-    posts::publish(&scene.alice, draft.id).await.unwrap();
+    publish::saved_post(&scene.alice, draft.id).await.unwrap();
     // Sealed still, and given all the same.
     assert_eq!(ask_on(&mut stream, kept.large.blob.0, 16_384).await, Some(Answer::Found(50_000)));
     while !frame::read_bytes(&mut stream, 1 << 20).await.unwrap().is_empty() {}
-    posts::delete(&scene.alice, draft.id).await.unwrap();
+    publish::delete(&scene.alice, draft.id).await.unwrap();
     assert_eq!(ask_on(&mut stream, kept.large.blob.0, 16_384).await, Some(Answer::Missing));
     scene.end().await;
 }

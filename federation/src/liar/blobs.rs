@@ -1,8 +1,9 @@
 //! Lies about blobs.
 
+use freehold_core::apply;
 use freehold_core::audience::Audience;
 use freehold_core::blobs::AtRest;
-use freehold_core::feed::Photo;
+use freehold_core::feed::PhotoRef;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
 use futures::AsyncWriteExt;
@@ -131,7 +132,7 @@ async fn the_photos_of_a_post_that_is_shown_later_are_fetched_then() {
     assert_eq!(scene.shown(), 0);
     assert_eq!(timeline::wanted_blobs(&scene.alice, &id(&scene.mallory), None, 10).unwrap(), []);
     scene.alice.clock.advance(10 * 60_000);
-    while feed::run_due(&scene.alice).await.unwrap() > 0 {}
+    while apply::run_due(&scene.alice).await.unwrap() > 0 {}
     assert_eq!(scene.shown(), 1);
     let (_, get) = next_get(&mut scene).await;
     assert_eq!(get.hash, hash_of(&blob).0);
@@ -144,7 +145,7 @@ fn hash_of(content: &[u8]) -> BlobId {
 
 /// A post that shows these, each as one photo of a single size.
 pub(super) fn showing(contents: &[&[u8]]) -> PostBody {
-    let photo = |content: &&[u8]| Photo {
+    let photo = |content: &&[u8]| PhotoRef {
         blob: hash_of(content),
         len: content.len() as u64,
         small: hash_of(content),

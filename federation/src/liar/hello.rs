@@ -4,6 +4,7 @@ use freehold_core::domains::{OP_NODE, OP_ROOT};
 use freehold_core::identity::op::{
     Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp,
 };
+use freehold_core::identity_log;
 use freehold_core::keys::{PublicKey, SecretKey};
 
 use super::*;
@@ -86,7 +87,7 @@ async fn a_forked_identity_log_as_long_as_the_true_one_gives_no_standing() {
         addresses: Vec::new(),
     };
     friends::redeem_invite(&alice, &from, invite.token).await.unwrap();
-    core_identity::learn(&alice, truth.to_bytes()).await.unwrap();
+    identity_log::learn(&alice, truth.to_bytes()).await.unwrap();
 
     let scene = Scene::between(alice, mallory, Some(lie.person()), Arc::new(lie)).await;
     let honest = entry(&scene.mallory, post("hello")).await;
@@ -157,7 +158,7 @@ async fn a_retired_key_has_no_rights_left_although_its_connection_stands() {
         addresses: Vec::new(),
     };
     friends::redeem_invite(&alice, &from, invite.token).await.unwrap();
-    core_identity::learn(&alice, before.to_bytes()).await.unwrap();
+    identity_log::learn(&alice, before.to_bytes()).await.unwrap();
 
     let scene = Scene::between(alice, thief, Some(who), Arc::new(before)).await;
     let stolen = PeerKey(*scene.mallory.identity.node_key().as_bytes());
@@ -168,7 +169,7 @@ async fn a_retired_key_has_no_rights_left_although_its_connection_stands() {
         standing.as_ref().is_some_and(|now| now.relation == Relation::Friend)
     };
     drop(tokio::time::timeout(PATIENCE, standing.wait_for(is_friend)).await.unwrap().unwrap());
-    core_identity::learn(&scene.alice, after.to_bytes()).await.unwrap();
+    identity_log::learn(&scene.alice, after.to_bytes()).await.unwrap();
     let is_nobody =
         |standing: &Option<Standing>| standing.as_ref().is_some_and(|now| now.person.is_none());
     drop(tokio::time::timeout(PATIENCE, standing.wait_for(is_nobody)).await.unwrap().unwrap());

@@ -1,8 +1,10 @@
 //! Lies about entries.
 
+use freehold_core::apply;
 use freehold_core::cbor::Value;
 use freehold_core::domains;
-use freehold_core::feed::Header;
+use freehold_core::feed;
+use freehold_core::feed::EntryHeader;
 use freehold_core::hlc::Hlc;
 use futures::AsyncWriteExt;
 
@@ -127,7 +129,8 @@ async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_an
         hear(&mut stream, |message| matches!(message, Sync::Ack { .. } | Sync::Bye { .. })).await;
     assert!(matches!(answer, Sync::Ack { through: 0, .. }), "{answer:?}");
     assert_eq!(scene.shown(), 1);
-    let never = Header { seq: 77, ..Header::from_canonical(&hers.header).unwrap() }.to_canonical();
+    let never = EntryHeader { seq: 77, ..EntryHeader::from_canonical(&hers.header).unwrap() }
+        .to_canonical();
     frame::write(&mut stream, &Sync::Entries(vec![Entry { header: never, ..hers }])).await.unwrap();
     assert_eq!(refused(&mut stream).await, Reason::Invalid);
     scene.end().await;
@@ -135,8 +138,8 @@ async fn what_the_owner_has_said_may_be_brought_by_every_friend_who_was_asked_an
 
 /// What stands at an entry's place on the other side of a fork, behind another entry.
 fn other_side(author: &Node, one: &Entry, prev: Option<EntryId>) -> Entry {
-    let header = Header::from_canonical(&one.header).unwrap();
-    let header = Header { hlc: Hlc(header.hlc.0 + 1), prev, ..header }.to_canonical();
+    let header = EntryHeader::from_canonical(&one.header).unwrap();
+    let header = EntryHeader { hlc: Hlc(header.hlc.0 + 1), prev, ..header }.to_canonical();
     let signature = author.identity.sign(domains::ENTRY, &header).0.to_vec();
     Entry { header, signature, ..one.clone() }
 }
@@ -180,7 +183,7 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
     let of = EntryId::of(&first.header);
     let node = scene.mallory.clone();
     let say = move |tx: &mut Tx<'_>| {
-        feed::append(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
+        feed::append_only(tx, &node, Lane::PUBLIC, &Body::Edit { of, post: post("goodbye") })
     };
     let edit: EntryId = scene.mallory.store.commit(say).await.unwrap();
     let one = push::entry_to_wire(feed::entry(&scene.mallory, &edit).unwrap().unwrap());
@@ -191,7 +194,7 @@ async fn what_is_found_lacking_later_is_asked_for_on_the_open_stream() {
         frame::write(&mut stream, &Sync::Push(batch)).await.unwrap();
         hear(&mut stream, |message| matches!(message, Sync::Ack { .. })).await;
     }
-    while feed::run_due(&scene.alice).await.unwrap() > 0 {}
+    while apply::run_due(&scene.alice).await.unwrap() > 0 {}
     let asked = hear(&mut stream, |message| matches!(message, Sync::Lacking(_))).await;
     assert_eq!(asked, Sync::Lacking(vec![of.0.into()]));
     scene.end().await;

@@ -1,13 +1,12 @@
 //! Places for callers who are no friends. They are few and lent for a while: one machine with many
 //! keys cannot keep them all, or nobody who holds an invite would get in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use freehold_core::crowd::{Crowd, Place};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -21,26 +20,25 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::slots::{NoSlot, Slots};
+
 /// Connections from one IPv4 address or IPv6 /64; those of this machine are not counted.
 const PER_ADDRESS_MAX: usize = 8;
 /// How long a stranger's connection may last: asking, and looking at the public posts.
 const LENT_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// No place is free for this caller.
-#[derive(Debug, thiserror::Error)]
-#[error("no place is free for one more stranger from there")]
-struct NoPlace;
-
-/// Who has a place.
+/// Who is connected.
 pub(super) struct Behaviour {
-    crowd: Crowd,
+    slots: Slots,
     trusted: HashSet<PeerId>,
     /// Those who are connected and need no place.
     friends: HashMap<ConnectionId, PeerId>,
-    /// The place is given back when the guard is dropped.
-    places: HashMap<ConnectionId, (PeerId, DropGuard)>,
-    /// Each holds a place, and ends when the connection has gone or has to go.
+    /// The strangers that are connected. Dropping the guard ends the connection's timer in `ends`.
+    strangers: HashMap<ConnectionId, (PeerId, DropGuard)>,
+    /// Each ends when the connection has closed or its time is over.
     ends: FuturesUnordered<BoxFuture<'static, ConnectionId>>,
+    /// Connections that lost their slot to a newcomer.
+    evicted: VecDeque<(PeerId, ConnectionId)>,
 }
 
 impl Behaviour {
@@ -48,47 +46,43 @@ impl Behaviour {
     pub(super) fn new(strangers_max: u32) -> Self {
         let strangers_max = usize::try_from(strangers_max).unwrap_or(usize::MAX);
         Self {
-            crowd: Crowd::new(strangers_max, PER_ADDRESS_MAX),
+            slots: Slots::new(strangers_max, PER_ADDRESS_MAX),
             trusted: HashSet::new(),
             friends: HashMap::new(),
-            places: HashMap::new(),
+            strangers: HashMap::new(),
             ends: FuturesUnordered::new(),
+            evicted: VecDeque::new(),
         }
     }
 
     /// Who needs no place. What they have open counts no longer; who is trusted no longer is a
     /// guest like others from now on.
     pub(super) fn trust(&mut self, peers: HashSet<PeerId>) {
-        let friends = self
-            .places
-            .extract_if(|_, (peer, _)| peers.contains(peer))
-            .map(|(connection, (peer, _))| (connection, peer));
-        self.friends.extend(friends);
+        let friends = self.strangers.extract_if(|_, (peer, _)| peers.contains(peer));
+        for (connection, (peer, _)) in friends {
+            self.slots.release(connection);
+            self.friends.insert(connection, peer);
+        }
         let left: Vec<_> = self.friends.extract_if(|_, peer| !peers.contains(peer)).collect();
         for (connection, peer) in left {
-            self.lend(connection, peer, None);
+            self.lend(connection, peer);
         }
         self.trusted = peers;
     }
 
     fn forget(&mut self, connection: ConnectionId) {
-        self.places.remove(&connection);
+        self.slots.release(connection);
+        self.strangers.remove(&connection);
         self.friends.remove(&connection);
     }
 
-    /// Lets a connection be for a while, or until its place is needed.
-    fn lend(&mut self, connection: ConnectionId, peer: PeerId, place: Option<Place>) {
+    /// Keeps a stranger's connection open for [`LENT_FOR`] at most.
+    fn lend(&mut self, connection: ConnectionId, peer: PeerId) {
         let gone = CancellationToken::new();
-        self.places.insert(connection, (peer, gone.clone().drop_guard()));
+        self.strangers.insert(connection, (peer, gone.clone().drop_guard()));
         self.ends.push(Box::pin(async move {
-            let needed = async {
-                match &place {
-                    Some(place) => place.is_needed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            // Whichever of the three comes first, it has ended.
-            let _ = gone.run_until_cancelled(tokio::time::timeout(LENT_FOR, needed)).await;
+            // Closed or out of time: both end the timer.
+            let _ = gone.run_until_cancelled(tokio::time::sleep(LENT_FOR)).await;
             connection
         }));
     }
@@ -118,11 +112,15 @@ impl NetworkBehaviour for Behaviour {
             self.friends.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
-        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
+        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoSlot))?;
         let is_shared = ip.to_canonical().is_loopback();
-        let place =
-            self.crowd.admit(ip, is_shared).ok_or_else(|| ConnectionDenied::new(NoPlace))?;
-        self.lend(connection, peer, Some(place));
+        let evicted = self.slots.admit(connection, ip, is_shared).map_err(ConnectionDenied::new)?;
+        if let Some(evicted) = evicted
+            && let Some((peer, _)) = self.strangers.remove(&evicted)
+        {
+            self.evicted.push_back((peer, evicted));
+        }
+        self.lend(connection, peer);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -161,13 +159,19 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        let close = |peer_id, connection| {
+            let connection = CloseConnection::One(connection);
+            Poll::Ready(ToSwarm::CloseConnection { peer_id, connection })
+        };
+        // A newcomer is admitted while the swarm is polled, and the swarm polls this again after.
+        if let Some((peer, connection)) = self.evicted.pop_front() {
+            return close(peer, connection);
+        }
         while let Poll::Ready(Some(connection)) = self.ends.poll_next_unpin(cx) {
-            // Whose place is given back already has hung up, or is a friend by now.
-            if let Some((peer_id, _)) = self.places.remove(&connection) {
-                return Poll::Ready(ToSwarm::CloseConnection {
-                    peer_id,
-                    connection: CloseConnection::One(connection),
-                });
+            // A connection that is no stranger's any more has closed, or is a friend's by now.
+            if let Some((peer, _)) = self.strangers.remove(&connection) {
+                self.slots.release(connection);
+                return close(peer, connection);
             }
         }
         Poll::Pending

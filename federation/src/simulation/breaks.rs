@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use freehold_core::feed::{self, Header, MARKDOWN, PostBody};
+use freehold_core::feed::{self, EntryHeader, MARKDOWN, PostBody};
 use freehold_core::identity::PersonId;
 use freehold_core::store::Tx;
 use freehold_core::timeline::{self, Item, Version};
@@ -43,7 +43,7 @@ pub(super) async fn store_and_show_on(
 ) -> Result<Vec<(Log, u64)>, Reason> {
     let mut reach = Vec::new();
     for entry in batch {
-        let of = Header::from_canonical(&entry.header)
+        let of = EntryHeader::from_canonical(&entry.header)
             .ok()
             .and_then(|header| header.refs.first().copied());
         let shown = of.and_then(|of| timeline::get(&me.node, &of).unwrap());

@@ -42,7 +42,7 @@ pub(super) async fn lie(people: &mut [Person], links: &mut [Link], random: &Rand
         })
     };
     let head = |entry: &Entry, hi: u64| {
-        let log = feed::Header::from_canonical(&entry.header).unwrap().log;
+        let log = feed::EntryHeader::from_canonical(&entry.header).unwrap().log;
         Head { log: push::to_wire(&log), lo: 0, hi, head: [9; 32] }
     };
     let message = match random.u64() % 9 {

@@ -1,19 +1,20 @@
 //! One of the people: a node on a disk in memory, and what its owner remembers to have said.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use freehold_core::clock::Clock;
-use freehold_core::feed::{self, AppendError, Body, EntryId, Lane, LogId, MARKDOWN, PostBody};
+use freehold_core::feed::{self, AppendError, Body, EntryId, FeedLogId, Lane, MARKDOWN, PostBody};
 use freehold_core::friends::{self, Introduction};
 use freehold_core::fs::{Fault, MemoryFs, PowerCut};
 use freehold_core::identity::{self, PersonId};
+use freehold_core::identity_log;
 use freehold_core::mnemonic;
 use freehold_core::node::Node;
+use freehold_core::outbox;
+use freehold_core::publish;
 use freehold_core::random::Random;
 use freehold_core::store::Tx;
 use freehold_core::testing::{START, profile_of};
 use freehold_core::timeline::{self, Version};
-use freehold_core::{outbox, profile};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::photos;
 use crate::push;
@@ -51,7 +52,7 @@ pub(super) struct Person {
     /// Texts and logs that the owner's own node has lost by starting from an old copy: friends may
     /// still have them.
     pub(super) abandoned: BTreeSet<String>,
-    pub(super) abandoned_logs: BTreeSet<LogId>,
+    pub(super) abandoned_logs: BTreeSet<FeedLogId>,
     /// Whether this node has lost what others had given it.
     pub(super) has_lost: bool,
     backup: Option<Moment>,
@@ -62,7 +63,7 @@ impl Person {
         let disk = MemoryFs::new();
         let node =
             Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed)).unwrap();
-        profile::set(&node, profile_of(name)).await.unwrap();
+        publish::profile(&node, profile_of(name)).await.unwrap();
         identity::create_with(
             &node,
             mnemonic::Mnemonic::from_entropy(*blake3::hash(&seed.to_be_bytes()).as_bytes()),
@@ -216,7 +217,7 @@ impl Person {
     pub(super) fn restore(&mut self, is_same_run: bool) {
         let Some(Moment { disk, words, run, texts }) = &self.backup else { return };
         let (copy, words, run, texts) = (disk.crash(), words.clone(), *run, *texts);
-        let logs: Vec<LogId> =
+        let logs: Vec<FeedLogId> =
             feed::heads(&self.node, &self.id).unwrap().iter().map(|head| head.log).collect();
         self.abandoned_logs.extend(logs);
         // What was said since may still be seen, and what was edited or taken back since may be
@@ -251,7 +252,7 @@ pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendErr
         .post()
         .map_or(Ok(Vec::new()), |post| photos::keep(node, &post.photos, &label(&post.text)))?;
     let write = move |tx: &mut Tx<'_>| {
-        let entry = feed::append(tx, &inside, Lane::PUBLIC, &body)?;
+        let entry = feed::append_only(tx, &inside, Lane::PUBLIC, &body)?;
         photos.iter().for_each(|photo| tx.attach(photo));
         let now = inside.clock.now();
         let shown = |post| Version {
@@ -285,6 +286,8 @@ pub(super) async fn befriend(one: &Person, other: &Person) {
     for (host, guest) in [(one, other), (other, one)] {
         let invite = friends::create_invite(&host.node, "", &[]).await.unwrap();
         friends::redeem_invite(&host.node, &introduction(guest), invite.token).await.unwrap();
-        identity::learn(&host.node, guest.node.identity.log().unwrap().to_bytes()).await.unwrap();
+        identity_log::learn(&host.node, guest.node.identity.log().unwrap().to_bytes())
+            .await
+            .unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //! to another.
 
 use freehold_core::blobs::{AtRest, Pinned};
-use freehold_core::feed::{EntryId, Photo};
+use freehold_core::feed::{EntryId, PhotoRef};
 use freehold_core::node::Node;
 use freehold_core::photos::Size;
 use freehold_core::store::{BlobId, StoreError};
@@ -28,7 +28,7 @@ fn pixels(label: &str) -> [Vec<u8>; 2] {
 }
 
 /// The photos that a post with this text shows: every fourth has one.
-pub(super) fn of(label: &str) -> Vec<Photo> {
+pub(super) fn of(label: &str) -> Vec<PhotoRef> {
     if !label
         .rsplit(' ')
         .next()
@@ -40,11 +40,15 @@ pub(super) fn of(label: &str) -> Vec<Photo> {
     let [(blob, len), (small, small_len)] =
         pixels(label).map(|bytes| (BlobId(*blake3::hash(&bytes).as_bytes()), bytes.len() as u64));
     let (alt, caption, thumbhash) = ("a photo".to_owned(), String::new(), Vec::new());
-    vec![Photo { blob, len, small, small_len, alt, caption, width: 40, height: 30, thumbhash }]
+    vec![PhotoRef { blob, len, small, small_len, alt, caption, width: 40, height: 30, thumbhash }]
 }
 
 /// Stores the photos of a post at its author's node.
-pub(super) fn keep(node: &Node, photos: &[Photo], label: &str) -> Result<Vec<Pinned>, StoreError> {
+pub(super) fn keep(
+    node: &Node,
+    photos: &[PhotoRef],
+    label: &str,
+) -> Result<Vec<Pinned>, StoreError> {
     let bytes = if photos.is_empty() { Vec::new() } else { pixels(label).to_vec() };
     bytes.iter().map(|bytes| node.blobs.put(bytes, AtRest::Plain)).collect()
 }

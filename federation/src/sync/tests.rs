@@ -5,7 +5,7 @@ mod lacking;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use freehold_core::feed::{Audience, EntryId, Header, Kind, Lane, LogId};
+use freehold_core::feed::{EntryAudience, EntryHeader, EntryId, FeedLogId, Kind, Lane};
 use freehold_core::hlc::Hlc;
 use freehold_core::identity::PersonId;
 use freehold_core::keys::SecretKey;
@@ -19,7 +19,7 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 fn log(person: u8, epoch: u64) -> Log {
     let node = SecretKey::from_bytes(&[person; 32]).public();
-    to_wire(&LogId { person: PersonId([person; 32]), node, lane: Lane::PUBLIC, epoch })
+    to_wire(&FeedLogId { person: PersonId([person; 32]), node, lane: Lane::PUBLIC, epoch })
 }
 
 /// An entry of the friend's first log.
@@ -28,7 +28,7 @@ fn entry(seq: u64, len: usize) -> Entry {
 }
 
 fn entry_of(log: Log, seq: u64, len: usize) -> Entry {
-    let header = Header {
+    let header = EntryHeader {
         log: from_wire(&log).unwrap(),
         seq,
         prev: (seq > 0).then_some(EntryId([1; 32])),
@@ -36,7 +36,7 @@ fn entry_of(log: Log, seq: u64, len: usize) -> Entry {
         kind: Kind::Post,
         body_len: u32::try_from(len).unwrap(),
         body_hash: [0; 32],
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: Vec::new(),
         expires: None,
         understood: true,

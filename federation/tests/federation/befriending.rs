@@ -1,5 +1,6 @@
-use freehold_core::friends::{self, State};
-use freehold_core::identity::{self, IdentityLog, homes};
+use freehold_core::feed;
+use freehold_core::friends::{self, FriendState};
+use freehold_core::identity::{self, IdentityLog};
 
 use crate::network::{Over, Person};
 
@@ -42,7 +43,7 @@ async fn an_invite_works_once() {
     friends::accept_invite(&carol, &invite).await.unwrap();
     carol
         .until("alice has said no", |node| {
-            friends::get(node, &alice.id()).unwrap().unwrap().state == State::Refused
+            friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Refused
         })
         .await;
     assert!(!friends::is_friend(&alice, &carol.id()).unwrap());
@@ -68,11 +69,11 @@ async fn a_friend_who_was_removed_is_told() {
     bob.shows(&["one"]).await;
     friends::remove(&alice, bob.id()).await.unwrap();
     bob.until("alice has left", |node| {
-        friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left
+        friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Left
     })
     .await;
     alice
-        .until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty())
+        .until("the farewell was heard", |node| friends::unfollow_notices(node).unwrap().is_empty())
         .await;
     // What she said stays, until Bob wants it gone.
     bob.shows(&["one"]).await;
@@ -95,11 +96,11 @@ async fn a_friend_who_was_removed_while_away_is_told_on_coming_back() {
     alice.up().await;
     bob.up().await;
     bob.until("alice has left", |node| {
-        friends::get(node, &alice.id()).unwrap().unwrap().state == State::Left
+        friends::get(node, &alice.id()).unwrap().unwrap().state == FriendState::Left
     })
     .await;
     alice
-        .until("the farewell was heard", |node| friends::farewells(node).unwrap().is_empty())
+        .until("the farewell was heard", |node| friends::unfollow_notices(node).unwrap().is_empty())
         .await;
 }
 
@@ -109,7 +110,7 @@ async fn friends_learn_where_each_others_sites_are() {
         (Person::new("alice", Over::Both).await, Person::new("bob", Over::Both).await);
     alice.befriend(&bob).await;
     let site = |person: &Person, of: &Person| {
-        homes::of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next())
+        feed::homes_of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next())
     };
     bob.until("alice's site is known", |_| {
         site(&bob, &alice).as_deref() == Some("http://alice.localhost:8080")

@@ -1,12 +1,8 @@
 //! People with nodes that federate, and waiting for what must become true without watching the
 //! clock.
 
-use std::net::SocketAddr;
-use std::ops::Deref;
-use std::time::Duration;
-
 use freehold_core::audience::Audience;
-use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, Photo, PostBody};
+use freehold_core::feed::{self, Body, EntryId, Lane, MARKDOWN, PhotoRef, PostBody};
 use freehold_core::friends;
 use freehold_core::identity::{self, PersonId};
 use freehold_core::node::Node;
@@ -14,6 +10,9 @@ use freehold_core::store::{BlobId, Tx};
 use freehold_core::testing::TestNode;
 use freehold_core::timeline;
 use freehold_federation::{Federation, FederationConfig, StartError, WebAddress};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::time::Duration;
 
 /// Long enough for the slowest machine; nothing waits this long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -134,7 +133,7 @@ impl Person {
         let node = self.node.clone();
         self.node
             .store
-            .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body))
+            .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &node, Lane::PUBLIC, &body))
             .await
             .unwrap()
     }
@@ -163,7 +162,7 @@ impl Person {
     ) -> (EntryId, Vec<u8>, Vec<u8>) {
         let (large, small) = (pixels(large), pixels(small));
         let id = |bytes: &[u8]| BlobId(*blake3::hash(bytes).as_bytes());
-        let photo = Photo {
+        let photo = PhotoRef {
             blob: id(&large),
             len: large.len() as u64,
             small: id(&small),

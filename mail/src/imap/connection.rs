@@ -1,16 +1,15 @@
 //! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All
 //! IO of IMAP is here.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_core::crowd::Place;
 use freehold_core::events::Event;
+use freehold_listen::Permit;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
 use super::session::{Session, Step};
-use crate::house::House;
+use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
 /// How long a client may take to log in.
@@ -39,14 +38,14 @@ enum Woken {
 
 /// Serves one connection to its end.
 pub(crate) async fn run(
-    house: &House,
+    state: &MailState,
     mut stream: Stream,
     mut session: Session,
-    place: &Arc<Place>,
+    permit: &Permit,
 ) {
     // Listening begins before anything is read, so that no change falls between.
-    let mut events = house.node.events.subscribe();
-    match converse(house, &mut stream, &mut session, &mut events, place).await {
+    let mut events = state.node.events.subscribe();
+    match converse(state, &mut stream, &mut session, &mut events, permit).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
             session.bye("silent for too long");
@@ -59,18 +58,18 @@ pub(crate) async fn run(
 }
 
 async fn converse(
-    house: &House,
+    state: &MailState,
     stream: &mut Stream,
     session: &mut Session,
     events: &mut broadcast::Receiver<Event>,
-    place: &Arc<Place>,
+    permit: &Permit,
 ) -> Result<(), StreamError> {
     let log_in_by = Instant::now() + LOGIN_TIMEOUT;
-    let mut owner = None;
     loop {
         let step = session.step().await;
-        // Whoever has logged in is not sent away for strangers.
-        owner = owner.or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
+        if session.is_logged_in() {
+            permit.authenticate();
+        }
         let must_send = step != Step::More || session.output_len() >= SEND_LEN;
         if must_send && session.output_len() > 0 {
             stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
@@ -80,10 +79,10 @@ async fn converse(
             Step::More => tokio::task::yield_now().await,
             Step::Close => return Ok(()),
             Step::StartTls => {
-                stream.start_tls(&house.tls).await?;
+                stream.start_tls(&state.tls, permit).await?;
                 session.tls_started();
             }
-            Step::Read => match wait(house, stream, session, events, log_in_by, place).await {
+            Step::Read => match wait(state, stream, session, events, log_in_by, permit).await {
                 Woken::Received(0) => return Ok(()),
                 Woken::Received(_) => {
                     session.receive(stream.input());
@@ -108,12 +107,12 @@ async fn converse(
 }
 
 async fn wait(
-    house: &House,
+    state: &MailState,
     stream: &mut Stream,
     session: &Session,
     events: &mut broadcast::Receiver<Event>,
     log_in_by: Instant,
-    place: &Place,
+    permit: &Permit,
 ) -> Woken {
     let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
     let idle = session.is_idle();
@@ -135,8 +134,8 @@ async fn wait(
     };
     tokio::select! {
         biased;
-        () = house.stop.cancelled() => Woken::Shutdown,
-        () = place.is_needed() => Woken::Needed,
+        () = state.drain.stopping() => Woken::Shutdown,
+        () = permit.revoked() => Woken::Needed,
         read = stream.fill(patience) => match read {
             Ok(len) => Woken::Received(len),
             Err(error) => Woken::Failed(error),

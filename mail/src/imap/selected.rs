@@ -68,7 +68,7 @@ impl Selected {
     ) -> Result<Opened, StoreError> {
         // Before the UIDs: a message that comes in between has no number yet, and is not the
         // oldest.
-        let unseen = mailbox::oldest_unseen(&cx.node, folder.id)?;
+        let unseen = mailbox::first_unseen(&cx.node, folder.id)?;
         let mut uids = Vec::new();
         let mut from = 1;
         loop {
@@ -166,7 +166,7 @@ impl Selected {
                 self.gone.extend(
                     changes.vanished.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()),
                 );
-                if changes.has_forgotten {
+                if changes.is_incomplete {
                     self.gone.extend(self.missing(cx)?);
                 }
                 changed = changes.changed;

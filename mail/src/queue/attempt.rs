@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use freehold_core::mailbox::queue::RecordError;
-use freehold_core::mailbox::{self, Outcome, Outgoing, QueueId, RecipientState};
+use freehold_core::mailbox::{self, Outcome, QueueId, QueuedMessage, RecipientState};
 use freehold_core::store::StoreError;
 use tokio::time::sleep;
 
 use super::route::{self, Route};
 use super::{ERROR_PAUSE, hop, local, retry};
-use crate::house::House;
+use crate::state::MailState;
 
 /// What became of a recipient, before it is known whether there will be another attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(super) enum Fate {
 
 /// Makes an attempt and records what became of it. Returns the item's id when it is no longer under
 /// way.
-pub(super) async fn make(house: House, item: Outgoing) -> QueueId {
-    match attempt(&house, &item).await {
+pub(super) async fn make(state: MailState, item: QueuedMessage) -> QueueId {
+    match attempt(&state, &item).await {
         // It ended otherwise meanwhile: there is nothing left to record.
         Ok(()) | Err(RecordError::NoSuchItem) => {}
         Err(error) => {
@@ -39,8 +39,8 @@ pub(super) async fn make(house: House, item: Outgoing) -> QueueId {
     item.id
 }
 
-async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
-    let now = house.node.clock.now();
+async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordError> {
+    let now = state.node.clock.now();
     let due = item
         .recipients
         .iter()
@@ -49,7 +49,7 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
     let mut hops: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut results = Vec::new();
     for address in due.map(|recipient| recipient.address.clone()) {
-        match route::to(house, &address)? {
+        match route::to(state, &address)? {
             Route::Here => here.push(address),
             Route::Hop(hop) => hops.entry(hop).or_default().push(address),
             Route::Unknown => results.push((
@@ -62,7 +62,7 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
         }
     }
     if !here.is_empty() {
-        let result = match local::deliver(house, item).await {
+        let result = match local::deliver(state, item).await {
             Ok(()) => Fate::Delivered("250 2.0.0 kept here".to_owned()),
             Err(error) => {
                 tracing::warn!(id = %item.id, %error, "a message to the owner could not be delivered yet");
@@ -71,25 +71,25 @@ async fn attempt(house: &House, item: &Outgoing) -> Result<(), RecordError> {
         };
         results.extend(here.into_iter().map(|address| (address, result.clone())));
     }
-    record(house, item, results).await?;
+    record(state, item, results).await?;
     // Each next hop's results are recorded before the next is tried: what a crash repeats is as
     // little as can be.
     for (hop, addresses) in hops {
-        let results = Box::pin(hop::send(house, &hop, item, addresses)).await;
-        record(house, item, results).await?;
+        let results = Box::pin(hop::send(state, &hop, item, addresses)).await;
+        record(state, item, results).await?;
     }
     Ok(())
 }
 
 async fn record(
-    house: &House,
-    item: &Outgoing,
+    state: &MailState,
+    item: &QueuedMessage,
     results: Vec<(String, Fate)>,
 ) -> Result<(), RecordError> {
     if results.is_empty() {
         return Ok(());
     }
-    let now = house.node.clock.now();
+    let now = state.node.clock.now();
     let count =
         |wanted: fn(&Fate) -> bool| results.iter().filter(|(_, result)| wanted(result)).count();
     let delivered = count(|result| matches!(result, Fate::Delivered(_)));
@@ -104,12 +104,12 @@ async fn record(
             Fate::Delivered(reply) => Outcome::Delivered(reply),
             Fate::Refused(reply) => Outcome::Failed(reply),
             Fate::NotNow(reply) => {
-                retry::later(&house.config, item.created, now, attempts(&address), reply)
+                retry::later(&state.config, item.created, now, attempts(&address), reply)
             }
         };
         (address, outcome)
     });
-    mailbox::record(&house.node, item.id, outcomes.collect()).await
+    mailbox::record_outcomes(&state.node, item.id, outcomes.collect()).await
 }
 
 impl From<StoreError> for Fate {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use freehold_core::blobs::BlobReader;
-use freehold_core::mailbox::Outgoing;
+use freehold_core::mailbox::QueuedMessage;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use super::attempt::Fate;
 use super::wire::{Scissors, Wire};
-use crate::house::House;
 use crate::smtp::address::Mailbox;
+use crate::state::MailState;
 
 mod offers;
 mod text;
@@ -45,15 +45,15 @@ const RECIPIENTS_MAX: usize = 100;
 
 /// Sends `item` to `addresses` by way of `hop` and says what became of each.
 pub(super) async fn send(
-    house: &House,
+    state: &MailState,
     hop: &str,
-    item: &Outgoing,
+    item: &QueuedMessage,
     addresses: Vec<String>,
 ) -> Vec<(String, Fate)> {
     let mut fates = Vec::with_capacity(addresses.len());
-    let failed = match Connection::open(house, hop).await {
+    let failed = match Connection::open(state, hop).await {
         Ok(mut connection) => {
-            connection.transactions(house, item, &addresses, &mut fates).await.err()
+            connection.transactions(state, item, &addresses, &mut fates).await.err()
         }
         Err(fate) => Some(fate),
     };
@@ -93,8 +93,8 @@ struct Connection {
 impl Connection {
     /// Connects, greets, and encrypts if that is offered; when the handshake fails, connects again
     /// without (RFC 7435 3).
-    async fn open(house: &House, hop: &str) -> Result<Self, Fate> {
-        let hello = ClientId::Domain(house.hostname());
+    async fn open(state: &MailState, hop: &str) -> Result<Self, Fate> {
+        let hello = ClientId::Domain(state.hostname());
         let (mut smtp, mut scissors) = greet(hop, &hello).await?;
         if smtp.can_starttls() {
             let name = hop.rsplit_once(':').map_or(hop, |(host, _)| host).trim_matches(['[', ']']);
@@ -116,13 +116,13 @@ impl Connection {
     /// Sends the message to all, as many at a time as every server must take, and says goodbye.
     async fn transactions(
         &mut self,
-        house: &House,
-        item: &Outgoing,
+        state: &MailState,
+        item: &QueuedMessage,
         to: &[String],
         fates: &mut Vec<(String, Fate)>,
     ) -> Result<(), Fate> {
         for some in to.chunks(RECIPIENTS_MAX) {
-            self.transaction(house, item, some, fates).await?;
+            self.transaction(state, item, some, fates).await?;
         }
         // The message is where it belongs; how the goodbye goes changes nothing.
         let _ = timeout(QUIT_TIMEOUT, self.smtp.quit()).await;
@@ -133,12 +133,12 @@ impl Connection {
     /// own.
     async fn transaction(
         &mut self,
-        house: &House,
-        item: &Outgoing,
+        state: &MailState,
+        item: &QueuedMessage,
         to: &[String],
         fates: &mut Vec<(String, Fate)>,
     ) -> Result<(), Fate> {
-        let text = Text::open(house.node.blobs.open(&item.blob)?)?;
+        let text = Text::open(state.node.blobs.open(&item.blob)?)?;
         let mail = self.mail(item, to, &text)?;
         within(COMMAND_TIMEOUT, self.smtp.command(mail)).await?;
         let mut accepted = Vec::new();
@@ -176,7 +176,7 @@ impl Connection {
 
     /// MAIL with what the next hop offers (RFC 1870, 6152, 6531, 3461). The envelope's name stays
     /// the same at every attempt.
-    fn mail(&self, item: &Outgoing, to: &[String], text: &Text) -> Result<String, Fate> {
+    fn mail(&self, item: &QueuedMessage, to: &[String], text: &Text) -> Result<String, Fate> {
         let from = match item.from.as_str() {
             "" => None,
             from => Some(

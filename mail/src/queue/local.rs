@@ -2,20 +2,20 @@
 
 use freehold_core::blobs::{AtRest, BlobReader, BlobWriter, Pinned};
 use freehold_core::mailbox::{
-    self, DeliverError, Delivery, DeliveryId, Flags, Outgoing, SpecialUse,
+    self, DeliverError, Delivery, Flags, IdempotencyKey, QueuedMessage, SpecialUse,
 };
 use freehold_core::store::StoreError;
 
-use crate::house::House;
 use crate::smtp::address::Mailbox;
 use crate::smtp::trace;
+use crate::state::MailState;
 
 /// How much of a message is copied at one time, in bytes.
 const PIECE_LEN: usize = 64 * 1024;
 
 /// Keeps `item` in the inbox; doing it twice keeps it once.
-pub(super) async fn deliver(house: &House, item: &Outgoing) -> Result<(), DeliverError> {
-    let node = &house.node;
+pub(super) async fn deliver(state: &MailState, item: &QueuedMessage) -> Result<(), DeliverError> {
+    let node = &state.node;
     let inbox =
         mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
     // The final delivery writes who it came from (RFC 5321 4.4), which the copy in Sent must not
@@ -29,7 +29,7 @@ pub(super) async fn deliver(house: &House, item: &Outgoing) -> Result<(), Delive
             Ok(copied) => copied?,
             Err(error) => return Err(StoreError::Unavailable(error.to_string()).into()),
         };
-    let id = DeliveryId::of(&[b"queue", &item.id.0]);
+    let id = IdempotencyKey::of(&[b"queue", &item.id.0]);
     let delivery = Delivery {
         folder: inbox.id,
         blob,

@@ -4,7 +4,7 @@
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
-use crate::house::House;
+use crate::state::MailState;
 
 /// Why nothing goes into the world.
 const NOT_THE_WORLD: &str = "this node does not send to the world yet";
@@ -23,14 +23,14 @@ pub(crate) enum Route {
 }
 
 /// Finds where `address` is. Domains are compared without case (RFC 5321 2.4).
-pub(crate) fn to(house: &House, address: &str) -> Result<Route, StoreError> {
-    if profile::owns(&house.node, address)? {
+pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> {
+    if profile::owns(&state.node, address)? {
         return Ok(Route::Here);
     }
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).trim_end_matches('.');
-    if profile::get(&house.node)?.is_some_and(|owner| owner.domain.eq_ignore_ascii_case(domain)) {
+    if profile::get(&state.node)?.is_some_and(|owner| owner.domain.eq_ignore_ascii_case(domain)) {
         return Ok(Route::Unknown);
     }
-    let hop = house.config.routes.iter().find(|(known, _)| known.eq_ignore_ascii_case(domain));
+    let hop = state.config.routes.iter().find(|(known, _)| known.eq_ignore_ascii_case(domain));
     Ok(hop.map_or(Route::Nowhere(NOT_THE_WORLD), |(_, hop)| Route::Hop(hop.clone())))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_core::crowd::Place;
+use freehold_listen::Permit;
 use tokio::time::{Instant, sleep};
 
 use super::exchange::Exchange;
@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::session::{Session, Settings, Step};
 use super::trace::Peer;
 use super::{Port, Role};
-use crate::house::House;
+use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
 /// How long a client may take to accept a reply.
@@ -22,8 +22,8 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 const REPLIES_LEN_MAX: usize = 32 * 1024;
 
 /// Serves one client from the greeting to the end.
-pub(super) async fn serve(house: House, mut stream: Stream, port: Port, place: &Arc<Place>) {
-    let ended = converse(&house, &mut stream, port, place).await;
+pub(super) async fn serve(state: MailState, mut stream: Stream, port: Port, permit: &Arc<Permit>) {
+    let ended = converse(&state, &mut stream, port, permit).await;
     match ended {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
@@ -44,28 +44,34 @@ async fn say_last(stream: &mut Stream, reply: &Reply) {
 }
 
 async fn converse(
-    house: &House,
+    state: &MailState,
     stream: &mut Stream,
     port: Port,
-    place: &Arc<Place>,
+    permit: &Arc<Permit>,
 ) -> Result<(), StreamError> {
     let settings = Settings {
-        hostname: house.hostname(),
+        hostname: state.hostname(),
         role: port.role,
         tls: stream.is_tls(),
         clear_login: stream.is_loopback(),
-        message_len_max: house.config.message_len_max,
+        message_len_max: state.config.message_len_max,
     };
-    if port.role == Role::Receive && speaks_first(house, stream).await? {
-        say_last(stream, &Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye"))
-            .await;
-        return Ok(());
+    if port.role == Role::Receive {
+        let early = Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye");
+        let refusal = tokio::select! {
+            is_early = speaks_first(state, stream) => is_early?.then_some(early),
+            () = permit.revoked() => Some(permit_revoked()),
+        };
+        if let Some(refusal) = refusal {
+            say_last(stream, &refusal).await;
+            return Ok(());
+        }
     }
     let peer = Peer { address: stream.peer().ip(), tls: stream.tls_summary() };
-    let mut exchange = Exchange::new(house.clone(), port.role, peer);
+    let mut exchange = Exchange::new(state.clone(), port.role, peer);
     let mut session = Session::new(settings);
     let mut replies = Vec::new();
-    let mut owner = None;
+    let mut message = None;
     let end = Instant::now() + CONNECTION_TIME_MAX;
     loop {
         let (used, step) = session.step(stream.input());
@@ -81,39 +87,50 @@ async fn converse(
                 // Boxed: what a delivery needs while it lasts is not kept by every idle connection.
                 let reply = Box::pin(exchange.answer(question)).await;
                 session.answer(reply);
-                // Whoever has logged in is not sent away for strangers.
-                owner = owner.or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
+                if session.is_logged_in() {
+                    permit.authenticate();
+                }
             }
             Step::Content(text) => exchange.content(&text),
             Step::Abandon => exchange.abandon(),
             Step::StartTls => {
                 flush(stream, &mut replies).await?;
-                stream.start_tls(&house.tls).await?;
+                stream.start_tls(&state.tls, permit).await?;
                 session.encrypted();
                 exchange.encrypted(stream.tls_summary());
             }
             Step::Close => return flush(stream, &mut replies).await,
             Step::More => {
                 flush(stream, &mut replies).await?;
-                let idle = Duration::from_secs(house.config.smtp_idle_timeout_secs);
+                if session.is_between_messages() {
+                    message = None;
+                } else {
+                    message.get_or_insert_with(|| Arc::clone(permit).serve());
+                }
+                let idle = Duration::from_secs(state.config.smtp_idle_timeout_secs);
                 let wait = idle.min(end.saturating_duration_since(Instant::now()));
                 let read = tokio::select! {
                     read = stream.fill(wait) => read?,
-                    () = house.stop.cancelled(), if session.is_between_messages() => {
+                    () = state.drain.stopping(), if session.is_between_messages() => {
                         say_last(stream, &Reply::closing("4.3.2", "this server is stopping, come back soon")).await;
                         return Ok(());
                     }
-                    () = place.is_needed() => {
-                        say_last(stream, &Reply::closing("4.3.2", "others need this place, try again later")).await;
+                    () = permit.revoked() => {
+                        say_last(stream, &permit_revoked()).await;
                         return Ok(());
                     }
                 };
                 if read == 0 {
                     return Ok(());
                 }
+                permit.progressed();
             }
         }
     }
+}
+
+fn permit_revoked() -> Reply {
+    Reply::closing("4.3.2", "others need this place, try again later")
 }
 
 async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamError> {
@@ -126,8 +143,8 @@ async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamE
 
 /// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen
 /// later (RFC 5321 4.3.1).
-async fn speaks_first(house: &House, stream: &mut Stream) -> Result<bool, StreamError> {
-    let delay = Duration::from_millis(house.config.greeting_delay_ms);
+async fn speaks_first(state: &MailState, stream: &mut Stream) -> Result<bool, StreamError> {
+    let delay = Duration::from_millis(state.config.greeting_delay_ms);
     if delay.is_zero() || stream.is_tls() {
         return Ok(false);
     }

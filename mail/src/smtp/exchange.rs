@@ -10,12 +10,12 @@ use super::reply::Reply;
 use super::session::{Question, Role};
 use super::trace::Peer;
 use super::{receive, submit};
-use crate::house::House;
+use crate::state::MailState;
 use crate::stream::TlsSummary;
 
 /// The node's side of one conversation.
 pub struct Exchange {
-    pub(super) house: House,
+    pub(super) state: MailState,
     pub(super) peer: Peer,
     role: Role,
     incoming: Option<Incoming>,
@@ -23,8 +23,8 @@ pub struct Exchange {
 
 impl Exchange {
     /// The node's side of a conversation with `peer`.
-    pub fn new(house: House, role: Role, peer: Peer) -> Self {
-        Self { house, peer, role, incoming: None }
+    pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
+        Self { state, peer, role, incoming: None }
     }
 
     /// The connection is encrypted now.
@@ -58,7 +58,7 @@ impl Exchange {
     /// RFC 4954 6: 535 for a wrong password and an unknown user alike, 454 while guessing is too
     /// fast.
     async fn login(&self, user: &str, password: &str) -> Reply {
-        match logins::check_app_password(&self.house.node, user, password, self.peer.address.into())
+        match logins::check_app_password(&self.state.node, user, password, self.peer.address.into())
             .await
         {
             Ok(_) => Reply::new(235, "2.7.0", "welcome"),
@@ -78,21 +78,21 @@ impl Exchange {
     fn sender(&self, sender: &Sender) -> Reply {
         match self.role {
             Role::Receive => Reply::new(250, "2.1.0", "ok"),
-            Role::Submit => submit::sender(&self.house, sender),
+            Role::Submit => submit::sender(&self.state, sender),
         }
     }
 
     fn recipient(&self, recipient: &Recipient) -> Reply {
         match self.role {
-            Role::Receive => receive::recipient(&self.house, recipient),
-            Role::Submit => submit::recipient(&self.house, recipient),
+            Role::Receive => receive::recipient(&self.state, recipient),
+            Role::Submit => submit::recipient(&self.state, recipient),
         }
     }
 
     fn begin(&mut self, envelope: Envelope) -> Reply {
         let begun = match self.role {
-            Role::Receive => receive::begin(&self.house, envelope, &self.peer),
-            Role::Submit => submit::begin(&self.house, envelope, &self.peer),
+            Role::Receive => receive::begin(&self.state, envelope, &self.peer),
+            Role::Submit => submit::begin(&self.state, envelope, &self.peer),
         };
         match begun {
             Ok(incoming) => {
@@ -106,8 +106,8 @@ impl Exchange {
     async fn finish(&mut self) -> Reply {
         let Some(incoming) = self.incoming.take() else { return Reply::unavailable() };
         match self.role {
-            Role::Receive => receive::finish(&self.house, incoming).await,
-            Role::Submit => submit::finish(&self.house, incoming).await,
+            Role::Receive => receive::finish(&self.state, incoming).await,
+            Role::Submit => submit::finish(&self.state, incoming).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use freehold_core::store::StoreError;
 use super::envelope::Envelope;
 use super::headers::{Headers, Treatment};
 use super::reply::Reply;
-use crate::house::House;
+use crate::state::MailState;
 
 /// Room for the lines we write above and into a message, in bytes.
 const OWN_LINES_LEN_MAX: u64 = 64 * 1024;
@@ -40,14 +40,14 @@ pub(super) struct Whole {
 impl Incoming {
     /// Begins a message with the lines we write above it.
     pub(super) fn begin(
-        house: &House,
+        state: &MailState,
         envelope: Envelope,
         treatment: Treatment,
         id: String,
         above: &str,
     ) -> Result<Self, StoreError> {
-        let len_max = house.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
-        let mut writer = house.node.blobs.writer(AtRest::Sealed, len_max)?;
+        let len_max = state.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
+        let mut writer = state.node.blobs.writer(AtRest::Sealed, len_max)?;
         writer.write(above.as_bytes())?;
         Ok(Self {
             envelope,

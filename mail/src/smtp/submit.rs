@@ -2,7 +2,7 @@
 //! queue.
 
 use data_encoding::HEXLOWER;
-use freehold_core::mailbox::{self, DeliveryId, Submission, queue::SubmitError};
+use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 use mail_parser::{HeaderName, MessageParser};
@@ -14,14 +14,14 @@ use super::headers::{Missing, Treatment};
 use super::incoming::{Incoming, Whole};
 use super::reply::Reply;
 use super::trace::{self, Peer};
-use crate::house::House;
 use crate::queue::route;
+use crate::state::MailState;
 
 /// The envelope's sender must be one of the owner's addresses (RFC 6409 6.1); the null sender is
 /// for receipts.
-pub(super) fn sender(house: &House, sender: &Sender) -> Reply {
+pub(super) fn sender(state: &MailState, sender: &Sender) -> Reply {
     let Some(mailbox) = &sender.mailbox else { return Reply::new(250, "2.1.0", "ok") };
-    match profile::owns(&house.node, &mailbox.to_string()) {
+    match profile::owns(&state.node, &mailbox.to_string()) {
         Ok(true) => Reply::new(250, "2.1.0", "ok"),
         Ok(false) => Reply::new(553, "5.7.1", "that is not one of your addresses"),
         Err(error) => store_reply(&error),
@@ -29,9 +29,9 @@ pub(super) fn sender(house: &House, sender: &Sender) -> Reply {
 }
 
 /// A recipient that can't be reached is refused at once: better than a report an hour later.
-pub(super) fn recipient(house: &House, recipient: &Recipient) -> Reply {
+pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     let Some(mailbox) = &recipient.mailbox else { return Reply::new(250, "2.1.5", "ok") };
-    match route::to(house, &mailbox.to_string()) {
+    match route::to(state, &mailbox.to_string()) {
         Ok(route::Route::Nowhere(reason)) => Reply::new(550, "5.1.2", reason),
         Ok(route::Route::Unknown) => Reply::new(550, "5.1.1", "nobody of that address lives here"),
         Ok(route::Route::Here | route::Route::Hop(_)) => Reply::new(250, "2.1.5", "ok"),
@@ -41,12 +41,12 @@ pub(super) fn recipient(house: &House, recipient: &Recipient) -> Reply {
 
 /// Begins the message with its trace, and has missing fields ready (RFC 6409 8).
 pub(super) fn begin(
-    house: &House,
+    state: &MailState,
     envelope: Envelope,
     peer: &Peer,
 ) -> Result<Incoming, StoreError> {
-    let node = &house.node;
-    let (hostname, now) = (house.hostname(), node.clock.now());
+    let node = &state.node;
+    let (hostname, now) = (state.hostname(), node.clock.now());
     let id = HEXLOWER.encode(&node.random.array::<8>());
     let above = trace::submitted(&envelope, peer, &hostname, &id, now);
     let from = match &envelope.sender.mailbox {
@@ -61,34 +61,34 @@ pub(super) fn begin(
             HEXLOWER.encode(&node.random.array::<16>())
         ),
     };
-    Incoming::begin(house, envelope, Treatment::Complete(missing), id, &above)
+    Incoming::begin(state, envelope, Treatment::Complete(missing), id, &above)
 }
 
 /// Judges who the message says it is from and queues it with a copy in Sent; 250 comes after the
 /// commit.
-pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
+pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
     let whole = match incoming.finish().await {
         Ok(whole) => whole,
         Err(reply) => return reply,
     };
-    if let Err(reply) = written_by_the_owner(house, &whole) {
+    if let Err(reply) = written_by_the_owner(state, &whole) {
         return reply;
     }
     let address = |recipient: &Recipient| match &recipient.mailbox {
         Some(mailbox) => Some(mailbox.to_string()),
-        None => profile::get(&house.node)
+        None => profile::get(&state.node)
             .ok()
             .flatten()
             .map(|owner| format!("postmaster@{}", owner.domain)),
     };
     let submission = Submission {
-        id: DeliveryId::new(&house.node),
+        id: IdempotencyKey::new(&state.node),
         from: whole.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
         recipients: whole.envelope.recipients.iter().filter_map(address).collect(),
         blob: whole.blob,
         copy_to_sent: true,
     };
-    match mailbox::submit(&house.node, submission).await {
+    match mailbox::submit(&state.node, submission).await {
         Ok(id) => {
             tracing::info!(%id, reception = %whole.id, "a message was queued");
             Reply::new(250, "2.0.0", format!("queued as {}", whole.id))
@@ -107,11 +107,11 @@ pub(super) async fn finish(house: &House, incoming: Incoming) -> Reply {
 
 /// A message for nobody but the owner may name any author: programs pass mail on to oneself, and
 /// nobody else is told anything false.
-fn goes_to_the_owner_alone(house: &House, whole: &Whole) -> Result<bool, Reply> {
+fn goes_to_the_owner_alone(state: &MailState, whole: &Whole) -> Result<bool, Reply> {
     for mailbox in
         whole.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref())
     {
-        if !profile::owns(&house.node, &mailbox.to_string()).map_err(|error| store_reply(&error))? {
+        if !profile::owns(&state.node, &mailbox.to_string()).map_err(|error| store_reply(&error))? {
             return Ok(false);
         }
     }
@@ -120,13 +120,13 @@ fn goes_to_the_owner_alone(house: &House, whole: &Whole) -> Result<bool, Reply> 
 
 /// Every author named in From and Sender must be the owner (RFC 6409 8.1), where others may read
 /// it.
-fn written_by_the_owner(house: &House, whole: &Whole) -> Result<(), Reply> {
+fn written_by_the_owner(state: &MailState, whole: &Whole) -> Result<(), Reply> {
     let foreign =
         || Reply::new(550, "5.7.1", "the message says it is from an address that is not yours");
     if whole.headers.from_count() > 1 {
         return Err(Reply::new(550, "5.6.0", "the message has more than one From"));
     }
-    if goes_to_the_owner_alone(house, whole)? {
+    if goes_to_the_owner_alone(state, whole)? {
         return Ok(());
     }
     let authors = whole.headers.authors().ok_or_else(foreign)?;
@@ -145,7 +145,7 @@ fn written_by_the_owner(house: &House, whole: &Whole) -> Result<(), Reply> {
     {
         let text =
             address.address.as_deref().and_then(Mailbox::parse).ok_or_else(foreign)?.to_string();
-        if !profile::owns(&house.node, &text).map_err(|error| store_reply(&error))? {
+        if !profile::owns(&state.node, &text).map_err(|error| store_reply(&error))? {
             return Err(foreign());
         }
         named += 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_core::blobs::AtRest;
-use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::place::Place;
+use crate::server::TestServer;
 
 /// Longer than anything here takes; a test that runs into it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,9 +80,9 @@ async fn plain(to: SocketAddr) -> Program<TcpStream> {
     Program::new(TcpStream::connect(to).await.unwrap()).await
 }
 
-async fn inbox(place: &Place) -> Program<TcpStream> {
-    let mut program = plain(place.addresses.imap).await;
-    program.ok(&format!("LOGIN alice {}", place.app_password)).await;
+async fn inbox(server: &TestServer) -> Program<TcpStream> {
+    let mut program = plain(server.addresses.imap).await;
+    program.ok(&format!("LOGIN alice {}", server.app_password)).await;
     program.ok("SELECT INBOX").await;
     program
 }
@@ -93,7 +93,7 @@ async fn deliver(node: &Node, message: &[u8]) {
     let delivery = Delivery {
         folder,
         blob,
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
@@ -151,37 +151,38 @@ async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
         .unwrap()
 }
 
-async fn open() -> Place {
-    Place::open(TestNode::new("alice").await, MailConfig::default()).await
+async fn open() -> TestServer {
+    TestServer::open(TestNode::new("alice").await, MailConfig::default()).await
 }
 
 #[tokio::test]
 async fn both_forms_of_tls_lead_to_the_inbox() {
-    let place = open().await;
+    let server = open().await;
     let mut program =
-        Program::new(encrypt(TcpStream::connect(place.addresses.imaps).await.unwrap()).await).await;
+        Program::new(encrypt(TcpStream::connect(server.addresses.imaps).await.unwrap()).await)
+            .await;
     assert!(!program.ok("CAPABILITY").await[0].contains("STARTTLS"));
-    program.ok(&format!("LOGIN alice@alice.example {}", place.app_password)).await;
+    program.ok(&format!("LOGIN alice@alice.example {}", server.app_password)).await;
     program.ok("SELECT INBOX").await;
 
-    let mut program = plain(place.addresses.imap).await;
+    let mut program = plain(server.addresses.imap).await;
     // What a stranger slips in behind STARTTLS, before the handshake, is never run.
     program.send("t STARTTLS\r\nx CREATE Slipped\r\nt LOGOUT\r\n").await;
     assert!(program.line().await.starts_with("t OK"));
     let mut program = Program(BufReader::new(encrypt(program.0.into_inner()).await));
     assert!(program.ok("CAPABILITY").await[0].contains("AUTH=PLAIN"));
-    program.ok(&format!("LOGIN alice {}", place.app_password)).await;
+    program.ok(&format!("LOGIN alice {}", server.app_password)).await;
     assert!(!program.ok("LIST \"\" *").await.iter().any(|line| line.contains("Slipped")));
-    place.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
-    let place = open().await;
-    let (mut one, mut two) = (inbox(&place).await, inbox(&place).await);
+    let server = open().await;
+    let (mut one, mut two) = (inbox(&server).await, inbox(&server).await);
     one.send("i IDLE\r\n").await;
     assert_eq!(one.line().await, "+ idling\r\n");
-    deliver(&place.node, b"Subject: hello\r\n\r\nbody\r\n").await;
+    deliver(&server.node, b"Subject: hello\r\n\r\nbody\r\n").await;
     assert_eq!(one.line().await, "* 1 EXISTS\r\n");
     two.ok("NOOP").await;
     two.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
@@ -190,37 +191,37 @@ async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
     assert_eq!(one.line().await, "* 1 EXPUNGE\r\n");
     one.send("DONE\r\n").await;
     assert_eq!(one.line().await, "i OK idle is over\r\n");
-    place.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
-    let place = open().await;
+    let server = open().await;
     for n in 0..4 {
-        deliver(&place.node, format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes()).await;
+        deliver(&server.node, format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes()).await;
     }
-    let (mut silent, mut busy) = (inbox(&place).await, inbox(&place).await);
+    let (mut silent, mut busy) = (inbox(&server).await, inbox(&server).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
     // So many changes later it is not remembered any more when they went; the last two changes are
     // real ones.
-    let folder = mailbox::folder_named(&place.node, "INBOX").unwrap().unwrap().id;
-    place.node.let_changes_pass(folder, mailbox::GONE_REMEMBERED - 2).await;
+    let folder = mailbox::folder_named(&server.node, "INBOX").unwrap().unwrap().id;
+    server.node.advance_modseq(folder, mailbox::EXPUNGES_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
-    let changes = mailbox::changes_since(&place.node, folder, 5).unwrap();
-    assert_eq!((changes.vanished.len(), changes.has_forgotten), (0, true));
+    let changes = mailbox::changes_since(&server.node, folder, 5).unwrap();
+    assert_eq!((changes.vanished.len(), changes.is_incomplete), (0, true));
     let told = silent.ok("NOOP").await;
     assert_eq!(told[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
     assert!(told[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{told:?}");
     assert_eq!(silent.ok("NOOP").await.len(), 1, "nothing is told twice");
-    place.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_long_message_goes_in_and_comes_out_as_it_was() {
-    let place = open().await;
-    let mut program = inbox(&place).await;
+    let server = open().await;
+    let mut program = inbox(&server).await;
     let mut message =
         b"Subject: long\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n".to_vec();
     let part: Vec<u8> = (0..3_000_000u32).map(|at| b'a' + (at % 23) as u8).collect();
@@ -242,15 +243,15 @@ async fn a_long_message_goes_in_and_comes_out_as_it_was() {
         assert_eq!(program.line().await, ")\r\n");
         assert!(program.line().await.starts_with("f OK"));
     }
-    place.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn commands_sent_together_are_answered_in_order() {
-    let place = open().await;
-    let mut program = inbox(&place).await;
+    let server = open().await;
+    let mut program = inbox(&server).await;
     for number in 0..300 {
-        deliver(&place.node, format!("Subject: {number}\r\n\r\n{number}\r\n").as_bytes()).await;
+        deliver(&server.node, format!("Subject: {number}\r\n\r\n{number}\r\n").as_bytes()).await;
     }
     program.ok("NOOP").await;
     program.send("a FETCH 1:* (UID FLAGS)\r\nb SEARCH ALL\r\nc NOOP\r\n").await;
@@ -264,17 +265,17 @@ async fn commands_sent_together_are_answered_in_order() {
         }
     }
     assert_eq!((answers, fetched), (vec!['a', 'b', 'c'], 300));
-    place.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_stopping_server_says_goodbye() {
-    let place = open().await;
-    let mut program = inbox(&place).await;
-    let mut idle = inbox(&place).await;
+    let server = open().await;
+    let mut program = inbox(&server).await;
+    let mut idle = inbox(&server).await;
     idle.send("i IDLE\r\n").await;
     assert_eq!(idle.line().await, "+ idling\r\n");
-    place.close().await;
+    server.close().await;
     assert!(program.line().await.starts_with("* BYE "));
     assert!(idle.line().await.starts_with("* BYE "));
     assert_eq!(idle.line().await, "");
@@ -283,11 +284,11 @@ async fn a_stopping_server_says_goodbye() {
 #[tokio::test]
 async fn one_connection_too_many_is_sent_away() {
     let config = MailConfig { imap_connections_max: 1, ..MailConfig::default() };
-    let place = Place::open(TestNode::new("alice").await, config).await;
-    let mut first = plain(place.addresses.imap).await;
+    let server = TestServer::open(TestNode::new("alice").await, config).await;
+    let mut first = plain(server.addresses.imap).await;
     let mut second =
-        Program(BufReader::new(TcpStream::connect(place.addresses.imap).await.unwrap()));
+        Program(BufReader::new(TcpStream::connect(server.addresses.imap).await.unwrap()));
     assert!(second.line().await.starts_with("* BYE "));
     first.ok("LOGOUT").await;
-    place.close().await;
+    server.close().await;
 }

@@ -9,8 +9,9 @@
 )]
 
 mod imap;
-mod place;
-mod proxy;
+mod limits;
+mod link;
 mod queue;
+mod server;
 mod smtp;
 mod transcript;

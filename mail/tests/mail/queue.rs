@@ -11,22 +11,22 @@ use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
 use tokio::net::TcpListener;
 
-use crate::place::{Client, Place, texts, until};
-use crate::proxy::{self, Side};
+use crate::link::{self, Side};
+use crate::server::{Client, TestServer, texts, until};
 
 /// A configuration that knows where `domain` is.
 fn route(domain: &str, hop: SocketAddr) -> MailConfig {
     MailConfig { routes: [(domain.to_owned(), hop.to_string())].into(), ..MailConfig::default() }
 }
 
-/// Submits a message as the owner of `place`.
-async fn submit(place: &Place, to: &[&str], text: &str) -> String {
-    let mut client = Client::connect(place.addresses.submission).await;
+/// Submits a message as the owner of `server`.
+async fn submit(server: &TestServer, to: &[&str], text: &str) -> String {
+    let mut client = Client::connect(server.addresses.submission).await;
     assert!(
         client.say("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"),
         "on this machine a login is offered in the clear"
     );
-    client.login("alice", &place.app_password).await;
+    client.login("alice", &server.app_password).await;
     assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
     for address in to {
         assert!(client.say(&format!("RCPT TO:<{address}>")).await.starts_with("250"), "{address}");
@@ -49,17 +49,18 @@ async fn nobody_there() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-/// Lets `millis` pass at `place`, and the queue look.
-fn later(place: &Place, millis: u64) {
-    place.node.clock.advance(millis);
-    place.node.events.send(Event::Queue);
+/// Lets `millis` pass at `server`, and the queue look.
+fn later(server: &TestServer, millis: u64) {
+    server.node.clock.advance(millis);
+    server.node.events.send(Event::Queue);
 }
 
 #[tokio::test]
 async fn a_message_travels_from_one_node_to_another() {
-    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
     let alice =
-        Place::open(TestNode::new("alice").await, route("BOB.example", bob.addresses.smtp)).await;
+        TestServer::open(TestNode::new("alice").await, route("BOB.example", bob.addresses.smtp))
+            .await;
     let text = "From: Alice <alice@alice.example>\r\nTo: bob@bob.example\r\nBcc: secret@elsewhere.test\r\nSubject: hello\r\n\r\nOne\r\n..two\nthree";
     let reply =
         submit(&alice, &["bob@bob.example", "bob+tag@bob.example", "alice@alice.example"], text)
@@ -99,12 +100,12 @@ async fn a_message_travels_from_one_node_to_another() {
 #[tokio::test]
 async fn a_next_hop_that_is_down_is_tried_again_until_it_is_up() {
     let hop = nobody_there().await;
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", hop)).await;
+    let alice = TestServer::open(TestNode::new("alice").await, route("bob.example", hop)).await;
     assert!(
         submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
     );
     until(&alice.node, || first(&alice.node).attempts == 1).await;
-    let bob = Place::open_on(TestNode::new("bob").await, MailConfig::default(), hop).await;
+    let bob = TestServer::open_on(TestNode::new("bob").await, MailConfig::default(), hop).await;
     later(&alice, 1000);
     until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
@@ -114,9 +115,10 @@ async fn a_next_hop_that_is_down_is_tried_again_until_it_is_up() {
 
 #[tokio::test]
 async fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
-    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
     let alice =
-        Place::open(TestNode::new("alice").await, route("bob.example", bob.addresses.smtp)).await;
+        TestServer::open(TestNode::new("alice").await, route("bob.example", bob.addresses.smtp))
+            .await;
     let reply =
         submit(&alice, &["nobody@bob.example", "bob@bob.example"], "Subject: half\r\n\r\n").await;
     assert!(reply.starts_with("250"), "{reply}");
@@ -138,7 +140,7 @@ async fn a_refused_recipient_is_reported_and_the_others_get_the_message() {
 
 #[tokio::test]
 async fn nothing_is_sent_into_the_world() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.submission).await;
     client.say("EHLO laptop.test").await;
     client.login("alice@alice.example", &alice.app_password).await;
@@ -152,9 +154,11 @@ async fn nothing_is_sent_into_the_world() {
 #[tokio::test]
 async fn the_owner_sends_in_their_own_name_only() {
     let routes = [("bob.example".to_owned(), "127.0.0.1:9".to_owned())].into();
-    let alice =
-        Place::open(TestNode::new("alice").await, MailConfig { routes, ..MailConfig::default() })
-            .await;
+    let alice = TestServer::open(
+        TestNode::new("alice").await,
+        MailConfig { routes, ..MailConfig::default() },
+    )
+    .await;
     let mut client = Client::connect(alice.addresses.submission).await;
     client.say("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
@@ -184,7 +188,7 @@ async fn the_owner_sends_in_their_own_name_only() {
 
 #[tokio::test]
 async fn what_the_owner_sends_to_themselves_alone_may_name_another_author() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.submission).await;
     client.say("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
@@ -204,7 +208,7 @@ async fn what_the_owner_sends_to_themselves_alone_may_name_another_author() {
 
 #[tokio::test]
 async fn a_message_sent_again_after_a_crash_is_not_kept_twice() {
-    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
     // After a crash between the other's 250 and our record of it, the queue sends the same text
     // under the same envelope name.
     let mut client = Client::connect(bob.addresses.smtp).await;
@@ -226,19 +230,19 @@ async fn a_message_sent_again_after_a_crash_is_not_kept_twice() {
 
 #[tokio::test]
 async fn a_lost_reply_does_not_make_two_messages() {
-    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
     // In the clear, so that the line can break exactly when bob has promised to keep the message.
-    let line = proxy::open(
+    let line = link::open(
         bob.addresses.smtp,
         Box::new(|number, side, bytes| {
             let promised = number == 0
                 && side == Side::Server
                 && bytes.windows(7).any(|window| window == b"kept as");
-            (!promised).then(|| proxy::replaced(bytes, "STARTTLS", "XTARTTLS"))
+            (!promised).then(|| link::replaced(bytes, "STARTTLS", "XTARTTLS"))
         }),
     )
     .await;
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", line)).await;
+    let alice = TestServer::open(TestNode::new("alice").await, route("bob.example", line)).await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: once\r\n\r\n").await.starts_with("250"));
     until(&alice.node, || in_queue(&alice.node) == 1 && first(&alice.node).attempts == 1).await;
     assert_eq!(texts(&bob.node, SpecialUse::Inbox).len(), 1);
@@ -252,9 +256,9 @@ async fn a_lost_reply_does_not_make_two_messages() {
 
 #[tokio::test]
 async fn a_next_hop_that_can_not_encrypt_gets_the_message_all_the_same() {
-    let bob = Place::open(TestNode::new("bob").await, MailConfig::default()).await;
+    let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
     // STARTTLS is offered, taken, and then nothing sensible comes.
-    let line = proxy::open(
+    let line = link::open(
         bob.addresses.smtp,
         Box::new(|_, side, bytes| match side {
             Side::Client if bytes.starts_with(b"STARTTLS") => None,
@@ -262,7 +266,7 @@ async fn a_next_hop_that_can_not_encrypt_gets_the_message_all_the_same() {
         }),
     )
     .await;
-    let alice = Place::open(TestNode::new("alice").await, route("bob.example", line)).await;
+    let alice = TestServer::open(TestNode::new("alice").await, route("bob.example", line)).await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: open\r\n\r\n").await.starts_with("250"));
     until(&bob.node, || texts(&bob.node, SpecialUse::Inbox).len() == 1).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
@@ -274,17 +278,18 @@ async fn a_next_hop_that_can_not_encrypt_gets_the_message_all_the_same() {
 #[tokio::test]
 async fn what_is_queued_survives_a_restart_and_ends_after_two_days() {
     let alice =
-        Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+        TestServer::open(TestNode::new("alice").await, route("bob.example", nobody_there().await))
+            .await;
     assert!(
         submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
     );
     until(&alice.node, || first(&alice.node).attempts == 1).await;
-    let Place { node, mail, .. } = alice;
+    let TestServer { node, mail, .. } = alice;
     mail.shutdown().await;
     assert_eq!(in_queue(&node), 1);
     node.clock.advance(49 * 60 * 60 * 1000);
     // Another start finds it due at once.
-    let alice = Place::open(node, route("bob.example", nobody_there().await)).await;
+    let alice = TestServer::open(node, route("bob.example", nobody_there().await)).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     let report = texts(&alice.node, SpecialUse::Inbox).pop().unwrap();
     assert!(
@@ -298,13 +303,14 @@ async fn what_is_queued_survives_a_restart_and_ends_after_two_days() {
 #[tokio::test]
 async fn a_route_that_is_gone_is_an_end_and_not_a_way_into_the_world() {
     let alice =
-        Place::open(TestNode::new("alice").await, route("bob.example", nobody_there().await)).await;
+        TestServer::open(TestNode::new("alice").await, route("bob.example", nobody_there().await))
+            .await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: stay\r\n\r\n").await.starts_with("250"));
     until(&alice.node, || first(&alice.node).attempts == 1).await;
-    let Place { node, mail, .. } = alice;
+    let TestServer { node, mail, .. } = alice;
     mail.shutdown().await;
     node.clock.advance(1000);
-    let alice = Place::open(node, MailConfig::default()).await;
+    let alice = TestServer::open(node, MailConfig::default()).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     assert!(
         texts(&alice.node, SpecialUse::Inbox)[0]

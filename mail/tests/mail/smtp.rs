@@ -8,7 +8,7 @@ use freehold_core::clock::Clock;
 use freehold_core::fs::MemoryFs;
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::random::Random;
 use freehold_core::space::{Margins, Space};
 use freehold_core::testing::{START, TestNode, profile_of};
@@ -16,7 +16,7 @@ use freehold_core::vault::{Unlock, Vault};
 use freehold_mail::MailConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::place::{Client, Place, bodies, serve, texts};
+use crate::server::{Client, TestServer, bodies, serve, texts};
 use crate::transcript::Transcript;
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn envelope<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) {
 #[tokio::test]
 async fn a_full_house_says_so() {
     let config = MailConfig { smtp_connections_max: 1, ..MailConfig::default() };
-    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let first = Client::connect(alice.addresses.smtp).await;
     let mut second = Client::raw(alice.addresses.smtp).await;
     assert_eq!(second.reply().await, "421 4.7.0 too many connections, try again later\r\n");
@@ -53,7 +53,7 @@ async fn a_full_house_says_so() {
 #[tokio::test]
 async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
     let config = MailConfig { smtp_connections_max: 2, ..MailConfig::default() };
-    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut crowding =
         [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
     let _other = Client::connect_from("127.0.0.2", alice.addresses.smtp).await;
@@ -75,7 +75,7 @@ async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
 #[tokio::test]
 async fn a_silent_client_is_sent_away() {
     let config = MailConfig { smtp_idle_timeout_secs: 0, ..MailConfig::default() };
-    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     assert_eq!(client.reply().await, "421 4.4.2 you were silent for too long, goodbye\r\n");
     assert_eq!(client.reply().await, "");
@@ -85,7 +85,7 @@ async fn a_silent_client_is_sent_away() {
 #[tokio::test]
 async fn whoever_speaks_before_the_greeting_is_turned_away() {
     let config = MailConfig { greeting_delay_ms: 60_000, ..MailConfig::default() };
-    let alice = Place::open(TestNode::new("alice").await, config).await;
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut client = Client::raw(alice.addresses.smtp).await;
     client.send(b"EHLO hasty.test\r\n").await;
     assert_eq!(client.reply().await, "554 5.5.0 you spoke before you were greeted, goodbye\r\n");
@@ -94,13 +94,13 @@ async fn whoever_speaks_before_the_greeting_is_turned_away() {
 
 #[tokio::test]
 async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_the_rest() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut idle = Client::connect(alice.addresses.smtp).await;
     let mut busy = Client::connect(alice.addresses.smtp).await;
     busy.say("EHLO bob.example").await;
     envelope(&mut busy).await;
     assert!(busy.say("DATA").await.starts_with("354"));
-    let Place { node, mail, .. } = alice;
+    let TestServer { node, mail, .. } = alice;
     let stopping = tokio::spawn(mail.shutdown());
     assert_eq!(idle.reply().await, "421 4.3.2 this server is stopping, come back soon\r\n");
     assert!(busy.say("Subject: last\r\n\r\n.").await.starts_with("250"));
@@ -111,21 +111,21 @@ async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_
 
 #[tokio::test]
 async fn a_message_that_breaks_off_is_not_kept() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("HELO bob.example").await;
     envelope(&mut client).await;
     assert!(client.say("DATA").await.starts_with("354"));
     client.send(b"Subject: half\r\n\r\nhal").await;
     drop(client);
-    let Place { node, mail, .. } = alice;
+    let TestServer { node, mail, .. } = alice;
     mail.shutdown().await;
     assert_eq!(texts(&node, SpecialUse::Inbox).len(), 0);
 }
 
 #[tokio::test]
 async fn what_is_injected_before_the_handshake_never_runs_behind_it() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
     // One segment: the command in the clear arrives together with STARTTLS.
@@ -143,7 +143,7 @@ async fn what_is_injected_before_the_handshake_never_runs_behind_it() {
 
 #[tokio::test]
 async fn a_program_may_begin_with_tls() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::raw(alice.addresses.smtps).await.encrypt(&alice).await;
     assert!(client.reply().await.starts_with("220"));
     let offers = client.say("EHLO laptop.test").await;
@@ -155,7 +155,7 @@ async fn a_program_may_begin_with_tls() {
 
 #[tokio::test]
 async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_many() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
     assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
@@ -184,8 +184,8 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     let blobs =
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
-    mailbox::prepare(&node).await.unwrap();
-    profile::set(&node, profile_of("alice")).await.unwrap();
+    mailbox::initialise(&node).await.unwrap();
+    publish::profile(&node, profile_of("alice")).await.unwrap();
     let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
     let mut client = Client::connect(mail.addresses().smtp).await;
     client.say("EHLO bob.example").await;
@@ -206,7 +206,7 @@ async fn a_full_disk_is_said_before_the_message_comes() {
 
 #[tokio::test]
 async fn hard_letters_arrive_to_the_byte() {
-    let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/letters");

@@ -12,15 +12,15 @@ use std::sync::Arc;
 
 use freehold_core::mailbox::{self, FlagChange, Flags, SpecialUse};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 use freehold_mail::MailConfig;
-use freehold_mail::house::House;
 use freehold_mail::smtp::exchange::Exchange;
 use freehold_mail::smtp::session::{Role, Session, Settings, Step};
 use freehold_mail::smtp::trace::Peer;
+use freehold_mail::state::MailState;
 
-use crate::place::{texts, tls};
+use crate::server::{texts, tls};
 
 /// One conversation.
 pub struct Transcript {
@@ -98,8 +98,8 @@ impl Transcript {
     pub async fn play(&self) {
         // Set up without a browser's password, which takes longer to make than most conversations
         // last.
-        let node = TestNode::unset("alice").await;
-        profile::set(&node, profile_of("alice")).await.unwrap();
+        let node = TestNode::without_owner("alice").await;
+        publish::profile(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
             Box::pin(self.play_cut(&node, cut)).await;
             let inbox = mailbox::special_folder(&node, SpecialUse::Inbox).unwrap().unwrap().id;
@@ -123,11 +123,11 @@ impl Transcript {
     async fn play_cut(&self, node: &Node, cut: usize) {
         let config =
             MailConfig { message_len_max: self.settings.message_len_max, ..MailConfig::default() };
-        let house = House::new(node.clone(), config, Arc::clone(&tls_config()));
+        let state = MailState::new(node.clone(), config, Arc::clone(&tls_config()));
         let peer = Peer { address: "192.0.2.7".parse().unwrap(), tls: None };
         let mut server = Server {
             session: Session::new(self.settings.clone()),
-            exchange: Exchange::new(house, self.settings.role, peer),
+            exchange: Exchange::new(state, self.settings.role, peer),
             input: Vec::new(),
             said: Vec::new(),
             over: false,

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::identity::PersonId;
+use freehold_proto::identity::PersonId;
 
 /// Who may see a thing.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

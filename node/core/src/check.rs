@@ -11,13 +11,13 @@ use crate::store::{BlobId, Store, StoreError};
 
 mod whole;
 
-pub use whole::{Findings, everything};
+pub use whole::{Findings, check_node};
 
 const PAGE_ROWS: usize = 500;
 
 /// Where a row is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct RowKey {
     /// Its table.
     pub table: String,
     /// Its key.
@@ -34,12 +34,12 @@ pub struct Report {
     /// Their length together, in bytes.
     pub blob_bytes: u64,
     /// Rows whose seal failed.
-    pub damaged_rows: Vec<Place>,
+    pub damaged_rows: Vec<RowKey>,
     /// Blobs whose seal or hash failed, or that can't be read, with the first row that refers to
     /// each.
-    pub damaged_blobs: Vec<(BlobId, Place)>,
+    pub damaged_blobs: Vec<(BlobId, RowKey)>,
     /// Rows that refer to a blob that isn't there.
-    pub dangling: Vec<(BlobId, Place)>,
+    pub dangling: Vec<(BlobId, RowKey)>,
     /// Files to which no row refers; the next collection removes those that are ours. Not looked
     /// for when a row is damaged.
     pub orphans: Vec<PathBuf>,
@@ -103,9 +103,9 @@ fn rows(
     store: &Store,
     report: &mut Report,
     progress: &Progress<'_>,
-) -> Result<HashMap<BlobId, Place>, StoreError> {
+) -> Result<HashMap<BlobId, RowKey>, StoreError> {
     let mut referred = HashMap::new();
-    let mut after: Option<Place> = None;
+    let mut after: Option<RowKey> = None;
     loop {
         progress(Step::Rows, report.rows, 0)?;
         let page = store.walk(
@@ -113,10 +113,10 @@ fn rows(
             PAGE_ROWS,
         )?;
         let Some(last) = page.last() else { return Ok(referred) };
-        after = Some(Place { table: last.table.clone(), key: last.key.clone() });
+        after = Some(RowKey { table: last.table.clone(), key: last.key.clone() });
         for found in page {
             report.rows += 1;
-            let place = Place { table: found.table, key: found.key };
+            let place = RowKey { table: found.table, key: found.key };
             match found.row {
                 Ok(row) => row.blobs.into_iter().for_each(|id| {
                     referred.entry(id).or_insert_with(|| place.clone());
@@ -132,7 +132,7 @@ fn one_blob(
     store: &Store,
     blobs: &Blobs,
     id: BlobId,
-    place: &Place,
+    place: &RowKey,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let verified = blobs.open(&id).and_then(|reader| reader.verify().map(|()| reader.len()));
@@ -152,7 +152,7 @@ fn one_blob(
     Ok(())
 }
 
-fn refers(store: &Store, place: &Place, id: &BlobId) -> Result<bool, StoreError> {
+fn refers(store: &Store, place: &RowKey, id: &BlobId) -> Result<bool, StoreError> {
     match store.get_named(&place.table, &place.key) {
         Ok(row) => Ok(row.is_some_and(|row| row.blobs.contains(id))),
         Err(StoreError::Corrupt { .. }) => Ok(false),

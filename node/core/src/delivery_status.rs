@@ -5,7 +5,7 @@
 //! entry.
 
 use crate::feed::{self, EntryId, Lane};
-use crate::friends::{self, Friend, State};
+use crate::friends::{self, Friend, FriendState};
 use crate::node::Node;
 use crate::outbox;
 use crate::store::StoreError;
@@ -28,14 +28,15 @@ pub struct DeliveryStatus {
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
     let mut arrivals = DeliveryStatus::default();
-    for mut friend in
-        friends::introduced(node)?.into_iter().filter(|friend| friend.state == State::Friend)
+    for mut friend in friends::without_profiles(node)?
+        .into_iter()
+        .filter(|friend| friend.state == FriendState::Friend)
     {
         arrivals.of += 1;
         if outbox::cursor(node, &friend.person)? >= number {
             arrivals.at += 1;
         } else {
-            friends::meet(node, &mut friend)?;
+            friends::with_profile(node, &mut friend)?;
             arrivals.missing.push(friend);
         }
     }
@@ -103,7 +104,7 @@ mod tests {
     use crate::testing::{START, TestNode};
 
     #[tokio::test]
-    async fn records_are_found_whatever_the_clock_did_between_them() {
+    async fn outbox_records_are_found_after_clock_jumps() {
         let alice = TestNode::new("alice").await;
         let mut said = Vec::new();
         for number in 0..60u64 {
@@ -115,7 +116,7 @@ mod tests {
             said.push(
                 alice
                     .store
-                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, lane, &body))
+                    .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &node, lane, &body))
                     .await
                     .unwrap(),
             );
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_friends_cursor_counts_for_all_entries_before_it() {
+    async fn cursor_of_friend_covers_all_earlier_entries() {
         let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
         for node in [&alice, &bob] {
             if node.identity.person().is_none() {
@@ -142,7 +143,9 @@ mod tests {
             said.push(
                 alice
                     .store
-                    .commit(move |tx: &mut Tx<'_>| feed::append(tx, &node, Lane::PUBLIC, &body))
+                    .commit(move |tx: &mut Tx<'_>| {
+                        feed::append_only(tx, &node, Lane::PUBLIC, &body)
+                    })
                     .await
                     .unwrap(),
             );

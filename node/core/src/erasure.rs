@@ -5,7 +5,7 @@
 //!    last to need ([`erase`]).
 //! 2. Soon after, the files of those that no other row needs are removed ([`unlink`]).
 //! 3. Before a day is over a new log segment is begun, two snapshots are made behind it, and older
-//!    ones and the log before them are removed ([`renew`]). Both are remembered in rows, so a node
+//!    ones and the log before them are removed ([`compact`]). Both are remembered in rows, so a node
 //!    that was down meanwhile does it at its next start.
 //!
 //! A snapshot is also made once a day, so that a start after a power cut never has much log to
@@ -22,9 +22,9 @@ use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
 /// After so long a deletion is made good in log and snapshots, in milliseconds: some hours before
 /// the day within which it must be.
-pub const RENEW_AFTER: u64 = 20 * 3_600_000;
+pub const COMPACT_AFTER: u64 = 20 * 3_600_000;
 /// How often a snapshot is made, in milliseconds.
-pub const SNAPSHOT_EVERY: u64 = 24 * 3_600_000;
+pub const SNAPSHOT_INTERVAL: u64 = 24 * 3_600_000;
 
 /// So many blobs fit in a row.
 const BLOBS_PER_ROW: usize = 100;
@@ -132,14 +132,14 @@ pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
     }
 }
 
-/// When [`renew`] has something to do.
+/// When [`compact`] has something to do.
 ///
 /// # Errors
 /// When the store is unavailable.
 pub fn next_due(node: &Node) -> Result<Timestamp, StoreError> {
     let daily = row::get::<KeptRow>(&node.store, LAST)?
-        .map_or(node.clock.now(), |kept| kept.at.plus_millis(SNAPSHOT_EVERY));
-    Ok(due_since(&node.store)?.map_or(daily, |since| daily.min(since.plus_millis(RENEW_AFTER))))
+        .map_or(node.clock.now(), |kept| kept.at.plus_millis(SNAPSHOT_INTERVAL));
+    Ok(due_since(&node.store)?.map_or(daily, |since| daily.min(since.plus_millis(COMPACT_AFTER))))
 }
 
 fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
@@ -153,9 +153,9 @@ fn is_over(since: Timestamp, after: u64, now: Timestamp) -> bool {
     since > now || now.millis_since(since) >= after
 }
 
-/// What [`renew`] did.
+/// What [`compact`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renewed {
+pub enum Compaction {
     /// Nothing was due.
     Nothing,
     /// The daily snapshot.
@@ -169,23 +169,24 @@ pub enum Renewed {
 ///
 /// # Errors
 /// The store's or the disk's; it is still due then.
-pub fn renew(node: &Node) -> Result<Renewed, StoreError> {
+pub fn compact(node: &Node) -> Result<Compaction, StoreError> {
     let now = node.clock.now();
-    if due_since(&node.store)?.is_some_and(|since| is_over(since, RENEW_AFTER, now)) {
+    if due_since(&node.store)?.is_some_and(|since| is_over(since, COMPACT_AFTER, now)) {
         renew_everything(node)?;
-        return Ok(Renewed::Everything);
+        return Ok(Compaction::Everything);
     }
     match row::get::<KeptRow>(&node.store, LAST)? {
         // A new node has nothing yet that would be slow to read.
-        None => keep(node, now).map(|()| Renewed::Nothing),
+        None => keep(node, now).map(|()| Compaction::Nothing),
         Some(kept)
-            if !is_over(kept.at, SNAPSHOT_EVERY, now) || kept.position == node.store.position() =>
+            if !is_over(kept.at, SNAPSHOT_INTERVAL, now)
+                || kept.position == node.store.position() =>
         {
-            Ok(Renewed::Nothing)
+            Ok(Compaction::Nothing)
         }
         Some(_) => {
             node.store.snapshot()?;
-            keep(node, now).map(|()| Renewed::Snapshot)
+            keep(node, now).map(|()| Compaction::Snapshot)
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use freehold_store::hints::Hints;
 
-use crate::identity::PersonId;
+use freehold_proto::identity::PersonId;
 
 /// What may have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

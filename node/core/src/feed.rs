@@ -6,32 +6,43 @@
 //! known one: a disk rolled back to an older state branches by epoch and never forks.
 
 mod append;
+mod batch;
+pub(crate) mod change;
 mod check;
 mod cutoff;
 mod due;
 mod effects;
 mod forks;
 mod jobs;
+mod judge;
 mod latest;
 mod missing;
 mod read;
-mod receive;
 mod refs;
 mod retraction_limit;
 mod rows;
+pub(crate) mod steps;
+mod take;
 mod void;
 
-pub use append::{AppendError, append, append_expiring, moment};
+pub(crate) use append::append;
+#[cfg(any(test, feature = "testing"))]
+pub use append::append_only;
+pub use append::{AppendError, moment};
+pub(crate) use batch::{Batch, verify};
+pub use batch::{RECEIVE_MAX, Received, Refused};
 pub use freehold_proto::entry::*;
 
 pub use check::{Checked, check};
 pub use cutoff::tips;
-pub use due::{next_due, run_due};
+pub use due::next_due;
 pub use forks::{Fork, forks};
 pub(crate) use jobs::follow_log;
 pub use missing::missing;
-pub use read::{Place, entry, head, heads, latest, latest_entry, opened, place, profile_of, read};
-pub use receive::{RECEIVE_MAX, Received, Refused, receive};
+pub use read::{
+    Place, entry, head, heads, homes_of, latest, latest_entry, opened, place, profile_of, read,
+};
+pub(crate) use take::take_all;
 
 #[cfg(test)]
 mod tests;

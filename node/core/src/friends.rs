@@ -1,14 +1,14 @@
 //! Friends: who they are, how their nodes are reached, and how one becomes one.
 //!
 //! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a picture.
-//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`State::Asked`]. Federation
-//!    sees that ([`asked`]) and dials.
-//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`welcome`] checks
+//! 2. Bob's owner pastes it: [`accept_invite`] writes a friend who is [`FriendState::Asked`]. Federation
+//!    sees that ([`pending_invites`]) and dials.
+//! 3. Alice's node proves its key by the connection, Bob's node sends the token: [`redeem_invite`] checks
 //!    and ends the token and makes Bob a friend, in one commit. A token works once, until it
 //!    expires.
-//! 4. Bob's node hears yes: [`confirmed`] makes Alice a friend.
+//! 4. Bob's node hears yes: [`invite_accepted`] makes Alice a friend.
 //!
-//! Ending it ([`remove`]) leaves a [`Farewell`] to be said, and Bob becomes somebody who [`left`]
+//! Ending it ([`remove`]) leaves a [`UnfollowNotice`] to be said, and Bob becomes somebody who [`unfollowed_by`]
 //! on the other side.
 //!
 //! Without a token Bob's is a [`Request`], which Alice's owner accepts or not. Whoever steals an
@@ -17,39 +17,43 @@
 mod ask;
 mod invite;
 mod list;
-mod presence;
 mod request;
 mod unfollow;
 
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::identity::PersonId;
+use crate::identity::{self, PersonId};
 use crate::keys::PublicKey;
 use crate::names;
 use crate::row::Record;
 use crate::store::{StoreError, Table};
 
-pub use ask::{AskError, Asked, accept_invite, asked, confirmed, refused};
+pub use ask::{
+    AcceptInviteError, PendingInvite, accept_invite, invite_accepted, invite_refused,
+    pending_invites,
+};
 pub use invite::{
     INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
     revoke_invite,
 };
-pub use list::{block, get, is_friend, is_friend_in, list, reached, remove, unblock};
-pub(crate) use list::{introduced, meet};
-pub use presence::{Connected, Presence};
+pub use list::{block, get, is_friend, is_friend_in, list, record_contact, remove, unblock};
+pub(crate) use list::{with_profile, without_profiles};
 pub use request::{
-    REQUEST_MS, Request, WelcomeError, accept_request, redeem_invite, reject_request, request,
+    BefriendError, REQUEST_MS, Request, accept_request, redeem_invite, reject_request, request,
     requests,
 };
-pub use unfollow::{FAREWELL_MS, Farewell, drop_old_farewells, farewell_said, farewells, left};
+pub use unfollow::{
+    UNFOLLOW_NOTICE_MS, UnfollowNotice, drop_expired_unfollow_notices, unfollow_notice_delivered,
+    unfollow_notices, unfollowed_by,
+};
 
 /// How many addresses of a node are kept.
 pub const ADDRESSES_MAX: usize = 4;
 const ADDRESS_LEN_MAX: usize = 256;
 const NOTE_LEN_MAX: usize = 500;
 /// How many friends a person has, the blocked included.
-pub const FRIENDS_MAX: usize = 5000;
+pub const FRIENDS_MAX: usize = identity::PEOPLE_MAX;
 
 /// Somebody, as their node introduces them; their node has proved its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub struct Introduction {
 /// How far a friendship is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
-pub enum State {
+pub enum FriendState {
     /// Their invite was accepted here; their node has not answered yet.
     #[n(0)]
     Asked,
@@ -94,8 +98,9 @@ pub struct Friend {
     /// Their name: of the newest profile of theirs that is here, or else as they introduced
     /// themselves.
     pub name: String,
-    /// The house paint they chose, as their profile says; below [`crate::profile::PAINTS`].
-    pub paint: Option<u8>,
+    /// The number of the avatar colour in their profile, below
+    /// [`crate::profile::AVATAR_COLOUR_COUNT`].
+    pub avatar_colour: Option<u8>,
     /// Their node's key.
     pub node: PublicKey,
     /// Where their node is reached; at most [`ADDRESSES_MAX`].
@@ -103,12 +108,12 @@ pub struct Friend {
     /// Since when it has been in this state.
     pub since: Timestamp,
     /// How far it is.
-    pub state: State,
+    pub state: FriendState,
     /// When their node was last reached: to the moment if that was since this one started, else to
     /// the hour.
     pub last_seen: Option<Timestamp>,
     /// Whether their node is connected now.
-    pub is_awake: bool,
+    pub is_online: bool,
 }
 
 #[derive(Clone, Encode, Decode)]
@@ -123,7 +128,7 @@ struct FriendRow {
     #[n(3)]
     since: Timestamp,
     #[n(4)]
-    state: State,
+    state: FriendState,
     #[n(5)]
     last_seen: Option<Timestamp>,
     /// The invite's token, until it is answered.
@@ -137,7 +142,7 @@ impl Record for FriendRow {
 }
 
 impl FriendRow {
-    fn new(from: &Introduction, state: State, now: Timestamp) -> Self {
+    fn new(from: &Introduction, state: FriendState, now: Timestamp) -> Self {
         let from = from.checked();
         Self {
             name: from.name,
@@ -160,13 +165,13 @@ impl FriendRow {
         Ok(Friend {
             person,
             name,
-            paint: None,
+            avatar_colour: None,
             node,
             addresses,
             since,
             state,
             last_seen,
-            is_awake: false,
+            is_online: false,
         })
     }
 }

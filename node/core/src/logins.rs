@@ -8,17 +8,16 @@ mod apps;
 mod password;
 mod sessions;
 mod setup;
-mod throttle;
 mod token;
 
 pub use apps::{
     AppPassword, AppPasswordId, app_passwords, check_app_password, create_app_password,
     revoke_app_password,
 };
+pub use freehold_proto::ClientNet;
 pub use password::{
     PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password, set_password,
 };
 pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};
-pub use throttle::{ClientNet, Throttle};
 pub use token::{NotAToken, SessionToken, SetupToken};

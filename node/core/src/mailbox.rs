@@ -1,44 +1,65 @@
-//! Mail the owner keeps: folders of messages, and the queue of what is still to be sent.
+//! The owner's mail: folders of messages, and the queue of messages to be sent.
 //!
-//! On disk: a message is two rows under `folder ‖ uid`, what changes (flags, modseq) apart from
-//! what doesn't (the summary lists show), plus a row under `folder ‖ modseq` that says what changed
-//! last at that number, which may be "gone". The text is a blob. Counts live in the folder's row,
-//! so no hot path reads more rows than it shows. UIDs, modseqs and counts are read and raised
-//! inside the commit: gapless, and never seen before they are durable.
+//! A folder is a mailbox of IMAP (RFC 9051 2.3): it has UIDs, a UIDVALIDITY and modseqs (RFC 7162).
+//! On disk a message has two rows under `folder ‖ uid`: one with its flags and modseq, which change,
+//! and one with its summary, which does not. A row under `folder ‖ modseq` names the message whose
+//! latest change, or expunge, has that modseq. The message's bytes are a blob. Counts are in the
+//! folder's row, so that no frequent path reads more rows than it shows. UIDs, modseqs and counts are
+//! read and increased within the commit: without gaps, and never visible before they are durable.
 
 mod change;
 mod check;
+mod delete_folder;
 mod deliver;
 mod expunge;
 mod flags;
 mod folders;
+mod idempotency;
 pub mod queue;
 mod read;
+mod store_flags;
 mod summary;
 mod transfer;
 
-pub use change::{Changes, GONE_REMEMBERED, changes_since};
+pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::check;
-pub use deliver::{DeliverError, Delivery, DeliveryId, deliver};
+pub use delete_folder::delete_folder;
+pub use deliver::{DeliverError, Delivery, deliver};
 pub use expunge::expunge;
-pub use flags::{FlagChange, FlagError, Flags, StoreOutcome, store_flags};
+pub use flags::{FlagError, Flags};
 pub use folders::{
-    Folder, FolderError, FolderId, SpecialUse, create_folder, delete_folder, folder, folder_named,
-    folders, prepare, rename_folder, special_folder, subscribe,
+    Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
+    rename_folder, special_folder, subscribe,
 };
+pub use idempotency::IdempotencyKey;
 pub use queue::{
-    Outcome, Outgoing, QueueId, Recipient, RecipientState, RecordError, Submission, SubmitError,
-    due, next_due, of_text, record, submit, texts,
+    Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
+    SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
 };
 pub use read::{
-    MESSAGE_LEN_MAX, Message, MessageId, body, message, messages, messages_in, oldest_unseen,
+    MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
     summaries, summary, uids,
 };
+pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
-/// How many messages one commit touches at most; what is larger goes in several.
+use crate::node::Node;
+use crate::store::StoreError;
+
+/// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
+
+/// Creates the special folders of a new node and resumes deletions of folders that a stop interrupted.
+/// Idempotent; called at every start.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn initialise(node: &Node) -> Result<(), StoreError> {
+    let now = node.clock.now().as_secs();
+    node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
+    delete_folder::resume(node).await
+}
 
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,14 @@ pub const NAME_CHARS_MAX: usize = 80;
 /// Whether a character is not shown but does something to what is: the controls, and those that
 /// turn the direction of what follows (UAX 9) or lie unseen between letters, so that two names look
 /// the same. What joins letters (Persian, emoji) stays.
-pub fn is_steering(c: char) -> bool {
+pub fn is_control_or_invisible(c: char) -> bool {
     c.is_control()
-        || turns(c)
+        || is_bidi_control(c)
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 /// Whether a character turns the direction of the text around it.
-pub fn turns(c: char) -> bool {
+pub fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -22,7 +22,7 @@ pub fn turns(c: char) -> bool {
 pub fn plain(text: &str) -> String {
     let mut name = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        let shown = word.chars().filter(|c| !is_steering(*c));
+        let shown = word.chars().filter(|c| !is_control_or_invisible(*c));
         let gap = (!name.is_empty()).then_some(' ').into_iter();
         let with_gap: String = gap.chain(shown).collect();
         if with_gap.trim().is_empty() {

@@ -1,27 +1,34 @@
-//! One person's node: the handful of parts every noun works with.
+//! One person's node: the parts that every noun works with.
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::events::Events;
-use crate::friends::Presence;
-use crate::identity::Identity;
-use crate::logins::Throttle;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
 use crate::store::{Store, StoreError, Table};
 
+mod identity;
 #[cfg(any(test, feature = "testing"))]
 mod in_memory;
 mod open;
+mod presence;
+mod throttle;
 mod unlock;
 
+pub use identity::Identity;
+pub(crate) use identity::{
+    RecoveryRow, WrapError, backup_key_of, is_current, is_over, person_of, put_backup_key, put_log,
+    put_person, stored_log, wrap_vault,
+};
 pub use open::{NodeOpenError, NodeOptions, claim};
+pub use presence::{Connected, Presence};
+pub use throttle::Throttle;
 pub use unlock::new_key_file;
 
 /// The parts of one node. Cheap to clone; every part is usable from the first moment.
 #[derive(Clone)]
 pub struct Node {
-    /// The node's keys and whose node it is.
+    /// The node's keys and its person.
     pub identity: Identity,
     /// Rows.
     pub store: Store,
@@ -29,13 +36,13 @@ pub struct Node {
     pub blobs: Blobs,
     /// Hints after commits.
     pub events: Events,
-    /// Where the time comes from.
+    /// The source of the time.
     pub clock: Clock,
-    /// Where random bytes come from.
+    /// The source of random bytes.
     pub random: Random,
-    /// Which friends' nodes are connected.
+    /// The friends' nodes that are connected.
     pub presence: Presence,
-    /// Who has guessed passwords lately.
+    /// Recent password guesses, by network.
     pub throttle: Throttle,
 }
 
@@ -55,7 +62,7 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
-    /// Makes what every noun relies on. Safe to repeat.
+    /// Makes the rows that every noun relies on. Safe to repeat.
     fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {
             let made = HashKey { key: self.random.array() };

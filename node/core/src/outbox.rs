@@ -7,9 +7,10 @@
 
 use minicbor::{Decode, Encode};
 
+use freehold_proto::entry::{EntryId, FeedLogId, Lane};
+use freehold_proto::identity::PersonId;
+
 use crate::events::Event;
-use crate::feed::{EntryId, Lane, LogId};
-use crate::identity::PersonId;
 use crate::keys::PublicKey;
 use crate::node::Node;
 use crate::row::{self, Record};
@@ -21,7 +22,7 @@ pub struct OutboxRecord {
     /// The entry.
     pub entry: EntryId,
     /// The log it is in.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// Its place there.
     pub seq: u64,
 }
@@ -111,7 +112,8 @@ fn record(key: &[u8], row: &RecordRow) -> Result<OutboxRecord, StoreError> {
     let damaged =
         |_| StoreError::Corrupt { table: RecordRow::TABLE.name().to_owned(), key: key.to_vec() };
     let node = PublicKey::from_ed25519(row.node).map_err(damaged)?;
-    let log = LogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
+    let log =
+        FeedLogId { person: PersonId(row.person), node, lane: Lane(row.lane), epoch: row.epoch };
     Ok(OutboxRecord { entry: EntryId(row.entry), log, seq: row.seq })
 }
 
@@ -157,7 +159,10 @@ pub async fn set_cursor(
 ///
 /// # Errors
 /// As [`read`].
-pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+pub fn check(
+    node: &Node,
+    has_entry: impl Fn(&EntryId) -> Result<bool, StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let head = durable_head(node)?;
     let (mut wrong, mut last) = (Vec::new(), 0);
     loop {
@@ -169,7 +174,7 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
             if number != last + 1 {
                 wrong.push(format!("journal: {number} follows {last}"));
             }
-            if crate::feed::entry(node, &record.entry)?.is_none() {
+            if !has_entry(&record.entry)? {
                 wrong.push(format!("journal: record {number} has no entry"));
             }
             last = number;

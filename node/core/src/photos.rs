@@ -2,7 +2,7 @@
 //!
 //! The file as it came is kept bit for bit, sealed, for the owner alone; what others see are two
 //! JPEGs made from it, without any metadata, sealed as long as nobody else may see the photo
-//! ([`settle`]). A file that can be kept but not shown (HEIC) is kept apart.
+//! ([`apply_at_rest`]). A file that can be kept but not shown (HEIC) is kept apart.
 
 mod add;
 mod change;
@@ -23,11 +23,11 @@ use crate::store::{BlobId, Table};
 pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
 pub use change::{ChangeError, change, delete};
-pub use forms::{check, note_open, settle};
+pub use forms::{apply_at_rest, check, mark_unsealed};
 pub(crate) use read::with_blob;
-pub use read::{by_id, by_slug, image_bytes, list, of_entry, original_bytes, shared_blob};
-pub use unsupported::{Unsupported, delete_kept, kept, kept_bytes};
-pub(crate) use uses::{forget_uses, note_uses};
+pub use read::{by_id, by_slug, entry_photo, image_bytes, list, original_bytes, shared_blob};
+pub use unsupported::{Unsupported, delete_unsupported, list_unsupported, unsupported_bytes};
+pub(crate) use uses::{add_references, remove_references};
 
 /// The longest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -128,7 +128,7 @@ impl Record for Photo {
 
 impl Photo {
     /// One of its sizes.
-    pub fn print(&self, size: Size) -> Rendition {
+    pub fn rendition(&self, size: Size) -> Rendition {
         match size {
             Size::Large => self.large,
             Size::Small => self.small,

@@ -1,9 +1,8 @@
 //! Posts: what the owner writes, first as a draft, then for everyone.
 //!
-//! Publishing is one commit: the post, its address, its signed entry with the journal's record, and
-//! the owner's own timeline. On disk: a row per post, whose text, when long, is a blob; a row per
-//! address it ever had; its place among the drafts or the published; a row under the entry that
-//! published it.
+//! This module has their rows and rules; [`crate::publish`] writes their entries. On disk: a row per
+//! post, whose text, when long, is a blob; a row per address it ever had; its place among the drafts
+//! or the published; a row under the entry that published it.
 
 mod delete;
 mod draft;
@@ -19,38 +18,40 @@ use crate::ids::id16;
 use crate::photos::PhotoId;
 use crate::store::StoreError;
 
-pub use delete::delete;
+pub(crate) use delete::delete_draft;
+pub(crate) use draft::ready;
 pub use draft::{Draft, Over, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
-pub use publish::{edit, publish, publish_dated, publish_new};
+pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
+pub(crate) use rows::{PostRow, to_post};
 
 /// The longest title, in characters: four bytes each fit an entry's title.
 pub const TITLE_CHARS_MAX: usize = 250;
 /// The longest text, in bytes: with all else it must fit an entry's body.
 pub const TEXT_LEN_MAX: usize = 60_000;
-/// How many photos a post shows at most.
+/// The most photos of a post.
 pub const PHOTOS_MAX: usize = crate::feed::PHOTOS_MAX;
 const SUMMARY_CHARS: usize = 200;
 
 id16! {
-    /// Which post.
+    /// The id of a post.
     PostId
 }
 
 id16! {
-    /// What a post was at one time: another one as soon as anything of it changes.
+    /// The state of a post at one time: it differs after any change.
     Revision
 }
 
-/// How far a post is.
+/// The state of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(index_only)]
 pub enum State {
     /// Only the owner sees it.
     #[n(0)]
     Draft,
-    /// It is out.
+    /// It is published.
     #[n(1)]
     Published,
 }
@@ -58,37 +59,37 @@ pub enum State {
 /// A post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
-    /// Which one.
+    /// Its id.
     pub id: PostId,
-    /// The last part of its address; a draft's is what it would be.
+    /// The last part of its address; for a draft, the one it would get.
     pub slug: String,
-    /// Whether the owner chose that, or it was made of the words.
+    /// True if the owner chose the slug, false if it was made from the title or text.
     pub has_own_slug: bool,
     /// Its title; empty for a note.
     pub title: String,
     /// Its text, Markdown as written.
     pub text: String,
-    /// How it begins, as plain text.
+    /// The beginning of its text, without markup.
     pub summary: String,
     /// The photos it shows, in order.
     pub photos: Vec<PhotoId>,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// When it was begun.
+    /// The time of its first save.
     pub created: Timestamp,
-    /// When it was last saved.
+    /// The time of its last save.
     pub updated: Timestamp,
-    /// When it came out.
+    /// The time of its publication.
     pub published: Option<Timestamp>,
-    /// When it was last changed since.
+    /// The time of its last edit since.
     pub edited: Option<Timestamp>,
     /// Its entry in the owner's feed.
     pub entry: Option<EntryId>,
-    /// Who may see it.
+    /// The people who may see it.
     pub audience: Audience,
-    /// How many minutes it takes to read.
+    /// Reading time in minutes.
     pub minutes: u32,
-    /// What tells it from itself before and after.
+    /// Its state at this time, for [`Precondition`].
     pub revision: Revision,
 }
 
@@ -99,15 +100,15 @@ pub enum PostError {
     #[error("there is no such post")]
     NoSuchPost,
     /// Neither text nor photo.
-    #[error("there is nothing in it yet")]
+    #[error("the post has neither text nor photo")]
     Empty,
     /// The title has more than [`TITLE_CHARS_MAX`] characters.
     #[error("the title has {0} characters, the limit is {TITLE_CHARS_MAX}")]
     LongTitle(usize),
-    /// Something is too long.
+    /// A part is over its limit.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
-        /// Which part.
+        /// The part.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -115,28 +116,28 @@ pub enum PostError {
         len_max: usize,
     },
     /// The address asked for is not one, or another post has it.
-    #[error("another post has that address, or it is not one")]
+    #[error("another post has that address, or it is not an address")]
     BadSlug,
     /// More than [`PHOTOS_MAX`].
     #[error("there are {0} photos, the limit is {PHOTOS_MAX}")]
     TooManyPhotos(usize),
-    /// A photo it should show is not there.
+    /// A photo that it names does not exist.
     #[error("there is no such photo")]
     NoSuchPhoto,
-    /// It is published already: that is an edit.
+    /// It is published already.
     #[error("this post is published already")]
     AlreadyPublished,
-    /// It is a draft still: there is nothing to edit.
+    /// It is a draft, which has nothing to edit.
     #[error("this post is not published yet")]
     NotPublished,
-    /// Somebody else (another window) changed it at the same moment.
+    /// Another window changed it meanwhile.
     #[error("the post was changed meanwhile")]
     ChangedMeanwhile,
     /// The node has not been claimed by anyone.
-    #[error("this node belongs to nobody yet")]
+    #[error("this node has not been claimed yet")]
     Unclaimed,
     /// The node was retired, or its person's identity has ended.
-    #[error("this node no longer speaks for you")]
+    #[error("this node was retired: it can't publish for you any more")]
     Retired,
     /// The store.
     #[error("{0}")]

@@ -1,9 +1,8 @@
-//! Who the owner says they are: name, address, a line and a paragraph, a colour. Public, all of it.
+//! The owner's public profile: name, address, a line, a paragraph and an avatar colour.
 
 use minicbor::{Decode, Encode};
 
 use crate::events::Event;
-use crate::feed::{self, AppendError, Body, Kind, Lane, ProfileBody};
 use crate::names::{self, NAME_CHARS_MAX};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -13,8 +12,8 @@ const LOGIN_LEN_MAX: usize = 40;
 const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
 const ABOUT_LEN_MAX: usize = 2000;
-/// How many colours a person may paint their house in.
-pub const PAINTS: u8 = 7;
+/// The number of avatar colours.
+pub const AVATAR_COLOUR_COUNT: u8 = 7;
 
 /// The owner's public profile.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -35,9 +34,9 @@ pub struct Profile {
     /// A paragraph or two, Markdown; may be empty.
     #[n(4)]
     pub about: String,
-    /// The colour of the house, below [`PAINTS`].
+    /// The number of the avatar's colour, below [`AVATAR_COLOUR_COUNT`].
     #[n(5)]
-    pub paint: u8,
+    pub avatar_colour: u8,
 }
 
 impl Record for Profile {
@@ -47,7 +46,7 @@ impl Record for Profile {
 
 const OWNER: &[u8] = b"owner";
 
-/// Why a profile was not taken.
+/// Why a profile was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// No name.
@@ -56,10 +55,10 @@ pub enum ProfileError {
     /// The name has more than [`NAME_CHARS_MAX`] characters.
     #[error("the name has {0} characters, the limit is {NAME_CHARS_MAX}")]
     LongName(usize),
-    /// Something is too long.
+    /// A part is over its limit.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
-        /// Which part.
+        /// The part.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
@@ -74,7 +73,7 @@ pub enum ProfileError {
     BadDomain,
     /// There is no such colour.
     #[error("there is no paint {0}")]
-    NoSuchPaint(u8),
+    NoSuchAvatarColour(u8),
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -96,59 +95,6 @@ pub fn read(rows: &impl Rows) -> Result<Option<Profile>, StoreError> {
     row::get(rows, OWNER)
 }
 
-/// Replaces the profile; on a claimed node friends are told in the same commit.
-///
-/// # Errors
-/// When a part is not allowed, or the store refuses.
-pub async fn set(node: &Node, profile: Profile) -> Result<(), ProfileError> {
-    let (profile, author) = (checked(profile)?, node.clone());
-    node.store
-        .commit(move |tx| {
-            put(tx, &profile)?;
-            tell(tx, &author, &profile)
-        })
-        .await
-}
-
-/// Tells friends who the owner is, if their feed does not say so yet: for after a claim. Does
-/// nothing on an unclaimed node.
-///
-/// # Errors
-/// When the store refuses.
-pub async fn announce(node: &Node) -> Result<(), ProfileError> {
-    let author = node.clone();
-    node.store
-        .commit(move |tx| match read(tx)? {
-            Some(profile) => tell(tx, &author, &profile),
-            None => Ok(()),
-        })
-        .await
-}
-
-/// Writes the profile into the feed of a claimed node, unless it is what the feed says already.
-fn tell(tx: &mut Tx<'_>, node: &Node, profile: &Profile) -> Result<(), ProfileError> {
-    let Some(person) = node.identity.person() else { return Ok(()) };
-    let said = Body::Profile(ProfileBody {
-        name: profile.name.clone(),
-        address: address(profile),
-        strapline: profile.strapline.clone(),
-        about: profile.about.clone(),
-        paint: profile.paint,
-    });
-    if feed::latest(tx, &person, Kind::Profile)?.as_ref() == Some(&said) {
-        return Ok(());
-    }
-    match feed::append(tx, node, Lane::PUBLIC, &said) {
-        Ok(_) | Err(AppendError::Unclaimed | AppendError::Retired) => Ok(()),
-        Err(AppendError::Store(error)) => Err(ProfileError::Store(error)),
-        // Its own limits are narrower than an entry's.
-        Err(AppendError::TooLong { len, len_max }) => {
-            Err(ProfileError::TooLong { what: "profile", len, len_max })
-        }
-        Err(AppendError::NotReadable(_)) => Err(ProfileError::NoName),
-    }
-}
-
 /// Writes a [`checked`] profile inside a commit.
 pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError> {
     row::put(tx, OWNER, profile)?;
@@ -156,13 +102,14 @@ pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError
     Ok(())
 }
 
-/// The profile as it will be stored: trimmed, the name without what steers the text around it, the
-/// address in lower case.
+/// The profile as it will be stored: trimmed, the name without control and bidi characters (UAX 9),
+/// the address in lower case.
 ///
 /// # Errors
 /// When a part is not allowed.
 pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
-    // Counted as it was typed: what is cut off in silence is noticed too late.
+    // The name is counted as typed and refused if too long: cutting it silently would be noticed too
+    // late.
     let typed = profile
         .name
         .split_whitespace()
@@ -178,7 +125,7 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
         domain: profile.domain.trim().trim_end_matches('.').to_ascii_lowercase(),
         strapline: profile.strapline.trim().to_owned(),
         about: profile.about.trim().to_owned(),
-        paint: profile.paint,
+        avatar_colour: profile.avatar_colour,
     };
     let limits = [
         ("login", &profile.login, LOGIN_LEN_MAX),
@@ -200,13 +147,13 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     if !is_domain(&profile.domain) {
         return Err(ProfileError::BadDomain);
     }
-    if profile.paint >= PAINTS {
-        return Err(ProfileError::NoSuchPaint(profile.paint));
+    if profile.avatar_colour >= AVATAR_COLOUR_COUNT {
+        return Err(ProfileError::NoSuchAvatarColour(profile.avatar_colour));
     }
     Ok(profile)
 }
 
-/// Whether this is a host name, lower case: labels of at most 63 letters, digits and inner dashes.
+/// True for a host name in lower case: labels of at most 63 letters, digits and inner dashes.
 pub fn is_domain(name: &str) -> bool {
     name.len() <= DOMAIN_LEN_MAX
         && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
@@ -217,11 +164,11 @@ fn is_label(text: &str) -> bool {
     inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// The paint of a house whose owner has not chosen one: it goes by the address, so that neighbours'
-/// doors differ.
-pub fn first_paint(login: &str, domain: &str) -> u8 {
+/// The avatar colour of an owner who has chosen none. It depends on the address, so that avatars of
+/// different people differ.
+pub fn default_avatar_colour(login: &str, domain: &str) -> u8 {
     let address = format!("{login}@{domain}").to_ascii_lowercase();
-    blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % PAINTS)
+    blake3::hash(address.as_bytes()).as_bytes().first().map_or(0, |byte| byte % AVATAR_COLOUR_COUNT)
 }
 
 /// The owner's mail address, `login@domain`.
@@ -229,9 +176,8 @@ pub fn address(profile: &Profile) -> String {
     format!("{}@{}", profile.login, profile.domain)
 }
 
-/// Whether mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
-/// at the domain, or the bare
-/// `postmaster`; compared without case.
+/// True if mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
+/// at the domain, or the bare `postmaster`; compared without case.
 ///
 /// # Errors
 /// As [`get`].
@@ -253,7 +199,7 @@ mod tests {
     use crate::testing::TestNode;
 
     #[tokio::test]
-    async fn the_owner_has_tags_and_postmaster_in_any_case() {
+    async fn owner_has_subaddresses_and_postmaster_in_any_case() {
         let alice = TestNode::new("alice").await;
         for ours in [
             "alice@alice.example",
@@ -274,57 +220,6 @@ mod tests {
             "+x@alice.example",
         ] {
             assert!(!owns(&alice, not).unwrap(), "{not}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_new_name_is_told_to_friends_once() {
-        let alice = TestNode::new("alice").await;
-        let person = alice.identity.person().unwrap();
-        assert_eq!(feed::profile_of(&alice, &person).unwrap(), None);
-        announce(&alice).await.unwrap();
-        let head = crate::outbox::durable_head(&alice).unwrap();
-        announce(&alice).await.unwrap();
-        set(&alice, get(&alice).unwrap().unwrap()).await.unwrap();
-        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head);
-        set(&alice, Profile { name: "Alice Ant".into(), ..get(&alice).unwrap().unwrap() })
-            .await
-            .unwrap();
-        assert_eq!(crate::outbox::durable_head(&alice).unwrap(), head + 1);
-        assert_eq!(feed::profile_of(&alice, &person).unwrap().unwrap().name, "Alice Ant");
-
-        let nobody = TestNode::unset("nobody").await;
-        announce(&nobody).await.unwrap();
-        assert_eq!(crate::outbox::durable_head(&nobody).unwrap(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_profile_is_trimmed_checked_and_kept() {
-        let alice = TestNode::new("alice").await;
-        let mut profile = get(&alice).unwrap().unwrap();
-        profile.name = "  Alice Ant ".into();
-        profile.domain = "Alice.Example.".into();
-        set(&alice, profile.clone()).await.unwrap();
-        let kept = get(&alice).unwrap().unwrap();
-        assert_eq!(
-            (kept.name.as_str(), address(&kept).as_str()),
-            ("Alice Ant", "alice@alice.example")
-        );
-        set(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() })
-            .await
-            .unwrap();
-        assert_eq!(get(&alice).unwrap().unwrap().name, "Alice Ant");
-        set(&alice, Profile { name: "ш".repeat(80), ..kept.clone() }).await.unwrap();
-        let refused = [
-            (Profile { name: "ш".repeat(81), ..profile.clone() }, ProfileError::LongName(81)),
-            (Profile { name: "\u{202e}\u{200b}".into(), ..profile.clone() }, ProfileError::NoName),
-            (Profile { name: " ".into(), ..profile.clone() }, ProfileError::NoName),
-            (Profile { login: "a@b".into(), ..profile.clone() }, ProfileError::BadLogin),
-            (Profile { domain: "a..b".into(), ..profile.clone() }, ProfileError::BadDomain),
-            (Profile { paint: 8, ..profile.clone() }, ProfileError::NoSuchPaint(8)),
-        ];
-        for (bad, why) in refused {
-            assert_eq!(set(&alice, bad).await, Err(why));
         }
     }
 }

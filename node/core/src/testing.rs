@@ -13,11 +13,11 @@ use crate::feed;
 use crate::friends;
 use crate::fs::MemoryFs;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::logins;
 use crate::mailbox::{self, Folder, FolderId};
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
-use crate::outbox;
 use crate::photos::renditions::{MediaType, Rendition, Renditions};
 use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
@@ -44,10 +44,10 @@ impl TestNode {
     /// words made of the name, and ready.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
-        let node = Self::unset(name).await;
+        let node = Self::without_owner(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
         logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
-        identity::create_with(&node, words_of(name)).await.unwrap();
+        identity::create_with(&node, mnemonic_of(name)).await.unwrap();
         node
     }
 
@@ -69,12 +69,12 @@ impl TestNode {
         friends::accept_invite(other, &invite).await.unwrap();
         friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();
         assert!(
-            friends::confirmed(other, invite.person).await.unwrap(),
+            friends::invite_accepted(other, invite.person).await.unwrap(),
             "the invite was not asked about"
         );
         for (knows, known) in [(self, other), (other, self)] {
             let log = known.identity.log().unwrap();
-            identity::learn(knows, log.to_bytes()).await.unwrap();
+            identity_log::learn(knows, log.to_bytes()).await.unwrap();
         }
     }
 
@@ -92,12 +92,12 @@ impl TestNode {
 
     /// A node that nobody has set up yet.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
-    pub async fn unset(name: &str) -> Self {
+    pub async fn without_owner(name: &str) -> Self {
         let disk = MemoryFs::new();
         let node =
             Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name)))
                 .unwrap();
-        mailbox::prepare(&node).await.unwrap();
+        mailbox::initialise(&node).await.unwrap();
         Self { node, disk, queue_may_be_left: false }
     }
 
@@ -162,7 +162,7 @@ impl TestNode {
 
     /// As if the flags in a folder had changed so many times: nothing else is other than before.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
-    pub async fn let_changes_pass(&self, folder: FolderId, count: u64) {
+    pub async fn advance_modseq(&self, folder: FolderId, count: u64) {
         let changed = self.store.commit(move |tx| {
             let mut passed =
                 row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
@@ -173,7 +173,7 @@ impl TestNode {
     }
 
     /// The same node, allowed to end with mail still in its queue.
-    pub fn leaving_its_queue(mut self) -> Self {
+    pub fn allowing_queued_mail(mut self) -> Self {
         self.queue_may_be_left = true;
         self
     }
@@ -181,7 +181,7 @@ impl TestNode {
 
 /// The 24 words of the owner `name`.
 #[must_use]
-pub fn words_of(name: &str) -> Mnemonic {
+pub fn mnemonic_of(name: &str) -> Mnemonic {
     Mnemonic::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
@@ -198,7 +198,7 @@ pub fn profile_of(name: &str) -> Profile {
         domain: format!("{name}.example"),
         strapline: format!("{name} writes here"),
         about: String::new(),
-        paint: 0,
+        avatar_colour: 0,
     }
 }
 
@@ -229,9 +229,7 @@ impl Drop for TestNode {
             .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
         let photos = photos::check(&self.node);
-        for checked in
-            [seals, feed, photos, outbox::check(&self.node), mailbox::check(&self.node), queue]
-        {
+        for checked in [seals, feed, photos, mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

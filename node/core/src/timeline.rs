@@ -1,9 +1,9 @@
 //! The owner's timeline: their own posts and their friends', newest first.
 //!
-//! Written inside the commit that takes an entry in. On disk: the item under its entry, its place
-//! under `shown ‖ entry`, a row per photo. An item keeps the beginning of a text; the whole text
-//! lies in the feed's entry and is read from there. Time shown is the author's, but never later
-//! than when it was first seen here: nobody can pin themselves to the top.
+//! [`crate::apply`] writes it, in the commit that stores an entry. On disk: the item under its entry,
+//! its place under `shown ‖ entry`, a row per photo. An item holds the beginning of a text; the whole
+//! text is read from the feed's entry. The time shown is the author's, but never later than when the
+//! entry was first stored here, so that nobody can pin a post to the top.
 
 mod page;
 mod show;
@@ -23,35 +23,35 @@ pub(crate) use show::held_blobs;
 pub use show::{Version, hide, show};
 pub use wants::{WANTS_MAX, WantedBlob, blob_arrived, want_left_out, wanted_blobs};
 
-/// How much of a text an item keeps, in bytes; what is longer is read from the entry.
+/// The longest text of an item, in bytes; the rest is read from the entry.
 const TEXT_KEPT_MAX: usize = 2000;
 const TITLE_LEN_MAX: usize = 600;
 const SLUG_LEN_MAX: usize = 256;
-/// How much of an alternative text or a caption is kept, in bytes.
+/// The longest alternative text or caption of an item, in bytes.
 const ALT_LEN_MAX: usize = 1700;
 
 /// A post in the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Whose.
+    /// Its author.
     pub author: PersonId,
-    /// The entry of the post itself, whatever edited it since.
+    /// The entry of the post itself, not of an edit.
     pub entry: EntryId,
     /// Its title; empty for a note.
     pub title: String,
-    /// The beginning of its text, Markdown; all of it if `is_whole`.
+    /// The beginning of its text, Markdown; the whole text if `is_whole`.
     pub text: String,
-    /// Whether `text` is all there is; if not, [`text`] reads it.
+    /// True if `text` is the whole text; if not, [`text`] reads that.
     pub is_whole: bool,
     /// The last part of its address on the author's site.
     pub slug: String,
     /// Its photos, in order.
     pub photos: Vec<ItemPhoto>,
-    /// When, by the author, but not after it was first seen here.
+    /// The author's time, but not after it was first stored here.
     pub shown: Timestamp,
-    /// When it was last edited, if it was.
+    /// The time of its last edit, if there was one.
     pub edited: Option<Timestamp>,
-    /// Whether the owner has seen it.
+    /// True if the owner has seen it.
     pub seen: bool,
 }
 

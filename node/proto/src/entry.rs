@@ -13,9 +13,9 @@ use std::str::FromStr;
 
 pub use body::{
     BACKUP_KEYS_MAX, Body, Checkpoint, HOMES_MAX, HOMES_VERSION_MAX, Homes, KeyBackup, MARKDOWN,
-    PHOTOS_MAX, Photo, PostBody, ProfileBody, WrappedKey,
+    PHOTOS_MAX, PhotoRef, PostBody, ProfileBody, WrappedKey,
 };
-pub use header::{Audience, Header, Kind};
+pub use header::{EntryAudience, EntryHeader, Kind};
 pub use sealed::{EpochKey, Opened, SealedError, padme};
 pub use verify::{EntryError, VerifiedEntry};
 
@@ -100,7 +100,7 @@ impl fmt::Debug for Lane {
 
 /// One log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogId {
+pub struct FeedLogId {
     /// Whose.
     pub person: PersonId,
     /// Written by which node.
@@ -113,9 +113,9 @@ pub struct LogId {
 
 /// What is held of one log. Only what is durable is ever reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogHead {
+pub struct FeedLogHead {
     /// The log.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// The first sequence number held.
     pub lo: u64,
     /// The last sequence number held.

@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 
 use crate::cbor::Value;
 use crate::clock::Timestamp;
-use crate::entry::{Body, Header, Kind, RawEntry, VerifiedEntry};
+use crate::entry::{Body, EntryHeader, Kind, RawEntry, VerifiedEntry};
 use crate::identity::op::SignedOp;
-use crate::identity::paper::{Claim, Request, SignedRequest};
+use crate::identity::transfer::{Claim, SignatureRequest, SignedRequest};
 use crate::identity::{IdentityLog, NodeCard, PersonId};
 use crate::keys::Signature;
 use crate::mnemonic::Mnemonic;
@@ -54,7 +54,7 @@ fn damaged_canonical_bytes_are_refused_or_mean_themselves() {
         }
     });
     fuzz("entry header", &corpus, |input| {
-        if let Ok(header) = Header::from_canonical(input).filter_understood() {
+        if let Ok(header) = EntryHeader::from_canonical(input).filter_understood() {
             assert_eq!(header.to_canonical(), input);
         }
     });
@@ -72,11 +72,11 @@ fn damaged_canonical_bytes_are_refused_or_mean_themselves() {
 
 trait Understood {
     /// A header with keys that a newer program wrote is kept as bytes and never written anew.
-    fn filter_understood(self) -> Result<Header, ()>;
+    fn filter_understood(self) -> Result<EntryHeader, ()>;
 }
 
-impl<E> Understood for Result<Header, E> {
-    fn filter_understood(self) -> Result<Header, ()> {
+impl<E> Understood for Result<EntryHeader, E> {
+    fn filter_understood(self) -> Result<EntryHeader, ()> {
         self.ok().filter(|header| header.understood).ok_or(())
     }
 }
@@ -120,7 +120,7 @@ fn damaged_papers_are_refused_or_read() {
         let text = text(input);
         let _ = (
             text.parse::<Claim>().is_ok(),
-            text.parse::<Request>().is_ok(),
+            text.parse::<SignatureRequest>().is_ok(),
             text.parse::<SignedRequest>().is_ok(),
         );
         let _ = (text.parse::<NodeCard>().is_ok(), text.parse::<PersonId>().is_ok());

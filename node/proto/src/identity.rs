@@ -12,8 +12,8 @@ pub mod log;
 pub mod op;
 pub mod op_body;
 mod op_signature;
-pub mod paper;
 pub mod recovery_card;
+pub mod transfer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,8 +22,8 @@ pub use armour::ArmourError;
 pub use backup_key::BackupKey;
 pub use card::{CardError, NodeCard};
 pub use fork::{Choice, choose};
-pub use log::{IdentityLog, LogError};
-pub use paper::{Claim, PaperError, Request, SignedRequest, begin};
+pub use log::{IdentityLog, IdentityLogError};
+pub use transfer::{Claim, SignatureRequest, SignedRequest, TransferError, begin};
 
 /// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits
 /// (lower-case base32).

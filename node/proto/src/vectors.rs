@@ -12,8 +12,8 @@ use serde_json::{Value as Json, json};
 use crate::cbor::Value;
 use crate::testing::vectors::{hex, tree, tree_of};
 
-fn hold(name: &str, vectors: &Json) {
-    crate::testing::vectors::hold(env!("CARGO_MANIFEST_DIR"), name, vectors);
+fn check_file(name: &str, vectors: &Json) {
+    crate::testing::vectors::check_file(env!("CARGO_MANIFEST_DIR"), name, vectors);
 }
 
 #[test]
@@ -54,5 +54,5 @@ fn cbor_has_one_encoding_of_each_thing() {
         })
         .collect();
     assert_eq!(vectors.iter().filter(|case| case.get("refused").is_some()).count(), 18);
-    hold("cbor", &json!(vectors));
+    check_file("cbor", &json!(vectors));
 }

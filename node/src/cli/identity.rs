@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use freehold_core::identity::paper::{Signed, change_words as rotate};
 use freehold_core::identity::recovery_card::RecoveryCard;
+use freehold_core::identity::transfer::{Signed, replace_mnemonic};
 use freehold_core::identity::{self, IdentityLog, NodeCard, PersonId};
 use freehold_core::mnemonic::Mnemonic;
 use freehold_core::random::Random;
@@ -27,7 +27,7 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     let card: NodeCard =
         new.node.trim().parse().map_err(|error| invalid(format!("the node's card: {error}")))?;
     let mnemonic = new_mnemonic()?;
-    let claim = identity::paper::begin(&mnemonic, &card).map_err(invalid)?;
+    let claim = identity::transfer::begin(&mnemonic, &card).map_err(invalid)?;
     let person = claim.person().context("the claim names no person")?;
     write_new(&new.out, &claim.to_string())?;
     console::print(
@@ -102,7 +102,7 @@ pub(super) async fn log(target: Target, out: &Path) -> Result<()> {
 /// Signs a request file with the mnemonic.
 pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     let request = read_input(&sign.request)?;
-    let request: identity::Request =
+    let request: identity::SignatureRequest =
         request.parse().map_err(|error| invalid(format!("the request: {error}")))?;
     refuse_existing(&sign.out)?;
     console::print(format!("This asks to {}.", request.describe()));
@@ -115,7 +115,7 @@ pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
         prompt::confirm("Sign it?", "nothing was signed")?;
     }
     let mnemonic = prompt::mnemonic("Type your 24 words, then Enter:")?;
-    let (text, receiver) = match identity::paper::sign(&request, &mnemonic).map_err(invalid)? {
+    let (text, receiver) = match identity::transfer::sign(&request, &mnemonic).map_err(invalid)? {
         Signed::Done(done) => (done.to_string(), "your node:\n  freehold identity upload"),
         Signed::Claim(claim) => {
             (claim.to_string(), "the node that is added:\n  freehold identity claim")
@@ -134,13 +134,13 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
     console::print(format!("This replaces the 24 words of person {}.", log.person()));
     let old = prompt::mnemonic("Type your old 24 words, then Enter:")?;
     let new = new_mnemonic()?;
-    let signed = rotate(&log, &old, &new).map_err(invalid)?;
+    let signed = replace_mnemonic(&log, &old, &new).map_err(invalid)?;
     console::print(
         "\nThese are the new words. The old ones stop being valid once your node has the signed file.",
     );
     show_once(new, log.person(), change.at);
     let typed = prompt::mnemonic("Type the new 24 words, from your paper, then Enter:")?;
-    if rotate(&log, &old, &typed).map_err(invalid)? != signed {
+    if replace_mnemonic(&log, &old, &typed).map_err(invalid)? != signed {
         return Err(invalid(
             "these are not the new words; nothing was signed, and the old words stay valid",
         ));

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal};
 
 use super::Target;
 use crate::control::{self, Request};
-use crate::server::{Front, Server};
+use crate::server::{Server, Startup};
 use crate::stop::Stop;
 use crate::{console, data_folder, exit};
 
@@ -37,17 +37,17 @@ pub(super) async fn run(target: Target) -> Result<()> {
     }
     let opening = freehold_core::store::Stop::default();
     let claim = data_folder::claim(&target.data)?;
-    let front = Front::open(&target).await?;
+    let startup = Startup::bind(&target).await?;
     let node = tokio::select! {
-        node = front.open_node(&target, claim, &opening) => node?,
-        // A rebuild may take long. It can be interrupted at any point: the next start repeats it.
-        () = stop.asked() => {
-            opening.raise();
-            tracing::info!("stopped before the data folder was open");
-            return Ok(());
-        }
-    };
-    let mut server = Server::start(&target, front, node).await?;
+     node = startup.open_node(&target, claim, &opening) => node?,
+    // A rebuild may take long. It can be interrupted at any point: the next start repeats it.
+            () = stop.asked() => {
+                opening.raise();
+                tracing::info!("stopped before the data folder was open");
+                return Ok(());
+            }
+        };
+    let mut server = Server::start(&target, startup, node).await?;
     server.print_startup_message().await?;
     stop.asked().await;
     tokio::select! {

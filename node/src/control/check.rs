@@ -45,7 +45,7 @@ pub(super) async fn run(
         // Held until the thread ends, which may be later than the drop of the future.
         let _guard = guard;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);
-        check::everything(&node, &|step, done, total| {
+        check::check_node(&node, &|step, done, total| {
             let is_due = last
                 .get()
                 .is_none_or(|(before, at)| before != step || at.elapsed() >= REPORT_EVERY);
@@ -61,7 +61,7 @@ pub(super) async fn run(
         })
     });
     let findings = findings.await.context("the check ended early")??;
-    Ok(Response::text(lines(&findings).join("\n")).with(json!({ "whole": findings.is_whole() })))
+    Ok(Response::text(lines(&findings).join("\n")).with(json!({ "whole": findings.is_sound() })))
 }
 
 fn step_name(step: Step) -> &'static str {
@@ -111,7 +111,7 @@ fn lines(findings: &Findings) -> Vec<String> {
     }
     let undamaged = "Nothing is damaged.";
     lines.push(
-        if findings.is_whole() { undamaged } else { "Data is damaged; the check changed nothing." }
+        if findings.is_sound() { undamaged } else { "Data is damaged; the check changed nothing." }
             .to_owned(),
     );
     lines
@@ -154,14 +154,14 @@ fn as_sentence(finding: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::check::Place;
+    use freehold_core::check::RowKey;
     use freehold_core::store::BlobId;
 
     use super::*;
 
     #[test]
     fn findings_are_printed_one_per_line() {
-        let place = |table: &str| Place { table: table.into(), key: Vec::new() };
+        let place = |table: &str| RowKey { table: table.into(), key: Vec::new() };
         let report = Report {
             rows: 1200,
             blobs: 1,

@@ -10,6 +10,7 @@ use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, Over, PostId};
 use freehold_core::profile::{self, Profile};
+use freehold_core::publish;
 use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
 use freehold_web::WebConfig;
 use rustix::fs::OFlags;
@@ -104,7 +105,7 @@ pub(crate) async fn execute(
         Request::Timeline => timeline_list(node),
         Request::Profile { strapline, about } => {
             let profile = Profile { strapline, about, ..context.owner()? };
-            profile::set(node, profile).await.map_err(invalid)?;
+            publish::profile(node, profile).await.map_err(invalid)?;
             Ok(Response::text("Changed."))
         }
         Request::Post { title, text, photos, draft, hours_ago } => {
@@ -124,11 +125,11 @@ pub(crate) async fn execute(
                 photos: before.photos,
                 slug: None,
             };
-            posts::edit(node, id, draft).await.map_err(invalid)?;
+            publish::edit(node, id, draft).await.map_err(invalid)?;
             Ok(Response::text("Changed; friends' nodes get the new version."))
         }
         Request::Withdraw { id } => {
-            posts::delete(node, id.parse().map_err(invalid)?).await.map_err(invalid)?;
+            publish::delete(node, id.parse().map_err(invalid)?).await.map_err(invalid)?;
             Ok(Response::text("Withdrawn; friends' nodes delete it too."))
         }
         Request::PostList => {
@@ -168,8 +169,10 @@ fn status(context: &ControlContext) -> Result<Response> {
     let ports = &context.ports;
     let url = context.url(owner.as_ref());
     let posts = posts::count(node)?;
-    let friends =
-        friends::list(node)?.iter().filter(|friend| friend.state == friends::State::Friend).count();
+    let friends = friends::list(node)?
+        .iter()
+        .filter(|friend| friend.state == friends::FriendState::Friend)
+        .count();
     let inbox = mailbox::folders(node)?
         .into_iter()
         .find(|folder| folder.name == "INBOX")
@@ -226,11 +229,11 @@ fn timeline_list(node: &Node) -> Result<Response> {
 
 fn friend_list(node: &Node) -> Result<Response> {
     let state_name = |state| match state {
-        friends::State::Asked => "asked",
-        friends::State::Friend => "friend",
-        friends::State::Blocked => "blocked",
-        friends::State::Refused => "refused",
-        friends::State::Left => "left",
+        friends::FriendState::Asked => "asked",
+        friends::FriendState::Friend => "friend",
+        friends::FriendState::Blocked => "blocked",
+        friends::FriendState::Refused => "refused",
+        friends::FriendState::Left => "left",
     };
     let list = friends::list(node)?;
     let text: Vec<String> = list
@@ -269,14 +272,14 @@ async fn post(
     }
     let post = match date {
         Some(_) => {
-            posts::publish_dated(
+            publish::post_dated(
                 node,
                 posts::save_draft(node, content).await.map_err(invalid)?.id,
                 date,
             )
             .await
         }
-        None => posts::publish_new(node, content).await,
+        None => publish::post(node, content).await,
     };
     let post = post.map_err(invalid)?;
     let path = freehold_web::path_of(&post);

@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, anyhow};
 use freehold_core::identity::op::OpBody;
-use freehold_core::identity::{self, IdentityLog, Loss};
+use freehold_core::identity::{self, IdentityLog};
+use freehold_core::identity_log::{self, VoidPolicy};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ pub(super) fn show(node: &Node) -> Result<Response> {
         text += &format!("\nThe domain {domain} vouches for the name.");
     }
     text += &format!("\nChanges signed with the 24 words: {}.", log.ops().len());
-    if identity::dispute(node, &log.person())?.is_some() {
+    if identity_log::dispute(node, &log.person())?.is_some() {
         text +=
             "\nDISPUTED: two signed changes follow the same one, and no rule decides between them.";
     }
@@ -71,11 +72,11 @@ pub(super) fn request(node: &Node, change: IdentityChange) -> Result<Response> {
     let log = own_log(node)?;
     let request = match change {
         IdentityChange::RetireNode { node: key, stolen, lossy } => {
-            let loss = if lossy { Loss::Accepted } else { Loss::Refused };
-            identity::request_retirement(node, find_node(&log, &key)?, stolen, loss).map_err(
+            let policy = if lossy { VoidPolicy::Accept } else { VoidPolicy::Refuse };
+            identity_log::request_retirement(node, find_node(&log, &key)?, stolen, policy).map_err(
                 |error| match error {
-                    identity::RequestError::NothingHeld
-                    | identity::RequestError::TooManyBranches { .. } => {
+                    identity_log::RequestError::NothingHeld
+                    | identity_log::RequestError::TooManyBranches { .. } => {
                         invalid(anyhow!("{error}; to retire it anyway, add --accept-loss"))
                     }
                     other => invalid(other),
@@ -91,7 +92,7 @@ pub(super) fn request(node: &Node, change: IdentityChange) -> Result<Response> {
 pub(crate) fn request_from_log(
     log: &IdentityLog,
     change: IdentityChange,
-) -> Result<identity::Request> {
+) -> Result<identity::SignatureRequest> {
     let body = match change {
         IdentityChange::AddNode { card } => OpBody::AddNode(card.parse().map_err(invalid)?),
         IdentityChange::Domain { domain } => {
@@ -104,7 +105,7 @@ pub(crate) fn request_from_log(
             ));
         }
     };
-    identity::request(log, body).map_err(invalid)
+    identity_log::request(log, body).map_err(invalid)
 }
 
 fn checked_domain(domain: &str) -> Result<String> {
@@ -131,14 +132,14 @@ fn find_node(log: &IdentityLog, typed: &str) -> Result<PublicKey> {
         (Some(_), Some(_)) => {
             Err(invalid(anyhow!("more than one node's key begins with {typed}; give more digits")))
         }
-        (None, _) => Err(invalid(identity::RequestError::NodeUnknown)),
+        (None, _) => Err(invalid(identity_log::RequestError::NodeUnknown)),
     }
 }
 
 /// Adds signed changes to the identity log.
 pub(super) async fn upload(node: &Node, signed: &str) -> Result<Response> {
     let signed = signed.parse().map_err(invalid)?;
-    let added = identity::upload(node, &signed).await.map_err(invalid)?;
+    let added = identity_log::upload(node, &signed).await.map_err(invalid)?;
     Ok(Response::text(match added.is_empty() {
         true => "Nothing new: the identity log has these changes already.".to_owned(),
         false => added

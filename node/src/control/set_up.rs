@@ -48,9 +48,15 @@ impl SetUp {
 
     fn checked(self) -> Result<Checked> {
         let Self { name, login, domain, password, claim } = self;
-        let paint = profile::first_paint(&login, &domain);
-        let profile =
-            Profile { name, login, domain, strapline: String::new(), about: String::new(), paint };
+        let avatar_colour = profile::default_avatar_colour(&login, &domain);
+        let profile = Profile {
+            name,
+            login,
+            domain,
+            strapline: String::new(),
+            about: String::new(),
+            avatar_colour,
+        };
         let profile = profile::checked(profile).map_err(invalid)?;
         logins::check_password(&password).map_err(invalid)?;
         let claim = claim

@@ -1,5 +1,7 @@
 //! The first start, the set-up in a browser, and the next start.
 
+use rustix::process::Signal;
+
 use crate::clients::{Browser, LineClient};
 use crate::folder::{Folder, PASSWORD};
 use crate::node_process::NodeProcess;
@@ -135,5 +137,29 @@ fn site_responds_under_its_three_local_names() {
     for path in ["/livez", "/readyz"] {
         assert_eq!(Browser::at(&url).get(path).status, 200, "{path}");
     }
+    running.stop();
+}
+
+#[test]
+fn replaced_certificate_is_served_after_sighup() {
+    let (folder, other) = (Folder::set_up(), Folder::set_up());
+    other.serve().stop();
+    let mut running = folder.serve();
+    let tls = |folder: &Folder, name: &str| folder.data().join("tls").join(name);
+    let imaps = running.printed_port("IMAPS");
+    let mut open = LineClient::tls(imaps, &tls(&folder, "cert.pem"));
+    assert!(open.line().starts_with("* OK"));
+    for name in ["key.pem", "cert.pem"] {
+        std::fs::copy(tls(&other, name), tls(&folder, name)).unwrap();
+    }
+    running.signal(Signal::HUP);
+    running.wait_for_log("the certificate was reloaded");
+    assert!(LineClient::tls(imaps, &tls(&other, "cert.pem")).line().starts_with("* OK"));
+    assert!(open.imap("NOOP").last().unwrap().starts_with("tag7 OK"), "it keeps its session");
+
+    std::fs::write(tls(&folder, "cert.pem"), "not a certificate").unwrap();
+    running.signal(Signal::HUP);
+    running.wait_for_log("the certificate could not be reloaded");
+    assert!(LineClient::tls(imaps, &tls(&other, "cert.pem")).line().starts_with("* OK"));
     running.stop();
 }

@@ -1,9 +1,13 @@
-//! Who may depend on whom: web, mail and federation know core and not each other; only node links
-//! everything.
+//! The arrows between the crates: web, mail and federation depend on core and not on each other, web
+//! and mail on listen; only node links everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{metadata, read, root};
+
+/// The folder of each crate.
+const FOLDERS: [&str; 8] =
+    ["node", "node/core", "node/listen", "node/proto", "node/store", "web", "mail", "federation"];
 
 #[test]
 fn protocol_crates_do_not_depend_on_each_other() {
@@ -24,14 +28,21 @@ fn protocol_crates_do_not_depend_on_each_other() {
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let expected = BTreeMap::from([
         ("freehold-proto".to_owned(), set(&[])),
+        ("freehold-listen".to_owned(), set(&["freehold-proto"])),
         ("freehold-store".to_owned(), set(&["freehold-proto"])),
         ("freehold-core".to_owned(), set(&["freehold-proto", "freehold-store"])),
-        ("freehold-web".to_owned(), set(&["freehold-core"])),
-        ("freehold-mail".to_owned(), set(&["freehold-core"])),
+        ("freehold-web".to_owned(), set(&["freehold-core", "freehold-listen"])),
+        ("freehold-mail".to_owned(), set(&["freehold-core", "freehold-listen"])),
         ("freehold-federation".to_owned(), set(&["freehold-core"])),
         (
             "freehold".to_owned(),
-            set(&["freehold-core", "freehold-web", "freehold-mail", "freehold-federation"]),
+            set(&[
+                "freehold-core",
+                "freehold-listen",
+                "freehold-web",
+                "freehold-mail",
+                "freehold-federation",
+            ]),
         ),
     ]);
     assert_eq!(crates, expected);
@@ -40,10 +51,11 @@ fn protocol_crates_do_not_depend_on_each_other() {
 #[test]
 fn protocol_packages_stay_in_their_crate() {
     // The only crates that may depend on a package.
-    let homes: [(&str, &[&str]); 9] = [
+    let homes: [(&str, &[&str]); 10] = [
         ("libp2p", &["federation"]),
         ("axum", &["web"]),
         ("askama", &["web"]),
+        ("ammonia", &["web"]),
         ("lettre", &["mail"]),
         ("smtp-proto", &["mail"]),
         ("sled", &["node/store"]),
@@ -52,8 +64,7 @@ fn protocol_packages_stay_in_their_crate() {
         ("anyhow", &["node"]),
     ];
     for (package, allowed) in homes {
-        for folder in ["node", "node/core", "node/proto", "node/store", "web", "mail", "federation"]
-        {
+        for folder in FOLDERS {
             let manifest: toml::Table =
                 read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
             let named =
@@ -68,7 +79,7 @@ fn protocol_packages_stay_in_their_crate() {
 
 #[test]
 fn dependencies_are_listed_once_for_the_workspace() {
-    for folder in ["node", "node/core", "node/proto", "node/store", "web", "mail", "federation"] {
+    for folder in FOLDERS {
         let manifest: toml::Table =
             read(&root().join(folder).join("Cargo.toml")).parse().expect("a manifest");
         for section in ["dependencies", "dev-dependencies"] {

@@ -79,6 +79,7 @@ fn modules_open_with_a_description() {
 #[test]
 fn top_level_has_known_entries_only() {
     let expected = [
+        "CHANGELOG.md",
         "Cargo.lock",
         "Cargo.toml",
         "LICENSE-APACHE",

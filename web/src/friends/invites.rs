@@ -4,8 +4,8 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
-use freehold_core::friends::{self, AskError, Invite, InviteError};
-use freehold_core::identity::homes;
+use freehold_core::feed;
+use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
 use serde::Deserialize;
 
 use super::{Said, friends_page};
@@ -52,7 +52,8 @@ struct Label {
 
 async fn invite(State(site): State<Site>, _: Owner, Form(form): Form<Label>) -> Answer {
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
-    let addresses = homes::of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
+    let addresses =
+        feed::homes_of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
     let said = match friends::create_invite(&site.node, &form.label, &addresses).await {
         Ok(invite) => {
             let link = invite.to_url(&site.base(site.profile()?.as_deref()));
@@ -89,7 +90,7 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<Pasted>) ->
                 let said = Said { accepted: Some(friend.name), ..Said::default() };
                 return answer::page(&friends_page(&site, said)?);
             }
-            Err(AskError::Store(error)) => return Err(error.into()),
+            Err(AcceptInviteError::Store(error)) => return Err(error.into()),
             Err(error) => format!("It was not taken: {error}."),
         },
         Err(_) => {

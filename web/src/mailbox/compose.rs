@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::queue::SubmitError;
 use freehold_core::mailbox::{
-    self, DeliveryId, FlagChange, Flags, FolderId, SpecialUse, Submission,
+    self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
 use freehold_core::profile::{self, Profile};
 use mail_builder::MessageBuilder;
@@ -127,7 +127,7 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
     let blobs = site.node.blobs.clone();
     let blob = aside(move || Ok(blobs.put(&letter, AtRest::Sealed)?)).await?;
     let from = profile::address(&profile);
-    let id = DeliveryId(once::named(
+    let id = IdempotencyKey(once::named(
         &site,
         &draft.once,
         &[&draft.to, &draft.subject, &draft.text, &draft.reply],

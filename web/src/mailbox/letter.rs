@@ -141,7 +141,7 @@ fn recipients(to: &Address<'_>) -> String {
 
 /// Who has not got a letter of the owner's yet, and why.
 fn waiting(site: &Site, message: &Message) -> Result<Vec<String>, Problem> {
-    let Some(outgoing) = mailbox::of_text(&site.node, &message.blob)? else {
+    let Some(outgoing) = mailbox::queued_with_blob(&site.node, &message.blob)? else {
         return Ok(Vec::new());
     };
     let now = site.node.clock.now();

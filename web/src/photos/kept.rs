@@ -34,7 +34,7 @@ pub(super) struct KeptFile {
 
 pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
     let now = site.node.clock.now();
-    let kept = photos::kept(&site.node)?.into_iter().map(|file| KeptFile {
+    let kept = photos::list_unsupported(&site.node)?.into_iter().map(|file| KeptFile {
         id: file.id.to_string(),
         about: format!(
             "{}, {}, added {}",
@@ -49,17 +49,17 @@ pub(super) fn listed(site: &Site) -> Result<Vec<KeptFile>, Problem> {
 
 async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let id: PhotoId = pictures::id(&id)?;
-    let name = photos::kept(&site.node)?
+    let name = photos::list_unsupported(&site.node)?
         .into_iter()
         .find(|file| file.id == id)
         .ok_or(Problem::NotFound)?
         .file_name;
-    let reader = photos::kept_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
+    let reader = photos::unsupported_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
     let file = pictures::file(reader, ANY_FILE, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&name))], file).into_response())
 }
 
 async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    photos::delete_kept(&site.node, pictures::id(&id)?).await?;
+    photos::delete_unsupported(&site.node, pictures::id(&id)?).await?;
     Ok(answer::see("/home/photos"))
 }

@@ -151,14 +151,14 @@ async fn add(
         Ok(photo) => return joined(&site, &to.post, photo.id).await,
         Err(AddError::Store(error)) => return Err(error.into()),
         Err(AddError::TooLong { what, len_max, .. }) => format!("The {what} is too long: at most {len_max} letters."),
-        Err(AddError::KeptButNotShown { .. }) => {
+        Err(AddError::StoredUnsupported { .. }) => {
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list it. Save it as JPEG and add that."
                 .to_owned()
         }
-        Err(AddError::Develop(RenditionError::Damaged(what))) => {
+        Err(AddError::Rendition(RenditionError::Damaged(what))) => {
             format!("This picture is damaged ({what}), so it was not hung. Take it from the camera once more, if you can.")
         }
-        Err(AddError::Develop(error)) => format!("It was not taken: {error}."),
+        Err(AddError::Rendition(error)) => format!("It was not taken: {error}."),
     };
     again(&site, StatusCode::UNPROCESSABLE_ENTITY, sent.described, fault, to)
 }

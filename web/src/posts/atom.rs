@@ -7,11 +7,12 @@ use axum::response::IntoResponse;
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::posts::{self, Post};
-use freehold_core::{markdown, profile};
+use freehold_core::profile;
 
 use super::{TITLE_CHARS, path_of, shown, title_of};
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
+use crate::markdown;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 

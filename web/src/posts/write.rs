@@ -5,16 +5,17 @@ use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use freehold_core::audience::{Audience, Visitor};
-use freehold_core::markdown;
 use freehold_core::photos::{self, PhotoId};
 use freehold_core::posts::{
     self, Draft, Over, Post, PostError, PostId, Revision, State as Stage, TITLE_CHARS_MAX,
 };
+use freehold_core::publish;
 
 use super::{TITLE_CHARS, path_of, title_of, too_long};
 use crate::answer::{self, Answer, Problem};
 use crate::dates;
 use crate::frame::Frame;
+use crate::markdown;
 use crate::photos::upload;
 use crate::pictures::{self, Picture};
 use crate::routes::{Access, Routes};
@@ -243,8 +244,8 @@ async fn saved(site: &Site, post: Option<Post>, sent: Sent) -> Answer {
     let id = post.as_ref().map(|post| post.id);
     let is_published = post.as_ref().is_some_and(|post| post.state == Stage::Published);
     let done = match (id, is_published, sent.then.as_str()) {
-        (Some(id), true, _) => posts::edit(&site.node, id, sent.draft(Some(id))).await,
-        (id, _, "publish") => posts::publish_new(&site.node, sent.draft(id)).await,
+        (Some(id), true, _) => publish::edit(&site.node, id, sent.draft(Some(id))).await,
+        (id, _, "publish") => publish::post(&site.node, sent.draft(id)).await,
         (id, _, _) => posts::save_draft(&site.node, sent.draft(id)).await,
     };
     match done {
@@ -306,7 +307,7 @@ fn words_for(error: &PostError) -> String {
 }
 
 async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
-    match posts::delete(&site.node, own(&site, &id)?.id).await {
+    match publish::delete(&site.node, own(&site, &id)?.id).await {
         Ok(()) => Ok(answer::see("/home/write")),
         Err(PostError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),

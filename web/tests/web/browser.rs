@@ -6,11 +6,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use freehold_core::node::Node;
 use freehold_core::testing::PASSWORD;
-use freehold_web::{Door, MailPlace, WebConfig};
+use freehold_web::{MailPlace, SiteService, WebConfig};
 
 /// A browser at one node's site.
 pub(crate) struct Browser {
-    door: Door,
+    service: SiteService,
     cookie: Option<String>,
     host: &'static str,
 }
@@ -75,7 +75,7 @@ impl Browser {
     /// The same at a site that is configured so.
     pub(crate) fn stranger_with(node: &Node, config: WebConfig) -> Self {
         Self {
-            door: freehold_web::door(node.clone(), config, 8080).unwrap(),
+            service: freehold_web::service(node.clone(), config, 8080).unwrap(),
             cookie: None,
             host: LOCAL,
         }
@@ -83,10 +83,10 @@ impl Browser {
 
     /// The owner of a node that says where mail programs find it.
     pub(crate) async fn owner_with_mail(node: &Node, mail: MailPlace) -> Self {
-        let door =
-            freehold_web::door_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
+        let service =
+            freehold_web::service_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
                 .unwrap();
-        let mut browser = Self { door, cookie: None, host: LOCAL };
+        let mut browser = Self { service, cookie: None, host: LOCAL };
         assert_eq!(browser.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
         browser
     }
@@ -117,7 +117,7 @@ impl Browser {
 
     /// The same, connected from `address`, under TLS or not.
     pub(crate) fn connected_from(mut self, address: IpAddr, secure: bool) -> Self {
-        self.door = self.door.towards(address, secure);
+        self.service = self.service.for_client(address, secure);
         self
     }
 
@@ -153,7 +153,7 @@ impl Browser {
     }
 
     pub(crate) async fn send(&mut self, request: Request<Body>) -> Seen {
-        let (parts, body) = self.door.answer(request).await.into_parts();
+        let (parts, body) = self.service.answer(request).await.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let seen = Seen { status: parts.status, headers: parts.headers, bytes };
         if let Some(set) = seen.headers.get(header::SET_COOKIE) {

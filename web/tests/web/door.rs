@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use freehold_core::posts::{self, Draft};
+use freehold_core::publish;
 use freehold_core::testing::TestNode;
 use freehold_web::{Access, Route};
 
@@ -90,7 +91,7 @@ async fn a_form_from_another_site_is_refused() {
 async fn what_is_hung_on_to_an_address_changes_no_page_and_spoils_none() {
     let alice = TestNode::new("alice").await;
     let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
-    posts::publish(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
+    publish::saved_post(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
     let hung = "fbclid=%3Cscript%3E&utm_source=x&next=/home/mail&resource=x&before=00000000000000000000000000000000";
     let is_open = |route: &Route| {
         route.method == "GET" && route.access == Access::Anyone && !route.path.contains('{')

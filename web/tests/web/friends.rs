@@ -1,8 +1,8 @@
 //! Invites made, taken, refused; people at the door.
 
 use axum::http::StatusCode;
-use freehold_core::friends::{self, Introduction, State};
-use freehold_core::identity;
+use freehold_core::friends::{self, FriendState, Introduction};
+use freehold_core::identity_log;
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
@@ -39,7 +39,10 @@ async fn an_invite_is_shown_once_and_accepted_at_the_other_house() {
     let seen = bobs.post("/home/friends/accept", &[("invite", &format!("  {link}\n"))]).await;
     assert!(seen.text().contains("Taken. Alice will appear here"), "{}", seen.text());
     let asked = friends::list(&bob).unwrap();
-    assert_eq!((asked[0].person, asked[0].state), (alice.identity.person().unwrap(), State::Asked));
+    assert_eq!(
+        (asked[0].person, asked[0].state),
+        (alice.identity.person().unwrap(), FriendState::Asked)
+    );
 }
 
 #[tokio::test]
@@ -81,7 +84,7 @@ async fn somebody_at_the_door_is_let_in_or_not() {
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
         let ops = node.identity.log().unwrap().to_bytes();
-        identity::learn(&alice, ops).await.unwrap();
+        identity_log::learn(&alice, ops).await.unwrap();
         friends::request(&alice, &introduction(node, name), "We met by the river").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
@@ -125,7 +128,7 @@ async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
     let (alice, bob, eve) =
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
-        identity::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
+        identity_log::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
         friends::request(&alice, &introduction(node, name), "Hello").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;

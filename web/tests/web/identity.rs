@@ -14,7 +14,7 @@ async fn the_identity_log_is_had_by_anyone_and_verifies_itself() {
     assert_eq!((seen.status, seen.header("content-type")), (StatusCode::OK, "application/cbor"));
     let log = IdentityLog::from_file(&seen.bytes).unwrap();
     assert_eq!(Some(log.person()), alice.identity.person());
-    let nobody = TestNode::unset("nobody").await;
+    let nobody = TestNode::without_owner("nobody").await;
     assert_eq!(
         Browser::stranger(&nobody).get("/.well-known/freehold").await.status,
         StatusCode::NOT_FOUND

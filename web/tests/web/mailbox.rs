@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use freehold_core::blobs::AtRest;
-use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags, SpecialUse};
+use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 
@@ -23,7 +23,7 @@ async fn arrives(node: &Node, text: &str) -> String {
     let delivery = Delivery {
         folder: inbox.id,
         blob,
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
@@ -155,7 +155,7 @@ async fn a_letter_is_carried_to_another_folder() {
 
 #[tokio::test]
 async fn an_answer_is_queued_threaded_and_kept_in_sent() {
-    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
     let place = arrives(&alice, PLAIN).await;
     let mut owner = Browser::owner(&alice).await;
     let form = owner.get(&format!("/home/mail/write?reply={}", place.replace('/', "."))).await;
@@ -198,7 +198,7 @@ async fn a_letter_to_no_address_comes_back_with_its_words() {
 
 #[tokio::test]
 async fn a_letter_sent_twice_goes_once_and_other_words_are_another_letter() {
-    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
     let mut owner = Browser::owner(&alice).await;
     let once = owner.get("/home/mail/write").await.field("once");
     for (text, queued) in [("Dear Dora", 1), ("Dear Dora", 1), ("Dear Dora, a word more", 2)] {
@@ -259,7 +259,7 @@ async fn a_picture_of_the_letters_own_is_shown_in_the_page_itself_and_no_other()
 
 #[tokio::test]
 async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
-    let alice = TestNode::new("alice").await.leaving_its_queue();
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
     let mut owner = Browser::owner(&alice).await;
     let sent = owner
         .post(
@@ -285,7 +285,7 @@ async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
         ("dora@finch.example".into(), later),
         ("per@x.example".into(), mailbox::Outcome::Failed("no such user".into())),
     ];
-    mailbox::record(&alice, id, outcomes).await.unwrap();
+    mailbox::record_outcomes(&alice, id, outcomes).await.unwrap();
     let letter = owner.get(&format!("{sent}/1")).await.text();
     assert!(
         letter.contains("Waiting to reach dora@finch.example; tried again in 20 minutes. The answer: “4.2.1 &#60;busy&#62;”."),
@@ -295,7 +295,7 @@ async fn ones_own_letter_says_how_far_it_is_and_is_not_answered() {
         letter.contains("Not delivered to per@x.example. The answer: “no such user”."),
         "{letter}"
     );
-    mailbox::record(
+    mailbox::record_outcomes(
         &alice,
         id,
         vec![("dora@finch.example".into(), mailbox::Outcome::Delivered("ok".into()))],

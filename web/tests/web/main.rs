@@ -1,4 +1,4 @@
-//! The site as a browser meets it: every test drives the whole door in this process.
+//! The site as a browser meets it: every test drives the whole site in this process.
 
 #[cfg(test)]
 mod browser;
@@ -12,8 +12,6 @@ mod logins;
 #[cfg(test)]
 mod mailbox;
 #[cfg(test)]
-mod opening;
-#[cfg(test)]
 mod photos;
 #[cfg(test)]
 mod posts;
@@ -23,6 +21,8 @@ mod profile;
 mod proxy;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod startup;
 #[cfg(test)]
 mod timeline;
 #[cfg(test)]

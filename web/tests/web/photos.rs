@@ -138,7 +138,7 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
     // Sealed still, then not: the same bytes, and caches may keep them now.
     for settled in [false, true] {
         if settled {
-            photos::settle(&alice).unwrap();
+            photos::apply_at_rest(&alice).unwrap();
         }
         let seen = visitor.get(&file).await;
         assert_eq!(
@@ -168,7 +168,7 @@ async fn a_photo_kept_to_oneself_is_seen_with_the_post_that_shows_it_and_no_long
     for path in [&page, &file] {
         assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);
     }
-    photos::settle(&alice).unwrap();
+    photos::apply_at_rest(&alice).unwrap();
     let own = owner.get(&file).await;
     assert_eq!((own.header("cache-control"), &own.bytes), ("no-store", &kept.bytes));
     assert!(!owner.get(&edit).await.text().contains("A published post shows this photo"));
@@ -225,7 +225,7 @@ async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
     let mut owner = Browser::owner(&alice).await;
     let said = upload(&mut owner, &[("alt", "A heron")], HEIC).await;
     assert!(said.text().contains("your photos list it"), "{}", said.text());
-    let kept = photos::kept(&alice).unwrap().remove(0);
+    let kept = photos::list_unsupported(&alice).unwrap().remove(0);
     let (path, gone) =
         (format!("/home/photos/kept/{}", kept.id), format!("/home/photos/kept/{}/delete", kept.id));
     let page = owner.get("/home/photos").await.text();
@@ -244,9 +244,9 @@ async fn what_can_not_be_shown_is_listed_saved_as_it_came_and_deleted() {
     let mut stranger = Browser::stranger(&alice);
     assert!(stranger.get(&path).await.location().starts_with("/login"));
     stranger.post(&gone, &[]).await;
-    assert_eq!(photos::kept(&alice).unwrap().len(), 1);
+    assert_eq!(photos::list_unsupported(&alice).unwrap().len(), 1);
     assert_eq!(owner.post(&gone, &[]).await.location(), "/home/photos");
-    assert!(photos::kept(&alice).unwrap().is_empty());
+    assert!(photos::list_unsupported(&alice).unwrap().is_empty());
     assert_eq!(owner.get(&path).await.status, StatusCode::NOT_FOUND);
 }
 
@@ -256,7 +256,7 @@ async fn a_file_of_many_pieces_comes_and_goes_whole() {
     let mut owner = Browser::owner(&alice).await;
     let file: Vec<u8> = HEIC.iter().copied().cycle().take(700_001).collect();
     upload(&mut owner, &[("alt", "Long")], &file).await;
-    let kept = photos::kept(&alice).unwrap().remove(0);
+    let kept = photos::list_unsupported(&alice).unwrap().remove(0);
     assert_eq!(owner.get(&format!("/home/photos/kept/{}", kept.id)).await.bytes, file);
 }
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::posts::{self, Draft, Found};
+use freehold_core::publish;
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
@@ -165,7 +166,7 @@ async fn the_writing_is_paged_to_its_end() {
         let draft =
             Draft { title: format!("Post {number:02}."), text: "words".into(), ..Draft::default() };
         let draft = posts::save_draft(&alice, draft).await.unwrap();
-        posts::publish(&alice, draft.id).await.unwrap();
+        publish::saved_post(&alice, draft.id).await.unwrap();
     }
     let mut visitor = Browser::stranger(&alice);
     let (mut path, mut seen) = ("/".to_owned(), 0);

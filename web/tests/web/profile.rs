@@ -2,9 +2,10 @@
 
 use axum::http::StatusCode;
 use freehold_core::identity::op::OpBody;
-use freehold_core::identity::paper::{self, Signed};
-use freehold_core::testing::{PASSWORD, TestNode, words_of};
-use freehold_core::{identity, profile};
+use freehold_core::identity::transfer::{self, Signed};
+use freehold_core::identity_log;
+use freehold_core::profile;
+use freehold_core::testing::{PASSWORD, TestNode, mnemonic_of};
 
 use crate::browser::Browser;
 
@@ -93,18 +94,18 @@ async fn a_new_password_needs_the_old_one_and_logs_out_the_others() {
 async fn the_owner_is_told_that_who_they_are_is_disputed() {
     let (alice, elsewhere) = (TestNode::new("alice").await, TestNode::new("alice").await);
     for (node, domain) in [(&alice, "one.example"), (&elsewhere, "two.example")] {
-        let asked = identity::request(
+        let asked = identity_log::request(
             &node.identity.log().unwrap(),
             OpBody::SetDomain(Some(domain.into())),
         )
         .unwrap();
-        let Signed::Done(signed) = paper::sign(&asked, &words_of("alice")).unwrap() else {
+        let Signed::Done(signed) = transfer::sign(&asked, &mnemonic_of("alice")).unwrap() else {
             panic!("nothing was added")
         };
-        identity::upload(node, &signed).await.unwrap();
+        identity_log::upload(node, &signed).await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
     assert!(!owner.get("/home/settings").await.text().contains("disputed"));
-    identity::learn(&alice, elsewhere.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(&alice, elsewhere.identity.log().unwrap().to_bytes()).await.unwrap();
     assert!(owner.get("/home/settings").await.text().contains("Identity disputed"));
 }

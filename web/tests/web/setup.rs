@@ -37,7 +37,7 @@ fn asked(page: &Seen) -> Vec<String> {
 
 #[tokio::test]
 async fn from_the_link_to_the_open_house() {
-    let node = TestNode::unset("ruth").await;
+    let node = TestNode::without_owner("ruth").await;
     let token = logins::offer_setup(&node).await.unwrap().unwrap().to_string();
     let mut browser = Browser::stranger(&node);
     let first = browser.get(&format!("/setup?token={token}")).await.text();
@@ -103,7 +103,7 @@ async fn from_the_link_to_the_open_house() {
 
 #[tokio::test]
 async fn a_wrong_or_used_link_opens_nothing() {
-    let node = TestNode::unset("ruth").await;
+    let node = TestNode::without_owner("ruth").await;
     let token = logins::offer_setup(&node).await.unwrap().unwrap().to_string();
     let mut browser = Browser::stranger(&node);
     for wrong in ["", "AAAAAAAAAAAAAAAAAAAAAA", "%00"] {
@@ -131,7 +131,7 @@ async fn a_wrong_or_used_link_opens_nothing() {
 
 #[tokio::test]
 async fn what_can_not_be_taken_is_sent_back_with_the_likely_fix_and_without_the_password() {
-    let node = TestNode::unset("ruth").await;
+    let node = TestNode::without_owner("ruth").await;
     let token = logins::offer_setup(&node).await.unwrap().unwrap().to_string();
     let mut browser = Browser::stranger(&node);
     let bad = [
@@ -155,7 +155,8 @@ async fn what_can_not_be_taken_is_sent_back_with_the_likely_fix_and_without_the_
 
 #[tokio::test]
 async fn a_claim_made_elsewhere_opens_the_house_and_one_for_another_node_does_not() {
-    let (node, other) = (TestNode::unset("ruth").await, TestNode::unset("other").await);
+    let (node, other) =
+        (TestNode::without_owner("ruth").await, TestNode::without_owner("other").await);
     let token = logins::offer_setup(&node).await.unwrap().unwrap().to_string();
     let mut browser = Browser::stranger(&node);
     browser.post("/setup", &answers(&token, "ruth@aldous.example", PASSWORD, PASSWORD)).await;

@@ -1,12 +1,14 @@
 //! Home: what is said here, and what friends say.
 
 use axum::http::StatusCode;
+use freehold_core::apply;
 use freehold_core::audience::Visitor;
 use freehold_core::feed;
 use freehold_core::friends::{self, Introduction};
-use freehold_core::identity;
+use freehold_core::identity_log;
 use freehold_core::posts::{self, Draft};
 use freehold_core::profile::{self, Profile};
+use freehold_core::publish;
 use freehold_core::testing::TestNode;
 
 use crate::browser::Browser;
@@ -14,7 +16,7 @@ use crate::photos::{png, upload_to};
 
 /// Makes `friend` a friend of `node`, without a network between them.
 async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
-    identity::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
     let (person, key) = (friend.identity.person().unwrap(), friend.identity.node_key());
     let from = Introduction {
         person,
@@ -29,7 +31,7 @@ async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
 async fn say(node: &TestNode, title: &str, text: &str) {
     let draft = Draft { title: title.into(), text: text.into(), ..Draft::default() };
     let draft = posts::save_draft(node, draft).await.unwrap();
-    posts::publish(node, draft.id).await.unwrap();
+    publish::saved_post(node, draft.id).await.unwrap();
 }
 
 /// Carries everything `from` has published to `to`, as federation would.
@@ -37,7 +39,7 @@ async fn carry(from: &TestNode, to: &TestNode) {
     let person = from.identity.person().unwrap();
     for head in feed::heads(from, &person).unwrap() {
         let entries = feed::read(from, &head.log, 0, 100, 1_000_000).unwrap();
-        feed::receive(to, person, entries).await.unwrap();
+        apply::receive(to, person, entries).await.unwrap();
     }
 }
 
@@ -135,7 +137,9 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
         [("Robert Ford", "Robert Ford", 5), ("Ro\u{202e}ssbob \u{200f}", "Rossbob", 6)]
     {
         let now = profile::get(&bob).unwrap().unwrap();
-        profile::set(&bob, Profile { name: name.into(), paint, ..now }).await.unwrap();
+        publish::profile(&bob, Profile { name: name.into(), avatar_colour: paint, ..now })
+            .await
+            .unwrap();
         carry(&bob, &alice).await;
         for page in ["/home", "/home/friends"] {
             let page = owner.get(page).await.text();
@@ -151,14 +155,17 @@ async fn a_friends_newest_name_and_paint_are_shown_wherever_they_are_named() {
     // Whoever writes their own feed knows no limits; here they hold.
     let long = feed::Body::Profile(feed::ProfileBody {
         name: "\u{202e}W\n".repeat(150),
-        paint: 200,
+        avatar_colour: 200,
         ..feed::ProfileBody::default()
     });
     let node = bob.clone();
-    bob.store.commit(move |tx| feed::append(tx, &node, feed::Lane::PUBLIC, &long)).await.unwrap();
+    bob.store
+        .commit(move |tx| feed::append_only(tx, &node, feed::Lane::PUBLIC, &long))
+        .await
+        .unwrap();
     carry(&bob, &alice).await;
     let friend = friends::list(&alice).unwrap().remove(0);
-    assert_eq!((friend.name.chars().count(), friend.paint), (79, None));
+    assert_eq!((friend.name.chars().count(), friend.avatar_colour), (79, None));
     assert!(!friend.name.contains(['\u{202e}', '\n']));
 }
 

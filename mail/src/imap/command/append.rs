@@ -3,7 +3,7 @@
 
 use freehold_core::blobs::{AtRest, BlobWriter};
 use freehold_core::clock::Timestamp;
-use freehold_core::mailbox::{self, Delivery, DeliveryId, FolderId};
+use freehold_core::mailbox::{self, Delivery, FolderId, IdempotencyKey};
 use freehold_core::store::StoreError;
 
 use crate::imap::answer::Done;
@@ -109,7 +109,7 @@ impl Append {
             finished.map_err(|error| Done::from(StoreError::Unavailable(error.to_string())))??
         };
         let internal_date = date.unwrap_or_else(|| cx.node.clock.now());
-        let id = DeliveryId::new(&cx.node);
+        let id = IdempotencyKey::new(&cx.node);
         let message =
             mailbox::deliver(&cx.node, Delivery { folder, blob, id, internal_date, flags }).await?;
         Ok(Done::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))

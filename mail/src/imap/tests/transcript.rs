@@ -13,9 +13,9 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use freehold_core::blobs::AtRest;
 use freehold_core::logins;
-use freehold_core::mailbox::{self, Delivery, DeliveryId, Flags};
+use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey};
 use freehold_core::node::Node;
-use freehold_core::profile;
+use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 
 use super::oracle;
@@ -236,8 +236,8 @@ fn matches(wanted: &str, said: &str) -> bool {
 }
 
 async fn home() -> (TestNode, String) {
-    let node = TestNode::unset("alice").await;
-    profile::set(&node, profile_of("alice")).await.unwrap();
+    let node = TestNode::without_owner("alice").await;
+    publish::profile(&node, profile_of("alice")).await.unwrap();
     let (_, password) = logins::create_app_password(&node, "test").await.unwrap();
     (node, password)
 }
@@ -248,7 +248,7 @@ async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let delivery = Delivery {
         folder,
         blob,
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };

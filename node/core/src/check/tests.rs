@@ -71,8 +71,8 @@ impl Fixture {
     }
 }
 
-fn place(key: &[u8]) -> Place {
-    Place { table: "things".into(), key: key.to_vec() }
+fn place(key: &[u8]) -> RowKey {
+    RowKey { table: "things".into(), key: key.to_vec() }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct Findings {
 
 impl Findings {
     /// Whether nothing at all is damaged, missing or out of order.
-    pub fn is_whole(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         self.report.is_sound() && self.wrong.is_empty()
     }
 }
@@ -36,7 +36,7 @@ impl Findings {
 ///
 /// # Errors
 /// When the store can't be read at all, and what `progress` returns.
-pub fn everything(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
+pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
     let mut findings =
         Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
     let against = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
@@ -126,12 +126,12 @@ mod tests {
         let node = node();
         change(&node);
         let steps = std::cell::RefCell::new(Vec::new());
-        let findings = everything(&node, &|step, _, _| {
+        let findings = check_node(&node, &|step, _, _| {
             steps.borrow_mut().push(step);
             Ok(())
         })
         .unwrap();
-        assert!(findings.is_whole(), "{findings:?}");
+        assert!(findings.is_sound(), "{findings:?}");
         let mut steps = steps.into_inner();
         steps.dedup();
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
             told.set(told.get() + 1);
             Ok(())
         };
-        everything(&node, &count).unwrap();
+        check_node(&node, &count).unwrap();
         let words = told.get();
         for last in 1..=words {
             told.set(0);
@@ -163,7 +163,7 @@ mod tests {
                 }
             };
             assert_eq!(
-                everything(&node, &until),
+                check_node(&node, &until),
                 Err(StoreError::Unavailable("gone".into())),
                 "after {last} of {words}"
             );

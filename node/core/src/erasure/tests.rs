@@ -1,14 +1,16 @@
 //! A word is planted, deleted, and looked for in everything that is kept.
 
 use super::*;
+use crate::apply;
 use crate::audience::Audience;
 use crate::blobs::AtRest;
 use crate::clock::Clock;
 use crate::feed::{self, RawEntry};
 use crate::fs::MemoryFs;
-use crate::mailbox::{self, Delivery, DeliveryId, Flags};
+use crate::mailbox::{self, Delivery, Flags, IdempotencyKey};
 use crate::photos::{self, Photo, Upload};
 use crate::posts::{self, Draft, Post};
+use crate::publish;
 use crate::random::Random;
 use crate::testing::{START, TestNode};
 use freehold_store::testing::traces;
@@ -27,7 +29,7 @@ async fn posted(node: &Node, word: &str) -> Post {
         ..Draft::default()
     };
     let saved = posts::save_draft(node, draft).await.unwrap();
-    posts::publish(node, saved.id).await.unwrap()
+    publish::saved_post(node, saved.id).await.unwrap()
 }
 
 /// A picture with the word in its file, behind so much that is not looked at.
@@ -56,7 +58,7 @@ async fn letter(node: &Node, word: &str) -> mailbox::Message {
     let delivery = Delivery {
         folder,
         blob,
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         internal_date: node.clock.now(),
         flags,
     };
@@ -78,7 +80,7 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
         assert!(found(&alice, word).len() > 2, "{word} is in {:?}", found(&alice, word));
     }
 
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     for photo in [small.id, large.id, later.id] {
         photos::delete(&alice, photo).await.unwrap();
     }
@@ -92,11 +94,11 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
             "{word}"
         );
     }
-    assert_eq!(next_due(&alice).unwrap(), alice.clock.now().min(START.plus_millis(RENEW_AFTER)));
-    alice.clock.advance(RENEW_AFTER - 1);
-    assert_eq!(renew(&alice).unwrap(), Renewed::Nothing);
+    assert_eq!(next_due(&alice).unwrap(), alice.clock.now().min(START.plus_millis(COMPACT_AFTER)));
+    alice.clock.advance(COMPACT_AFTER - 1);
+    assert_eq!(compact(&alice).unwrap(), Compaction::Nothing);
     alice.clock.advance(1);
-    assert_eq!(renew(&alice).unwrap(), Renewed::Everything);
+    assert_eq!(compact(&alice).unwrap(), Compaction::Everything);
     for word in words {
         assert_eq!(found(&alice, word), Vec::<String>::new(), "{word}");
     }
@@ -106,7 +108,7 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
     );
     assert!(found(&alice, "obsidian").iter().any(|place| place.starts_with("snapshot")));
     assert_eq!(alice.store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new());
-    assert_eq!(renew(&alice).unwrap(), Renewed::Nothing);
+    assert_eq!(compact(&alice).unwrap(), Compaction::Nothing);
 }
 
 #[tokio::test]
@@ -121,13 +123,13 @@ async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
             .collect()
     };
     let post = posted(&alice, "xylograph").await;
-    feed::receive(&bob, person, everything(&alice)).await.unwrap();
+    apply::receive(&bob, person, everything(&alice)).await.unwrap();
     bob.store.snapshot().unwrap();
     assert!(found(&bob, "xylograph").len() > 2);
-    posts::delete(&alice, post.id).await.unwrap();
-    feed::receive(&bob, person, everything(&alice)).await.unwrap();
-    bob.clock.advance(RENEW_AFTER);
-    assert_eq!(renew(&bob).unwrap(), Renewed::Everything);
+    publish::delete(&alice, post.id).await.unwrap();
+    apply::receive(&bob, person, everything(&alice)).await.unwrap();
+    bob.clock.advance(COMPACT_AFTER);
+    assert_eq!(compact(&bob).unwrap(), Compaction::Everything);
     assert_eq!(found(&bob, "xylograph"), Vec::<String>::new());
 }
 
@@ -188,7 +190,7 @@ fn a_node_that_was_down_does_it_at_its_next_start() {
     assert!(!found(&node, "xylograph").is_empty());
     assert!(next_due(&node).unwrap() < clock.now());
     unlink(&node).unwrap();
-    assert_eq!(renew(&node).unwrap(), Renewed::Everything);
+    assert_eq!(compact(&node).unwrap(), Compaction::Everything);
     assert_eq!(found(&node, "xylograph"), Vec::<String>::new());
 }
 
@@ -198,12 +200,12 @@ fn a_renewal_that_fails_is_still_due_and_the_next_one_succeeds() {
     let clock = Clock::manual(START);
     let node = Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(1)).unwrap();
     node.store.commit_blocking(|tx| erase(tx, START, &[])).unwrap();
-    clock.advance(RENEW_AFTER);
+    clock.advance(COMPACT_AFTER);
     (1..400).for_each(|call| fs.fail_at(30 + call, crate::fs::Fault::Full));
-    renew(&node).unwrap_err();
+    compact(&node).unwrap_err();
     fs.heal();
     assert!(next_due(&node).unwrap() <= clock.now());
-    assert_eq!(renew(&node).unwrap(), Renewed::Everything);
+    assert_eq!(compact(&node).unwrap(), Compaction::Everything);
     assert!(next_due(&node).unwrap() > clock.now());
 }
 
@@ -211,13 +213,13 @@ fn a_renewal_that_fails_is_still_due_and_the_next_one_succeeds() {
 fn a_snapshot_is_made_once_a_day_if_anything_has_changed() {
     let clock = Clock::manual(START);
     let node = Node::in_memory(clock.clone(), Random::seeded(1)).unwrap();
-    assert_eq!(renew(&node).unwrap(), Renewed::Nothing);
+    assert_eq!(compact(&node).unwrap(), Compaction::Nothing);
     clock.advance(25 * HOUR);
-    assert_eq!(renew(&node).unwrap(), Renewed::Nothing, "nothing has changed");
+    assert_eq!(compact(&node).unwrap(), Compaction::Nothing, "nothing has changed");
     node.store.commit_blocking(|tx| tx.put(crate::store::Table::new("things"), b"a", b"")).unwrap();
-    assert_eq!(renew(&node).unwrap(), Renewed::Snapshot);
+    assert_eq!(compact(&node).unwrap(), Compaction::Snapshot);
     node.store.commit_blocking(|tx| tx.put(crate::store::Table::new("things"), b"b", b"")).unwrap();
-    assert_eq!(renew(&node).unwrap(), Renewed::Nothing);
+    assert_eq!(compact(&node).unwrap(), Compaction::Nothing);
     clock.advance(24 * HOUR);
-    assert_eq!(renew(&node).unwrap(), Renewed::Snapshot);
+    assert_eq!(compact(&node).unwrap(), Compaction::Snapshot);
 }

@@ -1,8 +1,10 @@
-//! Saying something: the next entry of one of this node's logs, and its journal record, inside the
-//! commit that has a reason for it.
+//! Writing: the next entry of one of this node's feed logs, and its outbox record, in the commit that
+//! has a reason for it.
 
+use super::change::Change;
 use super::{
-    Audience, BODY_LEN_MAX, Body, EntryId, Header, Lane, LogId, RawEntry, due, effects, rows,
+    BODY_LEN_MAX, Body, EntryAudience, EntryHeader, EntryId, FeedLogId, Lane, RawEntry, due,
+    effects, rows,
 };
 use crate::clock::Timestamp;
 use crate::domains;
@@ -15,11 +17,10 @@ use crate::store::{StoreError, Tx};
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AppendError {
     /// The node has not been claimed by anyone yet.
-    #[error("this node belongs to nobody yet")]
+    #[error("this node has not been claimed yet")]
     Unclaimed,
-    /// The node was retired, or the person's identity has ended: whatever it said would count for
-    /// nothing.
-    #[error("this node no longer speaks for its person")]
+    /// The node was retired, or the person's identity has ended: its entries would be void.
+    #[error("this node was retired: it can't write for its person any more")]
     Retired,
     /// The body is over its limit.
     #[error("the text is {len} bytes as an entry, the limit is {len_max}")]
@@ -29,15 +30,15 @@ pub enum AppendError {
         /// The limit in bytes.
         len_max: usize,
     },
-    /// The body has something a reader would refuse (a field over its limit, too many photos).
-    #[error("no reader would take this: {0}")]
+    /// A reader would refuse the body (a field over its limit, too many photos).
+    #[error("readers would refuse this: {0}")]
     NotReadable(crate::cbor::CborError),
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// The time that the next entry will bear.
+/// The time of the next entry.
 ///
 /// # Errors
 /// The store's own.
@@ -45,30 +46,19 @@ pub fn moment(tx: &Tx<'_>, node: &Node) -> Result<Timestamp, StoreError> {
     Ok(Hlc::next(rows::clock(tx)?, node.clock.now()).time())
 }
 
-/// Writes the next entry of a lane. Public or control; sealed lanes come with circles.
+/// Writes the next entry of a lane, public or control, and adds what it changes for readers to
+/// `changes`. Every honest node drops the body at the time `expires`.
 ///
 /// # Errors
 /// When the node is unclaimed or retired, the body is too long or unreadable, or the store's own
 /// error.
-pub fn append(
-    tx: &mut Tx<'_>,
-    node: &Node,
-    lane: Lane,
-    body: &Body,
-) -> Result<EntryId, AppendError> {
-    append_expiring(tx, node, lane, body, None)
-}
-
-/// [`append`] with a time at which every honest node drops the body.
-///
-/// # Errors
-/// As [`append`].
-pub fn append_expiring(
+pub(crate) fn append(
     tx: &mut Tx<'_>,
     node: &Node,
     lane: Lane,
     body: &Body,
     expires: Option<Timestamp>,
+    changes: &mut Vec<Change>,
 ) -> Result<EntryId, AppendError> {
     let identity = node.identity.log().ok_or(AppendError::Unclaimed)?;
     let person = identity.person();
@@ -83,10 +73,11 @@ pub fn append_expiring(
         .ok()
         .filter(|_| bytes.len() <= BODY_LEN_MAX)
         .ok_or_else(too_long)?;
-    // What the author's own reader refuses would stall the log at every friend.
+    // An entry that readers refuse would stall the log at every friend.
     Body::from_canonical(body.kind(), &body.refs(), &bytes).map_err(AppendError::NotReadable)?;
 
-    let log = LogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
+    let log =
+        FeedLogId { person, node: node.identity.node_key(), lane, epoch: node.identity.epoch() };
     let (seq, prev, generation) = match rows::log(tx, &log)? {
         Some(row) => (row.hi + 1, Some(EntryId(row.head)), row.generation),
         None => match rows::tip(tx, &log)? {
@@ -97,9 +88,9 @@ pub fn append_expiring(
     let (now, last) = (node.clock.now(), rows::clock(tx)?);
     let hlc = Hlc::next(last, now);
     if hlc < last {
-        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back what was said then until that time comes");
+        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back entries of that time until it comes");
     }
-    let header = Header {
+    let header = EntryHeader {
         log,
         seq,
         prev,
@@ -107,7 +98,7 @@ pub fn append_expiring(
         kind: body.kind(),
         body_len,
         body_hash: *blake3::hash(&bytes).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: body.refs(),
         expires,
         understood: true,
@@ -125,10 +116,24 @@ pub fn append_expiring(
     )?;
     rows::advance(tx, &log, seq, &id, generation)?;
     rows::put_clock(tx, hlc)?;
-    effects::of_own(tx, &id, &header, generation, body)?;
+    effects::of_own(tx, node, &id, &header, generation, body, changes)?;
     if let Some(at) = expires {
         due::expire_at(tx, at, &id)?;
     }
     outbox::append(tx, &OutboxRecord { entry: id, log, seq })?;
     Ok(id)
+}
+
+/// Writes an entry of this node and applies nothing, for tests that need an entry and no noun.
+///
+/// # Errors
+/// As [`append`].
+#[cfg(any(test, feature = "testing"))]
+pub fn append_only(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    lane: Lane,
+    body: &Body,
+) -> Result<EntryId, AppendError> {
+    append(tx, node, lane, body, None, &mut Vec::new())
 }

@@ -1,33 +1,33 @@
-//! Verifies again all that is held of feeds: identity logs, signatures, order, bodies. For the
-//! owner's own check of the node.
+//! Verifies every stored feed again: identity logs, signatures, order, bodies. A part of the owner's
+//! check of the node.
 
 use super::{EntryError, VerifiedEntry};
-use super::{EntryId, LogId, rows};
+use super::{EntryId, FeedLogId, rows};
 use crate::identity::{self, IdentityLog, PersonId};
 use crate::node::Node;
 use crate::outbox;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
-/// Logs or entries looked at in one step.
+/// Logs or entries read at once.
 const STEP: usize = 128;
 
-/// What a check of the feeds found.
+/// The result of a check of the feeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// How many entries were verified.
+    /// The number of entries that were verified.
     pub entries: u64,
-    /// What is wrong, in words; empty when everything verifies.
+    /// One sentence for each fault; empty if everything verifies.
     pub wrong: Vec<String>,
 }
 
-/// Verifies every log held, whoever's it is (entries of a friend who was removed stay until they
-/// are deleted), and the journal: signatures, bodies, places, predecessors. Blocks for long.
+/// Verifies every feed log (also of removed friends, whose entries stay until they are deleted) and
+/// the outbox: signatures, bodies, places, predecessors. Blocks for long.
 ///
 /// # Errors
 /// When the store can't be read.
 pub fn check(node: &Node) -> Result<Checked, StoreError> {
-    let mut checked = Checked { entries: 0, wrong: outbox::check(node)? };
+    let mut checked = Checked { entries: 0, wrong: check_outbox(node)? };
     let mut author: Option<(PersonId, Option<IdentityLog>)> = None;
     let mut after = None::<Vec<u8>>;
     loop {
@@ -53,9 +53,14 @@ pub fn check(node: &Node) -> Result<Checked, StoreError> {
     }
 }
 
+/// Checks the outbox against the entries stored.
+pub(super) fn check_outbox(node: &Node) -> Result<Vec<String>, StoreError> {
+    outbox::check(node, |entry| Ok(super::entry(node, entry)?.is_some()))
+}
+
 fn one_log(
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     held: &rows::LogRow,
     author: &IdentityLog,
     checked: &mut Checked,
@@ -65,7 +70,7 @@ fn one_log(
     let (mut next, mut head) = (0, None::<EntryId>);
     loop {
         let places = rows::places(&node.store, log, next, STEP)?;
-        // What lies beyond the end of a log that was cut is being forgotten.
+        // Places beyond the end of a log that was cut are being deleted.
         let places: Vec<_> = places.into_iter().take_while(|(seq, _)| *seq <= held.hi).collect();
         if places.is_empty() {
             break;
@@ -89,7 +94,7 @@ fn one_log(
                 Some(Ok(entry)) if seq > 0 && entry.header().prev != head => {
                     wrong.push(format!("{}: does not follow the one before it", name(seq)));
                 }
-                // What a node said before it was retired stays as it was.
+                // Entries that a node wrote before it was retired stay valid.
                 Some(Ok(_) | Err(EntryError::Retired | EntryError::Ended)) => checked.entries += 1,
                 Some(Err(error)) => wrong.push(format!("{}: {error}", name(seq))),
             }

@@ -1,13 +1,15 @@
-//! What a retirement vouches for: each entry it names, and all that one chains back to. An epoch's
-//! first entry names the last one before it, so the newest entry of each branch stands for a whole
-//! life, however often its node was started. Whatever is not reached is void: also an epoch that
-//! continues from a good entry, for nothing good names it. Steps only ever go back in a lane, so
-//! each walk ends.
+//! The entries that a retirement vouches for: each entry that one of its cut-offs names, and every
+//! entry that the named one chains back to.
+//!
+//! The first entry of an epoch names the last one of the epoch before, so the newest entry of each
+//! branch vouches for the whole life of a node, however often that node was started. An entry that
+//! no cut-off reaches is void, also in an epoch that continues from a good entry. Each walk goes
+//! back within one lane, so it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::VerifiedEntry;
-use super::{EntryId, Lane, LogHead, LogId, forks, rows};
+use super::{EntryId, FeedLogHead, FeedLogId, Lane, forks, rows};
 use crate::identity::op::Cutoff;
 use crate::identity::{IdentityLog, PersonId};
 use crate::keys::PublicKey;
@@ -15,22 +17,22 @@ use crate::node::Node;
 use crate::row::Rows;
 use crate::store::{StoreError, Tx};
 
-/// Logs read in one look.
+/// Logs read at once.
 const LOGS_EACH: usize = 256;
 
-/// What the cut-offs of one node reach among what is held here.
+/// The entries held here that the cut-offs of one node reach.
 #[derive(Default)]
 pub(super) struct Reach {
-    /// How many entries of a log are good.
+    /// The number of good entries of a log.
     good: BTreeMap<(Lane, u64), u64>,
-    /// Lanes of which a named entry is not here yet: there more may turn out to be good.
+    /// Lanes of which a named entry is missing here: more entries may turn out to be good.
     waiting: BTreeSet<Lane>,
-    /// Logs that have another entry where one is named.
+    /// Logs that hold another entry at the place of a named one.
     parted: BTreeSet<(Lane, u64)>,
 }
 
 impl Reach {
-    /// Walks back from each cut-off as far as epochs that have fewer than `since` before them.
+    /// Walks back from each cut-off, down to the epoch with generation `since`.
     pub(super) fn of(
         rows: &impl Rows,
         person: &PersonId,
@@ -40,7 +42,7 @@ impl Reach {
     ) -> Result<Self, StoreError> {
         let mut reach = Self::default();
         for cutoff in cutoffs {
-            let log = LogId {
+            let log = FeedLogId {
                 person: *person,
                 node: *node,
                 lane: Lane(cutoff.lane),
@@ -61,28 +63,28 @@ impl Reach {
         Ok(reach)
     }
 
-    /// How many entries of a log are good.
-    pub(super) fn good(&self, log: &LogId) -> u64 {
+    /// The number of good entries of a log.
+    pub(super) fn good(&self, log: &FeedLogId) -> u64 {
         self.good.get(&(log.lane, log.epoch)).copied().unwrap_or_default()
     }
 
-    /// Whether what is not reached of a log is void for certain: all that is named in its lane is
-    /// here, or the log is another branch than the named one.
-    pub(super) fn is_decided(&self, log: &LogId) -> bool {
+    /// True if the entries of a log that are not reached are void for certain: every entry named in
+    /// its lane is held, or the log is another branch than the named one.
+    pub(super) fn is_decided(&self, log: &FeedLogId) -> bool {
         !self.waiting.contains(&log.lane) || self.parted.contains(&(log.lane, log.epoch))
     }
 
     fn follow(
         &mut self,
         rows: &impl Rows,
-        mut log: LogId,
+        mut log: FeedLogId,
         mut seq: u64,
         since: u64,
     ) -> Result<(), StoreError> {
         loop {
             let good = self.good.entry((log.lane, log.epoch)).or_default();
             if *good > seq {
-                // Another branch came by here: the rest of the way is walked.
+                // The walk from another branch has covered the rest.
                 return Ok(());
             }
             let is_walked = *good > 0;
@@ -101,32 +103,32 @@ impl Reach {
     }
 }
 
-/// How an entry stands with the retirement of its node.
+/// The status of an entry by the cut-offs of its node.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Its node speaks.
-    Free,
-    /// A cut-off vouches for what stands at its place.
+pub(super) enum CutoffStatus {
+    /// Its node is not retired.
+    NotRetired,
+    /// A cut-off vouches for the entry at its place.
     Vouched,
     /// A cut-off names it.
     Named,
-    /// A cut-off that is not here yet may vouch for it.
-    Open,
-    /// No cut-off does.
+    /// A cut-off whose entry is missing here may vouch for it.
+    Undecided,
+    /// No cut-off vouches for it.
     Void,
 }
 
-/// Judges an entry by its author's identity log and what is held here.
-pub(super) fn standing(
+/// The status of an entry by its author's identity log and the entries held here.
+pub(super) fn cutoff_status(
     tx: &Tx<'_>,
     entry: &VerifiedEntry,
     author: Option<&IdentityLog>,
-) -> Result<Standing, StoreError> {
+) -> Result<CutoffStatus, StoreError> {
     let (id, header) = (entry.id(), entry.header());
     let retired = author
         .and_then(|author| author.node(&header.log.node))
         .and_then(|node| node.retired.as_ref());
-    let Some(cutoffs) = retired else { return Ok(Standing::Free) };
+    let Some(cutoffs) = retired else { return Ok(CutoffStatus::NotRetired) };
     let since = match (rows::log(tx, &header.log)?, header.prev) {
         (Some(held), _) => held.generation,
         (None, Some(prev)) => rows::entry(tx, &prev)?.map_or(0, |row| row.generation),
@@ -134,19 +136,19 @@ pub(super) fn standing(
     };
     let reach = Reach::of(tx, &header.log.person, &header.log.node, cutoffs, since)?;
     Ok(if reach.good(&header.log) > header.seq {
-        Standing::Vouched
+        CutoffStatus::Vouched
     } else if cutoffs.iter().any(|cutoff| cutoff.entry == id.0) {
-        Standing::Named
+        CutoffStatus::Named
     } else if reach.is_decided(&header.log) {
-        Standing::Void
+        CutoffStatus::Void
     } else {
-        Standing::Open
+        CutoffStatus::Undecided
     })
 }
 
-/// The entry that the first one of a log continues from, if it is held and counts: its log, that
-/// log's generation, its place.
-fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, StoreError> {
+/// The entry that the first one of a log continues from, if it is held and not void: its log, the
+/// generation of that log, its place.
+fn before(rows: &impl Rows, log: &FeedLogId) -> Result<Option<(FeedLogId, u64, u64)>, StoreError> {
     let Some(first) = rows::at(rows, log, 0)? else { return Ok(None) };
     let Some(row) = rows::entry(rows, &first)? else { return Ok(None) };
     let Some(prev) = rows::header(&first, &row)?.prev else { return Ok(None) };
@@ -157,19 +159,23 @@ fn before(rows: &impl Rows, log: &LogId) -> Result<Option<(LogId, u64, u64)>, St
 }
 
 /// The entry at a place of a log, unless the log was cut before it.
-fn place(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+fn place(rows: &impl Rows, log: &FeedLogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
     if rows::log(rows, log)?.is_none_or(|held| held.hi < seq) {
         return Ok(None);
     }
     rows::at(rows, log, seq)
 }
 
-/// The last entry of each branch of what a node has said in the well-known lanes, as held here, the
-/// newest first: those that no other continues from. A log that forked counts up to its fork.
+/// The last entry of each branch of a node's feed in the well-known lanes, as held here, the newest
+/// first: the entries that no other continues from. A log that forked counts up to its fork.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHead>, StoreError> {
+pub fn tips(
+    node: &Node,
+    person: &PersonId,
+    of: &PublicKey,
+) -> Result<Vec<FeedLogHead>, StoreError> {
     let (mut logs, mut after) = (Vec::new(), Vec::new());
     loop {
         let part = rows::logs_of_node(&node.store, person, of, &after, LOGS_EACH)?;
@@ -186,7 +192,7 @@ pub fn tips(node: &Node, person: &PersonId, of: &PublicKey) -> Result<Vec<LogHea
             continue;
         };
         reach.follow(&node.store, log, hi, 0)?;
-        tips.push(LogHead { log, lo: 0, hi, head });
+        tips.push(FeedLogHead { log, lo: 0, hi, head });
     }
     Ok(tips)
 }

@@ -1,86 +1,92 @@
-//! What an entry does once it is stored: shows a post, replaces it, takes it back, moves a home.
+//! The effect of a stored entry on those it refers to: an edit replaces, a tombstone deletes. Each
+//! effect ends in a projection of the post, which is returned as a [`Change`].
 //!
 //! The outcome does not depend on the order in which entries of different logs arrive: edits are
-//! ordered by (epoch chain, seq), and a tombstone that comes before what it takes back waits for
-//! it. Only the newest version of a post keeps its body: an edit drops what it replaces, so a post
-//! is deleted in one small change however often it was edited. If that version is taken back,
-//! nothing is shown.
+//! ordered by (epoch chain, seq), and a tombstone that arrives before its target waits for it. Only
+//! the newest version of a post keeps its body: an edit drops the body that it replaces, so a post
+//! is deleted in one small change however often it was edited. A deleted newest version leaves
+//! nothing to show.
 
-use super::VerifiedEntry;
+use super::change::{Change, Projection, Version};
 use super::refs::{self, Rank, RefKind};
 use super::rows::EntryRow;
 use super::{
-    Body, EntryId, Header, Kind, LogId, due, jobs, latest, missing, retraction_limit, rows,
+    Body, EntryHeader, EntryId, FeedLogId, Kind, VerifiedEntry, due, jobs, latest, missing,
+    retraction_limit, rows,
 };
-use crate::erasure;
 use crate::identity::PersonId;
 use crate::node::Node;
-use crate::posts;
 use crate::row::Rows;
 use crate::store::{StoreError, Tx};
-use crate::timeline;
 
-/// What an own entry does. The author's posts are the posts noun's own; only what every reader does
-/// with them happens here.
+/// The effect of an entry that this node wrote. The retraction limit is for entries of other nodes:
+/// it does not delay what the owner does here.
 pub(super) fn of_own(
     tx: &mut Tx<'_>,
+    node: &Node,
     id: &EntryId,
-    header: &Header,
+    header: &EntryHeader,
     generation: u64,
     body: &Body,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     match body {
-        Body::Edit { of, .. } => replace(tx, author, of, &rank),
+        Body::Post(_) => project(tx, node, author, id, changes),
+        Body::Edit { of, .. } => {
+            replace(tx, author, of, &rank)?;
+            project(tx, node, author, of, changes)
+        }
         Body::Tombstone { of } => {
-            refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-            match end(tx, author, of)? {
-                Some(Ended { post, edit: Some((_, edit)) }) => replace(tx, author, &post, &edit),
-                Some(_) => drop_versions(tx, author, of),
-                None => Ok(()),
+            refs::put(tx, of, author, RefKind::Retracts, &rank)?;
+            let ended = end(tx, author, of)?;
+            if let Some(Ended { post, edit: Some((_, edit)) }) = &ended {
+                replace(tx, author, post, edit)?;
             }
+            erased(tx, node, author, ended.map(|ended| ended.post), changes)
         }
         _ => latest::put(tx, &rank, header, body),
     }
 }
 
-/// What a received entry does.
+/// The effect of an entry that another node wrote.
 pub(super) fn of_received(
     tx: &mut Tx<'_>,
     node: &Node,
     entry: &VerifiedEntry,
     generation: u64,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (id, header) = (entry.id(), entry.header());
     let (author, rank) = (&header.log.person, Rank::of(&id, header, generation));
     let Some(body) = entry.body() else { return Ok(()) };
     match body {
-        Body::Post(_) => settle(tx, node, author, &id),
+        Body::Post(_) => project(tx, node, author, &id, changes),
         Body::Edit { of, .. } => {
             if entry.is_vouched() {
                 replace(tx, author, of, &rank)?;
             } else {
                 replace_in_time(tx, node, &header.log, of, &rank)?;
             }
-            settle(tx, node, author, of)
+            project(tx, node, author, of, changes)
         }
         Body::Tombstone { of } => match retraction_limit::until(tx, node, entry)? {
             Some(at) => {
                 refs::put(tx, of, author, RefKind::Hides, &rank)?;
                 due::confirm_at(tx, at, &rank)?;
-                settle_of(tx, node, author, of)
+                project_of(tx, node, author, of, changes)
             }
             None => {
-                refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-                take_back(tx, node, author, of)
+                refs::put(tx, of, author, RefKind::Retracts, &rank)?;
+                delete(tx, node, author, of, changes)
             }
         },
         _ => latest::put(tx, &rank, header, body),
     }
 }
 
-/// Remembers what an edit replaces that has nothing to show itself: a later version has replaced
-/// it, or its post is gone.
+/// Records that an edit replaces its post's earlier versions though it has nothing to show itself: a
+/// later version has replaced it, or its post is gone.
 pub(super) fn note_past(
     tx: &mut Tx<'_>,
     entry: &VerifiedEntry,
@@ -89,67 +95,80 @@ pub(super) fn note_past(
     let (author, Some(Body::Edit { of, .. })) = (&entry.header().log.person, entry.body()) else {
         return Ok(());
     };
-    for does in [RefKind::Replaces, RefKind::WillReplace] {
-        if refs::has(tx, of, author, does, rank)? {
+    for kind in [RefKind::Replaces, RefKind::WillReplace] {
+        if refs::has(tx, of, author, kind, rank)? {
             return Ok(());
         }
     }
     refs::put(tx, of, author, RefKind::Replaces, rank)
 }
 
-/// A tombstone or an edit has waited out its delay: what it hid is taken back, what it replaces is
-/// replaced, unless it is void by now.
+/// The delay of a tombstone or an edit is over: it takes effect, unless it is void by now.
 pub(super) fn confirm(
     tx: &mut Tx<'_>,
     node: &Node,
     entry: &VerifiedEntry,
     generation: u64,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let (author, rank) =
         (&entry.header().log.person, Rank::of(&entry.id(), entry.header(), generation));
     let Some(of) = entry.header().refs.first() else { return Ok(()) };
     if refs::has(tx, of, author, RefKind::WillReplace, &rank)? {
         replace(tx, author, of, &rank)?;
-        return settle(tx, node, author, of);
+        return project(tx, node, author, of, changes);
     }
     if !refs::has(tx, of, author, RefKind::Hides, &rank)? {
         return Ok(());
     }
     refs::delete(tx, of, author, RefKind::Hides, &rank);
-    refs::put(tx, of, author, RefKind::TakesBack, &rank)?;
-    take_back(tx, node, author, of)
+    refs::put(tx, of, author, RefKind::Retracts, &rank)?;
+    delete(tx, node, author, of, changes)
 }
 
-/// Deletes an author's entry for good, and its edits with a post, and takes it from the timeline.
-/// RefKind nothing to another's, or to a tombstone.
-pub(super) fn take_back(
+/// Deletes an author's entry for good, with a post also its edits. Another author's entry and a
+/// tombstone stay.
+pub(super) fn delete(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     of: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     if rows::entry(tx, of)?.is_none() {
         return Ok(());
     }
-    let mut held = Vec::new();
-    if let Some(Ended { post, edit }) = end(tx, author, of)? {
-        held = timeline::held_blobs(tx, &post)?;
-        if let Some((log, edit)) = edit {
-            replace_in_time(tx, node, &log, &post, &edit)?;
-        }
-        settle(tx, node, author, &post)?;
+    let ended = end(tx, author, of)?;
+    if let Some(Ended { post, edit: Some((log, edit)) }) = &ended {
+        replace_in_time(tx, node, log, post, edit)?;
     }
-    erasure::erase(tx, node.clock.now(), &held)
+    erased(tx, node, author, ended.map(|ended| ended.post), changes)
 }
 
-/// A post that has ended, or to which an edit belongs that has.
+/// Reports that content was deleted, and projects the post it belonged to.
+fn erased(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    post: Option<EntryId>,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    changes.push(Change::Erased { post });
+    match &post {
+        Some(post) => project(tx, node, author, post, changes),
+        None => Ok(()),
+    }
+}
+
+/// A deleted post, or the post of a deleted edit.
 struct Ended {
     post: EntryId,
-    /// The edit's log and rank. It still replaces what was before it, even if its body never came.
-    edit: Option<(LogId, Rank)>,
+    /// The log and rank of the edit. It still replaces the versions before it, even if its body was
+    /// never received.
+    edit: Option<(FeedLogId, Rank)>,
 }
 
-/// Ends one entry of an author; gives the post it is or belongs to.
+/// Marks one entry of an author as deleted. Returns the post that it opens or edits.
 fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>, StoreError> {
     let Some(mut row) = rows::entry(tx, of)? else { return Ok(None) };
     let header = rows::header(of, &row)?;
@@ -161,7 +180,7 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
         && let Some((entry, _)) = rows::verified(tx, of)?
         && let Some(body) = entry.body()
     {
-        // What was said before counts again.
+        // The one before counts again.
         latest::delete(tx, &rank, &header, body);
     }
     row.dead = true;
@@ -173,11 +192,11 @@ fn end(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<Option<Ended>
     })
 }
 
-/// An edit comes into effect, at once or when the brake lets it.
+/// An edit takes effect, at once or when the retraction limit allows.
 fn replace_in_time(
     tx: &mut Tx<'_>,
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     post: &EntryId,
     edit: &Rank,
 ) -> Result<(), StoreError> {
@@ -190,7 +209,7 @@ fn replace_in_time(
     }
 }
 
-/// An edit is in effect: whichever of it and the newest version before it is older loses its body.
+/// An edit takes effect: of the edit and the newest version so far, the older one loses its body.
 fn replace(
     tx: &mut Tx<'_>,
     author: &PersonId,
@@ -211,103 +230,89 @@ fn replace(
     }
 }
 
-/// Deletes what is left of a post that is gone.
+/// Deletes the bodies of a post that is gone.
 fn drop_versions(tx: &mut Tx<'_>, author: &PersonId, post: &EntryId) -> Result<(), StoreError> {
     rows::drop_body(tx, post)?;
     if let Some(newest) = refs::last(tx, post, author, RefKind::Replaces)? {
         rows::drop_body(tx, &newest.id)?;
     }
     if refs::first(tx, post, author, RefKind::WillReplace)?.is_some() {
-        // There may be many of these.
+        // There may be too many of these for one commit.
         jobs::drop_held(tx, post, author)?;
     }
     Ok(())
 }
 
-/// [`settle`] for whatever post an entry is or belongs to.
-pub(super) fn settle_of(
+/// [`project`] for the post that an entry opens or edits.
+pub(super) fn project_of(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     of: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let Some(row) = rows::entry(tx, of)? else { return Ok(()) };
     let header = rows::header(of, &row)?;
     match (header.kind, header.refs.first()) {
-        (Kind::Post, _) => settle(tx, node, author, of),
-        (Kind::Edit, Some(post)) => settle(tx, node, author, post),
+        (Kind::Post, _) => project(tx, node, author, of, changes),
+        (Kind::Edit, Some(post)) => project(tx, node, author, post, changes),
         _ => Ok(()),
     }
 }
 
-/// Makes the timeline, and the site if the post was published there, show of a post what the
-/// entries held add up to, whatever they showed before.
-pub(super) fn settle(
+/// Computes what the entries held of a post add up to, whatever they added up to before, and drops
+/// the bodies of a post that is gone.
+pub(super) fn project(
     tx: &mut Tx<'_>,
     node: &Node,
     author: &PersonId,
     post: &EntryId,
+    changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     let Some((target, header)) = own_post(tx, author, post)? else { return Ok(()) };
-    let is_owners = node.identity.person() == Some(*author);
-    if target.dead || refs::is_taken_back(tx, author, post)? {
+    let now = projection(tx, node, author, post, (&target, &header))?;
+    changes.push(Change::Post { author: *author, post: *post, now });
+    Ok(())
+}
+
+fn projection(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    author: &PersonId,
+    post: &EntryId,
+    (target, header): (&EntryRow, &EntryHeader),
+) -> Result<Projection, StoreError> {
+    if target.dead || refs::is_retracted(tx, author, post)? {
         drop_versions(tx, author, post)?;
         missing::note(tx, author, post, None)?;
-        match (is_owners, target.void) {
-            // What counts for nothing now may count again, when more is known of who spoke for the
-            // owner.
-            (true, true) => posts::hide(tx, post)?,
-            (true, false) => posts::retract(tx, node, post)?,
-            (false, _) => {}
-        }
-        return timeline::hide(tx, author, post);
+        // A void entry may count again, when more is known of who spoke for its author.
+        return Ok(if target.void { Projection::Hidden } else { Projection::Retracted });
     }
     let newest = refs::last(tx, post, author, RefKind::Replaces)?.map_or(*post, |edit| edit.id);
     let version = rows::entry(tx, &newest)?;
-    missing::note(
-        tx,
-        author,
-        post,
-        version.as_ref().filter(|row| !row.dead && !row.has_body()).map(|_| &newest),
-    )?;
+    let is_missing = version.as_ref().is_some_and(|row| !row.dead && !row.has_body());
+    missing::note(tx, author, post, is_missing.then_some(&newest))?;
     let Some(entry) = shown(tx, author, post, &newest)? else {
-        match version.is_some_and(|row| row.dead) {
-            true if is_owners => posts::retract(tx, node, post)?,
-            false if is_owners => posts::hide(tx, post)?,
-            _ => {}
-        }
-        return timeline::hide(tx, author, post);
+        let is_deleted = version.is_some_and(|row| row.dead);
+        return Ok(if is_deleted { Projection::Retracted } else { Projection::Hidden });
     };
-    // What has a body that says nothing here was written by a newer program.
-    let Some(said) = entry.body().and_then(Body::post) else {
-        return timeline::hide(tx, author, post);
+    let Some(body) = entry.body().and_then(Body::post) else {
+        return Ok(Projection::NotUnderstood);
     };
-    let at = entry.header().hlc.time();
-    if is_owners {
-        posts::apply_version(
-            tx,
-            post,
-            &newest,
-            at,
-            said,
-            header.log.node == node.identity.node_key(),
-        )?;
-    }
-    let version = timeline::Version {
-        author: *author,
+    let (here, at) = (node.identity.node_key(), entry.header().hlc.time());
+    Ok(Projection::Shown(Box::new(Version {
         entry: newest,
         at,
-        // The author may date it back, as what was out elsewhere before, but not ahead.
-        posted: header.hlc.time().min(target.seen).min(said.published),
-        has_blobs: entry.header().log.node == node.identity.node_key(),
-        is_news: !is_owners,
-        post: said,
-    };
-    timeline::show(tx, post, &version)
+        // The author may date a post back, as one that was out elsewhere before, but not ahead.
+        posted: header.hlc.time().min(target.seen).min(body.published),
+        is_post_from_here: header.log.node == here,
+        is_from_here: entry.header().log.node == here,
+        body: body.clone(),
+    })))
 }
 
-/// The newest version of a post with its body; `None` while it is hidden, and if its body is gone
-/// or has not come.
+/// The newest version of a post with its body. `None` while it is hidden, and if its body was deleted
+/// or not received yet.
 fn shown(
     rows: &impl Rows,
     author: &PersonId,
@@ -324,12 +329,12 @@ fn shown(
         .filter(|entry| entry.raw().body.is_some()))
 }
 
-/// The row and header of a post of this author, if it is held and does not wait to be vouched for.
+/// The row and header of a post of this author, if it is held and does not wait for a cut-off.
 fn own_post(
     rows: &impl Rows,
     author: &PersonId,
     post: &EntryId,
-) -> Result<Option<(EntryRow, Header)>, StoreError> {
+) -> Result<Option<(EntryRow, EntryHeader)>, StoreError> {
     let Some(row) = rows::entry(rows, post)?.filter(|row| !row.waits) else { return Ok(None) };
     let header = rows::header(post, &row)?;
     Ok((header.log.person == *author && header.kind == Kind::Post).then_some((row, header)))

@@ -1,17 +1,17 @@
-//! Proof that a key has signed two entries at one place of one log. The log ends at the last common
-//! entry; the person goes on.
+//! Proof that a node key has signed two entries at one place of one feed log. The log ends at the
+//! last common entry; the person's other logs go on.
 
 use minicbor::{Decode, Encode};
 
 use super::VerifiedEntry;
-use super::{Header, LogId, RawEntry, jobs, rows};
+use super::{EntryHeader, FeedLogId, RawEntry, jobs, rows};
 use crate::identity::PersonId;
 use crate::keys::Signature;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Proofs kept of one person, at most, in one look.
+/// The most proofs of one person that are read.
 const LOOK_MAX: usize = 256;
 
 /// Log → the two headers.
@@ -39,7 +39,7 @@ impl Record for ForkRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fork {
     /// The log.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// The place.
     pub seq: u64,
     /// One, without its body.
@@ -49,18 +49,17 @@ pub struct Fork {
 }
 
 impl Fork {
-    /// Whether the two sides have all that came before in common. If not, an earlier place of the
-    /// log proves the fork as well, and is where the log ought to end.
+    /// True if the two sides have every earlier entry in common. If not, an earlier place proves the
+    /// fork as well, and the log should end there.
     pub fn is_where_they_part(&self) -> bool {
         let before = |side: &RawEntry| {
-            Header::from_canonical(&side.header).ok().and_then(|header| header.prev)
+            EntryHeader::from_canonical(&side.header).ok().and_then(|header| header.prev)
         };
         self.seq == 0 || before(&self.one) == before(&self.other)
     }
 }
 
-/// Keeps the proof and ends the log before it, at once; what came from there on is undone step by
-/// step.
+/// Stores the proof and ends the log before it. The entries from there on are undone by a job.
 pub(super) fn found(
     tx: &mut Tx<'_>,
     entry: &VerifiedEntry,
@@ -77,25 +76,25 @@ pub(super) fn found(
         other_signature: entry.raw().signature.0,
     };
     row::put(tx, &rows::log_key(&log), &proof)?;
-    // The places beyond stay readable, as part of the proof; the head says where the log ended.
+    // The places beyond stay readable, as part of the proof; the head is where the log ended.
     rows::put_log(tx, &log, &rows::LogRow { retired: true, ..*row })?;
     jobs::undo_from(tx, &log, seq, false)
 }
 
-/// Where a log has forked, as far as is known.
-pub(super) fn place(rows: &impl Rows, log: &LogId) -> Result<Option<u64>, StoreError> {
+/// The first place at which a log is known to have forked.
+pub(super) fn place(rows: &impl Rows, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     Ok(row::get::<ForkRow>(rows, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
-/// Forgets that a log has forked: a root key has said which of its sides counts.
-pub(super) fn forget(tx: &mut Tx<'_>, log: &LogId) {
+/// Deletes the proof of a fork: a root key has vouched for one of its sides.
+pub(super) fn forget(tx: &mut Tx<'_>, log: &FeedLogId) {
     row::delete::<ForkRow>(tx, &rows::log_key(log));
 }
 
-/// How many epochs came before the last log of this node's lane that has forked, if any has. What
-/// the next epoch continues from may then be unknown here, for nothing is taken beyond a fork;
-/// whatever else has come meanwhile must have no say in where it stands.
-pub(super) fn generation(tx: &Tx<'_>, log: &LogId) -> Result<Option<u64>, StoreError> {
+/// The generation of the last log of this node's lane that has forked, if any has. The next epoch
+/// may continue from an entry beyond the fork, which is unknown here since no entry beyond a fork is
+/// taken; its generation must not depend on other entries received meanwhile.
+pub(super) fn generation(tx: &Tx<'_>, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     let mut last = None;
     for (key, _) in row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), LOOK_MAX))? {
         let forked = rows::log(tx, &rows::log_of_key(&key)?)?;

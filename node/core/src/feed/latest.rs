@@ -1,11 +1,11 @@
-//! Of some kinds only one entry counts for a person: the last Profile, the Homes of the highest
-//! version. Each is remembered, so that the one before counts again when a later one turns out to
-//! be void.
+//! Kinds of which only one entry counts for a person: the last Profile, the Homes of the highest
+//! version. Every one is indexed, so that the one before counts again if a later one turns out to be
+//! void.
 
 use minicbor::{Decode, Encode};
 
 use super::refs::Rank;
-use super::{Body, EntryId, HOMES_VERSION_MAX, Header, Kind};
+use super::{Body, EntryHeader, EntryId, HOMES_VERSION_MAX, Kind};
 use crate::events::Event;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
@@ -22,14 +22,14 @@ impl Record for LatestRow {
     const VERSION: u8 = 2;
 }
 
-/// Where the entry begins in a key.
+/// The offset of the entry in a key.
 const ENTRY_AT: usize = 49;
 
-/// Remembers an entry if it is of such a kind.
+/// Indexes an entry if it is of such a kind.
 pub(super) fn put(
     tx: &mut Tx<'_>,
     rank: &Rank,
-    header: &Header,
+    header: &EntryHeader,
     body: &Body,
 ) -> Result<(), StoreError> {
     if let Some(key) = key(rank, header, body) {
@@ -39,8 +39,8 @@ pub(super) fn put(
     Ok(())
 }
 
-/// Forgets an entry that is void.
-pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &Header, body: &Body) {
+/// Removes a void entry from the index.
+pub(super) fn delete(tx: &mut Tx<'_>, rank: &Rank, header: &EntryHeader, body: &Body) {
     if let Some(key) = key(rank, header, body) {
         row::delete::<LatestRow>(tx, &key);
         tx.after(Event::Friends);
@@ -61,10 +61,10 @@ fn prefix(person: &PersonId, kind: Kind) -> Vec<u8> {
     row::key(&[&person.0, &[u8::try_from(kind.number()).unwrap_or(u8::MAX)]])
 }
 
-fn key(rank: &Rank, header: &Header, body: &Body) -> Option<Vec<u8>> {
+fn key(rank: &Rank, header: &EntryHeader, body: &Body) -> Option<Vec<u8>> {
     let (major, minor) = match body {
-        // What no honest node can have come to in a lifetime is kept and forwarded, and does not
-        // count.
+        // A version that no honest node can reach in a lifetime is stored and forwarded, but does
+        // not count.
         Body::Homes(homes) if homes.version <= HOMES_VERSION_MAX => (homes.version, 0),
         Body::Profile(_) => (rank.generation, rank.seq),
         _ => return None,

@@ -1,6 +1,6 @@
-//! Versions of posts that count and whose bodies are missing here: what replaced or took them back
-//! has turned out to be void, and their bodies had been dropped for it. They are asked of whoever
-//! may give them: the author's nodes, and any friend for the owner's own posts.
+//! Versions of posts that count and whose bodies are missing: the edit or tombstone for which a body
+//! was dropped has turned out to be void. Federation requests them from the author's nodes, and the
+//! owner's own from any friend.
 
 use minicbor::{Decode, Encode};
 
@@ -14,17 +14,17 @@ use crate::store::{Scan, StoreError, Table, Tx};
 /// Author ‖ post → the version of it whose body is missing.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct LackRow {
+struct MissingRow {
     #[cbor(n(0), with = "minicbor::bytes")]
     version: [u8; 32],
 }
 
-impl Record for LackRow {
+impl Record for MissingRow {
     const TABLE: Table = Table::new("feed_lacks");
     const VERSION: u8 = 1;
 }
 
-/// Notes what is lacking of a post, or that nothing is.
+/// Records the version of a post whose body is missing, or that none is.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     author: &PersonId,
@@ -32,13 +32,13 @@ pub(super) fn note(
     version: Option<&EntryId>,
 ) -> Result<(), StoreError> {
     let key = row::key(&[&author.0, &post.0]);
-    match (version, row::get::<LackRow>(tx, &key)?) {
+    match (version, row::get::<MissingRow>(tx, &key)?) {
         (Some(version), Some(before)) if before.version == version.0 => {}
         (Some(version), _) => {
-            row::put(tx, &key, &LackRow { version: version.0 })?;
+            row::put(tx, &key, &MissingRow { version: version.0 })?;
             tx.after(Event::Missing(*author));
         }
-        (None, Some(_)) => row::delete::<LackRow>(tx, &key),
+        (None, Some(_)) => row::delete::<MissingRow>(tx, &key),
         (None, None) => {}
     }
     Ok(())
@@ -49,6 +49,6 @@ pub(super) fn note(
 /// # Errors
 /// When the store is unavailable or a row is damaged.
 pub fn missing(node: &Node, author: &PersonId, limit: usize) -> Result<Vec<EntryId>, StoreError> {
-    let rows = row::scan::<LackRow>(&node.store, &Scan::prefix(&author.0, limit))?;
+    let rows = row::scan::<MissingRow>(&node.store, &Scan::prefix(&author.0, limit))?;
     Ok(rows.into_iter().map(|(_, row)| EntryId(row.version)).collect())
 }

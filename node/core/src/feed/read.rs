@@ -1,23 +1,25 @@
-//! Reading back what is held: heads, entries, bodies. All of it durable, none of it from a change
-//! in the making.
+//! Reading stored entries: heads, entries, bodies. All of them are durable; none is from a commit
+//! that is still being made.
 
-use super::{Body, EntryId, Header, Kind, LogHead, LogId, ProfileBody, RawEntry, rows};
+use super::{
+    Body, EntryHeader, EntryId, FeedLogHead, FeedLogId, Homes, Kind, ProfileBody, RawEntry, rows,
+};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::Rows;
 use crate::store::StoreError;
 
-/// Logs of one person that are looked at, at most.
+/// The most logs of one person that are read.
 const LOGS_MAX: usize = 4_096;
-/// Entries read in one call, at most.
+/// The most entries read in one call.
 const ENTRIES_MAX: usize = 256;
 
-/// What is held of a person's well-known lanes, each log after the one it continues. A private lane
-/// is asked for by its id: [`head`].
+/// The heads of a person's logs in the well-known lanes, each log after the one it continues. For a
+/// private lane see [`head`].
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
-pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError> {
+pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<FeedLogHead>, StoreError> {
     let mut logs = rows::logs(&node.store, person, LOGS_MAX)?;
     logs.sort_by_key(|(_, row)| row.generation);
     Ok(logs
@@ -27,11 +29,11 @@ pub fn heads(node: &Node, person: &PersonId) -> Result<Vec<LogHead>, StoreError>
         .collect())
 }
 
-/// What is held of one log.
+/// The head of one log.
 ///
 /// # Errors
 /// As [`heads`].
-pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
+pub fn head(node: &Node, log: &FeedLogId) -> Result<Option<FeedLogHead>, StoreError> {
     Ok(rows::log(&node.store, log)?.map(|row| rows::log_head(*log, &row)))
 }
 
@@ -42,13 +44,13 @@ pub fn head(node: &Node, log: &LogId) -> Result<Option<LogHead>, StoreError> {
 /// As [`heads`].
 pub fn read(
     node: &Node,
-    log: &LogId,
+    log: &FeedLogId,
     from_seq: u64,
     entries_max: usize,
     bytes_max: usize,
 ) -> Result<Vec<RawEntry>, StoreError> {
     let (mut all, mut len) = (Vec::new(), 0usize);
-    // A log that was cut may have places beyond its end for a while.
+    // A log that was cut may still have places beyond its end.
     let Some(held) = rows::log(&node.store, log)? else { return Ok(all) };
     for (_, id) in rows::places(&node.store, log, from_seq, entries_max.min(ENTRIES_MAX))?
         .into_iter()
@@ -72,15 +74,21 @@ pub fn entry(node: &Node, id: &EntryId) -> Result<Option<RawEntry>, StoreError> 
     rows::entry(&node.store, id)?.map(|row| rows::raw(&node.store, id, row)).transpose()
 }
 
-/// One entry's header and, if it is still there and understood, its body.
+/// The header of an entry, and its body if that is still stored and understood.
 ///
 /// # Errors
 /// As [`heads`].
-pub fn opened(node: &Node, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+pub fn opened(
+    node: &Node,
+    id: &EntryId,
+) -> Result<Option<(EntryHeader, Option<Body>)>, StoreError> {
     opened_in(&node.store, id)
 }
 
-fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Body>)>, StoreError> {
+fn opened_in(
+    rows: &impl Rows,
+    id: &EntryId,
+) -> Result<Option<(EntryHeader, Option<Body>)>, StoreError> {
     let Some(row) = rows::entry(rows, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
     let raw = rows::raw(rows, id, row)?;
@@ -89,7 +97,8 @@ fn opened_in(rows: &impl Rows, id: &EntryId) -> Result<Option<(Header, Option<Bo
     Ok(Some((header, body)))
 }
 
-/// The body of a kind that counts for a person: the last Profile, the Homes of the highest version.
+/// The body that counts for a person, of a kind of which only one does: the last Profile, or the
+/// Homes of the highest version.
 ///
 /// # Errors
 /// As [`heads`].
@@ -105,12 +114,12 @@ pub fn latest_entry(
     rows: &impl Rows,
     person: &PersonId,
     kind: Kind,
-) -> Result<Option<(Header, Body)>, StoreError> {
+) -> Result<Option<(EntryHeader, Body)>, StoreError> {
     let Some(id) = super::latest::of(rows, person, kind)? else { return Ok(None) };
     Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
 }
 
-/// Where an entry stands in what one node says in one lane: an order that no clock decides.
+/// The place of an entry among those of its node in one lane. No clock decides this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// How many epochs came before.
@@ -123,13 +132,24 @@ pub struct Place {
 ///
 /// # Errors
 /// As [`heads`].
-pub fn place(node: &Node, id: &EntryId) -> Result<Option<(LogId, Place)>, StoreError> {
+pub fn place(node: &Node, id: &EntryId) -> Result<Option<(FeedLogId, Place)>, StoreError> {
     let Some(row) = rows::entry(&node.store, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
     Ok(Some((header.log, Place { generation: row.generation, seq: header.seq })))
 }
 
-/// Who a person says they are, as far as is known here.
+/// The newest addresses of a person that are known here.
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn homes_of(node: &Node, person: &PersonId) -> Result<Option<Homes>, StoreError> {
+    Ok(match latest(&node.store, person, Kind::Homes)? {
+        Some(Body::Homes(homes)) => Some(homes),
+        _ => None,
+    })
+}
+
+/// The newest profile of a person that is known here.
 ///
 /// # Errors
 /// As [`heads`].

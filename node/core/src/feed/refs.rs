@@ -1,17 +1,16 @@
-//! Which entries say something about another: edits replace it, tombstones take it back. Kept per
-//! author, so that what others say about an entry can neither hide nor delay what its own author
-//! says, and ordered, so that one look finds the version that counts.
+//! Back-references: the edits and tombstones that refer to an entry. They are stored by author, so
+//! that the entries of others can neither hide nor delay the author's own, and in order, so that one
+//! read finds the version that counts.
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, Kind, rows};
+use super::{EntryHeader, EntryId, Kind, rows};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Target entry ‖ author ‖ what the referring entry does (one byte) ‖ generation ‖ seq ‖ referring
-/// entry.
+/// Target entry ‖ author ‖ kind of reference (one byte) ‖ generation ‖ seq ‖ referring entry.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct RefRow {}
@@ -21,23 +20,23 @@ impl Record for RefRow {
     const VERSION: u8 = 2;
 }
 
-/// Where what orders referring entries begins in a key.
+/// The offset of the rank in a key.
 const RANK_AT: usize = 65;
 
-/// What an entry does to the one it refers to.
+/// The effect of an entry on the one it refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RefKind {
     /// A tombstone in effect.
-    TakesBack,
-    /// A tombstone that waits out its delay: what it is about is hidden.
+    Retracts,
+    /// A delayed tombstone: its target is hidden.
     Hides,
-    /// An edit in effect, also one that was taken back since: what it replaced does not return.
+    /// An edit in effect, also one that was deleted since: the version it replaced does not return.
     Replaces,
     /// An edit from the future: held until it is due.
     WillReplace,
 }
 
-/// Where an entry stands among those of its author: the order of versions, which no clock decides.
+/// The place of an entry among those of its author: the order of versions. No clock decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) generation: u64,
@@ -46,14 +45,14 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    pub(super) fn of(id: &EntryId, header: &Header, generation: u64) -> Self {
+    pub(super) fn of(id: &EntryId, header: &EntryHeader, generation: u64) -> Self {
         Self { generation, seq: header.seq, id: *id }
     }
 }
 
-fn prefix(of: &EntryId, author: &PersonId, does: RefKind) -> Vec<u8> {
-    let byte = match does {
-        RefKind::TakesBack => 0,
+fn prefix(of: &EntryId, author: &PersonId, kind: RefKind) -> Vec<u8> {
+    let byte = match kind {
+        RefKind::Retracts => 0,
         RefKind::Hides => 1,
         RefKind::Replaces => 2,
         RefKind::WillReplace => 3,
@@ -61,9 +60,9 @@ fn prefix(of: &EntryId, author: &PersonId, does: RefKind) -> Vec<u8> {
     row::key(&[&of.0, &author.0, &[byte]])
 }
 
-fn key(of: &EntryId, author: &PersonId, does: RefKind, rank: &Rank) -> Vec<u8> {
+fn key(of: &EntryId, author: &PersonId, kind: RefKind, rank: &Rank) -> Vec<u8> {
     row::key(&[
-        &prefix(of, author, does),
+        &prefix(of, author, kind),
         &rank.generation.to_be_bytes(),
         &rank.seq.to_be_bytes(),
         &rank.id.0,
@@ -74,35 +73,35 @@ pub(super) fn put(
     tx: &mut Tx<'_>,
     of: &EntryId,
     author: &PersonId,
-    does: RefKind,
+    kind: RefKind,
     rank: &Rank,
 ) -> Result<(), StoreError> {
-    row::put(tx, &key(of, author, does, rank), &RefRow {})
+    row::put(tx, &key(of, author, kind, rank), &RefRow {})
 }
 
-pub(super) fn delete(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, does: RefKind, rank: &Rank) {
-    row::delete::<RefRow>(tx, &key(of, author, does, rank));
+pub(super) fn delete(tx: &mut Tx<'_>, of: &EntryId, author: &PersonId, kind: RefKind, rank: &Rank) {
+    row::delete::<RefRow>(tx, &key(of, author, kind, rank));
 }
 
-/// Whether this very entry does that.
+/// True if this very entry has this effect.
 pub(super) fn has(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: RefKind,
+    kind: RefKind,
     rank: &Rank,
 ) -> Result<bool, StoreError> {
-    Ok(row::get::<RefRow>(rows, &key(of, author, does, rank))?.is_some())
+    Ok(row::get::<RefRow>(rows, &key(of, author, kind, rank))?.is_some())
 }
 
-/// The first entry of an author that does something to another.
+/// The first entry of an author with this effect on another.
 pub(super) fn first(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: RefKind,
+    kind: RefKind,
 ) -> Result<Option<Rank>, StoreError> {
-    end(rows, Scan::prefix(&prefix(of, author, does), 1))
+    end(rows, Scan::prefix(&prefix(of, author, kind), 1))
 }
 
 /// The last one.
@@ -110,9 +109,9 @@ pub(super) fn last(
     rows: &impl Rows,
     of: &EntryId,
     author: &PersonId,
-    does: RefKind,
+    kind: RefKind,
 ) -> Result<Option<Rank>, StoreError> {
-    end(rows, Scan::prefix(&prefix(of, author, does), 1).reversed())
+    end(rows, Scan::prefix(&prefix(of, author, kind), 1).reversed())
 }
 
 fn end(rows: &impl Rows, scan: Scan) -> Result<Option<Rank>, StoreError> {
@@ -124,41 +123,45 @@ fn end(rows: &impl Rows, scan: Scan) -> Result<Option<Rank>, StoreError> {
     }))
 }
 
-/// Whether the author has taken an entry back.
-pub(super) fn is_taken_back(
+/// True if the author has deleted an entry.
+pub(super) fn is_retracted(
     rows: &impl Rows,
     author: &PersonId,
     of: &EntryId,
 ) -> Result<bool, StoreError> {
-    Ok(first(rows, of, author, RefKind::TakesBack)?.is_some())
+    Ok(first(rows, of, author, RefKind::Retracts)?.is_some())
 }
 
-/// Whether a post of an author is gone for good: taken back (even before it came), expired or void.
+/// True if a post of an author is gone: deleted (even before it was received), expired or void.
 pub(super) fn is_gone(
     rows: &impl Rows,
     author: &PersonId,
     post: &EntryId,
 ) -> Result<bool, StoreError> {
-    Ok(is_taken_back(rows, author, post)? || rows::entry(rows, post)?.is_some_and(|row| row.dead))
+    Ok(is_retracted(rows, author, post)? || rows::entry(rows, post)?.is_some_and(|row| row.dead))
 }
 
-/// Whether an entry is over: taken back, or past its time. A tombstone never is: what it took back
-/// does not return.
+/// True if an entry is over: deleted, or expired. A tombstone never is, so that its target does not
+/// return.
 pub(super) fn is_over(
     rows: &impl Rows,
     id: &EntryId,
-    header: &Header,
+    header: &EntryHeader,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     if header.kind == Kind::Tombstone {
         return Ok(false);
     }
-    Ok(header.expires.is_some_and(|at| at <= now) || is_taken_back(rows, &header.log.person, id)?)
+    Ok(header.expires.is_some_and(|at| at <= now) || is_retracted(rows, &header.log.person, id)?)
 }
 
-/// Whether what an entry says would ever be shown again if it were kept: a version that a later one
-/// has replaced, or of a post that is gone, would not.
-pub(super) fn is_past(rows: &impl Rows, header: &Header, rank: &Rank) -> Result<bool, StoreError> {
+/// True if the body of an entry would never be shown: a later version has replaced it, or its post
+/// is gone.
+pub(super) fn is_past(
+    rows: &impl Rows,
+    header: &EntryHeader,
+    rank: &Rank,
+) -> Result<bool, StoreError> {
     let author = &header.log.person;
     match (header.kind, header.refs.first()) {
         (Kind::Post, _) => Ok(last(rows, &rank.id, author, RefKind::Replaces)?.is_some()),

@@ -1,9 +1,9 @@
-//! How entries lie in the store. An entry's exact bytes are kept; a body over 2 KiB is cut into
-//! rows of its own, so that deleting it is part of the same commit that records the deletion.
+//! The rows of entries. A row holds the exact bytes of an entry; a body over 2 KiB is cut into rows
+//! of its own, so that the commit that records a deletion also deletes the body.
 
 use minicbor::{Decode, Encode};
 
-use super::{EntryId, Header, Lane, LogHead, LogId, RawEntry, VerifiedEntry};
+use super::{EntryHeader, EntryId, FeedLogHead, FeedLogId, Lane, RawEntry, VerifiedEntry};
 use crate::clock::Timestamp;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
@@ -11,7 +11,7 @@ use crate::keys::{PublicKey, Signature};
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// Up to this many bytes a body lies in the entry's own row.
+/// The longest body in the entry's own row, in bytes.
 const INLINE_LEN_MAX: usize = 2 * 1024;
 /// Bytes of body in each further row.
 const PIECE_LEN: usize = 3_800;
@@ -30,20 +30,19 @@ pub(super) struct EntryRow {
     body: Option<Vec<u8>>,
     #[n(3)]
     pieces: u32,
-    /// When this node first had it.
+    /// When this node first stored it.
     #[n(4)]
     pub(super) seen: Timestamp,
-    /// Taken back, expired or void: its body is gone and does not come back while that is so.
+    /// Retracted, expired or void: its body is deleted and is not stored again while that is so.
     #[n(5)]
     pub(super) dead: bool,
     /// How many epochs of this node's lane came before.
     #[n(6)]
     pub(super) generation: u64,
-    /// Beyond a fork or a retired node's cut-off: it is as if it had never been said.
+    /// Beyond a fork or a retired node's cut-off: it has no effect.
     #[n(7)]
     pub(super) void: bool,
-    /// Of a retired node, and no cut-off that is held here vouches for it so far: kept without
-    /// effect.
+    /// From a retired node, and no cut-off held here vouches for it yet: stored without effect.
     #[cbor(n(8), default)]
     pub(super) waits: bool,
 }
@@ -136,20 +135,20 @@ impl Record for ClockRow {
 
 const OWN: &[u8] = b"own";
 
-pub(super) fn log_key(log: &LogId) -> Vec<u8> {
+pub(super) fn log_key(log: &FeedLogId) -> Vec<u8> {
     row::key(&[&log.person.0, log.node.as_bytes(), &log.lane.0, &log.epoch.to_be_bytes()])
 }
 
-fn place_key(log: &LogId, seq: u64) -> Vec<u8> {
+fn place_key(log: &FeedLogId, seq: u64) -> Vec<u8> {
     row::key(&[&log_key(log), &seq.to_be_bytes()])
 }
 
 /// The key of a node's lane, which begins the keys of all its logs.
-pub(super) fn lane_key(log: &LogId) -> Vec<u8> {
+pub(super) fn lane_key(log: &FeedLogId) -> Vec<u8> {
     row::key(&[&log.person.0, log.node.as_bytes(), &log.lane.0])
 }
 
-pub(super) fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
+pub(super) fn log_of_key(key: &[u8]) -> Result<FeedLogId, StoreError> {
     let damaged =
         || StoreError::Corrupt { table: LogRow::TABLE.name().to_owned(), key: key.to_vec() };
     if key.len() != LOG_KEY_LEN {
@@ -157,7 +156,7 @@ pub(super) fn log_of_key(key: &[u8]) -> Result<LogId, StoreError> {
     }
     let node = PublicKey::from_ed25519(row::key_part(key, 32)).map_err(|_| damaged())?;
     let epoch = u64::from_be_bytes(row::key_part(key, 80));
-    Ok(LogId {
+    Ok(FeedLogId {
         person: PersonId(row::key_part(key, 0)),
         node,
         lane: Lane(row::key_part(key, 64)),
@@ -170,14 +169,14 @@ pub(super) fn entry(rows: &impl Rows, id: &EntryId) -> Result<Option<EntryRow>, 
 }
 
 /// The header of a stored entry; a stored header that cannot be read is damage.
-pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<Header, StoreError> {
-    Header::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt {
+pub(super) fn header(id: &EntryId, entry: &EntryRow) -> Result<EntryHeader, StoreError> {
+    EntryHeader::from_canonical(&entry.header).map_err(|_| StoreError::Corrupt {
         table: EntryRow::TABLE.name().to_owned(),
         key: id.0.to_vec(),
     })
 }
 
-/// The entry as it travels, its body if it is still there.
+/// The entry in its wire form, with its body if that is still stored.
 pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<RawEntry, StoreError> {
     let body = match entry.body {
         Some(body) => Some(body),
@@ -196,7 +195,7 @@ pub(super) fn raw(rows: &impl Rows, id: &EntryId, entry: EntryRow) -> Result<Raw
     Ok(RawEntry { header: entry.header, signature: Signature(entry.signature), body })
 }
 
-/// What is written beside an entry's bytes.
+/// The fields of an entry's row beside its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Circumstances {
     pub(super) seen: Timestamp,
@@ -238,7 +237,7 @@ pub(super) fn put_entry(
     row::put(tx, &id.0, &value)
 }
 
-/// Lets an entry that waited count.
+/// Lets a waiting entry take effect.
 pub(super) fn release(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
     row::put(tx, &id.0, &EntryRow { waits: false, ..entry })
 }
@@ -251,7 +250,7 @@ pub(super) fn drop_body(tx: &mut Tx<'_>, id: &EntryId) -> Result<(), StoreError>
     }
 }
 
-/// Writes an entry's row without the body it may have had.
+/// Writes an entry's row without its body.
 pub(super) fn put_bare(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result<(), StoreError> {
     if entry.pieces > 0 {
         for (key, _) in row::scan::<PieceRow>(tx, &Scan::prefix(&id.0, usize::from(u16::MAX)))? {
@@ -261,18 +260,18 @@ pub(super) fn put_bare(tx: &mut Tx<'_>, id: &EntryId, entry: EntryRow) -> Result
     row::put(tx, &id.0, &EntryRow { body: None, pieces: 0, ..entry })
 }
 
-pub(super) fn log(rows: &impl Rows, log: &LogId) -> Result<Option<LogRow>, StoreError> {
+pub(super) fn log(rows: &impl Rows, log: &FeedLogId) -> Result<Option<LogRow>, StoreError> {
     row::get(rows, &log_key(log))
 }
 
-pub(super) fn put_log(tx: &mut Tx<'_>, log: &LogId, value: &LogRow) -> Result<(), StoreError> {
+pub(super) fn put_log(tx: &mut Tx<'_>, log: &FeedLogId, value: &LogRow) -> Result<(), StoreError> {
     row::put(tx, &log_key(log), value)
 }
 
 /// Makes `id` the last entry of its log, and of its node's lane unless a later epoch is known.
 pub(super) fn advance(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     seq: u64,
     id: &EntryId,
     generation: u64,
@@ -285,10 +284,10 @@ pub(super) fn advance(
     Ok(())
 }
 
-/// Ends a log at the entry before `from`; without one, there is no such log any more.
+/// Ends a log at the entry before `from`, or removes the log if there is none.
 pub(super) fn cut_log(
     tx: &mut Tx<'_>,
-    log: &LogId,
+    log: &FeedLogId,
     held: &LogRow,
     from: u64,
 ) -> Result<(), StoreError> {
@@ -305,23 +304,27 @@ pub(super) fn cut_log(
     }
 }
 
-/// Forgets which entry stands at a place; the entry itself stays.
-pub(super) fn forget_place(tx: &mut Tx<'_>, log: &LogId, seq: u64) {
+/// Deletes the place of an entry in its log; the entry itself stays.
+pub(super) fn forget_place(tx: &mut Tx<'_>, log: &FeedLogId, seq: u64) {
     row::delete::<PlaceRow>(tx, &place_key(log, seq));
 }
 
-pub(super) fn tip(rows: &impl Rows, log: &LogId) -> Result<Option<TipRow>, StoreError> {
+pub(super) fn tip(rows: &impl Rows, log: &FeedLogId) -> Result<Option<TipRow>, StoreError> {
     row::get(rows, &lane_key(log))
 }
 
-pub(super) fn at(rows: &impl Rows, log: &LogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+pub(super) fn at(
+    rows: &impl Rows,
+    log: &FeedLogId,
+    seq: u64,
+) -> Result<Option<EntryId>, StoreError> {
     Ok(row::get::<PlaceRow>(rows, &place_key(log, seq))?.map(|place| EntryId(place.entry)))
 }
 
-/// Up to `limit` entry ids of a log from `from` on.
+/// At most `limit` entry ids of a log, from the place `from` on.
 pub(super) fn places(
     rows: &impl Rows,
-    log: &LogId,
+    log: &FeedLogId,
     from: u64,
     limit: usize,
 ) -> Result<Vec<(u64, EntryId)>, StoreError> {
@@ -345,7 +348,7 @@ pub(super) fn logs_of_node(
     node: &PublicKey,
     after: &[u8],
     limit: usize,
-) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+) -> Result<Vec<(FeedLogId, LogRow)>, StoreError> {
     let scan = Scan::prefix(&row::key(&[&person.0, node.as_bytes()]), limit);
     let rows = row::scan::<LogRow>(rows, &if after.is_empty() { scan } else { scan.after(after) })?;
     rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
@@ -356,13 +359,13 @@ pub(super) fn logs(
     rows: &impl Rows,
     person: &PersonId,
     limit: usize,
-) -> Result<Vec<(LogId, LogRow)>, StoreError> {
+) -> Result<Vec<(FeedLogId, LogRow)>, StoreError> {
     let rows = row::scan::<LogRow>(rows, &Scan::prefix(&person.0, limit))?;
     rows.into_iter().map(|(key, row)| Ok((log_of_key(&key)?, row))).collect()
 }
 
-pub(super) fn log_head(log: LogId, row: &LogRow) -> LogHead {
-    LogHead { log, lo: 0, hi: row.hi, head: EntryId(row.head) }
+pub(super) fn log_head(log: FeedLogId, row: &LogRow) -> FeedLogHead {
+    FeedLogHead { log, lo: 0, hi: row.hi, head: EntryId(row.head) }
 }
 
 pub(super) fn clock(rows: &impl Rows) -> Result<Hlc, StoreError> {

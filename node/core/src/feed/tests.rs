@@ -7,12 +7,15 @@ mod missing;
 mod order;
 mod power;
 mod retired;
+mod retraction_limit;
 mod vouched;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::append_only as append;
 use super::*;
+use crate::apply::{apply, receive, run_due};
 use crate::blobs::Blobs;
 use crate::clock::{Clock, Timestamp};
 use crate::domains;
@@ -21,11 +24,12 @@ use crate::fs;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::identity::{self, Identity};
+use crate::identity_log;
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
 use crate::space::{Margins, Space};
-use crate::store::{BlobId, Scan, Table};
+use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use crate::vault::Vault;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -56,7 +60,7 @@ fn who(node: &Node) -> PersonId {
 
 /// Makes `other` a friend of `node`'s person, its identity log known.
 async fn befriend(node: &Node, other: &Node) {
-    identity::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
     let invite = Invite {
         person: who(other),
         node: other.identity.node_key(),
@@ -66,7 +70,7 @@ async fn befriend(node: &Node, other: &Node) {
         expires: START.plus_millis(1_000_000),
     };
     friends::accept_invite(node, &invite).await.unwrap();
-    friends::confirmed(node, who(other)).await.unwrap();
+    friends::invite_accepted(node, who(other)).await.unwrap();
 }
 
 /// Alice and Bob, friends of each other.
@@ -132,22 +136,22 @@ fn shown(node: &Node) -> Vec<String> {
 }
 
 /// An entry signed by a node's key with whatever header it is given.
-fn signed(node: &Node, header: &Header, body: &[u8]) -> RawEntry {
+fn signed(node: &Node, header: &EntryHeader, body: &[u8]) -> RawEntry {
     let header = header.to_canonical();
     let signature = node.identity.sign(domains::ENTRY, &header);
     RawEntry { header, signature, body: Some(body.to_vec()) }
 }
 
 /// What the next public entry of a node would be.
-fn next_header(node: &Node, body: &[u8]) -> Header {
-    let log = LogId {
+fn next_header(node: &Node, body: &[u8]) -> EntryHeader {
+    let log = FeedLogId {
         person: who(node),
         node: node.identity.node_key(),
         lane: Lane::PUBLIC,
         epoch: node.identity.epoch(),
     };
     let head = head(node, &log).unwrap();
-    Header {
+    EntryHeader {
         log,
         seq: head.map_or(0, |head| head.hi + 1),
         prev: head.map(|head| head.head),
@@ -155,7 +159,7 @@ fn next_header(node: &Node, body: &[u8]) -> Header {
         kind: Kind::Post,
         body_len: u32::try_from(body.len()).unwrap(),
         body_hash: *blake3::hash(body).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs: Vec::new(),
         expires: None,
         understood: true,
@@ -163,15 +167,15 @@ fn next_header(node: &Node, body: &[u8]) -> Header {
 }
 
 /// A forged but well-signed next entry of a node.
-fn forged(node: &Node, text: &str, change: impl FnOnce(&mut Header)) -> RawEntry {
+fn forged(node: &Node, text: &str, change: impl FnOnce(&mut EntryHeader)) -> RawEntry {
     let body = Body::Post(note(text)).to_canonical([9; 16]);
     let mut header = next_header(node, &body);
     change(&mut header);
     signed(node, &header, &body)
 }
 
-fn photo(number: u8) -> Photo {
-    Photo {
+fn photo(number: u8) -> PhotoRef {
+    PhotoRef {
         blob: BlobId([number; 32]),
         len: 1_000,
         small: BlobId([number + 100; 32]),
@@ -206,8 +210,13 @@ fn chain(
     let mut prev = prev;
     let entry = |(seq, said): (u64, &Body)| {
         let body = said.to_canonical([9; 16]);
-        let mut header =
-            Header { seq, prev, kind: said.kind(), refs: said.refs(), ..next_header(node, &body) };
+        let mut header = EntryHeader {
+            seq,
+            prev,
+            kind: said.kind(),
+            refs: said.refs(),
+            ..next_header(node, &body)
+        };
         header.log.epoch = epoch;
         let raw = signed(node, &header, &body);
         prev = Some(EntryId::of(&raw.header));
@@ -235,7 +244,7 @@ async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
 /// Bodies that are kept of a person's posts and edits.
 fn bodies_kept(node: &Node, person: &PersonId) -> usize {
     let posts = |raw: &RawEntry| {
-        Header::from_canonical(&raw.header)
+        EntryHeader::from_canonical(&raw.header)
             .is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit))
     };
     let mut kept = 0;
@@ -248,4 +257,16 @@ fn bodies_kept(node: &Node, person: &PersonId) -> usize {
         }
     }
     kept
+}
+
+/// Does one step of the first job, in a commit of its own.
+async fn one_step(node: &Node) -> bool {
+    let inside = node.clone();
+    let step = move |tx: &mut Tx<'_>| {
+        let mut changes = Vec::new();
+        let any = steps::job(tx, &inside, &mut changes)?;
+        apply(tx, &inside, changes)?;
+        Ok::<_, StoreError>(any)
+    };
+    node.store.commit(step).await.unwrap()
 }

@@ -1,7 +1,8 @@
-//! Undoing an entry that turns out to count for nothing: it lies beyond a fork, or beyond the
-//! cut-off of a node that was retired. What it said goes, and what it did is undone as far as
-//! bodies are still there; they may come again from whoever has them.
+//! Undoing a void entry: one beyond a fork, or beyond the cut-off of a retired node. Its body is
+//! deleted, and its effects on other entries are undone as far as their bodies are still held; a
+//! missing body may be received again from any node that holds it.
 
+use super::change::Change;
 use super::refs::{self, Rank, RefKind};
 use super::{EntryId, Kind, effects, latest, rows};
 use crate::identity::PersonId;
@@ -9,7 +10,12 @@ use crate::node::Node;
 use crate::store::{StoreError, Tx};
 
 /// Makes an entry void. Safe to repeat.
-pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), StoreError> {
+pub(super) fn undo(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    id: &EntryId,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
     let Some((entry, generation)) = rows::verified(tx, id)? else { return Ok(()) };
     let Some(mut row) = rows::entry(tx, id)?.filter(|row| !row.void) else { return Ok(()) };
     (row.dead, row.void, row.waits) = (true, true, false);
@@ -17,19 +23,19 @@ pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), Sto
     let header = entry.header();
     let (author, rank) = (&header.log.person, Rank::of(id, header, generation));
     match (header.kind, header.refs.first()) {
-        (Kind::Post, _) => effects::settle(tx, node, author, id),
+        (Kind::Post, _) => effects::project(tx, node, author, id, changes),
         (Kind::Edit, Some(of)) => {
-            for does in [RefKind::Replaces, RefKind::WillReplace] {
-                refs::delete(tx, of, author, does, &rank);
+            for kind in [RefKind::Replaces, RefKind::WillReplace] {
+                refs::delete(tx, of, author, kind, &rank);
             }
-            effects::settle(tx, node, author, of)
+            effects::project(tx, node, author, of, changes)
         }
         (Kind::Tombstone, Some(of)) => {
-            for does in [RefKind::TakesBack, RefKind::Hides] {
-                refs::delete(tx, of, author, does, &rank);
+            for kind in [RefKind::Retracts, RefKind::Hides] {
+                refs::delete(tx, of, author, kind, &rank);
             }
             revive(tx, node, author, of)?;
-            effects::settle_of(tx, node, author, of)
+            effects::project_of(tx, node, author, of, changes)
         }
         _ => {
             if let Some(body) = entry.body() {
@@ -40,7 +46,7 @@ pub(super) fn undo(tx: &mut Tx<'_>, node: &Node, id: &EntryId) -> Result<(), Sto
     }
 }
 
-/// Lets an entry live again that nothing has ended any more.
+/// Lets a deleted entry count again once no tombstone or expiry ends it any more.
 fn revive(tx: &mut Tx<'_>, node: &Node, author: &PersonId, of: &EntryId) -> Result<(), StoreError> {
     let Some(mut row) = rows::entry(tx, of)?.filter(|row| row.dead && !row.void) else {
         return Ok(());

@@ -1,6 +1,6 @@
 //! The side that was invited: accepting, dialling, being answered.
 
-use super::{Friend, FriendRow, Invite, State};
+use super::{Friend, FriendRow, FriendState, Invite};
 use crate::events::Event;
 use crate::identity::PersonId;
 use crate::node::Node;
@@ -9,7 +9,7 @@ use crate::store::{Scan, StoreError};
 
 /// Why an invite could not be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
+pub enum AcceptInviteError {
     /// It is one's own.
     #[error("this invite is your own: give it to a friend")]
     Own,
@@ -29,7 +29,7 @@ pub enum AskError {
 
 /// Somebody whose invite was accepted here and whose node must still be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct PendingInvite {
     /// Who, and where their node is.
     pub friend: Friend,
     /// What makes the invite good.
@@ -40,25 +40,25 @@ pub struct Asked {
 ///
 /// # Errors
 /// When it is one's own, has expired, or they are a friend or blocked already.
-pub async fn accept_invite(node: &Node, invite: &Invite) -> Result<Friend, AskError> {
+pub async fn accept_invite(node: &Node, invite: &Invite) -> Result<Friend, AcceptInviteError> {
     let now = node.clock.now();
     if node.identity.person() == Some(invite.person) || node.identity.node_key() == invite.node {
-        return Err(AskError::Own);
+        return Err(AcceptInviteError::Own);
     }
     if invite.expires <= now {
-        return Err(AskError::Expired);
+        return Err(AcceptInviteError::Expired);
     }
     let person = invite.person;
     let row = FriendRow {
         token: Some(invite.token),
-        ..FriendRow::new(&invite.introduction(), State::Asked, now)
+        ..FriendRow::new(&invite.introduction(), FriendState::Asked, now)
     };
     node.store
         .commit(move |tx| {
             match row::get::<FriendRow>(tx, &person.0)?.map(|friend| friend.state) {
-                Some(State::Friend) => return Err(AskError::Already),
-                Some(State::Blocked) => return Err(AskError::Blocked),
-                Some(State::Asked | State::Refused | State::Left) | None => {}
+                Some(FriendState::Friend) => return Err(AcceptInviteError::Already),
+                Some(FriendState::Blocked) => return Err(AcceptInviteError::Blocked),
+                Some(FriendState::Asked | FriendState::Refused | FriendState::Left) | None => {}
             }
             row::put(tx, &person.0, &row)?;
             tx.after(Event::Friends);
@@ -71,11 +71,11 @@ pub async fn accept_invite(node: &Node, invite: &Invite) -> Result<Friend, AskEr
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn asked(node: &Node) -> Result<Vec<Asked>, StoreError> {
+pub fn pending_invites(node: &Node) -> Result<Vec<PendingInvite>, StoreError> {
     let mut all = Vec::new();
     for (key, row) in row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], super::FRIENDS_MAX))? {
-        if let (State::Asked, Some(token)) = (row.state, row.token) {
-            all.push(Asked { friend: row.shown(PersonId(row::key_part(&key, 0)))?, token });
+        if let (FriendState::Asked, Some(token)) = (row.state, row.token) {
+            all.push(PendingInvite { friend: row.shown(PersonId(row::key_part(&key, 0)))?, token });
         }
     }
     Ok(all)
@@ -85,24 +85,24 @@ pub fn asked(node: &Node) -> Result<Vec<Asked>, StoreError> {
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn confirmed(node: &Node, person: PersonId) -> Result<bool, StoreError> {
-    settle(node, person, State::Friend).await
+pub async fn invite_accepted(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    settle(node, person, FriendState::Friend).await
 }
 
 /// Their node said no: the invite was used or has expired.
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn refused(node: &Node, person: PersonId) -> Result<bool, StoreError> {
-    settle(node, person, State::Refused).await
+pub async fn invite_refused(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    settle(node, person, FriendState::Refused).await
 }
 
-async fn settle(node: &Node, person: PersonId, state: State) -> Result<bool, StoreError> {
+async fn settle(node: &Node, person: PersonId, state: FriendState) -> Result<bool, StoreError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
             let Some(asked) =
-                row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == State::Asked)
+                row::get::<FriendRow>(tx, &person.0)?.filter(|f| f.state == FriendState::Asked)
             else {
                 return Ok(false);
             };

@@ -1,12 +1,12 @@
 //! Who is a friend, and no longer being one.
 
-use super::{FRIENDS_MAX, Friend, FriendRow, State, checked_addresses, request, unfollow};
+use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, checked_addresses, request, unfollow};
 use crate::events::Event;
 use crate::feed;
 use crate::identity::PersonId;
 use crate::names;
 use crate::node::Node;
-use crate::profile::PAINTS;
+use crate::profile::AVATAR_COLOUR_COUNT;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
@@ -18,9 +18,9 @@ const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
-    let mut all = introduced(node)?;
+    let mut all = without_profiles(node)?;
     for friend in &mut all {
-        meet(node, friend)?;
+        with_profile(node, friend)?;
     }
     all.sort_by(|a, b| {
         a.name.to_lowercase().cmp(&b.name.to_lowercase()).then_with(|| a.person.cmp(&b.person))
@@ -30,24 +30,25 @@ pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
 
 /// Everyone known, by the names they introduced themselves with: without a look at what their feeds
 /// say since.
-pub(crate) fn introduced(node: &Node) -> Result<Vec<Friend>, StoreError> {
+pub(crate) fn without_profiles(node: &Node) -> Result<Vec<Friend>, StoreError> {
     let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
     rows.into_iter().map(|(key, row)| row.shown(PersonId(row::key_part(&key, 0)))).collect()
 }
 
 /// Adds what the friend's own feed says of them, verified as all that is in it, and whether they
 /// are connected.
-pub(crate) fn meet(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
+pub(crate) fn with_profile(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
     if let Some(profile) = feed::profile_of(node, &friend.person)? {
         // Their node's limits are not ours.
         let name = names::plain(&profile.name);
         if !name.is_empty() {
             friend.name = name;
         }
-        friend.paint = Some(profile.paint).filter(|paint| *paint < PAINTS);
+        friend.avatar_colour =
+            Some(profile.avatar_colour).filter(|colour| *colour < AVATAR_COLOUR_COUNT);
     }
-    let (is_awake, heard) = node.presence.of(&friend.person);
-    friend.is_awake = is_awake && friend.state == State::Friend;
+    let (is_online, heard) = node.presence.of(&friend.person);
+    friend.is_online = is_online && friend.state == FriendState::Friend;
     friend.last_seen = friend.last_seen.max(heard);
     Ok(())
 }
@@ -59,7 +60,7 @@ pub(crate) fn meet(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
 pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError> {
     let Some(row) = row::get::<FriendRow>(&node.store, &person.0)? else { return Ok(None) };
     let mut friend = row.shown(*person)?;
-    meet(node, &mut friend)?;
+    with_profile(node, &mut friend)?;
     Ok(Some(friend))
 }
 
@@ -76,14 +77,15 @@ pub fn is_friend(node: &Node, person: &PersonId) -> Result<bool, StoreError> {
 /// # Errors
 /// As [`list`].
 pub fn is_friend_in(rows: &impl row::Rows, person: &PersonId) -> Result<bool, StoreError> {
-    Ok(row::get::<FriendRow>(rows, &person.0)?.is_some_and(|friend| friend.state == State::Friend))
+    Ok(row::get::<FriendRow>(rows, &person.0)?
+        .is_some_and(|friend| friend.state == FriendState::Friend))
 }
 
 /// Notes that a friend's node was reached, and where, if any addresses are given.
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn reached(
+pub async fn record_contact(
     node: &Node,
     person: PersonId,
     addresses: &[String],
@@ -109,7 +111,7 @@ pub async fn reached(
 }
 
 /// Ends a friendship, or takes back a question. What they have already stays with them; a friend's
-/// node is told when it is next reached ([`super::farewells`]).
+/// node is told when it is next reached ([`super::unfollow_notices`]).
 ///
 /// # Errors
 /// When the store refuses.
@@ -118,7 +120,7 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
             if let Some(friend) = row::get::<FriendRow>(tx, &person.0)? {
-                unfollow::owe(tx, &person, &friend, now)?;
+                unfollow::add_notice(tx, &person, &friend, now)?;
             }
             row::delete::<FriendRow>(tx, &person.0);
             request::forget(tx, &person);
@@ -141,14 +143,14 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
         .commit(move |tx| {
             let known = row::get::<FriendRow>(tx, &person.0)?;
             let Some(row) = known.or_else(|| {
-                asked.map(|request| FriendRow::new(&request.from, State::Blocked, now))
+                asked.map(|request| FriendRow::new(&request.from, FriendState::Blocked, now))
             }) else {
                 return Ok(false);
             };
             row::put(
                 tx,
                 &person.0,
-                &FriendRow { state: State::Blocked, since: now, token: None, ..row },
+                &FriendRow { state: FriendState::Blocked, since: now, token: None, ..row },
             )?;
             request::forget(tx, &person);
             unfollow::forget(tx, &person);
@@ -166,7 +168,7 @@ pub async fn unblock(node: &Node, person: PersonId) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
             if row::get::<FriendRow>(tx, &person.0)?
-                .is_some_and(|friend| friend.state == State::Blocked)
+                .is_some_and(|friend| friend.state == FriendState::Blocked)
             {
                 row::delete::<FriendRow>(tx, &person.0);
                 tx.after(Event::Friends);

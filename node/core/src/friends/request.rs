@@ -2,7 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{FRIENDS_MAX, Friend, FriendRow, Introduction, NOTE_LEN_MAX, State, invite, unfollow};
+use super::{
+    FRIENDS_MAX, Friend, FriendRow, FriendState, Introduction, NOTE_LEN_MAX, invite, unfollow,
+};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -19,13 +21,13 @@ pub const REQUEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Why somebody was not let in. Their node is told no more than "no".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WelcomeError {
+pub enum BefriendError {
     /// The token was never given out, was used or has expired.
     #[error("that invite is not good any more")]
     BadToken,
     /// The owner has blocked them, or it is oneself.
     #[error("not welcome")]
-    NotWelcome,
+    Refused,
     /// Too many requests wait, or there are too many friends.
     #[error("too many are waiting")]
     TooMany,
@@ -94,23 +96,23 @@ pub async fn redeem_invite(
     node: &Node,
     from: &Introduction,
     token: [u8; 16],
-) -> Result<Friend, WelcomeError> {
+) -> Result<Friend, BefriendError> {
     let (own, now, person) = (node.identity.person(), node.clock.now(), from.person);
-    let row = FriendRow { last_seen: Some(now), ..FriendRow::new(from, State::Friend, now) };
+    let row = FriendRow { last_seen: Some(now), ..FriendRow::new(from, FriendState::Friend, now) };
     node.store
         .commit(move |tx| {
             let known = row::get::<FriendRow>(tx, &person.0)?;
             if own == Some(person)
-                || known.as_ref().is_some_and(|friend| friend.state == State::Blocked)
+                || known.as_ref().is_some_and(|friend| friend.state == FriendState::Blocked)
             {
-                return Err(WelcomeError::NotWelcome);
+                return Err(BefriendError::Refused);
             }
             let is_good = invite::consume(tx, &token, now)?;
             match known {
-                Some(friend) if friend.state == State::Friend && friend.node == row.node => {
+                Some(friend) if friend.state == FriendState::Friend && friend.node == row.node => {
                     return Ok(friend.shown(person)?);
                 }
-                _ if !is_good => return Err(WelcomeError::BadToken),
+                _ if !is_good => return Err(BefriendError::BadToken),
                 _ => {}
             }
             befriend(tx, person, &row)?;
@@ -119,11 +121,11 @@ pub async fn redeem_invite(
         .await
 }
 
-fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(), WelcomeError> {
+fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(), BefriendError> {
     let is_known = tx.get(FriendRow::TABLE, &person.0)?.is_some();
     if !is_known && tx.scan(FriendRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))?.len() >= FRIENDS_MAX
     {
-        return Err(WelcomeError::TooMany);
+        return Err(BefriendError::TooMany);
     }
     row::put(tx, &person.0, friend)?;
     row::delete::<RequestRow>(tx, &person.0);
@@ -137,7 +139,7 @@ fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(),
 ///
 /// # Errors
 /// When they are blocked or too many wait.
-pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<bool, WelcomeError> {
+pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<bool, BefriendError> {
     let (own, now, from) = (node.identity.person(), node.clock.now(), from.checked());
     let note: String = note.chars().filter(|c| !c.is_control() || *c == '\n').collect();
     let note = cut(note.trim(), NOTE_LEN_MAX).to_owned();
@@ -146,20 +148,21 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
             let person = from.person;
             let known = row::get::<FriendRow>(tx, &person.0)?;
             match known {
-                _ if own == Some(person) => return Err(WelcomeError::NotWelcome),
-                Some(friend) if friend.state == State::Blocked => {
-                    return Err(WelcomeError::NotWelcome);
+                _ if own == Some(person) => return Err(BefriendError::Refused),
+                Some(friend) if friend.state == FriendState::Blocked => {
+                    return Err(BefriendError::Refused);
                 }
-                Some(friend) if friend.state == State::Friend => return Ok(true),
+                Some(friend) if friend.state == FriendState::Friend => return Ok(true),
                 Some(friend)
-                    if friend.state == State::Asked && friend.node == *from.node.as_bytes() =>
+                    if friend.state == FriendState::Asked
+                        && friend.node == *from.node.as_bytes() =>
                 {
                     befriend(
                         tx,
                         person,
                         &FriendRow {
                             last_seen: Some(now),
-                            ..FriendRow::new(&from, State::Friend, now)
+                            ..FriendRow::new(&from, FriendState::Friend, now)
                         },
                     )?;
                     return Ok(true);
@@ -176,7 +179,7 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
                 }
             }
             if waiting >= REQUESTS_MAX {
-                return Err(WelcomeError::TooMany);
+                return Err(BefriendError::TooMany);
             }
             let node = *from.node.as_bytes();
             let row = RequestRow {
@@ -219,14 +222,14 @@ pub fn requests(node: &Node) -> Result<Vec<Request>, StoreError> {
 ///
 /// # Errors
 /// When nobody of that name has asked.
-pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, WelcomeError> {
+pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, BefriendError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
             let request =
                 row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_over(now));
-            let request = request.ok_or(WelcomeError::NoSuchRequest)?;
-            let row = FriendRow::new(&request.introduction(person)?, State::Friend, now);
+            let request = request.ok_or(BefriendError::NoSuchRequest)?;
+            let row = FriendRow::new(&request.introduction(person)?, FriendState::Friend, now);
             befriend(tx, person, &row)?;
             Ok(row.shown(person)?)
         })

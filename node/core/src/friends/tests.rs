@@ -16,7 +16,7 @@ fn stranger(n: u8) -> Introduction {
     }
 }
 
-fn state(node: &Node, person: PersonId) -> Option<State> {
+fn state(node: &Node, person: PersonId) -> Option<FriendState> {
     get(node, &person).unwrap().map(|friend| friend.state)
 }
 
@@ -26,7 +26,7 @@ async fn an_invite_makes_two_friends() {
     let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
     assert!(is_friend(&alice, &bob_id).unwrap() && is_friend(&bob, &alice_id).unwrap());
     assert_eq!(list(&alice).unwrap()[0].name, "Bob");
-    assert_eq!(asked(&bob).unwrap(), []);
+    assert_eq!(pending_invites(&bob).unwrap(), []);
     assert_eq!(open_invites(&alice).unwrap(), []);
 }
 
@@ -90,21 +90,21 @@ async fn a_token_works_once_until_it_expires_or_is_revoked() {
     let alice = TestNode::new("alice").await;
     let used = create_invite(&alice, "", &[]).await.unwrap();
     assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
-    assert_eq!(redeem_invite(&alice, &stranger(6), used.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &stranger(6), used.token).await, Err(BefriendError::BadToken));
     // Whoever got no answer may ask again and is told the same.
     assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
 
     let late = create_invite(&alice, "", &[]).await.unwrap();
     alice.clock.advance(INVITE_MS);
-    assert_eq!(redeem_invite(&alice, &stranger(6), late.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &stranger(6), late.token).await, Err(BefriendError::BadToken));
 
     let revoked = create_invite(&alice, "", &[]).await.unwrap();
     revoke_invite(&alice, open_invites(&alice).unwrap()[0].id).await.unwrap();
     assert_eq!(
         redeem_invite(&alice, &stranger(6), revoked.token).await,
-        Err(WelcomeError::BadToken)
+        Err(BefriendError::BadToken)
     );
-    assert_eq!(redeem_invite(&alice, &stranger(6), [0; 16]).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &stranger(6), [0; 16]).await, Err(BefriendError::BadToken));
     assert_eq!(state(&alice, stranger(6).person), None);
 }
 
@@ -127,9 +127,9 @@ async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
     redeem_invite(&alice, &stranger(5), invite.token).await.unwrap();
     // Somebody with another key who says they are the same person needs a token of their own.
     let other = Introduction { node: stranger(7).node, ..stranger(5) };
-    assert_eq!(redeem_invite(&alice, &other, invite.token).await, Err(WelcomeError::BadToken));
+    assert_eq!(redeem_invite(&alice, &other, invite.token).await, Err(BefriendError::BadToken));
     assert_eq!(get(&alice, &other.person).unwrap().unwrap().node, stranger(5).node);
-    assert!(!confirmed(&alice, stranger(6).person).await.unwrap());
+    assert!(!invite_accepted(&alice, stranger(6).person).await.unwrap());
     assert_eq!(state(&alice, stranger(6).person), None);
 }
 
@@ -137,23 +137,26 @@ async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
 async fn ones_own_and_an_expired_invite_are_not_accepted() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     let invite = create_invite(&alice, "", &[]).await.unwrap();
-    assert_eq!(accept_invite(&alice, &invite).await, Err(AskError::Own));
+    assert_eq!(accept_invite(&alice, &invite).await, Err(AcceptInviteError::Own));
     accept_invite(&bob, &invite).await.unwrap();
-    let waiting = asked(&bob).unwrap();
+    let waiting = pending_invites(&bob).unwrap();
     assert_eq!(
         (waiting.len(), waiting[0].token, waiting[0].friend.state),
-        (1, invite.token, State::Asked)
+        (1, invite.token, FriendState::Asked)
     );
     assert!(!is_friend(&bob, &invite.person).unwrap());
-    assert!(refused(&bob, invite.person).await.unwrap());
-    assert_eq!((asked(&bob).unwrap().len(), state(&bob, invite.person)), (0, Some(State::Refused)));
+    assert!(invite_refused(&bob, invite.person).await.unwrap());
+    assert_eq!(
+        (pending_invites(&bob).unwrap().len(), state(&bob, invite.person)),
+        (0, Some(FriendState::Refused))
+    );
     // A fresh invite may be tried again.
     let fresh = create_invite(&alice, "", &[]).await.unwrap();
     accept_invite(&bob, &fresh).await.unwrap();
-    confirmed(&bob, fresh.person).await.unwrap();
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AskError::Already));
+    invite_accepted(&bob, fresh.person).await.unwrap();
+    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Already));
     bob.clock.advance(INVITE_MS);
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AskError::Expired));
+    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Expired));
 }
 
 #[tokio::test]
@@ -172,7 +175,7 @@ async fn a_request_waits_for_the_owner() {
     accept_request(&alice, from.person).await.unwrap();
     assert!(is_friend(&alice, &from.person).unwrap());
     assert_eq!(requests(&alice).unwrap(), []);
-    assert_eq!(accept_request(&alice, from.person).await, Err(WelcomeError::NoSuchRequest));
+    assert_eq!(accept_request(&alice, from.person).await, Err(BefriendError::NoSuchRequest));
     // A friend who asks again is told yes.
     assert!(request(&alice, &from, "").await.unwrap());
 
@@ -192,11 +195,11 @@ async fn a_request_that_nobody_answers_ends_and_makes_room() {
     alice.clock.advance(REQUEST_MS - 1);
     assert_eq!(
         (requests(&alice).unwrap().len(), request(&alice, &stranger(220), "").await),
-        (200, Err(WelcomeError::TooMany))
+        (200, Err(BefriendError::TooMany))
     );
     alice.clock.advance(1);
     assert_eq!(requests(&alice).unwrap(), []);
-    assert_eq!(accept_request(&alice, PersonId([3; 32])).await, Err(WelcomeError::NoSuchRequest));
+    assert_eq!(accept_request(&alice, PersonId([3; 32])).await, Err(BefriendError::NoSuchRequest));
     assert_eq!(request(&alice, &stranger(220), "").await, Ok(false));
     assert_eq!(requests(&alice).unwrap().len(), 1);
 }
@@ -206,18 +209,18 @@ async fn a_farewell_is_owed_until_it_is_said() {
     let (alice, bob) = TestNode::pair().await;
     let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
     remove(&alice, bob_id).await.unwrap();
-    let owed = farewells(&alice).unwrap();
+    let owed = unfollow_notices(&alice).unwrap();
     assert_eq!((owed.len(), owed[0].person, owed[0].node), (1, bob_id, bob.identity.node_key()));
     // Bob's node hears it: he sees that Alice has left, and she is not forgotten.
-    assert!(left(&bob, alice_id).await.unwrap());
-    assert_eq!(state(&bob, alice_id), Some(State::Left));
-    assert!(!is_friend(&bob, &alice_id).unwrap() && !left(&bob, alice_id).await.unwrap());
-    farewell_said(&alice, bob_id).await.unwrap();
-    assert_eq!(farewells(&alice).unwrap(), []);
+    assert!(unfollowed_by(&bob, alice_id).await.unwrap());
+    assert_eq!(state(&bob, alice_id), Some(FriendState::Left));
+    assert!(!is_friend(&bob, &alice_id).unwrap() && !unfollowed_by(&bob, alice_id).await.unwrap());
+    unfollow_notice_delivered(&alice, bob_id).await.unwrap();
+    assert_eq!(unfollow_notices(&alice).unwrap(), []);
     // They may become friends again.
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     accept_invite(&bob, &invite).await.unwrap();
-    assert_eq!(state(&bob, alice_id), Some(State::Asked));
+    assert_eq!(state(&bob, alice_id), Some(FriendState::Asked));
 }
 
 #[tokio::test]
@@ -225,28 +228,31 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     let (alice, bob) = TestNode::pair().await;
     let bob_id = bob.identity.person().unwrap();
     block(&alice, bob_id).await.unwrap();
-    assert_eq!(farewells(&alice).unwrap(), []);
+    assert_eq!(unfollow_notices(&alice).unwrap(), []);
     unblock(&alice, bob_id).await.unwrap();
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
     remove(&alice, bob_id).await.unwrap();
-    assert_eq!(farewells(&alice).unwrap().len(), 1);
+    assert_eq!(unfollow_notices(&alice).unwrap().len(), 1);
     // A friend again before it was said.
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
-    assert_eq!(farewells(&alice).unwrap(), []);
+    assert_eq!(unfollow_notices(&alice).unwrap(), []);
     remove(&alice, bob_id).await.unwrap();
-    alice.clock.advance(FAREWELL_MS - 1);
+    alice.clock.advance(UNFOLLOW_NOTICE_MS - 1);
     assert_eq!(
-        (farewells(&alice).unwrap().len(), drop_old_farewells(&alice).await.unwrap()),
+        (
+            unfollow_notices(&alice).unwrap().len(),
+            drop_expired_unfollow_notices(&alice).await.unwrap()
+        ),
         (1, 0)
     );
     alice.clock.advance(1);
-    assert_eq!(farewells(&alice).unwrap(), []);
+    assert_eq!(unfollow_notices(&alice).unwrap(), []);
     // Nor is their address kept for nothing.
     let kept =
         || alice.store.scan(Table::new("friends_farewells"), &Scan::prefix(&[], 10)).unwrap().len();
-    assert_eq!((kept(), drop_old_farewells(&alice).await.unwrap(), kept()), (1, 1, 0));
+    assert_eq!((kept(), drop_expired_unfollow_notices(&alice).await.unwrap(), kept()), (1, 1, 0));
 }
 
 #[tokio::test]
@@ -255,7 +261,7 @@ async fn requests_are_bounded() {
     for n in 0..=200u8 {
         let from = Introduction { person: PersonId([n; 32]), ..stranger(5) };
         let answer = request(&alice, &from, "").await;
-        assert_eq!(answer, if n < 200 { Ok(false) } else { Err(WelcomeError::TooMany) });
+        assert_eq!(answer, if n < 200 { Ok(false) } else { Err(BefriendError::TooMany) });
     }
     assert_eq!(
         request(&alice, &Introduction { person: PersonId([3; 32]), ..stranger(5) }, "again").await,
@@ -272,12 +278,12 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     assert_eq!(
         redeem_invite(&alice, &bob.introduction(), invite.token).await,
-        Err(WelcomeError::NotWelcome)
+        Err(BefriendError::Refused)
     );
     assert_eq!(open_invites(&alice).unwrap().len(), 1);
-    assert_eq!(request(&alice, &bob.introduction(), "").await, Err(WelcomeError::NotWelcome));
+    assert_eq!(request(&alice, &bob.introduction(), "").await, Err(BefriendError::Refused));
     let theirs = create_invite(&bob, "", &[]).await.unwrap();
-    assert_eq!(accept_invite(&alice, &theirs).await, Err(AskError::Blocked));
+    assert_eq!(accept_invite(&alice, &theirs).await, Err(AcceptInviteError::Blocked));
     unblock(&alice, bob_id).await.unwrap();
     assert!(redeem_invite(&alice, &bob.introduction(), invite.token).await.is_ok());
 
@@ -285,7 +291,7 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
     assert!(block(&alice, stranger(6).person).await.unwrap());
     assert_eq!(
         (requests(&alice).unwrap().len(), state(&alice, stranger(6).person)),
-        (0, Some(State::Blocked))
+        (0, Some(FriendState::Blocked))
     );
     assert!(!block(&alice, stranger(9).person).await.unwrap());
 }
@@ -294,17 +300,17 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
 async fn a_friend_who_moved_is_reached_at_the_new_address() {
     let (alice, bob) = TestNode::pair().await;
     let bob_id = bob.identity.person().unwrap();
-    reached(&alice, bob_id, &["/ip4/192.0.2.7/tcp/1".into()]).await.unwrap();
+    record_contact(&alice, bob_id, &["/ip4/192.0.2.7/tcp/1".into()]).await.unwrap();
     let friend = get(&alice, &bob_id).unwrap().unwrap();
     assert_eq!(
         (friend.addresses, friend.last_seen),
         (vec!["/ip4/192.0.2.7/tcp/1".to_owned()], Some(alice.clock.now()))
     );
     alice.clock.advance(2 * 60 * 60 * 1000);
-    reached(&alice, bob_id, &[]).await.unwrap();
+    record_contact(&alice, bob_id, &[]).await.unwrap();
     let friend = get(&alice, &bob_id).unwrap().unwrap();
     assert_eq!((friend.addresses.len(), friend.last_seen), (1, Some(alice.clock.now())));
-    reached(&alice, stranger(5).person, &["/x".into()]).await.unwrap();
+    record_contact(&alice, stranger(5).person, &["/x".into()]).await.unwrap();
     remove(&alice, bob_id).await.unwrap();
     assert_eq!(list(&alice).unwrap(), []);
 }

@@ -1,7 +1,7 @@
 //! The test vector of the invite, a format that cannot change.
 
 use data_encoding::BASE64URL_NOPAD;
-use freehold_proto::testing::vectors::{hex, hold, tree_of};
+use freehold_proto::testing::vectors::{check_file, hex, tree_of};
 use serde_json::json;
 
 use super::Invite;
@@ -36,5 +36,5 @@ fn invite_matches_its_vector() {
         "addresses": invite.addresses,
         "name": invite.name,
     });
-    hold(env!("CARGO_MANIFEST_DIR"), "invite", &vectors);
+    check_file(env!("CARGO_MANIFEST_DIR"), "invite", &vectors);
 }

@@ -1,82 +1,28 @@
-//! When a recovery by friends takes effect: so long after this node first heard of it as the log
-//! had said before. Until then a live root key may veto it by another op in its place; later that
-//! is refused here. No clock but this node's own has a say.
+//! A recovery by friends takes effect once its delay has passed on this node's clock. Until then a
+//! live root key may veto the recovery by another op in its place; later such an op is refused
+//! here.
 
-use minicbor::{Decode, Encode};
-
-use super::{IdentityLog, PersonId, log_in};
-use crate::clock::Timestamp;
+use super::{IdentityLog, PEOPLE_MAX, PersonId, stored_log};
 use crate::events::Event;
-use crate::feed;
-use crate::friends::FRIENDS_MAX;
-use crate::node::Node;
-use crate::row::{self, Record, Rows};
-use crate::store::{Scan, StoreError, Table, Tx};
+use crate::node::{Node, RecoveryRow};
+use crate::row::{self, Record};
+use crate::store::{Scan, StoreError, Tx};
 
-/// Person → the recovery in that person's log.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct RecoveryRow {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    op: [u8; 32],
-    #[n(1)]
-    until: Timestamp,
-    /// It has taken effect, and what the log said for that case was done.
-    #[n(2)]
-    is_done: bool,
-}
+/// What must happen in the commit that lets a recovery take effect, given the log it led to.
+type OnRecovery = fn(&mut Tx<'_>, &IdentityLog) -> Result<(), StoreError>;
 
-impl Record for RecoveryRow {
-    const TABLE: Table = Table::new("identity_recoveries");
-    const VERSION: u8 = 1;
-}
-
-/// The id of the recovery in a log, waiting or in effect.
-fn recovery(log: &IdentityLog) -> Option<[u8; 32]> {
-    let at = log.recovered_at().or(log.waiting().map(|(at, _)| at))?;
-    log.ops().get(usize::from(at)).map(|op| op.id().0)
-}
-
-/// Remembers until when the recovery of a log waits, in the commit that writes the log.
-pub(super) fn note(tx: &mut Tx<'_>, log: &IdentityLog, now: Timestamp) -> Result<(), StoreError> {
-    let person = log.person();
-    let known = row::get::<RecoveryRow>(tx, &person.0)?;
-    match (recovery(log), log.waiting()) {
-        (Some(op), _) if known.is_some_and(|known| known.op == op) => Ok(()),
-        (Some(op), Some((_, delay_secs))) => {
-            let until = now.plus_millis(u64::from(delay_secs) * 1000);
-            row::put(tx, &person.0, &RecoveryRow { op, until, is_done: false })
-        }
-        _ => {
-            row::delete::<RecoveryRow>(tx, &person.0);
-            Ok(())
-        }
-    }
-}
-
-/// Whether the recovery of a stored log has waited long enough.
-pub(super) fn is_over(
-    rows: &impl Rows,
-    log: &IdentityLog,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if log.waiting().is_none() {
-        return Ok(false);
-    }
-    let known = row::get::<RecoveryRow>(rows, &log.person().0)?
-        .filter(|known| recovery(log) == Some(known.op));
-    Ok(known.is_some_and(|known| known.is_done || known.until <= now))
-}
-
-/// Lets recoveries take effect whose time has come, and what the new keys have signed since with
-/// them. A person whose rows are damaged holds up nobody else.
+/// Applies each recovery whose delay has passed, together with the ops that the new keys have
+/// signed since. A person whose rows are damaged is skipped and logged.
 ///
 /// # Errors
 /// When the store is unavailable or takes no changes.
-pub(crate) async fn take_effect(node: &Node) -> Result<(), StoreError> {
-    for (key, _) in node.store.scan(RecoveryRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))? {
+pub(crate) async fn apply_due_recoveries(
+    node: &Node,
+    on_recovery: OnRecovery,
+) -> Result<(), StoreError> {
+    for (key, _) in node.store.scan(RecoveryRow::TABLE, &Scan::prefix(&[], PEOPLE_MAX))? {
         let person = PersonId(row::key_part(&key, 0));
-        match take_effect_of(node, person).await {
+        match apply_due_recovery(node, person, on_recovery).await {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(person = %person.short(), %error, "a recovery cannot take effect");
             }
@@ -86,28 +32,32 @@ pub(crate) async fn take_effect(node: &Node) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn take_effect_of(node: &Node, person: PersonId) -> Result<(), StoreError> {
+async fn apply_due_recovery(
+    node: &Node,
+    person: PersonId,
+    on_recovery: OnRecovery,
+) -> Result<(), StoreError> {
     let now = node.clock.now();
-    let is_due = |known: &RecoveryRow| !known.is_done && known.until <= now;
+    let is_due = |stored: &RecoveryRow| !stored.is_done && stored.until <= now;
     if row::get::<RecoveryRow>(&node.store, &person.0)?.filter(is_due).is_none() {
         return Ok(());
     }
-    let done = move |tx: &mut Tx<'_>| {
-        let Some(known) =
-            row::get::<RecoveryRow>(tx, &person.0)?.filter(|known| known.until <= now)
+    let apply = move |tx: &mut Tx<'_>| {
+        let Some(stored) =
+            row::get::<RecoveryRow>(tx, &person.0)?.filter(|stored| stored.until <= now)
         else {
             return Ok(());
         };
-        row::put(tx, &person.0, &RecoveryRow { is_done: true, ..known })?;
+        row::put(tx, &person.0, &stored.done())?;
         tx.after(Event::Identity);
-        match log_in(tx, &person, now)? {
-            Some(log) => feed::follow_log(tx, None, &log),
+        match stored_log(tx, &person, now)? {
+            Some(log) => on_recovery(tx, &log),
             None => Ok(()),
         }
     };
-    node.store.commit::<_, StoreError, _>(done).await?;
+    node.store.commit::<_, StoreError, _>(apply).await?;
     if node.identity.person() == Some(person) {
-        node.identity.follow_store(&node.store, &person, now)?;
+        node.identity.reload_log(&node.store, &person, now)?;
     }
     Ok(())
 }

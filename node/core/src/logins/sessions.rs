@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_that_is_not_set_up_answers_like_a_wrong_password() {
-        let node = TestNode::unset("nobody").await;
+        let node = TestNode::without_owner("nobody").await;
         assert_eq!(login(&node, "", here()).await, Err(LoginError::Wrong));
     }
 

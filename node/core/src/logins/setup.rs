@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_link_works_once_and_logs_in() {
-        let node = TestNode::unset("alice").await;
+        let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         assert!(setup_is_open(&node, &token).unwrap());
         let opened = set_up(&node, &token, profile_of("alice"), PASSWORD).await.unwrap();
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_newer_link_ends_the_older_and_a_bad_form_ends_none() {
-        let node = TestNode::unset("alice").await;
+        let node = TestNode::without_owner("alice").await;
         let old = offer_setup(&node).await.unwrap().unwrap();
         let new = offer_setup(&node).await.unwrap().unwrap();
         assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_visitors_with_the_same_link_one_wins() {
-        let node = TestNode::unset("alice").await;
+        let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         let (one, two) = tokio::join!(
             set_up(&node, &token, profile_of("alice"), PASSWORD),

@@ -1,9 +1,8 @@
-//! Whether the mailbox keeps its own rules: for `freehold check` and for every test node when it is
-//! dropped.
+//! Checks the mailbox's invariants, for `freehold check` and for every test node when it is dropped.
 
 use std::collections::BTreeSet;
 
-use super::change::{ChangeRow, GONE_REMEMBERED};
+use super::change::{ChangeRow, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::read::{MessageRow, body, from_uid, key, messages};
 use super::summary::Summary;
@@ -14,8 +13,8 @@ use crate::store::{Scan, StoreError};
 
 const PAGE: usize = 1000;
 
-/// What is wrong with the mailbox, a sentence each: counts that don't add up, UIDs or modseqs out
-/// of place, summaries or texts that are missing.
+/// Broken invariants of the mailbox, a sentence each: wrong counts, UIDs or modseqs that were not
+/// assigned, missing summaries or message bytes.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -27,15 +26,14 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
         check_changes(node, &folder, &all, &mut wrong)?;
         for message in &all {
             if row::get::<Summary>(&node.store, &key(folder.id, message.uid))?.is_none() {
-                wrong.push(format!(
-                    "folder {}: message {} has no summary",
-                    folder.id.0, message.uid
-                ));
+                wrong.push(format!("folder {}: UID {} has no summary", folder.id.0, message.uid));
             }
             match body(node, message) {
                 Ok(text) if text.len() == message.size => {}
-                _ => wrong
-                    .push(format!("folder {}: message {} has no text", folder.id.0, message.uid)),
+                _ => wrong.push(format!(
+                    "folder {}: the bytes of UID {} are missing or damaged",
+                    folder.id.0, message.uid
+                )),
             }
         }
     }
@@ -62,15 +60,15 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
         (folder.total as usize, folder.unseen as usize, folder.deleted as usize, folder.size);
     let found = (all.len(), unseen, deleted, all.iter().map(|m| m.size).sum::<u64>());
     if counted != found {
-        wrong.push(format!("folder {}: it counts {counted:?}, there are {found:?}", folder.id.0));
+        wrong.push(format!("folder {}: its row counts (messages, unseen, deleted, bytes) {counted:?}, found {found:?}",
+            folder.id.0));
     }
-    for (keyword, uses) in
-        folder.keywords.iter().zip(&folder.uses).filter(|(_, uses)| **uses != flags::NOT_COUNTED)
-    {
+    let counts = folder.keywords.iter().zip(&folder.keyword_counts);
+    for (keyword, count) in counts.filter(|(_, count)| **count != flags::NOT_COUNTED) {
         let found = all.iter().filter(|m| m.flags.has_keyword(keyword)).count();
-        if found != *uses as usize {
+        if found != *count as usize {
             wrong.push(format!(
-                "folder {}: it counts {uses} messages with a keyword that {found} have",
+                "folder {}: its row counts {count} messages with a keyword, found {found}",
                 folder.id.0
             ));
         }
@@ -79,11 +77,14 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
         .iter()
         .any(|m| m.uid == 0 || m.uid >= folder.uid_next || m.modseq > folder.highest_modseq)
     {
-        wrong.push(format!("folder {}: a message has a number not yet given out", folder.id.0));
+        wrong.push(format!(
+            "folder {}: a message has a UID or modseq that was not assigned",
+            folder.id.0
+        ));
     }
 }
 
-/// Every message stands in the list of changes at its modseq, once, and what is gone is not there.
+/// Every message has exactly one change row, at its modseq, and expunged messages have no row.
 fn check_changes(
     node: &Node,
     folder: &Folder,
@@ -96,16 +97,16 @@ fn check_changes(
         let page = row::scan::<ChangeRow>(&node.store, &scan)?;
         for (found, change) in &page {
             let modseq = u64::from_be_bytes(row::key_part(found, 4));
-            if !change.is_gone {
+            if !change.is_expunged {
                 live.insert((change.uid, modseq));
-            } else if modseq.saturating_add(GONE_REMEMBERED) <= folder.highest_modseq {
+            } else if modseq.saturating_add(EXPUNGES_REMEMBERED) <= folder.highest_modseq {
                 wrong.push(format!(
-                    "folder {}: message {} has been gone for too long to be remembered",
+                    "folder {}: the expunge of UID {} is too old to be remembered",
                     folder.id.0, change.uid
                 ));
             } else if row::get::<MessageRow>(&node.store, &key(folder.id, change.uid))?.is_some() {
                 wrong.push(format!(
-                    "folder {}: message {} is gone and there",
+                    "folder {}: UID {} is expunged and still has a row",
                     folder.id.0, change.uid
                 ));
             }
@@ -118,14 +119,11 @@ fn check_changes(
         }
     }
     if live != all.iter().map(|m| (m.uid, m.modseq)).collect() {
-        wrong.push(format!(
-            "folder {}: the list of changes is not that of its messages",
-            folder.id.0
-        ));
+        wrong.push(format!("folder {}: the change rows do not match its messages", folder.id.0));
     }
     let orphans = row::scan::<MessageRow>(&node.store, &from_uid(folder.id, folder.uid_next, 1))?;
     if !orphans.is_empty() {
-        wrong.push(format!("folder {}: there are messages beyond its next number", folder.id.0));
+        wrong.push(format!("folder {}: there are messages at or above UIDNEXT", folder.id.0));
     }
     Ok(())
 }

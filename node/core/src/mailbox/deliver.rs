@@ -1,73 +1,50 @@
-//! Messages coming in: from SMTP, from a mail program's APPEND, from ourselves.
+//! Delivering messages into folders: from SMTP, from APPEND (RFC 9051 6.3.12), from this node.
 
 use minicbor::{Decode, Encode};
 
 use super::folders::{FolderId, load, save};
+use super::idempotency::IdempotencyKey;
 use super::read::{Message, MessageId, MessageRow, key};
 use super::summary::{self, Summary};
 use super::{change, flags};
 use crate::blobs::Pinned;
 use crate::clock::Timestamp;
-use crate::ids::id16;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How long a message that was removed is not taken a second time, in milliseconds: senders give up
-/// sooner (RFC 5321 4.5.4.1).
-const REMEMBERED: u64 = 14 * 24 * 3_600_000;
-/// So many of those past that are forgotten in one commit: more than it removes.
-const FORGOTTEN_AT_ONCE: usize = 150;
+/// How long the key of an expunged message is remembered, in milliseconds. Senders give up earlier
+/// (RFC 5321 4.5.4.1).
+const KEY_REMEMBERED: u64 = 14 * 24 * 3_600_000;
+/// How many expired keys one commit forgets: more than one commit adds.
+const FORGOTTEN_PER_COMMIT: usize = 150;
 
-id16! {
-    /// Names one delivery: handing in the same one again gives the message it made, not a second
-    /// one.
-    DeliveryId
-}
-
-impl DeliveryId {
-    /// The id of a delivery that is the same whenever `parts` are.
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_be_bytes());
-            hasher.update(part);
-        }
-        Self(row::key_part(hasher.finalize().as_bytes(), 0))
-    }
-
-    /// An id of its own, for what is never handed in twice.
-    pub fn new(node: &Node) -> Self {
-        Self(node.random.array())
-    }
-}
-
-/// A message to be kept.
+/// A message to be stored in a folder.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Where it goes.
+    /// The folder it is stored in.
     pub folder: FolderId,
-    /// Its text, stored as [`crate::blobs::AtRest::Sealed`].
+    /// Its bytes, stored as [`crate::blobs::AtRest::Sealed`].
     pub blob: Pinned,
-    /// What makes handing it in twice harmless.
-    pub id: DeliveryId,
-    /// When it arrived.
+    /// Its idempotency key.
+    pub id: IdempotencyKey,
+    /// When it arrived (INTERNALDATE).
     pub internal_date: Timestamp,
-    /// Its first flags.
+    /// Its initial flags.
     pub flags: Flags,
 }
 
-/// Why a message was not taken.
+/// Why a message was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeliverError {
     /// There is no such folder.
     #[error("there is no such folder")]
     NoSuchFolder,
-    /// A flag is not allowed.
+    /// A keyword is not allowed.
     #[error(transparent)]
     Flags(FlagError),
-    /// The folder has given out its last UID.
+    /// The folder has assigned its last UID.
     #[error("the folder is full")]
     FolderFull,
     /// The store.
@@ -85,7 +62,7 @@ impl From<FlagError> for DeliverError {
     }
 }
 
-/// Under the delivery's id: the message it made.
+/// Under the idempotency key: the message of that delivery.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct DeliveredRow {
@@ -93,16 +70,15 @@ pub(super) struct DeliveredRow {
     pub(super) folder: FolderId,
     #[n(1)]
     pub(super) uid: u32,
-    /// When the message was removed.
+    /// When the message was expunged.
     #[n(2)]
-    pub(super) removed: Option<Timestamp>,
+    pub(super) expunged: Option<Timestamp>,
 }
 
 impl DeliveredRow {
-    /// Whether the message was removed so long ago that nobody still hands it in for want of an
-    /// answer.
-    fn is_past(&self, now: Timestamp) -> bool {
-        self.removed.is_some_and(|removed| removed.plus_millis(REMEMBERED) < now)
+    /// Whether the message was expunged so long ago that no sender repeats its delivery any more.
+    fn is_expired(&self, now: Timestamp) -> bool {
+        self.expunged.is_some_and(|expunged| expunged.plus_millis(KEY_REMEMBERED) < now)
     }
 }
 
@@ -111,105 +87,116 @@ impl Record for DeliveredRow {
     const VERSION: u8 = 1;
 }
 
-/// Under `when ‖ delivery`: its message was removed then.
+/// Under `time of the expunge ‖ idempotency key`.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct RemovedRow {}
+struct ExpungedRow {}
 
-impl Record for RemovedRow {
+impl Record for ExpungedRow {
     const TABLE: Table = Table::new("mailbox_removed");
     const VERSION: u8 = 1;
 }
 
-/// Remembers a message's delivery beyond its removal, and forgets some that are past.
-pub(super) fn removed(
+/// Remembers the keys of expunged messages, and forgets some expired keys.
+pub(super) fn remember_expunged(
     tx: &mut Tx<'_>,
     now: Timestamp,
     folder: FolderId,
-    gone: &[(u32, DeliveryId)],
+    expunged: &[(u32, IdempotencyKey)],
 ) -> Result<(), StoreError> {
-    for (uid, delivery) in gone {
-        row::put(tx, &delivery.0, &DeliveredRow { folder, uid: *uid, removed: Some(now) })?;
-        row::put(tx, &row::key(&[&now.0.to_be_bytes(), &delivery.0]), &RemovedRow {})?;
+    for (uid, idempotency) in expunged {
+        row::put(tx, &idempotency.0, &DeliveredRow { folder, uid: *uid, expunged: Some(now) })?;
+        row::put(tx, &row::key(&[&now.0.to_be_bytes(), &idempotency.0]), &ExpungedRow {})?;
     }
-    for (found, _) in row::scan::<RemovedRow>(tx, &Scan::prefix(&[], FORGOTTEN_AT_ONCE))? {
-        if Timestamp(u64::from_be_bytes(row::key_part(&found, 0))).plus_millis(REMEMBERED) >= now {
+    for (found, _) in row::scan::<ExpungedRow>(tx, &Scan::prefix(&[], FORGOTTEN_PER_COMMIT))? {
+        if Timestamp(u64::from_be_bytes(row::key_part(&found, 0))).plus_millis(KEY_REMEMBERED)
+            >= now
+        {
             break;
         }
-        let delivery: [u8; 16] = row::key_part(&found, 8);
-        // The message may have been taken once more since.
-        if row::get::<DeliveredRow>(tx, &delivery)?.is_some_and(|made| made.is_past(now)) {
-            row::delete::<DeliveredRow>(tx, &delivery);
+        let idempotency: [u8; 16] = row::key_part(&found, 8);
+        // The key may have been used again since.
+        if row::get::<DeliveredRow>(tx, &idempotency)?
+            .is_some_and(|earlier| earlier.is_expired(now))
+        {
+            row::delete::<DeliveredRow>(tx, &idempotency);
         }
-        row::delete::<RemovedRow>(tx, &found);
+        row::delete::<ExpungedRow>(tx, &found);
     }
     Ok(())
 }
 
-/// A delivery read and ready for a commit.
-pub(super) struct Ready {
+/// A delivery whose summary was read, ready for a commit.
+pub(super) struct PreparedDelivery {
     pub(super) delivery: Delivery,
     summary: Summary,
     message: MessageId,
     now: Timestamp,
 }
 
-/// Keeps a message; once this returns it is durable.
+/// Stores a message in a folder; once this returns, the message is durable.
 ///
 /// # Errors
-/// When there is no such folder or the store refuses; nothing is kept then.
+/// When there is no such folder or the store refuses; nothing is stored then.
 pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
-    let ready = read(node, delivery).await?;
+    let prepared = prepare(node, delivery).await?;
     node.store
         .commit(move |tx| {
-            let folder = ready.delivery.folder;
-            keep(tx, &ready, folder)
+            let folder = prepared.delivery.folder;
+            insert(tx, &prepared, folder)
         })
         .await
 }
 
-/// Reads what a delivery's lists will show of it.
-pub(super) async fn read(node: &Node, delivery: Delivery) -> Result<Ready, DeliverError> {
-    flags::checked(&delivery.flags)?;
-    let summary = summary::of(node, delivery.blob.id, delivery.blob.len).await?;
-    Ok(Ready { delivery, summary, message: MessageId(node.random.array()), now: node.clock.now() })
+/// Checks a delivery's flags and reads its summary from the message.
+pub(super) async fn prepare(
+    node: &Node,
+    delivery: Delivery,
+) -> Result<PreparedDelivery, DeliverError> {
+    flags::check_keywords(&delivery.flags)?;
+    let summary = summary::read(node, delivery.blob.id, delivery.blob.len).await?;
+    Ok(PreparedDelivery {
+        delivery,
+        summary,
+        message: MessageId(node.random.array()),
+        now: node.clock.now(),
+    })
 }
 
-/// Writes a message inside a commit, or finds the one this delivery made before. One that was
-/// removed since stays so: whoever hands it in again has only missed our answer.
-pub(super) fn keep(
+/// Stores a message within a commit, or returns the message of an earlier delivery with the same key.
+/// An expunged one is not stored again: a sender that repeats the delivery only missed our reply.
+pub(super) fn insert(
     tx: &mut Tx<'_>,
-    ready: &Ready,
+    prepared: &PreparedDelivery,
     folder: FolderId,
 ) -> Result<Message, DeliverError> {
-    let delivery = ready.delivery.id;
+    let idempotency = prepared.delivery.id;
     let row = MessageRow {
         modseq: 0,
-        flags: ready.delivery.flags.clone(),
-        internal_date: ready.delivery.internal_date,
-        saved: ready.now,
-        size: ready.delivery.blob.len,
-        blob: ready.delivery.blob.id,
-        id: ready.message,
-        delivery: Some(delivery),
+        flags: prepared.delivery.flags.clone(),
+        internal_date: prepared.delivery.internal_date,
+        saved: prepared.now,
+        size: prepared.delivery.blob.len,
+        blob: prepared.delivery.blob.id,
+        id: prepared.message,
+        delivery: Some(idempotency),
     };
-    if let Some(made) =
-        row::get::<DeliveredRow>(tx, &delivery.0)?.filter(|made| !made.is_past(ready.now))
-    {
-        let message = row::get::<MessageRow>(tx, &key(made.folder, made.uid))?;
-        return Ok(message.unwrap_or(row).shown(made.folder, made.uid));
+    let earlier = row::get::<DeliveredRow>(tx, &idempotency.0)?;
+    if let Some(earlier) = earlier.filter(|earlier| !earlier.is_expired(prepared.now)) {
+        let message = row::get::<MessageRow>(tx, &key(earlier.folder, earlier.uid))?;
+        return Ok(message.unwrap_or(row).into_message(earlier.folder, earlier.uid));
     }
-    tx.attach(&ready.delivery.blob);
-    add(tx, folder, row, &ready.summary)
+    tx.attach(&prepared.delivery.blob);
+    append(tx, folder, row, &prepared.summary)
 }
 
-/// Whether a delivery was taken before, also if its message has been removed since.
-pub(super) fn was_taken(tx: &Tx<'_>, delivery: DeliveryId) -> Result<bool, StoreError> {
-    Ok(row::get::<DeliveredRow>(tx, &delivery.0)?.is_some())
+/// Whether there was a delivery with this key, also if its message was expunged since.
+pub(super) fn was_delivered(tx: &Tx<'_>, idempotency: IdempotencyKey) -> Result<bool, StoreError> {
+    Ok(row::get::<DeliveredRow>(tx, &idempotency.0)?.is_some())
 }
 
-/// Gives a message the folder's next UID and modseq and writes its rows.
-pub(super) fn add(
+/// Assigns the folder's next UID and modseq to a message and writes its rows.
+pub(super) fn append(
     tx: &mut Tx<'_>,
     id: FolderId,
     mut message: MessageRow,
@@ -220,15 +207,15 @@ pub(super) fn add(
     folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
     folder.total = folder.total.saturating_add(1);
     folder.size = folder.size.saturating_add(message.size);
-    flags::count_in(&mut folder, &message.flags)?;
-    message.modseq = change::note(tx, &mut folder, uid, None, false)?;
+    flags::add(&mut folder, &message.flags)?;
+    message.modseq = change::record_change(tx, &mut folder, uid, None, false)?;
     row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
     row::put(tx, &key(id, uid), summary)?;
-    if let Some(delivery) = message.delivery {
-        row::put(tx, &delivery.0, &DeliveredRow { folder: id, uid, removed: None })?;
+    if let Some(idempotency) = message.delivery {
+        row::put(tx, &idempotency.0, &DeliveredRow { folder: id, uid, expunged: None })?;
     }
     save(tx, &folder)?;
-    Ok(message.shown(id, uid))
+    Ok(message.into_message(id, uid))
 }
 
 #[cfg(test)]

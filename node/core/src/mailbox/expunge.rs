@@ -1,5 +1,5 @@
-//! Removing messages for good: their texts leave files, log and snapshots too, if no copy lies in
-//! another folder.
+//! Expunging messages (RFC 9051 6.4.3). Their bytes are erased from blobs, write-ahead log and
+//! snapshots too ([`crate::erasure`]), unless another folder has a copy.
 
 use super::folders::{Folder, FolderId, load, save};
 use super::read::{MessageRow, from_uid, key, uid_of};
@@ -11,11 +11,11 @@ use crate::node::Node;
 use crate::row;
 use crate::store::{BlobId, Scan, StoreError, Tx};
 
-/// Removes the messages marked \Deleted, of `uids` only if given (UID EXPUNGE, RFC 4315), and
-/// returns their UIDs in order. Many messages take several commits, each whole.
+/// Expunges the messages with \Deleted, only those among `uids` if given (UID EXPUNGE, RFC 4315
+/// 2.1), and returns their UIDs in order. Many messages take several commits, each atomic.
 ///
 /// # Errors
-/// When there is no such folder or the store refuses; what was removed before stays removed.
+/// When there is no such folder or the store refuses; messages of earlier commits stay expunged.
 pub async fn expunge(
     node: &Node,
     folder: FolderId,
@@ -23,25 +23,25 @@ pub async fn expunge(
 ) -> Result<Vec<u32>, FlagError> {
     let wanted = match uids {
         Some(uids) => uids.to_vec(),
-        None => marked(node, folder)?,
+        None => deleted_uids(node, folder)?,
     };
-    let mut gone = Vec::new();
-    for some in wanted.chunks(MESSAGES_PER_COMMIT) {
-        let some = some.to_vec();
+    let mut expunged = Vec::new();
+    for batch in wanted.chunks(MESSAGES_PER_COMMIT) {
+        let batch = batch.to_vec();
         let now = node.clock.now();
-        gone.extend(node.store.commit(move |tx| expunge_some(tx, now, folder, &some)).await?);
+        expunged.extend(node.store.commit(move |tx| expunge_batch(tx, now, folder, &batch)).await?);
     }
-    gone.sort_unstable();
-    Ok(gone)
+    expunged.sort_unstable();
+    Ok(expunged)
 }
 
-/// The UIDs marked \Deleted; reads the folder only if its row says there are any.
-fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
+/// The UIDs with \Deleted; scans the folder only if its row counts any.
+fn deleted_uids(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
     let folder = load(&node.store, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let (mut marked, mut first) = (Vec::new(), 0);
-    while marked.len() < folder.deleted as usize {
+    let (mut uids, mut first) = (Vec::new(), 0);
+    while uids.len() < folder.deleted as usize {
         let page = row::scan::<MessageRow>(&node.store, &from_uid(id, first, 1000))?;
-        marked.extend(
+        uids.extend(
             page.iter().filter(|(_, m)| m.flags.has(Flags::DELETED)).map(|(key, _)| uid_of(key)),
         );
         match page.last() {
@@ -49,40 +49,40 @@ fn marked(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
             None => break,
         }
     }
-    Ok(marked)
+    Ok(uids)
 }
 
-fn expunge_some(
+fn expunge_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,
     id: FolderId,
     uids: &[u32],
 ) -> Result<Vec<u32>, FlagError> {
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let (mut gone, mut blobs, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut expunged, mut blobs, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for uid in uids.iter().copied() {
-        // The flag may have been taken away since it was looked at.
+        // \Deleted may have been removed since the scan.
         let Some(message) =
             row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED))
         else {
             continue;
         };
-        take_out(tx, &mut folder, uid, &message)?;
-        deliveries.extend(message.delivery.map(|delivery| (uid, delivery)));
-        gone.push(uid);
+        remove(tx, &mut folder, uid, &message)?;
+        keys.extend(message.delivery.map(|idempotency| (uid, idempotency)));
+        expunged.push(uid);
         blobs.push(message.blob);
     }
-    if !gone.is_empty() {
+    if !expunged.is_empty() {
         save(tx, &folder)?;
-        deliver::removed(tx, now, id, &deliveries)?;
+        deliver::remember_expunged(tx, now, id, &keys)?;
         erasure::erase(tx, now, &blobs)?;
     }
-    Ok(gone)
+    Ok(expunged)
 }
 
-/// Removes a message's rows, counts it out of `folder` (which the caller saves) and notes that it
-/// is gone.
-pub(super) fn take_out(
+/// Removes a message's rows, subtracts it from the counts of `folder`, which the caller saves, and
+/// records the expunge.
+pub(super) fn remove(
     tx: &mut Tx<'_>,
     folder: &mut Folder,
     uid: u32,
@@ -90,15 +90,15 @@ pub(super) fn take_out(
 ) -> Result<(), StoreError> {
     row::delete::<MessageRow>(tx, &key(folder.id, uid));
     row::delete::<Summary>(tx, &key(folder.id, uid));
-    flags::count_out(folder, &message.flags);
+    flags::subtract(folder, &message.flags);
     folder.total = folder.total.saturating_sub(1);
     folder.size = folder.size.saturating_sub(message.size);
-    change::note(tx, folder, uid, Some(message.modseq), true)?;
+    change::record_change(tx, folder, uid, Some(message.modseq), true)?;
     Ok(())
 }
 
-/// Removes some messages of a folder that is itself gone; how many there were, 0 when none is left.
-pub(super) fn forget_some(
+/// Removes a batch of messages of a deleted folder and returns their number; 0 when none was left.
+pub(super) fn remove_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,
     folder: FolderId,
@@ -109,11 +109,11 @@ pub(super) fn forget_some(
         row::delete::<Summary>(tx, key);
     }
     if !found.is_empty() {
-        let deliveries: Vec<_> = found
+        let keys: Vec<_> = found
             .iter()
             .filter_map(|(key, message)| Some((uid_of(key), message.delivery?)))
             .collect();
-        deliver::removed(tx, now, folder, &deliveries)?;
+        deliver::remember_expunged(tx, now, folder, &keys)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
         erasure::erase(tx, now, &blobs)?;
     }

@@ -1,4 +1,4 @@
-//! Folders: their names, their numbers, their counts.
+//! Folders (mailboxes, RFC 9051 2.3.1): names, ids, UIDs and counts.
 
 use minicbor::{Decode, Encode};
 
@@ -7,17 +7,15 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-mod removal;
 mod special;
 
-pub use removal::delete_folder;
 pub use special::SpecialUse;
 
 const NAME_LEN_MAX: usize = 200;
-const FOLDERS_MAX: usize = 1000;
+pub(super) const FOLDERS_MAX: usize = 1000;
 const LEVELS_MAX: usize = 10;
 
-/// Which folder; never reused.
+/// The id of a folder; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct FolderId(#[n(0)] pub u32);
@@ -32,51 +30,51 @@ impl FolderId {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Folder {
-    /// Which one.
+    /// Its id.
     #[n(0)]
     pub id: FolderId,
-    /// Its full name, levels parted by `/`; `INBOX` is written so.
+    /// Its full name, levels separated by `/`; INBOX in capitals.
     #[n(1)]
     pub name: String,
-    /// What it is for.
+    /// Its special use, if any.
     #[n(2)]
     pub special: Option<SpecialUse>,
-    /// Rises whenever the name means another set of UIDs (RFC 9051 2.3.1.1).
+    /// UIDVALIDITY: increases whenever the name gets a new set of UIDs (RFC 9051 2.3.1.1).
     #[n(3)]
     pub uid_validity: u32,
-    /// The UID the next message will have.
+    /// UIDNEXT: the UID of the next message.
     #[n(4)]
     pub uid_next: u32,
-    /// The modseq of the latest change (RFC 7162); 1 in a new folder.
+    /// HIGHESTMODSEQ: the modseq of the latest change (RFC 7162 3.1.2.1); 1 in a new folder.
     #[n(5)]
     pub highest_modseq: u64,
-    /// How many messages.
+    /// The number of messages.
     #[n(6)]
     pub total: u32,
-    /// How many of them are not seen.
+    /// The number of messages without \Seen.
     #[n(7)]
     pub unseen: u32,
-    /// How many of them are marked as deleted.
+    /// The number of messages with \Deleted.
     #[n(8)]
     pub deleted: u32,
-    /// Their sizes together, in bytes.
+    /// The sum of the messages' sizes, in bytes.
     #[n(9)]
     pub size: u64,
-    /// Whether mail programs show it.
+    /// Whether it is subscribed (RFC 9051 6.3.7).
     #[n(10)]
     pub subscribed: bool,
-    /// The keywords that messages here have, or have had.
+    /// The keywords that messages here have or had.
     #[n(11)]
     pub keywords: Vec<String>,
-    /// Of what was gone at this modseq or before, not everything is remembered any more.
+    /// Expunges up to this modseq may have been forgotten.
     #[n(12)]
     #[cbor(default)]
-    pub forgotten: u64,
-    /// How many messages have each keyword. Fewer than there are keywords in a row from before they
-    /// were counted.
+    pub forgotten_modseq: u64,
+    /// The number of messages with each keyword, in the order of `keywords`. A row from before
+    /// keywords were counted has fewer counts than keywords.
     #[n(13)]
     #[cbor(default)]
-    pub(super) uses: Vec<u32>,
+    pub(super) keyword_counts: Vec<u32>,
 }
 
 impl Record for Folder {
@@ -85,7 +83,7 @@ impl Record for Folder {
 }
 
 impl Folder {
-    /// The name people read: the special folders' titles, else the name.
+    /// The name on pages: the title of a special folder, else its name.
     pub fn title(&self) -> &str {
         match self.special {
             Some(special) => special.title(),
@@ -94,39 +92,39 @@ impl Folder {
     }
 }
 
-/// What numbers have been given out.
+/// The last numbers that were assigned.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct Numbers {
+struct NumbersRow {
     #[n(0)]
     next_folder: u32,
     #[n(1)]
     last_uid_validity: u32,
 }
 
-impl Record for Numbers {
+impl Record for NumbersRow {
     const TABLE: Table = Table::new("mailbox_numbers");
     const VERSION: u8 = 1;
 }
 
 const NUMBERS: &[u8] = b"numbers";
 
-/// Why a folder could not be made, renamed or deleted.
+/// Why a folder was not created, renamed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FolderError {
     /// There is no such folder.
     #[error("there is no such folder")]
     NoSuchFolder,
-    /// There is one of that name.
+    /// A folder of that name exists.
     #[error("there is a folder of that name")]
     Exists,
     /// Empty, too long, too deep, or with control characters, `*` or `%`.
     #[error("a folder can't be called that")]
     BadName,
-    /// One of the six that always exist.
+    /// It is one of the six special folders, which always exist.
     #[error("this folder always exists")]
     Special,
-    /// There are a thousand.
+    /// There are already [`FOLDERS_MAX`] folders.
     #[error("there are too many folders")]
     TooMany,
     /// The store.
@@ -134,42 +132,32 @@ pub enum FolderError {
     Store(#[from] StoreError),
 }
 
-/// Makes the six special folders and finishes what a stop interrupted. Safe to repeat; called at
-/// every start.
-///
-/// # Errors
-/// When the store is unavailable.
-pub async fn prepare(node: &Node) -> Result<(), StoreError> {
-    let now = node.clock.now().as_secs();
-    node.store
-        .commit(move |tx| {
-            if !all(tx)?.is_empty() {
-                return Ok(());
-            }
-            for special in SpecialUse::ALL {
-                add(tx, now, special.name().to_owned(), Some(special))?;
-            }
-            Ok::<_, StoreError>(())
-        })
-        .await?;
-    removal::finish(node).await
+/// Creates the six special folders, unless there are folders already.
+pub(super) fn create_special_folders(tx: &mut Tx<'_>, now_secs: u64) -> Result<(), StoreError> {
+    if !load_all(tx)?.is_empty() {
+        return Ok(());
+    }
+    for special in SpecialUse::ALL {
+        insert(tx, now_secs, special.name().to_owned(), Some(special))?;
+    }
+    Ok(())
 }
 
-fn all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
+fn load_all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
     Ok(row::scan::<Folder>(rows, &Scan::prefix(&[], FOLDERS_MAX))?
         .into_iter()
         .map(|(_, folder)| folder)
         .collect())
 }
 
-fn add(
+fn insert(
     tx: &mut Tx<'_>,
     now_secs: u64,
     name: String,
     special: Option<SpecialUse>,
 ) -> Result<Folder, StoreError> {
-    let mut numbers = row::get::<Numbers>(tx, NUMBERS)?
-        .unwrap_or(Numbers { next_folder: 1, last_uid_validity: 0 });
+    let mut numbers = row::get::<NumbersRow>(tx, NUMBERS)?
+        .unwrap_or(NumbersRow { next_folder: 1, last_uid_validity: 0 });
     let uid_validity = u32::try_from(now_secs)
         .unwrap_or(u32::MAX)
         .max(numbers.last_uid_validity.saturating_add(1));
@@ -186,8 +174,8 @@ fn add(
         size: 0,
         subscribed: true,
         keywords: Vec::new(),
-        uses: Vec::new(),
-        forgotten: 0,
+        keyword_counts: Vec::new(),
+        forgotten_modseq: 0,
     };
     numbers.next_folder += 1;
     numbers.last_uid_validity = uid_validity;
@@ -196,32 +184,32 @@ fn add(
     Ok(folder)
 }
 
-/// Writes a folder's row inside a commit and hints at it.
+/// Writes a folder's row within a commit, with an event after it.
 pub(super) fn save(tx: &mut Tx<'_>, folder: &Folder) -> Result<(), StoreError> {
     row::put(tx, &folder.id.key(), folder)?;
     tx.after(Event::Mailbox(folder.id.0));
     Ok(())
 }
 
-/// A folder as `rows` have it.
+/// A folder as seen by `rows`.
 pub(super) fn load(rows: &impl Rows, id: FolderId) -> Result<Option<Folder>, StoreError> {
     row::get(rows, &id.key())
 }
 
-/// Every folder: the special ones first, then by name.
+/// All folders: the special ones first, then the others by name.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn folders(node: &Node) -> Result<Vec<Folder>, StoreError> {
-    let mut folders = all(&node.store)?;
-    let place = |f: &Folder| {
+    let mut folders = load_all(&node.store)?;
+    let rank = |f: &Folder| {
         SpecialUse::ALL.iter().position(|s| Some(*s) == f.special).unwrap_or(usize::MAX)
     };
-    folders.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name)));
+    folders.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
     Ok(folders)
 }
 
-/// One folder.
+/// The folder with that id.
 ///
 /// # Errors
 /// As [`folders`].
@@ -229,7 +217,7 @@ pub fn folder(node: &Node, id: FolderId) -> Result<Option<Folder>, StoreError> {
     load(&node.store, id)
 }
 
-/// The folder of that name; `INBOX` in any case (RFC 9051 5.1).
+/// The folder of that name; `INBOX` matches in any case (RFC 9051 5.1).
 ///
 /// # Errors
 /// As [`folders`].
@@ -237,7 +225,7 @@ pub fn folder_named(node: &Node, name: &str) -> Result<Option<Folder>, StoreErro
     named(&node.store, &canonical(name))
 }
 
-/// The folder for that use; `None` only before [`prepare`].
+/// The folder with that special use; `None` only before [`super::initialise`].
 ///
 /// # Errors
 /// As [`folders`].
@@ -249,11 +237,11 @@ pub(super) fn special_in(
     rows: &impl Rows,
     special: SpecialUse,
 ) -> Result<Option<Folder>, StoreError> {
-    Ok(all(rows)?.into_iter().find(|f| f.special == Some(special)))
+    Ok(load_all(rows)?.into_iter().find(|f| f.special == Some(special)))
 }
 
 fn named(rows: &impl Rows, name: &str) -> Result<Option<Folder>, StoreError> {
-    Ok(all(rows)?.into_iter().find(|f| f.name == name))
+    Ok(load_all(rows)?.into_iter().find(|f| f.name == name))
 }
 
 /// `name` with a leading `INBOX` in capitals and without a trailing `/` (RFC 9051 6.3.4).
@@ -263,66 +251,66 @@ fn canonical(name: &str) -> String {
     if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name.to_owned() }
 }
 
-fn checked(name: &str) -> Result<String, FolderError> {
+fn valid_name(name: &str) -> Result<String, FolderError> {
     let name = canonical(name);
-    let levels_are_good = name.split('/').all(|level| !level.is_empty() && level.trim() == level)
+    let levels_are_valid = name.split('/').all(|level| !level.is_empty() && level.trim() == level)
         && name.split('/').count() <= LEVELS_MAX;
-    let is_good = levels_are_good
+    let is_valid = levels_are_valid
         && name.len() <= NAME_LEN_MAX
         && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
-    if is_good { Ok(name) } else { Err(FolderError::BadName) }
+    if is_valid { Ok(name) } else { Err(FolderError::BadName) }
 }
 
-/// Makes a folder.
+/// Creates a folder (CREATE, RFC 9051 6.3.4).
 ///
 /// # Errors
 /// When the name is taken or not allowed.
 pub async fn create_folder(node: &Node, name: &str) -> Result<Folder, FolderError> {
-    let (name, now) = (checked(name)?, node.clock.now().as_secs());
+    let (name, now) = (valid_name(name)?, node.clock.now().as_secs());
     node.store
         .commit(move |tx| {
-            let folders = all(tx)?;
+            let folders = load_all(tx)?;
             if folders.iter().any(|f| f.name == name) {
                 return Err(FolderError::Exists);
             }
             if folders.len() >= FOLDERS_MAX {
                 return Err(FolderError::TooMany);
             }
-            Ok(add(tx, now, name, None)?)
+            Ok(insert(tx, now, name, None)?)
         })
         .await
 }
 
-/// Renames a folder and those below it; their messages, UIDs and UIDVALIDITY stay. The special
-/// folders keep their names.
+/// Renames a folder and its children (RENAME, RFC 9051 6.3.6); messages, UIDs and UIDVALIDITY do not
+/// change. Special folders can't be renamed.
 ///
 /// # Errors
 /// When there is no such folder, it is special, or the new name is taken or not allowed.
 pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Folder, FolderError> {
-    let name = checked(name)?;
+    let name = valid_name(name)?;
     node.store
         .commit(move |tx| {
             let mut folder = load(tx, id)?.ok_or(FolderError::NoSuchFolder)?;
             if folder.special.is_some() {
                 return Err(FolderError::Special);
             }
-            let below = format!("{}/", folder.name);
-            if name.starts_with(&below) {
+            let prefix = format!("{}/", folder.name);
+            if name.starts_with(&prefix) {
                 return Err(FolderError::BadName);
             }
-            let folders = all(tx)?;
-            let moved: Vec<(Folder, String)> = folders
+            let folders = load_all(tx)?;
+            let children: Vec<(Folder, String)> = folders
                 .iter()
                 .filter_map(|f| {
-                    f.name.strip_prefix(&below).map(|rest| (f.clone(), format!("{name}/{rest}")))
+                    f.name.strip_prefix(&prefix).map(|rest| (f.clone(), format!("{name}/{rest}")))
                 })
                 .collect();
             let is_taken = |wanted: &str| folders.iter().any(|f| f.name == wanted && f.id != id);
-            if is_taken(&name) || moved.iter().any(|(_, wanted)| is_taken(wanted)) {
+            if is_taken(&name) || children.iter().any(|(_, renamed)| is_taken(renamed)) {
                 return Err(FolderError::Exists);
             }
-            for (mut child, wanted) in moved {
-                child.name = checked(&wanted)?;
+            for (mut child, renamed) in children {
+                child.name = valid_name(&renamed)?;
                 save(tx, &child)?;
             }
             folder.name = name;
@@ -332,7 +320,7 @@ pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Fold
         .await
 }
 
-/// Shows a folder in mail programs, or hides it.
+/// Subscribes or unsubscribes a folder (RFC 9051 6.3.7, 6.3.8).
 ///
 /// # Errors
 /// When there is no such folder.

@@ -1,9 +1,9 @@
-//! Mail on its way out: what the owner submitted, until every recipient's server has answered for
-//! good.
+//! The queue of outgoing mail: submitted messages, until every recipient is delivered or failed.
 //!
-//! On disk: the item, a row per recipient under `item ‖ place`, and a row under `when ‖ item` that
-//! says what is due. An item goes when no recipient waits any more; failures leave a report (RFC
-//! 3464) in the owner's inbox, written in the same commit.
+//! On disk: a row per item, a row per recipient under `item ‖ index`, and a row under
+//! `next attempt ‖ item` by which due items are found. An item is removed when no recipient waits any
+//! more; failures are reported to the owner's INBOX by a delivery status notification (DSN, RFC
+//! 3464) in the same commit.
 
 mod dsn;
 mod record;
@@ -17,31 +17,31 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
-pub use record::{Outcome, RecordError, record};
+pub use record::{Outcome, RecordError, record_outcomes};
 pub use submit::{Submission, SubmitError, submit};
 
-/// How many recipients one submission may have.
+/// The most recipients of one submission.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100
-/// How much of the queue is looked through for a text.
-const LOOKED_AT_MAX: usize = 1000;
-/// How much of a server's answer is kept, in bytes.
+/// How many items of the queue are searched for a blob.
+const SEARCHED_MAX: usize = 1000;
+/// How much of a server's reply is stored, in bytes.
 const REPLY_LEN_MAX: usize = 500;
 
 id16! {
-    /// Which submission.
+    /// The id of a queue item.
     QueueId
 }
 
-/// A submission that is not yet done.
+/// A message in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Which one.
+pub struct QueuedMessage {
+    /// Its id.
     pub id: QueueId,
-    /// The sender of the envelope; empty for a report (the null sender).
+    /// The reverse-path (RFC 5321 4.1.1.2); empty for a DSN.
     pub from: String,
-    /// All its recipients, those done included, in the order they were given.
+    /// All its recipients, delivered and failed ones included, in the order of submission.
     pub recipients: Vec<Recipient>,
-    /// The text.
+    /// The message's bytes.
     pub blob: BlobId,
     /// Its length in bytes.
     pub size: u64,
@@ -58,16 +58,16 @@ pub struct Recipient {
     /// The address.
     #[n(0)]
     pub address: String,
-    /// How far it is.
+    /// Its state.
     #[n(1)]
     pub state: RecipientState,
-    /// How often it was tried.
+    /// The number of attempts.
     #[n(2)]
     pub attempts: u32,
-    /// What the other server said last; may be empty.
+    /// The last reply of its server; may be empty.
     #[n(3)]
     pub last_reply: String,
-    /// When it is due, while it waits.
+    /// When the next attempt is due, while it is waiting.
     #[n(4)]
     pub next_attempt: Timestamp,
 }
@@ -77,17 +77,17 @@ impl Record for Recipient {
     const VERSION: u8 = 1;
 }
 
-/// How far a recipient is.
+/// The state of a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum RecipientState {
-    /// Still to be tried.
+    /// Another attempt is due at `next_attempt`.
     #[n(0)]
     Waiting,
-    /// Their server took it.
+    /// Its server accepted the message.
     #[n(1)]
     Delivered,
-    /// Their server refused it for good, or time ran out.
+    /// Its server refused the message permanently, or the retry time is over.
     #[n(2)]
     Failed,
 }
@@ -112,7 +112,7 @@ impl Record for ItemRow {
     const VERSION: u8 = 1;
 }
 
-/// Under `when ‖ item`.
+/// Under `next attempt ‖ item`.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct DueRow {}
@@ -126,35 +126,35 @@ fn due_key(at: Timestamp, id: QueueId) -> Vec<u8> {
     row::key(&[&at.0.to_be_bytes(), &id.0])
 }
 
-fn recipient_key(id: QueueId, place: u16) -> Vec<u8> {
-    row::key(&[&id.0, &place.to_be_bytes()])
+fn recipient_key(id: QueueId, index: u16) -> Vec<u8> {
+    row::key(&[&id.0, &index.to_be_bytes()])
 }
 
 fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>, StoreError> {
     row::scan(rows, &Scan::prefix(&id.0, RECIPIENTS_MAX))
 }
 
-fn shown(rows: &impl Rows, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
+fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
     let ItemRow { from, blob, size, created, next_attempt } = item;
-    Ok(Some(Outgoing { id, from, recipients, blob, size, created, next_attempt }))
+    Ok(Some(QueuedMessage { id, from, recipients, blob, size, created, next_attempt }))
 }
 
-/// What is due at `now`, the longest due first, at most `limit`.
+/// The items due at `now`, the longest due first, at most `limit`.
 ///
-/// An item stays due until its outcome is recorded: whoever sends keeps in mind what it is already
+/// An item stays due until its outcomes are recorded: the caller remembers which items it is already
 /// sending.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn due(node: &Node, now: Timestamp, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+pub fn due(node: &Node, now: Timestamp, limit: usize) -> Result<Vec<QueuedMessage>, StoreError> {
     let mut found = Vec::new();
     for (key, _) in row::scan::<DueRow>(&node.store, &Scan::prefix(&[], limit))? {
         if u64::from_be_bytes(row::key_part(&key, 0)) > now.0 {
             break;
         }
-        found.extend(shown(&node.store, QueueId(row::key_part(&key, 8)))?);
+        found.extend(load(&node.store, QueueId(row::key_part(&key, 8)))?);
     }
     Ok(found)
 }
@@ -168,61 +168,61 @@ pub fn next_due(node: &Node) -> Result<Option<Timestamp>, StoreError> {
     Ok(first.first().map(|(key, _)| Timestamp(u64::from_be_bytes(row::key_part(key, 0)))))
 }
 
-/// One item; `None` once it is done.
+/// One item; `None` once no recipient waits any more.
 ///
 /// # Errors
 /// As [`due`].
-pub fn item(node: &Node, id: QueueId) -> Result<Option<Outgoing>, StoreError> {
-    shown(&node.store, id)
+pub fn item(node: &Node, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
+    load(&node.store, id)
 }
 
-/// The texts of what is on its way, as many as a look at the queue shows.
+/// The blobs of the queued messages, of at most 1,000 items.
 ///
 /// # Errors
 /// As [`due`].
-pub fn texts(node: &Node) -> Result<Vec<BlobId>, StoreError> {
-    Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?
+pub fn queued_blobs(node: &Node) -> Result<Vec<BlobId>, StoreError> {
+    Ok(row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], SEARCHED_MAX))?
         .into_iter()
         .map(|(_, item)| item.blob)
         .collect())
 }
 
-/// The submission of this text, if it is on its way.
+/// The item with this blob that is no DSN, if one is among the first 1,000.
 ///
 /// # Errors
 /// As [`due`].
-pub fn of_text(node: &Node, text: &BlobId) -> Result<Option<Outgoing>, StoreError> {
-    let items = row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], LOOKED_AT_MAX))?;
-    let found = items.into_iter().find(|(_, item)| item.blob == *text && !item.from.is_empty());
-    found.map_or(Ok(None), |(key, _)| shown(&node.store, QueueId(row::key_part(&key, 0))))
+pub fn queued_with_blob(node: &Node, blob: &BlobId) -> Result<Option<QueuedMessage>, StoreError> {
+    let items = row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], SEARCHED_MAX))?;
+    let found = items.into_iter().find(|(_, item)| item.blob == *blob && !item.from.is_empty());
+    found.map_or(Ok(None), |(key, _)| load(&node.store, QueueId(row::key_part(&key, 0))))
 }
 
-/// What is wrong with the queue, a sentence each; that something is left in it counts as wrong
-/// unless `may_be_left`.
+/// Broken invariants of the queue, a sentence each; an item in the queue is one, unless
+/// `allow_items`.
 ///
 /// # Errors
 /// As [`due`].
-pub fn check(node: &Node, may_be_left: bool) -> Result<Vec<String>, StoreError> {
+pub fn check(node: &Node, allow_items: bool) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
     let items = row::scan::<ItemRow>(&node.store, &Scan::prefix(&[], usize::MAX))?;
-    if !may_be_left && !items.is_empty() {
-        wrong.push(format!("{} submissions are left in the queue", items.len()));
+    if !allow_items && !items.is_empty() {
+        wrong.push(format!("{} messages are left in the queue", items.len()));
     }
     for (key, item) in &items {
         let id = QueueId(row::key_part(key, 0));
         if !recipients(&node.store, id)?.iter().any(|(_, r)| r.state == RecipientState::Waiting) {
-            wrong.push(format!("queue item {id}: nobody waits for it"));
+            wrong.push(format!("queue item {id}: no recipient is waiting"));
         }
         if row::get::<DueRow>(&node.store, &due_key(item.next_attempt, id))?.is_none() {
-            wrong.push(format!("queue item {id}: it is never due"));
+            wrong.push(format!("queue item {id}: it has no due row"));
         }
         if node.blobs.open(&item.blob).is_err() {
-            wrong.push(format!("queue item {id}: it has no text"));
+            wrong.push(format!("queue item {id}: the message's bytes are missing"));
         }
     }
     let dues = node.store.scan(DueRow::TABLE, &Scan::prefix(&[], usize::MAX))?.len();
     if dues != items.len() {
-        wrong.push(format!("{dues} items are due, {} are queued", items.len()));
+        wrong.push(format!("the queue has {dues} due rows for {} items", items.len()));
     }
     Ok(wrong)
 }

@@ -1,10 +1,10 @@
-//! Reading messages, summaries and bodies.
+//! Reading messages, summaries and message bytes.
 
 use minicbor::{Decode, Encode};
 
-use super::deliver::DeliveryId;
 use super::flags::Flags;
 use super::folders::{FolderId, load};
+use super::idempotency::IdempotencyKey;
 use super::summary::Summary;
 use crate::blobs::BlobReader;
 use crate::clock::Timestamp;
@@ -18,30 +18,30 @@ pub const MESSAGE_LEN_MAX: u64 = 64 * 1024 * 1024;
 const PAGE: usize = 1000;
 
 id16! {
-    /// Which message, wherever its copies lie (EMAILID of RFC 8474).
+    /// The id of a message, shared by its copies in other folders (EMAILID, RFC 8474 5.1).
     MessageId
 }
 
-/// A message in a folder, without its text.
+/// A message in a folder, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it lies.
+    /// The folder.
     pub folder: FolderId,
-    /// Its number there.
+    /// Its UID in the folder.
     pub uid: u32,
-    /// The number of its latest change there.
+    /// The modseq of its latest change (RFC 7162).
     pub modseq: u64,
     /// Its flags and keywords.
     pub flags: Flags,
     /// When it arrived (INTERNALDATE).
     pub internal_date: Timestamp,
-    /// When it came into this folder (SAVEDATE, RFC 8514).
+    /// When it was added to this folder (SAVEDATE, RFC 8514).
     pub saved: Timestamp,
     /// Its length in bytes.
     pub size: u64,
-    /// Its text, as it arrived.
+    /// Its bytes, as they arrived.
     pub blob: BlobId,
-    /// Which message it is, whatever folder it lies in.
+    /// Its id, equal in every folder that has a copy.
     pub id: MessageId,
 }
 
@@ -62,9 +62,9 @@ pub(super) struct MessageRow {
     pub(super) blob: BlobId,
     #[n(6)]
     pub(super) id: MessageId,
-    /// What made it idempotent; moves along with the message, is not copied.
+    /// The key of its delivery; a move keeps it, a copy has none.
     #[n(7)]
-    pub(super) delivery: Option<DeliveryId>,
+    pub(super) delivery: Option<IdempotencyKey>,
 }
 
 impl Record for MessageRow {
@@ -73,7 +73,7 @@ impl Record for MessageRow {
 }
 
 impl MessageRow {
-    pub(super) fn shown(self, folder: FolderId, uid: u32) -> Message {
+    pub(super) fn into_message(self, folder: FolderId, uid: u32) -> Message {
         Message {
             folder,
             uid,
@@ -96,7 +96,7 @@ pub(super) fn uid_of(key: &[u8]) -> u32 {
     u32::from_be_bytes(row::key_part(key, 4))
 }
 
-/// The scan of a folder's rows from UID `first` up.
+/// The scan of a folder's rows from UID `first` on.
 pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
     let scan = Scan::prefix(&folder.key(), limit);
     match first.checked_sub(1) {
@@ -119,7 +119,7 @@ pub fn messages(
     messages_in(&node.store, folder, first, last, limit)
 }
 
-/// [`messages`] as `rows` have them.
+/// [`messages`] as seen by `rows`.
 ///
 /// # Errors
 /// As [`messages`].
@@ -137,7 +137,7 @@ pub fn messages_in(
     let found = row::scan::<MessageRow>(rows, &from_uid(folder, first, limit.min(span)))?;
     Ok(found
         .into_iter()
-        .map(|(key, row)| row.shown(folder, uid_of(&key)))
+        .map(|(key, row)| row.into_message(folder, uid_of(&key)))
         .take_while(|m| m.uid <= last)
         .collect())
 }
@@ -147,11 +147,12 @@ pub fn messages_in(
 /// # Errors
 /// As [`messages`].
 pub fn message(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Message>, StoreError> {
-    Ok(row::get::<MessageRow>(&node.store, &key(folder, uid))?.map(|row| row.shown(folder, uid)))
+    Ok(row::get::<MessageRow>(&node.store, &key(folder, uid))?
+        .map(|row| row.into_message(folder, uid)))
 }
 
-/// What lists show, the newest first: messages with a UID below `before` (all for `None`), at most
-/// `limit`.
+/// Messages with their summaries, the newest first: those with a UID below `before` (all for
+/// `None`), at most `limit`.
 ///
 /// # Errors
 /// As [`messages`].
@@ -168,9 +169,9 @@ pub fn summaries(
     };
     let mut listed = Vec::new();
     for (found, row) in row::scan::<MessageRow>(&node.store, &scan)? {
-        // A message may be expunged between the two reads; then it is simply not listed.
+        // A message that is expunged between the two reads is not listed.
         if let Some(summary) = row::get::<Summary>(&node.store, &found)? {
-            listed.push((row.shown(folder, uid_of(&found)), summary));
+            listed.push((row.into_message(folder, uid_of(&found)), summary));
         }
     }
     Ok(listed)
@@ -184,8 +185,8 @@ pub fn summary(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Summary
     row::get(&node.store, &key(folder, uid))
 }
 
-/// The UIDs of a folder in order, from `first` up, at most `limit`: without reading a message, so
-/// that a large folder opens at once.
+/// The UIDs of a folder in order, from `first` on, at most `limit`. Only keys are read, so that
+/// SELECT of a large folder is fast.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -199,22 +200,23 @@ pub fn uids(
     Ok(keys.iter().map(|key| uid_of(key)).collect())
 }
 
-/// The lowest UID without \Seen (the UNSEEN of IMAP4rev1's SELECT, RFC 3501 7.1). Looks from the
-/// newest down until all that the folder counts as unseen were met: what is unread is mostly new.
+/// The lowest UID without \Seen (UNSEEN in the response to SELECT, RFC 3501 7.1). Scans from the
+/// newest message down until it has seen as many as the folder counts, since most unseen messages
+/// are new.
 ///
 /// # Errors
 /// As [`messages`].
-pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
-    let mut unmet = load(&node.store, folder)?.map_or(0, |folder| folder.unseen);
+pub fn first_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
+    let mut unseen_left = load(&node.store, folder)?.map_or(0, |folder| folder.unseen);
     let mut oldest = None;
     let mut scan = Scan::prefix(&folder.key(), PAGE).reversed();
-    while unmet > 0 {
+    while unseen_left > 0 {
         let page = row::scan::<MessageRow>(&node.store, &scan)?;
         for (key, _) in
-            page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unmet as usize)
+            page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unseen_left as usize)
         {
             oldest = Some(uid_of(key));
-            unmet -= 1;
+            unseen_left -= 1;
         }
         match page.last() {
             Some((last, _)) if page.len() == PAGE => {
@@ -226,10 +228,10 @@ pub fn oldest_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, Store
     Ok(oldest)
 }
 
-/// The text of a message, as it arrived.
+/// The bytes of a message, as they arrived.
 ///
 /// # Errors
-/// When it is damaged, or expunged since `message` was read.
+/// When they are damaged, or the message was expunged since `message` was read.
 pub fn body(node: &Node, message: &Message) -> Result<BlobReader, StoreError> {
     node.blobs.open(&message.blob)
 }

@@ -1,5 +1,5 @@
-//! What a list shows of a message, taken from its text once, when it is delivered, so that no list
-//! opens a blob.
+//! The summary of a message for lists, read from its bytes once at delivery, so that no list opens a
+//! blob.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use crate::node::Node;
 use crate::row::{Record, cut};
 use crate::store::{BlobId, StoreError, Table};
 
-/// How much of a message is looked at: enough for any header and the beginning of any text.
-const LOOKED_AT_LEN_MAX: usize = 512 * 1024;
-/// A message up to this long is read where we are; a longer one on a thread that may block.
-const READ_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
+/// How many bytes of a message are read: enough for any header and the beginning of any text.
+const READ_LEN_MAX: usize = 512 * 1024;
+/// A message up to this length is parsed on the async worker; a longer one on a blocking thread.
+const PARSED_INLINE_LEN_MAX: u64 = 128 * 1024;
 // Together these keep the row under 4 KiB.
 const NAME_LEN_MAX: usize = 120;
 const ADDRESS_LEN_MAX: usize = 254; // RFC 5321 4.5.3.1.3
@@ -26,7 +26,7 @@ const PREVIEW_LEN_MAX: usize = 600;
 const MESSAGE_ID_LEN_MAX: usize = 200;
 const REFERENCES_MAX: usize = 4;
 
-/// A name and an address.
+/// A name and an address of a header field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Correspondent {
@@ -39,39 +39,39 @@ pub struct Correspondent {
 }
 
 impl Correspondent {
-    /// The name, or the address where there is none.
+    /// The name, or the address if the name is empty.
     pub fn shown(&self) -> &str {
         if self.name.is_empty() { &self.address } else { &self.name }
     }
 }
 
-/// What a list shows of a message. Everything is decoded, cut to a length and may be empty: it is
-/// what a stranger wrote.
+/// What lists show of a message. All fields are decoded and cut to a length, and any may be empty,
+/// for a stranger wrote the message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Summary {
-    /// Who it says it is from.
+    /// The first address of From.
     #[n(0)]
     pub from: Correspondent,
-    /// Whom it is to; the first three.
+    /// The first three addresses of To.
     #[n(1)]
     pub to: Vec<Correspondent>,
-    /// What it is about.
+    /// Subject.
     #[n(2)]
     pub subject: String,
-    /// When it says it was written.
+    /// Date.
     #[n(3)]
     pub date: Option<Timestamp>,
-    /// How its text begins: one line of at most 200 characters.
+    /// The beginning of its text: one line of at most 200 characters.
     #[n(4)]
     pub preview: String,
     /// Its Message-ID, without brackets.
     #[n(5)]
     pub message_id: Option<String>,
-    /// What it answers, without brackets.
+    /// The last id of In-Reply-To, without brackets.
     #[n(6)]
     pub in_reply_to: Option<String>,
-    /// The last four of its References, without brackets.
+    /// The last four ids of References, without brackets.
     #[n(7)]
     pub references: Vec<String>,
     /// Whether it has attachments.
@@ -84,11 +84,11 @@ impl Record for Summary {
     const VERSION: u8 = 1;
 }
 
-/// The summary of a stored message.
-pub(super) async fn of(node: &Node, blob: BlobId, len: u64) -> Result<Summary, StoreError> {
+/// Reads the summary of a stored message.
+pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Summary, StoreError> {
     let node = node.clone();
-    let read = move || {
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(LOOKED_AT_LEN_MAX)];
+    let parse = move || {
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(READ_LEN_MAX)];
         let reader = node.blobs.open(&blob)?;
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -98,21 +98,21 @@ pub(super) async fn of(node: &Node, blob: BlobId, len: u64) -> Result<Summary, S
             }
         }
         bytes.truncate(filled);
-        Ok(from_text(&bytes))
+        Ok(summarise(&bytes))
     };
-    if len <= READ_IN_PLACE_LEN_MAX {
-        return read();
+    if len <= PARSED_INLINE_LEN_MAX {
+        return parse();
     }
-    tokio::task::spawn_blocking(read).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    tokio::task::spawn_blocking(parse).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
 }
 
-/// The summary of a message's text, whatever it is.
-fn from_text(text: &[u8]) -> Summary {
+/// The summary of a message's bytes, well-formed or not.
+fn summarise(text: &[u8]) -> Summary {
     let text = header_in_utf8(text);
     let Some(message) = MessageParser::default().parse(&*text) else { return Summary::default() };
     Summary {
-        from: people(message.from()).next().unwrap_or_default(),
-        to: people(message.to()).take(RECIPIENTS_MAX).collect(),
+        from: correspondents(message.from()).next().unwrap_or_default(),
+        to: correspondents(message.to()).take(RECIPIENTS_MAX).collect(),
         subject: one_line(message.subject().unwrap_or_default(), SUBJECT_LEN_MAX),
         date: message
             .date()
@@ -129,9 +129,9 @@ fn from_text(text: &[u8]) -> Summary {
     }
 }
 
-/// A message whose header is UTF-8. Old programs wrote eight-bit letters into it without a word
-/// about their code: Latin-1 by its name, windows-1252 in truth. Each line that is not UTF-8 is
-/// read so.
+/// The message with its header in UTF-8. Old programs wrote eight-bit characters into headers
+/// without an encoding (RFC 2047), in Latin-1 or windows-1252. Each header line that is not UTF-8 is
+/// decoded as windows-1252.
 fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     let end = text
         .windows(2)
@@ -156,7 +156,7 @@ fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(whole)
 }
 
-/// One letter of windows-1252: Latin-1, but for 32 places where that has controls.
+/// A byte of windows-1252: as Latin-1, except for 0x80 to 0x9f, which are controls there.
 fn windows_1252(byte: u8) -> char {
     const FROM_0X80: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
     match byte {
@@ -165,7 +165,7 @@ fn windows_1252(byte: u8) -> char {
     }
 }
 
-fn people<'a>(address: Option<&'a Address<'a>>) -> impl Iterator<Item = Correspondent> {
+fn correspondents<'a>(address: Option<&'a Address<'a>>) -> impl Iterator<Item = Correspondent> {
     address.into_iter().flat_map(Address::iter).map(|one| Correspondent {
         name: one_line(one.name().unwrap_or_default(), NAME_LEN_MAX),
         address: one_line(one.address().unwrap_or_default(), ADDRESS_LEN_MAX),
@@ -189,7 +189,7 @@ fn preview(text: &str) -> String {
     line.chars().take(PREVIEW_CHARS).collect()
 }
 
-/// `text` on one line, without control characters and without those that turn the direction of what follows.
+/// `text` on one line, without control and bidi-override characters (UAX 9).
 fn one_line(text: &str, len_max: usize) -> String {
     let mut line = String::new();
     for word in
@@ -198,7 +198,7 @@ fn one_line(text: &str, len_max: usize) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().filter(|c| !names::turns(*c) && *c != '\u{feff}'));
+        line.extend(word.chars().filter(|c| !names::is_bidi_control(*c) && *c != '\u{feff}'));
         if line.len() > len_max {
             break;
         }
@@ -214,13 +214,13 @@ mod tests {
     use crate::testing::fuzz::fuzz;
 
     #[test]
-    fn a_message_is_summed_up() {
+    fn summary_has_decoded_header_fields_and_preview() {
         let text = b"From: =?utf-8?q?B=C3=B6b?= <bob@bob.example>\r\nTo: alice@alice.example, Carol <carol@carol.example>\r\n\
             Subject: On\r\n the hill\r\nDate: Fri, 1 May 2026 10:00:00 +0200\r\nMessage-ID: <m2@bob.example>\r\n\
             In-Reply-To: <m1@alice.example>\r\nReferences: <m0@x> <m1@alice.example>\r\n\
             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Look,\r\na <b>view</b></p>\r\n\
             --b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\r\nx\r\n--b--\r\n";
-        let summary = from_text(text);
+        let summary = summarise(text);
         assert_eq!(
             summary.from,
             Correspondent { name: "Böb".into(), address: "bob@bob.example".into() }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_bit_letters_in_an_old_header_are_read() {
+    fn eight_bit_header_is_decoded_as_windows_1252() {
         for end in [&b"\r\n\r\n"[..], b"\n\n"] {
             let text = [
                 b"From: J\xfcrgen <j@x.example>\nSubject: Caf\xe9 \x93zu\x94 \x80 5",
@@ -249,7 +249,7 @@ mod tests {
                 b"Gr\xfc\xdfe",
             ]
             .concat();
-            let summary = from_text(&text);
+            let summary = summarise(&text);
             assert_eq!(
                 (summary.from.name.as_str(), summary.subject.as_str()),
                 ("Jürgen", "Café “zu” € 5")
@@ -261,19 +261,19 @@ mod tests {
             .chain(b"na\xefve\r\n\r\n")
             .copied()
             .collect::<Vec<u8>>();
-        let summary = from_text(&mixed);
+        let summary = summarise(&mixed);
         assert_eq!((summary.from.name.as_str(), summary.subject.as_str()), ("Zoë", "naïve"));
     }
 
     #[test]
-    fn whatever_a_stranger_writes_fits_a_row() {
+    fn oversized_header_fields_fit_a_summary_row() {
         let long = "ä".repeat(5000);
         let ids = format!("<{long}> ").repeat(20);
         let people = format!("\"{long}\" <{long}@x>, ").repeat(20);
         let text = format!(
             "From: {people}x@x\r\nTo: {people}x@x\r\nSubject: {long}\r\nMessage-ID: <{long}>\r\nIn-Reply-To: {ids}\r\nReferences: {ids}\r\n\r\n{long}"
         );
-        assert!(row::encode(1, &from_text(text.as_bytes())).len() < VALUE_LEN_MAX);
+        assert!(row::encode(1, &summarise(text.as_bytes())).len() < VALUE_LEN_MAX);
         for hostile in [
             &b""[..],
             b"\0\0\0",
@@ -282,25 +282,25 @@ mod tests {
             b"Content-Type: multipart/mixed; boundary=\r\n\r\n----\r\n",
             &[0xff; 100],
         ] {
-            from_text(hostile);
+            summarise(hostile);
         }
     }
 
     #[test]
-    fn a_subject_can_neither_break_lines_nor_turn_the_text_around() {
-        let summary = from_text("Subject: =?utf-8?q?a=0D=0Ab=E2=80=AEc?=\r\n\r\n".as_bytes());
+    fn subject_loses_line_breaks_and_bidi_overrides() {
+        let summary = summarise("Subject: =?utf-8?q?a=0D=0Ab=E2=80=AEc?=\r\n\r\n".as_bytes());
         assert_eq!(summary.subject, "a bc");
     }
 
     #[test]
-    fn a_message_in_a_message_in_a_multipart_is_summed_up() {
+    fn nested_rfc822_message_has_a_summary() {
         let text = b"Subject: on\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
             Content-Type: message/rfc822\r\n\r\n\r\n--xx--\r\n";
-        assert_eq!(from_text(text).subject, "on");
+        assert_eq!(summarise(text).subject, "on");
     }
 
     #[test]
-    fn whatever_a_message_is_its_summary_stays_within_bounds() {
+    fn damaged_message_has_a_bounded_summary() {
         let mail = "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\nTo: g: a@b.example, c@d.example;\r\n\
             Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200\r\nMessage-ID: <1@a.example>\r\n\
             References: <a@b> <c@d> <e@f>\r\nIn-Reply-To: <e@f>\r\nMIME-Version: 1.0\r\n\
@@ -312,7 +312,7 @@ mod tests {
             "mail summary",
             &[mail.as_bytes().to_vec(), b"Subject: only this\r\n\r\n".to_vec()],
             |input| {
-                assert!(row::encode(1, &from_text(input)).len() < VALUE_LEN_MAX);
+                assert!(row::encode(1, &summarise(input)).len() < VALUE_LEN_MAX);
             },
         );
     }

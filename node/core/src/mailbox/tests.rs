@@ -1,17 +1,17 @@
-//! What tests of the mailbox begin with.
+//! Fixtures of the mailbox tests.
 
-use super::{Delivery, DeliveryId, Flags, FolderId, deliver, folder_named};
+use super::{Delivery, Flags, FolderId, IdempotencyKey, deliver, folder_named};
 use crate::blobs::AtRest;
 use crate::testing::TestNode;
 
-/// Alice, with so many messages in her inbox.
+/// A node with `count` messages in its INBOX.
 pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     for n in 0..count {
         let blob =
             alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
-        let id = DeliveryId::new(&alice);
+        let id = IdempotencyKey::new(&alice);
         deliver(
             &alice,
             Delivery {

@@ -1,4 +1,4 @@
-//! Copying and moving messages between folders.
+//! COPY and MOVE between folders (RFC 9051 6.4.7, 6.4.8).
 
 use super::deliver::{self, DeliverError};
 use super::folders::{FolderId, load, save};
@@ -10,21 +10,21 @@ use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
 
-/// A moved message is two of a row that may be 4 KiB and a folder's twice: fewer fit a commit than
-/// elsewhere.
+/// Fewer messages per commit than elsewhere: a moved one writes two summary rows of up to 4 KiB and
+/// two folder rows.
 const MESSAGES_PER_COMMIT: usize = 50;
 
 /// Why messages were not copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {
-    /// There is no folder to take from.
+    /// The source folder does not exist.
     #[error("there is no such folder to take from")]
     NoSource,
-    /// There is no folder to put into; a mail program may make it and try again (TRYCREATE, RFC
-    /// 9051 7.1).
+    /// The target folder does not exist; a mail program may create it and retry (TRYCREATE, RFC 9051
+    /// 7.1).
     #[error("there is no such folder to put into")]
     NoTarget,
-    /// The target takes no more messages or keywords.
+    /// The target folder accepts no more messages or keywords.
     #[error("the folder takes no more")]
     TargetFull,
     /// The store.
@@ -42,8 +42,8 @@ impl From<DeliverError> for TransferError {
     }
 }
 
-/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are passed over.
-/// All or none: what was copied before a failure is taken back (RFC 9051 6.4.7).
+/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are skipped. Either
+/// all are copied or none: a failure expunges the copies made before it (RFC 9051 6.4.7).
 ///
 /// # Errors
 /// When a folder does not exist or the store refuses.
@@ -54,12 +54,12 @@ pub async fn copy_messages(
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut copied = Vec::new();
-    for some in chunks(uids) {
+    for batch in batches(uids) {
         let now = node.clock.now();
-        match node.store.commit(move |tx| copy_some(tx, from, &some, to, now)).await {
+        match node.store.commit(move |tx| copy_batch(tx, from, &batch, to, now)).await {
             Ok(part) => copied.extend(part),
             Err(error) => {
-                take_back(node, to, &copied).await;
+                expunge_copies(node, to, &copied).await;
                 return Err(error);
             }
         }
@@ -67,9 +67,9 @@ pub async fn copy_messages(
     Ok(copied)
 }
 
-/// The UIDs in parts of one commit each; one empty part when there are none, so that folders are
-/// still checked.
-fn chunks(uids: &[u32]) -> Vec<Vec<u32>> {
+/// The UIDs in batches of one commit each; a single empty batch when there are none, so that the
+/// folders are still checked.
+fn batches(uids: &[u32]) -> Vec<Vec<u32>> {
     if uids.is_empty() {
         vec![Vec::new()]
     } else {
@@ -77,20 +77,20 @@ fn chunks(uids: &[u32]) -> Vec<Vec<u32>> {
     }
 }
 
-async fn take_back(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
+async fn expunge_copies(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
     let uids: Vec<u32> = copied.iter().map(|(_, new)| *new).collect();
-    let undone = async {
+    let expunged = async {
         store_flags(node, folder, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await?;
         expunge(node, folder, Some(&uids)).await.map(drop)
     };
-    let undone: Result<(), FlagError> = undone.await;
-    if let Err(error) = undone {
-        tracing::warn!(%error, "a copy that failed half way could not be taken back");
+    let expunged: Result<(), FlagError> = expunged.await;
+    if let Err(error) = expunged {
+        tracing::warn!(%error, "the copies made before a failed COPY could not be expunged");
     }
 }
 
 /// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several
-/// commits; a failure leaves each message in one folder or the other.
+/// commits; after a failure each message is in exactly one of the two folders.
 ///
 /// # Errors
 /// As [`copy_messages`].
@@ -101,14 +101,14 @@ pub async fn move_messages(
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut moved = Vec::new();
-    for some in chunks(uids) {
+    for batch in batches(uids) {
         let now = node.clock.now();
-        moved.extend(node.store.commit(move |tx| move_some(tx, from, &some, to, now)).await?);
+        moved.extend(node.store.commit(move |tx| move_batch(tx, from, &batch, to, now)).await?);
     }
     Ok(moved)
 }
 
-fn copy_some(
+fn copy_batch(
     tx: &mut Tx<'_>,
     from: FolderId,
     uids: &[u32],
@@ -119,15 +119,19 @@ fn copy_some(
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let mut copied = Vec::new();
     for uid in uids.iter().copied() {
-        let Some((message, summary)) = whole(tx, from, uid)? else { continue };
-        let copy =
-            deliver::add(tx, to, MessageRow { delivery: None, saved: now, ..message }, &summary)?;
+        let Some((message, summary)) = message_and_summary(tx, from, uid)? else { continue };
+        let copy = deliver::append(
+            tx,
+            to,
+            MessageRow { delivery: None, saved: now, ..message },
+            &summary,
+        )?;
         copied.push((uid, copy.uid));
     }
     Ok(copied)
 }
 
-fn move_some(
+fn move_batch(
     tx: &mut Tx<'_>,
     from: FolderId,
     uids: &[u32],
@@ -138,10 +142,10 @@ fn move_some(
     let mut moved = Vec::new();
     for uid in uids.iter().copied() {
         let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
-        let Some((message, summary)) = whole(tx, from, uid)? else { continue };
-        expunge::take_out(tx, &mut source, uid, &message)?;
+        let Some((message, summary)) = message_and_summary(tx, from, uid)? else { continue };
+        expunge::remove(tx, &mut source, uid, &message)?;
         save(tx, &source)?;
-        let new = deliver::add(tx, to, MessageRow { saved: now, ..message }, &summary)?;
+        let new = deliver::append(tx, to, MessageRow { saved: now, ..message }, &summary)?;
         moved.push((uid, new.uid));
     }
     if moved.is_empty() {
@@ -150,7 +154,7 @@ fn move_some(
     Ok(moved)
 }
 
-fn whole(
+fn message_and_summary(
     tx: &Tx<'_>,
     folder: FolderId,
     uid: u32,

@@ -6,14 +6,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Node;
+use super::{Identity, Node, Presence, Throttle};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
-use crate::friends::Presence;
 use crate::fs::{Fs, OsFs};
-use crate::identity::Identity;
-use crate::logins::Throttle;
 use crate::random::Random;
 use crate::space::{Margins, Space};
 use crate::store::{self, Claim, EngineSource, Progress, Stop, Store, StoreError, StoreOptions};

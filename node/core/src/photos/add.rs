@@ -11,9 +11,9 @@ use crate::audience::Audience;
 use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::markdown::{slugify, slugify_within};
 use crate::node::{Node, keyed};
 use crate::row::{self, Rows, cut};
+use crate::slug::{slugify, slugify_within};
 use crate::store::{BlobId, StoreError, Tx};
 
 /// How much of what a photo shows its address takes, in bytes.
@@ -42,12 +42,12 @@ pub struct Upload {
 pub enum AddError {
     /// The file can't be shown; nothing of it is kept.
     #[error(transparent)]
-    Develop(RenditionError),
+    Rendition(RenditionError),
     /// The file can't be shown here but is a photo (HEIC), so it is kept; nothing is lost.
     #[error(
         "{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that"
     )]
-    KeptButNotShown {
+    StoredUnsupported {
         /// What it is.
         media_type: &'static str,
     },
@@ -85,11 +85,11 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
     }
     match developed(node, upload.file.id).await? {
         Ok(developed) => Ok(store_photo(node, upload, developed).await?),
-        Err(RenditionError::CannotShow(media_type)) => {
+        Err(RenditionError::Unsupported(media_type)) => {
             unsupported::keep(node, upload.file, plain_name(&upload.file_name), media_type).await?;
-            Err(AddError::KeptButNotShown { media_type })
+            Err(AddError::StoredUnsupported { media_type })
         }
-        Err(error) => Err(AddError::Develop(error)),
+        Err(error) => Err(AddError::Rendition(error)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Their names are the same in both forms, so neither rows nor signed entries change with it, and
 //! who may see a photo is asked anew with each reading. A change after which another form may be
 //! due notes so in its own commit ([`note`]); soon after, each size is stored in the form that is
-//! due, and what lies in the other is removed ([`settle`]).
+//! due, and what lies in the other is removed ([`apply_at_rest`]).
 
 use minicbor::{Decode, Encode};
 
@@ -59,7 +59,7 @@ fn due(rows: &impl Rows, blob: &BlobId) -> Result<Option<AtRest>, StoreError> {
 ///
 /// # Errors
 /// The first that was met; the others are gone on with, and what failed stays noted.
-pub fn settle(node: &Node) -> Result<usize, StoreError> {
+pub fn apply_at_rest(node: &Node) -> Result<usize, StoreError> {
     let (mut left, mut failed, mut after) = (0, None, None::<BlobId>);
     loop {
         let scan = Scan::prefix(&[], PAGE);
@@ -136,12 +136,12 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
     Ok(wrong)
 }
 
-/// Notes what [`check`] would find, so that it is sealed by the next [`settle`]: no change of the
+/// Notes what [`check`] would find, so that it is sealed by the next [`apply_at_rest`]: no change of the
 /// photo may come that would. Blocks.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn note_open(node: &Node) -> Result<(), StoreError> {
+pub fn mark_unsealed(node: &Node) -> Result<(), StoreError> {
     each_open(node, |_, blob| {
         node.store.commit_blocking(move |tx| row::put(tx, &blob.0, &NoteRow {}))
     })

@@ -84,7 +84,7 @@ pub fn image_bytes(
     size: Size,
 ) -> Result<Option<(Rendition, BlobReader)>, StoreError> {
     let Some(photo) = by_id(node, visitor, id)? else { return Ok(None) };
-    let print = photo.print(size);
+    let print = photo.rendition(size);
     Ok(Some((print, node.blobs.open(&print.blob)?)))
 }
 
@@ -129,8 +129,8 @@ pub(crate) fn with_blob(rows: &impl Rows, blob: &BlobId) -> Result<Option<PhotoI
 }
 
 /// The photo as a feed entry tells of it.
-pub fn of_entry(photo: &Photo) -> feed::Photo {
-    feed::Photo {
+pub fn entry_photo(photo: &Photo) -> feed::PhotoRef {
+    feed::PhotoRef {
         blob: photo.large.blob,
         len: photo.large.len,
         small: photo.small.blob,

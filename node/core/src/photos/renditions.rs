@@ -90,7 +90,7 @@ pub enum RenditionError {
     NotAPicture,
     /// A picture in a format that can be kept but not shown.
     #[error("{0} pictures can't be shown here yet; save it as JPEG and add that")]
-    CannotShow(&'static str),
+    Unsupported(&'static str),
     /// More pixels than are decoded.
     #[error("the picture has {pixels} pixels, the limit is {pixels_max}")]
     TooManyPixels {
@@ -141,7 +141,7 @@ pub struct Renditions {
 /// When the content is no picture, is damaged, too large, or of a kind that can't be shown.
 pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
     let media_type = MediaType::sniff(bytes).ok_or(RenditionError::NotAPicture)?;
-    let format = media_type.format().ok_or(RenditionError::CannotShow("HEIC"))?;
+    let format = media_type.format().ok_or(RenditionError::Unsupported("HEIC"))?;
     let (picture, orientation) = decode(bytes, format)?;
     if media_type == MediaType::Jpeg && ending::is_missing(bytes, &picture) {
         return Err(RenditionError::Damaged("its lower part is missing".to_owned()));

@@ -91,7 +91,7 @@ async fn what_is_no_picture_is_refused_and_leaves_nothing() {
     {
         assert!(matches!(
             upload(&alice, bad, "a.jpg", Audience::Public).await,
-            Err(AddError::Develop(_))
+            Err(AddError::Rendition(_))
         ));
     }
     assert_eq!(list(&alice, &Visitor::Owner, None, 10).unwrap(), []);
@@ -103,12 +103,15 @@ async fn heic_is_kept_and_said_so() {
     let alice = TestNode::new("alice").await;
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     let refused = upload(&alice, heic, "a.heic", Audience::Public).await;
-    assert!(matches!(refused, Err(AddError::KeptButNotShown { .. })), "{refused:?}");
-    let all = kept(&alice).unwrap();
+    assert!(matches!(refused, Err(AddError::StoredUnsupported { .. })), "{refused:?}");
+    let all = list_unsupported(&alice).unwrap();
     assert_eq!(all.len(), 1);
-    assert_eq!(kept_bytes(&alice, all[0].id).unwrap().unwrap().read_all(1000).unwrap(), heic);
-    delete_kept(&alice, all[0].id).await.unwrap();
-    assert_eq!(kept(&alice).unwrap(), []);
+    assert_eq!(
+        unsupported_bytes(&alice, all[0].id).unwrap().unwrap().read_all(1000).unwrap(),
+        heic
+    );
+    delete_unsupported(&alice, all[0].id).await.unwrap();
+    assert_eq!(list_unsupported(&alice).unwrap(), []);
 }
 
 #[tokio::test]
@@ -123,11 +126,11 @@ async fn a_photo_that_no_post_shows_can_be_changed_and_deleted() {
         change(&alice, photo.id, "x".repeat(1001), String::new(), Audience::Owner).await,
         Err(ChangeError::TooLong { .. })
     ));
-    alice.store.commit(move |tx| note_uses(tx, &[1; 16], &[photo.id], true)).await.unwrap();
+    alice.store.commit(move |tx| add_references(tx, &[1; 16], &[photo.id], true)).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::InUse));
     // What a published post shows stays visible with it.
     assert!(shared_blob(&alice, &Visitor::Stranger, &photo.large.blob).unwrap().is_some());
-    alice.store.commit(move |tx| forget_uses(tx, &[1; 16], &[photo.id])).await.unwrap();
+    alice.store.commit(move |tx| remove_references(tx, &[1; 16], &[photo.id])).await.unwrap();
     delete(&alice, photo.id).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::NoSuchPhoto));
     assert!(shared_blob(&alice, &Visitor::Owner, &photo.large.blob).unwrap().is_none());

@@ -71,7 +71,7 @@ pub(super) async fn keep(
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn kept(node: &Node) -> Result<Vec<Unsupported>, StoreError> {
+pub fn list_unsupported(node: &Node) -> Result<Vec<Unsupported>, StoreError> {
     let rows = row::scan::<Unsupported>(&node.store, &Scan::prefix(&[], LISTED_MAX))?;
     let mut all: Vec<Unsupported> = rows.into_iter().map(|(_, kept)| kept).collect();
     all.sort_by_key(|kept| std::cmp::Reverse(kept.added));
@@ -82,7 +82,7 @@ pub fn kept(node: &Node) -> Result<Vec<Unsupported>, StoreError> {
 ///
 /// # Errors
 /// When it is damaged or the store is unavailable.
-pub fn kept_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
+pub fn unsupported_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
     row::get::<Unsupported>(&node.store, &id.0)?.map(|kept| node.blobs.open(&kept.blob)).transpose()
 }
 
@@ -90,7 +90,7 @@ pub fn kept_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreE
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn delete_kept(node: &Node, id: PhotoId) -> Result<(), StoreError> {
+pub async fn delete_unsupported(node: &Node, id: PhotoId) -> Result<(), StoreError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {

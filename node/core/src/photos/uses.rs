@@ -23,7 +23,7 @@ impl Record for UseRow {
 const USES_MAX: usize = 1000;
 
 /// Notes that a post (by its id's bytes) shows these photos.
-pub(crate) fn note_uses(
+pub(crate) fn add_references(
     tx: &mut Tx<'_>,
     post: &[u8; 16],
     photos: &[PhotoId],
@@ -39,7 +39,7 @@ pub(crate) fn note_uses(
 }
 
 /// Notes that a post does not show these photos any more.
-pub(crate) fn forget_uses(
+pub(crate) fn remove_references(
     tx: &mut Tx<'_>,
     post: &[u8; 16],
     photos: &[PhotoId],

@@ -1,38 +1,34 @@
-//! Taking a post back: a draft simply goes, a published one is taken back everywhere.
+//! Deleting a post from this site.
 
 use super::rows::{self, DraftRow, PlaceRow, PostRow};
 use super::{PostError, PostId, State, entries};
 use crate::erasure;
 use crate::events::Event;
-use crate::feed::{self, Body, EntryId, Lane};
+use crate::feed::EntryId;
 use crate::node::Node;
 use crate::photos;
 use crate::row;
 use crate::store::{StoreError, Tx};
-use crate::timeline;
 
-/// Deletes a post with its text and its addresses, for good ([`history`]). Friends' nodes are told
-/// by a tombstone in the feed; its photos stay.
+/// Deletes a draft, or gives the entry of a published post: with that entry deleted, [`erase`]
+/// follows.
 ///
 /// # Errors
 /// When there is no such post or the store refuses.
-pub async fn delete(node: &Node, id: PostId) -> Result<(), PostError> {
-    let author = node.clone();
-    node.store.commit(move |tx| write(tx, &author, id)).await
-}
-
-fn write(tx: &mut Tx<'_>, node: &Node, id: PostId) -> Result<(), PostError> {
+pub(crate) fn delete_draft(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    id: PostId,
+) -> Result<Option<EntryId>, PostError> {
     let row = rows::load(tx, id)?;
     if let (State::Published, Some(of)) = (row.state, row.entry.map(EntryId)) {
-        feed::append(tx, node, Lane::PUBLIC, &Body::Tombstone { of })?;
-        if let Some(author) = node.identity.person() {
-            timeline::hide(tx, &author, &of)?;
-        }
+        return Ok(Some(of));
     }
-    erase(tx, node, id, &row).map_err(PostError::Store)
+    erase(tx, node, id, &row)?;
+    Ok(None)
 }
 
-/// Deletes all that this site has of a post.
+/// Deletes all that this site has of a post: its text, its addresses and its rows. Its photos stay.
 pub(super) fn erase(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -40,10 +36,10 @@ pub(super) fn erase(
     row: &PostRow,
 ) -> Result<(), StoreError> {
     erasure::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
-    photos::forget_uses(tx, &id.0, &row.photos)?;
+    photos::remove_references(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
     if let Some(entry) = row.entry {
-        entries::forget(tx, &EntryId(entry));
+        entries::remove(tx, &EntryId(entry));
     }
     if let Some(published) = row.published {
         row::delete::<PlaceRow>(tx, &rows::place_key(published, id));

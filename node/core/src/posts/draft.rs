@@ -1,4 +1,4 @@
-//! Saving a draft, and what a draft must be to be saved at all.
+//! Saving a draft, and the limits of a draft.
 
 use super::rows::{self, DraftRow, PostRow, ReadyText};
 use super::{
@@ -7,34 +7,35 @@ use super::{
 };
 use crate::audience::Audience;
 use crate::clock::Timestamp;
-use crate::markdown;
 use crate::node::Node;
 use crate::photos::{self, Photo, PhotoId};
 use crate::row;
 use crate::store::{StoreError, Tx};
+use crate::{slug, text};
 
-/// How much of a note's words its address takes, in bytes.
+/// The longest slug made from the text of a note, in bytes.
 const NOTE_SLUG_LEN_MAX: usize = 50;
 
-/// What a draft is saved over.
+/// The state that a post must have for a draft to be saved over it (compare If-Match, RFC 9110
+/// 13.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Over {
-    /// Whatever the post says by now.
+    /// Any state.
     #[default]
     Whatever,
-    /// Nothing: it begins the post. Saved again it is the same post, not a second one.
+    /// No such post: the draft begins it. A second save of the same draft makes no second post.
     Nothing,
-    /// What the post was when its writer began to change it.
+    /// The state in which its writer began to change it.
     Revision(Revision),
 }
 
-/// What the owner has written.
+/// A draft as the owner submits it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
-    /// The draft it replaces; `None` begins a new one.
+    /// The post it replaces; `None` begins a new one.
     pub id: Option<PostId>,
-    /// What the post that `id` names must be; when it is something else by now, nothing is saved,
-    /// unless both say the same.
+    /// The state the post must have. In another state nothing is saved, unless the content is the
+    /// same already.
     pub over: Over,
     /// The title; empty for a note.
     pub title: String,
@@ -42,13 +43,13 @@ pub struct Draft {
     pub text: String,
     /// The photos it shows, in order.
     pub photos: Vec<PhotoId>,
-    /// The last part of the address, if the owner chose one; otherwise it is made of the title or
+    /// The last part of the address, if the owner chose one; otherwise it is made from the title or
     /// the text.
     pub slug: Option<String>,
 }
 
-/// A draft within its limits, its text stored.
-pub(super) struct Ready {
+/// A draft within its limits, with its text stored.
+pub(crate) struct Ready {
     pub(super) title: String,
     pub(super) text: ReadyText,
     pub(super) raw: String,
@@ -58,7 +59,11 @@ pub(super) struct Ready {
     pub(super) slug: Option<String>,
 }
 
-pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
+/// Checks a draft against its limits and stores its text.
+///
+/// # Errors
+/// The first limit that it is over, or the disk's.
+pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
     let title = draft.title.split_whitespace().collect::<Vec<_>>().join(" ");
     let raw = draft.text.replace("\r\n", "\n").trim_end().to_owned();
     if title.chars().count() > TITLE_CHARS_MAX {
@@ -71,7 +76,7 @@ pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
         return Err(PostError::TooManyPhotos(draft.photos.len()));
     }
     let slug = draft.slug.map(|slug| slug.trim().to_owned()).filter(|slug| !slug.is_empty());
-    if slug.as_deref().is_some_and(|slug| !markdown::is_slug(slug)) {
+    if slug.as_deref().is_some_and(|slug| !slug::is_slug(slug)) {
         return Err(PostError::BadSlug);
     }
     let mut photos = Vec::new();
@@ -80,12 +85,12 @@ pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
             photos.push(photo);
         }
     }
-    let summary = markdown::summary(&raw, SUMMARY_CHARS);
+    let summary = text::summary(&raw, SUMMARY_CHARS);
     Ok(Ready {
         title,
         text: ReadyText::store(node, &raw)?,
         summary,
-        minutes: markdown::minutes(&raw),
+        minutes: text::reading_minutes(&raw),
         raw,
         photos,
         slug,
@@ -93,16 +98,21 @@ pub(super) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
 }
 
 impl Ready {
-    /// The address it asks for, or one made of its words.
+    /// The slug it asks for, or one made from its title or text.
     pub(super) fn wanted_slug(&self) -> String {
         let made = || {
-            markdown::slugify(&self.title)
-                .or_else(|| markdown::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
+            slug::slugify(&self.title)
+                .or_else(|| slug::slugify_within(&self.summary, NOTE_SLUG_LEN_MAX))
         };
         self.slug.clone().or_else(made).unwrap_or_else(|| "note".to_owned())
     }
 
-    /// Its photos, which must all be there.
+    /// True if it has neither text nor photo.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.raw.trim().is_empty() && self.photos.is_empty()
+    }
+
+    /// Its photos, all of which must exist.
     pub(super) fn load_photos(&self, tx: &Tx<'_>) -> Result<Vec<Photo>, PostError> {
         load_photos(tx, &self.photos)
     }
@@ -130,11 +140,11 @@ pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
         return Err(PostError::Empty);
     }
     let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
-    Ok(rows::shown(node, id, row)?)
+    Ok(rows::to_post(node, id, row)?)
 }
 
 impl Over {
-    /// Whether what is to be saved may take the place of `before`.
+    /// True if a save may replace `before`.
     pub(super) fn is(self, before: &PostRow) -> bool {
         match self {
             Self::Whatever => true,
@@ -144,7 +154,8 @@ impl Over {
     }
 }
 
-fn write(
+/// Writes a draft if the post has the state that `over` asks for.
+pub(super) fn write(
     tx: &mut Tx<'_>,
     id: PostId,
     over: Over,
@@ -155,7 +166,7 @@ fn write(
     match &before {
         None if over != Over::Nothing => return Err(PostError::NoSuchPost),
         Some(before) if !over.is(before) => {
-            return if before.says(ready) {
+            return if before.has_content_of(ready) {
                 Ok(before.clone())
             } else {
                 Err(PostError::ChangedMeanwhile)
@@ -169,9 +180,9 @@ fn write(
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {
-        photos::forget_uses(tx, &id.0, &before.photos)?;
+        photos::remove_references(tx, &id.0, &before.photos)?;
     }
-    photos::note_uses(tx, &id.0, &ready.photos, false)?;
+    photos::add_references(tx, &id.0, &ready.photos, false)?;
     let row = PostRow {
         slug: ready.wanted_slug(),
         title: ready.title.clone(),

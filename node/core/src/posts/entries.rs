@@ -1,9 +1,8 @@
-//! Posts by their entries in the feed: what another node of the owner's says of a post that was
-//! published here changes this site, too.
+//! The rows of posts follow the owner's feed: an entry that another node of the owner's wrote changes
+//! a post published here, too.
 //!
-//! The feed decides which version of a post counts, and whether any does ([`crate::feed`] settles
-//! that in the commit that takes an entry in); here the site follows. What a version says is not
-//! copied: it is read from its entry.
+//! The feed decides which version of a post counts, and [`crate::apply`] calls these functions in the
+//! same commit. The text of a version is not copied: it is read from its entry.
 
 use minicbor::{Decode, Encode};
 
@@ -12,14 +11,15 @@ use super::{PostId, SUMMARY_CHARS, State, TITLE_CHARS_MAX, delete};
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::events::Event;
+use crate::feed::change::Version;
 use crate::feed::{EntryId, PostBody};
-use crate::markdown;
 use crate::node::Node;
 use crate::photos;
 use crate::row::{self, Record};
 use crate::store::{StoreError, Table, Tx};
+use crate::{slug, text};
 
-/// Under the entry of a published post: the post.
+/// Entry of a published post → the post.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct EntryRow {
@@ -32,24 +32,24 @@ impl Record for EntryRow {
     const VERSION: u8 = 1;
 }
 
-/// Notes which entry published a post.
-pub(super) fn note(tx: &mut Tx<'_>, entry: &EntryId, post: PostId) -> Result<(), StoreError> {
+/// Records the entry that published a post.
+pub(super) fn record(tx: &mut Tx<'_>, entry: &EntryId, post: PostId) -> Result<(), StoreError> {
     row::put(tx, &entry.0, &EntryRow { post })
 }
 
-/// Forgets a post that is gone.
-pub(super) fn forget(tx: &mut Tx<'_>, entry: &EntryId) {
+/// Deletes that record.
+pub(super) fn remove(tx: &mut Tx<'_>, entry: &EntryId) {
     row::delete::<EntryRow>(tx, &entry.0);
 }
 
-/// The post that an entry published here, if it is still there.
+/// The post that an entry published here, if it still exists.
 fn published(tx: &Tx<'_>, entry: &EntryId) -> Result<Option<(PostId, PostRow)>, StoreError> {
     let Some(EntryRow { post }) = row::get(tx, &entry.0)? else { return Ok(None) };
     Ok(row::get::<PostRow>(tx, &post.0)?.map(|row| (post, row)))
 }
 
-/// The owner has taken a post back on another node, or its time is over: it leaves the site for
-/// good.
+/// Deletes a post that was deleted in the feed, by this node or another of the owner's, or that has
+/// expired.
 ///
 /// # Errors
 /// When the store refuses.
@@ -60,7 +60,7 @@ pub(crate) fn retract(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(), 
     }
 }
 
-/// For now there is nothing of a post that may be shown: only its owner still finds it.
+/// Hides a post of which no version may be shown for now: only the owner still finds it.
 ///
 /// # Errors
 /// When the store refuses.
@@ -68,29 +68,27 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
         return Ok(());
     };
-    photos::forget_uses(tx, &id.0, &row.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, false)?;
+    photos::remove_references(tx, &id.0, &row.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, false)?;
     rows::save(tx, id, &PostRow { is_hidden: true, ..row })?;
     tx.after(Event::Public);
     Ok(())
 }
 
-/// What a post says from now on, in the entry `version` of this time. Of its photos those are shown
-/// that lie at this node; its address changes if the new one is free. One that was published here,
-/// and that another node took back, stands on the site again when that has turned out to be void.
+/// Gives a post the content of the version that counts. Of its photos those are shown that this node
+/// stores; its slug changes if the new one is free. A post that was published here and deleted by
+/// another node returns when that deletion has turned out to be void.
 ///
 /// # Errors
 /// When the store refuses.
 pub(crate) fn apply_version(
     tx: &mut Tx<'_>,
     of: &EntryId,
-    version: &EntryId,
-    at: Timestamp,
-    said: &PostBody,
-    is_from_here: bool,
+    new: &Version,
 ) -> Result<(), StoreError> {
+    let (version, at, content) = (&new.entry, new.at, &new.body);
     let Some((id, before)) = published(tx, of)? else {
-        return if is_from_here { restore(tx, of, version, at, said) } else { Ok(()) };
+        return if new.is_post_from_here { restore(tx, of, version, at, content) } else { Ok(()) };
     };
     let is_known = before.version.map_or(*of, EntryId) == *version;
     if is_known && !before.is_hidden {
@@ -98,33 +96,33 @@ pub(crate) fn apply_version(
     }
     let mut row = PostRow { is_hidden: false, ..before.clone() };
     if !is_known {
-        take_words(tx, &mut row, version, at, said)?;
+        copy_content(tx, &mut row, version, at, content)?;
         row.edited = (version != of).then_some(at);
-        if is_to_move(tx, &row, said, id)? {
-            rows::claim_slug(tx, &said.slug, id)?;
-            row.slug.clone_from(&said.slug);
+        if may_take_slug(tx, &row, content, id)? {
+            rows::claim_slug(tx, &content.slug, id)?;
+            row.slug.clone_from(&content.slug);
         }
     }
-    photos::forget_uses(tx, &id.0, &before.photos)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    photos::remove_references(tx, &id.0, &before.photos)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
     Ok(())
 }
 
-/// Puts a post back whose row is gone, at the address it had unless another post has that by now.
+/// Restores a post whose row was deleted, at its old address unless another post has that by now.
 fn restore(
     tx: &mut Tx<'_>,
     of: &EntryId,
     version: &EntryId,
     at: Timestamp,
-    said: &PostBody,
+    content: &PostBody,
 ) -> Result<(), StoreError> {
-    // Drawn from the entry, so that the post is the same one however often it comes and goes.
+    // Made from the entry, so that the post has the same id each time it is restored.
     let id = PostId(row::key_part(&of.0, 0));
-    let title = said.title.as_deref().unwrap_or_default();
-    let base = markdown::slugify(&said.slug)
-        .or_else(|| markdown::slugify(title))
+    let title = content.title.as_deref().unwrap_or_default();
+    let base = slug::slugify(&content.slug)
+        .or_else(|| slug::slugify(title))
         .unwrap_or_else(|| "note".to_owned());
     let mut row = PostRow {
         slug: rows::next_free(tx, &base, id)?,
@@ -133,9 +131,9 @@ fn restore(
         summary: String::new(),
         photos: Vec::new(),
         state: State::Published,
-        created: said.published,
+        created: content.published,
         updated: at,
-        published: Some(said.published),
+        published: Some(content.published),
         edited: (version != of).then_some(at),
         entry: Some(of.0),
         audience: Audience::Public,
@@ -144,43 +142,51 @@ fn restore(
         version: None,
         is_hidden: false,
     };
-    take_words(tx, &mut row, version, at, said)?;
-    note(tx, of, id)?;
-    photos::note_uses(tx, &id.0, &row.photos, true)?;
+    copy_content(tx, &mut row, version, at, content)?;
+    record(tx, of, id)?;
+    photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
-    row::put(tx, &rows::place_key(said.published, id), &PlaceRow {})?;
+    row::put(tx, &rows::place_key(content.published, id), &PlaceRow {})?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);
     Ok(())
 }
 
-fn take_words(
+fn copy_content(
     tx: &Tx<'_>,
     row: &mut PostRow,
     version: &EntryId,
     at: Timestamp,
-    said: &PostBody,
+    content: &PostBody,
 ) -> Result<(), StoreError> {
     row.version = Some(version.0);
     row.text = Text::Entry(version.0);
-    row.title = said.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
-    row.summary = markdown::summary(&said.text, SUMMARY_CHARS);
-    row.minutes = markdown::minutes(&said.text);
-    row.photos = shown(tx, said)?;
+    row.title =
+        content.title.as_deref().unwrap_or_default().chars().take(TITLE_CHARS_MAX).collect();
+    row.summary = text::summary(&content.text, SUMMARY_CHARS);
+    row.minutes = text::reading_minutes(&content.text);
+    row.photos = shown(tx, content)?;
     row.updated = at;
     Ok(())
 }
 
-fn shown(tx: &Tx<'_>, said: &PostBody) -> Result<Vec<photos::PhotoId>, StoreError> {
+fn shown(tx: &Tx<'_>, content: &PostBody) -> Result<Vec<photos::PhotoId>, StoreError> {
     let mut shown = Vec::new();
-    for photo in &said.photos {
+    for photo in &content.photos {
         shown.extend(photos::with_blob(tx, &photo.blob)?.filter(|id| !shown.contains(id)));
     }
     Ok(shown)
 }
 
-/// Whether the post's address becomes the one that a version names.
-fn is_to_move(tx: &Tx<'_>, row: &PostRow, said: &PostBody, id: PostId) -> Result<bool, StoreError> {
-    let may_have = said.slug != row.slug && markdown::is_slug(&said.slug);
-    Ok(may_have && rows::is_free(tx, &said.slug, id)? && rows::addresses(tx, id)? < ADDRESSES_MAX)
+/// True if the post's slug becomes the one that a version names.
+fn may_take_slug(
+    tx: &Tx<'_>,
+    row: &PostRow,
+    content: &PostBody,
+    id: PostId,
+) -> Result<bool, StoreError> {
+    let may_have = content.slug != row.slug && slug::is_slug(&content.slug);
+    Ok(may_have
+        && rows::is_free(tx, &content.slug, id)?
+        && rows::addresses(tx, id)? < ADDRESSES_MAX)
 }

@@ -1,4 +1,4 @@
-//! Reading posts, by whoever may.
+//! Reading posts, each as far as its reader may see it.
 
 use super::rows::{self, DraftRow, PlaceRow, PostRow, SlugRow};
 use super::{Post, PostId, State};
@@ -8,23 +8,23 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError};
 
-/// How many keys are read at once while counting.
+/// Keys read at once while counting.
 const COUNT_PAGE: usize = 1000;
 const DRAFTS_MAX: usize = 1000;
 
-/// What an address leads to.
+/// The target of a slug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The post itself.
     Here(Box<Post>),
-    /// The address it has now.
+    /// The slug that replaced it.
     Moved(String),
 }
 
-/// Where a page of posts ended.
+/// The end of a page of posts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// When its last post came out.
+    /// The publication time of its last post.
     pub published: Timestamp,
     /// Its last post.
     pub id: PostId,
@@ -70,10 +70,10 @@ fn visible(row: &PostRow, visitor: &Visitor) -> bool {
 /// When a row or text is damaged or the store is unavailable.
 pub fn by_id(node: &Node, visitor: &Visitor, id: PostId) -> Result<Option<Post>, StoreError> {
     let row = row::get::<PostRow>(&node.store, &id.0)?.filter(|row| visible(row, visitor));
-    row.map(|row| rows::shown(node, id, row)).transpose()
+    row.map(|row| rows::to_post(node, id, row)).transpose()
 }
 
-/// What the address `slug` leads to, if `visitor` may see it.
+/// The target of a slug, if `visitor` may see it.
 ///
 /// # Errors
 /// As [`by_id`].
@@ -89,7 +89,7 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Foun
     if row.slug != slug {
         return Ok(Some(Found::Moved(row.slug)));
     }
-    rows::shown(node, found.post, row).map(|post| Some(Found::Here(Box::new(post))))
+    rows::to_post(node, found.post, row).map(|post| Some(Found::Here(Box::new(post))))
 }
 
 /// Published posts that `visitor` may see, the newest first: those before `before` (all for
@@ -122,7 +122,7 @@ pub fn published(
     Ok(found)
 }
 
-/// How many posts are published, whoever may see them. Reads a key per post.
+/// The number of published posts of any audience. Reads a key per post.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -138,7 +138,7 @@ pub fn count(node: &Node) -> Result<usize, StoreError> {
     }
 }
 
-/// The owner's drafts, the one saved last first.
+/// The owner's drafts, the last saved first.
 ///
 /// # Errors
 /// As [`by_id`].

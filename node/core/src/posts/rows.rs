@@ -1,4 +1,4 @@
-//! How posts lie in the store.
+//! The rows of posts.
 
 use minicbor::{Decode, Encode};
 
@@ -13,15 +13,15 @@ use crate::photos::PhotoId;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// A text up to this many bytes lies in the post's row, a longer one in a blob.
+/// The longest text in the post's row, in bytes; a longer one is a blob.
 const INLINE_LEN_MAX: usize = 1500;
-/// How many addresses a post may have had.
+/// The most slugs a post may have had.
 pub(super) const ADDRESSES_MAX: usize = 100;
 
-/// Under the post's id.
+/// Post → its state.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(map)]
-pub(super) struct PostRow {
+pub(crate) struct PostRow {
     #[n(0)]
     pub(super) slug: String,
     #[n(1)]
@@ -48,25 +48,25 @@ pub(super) struct PostRow {
     pub(super) audience: Audience,
     #[n(12)]
     pub(super) minutes: u32,
-    /// Whether the owner chose the slug; then it does not follow the title.
+    /// True if the owner chose the slug; then it does not follow the title.
     #[n(13)]
     pub(super) has_own_slug: bool,
-    /// The entry it says what it says in, if that is not the one that published it.
+    /// The entry of the version that counts, if that is not the one that published the post.
     #[cbor(n(14), with = "minicbor::bytes")]
     pub(super) version: Option<[u8; 32]>,
-    /// What another node of the owner's has said leaves nothing to show for now.
+    /// True while no version may be shown.
     #[cbor(n(15), default)]
     pub(super) is_hidden: bool,
 }
 
 impl PostRow {
-    /// What tells this row from every other the post had.
+    /// The hash of the row, which differs after any change.
     pub(super) fn revision(&self) -> Revision {
         Revision(row::key_part(blake3::hash(&row::encode(Self::VERSION, self)).as_bytes(), 0))
     }
 
-    /// Whether it says what `ready` says.
-    pub(super) fn says(&self, ready: &Ready) -> bool {
+    /// True if the post has the content of `ready` already.
+    pub(super) fn has_content_of(&self, ready: &Ready) -> bool {
         let has_slug = ready.slug.as_ref().is_none_or(|slug| *slug == self.slug);
         has_slug
             && self.title == ready.title
@@ -80,20 +80,20 @@ impl Record for PostRow {
     const VERSION: u8 = 1;
 }
 
-/// Where a text is.
+/// The place of a text.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(super) enum Text {
     #[n(0)]
     Here(#[n(0)] String),
     #[n(1)]
     Blob(#[n(0)] BlobId),
-    /// In an entry of the feed, which another node of the owner's wrote.
+    /// In a feed entry that another node of the owner's wrote.
     #[n(2)]
     Entry(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]),
 }
 
 impl Text {
-    /// The blob it is in, if it is in one.
+    /// The blob of the text, if it is one.
     pub(super) fn blob(&self) -> Option<BlobId> {
         match self {
             Self::Here(_) | Self::Entry(_) => None,
@@ -124,7 +124,7 @@ impl ReadyText {
     }
 }
 
-/// Under the slug's keyed hash: the post that has or had that address.
+/// Keyed hash of a slug → the post that has or had it.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct SlugRow {
@@ -137,7 +137,7 @@ impl Record for SlugRow {
     const VERSION: u8 = 1;
 }
 
-/// Under `post ‖ slug's keyed hash`: an address of the post.
+/// Post ‖ keyed hash of a slug: a slug of the post.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct AddressRow {}
@@ -147,7 +147,7 @@ impl Record for AddressRow {
     const VERSION: u8 = 1;
 }
 
-/// Under `published ‖ post`.
+/// Publication time ‖ post: the order of published posts.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct PlaceRow {}
@@ -157,7 +157,7 @@ impl Record for PlaceRow {
     const VERSION: u8 = 1;
 }
 
-/// Under the post's id while it is a draft.
+/// Post, while it is a draft.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct DraftRow {}
@@ -179,7 +179,7 @@ pub(super) fn save(tx: &mut Tx<'_>, id: PostId, row: &PostRow) -> Result<(), Sto
     row::put_referring(tx, &id.0, row, row.text.blob().as_slice())
 }
 
-/// The text of a row, from wherever it is.
+/// The text of a post, read from its row, a blob or an entry.
 pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
     match &row.text {
         Text::Here(text) => Ok(text.clone()),
@@ -190,7 +190,7 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
                 key: blob.0.to_vec(),
             })
         }
-        // Between a version that is void and the one before it, which is on its way, there is none.
+        // A void version's text is gone, and the version before it may not have been received yet.
         Text::Entry(entry) => {
             let said = feed::opened(node, &EntryId(*entry))?.and_then(|(_, body)| body);
             Ok(said.and_then(|body| body.post().map(|post| post.text.clone())).unwrap_or_default())
@@ -198,7 +198,7 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
     }
 }
 
-pub(super) fn shown(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
+pub(crate) fn to_post(node: &Node, id: PostId, row: PostRow) -> Result<Post, StoreError> {
     let (text, revision) = (text(node, &row)?, row.revision());
     let PostRow {
         slug,
@@ -240,13 +240,13 @@ pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreEr
     keyed(rows, "post slug", slug.as_bytes())
 }
 
-/// Whether no other post has or had that address.
+/// True if no other post has or had that slug.
 pub(super) fn is_free(tx: &impl Rows, slug: &str, id: PostId) -> Result<bool, StoreError> {
     let key = slug_key(tx, slug)?;
     Ok(row::get::<SlugRow>(tx, &key)?.is_none_or(|taken| taken.post == id))
 }
 
-/// The address that is asked for, with a number behind it if another post has or had it.
+/// The slug that is asked for, with a number appended if another post has or had it.
 pub(super) fn next_free(tx: &impl Rows, base: &str, id: PostId) -> Result<String, StoreError> {
     let (mut slug, mut count) = (base.to_owned(), 1u32);
     while !is_free(tx, &slug, id)? {
@@ -256,14 +256,14 @@ pub(super) fn next_free(tx: &impl Rows, base: &str, id: PostId) -> Result<String
     Ok(slug)
 }
 
-/// Gives the post that address; those it had lead to it.
+/// Gives the post that slug; its earlier slugs redirect to it.
 pub(super) fn claim_slug(tx: &mut Tx<'_>, slug: &str, id: PostId) -> Result<(), StoreError> {
     let key = slug_key(tx, slug)?;
     row::put(tx, &key, &SlugRow { post: id })?;
     row::put(tx, &row::key(&[&id.0, &key]), &AddressRow {})
 }
 
-/// Frees every address the post has or had.
+/// Frees every slug the post has or had.
 pub(super) fn free_slugs(tx: &mut Tx<'_>, id: PostId) -> Result<(), StoreError> {
     for (key, _) in tx.scan(AddressRow::TABLE, &Scan::prefix(&id.0, ADDRESSES_MAX))? {
         row::delete::<AddressRow>(tx, &key);
@@ -272,7 +272,7 @@ pub(super) fn free_slugs(tx: &mut Tx<'_>, id: PostId) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// How many addresses the post has or had.
+/// The number of slugs the post has or had.
 pub(super) fn addresses(tx: &Tx<'_>, id: PostId) -> Result<usize, StoreError> {
     Ok(tx.scan(AddressRow::TABLE, &Scan::prefix(&id.0, ADDRESSES_MAX))?.len())
 }

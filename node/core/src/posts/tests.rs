@@ -7,6 +7,7 @@ use crate::feed;
 use crate::node::Node;
 use crate::outbox;
 use crate::photos::{self, Photo, Upload};
+use crate::publish;
 use crate::testing::TestNode;
 use crate::timeline;
 
@@ -16,7 +17,7 @@ fn draft(title: &str, text: &str) -> Draft {
 
 async fn posted(node: &Node, title: &str, text: &str) -> Post {
     let saved = save_draft(node, draft(title, text)).await.unwrap();
-    publish(node, saved.id).await.unwrap()
+    publish::saved_post(node, saved.id).await.unwrap()
 }
 
 fn here(node: &Node, slug: &str) -> Option<Post> {
@@ -41,7 +42,7 @@ async fn photo(node: &Node) -> Photo {
 }
 
 #[tokio::test]
-async fn a_draft_is_the_owners_until_it_is_published() {
+async fn draft_is_visible_to_owner_only() {
     let alice = TestNode::new("alice").await;
     let saved =
         save_draft(&alice, draft("  The  hill ", "We walked.\r\nSlowly.  \n")).await.unwrap();
@@ -57,14 +58,14 @@ async fn a_draft_is_the_owners_until_it_is_published() {
         .unwrap();
     assert_eq!((again.id, again.created), (saved.id, saved.created));
 
-    let post = publish(&alice, saved.id).await.unwrap();
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(drafts(&alice).unwrap(), []);
     assert_eq!(here(&alice, "the-hill"), Some(post.clone()));
     assert_eq!(
         published(&alice, &Visitor::Stranger, None, 10).unwrap(),
         std::slice::from_ref(&post)
     );
-    assert_eq!(publish(&alice, saved.id).await, Err(PostError::AlreadyPublished));
+    assert_eq!(publish::saved_post(&alice, saved.id).await, Err(PostError::AlreadyPublished));
     assert_eq!(
         save_draft(&alice, Draft { id: Some(saved.id), ..draft("x", "y") }).await,
         Err(PostError::AlreadyPublished)
@@ -72,22 +73,22 @@ async fn a_draft_is_the_owners_until_it_is_published() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_of_nothing() {
+async fn empty_draft_is_refused() {
     let alice = TestNode::new("alice").await;
     for made in [
         save_draft(&alice, draft(" ", " \r\n ")).await,
-        publish_new(&alice, draft("", "")).await,
-        publish_new(&alice, draft("A title", " ")).await,
+        publish::post(&alice, draft("", "")).await,
+        publish::post(&alice, draft("A title", " ")).await,
     ] {
         assert_eq!(made, Err(PostError::Empty));
     }
     assert_eq!(drafts(&alice).unwrap(), []);
-    let taken = publish_new(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") })
+    let taken = publish::post(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") })
         .await
         .unwrap();
     assert_eq!((taken.state, taken.slug.as_str()), (State::Published, "hill"));
     assert_eq!(
-        publish_new(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
+        publish::post(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
         Err(PostError::BadSlug)
     );
     assert_eq!(drafts(&alice).unwrap(), []);
@@ -98,7 +99,7 @@ async fn nothing_is_made_of_nothing() {
 }
 
 #[tokio::test]
-async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
+async fn publishing_writes_entry_outbox_and_timeline_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
     let head = outbox::durable_head(&alice).unwrap();
@@ -108,7 +109,7 @@ async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
     )
     .await
     .unwrap();
-    let post = publish(&alice, saved.id).await.unwrap();
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(outbox::durable_head(&alice).unwrap(), head + 1);
     let (_, body) = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap();
     let body = body.unwrap();
@@ -132,16 +133,16 @@ async fn publishing_writes_entry_journal_and_timeline_in_one_commit() {
 }
 
 #[tokio::test]
-async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_new() {
+async fn edit_replaces_text_and_redirects_old_slug() {
     let alice = TestNode::new("alice").await;
     let post = posted(&alice, "The hill", "We walked.").await;
     alice.clock.advance(1000);
-    let edited = edit(&alice, post.id, draft("The high hill", "We ran.")).await.unwrap();
+    let edited = publish::edit(&alice, post.id, draft("The high hill", "We ran.")).await.unwrap();
     assert_eq!(
         (edited.slug.as_str(), edited.published, edited.edited),
         ("the-hill", post.published, Some(alice.clock.now()))
     );
-    let moved = edit(
+    let moved = publish::edit(
         &alice,
         post.id,
         Draft { slug: Some("high-hill".into()), ..draft("The high hill", "We flew.") },
@@ -160,7 +161,7 @@ async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_ne
         (post.entry.unwrap(), "The high hill", "We flew.")
     );
     // And back again.
-    let back = edit(
+    let back = publish::edit(
         &alice,
         post.id,
         Draft { slug: Some("the-hill".into()), ..draft("The hill", "We sat.") },
@@ -177,15 +178,15 @@ async fn an_edit_replaces_the_text_everywhere_and_an_old_address_leads_to_the_ne
 }
 
 #[tokio::test]
-async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
+async fn post_with_many_edits_is_deleted_in_one_commit() {
     let alice = TestNode::new("alice").await;
     let post = posted(&alice, "The hill", "We walked.").await;
     for number in 0..1_200 {
-        edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps.")))
+        publish::edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps.")))
             .await
             .unwrap();
     }
-    delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     assert_eq!(timeline::page(&alice, None, 10).unwrap(), []);
     let log = feed::heads(&alice, &alice.identity.person().unwrap()).unwrap().remove(0).log;
     let mut bodies = Vec::new();
@@ -205,22 +206,27 @@ async fn a_post_with_very_many_edits_is_deleted_in_one_change() {
 }
 
 #[tokio::test]
-async fn two_posts_never_share_an_address_even_an_old_one() {
+async fn slug_is_never_shared_even_an_old_one() {
     let alice = TestNode::new("alice").await;
     let first = posted(&alice, "Bread", "Rye.").await;
     let second = posted(&alice, "Bread", "Wheat.").await;
     assert_eq!((first.slug.as_str(), second.slug.as_str()), ("bread", "bread-2"));
-    edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") })
+    publish::edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") })
         .await
         .unwrap();
     assert_eq!(
-        edit(&alice, second.id, Draft { slug: Some("bread".into()), ..draft("Bread", "W") }).await,
+        publish::edit(
+            &alice,
+            second.id,
+            Draft { slug: Some("bread".into()), ..draft("Bread", "W") }
+        )
+        .await,
         Err(PostError::BadSlug)
     );
     let third = save_draft(&alice, Draft { slug: Some("bread".into()), ..draft("Other", "Oats.") })
         .await
         .unwrap();
-    assert_eq!(publish(&alice, third.id).await, Err(PostError::BadSlug));
+    assert_eq!(publish::saved_post(&alice, third.id).await, Err(PostError::BadSlug));
     for bad in ["Bread", "a/b", "..", "a b"] {
         assert_eq!(
             save_draft(&alice, Draft { slug: Some(bad.into()), ..draft("x", "y") }).await,
@@ -234,7 +240,7 @@ async fn two_posts_never_share_an_address_even_an_old_one() {
 }
 
 #[tokio::test]
-async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addresses() {
+async fn deleted_post_leaves_site_feed_and_timeline() {
     let alice = TestNode::new("alice").await;
     let picture = photo(&alice).await;
     let saved = save_draft(
@@ -243,8 +249,8 @@ async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addres
     )
     .await
     .unwrap();
-    let post = publish(&alice, saved.id).await.unwrap();
-    edit(
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
+    publish::edit(
         &alice,
         post.id,
         Draft { slug: Some("hill".into()), photos: vec![picture.id], ..draft("The hill", "x") },
@@ -252,8 +258,8 @@ async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addres
     .await
     .unwrap();
     assert_eq!(photos::delete(&alice, picture.id).await, Err(photos::ChangeError::InUse));
-    delete(&alice, post.id).await.unwrap();
-    assert_eq!(delete(&alice, post.id).await, Err(PostError::NoSuchPost));
+    publish::delete(&alice, post.id).await.unwrap();
+    assert_eq!(publish::delete(&alice, post.id).await, Err(PostError::NoSuchPost));
     for slug in ["the-hill", "hill"] {
         assert_eq!(by_slug(&alice, &Visitor::Owner, slug).unwrap(), None);
     }
@@ -265,10 +271,10 @@ async fn a_deleted_post_is_gone_from_site_feed_and_timeline_and_frees_its_addres
 }
 
 #[tokio::test]
-async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
+async fn empty_or_oversized_draft_is_refused() {
     let alice = TestNode::new("alice").await;
     let empty = save_draft(&alice, draft("Title", " \n ")).await.unwrap();
-    assert_eq!(publish(&alice, empty.id).await, Err(PostError::Empty));
+    assert_eq!(publish::saved_post(&alice, empty.id).await, Err(PostError::Empty));
     assert_eq!(
         save_draft(&alice, draft(&"ш".repeat(251), "y")).await,
         Err(PostError::LongTitle(251))
@@ -280,18 +286,21 @@ async fn what_is_empty_too_long_or_shows_nothing_is_refused() {
     ));
     let missing = Draft { photos: vec![photos::PhotoId([9; 16])], ..draft("x", "y") };
     assert_eq!(save_draft(&alice, missing).await, Err(PostError::NoSuchPhoto));
-    assert_eq!(publish(&alice, PostId([9; 16])).await, Err(PostError::NoSuchPost));
-    assert_eq!(edit(&alice, empty.id, draft("x", "y")).await, Err(PostError::NotPublished));
-    delete(&alice, empty.id).await.unwrap();
+    assert_eq!(publish::saved_post(&alice, PostId([9; 16])).await, Err(PostError::NoSuchPost));
+    assert_eq!(
+        publish::edit(&alice, empty.id, draft("x", "y")).await,
+        Err(PostError::NotPublished)
+    );
+    publish::delete(&alice, empty.id).await.unwrap();
 
-    let nobody = TestNode::unset("nobody").await;
+    let nobody = TestNode::without_owner("nobody").await;
     let saved = save_draft(&nobody, draft("x", "y")).await.unwrap();
-    assert_eq!(publish(&nobody, saved.id).await, Err(PostError::Unclaimed));
+    assert_eq!(publish::saved_post(&nobody, saved.id).await, Err(PostError::Unclaimed));
     assert_eq!(here(&nobody, "x"), None);
 }
 
 #[tokio::test]
-async fn pages_go_back_through_all_posts_without_gap_or_repeat() {
+async fn post_pages_have_no_gap_or_repeat() {
     let alice = TestNode::new("alice").await;
     for n in 0..7 {
         posted(&alice, &format!("Post {n}"), "text").await;
@@ -309,28 +318,28 @@ async fn pages_go_back_through_all_posts_without_gap_or_repeat() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_kept_to_the_letter() {
+async fn long_text_is_stored_unchanged() {
     let alice = TestNode::new("alice").await;
     let long = "Ünïcödé wörds. ".repeat(3000);
     let saved = save_draft(&alice, draft("Long", &long)).await.unwrap();
     assert_eq!(saved.text, long.trim_end());
-    let post = publish(&alice, saved.id).await.unwrap();
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(here(&alice, "long").unwrap().text, long.trim_end());
     assert_eq!(post.minutes, 28);
 }
 
 #[tokio::test]
-async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead_of_its_time() {
+async fn imported_date_is_kept_but_never_future() {
     let alice = TestNode::new("alice").await;
-    let now = publish_new(&alice, draft("Now", "Today.")).await.unwrap();
+    let now = publish::post(&alice, draft("Now", "Today.")).await.unwrap();
     let day = 24 * 60 * 60 * 1000;
     let at = |days: i64| Some(Timestamp(alice.clock.now().0.saturating_add_signed(days * day)));
     let (old, ahead) = (
         save_draft(&alice, draft("Then", "Long ago.")).await.unwrap(),
         save_draft(&alice, draft("Soon", "Not yet.")).await.unwrap(),
     );
-    let old = publish_dated(&alice, old.id, at(-300)).await.unwrap();
-    let ahead = publish_dated(&alice, ahead.id, at(300)).await.unwrap();
+    let old = publish::post_dated(&alice, old.id, at(-300)).await.unwrap();
+    let ahead = publish::post_dated(&alice, ahead.id, at(300)).await.unwrap();
     assert_eq!((old.published, ahead.published), (at(-300), at(0)));
     let last = published(&alice, &Visitor::Stranger, None, 10).unwrap().pop().unwrap();
     assert_eq!(last.id, old.id, "it has its place by its date");
@@ -341,6 +350,6 @@ async fn a_post_that_was_out_elsewhere_before_has_its_own_date_and_none_is_ahead
         .collect();
     assert_eq!(shown.last(), Some(&("Then".to_owned(), at(-300))));
     assert!(shown.iter().all(|(_, shown)| *shown <= at(0)) && now.published == at(0));
-    delete(&alice, old.id).await.unwrap();
+    publish::delete(&alice, old.id).await.unwrap();
     assert_eq!(published(&alice, &Visitor::Stranger, None, 10).unwrap().len(), 2);
 }

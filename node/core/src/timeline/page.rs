@@ -11,7 +11,7 @@ use crate::photos::Size;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
-/// Where a page ended.
+/// The end of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The time of its last item.
@@ -93,7 +93,7 @@ pub fn text(node: &Node, entry: &EntryId) -> Result<Option<String>, StoreError> 
     Ok(opened.and_then(|(_, body)| body).and_then(|body| body.post().map(|post| post.text.clone())))
 }
 
-/// How many items the owner has not seen; those taken back since may still count until they look.
+/// The number of items that the owner has not seen. Items deleted since may count until then.
 ///
 /// # Errors
 /// As [`page`].
@@ -102,7 +102,7 @@ pub fn unread(node: &Node) -> Result<u64, StoreError> {
     Ok(row.arrived.saturating_sub(row.seen))
 }
 
-/// How many items have ever arrived: what [`mark_seen`] takes, read before the page is shown.
+/// The number of items that have ever arrived, for [`mark_seen`]. Read it before the page.
 ///
 /// # Errors
 /// As [`page`].
@@ -110,7 +110,7 @@ pub fn newest(node: &Node) -> Result<u64, StoreError> {
     Ok(row::get::<SeenRow>(&node.store, SEEN)?.unwrap_or_default().arrived)
 }
 
-/// When the owner last saw something new.
+/// The time at which the owner last saw a new item.
 ///
 /// # Errors
 /// As [`page`].
@@ -138,7 +138,7 @@ pub async fn mark_seen(node: &Node, up_to: u64) -> Result<(), StoreError> {
         .await
 }
 
-/// One photo of an item; `None` when there is none or it has not arrived.
+/// One photo of an item; `None` if there is none or it has not arrived.
 ///
 /// # Errors
 /// When it is damaged or the store is unavailable.

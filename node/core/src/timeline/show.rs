@@ -1,5 +1,4 @@
-//! What a post says becoming an item, and ceasing to be one. Which version counts, and whether any
-//! does, is the feed's to say.
+//! Showing a version of a post as an item, and hiding it again. The feed decides which version counts.
 
 use super::wants::Wants;
 use super::{
@@ -13,28 +12,27 @@ use crate::identity::PersonId;
 use crate::row::{self, cut};
 use crate::store::{BlobId, Scan, StoreError, Tx};
 
-/// What a post says in an entry whose signature has been checked: the post's own or an edit's.
+/// A version of a post, from a verified entry: the post's own or an edit's.
 #[derive(Clone, Copy, Debug)]
 pub struct Version<'a> {
-    /// Whose.
+    /// The author.
     pub author: PersonId,
-    /// The entry it came in: of the post, or of the edit.
+    /// The entry of the version: the post's own or an edit's.
     pub entry: EntryId,
-    /// When it was written, by its author.
+    /// The author's time of this version.
     pub at: Timestamp,
-    /// Where the post stands: when it was posted by its author, but not after it was first seen
-    /// here.
+    /// The time that orders the post: the author's, but not after it was first stored here.
     pub posted: Timestamp,
-    /// Whether its photos' blobs are stored here already, as those of one's own posts are.
+    /// True if the blobs of its photos are stored here already, as for one's own posts.
     pub has_blobs: bool,
-    /// Whether it counts as unread; one's own does not.
+    /// True if it counts as unread; one's own posts do not.
     pub is_news: bool,
-    /// What it says.
+    /// Its content.
     pub post: &'a PostBody,
 }
 
-/// Makes the post `of` say what this version says, whatever it said before. Safe to repeat; does
-/// nothing to another's post.
+/// Gives the item of post `of` the content of this version. Safe to repeat; does nothing to an item
+/// of another author.
 ///
 /// # Errors
 /// When the store refuses.
@@ -70,8 +68,8 @@ pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), Stor
     show_photos(tx, of, new)
 }
 
-/// Takes the post `of` out of the timeline, its photos with it, until it is shown again. Does
-/// nothing to another's post.
+/// Removes the item of post `of` with its photos, until it is shown again. Does nothing to an item of
+/// another author.
 ///
 /// # Errors
 /// As [`show`].
@@ -88,8 +86,7 @@ pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), Stor
     Ok(())
 }
 
-/// Writes the photos of a version in place of those shown before; what has arrived of them need not
-/// come again.
+/// Replaces the photos of an item by those of a version. Blobs that have arrived are not wanted again.
 fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
     let held = held_blobs(tx, of)?;
     let mut wants = Wants::of(tx, new.author)?;
@@ -130,7 +127,7 @@ fn photos(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<(Vec<u8>, PhotoRow)>, StoreEr
     row::scan::<PhotoRow>(tx, &Scan::prefix(&of.0, PHOTOS_MAX))
 }
 
-/// The blobs of a post's photos that have come.
+/// The blobs of a post's photos that have arrived.
 pub(crate) fn held_blobs(tx: &Tx<'_>, of: &EntryId) -> Result<Vec<BlobId>, StoreError> {
     Ok(photos(tx, of)?.iter().flat_map(|(_, photo)| photo.held()).collect())
 }

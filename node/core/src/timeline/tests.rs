@@ -1,6 +1,6 @@
 use super::*;
 use crate::blobs::AtRest;
-use crate::feed::{Photo, PostBody};
+use crate::feed::{PhotoRef, PostBody};
 use crate::photos::Size;
 use crate::store::StoreError;
 use crate::testing::{START, TestNode};
@@ -46,7 +46,7 @@ fn texts(node: &TestNode) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn items_are_newest_first_and_pages_follow_each_other() {
+async fn timeline_pages_are_newest_first_without_gaps() {
     let alice = TestNode::new("alice").await;
     post(&alice, 1, Timestamp(START.0 - 1000), said("earlier")).await;
     post(&alice, 2, Timestamp(START.0 + 1_000_000_000), said("from the future")).await;
@@ -59,7 +59,7 @@ async fn items_are_newest_first_and_pages_follow_each_other() {
 }
 
 #[tokio::test]
-async fn a_version_replaces_what_was_shown_and_what_is_hidden_can_be_shown_again() {
+async fn hidden_item_can_be_shown_again() {
     let alice = TestNode::new("alice").await;
     post(&alice, 1, START, said("first")).await;
     change(&alice, 1, 2, START.plus_millis(10), said("second")).await;
@@ -77,7 +77,7 @@ async fn a_version_replaces_what_was_shown_and_what_is_hidden_can_be_shown_again
 }
 
 #[tokio::test]
-async fn only_the_author_edits_and_takes_back() {
+async fn only_the_author_changes_a_timeline_item() {
     let alice = TestNode::new("alice").await;
     post(&alice, 1, START, said("mine")).await;
     let mallory = PersonId([6; 32]);
@@ -96,13 +96,13 @@ async fn only_the_author_edits_and_takes_back() {
 }
 
 #[tokio::test]
-async fn photos_appear_when_their_blobs_arrive() {
+async fn timeline_photo_appears_once_its_blob_arrives() {
     let alice = TestNode::new("alice").await;
     let (large, small) = (
         alice.blobs.put(b"large", AtRest::Plain).unwrap(),
         alice.blobs.put(b"small", AtRest::Plain).unwrap(),
     );
-    let photo = Photo {
+    let photo = PhotoRef {
         blob: large.id,
         len: 5,
         small: small.id,
@@ -137,7 +137,7 @@ async fn photos_appear_when_their_blobs_arrive() {
 }
 
 #[tokio::test]
-async fn what_the_owner_has_not_seen_is_counted_until_they_look() {
+async fn unread_items_are_counted_until_seen() {
     let alice = TestNode::new("alice").await;
     post(&alice, 1, START, said("one")).await;
     post(&alice, 2, Timestamp(1), said("an old one that arrives late")).await;

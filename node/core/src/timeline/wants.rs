@@ -1,11 +1,11 @@
-//! The photos of friends' posts that have not come: what is to be asked of whom.
+//! The photos of friends' posts that have not arrived: the blobs to request, by author.
 //!
-//! On disk: a row per blob and photo under `author ‖ blob ‖ entry ‖ number`, so that what one
-//! friend has waiting costs the others nothing, and a count per author. Each author brings their
-//! own blobs, even one that lies here for another's photo: who only names a hash gets nothing shown
-//! by it.
+//! On disk: a row per blob and photo under `author ‖ blob ‖ entry ‖ number`, so that one
+//! friend's waiting photos cost the others nothing, and a count per author. A blob is requested from
+//! each author who names it, even if it is stored for another author's photo: an author who only
+//! names a hash gets nothing shown.
 //!
-//! What an attacker gets: [`WANTS_MAX`] rows. What is longer than a photo may be leaves none.
+//! An attacker gets [`WANTS_MAX`] rows. A blob longer than a photo may be gets none.
 
 use minicbor::{Decode, Encode};
 
@@ -18,27 +18,27 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// Blobs of one author that may wait to be fetched, each counted once per photo: those of some two
-/// thousand photos. Posts beyond that are shown without their photos, which [`want_left_out`] asks
-/// for once half of those before have come or gone.
+/// The most blobs of one author that wait to be fetched, each counted once per photo: those of some
+/// two thousand photos. Posts beyond that are shown without their photos; [`want_left_out`] wants
+/// them once half of the waiting ones have arrived or were dropped.
 pub const WANTS_MAX: u64 = 4096;
-/// Photos that are given their blob in one change.
+/// Photos that get their blob in one commit.
 const PHOTOS_EACH: usize = 300;
-/// Posts looked at in one go.
+/// Posts read at once.
 const POSTS_EACH: usize = 256;
 
-/// A blob that a friend's post names and that they have not brought.
+/// A blob that a friend's post names and that has not arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedBlob {
-    /// Which blob.
+    /// The blob.
     pub blob: BlobId,
-    /// How long its author says it is, in bytes; never nothing, and no more than a photo may have.
+    /// Its length in bytes by its author: above zero, and within the limit of a photo.
     pub len: u64,
-    /// Who said so, and has it.
+    /// The author of the post, who has the blob.
     pub author: PersonId,
 }
 
-/// Under `author ‖ blob ‖ entry ‖ number`: a blob that has not come and the photo it belongs to.
+/// Author ‖ blob ‖ entry ‖ number: a blob that has not arrived, and its photo.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct WantRow {
@@ -51,14 +51,14 @@ impl Record for WantRow {
     const VERSION: u8 = 1;
 }
 
-/// Under the author.
+/// Author → counts.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 struct CountRow {
-    /// How many [`WantRow`]s there are.
+    /// The number of [`WantRow`]s.
     #[n(0)]
     waiting: u64,
-    /// How many there was no room for since all were last looked at.
+    /// The number of blobs left out for want of room since [`want_left_out`] last finished.
     #[n(1)]
     left_out: u64,
 }
@@ -68,7 +68,7 @@ impl Record for CountRow {
     const VERSION: u8 = 1;
 }
 
-/// What is wanted of one author while a change is made; [`Wants::write`] ends it.
+/// The wanted blobs of one author within a commit; [`Wants::write`] stores the counts.
 pub(super) struct Wants {
     author: PersonId,
     before: CountRow,
@@ -82,7 +82,7 @@ impl Wants {
         Ok(Self { author, before, count: before, is_news: false })
     }
 
-    /// Wants what a photo lacks, as far as there is room.
+    /// Wants the missing blobs of a photo, as far as there is room.
     pub(super) fn note(
         &mut self,
         tx: &mut Tx<'_>,
@@ -105,7 +105,7 @@ impl Wants {
         Ok(())
     }
 
-    /// Wants nothing for a photo any more.
+    /// Stops wanting the blobs of a photo.
     pub(super) fn forget(
         &mut self,
         tx: &mut Tx<'_>,
@@ -145,8 +145,7 @@ impl Wants {
     }
 }
 
-/// Blobs of this author still to be fetched, of at most `limit` photos, past `after` in the order
-/// of ids.
+/// Blobs of an author still to be fetched, of at most `limit` photos, after the id `after`.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -158,7 +157,8 @@ pub fn wanted_blobs(
 ) -> Result<Vec<WantedBlob>, StoreError> {
     let scan = Scan::prefix(&author.0, limit);
     let scan = match after {
-        // No key is longer than author, blob, entry and number: this is behind all of that blob's.
+        // No key is longer than author, blob, entry and number, so this one is after all of that
+        // blob's.
         Some(blob) => scan.after(&row::key(&[&author.0, &blob.0, &[0xff; 35]])),
         None => scan,
     };
@@ -173,7 +173,7 @@ pub fn wanted_blobs(
     Ok(wanted)
 }
 
-/// Lets the photos of this author that wait for a blob have it; whether any did.
+/// Gives a blob to the photos of this author that wait for it. Returns whether any did.
 ///
 /// # Errors
 /// When the store refuses.
@@ -209,9 +209,9 @@ fn arrive(tx: &mut Tx<'_>, author: PersonId, blob: &BlobId) -> Result<usize, Sto
     Ok(waiting.len())
 }
 
-/// Wants the photos of this author for which there was no room, the newest posts' first; whether
-/// there may be new ones to fetch. Does nothing until half of the room is free, so that all posts
-/// are not looked at for every blob that comes.
+/// Wants the left-out photos of this author, the newest posts' first. Returns whether there may be
+/// new ones to fetch. Does nothing until half of the room is free, so that not every arriving blob
+/// costs a walk over all posts.
 ///
 /// # Errors
 /// When a row is damaged or the store refuses.
@@ -236,7 +236,7 @@ pub async fn want_left_out(node: &Node, author: PersonId) -> Result<bool, StoreE
     }
     let all_seen = move |tx: &mut Tx<'_>| {
         let mut wants = Wants::of(tx, author)?;
-        // More may have been left out meanwhile, behind where the look was.
+        // More may have been left out meanwhile, in posts that the walk has passed.
         if wants.count.left_out == count.left_out {
             wants.count.left_out = 0;
         }
@@ -254,7 +254,7 @@ fn lacks_photos(node: &Node, author: PersonId, post: &EntryId) -> Result<bool, S
     Ok(photos.iter().any(|(_, photo)| photo.lacking().next().is_some()))
 }
 
-/// Wants what the photos of a post lack; whether there is no more room.
+/// Wants the missing blobs of a post's photos. Returns whether the room is used up.
 fn want_of(tx: &mut Tx<'_>, author: PersonId, post: &EntryId) -> Result<bool, StoreError> {
     let mut wants = Wants::of(tx, author)?;
     for (key, photo) in row::scan::<PhotoRow>(tx, &Scan::prefix(&post.0, PHOTOS_MAX))? {

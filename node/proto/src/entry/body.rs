@@ -71,12 +71,12 @@ pub struct PostBody {
     /// When it was published, by the author.
     pub published: Timestamp,
     /// Its photos, in order.
-    pub photos: Vec<Photo>,
+    pub photos: Vec<PhotoRef>,
 }
 
 /// A photo of a post: two public JPEG blobs and what they show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Photo {
+pub struct PhotoRef {
     /// The large one (1600 px), as BLAKE3 of its wire form.
     pub blob: BlobId,
     /// Its length in bytes.
@@ -108,8 +108,8 @@ pub struct ProfileBody {
     pub strapline: String,
     /// A few paragraphs of Markdown.
     pub about: String,
-    /// The house paint, 0 to 7.
-    pub paint: u8,
+    /// The number of the avatar's colour, 0 to 7.
+    pub avatar_colour: u8,
 }
 
 /// Where a person is reached. The highest version counts.
@@ -193,7 +193,7 @@ impl Body {
                 .text(4, &profile.address)
                 .text(6, &profile.strapline)
                 .text(8, &profile.about)
-                .uint(10, profile.paint),
+                .uint(10, profile.avatar_colour),
             Self::Homes(homes) => map
                 .uint(2, homes.version)
                 .list(4, &homes.web, |address| Value::Text(address.clone()))
@@ -238,7 +238,7 @@ impl Body {
                 address: fields.text(4, ADDRESS_LEN_MAX)?,
                 strapline: fields.text(6, TITLE_LEN_MAX)?,
                 about: fields.text(8, TEXT_LEN_MAX)?,
-                paint: fields.small(10)?,
+                avatar_colour: fields.small(10)?,
             }),
             Kind::Homes => Self::Homes(Homes {
                 version: fields.uint(2)?,
@@ -308,9 +308,9 @@ fn read_post(fields: &mut Fields) -> Result<PostBody, CborError> {
     })
 }
 
-fn photo(value: Value, key: u64) -> Result<Photo, CborError> {
+fn photo(value: Value, key: u64) -> Result<PhotoRef, CborError> {
     let mut fields = Fields::of(value, key)?;
-    let photo = Photo {
+    let photo = PhotoRef {
         blob: BlobId(fields.array(0)?),
         len: fields.uint(2)?,
         small: BlobId(fields.array(4)?),

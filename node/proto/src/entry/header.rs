@@ -4,7 +4,7 @@
 //! 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent in a node's very first entry
 //! of a lane, 26 and 27 where not needed.
 
-use super::{BODY_LEN_MAX, EntryId, HEADER_LEN_MAX, Lane, LogId, REFS_MAX};
+use super::{BODY_LEN_MAX, EntryId, FeedLogId, HEADER_LEN_MAX, Lane, REFS_MAX};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::clock::Timestamp;
 use crate::hlc::Hlc;
@@ -72,7 +72,7 @@ impl Kind {
 
 /// Who can read the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum EntryAudience {
     /// Whoever has it: `{0: 0}`.
     Public,
     /// Who has the circle's epoch key: `{0: 2, 2: nonce, 4: commitment}`.
@@ -86,9 +86,9 @@ pub enum Audience {
 
 /// A header as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct EntryHeader {
     /// Whose log, node, lane and epoch.
-    pub log: LogId,
+    pub log: FeedLogId,
     /// Place in the log, from 0.
     pub seq: u64,
     /// The entry before it; for the first of an epoch the last known one of this node's lane.
@@ -102,7 +102,7 @@ pub struct Header {
     /// BLAKE3 of the body.
     pub body_hash: [u8; 32],
     /// Who can read it.
-    pub audience: Audience,
+    pub audience: EntryAudience,
     /// What it refers to.
     pub refs: Vec<EntryId>,
     /// When the body is to be dropped.
@@ -112,7 +112,7 @@ pub struct Header {
     pub understood: bool,
 }
 
-impl Header {
+impl EntryHeader {
     /// The canonical bytes: what is hashed and signed.
     pub fn to_canonical(&self) -> Vec<u8> {
         self.write().uint(18, self.body_len).bytes(20, &self.body_hash).canonical()
@@ -120,8 +120,8 @@ impl Header {
 
     fn write(&self) -> MapWriter {
         let audience = match &self.audience {
-            Audience::Public => MapWriter::new().uint(0, 0u8),
-            Audience::Sealed { nonce, commit } => {
+            EntryAudience::Public => MapWriter::new().uint(0, 0u8),
+            EntryAudience::Sealed { nonce, commit } => {
                 MapWriter::new().uint(0, 2u8).bytes(2, nonce).bytes(4, commit)
             }
         };
@@ -155,7 +155,7 @@ impl Header {
         }
         let person = PersonId(fields.array(2)?);
         let node = PublicKey::from_value(fields.need(NODE)?, NODE)?;
-        let log = LogId { person, node, lane: Lane(fields.array(6)?), epoch: fields.uint(8)? };
+        let log = FeedLogId { person, node, lane: Lane(fields.array(6)?), epoch: fields.uint(8)? };
         let seq = fields.uint(10)?;
         let prev = fields.maybe_array(12)?.map(EntryId);
         let hlc = Hlc(fields.uint(14)?);
@@ -189,7 +189,7 @@ impl Header {
     }
 }
 
-impl Header {
+impl EntryHeader {
     /// Whether a header was refused because its node's key is of a suite that this program does not
     /// know. Nothing is wrong with such an entry; it cannot be verified here, so it is neither kept
     /// nor taken amiss.
@@ -198,12 +198,12 @@ impl Header {
     }
 }
 
-fn audience(value: Value) -> Result<(Audience, bool), CborError> {
+fn audience(value: Value) -> Result<(EntryAudience, bool), CborError> {
     let mut fields = Fields::of(value, 22)?;
     let audience = match fields.uint(0)? {
-        0 => Audience::Public,
-        2 => Audience::Sealed { nonce: fields.array(2)?, commit: fields.array(4)? },
-        _ => return Ok((Audience::Public, false)),
+        0 => EntryAudience::Public,
+        2 => EntryAudience::Sealed { nonce: fields.array(2)?, commit: fields.array(4)? },
+        _ => return Ok((EntryAudience::Public, false)),
     };
     Ok((audience, fields.finish().is_ok()))
 }

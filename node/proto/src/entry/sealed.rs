@@ -11,7 +11,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Audience, BODY_LEN_MAX, Body, EntryId, Header, Kind, Lane, REFS_MAX};
+use super::{BODY_LEN_MAX, Body, EntryAudience, EntryHeader, EntryId, Kind, Lane, REFS_MAX};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::domains;
 
@@ -90,14 +90,14 @@ impl EpochKey {
     /// When the body is too long once padded.
     pub fn seal(
         &self,
-        header: &mut Header,
+        header: &mut EntryHeader,
         body: &Body,
         salt: [u8; 16],
         nonce: [u8; 32],
     ) -> Result<Vec<u8>, SealedError> {
         let (key, commit) = self.body_key(&nonce);
         header.kind = Kind::Sealed;
-        header.audience = Audience::Sealed { nonce, commit };
+        header.audience = EntryAudience::Sealed { nonce, commit };
         header.refs = Vec::new();
         let inner = MapWriter::new()
             .uint(0, body.kind().number())
@@ -128,8 +128,8 @@ impl EpochKey {
     /// When it is not sealed, was sealed with another key, was changed, or holds nothing that can
     /// be read.
     pub fn open(&self, header_bytes: &[u8], sealed: &[u8]) -> Result<Opened, SealedError> {
-        let header = Header::from_canonical(header_bytes)?;
-        let Audience::Sealed { nonce, commit } = header.audience else {
+        let header = EntryHeader::from_canonical(header_bytes)?;
+        let EntryAudience::Sealed { nonce, commit } = header.audience else {
             return Err(SealedError::NotSealed);
         };
         let (key, expected) = self.body_key(&nonce);
@@ -184,22 +184,22 @@ pub fn padme(len: usize) -> usize {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::entry::{LogId, PostBody};
+    use crate::entry::{FeedLogId, PostBody};
     use crate::hlc::Hlc;
     use crate::identity::PersonId;
     use crate::keys::SecretKey;
 
-    fn header(lane: Lane) -> Header {
+    fn header(lane: Lane) -> EntryHeader {
         let node = SecretKey::from_bytes(&[3; 32]).public();
-        Header {
-            log: LogId { person: PersonId([1; 32]), node, lane, epoch: 4 },
+        EntryHeader {
+            log: FeedLogId { person: PersonId([1; 32]), node, lane, epoch: 4 },
             seq: 2,
             prev: Some(EntryId([5; 32])),
             hlc: Hlc::at(Timestamp(1_777_636_800_000)),
             kind: Kind::Post,
             body_len: 0,
             body_hash: [0; 32],
-            audience: Audience::Public,
+            audience: EntryAudience::Public,
             refs: Vec::new(),
             expires: None,
             understood: true,
@@ -219,7 +219,7 @@ mod tests {
         let mut header = header(key.lane());
         let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
         let bytes = header.to_canonical();
-        assert!(Header::from_canonical(&bytes).unwrap().understood);
+        assert!(EntryHeader::from_canonical(&bytes).unwrap().understood);
         assert_eq!(
             key.open(&bytes, &sealed),
             Ok(Opened { kind: Kind::Edit, refs: vec![EntryId([6; 32])], body: edit() })
@@ -242,9 +242,9 @@ mod tests {
             bad[at] ^= 1;
             assert_eq!(key.open(&header.to_canonical(), &bad), Err(SealedError::Changed));
         }
-        let moved = Header { seq: 3, ..header.clone() };
+        let moved = EntryHeader { seq: 3, ..header.clone() };
         assert_eq!(key.open(&moved.to_canonical(), &sealed), Err(SealedError::Changed));
-        let public = Header { audience: Audience::Public, ..header };
+        let public = EntryHeader { audience: EntryAudience::Public, ..header };
         assert_eq!(key.open(&public.to_canonical(), &sealed), Err(SealedError::NotSealed));
     }
 

@@ -1,7 +1,7 @@
 //! The one place where an entry is verified. A [`VerifiedEntry`] is built by
 //! [`VerifiedEntry::verify`], or read back from rows that hold verified entries alone.
 
-use super::{Audience, Body, EntryId, Header, Kind, RawEntry};
+use super::{Body, EntryAudience, EntryHeader, EntryId, Kind, RawEntry};
 use crate::cbor::CborError;
 use crate::clock::Timestamp;
 use crate::domains;
@@ -13,7 +13,7 @@ use crate::identity::op::Cutoff;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEntry {
     id: EntryId,
-    header: Header,
+    header: EntryHeader,
     raw: RawEntry,
     body: Option<Body>,
     seen: Timestamp,
@@ -25,7 +25,7 @@ pub struct VerifiedEntry {
 pub enum EntryError {
     /// The header is malformed, not canonical, too long or of another version.
     #[error("header: {0}")]
-    Header(CborError),
+    EntryHeader(CborError),
     /// The body is malformed or not canonical.
     #[error("body: {0}")]
     Body(CborError),
@@ -56,7 +56,7 @@ impl VerifiedEntry {
     /// # Errors
     /// The first thing that is wrong.
     pub fn verify(raw: RawEntry, author: &IdentityLog, now: Timestamp) -> Result<Self, EntryError> {
-        let header = Header::from_canonical(&raw.header).map_err(EntryError::Header)?;
+        let header = EntryHeader::from_canonical(&raw.header).map_err(EntryError::EntryHeader)?;
         let id = EntryId::of(&raw.header);
         let node = author
             .node(&header.log.node)
@@ -84,7 +84,7 @@ impl VerifiedEntry {
 
     /// An entry that was verified before it was stored, read from a store that notices changed
     /// rows. A body that this program does not understand, or that is not the header's, is left out.
-    pub fn reload(id: EntryId, header: Header, raw: RawEntry, seen: Timestamp) -> Self {
+    pub fn reload(id: EntryId, header: EntryHeader, raw: RawEntry, seen: Timestamp) -> Self {
         let body = raw.body.as_deref().and_then(|bytes| body(&header, bytes).ok().flatten());
         Self { id, header, raw, body, seen, vouched: false }
     }
@@ -95,7 +95,7 @@ impl VerifiedEntry {
     }
 
     /// What was signed.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &EntryHeader {
         &self.header
     }
 
@@ -132,13 +132,13 @@ impl VerifiedEntry {
 
 /// Whether an entry can be one that a cut-off chains back to, as far as the entry alone tells. A
 /// chain never leaves its lane and never comes back to a log.
-fn may_reach(cutoff: &Cutoff, header: &Header, id: &EntryId) -> bool {
+fn may_reach(cutoff: &Cutoff, header: &EntryHeader, id: &EntryId) -> bool {
     let is_before = header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
     cutoff.lane == header.log.lane.0 && (cutoff.epoch != header.log.epoch || is_before)
 }
 
-fn fits(header: &Header) -> Result<(), EntryError> {
-    let sealed = matches!(header.audience, Audience::Sealed { .. });
+fn fits(header: &EntryHeader) -> Result<(), EntryError> {
+    let sealed = matches!(header.audience, EntryAudience::Sealed { .. });
     let wrong = if header.understood {
         sealed != (header.kind == Kind::Sealed)
             || sealed == header.log.lane.is_well_known()
@@ -150,7 +150,7 @@ fn fits(header: &Header) -> Result<(), EntryError> {
 }
 
 /// Checks a body against its header and reads it if it can be read here.
-fn body(header: &Header, bytes: &[u8]) -> Result<Option<Body>, EntryError> {
+fn body(header: &EntryHeader, bytes: &[u8]) -> Result<Option<Body>, EntryError> {
     if bytes.len() != header.body_len as usize
         || *blake3::hash(bytes).as_bytes() != header.body_hash
     {

@@ -14,7 +14,7 @@ pub enum Choice {
     /// The first counts: it continues the second, or wins where they part.
     First {
         /// Whether they part at all.
-        parted: bool,
+        forked: bool,
     },
     /// The second counts.
     Second,
@@ -37,12 +37,12 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
     let common = common(first, second);
     match (first.ops().split_at_checked(common), second.ops().split_at_checked(common)) {
         (Some((_, [])), Some((_, []))) | (None, _) | (_, None) => Choice::Same,
-        (Some(_), Some((_, []))) => Choice::First { parted: false },
+        (Some(_), Some((_, []))) => Choice::First { forked: false },
         (Some((_, [])), Some(_)) => Choice::Second,
         (Some((before, a)), Some((_, b))) => {
             let before = IdentityLog::from_ops(before.to_vec());
             match before.ok().and_then(|before| better(before.next_state(), a, b)) {
-                Some(true) => Choice::First { parted: true },
+                Some(true) => Choice::First { forked: true },
                 Some(false) => Choice::Second,
                 None => Choice::Frozen { at: common },
             }

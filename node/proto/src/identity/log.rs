@@ -55,7 +55,7 @@ pub struct NodeState {
 
 /// Why ops are not a valid log.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum LogError {
+pub enum IdentityLogError {
     /// There is nothing in it.
     #[error("the log is empty")]
     Empty,
@@ -88,9 +88,9 @@ impl IdentityLog {
     ///
     /// # Errors
     /// The first op that is refused, and why.
-    pub fn verify(ops: &[Vec<u8>]) -> Result<Self, LogError> {
+    pub fn verify(ops: &[Vec<u8>]) -> Result<Self, IdentityLogError> {
         let parse = |(at, bytes): (usize, &Vec<u8>)| {
-            SignedOp::from_canonical(bytes).map_err(|cause| LogError::Bytes { at, cause })
+            SignedOp::from_canonical(bytes).map_err(|cause| IdentityLogError::Bytes { at, cause })
         };
         Self::from_ops(
             ops.iter().take(OPS_MAX + 1).enumerate().map(parse).collect::<Result<_, _>>()?,
@@ -101,9 +101,9 @@ impl IdentityLog {
     ///
     /// # Errors
     /// As [`IdentityLog::verify`].
-    pub fn from_ops(ops: Vec<SignedOp>) -> Result<Self, LogError> {
+    pub fn from_ops(ops: Vec<SignedOp>) -> Result<Self, IdentityLogError> {
         let mut ops = ops.into_iter();
-        let first = ops.next().ok_or(LogError::Empty)?;
+        let first = ops.next().ok_or(IdentityLogError::Empty)?;
         let state = begin(&first)?;
         let mut log = Self {
             person: first.person(),
@@ -122,17 +122,17 @@ impl IdentityLog {
     ///
     /// # Errors
     /// Why it cannot follow; the log is unchanged then.
-    pub fn extend(&mut self, op: SignedOp) -> Result<(), LogError> {
+    pub fn extend(&mut self, op: SignedOp) -> Result<(), IdentityLogError> {
         let at = self.ops.len();
         let body = &op.op().body;
         if at >= OPS_MAX || (at >= OPS_MAX - OPS_RESERVED && !body.may_use_reserve()) {
-            return Err(LogError::Full(at));
+            return Err(IdentityLogError::Full(at));
         }
         if op.op().person != Some(self.person)
             || op.op().prev != Some(self.head())
             || usize::from(op.op().index) != at
         {
-            return Err(LogError::Chain(at));
+            return Err(IdentityLogError::Chain(at));
         }
         match &mut self.ahead {
             // What follows a recovery that waits must hold for the keys it brings.
@@ -155,7 +155,7 @@ impl IdentityLog {
 
     /// The recovery by friends that waits for its delay, if one does: which op, and for how many
     /// seconds.
-    pub fn waiting(&self) -> Option<(u16, u32)> {
+    pub fn pending_recovery(&self) -> Option<(u16, u32)> {
         self.ahead.as_ref()?;
         self.state.frozen_at.map(|at| (at, self.state.recovery.delay_secs))
     }
@@ -239,14 +239,14 @@ impl IdentityLog {
 }
 
 /// Verifies Genesis: signed by the first root key, countersigned by the node.
-fn begin(op: &SignedOp) -> Result<State, LogError> {
-    let OpBody::Genesis(genesis) = &op.op().body else { return Err(LogError::Chain(0)) };
+fn begin(op: &SignedOp) -> Result<State, IdentityLogError> {
+    let OpBody::Genesis(genesis) = &op.op().body else { return Err(IdentityLogError::Chain(0)) };
     let signed = root_signers(op, 0)?;
     if genesis.roots.first() != Some(&signed)
         || !countersigned_by(op, &genesis.node)
         || guardian_count(op) != 0
     {
-        return Err(LogError::Signature(0));
+        return Err(IdentityLogError::Signature(0));
     }
     Ok(State {
         roots: genesis.roots.clone(),
@@ -263,13 +263,13 @@ fn begin(op: &SignedOp) -> Result<State, LogError> {
 }
 
 /// Verifies an op against the state before it and gives the state after it.
-pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, LogError> {
+pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, IdentityLogError> {
     if before.ended {
-        return Err(LogError::Impossible(at));
+        return Err(IdentityLogError::Impossible(at));
     }
     let mut state = before.clone();
     let body = &op.op().body;
-    let known = guardians(before, op).ok_or(LogError::Signature(at))?;
+    let known = guardians(before, op).ok_or(IdentityLogError::Signature(at))?;
     // Guardians whose signatures nobody can verify here let a log be kept; they do not let it be
     // acted upon.
     let backed = enough(before, known + unknown_guardians(before, op));
@@ -293,20 +293,20 @@ pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
         }
     };
     if !may_sign || !countersigned {
-        return Err(LogError::Signature(at));
+        return Err(IdentityLogError::Signature(at));
     }
     match body {
-        OpBody::Genesis(_) => return Err(LogError::Impossible(at)),
+        OpBody::Genesis(_) => return Err(IdentityLogError::Impossible(at)),
         OpBody::Rotate(roots) => state.roots = roots.clone(),
         OpBody::AddNode(card) => {
             let node = NodeState { kem: card.kem.clone(), retired: None };
             if state.nodes.insert(card.sign, node).is_some() {
-                return Err(LogError::Impossible(at));
+                return Err(IdentityLogError::Impossible(at));
             }
         }
         OpBody::RetireNode(retire) => {
             let node = state.nodes.get_mut(&retire.node).filter(|node| node.retired.is_none());
-            node.ok_or(LogError::Impossible(at))?.retired = Some(retire.cutoffs.clone());
+            node.ok_or(IdentityLogError::Impossible(at))?.retired = Some(retire.cutoffs.clone());
         }
         OpBody::SetDomain(domain) => state.domain.clone_from(domain),
         OpBody::SetGuardians(recovery) => state.recovery = recovery.clone(),
@@ -318,10 +318,10 @@ pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
 
 /// The one root key that signed; exactly one must have, and nothing beside it may claim to be
 /// another's.
-pub(crate) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, LogError> {
+pub(crate) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, IdentityLogError> {
     match op.verified(Role::Root).as_deref() {
         Some([one]) if op.unknown_count(Role::Root) == 0 => Ok(one.key),
-        _ => Err(LogError::Signature(at)),
+        _ => Err(IdentityLogError::Signature(at)),
     }
 }
 

@@ -7,7 +7,7 @@
 )]
 
 use crate::identity::op::{Genesis, Op, OpBody, OpSignature, Recovery, Role, SignedOp, sign};
-use crate::identity::{IdentityLog, LogError, NodeCard, log};
+use crate::identity::{IdentityLog, IdentityLogError, NodeCard, log};
 use crate::keys::{KemSecret, NodeKeys, SecretKey};
 
 /// A secret key of 32 equal bytes.
@@ -70,7 +70,7 @@ pub fn with(log: &IdentityLog, body: OpBody, root: u8) -> IdentityLog {
 ///
 /// # Errors
 /// As [`IdentityLog::extend`].
-pub fn with_op(log: &IdentityLog, op: SignedOp) -> Result<IdentityLog, LogError> {
+pub fn with_op(log: &IdentityLog, op: SignedOp) -> Result<IdentityLog, IdentityLogError> {
     let mut log = log.clone();
     log.extend(op)?;
     Ok(log)

@@ -35,7 +35,7 @@ pub fn tree_of(bytes: &[u8]) -> Json {
 #[allow(clippy::unwrap_used, reason = "a vector file that cannot be read fails its test")]
 /// Compares vectors with the file `tests/vectors/<name>.json` in `crate_folder`. The environment
 /// variable `FREEHOLD_VECTORS=write` writes the file anew: only ever for a new format.
-pub fn hold(crate_folder: &str, name: &str, vectors: &Json) {
+pub fn check_file(crate_folder: &str, name: &str, vectors: &Json) {
     let path = PathBuf::from(crate_folder).join("tests/vectors").join(format!("{name}.json"));
     let now = format!("{vectors:#}\n");
     if std::env::var_os("FREEHOLD_VECTORS").is_some_and(|word| word == "write") {

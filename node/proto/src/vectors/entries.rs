@@ -5,8 +5,8 @@ use crate::BlobId;
 use crate::clock::Timestamp;
 use crate::domains;
 use crate::entry::{
-    Audience, Body, Checkpoint, EntryId, EpochKey, Header, Homes, KeyBackup, Kind, Lane, LogId,
-    MARKDOWN, Photo, PostBody, ProfileBody, WrappedKey, padme,
+    Body, Checkpoint, EntryAudience, EntryHeader, EntryId, EpochKey, FeedLogId, Homes, KeyBackup,
+    Kind, Lane, MARKDOWN, PhotoRef, PostBody, ProfileBody, WrappedKey, padme,
 };
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
@@ -16,9 +16,9 @@ fn node() -> SecretKey {
     SecretKey::from_bytes(&[100; 32])
 }
 
-fn header(lane: Lane, seq: u64, kind: Kind, refs: Vec<EntryId>, body: &[u8]) -> Header {
-    Header {
-        log: LogId {
+fn header(lane: Lane, seq: u64, kind: Kind, refs: Vec<EntryId>, body: &[u8]) -> EntryHeader {
+    EntryHeader {
+        log: FeedLogId {
             person: PersonId([1; 32]),
             node: node().public(),
             lane,
@@ -30,20 +30,20 @@ fn header(lane: Lane, seq: u64, kind: Kind, refs: Vec<EntryId>, body: &[u8]) -> 
         kind,
         body_len: u32::try_from(body.len()).unwrap(),
         body_hash: *blake3::hash(body).as_bytes(),
-        audience: Audience::Public,
+        audience: EntryAudience::Public,
         refs,
         expires: (seq == 1).then_some(Timestamp(1_777_723_200_000)),
         understood: true,
     }
 }
 
-fn described(what: &str, header: &Header, body: &[u8]) -> Json {
+fn described(what: &str, header: &EntryHeader, body: &[u8]) -> Json {
     let bytes = header.to_canonical();
-    assert_eq!(&Header::from_canonical(&bytes).unwrap(), header);
+    assert_eq!(&EntryHeader::from_canonical(&bytes).unwrap(), header);
     let signature = node().sign(domains::ENTRY, &bytes);
     let audience = match header.audience {
-        Audience::Public => json!({ "class": 0 }),
-        Audience::Sealed { nonce, commit } => {
+        EntryAudience::Public => json!({ "class": 0 }),
+        EntryAudience::Sealed { nonce, commit } => {
             json!({ "class": 2, "nonce": hex(&nonce), "commit": hex(&commit) })
         }
     };
@@ -77,7 +77,7 @@ fn post() -> PostBody {
         slug: "the-boat-is-in-the-water".to_owned(),
         text: "At last. ⛵\n\n*More tomorrow.*".to_owned(),
         published: Timestamp(1_777_636_800_000),
-        photos: vec![Photo {
+        photos: vec![PhotoRef {
             blob: BlobId([7; 32]),
             len: 310_000,
             small: BlobId([8; 32]),
@@ -110,7 +110,7 @@ fn bodies() -> Vec<(&'static str, Lane, Body)> {
                 address: "alice@alice.example".to_owned(),
                 strapline: "boats".to_owned(),
                 about: "I build *boats*.".to_owned(),
-                paint: 3,
+                avatar_colour: 3,
             }),
         ),
         (
@@ -156,7 +156,7 @@ fn entries_have_these_bytes() {
         vector["body_tree"] = tree_of(&bytes);
         all.push(vector);
     }
-    hold("entries", &json!(all));
+    check_file("entries", &json!(all));
 }
 
 #[test]
@@ -186,5 +186,5 @@ fn sealed_entries_have_these_bytes() {
         "entries": all,
         "padme": lens.map(|len| [len, padme(len)]),
     });
-    hold("sealed", &vectors);
+    check_file("sealed", &vectors);
 }

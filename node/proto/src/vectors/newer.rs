@@ -62,7 +62,7 @@ fn what_a_newer_program_signs_is_kept_byte_by_byte() {
         "header": hex(&header()),
         "header_tree": tree_of(&header()),
     });
-    hold("newer", &vectors);
+    check_file("newer", &vectors);
 }
 
 /// An entry's header by a node whose key is of suite 2.
@@ -86,6 +86,6 @@ fn header() -> Vec<u8> {
 
 #[test]
 fn a_header_by_a_newer_key_is_not_called_malformed() {
-    let refused = crate::entry::Header::from_canonical(&header()).unwrap_err();
-    assert!(crate::entry::Header::is_of_a_newer_suite(&refused));
+    let refused = crate::entry::EntryHeader::from_canonical(&header()).unwrap_err();
+    assert!(crate::entry::EntryHeader::is_of_a_newer_suite(&refused));
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::identity::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign};
-use crate::identity::{IdentityLog, NodeCard, Request, SignedRequest, armour_payload, paper};
+use crate::identity::{
+    IdentityLog, NodeCard, SignatureRequest, SignedRequest, armour_payload, transfer,
+};
 use crate::keys::{KemSecret, SecretKey};
 use crate::mnemonic::Mnemonic;
 
@@ -30,12 +32,12 @@ fn described(what: &str, title: &'static str, text: &str) -> Json {
 fn the_papers_have_these_letters() {
     let (old, new) = (Mnemonic::from_entropy([1; 32]), Mnemonic::from_entropy([2; 32]));
     let log = begun(&old);
-    let request = Request::new(&log, OpBody::SetDomain(Some("alice.example".to_owned())));
-    assert_eq!(request.to_string().parse::<Request>().as_ref(), Ok(&request));
-    let Ok(paper::Signed::Done(signed)) = paper::sign(&request, &old) else { panic!() };
-    let changed = paper::change_words(&log, &old, &new).unwrap();
-    for paper in [&signed, &changed] {
-        assert_eq!(paper.to_string().parse::<SignedRequest>().as_ref(), Ok(paper));
+    let request = SignatureRequest::new(&log, OpBody::SetDomain(Some("alice.example".to_owned())));
+    assert_eq!(request.to_string().parse::<SignatureRequest>().as_ref(), Ok(&request));
+    let Ok(transfer::Signed::Done(signed)) = transfer::sign(&request, &old) else { panic!() };
+    let changed = transfer::replace_mnemonic(&log, &old, &new).unwrap();
+    for transfer in [&signed, &changed] {
+        assert_eq!(transfer.to_string().parse::<SignedRequest>().as_ref(), Ok(transfer));
     }
     let papers = [
         described("a request", "freehold request 1", &request.to_string()),
@@ -43,5 +45,5 @@ fn the_papers_have_these_letters() {
         described("new words", "freehold signed 1", &changed.to_string()),
         described("a log", "freehold log 1", &log.to_string()),
     ];
-    hold("papers", &json!({ "person": hex(&log.person().0), "papers": papers }));
+    check_file("papers", &json!({ "person": hex(&log.person().0), "papers": papers }));
 }

@@ -6,7 +6,7 @@ use crate::entry::{EpochKey, Lane};
 use crate::identity::op::{
     Cutoff, Genesis, Op, OpBody, OpSignature, Recovery, RetireNode, Role, SignedOp, sign,
 };
-use crate::identity::{IdentityLog, NodeCard, PersonId, armour_payload, key_backup, log, paper};
+use crate::identity::{IdentityLog, NodeCard, PersonId, armour_payload, key_backup, log, transfer};
 use crate::keys::{KemSecret, SecretKey};
 use crate::mnemonic::Mnemonic;
 use crate::random::Random;
@@ -46,7 +46,7 @@ fn words_yield_these_keys() {
                 })
             })
             .collect();
-    hold("words", &json!(all));
+    check_file("words", &json!(all));
 }
 
 fn described(op: &SignedOp, what: &str) -> Json {
@@ -149,13 +149,13 @@ fn identity_ops_have_these_bytes() {
             "commitment": hex(&log::commitment(&guardians[0].public(), [50; 16])),
         },
     });
-    hold("identity", &vectors);
+    check_file("identity", &vectors);
 }
 
 #[test]
 fn texts_that_are_pasted_have_these_letters() {
     let node = card(100);
-    let claim = paper::begin(&words(1), &node).unwrap();
+    let claim = transfer::begin(&words(1), &node).unwrap();
     let payload = armour_payload("freehold claim 1", &claim.to_string());
     let mut fields = Fields::from_canonical(&payload).unwrap();
     assert!(matches!(fields.need(0), Ok(Cbor::Array(ops)) if ops.len() == 1));
@@ -163,7 +163,7 @@ fn texts_that_are_pasted_have_these_letters() {
         "node_card": { "text": node.to_string(), "sign": hex(node.sign.as_bytes()), "kem": hex(node.kem.as_bytes()) },
         "claim": { "text": claim.to_string(), "payload": hex(&payload), "tree": tree_of(&payload) },
     });
-    hold("texts", &vectors);
+    check_file("texts", &vectors);
 }
 
 #[test]
@@ -180,5 +180,5 @@ fn a_wrapped_epoch_key_has_these_bytes() {
         "encapsulated": hex(&wrapped.encapsulated),
         "wrapped": hex(&wrapped.wrapped),
     });
-    hold("key_backup", &vectors);
+    check_file("key_backup", &vectors);
 }

@@ -1,8 +1,10 @@
 //! Machines whose clocks were wrong, the author's or the reader's.
 
 use super::*;
+use crate::feed;
 use crate::hlc::AHEAD_MAX_MS;
-use crate::identity::homes::{self, HomesError};
+use crate::publish;
+use crate::publish::HomesError;
 
 /// Ten years: as far as a clock without a battery was seen to jump.
 const FAR_MS: u64 = 10 * 365 * DAY_MS;
@@ -13,11 +15,11 @@ fn time_of(node: &Node, id: &EntryId) -> Timestamp {
 }
 
 #[tokio::test]
-async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
+async fn entry_from_wrong_clock_does_not_silence_author() {
     let (alice, bob) = friends_of_two().await;
     let before = post(&alice, "before").await;
     alice.clock.set(START.plus_millis(FAR_MS));
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+    publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
         .await
         .unwrap();
     post(&alice, "meanwhile").await;
@@ -34,18 +36,18 @@ async fn a_moment_of_a_wrong_clock_does_not_silence_its_author() {
         "what was said with the wrong clock is held, and nothing else"
     );
     assert_eq!(shown(&bob), ["after, better"]);
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap(), None);
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap(), None);
 
     // Where the node is reached is said again, and what is held can be taken back.
     let say_homes =
-        || homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
+        || publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
     assert_eq!((say_homes().await, say_homes().await), (Ok(2), Ok(2)));
     sync(&alice, &bob).await;
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]
-async fn what_is_held_until_its_time_can_be_edited_and_taken_back_before() {
+async fn future_entry_can_be_edited_and_deleted_before_due() {
     let (alice, bob) = friends_of_two().await;
     alice.clock.set(START.plus_millis(FAR_MS));
     let (one, two) = (post(&alice, "secret one").await, post(&alice, "two").await);
@@ -62,7 +64,7 @@ async fn what_is_held_until_its_time_can_be_edited_and_taken_back_before() {
 }
 
 #[tokio::test]
-async fn a_tombstone_from_the_future_takes_effect_at_once() {
+async fn tombstone_from_the_future_takes_effect_at_once() {
     let (alice, bob) = friends_of_two().await;
     let of = post(&alice, "secret").await;
     sync(&alice, &bob).await;
@@ -74,7 +76,7 @@ async fn a_tombstone_from_the_future_takes_effect_at_once() {
 }
 
 #[tokio::test]
-async fn another_node_of_the_same_person_does_not_push_the_clock_either() {
+async fn second_node_does_not_push_the_clock() {
     let (alice, other) = (person(1).await, person(1).await);
     alice.clock.set(START.plus_millis(FAR_MS));
     post(&alice, "from the future").await;
@@ -86,7 +88,7 @@ async fn another_node_of_the_same_person_does_not_push_the_clock_either() {
 }
 
 #[tokio::test]
-async fn a_clock_that_ran_a_little_ahead_still_never_runs_backwards() {
+async fn hybrid_clock_never_runs_backwards() {
     let alice = person(1).await;
     alice.clock.set(START.plus_millis(AHEAD_MAX_MS));
     let one = post(&alice, "one").await;
@@ -97,7 +99,7 @@ async fn a_clock_that_ran_a_little_ahead_still_never_runs_backwards() {
 }
 
 #[tokio::test]
-async fn a_version_of_homes_that_nobody_comes_to_neither_counts_nor_stops_the_owner() {
+async fn unreachable_homes_version_is_ignored() {
     let (alice, bob) = friends_of_two().await;
     let homes = |version| {
         Body::Homes(Homes {
@@ -106,13 +108,13 @@ async fn a_version_of_homes_that_nobody_comes_to_neither_counts_nor_stops_the_ow
             ..Homes::default()
         })
     };
-    homes::set(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
+    publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
         .await
         .unwrap();
     say_in(&alice, Lane::CONTROL, homes(u64::MAX)).await.unwrap();
     sync(&alice, &bob).await;
-    assert_eq!(homes::of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
-    let moved = |to: &str| homes::set(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
+    let moved = |to: &str| publish::homes(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
     assert_eq!(moved("https://new.example").await, Ok(2));
     say_in(&alice, Lane::CONTROL, homes(HOMES_VERSION_MAX)).await.unwrap();
     assert_eq!(moved("https://newer.example").await, Err(HomesError::NoHigherVersion));
@@ -146,7 +148,7 @@ async fn tombstones(bob: &Node, alice: &Node, count: u64) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn no_more_than_fifty_tombstones_of_a_node_take_effect_in_any_day() {
+async fn tombstones_over_the_daily_limit_wait() {
     let (alice, bob) = friends_of_two().await;
     let ends = tombstones(&bob, &alice, 160).await;
     let (first, rest) = ends.split_at(1);
@@ -160,7 +162,7 @@ async fn no_more_than_fifty_tombstones_of_a_node_take_effect_in_any_day() {
 }
 
 #[tokio::test]
-async fn a_readers_wrong_clock_delays_no_tombstone_for_years() {
+async fn wrong_clock_of_reader_delays_no_tombstone_for_years() {
     let (alice, bob) = friends_of_two().await;
     let ends = tombstones(&bob, &alice, 60).await;
     bob.clock.set(START.plus_millis(FAR_MS));

@@ -105,7 +105,7 @@ impl Life {
 }
 
 #[tokio::test]
-async fn any_order_any_repetition_and_any_cutting_of_a_public_lane_comes_to_the_same_end() {
+async fn public_lane_converges_in_any_order() {
     for seed in 0..12 {
         let alice = person(1).await;
         let life = Life::drawn(&alice, &Random::seeded(1_000 + seed), 24);
@@ -154,7 +154,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
         let expires = (random.u64().is_multiple_of(6))
             .then(|| START.plus_millis(1_000_000 + random.u64() % 1_000_000));
         let seq = lane.len() as u64;
-        let mut header = Header {
+        let mut header = EntryHeader {
             seq,
             prev,
             kind: body.kind(),
@@ -172,7 +172,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
 }
 
 #[tokio::test]
-async fn any_order_of_two_lanes_comes_to_the_same_end() {
+async fn two_lanes_converge_in_any_order() {
     for seed in 0..24 {
         let alice = person(1).await;
         let lanes = two_lanes(&alice, &Random::seeded(3_000 + seed), 20);

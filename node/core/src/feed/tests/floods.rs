@@ -1,13 +1,12 @@
 //! More of everything than fits one change: edits, references, forked logs, photos, entries that
 //! fall due together.
 
-use super::super::jobs;
 use super::*;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
-use crate::logins::Throttle;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::node::{Presence, Throttle};
+use crate::store::{Store, StoreOptions};
 
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
     (0..count).map(|number| Body::Edit { of, post: note(&format!("secret {number}")) }).collect()
@@ -23,14 +22,8 @@ fn posts(count: usize, photos: u8) -> Vec<Body> {
     (0..count).map(post).collect()
 }
 
-/// RefKind one step of the first job.
-async fn one_step(node: &Node) -> bool {
-    let inside = node.clone();
-    node.store.commit::<_, StoreError, _>(move |tx| jobs::step(tx, &inside)).await.unwrap()
-}
-
 #[tokio::test]
-async fn a_friends_post_with_thousands_of_edits_is_taken_back_at_once() {
+async fn post_with_thousands_of_edits_is_deleted_at_once() {
     let (alice, bob) = friends_of_two().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
@@ -50,7 +43,7 @@ async fn a_friends_post_with_thousands_of_edits_is_taken_back_at_once() {
 }
 
 #[tokio::test]
-async fn edits_that_wait_for_their_time_go_with_their_post() {
+async fn waiting_edits_are_dropped_with_their_post() {
     let (alice, bob) = friends_of_two().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
@@ -60,7 +53,7 @@ async fn edits_that_wait_for_their_time_go_with_their_post() {
     take_in(&bob, &alice, &waiting).await;
     assert_eq!(shown(&bob), ["post 0"]);
     let mut end = chain(&alice, 8, Some(of), 0, &[Body::Tombstone { of }]);
-    let mut header = Header::from_canonical(&end[0].header).unwrap();
+    let mut header = EntryHeader::from_canonical(&end[0].header).unwrap();
     header.hlc = Hlc::at(START);
     end[0] = signed(&alice, &header, end[0].body.as_ref().unwrap());
     take_in(&bob, &alice, &end).await;
@@ -90,8 +83,13 @@ fn with_a_late_id(
             _ => Body::Tombstone { of },
         };
         let bytes = body.to_canonical([salt; 16]);
-        let mut header =
-            Header { seq, prev: Some(prev), kind, refs: vec![of], ..next_header(node, &bytes) };
+        let mut header = EntryHeader {
+            seq,
+            prev: Some(prev),
+            kind,
+            refs: vec![of],
+            ..next_header(node, &bytes)
+        };
         header.log.epoch = 7;
         let entry = signed(node, &header, &bytes);
         if EntryId::of(&entry.header).0[0] > 0xe8 {
@@ -102,7 +100,7 @@ fn with_a_late_id(
 }
 
 #[tokio::test]
-async fn a_friend_who_floods_anothers_post_with_edits_neither_hides_its_own_nor_its_end() {
+async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
     let (alice, mallory) = friends_of_two().await;
     let bob = person(3).await;
     befriend(&bob, &alice).await;
@@ -147,13 +145,13 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         events,
         clock: Clock::manual(START),
         random,
-        presence: crate::friends::Presence::default(),
+        presence: Presence::default(),
         throttle: Throttle::default(),
     }
 }
 
 #[tokio::test]
-async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_loses_nothing() {
+async fn forked_log_is_undone_in_resumable_steps() {
     let memory = MemoryFs::new();
     let vault = person(2).await.identity.vault().clone();
     let (alice, bob) = (person(1).await, bob_on(&memory, &vault, 1));
@@ -203,7 +201,7 @@ async fn a_long_log_that_forks_is_taken_back_step_by_step_and_a_stop_in_between_
 }
 
 #[tokio::test]
-async fn a_batch_is_cut_by_the_rows_it_writes() {
+async fn batch_is_split_by_rows_written() {
     let (alice, bob) = friends_of_two().await;
     // Each of these writes some hundred rows.
     let log = chain(&alice, 7, None, 0, &posts(64, 32));
@@ -212,7 +210,7 @@ async fn a_batch_is_cut_by_the_rows_it_writes() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_too_large_after_all_is_taken_in_halves() {
+async fn oversized_part_is_taken_in_halves() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &posts(32, 32));
     take_in(&bob, &alice, &log).await;
@@ -232,7 +230,7 @@ async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
     let expire = |(seq, body): (u64, Body)| {
         let bytes = body.to_canonical([9; 16]);
         let expires = Some(START.plus_millis(10_000));
-        let mut header = Header { seq, prev, expires, ..next_header(alice, &bytes) };
+        let mut header = EntryHeader { seq, prev, expires, ..next_header(alice, &bytes) };
         header.log.epoch = 7;
         let raw = signed(alice, &header, &bytes);
         prev = Some(EntryId::of(&raw.header));
@@ -245,7 +243,7 @@ async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn what_falls_due_together_is_handled_one_by_one() {
+async fn entries_due_together_are_handled_one_by_one() {
     let (alice, bob) = friends_of_two().await;
     all_expire(&alice, &bob, 40).await;
     assert_eq!(run_due(&bob).await.unwrap(), 40);
@@ -253,7 +251,7 @@ async fn what_falls_due_together_is_handled_one_by_one() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_handled_holds_up_no_other() {
+async fn failing_due_entry_holds_up_no_other() {
     let (alice, bob) = friends_of_two().await;
     let log = all_expire(&alice, &bob, 3).await;
     let mut order = ids(&log);

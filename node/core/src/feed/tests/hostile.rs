@@ -12,7 +12,7 @@ fn cause(refused: Refused) -> EntryError {
 }
 
 #[tokio::test]
-async fn a_byte_changed_anywhere_is_refused() {
+async fn changed_byte_of_entry_is_refused() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "the boat is in the water").await;
     let good = everything(&alice, &who(&alice)).remove(0);
@@ -48,7 +48,7 @@ async fn a_byte_changed_anywhere_is_refused() {
 }
 
 #[tokio::test]
-async fn an_entry_by_another_key_is_refused() {
+async fn entry_signed_by_another_key_is_refused() {
     let (alice, bob) = friends_of_two().await;
     let mallory = person(3).await;
     // Mallory signs as Alice, naming Alice's node key.
@@ -63,7 +63,7 @@ async fn an_entry_by_another_key_is_refused() {
 }
 
 #[tokio::test]
-async fn nothing_of_a_stranger_is_stored() {
+async fn entry_of_stranger_is_not_stored() {
     let (alice, bob) = friends_of_two().await;
     let mallory = person(3).await;
     post(&mallory, "buy now").await;
@@ -78,7 +78,7 @@ async fn nothing_of_a_stranger_is_stored() {
 }
 
 #[tokio::test]
-async fn a_second_encoding_is_refused_even_when_it_is_signed() {
+async fn signed_non_canonical_encoding_is_refused() {
     let (alice, bob) = friends_of_two().await;
     let good = forged(&alice, "hello", |_| ());
     // The version in two bytes instead of one: the same thing said otherwise.
@@ -89,7 +89,7 @@ async fn a_second_encoding_is_refused_even_when_it_is_signed() {
     let bad = RawEntry { header, signature, body: good.body.clone() };
     assert_eq!(
         cause(refusal(&bob, &alice, vec![bad]).await),
-        EntryError::Header(crate::cbor::CborError::NotCanonical)
+        EntryError::EntryHeader(crate::cbor::CborError::NotCanonical)
     );
 
     // The same with a body.
@@ -101,14 +101,14 @@ async fn a_second_encoding_is_refused_even_when_it_is_signed() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_refused() {
+async fn oversized_entry_is_refused() {
     let (alice, bob) = friends_of_two().await;
     let long = forged(&alice, "hello", |header| header.refs = vec![EntryId([1; 32]); REFS_MAX + 1]);
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let body = vec![0u8; BODY_LEN_MAX + 1];
     let long = signed(&alice, &next_header(&alice, &body), &body);
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let mut header =
         crate::cbor::Value::from_canonical(&forged(&alice, "x", |_| ()).header).unwrap();
@@ -118,7 +118,7 @@ async fn what_is_too_long_is_refused() {
     let header = header.to_canonical();
     let signature = alice.identity.sign(domains::ENTRY, &header);
     let long = RawEntry { header, signature, body: None };
-    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::Header(_)));
+    assert!(matches!(cause(refusal(&bob, &alice, vec![long]).await), EntryError::EntryHeader(_)));
 
     let many = vec![forged(&alice, "x", |_| ()); RECEIVE_MAX + 1];
     assert_eq!(refusal(&bob, &alice, many).await, Refused::TooMany(RECEIVE_MAX + 1));
@@ -139,7 +139,7 @@ fn with_key(node: &Node, key: u64) -> RawEntry {
 }
 
 #[tokio::test]
-async fn an_even_key_that_is_not_understood_is_kept_and_forwarded_but_not_shown() {
+async fn unknown_even_field_is_stored_forwarded_not_shown() {
     let (alice, bob) = friends_of_two().await;
     let strange = with_key(&alice, 28);
     assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
@@ -148,7 +148,7 @@ async fn an_even_key_that_is_not_understood_is_kept_and_forwarded_but_not_shown(
 }
 
 #[tokio::test]
-async fn an_odd_key_that_is_not_understood_is_kept_and_the_entry_shown() {
+async fn unknown_odd_field_is_stored_and_entry_shown() {
     let (alice, bob) = friends_of_two().await;
     let strange = with_key(&alice, 27);
     assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
@@ -157,7 +157,7 @@ async fn an_odd_key_that_is_not_understood_is_kept_and_the_entry_shown() {
 }
 
 #[tokio::test]
-async fn a_kind_that_is_not_understood_is_kept_and_forwarded_but_not_shown() {
+async fn unknown_kind_is_stored_forwarded_not_shown() {
     let (alice, bob) = friends_of_two().await;
     let strange = forged(&alice, "a poll", |header| header.kind = Kind::Unknown(1_000));
     assert_eq!(receive(&bob, who(&alice), vec![strange.clone()]).await.unwrap().accepted, 1);
@@ -166,7 +166,7 @@ async fn a_kind_that_is_not_understood_is_kept_and_forwarded_but_not_shown() {
 }
 
 #[tokio::test]
-async fn a_replay_changes_nothing() {
+async fn replayed_entry_changes_nothing() {
     let (alice, bob) = friends_of_two().await;
     for text in ["one", "two", "three"] {
         post(&alice, text).await;
@@ -181,7 +181,7 @@ async fn a_replay_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_gap_and_a_wrong_predecessor_are_refused() {
+async fn gap_and_wrong_predecessor_are_refused() {
     let (alice, bob) = friends_of_two().await;
     for text in ["one", "two", "three"] {
         post(&alice, text).await;
@@ -213,7 +213,7 @@ async fn a_gap_and_a_wrong_predecessor_are_refused() {
 }
 
 #[tokio::test]
-async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_person() {
+async fn fork_is_proved_and_ends_only_its_log() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "common").await;
     sync(&alice, &bob).await;
@@ -222,7 +222,7 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
     assert_eq!(shown(&bob), ["common", "one side"]);
 
     let found = receive(&bob, who(&alice), vec![other.clone()]).await.unwrap();
-    let log = Header::from_canonical(&one.header).unwrap().log;
+    let log = EntryHeader::from_canonical(&one.header).unwrap().log;
     assert_eq!(found.forked, [log]);
     let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
     assert_eq!((proof.log, proof.seq), (log, 1));
@@ -254,7 +254,7 @@ async fn two_entries_at_one_place_are_kept_as_proof_and_end_the_log_but_not_the_
 }
 
 #[tokio::test]
-async fn after_a_fork_epochs_stand_where_they_stand_in_whatever_order_they_come() {
+async fn epoch_order_after_fork_is_independent_of_arrival() {
     for turn in 0..3 {
         let (alice, bob) = friends_of_two().await;
         let of = forged(&alice, "said", |_| ());
@@ -286,7 +286,7 @@ async fn after_a_fork_epochs_stand_where_they_stand_in_whatever_order_they_come(
 }
 
 #[tokio::test]
-async fn nobody_can_add_to_what_this_process_says() {
+async fn foreign_entry_for_own_epoch_is_refused() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "mine").await;
     // Somebody with a copy of Alice's key writes into the very log of her running process.
@@ -295,7 +295,7 @@ async fn nobody_can_add_to_what_this_process_says() {
 }
 
 #[tokio::test]
-async fn a_batch_with_one_bad_entry_is_refused_whole() {
+async fn batch_with_one_bad_entry_is_refused_whole() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "one").await;
     post(&alice, "two").await;
@@ -306,10 +306,10 @@ async fn a_batch_with_one_bad_entry_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn kind_and_lane_and_audience_must_fit() {
+async fn mismatched_kind_lane_or_audience_is_refused() {
     let (alice, bob) = friends_of_two().await;
-    let sealed = Audience::Sealed { nonce: [0; 32], commit: [0; 32] };
-    let changes: [fn(&mut Header, Audience); 3] = [
+    let sealed = EntryAudience::Sealed { nonce: [0; 32], commit: [0; 32] };
+    let changes: [fn(&mut EntryHeader, EntryAudience); 3] = [
         |header, sealed| header.audience = sealed,
         |header, _| header.kind = Kind::Sealed,
         |header, _| header.log.lane = Lane([4; 16]),

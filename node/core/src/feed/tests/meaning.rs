@@ -3,7 +3,7 @@ use crate::cbor::Value;
 use crate::store::Table;
 
 #[tokio::test]
-async fn an_edit_replaces_and_a_tombstone_deletes_for_good() {
+async fn edit_replaces_and_tombstone_deletes_for_good() {
     let (alice, bob) = friends_of_two().await;
     let of = post(&alice, "first words").await;
     say(&alice, Body::Edit { of, post: note("second words") }).await;
@@ -30,7 +30,7 @@ async fn an_edit_replaces_and_a_tombstone_deletes_for_good() {
 }
 
 #[tokio::test]
-async fn a_long_body_is_deleted_in_all_its_pieces() {
+async fn all_pieces_of_long_body_are_deleted() {
     let (alice, bob) = friends_of_two().await;
     let of = post(&alice, &format!("{} the end", "word ".repeat(12_000))).await;
     sync(&alice, &bob).await;
@@ -41,7 +41,7 @@ async fn a_long_body_is_deleted_in_all_its_pieces() {
 }
 
 #[tokio::test]
-async fn logs_that_arrive_in_any_order_show_the_same() {
+async fn timeline_is_independent_of_log_arrival_order() {
     // Three epochs of one node: a post, two edits of it, a second post taken back.
     let alice = person(1).await;
     let one = post(&alice, "one").await;
@@ -70,7 +70,7 @@ async fn logs_that_arrive_in_any_order_show_the_same() {
 }
 
 #[tokio::test]
-async fn nobody_edits_or_takes_back_what_another_said() {
+async fn foreign_edit_or_tombstone_has_no_effect() {
     let (alice, bob) = friends_of_two().await;
     let carol = person(3).await;
     befriend(&carol, &alice).await;
@@ -84,7 +84,7 @@ async fn nobody_edits_or_takes_back_what_another_said() {
 }
 
 #[tokio::test]
-async fn a_post_whose_newest_edit_is_taken_back_is_hidden_until_the_next() {
+async fn deleted_newest_edit_hides_post_until_next_edit() {
     let (alice, bob) = friends_of_two().await;
     let of = post(&alice, "first").await;
     say(&alice, Body::Edit { of, post: note("second") }).await;
@@ -100,14 +100,19 @@ async fn a_post_whose_newest_edit_is_taken_back_is_hidden_until_the_next() {
 }
 
 #[tokio::test]
-async fn a_post_that_expires_is_gone_when_its_time_comes() {
+async fn expired_post_is_deleted() {
     let (alice, bob) = friends_of_two().await;
     let until = START.plus_millis(10_000);
     let inside = alice.clone();
     let body = Body::Post(note("only today"));
     alice
         .store
-        .commit(move |tx| append_expiring(tx, &inside, Lane::PUBLIC, &body, Some(until)))
+        .commit(move |tx| {
+            let mut changes = Vec::new();
+            super::super::append(tx, &inside, Lane::PUBLIC, &body, Some(until), &mut changes)?;
+            apply(tx, &inside, changes)?;
+            Ok::<_, AppendError>(())
+        })
         .await
         .unwrap();
     sync(&alice, &bob).await;
@@ -130,7 +135,7 @@ async fn a_post_that_expires_is_gone_when_its_time_comes() {
 }
 
 #[tokio::test]
-async fn a_profile_is_the_last_one_said() {
+async fn last_profile_entry_counts() {
     let (alice, bob) = friends_of_two().await;
     for name in ["Alice", "Alice A."] {
         let profile = ProfileBody {
@@ -146,7 +151,7 @@ async fn a_profile_is_the_last_one_said() {
 }
 
 #[tokio::test]
-async fn a_node_that_belongs_to_nobody_says_nothing() {
+async fn unclaimed_node_writes_no_entry() {
     let node = Node::in_memory(Clock::manual(START), Random::seeded(5)).unwrap();
     assert_eq!(
         say_in(&node, Lane::PUBLIC, Body::Post(note("hello"))).await,
@@ -155,7 +160,7 @@ async fn a_node_that_belongs_to_nobody_says_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_reader_would_refuse_is_not_written() {
+async fn unreadable_body_is_not_written() {
     let alice = person(1).await;
     let mut crowded = note("too many photos");
     crowded.photos = (0..=u8::try_from(PHOTOS_MAX).unwrap()).map(photo).collect();
@@ -166,7 +171,7 @@ async fn what_a_reader_would_refuse_is_not_written() {
 }
 
 #[tokio::test]
-async fn a_check_finds_what_was_changed_behind_the_feeds_back() {
+async fn check_finds_changed_entry_rows() {
     let (alice, bob) = friends_of_two().await;
     let first = post(&alice, "first").await;
     post(&alice, &"long ".repeat(2_000)).await;
@@ -195,13 +200,15 @@ fn of_a_newer_suite(header: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_entry_of_a_newer_suite_keeps_no_other_from_being_taken() {
+async fn entry_of_newer_suite_blocks_no_other() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "one").await;
     post(&alice, "two").await;
     let [one, two] = everything(&alice, &who(&alice)).try_into().unwrap();
     let newer = RawEntry { header: of_a_newer_suite(&one.header), ..one.clone() };
-    assert!(Header::is_of_a_newer_suite(&Header::from_canonical(&newer.header).unwrap_err()));
+    assert!(EntryHeader::is_of_a_newer_suite(
+        &EntryHeader::from_canonical(&newer.header).unwrap_err()
+    ));
     let received = receive(&bob, who(&alice), vec![one.clone(), newer, two]).await.unwrap();
     assert_eq!((received.accepted, received.voided), (2, 1));
     assert_eq!(shown(&bob), ["one", "two"]);
@@ -215,7 +222,7 @@ async fn an_entry_of_a_newer_suite_keeps_no_other_from_being_taken() {
 }
 
 #[test]
-fn a_mirror_with_a_key_of_a_newer_suite_does_not_hide_where_a_person_is() {
+fn homes_with_newer_suite_mirror_are_read() {
     let homes =
         Homes { version: 1, web: vec!["https://alice.example".to_owned()], ..Homes::default() };
     let Value::Map(mut fields) =

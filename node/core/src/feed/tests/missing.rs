@@ -46,7 +46,7 @@ fn a_stolen_life(alice: &Node) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn what_a_void_edit_or_tombstone_dropped_is_lacking_until_it_comes_whatever_came_first() {
+async fn body_dropped_by_void_entry_is_missing() {
     for order in 0..4 {
         let (alice, bob) = friends_of_two().await;
         let log = a_stolen_life(&alice);
@@ -97,7 +97,7 @@ async fn what_a_void_edit_or_tombstone_dropped_is_lacking_until_it_comes_whateve
 }
 
 #[tokio::test]
-async fn what_an_edit_that_was_forked_away_dropped_is_lacking() {
+async fn body_dropped_by_forked_edit_is_missing() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("one"))]);
     let of = ids(&common)[0];
@@ -111,7 +111,7 @@ async fn what_an_edit_that_was_forked_away_dropped_is_lacking() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_replaced_or_past_its_time_is_never_lacking() {
+async fn deleted_replaced_or_expired_body_is_never_missing() {
     let (alice, bob) = friends_of_two().await;
     let [one, two, three] =
         [post(&alice, "one").await, post(&alice, "two").await, post(&alice, "three").await];

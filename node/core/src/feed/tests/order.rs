@@ -1,8 +1,10 @@
 use super::*;
+use crate::feed;
+use crate::publish;
 use crate::{outbox, timeline};
 
 #[tokio::test]
-async fn what_alice_says_bob_sees() {
+async fn entries_of_a_friend_reach_the_timeline() {
     let (alice, bob) = friends_of_two().await;
     let mut with_photo = note("a boat at dawn");
     with_photo.photos = vec![photo(1)];
@@ -22,7 +24,7 @@ async fn what_alice_says_bob_sees() {
 }
 
 #[tokio::test]
-async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
+async fn outbox_has_no_gaps_and_cursor_only_advances() {
     let (alice, bob) = friends_of_two().await;
     for text in ["one", "two", "three"] {
         post(&alice, text).await;
@@ -33,7 +35,7 @@ async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
         records.iter().map(|(number, record)| (*number, record.seq)).collect::<Vec<_>>(),
         [(2, 1), (3, 2)]
     );
-    assert_eq!(outbox::check(&alice).unwrap(), Vec::<String>::new());
+    assert_eq!(super::super::check::check_outbox(&alice).unwrap(), Vec::<String>::new());
 
     let bob = who(&bob);
     assert_eq!(outbox::cursor(&alice, &bob).unwrap(), 0);
@@ -43,7 +45,7 @@ async fn the_journal_has_no_gaps_and_a_cursor_never_goes_back() {
 }
 
 #[tokio::test]
-async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
+async fn each_start_opens_an_epoch_after_the_last_entry() {
     let (alice, bob) = friends_of_two().await;
     let first = post(&alice, "before").await;
     let alice = restarted(&alice, 77);
@@ -56,7 +58,7 @@ async fn each_start_opens_an_epoch_that_continues_from_the_last_entry() {
 }
 
 #[tokio::test]
-async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
+async fn rolled_back_disk_branches_and_does_not_fork() {
     let (alice, bob) = friends_of_two().await;
     for text in ["kept", "lost one", "lost two"] {
         post(&alice, text).await;
@@ -84,7 +86,7 @@ async fn a_disk_that_was_rolled_back_branches_and_does_not_fork() {
 }
 
 #[tokio::test]
-async fn times_never_run_backwards_and_only_the_own_person_moves_the_clock() {
+async fn only_own_entries_advance_the_hybrid_clock() {
     let (alice, bob) = friends_of_two().await;
     let hlc = |node: &Node, id: &EntryId| opened(node, id).unwrap().unwrap().0.hlc;
     let one = post(&alice, "one").await;
@@ -99,7 +101,7 @@ async fn times_never_run_backwards_and_only_the_own_person_moves_the_clock() {
 }
 
 #[tokio::test]
-async fn an_entry_from_the_future_is_held_until_it_is_due() {
+async fn entry_from_the_future_waits_until_due() {
     let (alice, bob) = friends_of_two().await;
     alice.clock.advance(3_600_000);
     post(&alice, "from the future").await;
@@ -143,14 +145,14 @@ async fn many_long_entries_are_taken_in_parts() {
 async fn homes_of_the_highest_version_count() {
     let (alice, bob) = friends_of_two().await;
     let web = |n: u8| vec![format!("https://{n}.alice.example")];
-    assert_eq!(identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
+    assert_eq!(publish::homes(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(), 1);
     assert_eq!(
-        identity::homes::set(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(),
+        publish::homes(&alice, web(1), Vec::new(), Vec::new()).await.unwrap(),
         1,
         "nothing has changed"
     );
-    assert_eq!(identity::homes::set(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
+    assert_eq!(publish::homes(&alice, web(2), Vec::new(), Vec::new()).await.unwrap(), 2);
     sync(&alice, &bob).await;
-    assert_eq!(identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().web, web(2));
     assert_eq!(outbox::durable_head(&alice).unwrap(), 2);
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::events::Events;
-use crate::friends::Presence;
 use crate::fs::{Fs, MemoryFs, PowerCut};
-use crate::logins::Throttle;
-use crate::outbox;
+use crate::identity_log;
+use crate::node::Presence;
+use crate::node::Throttle;
 use crate::store::{Store, StoreOptions};
 use crate::testing::hooked_fs::{Hooked, Then, What};
 use crate::vault::Unlock;
@@ -151,7 +151,7 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
             return Err(format!("{id} is not what the peer holds"));
         }
     }
-    let wrong = outbox::check(&alice).unwrap();
+    let wrong = super::super::check::check_outbox(&alice).unwrap();
     if !wrong.is_empty() {
         return Err(wrong.join(", "));
     }
@@ -172,7 +172,7 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
 async fn person_of(alice: &Node, ops: &IdentityOps) -> Node {
     let bob = person(2).await;
     bob.clock.advance(200_000);
-    identity::learn(&bob, ops.clone()).await.unwrap();
+    identity_log::learn(&bob, ops.clone()).await.unwrap();
     befriend(&bob, alice).await;
     bob
 }
@@ -199,13 +199,13 @@ async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> 
 }
 
 #[tokio::test]
-async fn a_peer_never_holds_what_a_power_cut_took_and_no_fork_results() {
+async fn power_cut_after_push_never_forks_the_feed() {
     let states = cut_everywhere(false, 1).await.unwrap();
     assert!(states > 60, "{states}");
 }
 
 #[tokio::test]
-async fn the_test_notices_a_log_that_is_not_synced() {
+async fn power_cut_test_notices_an_unsynced_log() {
     let error = cut_everywhere(true, 3).await.unwrap_err();
     assert!(error.contains("its author does not") || error.contains("nobody"), "{error}");
 }

@@ -1,24 +1,22 @@
-//! A node key in somebody else's hands, and what is left of what it said once a root key has cut it
-//! off.
+//! A stolen node key: the entries that stay once a root key has retired the node.
 
-use super::super::retraction_limit;
 use super::*;
+use crate::feed;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+use crate::identity::transfer::{self, Signed};
 
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
-    let asked = identity::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &Mnemonic::from_entropy([seed; 32])) else {
+    let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    else {
         panic!("not signed")
     };
-    identity::upload(node, &signed).await.unwrap();
+    identity_log::upload(node, &signed).await.unwrap();
 }
 
 /// Alice's node is retired: of its log in epoch 7 the entries up to `last` are good.
-fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
+pub(super) fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
     let entry = ids(log)[last].0;
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: 7, seq: last as u64, entry };
     OpBody::RetireNode(RetireNode {
@@ -29,7 +27,7 @@ fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
 }
 
 pub(super) async fn tell(alice: &Node, bob: &Node) {
-    identity::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
 }
 
 fn homes(version: u64, at: &str) -> Body {
@@ -63,7 +61,7 @@ async fn a_stolen_life(alice: &Node, bob: &Node) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included() {
+async fn entries_beyond_the_cutoff_are_void() {
     let (alice, bob) = friends_of_two().await;
     let all = a_stolen_life(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
@@ -73,10 +71,7 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
     assert_eq!(shown(&bob), [""; 0]);
     assert!(!is_anywhere(&bob, "buy"));
     assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
-    assert_eq!(
-        identity::homes::of(&bob, &who(&alice)).unwrap().unwrap().web,
-        ["https://alice.example"]
-    );
+    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
     let held = heads(&bob, &who(&alice)).unwrap();
     assert_eq!(
         (held.len(), held[0].hi, held[0].head),
@@ -93,7 +88,7 @@ async fn what_a_retired_node_said_beyond_its_cut_off_is_void_tombstones_included
 }
 
 #[tokio::test]
-async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
+async fn stop_while_cutting_retired_logs_loses_nothing() {
     let (alice, bob) = friends_of_two().await;
     let all = a_stolen_life(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
@@ -102,9 +97,7 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
     // anew.
     for seed in 40.. {
         let bob = restarted(&bob, seed);
-        let inside = bob.clone();
-        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
-        if !bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap() {
+        if !one_step(&bob).await {
             break;
         }
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
@@ -118,13 +111,13 @@ async fn a_stop_while_a_retired_nodes_logs_are_cut_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
+async fn retired_node_undoes_its_entries_and_writes_none() {
     let alice = person(1).await;
     let of = post(&alice, "mine").await;
     post(&alice, "not mine").await;
     say(&alice, Body::Tombstone { of }).await;
     let log = everything(&alice, &who(&alice));
-    let header = Header::from_canonical(&log[0].header).unwrap();
+    let header = EntryHeader::from_canonical(&log[0].header).unwrap();
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
     let retire =
         RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
@@ -140,7 +133,7 @@ async fn a_node_that_was_retired_undoes_what_it_said_and_says_nothing_more() {
 }
 
 #[tokio::test]
-async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
+async fn branch_without_cutoff_is_replaced() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |text: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &[Body::Post(note(text))]);
@@ -157,7 +150,7 @@ async fn another_branch_than_the_cut_offs_is_replaced_by_the_right_one() {
 }
 
 #[tokio::test]
-async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
+async fn entry_received_while_undoing_a_log_survives() {
     let (alice, bob) = friends_of_two().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |side: &str| {
@@ -177,9 +170,7 @@ async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
     // The log is cut, then its places go one by one; its author's node comes back after each.
     let mut refused = 0;
     loop {
-        let inside = bob.clone();
-        let step = move |tx: &mut crate::store::Tx<'_>| super::super::jobs::step(tx, &inside);
-        assert!(bob.store.commit::<_, crate::store::StoreError, _>(step).await.unwrap());
+        assert!(one_step(&bob).await);
         match receive(&bob, who(&alice), all.clone()).await {
             Err(Refused::BeingCut(_)) => refused += 1,
             other => break assert_eq!(other.unwrap().accepted, 4),
@@ -192,7 +183,7 @@ async fn what_comes_while_a_cut_log_is_being_undone_is_not_undone_with_it() {
 }
 
 #[tokio::test]
-async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
+async fn cutoff_decides_the_side_of_a_fork() {
     for (hears_right_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
         let (alice, bob) = friends_of_two().await;
         let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
@@ -226,7 +217,7 @@ async fn a_cut_off_says_which_side_of_a_forked_log_counts() {
 }
 
 #[tokio::test]
-async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
+async fn damaged_job_or_identity_log_holds_up_no_other() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
     take_in(&bob, &alice, &log).await;
@@ -242,13 +233,13 @@ async fn a_damaged_job_and_a_damaged_identity_log_hold_up_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
+async fn batch_verified_before_retirement_is_verified_again() {
     let (alice, bob) = friends_of_two().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
     sign(&alice, 1, retire(&alice, &log, 0)).await;
     let newer = alice.identity.log().unwrap().to_bytes();
     // The committer learns of it after the batch was verified and before it is taken.
-    let learn = identity::learn(&bob, newer);
+    let learn = identity_log::learn(&bob, newer);
     let receive = receive(&bob, who(&alice), log);
     let (learned, received) = tokio::join!(biased; learn, receive);
     learned.unwrap();
@@ -259,7 +250,7 @@ async fn a_batch_verified_before_a_node_was_retired_is_looked_at_anew() {
 }
 
 #[tokio::test]
-async fn an_identity_that_has_ended_says_nothing_more() {
+async fn ended_identity_writes_no_entry() {
     let (alice, bob) = friends_of_two().await;
     post(&alice, "goodbye").await;
     sync(&alice, &bob).await;
@@ -276,174 +267,8 @@ async fn an_identity_that_has_ended_says_nothing_more() {
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
 
-/// A hundred posts, and a tombstone for each.
-fn a_life_taken_back(alice: &Node) -> (Vec<RawEntry>, Vec<RawEntry>) {
-    let posts: Vec<_> = (0..100).map(|number| Body::Post(note(&format!("day {number}")))).collect();
-    let posts = chain(alice, 7, None, 0, &posts);
-    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
-    let ends = chain(alice, 7, ids(&posts).last().copied(), 100, &ends);
-    (posts, ends)
-}
-
 #[tokio::test]
-async fn more_than_fifty_tombstones_a_day_wait_and_hide_meanwhile() {
-    let (alice, bob) = friends_of_two().await;
-    let (posts, ends) = a_life_taken_back(&alice);
-    take_in(&bob, &alice, &posts).await;
-    take_in(&bob, &alice, &ends).await;
-    assert_eq!(shown(&bob), [""; 0], "hidden at once");
-    let left = 100 - retraction_limit::A_DAY;
-    assert_eq!(bodies_kept(&bob, &who(&alice)), left);
-    // Nor do they show again when they are edited or sent again.
-    take_in(&bob, &alice, &posts).await;
-    assert_eq!(shown(&bob), [""; 0]);
-    bob.clock.advance(3 * DAY_MS - 1);
-    run_due(&bob).await.unwrap();
-    assert_eq!(bodies_kept(&bob, &who(&alice)), left);
-    bob.clock.advance(1);
-    run_due(&bob).await.unwrap();
-    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
-    // A new day has its own fifty.
-    let next = chain(&alice, 7, ids(&ends).last().copied(), 200, &[Body::Post(note("a new day"))]);
-    let end =
-        chain(&alice, 7, ids(&next).last().copied(), 201, &[Body::Tombstone { of: ids(&next)[0] }]);
-    take_in(&bob, &alice, &[next, end].concat()).await;
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
-}
-
-#[tokio::test]
-async fn what_waited_is_shown_again_when_the_node_is_retired_in_time() {
-    let (alice, bob) = friends_of_two().await;
-    let (posts, ends) = a_life_taken_back(&alice);
-    take_in(&bob, &alice, &posts).await;
-    take_in(&bob, &alice, &ends).await;
-    sign(&alice, 1, retire(&alice, &posts, 99)).await;
-    tell(&alice, &bob).await;
-    run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob).len(), 50);
-    bob.clock.advance(4 * DAY_MS);
-    run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob).len(), 50);
-    // And the first fifty come back with whoever still has them.
-    take_in(&bob, &alice, &posts).await;
-    assert_eq!(shown(&bob).len(), 100);
-}
-
-/// A hundred posts, and what empties each of them: an edit, one that expires at once, or one whose
-/// body never comes and that is taken back.
-fn a_life_emptied(alice: &Node, how: usize) -> (Vec<RawEntry>, Vec<RawEntry>) {
-    let (posts, _) = a_life_taken_back(alice);
-    let mut last = ids(&posts)[99];
-    let mut then = Vec::new();
-    for of in ids(&posts) {
-        let mut edit = chain(
-            alice,
-            7,
-            Some(last),
-            100 + then.len() as u64,
-            &[Body::Edit { of, post: note("empty") }],
-        )
-        .remove(0);
-        if how == 1 {
-            let header =
-                Header { expires: Some(START), ..Header::from_canonical(&edit.header).unwrap() };
-            edit = signed(alice, &header, edit.body.as_ref().unwrap());
-        }
-        last = EntryId::of(&edit.header);
-        then.push(if how == 2 { RawEntry { body: None, ..edit } } else { edit });
-        if how == 2 {
-            then.extend(chain(
-                alice,
-                7,
-                Some(last),
-                100 + then.len() as u64,
-                &[Body::Tombstone { of: last }],
-            ));
-            last = EntryId::of(&then.last().unwrap().header);
-        }
-    }
-    (posts, then)
-}
-
-#[tokio::test]
-async fn more_than_fifty_posts_a_day_are_emptied_by_nothing_that_edits_them() {
-    for how in 0..3 {
-        for is_retired in [false, true] {
-            let (alice, bob) = friends_of_two().await;
-            let (posts, edits) = a_life_emptied(&alice, how);
-            take_in(&bob, &alice, &posts).await;
-            take_in(&bob, &alice, &edits).await;
-            take_in(&bob, &alice, &edits).await;
-            let whole =
-                |node: &Node| shown(node).iter().filter(|text| text.starts_with("day")).count();
-            assert_eq!(whole(&bob), 50, "way {how}");
-            if is_retired {
-                sign(&alice, 1, retire(&alice, &posts, 99)).await;
-                tell(&alice, &bob).await;
-            }
-            bob.clock.advance(3 * DAY_MS - 1);
-            run_due(&bob).await.unwrap();
-            assert_eq!(whole(&bob), 50, "way {how}");
-            bob.clock.advance(1);
-            run_due(&bob).await.unwrap();
-            assert_eq!(
-                (whole(&bob), next_due(&bob).unwrap()),
-                (if is_retired { 50 } else { 0 }, None),
-                "way {how}"
-            );
-            if is_retired {
-                take_in(&bob, &alice, &posts).await;
-                assert_eq!(
-                    whole(&bob),
-                    100,
-                    "the first fifty come back with whoever still has them"
-                );
-            }
-            assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
-        }
-    }
-}
-
-#[tokio::test]
-async fn edits_of_what_has_no_body_here_are_not_counted() {
-    let (alice, bob) = friends_of_two().await;
-    let (posts, edits) = a_life_emptied(&alice, 0);
-    let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
-    take_in(&bob, &alice, &[bare, edits].concat()).await;
-    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (100, None));
-}
-
-#[tokio::test]
-async fn tombstones_that_a_root_key_vouches_for_do_not_wait() {
-    let (alice, bob) = friends_of_two().await;
-    let (posts, ends) = a_life_taken_back(&alice);
-    take_in(&bob, &alice, &posts).await;
-    let all = [posts, ends.clone()].concat();
-    sign(&alice, 1, retire(&alice, &all, 199)).await;
-    tell(&alice, &bob).await;
-    take_in(&bob, &alice, &ends).await;
-    assert_eq!(
-        bodies_kept(&bob, &who(&alice)),
-        100,
-        "nothing counts before what vouches for it is here"
-    );
-    run_due(&bob).await.unwrap();
-    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
-}
-
-#[tokio::test]
-async fn old_tombstones_of_what_came_without_bodies_are_not_counted() {
-    let (alice, bob) = friends_of_two().await;
-    let (posts, ends) = a_life_taken_back(&alice);
-    let bare: Vec<_> = posts.iter().map(|entry| RawEntry { body: None, ..entry.clone() }).collect();
-    take_in(&bob, &alice, &[bare, ends].concat()).await;
-    assert_eq!(next_due(&bob).unwrap(), None);
-    take_in(&bob, &alice, &posts).await;
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 0);
-}
-
-#[tokio::test]
-async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_counts() {
+async fn recovery_in_effect_cuts_off_retired_nodes() {
     use crate::identity::op::{OpSignature, Recovery, Role, SignedOp, sign as sign_op};
     let (alice, bob) = friends_of_two().await;
     let log =
@@ -462,7 +287,7 @@ async fn a_node_that_the_recovered_keys_retire_is_cut_off_when_the_recovery_coun
         .unwrap();
     let mut recovered = (*alice.identity.log().unwrap()).clone();
     recovered.extend(op).unwrap();
-    identity::learn(&alice, recovered.to_bytes()).await.unwrap();
+    identity_log::learn(&alice, recovered.to_bytes()).await.unwrap();
     sign(&alice, 9, retire(&alice, &log, 0)).await;
     tell(&alice, &bob).await;
     run_due(&bob).await.unwrap();

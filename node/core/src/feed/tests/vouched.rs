@@ -3,8 +3,9 @@
 
 use super::retired::{sign, tell};
 use super::*;
-use crate::identity::Loss;
 use crate::identity::op::OpBody;
+use crate::identity_log;
+use crate::identity_log::VoidPolicy;
 
 /// Forty starts of Alice's node, a post in each.
 async fn forty_starts(alice: &Node) -> Vec<String> {
@@ -18,8 +19,13 @@ async fn forty_starts(alice: &Node) -> Vec<String> {
 
 /// Retires Alice's node by what it holds itself.
 async fn retire(alice: &Node) {
-    let asked = identity::request_retirement(alice, alice.identity.node_key(), true, Loss::Refused)
-        .unwrap();
+    let asked = identity_log::request_retirement(
+        alice,
+        alice.identity.node_key(),
+        true,
+        VoidPolicy::Refuse,
+    )
+    .unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 1, "the newest stands for all");
     sign(alice, 1, OpBody::RetireNode(named)).await;
@@ -30,7 +36,7 @@ async fn retire(alice: &Node) {
 /// ones that continue from good entries.
 fn thefts(alice: &Node, good: &[RawEntry]) -> Vec<RawEntry> {
     let headers: Vec<_> =
-        good.iter().map(|entry| Header::from_canonical(&entry.header).unwrap()).collect();
+        good.iter().map(|entry| EntryHeader::from_canonical(&entry.header).unwrap()).collect();
     let (ids, last) = (ids(good), good.len() - 1);
     let at = |epoch, prev: usize, from, body| chain(alice, epoch, Some(ids[prev]), from, &[body]);
     [
@@ -43,7 +49,7 @@ fn thefts(alice: &Node, good: &[RawEntry]) -> Vec<RawEntry> {
 }
 
 #[tokio::test]
-async fn a_node_of_forty_starts_is_retired_and_nothing_is_lost() {
+async fn retirement_after_forty_epochs_loses_nothing() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
@@ -66,14 +72,18 @@ async fn a_node_of_forty_starts_is_retired_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() {
+async fn retirement_undoes_only_entries_of_the_thief() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
     sync(&alice, &bob).await;
-    let asked =
-        identity::request_retirement(&alice, alice.identity.node_key(), true, Loss::Refused)
-            .unwrap();
+    let asked = identity_log::request_retirement(
+        &alice,
+        alice.identity.node_key(),
+        true,
+        VoidPolicy::Refuse,
+    )
+    .unwrap();
     take_in(&bob, &alice, &thefts(&alice, &all)).await;
     assert!(shown(&bob).len() == 42 && !shown(&bob).contains(&days[5]));
     sign(&alice, 1, asked.body().clone()).await;
@@ -86,7 +96,7 @@ async fn what_a_thief_said_before_the_retirement_is_undone_and_the_rest_stays() 
 }
 
 #[tokio::test]
-async fn a_friend_who_catches_up_only_after_the_retirement_gets_all_of_it_and_nothing_more() {
+async fn catch_up_after_retirement_gets_vouched_entries_only() {
     let (alice, bob) = friends_of_two().await;
     let days = forty_starts(&alice).await;
     let all = everything(&alice, &who(&alice));
@@ -110,7 +120,7 @@ async fn a_friend_who_catches_up_only_after_the_retirement_gets_all_of_it_and_no
 }
 
 #[tokio::test]
-async fn edits_and_deletions_that_waited_count_when_their_time_comes() {
+async fn waiting_edits_and_tombstones_take_effect_when_due() {
     let (alice, bob) = friends_of_two().await;
     let (first, second) = (post(&alice, "first").await, post(&alice, "second").await);
     let run = restarted(&alice, 90);
@@ -129,7 +139,7 @@ async fn edits_and_deletions_that_waited_count_when_their_time_comes() {
 }
 
 #[tokio::test]
-async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
+async fn retirement_names_both_branches_after_a_backup() {
     let (alice, bob) = friends_of_two().await;
     let begin = chain(&alice, 7, None, 0, &[Body::Post(note("before the backup"))]);
     let one = chain(&alice, 8, Some(ids(&begin)[0]), 0, &[Body::Post(note("on the lost disk"))]);
@@ -138,7 +148,8 @@ async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
     let run = restarted(&alice, 60);
     take_in(&run, &alice, &all).await;
     let asked =
-        identity::request_retirement(&run, run.identity.node_key(), false, Loss::Refused).unwrap();
+        identity_log::request_retirement(&run, run.identity.node_key(), false, VoidPolicy::Refuse)
+            .unwrap();
     let OpBody::RetireNode(named) = asked.body().clone() else { panic!() };
     assert_eq!(named.cutoffs.len(), 2);
     sign(&run, 1, OpBody::RetireNode(named)).await;
@@ -150,7 +161,7 @@ async fn both_branches_of_a_node_that_went_on_from_a_backup_are_named() {
 }
 
 #[tokio::test]
-async fn what_waited_counts_once_the_retirement_holds_no_longer() {
+async fn waiting_entries_count_once_retirement_is_void() {
     let (alice, bob) = friends_of_two().await;
     let run = restarted(&alice, 60);
     let all = [post(&run, "one").await, post(&run, "two").await];
@@ -164,7 +175,7 @@ async fn what_waited_counts_once_the_retirement_holds_no_longer() {
     let other = person(1).await;
     sign(&other, 1, OpBody::SetDomain(Some("alice.example".to_owned()))).await;
     tell(&other, &bob).await;
-    assert!(identity::dispute(&bob, &who(&alice)).unwrap().is_some());
+    assert!(identity_log::dispute(&bob, &who(&alice)).unwrap().is_some());
     run_due(&bob).await.unwrap();
     assert_eq!(shown(&bob), ["one"]);
     take_in(&bob, &alice, &entries[1..]).await;

@@ -1,4 +1,4 @@
-use super::super::paper;
+use super::super::transfer;
 use super::*;
 use crate::mnemonic::MnemonicKeys;
 
@@ -7,15 +7,15 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
     let node = unclaimed(1);
     // On the owner's own computer, with nothing but the card's text.
     let card: NodeCard = node.identity.card().to_string().parse().unwrap();
-    let text = paper::begin(&words(1), &card).unwrap().to_string();
+    let text = transfer::begin(&mnemonic(1), &card).unwrap().to_string();
     // On the node.
     let person = claim(&node, &text.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.person(), Some(person));
     let log = node.identity.log().unwrap();
-    assert_eq!(log.state().roots, [words(1).keys().root.public()]);
-    assert_eq!(log.state().recovery_kem, words(1).keys().recovery.public());
+    assert_eq!(log.state().roots, [mnemonic(1).keys().root.public()]);
+    assert_eq!(log.state().recovery_kem, mnemonic(1).keys().recovery.public());
     assert_eq!(IdentityLog::verify(&log.to_bytes()).unwrap().person(), person);
-    let backup = words(1).keys().backup;
+    let backup = mnemonic(1).keys().backup;
     let recipient =
         *x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*backup)).as_bytes();
     assert_eq!(backup_recipient(&node).unwrap(), Some(recipient));
@@ -30,12 +30,12 @@ async fn a_claim_made_elsewhere_makes_the_node_its_persons() {
 #[tokio::test]
 async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let (one, two) = (unclaimed(1), unclaimed(2));
-    let for_one = paper::begin(&words(1), &one.identity.card()).unwrap();
+    let for_one = transfer::begin(&mnemonic(1), &one.identity.card()).unwrap();
     assert_eq!(claim(&two, &for_one).await, Err(ClaimError::AnotherNode));
     let person = claim(&one, &for_one).await.unwrap();
     assert_eq!(claim(&one, &for_one).await, Err(ClaimError::AlreadyClaimed(person)));
 
-    let text = paper::begin(&words(2), &two.identity.card()).unwrap().to_string();
+    let text = transfer::begin(&mnemonic(2), &two.identity.card()).unwrap().to_string();
     for at in 0..text.len() {
         let mut bad = text.clone().into_bytes();
         bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
@@ -48,13 +48,14 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
     let forged = SignedOp::new(op.clone(), vec![sign_op(Role::Root, &key(77), &op)]).unwrap();
     assert_eq!(
         claim(&two, &Claim { ops: vec![forged], ..honest.clone() }).await,
-        Err(ClaimError::Log(LogError::Signature(0)))
+        Err(ClaimError::Log(IdentityLogError::Signature(0)))
     );
     // A backup key that the thief put in instead, for which nobody or the thief vouches.
     let person = honest.person().unwrap();
-    let theirs = [words(9).keys(), MnemonicKeys { root: words(9).keys().root, ..words(2).keys() }]
-        .map(|keys| BackupKey::of(&keys, &person));
-    let elsewhere = BackupKey::of(&words(2).keys(), &PersonId([1; 32]));
+    let theirs =
+        [mnemonic(9).keys(), MnemonicKeys { root: mnemonic(9).keys().root, ..mnemonic(2).keys() }]
+            .map(|keys| BackupKey::of(&keys, &person));
+    let elsewhere = BackupKey::of(&mnemonic(2).keys(), &PersonId([1; 32]));
     for backup in theirs.into_iter().chain([elsewhere]) {
         assert_eq!(
             claim(&two, &Claim { backup, ..honest.clone() }).await,
@@ -68,8 +69,8 @@ async fn a_claim_for_another_node_a_second_one_and_a_changed_one_are_refused() {
 async fn two_claims_at_once_end_with_one_person() {
     let node = unclaimed(1);
     let (one, two) = (
-        paper::begin(&words(1), &node.identity.card()).unwrap(),
-        paper::begin(&words(2), &node.identity.card()).unwrap(),
+        transfer::begin(&mnemonic(1), &node.identity.card()).unwrap(),
+        transfer::begin(&mnemonic(2), &node.identity.card()).unwrap(),
     );
     let (first, second) = tokio::join!(claim(&node, &one), claim(&node, &two));
     assert!(first.is_ok() != second.is_ok());
@@ -111,8 +112,10 @@ async fn the_words_are_in_no_row_of_the_node() {
     let phrase = words.phrase();
     let root = words.keys().root.to_bytes();
     for table in ["identity_self", "identity_ops"] {
-        for (_, row) in
-            node.store.scan(Table::new(table), &crate::store::Scan::prefix(&[], 100)).unwrap()
+        for (_, row) in node
+            .store
+            .scan(crate::store::Table::new(table), &crate::store::Scan::prefix(&[], 100))
+            .unwrap()
         {
             assert!(!row.value.windows(32).any(|window| window == root.as_slice()));
             assert!(!row.value.windows(phrase.len()).any(|window| window == phrase.as_bytes()));

@@ -25,40 +25,47 @@ async fn change(alice: &TestNode, folder: FolderId, uid: u32) {
     .unwrap();
 }
 
-fn gone(alice: &TestNode, folder: FolderId) -> usize {
+fn expunged(alice: &TestNode, folder: FolderId) -> usize {
     let rows = row::scan::<ChangeRow>(&alice.store, &Scan::prefix(&folder.key(), 1000)).unwrap();
-    rows.iter().filter(|(_, change)| change.is_gone).count()
+    rows.iter().filter(|(_, change)| change.is_expunged).count()
 }
 
 #[tokio::test]
-async fn what_went_long_ago_is_forgotten_and_whoever_asks_from_before_hears_that() {
+async fn forgotten_expunges_make_earlier_changes_incomplete() {
     let (alice, inbox) = filled(9).await;
     let began = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
     remove(&alice, inbox, &[2, 3, 5]).await;
-    let last_gone = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
+    let last_expunge = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
     let all = changes_since(&alice, inbox, began).unwrap();
-    assert_eq!((all.vanished, all.has_forgotten), (vec![2, 3, 5], false));
-    // A message that is there keeps its place in the list, however long ago it changed.
+    assert_eq!((all.vanished, all.is_incomplete), (vec![2, 3, 5], false));
+    // A message that was not expunged keeps its row, however long ago it changed.
     change(&alice, inbox, 4).await;
-    alice.let_changes_pass(inbox, GONE_REMEMBERED - 4).await;
-    assert_eq!((gone(&alice, inbox), folder(&alice, inbox).unwrap().unwrap().forgotten), (3, 0));
-    for (left, forgotten) in
-        [(2, last_gone - 2), (1, last_gone - 1), (0, last_gone), (0, last_gone), (0, last_gone)]
-    {
+    alice.advance_modseq(inbox, EXPUNGES_REMEMBERED - 4).await;
+    assert_eq!(
+        (expunged(&alice, inbox), folder(&alice, inbox).unwrap().unwrap().forgotten_modseq),
+        (3, 0)
+    );
+    for (left, forgotten) in [
+        (2, last_expunge - 2),
+        (1, last_expunge - 1),
+        (0, last_expunge),
+        (0, last_expunge),
+        (0, last_expunge),
+    ] {
         change(&alice, inbox, 1).await;
         assert_eq!(
-            (gone(&alice, inbox), folder(&alice, inbox).unwrap().unwrap().forgotten),
+            (expunged(&alice, inbox), folder(&alice, inbox).unwrap().unwrap().forgotten_modseq),
             (left, forgotten)
         );
-        let asked = changes_since(&alice, inbox, began).unwrap();
-        assert_eq!((asked.vanished.len(), asked.has_forgotten), (left, true));
+        let since_began = changes_since(&alice, inbox, began).unwrap();
+        assert_eq!((since_began.vanished.len(), since_began.is_incomplete), (left, true));
     }
-    assert!(changes_since(&alice, inbox, last_gone - 1).unwrap().has_forgotten);
+    assert!(changes_since(&alice, inbox, last_expunge - 1).unwrap().is_incomplete);
     assert!(
-        !changes_since(&alice, inbox, last_gone).unwrap().has_forgotten,
-        "what came after the last is known whole"
+        !changes_since(&alice, inbox, last_expunge).unwrap().is_incomplete,
+        "all expunges since the last forgotten one are remembered"
     );
-    let changed: Vec<u32> = changes_since(&alice, inbox, last_gone)
+    let changed: Vec<u32> = changes_since(&alice, inbox, last_expunge)
         .unwrap()
         .changed
         .iter()

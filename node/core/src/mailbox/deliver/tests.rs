@@ -1,12 +1,12 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
-    move_messages, oldest_unseen, special_folder, store_flags, summaries,
+    FlagChange, SpecialUse, body, changes_since, expunge, first_unseen, folder, folder_named,
+    messages, move_messages, special_folder, store_flags, summaries,
 };
 use crate::testing::TestNode;
 
-fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delivery {
+fn delivery(node: &Node, folder: FolderId, text: &str, id: IdempotencyKey) -> Delivery {
     let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     Delivery { folder, blob, id, internal_date: node.clock.now(), flags: Flags::default() }
 }
@@ -14,18 +14,18 @@ fn delivery(node: &Node, folder: FolderId, text: &str, id: DeliveryId) -> Delive
 async fn delivered(node: &Node, subject: &str) -> Message {
     let inbox = special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
     let text = format!("From: bob@bob.example\r\nSubject: {subject}\r\n\r\nHello.\r\n");
-    deliver(node, delivery(node, inbox.id, &text, DeliveryId::new(node))).await.unwrap()
+    deliver(node, delivery(node, inbox.id, &text, IdempotencyKey::new(node))).await.unwrap()
 }
 
 #[tokio::test]
-async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
+async fn uids_have_no_gaps_and_summaries_are_newest_first() {
     let alice = TestNode::new("alice").await;
     for n in 1..=5 {
         assert_eq!(delivered(&alice, &format!("No. {n}")).await.uid, n);
     }
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     assert_eq!((inbox.uid_next, inbox.total, inbox.unseen, inbox.highest_modseq), (6, 5, 5, 6));
-    assert_eq!(oldest_unseen(&alice, inbox.id).unwrap(), Some(1));
+    assert_eq!(first_unseen(&alice, inbox.id).unwrap(), Some(1));
     let listed = summaries(&alice, inbox.id, None, 2).unwrap();
     let subjects: Vec<&str> = listed.iter().map(|(_, s)| s.subject.as_str()).collect();
     assert_eq!(subjects, ["No. 5", "No. 4"]);
@@ -40,10 +40,10 @@ async fn messages_are_numbered_without_gaps_and_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn the_same_delivery_twice_is_one_message() {
+async fn repeated_idempotency_key_stores_one_message() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
-    let id = DeliveryId::of(&[b"queue item", b"7"]);
+    let id = IdempotencyKey::of(&[b"queue item", b"7"]);
     let first = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
     let again = deliver(&alice, delivery(&alice, inbox.id, "x", id)).await.unwrap();
     assert_eq!(first, again);
@@ -51,12 +51,12 @@ async fn the_same_delivery_twice_is_one_message() {
 }
 
 #[tokio::test]
-async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() {
+async fn expunged_message_is_not_delivered_again_by_its_key() {
     let alice = TestNode::new("alice").await;
     let [inbox, trash] = [SpecialUse::Inbox, SpecialUse::Trash]
         .map(|kind| special_folder(&alice, kind).unwrap().unwrap().id);
-    let id = DeliveryId::of(&[b"queue item", b"7"]);
-    let hand_in = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
+    let id = IdempotencyKey::of(&[b"queue item", b"7"]);
+    let deliver_again = async || deliver(&alice, delivery(&alice, inbox, "x", id)).await.unwrap();
     let total = |id| folder(&alice, id).unwrap().unwrap().total;
     let remove = async |from, uid| {
         store_flags(&alice, from, &[uid], FlagChange::Add(Flags::of(Flags::DELETED)), None)
@@ -64,48 +64,48 @@ async fn a_message_that_was_removed_does_not_come_back_with_a_late_second_try() 
             .unwrap();
         expunge(&alice, from, None).await.unwrap();
     };
-    let first = hand_in().await;
+    let first = deliver_again().await;
     let moved = move_messages(&alice, inbox, &[first.uid], trash).await.unwrap();
-    assert_eq!((hand_in().await.folder, total(inbox), total(trash)), (trash, 0, 1));
+    assert_eq!((deliver_again().await.folder, total(inbox), total(trash)), (trash, 0, 1));
     remove(trash, moved[0].1).await;
-    assert_eq!((hand_in().await.uid, total(inbox), total(trash)), (moved[0].1, 0, 0));
-    // Once nobody tries again, its name may be given anew; what the old one left is cleared away
-    // without harm to the new.
-    alice.clock.advance(REMEMBERED + 1);
-    let second = hand_in().await;
+    assert_eq!((deliver_again().await.uid, total(inbox), total(trash)), (moved[0].1, 0, 0));
+    // An expired key may be used again; forgetting the old use must not remove the new one.
+    alice.clock.advance(KEY_REMEMBERED + 1);
+    let second = deliver_again().await;
     let other = delivered(&alice, "another").await;
     remove(inbox, other.uid).await;
-    assert_eq!((hand_in().await.uid, total(inbox)), (second.uid, 1));
-    assert_eq!(alice.store.keys(RemovedRow::TABLE, &Scan::prefix(&[], 9)).unwrap().len(), 1);
+    assert_eq!((deliver_again().await.uid, total(inbox)), (second.uid, 1));
+    assert_eq!(alice.store.keys(ExpungedRow::TABLE, &Scan::prefix(&[], 9)).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_delivery_to_no_folder_or_with_a_bad_keyword_leaves_nothing() {
+async fn delivery_with_bad_folder_or_keyword_stores_nothing() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
-    let nowhere = delivery(&alice, FolderId(99), "x", DeliveryId::new(&alice));
+    let nowhere = delivery(&alice, FolderId(99), "x", IdempotencyKey::new(&alice));
     assert_eq!(deliver(&alice, nowhere).await, Err(DeliverError::NoSuchFolder));
     let flags = Flags { bits: 0, keywords: vec!["a b".into()] };
-    let bad = Delivery { flags, ..delivery(&alice, inbox.id, "x", DeliveryId::new(&alice)) };
+    let bad = Delivery { flags, ..delivery(&alice, inbox.id, "x", IdempotencyKey::new(&alice)) };
     assert_eq!(deliver(&alice, bad).await, Err(DeliverError::Flags(FlagError::BadKeyword)));
     assert_eq!(folder(&alice, inbox.id).unwrap(), Some(inbox));
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_mail_at_all_is_kept_as_it_is() {
+async fn malformed_message_is_stored_byte_for_byte() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let deep = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n".repeat(2000);
     for text in ["\0\u{1}", "\r\n", &deep, &"x".repeat(1_000_000)] {
-        let message = deliver(&alice, delivery(&alice, inbox.id, text, DeliveryId::new(&alice)))
-            .await
-            .unwrap();
+        let message =
+            deliver(&alice, delivery(&alice, inbox.id, text, IdempotencyKey::new(&alice)))
+                .await
+                .unwrap();
         assert_eq!(body(&alice, &message).unwrap().read_all(2_000_000).unwrap(), text.as_bytes());
     }
 }
 
 #[tokio::test]
-async fn what_changed_since_is_told_in_the_order_of_modseqs() {
+async fn changes_since_are_in_modseq_order() {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     delivered(&alice, "one").await;
@@ -122,7 +122,7 @@ async fn what_changed_since_is_told_in_the_order_of_modseqs() {
 }
 
 #[tokio::test]
-async fn a_mailbox_of_many_messages_is_read_in_parts() {
+async fn large_folder_is_read_in_pages() {
     let many: u32 =
         std::env::var("FREEHOLD_MANY_MESSAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let alice = TestNode::new("alice").await;

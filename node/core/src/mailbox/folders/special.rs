@@ -1,37 +1,37 @@
-//! The six folders that always exist.
+//! The six special folders, which always exist.
 
 use minicbor::{Decode, Encode};
 
-/// What a folder is for (RFC 6154); each at most once.
+/// The special use of a folder (RFC 6154), with INBOX; each has exactly one folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum SpecialUse {
-    /// Where mail arrives. People read "Inbox".
+    /// INBOX: incoming mail. Its title is "Inbox".
     #[n(0)]
     Inbox,
     /// Unfinished messages.
     #[n(1)]
     Drafts,
-    /// What was sent.
+    /// Sent messages.
     #[n(2)]
     Sent,
-    /// What is kept. People read "Kept".
+    /// Archived messages. Its title is "Kept".
     #[n(3)]
     Archive,
-    /// What was judged junk.
+    /// Messages classified as junk.
     #[n(4)]
     Junk,
-    /// What was thrown away. People read "Bin".
+    /// Discarded messages. Its title is "Bin".
     #[n(5)]
     Trash,
 }
 
 impl SpecialUse {
-    /// Every one, in the order people read them.
+    /// All of them, in the order of the folder list.
     pub const ALL: [Self; 6] =
         [Self::Inbox, Self::Drafts, Self::Sent, Self::Archive, Self::Junk, Self::Trash];
 
-    /// The name over IMAP.
+    /// The name in IMAP.
     pub fn name(self) -> &'static str {
         match self {
             Self::Inbox => "INBOX",
@@ -43,7 +43,7 @@ impl SpecialUse {
         }
     }
 
-    /// The name people read.
+    /// The name on pages.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Inbox => "Inbox",

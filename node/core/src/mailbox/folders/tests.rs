@@ -1,13 +1,13 @@
-use super::removal::Doomed;
 use super::*;
 use crate::mailbox::change::ChangeRow;
-use crate::mailbox::{Delivery, DeliveryId, Flags, deliver, messages};
+use crate::mailbox::delete_folder::{DeletedFolderRow, delete_folder};
+use crate::mailbox::{Delivery, Flags, IdempotencyKey, deliver, initialise, messages};
 use crate::testing::TestNode;
 
 #[tokio::test]
-async fn six_folders_always_exist_and_keep_their_names() {
+async fn special_folders_exist_and_keep_their_names() {
     let alice = TestNode::new("alice").await;
-    prepare(&alice).await.unwrap();
+    initialise(&alice).await.unwrap();
     let all = folders(&alice).unwrap();
     let names: Vec<(&str, &str)> = all.iter().map(|f| (f.name.as_str(), f.title())).collect();
     assert_eq!(
@@ -28,7 +28,7 @@ async fn six_folders_always_exist_and_keep_their_names() {
 }
 
 #[tokio::test]
-async fn a_name_is_made_used_again_and_never_means_old_uids() {
+async fn recreated_folder_has_a_higher_uidvalidity() {
     let alice = TestNode::new("alice").await;
     let first = create_folder(&alice, "Lists/rust/").await.unwrap();
     assert_eq!(first.name, "Lists/rust");
@@ -47,35 +47,35 @@ async fn a_name_is_made_used_again_and_never_means_old_uids() {
 }
 
 #[tokio::test]
-async fn renaming_takes_what_is_below_along() {
+async fn renamed_folder_keeps_children_and_uidvalidity() {
     let alice = TestNode::new("alice").await;
     let top = create_folder(&alice, "a").await.unwrap();
-    let below = create_folder(&alice, "a/b").await.unwrap();
-    let beside = create_folder(&alice, "ab").await.unwrap();
+    let child = create_folder(&alice, "a/b").await.unwrap();
+    let sibling = create_folder(&alice, "ab").await.unwrap();
     rename_folder(&alice, top.id, "c").await.unwrap();
     let name = |id| folder(&alice, id).unwrap().unwrap().name;
-    assert_eq!([name(top.id), name(below.id), name(beside.id)], ["c", "c/b", "ab"]);
+    assert_eq!([name(top.id), name(child.id), name(sibling.id)], ["c", "c/b", "ab"]);
     assert_eq!(rename_folder(&alice, top.id, "c/d").await, Err(FolderError::BadName));
     assert_eq!(rename_folder(&alice, top.id, "ab").await, Err(FolderError::Exists));
     assert_eq!(rename_folder(&alice, FolderId(999), "x").await, Err(FolderError::NoSuchFolder));
-    let kept = folder(&alice, below.id).unwrap().unwrap();
-    assert_eq!((kept.uid_validity, kept.uid_next), (below.uid_validity, below.uid_next));
-    subscribe(&alice, below.id, false).await.unwrap();
-    assert!(!folder(&alice, below.id).unwrap().unwrap().subscribed);
+    let renamed = folder(&alice, child.id).unwrap().unwrap();
+    assert_eq!((renamed.uid_validity, renamed.uid_next), (child.uid_validity, child.uid_next));
+    subscribe(&alice, child.id, false).await.unwrap();
+    assert!(!folder(&alice, child.id).unwrap().unwrap().subscribed);
 }
 
 #[tokio::test]
-async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_later() {
+async fn interrupted_folder_deletion_resumes_at_the_next_start() {
     let alice = TestNode::new("alice").await;
-    let doomed = create_folder(&alice, "doomed").await.unwrap();
+    let deleted = create_folder(&alice, "deleted").await.unwrap();
     for n in 0..250u32 {
         let blob = alice
             .blobs
             .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::AtRest::Sealed)
             .unwrap();
-        let id = DeliveryId::new(&alice);
+        let id = IdempotencyKey::new(&alice);
         let delivery = Delivery {
-            folder: doomed.id,
+            folder: deleted.id,
             blob,
             id,
             internal_date: alice.clock.now(),
@@ -83,16 +83,19 @@ async fn a_deleted_folder_takes_its_messages_and_a_stop_in_between_is_finished_l
         };
         deliver(&alice, delivery).await.unwrap();
     }
-    // As a stop right after the first commit leaves it.
-    let id = doomed.id;
+    // The state after a stop between the first commit and the next.
+    let id = deleted.id;
     let cut = alice.store.commit(move |tx| {
         row::delete::<Folder>(tx, &id.key());
-        row::put(tx, &id.key(), &Doomed {})
+        row::put(tx, &id.key(), &DeletedFolderRow {})
     });
     cut.await.unwrap();
-    prepare(&alice).await.unwrap();
-    assert_eq!(messages(&alice, doomed.id, 0, u32::MAX, 10).unwrap(), []);
-    assert_eq!(row::scan::<Doomed>(&alice.store, &Scan::prefix(&[], 10)).unwrap().len(), 0);
+    initialise(&alice).await.unwrap();
+    assert_eq!(messages(&alice, deleted.id, 0, u32::MAX, 10).unwrap(), []);
+    assert_eq!(
+        row::scan::<DeletedFolderRow>(&alice.store, &Scan::prefix(&[], 10)).unwrap().len(),
+        0
+    );
     assert_eq!(alice.store.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), 10)).unwrap().len(), 0);
     assert_eq!(delete_folder(&alice, id).await, Err(FolderError::NoSuchFolder));
 }

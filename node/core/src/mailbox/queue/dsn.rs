@@ -1,21 +1,22 @@
-//! The report that a message could not be delivered (RFC 3464 in RFC 6522's envelope).
+//! The delivery status notification of failed recipients (DSN, RFC 3464), a multipart/report (RFC
+//! 6522).
 
 use data_encoding::HEXLOWER;
 
-use super::{Outgoing, Recipient};
+use super::{QueuedMessage, Recipient};
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::profile::{self, Profile};
 use crate::store::StoreError;
 
-/// How much of the original's header is sent back, in bytes.
+/// How much of the original message's header is returned, in bytes.
 const HEADER_LEN_MAX: usize = 16 * 1024;
 
-/// The report about `failed` recipients of `item`, with the original's header; lines end in CRLF.
+/// The DSN about `failed` recipients of `item`, with the original header; lines end in CRLF.
 pub(super) fn text(
     node: &Node,
     owner: &Profile,
-    item: &Outgoing,
+    item: &QueuedMessage,
     failed: &[Recipient],
     now: Timestamp,
 ) -> Result<String, StoreError> {
@@ -23,12 +24,12 @@ pub(super) fn text(
     let message_id = HEXLOWER.encode(&node.random.array::<16>());
     let (domain, to, date) = (&owner.domain, profile::address(owner), date(now));
     let original = header(node, item)?;
-    let mut people = String::new();
+    let mut recipients = String::new();
     let mut fields = String::new();
-    for one in failed {
-        let (address, reply) = (clean(&one.address), clean(&one.last_reply));
-        people.push_str(&format!("  {address}\r\n    {reply}\r\n"));
-        let status = status(&one.last_reply);
+    for recipient in failed {
+        let (address, reply) = (one_line(&recipient.address), one_line(&recipient.last_reply));
+        recipients.push_str(&format!("  {address}\r\n    {reply}\r\n"));
+        let status = status(&recipient.last_reply);
         fields.push_str(&format!(
             "\r\nFinal-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: {status}\r\nDiagnostic-Code: smtp; {reply}\r\nLast-Attempt-Date: {date}\r\n"
         ));
@@ -39,13 +40,13 @@ pub(super) fn text(
          Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"{boundary}\"\r\n\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
-         Your message of {created} could not be delivered to:\r\n\r\n{people}\r\nIts header is below; the message itself is still in Sent if a copy was kept.\r\n\
+         Your message of {created} could not be delivered to:\r\n\r\n{recipients}\r\nIts header is below; the message itself is still in Sent if a copy was kept.\r\n\
          \r\n--{boundary}\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; {domain}\r\nArrival-Date: {created}\r\n{fields}\
          \r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{original}\r\n--{boundary}--\r\n"
     ))
 }
 
-/// The date as RFC 5322 3.3 writes it, in UTC.
+/// A date in the format of RFC 5322 3.3, in UTC.
 fn date(at: Timestamp) -> String {
     let zoned = i64::try_from(at.0)
         .ok()
@@ -54,7 +55,7 @@ fn date(at: Timestamp) -> String {
     zoned.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-/// The enhanced status code a reply carries (RFC 3463), or "permanent failure, nothing known".
+/// The enhanced status code of a reply (RFC 3463), or 5.0.0 (permanent failure, undefined status).
 fn status(reply: &str) -> String {
     let is_status = |word: &&str| {
         let parts: Vec<&str> = word.split('.').collect();
@@ -72,12 +73,12 @@ fn status(reply: &str) -> String {
         .to_owned()
 }
 
-/// What another server said, on one line.
-fn clean(text: &str) -> String {
+/// A text from outside on one line, so that it adds no header field.
+fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn header(node: &Node, item: &Outgoing) -> Result<String, StoreError> {
+fn header(node: &Node, item: &QueuedMessage) -> Result<String, StoreError> {
     let mut start = vec![0; HEADER_LEN_MAX];
     let len = node.blobs.open(&item.blob)?.read_at(0, &mut start)?;
     start.truncate(len);

@@ -1,4 +1,4 @@
-//! What became of an attempt.
+//! Recording the outcomes of delivery attempts.
 
 use super::{
     DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
@@ -6,36 +6,37 @@ use super::{
 use crate::blobs::AtRest;
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
+use crate::mailbox::deliver::{self, DeliverError, Delivery};
+use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::{Flags, SpecialUse, special_folder};
 use crate::node::Node;
 use crate::profile;
 use crate::row;
 use crate::store::{StoreError, Tx};
 
-/// What an attempt to reach a recipient came to.
+/// The outcome of an attempt for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Their server took the message; its reply.
+    /// Its server accepted the message; the reply.
     Delivered(String),
-    /// It never will be; the reply or the reason.
+    /// A permanent failure; the reply or the reason.
     Failed(String),
-    /// Not now.
+    /// A transient failure.
     Later {
-        /// When to try again.
+        /// When the next attempt is due.
         at: Timestamp,
         /// The reply or the reason.
         reply: String,
     },
 }
 
-/// Why outcomes could not be recorded.
+/// Why outcomes were not recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The item is done or never was.
+    /// There is no such item in the queue (any more).
     #[error("there is no such item in the queue")]
     NoSuchItem,
-    /// The report about failures could not be kept, so they are not recorded either.
+    /// The DSN was not delivered to the INBOX, so the failures are not recorded either.
     #[error(transparent)]
     Report(DeliverError),
     /// The store.
@@ -43,13 +44,13 @@ pub enum RecordError {
     Store(#[from] StoreError),
 }
 
-/// Records outcomes by address. When nobody waits any more the item goes; what failed is reported
-/// to the owner's inbox in the same commit, unless the item was a report itself. Outcomes of
-/// recipients that no longer wait change nothing.
+/// Records outcomes by recipient address. When no recipient waits any more, the item is removed.
+/// Failures are reported to the owner's INBOX in the same commit, unless the item is a DSN itself.
+/// Outcomes of recipients that no longer wait are ignored.
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.
-pub async fn record(
+pub async fn record_outcomes(
     node: &Node,
     id: QueueId,
     outcomes: Vec<(String, Outcome)>,
@@ -60,7 +61,7 @@ pub async fn record(
         if let Some((_, outcome)) =
             outcomes.iter().find(|(address, _)| *address == recipient.address)
         {
-            settle(recipient, outcome);
+            apply_outcome(recipient, outcome);
         }
     }
     let has_failed = |(before, after): &(&Recipient, &Recipient)| {
@@ -73,19 +74,19 @@ pub async fn record(
         .filter(has_failed)
         .map(|(_, r)| r.clone())
         .collect();
-    let report = if failed.is_empty() || item.from.is_empty() {
+    let dsn = if failed.is_empty() || item.from.is_empty() {
         None
     } else {
-        report(node, &item, &failed).await?
+        prepare_dsn(node, &item, &failed).await?
     };
-    node.store.commit(move |tx| write(tx, id, &outcomes, report.as_ref())).await
+    node.store.commit(move |tx| write(tx, id, &outcomes, dsn.as_ref())).await
 }
 
-async fn report(
+async fn prepare_dsn(
     node: &Node,
-    item: &super::Outgoing,
+    item: &super::QueuedMessage,
     failed: &[Recipient],
-) -> Result<Option<deliver::Ready>, RecordError> {
+) -> Result<Option<deliver::PreparedDelivery>, RecordError> {
     let (Some(profile), Some(inbox)) =
         (profile::get(node)?, special_folder(node, SpecialUse::Inbox)?)
     else {
@@ -99,14 +100,14 @@ async fn report(
     let delivery = Delivery {
         folder: inbox.id,
         blob,
-        id: DeliveryId::of(&parts),
+        id: IdempotencyKey::of(&parts),
         internal_date: now,
         flags: Flags::default(),
     };
-    deliver::read(node, delivery).await.map(Some).map_err(RecordError::Report)
+    deliver::prepare(node, delivery).await.map(Some).map_err(RecordError::Report)
 }
 
-fn settle(recipient: &mut Recipient, outcome: &Outcome) {
+fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome) {
     if recipient.state != RecipientState::Waiting {
         return;
     }
@@ -132,27 +133,27 @@ fn write(
     tx: &mut Tx<'_>,
     id: QueueId,
     outcomes: &[(String, Outcome)],
-    report: Option<&deliver::Ready>,
+    dsn: Option<&deliver::PreparedDelivery>,
 ) -> Result<(), RecordError> {
     let mut item = row::get::<ItemRow>(tx, &id.0)?.ok_or(RecordError::NoSuchItem)?;
     let mut all = recipients(tx, id)?;
-    let mut settled = Vec::new();
+    let mut changed = Vec::new();
     for (key, recipient) in &mut all {
         if let Some((_, outcome)) =
             outcomes.iter().find(|(address, _)| *address == recipient.address)
         {
-            settle(recipient, outcome);
-            settled.push((key.clone(), recipient.clone()));
+            apply_outcome(recipient, outcome);
+            changed.push((key.clone(), recipient.clone()));
         }
     }
-    if let Some(report) = report {
-        deliver::keep(tx, report, report.delivery.folder).map_err(RecordError::Report)?;
+    if let Some(dsn) = dsn {
+        deliver::insert(tx, dsn, dsn.delivery.folder).map_err(RecordError::Report)?;
     }
     row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
     let waiting = all.iter().map(|(_, r)| r).filter(|r| r.state == RecipientState::Waiting);
     match waiting.map(|r| r.next_attempt).min() {
         Some(next) => {
-            for (key, recipient) in settled {
+            for (key, recipient) in changed {
                 row::put(tx, &key, &recipient)?;
             }
             item.next_attempt = next;

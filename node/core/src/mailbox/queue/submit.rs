@@ -1,12 +1,13 @@
-//! Taking a message to be sent.
+//! Submitting a message to the queue (RFC 6409).
 
 use super::{
     DueRow, ItemRow, QueueId, RECIPIENTS_MAX, Recipient, RecipientState, due_key, recipient_key,
 };
 use crate::blobs::Pinned;
 use crate::events::Event;
-use crate::mailbox::deliver::{self, DeliverError, Delivery, DeliveryId};
+use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::folders::special_in;
+use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::{Flags, SpecialUse};
 use crate::node::Node;
 use crate::row;
@@ -14,26 +15,25 @@ use crate::store::StoreError;
 
 const ADDRESS_LEN_MAX: usize = 320;
 
-/// A message the owner wants sent.
+/// A message to be sent.
 #[derive(Debug)]
 pub struct Submission {
-    /// Names it: handing in the same one again queues nothing a second time.
-    pub id: DeliveryId,
-    /// The sender of the envelope: an address of the owner's, or empty for a report (the null
-    /// sender).
+    /// Its idempotency key: a second submission with the same key queues nothing.
+    pub id: IdempotencyKey,
+    /// The reverse-path: an address of the owner, or empty for a DSN (RFC 5321 4.5.5).
     pub from: String,
-    /// Whom it goes to; duplicates are sent once.
+    /// The recipients; duplicates are sent once.
     pub recipients: Vec<String>,
-    /// The text, stored as [`crate::blobs::AtRest::Sealed`].
+    /// The message's bytes, stored as [`crate::blobs::AtRest::Sealed`].
     pub blob: Pinned,
-    /// Whether a copy is kept in Sent.
+    /// Whether a copy is stored in the Sent folder.
     pub copy_to_sent: bool,
 }
 
 /// Why a message was not queued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// It goes to nobody.
+    /// There is no recipient.
     #[error("there is no recipient")]
     NoRecipient,
     /// More than [`RECIPIENTS_MAX`].
@@ -42,7 +42,7 @@ pub enum SubmitError {
     /// An address with control characters, without `@`, or too long.
     #[error("that is not an address")]
     BadAddress,
-    /// The copy for Sent was not taken.
+    /// The copy for the Sent folder was not delivered.
     #[error(transparent)]
     Copy(DeliverError),
     /// The store.
@@ -50,11 +50,11 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// Queues a message, and with `copy_to_sent` keeps a copy, in one commit; once this returns both
-/// are durable. One that was queued before is not queued again.
+/// Queues a message, and with `copy_to_sent` stores a copy, in one commit; once this returns both are
+/// durable. A second submission with the same key changes nothing.
 ///
 /// # Errors
-/// When an address is no address, there are none or too many, or the store refuses; nothing is
+/// When an address is invalid, there are none or too many, or the store refuses; nothing is
 /// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
     let Submission { id, from, recipients: wanted, blob, copy_to_sent } = submission;
@@ -63,7 +63,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
         if !is_address(&address) {
             return Err(SubmitError::BadAddress);
         }
-        if !recipients.iter().any(|r| same(r, &address)) {
+        if !recipients.iter().any(|r| is_same_address(r, &address)) {
             recipients.push(address);
         }
     }
@@ -76,38 +76,39 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     let (id, now) = (QueueId(id.0), node.clock.now());
     let sent = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
-    // The pin travels with the copy, or by itself.
-    let (copy, alone) = match sent {
+    // The copy's delivery holds the pin of the blob; without a copy the commit holds it.
+    let (copy, pinned) = match sent {
         Some(sent) => {
             let flags = Flags::of(Flags::SEEN);
             let delivery = Delivery {
                 folder: sent.id,
                 blob,
-                id: DeliveryId::of(&[&id.0]),
+                id: IdempotencyKey::of(&[&id.0]),
                 internal_date: now,
                 flags,
             };
-            (Some(deliver::read(node, delivery).await.map_err(SubmitError::Copy)?), None)
+            (Some(deliver::prepare(node, delivery).await.map_err(SubmitError::Copy)?), None)
         }
         None => (None, Some(blob)),
     };
     node.store
         .commit(move |tx| {
-            // The copy is remembered longer than the item, which goes when it is sent.
-            let copied =
-                copy.as_ref().map_or(Ok(false), |copy| deliver::was_taken(tx, copy.delivery.id))?;
+            // The key of the copy is remembered longer than the item, which is removed when sent.
+            let copied = copy
+                .as_ref()
+                .map_or(Ok(false), |copy| deliver::was_delivered(tx, copy.delivery.id))?;
             if copied || row::get::<ItemRow>(tx, &id.0)?.is_some() {
                 return Ok(id);
             }
-            if let Some(blob) = &alone {
+            if let Some(blob) = &pinned {
                 tx.attach(blob);
             }
             if let Some(copy) = &copy {
-                deliver::keep(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
+                deliver::insert(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
             }
             let item = ItemRow { from, blob: blob_id, size, created: now, next_attempt: now };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
-            for (place, address) in (0u16..).zip(recipients) {
+            for (index, address) in (0u16..).zip(recipients) {
                 let waiting = Recipient {
                     address,
                     state: RecipientState::Waiting,
@@ -115,7 +116,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                     last_reply: String::new(),
                     next_attempt: now,
                 };
-                row::put(tx, &recipient_key(id, place), &waiting)?;
+                row::put(tx, &recipient_key(id, index), &waiting)?;
             }
             row::put(tx, &due_key(now, id), &DueRow {})?;
             tx.after(Event::Queue);
@@ -124,7 +125,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
         .await
 }
 
-/// Whether it can stand in an envelope; who exists is for their server to say.
+/// Whether an address can be a forward-path; whether it exists, its server decides.
 fn is_address(address: &str) -> bool {
     let parts = address.rsplit_once('@');
     let is_whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
@@ -133,8 +134,8 @@ fn is_address(address: &str) -> bool {
         && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
 }
 
-/// Whether two addresses are one: the domain counts without case (RFC 5321 2.4).
-fn same(one: &str, two: &str) -> bool {
+/// Whether two addresses are equal: domains are compared without case (RFC 5321 2.4).
+fn is_same_address(one: &str, two: &str) -> bool {
     match (one.rsplit_once('@'), two.rsplit_once('@')) {
         (Some((l1, d1)), Some((l2, d2))) => l1 == l2 && d1.eq_ignore_ascii_case(d2),
         _ => false,

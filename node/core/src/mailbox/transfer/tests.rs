@@ -1,7 +1,7 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    Delivery, DeliveryId, changes_since, deliver, folder, folder_named, message, summary,
+    Delivery, IdempotencyKey, changes_since, deliver, folder, folder_named, message, summary,
 };
 use crate::testing::TestNode;
 
@@ -12,7 +12,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     for n in 1..=count {
         let blob =
             alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
-        let id = DeliveryId::of(&[&n.to_be_bytes()]);
+        let id = IdempotencyKey::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
         deliver(
             &alice,
@@ -26,7 +26,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
 }
 
 #[tokio::test]
-async fn a_copy_is_the_same_message_elsewhere() {
+async fn copied_message_keeps_id_flags_and_date() {
     let (alice, inbox, archive) = filled(250).await;
     let uids: Vec<u32> = (1..=250).collect();
     let pairs = copy_messages(&alice, inbox, &uids, archive).await.unwrap();
@@ -42,21 +42,21 @@ async fn a_copy_is_the_same_message_elsewhere() {
     assert!(new.saved > old.saved);
     assert_eq!(summary(&alice, archive, 3).unwrap().unwrap().subject, "3");
     assert_eq!(copy_messages(&alice, inbox, &[900], archive).await.unwrap(), []);
-    // Into its own folder: one more.
+    // A copy into the source folder is one more message.
     assert_eq!(copy_messages(&alice, inbox, &[1], inbox).await.unwrap(), [(1, 251)]);
 }
 
 #[tokio::test]
-async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
+async fn moved_message_vanishes_from_its_source_folder() {
     let (alice, inbox, archive) = filled(3).await;
     let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
     assert_eq!(move_messages(&alice, inbox, &[3, 1], archive).await.unwrap(), [(3, 1), (1, 2)]);
     assert_eq!(changes_since(&alice, inbox, since).unwrap().vanished, [3, 1]);
     let left = folder(&alice, inbox).unwrap().unwrap();
     assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
-    // The delivery that made it still finds it there.
+    // Its idempotency key still finds it in the other folder.
     let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", AtRest::Sealed).unwrap();
-    let id = DeliveryId::of(&[&3u32.to_be_bytes()]);
+    let id = IdempotencyKey::of(&[&3u32.to_be_bytes()]);
     let again = Delivery {
         folder: inbox,
         blob,
@@ -66,12 +66,12 @@ async fn a_move_leaves_nothing_behind_but_the_news_of_it() {
     };
     let found = deliver(&alice, again).await.unwrap();
     assert_eq!((found.folder, found.uid), (archive, 1));
-    // Within its own folder it becomes the newest.
+    // A move within its folder gives it the highest UID.
     assert_eq!(move_messages(&alice, inbox, &[2], inbox).await.unwrap(), [(2, 4)]);
 }
 
 #[tokio::test]
-async fn folders_that_are_not_there_are_told_apart() {
+async fn missing_source_and_target_folders_are_distinguished() {
     let (alice, inbox, _) = filled(1).await;
     let nowhere = FolderId(99);
     for uids in [&[1][..], &[]] {

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::fs::{self, Fault, Fs, MemoryFs};
 use crate::photos::{self, Size};
 use crate::posts::{self, Draft, Post};
+use crate::publish;
 use crate::random::Random;
 use crate::testing::{START, TestNode};
 
@@ -27,7 +28,7 @@ async fn posted(node: &Node, photos: Vec<PhotoId>) -> Post {
     let saved = posts::save_draft(node, Draft { text: "look".into(), photos, ..Draft::default() })
         .await
         .unwrap();
-    posts::publish(node, saved.id).await.unwrap()
+    publish::saved_post(node, saved.id).await.unwrap()
 }
 
 /// The files that hold the word as it is, once small blobs have been filed too.
@@ -52,7 +53,7 @@ fn clear(disk: &MemoryFs, blobs: &Blobs, word: &str) -> Vec<PathBuf> {
 }
 
 fn in_the_clear(node: &TestNode, word: &str) -> usize {
-    assert_eq!(settle(node).unwrap(), 0);
+    assert_eq!(apply_at_rest(node).unwrap(), 0);
     assert!(
         node.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().is_empty(),
         "everything noted is done"
@@ -69,7 +70,8 @@ fn shown(node: &Node, photo: &Photo, word: &str) -> bool {
     let [large, small] = sizes(word);
     let has = [(Size::Large, large), (Size::Small, small)].map(|(size, expected)| {
         assert_eq!(bytes(&Visitor::Owner, size).as_ref(), Some(&expected));
-        let blob = photos::shared_blob(node, &Visitor::Stranger, &photo.print(size).blob).unwrap();
+        let blob =
+            photos::shared_blob(node, &Visitor::Stranger, &photo.rendition(size).blob).unwrap();
         let given = bytes(&Visitor::Stranger, size);
         assert_eq!(
             given,
@@ -99,7 +101,7 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
         "a draft shows nothing"
     );
 
-    let post = posts::publish(&alice, draft.id).await.unwrap();
+    let post = publish::saved_post(&alice, draft.id).await.unwrap();
     assert!(
         shown(&alice, &photo, "quagmire"),
         "nobody waits until it lies there in the other form"
@@ -112,13 +114,13 @@ async fn a_photo_kept_to_oneself_lies_sealed_until_a_post_shows_it_and_again_whe
     );
 
     let without = Draft { id: Some(post.id), text: "gone".into(), ..Draft::default() };
-    posts::edit(&alice, post.id, without).await.unwrap();
+    publish::edit(&alice, post.id, without).await.unwrap();
     assert!(!shown(&alice, &photo, "quagmire"));
     assert_eq!((in_the_clear(&alice, "quagmire"), shown(&alice, &photo, "quagmire")), (0, false));
 
     let other = posted(&alice, vec![photo.id]).await;
     assert_eq!(in_the_clear(&alice, "quagmire"), 2);
-    posts::delete(&alice, other.id).await.unwrap();
+    publish::delete(&alice, other.id).await.unwrap();
     assert!(!shown(&alice, &photo, "quagmire"));
     assert_eq!((in_the_clear(&alice, "quagmire"), shown(&alice, &photo, "quagmire")), (0, false));
 }
@@ -141,7 +143,7 @@ async fn who_may_see_a_photo_is_changed_before_the_disk_is_and_the_last_word_hol
     let post = posted(&alice, vec![photo.id]).await;
     change(Audience::Owner).await.unwrap();
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (2, true));
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     assert_eq!((in_the_clear(&alice, "marzipan"), shown(&alice, &photo, "marzipan")), (0, false));
 }
 
@@ -172,11 +174,11 @@ async fn a_photo_that_is_refused_lays_open_no_file_of_one_kept_to_oneself() {
     for n in 4..20 {
         let (large, small) = (vec![n; crate::blobs::SMALL_LEN_MAX + 1], [n; 100]);
         let kept = alice.store_photo(&large, &small, Audience::Owner).await;
-        assert_eq!(settle(&alice), Ok(0));
+        assert_eq!(apply_at_rest(&alice), Ok(0));
         alice.disk().fail_at(n.into(), Fault::Full);
         let added = alice.try_store_photo(&large, &small, Audience::Public).await;
         alice.disk().heal();
-        assert_eq!(settle(&alice), Ok(0));
+        assert_eq!(apply_at_rest(&alice), Ok(0));
         alice.blobs.file_logged().unwrap();
         for print in [kept.large, kept.small] {
             let is_open = alice.blobs.at_rest(&print.blob, AtRest::Plain).unwrap();
@@ -210,7 +212,10 @@ async fn what_is_deleted_while_it_turns_goes_no_more_into_the_log() {
     for stored in turned {
         assert_eq!(take_along(&alice, stored, AtRest::Plain), Ok(false));
     }
-    assert_eq!((settle(&alice), crate::erasure::unlink(&alice).unwrap().pinned.len()), (Ok(0), 0));
+    assert_eq!(
+        (apply_at_rest(&alice), crate::erasure::unlink(&alice).unwrap().pinned.len()),
+        (Ok(0), 0)
+    );
     assert_eq!(clear(alice.disk(), &alice.blobs, "mandolin"), Vec::<PathBuf>::new());
 }
 
@@ -220,7 +225,7 @@ async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_lo
     let photo = store_photo(&alice, "xylograph", Audience::Owner).await;
     let post = posted(&alice, vec![photo.id]).await;
     assert_eq!(in_the_clear(&alice, "xylograph"), 2);
-    posts::delete(&alice, post.id).await.unwrap();
+    publish::delete(&alice, post.id).await.unwrap();
     let before = alice.disk().crash();
     assert_eq!(in_the_clear(&alice, "xylograph"), 0);
     for (disk, noted) in [(before, true), (alice.disk().crash(), false)] {
@@ -230,7 +235,7 @@ async fn what_was_sealed_is_still_sealed_when_the_node_is_built_anew_from_its_lo
             again.store.scan(NoteRow::TABLE, &Scan::prefix(&[], 1)).unwrap().len(),
             usize::from(noted)
         );
-        assert_eq!(settle(&again), Ok(0));
+        assert_eq!(apply_at_rest(&again), Ok(0));
         assert!(!shown(&again, &photo, "xylograph"));
         assert_eq!(clear(&disk, &again.blobs, "xylograph"), Vec::<PathBuf>::new());
     }
@@ -243,7 +248,7 @@ async fn on_a_full_disk_a_photo_is_hidden_at_once_and_sealed_when_there_is_room(
     assert_eq!(in_the_clear(&alice, "zeppelin"), 2);
     photos::change(&alice, photo.id, String::new(), String::new(), Audience::Owner).await.unwrap();
     (0..400).for_each(|call| alice.disk().fail_at(call, Fault::Full));
-    assert_eq!(settle(&alice), Err(StoreError::Full));
+    assert_eq!(apply_at_rest(&alice), Err(StoreError::Full));
     alice.disk().heal();
     assert!(!shown(&alice, &photo, "zeppelin"));
     assert_eq!(in_the_clear(&alice, "zeppelin"), 0);
@@ -265,7 +270,7 @@ async fn one_photo_that_is_damaged_keeps_no_other_from_being_sealed() {
     let damaged = clear(alice.disk(), &alice.blobs, "obsidian");
     assert_eq!(damaged.len(), 2);
     damaged.iter().for_each(|path| alice.disk().damage(path, 0, 1).unwrap());
-    assert!(matches!(settle(&alice), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(apply_at_rest(&alice), Err(StoreError::Corrupt { .. })));
     assert_eq!(clear(alice.disk(), &alice.blobs, "basalt"), Vec::<PathBuf>::new());
     damaged.iter().for_each(|path| alice.disk().damage(path, 0, 1).unwrap());
     assert_eq!(in_the_clear(&alice, "obsidian"), 0);
@@ -287,8 +292,12 @@ async fn a_check_finds_what_should_be_sealed_and_is_not() {
     let public = store_photo(&alice, "rosemary", Audience::Public).await;
     assert_eq!(in_the_clear(&alice, "rosemary"), 2);
     drop(alice.blobs.put(&sizes("bergamot")[0], AtRest::Plain).unwrap());
-    assert_eq!((settle(&alice), check(&alice).unwrap().len()), (Ok(0), 1), "nothing was noted");
-    note_open(&alice).unwrap();
+    assert_eq!(
+        (apply_at_rest(&alice), check(&alice).unwrap().len()),
+        (Ok(0), 1),
+        "nothing was noted"
+    );
+    mark_unsealed(&alice).unwrap();
     assert_eq!((in_the_clear(&alice, "bergamot"), in_the_clear(&alice, "rosemary")), (0, 2));
     assert!(check(&alice).unwrap().is_empty() && shown(&alice, &public, "rosemary"));
 }

@@ -157,7 +157,7 @@ fn what_is_no_picture_is_refused() {
     assert_eq!(make(b"<svg onload=alert(1)>"), Err(RenditionError::NotAPicture));
     assert_eq!(
         make(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
-        Err(RenditionError::CannotShow("HEIC"))
+        Err(RenditionError::Unsupported("HEIC"))
     );
 }
 

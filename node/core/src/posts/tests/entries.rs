@@ -1,25 +1,31 @@
 //! What another node of the same person says of a post that was published here.
 
 use super::*;
+use crate::apply;
 use crate::erasure;
+use crate::feed;
 use crate::feed::{Body, EntryId, Lane, MARKDOWN, PostBody};
 use crate::identity::op::{OpBody, RetireNode};
-use crate::identity::paper::{self, Signed};
+use crate::identity::transfer::{self, Signed};
 use crate::identity::{self, PersonId};
+use crate::identity_log;
+use crate::publish;
 use crate::store::Tx;
-use crate::testing::words_of;
+use crate::testing::mnemonic_of;
 
 /// Another node of Alice's, known to her first.
 async fn second(first: &TestNode) -> TestNode {
-    let second = TestNode::unset("alice's tablet").await;
-    let asked =
-        identity::request(&first.identity.log().unwrap(), OpBody::AddNode(second.identity.card()))
-            .unwrap();
-    let Ok(Signed::Claim(claim)) = paper::sign(&asked, &words_of("alice")) else {
+    let second = TestNode::without_owner("alice's tablet").await;
+    let asked = identity_log::request(
+        &first.identity.log().unwrap(),
+        OpBody::AddNode(second.identity.card()),
+    )
+    .unwrap();
+    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
-    identity::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
+    identity_log::learn(first, second.identity.log().unwrap().to_bytes()).await.unwrap();
     second
 }
 
@@ -29,19 +35,19 @@ async fn retire(at: &Node, node: &Node) {
         cutoffs: Vec::new(),
         compromised: true,
     });
-    let asked = identity::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = paper::sign(&asked, &words_of("alice")) else {
+    let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
-    identity::upload(at, &signed).await.unwrap();
-    feed::run_due(at).await.unwrap();
+    identity_log::upload(at, &signed).await.unwrap();
+    apply::run_due(at).await.unwrap();
 }
 
 async fn say(node: &Node, body: Body) -> EntryId {
     let inside = node.clone();
     node.clock.advance(1);
     node.store
-        .commit(move |tx: &mut Tx<'_>| feed::append(tx, &inside, Lane::PUBLIC, &body))
+        .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &inside, Lane::PUBLIC, &body))
         .await
         .unwrap()
 }
@@ -52,7 +58,7 @@ async fn give(from: &Node, to: &Node, of: PersonId) {
         .unwrap()
         .into_iter()
         .flat_map(|head| feed::read(from, &head.log, 0, 256, usize::MAX).unwrap());
-    feed::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
+    apply::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
 }
 
 fn who(node: &Node) -> PersonId {
@@ -70,7 +76,7 @@ fn version(title: &str, slug: &str, text: &str) -> PostBody {
 }
 
 #[tokio::test]
-async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
+async fn tombstone_from_second_node_deletes_post_here() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let long = "words that nobody keeps ".repeat(400);
@@ -78,7 +84,7 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
     let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) })
         .await
         .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     let text = crate::store::BlobId(*blake3::hash(long.trim_end().as_bytes()).as_bytes());
     assert!(first.blobs.contains(&text).unwrap());
 
@@ -107,8 +113,7 @@ async fn what_the_owner_takes_back_on_another_node_leaves_this_site_for_good() {
 }
 
 #[tokio::test]
-async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit_here_changes_it_again()
- {
+async fn edit_on_second_node_changes_this_site() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let [there, gone] = [photo(&first).await, photo(&first).await];
@@ -118,18 +123,18 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     )
     .await
     .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     posted(&first, "Taken", "An address that is taken.").await;
     let of = post.entry.unwrap();
     give(&first, &second, who(&first)).await;
 
     let long = "We ran, and ran. ".repeat(300);
-    let elsewhere = feed::Photo {
+    let elsewhere = feed::PhotoRef {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
-        ..photos::of_entry(&there)
+        ..photos::entry_photo(&there)
     };
-    let photos = vec![photos::of_entry(&there), elsewhere];
+    let photos = vec![photos::entry_photo(&there), elsewhere];
     say(
         &second,
         Body::Edit {
@@ -160,17 +165,17 @@ async fn what_the_owner_edits_on_another_node_changes_this_site_and_a_later_edit
     assert_eq!(here(&first, "the-mountain").unwrap().text, "short");
     assert_eq!(here(&first, "taken").unwrap().title, "Taken");
 
-    edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
+    publish::edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
     give(&second, &first, who(&first)).await;
     assert_eq!(here(&first, "the-mountain").unwrap().text, "We rested.");
     assert_eq!(timeline::get(&first, &of).unwrap().unwrap().text, "We rested.");
-    delete(&first, post.id).await.unwrap();
+    publish::delete(&first, post.id).await.unwrap();
     give(&second, &first, who(&first)).await;
     assert_eq!(here(&first, "the-mountain"), None);
 }
 
 #[tokio::test]
-async fn a_friend_changes_nothing_on_the_owners_site() {
+async fn entry_of_friend_never_changes_the_site() {
     let (alice, bob) = TestNode::pair().await;
     let post = posted(&alice, "The hill", "We walked.").await;
     let of = post.entry.unwrap();
@@ -181,8 +186,7 @@ async fn a_friend_changes_nothing_on_the_owners_site() {
 }
 
 #[tokio::test]
-async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_when_that_node_is_retired()
- {
+async fn retirement_restores_posts_hidden_by_a_stolen_node() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;
@@ -190,7 +194,7 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
             .await
             .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     give(&first, &second, who(&first)).await;
     for number in 0..50 {
         say(&second, Body::Tombstone { of: EntryId([number; 32]) }).await;
@@ -207,12 +211,12 @@ async fn what_a_stolen_node_takes_back_in_great_number_is_hidden_and_comes_back_
     assert_eq!(here(&first, "the-hill"), Some(post.clone()));
     assert_eq!(timeline::page(&first, None, 10).unwrap().len(), 1);
     // And it can be changed as before.
-    edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
+    publish::edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
     assert_eq!(here(&first, "the-hill").unwrap().text, "We ran.");
 }
 
 #[tokio::test]
-async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_friend_brings_it() {
+async fn post_deleted_by_stolen_node_returns_from_a_friend() {
     let first = TestNode::new("alice").await;
     let second = second(&first).await;
     let picture = photo(&first).await;
@@ -220,7 +224,7 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
             .await
             .unwrap();
-    let post = publish(&first, saved.id).await.unwrap();
+    let post = publish::saved_post(&first, saved.id).await.unwrap();
     let of = post.entry.unwrap();
     let kept = feed::entry(&first, &of).unwrap().unwrap();
     give(&first, &second, who(&first)).await;
@@ -233,7 +237,7 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
 
     retire(&first, &second).await;
     assert_eq!(feed::missing(&first, &who(&first), 10).unwrap(), [of]);
-    feed::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
+    apply::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
     let again = here(&first, "the-hill-2").unwrap();
     assert_eq!(
         (again.title.as_str(), again.text.as_str(), &again.photos),
@@ -244,10 +248,10 @@ async fn what_a_stolen_node_took_back_at_once_stands_on_the_site_again_when_a_fr
     assert_eq!((both.len(), timeline::page(&first, None, 10).unwrap().len()), (2, 2));
     assert!(timeline::get(&first, &theirs).unwrap().is_none());
     // It can be changed as before, and taken back for good.
-    edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
+    publish::edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
     assert_eq!(here(&first, "the-hill-2").unwrap().text, "We ran.");
-    delete(&first, again.id).await.unwrap();
-    feed::receive(&first, who(&first), vec![kept]).await.unwrap();
+    publish::delete(&first, again.id).await.unwrap();
+    apply::receive(&first, who(&first), vec![kept]).await.unwrap();
     assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
     assert_eq!(feed::check(&first).unwrap().wrong, Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ fn over(post: &Post, text: &str) -> Draft {
 }
 
 #[tokio::test]
-async fn of_two_windows_the_second_to_save_is_told() {
+async fn second_of_two_windows_is_refused_as_changed() {
     let alice = TestNode::new("alice").await;
     let opened = save_draft(&alice, draft("The hill", "We walked.")).await.unwrap();
     let saved = save_draft(&alice, over(&opened, "We ran.")).await.unwrap();
@@ -20,23 +20,23 @@ async fn of_two_windows_the_second_to_save_is_told() {
         Ok(saved.clone()),
         "the same words sent twice"
     );
-    let post = publish(&alice, saved.id).await.unwrap();
+    let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(save_draft(&alice, over(&saved, "We sat.")).await, Err(PostError::ChangedMeanwhile));
 
-    let edited = edit(&alice, post.id, over(&post, "We swam.")).await.unwrap();
+    let edited = publish::edit(&alice, post.id, over(&post, "We swam.")).await.unwrap();
     assert_eq!(
-        edit(&alice, post.id, over(&post, "We drove.")).await,
+        publish::edit(&alice, post.id, over(&post, "We drove.")).await,
         Err(PostError::ChangedMeanwhile)
     );
     let head = outbox::durable_head(&alice).unwrap();
-    assert_eq!(edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
+    assert_eq!(publish::edit(&alice, post.id, over(&post, "We swam.")).await, Ok(edited.clone()));
     assert_eq!(outbox::durable_head(&alice).unwrap(), head, "friends are not told twice");
     assert_eq!(here(&alice, "the-hill"), Some(edited.clone()));
-    edit(&alice, post.id, over(&edited, "We drove.")).await.unwrap();
+    publish::edit(&alice, post.id, over(&edited, "We drove.")).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_post_begun_twice_under_one_id_is_one_post() {
+async fn draft_saved_twice_under_one_id_is_one_post() {
     let alice = TestNode::new("alice").await;
     let long = "words ".repeat(3000);
     for (number, text) in [(1, "We walked."), (2, long.as_str())] {
@@ -47,7 +47,7 @@ async fn a_post_begun_twice_under_one_id_is_one_post() {
         };
         let saved = save_draft(&alice, begun.clone()).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(saved.clone()));
-        let post = publish(&alice, saved.id).await.unwrap();
+        let post = publish::saved_post(&alice, saved.id).await.unwrap();
         assert_eq!(save_draft(&alice, begun.clone()).await, Ok(post), "a published one, too");
         let other = Draft { text: "Something else.".to_owned(), ..begun };
         assert_eq!(

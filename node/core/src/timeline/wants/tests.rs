@@ -1,7 +1,7 @@
 use super::super::{Version, get, hide, show};
 use super::*;
 use crate::blobs::AtRest;
-use crate::feed::{Photo, PostBody};
+use crate::feed::{PhotoRef, PostBody};
 use crate::photos::FILE_LEN_MAX;
 use crate::testing::{START, TestNode};
 
@@ -18,8 +18,8 @@ fn blob(number: u64) -> BlobId {
     BlobId(id)
 }
 
-fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
-    Photo {
+fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> PhotoRef {
+    PhotoRef {
         blob: large.0,
         len: large.1,
         small: small.0,
@@ -33,7 +33,7 @@ fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> Photo {
 }
 
 /// A post of as many photos as a post may have, none of whose blobs any other has.
-fn album(number: u64) -> Vec<Photo> {
+fn album(number: u64) -> Vec<PhotoRef> {
     let first = number * 1000;
     (0..PHOTOS_MAX as u64)
         .map(|photo_number| {
@@ -42,7 +42,7 @@ fn album(number: u64) -> Vec<Photo> {
         .collect()
 }
 
-async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<Photo>) {
+async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<PhotoRef>) {
     let body = PostBody { photos, ..PostBody::default() };
     let shown = move |tx: &mut Tx<'_>| {
         let at = START.plus_millis(number);
@@ -79,7 +79,7 @@ fn is_wanted(node: &TestNode, number: u64) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_wanted_of_one_friend_is_not_among_anothers() {
+async fn wanted_blobs_of_two_friends_are_separate() {
     let alice = TestNode::new("alice").await;
     post(&alice, BOB, 1, album(1)).await;
     post(&alice, CAROL, 2, album(2)).await;
@@ -99,7 +99,7 @@ async fn what_is_wanted_of_one_friend_is_not_among_anothers() {
 }
 
 #[tokio::test]
-async fn each_author_brings_their_own() {
+async fn wanted_blobs_are_listed_by_author() {
     let alice = TestNode::new("alice").await;
     let secret = alice.blobs.put(b"what Bob and Alice have", AtRest::Plain).unwrap();
     for (author, number) in [(BOB, 1), (CAROL, 2)] {
@@ -114,7 +114,7 @@ async fn each_author_brings_their_own() {
 }
 
 #[tokio::test]
-async fn impossible_lengths_leave_no_row() {
+async fn photo_of_impossible_length_leaves_no_row() {
     let alice = TestNode::new("alice").await;
     let photos = [(0, 1), (FILE_LEN_MAX + 1, FILE_LEN_MAX), (u64::MAX, 0)];
     let photos = (0..)
@@ -140,7 +140,7 @@ async fn impossible_lengths_leave_no_row() {
 }
 
 #[tokio::test]
-async fn who_posts_more_photos_than_can_wait_is_asked_for_the_rest_later() {
+async fn photos_over_the_limit_are_wanted_later() {
     let alice = TestNode::new("alice").await;
     let posts = WANTS_MAX / (2 * PHOTOS_MAX as u64);
     for number in 0..posts + 3 {
@@ -174,7 +174,7 @@ async fn who_posts_more_photos_than_can_wait_is_asked_for_the_rest_later() {
 }
 
 #[tokio::test]
-async fn of_what_was_left_out_the_newest_comes_first() {
+async fn left_out_photos_are_wanted_newest_first() {
     let alice = TestNode::new("alice").await;
     let posts = WANTS_MAX / (2 * PHOTOS_MAX as u64);
     for number in 0..posts + posts / 2 + 2 {
@@ -198,7 +198,7 @@ async fn of_what_was_left_out_the_newest_comes_first() {
 }
 
 #[tokio::test]
-async fn a_blob_of_very_many_photos_comes_once() {
+async fn shared_blob_of_many_photos_arrives_once() {
     let alice = TestNode::new("alice").await;
     let one = alice.blobs.put(b"again and again", AtRest::Plain).unwrap();
     let posts = PHOTOS_EACH as u64 / PHOTOS_MAX as u64 + 1;
@@ -221,7 +221,7 @@ async fn a_blob_of_very_many_photos_comes_once() {
 }
 
 #[tokio::test]
-async fn who_fetches_is_told_whose_photos_are_wanted() {
+async fn wanted_photo_sends_a_hint_with_its_author() {
     let alice = TestNode::new("alice").await;
     let mut hints = alice.events.subscribe();
     post(&alice, BOB, 1, Vec::new()).await;

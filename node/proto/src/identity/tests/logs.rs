@@ -51,13 +51,13 @@ fn a_full_life_adds_up() {
     );
     assert_eq!(
         with_op(&log, next(&log, domain("x.example"), 1, &[], None)),
-        Err(LogError::Signature(5)),
+        Err(IdentityLogError::Signature(5)),
         "the old root key has no say"
     );
     let log = with(&log, OpBody::Tombstone, 3);
     assert_eq!(
         with_op(&log, next(&log, domain("x.example"), 3, &[], None)),
-        Err(LogError::Impossible(6))
+        Err(IdentityLogError::Impossible(6))
     );
     assert_eq!(IdentityLog::verify(&log.to_bytes()), Ok(log));
 }
@@ -76,12 +76,12 @@ fn signatures_must_be_by_who_has_a_say() {
         next(&log, OpBody::Recover(vec![key(5).public()]), 6, &[50, 51], None),
     ];
     for (number, op) in refused.into_iter().enumerate() {
-        assert_eq!(with_op(&log, op), Err(LogError::Signature(1)), "case {number}");
+        assert_eq!(with_op(&log, op), Err(IdentityLogError::Signature(1)), "case {number}");
     }
     // Claiming another's node key without its countersignature, already in genesis.
     let bytes = log.ops()[0].op_bytes().to_vec();
     let alone = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &key(1), &bytes)]).unwrap();
-    assert_eq!(IdentityLog::from_ops(vec![alone]), Err(LogError::Signature(0)));
+    assert_eq!(IdentityLog::from_ops(vec![alone]), Err(IdentityLogError::Signature(0)));
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn ops_out_of_order_or_of_another_person_are_refused() {
     let log = with(&with(&genesis(&[1]), domain("a.example"), 1), domain("b.example"), 1);
     let mut ops = log.to_bytes();
     ops.swap(1, 2);
-    assert_eq!(IdentityLog::verify(&ops), Err(LogError::Chain(1)));
-    assert_eq!(IdentityLog::verify(&log.to_bytes()[1..]), Err(LogError::Chain(0)));
-    assert_eq!(IdentityLog::verify(&[]), Err(LogError::Empty));
+    assert_eq!(IdentityLog::verify(&ops), Err(IdentityLogError::Chain(1)));
+    assert_eq!(IdentityLog::verify(&log.to_bytes()[1..]), Err(IdentityLogError::Chain(0)));
+    assert_eq!(IdentityLog::verify(&[]), Err(IdentityLogError::Empty));
     let other = with(&genesis(&[2, 1]), domain("a.example"), 1);
-    assert_eq!(with_op(&genesis(&[1]), other.ops()[1].clone()), Err(LogError::Chain(1)));
+    assert_eq!(with_op(&genesis(&[1]), other.ops()[1].clone()), Err(IdentityLogError::Chain(1)));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn the_last_places_are_kept_for_what_saves_an_identity() {
     for number in 1..OPS_MAX - OPS_RESERVED {
         log = with(&log, domain(&format!("{number}.example")), 1);
     }
-    let full = LogError::Full(OPS_MAX - OPS_RESERVED);
+    let full = IdentityLogError::Full(OPS_MAX - OPS_RESERVED);
     assert_eq!(with_op(&log, next(&log, domain("more.example"), 1, &[], None)), Err(full));
     for _ in 0..OPS_RESERVED {
         log = with(&log, OpBody::Rotate(vec![key(1).public()]), 1);
@@ -122,7 +122,7 @@ fn the_last_places_are_kept_for_what_saves_an_identity() {
     assert_eq!(log.ops().len(), OPS_MAX);
     assert_eq!(
         with_op(&log, next(&log, OpBody::Tombstone, 1, &[], None)),
-        Err(LogError::Full(OPS_MAX))
+        Err(IdentityLogError::Full(OPS_MAX))
     );
 }
 
@@ -146,7 +146,10 @@ fn what_is_not_understood_is_kept_and_freezes_the_log() {
     assert_eq!(IdentityLog::verify(&more.to_bytes()), Ok(more));
     // Signed by a key that has no say it is not kept at all.
     let strange = OpBody::Unknown { kind: 100, body: Value::Map(vec![(0, Value::Uint(1))]) };
-    assert_eq!(with_op(&log, next(&log, strange, 7, &[], None)), Err(LogError::Signature(1)));
+    assert_eq!(
+        with_op(&log, next(&log, strange, 7, &[], None)),
+        Err(IdentityLogError::Signature(1))
+    );
 }
 
 #[test]
@@ -184,12 +187,12 @@ fn of_two_logs_that_part_the_better_one_is_chosen_by_both_sides() {
         (&by_second, &recovering),
     ];
     for (number, (better, worse)) in decided.into_iter().enumerate() {
-        assert_eq!(choose(better, worse), Choice::First { parted: true }, "case {number}");
+        assert_eq!(choose(better, worse), Choice::First { forked: true }, "case {number}");
         assert_eq!(choose(worse, better), Choice::Second, "case {number}");
     }
     assert_eq!(choose(&by_first, &by_first_again), Choice::Frozen { at: 1 });
     assert_eq!(choose(&log, &by_first), Choice::Second);
-    assert_eq!(choose(&by_first, &log), Choice::First { parted: false });
+    assert_eq!(choose(&by_first, &log), Choice::First { forked: false });
     assert_eq!(choose(&log, &log), Choice::Same);
 }
 

@@ -6,7 +6,7 @@ use crate::testing::TestNode;
 fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
     let text = b"From: alice@alice.example\r\nTo: bob@bob.example\r\nSubject: The hill\r\n\r\nShall we?\r\n";
     Submission {
-        id: DeliveryId::new(node),
+        id: IdempotencyKey::new(node),
         from: from.into(),
         recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
         blob: node.blobs.put(text, AtRest::Sealed).unwrap(),
@@ -23,7 +23,7 @@ fn outcome(address: &str, outcome: Outcome) -> (String, Outcome) {
 }
 
 #[tokio::test]
-async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
+async fn submission_stays_queued_until_every_recipient_is_delivered() {
     let alice = TestNode::new("alice").await;
     assert_eq!(next_due(&alice).unwrap(), None);
     let id = queued(&alice, &["bob@bob.example", "bob@BOB.example", "carol@carol.example"]).await;
@@ -37,7 +37,7 @@ async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
         outcome("bob@bob.example", Outcome::Delivered("250 ok".into())),
         outcome("carol@carol.example", Outcome::Later { at: later, reply: "451 later".into() }),
     ];
-    record(&alice, id, outcomes).await.unwrap();
+    record_outcomes(&alice, id, outcomes).await.unwrap();
     assert_eq!(due(&alice, alice.clock.now(), 10).unwrap(), []);
     assert_eq!(next_due(&alice).unwrap(), Some(later));
     alice.clock.advance(60_000);
@@ -48,22 +48,26 @@ async fn a_submission_waits_with_a_copy_in_sent_until_it_is_delivered() {
         (again.recipients[1].attempts, again.recipients[1].last_reply.as_str()),
         (1, "451 later")
     );
-    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))])
-        .await
-        .unwrap();
+    record_outcomes(
+        &alice,
+        id,
+        vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))],
+    )
+    .await
+    .unwrap();
     assert_eq!((item(&alice, id).unwrap(), next_due(&alice).unwrap()), (None, None));
-    assert_eq!(record(&alice, id, Vec::new()).await, Err(RecordError::NoSuchItem));
+    assert_eq!(record_outcomes(&alice, id, Vec::new()).await, Err(RecordError::NoSuchItem));
     assert_eq!(folder_named(&alice, "INBOX").unwrap().unwrap().total, 0);
 }
 
 #[tokio::test]
-async fn a_failure_is_reported_to_the_owner_once() {
+async fn failed_recipient_gets_one_dsn() {
     let alice = TestNode::new("alice").await;
     let id = queued(&alice, &["bob@bob.example", "carol@carol.example"]).await;
     let refused = "550 5.1.1 no such user\r\nSubject: injected";
     let failed = vec![outcome("bob@bob.example", Outcome::Failed(refused.into()))];
-    record(&alice, id, failed.clone()).await.unwrap();
-    record(&alice, id, failed).await.unwrap();
+    record_outcomes(&alice, id, failed.clone()).await.unwrap();
+    record_outcomes(&alice, id, failed).await.unwrap();
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let listed = summaries(&alice, inbox.id, None, 10).unwrap();
     assert_eq!((listed.len(), listed[0].1.subject.as_str()), (1, "Not delivered"));
@@ -84,18 +88,22 @@ async fn a_failure_is_reported_to_the_owner_once() {
             && !text.contains("carol@")
     );
     assert!(text.split("\r\n").all(|line| !line.contains(['\r', '\n']) && line.len() < 998));
-    record(&alice, id, vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))])
-        .await
-        .unwrap();
+    record_outcomes(
+        &alice,
+        id,
+        vec![outcome("carol@carol.example", Outcome::Delivered(String::new()))],
+    )
+    .await
+    .unwrap();
     assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, 10).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_report_that_fails_is_not_reported() {
+async fn failed_dsn_gets_no_dsn() {
     let alice = TestNode::new("alice").await;
     let report = submission(&alice, "", &["bob@bob.example"]);
     let id = submit(&alice, Submission { copy_to_sent: false, ..report }).await.unwrap();
-    record(&alice, id, vec![outcome("bob@bob.example", Outcome::Failed("550 no".into()))])
+    record_outcomes(&alice, id, vec![outcome("bob@bob.example", Outcome::Failed("550 no".into()))])
         .await
         .unwrap();
     assert_eq!(item(&alice, id).unwrap(), None);
@@ -103,7 +111,7 @@ async fn a_report_that_fails_is_not_reported() {
 }
 
 #[tokio::test]
-async fn what_can_not_stand_in_an_envelope_is_not_queued() {
+async fn submission_with_invalid_recipients_is_refused() {
     let alice = TestNode::new("alice").await;
     assert_eq!(
         submit(&alice, submission(&alice, "alice@alice.example", &[])).await,
@@ -137,22 +145,26 @@ async fn what_can_not_stand_in_an_envelope_is_not_queued() {
     assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 0);
     let most = submit(&alice, submission(&alice, "a@a.example", &many[..500])).await.unwrap();
     let outcomes = many.iter().map(|r| outcome(r, Outcome::Delivered(String::new()))).collect();
-    record(&alice, most, outcomes).await.unwrap();
+    record_outcomes(&alice, most, outcomes).await.unwrap();
     assert_eq!(next_due(&alice).unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_submission_handed_in_twice_is_queued_once_also_after_it_was_sent() {
+async fn repeated_submission_is_queued_once_even_after_delivery() {
     let alice = TestNode::new("alice").await;
-    let id = DeliveryId::of(&[b"a form", b"its words"]);
+    let id = IdempotencyKey::of(&[b"a form", b"its words"]);
     let twice =
         || Submission { id, ..submission(&alice, "alice@alice.example", &["bob@bob.example"]) };
     let first = submit(&alice, twice()).await.unwrap();
     assert_eq!(submit(&alice, twice()).await, Ok(first));
     assert_eq!(due(&alice, alice.clock.now(), 10).unwrap().len(), 1);
-    record(&alice, first, vec![outcome("bob@bob.example", Outcome::Delivered("250 ok".into()))])
-        .await
-        .unwrap();
+    record_outcomes(
+        &alice,
+        first,
+        vec![outcome("bob@bob.example", Outcome::Delivered("250 ok".into()))],
+    )
+    .await
+    .unwrap();
     assert_eq!(submit(&alice, twice()).await, Ok(first));
     assert_eq!(next_due(&alice).unwrap(), None);
     assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 1);

@@ -1,0 +1,63 @@
+//! The state that every mail session and the queue share.
+
+use std::sync::Arc;
+
+use freehold_core::node::Node;
+use freehold_core::profile;
+use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, TlsConfig};
+
+use crate::MailConfig;
+
+/// The node, the mail configuration, TLS and the running tasks. Cheap to clone.
+#[derive(Clone)]
+pub struct MailState {
+    /// The node whose owner's mail is served.
+    pub node: Node,
+    /// The `[mail]` section.
+    pub config: Arc<MailConfig>,
+    /// The certificate and key for STARTTLS and implicit TLS.
+    pub tls: TlsConfig,
+    /// Every running task, and the signal to stop: a session between two messages or commands then
+    /// says goodbye, one in the middle of a message goes on until the stop timeout.
+    pub drain: Drain,
+}
+
+impl MailState {
+    /// The state of a running mail server for `node`.
+    pub fn new(node: Node, config: MailConfig, tls: impl Into<TlsConfig>) -> Self {
+        Self { node, config: Arc::new(config), tls: tls.into(), drain: Drain::new() }
+    }
+
+    /// The name this node uses in greetings, EHLO and trace headers.
+    pub fn hostname(&self) -> String {
+        if !self.config.hostname.is_empty() {
+            return self.config.hostname.clone();
+        }
+        match profile::get(&self.node) {
+            Ok(Some(profile)) => profile.domain,
+            _ => "localhost".to_owned(),
+        }
+    }
+
+    /// Runs `work` until it ends or the stop timeout has passed.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.drain.spawn(work);
+    }
+
+    /// A limiter that measures time by the node's clock.
+    pub(crate) fn limiter(&self, total_max: usize, per_net_max: usize) -> ConnectionLimiter {
+        ConnectionLimiter::new(total_max, per_net_max, self.node.clock.clone())
+    }
+}
+
+/// The rules for accepting connections on a mail port. A client that finds no room receives
+/// `refusal`, which is empty on a port that begins with TLS: the client could not read it.
+pub(crate) fn acceptor(
+    config: &MailConfig,
+    limiter: ConnectionLimiter,
+    refusal: &'static [u8],
+) -> Acceptor {
+    Acceptor::new(limiter, Admission::KeepOldest)
+        .proxies(&config.proxy_protocol_from)
+        .refusal(refusal)
+}

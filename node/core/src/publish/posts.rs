@@ -1,0 +1,120 @@
+//! Publishing, editing and deleting posts.
+
+use crate::apply::apply;
+use crate::clock::Timestamp;
+use crate::feed::{self, Body, Lane};
+use crate::node::Node;
+use crate::posts::{self, Draft, Edited, Edition, Over, Post, PostError, PostId};
+use crate::store::Tx;
+
+/// Publishes a new post. The draft is saved and published in one commit: a post that cannot be
+/// published, because it is empty or its address is taken, is not saved either, so that a second try
+/// leaves no second post.
+///
+/// # Errors
+/// As [`posts::save_draft`] and [`saved_post`].
+pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
+    let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
+    let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
+    let ready = posts::ready(node, draft)?;
+    if ready.is_empty() {
+        return Err(PostError::Empty);
+    }
+    let (author, now) = (node.clone(), node.clock.now());
+    let commit = move |tx: &mut Tx<'_>| {
+        let moment = feed::moment(tx, &author)?;
+        let publication = posts::prepare_new(tx, id, over, ready, (now, moment))?;
+        write(tx, &author, publication)
+    };
+    let row = node.store.commit(commit).await?;
+    Ok(posts::to_post(node, id, row)?)
+}
+
+/// Publishes a saved draft: in one commit it is on the site, in the feed, in the outbox and in the
+/// owner's own timeline.
+///
+/// # Errors
+/// When it is empty, published already or gone, its address is taken, a photo is gone, or the node
+/// belongs to nobody.
+pub async fn saved_post(node: &Node, id: PostId) -> Result<Post, PostError> {
+    post_dated(node, id, None).await
+}
+
+/// [`saved_post`] with the date of a post that was published elsewhere before. The date gives its
+/// place among the others, on the site and in friends' timelines. A future date counts as now.
+///
+/// # Errors
+/// As [`saved_post`].
+pub async fn post_dated(
+    node: &Node,
+    id: PostId,
+    date: Option<Timestamp>,
+) -> Result<Post, PostError> {
+    let (before, text) = posts::saved(node, id)?;
+    let (author, now) = (node.clone(), node.clock.now());
+    let commit = move |tx: &mut Tx<'_>| {
+        let times = (now, feed::moment(tx, &author)?, date);
+        let publication = posts::prepare_saved(tx, id, &before, text, times)?;
+        write(tx, &author, publication)
+    };
+    let row = node.store.commit(commit).await?;
+    Ok(posts::to_post(node, id, row)?)
+}
+
+fn write(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    publication: posts::Publication,
+) -> Result<posts::PostRow, PostError> {
+    let (body, mut changes) = (Body::Post(publication.body.clone()), Vec::new());
+    let entry = feed::append(tx, node, Lane::PUBLIC, &body, None, &mut changes)?;
+    let row = publication.finish(tx, &entry)?;
+    apply(tx, node, changes)?;
+    Ok(row)
+}
+
+/// Replaces the content of a published post. Its address stays unless the draft names another; the
+/// old address then leads to the new one.
+///
+/// # Errors
+/// When it is empty, not published, gone or changed meanwhile, the address is taken, or a photo is
+/// gone.
+pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostError> {
+    let over = draft.over;
+    let ready = posts::ready(node, draft)?;
+    if ready.is_empty() {
+        return Err(PostError::Empty);
+    }
+    let (author, now) = (node.clone(), node.clock.now());
+    let commit = move |tx: &mut Tx<'_>| -> Result<posts::PostRow, PostError> {
+        let edition = match Edition::prepare(tx, id, over, ready, now)? {
+            Edited::Unchanged(row) => return Ok(row),
+            Edited::Changed(edition) => edition,
+        };
+        let body = Body::Edit { of: edition.of, post: edition.body.clone() };
+        let mut changes = Vec::new();
+        let entry = feed::append(tx, &author, Lane::PUBLIC, &body, None, &mut changes)?;
+        let row = edition.finish(tx, &entry)?;
+        apply(tx, &author, changes)?;
+        Ok(row)
+    };
+    let row = node.store.commit(commit).await?;
+    Ok(posts::to_post(node, id, row)?)
+}
+
+/// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in the
+/// feed has it deleted on friends' nodes; its photos stay.
+///
+/// # Errors
+/// When there is no such post or the store refuses.
+pub async fn delete(node: &Node, id: PostId) -> Result<(), PostError> {
+    let author = node.clone();
+    let commit = move |tx: &mut Tx<'_>| {
+        let Some(of) = posts::delete_draft(tx, &author, id)? else { return Ok(()) };
+        let mut changes = Vec::new();
+        let body = Body::Tombstone { of };
+        feed::append(tx, &author, Lane::PUBLIC, &body, None, &mut changes)?;
+        Ok(apply(tx, &author, changes)?)
+    };
+    node.store.commit(commit).await
+}

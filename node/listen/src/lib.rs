@@ -1,0 +1,25 @@
+//! Taking connections: accept loop, connection limits, slow clients, TLS and its reload, PROXY
+//! protocol, drain, refusal during start-up.
+//!
+//! Web and mail share this crate; it knows neither HTTP nor SMTP nor IMAP. A connection passes
+//! these steps: [`Acceptor::run`] accepts the socket; a PROXY header ([`proxy`]) replaces the
+//! address where a trusted proxy connects; [`ConnectionLimiter`] grants a [`Permit`] or refuses;
+//! [`Drain`] runs the session until the session ends or the stop timeout has passed.
+
+mod accept;
+mod backoff;
+mod drain;
+mod limiter;
+mod network;
+pub mod proxy;
+mod slow_client;
+mod startup;
+mod tls;
+
+pub use accept::{Accepted, Acceptor, Admission};
+pub use drain::Drain;
+pub use limiter::{ConnectionLimiter, IDLE_MS_MAX, Permit, STALL_MS_MAX, Serving};
+pub use network::{Network, NetworkError};
+pub use slow_client::{DeadlineStream, STALL_BUDGET, StallBudget};
+pub use startup::refuse_during_startup;
+pub use tls::TlsConfig;

@@ -1,0 +1,51 @@
+//! What an op does, in words for the person who signs it.
+
+use super::SignatureRequest;
+use crate::identity::op::{OpBody, RetireNode};
+
+impl SignatureRequest {
+    /// What would be signed, in a sentence for the person who signs.
+    pub fn describe(&self) -> String {
+        describe(&self.body)
+    }
+}
+
+/// What an op does, as a sentence that begins in lower case and has no full stop.
+pub fn describe(body: &OpBody) -> String {
+    match body {
+        OpBody::Genesis(_) => "begin the identity".to_owned(),
+        OpBody::Rotate(roots) if roots.len() == 1 => "replace the 24 words by new ones".to_owned(),
+        OpBody::Rotate(roots) => format!("replace the root keys by these {}", roots.len()),
+        OpBody::AddNode(card) => format!("let the node {} speak for this person", card.sign),
+        OpBody::RetireNode(retire) => retirement(retire),
+        OpBody::SetDomain(Some(domain)) => {
+            format!("let the domain {domain} vouch for this person's name")
+        }
+        OpBody::SetDomain(None) => "let no domain vouch for this person's name".to_owned(),
+        OpBody::SetGuardians(recovery) => {
+            format!(
+                "let any {} of {} guardians recover this person",
+                recovery.needed,
+                recovery.guardians.len()
+            )
+        }
+        OpBody::Recover(_) => "recover this person with new root keys".to_owned(),
+        OpBody::Tombstone => "END this identity, for ever and for every node".to_owned(),
+        OpBody::Unknown { kind, .. } => {
+            format!("something this program does not know (kind {kind})")
+        }
+    }
+}
+
+fn retirement(retire: &RetireNode) -> String {
+    let why = if retire.compromised { " as stolen" } else { "" };
+    let kept = match retire.cutoffs.len() {
+        0 => "everything it has ever said becomes void".to_owned(),
+        1 => "one entry of it and all that led up to that stay, and whatever else it says is void"
+            .to_owned(),
+        named => format!(
+            "{named} entries of it and all that led up to them stay, and whatever else it says is void"
+        ),
+    };
+    format!("retire the node {}{why}: {kept}", retire.node)
+}

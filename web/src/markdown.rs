@@ -1,0 +1,163 @@
+//! Markdown rendered as sanitised HTML. Posts and profiles are stored as raw Markdown and rendered
+//! for each page.
+//!
+//! Rendered text loads nothing from elsewhere: pictures are shown from the owner's own `/photos/`
+//! only and become links otherwise, and all HTML passes the sanitiser, whether the owner or somebody
+//! else wrote it. Headings begin at level 2 and skip no level, because the page's title is its only
+//! `h1`.
+
+mod code;
+mod headings;
+mod highlight;
+mod pictures;
+mod sanitise;
+mod tables;
+
+use std::fmt;
+
+use freehold_core::text::MARKDOWN_OPTIONS;
+use pulldown_cmark::{CowStr, Event, Parser, Tag, TagEnd};
+
+/// How deep blocks may be nested; deeper ones lose their block, not their text.
+const DEPTH_MAX: usize = 24;
+/// A text by the owner with more HTML tags than this shows them as text.
+const HTML_TAGS_MAX: usize = 1000;
+
+/// HTML that has passed the sanitiser; only this module makes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Html(String);
+
+impl Html {
+    /// The markup.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Html {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a text's author is trusted: it decides which elements the owner's pages show of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Owner,
+    Foreign,
+}
+
+/// Renders the owner's own text: with photos of the site, harmless HTML and links within the site.
+pub(crate) fn render(text: &str) -> Html {
+    rendered(text, "", Trust::Owner)
+}
+
+/// Renders somebody else's text: without pictures, HTML or links into this site. Ids begin with
+/// `prefix`, so that a page can hold several texts.
+pub(crate) fn render_foreign(text: &str, prefix: &str) -> Html {
+    rendered(text, prefix, Trust::Foreign)
+}
+
+/// Renders the owner's own text for a page that shows several: ids begin with `prefix`.
+pub(crate) fn render_prefixed(text: &str, prefix: &str) -> Html {
+    rendered(text, prefix, Trust::Owner)
+}
+
+fn rendered(text: &str, prefix: &str, trust: Trust) -> Html {
+    let events = tables::bounded(Parser::new_ext(text, MARKDOWN_OPTIONS).collect(), DEPTH_MAX);
+    let is_shown = |address: &str| trust == Trust::Owner && sanitise::is_own_picture(address);
+    let is_linked = |address: &str| {
+        sanitise::is_web(address) || trust == Trust::Owner && sanitise::is_within_site(address)
+    };
+    let mut events: Vec<_> =
+        pictures::as_text(flattened(events.into_iter()), is_shown, is_linked).collect();
+    // Only the owner's HTML is kept, and no more of it than a person writes by hand: the HTML parser
+    // is slow on many tags.
+    let keeps_html = trust == Trust::Owner && html_tags(&events) <= HTML_TAGS_MAX;
+    headings::name(&mut events, prefix);
+    headings::order(&mut events);
+    let events =
+        code::highlighted(events.into_iter().map(|event| rewritten(event, prefix, keeps_html)));
+    let mut html = String::with_capacity(text.len() * 3 / 2);
+    pulldown_cmark::html::push_html(&mut html, events.into_iter());
+    html = html.replace("<p></p>\n", "");
+    for side in ["left", "center", "right"] {
+        // The Content-Security-Policy forbids inline styles.
+        html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
+    }
+    Html(match trust {
+        Trust::Owner => sanitise::owner(&html),
+        Trust::Foreign => sanitise::foreign(&html),
+    })
+}
+
+/// The events without the blocks that are nested too deep: a text of ten thousand `>` must cost no
+/// more than its length.
+fn flattened<'a>(events: impl Iterator<Item = Event<'a>>) -> Vec<Event<'a>> {
+    let (mut open, mut flat) = (Vec::new(), Vec::new());
+    let mut depth = 0;
+    for event in events {
+        match event {
+            Event::Start(_) => {
+                let is_within = depth < DEPTH_MAX;
+                open.push(is_within);
+                if is_within {
+                    depth += 1;
+                    flat.push(event);
+                }
+            }
+            Event::End(_) => {
+                if open.pop().unwrap_or(false) {
+                    depth -= 1;
+                    flat.push(event);
+                }
+            }
+            other => flat.push(other),
+        }
+    }
+    flat
+}
+
+/// An upper bound of the number of tags in a text's HTML.
+fn html_tags(events: &[Event<'_>]) -> usize {
+    let tags = |event: &Event<'_>| match event {
+        Event::Html(html) | Event::InlineHtml(html) => html.matches('<').count(),
+        _ => 0,
+    };
+    events.iter().map(tags).sum()
+}
+
+fn rewritten<'a>(event: Event<'a>, prefix: &str, keeps_html: bool) -> Event<'a> {
+    match event {
+        Event::Start(Tag::Heading { level, id, .. }) => {
+            Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() })
+        }
+        // A character instead of a form field: a reader cannot tick the box.
+        Event::TaskListMarker(is_done) => {
+            Event::Text(CowStr::Borrowed(if is_done { "☑ " } else { "☐ " }))
+        }
+        Event::FootnoteReference(label) => Event::FootnoteReference(footnote_id(&label, prefix)),
+        Event::Start(Tag::FootnoteDefinition(label)) => {
+            Event::Start(Tag::FootnoteDefinition(footnote_id(&label, prefix)))
+        }
+        Event::Html(html) | Event::InlineHtml(html) if !keeps_html => Event::Text(html),
+        Event::Start(Tag::HtmlBlock) if !keeps_html => Event::Start(Tag::Paragraph),
+        Event::End(TagEnd::HtmlBlock) if !keeps_html => Event::End(TagEnd::Paragraph),
+        other => other,
+    }
+}
+
+/// A footnote's id. A label is free text; one that is not alphanumeric is replaced by its hash, so
+/// that two labels never share an id.
+fn footnote_id(label: &str, prefix: &str) -> CowStr<'static> {
+    let is_plain = !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric());
+    let name = if is_plain {
+        label.to_owned()
+    } else {
+        blake3::hash(label.as_bytes()).to_hex().chars().take(8).collect()
+    };
+    CowStr::from(format!("{prefix}fn-{name}"))
+}
+
+#[cfg(test)]
+mod tests;

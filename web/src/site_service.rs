@@ -1,0 +1,176 @@
+//! The site as a service: every request passes the check of its host name, the cache of public
+//! pages, then the router; every response gets the security headers.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use flate2::Compression;
+use tower::ServiceExt;
+use tower_http::csrf::CsrfLayer;
+
+use crate::answer::{self, Keep, Problem};
+use crate::pages::Page;
+use crate::site::Site;
+use crate::{assets, forwarded, headers, hosts, visitor};
+
+/// The longest public page that is cached, in bytes; a longer one is an internal error.
+const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
+
+/// Public pages that read their query. All others are cached by path alone, because links often get
+/// tracking parameters on their way.
+const READ_THEIR_QUERY: [&str; 2] = ["/photos", "/writing"];
+
+/// The client of a connection or request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
+    /// Whether the client's connection uses TLS, to this node or to a trusted proxy.
+    pub(crate) secure: bool,
+}
+
+/// A node's site as a function from request to response. Cheap to clone.
+#[derive(Clone)]
+pub struct SiteService {
+    site: Site,
+    router: Router,
+    client: Client,
+}
+
+impl SiteService {
+    pub(crate) fn new(site: Site, router: Router<Site>) -> Self {
+        // Refuses forms posted from other sites (Sec-Fetch-Site, Origin). The site's own address is
+        // trusted also where a proxy has put another name into Host.
+        let own = site.config.public_url.as_deref().and_then(hosts::origin);
+        let csrf = own
+            .and_then(|origin| CsrfLayer::new().add_trusted_origin(origin).ok())
+            .unwrap_or_default();
+        let router = router.layer(csrf).with_state(site.clone());
+        Self {
+            site,
+            router,
+            client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false },
+        }
+    }
+
+    /// The same site for a client at `address`, over TLS (`secure`) or not.
+    pub fn for_client(&self, address: IpAddr, secure: bool) -> Self {
+        Self { client: Client { address, secure }, ..self.clone() }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body_util::BodyExt + hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let client = forwarded::client(self.client, request.headers(), &self.site.config);
+        let host = hosts::host_of(&request);
+        let mut response = self.inner(request, client, host.as_deref()).await;
+        let is_bound = hosts::is_bound(host.as_deref(), client.secure);
+        headers::add_security_headers(response.headers_mut(), is_bound);
+        response
+    }
+
+    async fn inner<B>(
+        &self,
+        request: Request<B>,
+        client: Client,
+        host: Option<&str>,
+    ) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if !host.is_some_and(|host| self.is_ours(host)) {
+            return answer::problem(&self.site, &Problem::NotThisHouse);
+        }
+        // A client that reaches the node without the proxy is never asked for a password over plain
+        // HTTP.
+        if self.site.config.is_https()
+            && !client.secure
+            && !host.is_some_and(hosts::is_this_machine)
+        {
+            return self.redirect_to_https(&request);
+        }
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let anonymous = !visitor::has_cookie(request.headers(), &self.site);
+        let is_plain =
+            request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
+        let cacheable = is_read && anonymous && is_plain;
+        if cacheable && let Some(page) = self.cached(request.uri().path()) {
+            return page.answer(request.headers());
+        }
+        let cacheable = cacheable && request.method() == Method::GET;
+        let generation = self.site.pages.generation();
+        let path = request.uri().path().to_owned();
+        let is_home = path.starts_with("/home/");
+        let request_headers =
+            if cacheable || is_home { request.headers().clone() } else { HeaderMap::new() };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(client);
+        // A router's error type is `Infallible`.
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        if cacheable && response.extensions().get::<Keep>().is_some() {
+            return self.cache(&path, generation, &request_headers, response).await;
+        }
+        if !answer::is_mute_problem(&response) {
+            return response;
+        }
+        let is_home = is_home && visitor::is_owner(&request_headers, client, &self.site).await;
+        answer::with_problem_page(&self.site, &path, is_home, &response)
+    }
+
+    /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
+    /// has crossed the network unencrypted already.
+    fn redirect_to_https<B>(&self, request: &Request<B>) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return answer::problem(&self.site, &Problem::NotInTheClear);
+        }
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        answer::moved(&format!("{}{path}", self.site.config.url(None, 0)))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        // If the profile can't be read, the site still answers to the configured names.
+        let profile = self.site.profile().unwrap_or_default();
+        hosts::is_ours(
+            host,
+            profile.as_deref(),
+            &self.site.config.names,
+            self.site.config.public_url.as_deref(),
+        )
+    }
+
+    fn cached(&self, path: &str) -> Option<Arc<Page>> {
+        match path.strip_prefix("/assets/") {
+            Some(name) => assets::find(name),
+            None => self.site.pages.get(path),
+        }
+    }
+
+    async fn cache(
+        &self,
+        path: &str,
+        generation: u64,
+        request_headers: &HeaderMap,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, CACHED_LEN_MAX).await else {
+            return answer::problem(
+                &self.site,
+                &Problem::Unwell("a public page is too long to keep".to_owned()),
+            );
+        };
+        headers::add_security_headers(&mut parts.headers, false);
+        parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
+        let page = Arc::new(Page::new(parts.headers, body, Compression::best()));
+        if parts.status == StatusCode::OK {
+            self.site.pages.keep(path, generation, page.clone());
+        }
+        page.answer(request_headers)
+    }
+}
