@@ -1,22 +1,21 @@
-/* Records what a program does to the files below a folder, and what it says on its standard output, in one order.
+/* Records the calls of a program that change or sync files below a folder, and its standard output, in one order.
  *
  *     record TRACE FOLDER PROGRAM [ARGUMENT...]
  *
- * Every system call that could change a file is stopped before and after by ptrace (a seccomp filter picks them), so that nothing is
- * missed, whichever library made the call. A call that would change a file below the folder in a way not known here (a shared mapping,
- * io_uring, a copy within the kernel) ends the recording with an error (3), and so does a program that is gone in the midst of a call
- * (4): a trace is whole or there is none. TRACE is appended to;
- * each record is a line of fields parted by tabs, some followed by bytes:
+ * ptrace stops the program before and after every system call that can change a file (a seccomp filter selects the calls), so no call
+ * is missed, whichever library makes it. A call that would change a file below the folder in an unsupported way (a shared mapping,
+ * io_uring, a copy in the kernel) ends the recording with an error (3), and so does a program that ends during a call (4): a trace is
+ * complete or does not exist. Records are appended to TRACE. A record is a line of tab-separated fields, some followed by bytes:
  *
  *     root INODE                          the folder itself
- *     file|folder PARENT NAME INODE       made
- *     length INODE LENGTH                 cut or grown with zeros
- *     write INODE OFFSET COUNT            and COUNT bytes
+ *     file|folder PARENT NAME INODE       created
+ *     length INODE LENGTH                 truncated, or extended with zeros
+ *     write INODE OFFSET COUNT            followed by COUNT bytes
  *     rename PARENT NAME PARENT NAME      and unlink PARENT NAME
  *     sync-begin THREAD INODE             fsync or fdatasync of a file or folder; INODE 0 is the whole file system
  *     sync-end THREAD                     only if it succeeded
  *     range INODE                         sync_file_range, which makes nothing durable
- *     said COUNT                          and COUNT bytes that went to the standard output
+ *     output COUNT                        followed by COUNT bytes of the standard output
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,10 +56,10 @@ static void fail(const char *form, ...) {
     exit(3); /* PTRACE_O_EXITKILL ends the program too. */
 }
 
-/* The C libraries' own header clashes with the kernel's. */
+/* The C library's header conflicts with the kernel's. */
 static long ptrace(long request, pid_t pid, void *address, void *data) { return syscall(SYS_ptrace, request, pid, address, data); }
 
-/* The calls that are stopped. Those in the second part are known only well enough to be refused. */
+/* The traced calls. Those in the second part are not supported and end the recording with an error. */
 static const int traced[] = {
 #ifdef SYS_open
     SYS_open, SYS_creat, SYS_mkdir, SYS_rename, SYS_unlink, SYS_rmdir,
@@ -91,7 +90,7 @@ static void filter_calls(void) {
         fail("no seccomp filter: %s", strerror(errno));
 }
 
-/* Where a thread that is gone is let go of: a call that it was about to make is not made any more. */
+/* The jump target after a thread has ended: a call that it was about to make is not made. */
 static jmp_buf gone;
 
 static void read_memory(pid_t pid, u64 from, void *to, size_t len) {
@@ -114,7 +113,7 @@ static int below_root(const char *path) {
     return !strncmp(path, root, len) && (path[len] == '/' || !path[len]);
 }
 
-/* The path behind a descriptor, or an empty text. */
+/* The path of a descriptor, or an empty string. */
 static void descriptor_path(pid_t pid, int fd, char to[PATH_MAX]) {
     char link[64];
     snprintf(link, sizeof link, fd == AT_FDCWD ? "/proc/%d/cwd" : "/proc/%d/fd/%d", pid, fd);
@@ -122,7 +121,7 @@ static void descriptor_path(pid_t pid, int fd, char to[PATH_MAX]) {
     to[len < 0 ? 0 : len] = 0;
 }
 
-/* The inode behind a descriptor if it is a file or folder below the root, else 0. */
+/* The inode of a descriptor if it is a file or folder below the root, else 0. */
 static ino_t watched(pid_t pid, int fd) {
     char path[PATH_MAX], link[64];
     struct stat found;
@@ -138,7 +137,7 @@ struct name {
     char path[2 * PATH_MAX], *base;
 };
 
-/* Whether the path at `address`, seen from descriptor `fd`, lies below the root; if so, the name. */
+/* True if the path at `address`, relative to the descriptor `fd`, is below the root; sets `name` then. */
 static int named(pid_t pid, int fd, u64 address, struct name *name) {
     char given[PATH_MAX], from[PATH_MAX] = "", joined[2 * PATH_MAX + 2], real[PATH_MAX];
     struct stat parent;
@@ -156,7 +155,7 @@ static int named(pid_t pid, int fd, u64 address, struct name *name) {
     return 1;
 }
 
-/* A thread of the program, and the call it is in. */
+/* A thread of the program and its current call. */
 struct thread {
     pid_t pid;
     struct {
@@ -165,7 +164,7 @@ struct thread {
     struct name first, second;
     int existed, under_way;
     off_t len;
-    /* What a write writes: read before the call, for after it the program may be gone. */
+    /* The bytes of a write: read before the call, because the program may have ended after it. */
     char *bytes;
 };
 static struct thread *threads[1024];
@@ -185,7 +184,7 @@ static struct thread *thread(pid_t pid, int drop) {
     return *free_place;
 }
 
-/* Whether a descriptor is the standard output that the recorder was given too. */
+/* True if a descriptor is the same file as the standard output of the recorder. */
 static int is_output(pid_t pid, int fd) {
     char theirs[PATH_MAX], ours[PATH_MAX];
     if (fd != STDOUT_FILENO) return 0;
@@ -198,7 +197,7 @@ static void refuse_if(int below, struct thread *t) {
     if (below) fail("system call %llu changes a file below the folder in a way that is not recorded", t->call.nr);
 }
 
-/* Whether the call asks for a name below the root; at its beginning, when the name is still as it was. */
+/* True if the call uses a name below the root. Called before the call, while the name is unchanged. */
 static int begins_naming(struct thread *t, int fd, u64 path, u64 flags) {
     struct stat found;
     if (!named(t->pid, fd, path, &t->first)) return 0;
@@ -215,7 +214,7 @@ static int keep_bytes(struct thread *t) {
     return 1;
 }
 
-/* Looks at a call before it is made; whether its end is of interest. */
+/* Inspects a call before it is made; true if its end must be recorded. */
 static int begins(struct thread *t) {
     u64 *a = t->call.args;
     pid_t pid = t->pid;
@@ -280,7 +279,7 @@ static void wrote(struct thread *t, ino_t inode, off_t offset, size_t count) {
     fwrite(t->bytes, 1, count, trace);
 }
 
-/* Where a descriptor stands. */
+/* The file offset of a descriptor. */
 static off_t standing(pid_t pid, int fd) {
     char path[64];
     intmax_t at = -1;
@@ -291,7 +290,7 @@ static off_t standing(pid_t pid, int fd) {
     return (off_t)at;
 }
 
-/* Records a call that was made. */
+/* Records a finished call. */
 static void ended(struct thread *t, long long result) {
     u64 *a = t->call.args;
     struct stat found;
@@ -329,7 +328,7 @@ static void ended(struct thread *t, long long result) {
     case SYS_unlinkat: fprintf(trace, "unlink\t%ju\t%s\n", (uintmax_t)t->first.parent, t->first.base); break;
     case SYS_write:
         if (is_output(t->pid, (int)a[0])) {
-            fprintf(trace, "said\t%lld\n", result);
+            fprintf(trace, "output\t%lld\n", result);
             fwrite(t->bytes, 1, (size_t)result, trace);
         } else {
             wrote(t, watched(t->pid, (int)a[0]), standing(t->pid, (int)a[0]) - result, (size_t)result);
@@ -348,12 +347,12 @@ static void ended(struct thread *t, long long result) {
 
 static struct ptrace_syscall_info call_of(pid_t pid) {
     struct ptrace_syscall_info info = {0};
-    /* Of a thread that was killed meanwhile there is nothing to see. */
+    /* A thread that was killed in the meantime has no call. */
     if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) < 0 && errno != ESRCH) fail("cannot see the call: %s", strerror(errno));
     return info;
 }
 
-/* One stop of one thread. */
+/* Handles one ptrace stop of one thread. */
 static void stopped(pid_t pid, int status) {
     struct thread *t = thread(pid, 0);
     int signal = WSTOPSIG(status), request = PTRACE_CONT, deliver = 0;
@@ -372,7 +371,7 @@ static void stopped(pid_t pid, int status) {
     } else if (status >> 16 == 0 && signal != SIGSTOP) {
         deliver = signal;
     }
-    /* A thread that was killed meanwhile says so to waitpid. */
+    /* waitpid reports a thread that was killed in the meantime. */
     if (ptrace(request, pid, NULL, (void *)(intptr_t)deliver) < 0 && errno != ESRCH) fail("cannot go on: %s", strerror(errno));
 }
 
@@ -402,7 +401,7 @@ int main(int count, char **args) {
             continue;
         }
         if (pid == child) code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-        /* A sync that never ended proves nothing, and does no harm to a recording. */
+        /* A sync that did not end makes nothing durable, so it may be ignored. */
         u64 last = thread(pid, 0)->call.nr;
         if (thread(pid, 0)->under_way && last != SYS_fsync && last != SYS_fdatasync && last != SYS_syncfs && last != SYS_sync_file_range)
             ended_within = 1;

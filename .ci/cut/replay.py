@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Rebuilds what a power cut may leave of recorded files, and has each state judged. Python's standard library only.
+"""Rebuilds the states that a power cut may leave of recorded files, and checks each one. Python's standard library only.
 
     replay.py TRACE LAB CUTS SEED JUDGE...
 
-TRACE was written by `record`; cuts are made at CUTS moments drawn from it, after the program first said something. Of the writes and
-names that no sync had covered by then, a state holds none (`nothing`); the first so many in the order they were made, the last perhaps
-in part (`prefix`); or any (`subset`), writes by pieces of 4 KiB. A name, too, is durable only once its folder is synced, and
-sync_file_range makes nothing durable. Each state is built as a folder in LAB, and `JUDGE... FOLDER N N N N` is called on it, where the
-numbers are the last change that was acknowledged to each writer before the cut. Prints one line of JSON with the counts.
+TRACE was written by `record`. Cuts are made at CUTS random moments after the first output of the program. Of the writes and names that
+no sync covers at that moment, a state holds none (`nothing`); the oldest ones, the last possibly in part (`prefix`); or a random set
+(`subset`), writes in blocks of 4 KiB. A name is durable only after a sync of its folder, and sync_file_range makes nothing durable.
+Each state is built as a folder in LAB, and `JUDGE... FOLDER N N N N` is called with it; the numbers are the last acknowledged change of
+each writer before the cut. Prints one line of JSON with the counts.
 """
 import concurrent.futures
 import json
@@ -57,12 +57,12 @@ def apply(content, change):
 
 
 class Disk:
-    """The files as the running system sees them, and what of them is durable."""
+    """The visible and the durable state of the files."""
 
     def __init__(self):
         self.order, self.nodes, self.seen, self.syncs = 0, {}, {}, {}
         self.root = None
-        self.acknowledged, self.said = [0] * WRITERS, False
+        self.acknowledged = [0] * WRITERS
 
     def change(self, inode, *change):
         self.order += 1
@@ -103,7 +103,7 @@ class Disk:
                 self.change(parent, "unlink", name)
         elif kind == "sync-begin":
             thread, inode = rest[0], int(rest[1])
-            # What is written while a sync runs may be missed by it.
+            # A sync may miss a write that is made while it runs.
             self.syncs[thread] = (list(self.nodes.values()) if inode == 0 else [self.nodes[inode]], self.order)
         elif kind == "sync-end":
             nodes, order = self.syncs.pop(rest[0])
@@ -112,17 +112,16 @@ class Disk:
                     if at <= order:
                         apply(node.durable, change)
                 node.pending = [(at, change) for at, change in node.pending if at > order]
-        elif kind == "said":
-            self.said = True
+        elif kind == "output":
             for line in data.decode().splitlines():
                 if line.startswith("acknowledged "):
                     _, writer, number = line.split()
                     self.acknowledged[int(writer)] = max(self.acknowledged[int(writer)], int(number))
         elif kind != "range":
-            sys.exit(f"the trace holds {kind!r}, which is not known")
+            sys.exit(f"the trace holds {kind!r}, which is unknown")
 
     def orders(self):
-        """The order numbers of all that is not durable, in folders still reached or not."""
+        """The order numbers of all changes that are not durable, also in unlinked folders."""
         return sorted(at for node in set(self.nodes.values()) for at, _ in node.pending)
 
 
@@ -130,18 +129,18 @@ def records(path):
     with open(path, "rb") as trace:
         while line := trace.readline():
             fields = line.decode().rstrip("\n").split("\t")
-            count = int(fields[-1]) if fields[0] in ("write", "said") else 0
+            count = int(fields[-1]) if fields[0] in ("write", "output") else 0
             yield fields, trace.read(count)
 
 
 class Cut:
-    """Which of the pending changes one state holds."""
+    """The selection of pending changes for one state."""
 
     def __init__(self, mode, disk, rng):
         self.mode, self.rng = mode, rng
         orders = disk.orders() if mode == "prefix" else []
         self.last = rng.choice([0, *orders]) if orders else 0
-        # Not only states in which half of everything is there.
+        # Also states with few or most of the changes.
         self.share = rng.choice([0.1, 0.5, 0.9])
 
     def kept(self, order, change):
@@ -184,11 +183,11 @@ class Cut:
 def judge(command, folder, acknowledged):
     try:
         done = subprocess.run([*command, folder, *map(str, acknowledged)], timeout=JUDGE_SECONDS, capture_output=True, text=True)
-        # A judge that panics or is killed by what it opens has not opened it.
-        said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        return VERDICTS.get(done.returncode, "did not open"), " ".join(said[-2:])
+        # A judge that panics or is killed counts as "did not open".
+        output = (done.stdout.strip() or done.stderr.strip()).splitlines()
+        return VERDICTS.get(done.returncode, "did not open"), " ".join(output[-2:])
     except subprocess.TimeoutExpired:
-        return "did not open", f"nothing happened for {JUDGE_SECONDS} s"
+        return "did not open", f"no result within {JUDGE_SECONDS} s"
 
 
 def main():
@@ -198,7 +197,7 @@ def main():
     first = None
     for at, (fields, _) in enumerate(records(trace)):
         kinds[fields[0]] += 1
-        if first is None and fields[0] == "said":
+        if first is None and fields[0] == "output":
             first = at + 1
     total = sum(kinds.values())
     moments = range(first, total + 1)
@@ -209,10 +208,10 @@ def main():
     def finish(done):
         for future in done:
             mode, moment, folder = waiting.pop(future)
-            verdict, said = future.result()
+            verdict, output = future.result()
             counts[mode][verdict] += 1
             if verdict != "whole" and len(examples) < 5:
-                examples.append(f"cut before record {moment}, {mode}: {verdict}: {said}")
+                examples.append(f"cut before record {moment}, {mode}: {verdict}: {output}")
             shutil.rmtree(folder)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as judges:

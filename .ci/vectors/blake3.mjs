@@ -1,4 +1,4 @@
-// BLAKE3 (hash, derive_key, extended output), written small from its paper, without the trees' parallelism.
+// BLAKE3 (hash, derive_key, extended output), a small implementation of the paper, without parallelism.
 const IV = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19]
 const ORDER = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
 const CHUNK_START = 1, CHUNK_END = 2, PARENT = 4, ROOT = 8, DERIVE_CONTEXT = 32, DERIVE_MATERIAL = 64
@@ -32,7 +32,7 @@ function blockWords(bytes) {
   return [...Array(16).keys()].map(i => block.readUInt32LE(i * 4))
 }
 
-// A node of the tree before its last compression: its output as chaining value, or as root with any length.
+// A tree node before its last compression. Output: a chaining value, or for the root any number of bytes.
 const output = (cv, words, counter, length, flags) => ({
   chain: () => compress(cv, words, counter, length, flags).slice(0, 8),
   root: wanted => {
@@ -56,7 +56,7 @@ function chunk(key, bytes, counter, flags) {
 
 function tree(key, bytes, counter, flags) {
   if (bytes.length <= 1024) return chunk(key, bytes, counter, flags)
-  // The left side is the largest power of two of whole chunks that leaves something for the right.
+  // The left subtree has the largest power of two of whole chunks that leaves at least one byte for the right.
   let left = 1024
   while (left * 2 < bytes.length) left *= 2
   const one = tree(key, bytes.subarray(0, left), counter, flags).chain()

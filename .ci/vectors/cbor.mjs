@@ -1,5 +1,5 @@
-// Deterministic CBOR of Freehold's profile: reads only the one encoding, writes only it. Values are {uint}, {bytes}, {text}, {bool},
-// {array}, {map: [[key, value], …]}, the same as in the vectors' trees.
+// Deterministic CBOR (RFC 8949 4.2.1) of Freehold's profile: reads and writes the one canonical encoding only.
+// Values are {uint}, {bytes}, {text}, {bool}, {array}, {map: [[key, value], …]}, as in the vectors' trees.
 export class Refused extends Error {}
 
 function head(major, number) {

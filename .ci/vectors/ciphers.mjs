@@ -1,4 +1,4 @@
-// Strict Ed25519, X25519, HKDF, XChaCha20-Poly1305 and HPKE base mode (RFC 9180), on what Node itself brings.
+// Strict Ed25519, X25519, HKDF, XChaCha20-Poly1305 and HPKE base mode (RFC 9180), on Node's own crypto module.
 import crypto from 'node:crypto'
 
 const der = { ed25519: '302a300506032b6570032100', x25519: '302a300506032b656e032100' }
@@ -16,7 +16,7 @@ const SMALL_ORDER = new Set([
   '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
 ])
 
-/** Ed25519 as `verify_strict` has it: no points of small order, no second form of the scalar. */
+/** Ed25519 like `verify_strict`: no points of small order, no non-canonical scalar. */
 export function verify(key, message, signature) {
   const scalar = BigInt('0x' + Buffer.from(signature.subarray(32)).reverse().toString('hex'))
   const weak = [key, signature.subarray(0, 32)].some(point => SMALL_ORDER.has(point.toString('hex')))
@@ -46,7 +46,7 @@ function hchacha20(key, nonce) {
   return out
 }
 
-/** Opens ChaCha20-Poly1305; throws when it does not open. */
+/** Opens ChaCha20-Poly1305; throws when the tag is wrong. */
 export function chachaOpen(key, nonce, sealed, data) {
   const cipher = crypto.createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 })
   cipher.setAAD(data, { plaintextLength: sealed.length - 16 })

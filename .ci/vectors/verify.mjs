@@ -1,4 +1,4 @@
-// Verifies Freehold's test vectors with none of Freehold's code: Node 20 or newer, no packages.
+// Verifies Freehold's test vectors without Freehold's code. Needs Node 20 or newer, no packages.
 //   node .ci/vectors/verify.mjs
 import fs from 'node:fs'
 import assert from 'node:assert/strict'
@@ -26,7 +26,7 @@ const u = number => ({ uint: String(number) })
 const b = bytes => ({ bytes: bytes })
 const key = bytes => ({ array: [u(1), b(bytes)] })
 
-check('BLAKE3 itself, by its published vectors', () => {
+check('BLAKE3, by its published vectors', () => {
   const input = length => Buffer.from(Array.from({ length }, (_, at) => at % 251))
   same(blake3(Buffer.alloc(0)), 'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262')
   same(blake3(input(1)), '2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213')
@@ -44,11 +44,11 @@ for (const { what, hex: bytes, tree, refused } of load('cbor')) {
 }
 
 for (const words of load('words')) {
-  check(`words: ${words.phrase.slice(0, 20)}…`, () => {
+  check(`mnemonic: ${words.phrase.slice(0, 20)}…`, () => {
     const bits = words.indices.map(index => index.toString(2).padStart(11, '0')).join('')
     const whole = Buffer.from(bits.match(/.{8}/g).map(byte => parseInt(byte, 2)))
     same(whole.subarray(0, 32), words.entropy)
-    assert.equal(whole[32], sha256(whole.subarray(0, 32))[0], 'the words’ checksum')
+    assert.equal(whole[32], sha256(whole.subarray(0, 32))[0], 'the mnemonic’s checksum')
     assert.equal(words.phrase.split(' ').length, 24)
     const derived = label => hkdf(hex(words.entropy), text('freehold/words/1'), text(label))
     same(derived('root signing key'), words.root_secret)
@@ -77,7 +77,7 @@ function checkOp(vector, index, prev) {
     const [role, domain] = roles[signature.role]
     assert.ok(verify(hex(signature.key), Buffer.concat([text(domain), op]), hex(signature.signature)), signature.role)
     for (const [, other] of Object.values(roles).filter(([number]) => number !== role))
-      assert.ok(!verify(hex(signature.key), Buffer.concat([text(other), op]), hex(signature.signature)), 'the domain counts')
+      assert.ok(!verify(hex(signature.key), Buffer.concat([text(other), op]), hex(signature.signature)), 'a signature is valid in its domain only')
     const fields = [[0, u(role)], [2, key(signature.key)], [4, b(signature.signature)]]
     if (signature.salt) fields.push([6, b(signature.salt)])
     return { map: fields }
@@ -116,8 +116,8 @@ check('texts: claim', () => {
   const [root] = get(signed, 2).array
   assert.ok(verify(hex(get(root, 2).array[1].bytes), Buffer.concat([text('freehold/op-root/1\0'), genesis]), hex(get(root, 4).bytes)))
   const backup = get(texts.claim.tree, 2)
-  const vouched = Buffer.concat([text('freehold/backup-key/1\0'), blake3(text('freehold/person/1'), genesis), hex(get(backup, 0).bytes)])
-  assert.ok(verify(hex(get(root, 2).array[1].bytes), vouched, hex(get(backup, 2).bytes)))
+  const backupMessage = Buffer.concat([text('freehold/backup-key/1\0'), blake3(text('freehold/person/1'), genesis), hex(get(backup, 0).bytes)])
+  assert.ok(verify(hex(get(root, 2).array[1].bytes), backupMessage, hex(get(backup, 2).bytes)))
 })
 
 check('invite', () => {
@@ -132,7 +132,7 @@ check('invite', () => {
 })
 const papers = load('papers')
 for (const paper of papers.papers) {
-  check(`papers: ${paper.what}`, () => {
+  check(`transfer texts: ${paper.what}`, () => {
     const lines = paper.text.trim().split('\n')
     const payload = Buffer.from(lines.slice(1, -1).join(''), 'base64url')
     assert.equal(lines[0], paper.title)
@@ -145,7 +145,7 @@ for (const paper of papers.papers) {
     const root = get(get(ops[0], 2).array[0], 2).array[1].bytes
     for (const op of ops) {
       const signed = Buffer.concat([text('freehold/op-root/1\0'), hex(get(op, 0).bytes)])
-      assert.ok(verify(hex(root), signed, hex(get(get(op, 2).array[0], 4).bytes)), 'signed by the words')
+      assert.ok(verify(hex(root), signed, hex(get(get(op, 2).array[0], 4).bytes)), 'signed by the mnemonic’s root key')
     }
   })
 }
@@ -163,7 +163,7 @@ function headerOf(fields, bodyLength, bodyHash) {
 }
 function checkEntry(vector) {
   const [header, body] = [hex(vector.header), hex(vector.body)]
-  same(headerOf(vector.fields, body.length, blake3(body).toString('hex')), vector.header, 'the header is what its fields say')
+  same(headerOf(vector.fields, body.length, blake3(body).toString('hex')), vector.header, 'the header matches its fields')
   decode(header)
   same(blake3(header), vector.id)
   const node = hex(vector.fields.node)
@@ -200,7 +200,7 @@ for (const vector of sealed.entries) {
   check(`sealed: ${vector.what}`, () => {
     checkEntry(vector)
     const { nonce, commit } = vector.fields.audience
-    assert.deepEqual([vector.fields.kind, vector.fields.refs, vector.fields.lane], [14, [], sealed.lane], 'a mirror learns no more')
+    assert.deepEqual([vector.fields.kind, vector.fields.refs, vector.fields.lane], [14, [], sealed.lane], 'a mirror sees no more')
     const both = deriveKey('freehold/body/1', Buffer.concat([hex(sealed.epoch_key), hex(nonce)]), 64)
     same(both.subarray(32), commit)
     const place = headerOf(vector.fields)
@@ -221,7 +221,7 @@ check('key backup', () => {
   same(deriveKey('freehold/lane/1', hex(backup.epoch_key)).subarray(0, 16), backup.lane)
 })
 
-check('newer: what this program cannot verify', () => {
+check('newer: ops and keys of a newer suite', () => {
   const newer = load('newer')
   let prev
   newer.log.forEach((bytes, index) => {
@@ -243,7 +243,7 @@ check('newer: what this program cannot verify', () => {
     assert.equal(unverifiable, newer.unverifiable[index])
   })
   const rotated = decode(hex(get(decode(hex(newer.log[newer.frozen_at])), 0).bytes))
-  assert.equal(get(get(rotated, 10), 0).array[0].array[0].uint, '2', 'the first op that is not acted upon')
+  assert.equal(get(get(rotated, 10), 0).array[0].array[0].uint, '2', 'the first op that is not applied')
   assert.deepEqual(decode(hex(newer.header)), newer.header_tree)
   assert.equal(get(newer.header_tree, 4).array[0].uint, '2')
 })

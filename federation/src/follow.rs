@@ -135,7 +135,9 @@ async fn requested(
     let answered = match request.token {
         Some(token) => friends::redeem_invite(&shared.node, &from, token).await.map(|_| true),
         None if !may_request(shared, peer.key) => return Ok(Follow::Reject),
-        None => friends::request(&shared.node, &from, cut(&request.note, NOTE_LEN_MAX)).await,
+        None => {
+            friends::receive_request(&shared.node, &from, cut(&request.note, NOTE_LEN_MAX)).await
+        }
     };
     match answered {
         Ok(true) => {

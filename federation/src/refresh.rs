@@ -95,7 +95,7 @@ pub(crate) fn callees(node: &Node) -> Result<Callees, StoreError> {
     for friend in friends::list(node)? {
         let nodes = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
-            FriendState::Friend | FriendState::Asked => {
+            FriendState::Friend | FriendState::Requested => {
                 let mut addresses = feed::homes_of(node, &friend.person)
                     .ok()
                     .flatten()

@@ -75,7 +75,7 @@ pub(crate) fn relation(node: &Node, person: Option<PersonId>) -> Relation {
     let Some(person) = person else { return Relation::Stranger };
     match friends::get(node, &person).ok().flatten().map(|friend| friend.state) {
         Some(FriendState::Friend) => Relation::Friend,
-        Some(FriendState::Asked) => Relation::Asked,
+        Some(FriendState::Requested) => Relation::Asked,
         Some(FriendState::Blocked) => Relation::Blocked,
         Some(FriendState::Refused | FriendState::Left) | None => {
             let owed = friends::unfollow_notices(node).unwrap_or_default();

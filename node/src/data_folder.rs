@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
-use freehold_core::store::{Claim, OpenError, Stage, Stop};
+use freehold_core::store::{FolderLock, OpenError, Stage, Stop};
 
 use crate::config::Config;
 use crate::{console, exit};
@@ -22,7 +22,7 @@ pub(crate) fn holds_node(data: &Path) -> bool {
 }
 
 /// Locks the folder for this process, and creates it if there is none.
-pub(crate) fn claim(data: &Path) -> Result<Claim> {
+pub(crate) fn claim(data: &Path) -> Result<FolderLock> {
     node::claim(data).map_err(|error| open_error(data, &error))
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn open(data: &Path, config: &Config) -> Result<Node> {
 /// Opens the node in a folder that is locked already. A rebuild of the store may take long:
 /// `on_progress` reports it, and `stop` ends it early.
 pub(crate) async fn open_claimed(
-    claim: Claim,
+    claim: FolderLock,
     data: &Path,
     config: &Config,
     stop: &Stop,

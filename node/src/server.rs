@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
-use freehold_core::store::{Claim, Stop};
+use freehold_core::store::{FolderLock, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
 use freehold_mail::{Mail, MailListeners, refuse_during_startup};
@@ -90,7 +90,7 @@ impl Startup {
     pub(crate) async fn open_node(
         &self,
         place: &Target,
-        claim: Claim,
+        claim: FolderLock,
         stop: &Stop,
     ) -> Result<Node> {
         let progress = self.web.startup_progress();

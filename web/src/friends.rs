@@ -95,7 +95,7 @@ fn friends_page(site: &Site, said: Said) -> Result<FriendsPage, Problem> {
     for friend in friends::list(&site.node)? {
         let list = match friend.state {
             Stage::Friend => &mut everyone,
-            Stage::Asked | Stage::Refused => &mut on_the_way,
+            Stage::Requested | Stage::Refused => &mut on_the_way,
             Stage::Left => &mut gone,
             Stage::Blocked => &mut blocked,
         };
@@ -165,7 +165,7 @@ fn row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
         (Stage::Refused, _) => {
             ("Said no: the invite was used or had ended. Ask for a new one.", String::new())
         }
-        (Stage::Asked, _) => {
+        (Stage::Requested, _) => {
             ("You took the invite. Waiting for an answer.", dates::ago(friend.since, now))
         }
         (_, Some(_)) if is_awake => ("", "awake".to_owned()),

@@ -197,7 +197,7 @@ pub(crate) async fn fetch(
     let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
     let begin = move || match begun {
         Some(writer) => Ok(writer),
-        None => blobs.room_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
+        None => blobs.check_space_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
     };
     taking.writer = Some(aside::blocking(begin).await??);
     while done < wanted.len {

@@ -109,7 +109,7 @@ async fn a_blocked_person_is_hung_up_on_whatever_key_they_come_with() {
         name: "Mallory".to_owned(),
         addresses: Vec::new(),
     };
-    friends::request(&alice, &from, "hello").await.unwrap();
+    friends::receive_request(&alice, &from, "hello").await.unwrap();
     assert!(friends::block(&alice, id(&mallory)).await.unwrap());
     assert_eq!(friends::requests(&alice).unwrap(), []);
     let log = mallory.identity.log().unwrap();

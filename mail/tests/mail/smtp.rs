@@ -10,7 +10,7 @@ use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::publish;
 use freehold_core::random::Random;
-use freehold_core::space::{Margins, Space};
+use freehold_core::space::{FreeSpace, Margins};
 use freehold_core::testing::{START, TestNode, profile_of};
 use freehold_core::vault::{Unlock, Vault};
 use freehold_mail::MailConfig;
@@ -180,7 +180,7 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     let vault =
         Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random)
             .unwrap();
-    let space = Space::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
+    let space = FreeSpace::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
     let blobs =
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };

@@ -1,11 +1,11 @@
-//! Who may see a thing, and who asks. What one may not see and what does not exist give the same
-//! answer.
+//! Access rules: the audience of an item, and the visitor who asks for it. A forbidden item and a
+//! missing one give the same answer.
 
 use minicbor::{Decode, Encode};
 
 use freehold_proto::identity::PersonId;
 
-/// Who may see a thing.
+/// The people who may see an item.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Audience {
     /// Anyone.
@@ -16,18 +16,18 @@ pub enum Audience {
     Owner,
 }
 
-/// Who asks.
+/// The person who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visitor {
     /// The node's owner, logged in.
     Owner,
-    /// A friend who has proved who they are.
+    /// A friend who has proved their identity.
     Friend(PersonId),
     /// Anyone else.
     Stranger,
 }
 
-/// Whether `visitor` may see what is meant for `audience`.
+/// True if `visitor` may see an item for `audience`.
 pub fn may_see(audience: &Audience, visitor: &Visitor) -> bool {
     match (audience, visitor) {
         (_, Visitor::Owner) | (Audience::Public, _) => true,
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_owner_sees_everything_and_a_stranger_what_is_public() {
+    fn owner_sees_everything_and_strangers_public_items() {
         assert!(may_see(&Audience::Owner, &Visitor::Owner));
         assert!(may_see(&Audience::Public, &Visitor::Owner));
         assert!(may_see(&Audience::Public, &Visitor::Stranger));

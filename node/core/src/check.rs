@@ -1,7 +1,7 @@
-//! Reads every row and every blob, and says what is damaged, missing or left over. It changes
+//! Reads every row and every blob, and reports damage, missing blobs and orphan files. It changes
 //! nothing.
 //!
-//! A node may run meanwhile: what is suspicious is looked at a second time before it is reported.
+//! The node may be running: a suspicious finding is checked again before it is reported.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub use whole::{Findings, check_node};
 
 const PAGE_ROWS: usize = 500;
 
-/// Where a row is.
+/// A row's table and key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowKey {
     /// Its table.
@@ -24,115 +24,113 @@ pub struct RowKey {
     pub key: Vec<u8>,
 }
 
-/// What was found.
+/// The result of [`check`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Rows read.
     pub rows: u64,
     /// Blobs read, of those that rows refer to.
     pub blobs: u64,
-    /// Their length together, in bytes.
+    /// The sum of their lengths, in bytes.
     pub blob_bytes: u64,
     /// Rows whose seal failed.
     pub damaged_rows: Vec<RowKey>,
-    /// Blobs whose seal or hash failed, or that can't be read, with the first row that refers to
-    /// each.
+    /// Blobs whose seal or hash failed or that can't be read, each with the first row that refers to
+    /// it.
     pub damaged_blobs: Vec<(BlobId, RowKey)>,
-    /// Rows that refer to a blob that isn't there.
+    /// Missing blobs, each with the first row that refers to it.
     pub dangling: Vec<(BlobId, RowKey)>,
-    /// Files to which no row refers; the next collection removes those that are ours. Not looked
-    /// for when a row is damaged.
+    /// Files to which no row refers; the next collection removes those that are blobs. Not searched
+    /// for when a row is damaged, because the blobs of that row are unknown.
     pub orphans: Vec<PathBuf>,
 }
 
 impl Report {
-    /// Whether nothing is damaged or missing; orphans cost nothing but room.
+    /// Whether nothing is damaged or missing. Orphans only take space.
     pub fn is_sound(&self) -> bool {
         self.damaged_rows.is_empty() && self.damaged_blobs.is_empty() && self.dangling.is_empty()
     }
 }
 
-/// What is being read.
+/// The step of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The rows; how many there are is not known.
+    /// The rows; their total is unknown.
     Rows,
     /// The blobs.
     Blobs,
-    /// The rows once more, against snapshot and log.
+    /// The rows again, compared with snapshot and log.
     Log,
     /// The mailbox and the queue.
     Mail,
-    /// In which form photos lie.
+    /// The form of photos at rest.
     Photos,
-    /// Signed entries and the journal.
+    /// Signed entries and the outbox.
     Feed,
 }
 
-/// Told how far a check is: the step, how many are done, and of how many (zero where unknown). An
-/// error ends the check, and is to be given from then on.
+/// Called with the progress of a check: the step, how many rows or blobs are done, and their total (0
+/// if unknown). An error stops the check; from then on every call must return it.
 pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
 
-/// Reads every row and every blob. Blocks for long.
+/// Reads every row and every blob. Blocks, possibly for long.
 ///
 /// # Errors
-/// When the store can't be read at all, and what `progress` returns.
+/// When the store can't be read at all, and errors of `progress`.
 pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    // Begun before the rows are read: what comes meanwhile is then not taken for an orphan.
+    // Begun before the rows are read, so that blobs added meanwhile are not taken for orphans.
     let collection = blobs.collection();
-    let referred = rows(store, &mut report, progress)?;
-    let total = referred.len() as u64;
-    for (done, (id, place)) in referred.iter().enumerate() {
+    let references = rows(store, &mut report, progress)?;
+    let total = references.len() as u64;
+    for (done, (id, row)) in references.iter().enumerate() {
         progress(Step::Blobs, done as u64, total)?;
-        one_blob(store, blobs, *id, place, &mut report)?;
+        check_blob(store, blobs, *id, row, &mut report)?;
     }
     progress(Step::Blobs, total, total)?;
     report.damaged_blobs.sort();
     report.dangling.sort();
     if report.damaged_rows.is_empty() {
-        let live: HashSet<BlobId> = referred.into_keys().collect();
+        let live: HashSet<BlobId> = references.into_keys().collect();
         report.orphans = collection.orphan_paths(&live)?;
         report.orphans.sort();
     }
     Ok(report)
 }
 
-/// Reads the rows; gives each blob they refer to, with the first row that does.
+/// Reads the rows; returns each blob they refer to, with the first row that does.
 fn rows(
     store: &Store,
     report: &mut Report,
     progress: &Progress<'_>,
 ) -> Result<HashMap<BlobId, RowKey>, StoreError> {
-    let mut referred = HashMap::new();
+    let mut references = HashMap::new();
     let mut after: Option<RowKey> = None;
     loop {
         progress(Step::Rows, report.rows, 0)?;
-        let page = store.walk(
-            after.as_ref().map(|place| (place.table.as_str(), place.key.as_slice())),
-            PAGE_ROWS,
-        )?;
-        let Some(last) = page.last() else { return Ok(referred) };
+        let page = store
+            .walk(after.as_ref().map(|row| (row.table.as_str(), row.key.as_slice())), PAGE_ROWS)?;
+        let Some(last) = page.last() else { return Ok(references) };
         after = Some(RowKey { table: last.table.clone(), key: last.key.clone() });
         for found in page {
             report.rows += 1;
-            let place = RowKey { table: found.table, key: found.key };
+            let key = RowKey { table: found.table, key: found.key };
             match found.row {
                 Ok(row) => row.blobs.into_iter().for_each(|id| {
-                    referred.entry(id).or_insert_with(|| place.clone());
+                    references.entry(id).or_insert_with(|| key.clone());
                 }),
-                Err(StoreError::Corrupt { .. }) => report.damaged_rows.push(place),
+                Err(StoreError::Corrupt { .. }) => report.damaged_rows.push(key),
                 Err(error) => return Err(error),
             }
         }
     }
 }
 
-fn one_blob(
+fn check_blob(
     store: &Store,
     blobs: &Blobs,
     id: BlobId,
-    place: &RowKey,
+    row: &RowKey,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let verified = blobs.open(&id).and_then(|reader| reader.verify().map(|()| reader.len()));
@@ -142,18 +140,18 @@ fn one_blob(
             report.blob_bytes += len;
         }
         Err(StoreError::NoBlob) => {
-            // Perhaps the row is gone since, and the blob with it.
-            if refers(store, place, &id)? && !blobs.contains(&id)? {
-                report.dangling.push((id, place.clone()));
+            // The row may have been deleted meanwhile, and the blob with it.
+            if refers(store, row, &id)? && !blobs.contains(&id)? {
+                report.dangling.push((id, row.clone()));
             }
         }
-        Err(_) => report.damaged_blobs.push((id, place.clone())),
+        Err(_) => report.damaged_blobs.push((id, row.clone())),
     }
     Ok(())
 }
 
-fn refers(store: &Store, place: &RowKey, id: &BlobId) -> Result<bool, StoreError> {
-    match store.get_named(&place.table, &place.key) {
+fn refers(store: &Store, row: &RowKey, id: &BlobId) -> Result<bool, StoreError> {
+    match store.get_named(&row.table, &row.key) {
         Ok(row) => Ok(row.is_some_and(|row| row.blobs.contains(id))),
         Err(StoreError::Corrupt { .. }) => Ok(false),
         Err(error) => Err(error),

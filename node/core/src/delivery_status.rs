@@ -1,7 +1,6 @@
-//! How far what the owner says has come: at how many friends' nodes an entry is known to be
-//! durable.
+//! The delivery status of an entry: at how many friends' nodes it is known to be durable.
 //!
-//! Each friend's cursor in the journal says it for all entries at once, so nothing is written per
+//! Each friend's cursor in the outbox says so for all entries at once, so nothing is written per
 //! entry.
 
 use crate::feed::{self, EntryId, Lane};
@@ -10,46 +9,46 @@ use crate::node::Node;
 use crate::outbox;
 use crate::store::StoreError;
 
-/// "arrived at 37 of 41".
+/// Where an entry has arrived, as in "arrived at 37 of 41".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryStatus {
-    /// Friends whose node holds the entry.
+    /// The number of friends whose node has the entry.
     pub at: usize,
-    /// Friends there are.
+    /// The number of friends.
     pub of: usize,
-    /// Friends whose node does not hold it yet.
+    /// Friends whose node does not have it yet.
     pub missing: Vec<Friend>,
 }
 
-/// How far an own entry has come; `None` for an entry that is not the owner's.
+/// The delivery status of an entry of this node; `None` for any other entry.
 ///
 /// # Errors
 /// When the store is unavailable or a row is damaged.
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
-    let mut arrivals = DeliveryStatus::default();
+    let mut status = DeliveryStatus::default();
     for mut friend in friends::without_profiles(node)?
         .into_iter()
         .filter(|friend| friend.state == FriendState::Friend)
     {
-        arrivals.of += 1;
+        status.of += 1;
         if outbox::cursor(node, &friend.person)? >= number {
-            arrivals.at += 1;
+            status.at += 1;
         } else {
             friends::with_profile(node, &mut friend)?;
-            arrivals.missing.push(friend);
+            status.missing.push(friend);
         }
     }
-    arrivals.missing.sort_by_key(|friend| friend.name.to_lowercase());
-    Ok(Some(arrivals))
+    status.missing.sort_by_key(|friend| friend.name.to_lowercase());
+    Ok(Some(status))
 }
 
-/// Journal records read in one go.
+/// How many outbox records one scan reads.
 const RECORDS_MAX: usize = 64;
 
-/// The number of an entry's record. The journal has each lane's entries in the order of their
-/// places; of two lanes nothing is known but the author's clock, which may have been wrong, so
-/// records of other lanes are passed over.
+/// The number of an entry's outbox record, by binary search. The outbox has the entries of each lane
+/// in the order of their sequence numbers. Between lanes only the author's clock gives an order, and
+/// it may have been wrong, so records of other lanes are skipped.
 fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
     let Some((log, wanted)) = feed::place(node, entry)? else { return Ok(None) };
     if log.node != node.identity.node_key() {
@@ -72,7 +71,7 @@ fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
     Ok(None)
 }
 
-/// The first record of a lane with a number between these, both included.
+/// The first record of a lane with a number from `from` to `to`, both included.
 fn next_of_lane(
     node: &Node,
     lane: Lane,
@@ -89,7 +88,7 @@ fn next_of_lane(
         {
             return Ok(Some((number, record.entry)));
         }
-        // Nearly always the first is of the lane.
+        // Nearly always the first record is one of the lane.
         limit = RECORDS_MAX;
     }
     Ok(None)
@@ -104,16 +103,15 @@ mod tests {
     use crate::testing::{START, TestNode};
 
     #[tokio::test]
-    async fn outbox_records_are_found_after_clock_jumps() {
+    async fn outbox_records_are_found_despite_clock_changes() {
         let alice = TestNode::new("alice").await;
-        let mut said = Vec::new();
+        let mut entries = Vec::new();
         for number in 0..60u64 {
-            // Now and then an hour ahead, and back again; what is said in the other lane lies in
-            // between.
+            // The clock jumps an hour ahead and back; entries of the other lane are in between.
             alice.clock.set(START.plus_millis(number + if number % 7 < 3 { 3_600_000 } else { 0 }));
             let lane = if number % 11 < 6 { Lane::CONTROL } else { Lane::PUBLIC };
             let (node, body) = (alice.clone(), Body::Profile(ProfileBody::default()));
-            said.push(
+            entries.push(
                 alice
                     .store
                     .commit(move |tx: &mut Tx<'_>| feed::append_only(tx, &node, lane, &body))
@@ -123,24 +121,24 @@ mod tests {
         }
         let head = outbox::durable_head(&alice).unwrap();
         let all = outbox::read(&alice, head - 60, 60).unwrap();
-        for ((expected, record), id) in all.iter().zip(&said) {
+        for ((expected, record), id) in all.iter().zip(&entries) {
             assert_eq!((record.entry, number(&alice, id).unwrap()), (*id, Some(*expected)));
         }
     }
 
     #[tokio::test]
-    async fn cursor_of_friend_covers_all_earlier_entries() {
+    async fn cursor_of_a_friend_covers_all_earlier_entries() {
         let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
         for node in [&alice, &bob] {
             if node.identity.person().is_none() {
                 identity::create(node).await.unwrap();
             }
         }
-        let mut said = Vec::new();
+        let mut entries = Vec::new();
         for _ in 0..20 {
             let node = alice.clone();
             let body = Body::Profile(ProfileBody::default());
-            said.push(
+            entries.push(
                 alice
                     .store
                     .commit(move |tx: &mut Tx<'_>| {
@@ -150,8 +148,8 @@ mod tests {
                     .unwrap(),
             );
         }
-        assert_eq!(of(&alice, &said[0]).unwrap(), Some(DeliveryStatus::default()));
-        assert_eq!(of(&bob, &said[0]).unwrap(), None);
+        assert_eq!(of(&alice, &entries[0]).unwrap(), Some(DeliveryStatus::default()));
+        assert_eq!(of(&bob, &entries[0]).unwrap(), None);
         let person = bob.identity.person().unwrap();
         let invite = friends::create_invite(&alice, "", &[]).await.unwrap();
         let from = friends::Introduction {
@@ -164,8 +162,11 @@ mod tests {
         let head = outbox::durable_head(&alice).unwrap();
         outbox::set_cursor(&alice, &person, head - 10).await.unwrap();
         let at = |entry| of(&alice, entry).unwrap().unwrap().at;
-        assert_eq!((at(&said[0]), at(&said[9]), at(&said[10]), at(&said[19])), (1, 1, 0, 0));
-        let missing = of(&alice, &said[19]).unwrap().unwrap().missing;
+        assert_eq!(
+            (at(&entries[0]), at(&entries[9]), at(&entries[10]), at(&entries[19])),
+            (1, 1, 0, 0)
+        );
+        let missing = of(&alice, &entries[19]).unwrap().unwrap().missing;
         assert_eq!(missing.iter().map(|friend| friend.name.as_str()).collect::<Vec<_>>(), ["Bob"]);
     }
 }

@@ -1,15 +1,12 @@
-//! The past that log and snapshots still hold, and its end: what was deleted for good leaves it
-//! too.
+//! Erasure of deleted data from blobs, write-ahead log and snapshots.
 //!
-//! 1. A deletion notes, in its own commit, when it happened and which blobs it may have been the
-//!    last to need ([`erase`]).
-//! 2. Soon after, the files of those that no other row needs are removed ([`unlink`]).
-//! 3. Before a day is over a new log segment is begun, two snapshots are made behind it, and older
-//!    ones and the log before them are removed ([`compact`]). Both are remembered in rows, so a node
-//!    that was down meanwhile does it at its next start.
+//! 1. A deletion records, in its own commit, its time and the blobs that it referred to ([`erase`]).
+//! 2. Soon after, the files of those blobs that no other row refers to are removed ([`unlink`]).
+//! 3. Within a day a new log segment is begun, two snapshots are made after it, and the older
+//!    snapshots and the log before them are removed ([`compact`]). Steps 2 and 3 are due by rows, so
+//!    a node that was down meanwhile does them at its next start.
 //!
-//! A snapshot is also made once a day, so that a start after a power cut never has much log to
-//! read.
+//! A snapshot is also made once a day, so that a start after a power cut has little log to replay.
 
 use minicbor::{Decode, Encode};
 
@@ -20,18 +17,18 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
-/// After so long a deletion is made good in log and snapshots, in milliseconds: some hours before
-/// the day within which it must be.
+/// The time from a deletion to the compaction that erases it from log and snapshots, in milliseconds:
+/// some hours less than the day within which the data must be gone.
 pub const COMPACT_AFTER: u64 = 20 * 3_600_000;
-/// How often a snapshot is made, in milliseconds.
+/// The interval of the daily snapshots, in milliseconds.
 pub const SNAPSHOT_INTERVAL: u64 = 24 * 3_600_000;
 
-/// So many blobs fit in a row.
+/// The most blobs of one row.
 const BLOBS_PER_ROW: usize = 100;
-/// So many rows are made good at once.
+/// How many rows are processed in one commit.
 const UNLINK_ROWS: usize = 500;
 
-/// Position ‖ number → blobs whose files may have to go.
+/// Under `log position ‖ number`: blobs that may have lost their last reference.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct UnlinkRow {
@@ -44,7 +41,7 @@ impl Record for UnlinkRow {
     const VERSION: u8 = 1;
 }
 
-/// `waiting` or `doing` → the first deletion of which log and snapshots still tell.
+/// Under `waiting` or `doing`: the time of the first deletion that log and snapshots still have.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct DueRow {
@@ -57,42 +54,42 @@ impl Record for DueRow {
     const VERSION: u8 = 1;
 }
 
-/// What came since the last renewal began.
-const WAITING: &[u8] = b"waiting";
-/// What the renewal that has begun is for; it is there until that has succeeded.
-const DOING: &[u8] = b"doing";
+/// The key for deletions since the last compaction began.
+const PENDING: &[u8] = b"waiting";
+/// The key for deletions that the current compaction erases; removed when it succeeds.
+const IN_PROGRESS: &[u8] = b"doing";
 
 /// The last daily snapshot.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct KeptRow {
+struct LastSnapshotRow {
     #[n(0)]
     at: Timestamp,
-    /// Where the log was when this was written.
+    /// The position of the log at that time.
     #[n(1)]
     position: u64,
 }
 
-impl Record for KeptRow {
+impl Record for LastSnapshotRow {
     const TABLE: Table = Table::new("history_kept");
     const VERSION: u8 = 1;
 }
 
 const LAST: &[u8] = b"last";
 
-/// Notes in a deletion's commit that what it deletes is to vanish for good, with those of `blobs`
-/// that no other row refers to.
+/// Records in a deletion's commit that the deleted rows are to be erased, and those of `blobs` that no
+/// other row refers to.
 ///
 /// # Errors
 /// When the change is over its limits.
 pub fn erase(tx: &mut Tx<'_>, now: Timestamp, blobs: &[BlobId]) -> Result<(), StoreError> {
-    if row::get::<DueRow>(tx, WAITING)?.is_none() {
-        row::put(tx, WAITING, &DueRow { since: now })?;
+    if row::get::<DueRow>(tx, PENDING)?.is_none() {
+        row::put(tx, PENDING, &DueRow { since: now })?;
     }
     let position = tx.position().to_be_bytes();
-    // Several nouns may note something in one change.
-    let noted = tx.scan(UnlinkRow::TABLE, &Scan::prefix(&position, UNLINK_ROWS))?.len();
-    for (number, blobs) in (noted as u64..).zip(blobs.chunks(BLOBS_PER_ROW)) {
+    // One commit may delete rows of several nouns.
+    let recorded = tx.scan(UnlinkRow::TABLE, &Scan::prefix(&position, UNLINK_ROWS))?.len();
+    for (number, blobs) in (recorded as u64..).zip(blobs.chunks(BLOBS_PER_ROW)) {
         row::put(
             tx,
             &row::key(&[&position, &number.to_be_bytes()]),
@@ -103,53 +100,53 @@ pub fn erase(tx: &mut Tx<'_>, now: Timestamp, blobs: &[BlobId]) -> Result<(), St
     Ok(())
 }
 
-/// Removes the files of what was deleted, except those that another row needs; what somebody has
-/// pinned stays noted. Blocks: all rows are read if there is anything to do.
+/// Removes the blobs of deleted rows, except those that another row refers to. A pinned blob stays
+/// recorded. Blocks; if any blob is recorded, all rows are read.
 ///
 /// # Errors
-/// The store's or the disk's; it goes on where it was the next time.
+/// Errors of the store or the disk; the next call continues.
 pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
     let (mut all, mut after) = (Collected::default(), None::<Vec<u8>>);
     loop {
         let scan = Scan::prefix(&[], UNLINK_ROWS);
-        let mut noted = row::scan::<UnlinkRow>(
+        let mut recorded = row::scan::<UnlinkRow>(
             &node.store,
             &after.map_or(scan.clone(), |key| scan.after(&key)),
         )?;
-        let Some((last, _)) = noted.last() else { return Ok(all) };
+        let Some((last, _)) = recorded.last() else { return Ok(all) };
         after = Some(last.clone());
-        let gone: Vec<BlobId> =
-            noted.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
-        let removed = node.blobs.unlink_now(&node.store, &gone)?;
-        noted.retain(|(_, row)| !row.blobs.iter().any(|blob| removed.pinned.contains(blob)));
+        let blobs: Vec<BlobId> =
+            recorded.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
+        let removed = node.blobs.unlink_now(&node.store, &blobs)?;
+        recorded.retain(|(_, row)| !row.blobs.iter().any(|blob| removed.pinned.contains(blob)));
         all.files += removed.files;
         all.small += removed.small;
         all.pinned.extend(removed.pinned);
         node.store.commit_blocking(move |tx| {
-            noted.iter().for_each(|(key, _)| row::delete::<UnlinkRow>(tx, key));
+            recorded.iter().for_each(|(key, _)| row::delete::<UnlinkRow>(tx, key));
             Ok::<_, StoreError>(())
         })?;
     }
 }
 
-/// When [`compact`] has something to do.
+/// When [`compact`] is due next.
 ///
 /// # Errors
 /// When the store is unavailable.
 pub fn next_due(node: &Node) -> Result<Timestamp, StoreError> {
-    let daily = row::get::<KeptRow>(&node.store, LAST)?
-        .map_or(node.clock.now(), |kept| kept.at.plus_millis(SNAPSHOT_INTERVAL));
+    let daily = row::get::<LastSnapshotRow>(&node.store, LAST)?
+        .map_or(node.clock.now(), |last| last.at.plus_millis(SNAPSHOT_INTERVAL));
     Ok(due_since(&node.store)?.map_or(daily, |since| daily.min(since.plus_millis(COMPACT_AFTER))))
 }
 
 fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
-    let due = [row::get::<DueRow>(rows, WAITING)?, row::get::<DueRow>(rows, DOING)?];
+    let due = [row::get::<DueRow>(rows, PENDING)?, row::get::<DueRow>(rows, IN_PROGRESS)?];
     Ok(due.into_iter().flatten().map(|row| row.since).min())
 }
 
-/// Whether `after` has passed since; a time that lies ahead was written by a clock that has been
-/// set back since.
-fn is_over(since: Timestamp, after: u64, now: Timestamp) -> bool {
+/// Whether `after` milliseconds have passed since `since`. True for a time in the future too, which a
+/// clock that was set back later has written.
+fn has_passed(since: Timestamp, after: u64, now: Timestamp) -> bool {
     since > now || now.millis_since(since) >= after
 }
 
@@ -161,71 +158,70 @@ pub enum Compaction {
     /// The daily snapshot.
     Snapshot,
     /// Both snapshots and the log before them were replaced.
-    Everything,
+    Full,
 }
 
-/// Makes the daily snapshot, or replaces both snapshots and the log before them, if it is time.
-/// Blocks, perhaps for long.
+/// Makes the daily snapshot, or replaces both snapshots and the log before them, if one is due.
+/// Blocks, possibly for long.
 ///
 /// # Errors
-/// The store's or the disk's; it is still due then.
+/// Errors of the store or the disk; the compaction stays due.
 pub fn compact(node: &Node) -> Result<Compaction, StoreError> {
     let now = node.clock.now();
-    if due_since(&node.store)?.is_some_and(|since| is_over(since, COMPACT_AFTER, now)) {
-        renew_everything(node)?;
-        return Ok(Compaction::Everything);
+    if due_since(&node.store)?.is_some_and(|since| has_passed(since, COMPACT_AFTER, now)) {
+        compact_fully(node)?;
+        return Ok(Compaction::Full);
     }
-    match row::get::<KeptRow>(&node.store, LAST)? {
-        // A new node has nothing yet that would be slow to read.
-        None => keep(node, now).map(|()| Compaction::Nothing),
-        Some(kept)
-            if !is_over(kept.at, SNAPSHOT_INTERVAL, now)
-                || kept.position == node.store.position() =>
+    match row::get::<LastSnapshotRow>(&node.store, LAST)? {
+        // A new node has so little log that no snapshot is needed yet.
+        None => record_snapshot(node, now).map(|()| Compaction::Nothing),
+        Some(last)
+            if !has_passed(last.at, SNAPSHOT_INTERVAL, now)
+                || last.position == node.store.position() =>
         {
             Ok(Compaction::Nothing)
         }
         Some(_) => {
             node.store.snapshot()?;
-            keep(node, now).map(|()| Compaction::Snapshot)
+            record_snapshot(node, now).map(|()| Compaction::Snapshot)
         }
     }
 }
 
-fn renew_everything(node: &Node) -> Result<(), StoreError> {
+fn compact_fully(node: &Node) -> Result<(), StoreError> {
     let now = node.clock.now();
-    // Deletions that come from here on wait for the next time.
+    // Deletions from here on are erased by the next compaction.
     let before = node.store.commit_blocking(|tx| {
         if let Some(since) = due_since(tx)? {
-            row::put(tx, DOING, &DueRow { since })?;
+            row::put(tx, IN_PROGRESS, &DueRow { since })?;
         }
-        row::delete::<DueRow>(tx, WAITING);
+        row::delete::<DueRow>(tx, PENDING);
         Ok::<_, StoreError>(tx.position())
     })?;
     node.store.begin_segment();
-    // Two snapshots of two moments, each behind the beginning of the segment.
+    // Two snapshots of different times, both after the beginning of the segment.
     for _ in 0..2 {
-        keep(node, now)?;
+        record_snapshot(node, now)?;
         node.store.snapshot()?;
     }
     if node.store.oldest()? <= before {
-        // One of them was found damaged, most likely: what it replaces is still there.
+        // The most likely cause: a new snapshot was found damaged, so the old one was not removed.
         return Err(StoreError::Unavailable(
-            "what was deleted is still in a snapshot or in the log".into(),
+            "a snapshot or the log still has deleted data; compaction will be retried".into(),
         ));
     }
     node.store.commit_blocking(|tx| {
-        row::delete::<DueRow>(tx, DOING);
+        row::delete::<DueRow>(tx, IN_PROGRESS);
         Ok(())
     })
 }
 
-fn keep(node: &Node, at: Timestamp) -> Result<(), StoreError> {
+fn record_snapshot(node: &Node, at: Timestamp) -> Result<(), StoreError> {
     node.store.commit_blocking(move |tx| {
-        // A renewal removes the log of what was deleted, and with a full disk it is due more than
-        // ever.
-        tx.makes_room_later();
+        // A compaction frees space in the end, so a full disk must not stop it.
+        tx.frees_space_later();
         let position = tx.position();
-        row::put(tx, LAST, &KeptRow { at, position })
+        row::put(tx, LAST, &LastSnapshotRow { at, position })
     })
 }
 

@@ -1,37 +1,37 @@
-//! Hints sent after a commit ("look now"). Losing one loses nothing: every listener also looks at
-//! the rows themselves.
+//! Events: hints sent after a commit. A lost event loses nothing, because every listener reads the
+//! rows themselves.
 
 use freehold_store::hints::Hints;
 
 use freehold_proto::identity::PersonId;
 
-/// What may have changed.
+/// A change that may have happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The journal has new records: federation's outbox should look.
+    /// The outbox has new records: federation should read it.
     Outbox,
-    /// A post, photo or other public thing changed: cached pages are stale.
+    /// Public content changed, such as a post or a photo: cached pages are stale.
     Public,
     /// The owner's timeline changed.
     Timeline,
-    /// A post of this friend's shows photos that are not here: federation should fetch them.
+    /// A post of this friend has photos that are not stored here: federation should fetch them.
     Wanted(PersonId),
-    /// Bodies of this person's entries are missing that count again: federation should ask for
-    /// them.
+    /// Entries of this person are valid again whose bodies are missing: federation should request
+    /// the bodies.
     Missing(PersonId),
-    /// A mail folder changed; the number is the folder's id.
+    /// The mail folder with this id changed.
     Mailbox(u32),
-    /// The mail queue has something to send.
+    /// The mail queue has a message to send.
     Queue,
     /// Friends or invites changed.
     Friends,
-    /// A friend's node has acknowledged entries of the owner's.
+    /// A friend's node has acknowledged entries of the owner.
     DeliveryStatus,
-    /// The identity, its log or its homes changed.
+    /// The identity, an identity log or the homes changed.
     Identity,
-    /// Something was deleted for good: its files and its traces are to go.
+    /// Content was deleted for good: its files and traces are to be erased.
     Erased,
 }
 
-/// The channel of this node's hints.
+/// The channel of this node's events.
 pub type Events = Hints<Event>;

@@ -42,7 +42,7 @@ macro_rules! id16 {
 }
 pub(crate) use id16;
 
-/// Text that is not an id: 32 lower-case hexadecimal digits.
+/// A text is not an id (32 lower-case hexadecimal digits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]
 pub struct NotAnId;

@@ -12,6 +12,7 @@ pub mod erasure;
 pub mod events;
 pub mod feed;
 pub mod friends;
+mod friendship;
 pub mod identity;
 pub mod identity_log;
 pub mod ids;

@@ -1,8 +1,8 @@
-//! How the owner gets in: one password for the browser, a session per browser, a password of its
-//! own per mail program, and a one-time link before any of them exist.
+//! Logins of the owner: one password for browsers, a session per browser, an app password per mail
+//! program, and a one-time set-up link before any of them exist.
 //!
-//! Stored are only hashes: Argon2id of the password, plain BLAKE3 of 256-bit session tokens, keyed
-//! BLAKE3 of app passwords (which are random, so a slow hash would protect nothing).
+//! The store has hashes only: Argon2id of the password, BLAKE3 of 256-bit session tokens, keyed
+//! BLAKE3 of app passwords (which are random, so a slow hash would add no protection).
 
 mod apps;
 mod password;

@@ -1,24 +1,26 @@
-//! Names as they are shown: a line of their own length, without characters that steer the text
-//! around them.
+//! Display names: one line of bounded length, without control, bidi-override and zero-width
+//! characters.
 
 /// The longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
 
-/// Whether a character is not shown but does something to what is: the controls, and those that
-/// turn the direction of what follows (UAX 9) or lie unseen between letters, so that two names look
-/// the same. What joins letters (Persian, emoji) stays.
+/// True for control characters, characters that change the text direction (UAX 9), and zero-width
+/// characters that make two different names look the same. Joiners stay, because Persian and emoji
+/// need them.
 pub fn is_control_or_invisible(c: char) -> bool {
     c.is_control()
         || is_bidi_control(c)
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
-/// Whether a character turns the direction of the text around it.
+/// True for characters that change the direction of the text around them (UAX 9).
 pub fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
+    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` as a name: one line of at most [`NAME_CHARS_MAX`] characters, none of them steering; may be empty.
+/// `text` as a display name: one line of at most [`NAME_CHARS_MAX`] characters, without control and
+/// invisible characters; may be empty.
 pub fn plain(text: &str) -> String {
     let mut name = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_line_and_steers_nothing() {
+    fn display_name_is_one_line_without_bidi_controls() {
         for (given, shown) in [
             ("  Alice   Ant\r\n\t", "Alice Ant"),
             ("evil\u{202e}gnp.ecila", "evilgnp.ecila"),

@@ -25,16 +25,16 @@ pub use presence::{Connected, Presence};
 pub use throttle::Throttle;
 pub use unlock::new_key_file;
 
-/// The parts of one node. Cheap to clone; every part is usable from the first moment.
+/// The parts of one node. Cheap to clone; an opened node has every part ready.
 #[derive(Clone)]
 pub struct Node {
     /// The node's keys and its person.
     pub identity: Identity,
     /// Rows.
     pub store: Store,
-    /// Content too long for rows.
+    /// Blobs: content too long for rows.
     pub blobs: Blobs,
-    /// Hints after commits.
+    /// Events after commits; they are hints, and losing one loses nothing.
     pub events: Events,
     /// The source of the time.
     pub clock: Clock,
@@ -46,7 +46,7 @@ pub struct Node {
     pub throttle: Throttle,
 }
 
-/// The node's key for hashing names into row keys; made once, never leaves the store.
+/// The key for hashing names into row keys; created once, never leaves the store.
 #[derive(minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 struct HashKey {
@@ -65,13 +65,13 @@ impl Node {
     /// Makes the rows that every noun relies on. Safe to repeat.
     fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {
-            let made = HashKey { key: self.random.array() };
-            self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &made))?;
+            let new = HashKey { key: self.random.array() };
+            self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &new))?;
         }
         Ok(())
     }
 
-    /// [`keyed`] by what is durable.
+    /// [`keyed`] with the durable rows.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -80,9 +80,9 @@ impl Node {
     }
 }
 
-/// A hash of `name` under a key only this node has, for row keys that must not tell names.
-/// `purpose` keeps equal names in different tables apart. Inside a commit `rows` is the change
-/// itself.
+/// A keyed hash of `name` for row keys, which are not sealed and must not disclose names. Only this
+/// node has the key. `purpose` makes equal names in different tables differ. Within a commit, `rows`
+/// is its `Tx`.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -102,7 +102,7 @@ mod tests {
     use crate::clock::Timestamp;
 
     #[test]
-    fn two_nodes_hash_the_same_name_differently() {
+    fn keyed_hashes_differ_between_nodes_and_purposes() {
         let one = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap();
         let two = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(2)).unwrap();
         assert_eq!(one.keyed("slug", b"hello").unwrap(), one.keyed("slug", b"hello").unwrap());

@@ -1,9 +1,8 @@
-//! What this node has said, in the order it said it: one record per own entry, numbered without
-//! gaps from 1.
+//! The outbox: one record per entry of this node, in the order of their commits, numbered from 1
+//! without gaps. Federation sends the entries to friends and has a cursor per friend here.
 //!
-//! A record is written in the same commit as its entry, so federation's outbox (which reads it with
-//! a cursor per friend) may be down and nothing is lost. Reading gives only what is durable:
-//! nothing may be sent that a power cut can take back.
+//! A record is written in the same commit as its entry, so nothing is lost while federation does not
+//! run. Only durable records are read: no entry may be sent that a power cut can still remove.
 
 use minicbor::{Decode, Encode};
 
@@ -16,18 +15,18 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// One entry of this node.
+/// The record of one entry of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxRecord {
     /// The entry.
     pub entry: EntryId,
     /// The log it is in.
     pub log: FeedLogId,
-    /// Its place there.
+    /// Its sequence number in that log.
     pub seq: u64,
 }
 
-/// Number (8 bytes) → the entry.
+/// Under the record's number (8 bytes, big-endian).
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct RecordRow {
@@ -50,7 +49,7 @@ impl Record for RecordRow {
     const VERSION: u8 = 1;
 }
 
-/// The last number given out.
+/// The number of the last record.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct HeadRow {
@@ -63,7 +62,7 @@ impl Record for HeadRow {
     const VERSION: u8 = 1;
 }
 
-/// Friend → the last number that friend's node has acknowledged as durable.
+/// Under a friend's id: the last record whose entry the friend's node has acknowledged as durable.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct CursorRow {
@@ -78,7 +77,7 @@ impl Record for CursorRow {
 
 const HEAD: &[u8] = b"head";
 
-/// Writes the next record, inside the commit that writes its entry.
+/// Writes the next record, within the commit that writes its entry.
 pub(crate) fn append(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<u64, StoreError> {
     let last = row::get::<HeadRow>(tx, HEAD)?.map_or(0, |head| head.last) + 1;
     row::put(tx, HEAD, &HeadRow { last })?;
@@ -96,7 +95,7 @@ pub(crate) fn append(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<u64, Stor
     Ok(last)
 }
 
-/// Up to `limit` records with numbers above `after`, each with its number.
+/// Records with numbers above `after`, at most `limit`, each with its number.
 ///
 /// # Errors
 /// When the store is unavailable or a record is damaged.
@@ -133,8 +132,8 @@ pub fn cursor(node: &Node, friend: &PersonId) -> Result<u64, StoreError> {
     Ok(row::get::<CursorRow>(&node.store, &friend.0)?.map_or(0, |cursor| cursor.acknowledged))
 }
 
-/// Remembers what a friend's node has acknowledged. The cursor never goes back: an acknowledgement
-/// may be overtaken by a later one.
+/// Moves a friend's cursor to an acknowledged record. The cursor never moves back, because
+/// acknowledgements may arrive out of order.
 ///
 /// # Errors
 /// As [`read`], or when the store takes no changes.
@@ -155,7 +154,7 @@ pub async fn set_cursor(
     node.store.commit(set).await
 }
 
-/// What is wrong with the journal; empty when its numbers have no gaps and end at the head.
+/// Broken invariants of the outbox, a sentence each: gaps, records without an entry, a wrong head.
 ///
 /// # Errors
 /// As [`read`].
@@ -172,16 +171,16 @@ pub fn check(
         }
         for (number, record) in page {
             if number != last + 1 {
-                wrong.push(format!("journal: {number} follows {last}"));
+                wrong.push(format!("outbox: record {number} follows record {last}"));
             }
             if !has_entry(&record.entry)? {
-                wrong.push(format!("journal: record {number} has no entry"));
+                wrong.push(format!("outbox: record {number} has no entry"));
             }
             last = number;
         }
     }
     if last != head {
-        wrong.push(format!("journal: ends at {last}, its head says {head}"));
+        wrong.push(format!("outbox: the last record is {last}, the head row says {head}"));
     }
     Ok(wrong)
 }

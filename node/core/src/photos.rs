@@ -1,16 +1,17 @@
 //! The owner's photos.
 //!
-//! The file as it came is kept bit for bit, sealed, for the owner alone; what others see are two
-//! JPEGs made from it, without any metadata, sealed as long as nobody else may see the photo
-//! ([`apply_at_rest`]). A file that can be kept but not shown (HEIC) is kept apart.
+//! The original file is stored bit for bit, sealed, for the owner only. Others see its renditions: two
+//! JPEGs without metadata, sealed while only the owner may see the photo ([`apply_at_rest`]). A file
+//! in an unsupported format (HEIC) is stored too, but has no renditions.
 
 mod add;
+mod at_rest;
 mod change;
-mod forms;
 mod read;
+mod references;
 pub mod renditions;
+mod rows;
 mod unsupported;
-mod uses;
 
 use minicbor::{Decode, Encode};
 
@@ -22,12 +23,12 @@ use crate::store::{BlobId, Table};
 
 pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
+pub use at_rest::{apply_at_rest, check, mark_unsealed};
 pub use change::{ChangeError, change, delete};
-pub use forms::{apply_at_rest, check, mark_unsealed};
 pub(crate) use read::with_blob;
 pub use read::{by_id, by_slug, entry_photo, image_bytes, list, original_bytes, shared_blob};
+pub(crate) use references::{add_references, remove_references};
 pub use unsupported::{Unsupported, delete_unsupported, list_unsupported, unsupported_bytes};
-pub(crate) use uses::{add_references, remove_references};
 
 /// The longest file, in bytes.
 pub const FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
@@ -36,11 +37,11 @@ pub const ALT_LEN_MAX: usize = 1000;
 const FILE_NAME_LEN_MAX: usize = 200;
 
 id16! {
-    /// Which photo.
+    /// The id of a photo, or of a file in an unsupported format.
     PhotoId
 }
 
-/// Which size of a photo.
+/// A size of a photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// At most 1600 pixels on the longer edge.
@@ -49,11 +50,11 @@ pub enum Size {
     Small,
 }
 
-/// A file made of a photo: a JPEG without metadata.
+/// A rendition of a photo: a JPEG without metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Rendition {
-    /// The file.
+    /// Its bytes.
     #[n(0)]
     pub blob: BlobId,
     /// Its length in bytes.
@@ -71,25 +72,25 @@ pub struct Rendition {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Photo {
-    /// Which one.
+    /// Its id.
     #[n(0)]
     pub id: PhotoId,
-    /// The last part of its page's address.
+    /// Its slug: the last part of its page's address.
     #[n(1)]
     pub slug: String,
-    /// What it shows, for those who cannot see it.
+    /// The alternative text, for people who cannot see it.
     #[n(2)]
     pub alt: String,
-    /// What the owner says about it.
+    /// The caption.
     #[n(3)]
     pub caption: String,
-    /// What its file was called.
+    /// The name of the original file.
     #[n(4)]
     pub file_name: String,
-    /// What kind of file it came in, as a media type.
+    /// The media type of the original file (RFC 2046).
     #[n(5)]
     pub media_type: String,
-    /// When it was taken, by the camera's clock and without a zone: `YYYY-MM-DD HH:MM:SS`.
+    /// When it was taken, by the camera's clock, without a time zone: `YYYY-MM-DD HH:MM:SS`.
     #[n(6)]
     pub taken: Option<String>,
     /// When it was added.
@@ -101,19 +102,19 @@ pub struct Photo {
     /// Height of the original, upright, in pixels.
     #[n(9)]
     pub height: u32,
-    /// A few bytes that stand for it until it has loaded.
+    /// The thumbhash: a few bytes for a placeholder until the picture has loaded.
     #[cbor(n(10), with = "minicbor::bytes")]
     pub thumbhash: Vec<u8>,
-    /// The file as it came; never leaves but to the owner.
+    /// The original file; sent to nobody but the owner.
     #[n(11)]
     pub original: BlobId,
     /// Its length in bytes.
     #[n(12)]
     pub original_len: u64,
-    /// At most 1600 pixels on the longer edge.
+    /// The rendition of [`Size::Large`].
     #[n(13)]
     pub large: Rendition,
-    /// At most 400.
+    /// The rendition of [`Size::Small`].
     #[n(14)]
     pub small: Rendition,
     /// Who may see it.
@@ -127,7 +128,7 @@ impl Record for Photo {
 }
 
 impl Photo {
-    /// One of its sizes.
+    /// The rendition of that size.
     pub fn rendition(&self, size: Size) -> Rendition {
         match size {
             Size::Large => self.large,
@@ -136,37 +137,12 @@ impl Photo {
     }
 }
 
-/// Under the slug's keyed hash: the photo.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct SlugRow {
-    #[n(0)]
-    photo: PhotoId,
-}
-
-impl Record for SlugRow {
-    const TABLE: Table = Table::new("photos_slugs");
-    const VERSION: u8 = 1;
-}
-
-/// Under `added ‖ photo`.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct PlaceRow {}
-
-impl Record for PlaceRow {
-    const TABLE: Table = Table::new("photos_places");
-    const VERSION: u8 = 1;
-}
-
-/// Under `blob ‖ photo`: a size of the photo.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct BlobRow {}
-
-impl Record for BlobRow {
-    const TABLE: Table = Table::new("photos_blobs");
-    const VERSION: u8 = 1;
+/// The first of the two texts that is too long, with its length in bytes.
+fn too_long(alt: &str, caption: &str) -> Option<(&'static str, usize)> {
+    [("alternative text", alt), ("caption", caption)]
+        .into_iter()
+        .map(|(what, text)| (what, text.len()))
+        .find(|(_, len)| *len > ALT_LEN_MAX)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Nodes for tests, in this crate and in every other: seeded, in memory, and checked when dropped.
+//! Nodes for the tests of this crate and those above: seeded, in memory, and checked when dropped.
 
 pub use freehold_proto::testing::fuzz;
 pub use freehold_store::testing::hooked_fs;
@@ -25,23 +25,23 @@ use crate::random::Random;
 use crate::row;
 use crate::store::StoreError;
 
-/// When a test begins: 1 May 2026, 12:00 UTC.
+/// The time at the start of a test: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
 /// The password of every test node's owner.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-/// A node for tests: clock and randomness are the test's, nothing touches a disk, and its
+/// A node for tests: with a manual clock, seeded randomness and a file system in memory. Its
 /// invariants are checked when it is dropped. Dereferences to [`Node`].
 pub struct TestNode {
     node: Node,
     disk: MemoryFs,
-    /// Whether the test means to leave mail in the queue.
-    queue_may_be_left: bool,
+    /// Whether mail may be in the queue when the node is dropped.
+    allows_queued_mail: bool,
 }
 
 impl TestNode {
-    /// A node whose owner is called `name` (lower case) at `<name>.example`, set up, claimed with
-    /// words made of the name, and ready.
+    /// A node that was set up for an owner called `name` (lower case) at `<name>.example`, with an
+    /// identity whose mnemonic is made from the name.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
         let node = Self::without_owner(name).await;
@@ -51,7 +51,7 @@ impl TestNode {
         node
     }
 
-    /// Alice and Bob, each with the other as a friend and knowing the other's identity.
+    /// Alice and Bob as friends, each with the other's identity log.
     #[allow(clippy::unwrap_used, reason = "test nodes that can't be made are a failed test")]
     pub async fn pair() -> (Self, Self) {
         let (alice, bob) = (Self::new("alice").await, Self::new("bob").await);
@@ -59,7 +59,7 @@ impl TestNode {
         (alice, bob)
     }
 
-    /// Makes the owners of both nodes friends, by an invite of this one's.
+    /// Makes the owners of both nodes friends, with an invite of this one.
     #[allow(
         clippy::unwrap_used,
         reason = "test nodes that can't be made friends are a failed test"
@@ -78,7 +78,7 @@ impl TestNode {
         }
     }
 
-    /// How this node introduces itself.
+    /// The introduction of this node.
     #[allow(clippy::unwrap_used, reason = "only a claimed node has anybody to introduce")]
     pub fn introduction(&self) -> friends::Introduction {
         let name = profile::get(self).unwrap().unwrap().name;
@@ -90,7 +90,7 @@ impl TestNode {
         }
     }
 
-    /// A node that nobody has set up yet.
+    /// A node that was not set up.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn without_owner(name: &str) -> Self {
         let disk = MemoryFs::new();
@@ -98,20 +98,19 @@ impl TestNode {
             Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name)))
                 .unwrap();
         mailbox::initialise(&node).await.unwrap();
-        Self { node, disk, queue_may_be_left: false }
+        Self { node, disk, allows_queued_mail: false }
     }
 
-    /// Adds a photo whose two sizes are these bytes, whatever they are: for tests of who may have
-    /// them.
+    /// Adds a photo with these bytes as its renditions, for tests of access; they need not be pictures.
     #[allow(clippy::unwrap_used, reason = "a photo that can't be added is a failed test")]
     pub async fn store_photo(&self, large: &[u8], small: &[u8], audience: Audience) -> Photo {
         self.try_store_photo(large, small, audience).await.unwrap()
     }
 
-    /// As [`TestNode::store_photo`], where it may fail.
+    /// [`TestNode::store_photo`] for tests in which the disk fails.
     ///
     /// # Errors
-    /// The disk's.
+    /// Errors of the disk.
     pub async fn try_store_photo(
         &self,
         large: &[u8],
@@ -119,11 +118,11 @@ impl TestNode {
         audience: Audience,
     ) -> Result<Photo, StoreError> {
         let file = self.blobs.put(&[large, small].concat(), AtRest::Sealed)?;
-        let print =
+        let rendition =
             |bytes: &[u8], width| Rendition { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
-        let (large, small) = (print(large, 1600), print(small, 400));
+        let (large, small) = (rendition(large, 1600), rendition(small, 400));
         let media_type = MediaType::Jpeg;
-        let developed = Renditions {
+        let renditions = Renditions {
             media_type,
             width: 4000,
             height: 3000,
@@ -139,11 +138,10 @@ impl TestNode {
             caption: String::new(),
             audience,
         };
-        photos::store_photo(self, upload, developed).await
+        photos::store_photo(self, upload, renditions).await
     }
 
-    /// The same node as a new run of the process has it: its keys and rows, and a feed epoch of its
-    /// own.
+    /// The node after a restart of its process: with the same keys and rows, and a new feed epoch.
     #[allow(
         clippy::unwrap_used,
         reason = "a test node that can't be opened again is a failed test"
@@ -155,37 +153,38 @@ impl TestNode {
         Node { identity, ..self.node.clone() }
     }
 
-    /// The disk that the node lives on.
+    /// The file system of the node.
     pub fn disk(&self) -> &MemoryFs {
         &self.disk
     }
 
-    /// As if the flags in a folder had changed so many times: nothing else is other than before.
+    /// Increases the HIGHESTMODSEQ of a folder as `count` changes of flags would, and changes nothing
+    /// else.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be changed is a failed test")]
     pub async fn advance_modseq(&self, folder: FolderId, count: u64) {
         let changed = self.store.commit(move |tx| {
-            let mut passed =
+            let mut advanced =
                 row::get::<Folder>(tx, &folder.0.to_be_bytes())?.ok_or(StoreError::NoBlob)?;
-            passed.highest_modseq += count;
-            row::put(tx, &folder.0.to_be_bytes(), &passed)
+            advanced.highest_modseq += count;
+            row::put(tx, &folder.0.to_be_bytes(), &advanced)
         });
         changed.await.unwrap();
     }
 
-    /// The same node, allowed to end with mail still in its queue.
+    /// The same node; mail may be in its queue when it is dropped.
     pub fn allowing_queued_mail(mut self) -> Self {
-        self.queue_may_be_left = true;
+        self.allows_queued_mail = true;
         self
     }
 }
 
-/// The 24 words of the owner `name`.
+/// The mnemonic of the owner `name`.
 #[must_use]
 pub fn mnemonic_of(name: &str) -> Mnemonic {
     Mnemonic::from_entropy(*blake3::hash(name.as_bytes()).as_bytes())
 }
 
-/// What a person called `name` would fill in at set-up.
+/// The profile of a person called `name`.
 pub fn profile_of(name: &str) -> Profile {
     let mut letters = name.chars();
     let shown = letters
@@ -224,12 +223,12 @@ impl Drop for TestNode {
         }
         let mut wrong = Vec::new();
         let feed = feed::check(&self.node).map(|checked| checked.wrong);
-        let seals = check::check(&self.node.store, &self.node.blobs, &|_, _, _| Ok(()));
-        let seals = seals
+        let sound = check::check(&self.node.store, &self.node.blobs, &|_, _, _| Ok(()));
+        let sound = sound
             .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
-        let queue = mailbox::queue::check(&self.node, self.queue_may_be_left);
+        let queue = mailbox::queue::check(&self.node, self.allows_queued_mail);
         let photos = photos::check(&self.node);
-        for checked in [seals, feed, photos, mailbox::check(&self.node), queue] {
+        for checked in [sound, feed, photos, mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

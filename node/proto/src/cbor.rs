@@ -1,11 +1,11 @@
-//! Deterministic CBOR (RFC 8949 section 4.2.1) with integer map keys: the one encoding of
-//! everything that is signed.
+//! Deterministic CBOR (RFC 8949 section 4.2.1) with integer map keys, the encoding of every signed
+//! object.
 //!
-//! Bytes are read into a [`Value`] and written again; whatever does not come out as it went in is
-//! refused, so each thing has exactly one encoding. The profile: unsigned integers, byte and text
-//! strings, arrays, maps with unsigned integer keys, booleans. No floats, tags, null, negative
-//! numbers or indefinite lengths. In a map an *even* key must be understood and an *odd* one may be
-//! ignored.
+//! Bytes are decoded into a [`Value`] and encoded again; if the result differs from the input, the
+//! input is refused, so each value has exactly one encoding. The profile: unsigned integers, byte
+//! and text strings, arrays, maps with unsigned integer keys, booleans. No floats, tags, null,
+//! negative numbers or indefinite lengths. In a map an *even* key must be understood and an *odd*
+//! one may be ignored.
 
 mod fields;
 #[cfg(test)]
@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use fields::exactly;
 pub use fields::{Fields, MapWriter};
 
-/// Arrays and maps inside one another, at most.
+/// Nesting depth of arrays and maps, at most.
 const DEPTH_MAX: usize = 8;
 /// Items in one array or map, at most.
 const ITEMS_MAX: u64 = 1024;
@@ -36,13 +36,13 @@ pub enum Value {
     Bool(bool),
 }
 
-/// Why bytes are not what they should be.
+/// Why bytes were refused.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CborError {
-    /// Not CBOR of the profile at all.
+    /// The bytes are not CBOR of the profile.
     #[error("not well-formed: {0}")]
     Malformed(&'static str),
-    /// A second encoding of the same thing.
+    /// The bytes are a second encoding of a value.
     #[error("not the one canonical encoding")]
     NotCanonical,
     /// A required key is missing.
@@ -51,14 +51,13 @@ pub enum CborError {
     /// A key's value has the wrong type, length or range.
     #[error("the value of key {0} is not allowed")]
     Invalid(u64),
-    /// A key that must be understood is not (or a suite, kind or version is newer than this
-    /// program).
+    /// An even key is unknown, or a suite, kind or version is newer than this program.
     #[error("key {0} must be understood and is not")]
     NotUnderstood(u64),
 }
 
 impl Value {
-    /// Reads `bytes`, all of them, and refuses any but the one canonical encoding.
+    /// Decodes all of `bytes` and refuses any but the one canonical encoding.
     ///
     /// # Errors
     /// When the bytes are malformed, outside the profile or not canonical.
@@ -74,8 +73,7 @@ impl Value {
     /// The one canonical encoding.
     pub fn to_canonical(&self) -> Vec<u8> {
         let mut encoder = minicbor::Encoder::new(Vec::new());
-        // Writing to a vector cannot fail; an impossible error would show as a canonical check that
-        // fails.
+        // Writing to a vector cannot fail. If it did, the canonical check would fail.
         let _ = write(&mut encoder, self);
         encoder.into_writer()
     }

@@ -1,4 +1,4 @@
-//! The network a client connects from, the unit that limits and throttles count by.
+//! The network of a client, the unit by which limits and throttles count.
 
 use std::net::IpAddr;
 
@@ -23,12 +23,12 @@ impl From<IpAddr> for ClientNet {
 }
 
 impl ClientNet {
-    /// Whether this is an IPv4 address.
+    /// True for an IPv4 address.
     pub fn is_v4(self) -> bool {
         matches!(self.0, [0, 0, 0, 0, ..])
     }
 
-    /// The largest network that providers assign to one customer: the IPv4 address, the IPv6 /48.
+    /// The largest network that providers assign to one customer: the IPv4 address or the IPv6 /48.
     pub fn customer(self) -> Self {
         if self.is_v4() {
             return self;

@@ -1,4 +1,4 @@
-//! Time as a parameter: the one place that reads the machine's clock, so that tests are exact.
+//! Time as a parameter. Only this module reads the machine's clock, so that tests are exact.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Timestamp {
     }
 }
 
-/// Where the time comes from: the machine in a running node, the test's hand in a test.
+/// The source of the time: the machine's clock in a running node, a manual clock in a test.
 #[derive(Clone)]
 pub struct Clock(Source);
 
@@ -43,7 +43,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still at `start` until `advance` moves it.
+    /// A clock that shows `start` until [`Clock::advance`] or [`Clock::set`] changes it.
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicU64::new(start.0))))
     }
@@ -60,15 +60,14 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward by `millis` milliseconds; the machine's clock is left alone.
+    /// Moves a manual clock forward by `millis` milliseconds. No effect on the machine's clock.
     pub fn advance(&self, millis: u64) {
         if let Source::Manual(now) = &self.0 {
             now.fetch_add(millis, Ordering::SeqCst);
         }
     }
 
-    /// Puts a manual clock to another moment, be it an earlier one; the machine's clock is left
-    /// alone.
+    /// Sets a manual clock, also to an earlier moment. No effect on the machine's clock.
     pub fn set(&self, now: Timestamp) {
         if let Source::Manual(millis) = &self.0 {
             millis.store(now.0, Ordering::SeqCst);

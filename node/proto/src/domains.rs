@@ -1,19 +1,18 @@
-//! The domain-separation strings of everything that leaves a node, in one place: a signature or
-//! hash made for one kind of object can never pass for another. What is sealed at rest never meets
-//! these keys; its labels stand with their formats (`seal`, `log::record`,
-//! `store::snapshot`, `vault`, `blobs::seal`).
+//! The domain-separation strings of every object that leaves a node, in one file: a signature or
+//! hash of one kind of object can never pass for another. Data at rest is sealed with other keys;
+//! the labels of those are in the modules of their formats, in the crate `freehold-store`.
 
-/// What a signature or a keyed hash is for. Its bytes go in front of what is signed or hashed.
+/// The purpose of a signature or a hash. Its bytes precede the bytes that are signed or hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Domain(&'static str);
 
 impl Domain {
-    /// The bytes that go in front.
+    /// The bytes of the prefix.
     pub const fn bytes(self) -> &'static [u8] {
         self.0.as_bytes()
     }
 
-    /// The same as text, for key derivations that take a context string or a label.
+    /// The prefix as text, for key derivations that take a context string or a label.
     pub const fn text(self) -> &'static str {
         self.0
     }
@@ -21,7 +20,7 @@ impl Domain {
 
 /// Hash of a genesis op: the person's id.
 pub const PERSON: Domain = Domain("freehold/person/1");
-/// Hash of any identity op: what its successor names.
+/// Hash of an identity op, named by the next op.
 pub const OP_ID: Domain = Domain("freehold/op-id/1\0");
 /// Signature of an identity op by a root key.
 pub const OP_ROOT: Domain = Domain("freehold/op-root/1\0");
@@ -29,23 +28,23 @@ pub const OP_ROOT: Domain = Domain("freehold/op-root/1\0");
 pub const OP_NODE: Domain = Domain("freehold/op-node/1\0");
 /// Signature of an identity op by a guardian.
 pub const OP_GUARDIAN: Domain = Domain("freehold/op-guardian/1\0");
-/// Signature of the words' backup key by their root key.
+/// Signature of the mnemonic's backup key by its root key.
 pub const BACKUP_KEY: Domain = Domain("freehold/backup-key/1\0");
-/// Hash that commits to a guardian's key without naming it.
+/// Commitment to a guardian's key, which hides it.
 pub const GUARDIAN: Domain = Domain("freehold/guardian/1\0");
 /// Signature of a feed entry's header by a node key.
 pub const ENTRY: Domain = Domain("freehold/entry/1\0");
-/// Checksum of a pasteable text (node card, claim, request).
+/// Checksum of a node card or a transfer text.
 pub const ARMOUR: Domain = Domain("freehold/armour/1\0");
 
-/// HKDF-SHA256 salt for everything derived from the 24 words.
-pub const WORDS: Domain = Domain("freehold/words/1");
+/// HKDF-SHA256 salt of every key derived from the mnemonic.
+pub const MNEMONIC: Domain = Domain("freehold/words/1");
 /// HKDF label of the root signing key.
-pub const WORDS_ROOT: Domain = Domain("root signing key");
+pub const MNEMONIC_ROOT: Domain = Domain("root signing key");
 /// HKDF label of the recovery KEM key.
-pub const WORDS_RECOVERY: Domain = Domain("recovery kem key");
+pub const MNEMONIC_RECOVERY: Domain = Domain("recovery kem key");
 /// HKDF label of the backup (age) key.
-pub const WORDS_BACKUP: Domain = Domain("backup key");
+pub const MNEMONIC_BACKUP: Domain = Domain("backup key");
 
 /// BLAKE3 key derivation of a circle epoch's lane id.
 pub const LANE: Domain = Domain("freehold/lane/1");

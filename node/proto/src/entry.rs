@@ -1,7 +1,7 @@
 //! Feed entries: a signed header, and a body that can be deleted without breaking the signature.
 //!
-//! There is one feed log per (person, node key, lane, epoch). Each entry names the hash of the one
-//! before it.
+//! There is one feed log per (person, node key, lane, epoch). Each entry names the hash of the
+//! entry before it.
 
 mod body;
 mod header;
@@ -26,10 +26,10 @@ use crate::keys::{PublicKey, Signature};
 pub const HEADER_LEN_MAX: usize = 1024;
 /// The longest body, in bytes.
 pub const BODY_LEN_MAX: usize = 64 * 1024;
-/// Entries that one entry may refer to.
+/// References of one entry, at most.
 pub const REFS_MAX: usize = 16;
 
-/// An entry: BLAKE3 of its header's exact bytes. Written as lower-case hexadecimal.
+/// An entry's id: BLAKE3 of its header's exact bytes. Shown as lower-case hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(pub [u8; 32]);
 
@@ -71,17 +71,18 @@ impl FromStr for EntryId {
     }
 }
 
-/// Which of a person's streams a log belongs to.
+/// The lane of a feed log: public, control, or one per circle epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(pub [u8; 16]);
 
 impl Lane {
-    /// What anyone may read.
+    /// Entries for anyone.
     pub const PUBLIC: Self = Self(*b"freehold.public\0");
-    /// What friends' nodes need to know: homes, key backups.
+    /// Entries for friends' nodes: homes, key backups.
     pub const CONTROL: Self = Self(*b"freehold.control");
 
-    /// Whether the lane is one that everybody knows; the id of any other is the right to fetch it.
+    /// True for the public and the control lane. The id of any other lane is a secret: knowing it
+    /// is the right to fetch the lane.
     pub fn is_well_known(&self) -> bool {
         *self == Self::PUBLIC || *self == Self::CONTROL
     }
@@ -92,45 +93,45 @@ impl fmt::Debug for Lane {
         match *self {
             Self::PUBLIC => f.write_str("Lane(public)"),
             Self::CONTROL => f.write_str("Lane(control)"),
-            // A private lane's id is a secret: it is not written into logs.
+            // The id of a private lane is a secret and must not get into log files.
             _ => f.write_str("Lane(private)"),
         }
     }
 }
 
-/// One log.
+/// The id of a feed log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedLogId {
-    /// Whose.
+    /// The author.
     pub person: PersonId,
-    /// Written by which node.
+    /// The key of the node that writes it.
     pub node: PublicKey,
-    /// In which lane.
+    /// The lane.
     pub lane: Lane,
-    /// In which run of that node.
+    /// The epoch: random, one per start of that node.
     pub epoch: u64,
 }
 
-/// What is held of one log. Only what is durable is ever reported.
+/// The stored range of one feed log. Only durable entries are ever reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedLogHead {
-    /// The log.
+    /// The feed log.
     pub log: FeedLogId,
-    /// The first sequence number held.
+    /// The first stored sequence number.
     pub lo: u64,
-    /// The last sequence number held.
+    /// The last stored sequence number.
     pub hi: u64,
-    /// The last entry's id.
+    /// The id of the last entry.
     pub head: EntryId,
 }
 
-/// An entry as it travels: exact bytes, not verified.
+/// An entry on the wire: exact bytes, not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEntry {
     /// The header's exact bytes.
     pub header: Vec<u8>,
-    /// Over the header.
+    /// The signature over the header.
     pub signature: Signature,
-    /// The body's exact bytes; `None` once it was deleted.
+    /// The body's exact bytes; `None` once deleted.
     pub body: Option<Vec<u8>>,
 }

@@ -31,7 +31,7 @@ fn texts(name: &str) -> Vec<String> {
     found
 }
 
-/// The byte strings among them.
+/// Every hexadecimal byte string of more than 40 bytes in these files.
 fn bytes(names: &[&str]) -> Vec<Vec<u8>> {
     let all = names.iter().flat_map(|name| texts(name));
     all.filter_map(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok())
@@ -43,9 +43,9 @@ fn text(input: &[u8]) -> String {
     String::from_utf8_lossy(input).into_owned()
 }
 
-/// What was read says the same bytes again.
+/// Bytes that are read encode to themselves again.
 #[test]
-fn damaged_canonical_bytes_are_refused_or_mean_themselves() {
+fn damaged_canonical_bytes_are_refused_or_round_trip() {
     let corpus = bytes(&["cbor", "entries", "identity", "sealed", "key_backup", "texts"]);
     assert!(corpus.len() > 20);
     fuzz("canonical cbor", &corpus, |input| {
@@ -70,19 +70,19 @@ fn damaged_canonical_bytes_are_refused_or_mean_themselves() {
     });
 }
 
-trait Understood {
-    /// A header with keys that a newer program wrote is kept as bytes and never written anew.
+trait FilterUnderstood {
+    /// A header with keys of a newer program is kept as bytes and never encoded again.
     fn filter_understood(self) -> Result<EntryHeader, ()>;
 }
 
-impl<E> Understood for Result<EntryHeader, E> {
+impl<E> FilterUnderstood for Result<EntryHeader, E> {
     fn filter_understood(self) -> Result<EntryHeader, ()> {
         self.ok().filter(|header| header.understood).ok_or(())
     }
 }
 
 #[test]
-fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
+fn damaged_identity_logs_and_entries_are_refused_or_verify() {
     let ops: Vec<Vec<u8>> = bytes(&["identity"])
         .into_iter()
         .filter(|bytes| SignedOp::from_canonical(bytes).is_ok())
@@ -113,10 +113,10 @@ fn a_damaged_log_of_a_person_and_what_it_signed_are_refused_or_verify() {
 }
 
 #[test]
-fn damaged_papers_are_refused_or_read() {
+fn damaged_transfer_texts_are_refused_or_read() {
     let corpus: Vec<Vec<u8>> =
         texts("texts").into_iter().chain(texts("words")).map(String::into_bytes).collect();
-    fuzz("papers", &corpus, |input| {
+    fuzz("transfer texts", &corpus, |input| {
         let text = text(input);
         let _ = (
             text.parse::<Claim>().is_ok(),

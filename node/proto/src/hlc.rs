@@ -1,19 +1,19 @@
-//! The hybrid logical clock: milliseconds that do not run backwards within one person's entries,
-//! with a counter below them, unless it turns out that the machine's own clock was far ahead:
-//! readers hold back what is from the future, so going on from there would silence the author until
-//! that day comes.
+//! The hybrid logical clock: milliseconds and a counter that do not run backwards within one
+//! person's entries. The exception is a machine whose clock was far ahead: readers hold back
+//! entries from the future, so continuing from there would silence the author until that day.
 //!
-//! It orders what a reader sees; edits and tombstones are ordered by (epoch chain, seq), never by
-//! this. A node merges it only from its own person's entries, so nobody else's wrong clock can push
-//! it ahead.
+//! The clock orders entries for a reader; edits and tombstones are ordered by (epoch chain, seq),
+//! never by the clock. A node merges the clock only from its own person's entries, so the wrong
+//! clock of another person cannot push it ahead.
 
 use std::fmt;
 
 use crate::clock::Timestamp;
 
-/// How far ahead of this machine's clock a moment may be and still be believed, in milliseconds.
+/// The furthest ahead of this machine's clock that a moment is accepted, in milliseconds.
 pub const AHEAD_MAX_MS: u64 = 60_000;
-/// 1 January 2026, 0:00 UTC: a clock that says less was never set, for this program is younger.
+/// 1 January 2026, 0:00 UTC, before the first release: a clock that shows an earlier time was never
+/// set.
 const NEVER_SET_BEFORE: Timestamp = Timestamp(1_767_225_600_000);
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
@@ -29,9 +29,9 @@ impl Hlc {
         Self(time.0.min(u64::MAX >> COUNTER_BITS) << COUNTER_BITS)
     }
 
-    /// The next moment: the machine's time, or one step after `last` if the machine's clock stands
-    /// still or ran backwards a little. If it ran back far, it was wrong before and is right now;
-    /// unless what it says now cannot be.
+    /// The next moment: the machine's time, or one step after `last` if the machine's clock has not
+    /// advanced or ran backwards by up to [`AHEAD_MAX_MS`]. A clock that ran back further was wrong
+    /// before and is right now, unless it shows a time before 2026.
     #[must_use]
     pub fn next(last: Self, now: Timestamp) -> Self {
         if last.is_ahead_of(now) && now >= NEVER_SET_BEFORE {
@@ -40,7 +40,7 @@ impl Hlc {
         Self::at(now).max(Self(last.0.saturating_add(1)))
     }
 
-    /// Whether this is further in the future than two clocks that are right can be apart.
+    /// True if this is more than [`AHEAD_MAX_MS`] after `now`.
     pub fn is_ahead_of(self, now: Timestamp) -> bool {
         self.time() > now.plus_millis(AHEAD_MAX_MS)
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_runs_backwards_still_moves_forward() {
+    fn hlc_moves_forward_when_the_machine_clock_runs_back() {
         let first = Hlc::next(Hlc::default(), Timestamp(1_000));
         let second = Hlc::next(first, Timestamp(900));
         assert!(second > first);
@@ -71,13 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_far_ahead_is_forgotten_and_one_that_was_never_set_is_not_believed() {
-        let (right, far) = (Timestamp(1_795_000_000_000), Hlc::at(Timestamp(2_085_000_000_000)));
-        assert_eq!(Hlc::next(far, right), Hlc::at(right));
-        let little = Hlc::at(right.plus_millis(AHEAD_MAX_MS));
-        assert_eq!(Hlc::next(little, right), Hlc(little.0 + 1));
-        // A machine without a battery begins in 1970: what was said last is nearer to the truth.
-        assert_eq!(Hlc::next(Hlc::at(right), Timestamp(5_000)), Hlc(Hlc::at(right).0 + 1));
+    fn hlc_resets_after_a_far_clock_unless_time_is_unset() {
+        let (now, far_ahead) =
+            (Timestamp(1_795_000_000_000), Hlc::at(Timestamp(2_085_000_000_000)));
+        assert_eq!(Hlc::next(far_ahead, now), Hlc::at(now));
+        let little = Hlc::at(now.plus_millis(AHEAD_MAX_MS));
+        assert_eq!(Hlc::next(little, now), Hlc(little.0 + 1));
+        // A machine without a battery starts in 1970: the last entry is closer to the real time.
+        assert_eq!(Hlc::next(Hlc::at(now), Timestamp(5_000)), Hlc(Hlc::at(now).0 + 1));
         assert_eq!(Hlc::next(Hlc(u64::MAX), Timestamp(0)), Hlc(u64::MAX));
     }
 }

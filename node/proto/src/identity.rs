@@ -1,5 +1,5 @@
-//! Who a person is: a log of ops signed by root keys that live on paper, certifying the node keys
-//! that live on nodes.
+//! A person's identity: an identity log of ops, signed by root keys that are kept off the node (the
+//! mnemonic on paper), which certify the node keys.
 //!
 //! The person's id is the hash of the log's first op, so keys can change and the id cannot.
 
@@ -23,20 +23,20 @@ pub use backup_key::BackupKey;
 pub use card::{CardError, NodeCard};
 pub use fork::{Choice, choose};
 pub use log::{IdentityLog, IdentityLogError};
-pub use transfer::{Claim, SignatureRequest, SignedRequest, TransferError, begin};
+pub use transfer::{Claim, SignatureRequest, SignedRequest, TransferError, create_claim};
 
-/// A person: BLAKE3 of the first op of their identity log. Written as 52 letters and digits
+/// A person's id: BLAKE3 of the first op of the identity log. Shown as 52 letters and digits
 /// (lower-case base32).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub [u8; 32]);
 
-/// A text that is not a person's id.
+/// A text is not a person's id.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a person's id (52 letters and digits)")]
 pub struct NotAPerson;
 
 impl PersonId {
-    /// The first eight characters, for people and logs; not unique.
+    /// The first eight characters, to show and to log; not unique.
     pub fn short(&self) -> String {
         self.to_string().chars().take(8).collect()
     }
@@ -65,7 +65,7 @@ impl FromStr for PersonId {
     }
 }
 
-/// The payload of a pasted text.
+/// The payload of a transfer text.
 #[cfg(test)]
 pub(crate) fn armour_payload(title: &'static str, text: &str) -> Vec<u8> {
     armour::read(title, text).unwrap()

@@ -1,10 +1,9 @@
-//! Keys as `(suite, bytes)`, signatures that are always verified strictly, and the secrets a node
-//! holds.
+//! Keys as `(suite, bytes)`, strict signature verification, and the secret keys of a node.
 //!
-//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite can
-//! verify nothing and is no [`PublicKey`]; what it signed is kept or left out by who reads it, and
-//! never an error. A KEM key of an unknown suite is kept as bytes, so that a log that names one is
-//! still read.
+//! Suite 1 is Ed25519 for signing and X25519 for KEM keys. A signing key of an unknown suite
+//! verifies nothing and is not a [`PublicKey`]; a reader keeps or skips an object signed by one,
+//! and does not treat it as malformed. A KEM key of an unknown suite is kept as bytes, so that a
+//! log that names one can be read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,15 +19,16 @@ pub const SUITE_25519: u8 = 1;
 /// The longest KEM key of any suite, in bytes (X-Wing's is 1,216).
 pub const KEM_KEY_LEN_MAX: usize = 1_280;
 
-/// A public signing key of suite 1, known to be a strong point.
+/// A public signing key of suite 1; never a point of small order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Takes the 32 bytes of an Ed25519 key.
+    /// A key from the 32 bytes of an Ed25519 key.
     ///
     /// # Errors
-    /// When they are no point of the curve, or one of small order (which would verify anything).
+    /// When the bytes are not a point of the curve in its canonical encoding, or a point of small
+    /// order (which would verify any message).
     pub fn from_ed25519(bytes: [u8; 32]) -> Result<Self, KeyError> {
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotAKey)?;
         if key.is_weak() || key.to_bytes() != bytes {
@@ -47,11 +47,11 @@ impl PublicKey {
         &self.0
     }
 
-    /// Verifies strictly (`verify_strict`: no small-order points, no second form) a signature over
-    /// `domain ‖ message`.
+    /// Verifies a signature over `domain ‖ message` with `verify_strict`, which refuses points of
+    /// small order and non-canonical scalars.
     ///
     /// # Errors
-    /// When the signature does not hold.
+    /// When the signature is not valid.
     pub fn verify(
         &self,
         domain: Domain,
@@ -100,7 +100,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// A public KEM key: what secrets are wrapped to.
+/// A public KEM key, to which secrets are wrapped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KemKey {
     suite: u8,
@@ -166,13 +166,13 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// Why a key or a signature was not taken.
+/// Why a key or a signature was refused.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     /// Not a public key, or one of small order.
     #[error("not a usable public key")]
     NotAKey,
-    /// The signature does not hold.
+    /// The signature is not valid.
     #[error("the signature does not hold")]
     BadSignature,
 }
@@ -182,7 +182,7 @@ pub enum KeyError {
 pub struct SecretKey(SigningKey);
 
 impl SecretKey {
-    /// From its 32 secret bytes.
+    /// A key from its 32 secret bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(bytes))
     }
@@ -214,7 +214,7 @@ impl fmt::Debug for SecretKey {
 pub struct KemSecret(x25519_dalek::StaticSecret);
 
 impl KemSecret {
-    /// From its 32 secret bytes.
+    /// A key from its 32 secret bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(x25519_dalek::StaticSecret::from(bytes))
     }
@@ -239,9 +239,9 @@ impl fmt::Debug for KemSecret {
 /// The two secrets of a node: its signing key (also its libp2p identity) and its KEM key.
 #[derive(Clone, Debug)]
 pub struct NodeKeys {
-    /// Signs entries, the ops that add this node, and libp2p's handshake.
+    /// Signs entries, the op that certifies this node, and libp2p's handshake.
     pub sign: SecretKey,
-    /// Opens what is wrapped to this node.
+    /// Unwraps secrets that are wrapped to this node.
     pub kem: KemSecret,
 }
 
@@ -268,14 +268,14 @@ mod tests {
     ];
 
     #[test]
-    fn keys_of_small_order_are_refused() {
+    fn small_order_public_keys_are_refused() {
         for hex in SMALL_ORDER {
-            assert!(hex.parse::<PublicKey>().is_err(), "{hex} was taken");
+            assert!(hex.parse::<PublicKey>().is_err(), "{hex} was accepted");
         }
     }
 
     #[test]
-    fn a_signature_for_one_domain_does_not_hold_in_another() {
+    fn signature_is_valid_in_its_domain_only() {
         let secret = SecretKey::from_bytes(&[7; 32]);
         let signature = secret.sign(domains::ENTRY, b"words");
         assert_eq!(secret.public().verify(domains::ENTRY, b"words", &signature), Ok(()));
@@ -290,8 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_with_a_larger_scalar_is_refused() {
-        // S + L is a second form of the same signature, which a lax verifier would take.
+    fn signature_with_non_canonical_scalar_is_refused() {
+        // S + L is a second form of the same signature, which a lax verifier would accept.
         const L: [u8; 32] = [
             0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
             0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,

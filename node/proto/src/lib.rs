@@ -1,7 +1,7 @@
-//! What Freehold nodes sign and exchange: ids, keys, canonical CBOR, identity logs and feed
-//! entries. Their formats never change; test vectors in `tests/vectors` hold them.
+//! The formats that Freehold nodes sign and exchange: ids, keys, canonical CBOR, identity logs and
+//! feed entries. They never change; the test vectors in `tests/vectors` prove it.
 //!
-//! Nothing here does IO, and nothing here knows a store.
+//! This crate does no IO and knows no store.
 
 mod blob_id;
 pub mod cbor;

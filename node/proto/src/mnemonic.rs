@@ -1,8 +1,8 @@
-//! The 24 words: 256 bits of entropy as BIP 39 words, and the three keys derived from them by
+//! The mnemonic: 256 bits of entropy as 24 BIP 39 words, and the three keys derived from them by
 //! labelled HKDF-SHA256.
 //!
-//! They are made on the owner's own computer and never stored on a node. Whoever has them is the
-//! person.
+//! The mnemonic is made on the owner's own computer and never stored on a node. It is the whole
+//! identity: its holder can act as the person.
 
 use bip39::Language;
 use hkdf::Hkdf;
@@ -13,53 +13,52 @@ use crate::domains::{self, Domain};
 use crate::keys::{KemSecret, SecretKey};
 use crate::random::Random;
 
-/// How many words there are.
+/// Words in a mnemonic.
 pub const WORDS_COUNT: usize = 24;
 
-/// The 24 words. Wiped when dropped; deliberately without `Debug` and `Display`.
+/// A mnemonic of 24 words. Wiped when dropped; deliberately without `Debug` and `Display`.
 #[derive(Clone)]
 pub struct Mnemonic(Zeroizing<[u8; 32]>);
 
-/// What the words are not.
+/// Why a text is not a mnemonic.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MnemonicError {
-    /// Another number of words.
+    /// The number of words is not 24.
     #[error("these are {0} words, there should be 24")]
     Count(usize),
-    /// A word (counted from 1) that is not in the list.
+    /// A word (counted from 1) is not in the BIP 39 list.
     #[error("word {0} is not one of the list")]
     Unknown(usize),
-    /// All words are of the list, but they do not belong together in this order.
+    /// All words are in the list, but the checksum is wrong.
     #[error("a word is wrong or out of order (the words' checksum does not hold)")]
     Checksum,
 }
 
-/// The keys that the words stand for.
+/// The keys derived from a mnemonic.
 pub struct MnemonicKeys {
     /// Signs identity ops.
     pub root: SecretKey,
-    /// Opens what was wrapped for recovery.
+    /// Unwraps the epoch keys of a KeyBackup.
     pub recovery: KemSecret,
     /// The secret of the backup's age identity (X25519).
     pub backup: Zeroizing<[u8; 32]>,
 }
 
 impl Mnemonic {
-    /// Fresh words.
+    /// A new random mnemonic.
     pub fn generate(random: &Random) -> Self {
         Self(Zeroizing::new(random.array()))
     }
 
-    /// The words of given entropy.
+    /// The mnemonic of given entropy.
     pub fn from_entropy(entropy: [u8; 32]) -> Self {
         Self(Zeroizing::new(entropy))
     }
 
-    /// Reads 24 words, in any case and spacing (line breaks and numbering like `3.` are passed
-    /// over).
+    /// Reads 24 words, in any case and spacing; line breaks and numbering like `3.` are ignored.
     ///
     /// # Errors
-    /// Which word is wrong, or that they do not belong together.
+    /// The wrong word, the wrong number of words, or the wrong checksum.
     pub fn parse(text: &str) -> Result<Self, MnemonicError> {
         let lower = Zeroizing::new(text.to_lowercase());
         let words: Vec<&str> = lower
@@ -86,7 +85,7 @@ impl Mnemonic {
 
     /// The words with a space between them.
     pub fn phrase(&self) -> Zeroizing<String> {
-        // 32 bytes always make 24 words; an empty phrase would be noticed by whoever reads it back.
+        // 32 bytes always give 24 words. An empty phrase would not parse.
         Zeroizing::new(
             bip39::Mnemonic::from_entropy(self.0.as_slice())
                 .map(|words| words.to_string())
@@ -94,20 +93,20 @@ impl Mnemonic {
         )
     }
 
-    /// The keys derived from the words.
+    /// The keys derived from the mnemonic.
     pub fn keys(&self) -> MnemonicKeys {
-        let root = self.derive(domains::WORDS_ROOT);
-        let recovery = self.derive(domains::WORDS_RECOVERY);
+        let root = self.derive(domains::MNEMONIC_ROOT);
+        let recovery = self.derive(domains::MNEMONIC_RECOVERY);
         MnemonicKeys {
             root: SecretKey::from_bytes(&root),
             recovery: KemSecret::from_bytes(*recovery),
-            backup: self.derive(domains::WORDS_BACKUP),
+            backup: self.derive(domains::MNEMONIC_BACKUP),
         }
     }
 
     fn derive(&self, label: Domain) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0u8; 32]);
-        let hkdf = Hkdf::<Sha256>::new(Some(domains::WORDS.bytes()), self.0.as_slice());
+        let hkdf = Hkdf::<Sha256>::new(Some(domains::MNEMONIC.bytes()), self.0.as_slice());
         // HKDF refuses only lengths over 8,160 bytes.
         let _ = hkdf.expand(label.bytes(), key.as_mut_slice());
         key
@@ -119,21 +118,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_written_on_paper_are_read_back() {
-        let words = Mnemonic::from_entropy([0x7f; 32]);
-        let phrase = words.phrase();
+    fn numbered_upper_case_mnemonic_is_parsed() {
+        let mnemonic = Mnemonic::from_entropy([0x7f; 32]);
+        let phrase = mnemonic.phrase();
         assert_eq!(phrase.split(' ').count(), WORDS_COUNT);
         let numbered: String = phrase
             .split(' ')
             .enumerate()
             .map(|(at, word)| format!("{}. {}\n", at + 1, word.to_uppercase()))
             .collect();
-        let again = Mnemonic::parse(&numbered).unwrap();
-        assert_eq!(again.keys().root.public(), words.keys().root.public());
+        let parsed = Mnemonic::parse(&numbered).unwrap();
+        assert_eq!(parsed.keys().root.public(), mnemonic.keys().root.public());
     }
 
     #[test]
-    fn a_wrong_word_is_named() {
+    fn wrong_mnemonic_word_is_named() {
         let phrase = Mnemonic::from_entropy([0; 32]).phrase();
         assert_eq!(Mnemonic::parse("abandon art").err(), Some(MnemonicError::Count(2)));
         assert_eq!(
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_keys_differ() {
+    fn mnemonic_keys_differ() {
         let keys = Mnemonic::from_entropy([1; 32]).keys();
         assert_ne!(keys.root.to_bytes(), keys.recovery.to_bytes());
         assert_ne!(*keys.backup, *keys.recovery.to_bytes());

@@ -1,4 +1,5 @@
-//! Randomness as a parameter: the operating system's in a running node, a seeded stream in a test.
+//! Randomness as a parameter: seeded by the operating system in a running node, by a number in a
+//! test.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,9 @@ use chacha20::rand_core::{Rng, SeedableRng};
 #[derive(Clone)]
 pub struct Random {
     stream: Arc<Mutex<ChaCha20Rng>>,
-    /// Whether what the operating system gives at the moment is mixed in. A machine that is resumed
-    /// twice from one image of its memory has the same stream twice, and a nonce must not come
-    /// twice; the system hears of the resumption and begins anew.
+    /// True if fresh bytes of the operating system are mixed in. A machine that is resumed twice
+    /// from one memory image has the same stream twice, which would repeat a nonce; the operating
+    /// system reseeds after a resumption.
     mixed: bool,
 }
 
@@ -27,7 +28,7 @@ impl Random {
         Ok(Self::new(ChaCha20Rng::from_seed(seed), true))
     }
 
-    /// The same bytes for the same seed: for tests only.
+    /// The same bytes for the same seed; for tests only.
     pub fn seeded(seed: u64) -> Self {
         Self::new(ChaCha20Rng::seed_from_u64(seed), false)
     }
@@ -44,7 +45,7 @@ impl Random {
         }
         let mut fresh = [0u8; 32];
         for part in bytes.chunks_mut(fresh.len()) {
-            // The stream alone is fit for keys too.
+            // If this fails, the stream alone is still fit for keys.
             if getrandom::fill(&mut fresh).is_ok() {
                 part.iter_mut().zip(fresh).for_each(|(byte, fresh)| *byte ^= fresh);
             }
@@ -75,14 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_resumed_twice_from_one_image_draws_different_bytes() {
+    fn resumed_memory_image_draws_different_random_bytes() {
         let resumed = || Random::new(ChaCha20Rng::seed_from_u64(1), true).array::<100>();
         let (one, two) = (resumed(), resumed());
         assert!((0..100).step_by(20).all(|at| one[at..at + 20] != two[at..at + 20]));
     }
 
     #[test]
-    fn a_seeded_stream_is_the_same_each_time() {
+    fn seeded_random_stream_is_repeatable() {
         assert_eq!(Random::seeded(7).array::<100>(), Random::seeded(7).array::<100>());
         assert_ne!(Random::seeded(7).u64(), Random::seeded(8).u64());
     }

@@ -1,4 +1,4 @@
-//! For tests, of this crate and of those above it.
+//! Test support for this crate and the crates above it.
 
 pub mod fuzz;
 pub mod identity;

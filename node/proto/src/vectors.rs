@@ -1,11 +1,11 @@
-//! Byte-level test vectors of every format that cannot change, kept in `node/proto/tests/vectors`
-//! and verified by `.ci/vectors/verify.mjs` with none of this code. `FREEHOLD_VECTORS=write` writes
-//! them anew: only ever for a new format, never for an old one.
+//! Byte-level test vectors of every format that cannot change, in `node/proto/tests/vectors`. Also
+//! verified by `.ci/vectors/verify.mjs`, which shares no code with this crate.
+//! `FREEHOLD_VECTORS=write` writes the files: only ever for a new format, never for an old one.
 
 mod entries;
 mod newer;
-mod papers;
 mod people;
+mod transfer;
 
 use serde_json::{Value as Json, json};
 
@@ -17,7 +17,7 @@ fn check_file(name: &str, vectors: &Json) {
 }
 
 #[test]
-fn cbor_has_one_encoding_of_each_thing() {
+fn cbor_vectors_match() {
     let cases: &[(&str, &[u8])] = &[
         ("the number 0", &[0x00]),
         ("the number 24", &[0x18, 0x18]),

@@ -27,7 +27,7 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     let card: NodeCard =
         new.node.trim().parse().map_err(|error| invalid(format!("the node's card: {error}")))?;
     let mnemonic = new_mnemonic()?;
-    let claim = identity::transfer::begin(&mnemonic, &card).map_err(invalid)?;
+    let claim = identity::transfer::create_claim(&mnemonic, &card).map_err(invalid)?;
     let person = claim.person().context("the claim names no person")?;
     write_new(&new.out, &claim.to_string())?;
     console::print(
@@ -116,7 +116,7 @@ pub(super) fn sign(sign: &IdentitySign) -> Result<()> {
     }
     let mnemonic = prompt::mnemonic("Type your 24 words, then Enter:")?;
     let (text, receiver) = match identity::transfer::sign(&request, &mnemonic).map_err(invalid)? {
-        Signed::Done(done) => (done.to_string(), "your node:\n  freehold identity upload"),
+        Signed::Request(done) => (done.to_string(), "your node:\n freehold identity upload"),
         Signed::Claim(claim) => {
             (claim.to_string(), "the node that is added:\n  freehold identity claim")
         }

@@ -60,14 +60,14 @@ fn show_new_mnemonic(node: &Response) -> Result<String> {
         .parse()
         .map_err(|error| invalid(format!("the node's card: {error}")))?;
     let mnemonic = new_mnemonic()?;
-    let claim = identity::begin(&mnemonic, &card).map_err(invalid)?;
+    let claim = identity::create_claim(&mnemonic, &card).map_err(invalid)?;
     let person = claim.person().context("the claim names no person")?;
     let addresses: Vec<String> = serde_json::from_value(node.get("addresses").clone())?;
     let card = RecoveryCard::new(mnemonic, person, addresses);
     console::print_flushed(format!(
-        "These 24 words are the keys to your identity. They were made on this machine, so its operator could have\n\
-         seen them; to rule that out, make them with `freehold identity new` on your own computer instead.\n\
-         Write this card on paper. It is shown only once and is not stored here:\n\n{card}\n"
+"These 24 words are the keys to your identity. They were made on this machine, so its operator could have\n\
+seen them; to rule that out, make them with `freehold identity new` on your own computer instead.\n\
+Write this card on paper. It is shown only once and is not stored here:\n\n{card}\n"
     ))
     .context("the words could not be printed, so nothing was set up")?;
     if std::io::stdin().is_terminal() {

@@ -229,7 +229,7 @@ fn timeline_list(node: &Node) -> Result<Response> {
 
 fn friend_list(node: &Node) -> Result<Response> {
     let state_name = |state| match state {
-        friends::FriendState::Asked => "asked",
+        friends::FriendState::Requested => "asked",
         friends::FriendState::Friend => "friend",
         friends::FriendState::Blocked => "blocked",
         friends::FriendState::Refused => "refused",

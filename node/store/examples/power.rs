@@ -1,20 +1,21 @@
-//! One half of `.ci/power`: the program whose files are recorded, and the judge of what a power cut
-//! left of them.
+//! Part of `.ci/power`: the program whose file-system calls are recorded, and the check of a folder
+//! after a power cut.
 //!
-//! `power write KIND FOLDER CHANGES [close]` makes each of four writers do so many changes more and says each acknowledgement; then it
-//! closes the store or, as a killed process would, leaves it. `power check KIND FOLDER N N N N`
-//! opens the folder as on another boot, holds it against the last change that each writer was told
-//! is safe, and goes on from there. It ends with 0 if all is well, 10 if something is lost, 11 if
-//! something is there in part, 12 if the store does not open and 13 if it opens but does not go on.
+//! `power write KIND FOLDER CHANGES [close]` makes CHANGES changes with each of four writers and
+//! prints each acknowledgement. Then it closes the store or, without `close`, exits like a killed
+//! process. `power check KIND FOLDER N N N N` opens the folder as on another boot, compares it with
+//! the last acknowledged change N of each writer, and makes more changes. Exit codes: 0 intact, 10
+//! a change is lost, 11 a change is partial, 12 the store does not open, 13 the store opens but
+//! fails later.
 //!
-//! KIND is `sled` or `redb` for Freehold's store over that engine; or a control: `bare-sled`, which
-//! acknowledges after sled's own
-//! `flush`, or `synced-sled`, which syncs sled's files itself before it acknowledges.
+//! KIND is `sled` or `redb` for Freehold's store over that engine, or a control: `bare-sled`
+//! acknowledges after sled's own `flush`, `synced-sled` also syncs sled's files before it
+//! acknowledges.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a program of the tests: it says what it finds"
+    reason = "a test program that prints its results"
 )]
 
 use std::path::Path;
@@ -25,12 +26,12 @@ use freehold_store::engine::EngineKind;
 #[path = "../tests/store/writers.rs"]
 mod writers;
 
-use writers::{ROWS_KEPT, WRITERS, Wrong};
+use writers::{Problem, ROWS_KEPT, WRITERS};
 
 const LOST: i32 = 10;
 const PARTIAL: i32 = 11;
 const DOES_NOT_OPEN: i32 = 12;
-const DOES_NOT_GO_ON: i32 = 13;
+const FAILS_LATER: i32 = 13;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -51,59 +52,61 @@ fn main() {
     }
 }
 
-fn say(writer: u8, n: u64) {
+fn print_acknowledged(writer: u8, n: u64) {
     println!("acknowledged {writer} {n}");
 }
 
 fn write(folder: &Path, engine: EngineKind, changes: u64, close: bool) {
     println!("begun");
     let (store, blobs) = writers::open(folder, engine, None).unwrap();
-    writers::write(&store, &blobs, changes / 2, &say);
+    writers::write(&store, &blobs, changes / 2, &print_acknowledged);
     store.snapshot().unwrap();
-    writers::write(&store, &blobs, changes - changes / 2, &say);
+    writers::write(&store, &blobs, changes - changes / 2, &print_acknowledged);
     if close {
         store.close();
     } else {
-        // Nothing is dropped, so nothing says goodbye; but what goes on behind is at rest, or the
-        // recorder could not tell whether a call that this end cuts off was made.
+        // The store is not closed. But its background threads must be idle, because the recorder
+        // cannot tell if a call that the exit interrupts was made.
         store.checkpoint().unwrap();
-        writers::write(&store, &blobs, 2, &say);
+        writers::write(&store, &blobs, 2, &print_acknowledged);
         exit(0);
     }
 }
 
 fn check(folder: &Path, engine: EngineKind, acknowledged: &[u64]) {
-    let opened = writers::open(folder, engine, Some([2; 32]));
-    let (store, blobs) = opened.unwrap_or_else(|error| judged(DOES_NOT_OPEN, &error.to_string()));
-    let seen = writers::check(&store, &blobs, acknowledged).unwrap_or_else(|wrong| judge(&wrong));
+    let result = writers::open(folder, engine, Some([2; 32]));
+    let (store, blobs) =
+        result.unwrap_or_else(|error| exit_with(DOES_NOT_OPEN, &error.to_string()));
+    let last_changes = writers::check(&store, &blobs, acknowledged)
+        .unwrap_or_else(|problem| exit_with_problem(&problem));
     writers::write(&store, &blobs, 2, &|_, _| {});
-    let further: Vec<u64> = seen.iter().map(|last| last + 2).collect();
-    if let Err(wrong) = writers::check(&store, &blobs, &further) {
-        judged(DOES_NOT_GO_ON, &format!("{wrong:?}"));
+    let next: Vec<u64> = last_changes.iter().map(|last| last + 2).collect();
+    if let Err(problem) = writers::check(&store, &blobs, &next) {
+        exit_with(FAILS_LATER, &format!("{problem:?}"));
     }
-    let complaints = store.verify(&|_| Ok(())).unwrap_or_else(|error| vec![error.to_string()]);
-    if !complaints.is_empty() {
-        judged(DOES_NOT_GO_ON, &complaints.join("; "));
+    let problems = store.verify(&|_| Ok(())).unwrap_or_else(|error| vec![error.to_string()]);
+    if !problems.is_empty() {
+        exit_with(FAILS_LATER, &problems.join("; "));
     }
-    // The judge has seen enough; a clean stop would only cost time.
+    // A clean stop would only take time.
     exit(0);
 }
 
-fn judge(wrong: &Wrong) -> ! {
-    match wrong {
-        Wrong::Lost(what) => judged(LOST, what),
-        Wrong::Partial(what) => judged(PARTIAL, what),
+fn exit_with_problem(problem: &Problem) -> ! {
+    match problem {
+        Problem::Lost(text) => exit_with(LOST, text),
+        Problem::Partial(text) => exit_with(PARTIAL, text),
     }
 }
 
-fn judged(code: i32, what: &str) -> ! {
-    println!("{what}");
+fn exit_with(code: i32, text: &str) -> ! {
+    println!("{text}");
     exit(code)
 }
 
 mod bare {
-    //! sled by itself, with the same changes; large contents, which it would put into files that it
-    //! never syncs, are cut short.
+    //! sled alone, with the same changes. Large contents are truncated, because sled writes them to
+    //! files that it never syncs.
 
     use super::*;
 
@@ -136,7 +139,7 @@ mod bare {
         db.flush().map(|_| ())
     }
 
-    /// The files and folders of the database, each made durable.
+    /// Syncs the files and folders of the database.
     fn sync(folder: &Path) -> std::io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
@@ -151,8 +154,8 @@ mod bare {
 
     pub(super) fn write(folder: &Path, changes: u64, synced: bool) {
         let db = open(folder).unwrap();
-        // The control is judged by what it writes, not by its first start: all there is so far is
-        // made durable for it.
+        // The control is judged by its changes, not by its first start, so the new database is made
+        // durable.
         db.insert("begun", "").unwrap();
         db.flush().unwrap();
         rustix::fs::syncfs(std::fs::File::open(folder).unwrap()).unwrap();
@@ -166,7 +169,7 @@ mod bare {
                         if synced {
                             sync(folder).unwrap();
                         }
-                        say(writer, n);
+                        print_acknowledged(writer, n);
                     }
                 });
             }
@@ -175,29 +178,30 @@ mod bare {
     }
 
     pub(super) fn check(folder: &Path, acknowledged: &[u64]) {
-        let db = open(folder).unwrap_or_else(|error| judged(DOES_NOT_OPEN, &error.to_string()));
+        let db = open(folder).unwrap_or_else(|error| exit_with(DOES_NOT_OPEN, &error.to_string()));
         for (writer, acknowledged) in (0..WRITERS).zip(acknowledged) {
-            let last = last(&db, writer).unwrap_or_else(|error| judged(LOST, &error.to_string()));
+            let last =
+                last(&db, writer).unwrap_or_else(|error| exit_with(LOST, &error.to_string()));
             let rows: sled::Result<Vec<_>> = db
                 .scan_prefix([writer])
                 .filter(|row| !matches!(row, Ok((key, _)) if key.len() == 1))
                 .collect();
-            let rows = rows.unwrap_or_else(|error| judged(LOST, &error.to_string()));
+            let rows = rows.unwrap_or_else(|error| exit_with(LOST, &error.to_string()));
             let numbers: Vec<u64> = rows
                 .iter()
                 .map(|(key, _)| u64::from_be_bytes(key[1..].try_into().unwrap()))
                 .collect();
             writers::check_numbers(writer, *acknowledged, last, &numbers)
-                .unwrap_or_else(|wrong| judge(&wrong));
+                .unwrap_or_else(|problem| exit_with_problem(&problem));
             if rows.iter().zip(numbers).any(|((_, value), n)| value.as_ref() != content(writer, n))
             {
-                judged(LOST, "a value is another");
+                exit_with(LOST, "a value differs");
             }
         }
         if let Err(error) =
             (0..WRITERS).zip(acknowledged).try_for_each(|(writer, n)| change(&db, writer, n + 2))
         {
-            judged(DOES_NOT_GO_ON, &error.to_string());
+            exit_with(FAILS_LATER, &error.to_string());
         }
         exit(0);
     }

@@ -1,12 +1,12 @@
-//! Blobs: what is too long for a row. Content-addressed, written once, kept by the rows that refer
-//! to them.
+//! Blobs: contents that are too long for a row. Content-addressed, immutable, kept as long as a row
+//! refers to them.
 //!
-//! On disk `blobs/ab/cd/<name>`, the name being a keyed hash, so that it reveals nothing and equal
-//! content is stored once. A small blob travels in the log's group with the first row that refers
-//! to it, is read from memory until a checkpoint files it, and is forgotten if no row came; a
-//! larger one is a durable file before any row may refer to it. While pinned a blob is never
-//! collected: from its first byte or the discovery that it is there already, until the change that
-//! refers to it is applied. Nothing here depends on the clock.
+//! On disk: `blobs/ab/cd/<name>`. The name is a keyed hash: it reveals nothing, and equal contents
+//! are stored once. A small blob is written to the log in the group of the first change that refers
+//! to it. It is read from memory until a checkpoint writes its file, and dropped if no change
+//! refers to it. A larger blob is a durable file before a row may refer to it. A pinned blob is
+//! never collected; it is pinned from its first byte, or since an existing copy was found, until
+//! the change that refers to it is applied. Nothing here depends on the clock.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -16,88 +16,62 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::fs::{self, Fs, Volume};
 use crate::seal::{Seal, SecretKey};
-use crate::space::Space;
+use crate::space::FreeSpace;
 use crate::types::{BlobId, StoreError};
 use crate::vault::Keys;
 use freehold_proto::random::Random;
 
+mod at_rest;
 mod collect;
 mod file;
-mod forms;
 mod pin;
 mod read;
 mod seal;
 mod small;
 mod write;
 
+pub use at_rest::AtRest;
 pub use collect::{Collected, Collection};
 pub use pin::{Hold, Pinned};
 pub use read::BlobReader;
 pub use small::SmallBlob;
 pub use write::BlobWriter;
 
-/// The longest blob that travels in the log, in bytes; a longer one is a file of its own first.
+/// The longest blob that is written to the log, in bytes; a longer one is written to a file first.
 pub const SMALL_LEN_MAX: usize = 128 * 1024;
 
-/// The name under which a damaged blob is reported, where a row's table would stand.
+/// The table name in the [`StoreError::Corrupt`] of a damaged blob.
 pub const DAMAGE_TABLE: &str = "blobs";
-
-/// How a blob is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AtRest {
-    /// As the bytes themselves: what anybody may have.
-    Plain,
-    /// Sealed under the store key.
-    Sealed,
-}
-
-impl AtRest {
-    /// The form's number in the log.
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::Plain => 1,
-            Self::Sealed => 2,
-        }
-    }
-
-    /// The form of this number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Plain),
-            2 => Some(Self::Sealed),
-            _ => None,
-        }
-    }
-}
 
 /// The blobs of one node. Cheap to clone.
 #[derive(Clone)]
-pub struct Blobs(Arc<Shelf>);
+pub struct Blobs(Arc<Inner>);
 
-struct Shelf {
+struct Inner {
     fs: Arc<dyn Fs>,
-    /// Watched from before the first file is written, so that no failed write-back goes untold.
+    /// Obtained before the first file is written, so that its sync reports every failed write-back.
     volume: Box<dyn Volume>,
     folder: PathBuf,
     random: Random,
-    space: Space,
+    space: FreeSpace,
     name_key: SecretKey,
     key_seal: Seal,
     state: Mutex<State>,
-    /// Held by whoever files, collects or unlinks; the state's lock alone guards pins.
-    filing: Mutex<()>,
+    /// Locked while small blobs are flushed to files and while files are removed. Pins are guarded
+    /// by the lock of `state` alone.
+    files: Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     pins: HashMap<BlobId, usize>,
     small: HashMap<BlobId, small::Small>,
-    /// For each collection that runs: all that was pinned at any moment of it.
-    touched: HashMap<u64, collect::Touched>,
+    /// For each running collection: the blobs that were pinned at any time during it.
+    protected: HashMap<u64, collect::Protected>,
     collections: u64,
-    /// Folders whose own names are known to be durable.
+    /// Folders whose names are known to be durable.
     durable_folders: HashSet<[u8; 2]>,
-    /// Public blobs found whole by this process.
+    /// Plain blobs whose content this process has verified.
     verified: HashSet<BlobId>,
 }
 
@@ -108,8 +82,8 @@ impl fmt::Debug for Blobs {
 }
 
 impl Blobs {
-    /// The blobs in `data/blobs`, which is made where there is none; what an interrupted write left
-    /// behind is removed.
+    /// Opens the blobs in `data/blobs`, creating the folder if necessary; removes the temporary
+    /// files of interrupted writes.
     ///
     /// # Errors
     /// The disk's.
@@ -118,12 +92,12 @@ impl Blobs {
         data: &Path,
         keys: &Keys,
         random: Random,
-        space: Space,
+        space: FreeSpace,
     ) -> Result<Self, StoreError> {
         let folder = data.join("blobs");
-        file::prepare(&*fs, data, &folder).map_err(|e| told(&e))?;
-        let volume = fs.volume(&folder).map_err(|e| told(&e))?;
-        Ok(Self(Arc::new(Shelf {
+        file::prepare(&*fs, data, &folder).map_err(|e| map_error(&e))?;
+        let volume = fs.volume(&folder).map_err(|e| map_error(&e))?;
+        Ok(Self(Arc::new(Inner {
             fs,
             volume,
             folder,
@@ -132,61 +106,61 @@ impl Blobs {
             name_key: keys.blob_name(),
             key_seal: Seal::derived(keys.store(), "freehold 2026 blob keys"),
             state: Mutex::default(),
-            filing: Mutex::default(),
+            files: Mutex::default(),
         })))
     }
 
-    /// Stores `bytes`, or finds them stored already. A small blob is durable only with the change
-    /// that refers to it; a larger one blocks until its file is durable, so call this for it where
-    /// blocking is allowed.
+    /// Stores `bytes` unless they are stored already. A small blob becomes durable with the change
+    /// that refers to it; a larger one blocks until its file is durable.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
-    pub fn put(&self, bytes: &[u8], form: AtRest) -> Result<Pinned, StoreError> {
-        let mut writer = self.writer(form, u64::MAX)?;
+    pub fn put(&self, bytes: &[u8], at_rest: AtRest) -> Result<Pinned, StoreError> {
+        let mut writer = self.writer(at_rest, u64::MAX)?;
         writer.write(bytes)?;
         writer.finish()
     }
 
-    /// Takes a blob in pieces, never holding the whole of a large one; at most `len_max` bytes.
+    /// A writer for a blob of at most `len_max` bytes, which never holds a whole large blob in
+    /// memory.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when nothing more is taken in.
-    pub fn writer(&self, form: AtRest, len_max: u64) -> Result<BlobWriter, StoreError> {
+    /// [`StoreError::Full`] under the watermark.
+    pub fn writer(&self, at_rest: AtRest, len_max: u64) -> Result<BlobWriter, StoreError> {
         self.0.space.check()?;
-        Ok(BlobWriter::new(self.clone(), form, len_max))
+        Ok(BlobWriter::new(self.clone(), at_rest, len_max))
     }
 
-    /// Whether a blob of so many bytes would fit, before anything of it is taken.
+    /// Checks the free space for a blob of `len` bytes, before any byte of it is accepted.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when it would not.
-    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
-        self.0.space.room_for(len)
+    /// [`StoreError::Full`] if the blob would bring free space under the watermark.
+    pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
+        self.0.space.check_space_for(len)
     }
 
     /// Opens a blob for reading.
     ///
     /// # Errors
-    /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) when it
-    /// is damaged.
+    /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) if it is
+    /// damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        match self.look_for(id) {
-            // One that goes from one form to the other meanwhile is gone from where it was looked
-            // for last, and in the other.
-            Err(StoreError::NoBlob) => self.look_for(id),
-            found => found,
+        match self.find(id) {
+            // The blob may have been moved from one encoding at rest to the other between the two
+            // look-ups; then the second attempt finds it.
+            Err(StoreError::NoBlob) => self.find(id),
+            result => result,
         }
     }
 
-    fn look_for(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
+    fn find(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
         if let Some(small) = self.state().small.get(id) {
             return Ok(BlobReader::in_memory(small.bytes.clone()));
         }
         self.open_file(id)
     }
 
-    /// Whether the blob is there; its bytes are not looked at.
+    /// True if the blob is stored; its content is not verified.
     ///
     /// # Errors
     /// The disk's.
@@ -202,8 +176,8 @@ impl Blobs {
     }
 }
 
-/// What an error of the file system means to the store.
-fn told(error: &io::Error) -> StoreError {
+/// Maps an error of the file system to one of the store.
+fn map_error(error: &io::Error) -> StoreError {
     if fs::is_full(error) { StoreError::Full } else { StoreError::Unavailable(error.to_string()) }
 }
 

@@ -1,9 +1,9 @@
-//! The seam under the store: what holds the rows between the log's checkpoints. No engine's own
-//! type crosses it.
+//! The storage-engine interface: an [`Engine`] holds the rows. No type of sled or redb appears
+//! outside this module.
 //!
-//! An engine is told only what the log already holds, so it may lose whatever it was not asked to
-//! flush. Values are opaque here (sealed above); a group is applied whole or not at all, over all
-//! tables.
+//! An engine receives only groups that the write-ahead log already holds, so it may lose everything
+//! since its last flush. Values are opaque bytes here (sealed by the store). A group is applied
+//! atomically, over all tables.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,25 +13,29 @@ use std::sync::Arc;
 
 use crate::types::{Scan, StoreError};
 
+#[cfg(any(test, feature = "testing"))]
 mod adversarial;
 #[cfg(test)]
 mod conformance;
 mod deferred;
 mod guarded;
+#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod redb;
 mod sled;
 
+#[cfg(any(test, feature = "testing"))]
 pub use adversarial::{AdversarialEngine, Harm};
 pub use deferred::DeferredEngine;
+#[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryEngine;
 pub use redb::RedbEngine;
 pub use sled::SledEngine;
 
-/// How much memory an engine keeps for its cache, unless the config says otherwise; bytes.
+/// The default size of an engine's cache, in bytes.
 pub const CACHE_LEN_DEFAULT: u64 = 8 * 1024 * 1024;
 
-/// Which engine holds the rows.
+/// The engines of this crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineKind {
     /// sled 0.34.
@@ -39,26 +43,26 @@ pub enum EngineKind {
     Sled,
     /// redb.
     Redb,
-    /// Nothing is kept past the process: the model that the others are tested against.
+    /// Rows in memory only: the model that the other engines are tested against.
+    #[cfg(any(test, feature = "testing"))]
     Memory,
 }
 
-/// Why an engine could not answer or take a group.
+/// An error of an engine.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EngineError {
     /// The disk is full.
     #[error("the disk is full")]
     Full,
-    /// A row's bytes are not what was written; the key is empty where the engine can't say which
-    /// row.
+    /// Stored bytes are damaged. Table and key are empty if the engine does not know them.
     #[error("damaged row in table {table:?}")]
     Corrupt {
-        /// The table's name, empty where it isn't known.
+        /// The table's name, empty if unknown.
         table: String,
-        /// The row's key, empty where it isn't known.
+        /// The row's key, empty if unknown.
         key: Vec<u8>,
     },
-    /// The engine failed; it answers nothing until it is reopened.
+    /// The engine failed; every call fails until it is reopened.
     #[error("the store engine failed: {0}")]
     Unavailable(String),
 }
@@ -73,7 +77,7 @@ impl From<EngineError> for StoreError {
     }
 }
 
-/// One row to be put (`Some`) or deleted (`None`).
+/// A write of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Write<'a> {
     /// The table's on-disk name; it holds no zero byte.
@@ -87,7 +91,7 @@ pub struct Write<'a> {
 /// A key and its bytes.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
-/// A row with the table it is in.
+/// A row with its table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// The table's on-disk name.
@@ -98,7 +102,7 @@ pub struct Cell {
     pub value: Vec<u8>,
 }
 
-/// Holds rows. Many threads read while one applies; what one call reads is of one moment, before or
+/// A storage engine. Many threads read while one applies; each read is a consistent view, before or
 /// after a group.
 pub trait Engine: Send + Sync {
     /// One row's bytes.
@@ -113,49 +117,48 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`].
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError>;
 
-    /// A page of all rows in order of table name, then key, past the row `after`: for checks and
+    /// A page of all rows in order of table name, then key, after the row `after`: for checks and
     /// comparisons.
     ///
     /// # Errors
     /// As [`EngineError`].
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError>;
 
-    /// Applies a group, all of it or nothing, in its order (a later write of the same row wins). It
-    /// is visible on return, and kept through a power cut only once [`Engine::flush`] has returned.
+    /// Applies a group atomically and in order: a later write of the same row wins. The group is
+    /// visible on return, and durable once [`Engine::flush`] has returned.
     ///
     /// # Errors
-    /// As [`EngineError`]; whether the group was applied is then unknown, and applying it again
-    /// does no harm.
+    /// As [`EngineError`]; it is then unknown if the group was applied. Applying it again is safe.
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError>;
 
-    /// Returns once everything applied so far has reached the engine, where that is done a little
-    /// later.
+    /// Waits until everything applied so far has left the memory in front of the engine, if there
+    /// is one.
     ///
     /// # Errors
-    /// As [`Engine::apply`], for what was applied before.
-    fn settle(&self) -> Result<(), EngineError> {
+    /// As [`Engine::apply`], for earlier groups.
+    fn drain(&self) -> Result<(), EngineError> {
         Ok(())
     }
 
     /// Makes everything applied so far durable.
     ///
     /// # Errors
-    /// As [`EngineError`]; nothing may be assumed durable then.
+    /// As [`EngineError`]; nothing since the last flush may be assumed durable.
     fn flush(&self) -> Result<(), EngineError>;
 
-    /// Closes and opens the engine again after an error, which sticks until then. What was applied
-    /// and not flushed may be gone.
+    /// Closes the engine and opens it again after an error, which is sticky until then. Groups that
+    /// were not flushed may be lost.
     ///
     /// # Errors
     /// As [`EngineError`].
     fn reopen(&self) -> Result<(), EngineError>;
 
-    /// Whether what was flushed can be trusted after a power cut; where not, the store is rebuilt
-    /// from snapshot and log.
+    /// True if flushed rows survive a power cut. Otherwise the store is rebuilt from snapshot and
+    /// log after one.
     fn survives_power_cut(&self) -> bool;
 }
 
-/// Opens the engine in `folder` (which exists), creating it where there is none; `cache_len` in
+/// Opens the engine in the existing folder `folder`, creating it if necessary; `cache_len` in
 /// bytes.
 ///
 /// # Errors
@@ -172,28 +175,29 @@ pub fn open(
         EngineKind::Redb => {
             Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?)
         }
+        #[cfg(any(test, feature = "testing"))]
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }
 
-/// The one key under which an engine with a single tree holds a row: the table's name, a zero byte,
-/// the row's key. Its order is that of (table, key).
-fn joined(table: &str, key: &[u8]) -> Vec<u8> {
-    let mut joined = Vec::with_capacity(table.len() + 1 + key.len());
-    joined.extend_from_slice(table.as_bytes());
-    joined.push(0);
-    joined.extend_from_slice(key);
-    joined
+/// The key of a row in an engine with a single tree: the table's name, a zero byte, the row's key.
+/// Sorted as (table, key).
+fn engine_key(table: &str, key: &[u8]) -> Vec<u8> {
+    let mut engine_key = Vec::with_capacity(table.len() + 1 + key.len());
+    engine_key.extend_from_slice(table.as_bytes());
+    engine_key.push(0);
+    engine_key.extend_from_slice(key);
+    engine_key
 }
 
-/// From and to, among joined keys.
+/// A range of engine keys.
 type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
-/// The range of joined keys a scan covers; `None` when it covers nothing.
+/// The range of engine keys that a scan covers; `None` if it is empty.
 fn bounds(table: &str, scan: &Scan) -> Option<KeyRange> {
-    let start = joined(table, &scan.prefix);
-    let end = past_prefix(&start)?;
-    let after = scan.after.as_ref().map(|key| joined(table, key));
+    let start = engine_key(table, &scan.prefix);
+    let end = prefix_end(&start)?;
+    let after = scan.after.as_ref().map(|key| engine_key(table, key));
     match (after, scan.reverse) {
         (Some(after), false) if after >= end => None,
         (Some(after), false) if after >= start => {
@@ -203,14 +207,14 @@ fn bounds(table: &str, scan: &Scan) -> Option<KeyRange> {
         (Some(after), true) if after < end => {
             Some((Bound::Included(start), Bound::Excluded(after)))
         }
-        // No mark, or one on the near side of the prefix: all of it.
+        // No `after`, or one before the first row of the scan: the whole prefix.
         _ => Some((Bound::Included(start), Bound::Excluded(end))),
     }
 }
 
-/// The first key past all keys that begin with `prefix`; `None` if there is none (no table's name
-/// begins so).
-fn past_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+/// The first key after all keys that begin with `prefix`; `None` if there is none, as for a prefix
+/// of 0xff bytes only.
+fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {
@@ -221,11 +225,11 @@ fn past_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// A joined key taken apart again.
-fn parted(joined: &[u8]) -> Result<(&str, &[u8]), EngineError> {
-    let damaged = || EngineError::Corrupt { table: String::new(), key: joined.to_vec() };
-    let zero = joined.iter().position(|byte| *byte == 0).ok_or_else(damaged)?;
-    let (table, key) = joined.split_at(zero);
+/// Splits an engine key into table and key.
+fn split_key(engine_key: &[u8]) -> Result<(&str, &[u8]), EngineError> {
+    let damaged = || EngineError::Corrupt { table: String::new(), key: engine_key.to_vec() };
+    let zero = engine_key.iter().position(|byte| *byte == 0).ok_or_else(damaged)?;
+    let (table, key) = engine_key.split_at(zero);
     let table = std::str::from_utf8(table).map_err(|_| damaged())?;
     Ok((table, key.get(1..).unwrap_or_default()))
 }
@@ -237,7 +241,7 @@ fn full_or_unavailable(error: &std::io::Error) -> EngineError {
     }
 }
 
-/// Syncs every file below `folder` and the folders themselves.
+/// Syncs every file below `folder`, and the folders.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -246,7 +250,7 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
         } else {
             match File::open(&path) {
                 Ok(file) => file.sync_data()?,
-                // A file that the engine removed meanwhile needs no sync.
+                // The engine removed this file in the meantime.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

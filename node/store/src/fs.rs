@@ -1,29 +1,33 @@
-//! The file system as a parameter: what the log, the blobs and the snapshots write through, so that
-//! tests can cut the power.
+//! The file system as a parameter: the write-ahead log, the blobs and the snapshots write through
+//! [`Fs`], so that tests can simulate failures and power cuts.
 //!
 //! A write is durable after `sync_data` on its file, a name (created, renamed, removed) after
-//! `sync_folder` on its folder; between the two any part of it may be missing after a power cut.
-//! Files are made for their owner only (mode 0600).
+//! `sync_folder` on its folder. Before that a power cut may lose any part of it. Files are created
+//! readable and writable by their owner only (mode 0600).
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
+#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod os;
 
+#[cfg(any(test, feature = "testing"))]
 pub use memory::{Fault, MemoryFs, PowerCut};
 pub use os::OsFs;
 
-/// An open file. Reads and writes name their place, so that one handle serves many threads.
+/// An open file. Reads and writes take an offset, so one handle serves many threads.
 pub trait File: Send + Sync + fmt::Debug {
-    /// Reads at `offset`; zero bytes at the end of the file, possibly fewer than asked before it.
+    /// Reads at `offset` and returns the number of bytes read: 0 only at the end of the file,
+    /// before it possibly fewer than `buf` holds.
     ///
     /// # Errors
     /// The operating system's.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes at `offset`, possibly fewer bytes than given; the file grows as needed.
+    /// Writes at `offset` and returns the number of bytes written, possibly fewer than given. The
+    /// file grows as needed.
     ///
     /// # Errors
     /// The operating system's.
@@ -35,7 +39,7 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The operating system's.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether the file holds nothing.
+    /// True if the file has length 0.
     ///
     /// # Errors
     /// As [`File::len`].
@@ -43,21 +47,21 @@ pub trait File: Send + Sync + fmt::Debug {
         Ok(self.len()? == 0)
     }
 
-    /// Cuts or grows (with zeros) the file.
+    /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
     /// The operating system's.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Asks for room for `len` bytes from the start; the length becomes at least that. Best effort
-    /// where unsupported.
+    /// Allocates disk space for the first `len` bytes; the file becomes at least that long. Where
+    /// the file system has no allocation, zeros are written instead.
     ///
     /// # Errors
     /// When the disk is full.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes what was written durable (fdatasync). After an error the bytes' fate is unknown, and
-    /// trying again proves nothing.
+    /// Makes all writes so far durable (fdatasync). After an error it is unknown which bytes are
+    /// durable, and a later success does not cover them.
     ///
     /// # Errors
     /// The operating system's.
@@ -87,7 +91,7 @@ impl dyn File + '_ {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// The operating system's; part may have been written then.
+    /// The operating system's; part of the bytes may be written.
     pub fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.write_at(bytes, offset) {
@@ -104,65 +108,65 @@ impl dyn File + '_ {
     }
 }
 
-/// A name in a folder.
+/// An entry of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct DirEntry {
     /// The name, without its folder.
     pub name: String,
-    /// Whether it is a folder itself.
+    /// True for a folder, false for a file.
     pub folder: bool,
 }
 
-/// Room in a file system, in bytes.
+/// The size of a file system, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Space {
-    /// What this process may still use.
+pub struct SpaceInfo {
+    /// Free for this process.
     pub free: u64,
-    /// All there is.
+    /// Free and used together.
     pub total: u64,
 }
 
-/// Held while a folder is this process's alone; released when dropped or when the process ends.
+/// An exclusive lock on a folder; released when dropped or when the process ends.
 pub trait Lock: Send + Sync + fmt::Debug {}
 
-/// The whole of a file system.
+/// A whole file system.
 pub trait Volume: Send + Sync + fmt::Debug {
-    /// Makes everything written to it durable (syncfs). It tells of a failed write-back only if
-    /// that came after the volume was obtained, so that must be before the first write to be
-    /// covered.
+    /// Makes everything written to it durable (syncfs). A failed write-back is reported only if it
+    /// happened after [`Fs::volume`] returned this value, so call that before the first write that
+    /// this must cover.
     ///
     /// # Errors
-    /// The operating system's; also when some earlier write could not be made durable.
+    /// The operating system's; also when the write-back of an earlier write failed.
     fn sync(&self) -> io::Result<()>;
 }
 
 /// A file system. Paths are absolute.
 pub trait Fs: Send + Sync + fmt::Debug {
-    /// Opens a file for reading.
+    /// Opens an existing file for reading.
     ///
     /// # Errors
-    /// The operating system's; `NotFound` when there is none.
+    /// The operating system's; `NotFound` when it does not exist.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file that is there for reading and writing.
+    /// Opens an existing file for reading and writing.
     ///
     /// # Errors
     /// As [`Fs::open`].
     fn edit(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Makes a file for reading and writing.
+    /// Creates a file for reading and writing.
     ///
     /// # Errors
-    /// The operating system's; `AlreadyExists` when the name is taken.
+    /// The operating system's; `AlreadyExists` when the name exists.
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Makes a folder; one that is there already is no error. Its parent must be there.
+    /// Creates a folder; an existing one is no error. Its parent must exist.
     ///
     /// # Errors
     /// The operating system's.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file or folder another name, replacing a file of that name at once.
+    /// Renames a file or folder; a file of the new name is replaced atomically.
     ///
     /// # Errors
     /// The operating system's.
@@ -171,46 +175,47 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// Removes a file.
     ///
     /// # Errors
-    /// The operating system's; `NotFound` when there is none.
+    /// The operating system's; `NotFound` when it does not exist.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a folder and all within.
+    /// Removes a folder and everything in it.
     ///
     /// # Errors
-    /// The operating system's; `NotFound` when there is none.
+    /// The operating system's; `NotFound` when it does not exist.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// What a folder holds, by name.
+    /// The entries of a folder, sorted by name.
     ///
     /// # Errors
     /// The operating system's.
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// Whether there is a file or folder of this name.
+    /// True if a file or folder of this name exists.
     ///
     /// # Errors
     /// The operating system's.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable (fsync of the folder).
     ///
     /// # Errors
     /// The operating system's.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// The file system that holds the folder `path`, watched from now on: see [`Volume::sync`].
+    /// The file system that holds the folder `path`. Failed write-backs are reported from now on:
+    /// see [`Volume::sync`].
     ///
     /// # Errors
     /// The operating system's.
     fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>>;
 
-    /// Room in the file system that holds `path`.
+    /// Free and total space of the file system that holds `path` (statvfs).
     ///
     /// # Errors
     /// The operating system's.
-    fn space(&self, path: &Path) -> io::Result<Space>;
+    fn space(&self, path: &Path) -> io::Result<SpaceInfo>;
 
-    /// Claims a folder for this process, by an advisory lock on a file `lock` in it.
+    /// Locks a folder for this process, by an advisory lock (flock) on the file `lock` in it.
     ///
     /// # Errors
     /// `WouldBlock` when another holds it.
@@ -232,11 +237,11 @@ pub fn read(fs: &dyn Fs, path: &Path, len_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Replaces a small file at once and durably: a temporary file beside it, synced, renamed, and the
-/// folder synced.
+/// Replaces a small file atomically and durably: writes a temporary file beside it, syncs it,
+/// renames it and syncs the folder.
 ///
 /// # Errors
-/// The file system's; the old content is still there then.
+/// The file system's; the file then has its old content.
 pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     match fs.remove(&new) {
@@ -250,7 +255,7 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs.sync_folder(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// Whether an error says that the disk (or the owner's share of it) is full.
+/// True if an error means that the disk, or the user's quota, is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

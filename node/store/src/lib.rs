@@ -1,8 +1,12 @@
 //! Durable rows and blobs for one process.
 //!
 //! An append-only, sealed write-ahead log is the truth. Engines and blob files are derived from it
-//! and can be rebuilt from a snapshot and the log. Nothing here knows a person, a post or a
-//! message: what changed is told by hints of a type the crate above chooses.
+//! and can be rebuilt from a snapshot and the log. This crate knows no person, post or message; the
+//! crate above chooses the type of the hints that report a change.
+//!
+//! Modules import only from floors below theirs (a test in `tests/store` checks it): [`types`],
+//! [`fs`], [`hints`] ← [`seal`], [`space`], [`vault`] ← [`blobs`] ← the write-ahead log ←
+//! [`engine`] ← [`store`] ← [`row`].
 
 pub mod blobs;
 pub mod engine;

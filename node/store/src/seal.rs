@@ -1,5 +1,5 @@
-//! Seals: what is at rest is encrypted and bound to its place, so that a flipped bit or a swapped
-//! row is an error and never a wrong answer.
+//! Seals: data at rest is encrypted and bound to its position by associated data, so that a flipped
+//! bit or a swapped row is an error and never a wrong result.
 //!
 //! A sealed row: format byte (1), row version (8 bytes, big-endian), nonce (24), ciphertext, tag
 //! (16). Its plaintext: number of blobs (2 bytes, big-endian), that many ids (32 each), the value.
@@ -18,14 +18,14 @@ use freehold_proto::random::Random;
 pub const KEY_LEN: usize = 32;
 /// The length of a nonce, in bytes.
 pub const NONCE_LEN: usize = 24; // draft-irtf-cfrg-xchacha-03 section 2.3
-/// How much longer a sealed thing is than what it holds, in bytes: nonce and tag.
+/// The bytes that a seal adds: nonce and tag.
 pub const OVERHEAD_LEN: usize = NONCE_LEN + 16;
 
 const ROW_FORMAT: u8 = 1;
 const ROW_HEAD_LEN: usize = 1 + 8;
 const ROW_LABEL: &[u8] = b"freehold row 1";
 
-/// A secret key, wiped when dropped.
+/// A secret key, zeroized when dropped.
 pub type SecretKey = Zeroizing<[u8; KEY_LEN]>;
 
 /// Seals and unseals under one key. Cheap to clone.
@@ -39,51 +39,49 @@ impl fmt::Debug for Seal {
 }
 
 impl Seal {
-    /// Under `key` itself.
+    /// A seal under `key`.
     pub fn new(key: &SecretKey) -> Self {
         Self(XChaCha20Poly1305::new((&**key).into()))
     }
 
-    /// Under a key derived from `key` for the one purpose `label` names; labels are never reused.
+    /// A seal under the key derived from `key` for the purpose `label`; labels are never reused.
     pub fn derived(key: &SecretKey, label: &str) -> Self {
         Self::new(&derive(key, label))
     }
 
-    /// `plaintext` sealed with a random nonce, which comes first, and bound to `place`.
+    /// Seals `plaintext` with a random nonce, bound to the associated data `aad`. The result begins
+    /// with the nonce.
     ///
     /// # Errors
-    /// When it is too long for the cipher (256 GiB).
+    /// If it is too long for the cipher (256 GiB).
     pub fn seal(
         &self,
         random: &Random,
-        place: &[u8],
+        aad: &[u8],
         plaintext: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
         let nonce: [u8; NONCE_LEN] = random.array();
         let too_long = |_| StoreError::TooLarge {
-            what: "sealed thing",
+            what: "plaintext",
             len: plaintext.len(),
             len_max: u32::MAX as usize,
         };
         let sealed = self
             .0
-            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad: place })
+            .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad })
             .map_err(too_long)?;
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// What `sealed` holds; `None` if it was not sealed under this key for this `place`, or is
-    /// damaged.
-    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// Unseals `sealed`; `None` if it is damaged, or was sealed under another key or with other
+    /// associated data.
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        self.0
-            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: place })
-            .ok()
-            .map(Zeroizing::new)
+        self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok().map(Zeroizing::new)
     }
 }
 
-/// The key for the one purpose `label` names, derived from `key`.
+/// Derives the key for the purpose `label` from `key`.
 pub fn derive(key: &SecretKey, label: &str) -> SecretKey {
     Zeroizing::new(blake3::derive_key(label, &**key))
 }
@@ -101,10 +99,10 @@ impl RowSeal {
         Self { seal: Seal::derived(store_key, "freehold 2026 rows"), random }
     }
 
-    /// The bytes of `row` for the engine.
+    /// Seals `row` for the engine.
     ///
     /// # Errors
-    /// When it refers to more than 65,535 blobs.
+    /// If it refers to more than 65,535 blobs.
     pub fn seal(&self, table: &str, key: &[u8], row: &Row) -> Result<Vec<u8>, StoreError> {
         let too_many = |_| StoreError::TooLarge {
             what: "blobs of a row",
@@ -119,7 +117,8 @@ impl RowSeal {
             plaintext.extend_from_slice(&blob.0);
         }
         plaintext.extend_from_slice(&row.value);
-        let sealed = self.seal.seal(&self.random, &place(table, key, row.version), &plaintext)?;
+        let sealed =
+            self.seal.seal(&self.random, &associated_data(table, key, row.version), &plaintext)?;
         let mut bytes = Vec::with_capacity(ROW_HEAD_LEN + sealed.len());
         bytes.push(ROW_FORMAT);
         bytes.extend_from_slice(&row.version.to_be_bytes());
@@ -127,23 +126,23 @@ impl RowSeal {
         Ok(bytes)
     }
 
-    /// The row the engine's `bytes` hold.
+    /// Unseals a row from the engine.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when they are damaged or another row's.
+    /// [`StoreError::Corrupt`] if the bytes are damaged or another row's.
     pub fn open(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-        self.opened(table, key, bytes)
+        self.try_open(table, key, bytes)
             .ok_or_else(|| StoreError::Corrupt { table: table.to_owned(), key: key.to_vec() })
     }
 
-    fn opened(&self, table: &str, key: &[u8], bytes: &[u8]) -> Option<Row> {
+    fn try_open(&self, table: &str, key: &[u8], bytes: &[u8]) -> Option<Row> {
         let (format, bytes) = bytes.split_first()?;
         if *format != ROW_FORMAT {
             return None;
         }
         let (version, sealed) = bytes.split_first_chunk::<8>()?;
         let version = u64::from_be_bytes(*version);
-        let plaintext = self.seal.open(&place(table, key, version), sealed)?;
+        let plaintext = self.seal.open(&associated_data(table, key, version), sealed)?;
         let (count, rest) = plaintext.split_first_chunk::<2>()?;
         let (ids, value) = rest.split_at_checked(usize::from(u16::from_be_bytes(*count)) * 32)?;
         let blobs = ids.as_chunks::<32>().0.iter().map(|id| BlobId(*id)).collect();
@@ -151,7 +150,7 @@ impl RowSeal {
     }
 }
 
-fn place(table: &str, key: &[u8], version: u64) -> Vec<u8> {
+fn associated_data(table: &str, key: &[u8], version: u64) -> Vec<u8> {
     let table_len = u32::try_from(table.len()).unwrap_or(u32::MAX);
     [ROW_LABEL, &version.to_be_bytes(), &table_len.to_be_bytes(), table.as_bytes(), key].concat()
 }
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_of_a_row_is_noticed() {
+    fn flipped_bit_in_a_sealed_row_is_detected() {
         let seal = row_seal();
         let sealed = seal.seal("posts", b"key", &row(b"a value", 2)).unwrap();
         for bit in 0..sealed.len() * 8 {
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_row_is_noticed_at_every_length() {
+    fn truncated_sealed_row_is_refused() {
         let seal = row_seal();
         let sealed = seal.seal("posts", b"key", &row(b"a value", 1)).unwrap();
         for len in 0..sealed.len() {
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_in_another_rows_place_is_noticed() {
+    fn sealed_row_under_another_key_is_refused() {
         let seal = row_seal();
         let sealed = seal.seal("ab", b"cd", &row(b"v", 0)).unwrap();
         assert!(seal.open("ab", b"cd", &sealed).is_ok());
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_row_never_looks_the_same() {
+    fn sealing_a_row_twice_uses_different_nonces() {
         let seal = row_seal();
         let (one, two) = (
             seal.seal("t", b"k", &row(b"v", 0)).unwrap(),
@@ -219,14 +218,15 @@ mod tests {
         assert_ne!(one[9..33], two[9..33]);
     }
 
-    /// The format can't change: these bytes, written once, must open for ever.
+    /// The format cannot change: these bytes were written by the first version and must always
+    /// open.
     #[test]
-    fn a_row_written_by_the_first_version_opens() {
+    fn sealed_row_of_the_first_version_opens() {
         let sealed = include_str!("seal/row-1.hex").trim();
         let sealed = data_encoding::HEXLOWER.decode(sealed.as_bytes()).unwrap();
         let seal = row_seal();
         assert_eq!(seal.open("posts", b"key", &sealed).unwrap(), row(b"a value that stays", 1));
-        // Nonce and all: the same randomness makes the same bytes.
+        // The same randomness gives the same bytes, nonce included.
         assert_eq!(
             row_seal().seal("posts", b"key", &row(b"a value that stays", 1)).unwrap(),
             sealed
@@ -235,9 +235,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens(
-            table in "[a-z]{1,9}", key in prop::collection::vec(any::<u8>(), 0..40), version: u64,
-            value in prop::collection::vec(any::<u8>(), 0..300), blobs in prop::collection::vec(any::<[u8; 32]>(), 0..5),
+        fn sealed_row_round_trips(
+            table in "[a-z]{1,9}",
+            key in prop::collection::vec(any::<u8>(), 0..40),
+            version: u64,
+            value in prop::collection::vec(any::<u8>(), 0..300),
+            blobs in prop::collection::vec(any::<[u8; 32]>(), 0..5),
         ) {
             let row = Row { version, value, blobs: blobs.into_iter().map(BlobId).collect() };
             let seal = row_seal();
@@ -246,7 +249,9 @@ mod tests {
         }
 
         #[test]
-        fn bytes_from_anywhere_do_not_open_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_do_not_unseal_or_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
             prop_assert!(row_seal().open("t", b"k", &bytes).is_err());
         }
     }

@@ -1,6 +1,6 @@
-//! Free space: growth is refused under a watermark, so that reading, signing in and deleting go on;
-//! a preallocated reserve is given up for deletes and checkpoints on a disk that is full
-//! nevertheless, and taken again once there is room.
+//! Free space: writes that grow the store are refused under a watermark, so that reading, signing
+//! in and deleting go on. If the disk is full nevertheless, a preallocated reserve is released for
+//! deletes and checkpoints. It is allocated again when space is free.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::fs::{self, Fs};
 use crate::types::StoreError;
 
+/// The name of the reserve file in the data folder.
 const RESERVE_NAME: &str = "reserve";
 
-/// How much room is kept.
+/// How much space is kept free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Margins {
-    /// With less free than this nothing is taken in; bytes.
+    /// Writes that grow the store are refused with less free space than this; bytes.
     pub watermark: u64,
-    /// Preallocated for deletes and checkpoints: some log segments and the engine's files; bytes.
+    /// The size of the reserve for deletes and checkpoints: some log segments and the engine's
+    /// files; bytes.
     pub reserve: u64,
 }
 
@@ -27,144 +29,146 @@ impl Default for Margins {
     }
 }
 
-/// The watch over the data folder's file system. Cheap to clone.
+/// The free space of the data folder's file system, and the reserve. Cheap to clone.
 #[derive(Clone)]
-pub struct Space(Arc<Watch>);
+pub struct FreeSpace(Arc<Inner>);
 
-struct Watch {
+struct Inner {
     fs: Arc<dyn Fs>,
     folder: PathBuf,
     margins: Margins,
-    /// Whether the reserve is there; held while it is made or given up.
+    /// True if the reserve is allocated; locked while it is allocated or released.
     reserved: Mutex<bool>,
 }
 
-impl fmt::Debug for Space {
+impl fmt::Debug for FreeSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Space({}, {:?})", self.0.folder.display(), self.0.margins)
+        write!(f, "FreeSpace({}, {:?})", self.0.folder.display(), self.0.margins)
     }
 }
 
-impl Space {
-    /// Watches the file system of `folder`, and sets the reserve aside there if there is room.
+impl FreeSpace {
+    /// Checks the file system of `folder`, and allocates the reserve there if enough space is free.
     pub fn new(fs: Arc<dyn Fs>, folder: &Path, margins: Margins) -> Self {
-        let space = Self(Arc::new(Watch {
+        let space = Self(Arc::new(Inner {
             fs,
             folder: folder.to_owned(),
             margins,
             reserved: Mutex::new(false),
         }));
-        space.reserve_again();
+        space.allocate_reserve();
         space
     }
 
-    /// Whether growth is allowed now.
+    /// Checks that the store may grow.
     ///
     /// # Errors
     /// [`StoreError::Full`] under the watermark.
     pub fn check(&self) -> Result<(), StoreError> {
-        let watch = &self.0;
-        // A file system that can't say is not for that reason full: writing to it will tell.
-        let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
-        if free < watch.margins.watermark {
+        let inner = &self.0;
+        // If free space cannot be read, the write itself shows whether the disk is full.
+        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        if free < inner.margins.watermark {
             return Err(StoreError::Full);
         }
-        if free >= watch.margins.watermark.saturating_add(watch.margins.reserve) {
-            self.reserve_again();
+        if free >= inner.margins.watermark.saturating_add(inner.margins.reserve) {
+            self.allocate_reserve();
         }
         Ok(())
     }
 
-    /// Whether so many bytes more would leave growth allowed.
+    /// Checks that the store may grow by `len` bytes.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when they would not.
-    pub fn room_for(&self, len: u64) -> Result<(), StoreError> {
-        let watch = &self.0;
-        let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
-        if free < watch.margins.watermark.saturating_add(len) {
+    /// [`StoreError::Full`] if that would bring free space under the watermark.
+    pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        if free < inner.margins.watermark.saturating_add(len) {
             Err(StoreError::Full)
         } else {
             Ok(())
         }
     }
 
-    /// Whether so many bytes may be written of what makes room in the end, as a snapshot does:
-    /// under the watermark too, but half the reserve's length is left for the deletes and
-    /// checkpoints of meanwhile.
+    /// Checks that `len` bytes may be written by work that frees space in the end, such as a
+    /// snapshot. The work may go under the watermark, but must leave half the length of the reserve
+    /// for concurrent deletes and checkpoints.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when they may not.
-    pub fn room_to_shrink(&self, len: u64) -> Result<(), StoreError> {
-        let watch = &self.0;
-        let free = watch.fs.space(&watch.folder).map_or(u64::MAX, |space| space.free);
-        if free < (watch.margins.reserve / 2).saturating_add(len) {
+    /// [`StoreError::Full`] if less would remain.
+    pub fn check_space_to_compact(&self, len: u64) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        if free < (inner.margins.reserve / 2).saturating_add(len) {
             Err(StoreError::Full)
         } else {
             Ok(())
         }
     }
 
-    /// Does what must go on even on a full disk (a delete, a checkpoint): if it fails for want of
-    /// space, gives the reserve up and does it once more.
+    /// Runs work that must succeed on a full disk (a delete, a checkpoint). If it fails because the
+    /// disk is full, releases the reserve and runs it once more.
     ///
     /// # Errors
-    /// What `work` returned.
-    pub fn pressing<T, E>(
+    /// Those of `work`.
+    pub fn with_reserve<T, E>(
         &self,
         is_full: impl Fn(&E) -> bool,
         mut work: impl FnMut() -> Result<T, E>,
     ) -> Result<T, E> {
         match work() {
-            Err(error) if is_full(&error) && self.give_up_reserve() => work(),
+            Err(error) if is_full(&error) && self.release_reserve() => work(),
             other => other,
         }
     }
 
-    /// Takes the reserve again if it was given up and there is room.
+    /// Allocates the reserve again if it was released and enough space is free.
     pub fn restore_reserve(&self) {
         let reserved = *self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if !reserved {
-            // What it says of room is for whoever lets something in.
+            // The reserve is allocated as a side effect; the result matters to admission only.
             let _ = self.check();
         }
     }
 
-    /// Gives the reserve up; false if there was none.
-    pub fn give_up_reserve(&self) -> bool {
-        let watch = &self.0;
-        let mut reserved = watch.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Releases the reserve; false if it was not allocated.
+    pub fn release_reserve(&self) -> bool {
+        let inner = &self.0;
+        let mut reserved = inner.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if !*reserved {
             return false;
         }
-        let given = watch.fs.remove(&watch.folder.join(RESERVE_NAME));
-        *reserved = given.is_err();
-        if given.is_ok() {
-            tracing::warn!("the disk is full: the reserve was given up so that deleting goes on");
+        let removed = inner.fs.remove(&inner.folder.join(RESERVE_NAME));
+        *reserved = removed.is_err();
+        if removed.is_ok() {
+            tracing::warn!(
+                "the disk is full; the reserve is released for deletes, free some space"
+            );
         }
-        given.is_ok()
+        removed.is_ok()
     }
 
-    fn reserve_again(&self) {
-        let watch = &self.0;
-        let mut reserved = watch.reserved.lock().unwrap_or_else(PoisonError::into_inner);
-        if *reserved || watch.margins.reserve == 0 {
+    fn allocate_reserve(&self) {
+        let inner = &self.0;
+        let mut reserved = inner.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        if *reserved || inner.margins.reserve == 0 {
             return;
         }
-        let path = watch.folder.join(RESERVE_NAME);
-        let file = match watch.fs.create(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => watch.fs.edit(&path),
+        let path = inner.folder.join(RESERVE_NAME);
+        let file = match inner.fs.create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => inner.fs.edit(&path),
             other => other,
         };
-        // It is a margin, not a promise: without room for it the node runs on, and tries again when
-        // there is.
-        match file.and_then(|file| file.allocate(watch.margins.reserve)) {
+        // The reserve is optional: if the disk has no space for it, the store goes on and tries
+        // again later.
+        match file.and_then(|file| file.allocate(inner.margins.reserve)) {
             Ok(()) => *reserved = true,
             Err(error) => {
                 if !fs::is_full(&error) {
-                    tracing::warn!(%error, "no reserve can be set aside on this file system");
+                    tracing::warn!(%error, "the reserve file cannot be allocated");
                 }
-                let _ = watch.fs.remove(&path);
+                let _ = inner.fs.remove(&path);
             }
         }
     }
@@ -177,9 +181,9 @@ mod tests {
 
     const MARGINS: Margins = Margins { watermark: 1000, reserve: 500 };
 
-    fn space() -> (MemoryFs, Space) {
+    fn space() -> (MemoryFs, FreeSpace) {
         let fs = MemoryFs::new();
-        (fs.clone(), Space::new(Arc::new(fs), Path::new("/"), MARGINS))
+        (fs.clone(), FreeSpace::new(Arc::new(fs), Path::new("/"), MARGINS))
     }
 
     fn reserve_len(fs: &MemoryFs) -> Option<u64> {
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_stops_under_the_watermark_and_resumes_by_itself() {
+    fn growth_is_refused_under_the_watermark_only() {
         let (fs, space) = space();
         assert_eq!(space.check(), Ok(()));
         fs.set_free(999);
@@ -197,18 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_is_given_up_once_for_what_presses_and_taken_again_later() {
+    fn reserve_is_released_once_and_allocated_again() {
         let (fs, space) = space();
         assert_eq!(reserve_len(&fs), Some(500));
         let is_full = |error: &StoreError| *error == StoreError::Full;
         let mut tries = 0;
-        let done = space.pressing(is_full, || {
+        let result = space.with_reserve(is_full, || {
             tries += 1;
             if reserve_len(&fs).is_some() { Err(StoreError::Full) } else { Ok(tries) }
         });
-        assert_eq!(done, Ok(2));
+        assert_eq!(result, Ok(2));
         assert_eq!(
-            space.pressing::<(), _>(is_full, || Err(StoreError::Full)),
+            space.with_reserve::<(), _>(is_full, || Err(StoreError::Full)),
             Err(StoreError::Full)
         );
         fs.set_free(1499);
@@ -218,32 +222,35 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_another_kind_costs_no_reserve() {
+    fn other_errors_do_not_release_the_reserve() {
         let (fs, space) = space();
         let failed: Result<(), _> =
-            space.pressing(|e| *e == StoreError::Full, || Err(StoreError::NoBlob));
+            space.with_reserve(|e| *e == StoreError::Full, || Err(StoreError::NoBlob));
         assert_eq!(failed, Err(StoreError::NoBlob));
         assert_eq!(reserve_len(&fs), Some(500));
     }
 
     #[test]
-    fn without_room_for_a_reserve_the_node_runs_on() {
+    fn full_disk_without_reserve_allows_growth_later() {
         let fs = MemoryFs::new();
         fs.fail_at(2, Fault::Full);
-        let space = Space::new(Arc::new(fs.clone()), Path::new("/"), MARGINS);
+        let space = FreeSpace::new(Arc::new(fs.clone()), Path::new("/"), MARGINS);
         assert_eq!(reserve_len(&fs), None);
-        assert!(!space.give_up_reserve());
+        assert!(!space.release_reserve());
         assert_eq!(space.check(), Ok(()));
         assert_eq!(reserve_len(&fs), Some(500));
     }
 
     #[test]
-    fn a_reserve_left_by_an_earlier_run_is_taken_over() {
+    fn reserve_of_an_earlier_run_is_reused() {
         let (fs, space) = space();
         drop(space);
-        let space =
-            Space::new(Arc::new(fs.clone()), Path::new("/"), Margins { reserve: 700, ..MARGINS });
+        let space = FreeSpace::new(
+            Arc::new(fs.clone()),
+            Path::new("/"),
+            Margins { reserve: 700, ..MARGINS },
+        );
         assert_eq!(reserve_len(&fs), Some(700));
-        assert!(space.give_up_reserve());
+        assert!(space.release_reserve());
     }
 }

@@ -1,8 +1,9 @@
-//! Rows and blobs: `commit` makes a change durable, then visible, then hinted; `get` and `scan`
-//! read what is durable.
+//! The store of rows: `commit` makes a change durable, then visible, then sends its hints; `get`
+//! and `scan` read durable rows.
 //!
-//! A change is a function run by the one committer, in order, on a view that includes everything
-//! committed before it; so numbers that must be gapless are simply read and raised inside it.
+//! A change is a function that the single committer thread runs. Changes run in order, each on a
+//! view with all earlier changes, so a change can assign gapless numbers by reading and
+//! incrementing a row.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +13,15 @@ use tokio::sync::oneshot;
 
 use crate::hints::Hint;
 
+mod admission;
 mod checkpoint;
+mod checkpointer;
 mod collect;
 mod committer;
-mod door;
-mod keeper;
 mod options;
+mod pending;
 mod rebuild;
-mod rows;
+mod sealed_rows;
 mod snapshot;
 mod start;
 mod stop;
@@ -27,45 +29,31 @@ mod stop;
 pub(crate) mod traces;
 mod tx;
 mod verify;
-mod waiter;
 
 pub use crate::types::{
-    BlobId, Found, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX,
-    WRITTEN_LEN_MAX,
+    BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
+    WalkedRow,
 };
-pub use crate::wal::recover::LogError;
-pub use options::{
-    Claim, EngineSource, OpenEngine, OpenError, Progress, Stage, StoreOptions, boot_id,
-};
+pub use crate::wal::recover::WalError;
+#[cfg(any(test, feature = "testing"))]
+pub use options::OpenEngine;
+pub use options::{EngineSource, FolderLock, OpenError, Progress, Stage, StoreOptions, boot_id};
 pub use stop::Stop;
 pub use tx::Tx;
 
+use checkpointer::Checkpointer;
 use committer::{Queue, Shared};
-use keeper::Keeper;
+use pending::{PendingChange, Reply};
 use start::Started;
-use waiter::{Reply, Waiter};
 
-/// How much room there is for changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Room {
-    /// Enough.
-    #[default]
-    Enough,
-    /// Only for changes that are small (4 KiB without blobs) or remove at least as much as they
-    /// write.
-    Low,
-    /// Only for such changes if they also delete something, or are a step on the way to that.
-    None,
-}
-
-/// The store of one node. Cheap to clone; the last clone to go closes it.
+/// A store of rows. Cheap to clone; closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store<H: Hint>(Arc<Inner<H>>);
 
 struct Inner<H: Hint> {
     queue: Arc<Queue<H>>,
     shared: Arc<Shared>,
-    keeper: Arc<Keeper>,
+    checkpointer: Arc<Checkpointer>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -76,20 +64,20 @@ impl<H: Hint> fmt::Debug for Store<H> {
 }
 
 impl<H: Hint> Store<H> {
-    /// Opens the store, whatever the last run left, and starts its committer. May take long after a
-    /// power cut.
+    /// Opens the store in whatever state the last run left it, and starts its threads. May take
+    /// long after a power cut.
     ///
     /// # Errors
     /// As [`OpenError`].
     pub fn open(options: StoreOptions<H>) -> Result<Self, OpenError> {
-        let Started { queue, shared, keeper, threads } = start::start(options)?;
-        Ok(Self(Arc::new(Inner { queue, shared, keeper, threads: Mutex::new(threads) })))
+        let Started { queue, shared, checkpointer, threads } = start::start(options)?;
+        Ok(Self(Arc::new(Inner { queue, shared, checkpointer, threads: Mutex::new(threads) })))
     }
 
     /// One row.
     ///
     /// # Errors
-    /// When the row is damaged or the store is unavailable.
+    /// If the row is damaged or the store is unavailable.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
         self.0.shared.rows.get(table, key)
     }
@@ -102,21 +90,20 @@ impl<H: Hint> Store<H> {
         self.0.shared.rows.scan(table, scan)
     }
 
-    /// A page of all rows, in order of table name, then key, past the row `after`: for checks and
-    /// collections. A damaged row is among them as the error it is.
+    /// A page of all rows, in order of table name, then key, after the row `after`: for checks and
+    /// collections. A damaged row is included, as an error.
     ///
     /// # Errors
-    /// When the store is unavailable.
+    /// If the store is unavailable.
     pub fn walk(
         &self,
         after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<Found>, StoreError> {
+    ) -> Result<Vec<WalkedRow>, StoreError> {
         self.0.shared.rows.walk(after, limit)
     }
 
-    /// The keys of a page of a table's rows, in order, without unsealing a row: that one is damaged
-    /// shows when it is read.
+    /// The keys of a table's rows, in order. Rows are not unsealed, so damage is not detected.
     ///
     /// # Errors
     /// As [`Store::scan`].
@@ -124,7 +111,7 @@ impl<H: Hint> Store<H> {
         self.0.shared.rows.keys(table, scan)
     }
 
-    /// One row of a table known only by its name, as [`Store::walk`] gives it.
+    /// One row of a table given by name, as in [`WalkedRow::table`].
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -132,84 +119,84 @@ impl<H: Hint> Store<H> {
         self.0.shared.rows.get_named(table, key)
     }
 
-    /// The last position that is durable and visible.
+    /// The position of the last durable and visible change.
     pub fn position(&self) -> u64 {
         self.0.shared.end().position
     }
 
-    /// Files what is pending and flushes the engine, so that a start has less to read. Blocks.
+    /// Makes a checkpoint: flushes small blobs and the engine, so that the next start replays less
+    /// of the log. Blocks.
     ///
     /// # Errors
-    /// The disk's, or that the store was stopped.
+    /// The disk's; [`StoreError::Unavailable`] after the store was stopped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let (shared, keeper) = (&self.0.shared, &self.0.keeper);
-        keeper.checkpoint_now(&shared.end())
+        let (shared, checkpointer) = (&self.0.shared, &self.0.checkpointer);
+        checkpointer.checkpoint_now(&shared.end())
     }
 
-    /// Makes a checkpoint and a snapshot of it; what is older than two snapshots is forgotten.
-    /// Blocks, perhaps for long.
+    /// Makes a checkpoint and a snapshot of it; removes snapshots and log older than the last two
+    /// snapshots. Blocks, possibly for long.
     ///
     /// # Errors
     /// The disk's.
     pub fn snapshot(&self) -> Result<(), StoreError> {
         self.checkpoint()?;
-        self.0.keeper.snapshot()
+        self.0.checkpointer.snapshot()
     }
 
-    /// Lets the next change begin a new log segment, so that the log before it can be removed
-    /// whole.
+    /// Makes the next change begin a new log segment, so that all segments before it can be
+    /// removed.
     pub fn begin_segment(&self) {
         self.0.shared.begin_segment();
     }
 
-    /// The first position of which log or snapshots still hold anything; what was deleted before it
-    /// is in neither.
+    /// The oldest position in a snapshot or the log. Rows deleted before it are in neither.
     ///
     /// # Errors
     /// The disk's.
     pub fn oldest(&self) -> Result<u64, StoreError> {
-        self.0.keeper.oldest()
+        self.0.checkpointer.oldest_position()
     }
 
-    /// Reads the snapshots and the log since the older of them, and holds every row against them;
-    /// what is wrong, in words.
-    /// `progress` is told how many rows were compared so far, now and then while snapshots and log are read, too. Blocks, perhaps for
-    /// long; changes may be committed meanwhile.
+    /// Compares every row with the snapshots and the log, and returns a description of each
+    /// difference. `progress` is called with the number of rows compared so far, at least once per
+    /// page of rows; an error from it ends the comparison. Blocks, possibly for long; changes may
+    /// be committed at the same time.
     ///
     /// # Errors
-    /// When the store can't be read at all, and what `progress` returns.
+    /// If the store cannot be read, and those of `progress`.
     pub fn verify(
         &self,
         progress: &dyn Fn(u64) -> Result<(), StoreError>,
     ) -> Result<Vec<String>, StoreError> {
-        let (shared, keeper) = (&self.0.shared, &self.0.keeper);
-        keeper.undisturbed(|stop| {
-            verify::verify(keeper, shared, &|rows| stop.check().and_then(|()| progress(rows)))
+        let (shared, checkpointer) = (&self.0.shared, &self.0.checkpointer);
+        checkpointer.with_snapshots_locked(|stop| {
+            verify::verify(checkpointer, shared, &|rows| stop.check().and_then(|()| progress(rows)))
         })
     }
 
-    /// Commits what waits and stops cleanly; changes that come later are refused. Blocks.
+    /// Commits the pending changes and stops cleanly; later changes are refused. Blocks.
     pub fn close(&self) {
         self.0.close();
     }
 
-    /// Runs `work` on the committer and makes what it wrote durable, all or nothing; returns once
-    /// it is. Dropping the future does not take the change back.
+    /// Runs `work` on the committer thread and makes its writes durable, atomically. Returns when
+    /// they are durable and visible. Dropping the future does not cancel the change.
     ///
     /// # Errors
-    /// What `work` returned (nothing was written then), or the store's own error.
+    /// The error of `work`, whose writes are then discarded, or the store's.
     pub async fn commit<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut Tx<'_, H>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         self.send(work, reply)?;
-        answer.await.unwrap_or_else(|_| Err(stopped().into()))
+        result.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
-    /// [`Store::commit`] for a thread that may block.
+    /// [`Store::commit`] for a blocking thread.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -219,9 +206,9 @@ impl<H: Hint> Store<H> {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let (reply, result) = std::sync::mpsc::sync_channel(1);
         self.send(work, reply)?;
-        answer.recv().unwrap_or_else(|_| Err(stopped().into()))
+        result.recv().unwrap_or_else(|_| Err(stopped().into()))
     }
 
     fn send<T, E, F, R>(&self, work: F, reply: R) -> Result<(), StoreError>
@@ -231,7 +218,7 @@ impl<H: Hint> Store<H> {
         E: From<StoreError> + Send + 'static,
         R: Reply<Result<T, E>>,
     {
-        self.0.queue.push(Box::new(Waiter::new(work, reply)));
+        self.0.queue.push(Box::new(PendingChange::new(work, reply)));
         Ok(())
     }
 }
@@ -245,8 +232,8 @@ impl<H: Hint> Inner<H> {
         self.queue.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // The last clone may go in a change that the committer itself drops; it can't wait for
-        // itself.
+        // The last clone may be dropped on one of these threads, in a change that the committer
+        // drops; a thread cannot join itself.
         if threads.iter().any(|handle| handle.thread().id() == thread::current().id()) {
             return;
         }

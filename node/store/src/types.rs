@@ -1,4 +1,4 @@
-//! The types that every layer of the store names: rows, tables, scans, blob ids, errors.
+//! The types that every layer of the store uses: rows, tables, scans, blob ids, errors.
 
 use std::io;
 
@@ -6,14 +6,14 @@ pub use freehold_proto::BlobId;
 
 use crate::fs;
 
-/// The longest value of a row, in bytes; what is longer belongs in a blob.
+/// The longest value of a row, in bytes; longer contents are stored as blobs.
 pub const VALUE_LEN_MAX: usize = 4096;
 /// The longest key of a row, in bytes.
 pub const KEY_LEN_MAX: usize = 256;
 
-/// The most rows one change may write; larger work is done in steps.
+/// The most rows one change may write; larger work is split into several changes.
 pub const ROWS_MAX: usize = 1000;
-/// The most bytes of keys and values one change may write, small blobs not counted.
+/// The most bytes of keys and values that one change may write; small blobs are not counted.
 pub const WRITTEN_LEN_MAX: usize = 1024 * 1024;
 
 /// A named set of rows. Declared `const`, private, beside its only writer; its on-disk name never
@@ -36,32 +36,32 @@ impl Table {
 /// A row as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The log position at which it was written.
+    /// The log position of the change that wrote it.
     pub version: u64,
-    /// Its value.
+    /// The value.
     pub value: Vec<u8>,
-    /// The blobs it refers to, which live as long as it does.
+    /// The blobs it refers to; they are kept as long as the row.
     pub blobs: Vec<BlobId>,
 }
 
-/// A row met on a walk through all of them.
+/// A row of a walk through all tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its table's on-disk name.
+pub struct WalkedRow {
+    /// The table's on-disk name.
     pub table: String,
-    /// Its key.
+    /// The row's key.
     pub key: Vec<u8>,
     /// The row, or [`StoreError::Corrupt`].
     pub row: Result<Row, StoreError>,
 }
 
-/// Why the store could not answer or take a change.
+/// An error of the store.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum StoreError {
-    /// The disk is full or under the watermark; reading and deleting go on.
+    /// The disk is full, or free space is under the watermark. Reading and deleting go on.
     #[error("the disk is full")]
     Full,
-    /// A stored thing failed its seal: it is damaged and is not served.
+    /// A row or a blob does not unseal: it is damaged and is not served.
     #[error("damaged row in table {table}")]
     Corrupt {
         /// The table's name.
@@ -69,21 +69,21 @@ pub enum StoreError {
         /// The row's key.
         key: Vec<u8>,
     },
-    /// The store has stopped taking changes (a disk error); the outcome of this one is unknown.
+    /// The store failed or has stopped; the outcome of this change is unknown.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// The row or the change is over its limit.
+    /// A row, a change or a blob is over its limit.
     #[error("{what} is {len} bytes, the limit is {len_max}")]
     TooLarge {
-        /// What is too large.
+        /// The thing that is too large.
         what: &'static str,
         /// Its length in bytes.
         len: usize,
         /// The limit in bytes.
         len_max: usize,
     },
-    /// No such blob.
-    #[error("no such blob")]
+    /// The blob does not exist.
+    #[error("the blob does not exist")]
     NoBlob,
 }
 
@@ -93,33 +93,32 @@ impl From<io::Error> for StoreError {
     }
 }
 
-/// Which rows of a table to read, in key order.
+/// A range of rows of a table to read, in key order.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
-    /// Only keys that begin with this.
+    /// Only keys with this prefix.
     pub prefix: Vec<u8>,
-    /// Only keys after this one (before it when reversed); `None` starts at the end the scan comes
-    /// from.
+    /// Only keys after this one in the direction of the scan; `None` for all.
     pub after: Option<Vec<u8>>,
-    /// From the last key down.
+    /// True to read from the last key to the first.
     pub reverse: bool,
-    /// At most this many rows.
+    /// The most rows to read.
     pub limit: usize,
 }
 
 impl Scan {
-    /// The rows whose keys begin with `prefix`, from the first up, at most `limit`.
+    /// The rows whose keys begin with `prefix`, in ascending order, at most `limit`.
     pub fn prefix(prefix: &[u8], limit: usize) -> Self {
         Self { prefix: prefix.to_vec(), after: None, reverse: false, limit }
     }
 
-    /// The same rows from the last down.
+    /// The same rows in descending order.
     pub fn reversed(mut self) -> Self {
         self.reverse = true;
         self
     }
 
-    /// The same rows, past `key`.
+    /// The same rows after `key`, in the direction of the scan.
     pub fn after(mut self, key: &[u8]) -> Self {
         self.after = Some(key.to_vec());
         self

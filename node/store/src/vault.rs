@@ -1,10 +1,10 @@
-//! The vault: the node's secret keys at rest, sealed under a random store key that is wrapped to
-//! whoever may open it.
+//! The vault: the node's secret keys at rest, sealed under a random store key. The store key is
+//! wrapped once for each key or passphrase that may open the vault.
 //!
-//! On disk: `vault-1` and `vault-2`, two copies, each checksummed; one that is damaged or behind is
-//! put right from the other. What it protects: disks, snapshots and backups that are not
-//! accompanied by the key. A key file beside stolen data protects nothing, an old copy of the vault
-//! opens by the old passphrase, and nothing protects from a host that reads memory.
+//! On disk: two copies with checksums, `vault-1` and `vault-2`. A damaged or older copy is
+//! rewritten from the other. The vault protects disks, snapshots and backups that are stolen
+//! without the key. It does not protect data that is stolen together with the key file, nor against
+//! a host that reads memory. An old copy of the vault still opens by the old passphrase.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,18 +23,18 @@ mod wrap;
 
 pub use wrap::PassphraseCost;
 
-/// What opens the vault.
+/// A secret that opens the vault.
 #[derive(Clone)]
 pub enum Unlock {
-    /// A key file at this path, made together with the vault where there is none.
+    /// The key file at this path; created with the vault if it does not exist.
     KeyFile(PathBuf),
-    /// A file of the same form given by the service manager (systemd: below
-    /// `$CREDENTIALS_DIRECTORY`); never made here.
+    /// A key file given by the service manager (systemd: in `$CREDENTIALS_DIRECTORY`); never
+    /// created here.
     Credential(PathBuf),
-    /// The owner's passphrase, its UTF-8 bytes as given.
+    /// The owner's passphrase; its UTF-8 bytes are not normalized.
     Passphrase(Zeroizing<String>, PassphraseCost),
-    /// The X25519 secret that the owner's 24 words yield for backups; opens a vault wrapped to it,
-    /// makes none.
+    /// The X25519 backup key, derived from the owner's mnemonic. Opens a vault that was wrapped to
+    /// it.
     BackupKey(SecretKey),
 }
 
@@ -49,35 +49,35 @@ impl fmt::Debug for Unlock {
     }
 }
 
-/// Why a vault could not be made, opened or changed.
+/// An error of creating, opening or changing a vault.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum VaultError {
-    /// There is no vault in this folder.
+    /// The folder has no vault.
     #[error("there is no vault in {0}")]
     Missing(PathBuf),
-    /// There is a vault in this folder already.
-    #[error("there is a vault in {0} already")]
+    /// The folder has a vault already.
+    #[error("there is already a vault in {0}")]
     Exists(PathBuf),
     /// Both copies are damaged.
     #[error("both copies of the vault are damaged")]
     Damaged,
-    /// The vault was written by a later version.
-    #[error("the vault was written by a later version of this program")]
-    Later,
-    /// The key file is not there.
+    /// The vault was written by a newer version.
+    #[error("the vault was written by a newer version of Freehold; install that version")]
+    NewerVersion,
+    /// The key file does not exist.
     #[error("there is no key file at {0}")]
-    NoKey(PathBuf),
-    /// There is a key file already.
-    #[error("there is a key file at {0} already; move it away if it is not the right one")]
-    KeyThere(PathBuf),
-    /// The key file is not one, or is damaged.
+    KeyMissing(PathBuf),
+    /// The key file exists already.
+    #[error("there is already a key file at {0}; move it away if it is not the right one")]
+    KeyExists(PathBuf),
+    /// The key file is damaged or not a key file.
     #[error("the key file {0} is damaged")]
     KeyDamaged(PathBuf),
-    /// This key or passphrase does not open the vault.
+    /// The key or passphrase does not open the vault.
     #[error("this key does not open the vault")]
     WrongKey,
-    /// The file system's word.
-    #[error("the vault can't be read or written: {0}")]
+    /// The file system failed.
+    #[error("the vault cannot be read or written: {0}")]
     Io(String),
 }
 
@@ -87,7 +87,7 @@ impl From<std::io::Error> for VaultError {
     }
 }
 
-/// The node's secrets, wiped when dropped.
+/// The node's secret keys, zeroized when dropped.
 pub struct Keys {
     store: SecretKey,
     secrets: Secrets,
@@ -120,25 +120,24 @@ impl Keys {
         &self.store
     }
 
-    /// The key for the one purpose `label` names, derived from the store key; labels are never
-    /// reused.
+    /// Derives the key for the purpose `label` from the store key; labels are never reused.
     pub fn derived(&self, label: &str) -> SecretKey {
         derive(&self.store, label)
     }
 
-    /// The node's own keys: what it signs with and what is wrapped to it. They are kept here and
-    /// nowhere else.
+    /// The node's own keys, for signatures and for key encapsulation. The vault holds the only
+    /// copy.
     pub fn node(&self) -> NodeKeys {
         let sign = keys::SecretKey::from_bytes(&self.secrets.node_sign);
         NodeKeys { sign, kem: KemSecret::from_bytes(self.secrets.node_kem) }
     }
 
-    /// The key under which blobs are named; it stays when the store key changes.
+    /// The key of the keyed hash that names blob files; it does not depend on the store key.
     pub fn blob_name(&self) -> SecretKey {
         Zeroizing::new(self.secrets.blob_name)
     }
 
-    /// What distinguishes this node's log from every other log; no secret.
+    /// The id of this node's write-ahead log; not secret.
     pub fn log_id(&self) -> [u8; 16] {
         self.secrets.log_id
     }
@@ -152,10 +151,10 @@ impl fmt::Debug for Keys {
 
 /// An open vault. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Vault(Arc<Opened>);
+pub struct Vault(Arc<Inner>);
 
 #[derive(Debug)]
-struct Opened {
+struct Inner {
     fs: Arc<dyn Fs>,
     folder: PathBuf,
     keys: Keys,
@@ -163,7 +162,7 @@ struct Opened {
 }
 
 impl Vault {
-    /// Whether `folder` has a vault, whole or not.
+    /// True if `folder` has a vault, damaged or not.
     ///
     /// # Errors
     /// [`VaultError::Io`].
@@ -175,8 +174,8 @@ impl Vault {
             .contains(&true))
     }
 
-    /// Makes a vault with new keys in `folder`, opened by `unlock`; a key file is made where there
-    /// is none.
+    /// Creates a vault with new keys in `folder`, opened by `unlock`. The key file is created if it
+    /// does not exist.
     ///
     /// # Errors
     /// [`VaultError::Exists`], and as [`Vault::open`].
@@ -207,32 +206,33 @@ impl Vault {
         let plaintext =
             Zeroizing::new(minicbor::to_vec(&keys.secrets).map_err(|_| VaultError::Damaged)?);
         let sealed = secrets_seal(&keys.store)
-            .seal(random, &place(&id), &plaintext)
+            .seal(random, &associated_data(&id), &plaintext)
             .map_err(|_| VaultError::Damaged)?;
         let wraps = vec![wrap::wrap(&*fs, unlock, &id, &keys.store, random)?];
         let body = file::Body { generation: 1, id, wraps, sealed };
         file::write(&*fs, folder, &body)?;
-        Ok(Self(Arc::new(Opened { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
+        Ok(Self(Arc::new(Inner { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
     }
 
-    /// Opens the vault in `folder`, and puts a damaged copy right.
+    /// Opens the vault in `folder`, and repairs a damaged copy.
     ///
     /// # Errors
     /// As [`VaultError`].
     pub fn open(fs: Arc<dyn Fs>, folder: &Path, unlock: &Unlock) -> Result<Self, VaultError> {
         let (body, repair) = file::read(&*fs, folder)?;
         let store = wrap::unwrap(&*fs, unlock, &body.id, &body.wraps)?;
-        let plaintext =
-            secrets_seal(&store).open(&place(&body.id), &body.sealed).ok_or(VaultError::Damaged)?;
+        let plaintext = secrets_seal(&store)
+            .open(&associated_data(&body.id), &body.sealed)
+            .ok_or(VaultError::Damaged)?;
         let secrets = minicbor::decode(&plaintext).map_err(|_| VaultError::Damaged)?;
         if repair {
             tracing::warn!(
-                "one copy of the vault was damaged or behind and is being put right from the other"
+                "one copy of the vault is damaged or older; it is rewritten from the other"
             );
             file::write(&*fs, folder, &body)?;
         }
         let keys = Keys { store, secrets };
-        Ok(Self(Arc::new(Opened { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
+        Ok(Self(Arc::new(Inner { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))
     }
 
     /// The keys inside.
@@ -240,11 +240,11 @@ impl Vault {
         &self.0.keys
     }
 
-    /// Lets `unlock` open the vault from now on, instead of what did so far; nothing but the vault
-    /// is rewritten. The words' backup key goes on opening it.
+    /// Replaces the key or passphrase that opens the vault by `unlock`. Only the vault is
+    /// rewritten. The backup key still opens it.
     ///
     /// # Errors
-    /// As [`VaultError`]; the vault opens as before or by `unlock` then.
+    /// As [`VaultError`]; the vault then opens by the old secret or by `unlock`.
     pub fn change_unlock(&self, unlock: &Unlock, random: &Random) -> Result<(), VaultError> {
         if let Unlock::KeyFile(path) = unlock
             && !self.0.fs.exists(path)?
@@ -259,11 +259,11 @@ impl Vault {
         })
     }
 
-    /// Lets the holder of the words open the vault: `recipient` is the public X25519 key they yield
-    /// for backups. Replaces an earlier recipient; nothing is written where it is this one already.
+    /// Wraps the store key to the backup key: `recipient` is the public X25519 key derived from the
+    /// mnemonic. Replaces an earlier recipient; writes nothing if the recipient is the same.
     ///
     /// # Errors
-    /// As [`VaultError`]; `WrongKey` for a key that is none.
+    /// As [`VaultError`]; `WrongKey` if `recipient` is not a valid key.
     pub fn wrap_to_backup_key(
         &self,
         recipient: &[u8; KEY_LEN],
@@ -282,7 +282,7 @@ impl Vault {
         })
     }
 
-    /// Whether `unlock` opens the vault as it lies on the disk now.
+    /// Checks that `unlock` opens the vault that is on the disk now.
     ///
     /// # Errors
     /// As [`Vault::open`].
@@ -309,7 +309,7 @@ fn secrets_seal(store_key: &SecretKey) -> Seal {
     Seal::derived(store_key, "freehold 2026 vault secrets")
 }
 
-fn place(id: &[u8; 16]) -> Vec<u8> {
+fn associated_data(id: &[u8; 16]) -> Vec<u8> {
     [b"freehold vault secrets 1", &id[..]].concat()
 }
 

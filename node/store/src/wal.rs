@@ -1,11 +1,11 @@
-//! The append-only log: the truth from which everything else can be made again. A group is in it,
-//! durably, or nowhere.
+//! The write-ahead log: rows and blobs can be rebuilt from it and a snapshot.
 //!
-//! `log/` holds segments of records (wal/segment.rs, wal/record.rs); a record's payload is one group (wal/group.rs).
-//! A failed append or sync is never tried again and never read back, since the page cache shows
-//! bytes the disk lacks: the segment is abandoned, and a new one whose durable header names the
-//! last acknowledged record voids what lies beyond. It relies on the disk not harming sectors next
-//! to those it writes, as every database log does.
+//! `log/` holds segments of records (wal/segment.rs, wal/record.rs). A record's payload is one
+//! group of changes (wal/group.rs). A failed append is never retried and never read back: the page
+//! cache shows bytes the disk lacks. The segment is abandoned and a new one begun. The new
+//! segment's durable header names the last acknowledged record; records after that one in older
+//! segments are void. The log assumes that a write does not damage the neighbouring sectors, as
+//! every database log does.
 
 use std::fmt;
 use std::io;
@@ -25,81 +25,82 @@ use group::Change;
 use recover::{End, Reader};
 use segment::{HEADER_LEN, Header, Segment, Spare};
 
-/// Names one log, for ever.
-pub(crate) type LogId = [u8; 16];
-/// A record's hash.
+/// The id of one write-ahead log; never changes.
+pub(crate) type WalId = [u8; 16];
+/// The hash of a record.
 pub(crate) type Hash = [u8; 32];
 
-/// A place in the log: the end of a record.
+/// A position in the log: the end of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// The segment that holds the record (or begins right after it).
+    /// The generation of the segment that holds the record, or begins right after it.
     pub(crate) generation: u64,
-    /// Its last position.
+    /// The position of the record's last change.
     pub(crate) position: u64,
+    /// The hash of the record.
     pub(crate) hash: Hash,
 }
 
-/// How long segments are made, in bytes.
+/// The lengths of segments, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentLens {
-    /// The first of a run, which is waited for.
+    /// The first segment of a run. The start waits until it is filled.
     pub(crate) first: u64,
-    /// Those after it.
+    /// The later segments.
     pub(crate) usual: u64,
 }
 
-/// How a group failed to become durable.
+/// An error of an append.
 #[derive(Debug)]
 pub(crate) enum AppendError {
-    /// For want of space.
+    /// The disk is full.
     Full,
-    /// The disk failed; whether the group is kept is unknown.
+    /// The disk failed; it is unknown if the group is durable.
     Failed(io::Error),
-    /// The log takes nothing more until the store is opened again.
+    /// The log accepts no group until the store is opened again.
     Stopped,
 }
 
-/// Where a spare segment waits, filled beside the committer.
-pub(crate) type SpareShelf = Arc<Mutex<Option<Spare>>>;
+/// The slot for one spare segment, filled in the background.
+pub(crate) type SpareSlot = Arc<Mutex<Option<Spare>>>;
 
-/// The log's open end.
-pub(crate) struct Log {
+/// The open end of the write-ahead log.
+pub(crate) struct Wal {
     reader: Reader,
     random: Random,
-    id: LogId,
+    id: WalId,
     segment_len: u64,
-    /// `None` after a failure, until a new one is begun.
+    /// `None` after a failure, until the next segment is begun.
     segment: Option<Segment>,
     offset: u64,
     generation: u64,
     end: Mark,
     stopped: bool,
-    spare: SpareShelf,
+    spare: SpareSlot,
     bytes: Vec<u8>,
     last_sync: Duration,
 }
 
-impl fmt::Debug for Log {
+impl fmt::Debug for Wal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log")
+        f.debug_struct("Wal")
             .field("end", &self.end)
             .field("stopped", &self.stopped)
             .finish_non_exhaustive()
     }
 }
 
-impl Log {
-    /// Begins a new segment behind `end`, with the doubtful group in it: that becomes durable by
-    /// this, in the new place, at once.
+impl Wal {
+    /// Begins a new segment after `end` and writes the unconfirmed group into it, so that the group
+    /// is durable.
     pub(crate) fn begin(
         reader: Reader,
         random: Random,
-        id: LogId,
+        id: WalId,
         end: &End,
         lens: SegmentLens,
     ) -> io::Result<Self> {
-        let mut log = Self {
+        let mut wal = Self {
             id,
             reader,
             random,
@@ -109,36 +110,36 @@ impl Log {
             generation: end.generation,
             end: end.mark.clone(),
             stopped: false,
-            spare: SpareShelf::default(),
+            spare: SpareSlot::default(),
             bytes: Vec::new(),
             last_sync: Duration::ZERO,
         };
-        let mut after = log.end.clone();
-        if let Some(group) = &end.doubtful {
-            after = log.encode(log.generation + 1, &group.changes)?;
+        let mut after = wal.end.clone();
+        if let Some(group) = &end.unconfirmed {
+            after = wal.encode(wal.generation + 1, &group.changes)?;
         }
-        let records = std::mem::take(&mut log.bytes);
-        log.next_segment(&records, lens.first)?;
-        log.end = Mark { generation: log.generation, ..after };
-        Ok(log)
+        let records = std::mem::take(&mut wal.bytes);
+        wal.next_segment(&records, lens.first)?;
+        wal.end = Mark { generation: wal.generation, ..after };
+        Ok(wal)
     }
 
-    /// The last acknowledged place.
+    /// The last acknowledged record.
     pub(crate) fn end(&self) -> &Mark {
         &self.end
     }
 
-    /// How long the last sync took.
+    /// The duration of the last sync.
     pub(crate) fn last_sync(&self) -> Duration {
         self.last_sync
     }
 
-    /// Where spares are put.
-    pub(crate) fn spare(&self) -> SpareShelf {
+    /// The slot from which the next spare segment is taken.
+    pub(crate) fn spare(&self) -> SpareSlot {
         self.spare.clone()
     }
 
-    /// Makes a group durable; its changes get the positions after [`Log::end`].
+    /// Makes a group durable; its changes get the positions after [`Wal::end`].
     pub(crate) fn append(&mut self, changes: &[Change]) -> Result<(), AppendError> {
         if self.stopped {
             return Err(AppendError::Stopped);
@@ -147,13 +148,13 @@ impl Log {
             |e: io::Error| if fs::is_full(&e) { AppendError::Full } else { AppendError::Failed(e) };
         self.bytes.clear();
         let mut after = self.encode(self.generation, changes).map_err(failed)?;
-        let room =
+        let free =
             self.segment.as_ref().map_or(0, |segment| segment.len.saturating_sub(self.offset));
-        if (self.bytes.len() as u64) > room {
-            // Nothing of this group is anywhere yet, so this failure is one whose outcome is known.
+        if (self.bytes.len() as u64) > free {
+            // No byte of this group is written yet, so a failure here has a known outcome.
             let len = self.segment_len.max((HEADER_LEN + self.bytes.len()) as u64);
             self.next_segment(&[], len).map_err(failed)?;
-            // A record names its segment.
+            // A record contains the generation of its segment.
             self.bytes.clear();
             after = self.encode(self.generation, changes).map_err(failed)?;
         }
@@ -173,42 +174,46 @@ impl Log {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!(%error, position = self.end.position, "appending to the log failed; its segment is abandoned");
+                tracing::error!(
+                    %error,
+                    position = self.end.position,
+                    "appending to the write-ahead log failed; its segment is abandoned"
+                );
                 self.segment = None;
-                // What may lie in the abandoned segment is voided at once where possible, else
-                // before the next group.
+                // The new segment voids a record that the abandoned one may hold. If it cannot be
+                // begun now, it is begun before the next group.
                 let _ = self.next_segment(&[], self.segment_len);
                 Err(failed(error))
             }
         }
     }
 
-    /// Takes the open segment for full: the next group begins a new one.
-    pub(crate) fn fill_segment(&mut self) {
+    /// Ends the open segment: the next group begins a new one.
+    pub(crate) fn rotate(&mut self) {
         if let Some(segment) = &self.segment {
             self.offset = segment.len;
         }
     }
 
-    /// Cuts what the open segment does not use; nothing can be appended after.
+    /// Truncates the unused part of the open segment. Later appends fail.
     pub(crate) fn close(&mut self) {
         self.stopped = true;
         if let Some(segment) = self.segment.take() {
-            // Only zeros go; not cutting them costs nothing but room.
+            // The unused part is zeros: if it stays, only disk space is lost.
             let _ = segment.file.set_len(self.offset);
         }
     }
 
-    /// Seals and encodes a record for `generation` into `bytes`, and says where the log would end
-    /// with it.
+    /// Seals a record for `generation`, encodes it into `self.bytes`, and returns the end of the
+    /// log after it.
     fn encode(&mut self, generation: u64, changes: &[Change]) -> io::Result<Mark> {
         let first = self.end.position + 1;
         let count = u32::try_from(changes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let place = record::place(&self.id, generation, first, count);
+        let aad = record::associated_data(&self.id, generation, first, count);
         let sealed = self
             .reader
             .seal
-            .seal(&self.random, &place, &group::encode(changes))
+            .seal(&self.random, &aad, &group::encode(changes))
             .map_err(io::Error::other)?;
         let hash = record::encode(
             &self.id,
@@ -222,30 +227,31 @@ impl Log {
         Ok(Mark { generation, position: first - 1 + u64::from(count), hash })
     }
 
-    /// Goes over to a new segment of about `len` bytes that holds `records`. After a failure there
-    /// is none: the old one must not be appended to, for the new one may be there after all and
-    /// void it. A full disk may be tried again, other failures stop the log.
+    /// Begins a new segment of about `len` bytes with `records` in it. After a failure no segment
+    /// is open. The old one must not be appended to: the new one may exist nevertheless, and would
+    /// void the appended records. If the disk was full, the next append tries again; any other
+    /// failure stops the log.
     fn next_segment(&mut self, records: &[u8], len: u64) -> io::Result<()> {
         self.segment = None;
         self.generation += 1;
         let used = (HEADER_LEN + records.len()) as u64;
         let header = Header {
-            log: self.id,
+            wal: self.id,
             generation: self.generation,
             position: self.end.position,
             hash: self.end.hash,
         };
         let (fs, folder) = (&*self.reader.fs, &self.reader.folder);
-        // Held until the spare has its new name: nobody may fill another under the old one
-        // meanwhile.
-        let mut shelf = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        // Locked until the spare is renamed, so that the next spare is not created under the old
+        // name before.
+        let mut slot = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let spare =
-            match shelf.take().filter(|spare| spare.len() >= used.max(len.min(self.segment_len))) {
+            match slot.take().filter(|spare| spare.len() >= used.max(len.min(self.segment_len))) {
                 Some(spare) => Ok(spare),
-                None => segment::prepare(fs, folder, len.max(used)),
+                None => segment::create_spare(fs, folder, len.max(used)),
             };
         let begun = spare.and_then(|spare| spare.begin(fs, folder, &header, records));
-        drop(shelf);
+        drop(slot);
         match begun {
             Ok(segment) => {
                 self.offset = used;
@@ -255,18 +261,26 @@ impl Log {
             }
             Err(error) => {
                 self.stopped = !fs::is_full(&error);
-                tracing::error!(%error, stopped = self.stopped, "a new log segment could not be begun");
+                tracing::error!(
+                    %error,
+                    stopped = self.stopped,
+                    "a new log segment could not be begun"
+                );
                 Err(error)
             }
         }
     }
 }
 
-/// Removes the segments that hold nothing after `position`. The newest always stays.
-pub(crate) fn forget(fs: &dyn Fs, folder: &std::path::Path, position: u64) -> io::Result<()> {
+/// Removes the segments that hold no position after `position`. The newest segment always stays.
+pub(crate) fn remove_segments_before(
+    fs: &dyn Fs,
+    folder: &std::path::Path,
+    position: u64,
+) -> io::Result<()> {
     let names = segment::list(fs, folder)?;
     for pair in names.windows(2) {
-        // What a segment holds ends where the next begins.
+        // A segment ends where the next one begins.
         let [old, next] = pair else { continue };
         if next.first > position + 1 {
             break;
@@ -276,7 +290,7 @@ pub(crate) fn forget(fs: &dyn Fs, folder: &std::path::Path, position: u64) -> io
     fs.sync_folder(folder)
 }
 
-/// The folder of the log within a data folder.
+/// The folder of the log in a data folder.
 pub(crate) fn folder(data: &std::path::Path) -> PathBuf {
     data.join("log")
 }

@@ -109,7 +109,7 @@ fn words_page(
             typed: typed.unwrap_or_default(),
         }
     });
-    let claim = identity::begin(words, &site.node.identity.card())
+    let claim = identity::create_claim(words, &site.node.identity.card())
         .map_err(|error| Problem::Unwell(error.to_string()))?;
     Ok(WordsPage {
         page: Frame::public(None, "Your twenty-four words", ""),

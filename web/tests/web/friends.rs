@@ -41,7 +41,7 @@ async fn an_invite_is_shown_once_and_accepted_at_the_other_house() {
     let asked = friends::list(&bob).unwrap();
     assert_eq!(
         (asked[0].person, asked[0].state),
-        (alice.identity.person().unwrap(), FriendState::Asked)
+        (alice.identity.person().unwrap(), FriendState::Requested)
     );
 }
 
@@ -85,7 +85,9 @@ async fn somebody_at_the_door_is_let_in_or_not() {
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
         let ops = node.identity.log().unwrap().to_bytes();
         identity_log::learn(&alice, ops).await.unwrap();
-        friends::request(&alice, &introduction(node, name), "We met by the river").await.unwrap();
+        friends::receive_request(&alice, &introduction(node, name), "We met by the river")
+            .await
+            .unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
     let page = owner.get("/home/friends").await.text();
@@ -129,7 +131,7 @@ async fn a_friend_and_somebody_at_the_door_can_be_blocked_and_unblocked() {
         (TestNode::new("alice").await, TestNode::new("bob").await, TestNode::new("eve").await);
     for (node, name) in [(&bob, "Bob"), (&eve, "Eve <script>")] {
         identity_log::learn(&alice, node.identity.log().unwrap().to_bytes()).await.unwrap();
-        friends::request(&alice, &introduction(node, name), "Hello").await.unwrap();
+        friends::receive_request(&alice, &introduction(node, name), "Hello").await.unwrap();
     }
     let mut owner = Browser::owner(&alice).await;
     let path = |node: &TestNode, what: &str| {

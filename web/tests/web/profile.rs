@@ -99,7 +99,7 @@ async fn the_owner_is_told_that_who_they_are_is_disputed() {
             OpBody::SetDomain(Some(domain.into())),
         )
         .unwrap();
-        let Signed::Done(signed) = transfer::sign(&asked, &mnemonic_of("alice")).unwrap() else {
+        let Signed::Request(signed) = transfer::sign(&asked, &mnemonic_of("alice")).unwrap() else {
             panic!("nothing was added")
         };
         identity_log::upload(node, &signed).await.unwrap();

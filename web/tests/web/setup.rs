@@ -92,7 +92,8 @@ async fn from_the_link_to_the_open_house() {
         "{places}"
     );
     assert_eq!(places.matches("<li>").count(), 3);
-    let same = identity::begin(&Mnemonic::parse(&words).unwrap(), &node.identity.card()).unwrap();
+    let same =
+        identity::create_claim(&Mnemonic::parse(&words).unwrap(), &node.identity.card()).unwrap();
     assert_eq!(same.person(), Some(person));
     assert_eq!(browser.get("/setup/words").await.location(), "/home", "the words are shown once");
     assert!(
@@ -162,7 +163,7 @@ async fn a_claim_made_elsewhere_opens_the_house_and_one_for_another_node_does_no
     browser.post("/setup", &answers(&token, "ruth@aldous.example", PASSWORD, PASSWORD)).await;
     assert!(browser.get("/setup/words").await.text().contains(&node.identity.card().to_string()));
     let words = Mnemonic::from_entropy([7; 32]);
-    let foreign = identity::begin(&words, &other.identity.card()).unwrap().to_string();
+    let foreign = identity::create_claim(&words, &other.identity.card()).unwrap().to_string();
     let shown = browser.get("/setup/words").await;
     assert!(shown.text().contains("Each time this page is opened it makes new words"));
     for bad in [foreign.as_str(), "not a claim"] {
@@ -176,7 +177,7 @@ async fn a_claim_made_elsewhere_opens_the_house_and_one_for_another_node_does_no
         assert_eq!(seen.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(seen.text().contains("claim-fault"));
     }
-    let claim = identity::begin(&words, &node.identity.card()).unwrap();
+    let claim = identity::create_claim(&words, &node.identity.card()).unwrap();
     assert_eq!(
         browser.post("/setup/claim", &[("claim", &claim.to_string())]).await.location(),
         "/home"

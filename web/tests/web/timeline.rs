@@ -24,7 +24,7 @@ async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
         name: name.to_owned(),
         addresses: vec!["/ip4/127.0.0.1/tcp/1".to_owned()],
     };
-    friends::request(node, &from, "").await.unwrap();
+    friends::receive_request(node, &from, "").await.unwrap();
     friends::accept_request(node, person).await.unwrap();
 }
 

@@ -7,14 +7,14 @@ use crate::engine::{Engine, MemoryEngine, Write};
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::{EngineSource, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
 
 const T: Table = Table::new("things");
 const DATA: &str = "/data";
 
-/// A store and its blobs on one file system, and a hand on what is beneath.
+/// A store and its blobs on one file system in memory, with access to the engine below.
 struct Fixture {
     fs: MemoryFs,
     engine: Arc<MemoryEngine>,
@@ -30,7 +30,8 @@ fn fixture() -> Fixture {
     let vault =
         Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random)
             .unwrap();
-    let space = Space::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
+    let space =
+        FreeSpace::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
     let blobs = Blobs::new(shared, Path::new(DATA), vault.keys(), random, space).unwrap();
     let engine = Arc::new(MemoryEngine::default());
     let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
@@ -41,7 +42,7 @@ fn fixture() -> Fixture {
 }
 
 impl Fixture {
-    /// A row that refers to a new blob; a long one is a file at once.
+    /// Writes a row that refers to a new blob; a long blob is a file at once.
     fn refer(&self, key: &'static [u8], len: usize) -> BlobId {
         let pinned = self.put(key, len);
         let id = pinned.id;
@@ -65,18 +66,18 @@ impl Fixture {
         check(&self.store, &self.blobs, &|_, _, _| Ok(())).unwrap()
     }
 
-    /// The only files there are that hold a blob.
+    /// All files of blobs.
     fn files(&self) -> Vec<PathBuf> {
         self.blobs.collection().orphan_paths(&HashSet::new()).unwrap()
     }
 }
 
-fn place(key: &[u8]) -> RowKey {
+fn row_key(key: &[u8]) -> RowKey {
     RowKey { table: "things".into(), key: key.to_vec() }
 }
 
 #[test]
-fn a_sound_store_is_read_to_the_end() {
+fn sound_store_has_every_row_and_blob_read() {
     let fixture = fixture();
     for key in [b"a", b"b", b"c"] {
         fixture.refer(key, 200_000);
@@ -90,9 +91,10 @@ fn a_sound_store_is_read_to_the_end() {
 }
 
 #[test]
-fn damage_is_named_and_the_rest_is_still_read() {
+fn damaged_rows_and_blobs_are_reported_and_others_read() {
     let fixture = fixture();
-    let (hurt, gone) = (fixture.refer(b"hurt", 200_000), fixture.refer(b"gone", 200_004));
+    let damaged = fixture.refer(b"damaged", 200_000);
+    let missing = fixture.refer(b"missing", 200_004);
     fixture.refer(b"good", 200_008);
     fixture.store.commit_blocking(|tx| tx.put(T, b"row", b"value")).unwrap();
     for path in fixture.files() {
@@ -107,37 +109,38 @@ fn damage_is_named_and_the_rest_is_still_read() {
     fixture.engine.apply(&[Write { table: "things", key: b"row", value: Some(&sealed) }]).unwrap();
     let report = fixture.check();
     assert!(!report.is_sound());
-    assert_eq!(report.damaged_rows, [place(b"row")]);
-    assert_eq!(report.damaged_blobs, [(hurt, place(b"hurt"))]);
-    assert_eq!(report.dangling, [(gone, place(b"gone"))]);
+    assert_eq!(report.damaged_rows, [row_key(b"row")]);
+    assert_eq!(report.damaged_blobs, [(damaged, row_key(b"damaged"))]);
+    assert_eq!(report.dangling, [(missing, row_key(b"missing"))]);
     assert_eq!((report.rows, report.blobs), (4, 1));
-    // What the damaged row referred to can't be known, so nothing is called an orphan and nothing
-    // is collected.
+    // The blobs of the damaged row are unknown, so no file is called an orphan or collected.
     assert_eq!(report.orphans, Vec::<PathBuf>::new());
     assert!(matches!(fixture.blobs.collect(&fixture.store), Err(StoreError::Corrupt { .. })));
 }
 
 #[test]
-fn what_no_row_refers_to_is_an_orphan_until_it_is_collected() {
+fn unreferenced_blob_is_an_orphan_until_collected() {
     let fixture = fixture();
     fixture.refer(b"a", 200_000);
-    let kept = fixture.refer(b"b", 200_000);
+    let referenced = fixture.refer(b"b", 200_000);
     let small = fixture.refer(b"small", 5);
     fixture.delete(b"a");
     fixture.delete(b"small");
     let pinned = fixture.put(b"pinned", 200_000);
     let report = fixture.check();
     assert!(report.is_sound());
-    assert_eq!(report.orphans.len(), 1, "what is pinned is on its way, not left over");
+    assert_eq!(report.orphans.len(), 1, "a pinned blob is not an orphan");
     let collected = fixture.blobs.collect(&fixture.store).unwrap();
     assert_eq!((collected.files, collected.small), (1, 1));
     assert_eq!(fixture.check().orphans, Vec::<PathBuf>::new());
-    assert!(fixture.blobs.contains(&kept).unwrap() && fixture.blobs.contains(&pinned.id).unwrap());
+    assert!(
+        fixture.blobs.contains(&referenced).unwrap() && fixture.blobs.contains(&pinned.id).unwrap()
+    );
     assert!(!fixture.blobs.contains(&small).unwrap());
 }
 
 #[test]
-fn a_deletion_that_must_be_real_removes_what_no_other_row_needs() {
+fn unlink_removes_only_blobs_without_reference() {
     let fixture = fixture();
     let (alone, shared) = (fixture.refer(b"alone", 200_000), fixture.refer(b"shared", 200_000));
     fixture.store.commit_blocking(move |tx| tx.put_referring(T, b"other", b"", &[shared])).unwrap();
@@ -150,11 +153,11 @@ fn a_deletion_that_must_be_real_removes_what_no_other_row_needs() {
 }
 
 #[test]
-fn a_change_in_flight_keeps_its_blob_through_a_collection() {
+fn uncommitted_change_keeps_its_blob_during_collection() {
     let fixture = fixture();
     let pinned = fixture.put(b"x", 200_000);
     let (blobs, id) = (fixture.blobs.clone(), pinned.id);
-    // The pin goes before the change is applied, and a whole collection comes in between.
+    // The pin is dropped before the change is applied, and a whole collection runs in between.
     let referred = fixture.store.commit_blocking(move |tx| {
         tx.put_referring(T, b"row", b"", &[id])?;
         drop(pinned);
@@ -165,7 +168,7 @@ fn a_change_in_flight_keeps_its_blob_through_a_collection() {
 }
 
 #[test]
-fn a_row_may_go_on_referring_to_a_damaged_blob() {
+fn row_with_damaged_blob_can_be_rewritten() {
     let fixture = fixture();
     let id = fixture.refer(b"a", 200_000);
     fixture.fs.damage(&fixture.files()[0], 5, 1).unwrap();

@@ -1,8 +1,8 @@
-//! The whole of a node: its rows and blobs, the rows against snapshot and log, and the rules that
-//! its nouns keep.
+//! The check of a whole node: rows and blobs, rows compared with snapshot and log, and the invariants
+//! of the nouns.
 //!
-//! A noun that can't be read because a row of it is damaged is one finding among the others, not
-//! the end of the check.
+//! A noun that can't be read because of a damaged row is one finding among the others and does not
+//! stop the check.
 
 use super::{Progress, Report, Step, check};
 use crate::feed;
@@ -11,48 +11,48 @@ use crate::node::Node;
 use crate::photos;
 use crate::store::StoreError;
 
-/// How often a noun is looked at again while changes are committed under the look.
-const LOOKS_MAX: usize = 5;
+/// How often a noun is checked again because changes were committed during the check.
+const CHECKS_MAX: usize = 5;
 
-/// What was found.
+/// The result of [`check_node`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Of rows and blobs.
+    /// Findings in rows and blobs.
     pub report: Report,
     /// Signed entries verified.
     pub entries: u64,
-    /// What else is wrong, a sentence each.
+    /// Broken invariants, a sentence each.
     pub wrong: Vec<String>,
 }
 
 impl Findings {
-    /// Whether nothing at all is damaged, missing or out of order.
+    /// Whether nothing is damaged or missing and every invariant holds.
     pub fn is_sound(&self) -> bool {
         self.report.is_sound() && self.wrong.is_empty()
     }
 }
 
-/// Reads and verifies everything a node has. Changes nothing, and blocks for long.
+/// Reads and verifies all data of a node. Changes nothing; blocks, possibly for long.
 ///
 /// # Errors
-/// When the store can't be read at all, and what `progress` returns.
+/// When the store can't be read at all, and errors of `progress`.
 pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
     let mut findings =
         Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
-    let against = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
-    findings.wrong.extend(readable("snapshot and log", against)?);
-    let looked = |step| move || progress(step, 0, 0);
+    let compared = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
+    findings.wrong.extend(readable("snapshot and log", compared)?);
+    let report = |step| move || progress(step, 0, 0);
     findings
         .wrong
-        .extend(settled(node, "the mailbox", looked(Step::Mail), || mailbox::check(node))?);
+        .extend(confirmed(node, "the mailbox", report(Step::Mail), || mailbox::check(node))?);
+    findings.wrong.extend(confirmed(node, "the mail queue", report(Step::Mail), || {
+        queue::check(node, true)
+    })?);
     findings
         .wrong
-        .extend(settled(node, "the mail queue", looked(Step::Mail), || queue::check(node, true))?);
-    findings
-        .wrong
-        .extend(settled(node, "the photos", looked(Step::Photos), || photos::check(node))?);
+        .extend(confirmed(node, "the photos", report(Step::Photos), || photos::check(node))?);
     let mut entries = 0;
-    let feeds = settled(node, "the feed", looked(Step::Feed), || {
+    let feeds = confirmed(node, "the feed", report(Step::Feed), || {
         let checked = feed::check(node)?;
         entries = checked.entries;
         Ok(checked.wrong)
@@ -62,20 +62,20 @@ pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     Ok(findings)
 }
 
-/// What is wrong with a noun. Its rows are read in many pages, so what a change in between made
-/// look wrong is looked at again: only what stays wrong is reported. `go_on` is asked before each
-/// look.
-fn settled(
+/// The broken invariants of a noun. Its rows are read in several pages, and a change in between can
+/// look like a broken invariant. So the check is repeated after a change, and only sentences that
+/// every check returned are reported. `progress` is called before each check; its error stops them.
+fn confirmed(
     node: &Node,
     what: &str,
-    go_on: impl Fn() -> Result<(), StoreError>,
-    mut look: impl FnMut() -> Result<Vec<String>, StoreError>,
+    progress: impl Fn() -> Result<(), StoreError>,
+    mut check: impl FnMut() -> Result<Vec<String>, StoreError>,
 ) -> Result<Vec<String>, StoreError> {
     let mut suspected: Option<Vec<String>> = None;
-    for _ in 0..LOOKS_MAX {
-        go_on()?;
+    for _ in 0..CHECKS_MAX {
+        progress()?;
         let before = node.store.position();
-        let mut found = readable(what, look())?;
+        let mut found = readable(what, check())?;
         if node.store.position() == before {
             return Ok(found);
         }
@@ -90,6 +90,7 @@ fn settled(
     Ok(suspected.unwrap_or_default())
 }
 
+/// The findings; a damaged row becomes one of them.
 fn readable(
     what: &str,
     checked: Result<Vec<String>, StoreError>,
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_node_is_whole_and_each_step_is_told() {
+    fn new_node_is_sound_and_reports_every_step() {
         let node = node();
         change(&node);
         let steps = std::cell::RefCell::new(Vec::new());
@@ -141,22 +142,22 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_nobody_waits_for_any_more_ends_wherever_it_is() {
+    fn check_stops_at_any_progress_error() {
         let node = node();
         change(&node);
         node.store.snapshot().unwrap();
-        let told = Cell::new(0);
+        let calls = Cell::new(0);
         let count = |_, _, _| {
-            told.set(told.get() + 1);
+            calls.set(calls.get() + 1);
             Ok(())
         };
         check_node(&node, &count).unwrap();
-        let words = told.get();
-        for last in 1..=words {
-            told.set(0);
+        let total = calls.get();
+        for last in 1..=total {
+            calls.set(0);
             let until = |_, _, _| {
-                told.set(told.get() + 1);
-                if told.get() >= last {
+                calls.set(calls.get() + 1);
+                if calls.get() >= last {
                     Err(StoreError::Unavailable("gone".into()))
                 } else {
                     Ok(())
@@ -165,35 +166,35 @@ mod tests {
             assert_eq!(
                 check_node(&node, &until),
                 Err(StoreError::Unavailable("gone".into())),
-                "after {last} of {words}"
+                "after {last} of {total}"
             );
-            assert!(told.get() <= last + 2, "{} words after {last}", told.get());
+            assert!(calls.get() <= last + 2, "{} calls after {last}", calls.get());
         }
     }
 
     #[test]
-    fn what_a_change_made_look_wrong_for_a_moment_is_not_reported() {
+    fn findings_of_concurrent_changes_are_not_reported() {
         let node = node();
-        let looks = Cell::new(0);
-        let found = settled(
+        let checks = Cell::new(0);
+        let found = confirmed(
             &node,
             "it",
             || Ok(()),
             || {
-                looks.set(looks.get() + 1);
-                if looks.get() < 3 {
+                checks.set(checks.get() + 1);
+                if checks.get() < 3 {
                     change(&node);
                 }
-                let passing = format!("seen by look {}", looks.get());
-                Ok(if looks.get() < 3 {
+                let passing = format!("found by check {}", checks.get());
+                Ok(if checks.get() < 3 {
                     vec![passing, "lasting".into()]
                 } else {
                     vec!["lasting".into()]
                 })
             },
         );
-        assert_eq!((found.unwrap(), looks.get()), (vec!["lasting".to_owned()], 3));
-        let always = settled(
+        assert_eq!((found.unwrap(), checks.get()), (vec!["lasting".to_owned()], 3));
+        let always = confirmed(
             &node,
             "it",
             || Ok(()),
@@ -206,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_row_of_a_noun_is_a_finding_among_others() {
+    fn damaged_row_of_a_noun_is_one_finding() {
         let node = node();
         let damaged = || Err(StoreError::Corrupt { table: "things".into(), key: Vec::new() });
         assert_eq!(
-            settled(&node, "the shelf", || Ok(()), damaged).unwrap(),
-            ["the shelf can't be read to the end: damaged row in table things"]
+            confirmed(&node, "the noun", || Ok(()), damaged).unwrap(),
+            ["the noun can't be read to the end: damaged row in table things"]
         );
         let gone = || Err(StoreError::Unavailable("gone".into()));
-        assert!(settled(&node, "the shelf", || Ok(()), gone).is_err());
+        assert!(confirmed(&node, "the noun", || Ok(()), gone).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A word is planted, deleted, and looked for in everything that is kept.
+//! Each test plants a word, deletes it and searches blobs, log and snapshots for it.
 
 use super::*;
 use crate::apply;
@@ -17,11 +17,11 @@ use freehold_store::testing::traces;
 
 const HOUR: u64 = 3_600_000;
 
-fn found(node: &Node, word: &str) -> Vec<String> {
+fn traces_of(node: &Node, word: &str) -> Vec<String> {
     traces(&node.store, &node.blobs, word)
 }
 
-/// So long that it is a blob in the post and in pieces in the feed.
+/// A post long enough for a blob of its own and for several chunks in the feed.
 async fn posted(node: &Node, word: &str) -> Post {
     let draft = Draft {
         title: format!("On {word}"),
@@ -32,7 +32,7 @@ async fn posted(node: &Node, word: &str) -> Post {
     publish::saved_post(node, saved.id).await.unwrap()
 }
 
-/// A picture with the word in its file, behind so much that is not looked at.
+/// A photo with the word in its file, after the picture and `behind` bytes.
 async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
@@ -50,7 +50,7 @@ async fn photo(node: &Node, word: &str, behind: usize) -> Photo {
     photos::add(node, upload).await.unwrap()
 }
 
-async fn letter(node: &Node, word: &str) -> mailbox::Message {
+async fn message(node: &Node, word: &str) -> mailbox::Message {
     let text = format!("From: bob@bob.example\r\nSubject: {word}\r\n\r\n{word}\r\n");
     let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
     let folder = mailbox::folder_named(node, "INBOX").unwrap().unwrap().id;
@@ -66,31 +66,31 @@ async fn letter(node: &Node, word: &str) -> mailbox::Message {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() {
+async fn deleted_data_leaves_blobs_log_and_snapshots_within_a_day() {
     let alice = TestNode::new("alice").await;
-    let kept = posted(&alice, "obsidian").await;
+    let remaining = posted(&alice, "obsidian").await;
     let (post, small) = (posted(&alice, "xylograph").await, photo(&alice, "quagmire", 0).await);
     let large = photo(&alice, "marzipan", 300_000).await;
-    let letter = letter(&alice, "zeppelin").await;
+    let message = message(&alice, "zeppelin").await;
     alice.store.snapshot().unwrap();
     let later = photo(&alice, "labyrinth", 0).await;
     alice.store.snapshot().unwrap();
     let words = ["xylograph", "quagmire", "marzipan", "zeppelin", "labyrinth"];
     for word in words {
-        assert!(found(&alice, word).len() > 2, "{word} is in {:?}", found(&alice, word));
+        assert!(traces_of(&alice, word).len() > 2, "{word} is in {:?}", traces_of(&alice, word));
     }
 
     publish::delete(&alice, post.id).await.unwrap();
     for photo in [small.id, large.id, later.id] {
         photos::delete(&alice, photo).await.unwrap();
     }
-    mailbox::expunge(&alice, letter.folder, None).await.unwrap();
+    mailbox::expunge(&alice, message.folder, None).await.unwrap();
     unlink(&alice).unwrap();
     for word in words {
         assert!(
-            found(&alice, word)
+            traces_of(&alice, word)
                 .iter()
-                .all(|place| place.starts_with("log") || place.starts_with("snapshot")),
+                .all(|trace| trace.starts_with("log") || trace.starts_with("snapshot")),
             "{word}"
         );
     }
@@ -98,21 +98,21 @@ async fn what_was_deleted_is_nowhere_within_the_day_and_what_was_not_still_is() 
     alice.clock.advance(COMPACT_AFTER - 1);
     assert_eq!(compact(&alice).unwrap(), Compaction::Nothing);
     alice.clock.advance(1);
-    assert_eq!(compact(&alice).unwrap(), Compaction::Everything);
+    assert_eq!(compact(&alice).unwrap(), Compaction::Full);
     for word in words {
-        assert_eq!(found(&alice, word), Vec::<String>::new(), "{word}");
+        assert_eq!(traces_of(&alice, word), Vec::<String>::new(), "{word}");
     }
     assert_eq!(
-        posts::by_id(&alice, &crate::audience::Visitor::Owner, kept.id).unwrap(),
-        Some(kept)
+        posts::by_id(&alice, &crate::audience::Visitor::Owner, remaining.id).unwrap(),
+        Some(remaining)
     );
-    assert!(found(&alice, "obsidian").iter().any(|place| place.starts_with("snapshot")));
+    assert!(traces_of(&alice, "obsidian").iter().any(|trace| trace.starts_with("snapshot")));
     assert_eq!(alice.store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new());
     assert_eq!(compact(&alice).unwrap(), Compaction::Nothing);
 }
 
 #[tokio::test]
-async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
+async fn post_retracted_by_a_friend_leaves_log_and_snapshots() {
     let (alice, bob) = TestNode::pair().await;
     let person = alice.identity.person().unwrap();
     let everything = |node: &Node| -> Vec<RawEntry> {
@@ -125,16 +125,16 @@ async fn a_post_that_a_friend_took_back_leaves_the_past_too() {
     let post = posted(&alice, "xylograph").await;
     apply::receive(&bob, person, everything(&alice)).await.unwrap();
     bob.store.snapshot().unwrap();
-    assert!(found(&bob, "xylograph").len() > 2);
+    assert!(traces_of(&bob, "xylograph").len() > 2);
     publish::delete(&alice, post.id).await.unwrap();
     apply::receive(&bob, person, everything(&alice)).await.unwrap();
     bob.clock.advance(COMPACT_AFTER);
-    assert_eq!(compact(&bob).unwrap(), Compaction::Everything);
-    assert_eq!(found(&bob, "xylograph"), Vec::<String>::new());
+    assert_eq!(compact(&bob).unwrap(), Compaction::Full);
+    assert_eq!(traces_of(&bob, "xylograph"), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn what_another_row_needs_stays() {
+async fn unlink_keeps_blobs_with_another_reference() {
     let alice = TestNode::new("alice").await;
     let (one, other) =
         (photo(&alice, "quagmire", 300_000).await, photo(&alice, "quagmire", 300_000).await);
@@ -148,7 +148,7 @@ async fn what_another_row_needs_stays() {
 }
 
 #[tokio::test]
-async fn what_somebody_holds_while_it_is_to_go_goes_the_next_time() {
+async fn pinned_blob_is_unlinked_after_its_pin() {
     let alice = TestNode::new("alice").await;
     let (held, other) =
         (photo(&alice, "quagmire", 300_000).await, photo(&alice, "marzipan", 300_000).await);
@@ -157,16 +157,16 @@ async fn what_somebody_holds_while_it_is_to_go_goes_the_next_time() {
         photos::delete(&alice, photo).await.unwrap();
     }
     assert_eq!(unlink(&alice).unwrap().pinned.len(), 1);
-    let lies = |photo: &Photo| alice.blobs.contains(&photo.original).unwrap();
-    assert_eq!((lies(&held), lies(&other)), (true, false));
+    let is_stored = |photo: &Photo| alice.blobs.contains(&photo.original).unwrap();
+    assert_eq!((is_stored(&held), is_stored(&other)), (true, false));
     drop(pinned);
     assert_eq!(unlink(&alice).unwrap(), Collected { files: 1, ..Collected::default() });
-    assert!(!lies(&held));
+    assert!(!is_stored(&held));
     assert!(row::scan::<UnlinkRow>(&alice.store, &Scan::prefix(&[], 1)).unwrap().is_empty());
 }
 
 #[test]
-fn a_node_that_was_down_does_it_at_its_next_start() {
+fn overdue_compaction_runs_after_the_next_start() {
     const T: crate::store::Table = crate::store::Table::new("things");
     let fs = MemoryFs::new();
     let clock = Clock::manual(START);
@@ -187,15 +187,15 @@ fn a_node_that_was_down_does_it_at_its_next_start() {
     drop(node);
     clock.advance(30 * HOUR);
     let node = open(2);
-    assert!(!found(&node, "xylograph").is_empty());
+    assert!(!traces_of(&node, "xylograph").is_empty());
     assert!(next_due(&node).unwrap() < clock.now());
     unlink(&node).unwrap();
-    assert_eq!(compact(&node).unwrap(), Compaction::Everything);
-    assert_eq!(found(&node, "xylograph"), Vec::<String>::new());
+    assert_eq!(compact(&node).unwrap(), Compaction::Full);
+    assert_eq!(traces_of(&node, "xylograph"), Vec::<String>::new());
 }
 
 #[test]
-fn a_renewal_that_fails_is_still_due_and_the_next_one_succeeds() {
+fn failed_compaction_stays_due_and_is_repeated() {
     let fs = MemoryFs::new();
     let clock = Clock::manual(START);
     let node = Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(1)).unwrap();
@@ -205,12 +205,12 @@ fn a_renewal_that_fails_is_still_due_and_the_next_one_succeeds() {
     compact(&node).unwrap_err();
     fs.heal();
     assert!(next_due(&node).unwrap() <= clock.now());
-    assert_eq!(compact(&node).unwrap(), Compaction::Everything);
+    assert_eq!(compact(&node).unwrap(), Compaction::Full);
     assert!(next_due(&node).unwrap() > clock.now());
 }
 
 #[test]
-fn a_snapshot_is_made_once_a_day_if_anything_has_changed() {
+fn snapshot_is_made_daily_if_rows_changed() {
     let clock = Clock::manual(START);
     let node = Node::in_memory(clock.clone(), Random::seeded(1)).unwrap();
     assert_eq!(compact(&node).unwrap(), Compaction::Nothing);

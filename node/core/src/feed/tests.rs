@@ -28,7 +28,7 @@ use crate::identity_log;
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use crate::vault::Vault;
 
@@ -110,7 +110,7 @@ async fn post(node: &Node, text: &str) -> EntryId {
 /// Blobs on a disk of their own, whatever becomes of the store's.
 fn apart(vault: &Vault, random: &Random) -> Blobs {
     let (fs, data): (Arc<dyn fs::Fs>, _) = (Arc::new(fs::MemoryFs::new()), Path::new("/"));
-    let space = Space::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
     Blobs::new(fs, data, vault.keys(), random.clone(), space).unwrap()
 }
 

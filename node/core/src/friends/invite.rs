@@ -1,8 +1,8 @@
 //! Invites: a link that makes its bearer a friend, once.
 //!
-//! On the wire: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4:
-//! node's key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. What follows `#` never
-//! reaches a server.
+//! Format: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's
+//! key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. A browser does not send the fragment
+//! after `#` to the server, so the token stays secret.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
 use minicbor::{Decode, Encode};
 
-use super::{Introduction, checked_addresses};
+use super::{Introduction, bounded_addresses};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::clock::Timestamp;
 use crate::events::Event;
@@ -21,27 +21,27 @@ use crate::profile;
 use crate::row::{self, Record, cut};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How long an invite is good for, in milliseconds: two weeks.
+/// The lifetime of an invite, in milliseconds: two weeks.
 pub const INVITE_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 const INVITES_MAX: usize = 500;
 const LABEL_LEN_MAX: usize = 80;
 const TEXT_LEN_MAX: usize = 4096;
 const WIRE_VERSION: u8 = 1;
 
-/// An invite as its bearer has it.
+/// An invite, as its bearer has it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Who invites.
+    /// The inviter.
     pub person: PersonId,
-    /// Their node's key.
+    /// The key of the inviter's node.
     pub node: PublicKey,
-    /// Their name.
+    /// The inviter's name.
     pub name: String,
-    /// Where their node is reached; at most four.
+    /// The libp2p addresses of the inviter's node; at most four.
     pub addresses: Vec<String>,
-    /// What makes it good, once.
+    /// The single-use token.
     pub token: [u8; 16],
-    /// Until when.
+    /// The end of the lifetime.
     pub expires: Timestamp,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Debug for Invite {
     }
 }
 
-/// Text that is no invite.
+/// A text is not an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("that is not an invite")]
 pub struct NotAnInvite;
@@ -62,7 +62,7 @@ impl Invite {
         format!("{}/i#{self}", base.trim_end_matches('/'))
     }
 
-    /// Who invites, as an introduction.
+    /// The introduction of the inviter.
     pub fn introduction(&self) -> Introduction {
         Introduction {
             person: self.person,
@@ -92,8 +92,7 @@ impl fmt::Display for Invite {
 impl FromStr for Invite {
     type Err = NotAnInvite;
 
-    /// Reads a link or what stands after its `#`, spaces and line breaks around and inside it left
-    /// out.
+    /// Reads a link or its fragment, ignoring spaces and line breaks.
     fn from_str(text: &str) -> Result<Self, NotAnInvite> {
         if text.len() > TEXT_LEN_MAX {
             return Err(NotAnInvite);
@@ -125,11 +124,11 @@ fn read(map: &[u8]) -> Result<Invite, CborError> {
     let name = fields.maybe_text(11, TEXT_LEN_MAX)?.unwrap_or_default();
     fields.finish()?;
     let Introduction { person, node, name, addresses } =
-        Introduction { person, node, name, addresses }.checked();
+        Introduction { person, node, name, addresses }.bounded();
     Ok(Invite { person, node, name, addresses, token, expires })
 }
 
-/// Under the token's hash: an invite nobody has used yet.
+/// BLAKE3 of the token → an unused invite.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct InviteRow {
@@ -146,16 +145,16 @@ impl Record for InviteRow {
     const VERSION: u8 = 1;
 }
 
-/// An invite that is still good, as its owner sees it in a list; the link itself was shown once.
+/// An unused invite in the owner's list; the link itself was shown once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenInvite {
-    /// Names it for [`revoke_invite`]; not the token.
+    /// The id for [`revoke_invite`]; not the token.
     pub id: [u8; 32],
-    /// Whom it is for, in the owner's words.
+    /// The owner's label for it.
     pub label: String,
-    /// When it was made.
+    /// The time it was made.
     pub created: Timestamp,
-    /// Until when it is good.
+    /// The end of the lifetime.
     pub expires: Timestamp,
 }
 
@@ -165,15 +164,15 @@ pub enum InviteError {
     /// The node has not been claimed, or has no profile.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
-    /// There are five hundred open ones.
+    /// There are 500 unused invites.
     #[error("there are too many open invites")]
     TooMany,
-    /// The store.
+    /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Makes an invite good for [`INVITE_MS`], naming these addresses of this node (the first four).
+/// Makes an invite that lives for [`INVITE_MS`], with the first four of this node's `addresses`.
 ///
 /// # Errors
 /// When the node is unclaimed, there are too many, or the store refuses.
@@ -189,7 +188,7 @@ pub async fn create_invite(
         person,
         node: node.identity.node_key(),
         name: profile.name.clone(),
-        addresses: checked_addresses(addresses),
+        addresses: bounded_addresses(addresses),
         token: node.random.array(),
         expires: now.plus_millis(INVITE_MS),
     };
@@ -220,7 +219,7 @@ fn key(token: &[u8; 16]) -> [u8; 32] {
     *blake3::hash(token).as_bytes()
 }
 
-/// Ends the invite of a token inside a commit; whether it was good.
+/// Deletes the invite of a token inside a commit; `true` if it was unused and not expired.
 pub(super) fn consume(
     tx: &mut Tx<'_>,
     token: &[u8; 16],
@@ -232,15 +231,15 @@ pub(super) fn consume(
     Ok(found.is_some_and(|invite| invite.expires > now))
 }
 
-/// Invites that are still good, the newest first.
+/// The unused invites that have not expired, the newest first.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn open_invites(node: &Node) -> Result<Vec<OpenInvite>, StoreError> {
     let now = node.clock.now();
     let rows = row::scan::<InviteRow>(&node.store, &Scan::prefix(&[], INVITES_MAX))?;
-    let good = rows.into_iter().filter(|(_, invite)| invite.expires > now);
-    let mut open: Vec<OpenInvite> = good
+    let unexpired = rows.into_iter().filter(|(_, invite)| invite.expires > now);
+    let mut open: Vec<OpenInvite> = unexpired
         .map(|(key, row)| OpenInvite {
             id: row::key_part(&key, 0),
             label: row.label,
@@ -252,7 +251,7 @@ pub fn open_invites(node: &Node) -> Result<Vec<OpenInvite>, StoreError> {
     Ok(open)
 }
 
-/// Ends an invite; one that is not there is no error.
+/// Deletes an invite; no error if there is none with this id.
 ///
 /// # Errors
 /// When the store refuses.

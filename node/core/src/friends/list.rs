@@ -1,6 +1,6 @@
-//! Who is a friend, and no longer being one.
+//! The list of friends: reading it, contact times, removing and blocking.
 
-use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, checked_addresses, request, unfollow};
+use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, bounded_addresses, request, unfollow};
 use crate::events::Event;
 use crate::feed;
 use crate::identity::PersonId;
@@ -10,10 +10,11 @@ use crate::profile::AVATAR_COLOUR_COUNT;
 use crate::row;
 use crate::store::{Scan, StoreError};
 
-/// How stale `last_seen` may be: a row per connection would be a commit per connection.
-const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
+/// The age at which the stored `last_seen` is renewed, in milliseconds: renewing it for each
+/// connection would be a commit per connection.
+const LAST_SEEN_EVERY_MS: u64 = 60 * 60 * 1000;
 
-/// Everyone known, whatever their state, by name.
+/// Every person in the list, in any state, sorted by name.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -28,18 +29,16 @@ pub fn list(node: &Node) -> Result<Vec<Friend>, StoreError> {
     Ok(all)
 }
 
-/// Everyone known, by the names they introduced themselves with: without a look at what their feeds
-/// say since.
+/// Every person in the list with the name of their introduction, without reading their profiles.
 pub(crate) fn without_profiles(node: &Node) -> Result<Vec<Friend>, StoreError> {
     let rows = row::scan::<FriendRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?;
-    rows.into_iter().map(|(key, row)| row.shown(PersonId(row::key_part(&key, 0)))).collect()
+    rows.into_iter().map(|(key, row)| row.into_friend(PersonId(row::key_part(&key, 0)))).collect()
 }
 
-/// Adds what the friend's own feed says of them, verified as all that is in it, and whether they
-/// are connected.
+/// Fills in name and colour of the friend's newest profile, and the presence of their node.
 pub(crate) fn with_profile(node: &Node, friend: &mut Friend) -> Result<(), StoreError> {
     if let Some(profile) = feed::profile_of(node, &friend.person)? {
-        // Their node's limits are not ours.
+        // A profile can exceed this node's limits for names.
         let name = names::plain(&profile.name);
         if !name.is_empty() {
             friend.name = name;
@@ -47,41 +46,24 @@ pub(crate) fn with_profile(node: &Node, friend: &mut Friend) -> Result<(), Store
         friend.avatar_colour =
             Some(profile.avatar_colour).filter(|colour| *colour < AVATAR_COLOUR_COUNT);
     }
-    let (is_online, heard) = node.presence.of(&friend.person);
-    friend.is_online = is_online && friend.state == FriendState::Friend;
-    friend.last_seen = friend.last_seen.max(heard);
+    let (is_connected, last_contact) = node.presence.of(&friend.person);
+    friend.is_online = is_connected && friend.state == FriendState::Friend;
+    friend.last_seen = friend.last_seen.max(last_contact);
     Ok(())
 }
 
-/// One of them.
+/// One person of the list.
 ///
 /// # Errors
 /// As [`list`].
 pub fn get(node: &Node, person: &PersonId) -> Result<Option<Friend>, StoreError> {
     let Some(row) = row::get::<FriendRow>(&node.store, &person.0)? else { return Ok(None) };
-    let mut friend = row.shown(*person)?;
+    let mut friend = row.into_friend(*person)?;
     with_profile(node, &mut friend)?;
     Ok(Some(friend))
 }
 
-/// Whether both agreed to be friends.
-///
-/// # Errors
-/// As [`list`].
-pub fn is_friend(node: &Node, person: &PersonId) -> Result<bool, StoreError> {
-    is_friend_in(&node.store, person)
-}
-
-/// [`is_friend`] for a look from inside a change.
-///
-/// # Errors
-/// As [`list`].
-pub fn is_friend_in(rows: &impl row::Rows, person: &PersonId) -> Result<bool, StoreError> {
-    Ok(row::get::<FriendRow>(rows, &person.0)?
-        .is_some_and(|friend| friend.state == FriendState::Friend))
-}
-
-/// Notes that a friend's node was reached, and where, if any addresses are given.
+/// Records a contact with a friend's node, and its addresses unless the list is empty.
 ///
 /// # Errors
 /// When the store refuses.
@@ -90,12 +72,12 @@ pub async fn record_contact(
     person: PersonId,
     addresses: &[String],
 ) -> Result<(), StoreError> {
-    let (now, addresses) = (node.clock.now(), checked_addresses(addresses));
-    let is_news = |friend: &FriendRow| {
-        let is_moved = !addresses.is_empty() && friend.addresses != addresses;
-        is_moved || friend.last_seen.is_none_or(|at| now.millis_since(at) >= TOUCHED_EVERY_MS)
+    let (now, addresses) = (node.clock.now(), bounded_addresses(addresses));
+    let is_outdated = |friend: &FriendRow| {
+        let has_moved = !addresses.is_empty() && friend.addresses != addresses;
+        has_moved || friend.last_seen.is_none_or(|at| now.millis_since(at) >= LAST_SEEN_EVERY_MS)
     };
-    if !row::get::<FriendRow>(&node.store, &person.0)?.is_some_and(|friend| is_news(&friend)) {
+    if !row::get::<FriendRow>(&node.store, &person.0)?.is_some_and(|friend| is_outdated(&friend)) {
         return Ok(());
     }
     node.store
@@ -110,8 +92,8 @@ pub async fn record_contact(
         .await
 }
 
-/// Ends a friendship, or takes back a question. What they have already stays with them; a friend's
-/// node is told when it is next reached ([`super::unfollow_notices`]).
+/// Ends a friendship, or withdraws a pending invite. Entries that they have stay with them; a
+/// friend's node gets an unfollow notice ([`super::unfollow_notices`]).
 ///
 /// # Errors
 /// When the store refuses.
@@ -123,27 +105,27 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
                 unfollow::add_notice(tx, &person, &friend, now)?;
             }
             row::delete::<FriendRow>(tx, &person.0);
-            request::forget(tx, &person);
+            request::delete_request(tx, &person);
             tx.after(Event::Friends);
             Ok(())
         })
         .await
 }
 
-/// Blocks a friend or somebody who asked; `false` when there is no such person here. Federation
-/// refuses their node from now on, and they are told nothing: their request is gone, and no
-/// farewell is said.
+/// Blocks a friend or a person with a friend request; `false` when there is no such person here.
+/// Federation refuses their node from now on, without a notice: their request and any unfollow
+/// notice are deleted.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
     let now = node.clock.now();
-    let asked = super::requests(node)?.into_iter().find(|request| request.from.person == person);
+    let request = super::requests(node)?.into_iter().find(|request| request.from.person == person);
     node.store
         .commit(move |tx| {
             let known = row::get::<FriendRow>(tx, &person.0)?;
             let Some(row) = known.or_else(|| {
-                asked.map(|request| FriendRow::new(&request.from, FriendState::Blocked, now))
+                request.map(|request| FriendRow::new(&request.from, FriendState::Blocked, now))
             }) else {
                 return Ok(false);
             };
@@ -152,15 +134,15 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
                 &person.0,
                 &FriendRow { state: FriendState::Blocked, since: now, token: None, ..row },
             )?;
-            request::forget(tx, &person);
-            unfollow::forget(tx, &person);
+            request::delete_request(tx, &person);
+            unfollow::delete_notice(tx, &person);
             tx.after(Event::Friends);
             Ok(true)
         })
         .await
 }
 
-/// Forgets that somebody was blocked; they are a stranger again.
+/// Unblocks a person, who is a stranger again.
 ///
 /// # Errors
 /// When the store refuses.

@@ -1,10 +1,8 @@
-//! The side that is asked: with a token somebody is welcome at once, without one the owner decides.
+//! The inviting side: a token makes its bearer a friend at once; without a token the owner decides.
 
 use minicbor::{Decode, Encode};
 
-use super::{
-    FRIENDS_MAX, Friend, FriendRow, FriendState, Introduction, NOTE_LEN_MAX, invite, unfollow,
-};
+use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, Introduction, invite, unfollow};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::identity::PersonId;
@@ -13,40 +11,41 @@ use crate::node::Node;
 use crate::row::{self, Record, cut};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How many requests wait at most; further ones are refused until some are answered.
+/// The longest note of a request, in bytes.
+pub(super) const NOTE_LEN_MAX: usize = 500;
+/// Open requests, at most; further ones are refused until some are answered.
 const REQUESTS_MAX: usize = 200;
-/// How long a request waits, in milliseconds: thirty days. Whoever still wants to be a friend may
-/// ask again.
+/// The lifetime of a request, in milliseconds: 30 days. The person may send another one later.
 pub const REQUEST_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Why somebody was not let in. Their node is told no more than "no".
+/// Why a person did not become a friend. Their node gets a refusal without the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BefriendError {
-    /// The token was never given out, was used or has expired.
+    /// The token is unknown, was used or has expired.
     #[error("that invite is not good any more")]
     BadToken,
-    /// The owner has blocked them, or it is oneself.
+    /// The owner has blocked the person, or the person is the owner.
     #[error("not welcome")]
     Refused,
-    /// Too many requests wait, or there are too many friends.
+    /// There are too many open requests or too many friends.
     #[error("too many are waiting")]
     TooMany,
-    /// Nobody of that name has asked.
+    /// There is no request of that person.
     #[error("there is no such request")]
     NoSuchRequest,
-    /// The store.
+    /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Somebody who wants to be a friend and has no invite.
+/// A request to become friends, without an invite.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Who, as they introduce themselves.
+pub struct FriendRequest {
+    /// The person, as their node introduces them.
     pub from: Introduction,
-    /// What they say; plain text.
+    /// A note of the person; plain text.
     pub note: String,
-    /// When.
+    /// The time it was received.
     pub received: Timestamp,
 }
 
@@ -71,7 +70,7 @@ impl Record for RequestRow {
 }
 
 impl RequestRow {
-    fn is_over(&self, now: Timestamp) -> bool {
+    fn is_expired(&self, now: Timestamp) -> bool {
         now.millis_since(self.received) >= REQUEST_MS
     }
 
@@ -85,13 +84,13 @@ impl RequestRow {
     }
 }
 
-/// Makes whoever brings a good token a friend; the token ends with it, in the same commit.
+/// Makes the bearer of a valid token a friend and deletes the token, in the same commit.
 ///
-/// Somebody who is a friend already is one still, and their token, if good, ends too: an answer
-/// that was lost is asked again.
+/// A friend stays a friend, with any token, and a valid token is deleted too: a node that lost the
+/// answer sends its token again.
 ///
 /// # Errors
-/// When the token is not good or they are blocked.
+/// When the token is not valid or the person is blocked.
 pub async fn redeem_invite(
     node: &Node,
     from: &Introduction,
@@ -107,16 +106,16 @@ pub async fn redeem_invite(
             {
                 return Err(BefriendError::Refused);
             }
-            let is_good = invite::consume(tx, &token, now)?;
+            let is_valid = invite::consume(tx, &token, now)?;
             match known {
                 Some(friend) if friend.state == FriendState::Friend && friend.node == row.node => {
-                    return Ok(friend.shown(person)?);
+                    return Ok(friend.into_friend(person)?);
                 }
-                _ if !is_good => return Err(BefriendError::BadToken),
+                _ if !is_valid => return Err(BefriendError::BadToken),
                 _ => {}
             }
             befriend(tx, person, &row)?;
-            Ok(row.shown(person)?)
+            Ok(row.into_friend(person)?)
         })
         .await
 }
@@ -129,18 +128,22 @@ fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(),
     }
     row::put(tx, &person.0, friend)?;
     row::delete::<RequestRow>(tx, &person.0);
-    unfollow::forget(tx, &person);
+    unfollow::delete_notice(tx, &person);
     tx.after(Event::Friends);
     Ok(())
 }
 
-/// Keeps a request for the owner to answer; a later one of the same person replaces it. Somebody
-/// whose invite was accepted here needs no further yes: they are a friend at once, which is `true`.
+/// Stores a request for the owner to answer; it replaces an earlier one of the same person. A
+/// person whose invite the owner has accepted becomes a friend at once; that is the result `true`.
 ///
 /// # Errors
-/// When they are blocked or too many wait.
-pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<bool, BefriendError> {
-    let (own, now, from) = (node.identity.person(), node.clock.now(), from.checked());
+/// When the person is blocked, or there are too many open requests.
+pub async fn receive_request(
+    node: &Node,
+    from: &Introduction,
+    note: &str,
+) -> Result<bool, BefriendError> {
+    let (own, now, from) = (node.identity.person(), node.clock.now(), from.bounded());
     let note: String = note.chars().filter(|c| !c.is_control() || *c == '\n').collect();
     let note = cut(note.trim(), NOTE_LEN_MAX).to_owned();
     node.store
@@ -154,7 +157,7 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
                 }
                 Some(friend) if friend.state == FriendState::Friend => return Ok(true),
                 Some(friend)
-                    if friend.state == FriendState::Asked
+                    if friend.state == FriendState::Requested
                         && friend.node == *from.node.as_bytes() =>
                 {
                     befriend(
@@ -169,16 +172,16 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
                 }
                 _ => {}
             }
-            let mut waiting = 0;
+            let mut open = 0;
             for (key, row) in row::scan::<RequestRow>(tx, &Scan::prefix(&[], REQUESTS_MAX))? {
-                // Room is made when somebody asks, so that nothing needs to watch the clock.
-                if row.is_over(now) {
+                // Expired requests are deleted when a new one arrives, so no timer is needed.
+                if row.is_expired(now) {
                     row::delete::<RequestRow>(tx, &key);
                 } else if key != person.0 {
-                    waiting += 1;
+                    open += 1;
                 }
             }
-            if waiting >= REQUESTS_MAX {
+            if open >= REQUESTS_MAX {
                 return Err(BefriendError::TooMany);
             }
             let node = *from.node.as_bytes();
@@ -196,19 +199,19 @@ pub async fn request(node: &Node, from: &Introduction, note: &str) -> Result<boo
         .await
 }
 
-/// The requests that wait, the oldest first.
+/// The open requests, the oldest first.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn requests(node: &Node) -> Result<Vec<Request>, StoreError> {
+pub fn requests(node: &Node) -> Result<Vec<FriendRequest>, StoreError> {
     let mut all = Vec::new();
     let now = node.clock.now();
     for (key, row) in row::scan::<RequestRow>(&node.store, &Scan::prefix(&[], REQUESTS_MAX))? {
-        if row.is_over(now) {
+        if row.is_expired(now) {
             continue;
         }
         let (note, received) = (row.note.clone(), row.received);
-        all.push(Request {
+        all.push(FriendRequest {
             from: row.introduction(PersonId(row::key_part(&key, 0)))?,
             note,
             received,
@@ -218,25 +221,25 @@ pub fn requests(node: &Node) -> Result<Vec<Request>, StoreError> {
     Ok(all)
 }
 
-/// Makes somebody who asked a friend. Federation tells their node.
+/// Accepts a request: the person becomes a friend. Federation informs their node.
 ///
 /// # Errors
-/// When nobody of that name has asked.
+/// When there is no open request of that person.
 pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, BefriendError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
             let request =
-                row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_over(now));
+                row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_expired(now));
             let request = request.ok_or(BefriendError::NoSuchRequest)?;
             let row = FriendRow::new(&request.introduction(person)?, FriendState::Friend, now);
             befriend(tx, person, &row)?;
-            Ok(row.shown(person)?)
+            Ok(row.into_friend(person)?)
         })
         .await
 }
 
-/// Drops a request; they are not told.
+/// Deletes a request. Their node is not informed.
 ///
 /// # Errors
 /// When the store refuses.
@@ -250,6 +253,6 @@ pub async fn reject_request(node: &Node, person: PersonId) -> Result<(), StoreEr
         .await
 }
 
-pub(super) fn forget(tx: &mut Tx<'_>, person: &PersonId) {
+pub(super) fn delete_request(tx: &mut Tx<'_>, person: &PersonId) {
     row::delete::<RequestRow>(tx, &person.0);
 }

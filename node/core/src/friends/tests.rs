@@ -1,9 +1,11 @@
 use data_encoding::BASE64URL_NOPAD;
 
+use super::request::NOTE_LEN_MAX;
 use super::*;
 use crate::cbor::Value;
+use crate::identity::PersonId;
 use crate::node::Node;
-use crate::store::Scan;
+use crate::store::{Scan, Table};
 use crate::testing::TestNode;
 
 fn stranger(n: u8) -> Introduction {
@@ -21,7 +23,7 @@ fn state(node: &Node, person: PersonId) -> Option<FriendState> {
 }
 
 #[tokio::test]
-async fn an_invite_makes_two_friends() {
+async fn invite_makes_both_sides_friends() {
     let (alice, bob) = TestNode::pair().await;
     let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
     assert!(is_friend(&alice, &bob_id).unwrap() && is_friend(&bob, &alice_id).unwrap());
@@ -31,7 +33,7 @@ async fn an_invite_makes_two_friends() {
 }
 
 #[tokio::test]
-async fn an_invite_is_a_link_that_survives_mail_programs() {
+async fn invite_link_survives_line_breaks_of_mail_programs() {
     let alice = TestNode::new("alice").await;
     let addresses: Vec<String> = (0..6).map(|n| format!("/ip4/192.0.2.{n}/tcp/4001")).collect();
     let invite = create_invite(&alice, " Bob ", &addresses).await.unwrap();
@@ -59,7 +61,7 @@ async fn an_invite_is_a_link_that_survives_mail_programs() {
 }
 
 #[tokio::test]
-async fn an_invite_of_tomorrow_is_refused_where_it_must_be_understood() {
+async fn invite_with_unknown_even_key_is_refused() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &["/ip4/192.0.2.1/tcp/4001".to_owned()]).await.unwrap();
     let code = BASE64URL_NOPAD.decode(invite.to_string().as_bytes()).unwrap();
@@ -78,20 +80,20 @@ async fn an_invite_of_tomorrow_is_refused_where_it_must_be_understood() {
     assert_eq!(
         with(|fields| fields[1].1 = Value::Uint(2)),
         Err(NotAnInvite),
-        "a suite that cannot be dialled"
+        "an unknown key suite"
     );
-    // A second encoding of the same thing.
+    // A second encoding of the same invite.
     let long = [&code[..3], &[0x59, 0x00, 0x20], &code[5..]].concat();
     assert_eq!(BASE64URL_NOPAD.encode(&long).parse::<Invite>(), Err(NotAnInvite));
 }
 
 #[tokio::test]
-async fn a_token_works_once_until_it_expires_or_is_revoked() {
+async fn invite_token_works_once_until_expired_or_revoked() {
     let alice = TestNode::new("alice").await;
     let used = create_invite(&alice, "", &[]).await.unwrap();
     assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
     assert_eq!(redeem_invite(&alice, &stranger(6), used.token).await, Err(BefriendError::BadToken));
-    // Whoever got no answer may ask again and is told the same.
+    // A node that lost the answer may send the token again.
     assert!(redeem_invite(&alice, &stranger(5), used.token).await.is_ok());
 
     let late = create_invite(&alice, "", &[]).await.unwrap();
@@ -109,7 +111,7 @@ async fn a_token_works_once_until_it_expires_or_is_revoked() {
 }
 
 #[tokio::test]
-async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
+async fn concurrent_use_of_one_token_makes_one_friend() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     let (one, two) = (stranger(5), stranger(6));
@@ -117,15 +119,15 @@ async fn of_two_who_bring_one_token_at_once_one_is_let_in() {
         redeem_invite(&alice, &one, invite.token),
         redeem_invite(&alice, &two, invite.token)
     );
-    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|in_| **in_).count(), 1);
+    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|accepted| **accepted).count(), 1);
 }
 
 #[tokio::test]
-async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
+async fn friend_node_key_is_not_replaced_without_a_token() {
     let alice = TestNode::new("alice").await;
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     redeem_invite(&alice, &stranger(5), invite.token).await.unwrap();
-    // Somebody with another key who says they are the same person needs a token of their own.
+    // Another node key for the same person needs its own token.
     let other = Introduction { node: stranger(7).node, ..stranger(5) };
     assert_eq!(redeem_invite(&alice, &other, invite.token).await, Err(BefriendError::BadToken));
     assert_eq!(get(&alice, &other.person).unwrap().unwrap().node, stranger(5).node);
@@ -134,15 +136,15 @@ async fn a_friends_node_can_be_neither_taken_over_nor_confirmed_unasked() {
 }
 
 #[tokio::test]
-async fn ones_own_and_an_expired_invite_are_not_accepted() {
+async fn own_and_expired_invites_are_refused() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     assert_eq!(accept_invite(&alice, &invite).await, Err(AcceptInviteError::Own));
     accept_invite(&bob, &invite).await.unwrap();
-    let waiting = pending_invites(&bob).unwrap();
+    let pending = pending_invites(&bob).unwrap();
     assert_eq!(
-        (waiting.len(), waiting[0].token, waiting[0].friend.state),
-        (1, invite.token, FriendState::Asked)
+        (pending.len(), pending[0].token, pending[0].friend.state),
+        (1, invite.token, FriendState::Requested)
     );
     assert!(!is_friend(&bob, &invite.person).unwrap());
     assert!(invite_refused(&bob, invite.person).await.unwrap());
@@ -150,81 +152,84 @@ async fn ones_own_and_an_expired_invite_are_not_accepted() {
         (pending_invites(&bob).unwrap().len(), state(&bob, invite.person)),
         (0, Some(FriendState::Refused))
     );
-    // A fresh invite may be tried again.
-    let fresh = create_invite(&alice, "", &[]).await.unwrap();
-    accept_invite(&bob, &fresh).await.unwrap();
-    invite_accepted(&bob, fresh.person).await.unwrap();
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Already));
+    // A new invite can be accepted.
+    let second = create_invite(&alice, "", &[]).await.unwrap();
+    accept_invite(&bob, &second).await.unwrap();
+    invite_accepted(&bob, second.person).await.unwrap();
+    assert_eq!(accept_invite(&bob, &second).await, Err(AcceptInviteError::Already));
     bob.clock.advance(INVITE_MS);
-    assert_eq!(accept_invite(&bob, &fresh).await, Err(AcceptInviteError::Expired));
+    assert_eq!(accept_invite(&bob, &second).await, Err(AcceptInviteError::Expired));
 }
 
 #[tokio::test]
-async fn a_request_waits_for_the_owner() {
+async fn friend_request_waits_for_the_owner() {
     let alice = TestNode::new("alice").await;
     let from = Introduction {
         name: "\u{7} ".into(),
         addresses: vec!["x".repeat(300), "a b".into(), "/ok".into()],
         ..stranger(5)
     };
-    assert!(!request(&alice, &from, &"hello\u{0}\n".repeat(200)).await.unwrap());
-    let waiting = requests(&alice).unwrap();
-    assert_eq!((waiting.len(), waiting[0].from.name.as_str()), (1, from.person.short().as_str()));
-    assert_eq!(waiting[0].from.addresses, ["/ok"]);
-    assert!(waiting[0].note.len() <= NOTE_LEN_MAX && !waiting[0].note.contains('\0'));
+    assert!(!receive_request(&alice, &from, &"hello\u{0}\n".repeat(200)).await.unwrap());
+    let open = requests(&alice).unwrap();
+    assert_eq!((open.len(), open[0].from.name.as_str()), (1, from.person.short().as_str()));
+    assert_eq!(open[0].from.addresses, ["/ok"]);
+    assert!(open[0].note.len() <= NOTE_LEN_MAX && !open[0].note.contains('\0'));
     accept_request(&alice, from.person).await.unwrap();
     assert!(is_friend(&alice, &from.person).unwrap());
     assert_eq!(requests(&alice).unwrap(), []);
     assert_eq!(accept_request(&alice, from.person).await, Err(BefriendError::NoSuchRequest));
-    // A friend who asks again is told yes.
-    assert!(request(&alice, &from, "").await.unwrap());
+    // A request of a friend is accepted.
+    assert!(receive_request(&alice, &from, "").await.unwrap());
 
-    request(&alice, &stranger(6), "").await.unwrap();
+    receive_request(&alice, &stranger(6), "").await.unwrap();
     reject_request(&alice, stranger(6).person).await.unwrap();
     assert_eq!((requests(&alice).unwrap().len(), state(&alice, stranger(6).person)), (0, None));
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_answers_ends_and_makes_room() {
+async fn unanswered_friend_request_expires_and_frees_its_place() {
     let alice = TestNode::new("alice").await;
     for n in 0..200u8 {
-        request(&alice, &Introduction { person: PersonId([n; 32]), ..stranger(5) }, "")
+        receive_request(&alice, &Introduction { person: PersonId([n; 32]), ..stranger(5) }, "")
             .await
             .unwrap();
     }
     alice.clock.advance(REQUEST_MS - 1);
     assert_eq!(
-        (requests(&alice).unwrap().len(), request(&alice, &stranger(220), "").await),
+        (requests(&alice).unwrap().len(), receive_request(&alice, &stranger(220), "").await),
         (200, Err(BefriendError::TooMany))
     );
     alice.clock.advance(1);
     assert_eq!(requests(&alice).unwrap(), []);
     assert_eq!(accept_request(&alice, PersonId([3; 32])).await, Err(BefriendError::NoSuchRequest));
-    assert_eq!(request(&alice, &stranger(220), "").await, Ok(false));
+    assert_eq!(receive_request(&alice, &stranger(220), "").await, Ok(false));
     assert_eq!(requests(&alice).unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_farewell_is_owed_until_it_is_said() {
+async fn unfollow_notice_is_kept_until_delivered() {
     let (alice, bob) = TestNode::pair().await;
     let (alice_id, bob_id) = (alice.identity.person().unwrap(), bob.identity.person().unwrap());
     remove(&alice, bob_id).await.unwrap();
-    let owed = unfollow_notices(&alice).unwrap();
-    assert_eq!((owed.len(), owed[0].person, owed[0].node), (1, bob_id, bob.identity.node_key()));
-    // Bob's node hears it: he sees that Alice has left, and she is not forgotten.
+    let notices = unfollow_notices(&alice).unwrap();
+    assert_eq!(
+        (notices.len(), notices[0].person, notices[0].node),
+        (1, bob_id, bob.identity.node_key())
+    );
+    // Bob's node receives the notice: Alice stays in Bob's list, as one who has left.
     assert!(unfollowed_by(&bob, alice_id).await.unwrap());
     assert_eq!(state(&bob, alice_id), Some(FriendState::Left));
     assert!(!is_friend(&bob, &alice_id).unwrap() && !unfollowed_by(&bob, alice_id).await.unwrap());
     unfollow_notice_delivered(&alice, bob_id).await.unwrap();
     assert_eq!(unfollow_notices(&alice).unwrap(), []);
-    // They may become friends again.
+    // They can become friends again.
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     accept_invite(&bob, &invite).await.unwrap();
-    assert_eq!(state(&bob, alice_id), Some(FriendState::Asked));
+    assert_eq!(state(&bob, alice_id), Some(FriendState::Requested));
 }
 
 #[tokio::test]
-async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
+async fn unfollow_notice_ends_by_block_new_friendship_or_age() {
     let (alice, bob) = TestNode::pair().await;
     let bob_id = bob.identity.person().unwrap();
     block(&alice, bob_id).await.unwrap();
@@ -234,7 +239,7 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
     remove(&alice, bob_id).await.unwrap();
     assert_eq!(unfollow_notices(&alice).unwrap().len(), 1);
-    // A friend again before it was said.
+    // A friend again before the notice was delivered.
     let invite = create_invite(&alice, "", &[]).await.unwrap();
     redeem_invite(&alice, &bob.introduction(), invite.token).await.unwrap();
     assert_eq!(unfollow_notices(&alice).unwrap(), []);
@@ -249,28 +254,36 @@ async fn nothing_is_said_to_the_blocked_the_new_and_those_long_gone() {
     );
     alice.clock.advance(1);
     assert_eq!(unfollow_notices(&alice).unwrap(), []);
-    // Nor is their address kept for nothing.
-    let kept =
+    // The expired row, which has an address, is deleted.
+    let stored =
         || alice.store.scan(Table::new("friends_farewells"), &Scan::prefix(&[], 10)).unwrap().len();
-    assert_eq!((kept(), drop_expired_unfollow_notices(&alice).await.unwrap(), kept()), (1, 1, 0));
+    assert_eq!(
+        (stored(), drop_expired_unfollow_notices(&alice).await.unwrap(), stored()),
+        (1, 1, 0)
+    );
 }
 
 #[tokio::test]
-async fn requests_are_bounded() {
+async fn open_friend_requests_are_bounded() {
     let alice = TestNode::new("alice").await;
     for n in 0..=200u8 {
         let from = Introduction { person: PersonId([n; 32]), ..stranger(5) };
-        let answer = request(&alice, &from, "").await;
+        let answer = receive_request(&alice, &from, "").await;
         assert_eq!(answer, if n < 200 { Ok(false) } else { Err(BefriendError::TooMany) });
     }
     assert_eq!(
-        request(&alice, &Introduction { person: PersonId([3; 32]), ..stranger(5) }, "again").await,
+        receive_request(
+            &alice,
+            &Introduction { person: PersonId([3; 32]), ..stranger(5) },
+            "again"
+        )
+        .await,
         Ok(false)
     );
 }
 
 #[tokio::test]
-async fn the_blocked_are_not_welcome_until_unblocked() {
+async fn blocked_person_is_refused_until_unblocked() {
     let (alice, bob) = TestNode::pair().await;
     let bob_id = bob.identity.person().unwrap();
     block(&alice, bob_id).await.unwrap();
@@ -281,13 +294,13 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
         Err(BefriendError::Refused)
     );
     assert_eq!(open_invites(&alice).unwrap().len(), 1);
-    assert_eq!(request(&alice, &bob.introduction(), "").await, Err(BefriendError::Refused));
+    assert_eq!(receive_request(&alice, &bob.introduction(), "").await, Err(BefriendError::Refused));
     let theirs = create_invite(&bob, "", &[]).await.unwrap();
     assert_eq!(accept_invite(&alice, &theirs).await, Err(AcceptInviteError::Blocked));
     unblock(&alice, bob_id).await.unwrap();
     assert!(redeem_invite(&alice, &bob.introduction(), invite.token).await.is_ok());
 
-    request(&alice, &stranger(6), "").await.unwrap();
+    receive_request(&alice, &stranger(6), "").await.unwrap();
     assert!(block(&alice, stranger(6).person).await.unwrap());
     assert_eq!(
         (requests(&alice).unwrap().len(), state(&alice, stranger(6).person)),
@@ -297,7 +310,7 @@ async fn the_blocked_are_not_welcome_until_unblocked() {
 }
 
 #[tokio::test]
-async fn a_friend_who_moved_is_reached_at_the_new_address() {
+async fn addresses_of_a_moved_friend_are_updated() {
     let (alice, bob) = TestNode::pair().await;
     let bob_id = bob.identity.person().unwrap();
     record_contact(&alice, bob_id, &["/ip4/192.0.2.7/tcp/1".into()]).await.unwrap();

@@ -1,5 +1,5 @@
-//! Taking leave: whoever ends a friendship owes the other's node one word, said when it is next
-//! reached.
+//! Unfollow notices: a node that ends a friendship sends one notice to the other node when it next
+//! reaches it.
 
 use minicbor::{Decode, Encode};
 
@@ -12,19 +12,19 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How long a node that is not reached is still told, in milliseconds: thirty days.
+/// The lifetime of a notice to a node that is not reached, in milliseconds: 30 days.
 pub const UNFOLLOW_NOTICE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-/// How many are forgotten in one change.
-const DROPPED_EACH: usize = 500;
+/// Notices deleted in one change, at most.
+const DELETED_EACH: usize = 500;
 
-/// Somebody who is a friend no longer and whose node has not heard of it.
+/// A notice to a former friend's node that is not delivered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfollowNotice {
-    /// Who.
+    /// The former friend.
     pub person: PersonId,
-    /// Their node's key.
+    /// The key of their node.
     pub node: PublicKey,
-    /// Where their node was reached.
+    /// The last known addresses of their node.
     pub addresses: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl Record for UnfollowNoticeRow {
     const VERSION: u8 = 1;
 }
 
-/// Owes somebody a farewell, if they thought that they were a friend.
+/// Adds a notice, if the person was a friend.
 pub(super) fn add_notice(
     tx: &mut Tx<'_>,
     person: &PersonId,
@@ -61,12 +61,12 @@ pub(super) fn add_notice(
     )
 }
 
-/// Nothing is to be said to them any more.
-pub(super) fn forget(tx: &mut Tx<'_>, person: &PersonId) {
+/// Deletes the notice to a person.
+pub(super) fn delete_notice(tx: &mut Tx<'_>, person: &PersonId) {
     row::delete::<UnfollowNoticeRow>(tx, &person.0);
 }
 
-/// Whom federation must still tell that they are friends no longer.
+/// The notices that federation must still deliver.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -92,49 +92,49 @@ pub fn unfollow_notices(node: &Node) -> Result<Vec<UnfollowNotice>, StoreError> 
     Ok(all)
 }
 
-/// Forgets whom it was tried to tell for long enough, up to a number; how many they were.
+/// Deletes expired notices, up to a limit per call; returns their number.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn drop_expired_unfollow_notices(node: &Node) -> Result<usize, StoreError> {
     let now = node.clock.now();
-    let is_old = move |row: &UnfollowNoticeRow| now.millis_since(row.ended) >= UNFOLLOW_NOTICE_MS;
+    let is_expired =
+        move |row: &UnfollowNoticeRow| now.millis_since(row.ended) >= UNFOLLOW_NOTICE_MS;
     if !row::scan::<UnfollowNoticeRow>(&node.store, &Scan::prefix(&[], FRIENDS_MAX))?
         .iter()
-        .any(|(_, row)| is_old(row))
+        .any(|(_, row)| is_expired(row))
     {
         return Ok(0);
     }
     node.store
         .commit(move |tx| {
-            let mut old = row::scan::<UnfollowNoticeRow>(tx, &Scan::prefix(&[], FRIENDS_MAX))?;
-            old.retain(|(_, row)| is_old(row));
-            old.truncate(DROPPED_EACH);
-            for (key, _) in &old {
+            let mut expired = row::scan::<UnfollowNoticeRow>(tx, &Scan::prefix(&[], FRIENDS_MAX))?;
+            expired.retain(|(_, row)| is_expired(row));
+            expired.truncate(DELETED_EACH);
+            for (key, _) in &expired {
                 row::delete::<UnfollowNoticeRow>(tx, key);
             }
-            Ok(old.len())
+            Ok(expired.len())
         })
         .await
 }
 
-/// Their node has heard it.
+/// Records that a person's node has received the notice.
 ///
 /// # Errors
 /// When the store refuses.
 pub async fn unfollow_notice_delivered(node: &Node, person: PersonId) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
-            forget(tx, &person);
+            delete_notice(tx, &person);
             tx.after(Event::Friends);
             Ok(())
         })
         .await
 }
 
-/// Their node says that they are a friend no longer: they stay in the list as somebody who left,
-/// with all they said.
-/// `false` when they were no friend.
+/// Records a notice from a friend's node: the friend becomes [`FriendState::Left`], and their
+/// entries stay. `false` when the person was no friend.
 ///
 /// # Errors
 /// When the store refuses.

@@ -115,6 +115,6 @@ pub async fn create_with(
     node: &Node,
     mnemonic: Mnemonic,
 ) -> Result<(Mnemonic, PersonId), ClaimError> {
-    let person = claim(node, &transfer::begin(&mnemonic, &node.identity.card())?).await?;
+    let person = claim(node, &transfer::create_claim(&mnemonic, &node.identity.card())?).await?;
     Ok((mnemonic, person))
 }

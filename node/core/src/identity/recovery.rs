@@ -8,7 +8,7 @@ use crate::node::{Node, RecoveryRow};
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Tx};
 
-/// What must happen in the commit that lets a recovery take effect, given the log it led to.
+/// The reaction to a recovery, called with the resulting log in the commit that applies it.
 type OnRecovery = fn(&mut Tx<'_>, &IdentityLog) -> Result<(), StoreError>;
 
 /// Applies each recovery whose delay has passed, together with the ops that the new keys have
@@ -26,7 +26,7 @@ pub(crate) async fn apply_due_recoveries(
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(person = %person.short(), %error, "a recovery cannot take effect");
             }
-            done => done?,
+            applied => applied?,
         }
     }
     Ok(())

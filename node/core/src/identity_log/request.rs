@@ -34,7 +34,8 @@ pub enum RequestError {
     NodeRetired,
     /// No entry of the node to retire is stored here.
     #[error(
-        "this node holds nothing of what that node has said, so retiring it would make all of that void"
+        "this node holds nothing of what that node has said, so retiring it would make all of that \
+         void"
     )]
     NothingHeld,
     /// The entries of the node to retire have more branches than a retirement can name.
@@ -180,12 +181,12 @@ pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, 
         .map(|backup| backup.verified(&offered).ok_or(UploadError::BackupKey))
         .transpose()?;
     let now = node.clock.now();
-    let fresh = node.store.commit(move |tx| extend(tx, offered, backup, now)).await?;
+    let new_ops = node.store.commit(move |tx| extend(tx, offered, backup, now)).await?;
     node.identity.reload_log(&node.store, &own, now)?;
     if backup.is_some() {
         identity::wrap_vault(node).await.map_err(UploadError::Vault)?;
     }
-    Ok(fresh)
+    Ok(new_ops)
 }
 
 fn extend(
@@ -213,9 +214,9 @@ fn extend(
     if after == before {
         return Ok(Vec::new());
     }
-    let fresh = offered.ops().iter().skip(before).map(|op| describe(&op.op().body)).collect();
+    let new_ops = offered.ops().iter().skip(before).map(|op| describe(&op.op().body)).collect();
     match store_if_better(tx, offered, now)? {
-        Learned::Newer => Ok(fresh),
+        Learned::Newer => Ok(new_ops),
         _ => Err(UploadError::Disputed),
     }
 }

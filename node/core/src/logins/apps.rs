@@ -1,4 +1,4 @@
-//! App passwords: one per mail program, random, shown once, revocable one by one.
+//! App passwords: random, one per mail program, shown once, each revocable.
 
 use data_encoding::BASE32_NOPAD;
 use minicbor::{Decode, Encode};
@@ -13,28 +13,30 @@ use crate::store::{Scan, StoreError, Table};
 
 const LABEL_LEN_MAX: usize = 60;
 const APP_PASSWORDS_MAX: usize = 100;
-/// 25 letters of base32 are 125 bits.
+/// Letters of an app password: 25 letters of base32 are 125 bits.
 const LETTERS: usize = 25;
 const GROUP: usize = 5;
-/// What is longer was never one of ours and is not worth hashing.
+/// The longest typed password that is hashed, in bytes; a longer one is never valid.
 const TYPED_LEN_MAX: usize = 200;
-const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
+/// The age at which the stored `last_used` is renewed, in milliseconds: renewing it for each use
+/// would be a commit per use.
+const LAST_USED_EVERY_MS: u64 = 60 * 60 * 1000;
 
 id16! {
-    /// Which app password; not the password.
+    /// The id of an app password; not the password.
     AppPasswordId
 }
 
 /// An app password as its owner sees it in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppPassword {
-    /// Which one.
+    /// The id.
     pub id: AppPasswordId,
-    /// What the owner called it.
+    /// The owner's label.
     pub label: String,
-    /// When it was made.
+    /// The time it was made.
     pub created: Timestamp,
-    /// When it was last used, to the hour.
+    /// The time of the last use, to the hour.
     pub last_used: Option<Timestamp>,
 }
 
@@ -56,11 +58,11 @@ impl Record for AppRow {
     const VERSION: u8 = 1;
 }
 
-/// Makes an app password and returns it as it is to be typed, this once: five groups of five
+/// Makes an app password and returns it, this once, in the form to type: five groups of five
 /// letters and digits.
 ///
 /// # Errors
-/// When there are a hundred already ([`StoreError::TooLarge`]) or the store refuses.
+/// When there are 100 already ([`StoreError::TooLarge`]) or the store refuses.
 pub async fn create_app_password(
     node: &Node,
     label: &str,
@@ -73,7 +75,7 @@ pub async fn create_app_password(
         created: node.clock.now(),
         last_used: None,
     };
-    let (key, made) = (key_of(node, letters)?, shown(&row));
+    let (key, listed) = (key_of(node, letters)?, listed(&row));
     node.store
         .commit(move |tx| {
             let len = tx.scan(AppRow::TABLE, &Scan::prefix(&[], APP_PASSWORDS_MAX))?.len();
@@ -92,17 +94,17 @@ pub async fn create_app_password(
         .chunks(GROUP)
         .filter_map(|group| std::str::from_utf8(group).ok())
         .collect();
-    Ok((made, groups.join("-")))
+    Ok((listed, groups.join("-")))
 }
 
-/// The row key of a password as typed: without case, dashes and spaces.
+/// The row key of a typed password; case, dashes and spaces are ignored.
 fn key_of(node: &Node, typed: &str) -> Result<[u8; 16], StoreError> {
     let letters: String =
         typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect();
     node.keyed("app password", letters.as_bytes())
 }
 
-fn shown(row: &AppRow) -> AppPassword {
+fn listed(row: &AppRow) -> AppPassword {
     AppPassword {
         id: row.id,
         label: row.label.clone(),
@@ -117,12 +119,12 @@ fn shown(row: &AppRow) -> AppPassword {
 /// When a row is damaged or the store is unavailable.
 pub fn app_passwords(node: &Node) -> Result<Vec<AppPassword>, StoreError> {
     let rows = row::scan::<AppRow>(&node.store, &Scan::prefix(&[], APP_PASSWORDS_MAX))?;
-    let mut all: Vec<AppPassword> = rows.iter().map(|(_, row)| shown(row)).collect();
+    let mut all: Vec<AppPassword> = rows.iter().map(|(_, row)| listed(row)).collect();
     all.sort_by_key(|app| std::cmp::Reverse(app.created));
     Ok(all)
 }
 
-/// Ends an app password; one that is not there is no error.
+/// Deletes an app password; no error if there is none with this id.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -139,13 +141,13 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
         .await
 }
 
-/// Which app password this is, for `user` (the owner's login or any of their addresses) at a
-/// program on `from`.
+/// Verifies an app password of a client on network `from`. `user` is the owner's login name or any
+/// of the owner's addresses.
 ///
-/// An unknown user gets the same answer after the same work as a wrong password.
+/// An unknown user and a wrong password give the same answer after the same work.
 ///
 /// # Errors
-/// When user or password are wrong, or guessed too often.
+/// When user or password are wrong, or there were too many attempts.
 pub async fn check_app_password(
     node: &Node,
     user: &str,
@@ -154,7 +156,7 @@ pub async fn check_app_password(
 ) -> Result<AppPasswordId, LoginError> {
     let now = node.clock.now();
     node.throttle
-        .guess(from, now)
+        .attempt(from, now)
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
@@ -165,25 +167,25 @@ pub async fn check_app_password(
     };
     node.throttle.succeeded(from);
     let id = app.id;
-    if app.last_used.is_none_or(|at| now.millis_since(at) >= TOUCHED_EVERY_MS) {
-        touch(node, key, now).await?;
+    if app.last_used.is_none_or(|at| now.millis_since(at) >= LAST_USED_EVERY_MS) {
+        renew_last_used(node, key, now).await?;
     }
     Ok(id)
 }
 
-async fn touch(node: &Node, key: [u8; 16], now: Timestamp) -> Result<(), StoreError> {
-    let touched = node
+async fn renew_last_used(node: &Node, key: [u8; 16], now: Timestamp) -> Result<(), StoreError> {
+    let written = node
         .store
         .commit(move |tx| {
-            // It may have been revoked meanwhile, and must not come back.
+            // If the password was revoked in between, the row must not be written again.
             match row::get::<AppRow>(tx, &key)? {
                 Some(app) => row::put(tx, &key, &AppRow { last_used: Some(now), ..app }),
                 None => Ok(()),
             }
         })
         .await;
-    match touched {
-        // A full disk keeps nobody from reading their mail.
+    match written {
+        // A full disk must not prevent reading mail.
         Ok(()) | Err(StoreError::Full) => Ok(()),
         Err(error) => Err(error),
     }
@@ -196,12 +198,12 @@ mod tests {
     use super::*;
     use crate::testing::{PASSWORD, TestNode};
 
-    fn here() -> ClientNet {
+    fn localhost() -> ClientNet {
         IpAddr::V4(Ipv4Addr::LOCALHOST).into()
     }
 
     #[tokio::test]
-    async fn an_app_password_works_however_it_is_typed_until_it_is_revoked() {
+    async fn app_password_works_in_any_case_until_revoked() {
         let alice = TestNode::new("alice").await;
         let (app, password) = create_app_password(&alice, " Thunderbird ").await.unwrap();
         assert_eq!((app.label.as_str(), password.len()), ("Thunderbird", 29));
@@ -211,33 +213,36 @@ mod tests {
                 password.replace('-', ""),
                 password.to_uppercase().replace('-', " "),
             ] {
-                assert_eq!(check_app_password(&alice, user, &typed, here()).await, Ok(app.id));
+                assert_eq!(check_app_password(&alice, user, &typed, localhost()).await, Ok(app.id));
             }
         }
         assert_eq!(app_passwords(&alice).unwrap()[0].last_used, Some(alice.clock.now()));
         revoke_app_password(&alice, app.id).await.unwrap();
         assert_eq!(
-            check_app_password(&alice, "alice", &password, here()).await,
+            check_app_password(&alice, "alice", &password, localhost()).await,
             Err(LoginError::Wrong)
         );
         assert_eq!(app_passwords(&alice).unwrap(), []);
     }
 
     #[tokio::test]
-    async fn another_user_the_browser_password_and_nothing_are_wrong() {
+    async fn app_password_refuses_other_user_and_browser_password() {
         let alice = TestNode::new("alice").await;
         let (_, password) = create_app_password(&alice, "phone").await.unwrap();
         assert_eq!(
-            check_app_password(&alice, "bob", &password, here()).await,
+            check_app_password(&alice, "bob", &password, localhost()).await,
             Err(LoginError::Wrong)
         );
         assert_eq!(
-            check_app_password(&alice, "alice", PASSWORD, here()).await,
+            check_app_password(&alice, "alice", PASSWORD, localhost()).await,
             Err(LoginError::Wrong)
         );
-        assert_eq!(check_app_password(&alice, "alice", "", here()).await, Err(LoginError::Wrong));
         assert_eq!(
-            check_app_password(&alice, "alice", &password, here()).await,
+            check_app_password(&alice, "alice", "", localhost()).await,
+            Err(LoginError::Wrong)
+        );
+        assert_eq!(
+            check_app_password(&alice, "alice", &password, localhost()).await,
             Err(LoginError::TooOften { retry_after_ms: 1000 })
         );
     }

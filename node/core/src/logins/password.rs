@@ -1,5 +1,5 @@
-//! The owner's password: Argon2id with the second of RFC 9106's smaller recommendations (OWASP: 19
-//! MiB, two passes, one lane).
+//! The owner's password, hashed with Argon2id (RFC 9106) with OWASP's parameters: 19 MiB, two
+//! passes, one lane.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
@@ -19,10 +19,10 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// How many hashes are computed at once in this process: each takes 19 MiB and a core.
+/// Hashes computed at once in this process: each takes 19 MiB and a core.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
-/// Why a password was not taken.
+/// Why a password was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// Shorter than [`PASSWORD_LEN_MIN`].
@@ -31,10 +31,10 @@ pub enum PasswordError {
     /// Longer than [`PASSWORD_LEN_MAX`].
     #[error("the password may have at most {PASSWORD_LEN_MAX} bytes")]
     TooLong,
-    /// There is no memory to hash it.
+    /// There is not enough memory to hash it.
     #[error("the password could not be hashed")]
     Hash,
-    /// The store.
+    /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
@@ -61,8 +61,8 @@ impl Record for PasswordRow {
 
 const OWNER: &[u8] = b"owner";
 
-/// Replaces the owner's password and ends every session: whoever changes a password may be shutting
-/// somebody out.
+/// Replaces the owner's password and ends every session, because the old password may have been
+/// stolen.
 ///
 /// # Errors
 /// When the password is not allowed or the store refuses.
@@ -85,10 +85,10 @@ pub(super) fn is_set(rows: &impl row::Rows) -> Result<bool, StoreError> {
     Ok(row::get::<PasswordRow>(rows, OWNER)?.is_some())
 }
 
-/// Whether a password may be one, without setting it.
+/// Checks the length of a password without setting it.
 ///
 /// # Errors
-/// When it is too short or too long.
+/// When the password is too short or too long.
 pub fn check_password(password: &str) -> Result<(), PasswordError> {
     if password.chars().count() < PASSWORD_LEN_MIN {
         return Err(PasswordError::TooShort);
@@ -99,7 +99,7 @@ pub fn check_password(password: &str) -> Result<(), PasswordError> {
     Ok(())
 }
 
-/// The row for `password`, computed off the async threads.
+/// The row of `password`, computed on a blocking thread.
 pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, PasswordError> {
     check_password(password)?;
     let mut row = PasswordRow {
@@ -113,8 +113,8 @@ pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, P
     Ok(row)
 }
 
-/// Whether `password` is the owner's. Takes as long when no password is set.
-pub(super) async fn is_right(node: &Node, password: &str) -> Result<bool, StoreError> {
+/// True if `password` is the owner's. Takes the same time when no password is set.
+pub(super) async fn is_correct(node: &Node, password: &str) -> Result<bool, StoreError> {
     let stored = row::get::<PasswordRow>(&node.store, OWNER)?;
     let is_set = stored.is_some();
     let row = stored.unwrap_or(PasswordRow {
@@ -127,14 +127,14 @@ pub(super) async fn is_right(node: &Node, password: &str) -> Result<bool, StoreE
     if password.len() > PASSWORD_LEN_MAX {
         return Ok(false);
     }
-    let hash = computed(&row, password)
-        .await
-        .ok_or_else(|| StoreError::Unavailable("no memory to hash a password".to_owned()))?;
+    let hash = computed(&row, password).await.ok_or_else(|| {
+        StoreError::Unavailable("not enough memory to hash a password".to_owned())
+    })?;
     Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
 }
 
 async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let _turn = HASHING.acquire().await.ok()?;
+    let _permit = HASHING.acquire().await.ok()?;
     let (row, password) = (row.clone(), Zeroizing::new(password.to_owned()));
     let hash = move || {
         let params = Params::new(row.memory_kib, row.passes, row.lanes, None).ok()?;

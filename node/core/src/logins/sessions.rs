@@ -1,4 +1,4 @@
-//! Browsers that are logged in.
+//! Browser sessions of the owner.
 
 use minicbor::{Decode, Encode};
 
@@ -10,25 +10,26 @@ use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// How long a session lasts without being used.
+/// The lifetime of a session that is not used, in milliseconds: 30 days.
 const SESSION_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-/// How stale `last_seen` may be: a row per click would be a commit per click.
-const TOUCHED_EVERY_MS: u64 = 60 * 60 * 1000;
+/// The age at which the stored `last_seen` is renewed, in milliseconds: renewing it for each
+/// request would be a commit per request.
+const LAST_SEEN_EVERY_MS: u64 = 60 * 60 * 1000;
 const SESSIONS_MAX: usize = 100;
 
 id16! {
-    /// Which session; not its token.
+    /// The id of a session; not its token.
     SessionId
 }
 
 /// A logged-in browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Which one.
+    /// The id.
     pub id: SessionId,
-    /// When it logged in.
+    /// The time of the login.
     pub created: Timestamp,
-    /// When it was last used, to the hour.
+    /// The time of the last use, to the hour.
     pub last_seen: Timestamp,
 }
 
@@ -49,46 +50,46 @@ impl Record for SessionRow {
 }
 
 impl SessionRow {
-    fn is_over(&self, now: Timestamp) -> bool {
+    fn is_expired(&self, now: Timestamp) -> bool {
         now.millis_since(self.last_seen) >= SESSION_MS
     }
 
-    fn shown(&self) -> Session {
+    fn listed(&self) -> Session {
         Session { id: self.id, created: self.created, last_seen: self.last_seen }
     }
 }
 
-/// Why a login was refused. Whoever asks learns no more than this.
+/// Why a login was refused. The client learns no more than this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// No such user, or not the password: the same answer after the same time.
-    #[error("that is not right")]
+    /// Unknown user or wrong password: the same answer after the same time.
+    #[error("wrong user or password")]
     Wrong,
-    /// Too many wrong guesses from there.
+    /// Too many wrong attempts from that network.
     #[error("too many tries; wait {retry_after_ms} ms")]
     TooOften {
         /// How long to wait, in milliseconds.
         retry_after_ms: u64,
     },
-    /// The store.
+    /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Logs a browser in by the owner's password.
+/// Logs a browser in with the owner's password.
 ///
 /// # Errors
-/// When it is wrong or guessed too often.
+/// When the password is wrong, or there were too many attempts.
 pub async fn login(
     node: &Node,
     password: &str,
     from: ClientNet,
 ) -> Result<SessionToken, LoginError> {
     node.throttle
-        .guess(from, node.clock.now())
+        .attempt(from, node.clock.now())
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
-    // Whoever hangs up while the password is hashed has guessed all the same.
-    if !password::is_right(node, password).await? {
+    // The attempt is counted before the hash, so hanging up during the hash does not undo it.
+    if !password::is_correct(node, password).await? {
         return Err(LoginError::Wrong);
     }
     node.throttle.succeeded(from);
@@ -106,13 +107,13 @@ pub async fn login(
 fn new(node: &Node) -> (SessionToken, SessionRow) {
     let now = node.clock.now();
     (
-        SessionToken::made(&node.random),
+        SessionToken::generate(&node.random),
         SessionRow { id: SessionId(node.random.array()), created: now, last_seen: now },
     )
 }
 
-/// A token for a first session, and what writes that session inside the commit that makes the
-/// owner.
+/// A token for the first session, and the closure that writes the session inside the commit of
+/// set-up.
 pub(super) fn first(
     node: &Node,
 ) -> (SessionToken, impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<>) {
@@ -121,11 +122,11 @@ pub(super) fn first(
     (token, move |tx: &mut Tx<'_>| row::put(tx, &hash, &row))
 }
 
-/// Drops what is over, and the session unused for longest when there are too many.
+/// Deletes expired sessions, and the least recently used one when there are too many.
 fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
     let mut live = Vec::new();
     for (key, session) in row::scan::<SessionRow>(tx, &Scan::prefix(&[], SESSIONS_MAX + 1))? {
-        if session.is_over(now) {
+        if session.is_expired(now) {
             row::delete::<SessionRow>(tx, &key)
         } else {
             live.push((session.last_seen, key))
@@ -139,41 +140,40 @@ fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The session a token opens; using it keeps it alive.
+/// The session of a token. Each use renews its lifetime.
 ///
 /// # Errors
-/// When the store is unavailable. A full disk does not lock the owner out: the session then just
-/// ages.
+/// When the store is unavailable. On a full disk the session stays valid and is not renewed.
 pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), node.clock.now());
-    let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_over(now))
+    let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_expired(now))
     else {
         return Ok(None);
     };
-    if now.millis_since(found.last_seen) < TOUCHED_EVERY_MS {
-        return Ok(Some(found.shown()));
+    if now.millis_since(found.last_seen) < LAST_SEEN_EVERY_MS {
+        return Ok(Some(found.listed()));
     }
-    let touched = SessionRow { last_seen: now, ..found };
-    let kept = touched.clone();
+    let renewed = SessionRow { last_seen: now, ..found };
+    let row = renewed.clone();
     let written = node
         .store
         .commit(move |tx| {
-            // It may have been ended meanwhile, and must not come back.
+            // If the session was ended in between, the row must not be written again.
             let is_live = row::get::<SessionRow>(tx, &hash)?.is_some();
             if is_live {
-                row::put(tx, &hash, &kept)?;
+                row::put(tx, &hash, &row)?;
             }
             Ok::<_, StoreError>(is_live)
         })
         .await;
     match written {
         Ok(false) => Ok(None),
-        Ok(true) | Err(StoreError::Full) => Ok(Some(touched.shown())),
+        Ok(true) | Err(StoreError::Full) => Ok(Some(renewed.listed())),
         Err(error) => Err(error),
     }
 }
 
-/// Ends the session of a token.
+/// Deletes the session of a token.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -187,7 +187,7 @@ pub async fn logout(node: &Node, token: &SessionToken) -> Result<(), StoreError>
         .await
 }
 
-/// Every live session, the one used last first.
+/// The sessions that have not expired, the last used first.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
@@ -195,7 +195,7 @@ pub fn sessions(node: &Node) -> Result<Vec<Session>, StoreError> {
     let now = node.clock.now();
     let rows = row::scan::<SessionRow>(&node.store, &Scan::prefix(&[], SESSIONS_MAX))?;
     let mut live: Vec<Session> =
-        rows.iter().filter(|(_, s)| !s.is_over(now)).map(|(_, s)| s.shown()).collect();
+        rows.iter().filter(|(_, s)| !s.is_expired(now)).map(|(_, s)| s.listed()).collect();
     live.sort_by_key(|s| std::cmp::Reverse(s.last_seen));
     Ok(live)
 }
@@ -217,53 +217,56 @@ mod tests {
 
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-    fn here() -> ClientNet {
+    fn localhost() -> ClientNet {
         IpAddr::V4(Ipv4Addr::LOCALHOST).into()
     }
 
     #[tokio::test]
-    async fn the_right_password_opens_a_session_that_slides_and_ends() {
+    async fn session_is_renewed_by_use_and_expires() {
         let alice = TestNode::new("alice").await;
-        let token = login(&alice, PASSWORD, here()).await.unwrap();
+        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
         for _ in 0..3 {
             alice.clock.advance(29 * DAY_MS);
             assert!(session(&alice, &token).await.unwrap().is_some());
         }
         alice.clock.advance(30 * DAY_MS);
         assert_eq!(session(&alice, &token).await.unwrap(), None);
-        let token = login(&alice, PASSWORD, here()).await.unwrap();
+        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
         logout(&alice, &token).await.unwrap();
         assert_eq!(session(&alice, &token).await.unwrap(), None);
     }
 
     #[tokio::test]
-    async fn guessing_is_slowed_even_for_the_right_password() {
+    async fn password_attempts_are_throttled_even_if_correct() {
         let alice = TestNode::new("alice").await;
         for _ in 0..3 {
-            assert_eq!(login(&alice, "wrong wrong wrong", here()).await, Err(LoginError::Wrong));
+            assert_eq!(
+                login(&alice, "wrong wrong wrong", localhost()).await,
+                Err(LoginError::Wrong)
+            );
         }
         assert_eq!(
-            login(&alice, PASSWORD, here()).await,
+            login(&alice, PASSWORD, localhost()).await,
             Err(LoginError::TooOften { retry_after_ms: 1000 })
         );
         let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
         assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
         alice.clock.advance(1000);
-        assert!(login(&alice, PASSWORD, here()).await.is_ok());
+        assert!(login(&alice, PASSWORD, localhost()).await.is_ok());
     }
 
     #[tokio::test]
-    async fn guesses_made_side_by_side_are_counted_one_by_one() {
+    async fn concurrent_password_attempts_are_each_counted() {
         let alice = TestNode::new("alice").await;
-        let guesses = (0..10).map(|n| {
+        let attempts = (0..10).map(|n| {
             let node = Node::clone(&alice);
-            tokio::spawn(
-                async move { login(&node, &format!("a wrong password {n}"), here()).await },
-            )
+            tokio::spawn(async move {
+                login(&node, &format!("a wrong password {n}"), localhost()).await
+            })
         });
         let mut wrong = 0;
-        for guess in guesses.collect::<Vec<_>>() {
-            match guess.await.unwrap() {
+        for attempt in attempts.collect::<Vec<_>>() {
+            match attempt.await.unwrap() {
                 Err(LoginError::Wrong) => wrong += 1,
                 other => assert_eq!(other, Err(LoginError::TooOften { retry_after_ms: 1000 })),
             }
@@ -272,37 +275,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hanging_up_takes_no_guess_back() {
+    async fn cancelled_login_still_counts_as_attempt() {
         let alice = TestNode::new("alice").await;
         for _ in 0..3 {
             tokio::select! {
                 biased;
-                done = login(&alice, "a wrong password", here()) => panic!("{done:?} before the password was hashed"),
+                done = login(&alice, "a wrong password", localhost()) => {
+                    panic!("{done:?} before the password was hashed")
+                }
                 () = std::future::ready(()) => {}
             }
         }
         assert_eq!(
-            login(&alice, PASSWORD, here()).await,
+            login(&alice, PASSWORD, localhost()).await,
             Err(LoginError::TooOften { retry_after_ms: 1000 })
         );
     }
 
     #[tokio::test]
-    async fn a_new_password_ends_every_session_and_the_old_password() {
+    async fn new_password_ends_sessions_and_the_old_password() {
         let alice = TestNode::new("alice").await;
-        let token = login(&alice, PASSWORD, here()).await.unwrap();
+        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
         assert_eq!(set_password(&alice, "short").await, Err(PasswordError::TooShort));
         assert_eq!(set_password(&alice, &"x".repeat(1001)).await, Err(PasswordError::TooLong));
         set_password(&alice, "another long one").await.unwrap();
         assert_eq!(session(&alice, &token).await.unwrap(), None);
-        assert_eq!(login(&alice, PASSWORD, here()).await, Err(LoginError::Wrong));
-        assert!(login(&alice, "another long one", here()).await.is_ok());
+        assert_eq!(login(&alice, PASSWORD, localhost()).await, Err(LoginError::Wrong));
+        assert!(login(&alice, "another long one", localhost()).await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_node_that_is_not_set_up_answers_like_a_wrong_password() {
+    async fn login_before_setup_answers_like_wrong_password() {
         let node = TestNode::without_owner("nobody").await;
-        assert_eq!(login(&node, "", here()).await, Err(LoginError::Wrong));
+        assert_eq!(login(&node, "", localhost()).await, Err(LoginError::Wrong));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The first visit: whoever holds the one-time link the node printed becomes its owner.
+//! Set-up: the bearer of the one-time link that the node printed becomes its owner.
 
 use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
@@ -27,27 +27,27 @@ const OFFER: &[u8] = b"offer";
 /// Why the node was not set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetUpError {
-    /// The link is not the one the node printed last, or it has been used.
+    /// The link is not the last one that the node printed, or was used.
     #[error("this set-up link is not valid any more")]
     BadToken,
-    /// The profile.
+    /// The profile was refused.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// The password.
+    /// The password was refused.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The store.
+    /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// A fresh token for the set-up link, or `None` once the node has an owner. An earlier one stops
-/// working: only its hash was kept, so a restarted node could not print it again.
+/// A new token for the set-up link, or `None` once the node has an owner. An earlier token is no
+/// longer valid: only its hash is stored, so a restarted node cannot print it again.
 ///
 /// # Errors
 /// When the store is unavailable.
 pub async fn offer_setup(node: &Node) -> Result<Option<SetupToken>, StoreError> {
-    let token = SetupToken::made(&node.random);
+    let token = SetupToken::generate(&node.random);
     let offer = OfferRow { hash: token.hash() };
     let offered = node
         .store
@@ -62,7 +62,7 @@ pub async fn offer_setup(node: &Node) -> Result<Option<SetupToken>, StoreError> 
     Ok(offered.then_some(token))
 }
 
-/// Whether this link may set up the node.
+/// True if the token of this link can set up the node.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -75,11 +75,11 @@ fn is_offered(rows: &impl row::Rows, hash: [u8; 32]) -> Result<bool, StoreError>
     Ok(offer.is_some_and(|offer| bool::from(offer.hash.ct_eq(&hash))))
 }
 
-/// Makes the owner: profile, password and a first session appear and the link ends, all in one
+/// Sets up the node: writes profile, password and a first session and deletes the token, in one
 /// commit.
 ///
 /// # Errors
-/// When the link is not valid any more, or profile or password are not allowed.
+/// When the link is no longer valid, or profile or password are refused.
 pub async fn set_up(
     node: &Node,
     token: &SetupToken,
@@ -114,7 +114,7 @@ mod tests {
     use crate::testing::{PASSWORD, TestNode, profile_of};
 
     #[tokio::test]
-    async fn the_link_works_once_and_logs_in() {
+    async fn setup_link_works_once_and_logs_in() {
         let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         assert!(setup_is_open(&node, &token).unwrap());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newer_link_ends_the_older_and_a_bad_form_ends_none() {
+    async fn new_setup_link_ends_the_older_one() {
         let node = TestNode::without_owner("alice").await;
         let old = offer_setup(&node).await.unwrap().unwrap();
         let new = offer_setup(&node).await.unwrap().unwrap();
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_visitors_with_the_same_link_one_wins() {
+    async fn concurrent_use_of_one_setup_link_makes_one_owner() {
         let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         let (one, two) = tokio::join!(
             set_up(&node, &token, profile_of("alice"), PASSWORD),
             set_up(&node, &token, profile_of("mallory"), "mallory's password")
         );
-        assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|won| **won).count(), 1);
+        assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|succeeded| **succeeded).count(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Random secrets handed out once; the store keeps their hashes.
+//! Random tokens, handed out once; the store has their hashes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,26 +7,26 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::random::Random;
 
-/// Text that is not a token.
+/// A text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a token")]
 pub struct NotAToken;
 
-/// A random secret of `N` bytes; shown as base64url, never in debug output.
+/// A random secret of `N` bytes; displayed as base64url, never in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token<const N: usize>([u8; N]);
 
-/// What a logged-in browser holds in its cookie.
+/// The token in the cookie of a logged-in browser.
 pub type SessionToken = Token<32>;
-/// What the one-time set-up link carries.
+/// The token in the one-time set-up link.
 pub type SetupToken = Token<16>;
 
 impl<const N: usize> Token<N> {
-    pub(crate) fn made(random: &Random) -> Self {
+    pub(crate) fn generate(random: &Random) -> Self {
         Self(random.array())
     }
 
-    /// What the store keeps of it.
+    /// The hash in the store.
     pub(crate) fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.0).as_bytes()
     }

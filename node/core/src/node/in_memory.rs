@@ -7,25 +7,24 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::{StoreError, StoreOptions};
 use crate::vault::{Unlock, Vault};
 
 impl Node {
-    /// A node that forgets everything when dropped: the same log, vault and blobs, on a file system
-    /// in memory.
+    /// A new node with log, vault and blobs on a file system in memory.
     ///
     /// # Errors
-    /// Only a store of memory that refuses to be written.
+    /// As [`Node::open`].
     pub fn in_memory(clock: Clock, random: Random) -> Result<Self, StoreError> {
         Self::in_memory_on(MemoryFs::new(), clock, random)
     }
 
-    /// The node on a file system in memory: a new one if that is empty, else the one that was
-    /// there, as at a node's next start.
+    /// The node on a file system in memory: a new one if it is empty, else the node that is on it, as
+    /// at its next start.
     ///
     /// # Errors
-    /// What [`Node::open`] refuses.
+    /// As [`Node::open`].
     pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
         Self::open_in_memory(fs, clock, random)
             .map_err(|error| StoreError::Unavailable(error.to_string()))
@@ -45,7 +44,7 @@ impl Node {
         };
         (options.key, options.log, options.random) =
             (vault.keys().store().clone(), vault.keys().log_id(), random);
-        let space = Space::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        let space = FreeSpace::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
         Self::assemble(options, &vault, space, clock)
     }
 }

@@ -1,5 +1,5 @@
-//! Opening a node's data folder: the vault gives the keys, the log gives the truth, and the parts
-//! are put together.
+//! Opening a node's data folder: the vault has the keys, the store is recovered, and the parts are
+//! put together.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,42 +12,45 @@ use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use crate::fs::{Fs, OsFs};
 use crate::random::Random;
-use crate::space::{Margins, Space};
-use crate::store::{self, Claim, EngineSource, Progress, Stop, Store, StoreError, StoreOptions};
+use crate::space::{FreeSpace, Margins};
+use crate::store::{
+    self, EngineSource, FolderLock, Progress, Stop, Store, StoreError, StoreOptions,
+};
 use crate::vault::{Unlock, Vault, VaultError};
 
-/// What the service manager calls the key file it hands over.
+/// The name of the key file among the credentials of the service manager (systemd's
+/// `LoadCredential=`).
 const CREDENTIAL_NAME: &str = "freehold.key";
 
-/// The key file that is used where the service manager hands over none.
+/// The key file in the data folder, used if the service manager passes none.
 pub(super) fn key_file(data: &Path) -> PathBuf {
     data.join("key")
 }
 
-/// How a node's folder is opened.
+/// The options to open a node.
 #[derive(Clone)]
 pub struct NodeOptions {
-    /// The data folder; made if it is not there.
+    /// The data folder; created if it is missing.
     pub data: PathBuf,
     /// The store's engine.
     pub engine: EngineKind,
-    /// Memory the engine may use for its cache, in bytes.
+    /// The memory for the engine's cache, in bytes.
     pub cache_len: u64,
-    /// What opens the vault.
+    /// The key that opens the vault.
     pub unlock: Unlock,
-    /// How much room is kept free.
+    /// The disk space that is kept free.
     pub margins: Margins,
-    /// The folder, if it was claimed already.
-    pub claim: Option<Claim>,
-    /// Told how far a long start is.
+    /// The claim of the folder, if the caller has it already.
+    pub claim: Option<FolderLock>,
+    /// Called with the progress of a long recovery.
     pub progress: Option<Arc<Progress>>,
-    /// Raised to end a long start, which then fails with [`store::OpenError::Stopped`].
+    /// Stops a long recovery when raised; opening then fails with [`store::OpenError::Stopped`].
     pub stop: Stop,
 }
 
 impl NodeOptions {
-    /// The usual: sled, and the key file the service manager hands over, or else one in the folder
-    /// itself.
+    /// The defaults: sled, and the key file that the service manager passes, or else the one in the
+    /// data folder.
     pub fn new(data: &Path) -> Self {
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
             .map(|folder| PathBuf::from(folder).join(CREDENTIAL_NAME));
@@ -68,15 +71,15 @@ impl NodeOptions {
     }
 }
 
-/// Why a data folder does not open.
+/// Why a node did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeOpenError {
-    /// The folder can't be made or written.
+    /// The folder can't be created or written.
     #[error("the data folder {folder} can't be written: {error}")]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
     /// The operating system gives no randomness.
@@ -85,34 +88,36 @@ pub enum NodeOpenError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The store does not open.
+    /// The store did not open.
     #[error(transparent)]
     Open(#[from] store::OpenError),
-    /// The store opened and then failed.
+    /// The store opened, and then an operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Makes the data folder where there is none, for its owner alone, and claims it for this process.
+/// Creates the data folder if it is missing, with access for its owner only, and locks it for this
+/// process.
 ///
 /// # Errors
-/// When it can't be written, or another process has it.
-pub fn claim(data: &Path) -> Result<Claim, NodeOpenError> {
-    make(data).map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
-    Ok(Claim::take(&OsFs, data)?)
+/// When it can't be written, or another process has locked it.
+pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
+    create_folder(data)
+        .map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
+    Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
-/// Makes a folder and those above it, durably: what is acknowledged in it must be found by its
-/// name.
-fn make(folder: &Path) -> io::Result<()> {
+/// Creates a folder and its ancestors durably. Otherwise a power cut could remove the folder's name,
+/// and with it data that was acknowledged.
+fn create_folder(folder: &Path) -> io::Result<()> {
     let new: Vec<&Path> = folder
         .ancestors()
         .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
         .collect();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for made in new {
-        match made.parent() {
-            Some(above) if !above.as_os_str().is_empty() => OsFs.sync_folder(above)?,
+    for created in new {
+        match created.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => OsFs.sync_folder(parent)?,
             _ => OsFs.sync_folder(Path::new("."))?,
         }
     }
@@ -120,10 +125,10 @@ fn make(folder: &Path) -> io::Result<()> {
 }
 
 impl Node {
-    /// Opens the node in a folder, made the first time. May take long after a power cut: blocks.
+    /// Opens the node in a folder, or creates it there. Blocks; after a power cut possibly for long.
     ///
     /// # Errors
-    /// When the folder can't be written, is in use, or what it holds can't be opened.
+    /// When the folder can't be written, is in use, or its vault or store can't be opened.
     pub fn open(options: NodeOptions) -> Result<Self, NodeOpenError> {
         let NodeOptions {
             data,
@@ -135,35 +140,36 @@ impl Node {
             progress,
             stop,
         } = options;
-        // Nothing in the folder is touched before it is this process's alone.
+        // No file in the folder is read or written before this process has locked it.
         let claim = claimed.map_or_else(|| claim(&data), Ok)?;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
         let vault = if Vault::exists(&*fs, &data)? {
             Vault::open(fs.clone(), &data, &unlock)?
         } else if fs.exists(&data.join("log")).unwrap_or(true) {
-            // New keys would open nothing of what is here, and stand in the way of the right ones.
+            // A new vault's keys would not open the existing log, and a restored copy of the right
+            // vault would find a wrong one in its place.
             return Err(VaultError::Missing(data).into());
         } else {
             Vault::create(fs.clone(), &data, &unlock, &random)?
         };
-        let space = Space::new(fs.clone(), &data, margins);
+        let space = FreeSpace::new(fs.clone(), &data, margins);
         let keys = vault.keys();
         let source = EngineSource::Kind(engine, cache_len);
         let mut store =
             StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
         store.progress = progress;
         store.stop = stop;
-        store.claim = Some(claim);
+        store.folder_lock = Some(claim);
         store.space = Some(space.clone());
         Self::assemble(store, &vault, space, Clock::system())
     }
 
-    /// Puts the parts together over what `options` name.
+    /// Opens blobs, store and identity, and makes a node of them.
     pub(super) fn assemble<E>(
         mut options: StoreOptions,
         vault: &Vault,
-        space: Space,
+        space: FreeSpace,
         clock: Clock,
     ) -> Result<Self, E>
     where
@@ -189,7 +195,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Commits what waits and stops cleanly; blocks. What comes later is refused.
+    /// Finishes waiting commits and closes the store; blocks. Later commits are refused.
     pub fn close(&self) {
         self.store.close();
     }
@@ -214,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_blobs_of_every_size_are_there_at_the_next_start() {
+    fn rows_and_blobs_survive_a_restart_with_each_engine() {
         for engine in [EngineKind::Sled, EngineKind::Redb] {
             let folder = tempfile::tempdir().unwrap();
             let data = folder.path().join("data");
-            let contents = [b"a letter".to_vec(), vec![7; 300_000]];
+            let contents = [b"a message".to_vec(), vec![7; 300_000]];
             let node = Node::open(options(&data, engine)).unwrap();
             let key = node.identity.node_key();
             for (number, content) in contents.iter().enumerate() {
@@ -252,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_its_vault_is_not_given_new_keys() {
+    fn folder_without_its_vault_gets_no_new_keys() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         Node::open(options(&data, EngineKind::Sled)).unwrap().close();
@@ -265,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nodes_own_keys_lie_in_the_vault_and_nowhere_else() {
+    fn node_keys_are_stored_in_the_vault_only() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let node = Node::open(options(&data, EngineKind::Sled)).unwrap();

@@ -1,5 +1,5 @@
-//! Which friends' nodes are connected at this moment. It is on no disk: a row per connection would
-//! be a commit per connection, and after a start nobody is connected.
+//! Presence: which friends' nodes are connected now. In memory only: a row per connection would be
+//! a commit per connection, and after a start no node is connected.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::clock::{Clock, Timestamp};
 use freehold_proto::identity::PersonId;
 
-/// Who is connected, and when those were last heard who have been since the node started. Cheap to
-/// clone.
+/// The people whose nodes are connected, and the time of the last contact since this node started.
+/// Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Presence(Arc<Mutex<HashMap<PersonId, Heard>>>);
+pub struct Presence(Arc<Mutex<HashMap<PersonId, Contact>>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Heard {
-    /// How many of their connections are held now.
+struct Contact {
+    /// Open connections.
     connections: usize,
     last: Timestamp,
 }
 
-/// Held as long as a friend's node is connected.
+/// A guard: a friend's node is connected until it is dropped.
 #[derive(Debug)]
 pub struct Connected {
     presence: Presence,
@@ -28,31 +28,34 @@ pub struct Connected {
 }
 
 impl Presence {
-    /// Notes that a friend's node is connected, until what this returns is dropped.
+    /// Marks a friend's node as connected until the returned guard is dropped.
     #[must_use]
     pub fn connected(&self, person: PersonId, clock: &Clock) -> Connected {
-        let heard = Heard { connections: 0, last: clock.now() };
-        self.heard().entry(person).or_insert(heard).connections += 1;
+        let contact = Contact { connections: 0, last: clock.now() };
+        self.contacts().entry(person).or_insert(contact).connections += 1;
         Connected { presence: self.clone(), person, clock: clock.clone() }
     }
 
-    /// Whether a friend's node is connected now, and when it was last heard, if it has been since
-    /// the node started.
+    /// True if a friend's node is connected now, and the time of the last contact since this node
+    /// started.
     pub fn of(&self, person: &PersonId) -> (bool, Option<Timestamp>) {
-        let heard = self.heard().get(person).copied();
-        (heard.is_some_and(|heard| heard.connections > 0), heard.map(|heard| heard.last))
+        let contact = self.contacts().get(person).copied();
+        (
+            contact.is_some_and(|contact| contact.connections > 0),
+            contact.map(|contact| contact.last),
+        )
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashMap<PersonId, Heard>> {
+    fn contacts(&self) -> MutexGuard<'_, HashMap<PersonId, Contact>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        if let Some(heard) = self.presence.heard().get_mut(&self.person) {
-            heard.connections = heard.connections.saturating_sub(1);
-            heard.last = self.clock.now();
+        if let Some(contact) = self.presence.contacts().get_mut(&self.person) {
+            contact.connections = contact.connections.saturating_sub(1);
+            contact.last = self.clock.now();
         }
     }
 }
@@ -62,19 +65,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_friend_is_awake_as_long_as_one_connection_lasts() {
-        let (awake, clock, bob) =
+    fn friend_is_online_while_one_connection_lasts() {
+        let (presence, clock, bob) =
             (Presence::default(), Clock::manual(Timestamp(1000)), PersonId([2; 32]));
-        assert_eq!(awake.of(&bob), (false, None));
-        let (first, second) = (awake.connected(bob, &clock), awake.connected(bob, &clock));
-        assert_eq!(awake.of(&bob), (true, Some(Timestamp(1000))));
+        assert_eq!(presence.of(&bob), (false, None));
+        let (first, second) = (presence.connected(bob, &clock), presence.connected(bob, &clock));
+        assert_eq!(presence.of(&bob), (true, Some(Timestamp(1000))));
         clock.advance(500);
         drop(first);
-        assert!(awake.of(&bob).0);
+        assert!(presence.of(&bob).0);
         clock.advance(500);
         drop(second);
         clock.advance(500);
-        assert_eq!(awake.of(&bob), (false, Some(Timestamp(2000))));
-        assert_eq!(awake.of(&PersonId([3; 32])), (false, None));
+        assert_eq!(presence.of(&bob), (false, Some(Timestamp(2000))));
+        assert_eq!(presence.of(&PersonId([3; 32])), (false, None));
     }
 }

@@ -1,6 +1,6 @@
-//! Growing delays for who guesses wrong. Kept in memory and bounded: a restart forgets, a crowd of
-//! guessers pushes out the oldest guesses, and neither lets anyone guess faster than the password
-//! hash allows.
+//! Login throttling: growing delays after wrong password attempts, per network. In memory and
+//! bounded: a restart or many networks can evict the counts, and then the cost of the password hash
+//! is the limit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,48 +9,53 @@ use freehold_proto::ClientNet;
 
 use crate::clock::Timestamp;
 
-const GUESSERS_MAX: usize = 4096;
-const FREE_GUESSES: u32 = 3;
-/// Free guesses of all the networks together that one customer may be given.
-const FREE_GUESSES_TOGETHER: u32 = 24;
+/// Networks whose attempts are counted, at most.
+const COUNTERS_MAX: usize = 4096;
+/// Attempts of one network before the first delay.
+const FREE_ATTEMPTS: u32 = 3;
+/// Attempts of all IPv6 networks of one customer (a /48) before the first delay.
+const FREE_ATTEMPTS_CUSTOMER: u32 = 24;
+/// The first delay, doubled by each further attempt, in milliseconds.
 const DELAY_FIRST_MS: u64 = 1000;
+/// The longest delay of one network, in milliseconds.
 const DELAY_MS_MAX: u64 = 15 * 60 * 1000;
-/// The same for those together, for a mobile carrier's customers share a network: a guesser among
-/// them must not lock out the owner.
-const DELAY_TOGETHER_MS_MAX: u64 = 30 * 1000;
+/// The longest delay of a customer, in milliseconds. Short, because the subscribers of a mobile
+/// carrier share a /48: one of them must not lock out the owner.
+const DELAY_CUSTOMER_MS_MAX: u64 = 30 * 1000;
+/// The time after which attempts no longer count, in milliseconds.
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 
-/// What guesses are counted by.
+/// The unit by which attempts are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Guesser {
+enum Counter {
     Net(ClientNet),
-    /// All networks of one customer, who would else guess from each in turn.
-    Together(ClientNet),
+    /// All networks of one customer, who could otherwise try from each in turn.
+    Customer(ClientNet),
 }
 
-impl Guesser {
+impl Counter {
     fn all(net: ClientNet) -> impl Iterator<Item = Self> {
-        let together = net.customer();
-        std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Together(together)))
+        let customer = net.customer();
+        std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Customer(customer)))
     }
 
-    /// How many guesses are free, and the longest delay after them in milliseconds.
-    fn terms(self) -> (u32, u64) {
+    /// The number of attempts before the first delay, and the longest delay in milliseconds.
+    fn limits(self) -> (u32, u64) {
         match self {
-            Self::Net(_) => (FREE_GUESSES, DELAY_MS_MAX),
-            Self::Together(_) => (FREE_GUESSES_TOGETHER, DELAY_TOGETHER_MS_MAX),
+            Self::Net(_) => (FREE_ATTEMPTS, DELAY_MS_MAX),
+            Self::Customer(_) => (FREE_ATTEMPTS_CUSTOMER, DELAY_CUSTOMER_MS_MAX),
         }
     }
 }
 
 #[derive(Clone, Copy)]
-struct Guesses {
-    /// How many, wrong or not known to be right yet.
+struct Attempts {
+    /// The number of attempts that are wrong or not verified yet.
     count: u32,
     last: Timestamp,
 }
 
-impl Guesses {
+impl Attempts {
     fn allowed_at(self, (free, delay_ms_max): (u32, u64)) -> Timestamp {
         match self.count.checked_sub(free) {
             None => self.last,
@@ -62,55 +67,53 @@ impl Guesses {
     }
 }
 
-/// Who has guessed wrong lately. Cheap to clone.
+/// The recent attempts by network. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Throttle(Arc<Mutex<HashMap<Guesser, Guesses>>>);
+pub struct Throttle(Arc<Mutex<HashMap<Counter, Attempts>>>);
 
 impl Throttle {
-    /// Counts a guess from `net` before it is looked at, so that guesses made side by side are
-    /// counted like those made one after the other. A right one is given back by
-    /// [`Throttle::succeeded`].
+    /// Counts an attempt from `net` before the password is verified, so that concurrent attempts
+    /// are counted like consecutive ones. [`Throttle::succeeded`] resets the count.
     ///
     /// # Errors
-    /// How long to wait, in milliseconds, when it may not guess yet.
-    pub(crate) fn guess(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
-        let mut guesses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = |guesses: &HashMap<Guesser, Guesses>, of: Guesser| {
-            guesses
+    /// The time to wait in milliseconds, when an attempt is not allowed yet.
+    pub(crate) fn attempt(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = |attempts: &HashMap<Counter, Attempts>, of: Counter| {
+            attempts
                 .get(&of)
-                .filter(|guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS)
+                .filter(|attempts| now.millis_since(attempts.last) < FORGOTTEN_AFTER_MS)
                 .copied()
         };
-        let allowed_at = Guesser::all(net)
-            .filter_map(|of| Some(before(&guesses, of)?.allowed_at(of.terms())))
+        let allowed_at = Counter::all(net)
+            .filter_map(|of| Some(before(&attempts, of)?.allowed_at(of.limits())))
             .max();
         if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
             return Err(allowed_at.millis_since(now));
         }
-        for of in Guesser::all(net) {
-            let count = before(&guesses, of).map_or(0, |before| before.count).saturating_add(1);
-            make_room(&mut guesses, of, now);
-            guesses.insert(of, Guesses { count, last: now });
+        for of in Counter::all(net) {
+            let count = before(&attempts, of).map_or(0, |before| before.count).saturating_add(1);
+            make_room(&mut attempts, of, now);
+            attempts.insert(of, Attempts { count, last: now });
         }
         Ok(())
     }
 
-    /// The guess was right: nothing is held against `net` any more. What its neighbours guessed
-    /// still is.
+    /// Resets the count of `net` after a correct password. The count of its customer stays.
     pub(crate) fn succeeded(&self, net: ClientNet) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Guesser::Net(net));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Counter::Net(net));
     }
 }
 
-/// Forgets what is old, or else the oldest, where `of` would be one too many.
-fn make_room(guesses: &mut HashMap<Guesser, Guesses>, of: Guesser, now: Timestamp) {
-    if guesses.len() < GUESSERS_MAX || guesses.contains_key(&of) {
+/// Makes room for counter `of`: deletes expired counters, or else the oldest one.
+fn make_room(attempts: &mut HashMap<Counter, Attempts>, of: Counter, now: Timestamp) {
+    if attempts.len() < COUNTERS_MAX || attempts.contains_key(&of) {
         return;
     }
-    guesses.retain(|_, guesses| now.millis_since(guesses.last) < FORGOTTEN_AFTER_MS);
-    if guesses.len() >= GUESSERS_MAX {
-        let oldest = guesses.iter().min_by_key(|(_, guesses)| guesses.last).map(|(of, _)| *of);
-        oldest.map(|of| guesses.remove(&of));
+    attempts.retain(|_, attempts| now.millis_since(attempts.last) < FORGOTTEN_AFTER_MS);
+    if attempts.len() >= COUNTERS_MAX {
+        let oldest = attempts.iter().min_by_key(|(_, attempts)| attempts.last).map(|(of, _)| *of);
+        oldest.map(|of| attempts.remove(&of));
     }
 }
 
@@ -125,31 +128,34 @@ mod tests {
     }
 
     #[test]
-    fn delays_grow_and_end() {
+    fn login_delays_grow_up_to_a_maximum() {
         let throttle = Throttle::default();
         let mut now = Timestamp(1_000_000);
         let mut waits = Vec::new();
         for _ in 0..20 {
-            let wait = throttle.guess(net(1), now).err().unwrap_or(0);
+            let wait = throttle.attempt(net(1), now).err().unwrap_or(0);
             now = now.plus_millis(wait);
             if wait > 0 {
-                throttle.guess(net(1), now).unwrap();
+                throttle.attempt(net(1), now).unwrap();
             }
             waits.push(wait);
         }
         assert_eq!(waits[..7], [0, 0, 0, 1000, 2000, 4000, 8000]);
         assert_eq!(waits[19], DELAY_MS_MAX);
-        assert_eq!(throttle.guess(net(2), now), Ok(()));
+        assert_eq!(throttle.attempt(net(2), now), Ok(()));
         now = now.plus_millis(FORGOTTEN_AFTER_MS);
-        assert_eq!([throttle.guess(net(1), now), throttle.guess(net(1), now)], [Ok(()), Ok(())]);
+        assert_eq!(
+            [throttle.attempt(net(1), now), throttle.attempt(net(1), now)],
+            [Ok(()), Ok(())]
+        );
     }
 
     #[test]
-    fn a_right_guess_is_given_back_with_those_before_it() {
+    fn correct_password_resets_the_throttle() {
         let throttle = Throttle::default();
         for _ in 0..10 {
             assert_eq!(
-                [throttle.guess(net(1), Timestamp(0)), throttle.guess(net(1), Timestamp(0))],
+                [throttle.attempt(net(1), Timestamp(0)), throttle.attempt(net(1), Timestamp(0))],
                 [Ok(()), Ok(())]
             );
             throttle.succeeded(net(1));
@@ -157,48 +163,48 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_guessers_does_not_fill_the_memory() {
+    fn throttle_memory_is_bounded() {
         let throttle = Throttle::default();
         for n in 0..10_000 {
-            throttle.guess(net(n), Timestamp(u64::from(n))).unwrap();
+            throttle.attempt(net(n), Timestamp(u64::from(n))).unwrap();
         }
-        assert_eq!(throttle.0.lock().unwrap().len(), GUESSERS_MAX);
+        assert_eq!(throttle.0.lock().unwrap().len(), COUNTERS_MAX);
     }
 
     #[test]
-    fn the_many_networks_of_one_customer_are_throttled_together() {
+    fn ipv6_networks_of_one_customer_are_throttled_together() {
         let throttle = Throttle::default();
-        let guess = |subnet: u32| {
+        let attempt = |subnet: u32| {
             let ip: IpAddr = format!("2001:db8:1:{subnet:x}::1").parse().unwrap();
-            throttle.guess(ClientNet::from(ip), Timestamp(0))
+            throttle.attempt(ClientNet::from(ip), Timestamp(0))
         };
-        assert_eq!((0..1000).filter(|subnet| guess(*subnet).is_ok()).count(), 24);
+        assert_eq!((0..1000).filter(|subnet| attempt(*subnet).is_ok()).count(), 24);
         let neighbour: IpAddr = "2001:db8:1:ffff::1".parse().unwrap();
         throttle.succeeded(ClientNet::from(neighbour));
         let waits =
-            (0..100).map(|n| throttle.guess(ClientNet::from(neighbour), Timestamp(n * 60_000)));
+            (0..100).map(|n| throttle.attempt(ClientNet::from(neighbour), Timestamp(n * 60_000)));
         assert_eq!(
             waits.filter(Result::is_ok).count(),
             17,
-            "their own delays grow, and those of all stay short"
+            "delays of the network grow, those of the customer stay short"
         );
-        let far: IpAddr = "2001:db8:2::1".parse().unwrap();
-        assert_eq!(throttle.guess(ClientNet::from(far), Timestamp(0)), Ok(()));
+        let other: IpAddr = "2001:db8:2::1".parse().unwrap();
+        assert_eq!(throttle.attempt(ClientNet::from(other), Timestamp(0)), Ok(()));
         for n in 0..1000 {
             assert_eq!(
-                throttle.guess(net(n), Timestamp(0)),
+                throttle.attempt(net(n), Timestamp(0)),
                 Ok(()),
-                "neighbours with IPv4 are different people"
+                "IPv4 addresses are counted one by one"
             );
         }
     }
 
     #[test]
-    fn neighbours_in_one_ipv6_network_share_their_delays() {
+    fn addresses_in_one_ipv6_64_are_one_network() {
         let one: IpAddr = "2001:db8:1:2::1".parse().unwrap();
         let two: IpAddr = "2001:db8:1:2:ffff::9".parse().unwrap();
-        let far: IpAddr = "2001:db8:1:3::1".parse().unwrap();
+        let other: IpAddr = "2001:db8:1:3::1".parse().unwrap();
         assert_eq!(ClientNet::from(one), ClientNet::from(two));
-        assert_ne!(ClientNet::from(one), ClientNet::from(far));
+        assert_ne!(ClientNet::from(one), ClientNet::from(other));
     }
 }

@@ -1,37 +1,36 @@
-//! Adding photos.
+//! Adding photos: renditions are made, then everything is stored in one commit.
 
 use tokio::sync::Semaphore;
 
 use super::renditions::{self, RenditionError, Renditions};
+use super::rows::{AddedRow, BlobRow, SlugRow, added_key, mark_pending, slug_key};
 use super::{
-    ALT_LEN_MAX, BlobRow, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, PlaceRow, Rendition,
-    SlugRow, forms, unsupported,
+    ALT_LEN_MAX, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, Rendition, too_long, unsupported,
 };
 use crate::audience::Audience;
 use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
-use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::node::{Node, keyed};
-use crate::row::{self, Rows, cut};
+use crate::node::Node;
+use crate::row::{self, cut};
 use crate::slug::{slugify, slugify_within};
 use crate::store::{BlobId, StoreError, Tx};
 
-/// How much of what a photo shows its address takes, in bytes.
+/// The longest slug made from a photo's alternative text, in bytes.
 const SLUG_LEN_MAX: usize = 60;
 
-/// How many pictures are decoded at once in this process: each takes some hundred MiB at worst.
+/// Pictures decoded at the same time in this process: one may take some hundred MiB.
 static DECODING: Semaphore = Semaphore::const_new(1);
 
 /// A file to be added.
 #[derive(Debug)]
 pub struct Upload {
-    /// The file, as [`upload_writer`] stored it.
+    /// The file, stored by [`upload_writer`].
     pub file: Pinned,
-    /// What it is called; only shown, never a path.
+    /// Its name; only shown, never used as a path.
     pub file_name: String,
-    /// What it shows, for those who cannot see it.
+    /// The alternative text.
     pub alt: String,
-    /// What the owner says about it.
+    /// The caption.
     pub caption: String,
     /// Who may see it.
     pub audience: Audience,
@@ -40,18 +39,18 @@ pub struct Upload {
 /// Why a photo was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddError {
-    /// The file can't be shown; nothing of it is kept.
+    /// No renditions can be made; the file is not stored.
     #[error(transparent)]
     Rendition(RenditionError),
-    /// The file can't be shown here but is a photo (HEIC), so it is kept; nothing is lost.
+    /// The file is a photo in an unsupported format (HEIC). It was stored, so that nothing is lost.
     #[error(
         "{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that"
     )]
     StoredUnsupported {
-        /// What it is.
+        /// Its media type.
         media_type: &'static str,
     },
-    /// Alternative text or caption are too long.
+    /// The alternative text or the caption is too long.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
         /// Which of them.
@@ -66,7 +65,7 @@ pub enum AddError {
     Store(#[from] StoreError),
 }
 
-/// Where the bytes of an upload go, piece by piece; past [`FILE_LEN_MAX`] it refuses.
+/// The writer for the bytes of an upload; it refuses more than [`FILE_LEN_MAX`].
 ///
 /// # Errors
 /// When the disk is full.
@@ -74,35 +73,39 @@ pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
     node.blobs.writer(AtRest::Sealed, FILE_LEN_MAX)
 }
 
-/// Adds a photo: told by content what it is, turned upright, made into two sizes.
+/// Adds a photo: its renditions are made from the file's content, upright and in two sizes.
 ///
 /// # Errors
-/// When the file is no picture, damaged or too large; nothing of it is kept then. HEIC is kept, and
-/// said so.
+/// When the file is no picture, damaged or too large; it is not stored then. HEIC is stored, and
+/// returns [`AddError::StoredUnsupported`].
 pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
-    if let Err((what, len)) = checked(&upload.alt, &upload.caption) {
+    if let Some((what, len)) = too_long(&upload.alt, &upload.caption) {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }
-    match developed(node, upload.file.id).await? {
-        Ok(developed) => Ok(store_photo(node, upload, developed).await?),
+    match renditions_of(node, upload.file.id).await? {
+        Ok(renditions) => Ok(store_photo(node, upload, renditions).await?),
         Err(RenditionError::Unsupported(media_type)) => {
-            unsupported::keep(node, upload.file, plain_name(&upload.file_name), media_type).await?;
+            unsupported::store(node, upload.file, plain_name(&upload.file_name), media_type)
+                .await?;
             Err(AddError::StoredUnsupported { media_type })
         }
         Err(error) => Err(AddError::Rendition(error)),
     }
 }
 
-/// Adds what was made of a file that could be shown.
+/// Stores a photo with its renditions.
 pub(crate) async fn store_photo(
     node: &Node,
     upload: Upload,
-    developed: Renditions,
+    renditions: Renditions,
 ) -> Result<Photo, StoreError> {
     let Upload { file, file_name, alt, caption, audience } = upload;
     let file_name = plain_name(&file_name);
-    let (blobs, prints) = (node.blobs.clone(), (developed.large, developed.small));
-    let store = move || Ok::<_, StoreError>((print(&blobs, &prints.0)?, print(&blobs, &prints.1)?));
+    let (blobs, made) = (node.blobs.clone(), (renditions.large, renditions.small));
+    let store = move || {
+        let large = store_rendition(&blobs, &made.0)?;
+        Ok::<_, StoreError>((large, store_rendition(&blobs, &made.1)?))
+    };
     let stored = tokio::task::spawn_blocking(store)
         .await
         .map_err(|e| StoreError::Unavailable(e.to_string()))?;
@@ -117,12 +120,12 @@ pub(crate) async fn store_photo(
         alt,
         caption,
         file_name,
-        media_type: developed.media_type.as_str().to_owned(),
-        taken: developed.taken,
+        media_type: renditions.media_type.as_str().to_owned(),
+        taken: renditions.taken,
         added: node.clock.now(),
-        width: developed.width,
-        height: developed.height,
-        thumbhash: developed.thumbhash,
+        width: renditions.width,
+        height: renditions.height,
+        thumbhash: renditions.thumbhash,
         original: file.id,
         original_len: file.len,
         large,
@@ -139,10 +142,13 @@ pub(crate) async fn store_photo(
         .await
 }
 
-/// Stores one size; a large file, so this blocks. Sealed whoever may see it: a photo that is its
-/// owner's alone may share the file, and if this one is refused after all, no note would have it
-/// sealed again. What anyone may see is laid open by [`forms::note`].
-fn print(blobs: &Blobs, made: &renditions::Rendition) -> Result<(Rendition, Pinned), StoreError> {
+/// Stores one rendition; blocks. It is sealed whatever the audience: a photo that only the owner sees
+/// may share the blob, and if this photo's commit fails, no pending row would seal it again. If anyone
+/// may see the photo, [`super::apply_at_rest`] stores the plain form later.
+fn store_rendition(
+    blobs: &Blobs,
+    made: &renditions::Rendition,
+) -> Result<(Rendition, Pinned), StoreError> {
     let pinned = blobs.put(&made.jpeg, AtRest::Sealed)?;
     Ok((
         Rendition { blob: pinned.id, len: pinned.len, width: made.width, height: made.height },
@@ -150,27 +156,27 @@ fn print(blobs: &Blobs, made: &renditions::Rendition) -> Result<(Rendition, Pinn
     ))
 }
 
-/// Decodes off the async threads, one picture at a time.
-async fn developed(
+/// Makes the renditions of a file on a blocking thread, one file at a time.
+async fn renditions_of(
     node: &Node,
     file: BlobId,
 ) -> Result<Result<Renditions, RenditionError>, StoreError> {
     let stopped = |error: String| StoreError::Unavailable(error);
-    let _turn = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
+    let _permit = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
     let blobs = node.blobs.clone();
-    let work = move || {
+    let decode = move || {
         let bytes =
             blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
         Ok(renditions::make(&bytes))
     };
-    // A decoder that panics on a damaged file has not hurt anything else.
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
+    // A decoder that panics on a damaged file leaves nothing inconsistent.
+    match tokio::task::spawn_blocking(decode).await {
+        Ok(made) => made,
         Err(_) => Ok(Err(RenditionError::Damaged("the decoder gave up".to_owned()))),
     }
 }
 
-/// Writes a new photo's rows, its slug made unique.
+/// Writes a new photo's rows, with a unique slug.
 fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
     let base = photo.slug.clone();
     let mut count = 1u32;
@@ -180,9 +186,9 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
     }
     let key = slug_key(tx, &photo.slug)?;
     row::put(tx, &key, &SlugRow { photo: photo.id })?;
-    row::put(tx, &place_key(photo.added, photo.id), &PlaceRow {})?;
-    for print in [photo.large, photo.small] {
-        row::put(tx, &row::key(&[&print.blob.0, &photo.id.0]), &BlobRow {})?;
+    row::put(tx, &added_key(photo.added, photo.id), &AddedRow {})?;
+    for rendition in [photo.large, photo.small] {
+        row::put(tx, &row::key(&[&rendition.blob.0, &photo.id.0]), &BlobRow {})?;
     }
     row::put_referring(
         tx,
@@ -190,31 +196,13 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
         &photo,
         &[photo.original, photo.large.blob, photo.small.blob],
     )?;
-    // It lies sealed so far; and equal files may lie there already, for another who may see them or
-    // may not.
-    forms::note(tx, photo.id)?;
+    // Its renditions are sealed so far, and photos with another audience may share the blobs.
+    mark_pending(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)
 }
 
-pub(super) fn slug_key(rows: &impl Rows, slug: &str) -> Result<[u8; 16], StoreError> {
-    keyed(rows, "photo slug", slug.as_bytes())
-}
-
-pub(super) fn place_key(added: Timestamp, id: PhotoId) -> Vec<u8> {
-    row::key(&[&added.0.to_be_bytes(), &id.0])
-}
-
-pub(super) fn checked(alt: &str, caption: &str) -> Result<(), (&'static str, usize)> {
-    for (what, text) in [("alternative text", alt), ("caption", caption)] {
-        if text.len() > ALT_LEN_MAX {
-            return Err((what, text.len()));
-        }
-    }
-    Ok(())
-}
-
-/// The last part of whatever path a browser sent, on one line.
+/// The last component of a file name, which some browsers send as a path, on one line.
 fn plain_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let line: String = last.chars().filter(|c| !c.is_control()).collect();

@@ -1,7 +1,7 @@
-//! Changing what is said about a photo and who may see it, and deleting it.
+//! Changing a photo's texts and audience, and deleting it.
 
-use super::add::{checked, place_key, slug_key};
-use super::{ALT_LEN_MAX, BlobRow, Photo, PhotoId, PlaceRow, SlugRow, forms, uses};
+use super::rows::{AddedRow, BlobRow, SlugRow, added_key, mark_pending, slug_key};
+use super::{ALT_LEN_MAX, Photo, PhotoId, references, too_long};
 use crate::audience::Audience;
 use crate::erasure;
 use crate::events::Event;
@@ -18,7 +18,7 @@ pub enum ChangeError {
     /// A post shows it; take it out of the post first.
     #[error("a post shows this photo")]
     InUse,
-    /// Alternative text or caption are too long.
+    /// The alternative text or the caption is too long.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
     TooLong {
         /// Which of them.
@@ -33,7 +33,7 @@ pub enum ChangeError {
     Store(#[from] StoreError),
 }
 
-/// Changes what is said about a photo and who may see it.
+/// Changes a photo's texts and audience.
 ///
 /// # Errors
 /// When there is no such photo or a text is too long.
@@ -44,7 +44,7 @@ pub async fn change(
     caption: String,
     audience: Audience,
 ) -> Result<Photo, ChangeError> {
-    if let Err((what, len)) = checked(&alt, &caption) {
+    if let Some((what, len)) = too_long(&alt, &caption) {
         return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }
     node.store
@@ -57,14 +57,14 @@ pub async fn change(
                 &photo,
                 &[photo.original, photo.large.blob, photo.small.blob],
             )?;
-            forms::note(tx, id)?;
+            mark_pending(tx, id)?;
             tx.after(Event::Public);
             Ok(photo)
         })
         .await
 }
 
-/// Deletes a photo, the original included, for good ([`history`]).
+/// Deletes a photo with its original; both are erased from log and snapshots ([`erasure`]).
 ///
 /// # Errors
 /// When there is no such photo, or a post shows it.
@@ -73,17 +73,17 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
     node.store
         .commit(move |tx| {
             let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
-            if uses::is_used(tx, id)? {
+            if references::is_referenced(tx, id)? {
                 return Err(ChangeError::InUse);
             }
-            // Another photo may share its sizes, and be its owner's alone.
-            forms::note(tx, id)?;
+            // A photo that only the owner sees may share its renditions.
+            mark_pending(tx, id)?;
             row::delete::<Photo>(tx, &id.0);
             let key = slug_key(tx, &photo.slug)?;
             row::delete::<SlugRow>(tx, &key);
-            row::delete::<PlaceRow>(tx, &place_key(photo.added, id));
-            for print in [photo.large, photo.small] {
-                row::delete::<BlobRow>(tx, &row::key(&[&print.blob.0, &id.0]));
+            row::delete::<AddedRow>(tx, &added_key(photo.added, id));
+            for rendition in [photo.large, photo.small] {
+                row::delete::<BlobRow>(tx, &row::key(&[&rendition.blob.0, &id.0]));
             }
             erasure::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
             tx.after(Event::Public);

@@ -1,8 +1,7 @@
-//! Reading photos, by whoever may.
+//! Reading photos, as far as the visitor may see them.
 
-use super::add::{place_key, slug_key};
-use super::forms::SHARING_MAX;
-use super::{BlobRow, Photo, PhotoId, PlaceRow, Rendition, Size, SlugRow, uses};
+use super::rows::{AddedRow, BlobRow, SHARED_MAX, SlugRow, added_key, slug_key};
+use super::{Photo, PhotoId, Rendition, Size, references};
 use crate::audience::{Visitor, may_see};
 use crate::blobs::BlobReader;
 use crate::feed;
@@ -10,28 +9,29 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError};
 
-/// One photo, if `visitor` may see it: by its own audience, or because a published post shows it.
+/// A photo, if `visitor` may see it: by its audience, or because a published post shows it.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn by_id(node: &Node, visitor: &Visitor, id: PhotoId) -> Result<Option<Photo>, StoreError> {
-    seen(&node.store, visitor, id)
+    visible(&node.store, visitor, id)
 }
 
-pub(super) fn seen(
+/// [`by_id`] as seen by `rows`.
+pub(super) fn visible(
     rows: &impl Rows,
     visitor: &Visitor,
     id: PhotoId,
 ) -> Result<Option<Photo>, StoreError> {
     match row::get::<Photo>(rows, &id.0)? {
-        Some(photo) if may_see(&photo.audience, visitor) || uses::is_published(rows, id)? => {
+        Some(photo) if may_see(&photo.audience, visitor) || references::is_published(rows, id)? => {
             Ok(Some(photo))
         }
         _ => Ok(None),
     }
 }
 
-/// The photo whose page has that address, if `visitor` may see it.
+/// The photo with that slug, if `visitor` may see it.
 ///
 /// # Errors
 /// As [`by_id`].
@@ -42,8 +42,8 @@ pub fn by_slug(node: &Node, visitor: &Visitor, slug: &str) -> Result<Option<Phot
     }
 }
 
-/// The photos of the wall that `visitor` may see, the newest first: those added before `before`
-/// (all for `None`), at most `limit`. What only posts show does not hang there.
+/// The photos that `visitor` may see by their audience, the newest first: those added before `before`
+/// (all for `None`), at most `limit`. A photo that is visible only through a post is not listed.
 ///
 /// # Errors
 /// As [`by_id`].
@@ -56,10 +56,10 @@ pub fn list(
     let mut found = Vec::new();
     let mut scan = Scan::prefix(&[], limit.max(1)).reversed();
     if let Some(photo) = before {
-        scan = scan.after(&place_key(photo.added, photo.id));
+        scan = scan.after(&added_key(photo.added, photo.id));
     }
     while found.len() < limit {
-        let page = node.store.scan(PlaceRow::TABLE, &scan)?;
+        let page = node.store.scan(AddedRow::TABLE, &scan)?;
         for (key, _) in &page {
             let photo = row::get::<Photo>(&node.store, &row::key_part::<16>(key, 8))?;
             found.extend(photo.filter(|photo| may_see(&photo.audience, visitor)));
@@ -73,10 +73,10 @@ pub fn list(
     Ok(found)
 }
 
-/// The JPEG of one size and what it is, if `visitor` may see the photo.
+/// A rendition and its bytes, if `visitor` may see the photo.
 ///
 /// # Errors
-/// When it is damaged or the store is unavailable.
+/// When the blob is damaged or the store is unavailable.
 pub fn image_bytes(
     node: &Node,
     visitor: &Visitor,
@@ -84,11 +84,11 @@ pub fn image_bytes(
     size: Size,
 ) -> Result<Option<(Rendition, BlobReader)>, StoreError> {
     let Some(photo) = by_id(node, visitor, id)? else { return Ok(None) };
-    let print = photo.rendition(size);
-    Ok(Some((print, node.blobs.open(&print.blob)?)))
+    let rendition = photo.rendition(size);
+    Ok(Some((rendition, node.blobs.open(&rendition.blob)?)))
 }
 
-/// The file as it came, location and all: for the owner alone.
+/// The original file with all its metadata, location included: for the owner only.
 ///
 /// # Errors
 /// As [`image_bytes`].
@@ -103,8 +103,8 @@ pub fn original_bytes(
     }
 }
 
-/// A blob that a photo shows, by its id, if `visitor` may see any such photo; nothing else can be
-/// had this way.
+/// The rendition with that blob id, if `visitor` may see a photo that has it. No other blob is
+/// returned.
 ///
 /// # Errors
 /// As [`image_bytes`].
@@ -113,7 +113,7 @@ pub fn shared_blob(
     visitor: &Visitor,
     blob: &BlobId,
 ) -> Result<Option<BlobReader>, StoreError> {
-    for (key, _) in node.store.scan(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARING_MAX))? {
+    for (key, _) in node.store.scan(BlobRow::TABLE, &Scan::prefix(&blob.0, SHARED_MAX))? {
         let photo = PhotoId(row::key_part(&key, blob.0.len()));
         if by_id(node, visitor, photo)?.is_some() {
             return node.blobs.open(blob).map(Some);
@@ -122,13 +122,13 @@ pub fn shared_blob(
     Ok(None)
 }
 
-/// A photo that has this blob as one of its sizes.
+/// A photo that has this blob as a rendition.
 pub(crate) fn with_blob(rows: &impl Rows, blob: &BlobId) -> Result<Option<PhotoId>, StoreError> {
     let found = row::scan::<BlobRow>(rows, &Scan::prefix(&blob.0, 1))?;
     Ok(found.first().map(|(key, _)| PhotoId(row::key_part(key, blob.0.len()))))
 }
 
-/// The photo as a feed entry tells of it.
+/// The photo as a feed entry describes it.
 pub fn entry_photo(photo: &Photo) -> feed::PhotoRef {
     feed::PhotoRef {
         blob: photo.large.blob,

@@ -1,10 +1,10 @@
-//! From a camera's file to what is shown: told by content what it is, turned upright, made into two
-//! sizes without any metadata.
+//! Renditions of a picture file: its format is detected by content, it is turned upright and encoded
+//! in two sizes without metadata.
 //!
-//! One decode serves all sizes, and a picture is turned only after it was made small, so that 24
+//! One decode serves both sizes, and a picture is turned after it was scaled down, so that 24
 //! megapixels need about 100 MiB.
 
-mod ending;
+mod truncation;
 
 use std::io::Cursor;
 
@@ -13,20 +13,21 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
-/// The most pixels that are decoded: above what cameras make, below what fills a small machine.
+/// The most pixels that are decoded: more than cameras have, and few enough for the memory of a small
+/// machine.
 pub const PIXELS_MAX: u64 = 100_000_000;
-/// The most memory a decoder may take, in bytes: the pixels at four bytes each, and some room.
+/// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
 const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
 /// The longer edge of the large size, in pixels.
 pub const LARGE_EDGE: u32 = 1600;
 /// The longer edge of the small size, in pixels.
 pub const SMALL_EDGE: u32 = 400;
-/// The longer edge thumbhash takes at most, in pixels.
+/// The longest edge that thumbhash accepts, in pixels.
 const HASH_EDGE: u32 = 100;
-/// JPEG quality of what is shown, of 100.
+/// The JPEG quality of renditions, of 100.
 const QUALITY: u8 = 82;
 
-/// What kind of file a picture came in, told by its content.
+/// The format of a picture file, detected by its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
     /// image/jpeg
@@ -37,12 +38,12 @@ pub enum MediaType {
     WebP,
     /// image/gif
     Gif,
-    /// image/heic and its kin: kept, but not shown.
+    /// image/heic and image/avif: stored, but no renditions are made.
     Heic,
 }
 
 impl MediaType {
-    /// What the first bytes of a file say it is.
+    /// The format that the first bytes of a file announce.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         let brand = bytes.get(4..12).and_then(|b| b.strip_prefix(b"ftyp"));
         if brand.is_some_and(|brand| {
@@ -82,29 +83,29 @@ impl MediaType {
     }
 }
 
-/// Why a file can't be shown as a picture.
+/// Why no renditions of a file were made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenditionError {
-    /// The content is no picture we know, whatever the name says.
+    /// The content is of no known picture format, whatever the file's name.
     #[error("this file is not a JPEG, PNG, WebP or GIF picture")]
     NotAPicture,
-    /// A picture in a format that can be kept but not shown.
+    /// A picture in an unsupported format.
     #[error("{0} pictures can't be shown here yet; save it as JPEG and add that")]
     Unsupported(&'static str),
-    /// More pixels than are decoded.
+    /// More than [`PIXELS_MAX`].
     #[error("the picture has {pixels} pixels, the limit is {pixels_max}")]
     TooManyPixels {
-        /// How many it says it has.
+        /// The pixels that its header announces.
         pixels: u64,
         /// The limit.
         pixels_max: u64,
     },
-    /// The file is damaged; what the decoder said.
+    /// The file is damaged; the message of the decoder.
     #[error("the picture is damaged: {0}")]
     Damaged(String),
 }
 
-/// One size of a picture: a JPEG without metadata.
+/// One size of a picture, a JPEG without metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendition {
     /// The file.
@@ -115,35 +116,35 @@ pub struct Rendition {
     pub height: u32,
 }
 
-/// A picture made ready to be shown.
+/// The renditions of a picture, and facts about the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renditions {
-    /// What kind of file it came in.
+    /// The format of the file.
     pub media_type: MediaType,
     /// Width of the original, upright, in pixels.
     pub width: u32,
     /// Height of the original, upright, in pixels.
     pub height: u32,
-    /// When it was taken, as the camera's clock says, without a time zone: `YYYY-MM-DD HH:MM:SS`.
+    /// When it was taken, by the camera's clock, without a time zone: `YYYY-MM-DD HH:MM:SS`.
     pub taken: Option<String>,
-    /// At most [`LARGE_EDGE`] on its longer edge.
+    /// The longer edge is at most [`LARGE_EDGE`].
     pub large: Rendition,
-    /// At most [`SMALL_EDGE`] on its longer edge.
+    /// The longer edge is at most [`SMALL_EDGE`].
     pub small: Rendition,
-    /// A few bytes that stand for the picture until it has loaded (thumbhash).
+    /// The thumbhash: a few bytes for a placeholder until the picture has loaded.
     pub thumbhash: Vec<u8>,
 }
 
-/// Makes a picture ready to be shown. Takes a second of processor time for 24 megapixels: call it
-/// where that may be.
+/// Makes the renditions of a file. Takes about a second of processor time for 24 megapixels, so it
+/// must not run on an async worker.
 ///
 /// # Errors
-/// When the content is no picture, is damaged, too large, or of a kind that can't be shown.
+/// When the content is no picture, damaged, too large, or of an unsupported format.
 pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
     let media_type = MediaType::sniff(bytes).ok_or(RenditionError::NotAPicture)?;
     let format = media_type.format().ok_or(RenditionError::Unsupported("HEIC"))?;
     let (picture, orientation) = decode(bytes, format)?;
-    if media_type == MediaType::Jpeg && ending::is_missing(bytes, &picture) {
+    if media_type == MediaType::Jpeg && truncation::is_truncated(bytes, &picture) {
         return Err(RenditionError::Damaged("its lower part is missing".to_owned()));
     }
     let (width, height) = (picture.width(), picture.height());
@@ -154,14 +155,14 @@ pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
     let hash = shrink(&small, HASH_EDGE)?.to_rgba8();
     let thumbhash =
         thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
-    let (width, height) = if turned(orientation) { (height, width) } else { (width, height) };
+    let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
     Ok(Renditions {
         media_type,
         width,
         height,
         taken: taken(bytes),
-        large: print(&large)?,
-        small: print(&small)?,
+        large: encode(&large)?,
+        small: encode(&small)?,
         thumbhash,
     })
 }
@@ -184,13 +185,14 @@ fn decode(
     if pixels == 0 {
         return Err(RenditionError::Damaged("it has no pixels".to_owned()));
     }
-    // A damaged orientation is no reason to refuse a picture.
+    // A picture with a damaged orientation is shown as it is.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     Ok((flatten(picture), orientation))
 }
 
-/// Eight bits a channel, no transparency: what JPEG can hold. What was transparent becomes white.
+/// The picture with eight bits per channel and without transparency, as JPEG requires; transparent
+/// pixels become white.
 fn flatten(picture: DynamicImage) -> DynamicImage {
     match picture {
         DynamicImage::ImageRgb8(_) | DynamicImage::ImageLuma8(_) => picture,
@@ -210,7 +212,7 @@ fn flatten(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-/// The picture with its longer edge at most `edge`; never enlarged.
+/// The picture scaled down to `edge` pixels on its longer edge; a smaller one is not enlarged.
 fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, RenditionError> {
     let (width, height) = (picture.width(), picture.height());
     let longer = width.max(height);
@@ -228,7 +230,7 @@ fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, RenditionEr
     Ok(smaller)
 }
 
-fn print(picture: &DynamicImage) -> Result<Rendition, RenditionError> {
+fn encode(picture: &DynamicImage) -> Result<Rendition, RenditionError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode_image(picture)
@@ -236,7 +238,8 @@ fn print(picture: &DynamicImage) -> Result<Rendition, RenditionError> {
     Ok(Rendition { jpeg, width: picture.width(), height: picture.height() })
 }
 
-fn turned(orientation: Orientation) -> bool {
+/// Whether an orientation (EXIF 2.32, 4.6.5) swaps width and height.
+fn swaps_sides(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -246,13 +249,13 @@ fn turned(orientation: Orientation) -> bool {
     )
 }
 
-/// The camera's own date, if the file has one that reads as a date.
+/// The date in the file's EXIF data, if there is a valid one.
 fn taken(bytes: &[u8]) -> Option<String> {
     let exif = exif::Reader::new().read_from_container(&mut Cursor::new(bytes)).ok()?;
     let field = exif.get_field(exif::Tag::DateTimeOriginal, exif::In::PRIMARY)?;
     let exif::Value::Ascii(values) = &field.value else { return None };
     let date = exif::DateTime::from_ascii(values.first()?).ok()?;
-    // Cameras with an unset clock write a year of zeroes.
+    // A camera whose clock was never set writes the year 0.
     (date.year >= 1826 && (1..=12).contains(&date.month) && (1..=31).contains(&date.day))
         .then(|| date.to_string())
 }

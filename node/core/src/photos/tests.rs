@@ -32,7 +32,7 @@ async fn upload(
 }
 
 #[tokio::test]
-async fn a_photo_is_kept_as_it_came_and_shown_in_two_sizes() {
+async fn original_is_stored_unchanged_with_two_renditions() {
     let alice = TestNode::new("alice").await;
     let bytes = picture(ImageFormat::Png);
     let photo =
@@ -49,11 +49,11 @@ async fn a_photo_is_kept_as_it_came_and_shown_in_two_sizes() {
     let original = original_bytes(&alice, &Visitor::Owner, photo.id).unwrap().unwrap();
     assert_eq!(original.read_all(10_000_000).unwrap(), bytes);
     for size in [Size::Large, Size::Small] {
-        let (print, reader) =
+        let (rendition, reader) =
             image_bytes(&alice, &Visitor::Stranger, photo.id, size).unwrap().unwrap();
         let jpeg = reader.read_all(10_000_000).unwrap();
-        assert_eq!(jpeg.len() as u64, print.len);
-        assert_eq!(image::load_from_memory(&jpeg).unwrap().width(), print.width);
+        assert_eq!(jpeg.len() as u64, rendition.len);
+        assert_eq!(image::load_from_memory(&jpeg).unwrap().width(), rendition.width);
     }
     let second = upload(&alice, &bytes, "the hill.png", Audience::Public).await.unwrap();
     assert_eq!(second.slug, "the-hill-2");
@@ -66,7 +66,7 @@ async fn a_photo_is_kept_as_it_came_and_shown_in_two_sizes() {
 }
 
 #[tokio::test]
-async fn the_original_and_what_is_not_public_are_the_owners_alone() {
+async fn original_and_private_photos_are_read_by_owner_only() {
     let alice = TestNode::new("alice").await;
     let public =
         upload(&alice, &picture(ImageFormat::Jpeg), "a.jpg", Audience::Public).await.unwrap();
@@ -83,7 +83,7 @@ async fn the_original_and_what_is_not_public_are_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn what_is_no_picture_is_refused_and_leaves_nothing() {
+async fn refused_upload_adds_no_photo() {
     let alice = TestNode::new("alice").await;
     let mut damaged = picture(ImageFormat::Png);
     damaged.truncate(damaged.len() / 2);
@@ -99,7 +99,7 @@ async fn what_is_no_picture_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn heic_is_kept_and_said_so() {
+async fn heic_file_is_stored_as_unsupported() {
     let alice = TestNode::new("alice").await;
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
     let refused = upload(&alice, heic, "a.heic", Audience::Public).await;
@@ -115,7 +115,7 @@ async fn heic_is_kept_and_said_so() {
 }
 
 #[tokio::test]
-async fn a_photo_that_no_post_shows_can_be_changed_and_deleted() {
+async fn photo_is_deleted_only_without_a_reference() {
     let alice = TestNode::new("alice").await;
     let photo =
         upload(&alice, &picture(ImageFormat::WebP), "a.webp", Audience::Public).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_photo_that_no_post_shows_can_be_changed_and_deleted() {
     ));
     alice.store.commit(move |tx| add_references(tx, &[1; 16], &[photo.id], true)).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::InUse));
-    // What a published post shows stays visible with it.
+    // A photo that a published post shows is visible with the post.
     assert!(shared_blob(&alice, &Visitor::Stranger, &photo.large.blob).unwrap().is_some());
     alice.store.commit(move |tx| remove_references(tx, &[1; 16], &[photo.id])).await.unwrap();
     delete(&alice, photo.id).await.unwrap();

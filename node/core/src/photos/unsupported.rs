@@ -1,5 +1,4 @@
-//! Photos in a format that can't be shown here: kept as they came until they can, for the owner
-//! alone.
+//! Photos in an unsupported format: stored as they came, for the owner only.
 
 use minicbor::{Decode, Encode};
 
@@ -13,23 +12,23 @@ use crate::store::{BlobId, Scan, StoreError, Table};
 
 const LISTED_MAX: usize = 10_000;
 
-/// A file that is kept.
+/// A stored file in an unsupported format.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Unsupported {
-    /// Which one.
+    /// Its id: the beginning of its hash.
     #[n(0)]
     pub id: PhotoId,
-    /// What it is called.
+    /// Its name.
     #[n(1)]
     pub file_name: String,
-    /// What it is.
+    /// Its media type (RFC 2046).
     #[n(2)]
     pub media_type: String,
     /// When it was added.
     #[n(3)]
     pub added: Timestamp,
-    /// The file.
+    /// Its bytes.
     #[n(4)]
     pub blob: BlobId,
     /// Its length in bytes.
@@ -42,8 +41,8 @@ impl Record for Unsupported {
     const VERSION: u8 = 1;
 }
 
-/// Keeps a file; the same one again is kept once.
-pub(super) async fn keep(
+/// Stores a file. The same content again replaces the first.
+pub(super) async fn store(
     node: &Node,
     file: Pinned,
     file_name: String,
@@ -51,7 +50,7 @@ pub(super) async fn keep(
 ) -> Result<(), StoreError> {
     let media_type = media_type.to_owned();
     let id = PhotoId(row::key_part(&file.id.0, 0));
-    let kept = Unsupported {
+    let unsupported = Unsupported {
         id,
         file_name,
         media_type,
@@ -62,31 +61,31 @@ pub(super) async fn keep(
     node.store
         .commit(move |tx| {
             tx.attach(&file);
-            row::put_referring(tx, &kept.id.0, &kept, &[kept.blob])
+            row::put_referring(tx, &unsupported.id.0, &unsupported, &[unsupported.blob])
         })
         .await
 }
 
-/// Every kept file, the newest first.
+/// The files in unsupported formats, the newest first.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn list_unsupported(node: &Node) -> Result<Vec<Unsupported>, StoreError> {
     let rows = row::scan::<Unsupported>(&node.store, &Scan::prefix(&[], LISTED_MAX))?;
-    let mut all: Vec<Unsupported> = rows.into_iter().map(|(_, kept)| kept).collect();
-    all.sort_by_key(|kept| std::cmp::Reverse(kept.added));
+    let mut all: Vec<Unsupported> = rows.into_iter().map(|(_, file)| file).collect();
+    all.sort_by_key(|file| std::cmp::Reverse(file.added));
     Ok(all)
 }
 
-/// A kept file's content.
+/// The bytes of such a file.
 ///
 /// # Errors
-/// When it is damaged or the store is unavailable.
+/// When they are damaged or the store is unavailable.
 pub fn unsupported_bytes(node: &Node, id: PhotoId) -> Result<Option<BlobReader>, StoreError> {
-    row::get::<Unsupported>(&node.store, &id.0)?.map(|kept| node.blobs.open(&kept.blob)).transpose()
+    row::get::<Unsupported>(&node.store, &id.0)?.map(|file| node.blobs.open(&file.blob)).transpose()
 }
 
-/// Deletes a kept file for good ([`history`]); one that is not there is no error.
+/// Deletes such a file and erases it from log and snapshots ([`erasure`]); a missing one is no error.
 ///
 /// # Errors
 /// When the store refuses.
@@ -94,9 +93,9 @@ pub async fn delete_unsupported(node: &Node, id: PhotoId) -> Result<(), StoreErr
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
-            let Some(kept) = row::get::<Unsupported>(tx, &id.0)? else { return Ok(()) };
+            let Some(file) = row::get::<Unsupported>(tx, &id.0)? else { return Ok(()) };
             row::delete::<Unsupported>(tx, &id.0);
-            erasure::erase(tx, now, &[kept.blob])
+            erasure::erase(tx, now, &[file.blob])
         })
         .await
 }

@@ -1,10 +1,10 @@
-//! Reading a map key by key, so that what is left over is known: an even leftover was not
+//! Reading a map key by key, so that the keys left at the end are known: an even one was not
 //! understood.
 
 use super::{CborError, Value};
 
-/// The keys of one map, taken out one after another; `finish` says whether anything that must be
-/// understood is left.
+/// The keys of one map, taken one after another; [`Fields::finish`] refuses an even key that is
+/// left.
 #[derive(Debug)]
 pub struct Fields(Vec<(u64, Value)>);
 
@@ -20,7 +20,7 @@ impl Fields {
         }
     }
 
-    /// The fields of a map inside another (`key` is where it was found).
+    /// The fields of a map that is the value of `key` in another map.
     ///
     /// # Errors
     /// When `value` is not a map.
@@ -31,16 +31,16 @@ impl Fields {
         }
     }
 
-    /// Takes a key out, if it is there.
+    /// Takes a key, if it is present.
     pub fn take(&mut self, key: u64) -> Option<Value> {
         let at = self.0.iter().position(|(k, _)| *k == key)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Takes a key that must be there.
+    /// Takes a key that must be present.
     ///
     /// # Errors
-    /// When it is not.
+    /// When the key is missing.
     pub fn need(&mut self, key: u64) -> Result<Value, CborError> {
         self.take(key).ok_or(CborError::Missing(key))
     }
@@ -48,7 +48,7 @@ impl Fields {
     /// Takes an unsigned integer.
     ///
     /// # Errors
-    /// When it is missing or something else.
+    /// When the key is missing or its value has another type.
     pub fn uint(&mut self, key: u64) -> Result<u64, CborError> {
         match self.need(key)? {
             Value::Uint(number) => Ok(number),
@@ -59,7 +59,7 @@ impl Fields {
     /// Takes an unsigned integer that fits `T`.
     ///
     /// # Errors
-    /// When it is missing, something else, or too large.
+    /// When the key is missing, or its value has another type or is too large.
     pub fn small<T: TryFrom<u64>>(&mut self, key: u64) -> Result<T, CborError> {
         T::try_from(self.uint(key)?).map_err(|_| CborError::Invalid(key))
     }
@@ -67,7 +67,7 @@ impl Fields {
     /// Takes an unsigned integer that may be absent.
     ///
     /// # Errors
-    /// When it is something else.
+    /// When the value has another type.
     pub fn maybe_uint(&mut self, key: u64) -> Result<Option<u64>, CborError> {
         match self.take(key) {
             None => Ok(None),
@@ -79,7 +79,7 @@ impl Fields {
     /// Takes a boolean.
     ///
     /// # Errors
-    /// When it is missing or something else.
+    /// When the key is missing or its value has another type.
     pub fn flag(&mut self, key: u64) -> Result<bool, CborError> {
         match self.need(key)? {
             Value::Bool(flag) => Ok(flag),
@@ -90,7 +90,7 @@ impl Fields {
     /// Takes exactly `N` bytes.
     ///
     /// # Errors
-    /// When they are missing, something else, or another length.
+    /// When the key is missing, or its value has another type or length.
     pub fn array<const N: usize>(&mut self, key: u64) -> Result<[u8; N], CborError> {
         exactly(self.need(key)?, key)
     }
@@ -98,7 +98,7 @@ impl Fields {
     /// Takes exactly `N` bytes that may be absent.
     ///
     /// # Errors
-    /// When they are something else or another length.
+    /// When the value has another type or length.
     pub fn maybe_array<const N: usize>(&mut self, key: u64) -> Result<Option<[u8; N]>, CborError> {
         self.take(key).map(|value| exactly(value, key)).transpose()
     }
@@ -106,7 +106,7 @@ impl Fields {
     /// Takes at most `len_max` bytes.
     ///
     /// # Errors
-    /// When they are missing, something else, or longer.
+    /// When the key is missing, or its value has another type or is longer.
     pub fn bytes(&mut self, key: u64, len_max: usize) -> Result<Vec<u8>, CborError> {
         match self.need(key)? {
             Value::Bytes(bytes) if bytes.len() <= len_max => Ok(bytes),
@@ -117,7 +117,7 @@ impl Fields {
     /// Takes at most `len_max` bytes that may be absent.
     ///
     /// # Errors
-    /// When they are something else or longer.
+    /// When the value has another type or is longer.
     pub fn maybe_bytes(&mut self, key: u64, len_max: usize) -> Result<Option<Vec<u8>>, CborError> {
         match self.take(key) {
             None => Ok(None),
@@ -129,7 +129,7 @@ impl Fields {
     /// Takes a text of at most `len_max` bytes.
     ///
     /// # Errors
-    /// When it is missing, something else, or longer.
+    /// When the key is missing, or its value has another type or is longer.
     pub fn text(&mut self, key: u64, len_max: usize) -> Result<String, CborError> {
         self.maybe_text(key, len_max)?.ok_or(CborError::Missing(key))
     }
@@ -137,7 +137,7 @@ impl Fields {
     /// Takes a text of at most `len_max` bytes that may be absent.
     ///
     /// # Errors
-    /// When it is something else or longer.
+    /// When the value has another type or is longer.
     pub fn maybe_text(&mut self, key: u64, len_max: usize) -> Result<Option<String>, CborError> {
         match self.take(key) {
             None => Ok(None),
@@ -149,7 +149,7 @@ impl Fields {
     /// Takes an array of at most `items_max`, each read by `item`.
     ///
     /// # Errors
-    /// When it is missing, something else, too long, or one of its items is refused.
+    /// When the key is missing, its value has another type or is too long, or an item is refused.
     pub fn list<T>(
         &mut self,
         key: u64,
@@ -164,10 +164,10 @@ impl Fields {
         }
     }
 
-    /// Ends the reading. Odd leftovers may be ignored.
+    /// Ends the reading. Odd keys that are left are ignored.
     ///
     /// # Errors
-    /// [`CborError::NotUnderstood`] with the first even key nobody took.
+    /// [`CborError::NotUnderstood`] with the first even key that is left.
     pub fn finish(self) -> Result<(), CborError> {
         match self.0.iter().find(|(key, _)| key % 2 == 0) {
             Some((key, _)) => Err(CborError::NotUnderstood(*key)),
@@ -176,7 +176,7 @@ impl Fields {
     }
 }
 
-/// Exactly `N` bytes out of a value found at `key`.
+/// Exactly `N` bytes from the value of `key`.
 pub(crate) fn exactly<const N: usize>(value: Value, key: u64) -> Result<[u8; N], CborError> {
     match value {
         Value::Bytes(bytes) => bytes.try_into().map_err(|_| CborError::Invalid(key)),
@@ -184,7 +184,7 @@ pub(crate) fn exactly<const N: usize>(value: Value, key: u64) -> Result<[u8; N],
     }
 }
 
-/// Builds a map; keys are sorted at the end, absent values left out.
+/// Builds a map; keys are sorted at the end, absent values are left out.
 #[derive(Debug, Default)]
 pub struct MapWriter(Vec<(u64, Value)>);
 

@@ -20,12 +20,12 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(value in any_value()) {
+    fn encoded_cbor_value_decodes_to_itself(value in any_value()) {
         prop_assert_eq!(Value::from_canonical(&value.to_canonical()), Ok(value));
     }
 
     #[test]
-    fn random_bytes_are_read_only_if_they_are_the_one_encoding(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn random_bytes_decode_only_if_canonical(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         if let Ok(value) = Value::from_canonical(&bytes) {
             prop_assert_eq!(value.to_canonical(), bytes);
         }
@@ -33,7 +33,7 @@ proptest! {
 }
 
 #[test]
-fn second_encodings_are_refused() {
+fn non_canonical_cbor_is_refused() {
     let cases: &[(&str, &[u8])] = &[
         ("a number in more bytes than it needs", &[0x18, 0x05]),
         ("a length in more bytes than it needs", &[0x58, 0x01, 0xff]),
@@ -55,19 +55,19 @@ fn second_encodings_are_refused() {
         ("an array of four billion", &[0x9a, 0xff, 0xff, 0xff, 0xff]),
     ];
     for (what, bytes) in cases {
-        assert!(Value::from_canonical(bytes).is_err(), "{what} was taken");
+        assert!(Value::from_canonical(bytes).is_err(), "{what} was accepted");
     }
 }
 
 #[test]
-fn nesting_is_bounded() {
+fn cbor_nesting_is_bounded() {
     let mut deep = vec![0x81; 200];
     deep.push(0x00);
     assert_eq!(Value::from_canonical(&deep), Err(CborError::Malformed("nested too deep")));
 }
 
 #[test]
-fn an_odd_leftover_may_be_ignored_and_an_even_one_may_not() {
+fn unknown_odd_key_is_ignored_and_even_refused() {
     let odd = MapWriter::new().uint(0, 1u8).uint(7, 1u8).canonical();
     let mut fields = Fields::from_canonical(&odd).unwrap();
     assert_eq!(fields.uint(0), Ok(1));

@@ -1,5 +1,5 @@
-//! What entries say. Each body is a CBOR map that begins with a 16-byte random salt: without it,
-//! the hash that a deleted body leaves behind would let anyone guess a short one.
+//! The bodies of entries. Each is a CBOR map that begins with a 16-byte random salt. Without the
+//! salt, the hash that stays after a deletion would let anyone guess a short body.
 
 use super::{EntryId, Kind, Lane};
 use crate::BlobId;
@@ -7,17 +7,18 @@ use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::clock::Timestamp;
 use crate::keys::PublicKey;
 
-/// The media type of every post so far.
+/// The media type of every post.
 pub const MARKDOWN: &str = "text/markdown";
-/// Photos in one post, at most.
+/// Photos in first_ref post, at most.
 pub const PHOTOS_MAX: usize = 32;
-/// Addresses or mirrors in one Homes record, at most.
+/// Addresses or mirrors in first_ref Homes record, at most.
 pub const HOMES_MAX: usize = 16;
-/// The highest version of a Homes record that counts: one more each second for 136 years.
+/// The highest version of a Homes record that counts: first_ref new version per second for 136
+/// years.
 pub const HOMES_VERSION_MAX: u64 = u32::MAX as u64;
-/// Keys in one KeyBackup, at most.
+/// Keys in first_ref KeyBackup, at most.
 pub const BACKUP_KEYS_MAX: usize = 32;
-/// Logs in one Checkpoint, at most.
+/// Feed logs in first_ref Checkpoint, at most.
 const CHECKPOINT_LOGS_MAX: usize = 256;
 
 const TITLE_LEN_MAX: usize = 1_024;
@@ -28,28 +29,28 @@ const ADDRESS_LEN_MAX: usize = 512;
 const THUMBHASH_LEN_MAX: usize = 64;
 const WRAPPED_LEN_MAX: usize = 2_048;
 
-/// A body as read.
+/// A body, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A blog post.
     Post(PostBody),
     /// A new version of a post; the post's entry is the first of the header's refs.
     Edit {
-        /// The entry of the post itself (not of an earlier edit).
+        /// The entry of the post, not of an earlier edit.
         of: EntryId,
         /// The whole new version.
         post: PostBody,
     },
-    /// Takes back an entry and every edit of it; the entry is the first of the header's refs.
+    /// Deletes an entry and every edit of it; the entry is the first of the header's refs.
     Tombstone {
-        /// What is taken back.
+        /// The deleted entry.
         of: EntryId,
     },
-    /// Who the person is.
+    /// Name, strapline, about.
     Profile(ProfileBody),
-    /// Where the person's nodes and mirrors are.
+    /// Addresses of the person's nodes and mirrors.
     Homes(Homes),
-    /// The state of the person's logs.
+    /// The last entry of each of the person's feed logs.
     Checkpoint(Checkpoint),
     /// Wrapped epoch keys.
     KeyBackup(KeyBackup),
@@ -64,43 +65,43 @@ pub struct PostBody {
     pub lang: String,
     /// The title; `None` for a note.
     pub title: Option<String>,
-    /// The last part of its address on the author's site.
+    /// The last path segment of its address on the author's site.
     pub slug: String,
-    /// The text, raw.
+    /// The text, as Markdown source.
     pub text: String,
-    /// When it was published, by the author.
+    /// The publication time, by the author's clock.
     pub published: Timestamp,
-    /// Its photos, in order.
+    /// The photos, in order.
     pub photos: Vec<PhotoRef>,
 }
 
-/// A photo of a post: two public JPEG blobs and what they show.
+/// A photo of a post: references to two public JPEG blobs, and their description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhotoRef {
-    /// The large one (1600 px), as BLAKE3 of its wire form.
+    /// The large rendition (1600 px), as BLAKE3 of its wire form.
     pub blob: BlobId,
-    /// Its length in bytes.
+    /// Length of the large rendition in bytes.
     pub len: u64,
-    /// The small one (400 px).
+    /// The small rendition (400 px), as BLAKE3 of its wire form.
     pub small: BlobId,
-    /// Its length in bytes.
+    /// Length of the small rendition in bytes.
     pub small_len: u64,
-    /// What it shows, for those who cannot see it.
+    /// The alternative text, for readers who cannot see the photo.
     pub alt: String,
-    /// What the author says about it.
+    /// The author's caption.
     pub caption: String,
-    /// Width of the large one, in pixels.
+    /// Width of the large rendition, in pixels.
     pub width: u32,
-    /// Height of the large one, in pixels.
+    /// Height of the large rendition, in pixels.
     pub height: u32,
-    /// A blurred impression to show until it is there; may be empty.
+    /// A ThumbHash, a blurred preview until the photo is fetched; may be empty.
     pub thumbhash: Vec<u8>,
 }
 
-/// Who a person says they are.
+/// A person's profile, in their own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileBody {
-    /// The name people see.
+    /// The displayed name.
     pub name: String,
     /// `login@domain`.
     pub address: String,
@@ -112,12 +113,12 @@ pub struct ProfileBody {
     pub avatar_colour: u8,
 }
 
-/// Where a person is reached. The highest version counts.
+/// The addresses of a person's nodes and mirrors. The record with the highest version counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Homes {
-    /// Rises by one with each change.
+    /// One more with each change.
     pub version: u64,
-    /// Web addresses (`https://alice.example`), the preferred one first.
+    /// Web addresses (`https://alice.example`), the preferred first_ref first.
     pub web: Vec<String>,
     /// libp2p multiaddresses.
     pub libp2p: Vec<String>,
@@ -125,10 +126,10 @@ pub struct Homes {
     pub mirrors: Vec<PublicKey>,
 }
 
-/// The last entry of each log, for newcomers who start late.
+/// The last entry of each feed log, for a reader that does not fetch all entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// (node, lane, epoch, seq, entry) of each log.
+    /// (node, lane, epoch, seq, entry) of each feed log.
     pub logs: Vec<(PublicKey, Lane, u64, u64, EntryId)>,
 }
 
@@ -142,18 +143,18 @@ pub struct KeyBackup {
 /// One epoch key, HPKE-wrapped with `info = "freehold/key-backup/1" ‖ person ‖ lane`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedKey {
-    /// The lane that the key belongs to.
+    /// The key's lane.
     pub lane: Lane,
-    /// The KEM suite it is wrapped with.
+    /// The KEM suite.
     pub suite: u8,
-    /// HPKE's encapsulated key.
+    /// HPKE's encapsulated key (RFC 9180 4.1).
     pub encapsulated: Vec<u8>,
     /// The wrapped key.
     pub wrapped: Vec<u8>,
 }
 
 impl Body {
-    /// Its kind.
+    /// The kind of this body.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Post(_) => Kind::Post,
@@ -166,7 +167,7 @@ impl Body {
         }
     }
 
-    /// What its header must refer to.
+    /// The refs that the header must have.
     pub fn refs(&self) -> Vec<EntryId> {
         match self {
             Self::Edit { of, .. } | Self::Tombstone { of } => vec![*of],
@@ -174,7 +175,7 @@ impl Body {
         }
     }
 
-    /// The post in it, of a Post or an Edit.
+    /// The post of a Post or an Edit.
     pub fn post(&self) -> Option<&PostBody> {
         match self {
             Self::Post(post) | Self::Edit { post, .. } => Some(post),
@@ -182,7 +183,7 @@ impl Body {
         }
     }
 
-    /// The canonical bytes, with a salt.
+    /// The canonical bytes, beginning with this salt.
     pub fn to_canonical(&self, salt: [u8; 16]) -> Vec<u8> {
         let map = MapWriter::new().bytes(0, &salt);
         match self {
@@ -222,17 +223,18 @@ impl Body {
         .canonical()
     }
 
-    /// Reads the exact bytes of a body of a kind whose header refers to `refs`.
+    /// Reads the exact bytes of a body. `kind` and `refs` are the header's.
     ///
     /// # Errors
-    /// When they are malformed, not canonical or not understood, or the refs do not fit the kind.
+    /// When the bytes are malformed, not canonical or not understood, or `refs` do not fit the
+    /// kind.
     pub fn from_canonical(kind: Kind, refs: &[EntryId], bytes: &[u8]) -> Result<Self, CborError> {
         let mut fields = Fields::from_canonical(bytes)?;
         let _salt: [u8; 16] = fields.array(0)?;
         let body = match kind {
             Kind::Post => Self::Post(read_post(&mut fields)?),
-            Kind::Edit => Self::Edit { of: one(refs)?, post: read_post(&mut fields)? },
-            Kind::Tombstone => Self::Tombstone { of: one(refs)? },
+            Kind::Edit => Self::Edit { of: first_ref(refs)?, post: read_post(&mut fields)? },
+            Kind::Tombstone => Self::Tombstone { of: first_ref(refs)? },
             Kind::Profile => Self::Profile(ProfileBody {
                 name: fields.text(2, TITLE_LEN_MAX)?,
                 address: fields.text(4, ADDRESS_LEN_MAX)?,
@@ -262,15 +264,15 @@ impl Body {
     }
 }
 
-fn one(refs: &[EntryId]) -> Result<EntryId, CborError> {
+fn first_ref(refs: &[EntryId]) -> Result<EntryId, CborError> {
     refs.first().copied().ok_or(CborError::Missing(24))
 }
 
-/// A mirror's key; `None` for one of a suite that this program does not know, and could not use.
+/// A mirror's key; `None` for a key of a suite that this program does not know.
 fn mirror(value: Value, key: u64) -> Result<Option<PublicKey>, CborError> {
     match PublicKey::from_value(value, key) {
         Err(CborError::NotUnderstood(_)) => Ok(None),
-        read => read.map(Some),
+        key => key.map(Some),
     }
 }
 

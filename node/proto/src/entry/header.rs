@@ -1,8 +1,8 @@
 //! The signed header of an entry: about 270 bytes that stay when the body is deleted.
 //!
-//! `{0: version 1, 2: person, 4: node key, 6: lane, 8: epoch, 10: seq, 12: prev, 14: hlc, 16: kind, 18: body length, 20: body hash,
-//! 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is absent in a node's very first entry
-//! of a lane, 26 and 27 where not needed.
+//! `{0: version 1, 2: person, 4: node key, 6: lane, 8: epoch, 10: seq, 12: prev, 14: hlc, 16: kind,
+//! 18: body length, 20: body hash, 22: audience, 24: refs, 26: expires (ms), 27: ext}`; 12 is
+//! absent in a node's very first entry of a lane, 26 and 27 are optional.
 
 use super::{BODY_LEN_MAX, EntryId, FeedLogId, HEADER_LEN_MAX, Lane, REFS_MAX};
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
@@ -11,30 +11,30 @@ use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::keys::PublicKey;
 
-/// Where the node's key stands.
+/// The map key of the node's public key.
 const NODE: u64 = 4;
 
-/// What an entry is. The numbers are even: one that is not understood is kept and forwarded, not
-/// shown.
+/// The kind of an entry. The numbers are even: an entry of an unknown kind is stored and forwarded,
+/// but not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A blog post.
     Post,
     /// A new version of the post it refers to.
     Edit,
-    /// Takes back the entry it refers to.
+    /// Deletes the entry it refers to.
     Tombstone,
     /// Name, strapline, about.
     Profile,
-    /// Where the person's nodes and mirrors are.
+    /// Addresses of the person's nodes and mirrors.
     Homes,
-    /// The state of the person's logs, for newcomers who start late.
+    /// The last entry of each of the person's feed logs.
     Checkpoint,
     /// Epoch keys wrapped to the recovery KEM key.
     KeyBackup,
-    /// The real kind lies inside the sealed body.
+    /// Sealed: the real kind is inside the body.
     Sealed,
-    /// Something a newer program wrote.
+    /// A kind of a newer program.
     Unknown(u64),
 }
 
@@ -70,50 +70,50 @@ impl Kind {
     }
 }
 
-/// Who can read the body.
+/// The readers of a body, as the header names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryAudience {
-    /// Whoever has it: `{0: 0}`.
+    /// Anyone: `{0: 0}`.
     Public,
-    /// Who has the circle's epoch key: `{0: 2, 2: nonce, 4: commitment}`.
+    /// Holders of the circle's epoch key: `{0: 2, 2: nonce, 4: commitment}`.
     Sealed {
-        /// Mixed with the epoch key into a key used once.
+        /// Derives, with the epoch key, the single-use body key.
         nonce: [u8; 32],
-        /// Compared before decrypting.
+        /// The key commitment, compared before decrypting.
         commit: [u8; 32],
     },
 }
 
-/// A header as read.
+/// The header of an entry, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryHeader {
-    /// Whose log, node, lane and epoch.
+    /// The feed log: person, node, lane and epoch.
     pub log: FeedLogId,
-    /// Place in the log, from 0.
+    /// Sequence number in the feed log, from 0.
     pub seq: u64,
     /// The entry before it; for the first of an epoch the last known one of this node's lane.
     pub prev: Option<EntryId>,
-    /// When, by the author.
+    /// The author's clock.
     pub hlc: Hlc,
-    /// What.
+    /// The kind of the entry.
     pub kind: Kind,
     /// The body's length in bytes.
     pub body_len: u32,
     /// BLAKE3 of the body.
     pub body_hash: [u8; 32],
-    /// Who can read it.
+    /// The readers of the body.
     pub audience: EntryAudience,
-    /// What it refers to.
+    /// The entries it refers to.
     pub refs: Vec<EntryId>,
-    /// When the body is to be dropped.
+    /// The time to drop the body.
     pub expires: Option<Timestamp>,
-    /// Whether every key that must be understood was; if not, the entry is kept and forwarded, not
-    /// shown.
+    /// True if this program understands every even key. If not, the entry is stored and forwarded,
+    /// but not shown.
     pub understood: bool,
 }
 
 impl EntryHeader {
-    /// The canonical bytes: what is hashed and signed.
+    /// The canonical bytes, which are hashed and signed.
     pub fn to_canonical(&self) -> Vec<u8> {
         self.write().uint(18, self.body_len).bytes(20, &self.body_hash).canonical()
     }
@@ -143,7 +143,7 @@ impl EntryHeader {
     /// Reads exact bytes.
     ///
     /// # Errors
-    /// When they are too long, malformed, not canonical, of another version, or [of a newer
+    /// When the bytes are too long, malformed, not canonical, of another version, or [of a newer
     /// suite](Self::is_of_a_newer_suite).
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
         if bytes.len() > HEADER_LEN_MAX {
@@ -190,9 +190,9 @@ impl EntryHeader {
 }
 
 impl EntryHeader {
-    /// Whether a header was refused because its node's key is of a suite that this program does not
-    /// know. Nothing is wrong with such an entry; it cannot be verified here, so it is neither kept
-    /// nor taken amiss.
+    /// True if a header was refused because its node's key is of a suite that this program does not
+    /// know. Such an entry may be valid; it cannot be verified here, so it is not stored, and its
+    /// sender has made no error.
     pub fn is_of_a_newer_suite(refused: &CborError) -> bool {
         *refused == CborError::NotUnderstood(NODE)
     }

@@ -1,10 +1,11 @@
-//! Sealed entries: who has a circle's epoch key reads them; a mirror sees author, lane, place,
-//! padded size and time, nothing else.
+//! Sealed entries: holders of a circle's epoch key can read them; a mirror sees author, lane,
+//! sequence number, padded size and time, nothing else.
 //!
-//! `key ‖ commit = BLAKE3-derive("freehold/body/1", epoch key ‖ nonce)`; the commitment is compared before anything is decrypted, so one
-//! ciphertext cannot mean two things under two keys. XChaCha20-Poly1305 with a zero nonce (the key
-//! is used once); associated data is the header without body length and body hash. Plaintext:
-//! length (4 bytes) ‖ `{0: kind, 2: refs, 4: body}` ‖ zeros, padded by Padmé.
+//! `key ‖ commit = BLAKE3-derive("freehold/body/1", epoch key ‖ nonce)`. The commitment is compared
+//! before anything is decrypted, so one ciphertext cannot have two meanings under two keys.
+//! XChaCha20-Poly1305 with a zero nonce (the key is used once); associated data is the header
+//! without body length and body hash. Plaintext: length (4 bytes) ‖ `{0: kind, 2: refs, 4: body}` ‖
+//! zeros, padded by Padmé.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -15,16 +16,16 @@ use super::{BODY_LEN_MAX, Body, EntryAudience, EntryHeader, EntryId, Kind, Lane,
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::domains;
 
-/// Bytes of plaintext length in front.
+/// Length of the plaintext length field, in bytes.
 const LEN_LEN: usize = 4;
-/// Bytes that the cipher adds.
+/// Length of the authentication tag, in bytes.
 const TAG_LEN: usize = 16;
 
 /// A circle epoch's key. Wiped when dropped.
 #[derive(Clone)]
 pub struct EpochKey(Zeroizing<[u8; 32]>);
 
-/// What a sealed entry really is.
+/// The content of a sealed entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// The real kind.
@@ -35,19 +36,19 @@ pub struct Opened {
     pub body: Body,
 }
 
-/// Why a sealed body was not made or not opened.
+/// Why a body was not sealed or not opened.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SealedError {
     /// The entry is not sealed.
     #[error("the entry is not sealed")]
     NotSealed,
-    /// The commitment is for another key.
+    /// The commitment is of another key.
     #[error("this is not the key it was sealed with")]
     AnotherKey,
     /// The ciphertext or the header was changed.
     #[error("the sealed body was changed")]
     Changed,
-    /// What was sealed is malformed.
+    /// The decrypted content is malformed.
     #[error("what was sealed is malformed: {0}")]
     Content(#[from] CborError),
     /// The body would be over its limit once padded and sealed.
@@ -56,38 +57,38 @@ pub enum SealedError {
 }
 
 impl EpochKey {
-    /// From its 32 bytes.
+    /// A key from its 32 bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The lane of this epoch. Knowing it is the right to fetch ciphertext.
+    /// The lane of this epoch. Its id is a secret: knowing it is the right to fetch ciphertext.
     pub fn lane(&self) -> Lane {
         let whole = blake3::derive_key(domains::LANE.text(), self.0.as_slice());
         Lane(whole.first_chunk().copied().unwrap_or_default())
     }
 
-    /// The secret bytes, to be wrapped.
+    /// The secret bytes, for wrapping.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     fn body_key(&self, nonce: &[u8; 32]) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
-        let (mut key, mut nonce_out) = (Zeroizing::new([0u8; 32]), [0u8; 32]);
+        let (mut key, mut commit) = (Zeroizing::new([0u8; 32]), [0u8; 32]);
         let mut hasher = blake3::Hasher::new_derive_key(domains::BODY.text());
         hasher.update(self.0.as_slice());
         hasher.update(nonce);
         let mut output = hasher.finalize_xof();
         output.fill(key.as_mut_slice());
-        output.fill(&mut nonce_out);
-        (key, nonce_out)
+        output.fill(&mut commit);
+        (key, commit)
     }
 
-    /// Seals a body into a header: sets the header's kind, audience, refs, body length and body
-    /// hash, and gives the ciphertext.
+    /// Seals a body: sets the header's kind, audience, refs, body length and body hash, and returns
+    /// the ciphertext.
     ///
     /// # Errors
-    /// When the body is too long once padded.
+    /// When the padded body is too long.
     pub fn seal(
         &self,
         header: &mut EntryHeader,
@@ -111,22 +112,22 @@ impl EpochKey {
         if padded + TAG_LEN > BODY_LEN_MAX {
             return Err(SealedError::TooLong);
         }
-        let place = associated_data(&header.to_canonical())?;
+        let aad = associated_data(&header.to_canonical())?;
         let cipher =
             XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
         let sealed = cipher
-            .encrypt(&XNonce::from([0; 24]), Payload { msg: &plain, aad: &place })
+            .encrypt(&XNonce::from([0; 24]), Payload { msg: &plain, aad: &aad })
             .map_err(|_| SealedError::TooLong)?;
         header.body_len = u32::try_from(sealed.len()).map_err(|_| SealedError::TooLong)?;
         header.body_hash = *blake3::hash(&sealed).as_bytes();
         Ok(sealed)
     }
 
-    /// Opens the body of a verified entry by its header's exact bytes.
+    /// Opens the body of a verified entry, given its header's exact bytes.
     ///
     /// # Errors
-    /// When it is not sealed, was sealed with another key, was changed, or holds nothing that can
-    /// be read.
+    /// When the body is not sealed, was sealed with another key, was changed, or its content is not
+    /// understood.
     pub fn open(&self, header_bytes: &[u8], sealed: &[u8]) -> Result<Opened, SealedError> {
         let header = EntryHeader::from_canonical(header_bytes)?;
         let EntryAudience::Sealed { nonce, commit } = header.audience else {
@@ -136,11 +137,11 @@ impl EpochKey {
         if !bool::from(expected.ct_eq(&commit)) {
             return Err(SealedError::AnotherKey);
         }
-        let place = associated_data(header_bytes)?;
+        let aad = associated_data(header_bytes)?;
         let cipher =
             XChaCha20Poly1305::new(key.as_slice().try_into().map_err(|_| SealedError::AnotherKey)?);
         let plain = cipher
-            .decrypt(&XNonce::from([0; 24]), Payload { msg: sealed, aad: &place })
+            .decrypt(&XNonce::from([0; 24]), Payload { msg: sealed, aad: &aad })
             .map_err(|_| SealedError::Changed)?;
         let plain = Zeroizing::new(plain);
         let (len, rest) = plain.split_first_chunk::<LEN_LEN>().ok_or(SealedError::Changed)?;
@@ -159,8 +160,8 @@ impl EpochKey {
     }
 }
 
-/// A header's exact bytes without what depends on the ciphertext; keys that this program does not
-/// know stay in.
+/// The exact bytes of a header without body length and body hash, which depend on the ciphertext.
+/// Unknown keys stay.
 fn associated_data(header: &[u8]) -> Result<Vec<u8>, CborError> {
     match Value::from_canonical(header)? {
         Value::Map(mut fields) => {
@@ -171,8 +172,8 @@ fn associated_data(header: &[u8]) -> Result<Vec<u8>, CborError> {
     }
 }
 
-/// The padded length: at most about a tenth more, and only few lengths there are (Padmé, of the
-/// PURB paper, 2019, section 4).
+/// The padded length by Padmé (PURB paper, 2019, section 4): at most 12 % more, and few different
+/// lengths.
 pub fn padme(len: usize) -> usize {
     let Some(exponent) = len.checked_ilog2().filter(|exponent| *exponent > 0) else { return len };
     let kept_bits = exponent.ilog2() + 1;
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_opened_by_the_same_key_only() {
+    fn sealed_body_opens_with_its_epoch_key_only() {
         let key = EpochKey::new([8; 32]);
         let mut header = header(key.lane());
         let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
@@ -228,12 +229,12 @@ mod tests {
         assert!(header.refs.is_empty());
         assert!(
             !bytes.windows(32).any(|window| window == [6; 32]),
-            "the header does not tell what is edited"
+            "the header does not reveal the edited entry"
         );
     }
 
     #[test]
-    fn a_sealed_body_that_was_changed_or_moved_is_refused() {
+    fn changed_or_moved_sealed_body_is_refused() {
         let key = EpochKey::new([8; 32]);
         let mut header = header(key.lane());
         let sealed = key.seal(&mut header, &edit(), [7; 16], [9; 32]).unwrap();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn few_lengths_are_seen_and_little_is_added() {
+    fn padme_gives_few_lengths_and_adds_little() {
         let known = [
             (0, 0),
             (1, 1),
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_too_long_is_not_sealed() {
+    fn too_long_body_is_not_sealed() {
         let key = EpochKey::new([8; 32]);
         let body = Body::Post(PostBody { text: "x".repeat(65_000), ..PostBody::default() });
         assert_eq!(

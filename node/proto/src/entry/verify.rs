@@ -1,5 +1,5 @@
-//! The one place where an entry is verified. A [`VerifiedEntry`] is built by
-//! [`VerifiedEntry::verify`], or read back from rows that hold verified entries alone.
+//! Verification of entries, in one place. A [`VerifiedEntry`] comes from [`VerifiedEntry::verify`],
+//! or from rows that hold verified entries only ([`VerifiedEntry::reload`]).
 
 use super::{Body, EntryAudience, EntryHeader, EntryId, Kind, RawEntry};
 use crate::cbor::CborError;
@@ -8,8 +8,8 @@ use crate::domains;
 use crate::identity::IdentityLog;
 use crate::identity::op::Cutoff;
 
-/// An entry that its author's certified node key has signed, byte for byte, with its body if it
-/// still has one.
+/// An entry that a certified node key of its author has signed, byte for byte, with its body unless
+/// deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedEntry {
     id: EntryId,
@@ -20,7 +20,7 @@ pub struct VerifiedEntry {
     vouched: bool,
 }
 
-/// Why an entry is refused, whoever brought it.
+/// Why an entry is refused, from any sender.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
     /// The header is malformed, not canonical, too long or of another version.
@@ -35,26 +35,26 @@ pub enum EntryError {
     /// The kind, audience, lane and refs do not fit together.
     #[error("kind, audience, lane and references do not fit together")]
     Misfit,
-    /// The author's log does not certify this node key.
+    /// The author's identity log does not certify this node key.
     #[error("the node key is not certified by its person")]
     UnknownNode,
-    /// The node was retired and none of its cut-offs can chain back to this.
+    /// The node was retired, and no cut-off can chain back to this entry.
     #[error("the node was retired before this entry")]
     Retired,
-    /// The person has ended the identity; nothing more is taken in of it.
+    /// The person has ended the identity; its entries are refused.
     #[error("the identity has ended")]
     Ended,
-    /// The signature does not hold.
+    /// The signature is not valid.
     #[error("the signature does not hold")]
     Signature,
 }
 
 impl VerifiedEntry {
-    /// Verifies an entry against its author's log: canonical bytes, certified node key, strict
-    /// signature, the body that was signed.
+    /// Verifies an entry against its author's identity log: canonical bytes, certified node key,
+    /// strict signature, and the body that the header names.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first check that fails.
     pub fn verify(raw: RawEntry, author: &IdentityLog, now: Timestamp) -> Result<Self, EntryError> {
         let header = EntryHeader::from_canonical(&raw.header).map_err(EntryError::EntryHeader)?;
         let id = EntryId::of(&raw.header);
@@ -82,56 +82,56 @@ impl VerifiedEntry {
         Ok(Self { id, header, raw, body, seen: now, vouched: false })
     }
 
-    /// An entry that was verified before it was stored, read from a store that notices changed
-    /// rows. A body that this program does not understand, or that is not the header's, is left out.
+    /// An entry that was verified before it was stored; the store detects changed rows. A body that
+    /// this program does not understand, or that is not the header's, is left out.
     pub fn reload(id: EntryId, header: EntryHeader, raw: RawEntry, seen: Timestamp) -> Self {
         let body = raw.body.as_deref().and_then(|bytes| body(&header, bytes).ok().flatten());
         Self { id, header, raw, body, seen, vouched: false }
     }
 
-    /// Its id.
+    /// The entry's id.
     pub fn id(&self) -> EntryId {
         self.id
     }
 
-    /// What was signed.
+    /// The header.
     pub fn header(&self) -> &EntryHeader {
         &self.header
     }
 
-    /// Its body, if it still has one and this program understands it.
+    /// The body, unless it was deleted or this program does not understand it.
     pub fn body(&self) -> Option<&Body> {
         self.body.as_ref()
     }
 
-    /// Its exact bytes.
+    /// The exact bytes.
     pub fn raw(&self) -> &RawEntry {
         &self.raw
     }
 
-    /// When this node first had it.
+    /// The time at which this node first stored the entry.
     pub fn first_seen(&self) -> Timestamp {
         self.seen
     }
 
-    /// The same entry, known to be reached from a cut-off that a root key has signed.
+    /// The same entry, marked as covered by a cut-off that a root key has signed.
     pub fn vouched(self) -> Self {
         Self { vouched: true, ..self }
     }
 
-    /// Whether a root key has vouched for it.
+    /// True if a cut-off that a root key has signed covers this entry.
     pub fn is_vouched(&self) -> bool {
         self.vouched
     }
 
-    /// The time to show: the author's, but never later than when this node first had it.
+    /// The time to show: the author's, but never later than [`VerifiedEntry::first_seen`].
     pub fn shown(&self) -> Timestamp {
         self.header.hlc.time().min(self.seen)
     }
 }
 
-/// Whether an entry can be one that a cut-off chains back to, as far as the entry alone tells. A
-/// chain never leaves its lane and never comes back to a log.
+/// True if a cut-off may chain back to this entry, judging by the entry alone. A chain never leaves
+/// its lane and never returns to a feed log.
 fn may_reach(cutoff: &Cutoff, header: &EntryHeader, id: &EntryId) -> bool {
     let is_before = header.seq < cutoff.seq || (header.seq == cutoff.seq && cutoff.entry == id.0);
     cutoff.lane == header.log.lane.0 && (cutoff.epoch != header.log.epoch || is_before)
@@ -139,17 +139,17 @@ fn may_reach(cutoff: &Cutoff, header: &EntryHeader, id: &EntryId) -> bool {
 
 fn fits(header: &EntryHeader) -> Result<(), EntryError> {
     let sealed = matches!(header.audience, EntryAudience::Sealed { .. });
-    let wrong = if header.understood {
+    let is_misfit = if header.understood {
         sealed != (header.kind == Kind::Sealed)
             || sealed == header.log.lane.is_well_known()
             || (sealed && !header.refs.is_empty())
     } else {
         false
     };
-    if wrong { Err(EntryError::Misfit) } else { Ok(()) }
+    if is_misfit { Err(EntryError::Misfit) } else { Ok(()) }
 }
 
-/// Checks a body against its header and reads it if it can be read here.
+/// Checks a body against its header, and parses it unless it is sealed or not understood.
 fn body(header: &EntryHeader, bytes: &[u8]) -> Result<Option<Body>, EntryError> {
     if bytes.len() != header.body_len as usize
         || *blake3::hash(bytes).as_bytes() != header.body_hash

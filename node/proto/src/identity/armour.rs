@@ -1,5 +1,5 @@
-//! Claims, requests and signed ops as text files that survive mail, paste and print: a header line,
-//! base64url lines, a checksum line.
+//! Transfer texts: claims, requests, signed ops and logs as text files that survive mail, paste and
+//! print. A title line, base64url lines, a checksum line.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use crate::domains;
 
 /// First line of a claim.
 pub(crate) const CLAIM: &str = "freehold claim 1";
-/// First line of what a node asks to be signed.
+/// First line of a signature request.
 pub(crate) const REQUEST: &str = "freehold request 1";
-/// First line of what was signed.
+/// First line of a signed request.
 pub(crate) const SIGNED: &str = "freehold signed 1";
 /// First line of a whole identity log.
 pub(crate) const LOG: &str = "freehold log 1";
-/// What each of them is, and what is done with it.
+/// The titles, and for each the sentence about the file's use.
 const KINDS: [(&str, &str); 4] = [
     (CLAIM, "a claim, for `freehold identity claim` on the node it names"),
     (REQUEST, "a request, for `freehold identity sign` on your own computer"),
@@ -22,20 +22,20 @@ const KINDS: [(&str, &str); 4] = [
     (LOG, "an identity log"),
 ];
 
-/// Characters in a line.
+/// Characters per line.
 const LINE_LEN: usize = 64;
-/// Bytes of checksum.
+/// Length of the checksum in bytes.
 const CHECK_LEN: usize = 6;
-/// The longest text that is read, in bytes: a full log of 256 ops of 3 KiB, in base64.
+/// The longest text that is read, in bytes: a full identity log of 256 ops of 3 KiB, in base64.
 const TEXT_LEN_MAX: usize = 1_200_000;
 
-/// Why a text is not the file it should be.
+/// Why a transfer text was refused.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ArmourError {
-    /// None of ours.
+    /// Not a transfer text.
     #[error("this is not the right file: its first line should be {0:?}")]
     NotThis(&'static str),
-    /// Another of ours.
+    /// A transfer text of another kind.
     #[error("this is {0}")]
     Another(&'static str),
     /// Lines are missing or changed.
@@ -54,11 +54,11 @@ pub(crate) fn write(
     for line in body.as_bytes().chunks(LINE_LEN) {
         writeln!(f, "{}", String::from_utf8_lossy(line))?;
     }
-    writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&check(title, payload)))
+    writeln!(f, "={}", data_encoding::BASE64URL_NOPAD.encode(&checksum_of(title, payload)))
 }
 
-/// Reads a file whose first line must be `title`; blank lines, spaces and what stands before the
-/// title are passed over.
+/// Reads a file whose first line must be `title`; blank lines, spaces and all lines before the
+/// title are ignored.
 pub(crate) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourError> {
     if text.len() > TEXT_LEN_MAX {
         return Err(ArmourError::Damaged);
@@ -67,23 +67,24 @@ pub(crate) fn read(title: &'static str, text: &str) -> Result<Vec<u8>, ArmourErr
     let another = || lines().find_map(|line| KINDS.iter().find(|(kind, _)| *kind == line));
     let mut lines = lines().skip_while(|line| *line != title);
     lines.next().ok_or_else(|| {
-        another().map_or(ArmourError::NotThis(title), |(_, what)| ArmourError::Another(what))
+        another().map_or(ArmourError::NotThis(title), |(_, use_)| ArmourError::Another(use_))
     })?;
     let mut body = String::new();
     for line in lines {
-        if let Some(found) = line.strip_prefix('=') {
+        if let Some(checksum) = line.strip_prefix('=') {
             let payload = data_encoding::BASE64URL_NOPAD
                 .decode(body.as_bytes())
                 .map_err(|_| ArmourError::Damaged)?;
-            let same = data_encoding::BASE64URL_NOPAD.encode(&check(title, &payload)) == found;
-            return if same { Ok(payload) } else { Err(ArmourError::Damaged) };
+            let is_same =
+                data_encoding::BASE64URL_NOPAD.encode(&checksum_of(title, &payload)) == checksum;
+            return if is_same { Ok(payload) } else { Err(ArmourError::Damaged) };
         }
         body.push_str(line);
     }
     Err(ArmourError::Damaged)
 }
 
-fn check(title: &str, payload: &[u8]) -> Vec<u8> {
+fn checksum_of(title: &str, payload: &[u8]) -> Vec<u8> {
     let whole = hash(domains::ARMOUR, &[title.as_bytes(), b"\n", payload].concat());
     whole.get(..CHECK_LEN).unwrap_or_default().to_vec()
 }

@@ -1,8 +1,8 @@
-//! The words' backup key: what a node's vault and its backups are wrapped to, so that the words
-//! alone open a copied data folder.
+//! The mnemonic's backup key: a node's vault and backups are wrapped to it, so that the mnemonic
+//! alone opens a copied data folder.
 //!
-//! A claim carries its public half, signed by the root key: whoever changed it on the way would be
-//! able to open the vault.
+//! A claim carries the public half, signed by the root key. Without the signature, a person who
+//! replaces that key on the way could open the vault.
 
 use super::{IdentityLog, PersonId};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
@@ -10,7 +10,7 @@ use crate::domains;
 use crate::keys::{PublicKey, Signature};
 use crate::mnemonic::MnemonicKeys;
 
-/// The public half (X25519) of the words' backup key, signed by the words' root key.
+/// The public half (X25519) of the mnemonic's backup key, signed by the mnemonic's root key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupKey {
     recipient: [u8; 32],
@@ -25,16 +25,16 @@ impl BackupKey {
                 .as_bytes();
         Self {
             recipient,
-            signature: keys.root.sign(domains::BACKUP_KEY, &signed(person, &recipient)),
+            signature: keys.root.sign(domains::BACKUP_KEY, &signed_bytes(person, &recipient)),
         }
     }
 
-    /// The key, if one of the person's root keys vouches for it.
+    /// The key, if one of the person's root keys has signed it.
     pub fn verified(&self, log: &IdentityLog) -> Option<[u8; 32]> {
-        let message = signed(&log.person(), &self.recipient);
-        let vouches =
+        let message = signed_bytes(&log.person(), &self.recipient);
+        let signed_by =
             |root: &PublicKey| root.verify(domains::BACKUP_KEY, &message, &self.signature).is_ok();
-        log.state().roots.iter().any(vouches).then_some(self.recipient)
+        log.state().roots.iter().any(signed_by).then_some(self.recipient)
     }
 
     pub(crate) fn to_value(&self) -> Value {
@@ -50,6 +50,6 @@ impl BackupKey {
     }
 }
 
-fn signed(person: &PersonId, recipient: &[u8; 32]) -> Vec<u8> {
+fn signed_bytes(person: &PersonId, recipient: &[u8; 32]) -> Vec<u8> {
     [person.0, *recipient].concat()
 }

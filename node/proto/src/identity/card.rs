@@ -1,4 +1,4 @@
-//! The node card: a node's two public keys as one short text that can be pasted or photographed.
+//! The node card: a node's two public keys as one short text to paste or photograph.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::domains;
 use crate::keys::{KemKey, PublicKey};
 
-/// What a card begins with; the number is the format's version.
+/// The prefix of a card; the number is the format's version.
 const PREFIX: &str = "freehold-node1.";
-/// Bytes of checksum at a card's end.
+/// Length of the checksum at the end, in bytes.
 const CHECK_LEN: usize = 4;
 
 /// A node's public keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeCard {
-    /// Its signing key, also its libp2p identity.
+    /// The signing key, also the libp2p identity.
     pub sign: PublicKey,
-    /// What is wrapped to it.
+    /// The KEM key that secrets are wrapped to.
     pub kem: KemKey,
 }
 
-/// A text that is not a node card, or one with a typing mistake.
+/// A text is not a node card, or has a typing mistake.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("this is not a whole node card (it begins with {PREFIX} and is one line)")]
 pub struct CardError;

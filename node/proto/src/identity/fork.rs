@@ -1,5 +1,5 @@
-//! Which of two versions of a log counts: a pure function of the ops, without clocks, so that
-//! everybody comes to the same answer.
+//! Fork choice: which of two versions of an identity log counts. A pure function of the ops,
+//! without clocks, so that every node computes the same answer.
 
 use super::IdentityLog;
 use super::log::{State, enough, guardians, root_signers};
@@ -11,28 +11,33 @@ use crate::keys::PublicKey;
 pub enum Choice {
     /// They are the same.
     Same,
-    /// The first counts: it continues the second, or wins where they part.
+    /// The first counts: it continues the second, or is better after the fork.
     First {
-        /// Whether they part at all.
+        /// True if the two logs fork.
         forked: bool,
     },
     /// The second counts.
     Second,
-    /// Nothing decides; the log is frozen before this op.
+    /// No rule decides; the log is frozen before this op.
     Frozen {
-        /// Which op, from 0.
+        /// Index of the op, from 0.
         at: usize,
     },
 }
 
 /// Compares two valid logs of one person.
 ///
-/// Where they part: (1) the side on which enough guardians have countersigned the removal of the
-/// key that signed the other, there or further along; (2) the op of the root key with the higher
-/// priority; (3) the op countersigned by enough guardians; (4) of two ops by the same key, the side
-/// that takes its say from that key, if the other leaves the root keys alone; (5) nothing. The
-/// guardians and priorities are those before the parting: what one side says of itself decides
-/// nothing.
+/// The first rule that applies decides. The guardians and the priorities are those before the fork,
+/// because a side could name its own. A side wins if:
+///
+/// 1. enough guardians have countersigned, at the fork or later, an op that removes the key which
+///    signed the other side's first op;
+/// 2. its first op is signed by the root key with the higher priority;
+/// 3. its first op is countersigned by enough guardians;
+/// 4. both first ops are by the same key, it removes that key, and the other side leaves the root
+///    keys alone.
+///
+/// Otherwise the log is frozen at the fork.
 pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
     let common = common(first, second);
     match (first.ops().split_at_checked(common), second.ops().split_at_checked(common)) {
@@ -50,23 +55,23 @@ pub fn choose(first: &IdentityLog, second: &IdentityLog) -> Choice {
     }
 }
 
-/// How many ops two logs begin with alike.
+/// The number of ops that two logs have in common, from the first.
 pub fn common(first: &IdentityLog, second: &IdentityLog) -> usize {
     first.ops().iter().zip(second.ops()).take_while(|(a, b)| a.op_bytes() == b.op_bytes()).count()
 }
 
-/// Whether the first side of a parting is better; `None` when nothing decides.
+/// True if side `a` of a fork is better; `None` when no rule decides.
 fn better(before: &State, a: &[SignedOp], b: &[SignedOp]) -> Option<bool> {
     let (first, second) = (a.first()?, b.first()?);
-    let (by, other) = (signer(first)?, signer(second)?);
-    let (x, y) = (priority(before, &by), priority(before, &other));
-    either(is_removed(before, a, &other), is_removed(before, b, &by))
+    let (by_a, by_b) = (signer(first)?, signer(second)?);
+    let (x, y) = (priority(before, &by_a), priority(before, &by_b));
+    either(is_removed(before, a, &by_b), is_removed(before, b, &by_a))
         .or(if x == y { None } else { Some(x < y) })
         .or_else(|| either(backed(before, first), backed(before, second)))
         .or_else(|| {
             either(
-                is_renounced(before, a, &by) && is_plain(b, &by),
-                is_renounced(before, b, &by) && is_plain(a, &by),
+                is_renounced(before, a, &by_a) && is_plain(b, &by_a),
+                is_renounced(before, b, &by_a) && is_plain(a, &by_a),
             )
         })
 }
@@ -75,36 +80,35 @@ fn either(x: bool, y: bool) -> Option<bool> {
     if x == y { None } else { Some(x) }
 }
 
-/// The rotations of one side that take a key's say away. A recovery may be vetoed by a live root
-/// key, so it removes nobody for good; neither it, nor what is not understood, nor anything after
-/// them counts here.
+/// The Rotate ops of one side that remove a root key. A recovery can be vetoed by a live root key,
+/// so it removes no key for good: a Recover op, an unknown op and all ops after them do not count.
 fn removals<'a>(
     before: &'a State,
     side: &'a [SignedOp],
     key: &'a PublicKey,
 ) -> impl Iterator<Item = &'a SignedOp> {
-    let mut had = &before.roots;
+    let mut roots_before = &before.roots;
     side.iter()
         .take_while(|op| !matches!(op.op().body, OpBody::Recover(_) | OpBody::Unknown { .. }))
         .filter(move |op| {
-            let OpBody::Rotate(has) = &op.op().body else { return false };
-            std::mem::replace(&mut had, has).contains(key) && !has.contains(key)
+            let OpBody::Rotate(roots) = &op.op().body else { return false };
+            std::mem::replace(&mut roots_before, roots).contains(key) && !roots.contains(key)
         })
 }
 
-/// Whether enough guardians have countersigned the removal of a key.
+/// True if enough guardians have countersigned the removal of a key.
 fn is_removed(before: &State, side: &[SignedOp], key: &PublicKey) -> bool {
     removals(before, side, key).any(|op| backed(before, op))
 }
 
-/// Whether a key, or one above it, has taken that key's say away.
+/// True if a key, or one of higher priority, has removed that key.
 fn is_renounced(before: &State, side: &[SignedOp], key: &PublicKey) -> bool {
-    let may = priority(before, key);
-    may < usize::MAX
-        && removals(before, side, key).filter_map(signer).any(|by| priority(before, &by) <= may)
+    let own = priority(before, key);
+    own < usize::MAX
+        && removals(before, side, key).filter_map(signer).any(|by| priority(before, &by) <= own)
 }
 
-/// Whether a side consists of ops by this key alone, which leave the root keys as they were.
+/// True if all ops of a side are by this key and leave the root keys as they were.
 fn is_plain(side: &[SignedOp], key: &PublicKey) -> bool {
     let changes = |op: &SignedOp| {
         matches!(op.op().body, OpBody::Rotate(_) | OpBody::Recover(_) | OpBody::Unknown { .. })
@@ -116,7 +120,7 @@ fn signer(op: &SignedOp) -> Option<PublicKey> {
     root_signers(op, 0).ok()
 }
 
-/// The place of a root key; one that has no say comes last.
+/// The priority of a root key, 0 the highest; `usize::MAX` for a key that is not a root key.
 fn priority(before: &State, key: &PublicKey) -> usize {
     before.roots.iter().position(|root| root == key).unwrap_or(usize::MAX)
 }

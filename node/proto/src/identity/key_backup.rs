@@ -1,9 +1,9 @@
-//! Epoch keys wrapped to the recovery KEM key, so that the words alone bring back what friends and
-//! mirrors hold.
+//! Epoch keys wrapped to the recovery KEM key, so that the mnemonic alone restores the entries that
+//! friends and mirrors hold.
 //!
 //! Suite 1 is HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
-//! ChaCha20-Poly1305, with
-//! `info = "freehold/key-backup/1" ‖ person ‖ lane`, so that a wrapped key cannot be passed off as another lane's.
+//! ChaCha20-Poly1305, with `info = "freehold/key-backup/1" ‖ person ‖ lane`, so that a wrapped key
+//! cannot pass for another lane's.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
@@ -18,13 +18,13 @@ use crate::entry::{EpochKey, Lane, WrappedKey};
 use crate::keys::{KemKey, KemSecret, SUITE_25519};
 use crate::random::Random;
 
-/// Why a key was not wrapped or not opened.
+/// Why a key was not wrapped or not unwrapped.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BackupError {
     /// The KEM key's suite is newer than this program.
     #[error("the recovery key is of suite {0}, which this program does not know")]
     Suite(u8),
-    /// It was wrapped to another key, for another person or lane, or changed.
+    /// The key was wrapped to another key, for another person or lane, or was changed.
     #[error("the wrapped key does not open")]
     DoesNotOpen,
 }
@@ -63,7 +63,7 @@ pub fn wrap(
     })
 }
 
-/// Opens a wrapped epoch key with the recovery secret that the words yield.
+/// Unwraps an epoch key with the recovery secret derived from the mnemonic.
 ///
 /// # Errors
 /// When the suite is unknown, or the key does not open.
@@ -90,7 +90,7 @@ pub fn unwrap(
     )
     .map_err(refused)?;
     let key = EpochKey::new(opened.try_into().map_err(|_| BackupError::DoesNotOpen)?);
-    // A key that is not its lane's would open nothing there.
+    // A key of another lane would open no entry of this one.
     if key.lane() == wrapped.lane { Ok(key) } else { Err(BackupError::DoesNotOpen) }
 }
 
@@ -104,13 +104,13 @@ mod tests {
     use crate::mnemonic::Mnemonic;
 
     #[test]
-    fn the_words_alone_open_what_was_wrapped_for_them() {
-        let (words, person) = (Mnemonic::from_entropy([1; 32]), PersonId([2; 32]));
+    fn wrapped_epoch_key_opens_for_its_mnemonic_alone() {
+        let (mnemonic, person) = (Mnemonic::from_entropy([1; 32]), PersonId([2; 32]));
         let key = EpochKey::new([3; 32]);
         let wrapped =
-            wrap(&words.keys().recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
+            wrap(&mnemonic.keys().recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
         assert_eq!(
-            unwrap(&words.keys().recovery, &person, &wrapped).unwrap().as_bytes(),
+            unwrap(&mnemonic.keys().recovery, &person, &wrapped).unwrap().as_bytes(),
             key.as_bytes()
         );
 
@@ -118,15 +118,15 @@ mod tests {
             assert_eq!(result.err(), Some(BackupError::DoesNotOpen))
         };
         refused(unwrap(&Mnemonic::from_entropy([9; 32]).keys().recovery, &person, &wrapped));
-        refused(unwrap(&words.keys().recovery, &PersonId([0; 32]), &wrapped));
+        refused(unwrap(&mnemonic.keys().recovery, &PersonId([0; 32]), &wrapped));
         refused(unwrap(
-            &words.keys().recovery,
+            &mnemonic.keys().recovery,
             &person,
             &WrappedKey { lane: Lane([0; 16]), ..wrapped.clone() },
         ));
         let newer = WrappedKey { suite: 2, ..wrapped };
         assert_eq!(
-            unwrap(&words.keys().recovery, &person, &newer).err(),
+            unwrap(&mnemonic.keys().recovery, &person, &newer).err(),
             Some(BackupError::Suite(2))
         );
     }

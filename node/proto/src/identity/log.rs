@@ -1,4 +1,4 @@
-//! A person's identity log, verified: a pure function of its ops, without clocks.
+//! The identity log of a person, verified: a pure function of its ops, without clocks.
 
 use std::collections::BTreeMap;
 
@@ -12,73 +12,73 @@ use crate::cbor::CborError;
 use crate::domains;
 use crate::keys::{KemKey, PublicKey};
 
-/// A log whose every op has been verified. Only [`IdentityLog::verify`] builds one.
+/// An identity log whose ops are all verified. Only [`IdentityLog::verify`] and
+/// [`IdentityLog::from_ops`] build one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityLog {
     person: PersonId,
     ops: Vec<SignedOp>,
     state: State,
-    /// What the ops add up to if the recovery that waits takes effect.
-    ahead: Option<Box<State>>,
-    /// The recovery that waited and has taken effect.
+    /// The state once the pending recovery takes effect; `None` when none is pending.
+    after_recovery: Option<Box<State>>,
+    /// Index of the recovery that has taken effect.
     recovered_at: Option<u16>,
 }
 
-/// What the ops add up to.
+/// The state that the ops lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// Root keys by priority.
     pub roots: Vec<PublicKey>,
-    /// Who may help to recover.
+    /// The guardians, who can recover the identity.
     pub recovery: Recovery,
-    /// What every epoch key is also wrapped to.
+    /// The key that every epoch key is also wrapped to.
     pub recovery_kem: KemKey,
     /// Every node that was ever certified, by its signing key.
     pub nodes: BTreeMap<PublicKey, NodeState>,
     /// The domain that vouches for the name.
     pub domain: Option<String>,
-    /// The identity was ended by its owner.
+    /// True once the owner has ended the identity.
     pub ended: bool,
-    /// The first op that is kept but not acted upon (not understood, or a recovery that waits);
-    /// nothing after it is either.
+    /// Index of the first op that is stored but not applied (an unknown op, or a pending recovery);
+    /// no later op is applied either.
     pub frozen_at: Option<u16>,
 }
 
 /// One certified node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeState {
-    /// What is wrapped to it.
+    /// The KEM key that secrets are wrapped to.
     pub kem: KemKey,
-    /// Set once it was retired: the last good entry of each branch of its logs.
+    /// Set once the node is retired: the last valid entry of each branch of its feed logs.
     pub retired: Option<Vec<Cutoff>>,
 }
 
-/// Why ops are not a valid log.
+/// Why ops are not a valid identity log.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdentityLogError {
-    /// There is nothing in it.
+    /// There is no op.
     #[error("the log is empty")]
     Empty,
-    /// There are too many ops, or the last places are used for something else than they are kept
-    /// for.
+    /// There are too many ops, or one of the reserved last places is used for another kind.
     #[error("the log is full at op {0}")]
     Full(usize),
-    /// An op's bytes are refused.
+    /// The bytes of an op are refused.
     #[error("op {at}: {cause}")]
     Bytes {
-        /// Which, from 0.
+        /// Index of the op, from 0.
         at: usize,
-        /// Why.
+        /// The reason.
         cause: CborError,
     },
     /// An op does not follow the one before it, or is of another person.
     #[error("op {0} does not follow the one before it")]
     Chain(usize),
-    /// A signature is missing, does not hold, or is by a key that has no say.
+    /// A signature is missing, not valid, or by a key that may not sign this op.
     #[error("op {0} is not signed as it must be")]
     Signature(usize),
-    /// An op that cannot be: a node added twice, one retired that is not there, anything after the
-    /// end.
+    /// An op that contradicts the state: a node added twice, the retirement of an unknown node, an
+    /// op after Tombstone.
     #[error("op {0} cannot follow from what came before")]
     Impossible(usize),
 }
@@ -87,7 +87,7 @@ impl IdentityLog {
     /// Verifies a log from its exact bytes.
     ///
     /// # Errors
-    /// The first op that is refused, and why.
+    /// The first op that is refused, and the reason.
     pub fn verify(ops: &[Vec<u8>]) -> Result<Self, IdentityLogError> {
         let parse = |(at, bytes): (usize, &Vec<u8>)| {
             SignedOp::from_canonical(bytes).map_err(|cause| IdentityLogError::Bytes { at, cause })
@@ -104,12 +104,12 @@ impl IdentityLog {
     pub fn from_ops(ops: Vec<SignedOp>) -> Result<Self, IdentityLogError> {
         let mut ops = ops.into_iter();
         let first = ops.next().ok_or(IdentityLogError::Empty)?;
-        let state = begin(&first)?;
+        let state = apply_genesis(&first)?;
         let mut log = Self {
             person: first.person(),
             ops: vec![first],
             state,
-            ahead: None,
+            after_recovery: None,
             recovered_at: None,
         };
         for op in ops {
@@ -118,10 +118,10 @@ impl IdentityLog {
         Ok(log)
     }
 
-    /// Appends one op after verifying it.
+    /// Verifies one op and appends it.
     ///
     /// # Errors
-    /// Why it cannot follow; the log is unchanged then.
+    /// Why the op cannot follow. The log is unchanged then.
     pub fn extend(&mut self, op: SignedOp) -> Result<(), IdentityLogError> {
         let at = self.ops.len();
         let body = &op.op().body;
@@ -134,15 +134,15 @@ impl IdentityLog {
         {
             return Err(IdentityLogError::Chain(at));
         }
-        match &mut self.ahead {
-            // What follows a recovery that waits must hold for the keys it brings.
-            Some(ahead) if ahead.frozen_at.is_none() => **ahead = follow(ahead, &op, at)?,
+        match &mut self.after_recovery {
+            // Ops that follow a pending recovery are signed by the keys it brings.
+            Some(after) if after.frozen_at.is_none() => **after = apply_op(after, &op, at)?,
             None if self.state.frozen_at.is_none() => {
-                let state = follow(&self.state, &op, at)?;
+                let state = apply_op(&self.state, &op, at)?;
                 if let OpBody::Recover(roots) = &op.op().body
-                    && guardians(&self.state, &op).is_some_and(|known| enough(&self.state, known))
+                    && guardians(&self.state, &op).is_some_and(|count| enough(&self.state, count))
                 {
-                    self.ahead =
+                    self.after_recovery =
                         Some(Box::new(State { roots: roots.clone(), ..self.state.clone() }));
                 }
                 self.state = state;
@@ -153,40 +153,43 @@ impl IdentityLog {
         Ok(())
     }
 
-    /// The recovery by friends that waits for its delay, if one does: which op, and for how many
+    /// The pending recovery by friends, if there is one: the index of the op, and the delay in
     /// seconds.
     pub fn pending_recovery(&self) -> Option<(u16, u32)> {
-        self.ahead.as_ref()?;
+        self.after_recovery.as_ref()?;
         self.state.frozen_at.map(|at| (at, self.state.recovery.delay_secs))
     }
 
-    /// The same log once the recovery that waits has taken effect. When that is, each node judges
-    /// by its own clock.
+    /// The same log once the pending recovery has taken effect. Each node decides by its own clock
+    /// when the delay has passed.
     pub fn recovered(self) -> Self {
-        match self.ahead {
-            Some(ahead) => {
-                Self { state: *ahead, ahead: None, recovered_at: self.state.frozen_at, ..self }
-            }
+        match self.after_recovery {
+            Some(after) => Self {
+                state: *after,
+                after_recovery: None,
+                recovered_at: self.state.frozen_at,
+                ..self
+            },
             None => self,
         }
     }
 
-    /// The recovery that waited and has taken effect, if one has.
+    /// Index of the recovery that has taken effect, if there is one.
     pub fn recovered_at(&self) -> Option<u16> {
         self.recovered_at
     }
 
-    /// Whether this root key has a say in what comes next.
+    /// True if this root key may sign the next op.
     pub fn may_sign(&self, root: &PublicKey) -> bool {
         self.next_state().roots.contains(root)
     }
 
-    /// What an op that follows is judged by.
+    /// The state that the next op is verified against.
     pub fn next_state(&self) -> &State {
-        self.ahead.as_deref().unwrap_or(&self.state)
+        self.after_recovery.as_deref().unwrap_or(&self.state)
     }
 
-    /// Whose log this is.
+    /// The person of this log.
     pub fn person(&self) -> PersonId {
         self.person
     }
@@ -196,33 +199,33 @@ impl IdentityLog {
         &self.ops
     }
 
-    /// The verified ops, by themselves.
+    /// The verified ops, without the log.
     pub(crate) fn into_ops(self) -> Vec<SignedOp> {
         self.ops
     }
 
-    /// Their exact bytes, as they are stored and sent.
+    /// The exact bytes of the ops, as stored and sent.
     pub fn to_bytes(&self) -> Vec<Vec<u8>> {
         self.ops.iter().map(|op| op.as_bytes().to_vec()).collect()
     }
 
-    /// The last op's id.
+    /// The id of the last op.
     pub fn head(&self) -> OpId {
-        // A log is never empty; a zero id could only ever refuse.
+        // A log is never empty. If it were, no op could name a zero id.
         self.ops.last().map_or(OpId([0; 32]), SignedOp::id)
     }
 
-    /// What the ops add up to.
+    /// The state that the ops lead to.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// The node, if it was ever certified.
+    /// The node, if the log ever certified it.
     pub fn node(&self, key: &PublicKey) -> Option<&NodeState> {
         self.state.nodes.get(key)
     }
 
-    /// The nodes that may write now.
+    /// The nodes that are certified and not retired.
     pub fn live_nodes(&self) -> impl Iterator<Item = &PublicKey> {
         self.state.nodes.iter().filter(|(_, node)| node.retired.is_none()).map(|(key, _)| key)
     }
@@ -239,7 +242,7 @@ impl IdentityLog {
 }
 
 /// Verifies Genesis: signed by the first root key, countersigned by the node.
-fn begin(op: &SignedOp) -> Result<State, IdentityLogError> {
+fn apply_genesis(op: &SignedOp) -> Result<State, IdentityLogError> {
     let OpBody::Genesis(genesis) = &op.op().body else { return Err(IdentityLogError::Chain(0)) };
     let signed = root_signers(op, 0)?;
     if genesis.roots.first() != Some(&signed)
@@ -262,19 +265,18 @@ fn begin(op: &SignedOp) -> Result<State, IdentityLogError> {
     })
 }
 
-/// Verifies an op against the state before it and gives the state after it.
-pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, IdentityLogError> {
+/// Verifies an op against the state before it and returns the state after it.
+fn apply_op(before: &State, op: &SignedOp, at: usize) -> Result<State, IdentityLogError> {
     if before.ended {
         return Err(IdentityLogError::Impossible(at));
     }
     let mut state = before.clone();
     let body = &op.op().body;
     let known = guardians(before, op).ok_or(IdentityLogError::Signature(at))?;
-    // Guardians whose signatures nobody can verify here let a log be kept; they do not let it be
-    // acted upon.
+    // A recovery backed by guardian signatures that this program cannot verify is stored, but not
+    // applied.
     let backed = enough(before, known + unknown_guardians(before, op));
-    if backed && matches!(body, OpBody::Unknown { kind: RECOVER, .. }) && is_by_an_unknown_root(op)
-    {
+    if backed && matches!(body, OpBody::Unknown { kind: RECOVER, .. }) && is_by_unknown_root(op) {
         state.frozen_at = Some(op.op().index);
         return Ok(state);
     }
@@ -316,8 +318,8 @@ pub(crate) fn follow(before: &State, op: &SignedOp, at: usize) -> Result<State, 
     Ok(state)
 }
 
-/// The one root key that signed; exactly one must have, and nothing beside it may claim to be
-/// another's.
+/// The one root key that signed. Exactly one must have signed, and no unknown signature may claim
+/// to be a second one.
 pub(crate) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, IdentityLogError> {
     match op.verified(Role::Root).as_deref() {
         Some([one]) if op.unknown_count(Role::Root) == 0 => Ok(one.key),
@@ -325,15 +327,16 @@ pub(crate) fn root_signers(op: &SignedOp, at: usize) -> Result<PublicKey, Identi
     }
 }
 
-/// Whether one key signed as a root key, and nobody can verify it here.
-fn is_by_an_unknown_root(op: &SignedOp) -> bool {
+/// True if the only root signature is one that this program cannot verify.
+fn is_by_unknown_root(op: &SignedOp) -> bool {
     op.unknown_count(Role::Root) == 1
         && !op.signatures().iter().any(|signature| signature.role == Role::Root)
 }
 
 fn countersigned_by(op: &SignedOp, card: &NodeCard) -> bool {
-    let is_it = matches!(op.verified(Role::Node).as_deref(), Some([one]) if one.key == card.sign);
-    is_it && op.unknown_count(Role::Node) == 0
+    let is_signed =
+        matches!(op.verified(Role::Node).as_deref(), Some([one]) if one.key == card.sign);
+    is_signed && op.unknown_count(Role::Node) == 0
 }
 
 fn guardian_count(op: &SignedOp) -> usize {
@@ -341,7 +344,7 @@ fn guardian_count(op: &SignedOp) -> usize {
         + op.unknown_count(Role::Guardian)
 }
 
-/// How many signatures that nobody can verify here open a guardian's commitment.
+/// The number of signatures that this program cannot verify and that open a guardian's commitment.
 fn unknown_guardians(before: &State, op: &SignedOp) -> usize {
     let opens = |signature: &&UnknownSignature| {
         let (key, salt) = signature.opening();
@@ -351,8 +354,8 @@ fn unknown_guardians(before: &State, op: &SignedOp) -> usize {
     op.unknown_signatures().iter().filter(opens).count()
 }
 
-/// How many guardians of `before` countersigned; `None` when one of those signatures does not hold
-/// or is by somebody else.
+/// The number of guardians of `before` that countersigned; `None` when one of those signatures is
+/// not valid or not by a guardian.
 pub(crate) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
     let signed = op.verified(Role::Guardian)?;
     let known = |signature: &&OpSignature| {
@@ -364,12 +367,12 @@ pub(crate) fn guardians(before: &State, op: &SignedOp) -> Option<usize> {
     signed.iter().all(known).then_some(signed.len())
 }
 
-/// Whether so many guardians are enough.
+/// True if this number of guardians is enough.
 pub(crate) fn enough(before: &State, guardians: usize) -> bool {
     before.recovery.needed > 0 && guardians >= usize::from(before.recovery.needed)
 }
 
-/// What a log says of a guardian before the guardian signs: a hash that names nobody.
+/// The commitment to a guardian in a log: a hash that hides the guardian until the guardian signs.
 pub fn commitment(guardian: &PublicKey, salt: [u8; 16]) -> [u8; 32] {
     commitment_to(guardian.as_bytes(), salt)
 }

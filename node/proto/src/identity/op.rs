@@ -1,11 +1,11 @@
-//! Identity ops: what a person's log is made of. One op is a CBOR map, the signed form wraps its
+//! Identity ops, the records of an identity log. An op is a CBOR map; the signed form wraps its
 //! exact bytes with the signatures.
 //!
 //! Op: `{0: version 1, 2: kind, 4: index, 6: person, 8: prev, 10: body}` (6 and 8 are absent in
-//! Genesis, whose hash *is* the person). Signed op: `{0: op bytes, 2: [signatures]}`, these by
+//! Genesis, whose hash *is* the person). Signed op: `{0: op bytes, 2: [signatures]}`, sorted by
 //! rising (role, suite, key).
 
-use super::op_signature::Listed;
+use super::op_signature::AnySignature;
 use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::domains::{self, Domain};
 use crate::identity::PersonId;
@@ -23,25 +23,25 @@ pub const OPS_RESERVED: usize = 16;
 /// Signatures on one op, at most.
 const SIGNATURES_MAX: usize = 24;
 
-/// BLAKE3 of an op's bytes: what its successor names.
+/// BLAKE3 of an op's bytes; the next op names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub [u8; 32]);
 
-/// What an op says.
+/// An op, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Op {
-    /// Whose log; `None` in Genesis.
+    /// The person of the log; `None` in Genesis.
     pub person: Option<PersonId>,
-    /// Its place in the log, from 0.
+    /// Index in the log, from 0.
     pub index: u16,
     /// The op before it; `None` in Genesis.
     pub prev: Option<OpId>,
-    /// What it does.
+    /// The change it makes.
     pub body: OpBody,
 }
 
 impl Op {
-    /// The canonical bytes: what is hashed and signed.
+    /// The canonical bytes, which are hashed and signed.
     pub fn to_canonical(&self) -> Vec<u8> {
         MapWriter::new()
             .uint(0, 1u8)
@@ -53,8 +53,8 @@ impl Op {
             .canonical()
     }
 
-    /// Reads canonical bytes. What this program does not understand, be it the kind, the body or a
-    /// key beside it, becomes [`OpBody::Unknown`].
+    /// Reads canonical bytes. A kind, a body or an additional key that this program does not
+    /// understand gives [`OpBody::Unknown`].
     ///
     /// # Errors
     /// When the frame is malformed, not canonical, or of another version.
@@ -67,10 +67,10 @@ impl Op {
         let index = fields.small(4)?;
         let person = fields.maybe_array(6)?.map(PersonId);
         let prev = fields.maybe_array(8)?.map(OpId);
-        let said = fields.need(10)?;
-        let body = match (OpBody::from_value(kind, said.clone())?, fields.finish()) {
+        let value = fields.need(10)?;
+        let body = match (OpBody::from_value(kind, value.clone())?, fields.finish()) {
             (body, Ok(())) => body,
-            (_, Err(_)) => OpBody::Unknown { kind, body: said },
+            (_, Err(_)) => OpBody::Unknown { kind, body: value },
         };
         let first = matches!(body, OpBody::Genesis(_));
         if first != (index == 0) || first == person.is_some() || first == prev.is_some() {
@@ -91,47 +91,49 @@ pub struct SignedOp {
 }
 
 impl SignedOp {
-    /// Wraps an op's exact bytes with signatures, which are put in order.
+    /// Wraps an op's exact bytes with signatures, which are sorted.
     ///
     /// # Errors
     /// When the op's bytes are refused or the whole is too long.
     pub fn new(op_bytes: Vec<u8>, signatures: Vec<OpSignature>) -> Result<Self, CborError> {
-        Self::wrap(op_bytes, signatures.into_iter().map(Listed::Known).collect())
+        Self::wrap(op_bytes, signatures.into_iter().map(AnySignature::Known).collect())
     }
 
-    fn wrap(op_bytes: Vec<u8>, mut listed: Vec<Listed>) -> Result<Self, CborError> {
+    fn wrap(op_bytes: Vec<u8>, mut listed: Vec<AnySignature>) -> Result<Self, CborError> {
         listed.sort_by(|a, b| a.order().cmp(&b.order()));
         let op = Op::from_canonical(&op_bytes)?;
-        let bytes =
-            MapWriter::new().bytes(0, &op_bytes).list(2, &listed, Listed::to_value).canonical();
+        let bytes = MapWriter::new()
+            .bytes(0, &op_bytes)
+            .list(2, &listed, AnySignature::to_value)
+            .canonical();
         if bytes.len() > OP_LEN_MAX {
             return Err(CborError::Invalid(0));
         }
         Ok(Self::of(bytes, op_bytes, op, listed))
     }
 
-    fn of(bytes: Vec<u8>, op_bytes: Vec<u8>, op: Op, listed: Vec<Listed>) -> Self {
+    fn of(bytes: Vec<u8>, op_bytes: Vec<u8>, op: Op, listed: Vec<AnySignature>) -> Self {
         let (mut signatures, mut unknown) = (Vec::new(), Vec::new());
-        for one in listed {
-            match one {
-                Listed::Known(signature) => signatures.push(signature),
-                Listed::Unknown(signature) => unknown.push(signature),
+        for signature in listed {
+            match signature {
+                AnySignature::Known(signature) => signatures.push(signature),
+                AnySignature::Unknown(signature) => unknown.push(signature),
             }
         }
         Self { bytes, op_bytes, op, signatures, unknown }
     }
 
-    /// Reads a signed op; its signatures are not verified yet (that is the log's work).
+    /// Reads a signed op. The signatures are verified later, by the identity log.
     ///
     /// # Errors
-    /// When it is too long, malformed, not canonical or not understood.
+    /// When the bytes are too long, malformed, not canonical or not understood.
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, CborError> {
         if bytes.len() > OP_LEN_MAX {
             return Err(CborError::Malformed("an op over 3 KiB"));
         }
         let mut fields = Fields::from_canonical(bytes)?;
         let op_bytes = fields.bytes(0, OP_LEN_MAX)?;
-        let listed = fields.list(2, SIGNATURES_MAX, Listed::from_value)?;
+        let listed = fields.list(2, SIGNATURES_MAX, AnySignature::from_value)?;
         fields.finish()?;
         if !listed.is_sorted_by(|a, b| a.order() < b.order()) {
             return Err(CborError::NotCanonical);
@@ -140,22 +142,22 @@ impl SignedOp {
         Ok(Self::of(bytes.to_vec(), op_bytes, op, listed))
     }
 
-    /// The exact bytes, signatures included: what is stored and forwarded.
+    /// The exact bytes with the signatures, as stored and forwarded.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The exact bytes of the op alone: what is hashed and signed.
+    /// The exact bytes of the op alone, which are hashed and signed.
     pub fn op_bytes(&self) -> &[u8] {
         &self.op_bytes
     }
 
-    /// What it says.
+    /// The parsed op.
     pub fn op(&self) -> &Op {
         &self.op
     }
 
-    /// Who signed it, as far as this program can tell.
+    /// The signatures that this program can verify.
     pub fn signatures(&self) -> &[OpSignature] {
         &self.signatures
     }
@@ -165,12 +167,12 @@ impl SignedOp {
         &self.unknown
     }
 
-    /// How many signatures claim a role and cannot be verified.
+    /// The number of signatures that claim a role and cannot be verified.
     pub(crate) fn unknown_count(&self, role: Role) -> usize {
         self.unknown.iter().filter(|signature| signature.is_of(role)).count()
     }
 
-    /// Its id.
+    /// The op's id.
     pub fn id(&self) -> OpId {
         OpId(hash(domains::OP_ID, &self.op_bytes))
     }
@@ -188,21 +190,21 @@ impl SignedOp {
         let (role, key) = (signature.role, signature.key);
         let others =
             self.signatures.iter().filter(|other| (other.role, other.key) != (role, key)).cloned();
-        let known = others.chain([signature]).map(Listed::Known);
+        let known = others.chain([signature]).map(AnySignature::Known);
         Self::wrap(
             self.op_bytes.clone(),
-            known.chain(self.unknown.iter().cloned().map(Listed::Unknown)).collect(),
+            known.chain(self.unknown.iter().cloned().map(AnySignature::Unknown)).collect(),
         )
     }
 
-    /// The signatures in a role, if each of those that this program knows holds.
+    /// The signatures in a role; `None` when one that this program knows is not valid.
     pub(crate) fn verified(&self, role: Role) -> Option<Vec<&OpSignature>> {
         let of_role: Vec<_> =
             self.signatures.iter().filter(|signature| signature.role == role).collect();
-        let hold = of_role
+        let all_valid = of_role
             .iter()
             .all(|s| s.key.verify(role.domain(), &self.op_bytes, &s.signature).is_ok());
-        hold.then_some(of_role)
+        all_valid.then_some(of_role)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What each kind of identity op carries.
+//! The bodies of identity ops, one per kind.
 
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::identity::NodeCard;
@@ -15,8 +15,8 @@ pub(crate) const RECOVER: u64 = 12;
 /// The longest domain name, in bytes (RFC 1035 2.3.4).
 const DOMAIN_LEN_MAX: usize = 253;
 
-/// What an op does. The numbers of the kinds are even: a log with a kind that is not understood is
-/// frozen before it.
+/// The body of an op. The numbers of the kinds are even: a log with a kind that this program does
+/// not understand is frozen before that op.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpBody {
     /// Begins a log.
@@ -35,11 +35,11 @@ pub enum OpBody {
     Recover(Vec<PublicKey>),
     /// Ends the identity.
     Tombstone,
-    /// Something a newer program wrote: kept and forwarded, not acted upon.
+    /// A kind of a newer program: stored and forwarded, not applied.
     Unknown {
         /// The kind's number.
         kind: u64,
-        /// Its body as it came.
+        /// The body as received.
         body: Value,
     },
 }
@@ -49,45 +49,45 @@ pub enum OpBody {
 pub struct Genesis {
     /// Root keys by priority, the first one first; 1 to 5.
     pub roots: Vec<PublicKey>,
-    /// Who may help to recover.
+    /// The guardians, who can recover the identity.
     pub recovery: Recovery,
-    /// What every epoch key is also wrapped to.
+    /// The key that every epoch key is also wrapped to.
     pub recovery_kem: KemKey,
     /// The first node; countersigned by it.
     pub node: NodeCard,
 }
 
-/// Who may recover the identity together.
+/// The guardians of an identity, and how many of them can recover it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// How many guardians are needed; 0 = no recovery by friends.
     pub needed: u8,
     /// `BLAKE3("freehold/guardian/1\0" ‖ salt16 ‖ key32)` per guardian.
     pub guardians: Vec<[u8; 32]>,
-    /// How long a recovery waits for a veto, in seconds.
+    /// The delay in which a recovery can be vetoed, in seconds.
     pub delay_secs: u32,
 }
 
-/// The end of a node.
+/// The retirement of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetireNode {
     /// Its signing key.
     pub node: PublicKey,
-    /// The last good entry of each branch of its logs. These and all they chain back to stay;
-    /// everything else is void.
+    /// The last valid entry of each branch of its feed logs. These and all they chain back to stay
+    /// valid; every other entry is void.
     pub cutoffs: Vec<Cutoff>,
-    /// Whether the key is in somebody else's hands.
+    /// True if another person has the key.
     pub compromised: bool,
 }
 
-/// The last good entry of one log.
+/// The last valid entry of one feed log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cutoff {
-    /// The log's lane.
+    /// The feed log's lane.
     pub lane: [u8; 16],
-    /// The log's epoch.
+    /// The feed log's epoch.
     pub epoch: u64,
-    /// The last good sequence number.
+    /// The last valid sequence number.
     pub seq: u64,
     /// That entry's id.
     pub entry: [u8; 32],
@@ -109,7 +109,7 @@ impl OpBody {
         }
     }
 
-    /// Whether an op of this kind may take one of the last places of a log.
+    /// True if an op of this kind may use one of the last places of a log.
     pub fn may_use_reserve(&self) -> bool {
         matches!(self, Self::Rotate(_) | Self::RetireNode(_) | Self::Recover(_) | Self::Tombstone)
     }

@@ -1,15 +1,15 @@
 //! Signatures of identity ops: `{0: role, 2: key, 4: signature, 6: salt of a guardian's
 //! commitment}`.
 //!
-//! A role or a suite that a newer program brought can be verified by nobody here. Such a signature
-//! is kept as it came, so that the ops before and around it are still read, and it counts for
-//! nothing: whoever forwards a log could have put it there.
+//! A role or a suite of a newer program cannot be verified here. Such a signature is kept byte for
+//! byte, so that the ops around it can be read, and it counts for nothing: any node that forwards
+//! the log could have added it.
 
 use crate::cbor::{CborError, Fields, MapWriter, Value, exactly};
 use crate::domains::{self, Domain};
 use crate::keys::{PublicKey, SUITE_25519, SecretKey, Signature, suite_and_bytes};
 
-/// As whom a key signs an op.
+/// The role in which a key signs an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// A root key of the person.
@@ -41,17 +41,17 @@ impl Role {
 /// One signature of an op.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpSignature {
-    /// As whom.
+    /// The role of the signer.
     pub role: Role,
-    /// By which key.
+    /// The key of the signer.
     pub key: PublicKey,
     /// Over the role's domain and the op's bytes.
     pub signature: Signature,
-    /// What opens a guardian's commitment; guardians only.
+    /// The salt that opens a guardian's commitment; guardians only.
     pub salt: Option<[u8; 16]>,
 }
 
-/// A signature that this program cannot verify, as it came.
+/// A signature that this program cannot verify, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownSignature {
     role: u64,
@@ -62,26 +62,26 @@ pub struct UnknownSignature {
 }
 
 impl UnknownSignature {
-    /// Whether it claims to be made in this role.
+    /// True if the signature claims this role.
     pub(crate) fn is_of(&self, role: Role) -> bool {
         self.role == role.number()
     }
 
-    /// The key's bytes, and what opens a guardian's commitment to them.
+    /// The key's bytes, and the salt that opens a guardian's commitment to them.
     pub(crate) fn opening(&self) -> (&[u8], [u8; 16]) {
         (&self.key, self.salt.unwrap_or_default())
     }
 }
 
-/// What stands in an op's list of signatures.
+/// One item of an op's list of signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(crate) enum AnySignature {
     Known(OpSignature),
     Unknown(UnknownSignature),
 }
 
-impl Listed {
-    /// They stand by rising role, then suite, then key.
+impl AnySignature {
+    /// The sort key of the list: rising role, then suite, then key.
     pub(crate) fn order(&self) -> (u64, u8, &[u8]) {
         match self {
             Self::Known(signature) => {
@@ -106,7 +106,7 @@ impl Listed {
     pub(crate) fn from_value(value: Value, key: u64) -> Result<Self, CborError> {
         match known(value.clone(), key) {
             Err(CborError::NotUnderstood(_)) => unknown(value, key).map(Self::Unknown),
-            read => read.map(Self::Known),
+            known => known.map(Self::Known),
         }
     }
 }
@@ -119,18 +119,18 @@ fn known(value: Value, key: u64) -> Result<OpSignature, CborError> {
         4 => Role::Guardian,
         _ => return Err(CborError::NotUnderstood(0)),
     };
-    let by = PublicKey::from_value(fields.need(2)?, 2)?;
+    let signer = PublicKey::from_value(fields.need(2)?, 2)?;
     let signature = Signature(exactly(fields.need(4)?, 4)?);
     let salt = fields.maybe_array(6)?;
     fields.finish()?;
     if salt.is_some() != (role == Role::Guardian) {
         return Err(CborError::Invalid(6));
     }
-    Ok(OpSignature { role, key: by, signature, salt })
+    Ok(OpSignature { role, key: signer, signature, salt })
 }
 
-/// What any signature has, whatever else it has: a role, and a key as (suite, bytes). The op's own
-/// limit bounds the rest.
+/// Reads the fields that every signature has: a role, and a key as (suite, bytes). The length limit
+/// of the op bounds the rest.
 fn unknown(value: Value, key: u64) -> Result<UnknownSignature, CborError> {
     let mut fields = Fields::of(value.clone(), key)?;
     let role = fields.uint(0)?;

@@ -1,20 +1,20 @@
-//! The recovery card: what its owner keeps on paper. The 24 words, whose they are, and where the
-//! identity log can be had.
+//! The recovery card, for the owner to print: the mnemonic, the person's id, and the addresses that
+//! serve the identity log.
 
 use std::fmt;
 
 use super::PersonId;
 use crate::mnemonic::Mnemonic;
 
-/// How many addresses a card has room for.
+/// Addresses on a card, at most.
 pub const ADDRESSES_MAX: usize = 3;
-/// What stands where an address is not known yet: room for a pen.
+/// Printed for an address that is not known yet, to be filled in by pen.
 const BLANK: &str = "______________________________";
 const COLUMNS: usize = 4;
 
-/// A card for printing. Deliberately without `Debug`: it holds the words.
+/// A card for printing. Deliberately without `Debug`, because it holds the mnemonic.
 pub struct RecoveryCard {
-    words: Mnemonic,
+    mnemonic: Mnemonic,
     person: PersonId,
     addresses: Vec<String>,
 }
@@ -22,15 +22,15 @@ pub struct RecoveryCard {
 impl RecoveryCard {
     /// A card with the first three of these addresses.
     pub fn new(
-        words: Mnemonic,
+        mnemonic: Mnemonic,
         person: PersonId,
         addresses: impl IntoIterator<Item = String>,
     ) -> Self {
-        Self { words, person, addresses: with_blanks(addresses.into_iter().collect()) }
+        Self { mnemonic, person, addresses: with_blanks(addresses.into_iter().collect()) }
     }
 }
 
-/// As many addresses as a card has, with blanks to be filled in by pen where fewer are known.
+/// The first [`ADDRESSES_MAX`] addresses, followed by blanks if there are fewer.
 pub fn with_blanks(addresses: Vec<String>) -> Vec<String> {
     let blanks = std::iter::repeat_n(BLANK.to_owned(), ADDRESSES_MAX);
     addresses.into_iter().chain(blanks).take(ADDRESSES_MAX).collect()
@@ -40,7 +40,7 @@ impl fmt::Display for RecoveryCard {
     /// Plain text, at most 78 columns wide unless an address is longer.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Freehold recovery card\n")?;
-        let phrase = self.words.phrase();
+        let phrase = self.mnemonic.phrase();
         let words: Vec<&str> = phrase.split_whitespace().collect();
         let rows = words.len().div_ceil(COLUMNS);
         for row in 0..rows {
@@ -59,8 +59,8 @@ impl fmt::Display for RecoveryCard {
     }
 }
 
-/// The addresses of a node that serve for a card, best first: what only works on this machine is
-/// left out. `web` is the site's own address if it has one, `libp2p` where friends' nodes reach it.
+/// The addresses of a node for a card, best first, without those that work on this machine alone.
+/// `web` is the site's own address, `libp2p` are the addresses that friends' nodes dial.
 pub fn addresses(web: Option<&str>, domain: Option<&str>, libp2p: &[String]) -> Vec<String> {
     let domain = domain.filter(|domain| *domain != "localhost" && !domain.ends_with(".localhost"));
     let site = domain.map(|domain| format!("https://{domain}/.well-known/freehold"));
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_has_the_words_the_whole_person_and_three_places() {
+    fn recovery_card_shows_mnemonic_person_and_three_addresses() {
         let known = addresses(
             Some("https://alice.example/"),
             Some("alice.example"),
@@ -96,12 +96,14 @@ mod tests {
             assert!(card.contains(&format!("{number:>3} {word}")), "word {number} in {card}");
         }
         assert!(card.contains(&format!("Person {}", PersonId([1; 32]))));
-        assert!(card.contains("1. https://alice.example/.well-known/freehold\n  2. /ip4/203.0.113.7/tcp/7001\n  3. ____"), "{card}");
+        let listed = "1. https://alice.example/.well-known/freehold\n  2. \
+                      /ip4/203.0.113.7/tcp/7001\n  3. ____";
+        assert!(card.contains(listed), "{card}");
         assert!(card.lines().all(|line| line.len() <= 78));
     }
 
     #[test]
-    fn what_only_works_on_this_machine_is_not_on_the_card() {
+    fn loopback_addresses_are_left_off_the_recovery_card() {
         let local = [
             "/ip4/127.0.0.1/tcp/7001".to_owned(),
             "/ip6/::1/udp/7001/quic-v1".to_owned(),

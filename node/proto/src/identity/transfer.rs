@@ -1,9 +1,9 @@
-//! What needs the 24 words, done where they are: on the owner's own computer. Texts go in and out;
-//! no node, no store, no network.
+//! Transfer texts, carried by hand between a node and the computer that has the mnemonic. The work
+//! of that computer is here: texts in, signed texts out, with no node, store or network.
 //!
-//! A node shows its card. Then [`begin`] (new person) or [`sign`] (an op the person's node has
-//! asked for) makes a text with the root key's signature. The text goes to the node: a [`Claim`] is
-//! countersigned by the node it names, a [`SignedRequest`] is taken as it is.
+//! A node shows its card. [`create_claim`] (for a new person) or [`sign`] (for an op that the
+//! person's node has requested) makes a text with the root key's signature. The text goes to the
+//! node: a [`Claim`] is countersigned by the node it names, a [`SignedRequest`] is complete.
 
 mod describe;
 mod texts;
@@ -17,42 +17,42 @@ use super::{IdentityLog, IdentityLogError, NodeCard, PersonId};
 use crate::cbor::CborError;
 use crate::mnemonic::Mnemonic;
 
-/// Why a text cannot be read or signed.
+/// Why a transfer text was not read or not signed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TransferError {
-    /// Not the right file, or a damaged one.
+    /// The file is of another kind, or damaged.
     #[error(transparent)]
     Armour(#[from] ArmourError),
-    /// The file is whole, but what it says is not what this program reads.
+    /// The file is whole, but this program cannot read its content.
     #[error("the file says something this program cannot read: {0}")]
     Content(#[from] CborError),
-    /// The log in it is not valid.
+    /// The identity log in the file is not valid.
     #[error("the identity log in the file is not valid: {0}")]
     Log(#[from] IdentityLogError),
-    /// These words belong to somebody else.
+    /// The mnemonic is another person's.
     #[error("these words are not those of {0}")]
     OtherMnemonic(PersonId),
-    /// A newer program asks for something this one cannot put into words.
+    /// The requested op is of a newer program, so this one cannot describe it.
     #[error("this program does not know what it would sign; use a newer one")]
     NotUnderstood,
-    /// What is asked for cannot follow the log it was asked with.
+    /// The requested op cannot follow the log in the request.
     #[error("this can't be signed: {0}")]
     Impossible(IdentityLogError),
-    /// The new words are the old ones.
+    /// The new mnemonic is the old one.
     #[error("the new words are the same as the old ones")]
     SameMnemonic,
 }
 
-/// A log whose last op names a node and waits for that node's countersignature.
+/// An identity log whose last op certifies a node and lacks that node's countersignature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The signed ops, from the first.
     pub ops: Vec<SignedOp>,
-    /// What lets the words open the node's vault and its backups.
+    /// The key that lets the mnemonic open the node's vault and its backups.
     pub backup: BackupKey,
 }
 
-/// An op that a node asks its person to sign, with the log it would follow.
+/// An op that a node asks its person to sign, with the identity log it is to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureRequest {
     log: IdentityLog,
@@ -60,31 +60,32 @@ pub struct SignatureRequest {
     body: OpBody,
 }
 
-/// An op signed by a root key, with the log it follows. Also a log as another node of the same
-/// person has it.
+/// An op signed by a root key, with the identity log it follows. Also the log of another node of
+/// the same person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedRequest {
     /// The signed ops, from the first.
     pub ops: Vec<SignedOp>,
-    /// Only with new words: what lets them open the node's vault and its backups from now on.
+    /// With a new mnemonic only: the key that lets it open the node's vault and its backups.
     pub backup: Option<BackupKey>,
 }
 
-/// What signing a request gives: most ops are done, a node that is added must still countersign.
+/// The result of signing a request. Most ops are complete; a node that is added must countersign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {
-    /// For the node that asked.
-    Done(SignedRequest),
-    /// For the node that is being added.
+    /// For the node that made the request.
+    Request(SignedRequest),
+    /// For the node that is to be added.
     Claim(Claim),
 }
 
-/// Begins a person: genesis, signed by the words' root key, for the node whose card this is.
+/// Creates a person: a claim with Genesis, signed by the mnemonic's root key, for the node of this
+/// card.
 ///
 /// # Errors
-/// Only when the op would be over its limit.
-pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, TransferError> {
-    let keys = words.keys();
+/// When the op would be over its limit.
+pub fn create_claim(mnemonic: &Mnemonic, node: &NodeCard) -> Result<Claim, TransferError> {
+    let keys = mnemonic.keys();
     let genesis = Genesis {
         roots: vec![keys.root.public()],
         recovery: Recovery::default(),
@@ -99,12 +100,12 @@ pub fn begin(words: &Mnemonic, node: &NodeCard) -> Result<Claim, TransferError> 
     Ok(Claim { ops: vec![genesis], backup })
 }
 
-/// Signs what a request asks for.
+/// Signs the op of a request.
 ///
 /// # Errors
-/// When the words are not the person's, or it is nothing that may be signed.
-pub fn sign(request: &SignatureRequest, words: &Mnemonic) -> Result<Signed, TransferError> {
-    let keys = words.keys();
+/// When the mnemonic is not the person's, or the op may not be signed.
+pub fn sign(request: &SignatureRequest, mnemonic: &Mnemonic) -> Result<Signed, TransferError> {
+    let keys = mnemonic.keys();
     if !request.log.may_sign(&keys.root.public()) {
         return Err(TransferError::OtherMnemonic(request.log.person()));
     }
@@ -114,7 +115,7 @@ pub fn sign(request: &SignatureRequest, words: &Mnemonic) -> Result<Signed, Tran
     let signed =
         SignedOp::new(request.op.clone(), vec![sign_op(Role::Root, &keys.root, &request.op)])?;
     if let OpBody::AddNode(card) = &request.body {
-        // The rest is verified by the node, whose countersignature it waits for.
+        // The node that countersigns verifies the rest.
         if request.log.node(&card.sign).is_some() {
             return Err(TransferError::Impossible(IdentityLogError::Impossible(
                 request.log.ops().len(),
@@ -128,14 +129,14 @@ pub fn sign(request: &SignatureRequest, words: &Mnemonic) -> Result<Signed, Tran
     }
     let mut log = request.log.clone();
     log.extend(signed).map_err(TransferError::Impossible)?;
-    Ok(Signed::Done(SignedRequest { ops: log.into_ops(), backup: None }))
+    Ok(Signed::Request(SignedRequest { ops: log.into_ops(), backup: None }))
 }
 
-/// Replaces the old words by new ones: the new root key takes the old one's place, and the new
-/// words open the vault.
+/// Replaces the old mnemonic by a new one: the new root key takes the old one's priority, and the
+/// new mnemonic opens the vault.
 ///
 /// # Errors
-/// When the old words are not the person's, or the new ones are already.
+/// When the old mnemonic is not the person's, or the new one is a root key already.
 pub fn replace_mnemonic(
     log: &IdentityLog,
     old: &Mnemonic,
@@ -147,11 +148,11 @@ pub fn replace_mnemonic(
     if roots.contains(&after) {
         return Err(TransferError::SameMnemonic);
     }
-    let place = roots
+    let replaced = roots
         .iter_mut()
         .find(|root| **root == before)
         .ok_or(TransferError::OtherMnemonic(log.person()))?;
-    *place = after;
+    *replaced = after;
     let op = log.next_op(OpBody::Rotate(roots)).to_canonical();
     let signature = sign_op(Role::Root, &old.root, &op);
     let mut log = log.clone();
@@ -161,12 +162,12 @@ pub fn replace_mnemonic(
 }
 
 impl Claim {
-    /// The person it makes or belongs to.
+    /// The person that the claim creates or belongs to.
     pub fn person(&self) -> Option<PersonId> {
         self.ops.first().map(SignedOp::person)
     }
 
-    /// The node it is for.
+    /// The node that the claim certifies.
     pub fn node(&self) -> Option<&NodeCard> {
         match &self.ops.last()?.op().body {
             OpBody::Genesis(genesis) => Some(&genesis.node),
@@ -177,23 +178,23 @@ impl Claim {
 }
 
 impl SignatureRequest {
-    /// Asks for `body` as the next op of `log`.
+    /// A request for `body` as the next op of `log`.
     pub fn new(log: &IdentityLog, body: OpBody) -> Self {
         let op = log.next_op(body.clone()).to_canonical();
         Self { log: log.clone(), op, body }
     }
 
-    /// Whose signature it asks for.
+    /// The person who is to sign.
     pub fn person(&self) -> PersonId {
         self.log.person()
     }
 
-    /// What would be signed.
+    /// The op to be signed.
     pub fn body(&self) -> &OpBody {
         &self.body
     }
 
-    /// The log it would follow.
+    /// The log that the op is to follow.
     pub fn log(&self) -> &IdentityLog {
         &self.log
     }

@@ -1,11 +1,12 @@
-//! Damaged input for whatever takes foreign bytes: what is known to be right, changed a little,
-//! over and over.
+//! A mutation fuzzer for every reader of foreign bytes: copies of valid input, each with a few
+//! changes.
 //!
 //! In the suite each target gets a hundred inputs, the same in every run. `FREEHOLD_FUZZ_SECONDS`
-//! gives each so much time instead (`.ci/fuzz` does) and `FREEHOLD_FUZZ_SEED` other inputs. An
-//! input that makes its target panic or dawdle is written to the folder
-//! `FREEHOLD_FUZZ_FOUND` or the system's temporary one; `FREEHOLD_FUZZ_INPUT` names such a file, to be tried alone. What ends the whole
-//! process, as a stack that overflows does, is met again by the same seed.
+//! gives each target so much time instead (`.ci/fuzz` sets it), and `FREEHOLD_FUZZ_SEED` other
+//! inputs. An input on which its target panics or is slow is written to the folder
+//! `FREEHOLD_FUZZ_FOUND` or the system's temporary one; `FREEHOLD_FUZZ_INPUT` names such a file, to
+//! be tried alone. A fault that ends the process, such as a stack overflow, is reproduced by the
+//! same seed.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,17 +15,17 @@ use std::time::{Duration, Instant};
 
 use crate::random::Random;
 
-/// How many inputs a target gets in the suite.
+/// Inputs per target in the suite.
 const INPUTS: u64 = 100;
-/// No input of [`INPUT_LEN_MAX`] bytes takes so long, not even unoptimised on a busy machine.
+/// The longest time for an input of [`INPUT_LEN_MAX`] bytes, unoptimised and on a busy machine.
 const INPUT_TAKES_MAX: Duration = Duration::from_secs(10);
 /// The longest input, in bytes.
 const INPUT_LEN_MAX: usize = 64 * 1024;
-/// At most so many changes are made to one input.
+/// Changes to one input, at most.
 const CHANGES_MAX: u64 = 6;
-/// Bytes that mean something to many formats.
-const TELLING: &[u8] = b"\0\x01\x7f\x80\xff\r\n \t\"\\(){}<>[]*:;,.=?@-+0";
-/// Lengths and counts that were not thought of.
+/// Bytes with a meaning in many formats.
+const SPECIAL: &[u8] = b"\0\x01\x7f\x80\xff\r\n \t\"\\(){}<>[]*:;,.=?@-+0";
+/// Lengths and counts at the limits of integer types.
 const NUMBERS: [&str; 8] = [
     "0",
     "1",
@@ -36,8 +37,8 @@ const NUMBERS: [&str; 8] = [
     "99999999999999999999",
 ];
 
-/// Feeds changed copies of what is in `corpus` to `target`, which must neither panic nor take long.
-#[allow(clippy::print_stdout, clippy::panic, reason = "a test's own words; what it finds fails it")]
+/// Runs `target` on changed copies of the inputs in `corpus`. It must neither panic nor be slow.
+#[allow(clippy::print_stdout, clippy::panic, reason = "the output and the failure of a test")]
 pub fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
     let setting = |name: &str| std::env::var(name).ok();
     if let Some(input) = setting("FREEHOLD_FUZZ_INPUT").and_then(|path| std::fs::read(path).ok()) {
@@ -47,7 +48,7 @@ pub fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
         .and_then(|seconds| seconds.parse().ok())
         .map(Duration::from_secs_f64);
     let seed = setting("FREEHOLD_FUZZ_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    // What is right must be taken, too.
+    // The valid inputs must not fail either.
     corpus.iter().for_each(|input| target(input));
     let tried = tried(corpus, &Random::seeded(seed), seconds, target);
     let Some((input, cause)) = tried.fault else {
@@ -63,9 +64,9 @@ pub fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
         name.replace(' ', "-"),
         blake3::hash(&input).to_hex().split_at(16).0
     ));
-    let kept = std::fs::write(&path, &input);
+    let written = std::fs::write(&path, &input);
     println!(
-        "fuzz {name}: input {} of seed {seed} is kept in {} ({kept:?})",
+        "fuzz {name}: input {} of seed {seed} is written to {} ({written:?})",
         tried.count,
         path.display()
     );
@@ -75,11 +76,11 @@ pub fn fuzz(name: &str, corpus: &[Vec<u8>], target: impl Fn(&[u8])) {
     }
 }
 
-/// How a target fared.
+/// The result of fuzzing one target.
 struct Tried {
     count: u64,
     slowest: Duration,
-    /// What it fell over or was slow at, and the panic if there was one.
+    /// The input on which the target failed, and the panic if there was one.
     fault: Option<(Vec<u8>, Option<Panic>)>,
 }
 
@@ -91,24 +92,24 @@ fn tried(
     seconds: Option<Duration>,
     target: impl Fn(&[u8]),
 ) -> Tried {
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let mut tried = Tried { count: 0, slowest: Duration::ZERO, fault: None };
     while tried.fault.is_none()
-        && seconds.map_or(tried.count < INPUTS, |seconds| begun.elapsed() < seconds)
+        && seconds.map_or(tried.count < INPUTS, |seconds| start_time.elapsed() < seconds)
     {
         let input = changed(corpus, random);
         let at = Instant::now();
-        let done = catch_unwind(AssertUnwindSafe(|| target(&input)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| target(&input)));
         tried.slowest = tried.slowest.max(at.elapsed());
         tried.count += 1;
-        if done.is_err() || tried.slowest > INPUT_TAKES_MAX {
-            tried.fault = Some((input, done.err()));
+        if outcome.is_err() || tried.slowest > INPUT_TAKES_MAX {
+            tried.fault = Some((input, outcome.err()));
         }
     }
     tried
 }
 
-/// A copy of something in `corpus` with a few changes.
+/// A copy of an input of `corpus` with a few changes.
 fn changed(corpus: &[Vec<u8>], random: &Random) -> Vec<u8> {
     let mut input = any(corpus, random).to_vec();
     for _ in 0..=below(random, CHANGES_MAX) {
@@ -119,8 +120,8 @@ fn changed(corpus: &[Vec<u8>], random: &Random) -> Vec<u8> {
 }
 
 fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &Random) {
-    let start = place(random, input.len());
-    let end = start + place(random, (input.len() - start).min(64));
+    let start = index(random, input.len());
+    let end = start + index(random, (input.len() - start).min(64));
     match below(random, 8) {
         0 => {
             if let Some(byte) = input.get_mut(start) {
@@ -128,29 +129,29 @@ fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &Random) {
             }
         }
         1 => {
-            if let (Some(byte), Some(telling)) =
-                (input.get_mut(start), TELLING.get(place(random, TELLING.len() - 1)))
+            if let (Some(byte), Some(special)) =
+                (input.get_mut(start), SPECIAL.get(index(random, SPECIAL.len() - 1)))
             {
-                *byte = *telling;
+                *byte = *special;
             }
         }
         2 => input.truncate(start),
         3 => drop(input.drain(start..end)),
         4 => {
-            // The same again, perhaps very often: depth and counts.
+            // Repeat a piece, up to 512 times: depth and counts.
             let times = 1 << below(random, 10);
             let again = input.get(start..end).unwrap_or_default().repeat(times);
             input.splice(end..end, again.into_iter().take(INPUT_LEN_MAX));
         }
         5 => {
-            // A piece of something else that is right.
+            // Insert a piece of another valid input.
             let other = any(corpus, random);
-            let from = place(random, other.len());
-            let to = from + place(random, (other.len() - from).min(256));
+            let from = index(random, other.len());
+            let to = from + index(random, (other.len() - from).min(256));
             input.splice(start..end, other.get(from..to).unwrap_or_default().iter().copied());
         }
         6 => {
-            let number = NUMBERS.get(place(random, NUMBERS.len() - 1)).copied().unwrap_or_default();
+            let number = NUMBERS.get(index(random, NUMBERS.len() - 1)).copied().unwrap_or_default();
             input.splice(start..end, number.bytes());
         }
         _ => {
@@ -161,11 +162,11 @@ fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], random: &Random) {
 }
 
 fn any<'a>(corpus: &'a [Vec<u8>], random: &Random) -> &'a [u8] {
-    corpus.get(place(random, corpus.len().saturating_sub(1))).map(Vec::as_slice).unwrap_or_default()
+    corpus.get(index(random, corpus.len().saturating_sub(1))).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A number from 0 to `last`.
-fn place(random: &Random, last: usize) -> usize {
+fn index(random: &Random, last: usize) -> usize {
     usize::try_from(below(random, (last as u64).saturating_add(1))).unwrap_or(last)
 }
 
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_that_falls_over_rarely_is_found_out() {
+    fn rare_panic_of_a_fuzz_target_is_found() {
         let corpus = [b"a1 FETCH 1 (FLAGS)".to_vec()];
         let tried =
             tried(&corpus, &Random::seeded(1), None, |input| assert!(input.len() > 9, "short"));
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_inputs() {
+    fn same_fuzz_seed_gives_the_same_inputs() {
         let corpus = [vec![7; 100]];
         let inputs = || {
             (0..50)

@@ -1,4 +1,4 @@
-//! Identity logs of made-up people, with keys that are one byte repeated.
+//! Identity logs of invented people, with keys that are one byte repeated.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,8 +25,8 @@ pub fn card(keys: &NodeKeys) -> NodeCard {
     NodeCard { sign: keys.sign.public(), kem: keys.kem.public() }
 }
 
-/// A genesis with these root keys, for node 100, with guardians 50, 51 and 52 of whom two are
-/// needed.
+/// A log of Genesis with these root keys, for node 100, with guardians 50, 51 and 52, of whom two
+/// are needed.
 pub fn genesis(roots: &[u8]) -> IdentityLog {
     let node = node_keys(100);
     let guardians =
@@ -66,7 +66,7 @@ pub fn with(log: &IdentityLog, body: OpBody, root: u8) -> IdentityLog {
     with_op(log, next(log, body, root, &[], None)).unwrap()
 }
 
-/// The log with one more op, or the reason why the op can't follow.
+/// The log with one more op, or the error.
 ///
 /// # Errors
 /// As [`IdentityLog::extend`].

@@ -146,7 +146,7 @@ fn bodies() -> Vec<(&'static str, Lane, Body)> {
 }
 
 #[test]
-fn entries_have_these_bytes() {
+fn entry_vectors_match() {
     let mut all = Vec::new();
     for (seq, (what, lane, body)) in (0u64..).zip(bodies()) {
         let bytes = body.to_canonical([0x11; 16]);
@@ -160,7 +160,7 @@ fn entries_have_these_bytes() {
 }
 
 #[test]
-fn sealed_entries_have_these_bytes() {
+fn sealed_entry_vectors_match() {
     let key = EpochKey::new([0x42; 32]);
     let mut all = Vec::new();
     for (seq, (what, body)) in (0u64..).zip([

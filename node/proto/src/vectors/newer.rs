@@ -1,4 +1,4 @@
-//! What a newer program may write and this one must keep: suites and roles that it does not know.
+//! Signatures and keys of a newer program that this one must keep: unknown suites and roles.
 
 use super::*;
 use crate::cbor::Value as Cbor;
@@ -18,10 +18,10 @@ fn signature(role: u64) -> Cbor {
 }
 
 #[test]
-fn what_a_newer_program_signs_is_kept_byte_by_byte() {
-    let (words, node) = (Mnemonic::from_entropy([1; 32]), SecretKey::from_bytes(&[100; 32]));
+fn ops_of_a_newer_suite_are_kept_byte_for_byte() {
+    let (mnemonic, node) = (Mnemonic::from_entropy([1; 32]), SecretKey::from_bytes(&[100; 32]));
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
-    let keys = words.keys();
+    let keys = mnemonic.keys();
     let recovery_kem = keys.recovery.public();
     let body = OpBody::Genesis(Genesis {
         roots: vec![keys.root.public()],
@@ -54,18 +54,19 @@ fn what_a_newer_program_signs_is_kept_byte_by_byte() {
         (ops.clone(), Some(1), None)
     );
 
+    let unverifiable: Vec<_> = read.ops().iter().map(|op| op.unknown_signatures().len()).collect();
     let vectors = json!({
         "person": hex(&read.person().0),
         "log": ops.iter().map(|op| hex(op)).collect::<Vec<_>>(),
         "frozen_at": 1,
-        "unverifiable": read.ops().iter().map(|op| op.unknown_signatures().len()).collect::<Vec<_>>(),
+        "unverifiable": unverifiable,
         "header": hex(&header()),
         "header_tree": tree_of(&header()),
     });
     check_file("newer", &vectors);
 }
 
-/// An entry's header by a node whose key is of suite 2.
+/// The header of an entry by a node whose key is of suite 2.
 fn header() -> Vec<u8> {
     let fields = vec![
         (0, Cbor::Uint(1)),
@@ -85,7 +86,7 @@ fn header() -> Vec<u8> {
 }
 
 #[test]
-fn a_header_by_a_newer_key_is_not_called_malformed() {
+fn header_of_a_newer_suite_is_told_from_malformed() {
     let refused = crate::entry::EntryHeader::from_canonical(&header()).unwrap_err();
     assert!(crate::entry::EntryHeader::is_of_a_newer_suite(&refused));
 }

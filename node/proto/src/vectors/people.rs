@@ -1,4 +1,4 @@
-//! Words, keys, cards, claims and identity ops.
+//! Mnemonics, keys, node cards, claims and identity ops.
 
 use super::*;
 use crate::cbor::{Fields, Value as Cbor};
@@ -11,7 +11,7 @@ use crate::keys::{KemSecret, SecretKey};
 use crate::mnemonic::Mnemonic;
 use crate::random::Random;
 
-fn words(byte: u8) -> Mnemonic {
+fn mnemonic(byte: u8) -> Mnemonic {
     Mnemonic::from_entropy([byte; 32])
 }
 
@@ -23,20 +23,20 @@ fn card(byte: u8) -> NodeCard {
 }
 
 #[test]
-fn words_yield_these_keys() {
+fn mnemonic_key_vectors_match() {
     let all: Vec<Json> =
         [[0u8; 32], [0x7f; 32], std::array::from_fn(|at| u8::try_from(at * 7 % 256).unwrap())]
             .into_iter()
             .map(|entropy| {
-                let words = Mnemonic::from_entropy(entropy);
-                let mnemonic = bip39::Mnemonic::parse_normalized(words.phrase().as_str()).unwrap();
-                let keys = words.keys();
+                let mnemonic = Mnemonic::from_entropy(entropy);
+                let words = bip39::Mnemonic::parse_normalized(mnemonic.phrase().as_str()).unwrap();
+                let keys = mnemonic.keys();
                 let backup_public =
                     x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*keys.backup));
                 json!({
                     "entropy": hex(&entropy),
-                    "phrase": words.phrase().as_str(),
-                    "indices": mnemonic.word_indices().collect::<Vec<_>>(),
+                    "phrase": mnemonic.phrase().as_str(),
+                    "indices": words.word_indices().collect::<Vec<_>>(),
                     "root_secret": hex(keys.root.to_bytes().as_slice()),
                     "root_public": hex(keys.root.public().as_bytes()),
                     "recovery_secret": hex(keys.recovery.to_bytes().as_slice()),
@@ -56,7 +56,11 @@ fn described(op: &SignedOp, what: &str) -> Json {
         "op_tree": tree_of(op.op_bytes()),
         "id": hex(&op.id().0),
         "signatures": op.signatures().iter().map(|signature| json!({
-            "role": match signature.role { Role::Root => "root", Role::Node => "node", Role::Guardian => "guardian" },
+            "role": match signature.role {
+                Role::Root => "root",
+                Role::Node => "node",
+                Role::Guardian => "guardian",
+            },
             "key": hex(signature.key.as_bytes()),
             "signature": hex(&signature.signature.0),
             "salt": signature.salt.map(|salt| hex(&salt)),
@@ -67,8 +71,8 @@ fn described(op: &SignedOp, what: &str) -> Json {
 }
 
 #[test]
-fn identity_ops_have_these_bytes() {
-    let (root, node) = (words(1).keys().root, SecretKey::from_bytes(&[100; 32]));
+fn identity_op_vectors_match() {
+    let (root, node) = (mnemonic(1).keys().root, SecretKey::from_bytes(&[100; 32]));
     let guardians = [50u8, 51].map(|byte| SecretKey::from_bytes(&[byte; 32]));
     let recovery = Recovery {
         needed: 2,
@@ -80,9 +84,9 @@ fn identity_ops_have_these_bytes() {
         delay_secs: 604_800,
     };
     let genesis = Genesis {
-        roots: vec![root.public(), words(2).keys().root.public()],
+        roots: vec![root.public(), mnemonic(2).keys().root.public()],
         recovery: recovery.clone(),
-        recovery_kem: words(1).keys().recovery.public(),
+        recovery_kem: mnemonic(1).keys().recovery.public(),
         node: card(100),
     };
     let bytes =
@@ -110,13 +114,13 @@ fn identity_ops_have_these_bytes() {
         ("set the domain", OpBody::SetDomain(Some("alice.example".to_owned()))),
         ("set no domain", OpBody::SetDomain(None)),
         ("set guardians", OpBody::SetGuardians(recovery)),
-        ("rotate", OpBody::Rotate(vec![root.public(), words(3).keys().root.public()])),
-        ("recover", OpBody::Recover(vec![words(4).keys().root.public()])),
+        ("rotate", OpBody::Rotate(vec![root.public(), mnemonic(3).keys().root.public()])),
+        ("recover", OpBody::Recover(vec![mnemonic(4).keys().root.public()])),
     ];
     for (what, body) in bodies {
         let bytes = log.next_op(body.clone()).to_canonical();
         let mut signatures = match body {
-            OpBody::Recover(_) => vec![sign(Role::Root, &words(4).keys().root, &bytes)],
+            OpBody::Recover(_) => vec![sign(Role::Root, &mnemonic(4).keys().root, &bytes)],
             _ => vec![sign(Role::Root, &root, &bytes)],
         };
         if let OpBody::AddNode(_) = body {
@@ -133,8 +137,8 @@ fn identity_ops_have_these_bytes() {
         ops.push(described(&signed, what));
         log.extend(signed).unwrap();
     }
-    // A tombstone follows genesis here: nothing may follow it, and nothing that follows a recovery
-    // is acted upon.
+    // Tombstone follows Genesis here: no op may follow Tombstone, and no op after a pending
+    // recovery is applied.
     let first = IdentityLog::from_ops(log.ops().iter().take(1).cloned().collect()).unwrap();
     let bytes = first.next_op(OpBody::Tombstone).to_canonical();
     let tombstone = SignedOp::new(bytes.clone(), vec![sign(Role::Root, &root, &bytes)]).unwrap();
@@ -153,23 +157,27 @@ fn identity_ops_have_these_bytes() {
 }
 
 #[test]
-fn texts_that_are_pasted_have_these_letters() {
+fn node_card_and_claim_vectors_match() {
     let node = card(100);
-    let claim = transfer::begin(&words(1), &node).unwrap();
+    let claim = transfer::create_claim(&mnemonic(1), &node).unwrap();
     let payload = armour_payload("freehold claim 1", &claim.to_string());
     let mut fields = Fields::from_canonical(&payload).unwrap();
     assert!(matches!(fields.need(0), Ok(Cbor::Array(ops)) if ops.len() == 1));
     let vectors = json!({
-        "node_card": { "text": node.to_string(), "sign": hex(node.sign.as_bytes()), "kem": hex(node.kem.as_bytes()) },
+        "node_card": {
+            "text": node.to_string(),
+            "sign": hex(node.sign.as_bytes()),
+            "kem": hex(node.kem.as_bytes()),
+        },
         "claim": { "text": claim.to_string(), "payload": hex(&payload), "tree": tree_of(&payload) },
     });
     check_file("texts", &vectors);
 }
 
 #[test]
-fn a_wrapped_epoch_key_has_these_bytes() {
+fn wrapped_epoch_key_vectors_match() {
     let (recovery, person, key) =
-        (words(1).keys().recovery, PersonId([2; 32]), EpochKey::new([3; 32]));
+        (mnemonic(1).keys().recovery, PersonId([2; 32]), EpochKey::new([3; 32]));
     let wrapped = key_backup::wrap(&recovery.public(), &person, &key, &Random::seeded(4)).unwrap();
     let vectors = json!({
         "recovery_secret": hex(recovery.to_bytes().as_slice()),

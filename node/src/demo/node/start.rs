@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use freehold_core::fs::OsFs;
-use freehold_core::store::{Claim, OpenError};
+use freehold_core::store::{FolderLock, OpenError};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ impl DemoNode {
         let available = async {
             let mut is_reported = false;
             loop {
-                match Claim::take(&OsFs, &self.data) {
+                match FolderLock::acquire(&OsFs, &self.data) {
                     Ok(_) => return Ok(None),
                     Err(OpenError::InUse) => {}
                     Err(error) => {

@@ -1,17 +1,19 @@
-//! A disk whose syncs take longer: the operating system's file system with a wait before each.
+//! A simulated slow disk: the operating system's file system with a delay before each sync.
 
 use std::time::Duration;
 
 use freehold_store::fs::OsFs;
-use freehold_store::testing::hooked_fs::{Hooked, Then, What};
+use freehold_store::testing::hooked_fs::{Action, FsCall, HookedFs};
 
-/// The file system, each sync of which takes so much longer than the disk needs.
-#[allow(clippy::disallowed_methods, reason = "to stand for a slow disk is what this is for")]
-pub(crate) fn slow(delay: Duration) -> Hooked {
-    Hooked::new(OsFs, move |what, _| {
-        if !delay.is_zero() && matches!(what, What::Sync | What::SyncFolder | What::SyncVolume) {
+/// The file system with `delay` before each sync.
+#[allow(clippy::disallowed_methods, reason = "simulates a slow disk")]
+pub(crate) fn slow(delay: Duration) -> HookedFs {
+    HookedFs::new(OsFs, move |call, _| {
+        if !delay.is_zero()
+            && matches!(call, FsCall::Sync | FsCall::SyncFolder | FsCall::SyncVolume)
+        {
             std::thread::sleep(delay);
         }
-        Then::Go
+        Action::Proceed
     })
 }

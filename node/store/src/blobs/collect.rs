@@ -1,29 +1,29 @@
-//! Collection: what no row refers to is found by a look at all rows, then swept. Rows go first,
-//! files later, pinned ones never.
+//! Garbage collection of blobs: mark the blobs that rows refer to, then remove the others. Rows are
+//! deleted before their blobs' files, and pinned blobs are never removed.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::file::Name;
-use super::{Blobs, told};
+use super::file::FileName;
+use super::{Blobs, map_error};
 use crate::types::{BlobId, StoreError};
 
-/// What was pinned at any moment of a collection, and the names of its files.
+/// The blobs that were pinned at any time during a collection, and the names of their files.
 #[derive(Default)]
-pub(super) struct Touched {
+pub(super) struct Protected {
     ids: HashSet<BlobId>,
-    names: HashSet<Name>,
+    names: HashSet<FileName>,
 }
 
-impl Touched {
-    pub(super) fn insert(&mut self, id: BlobId, names: [Name; 2]) {
+impl Protected {
+    pub(super) fn insert(&mut self, id: BlobId, names: [FileName; 2]) {
         self.ids.insert(id);
         self.names.extend(names);
     }
 }
 
-/// A collection that has begun: whatever is pinned from its beginning on is left alone. Begin it,
-/// then look at the rows.
+/// A running collection. A blob that is pinned at any time since its beginning is not removed.
+/// Begin it before reading the rows, so that no new reference is missed.
 #[must_use]
 #[derive(Debug)]
 pub struct Collection {
@@ -31,15 +31,14 @@ pub struct Collection {
     number: u64,
 }
 
-/// What a collection removed.
+/// The result of a collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Files removed.
     pub files: u64,
-    /// Small blobs forgotten before they were filed.
+    /// Small blobs removed from memory before they had a file.
     pub small: u64,
-    /// Of those that were to be unlinked, what somebody had pinned meanwhile: it may lie there
-    /// still.
+    /// Blobs that were to be unlinked but were pinned during the collection: they may still exist.
     pub pinned: HashSet<BlobId>,
 }
 
@@ -47,13 +46,13 @@ impl Blobs {
     /// Begins a collection.
     pub fn collection(&self) -> Collection {
         let mut state = self.state();
-        let mut touched = Touched::default();
+        let mut protected = Protected::default();
         for id in state.pins.keys() {
-            touched.insert(*id, self.names(id));
+            protected.insert(*id, self.names(id));
         }
         state.collections += 1;
         let number = state.collections;
-        state.touched.insert(number, touched);
+        state.protected.insert(number, protected);
         drop(state);
         Collection { blobs: self.clone(), number }
     }
@@ -61,27 +60,27 @@ impl Blobs {
 
 impl Drop for Collection {
     fn drop(&mut self) {
-        self.blobs.state().touched.remove(&self.number);
+        self.blobs.state().protected.remove(&self.number);
     }
 }
 
 impl Collection {
-    /// Removes every blob not in `live` (what the rows referred to, seen after the beginning) that
-    /// was not pinned meanwhile.
+    /// Removes every blob that is not in `live` (the blobs that rows referred to after the
+    /// collection began) and was not pinned during the collection.
     ///
     /// # Errors
-    /// The disk's; what was removed stays removed.
+    /// The disk's; some blobs may be removed.
     pub fn sweep(self, live: &HashSet<BlobId>) -> Result<Collected, StoreError> {
         let blobs = &self.blobs;
-        let _filing = blobs.filing();
+        let _files = blobs.lock_files();
         let mut collected = Collected::default();
         {
             let mut state = blobs.state();
             let state = &mut *state;
-            let touched = state.touched.get(&self.number).map(|touched| &touched.ids);
+            let protected = state.protected.get(&self.number).map(|protected| &protected.ids);
             let before = state.small.len();
             state.small.retain(|id, _| {
-                live.contains(id) || touched.is_some_and(|touched| touched.contains(id))
+                live.contains(id) || protected.is_some_and(|protected| protected.contains(id))
             });
             collected.small = (before - state.small.len()) as u64;
         }
@@ -91,20 +90,27 @@ impl Collection {
         Ok(collected)
     }
 
-    /// Removes those of `gone` that are not in `live` and were not pinned meanwhile, durably.
+    /// Removes the blobs of `unreferenced` that are not in `live` and were not pinned during the
+    /// collection, durably.
     ///
     /// # Errors
-    /// The disk's; part may have been removed.
-    pub fn unlink(self, gone: &[BlobId], live: &HashSet<BlobId>) -> Result<Collected, StoreError> {
+    /// The disk's; some blobs may be removed.
+    pub fn unlink(
+        self,
+        unreferenced: &[BlobId],
+        live: &HashSet<BlobId>,
+    ) -> Result<Collected, StoreError> {
         let blobs = &self.blobs;
-        let _filing = blobs.filing();
+        let _files = blobs.lock_files();
         let mut collected = Collected::default();
-        for id in gone.iter().filter(|id| !live.contains(id)) {
+        for id in unreferenced.iter().filter(|id| !live.contains(id)) {
             {
                 let mut state = blobs.state();
-                let touched =
-                    state.touched.get(&self.number).is_some_and(|touched| touched.ids.contains(id));
-                if !touched && state.small.remove(id).is_some() {
+                let protected = state
+                    .protected
+                    .get(&self.number)
+                    .is_some_and(|protected| protected.ids.contains(id));
+                if !protected && state.small.remove(id).is_some() {
                     collected.small += 1;
                 }
             }
@@ -113,15 +119,15 @@ impl Collection {
                     collected.files += 1;
                     let path = blobs.path(&name);
                     if let Some(folder) = path.parent() {
-                        blobs.0.fs.sync_folder(folder).map_err(|e| told(&e))?;
+                        blobs.0.fs.sync_folder(folder).map_err(|e| map_error(&e))?;
                     }
                 }
             }
             if blobs
                 .state()
-                .touched
+                .protected
                 .get(&self.number)
-                .is_some_and(|touched| touched.ids.contains(id))
+                .is_some_and(|protected| protected.ids.contains(id))
             {
                 collected.pinned.insert(*id);
             }
@@ -129,34 +135,36 @@ impl Collection {
         Ok(collected)
     }
 
-    /// The files that belong to no blob of `live`, nor to one that was pinned meanwhile, nor to one
-    /// in memory (that is written over when it is filed); what is none of ours by its path.
+    /// The files of blobs that are not in `live`, were not pinned during the collection and are not
+    /// in memory (a flush would overwrite the files of those). A file whose name is not a blob's is
+    /// given by its path.
     pub(super) fn orphans(
         &self,
         live: &HashSet<BlobId>,
-    ) -> Result<Vec<Result<Name, PathBuf>>, StoreError> {
+    ) -> Result<Vec<Result<FileName, PathBuf>>, StoreError> {
         let blobs = &self.blobs;
-        let mut names: HashSet<Name> = live.iter().flat_map(|id| blobs.names(id)).collect();
+        let mut names: HashSet<FileName> = live.iter().flat_map(|id| blobs.names(id)).collect();
         names.extend(blobs.state().small.keys().flat_map(|id| blobs.names(id)));
         let mut orphans = Vec::new();
-        blobs.each_file(|found| {
-            if found.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_touched(name))
-                || found.is_err()
+        blobs.each_file(|file| {
+            if file.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_protected(name))
+                || file.is_err()
             {
-                orphans.push(found);
+                orphans.push(file);
             }
             Ok(())
         })?;
         Ok(orphans)
     }
 
-    /// The paths of what [`Collection::sweep`] would remove, and of what is not ours.
+    /// The paths of the files that [`Collection::sweep`] would remove, and of files that are no
+    /// blobs.
     ///
     /// # Errors
     /// The disk's.
     pub fn orphan_paths(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
-        let path = |found: Result<Name, PathBuf>| {
-            found.map_or_else(|path| path, |name| self.blobs.path(&name))
+        let path = |file: Result<FileName, PathBuf>| {
+            file.map_or_else(|path| path, |name| self.blobs.path(&name))
         };
         Ok(self.orphans(live)?.into_iter().map(path).collect())
     }
@@ -165,20 +173,23 @@ impl Collection {
         &self.blobs
     }
 
-    fn is_touched(&self, name: &Name) -> bool {
+    fn is_protected(&self, name: &FileName) -> bool {
         self.blobs
             .state()
-            .touched
+            .protected
             .get(&self.number)
-            .is_some_and(|touched| touched.names.contains(name))
+            .is_some_and(|protected| protected.names.contains(name))
     }
 
-    /// Removes a file unless its blob was pinned since the beginning. The state is locked over
-    /// both, so that who pins first keeps the file and who pins later does not find it.
-    pub(super) fn remove(&self, name: &Name) -> Result<bool, StoreError> {
+    /// Removes a file unless its blob was pinned since the collection began; true if it was
+    /// removed. The state stays locked over check and removal: a pin either comes first and
+    /// protects the file, or comes later and does not find it.
+    pub(super) fn remove(&self, name: &FileName) -> Result<bool, StoreError> {
         let state = self.blobs.state();
-        let touched =
-            state.touched.get(&self.number).is_some_and(|touched| touched.names.contains(name));
-        if touched { Ok(false) } else { self.blobs.unlink(name) }
+        let protected = state
+            .protected
+            .get(&self.number)
+            .is_some_and(|protected| protected.names.contains(name));
+        if protected { Ok(false) } else { self.blobs.unlink(name) }
     }
 }

@@ -1,4 +1,4 @@
-//! Blobs as files: their names, finding them, and putting them in place durably.
+//! The files of blobs: names, look-up, and durable creation.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -6,17 +6,18 @@ use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 
-use super::{AtRest, BlobReader, Blobs, damaged, told};
+use super::{AtRest, BlobReader, Blobs, damaged, map_error};
 use crate::fs::{File, Fs};
 use crate::types::{BlobId, StoreError};
 
+/// The folder of temporary files in `blobs/`.
 const TEMPORARY: &str = "new";
-/// How many public blobs are remembered as found whole; then the remembering starts over.
+/// How many plain blobs are remembered as verified; then the set is cleared.
 const VERIFIED_MAX: usize = 4096;
-/// In the order of looking.
-const FORMS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
+/// The encodings, in the order of look-up.
+const ENCODINGS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
 
-/// Makes the folders, and removes what interrupted writes left.
+/// Creates the folders, and removes the temporary files of interrupted writes.
 pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()> {
     let temporary = folder.join(TEMPORARY);
     fs.create_folder(folder)?;
@@ -28,11 +29,11 @@ pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()>
     Ok(())
 }
 
-/// A file's name in `blobs/`, and the two folders it is in.
+/// The name of a blob's file; its first two bytes name the two folders above the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Name([u8; 32]);
+pub(super) struct FileName([u8; 32]);
 
-impl Name {
+impl FileName {
     fn outer(&self) -> String {
         HEXLOWER.encode(self.0.get(..1).unwrap_or_default())
     }
@@ -46,12 +47,12 @@ impl Name {
         [outer, inner]
     }
 
-    /// The file's name proper.
+    /// The name of the file without its folders.
     pub(super) fn hex(&self) -> String {
         HEXLOWER.encode(&self.0)
     }
 
-    /// The name a file of these folders has, if it is one of ours.
+    /// Parses a path below `blobs/`; `None` if it is not a blob's.
     pub(super) fn parse(outer: &str, inner: &str, hex: &str) -> Option<Self> {
         let name = Self(HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()?);
         (name.outer() == outer && name.inner() == inner).then_some(name)
@@ -59,54 +60,54 @@ impl Name {
 }
 
 impl Blobs {
-    /// The name of a blob kept in this form.
-    pub(super) fn name(&self, id: &BlobId, form: AtRest) -> Name {
+    /// The file name of a blob in this encoding.
+    pub(super) fn name(&self, id: &BlobId, at_rest: AtRest) -> FileName {
         let mut hasher = blake3::Hasher::new_keyed(&self.0.name_key);
-        hasher.update(&[form.number()]);
+        hasher.update(&[at_rest.number()]);
         hasher.update(&id.0);
-        Name(hasher.finalize().into())
+        FileName(hasher.finalize().into())
     }
 
-    /// Both names a blob may have.
-    pub(super) fn names(&self, id: &BlobId) -> [Name; 2] {
-        FORMS.map(|form| self.name(id, form))
+    /// The two file names a blob may have.
+    pub(super) fn names(&self, id: &BlobId) -> [FileName; 2] {
+        ENCODINGS.map(|at_rest| self.name(id, at_rest))
     }
 
-    pub(super) fn path(&self, name: &Name) -> PathBuf {
+    pub(super) fn path(&self, name: &FileName) -> PathBuf {
         self.0.folder.join(name.outer()).join(name.inner()).join(name.hex())
     }
 
     fn find_file(&self, id: &BlobId) -> Result<(AtRest, Box<dyn File>), StoreError> {
-        for form in FORMS {
-            match self.0.fs.open(&self.path(&self.name(id, form))) {
-                Ok(file) => return Ok((form, file)),
+        for at_rest in ENCODINGS {
+            match self.0.fs.open(&self.path(&self.name(id, at_rest))) {
+                Ok(file) => return Ok((at_rest, file)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(told(&error)),
+                Err(error) => return Err(map_error(&error)),
             }
         }
         Err(StoreError::NoBlob)
     }
 
     pub(super) fn open_file(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        let (form, file) = self.find_file(id)?;
-        self.reader(id, form, file)
+        let (at_rest, file) = self.find_file(id)?;
+        self.reader(id, at_rest, file)
     }
 
     fn reader(
         &self,
         id: &BlobId,
-        form: AtRest,
+        at_rest: AtRest,
         file: Box<dyn File>,
     ) -> Result<BlobReader, StoreError> {
-        match form {
-            AtRest::Plain => BlobReader::public(self.clone(), *id, file),
-            AtRest::Sealed => BlobReader::private(&self.0.key_seal, *id, file),
+        match at_rest {
+            AtRest::Plain => BlobReader::plain(self.clone(), *id, file),
+            AtRest::Sealed => BlobReader::sealed(&self.0.key_seal, *id, file),
         }
     }
 
     pub(super) fn has_file(&self, id: &BlobId) -> Result<bool, StoreError> {
         for name in self.names(id) {
-            if self.0.fs.exists(&self.path(&name)).map_err(|e| told(&e))? {
+            if self.0.fs.exists(&self.path(&name)).map_err(|e| map_error(&e))? {
                 return Ok(true);
             }
         }
@@ -117,77 +118,84 @@ impl Blobs {
         Ok(self.open_file(id)?.len())
     }
 
-    /// Whether the blob is stored in this form, whole and durable: only then does a copy of it need
-    /// no storing. The caller has it pinned.
-    pub(super) fn stored(&self, id: &BlobId, form: AtRest) -> Result<bool, StoreError> {
-        let name = self.name(id, form);
-        let found = match self.0.fs.open(&self.path(&name)) {
+    /// True if the blob has an intact file in this encoding, which is made durable here; then an
+    /// equal content need not be stored again. The caller holds a pin on it.
+    pub(super) fn is_stored_durably(
+        &self,
+        id: &BlobId,
+        at_rest: AtRest,
+    ) -> Result<bool, StoreError> {
+        let name = self.name(id, at_rest);
+        let stored = match self.0.fs.open(&self.path(&name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(|e| told(&e))?,
+            other => other.map_err(|e| map_error(&e))?,
         };
-        let whole = self.reader(id, form, found).and_then(|reader| reader.verify());
-        match whole {
+        let verified = self.reader(id, at_rest, stored).and_then(|reader| reader.verify());
+        match verified {
             Ok(()) => {}
-            // It is stored anew, over the damaged copy.
+            // The blob is stored again, over the damaged file.
             Err(StoreError::Corrupt { .. } | StoreError::Unavailable(_)) => return Ok(false),
             Err(error) => return Err(error),
         }
-        // A process that was killed may have left a file or a name that a power cut would still
-        // take.
-        let file = self.0.fs.open(&self.path(&name)).map_err(|e| told(&e))?;
-        file.sync_data().map_err(|e| told(&e))?;
+        // A killed process may have left a file or a name that is not durable yet.
+        let file = self.0.fs.open(&self.path(&name)).map_err(|e| map_error(&e))?;
+        file.sync_data().map_err(|e| map_error(&e))?;
         self.sync_name(&name)?;
         Ok(true)
     }
 
-    /// Makes a file that no reader sees yet.
-    pub(super) fn temporary(&self) -> Result<(PathBuf, Box<dyn File>), StoreError> {
+    /// Creates a temporary file, which no reader opens.
+    pub(super) fn create_temporary(&self) -> Result<(PathBuf, Box<dyn File>), StoreError> {
         let path =
             self.0.folder.join(TEMPORARY).join(HEXLOWER.encode(&self.0.random.array::<16>()));
-        let file = self.0.fs.create(&path).map_err(|e| told(&e))?;
+        let file = self.0.fs.create(&path).map_err(|e| map_error(&e))?;
         Ok((path, file))
     }
 
-    /// Gives a temporary file its name, replacing a damaged one of that name; durable only once the
-    /// folders are synced.
-    pub(super) fn place(&self, temporary: &Path, name: &Name) -> Result<(), StoreError> {
+    /// Renames a temporary file to its final name, replacing a damaged file of that name. Durable
+    /// after [`Blobs::sync_name`].
+    pub(super) fn rename_into_place(
+        &self,
+        temporary: &Path,
+        name: &FileName,
+    ) -> Result<(), StoreError> {
         let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
-        let place = || {
+        let rename = || {
             fs.create_folder(&outer)?;
             fs.create_folder(&outer.join(name.inner()))?;
             fs.rename(temporary, &self.path(name))
         };
-        place().map_err(|e| told(&e))
+        rename().map_err(|e| map_error(&e))
     }
 
-    /// Makes the name durable, and those of its folders unless this process did so before.
-    pub(super) fn sync_name(&self, name: &Name) -> Result<(), StoreError> {
+    /// Makes the name durable, and those of its folders if this process has not done so before.
+    pub(super) fn sync_name(&self, name: &FileName) -> Result<(), StoreError> {
         let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
-        fs.sync_folder(&outer.join(name.inner())).map_err(|e| told(&e))?;
+        fs.sync_folder(&outer.join(name.inner())).map_err(|e| map_error(&e))?;
         if !self.state().durable_folders.contains(&name.folders()) {
-            // One may have been made by a process that died before it synced the parent.
-            fs.sync_folder(&outer).map_err(|e| told(&e))?;
-            fs.sync_folder(&self.0.folder).map_err(|e| told(&e))?;
+            // The folder may have been created by a process that ended before it synced the parent.
+            fs.sync_folder(&outer).map_err(|e| map_error(&e))?;
+            fs.sync_folder(&self.0.folder).map_err(|e| map_error(&e))?;
             self.state().durable_folders.insert(name.folders());
         }
         Ok(())
     }
 
-    /// Removes a file unless its blob is pinned; true if there was one. Not yet durable.
-    pub(super) fn unlink(&self, name: &Name) -> Result<bool, StoreError> {
+    /// Removes a file; true if it existed. The removal is durable after a sync of the folder.
+    pub(super) fn unlink(&self, name: &FileName) -> Result<bool, StoreError> {
         match self.0.fs.remove(&self.path(name)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(told(&error)),
+            Err(error) => Err(map_error(&error)),
         }
     }
 
-    /// Every file there is, by its name; what has no name of ours is given by its path.
+    /// Calls `each` with every file: its name, or the path if the name is not a blob's.
     pub(super) fn each_file(
         &self,
-        mut each: impl FnMut(Result<Name, PathBuf>) -> Result<(), StoreError>,
+        mut each: impl FnMut(Result<FileName, PathBuf>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let list = |path: &Path| self.0.fs.list(path).map_err(|e| told(&e));
+        let list = |path: &Path| self.0.fs.list(path).map_err(|e| map_error(&e));
         for outer in list(&self.0.folder)?.into_iter().filter(|entry| entry.name != TEMPORARY) {
             let outer_path = self.0.folder.join(&outer.name);
             if !outer.folder {
@@ -201,7 +209,7 @@ impl Blobs {
                     continue;
                 }
                 for entry in list(&inner_path)? {
-                    let name = Name::parse(&outer.name, &inner.name, &entry.name);
+                    let name = FileName::parse(&outer.name, &inner.name, &entry.name);
                     each(name.ok_or_else(|| inner_path.join(&entry.name)))?;
                 }
             }
@@ -213,9 +221,9 @@ impl Blobs {
         self.state().verified.contains(id)
     }
 
-    pub(super) fn set_verified(&self, id: BlobId, whole: bool) {
+    pub(super) fn set_verified(&self, id: BlobId, verified: bool) {
         let mut state = self.state();
-        if !whole {
+        if !verified {
             state.verified.remove(&id);
             return;
         }
@@ -225,12 +233,12 @@ impl Blobs {
         state.verified.insert(id);
     }
 
-    pub(super) fn filing(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.0.filing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock_files(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error of the disk while reading a blob: a file that ends early is damage.
-    pub(super) fn told_reading(id: &BlobId, error: &io::Error) -> StoreError {
-        if error.kind() == ErrorKind::UnexpectedEof { damaged(id) } else { told(error) }
+    /// Maps an error of reading a blob's file: a file that ends early is damaged.
+    pub(super) fn map_read_error(id: &BlobId, error: &io::Error) -> StoreError {
+        if error.kind() == ErrorKind::UnexpectedEof { damaged(id) } else { map_error(error) }
     }
 }

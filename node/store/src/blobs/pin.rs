@@ -1,4 +1,4 @@
-//! Pins: while one is held, the blob is not collected.
+//! Pins: a pinned blob is not collected.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Blobs;
 use crate::types::{BlobId, StoreError};
 
-/// A blob that stays at least as long as this is held, referred to by a row or not.
+/// A pinned blob: it is not collected before the last clone is dropped, even if no row refers to
+/// it.
 #[derive(Clone)]
 pub struct Pinned {
     /// Its content address.
@@ -16,7 +17,7 @@ pub struct Pinned {
     _pin: Arc<Pin>,
 }
 
-/// Keeps a blob from collection, as [`Pinned`] does, without knowing anything of it.
+/// A pin like [`Pinned`], without the length of the blob.
 #[derive(Clone, Debug)]
 pub struct Hold {
     _pinned: Pinned,
@@ -40,8 +41,8 @@ impl Drop for Pin {
         *count -= 1;
         if *count == 0 {
             state.pins.remove(&self.id);
-            // A small blob to which nothing durable refers is nowhere but here.
-            if state.small.get_mut(&self.id).is_some_and(|small| !small.let_go()) {
+            // A small blob that is not in the log is dropped with its last pin.
+            if state.small.get_mut(&self.id).is_some_and(|small| !small.unpin()) {
                 state.small.remove(&self.id);
             }
         }
@@ -49,41 +50,39 @@ impl Drop for Pin {
 }
 
 impl Blobs {
-    /// Pins a blob that is there: for a change that refers to it, until the change is applied.
+    /// Pins an existing blob, for a change that refers to it.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
     pub fn pin(&self, id: &BlobId) -> Result<Pinned, StoreError> {
-        let pinned = self.pin_unseen(*id, 0);
-        // Pinned first, looked for second: nothing can remove it in between.
+        let pinned = self.pin_unchecked(*id, 0);
+        // Pin before the look-up, so that no collection removes the blob in between.
         let small = self.state().small.get(id).map(|small| small.bytes.len() as u64);
         let len = match small.map_or_else(|| self.file_content_len(id), Ok) {
-            // A row may go on referring to a damaged blob: it can still be moved, flagged and
-            // deleted.
+            // A row that refers to a damaged blob can still be moved, flagged and deleted.
             Err(StoreError::Corrupt { .. }) => 0,
             other => other?,
         };
         Ok(Pinned { len, ..pinned })
     }
 
-    /// Keeps a blob that is there, in memory or as a file, from collection for as long as the
-    /// answer is held; its bytes are not looked at, so that a row may go on referring to a damaged
-    /// one, to be moved, flagged and deleted.
+    /// Keeps an existing blob from collection until the returned value is dropped. Its content is
+    /// not verified: a row that refers to a damaged blob can still be moved, flagged and deleted.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
     pub fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
-        let pinned = self.pin_unseen(*id, 0);
-        // Pinned first, looked for second: nothing can remove it in between.
+        let pinned = self.pin_unchecked(*id, 0);
+        // Pin before the look-up, so that no collection removes the blob in between.
         if self.contains(id)? { Ok(Hold { _pinned: pinned }) } else { Err(StoreError::NoBlob) }
     }
 
-    /// Pins an id whether or not there is such a blob.
-    pub(super) fn pin_unseen(&self, id: BlobId, len: u64) -> Pinned {
+    /// Pins an id without checking that the blob exists.
+    pub(super) fn pin_unchecked(&self, id: BlobId, len: u64) -> Pinned {
         let mut state = self.state();
         *state.pins.entry(id).or_insert(0) += 1;
-        for touched in state.touched.values_mut() {
-            touched.insert(id, self.names(&id));
+        for protected in state.protected.values_mut() {
+            protected.insert(id, self.names(&id));
         }
         drop(state);
         Pinned { id, len, _pin: Arc::new(Pin { blobs: self.clone(), id }) }

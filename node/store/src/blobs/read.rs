@@ -1,4 +1,4 @@
-//! Reading a blob, any range of it, without holding the whole.
+//! Reading a blob or a range of it, without holding all of it in memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::fs::File;
 use crate::seal::Seal;
 use crate::types::{BlobId, StoreError};
 
-/// An open blob; it can be read to its end even if it is deleted meanwhile.
+/// An open blob. It can be read to its end even if the blob is deleted in the meantime.
 pub struct BlobReader {
     len: u64,
     source: Source,
@@ -19,12 +19,12 @@ pub struct BlobReader {
 
 enum Source {
     Memory(Arc<[u8]>),
-    Public {
+    Plain {
         blobs: Blobs,
         id: BlobId,
         file: Box<dyn File>,
     },
-    Private {
+    Sealed {
         id: BlobId,
         file: Box<dyn File>,
         seal: ChunkSeal,
@@ -49,32 +49,24 @@ impl BlobReader {
         Self { len: bytes.len() as u64, source: Source::Memory(bytes) }
     }
 
-    pub(super) fn public(
-        blobs: Blobs,
-        id: BlobId,
-        file: Box<dyn File>,
-    ) -> Result<Self, StoreError> {
-        let len = file.len().map_err(|e| Blobs::told_reading(&id, &e))?;
-        Ok(Self { len, source: Source::Public { blobs, id, file } })
+    pub(super) fn plain(blobs: Blobs, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
+        let len = file.len().map_err(|e| Blobs::map_read_error(&id, &e))?;
+        Ok(Self { len, source: Source::Plain { blobs, id, file } })
     }
 
-    pub(super) fn private(
-        seal: &Seal,
-        id: BlobId,
-        file: Box<dyn File>,
-    ) -> Result<Self, StoreError> {
-        let told = |e: std::io::Error| Blobs::told_reading(&id, &e);
+    pub(super) fn sealed(seal: &Seal, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
+        let map_error = |e: std::io::Error| Blobs::map_read_error(&id, &e);
         let mut head = [0; HEAD_LEN];
-        file.read_exact_at(&mut head, 0).map_err(told)?;
+        file.read_exact_at(&mut head, 0).map_err(map_error)?;
         let (key, len) = open_head(seal, &id, &head).ok_or_else(|| damaged(&id))?;
         let (chunks, file_len) = layout(len).ok_or_else(|| damaged(&id))?;
-        if file.len().map_err(told)? != file_len {
+        if file.len().map_err(map_error)? != file_len {
             return Err(damaged(&id));
         }
         let seal = ChunkSeal::new(&key);
         Ok(Self {
             len,
-            source: Source::Private { id, file, seal, chunks, last_read: Mutex::new(None) },
+            source: Source::Sealed { id, file, seal, chunks, last_read: Mutex::new(None) },
         })
     }
 
@@ -83,16 +75,16 @@ impl BlobReader {
         self.len
     }
 
-    /// Whether the blob holds nothing.
+    /// True if the blob has length 0.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Reads at `offset`, perhaps fewer bytes than asked for; none only at the end (or for an empty
-    /// `buf`).
+    /// Reads at `offset` and returns the number of bytes read, possibly fewer than `buf` holds; 0
+    /// only at the end, or if `buf` is empty.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when what would be read is damaged, or the disk's.
+    /// [`StoreError::Corrupt`] if the bytes are damaged, or the disk's.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, StoreError> {
         if offset >= self.len || buf.is_empty() {
             return Ok(0);
@@ -101,16 +93,16 @@ impl BlobReader {
             Source::Memory(bytes) => {
                 Ok(copy_from(bytes, usize::try_from(offset).unwrap_or(usize::MAX), buf))
             }
-            Source::Public { blobs, id, file } => {
+            Source::Plain { blobs, id, file } => {
                 if !blobs.is_verified(id) {
                     self.verify()?;
                 }
-                match file.read_at(buf, offset).map_err(|e| Blobs::told_reading(id, &e))? {
+                match file.read_at(buf, offset).map_err(|e| Blobs::map_read_error(id, &e))? {
                     0 => Err(damaged(id)),
                     read => Ok(read),
                 }
             }
-            Source::Private { last_read, .. } => {
+            Source::Sealed { last_read, .. } => {
                 let number = u32::try_from(offset / CHUNK_LEN as u64).unwrap_or(u32::MAX);
                 let within = usize::try_from(offset % CHUNK_LEN as u64).unwrap_or(0);
                 let mut last_read = last_read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +117,7 @@ impl BlobReader {
         }
     }
 
-    /// The whole blob, verified, if it is at most `len_max` bytes.
+    /// Reads and verifies the whole blob, of at most `len_max` bytes.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`], and as [`BlobReader::read_at`].
@@ -136,14 +128,14 @@ impl BlobReader {
         }
         match &self.source {
             Source::Memory(bytes) => Ok(bytes.to_vec()),
-            Source::Public { blobs, id, file } => {
+            Source::Plain { blobs, id, file } => {
                 let mut bytes = vec![0; len];
-                file.read_exact_at(&mut bytes, 0).map_err(|e| Blobs::told_reading(id, &e))?;
-                let whole = *blake3::hash(&bytes).as_bytes() == id.0;
-                blobs.set_verified(*id, whole);
-                if whole { Ok(bytes) } else { Err(damaged(id)) }
+                file.read_exact_at(&mut bytes, 0).map_err(|e| Blobs::map_read_error(id, &e))?;
+                let verified = *blake3::hash(&bytes).as_bytes() == id.0;
+                blobs.set_verified(*id, verified);
+                if verified { Ok(bytes) } else { Err(damaged(id)) }
             }
-            Source::Private { chunks, .. } => {
+            Source::Sealed { chunks, .. } => {
                 let mut bytes = Vec::with_capacity(len);
                 for number in 0..*chunks {
                     bytes.extend_from_slice(&self.chunk(number)?);
@@ -153,7 +145,7 @@ impl BlobReader {
         }
     }
 
-    /// Reads everything and says whether it is whole, holding little of it.
+    /// Verifies the content, holding one chunk at a time in memory.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], or the disk's.
@@ -161,24 +153,24 @@ impl BlobReader {
         let mut hasher = blake3::Hasher::new();
         match &self.source {
             Source::Memory(_) => Ok(()),
-            Source::Public { blobs, id, file } => {
+            Source::Plain { blobs, id, file } => {
                 let mut piece = vec![0; CHUNK_LEN];
                 let mut offset = 0;
                 loop {
                     let read = file
                         .read_at(&mut piece, offset)
-                        .map_err(|e| Blobs::told_reading(id, &e))?;
+                        .map_err(|e| Blobs::map_read_error(id, &e))?;
                     hasher.update(piece.get(..read).unwrap_or_default());
                     offset += read as u64;
                     if read == 0 {
                         break;
                     }
                 }
-                let whole = *hasher.finalize().as_bytes() == id.0;
-                blobs.set_verified(*id, whole);
-                if whole { Ok(()) } else { Err(damaged(id)) }
+                let verified = *hasher.finalize().as_bytes() == id.0;
+                blobs.set_verified(*id, verified);
+                if verified { Ok(()) } else { Err(damaged(id)) }
             }
-            Source::Private { id, chunks, .. } => {
+            Source::Sealed { id, chunks, .. } => {
                 for number in 0..*chunks {
                     hasher.update(&self.chunk(number)?);
                 }
@@ -188,7 +180,7 @@ impl BlobReader {
     }
 
     fn chunk(&self, number: u32) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let Source::Private { id, file, seal, chunks, .. } = &self.source else {
+        let Source::Sealed { id, file, seal, chunks, .. } = &self.source else {
             return Ok(Zeroizing::default());
         };
         let last = number.checked_add(1) == Some(*chunks);
@@ -197,7 +189,7 @@ impl BlobReader {
             usize::try_from(self.len.saturating_sub(start)).unwrap_or(usize::MAX).min(CHUNK_LEN);
         let mut sealed = vec![0; len + SEALED_CHUNK_LEN - CHUNK_LEN];
         let at = HEAD_LEN as u64 + u64::from(number) * SEALED_CHUNK_LEN as u64;
-        file.read_exact_at(&mut sealed, at).map_err(|e| Blobs::told_reading(id, &e))?;
+        file.read_exact_at(&mut sealed, at).map_err(|e| Blobs::map_read_error(id, &e))?;
         seal.open(number, last, &sealed).ok_or_else(|| damaged(id))
     }
 }

@@ -1,7 +1,7 @@
-//! The private form: format byte (1), the blob's own key and length sealed under the store key and
-//! bound to its id (80 + 1), then chunks of 64 KiB sealed by STREAM (XChaCha20-Poly1305, 32-bit
-//! big-endian counter and last-chunk flag, nonce prefix of zeros since the key is fresh), the last
-//! one shorter or empty. So a range is read without the whole, and a cut is noticed.
+//! The sealed encoding: format byte (1), the blob's own key and length sealed under the store key
+//! and bound to its id (80 + 1), then chunks of 64 KiB sealed by STREAM (XChaCha20-Poly1305, 32-bit
+//! big-endian counter and last-chunk flag, nonce prefix of zeros because the key is fresh). The
+//! last chunk may be shorter or empty. A range can be read alone, and truncation is detected.
 
 use aead_stream::{NewStream, StreamBE32, StreamPrimitive};
 use chacha20poly1305::XChaCha20Poly1305;
@@ -11,20 +11,20 @@ use crate::seal::{KEY_LEN, OVERHEAD_LEN, Seal, SecretKey};
 use crate::types::{BlobId, StoreError};
 use freehold_proto::random::Random;
 
-/// The content of a chunk, in bytes.
+/// The length of a full chunk, in bytes.
 pub(super) const CHUNK_LEN: usize = 64 * 1024;
 const TAG_LEN: usize = 16;
-/// A full chunk as stored, in bytes.
+/// The length of a full sealed chunk, in bytes.
 pub(super) const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 const FORMAT: u8 = 1;
-/// What comes before the first chunk, in bytes.
+/// The offset of the first chunk, in bytes.
 pub(super) const HEAD_LEN: usize = 1 + OVERHEAD_LEN + KEY_LEN + 8;
 
 /// Seals and unseals the chunks of one blob.
 pub(super) struct ChunkSeal(StreamBE32<XChaCha20Poly1305>);
 
 impl ChunkSeal {
-    /// Under the blob's own key.
+    /// With the blob's own key.
     pub(super) fn new(key: &SecretKey) -> Self {
         Self(StreamBE32::new((&**key).into(), &Default::default()))
     }
@@ -41,7 +41,7 @@ impl ChunkSeal {
         self.0.encrypt(number, last, chunk).map_err(too_long)
     }
 
-    /// Unseals the `number`-th chunk; `None` if it is damaged or another's.
+    /// Unseals the `number`-th chunk; `None` if it is damaged or another chunk.
     pub(super) fn open(
         &self,
         number: u32,
@@ -52,7 +52,7 @@ impl ChunkSeal {
     }
 }
 
-/// The head of a blob: its key and length, for those who have the store key.
+/// The head of a blob: its key and length, sealed under the store key.
 pub(super) fn head(
     seal: &Seal,
     random: &Random,
@@ -61,22 +61,22 @@ pub(super) fn head(
     len: u64,
 ) -> Result<Vec<u8>, StoreError> {
     let plaintext = Zeroizing::new([&key[..], &len.to_be_bytes()].concat());
-    Ok([&[FORMAT][..], &seal.seal(random, &place(id), &plaintext)?].concat())
+    Ok([&[FORMAT][..], &seal.seal(random, &associated_data(id), &plaintext)?].concat())
 }
 
-/// The key and length a head holds; `None` if it is damaged or another blob's.
+/// Unseals a head into key and length; `None` if it is damaged or another blob's.
 pub(super) fn open_head(seal: &Seal, id: &BlobId, head: &[u8]) -> Option<(SecretKey, u64)> {
     let (format, sealed) = head.split_first()?;
     if *format != FORMAT {
         return None;
     }
-    let plaintext = seal.open(&place(id), sealed)?;
+    let plaintext = seal.open(&associated_data(id), sealed)?;
     let (key, len) = plaintext.split_first_chunk::<KEY_LEN>()?;
     Some((Zeroizing::new(*key), u64::from_be_bytes(len.try_into().ok()?)))
 }
 
-/// How many chunks hold `len` bytes, and how long the file is; `None` beyond what the counter can
-/// number.
+/// The number of chunks and the file length for `len` bytes; `None` if the chunk counter would
+/// overflow.
 pub(super) fn layout(len: u64) -> Option<(u32, u64)> {
     let chunks = len.div_ceil(CHUNK_LEN as u64).max(1);
     let file_len =
@@ -84,6 +84,6 @@ pub(super) fn layout(len: u64) -> Option<(u32, u64)> {
     Some((u32::try_from(chunks).ok()?, file_len))
 }
 
-fn place(id: &BlobId) -> Vec<u8> {
+fn associated_data(id: &BlobId) -> Vec<u8> {
     [b"freehold blob 1", &id.0[..]].concat()
 }

@@ -1,75 +1,75 @@
-//! Small blobs on their way: in memory from `put` on, in the log with the first change that refers
-//! to them, in a file from the next checkpoint on.
+//! Small blobs: in memory after `put`, in the log with the first change that refers to them, in a
+//! file after the next checkpoint.
 
 use std::sync::Arc;
 
 use super::seal::CHUNK_LEN;
-use super::write::Spill;
-use super::{AtRest, Blobs, told};
+use super::write::SpillFile;
+use super::{AtRest, Blobs, map_error};
 use crate::types::{BlobId, StoreError};
 
-/// A blob that travels in the log.
+/// A blob that is written to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmallBlob {
     /// Its content address.
     pub id: BlobId,
-    /// How it is to be kept.
-    pub form: AtRest,
+    /// Its encoding at rest.
+    pub at_rest: AtRest,
     /// Its content.
     pub bytes: Arc<[u8]>,
 }
 
 pub(super) struct Small {
     pub(super) bytes: Arc<[u8]>,
-    /// The form in which a durable group holds it.
+    /// Its encoding in the last durable group with it, until it is flushed to a file.
     logged: Option<AtRest>,
-    /// The form in which it waits for a change to take it along; so it lives by its pins only.
-    travelling: Option<AtRest>,
+    /// The encoding in which the next change that refers to it writes it to the log. Until then it
+    /// is kept by its pins only.
+    unlogged: Option<AtRest>,
 }
 
 impl Small {
-    /// What is public in either is public.
-    fn form(&self) -> AtRest {
-        if [self.logged, self.travelling].contains(&Some(AtRest::Plain)) {
+    /// Plain if either encoding is plain.
+    fn at_rest(&self) -> AtRest {
+        if [self.logged, self.unlogged].contains(&Some(AtRest::Plain)) {
             AtRest::Plain
         } else {
             AtRest::Sealed
         }
     }
 
-    /// Nobody holds it any more: only what a durable group holds stays.
-    pub(super) fn let_go(&mut self) -> bool {
-        self.travelling = None;
+    /// Called when the last pin is dropped; false if no durable group holds the blob.
+    pub(super) fn unpin(&mut self) -> bool {
+        self.unlogged = None;
         self.logged.is_some()
     }
 }
 
 impl Blobs {
-    /// The small blob if no durable group holds it yet: the change that refers to it must carry it
-    /// into the log.
+    /// The small blob if no durable group holds it in the requested encoding yet: then the change
+    /// that refers to it must write it to the log.
     pub fn unlogged(&self, id: &BlobId) -> Option<SmallBlob> {
         let state = self.state();
         let small = state.small.get(id)?;
-        Some(SmallBlob { id: *id, form: small.travelling?, bytes: small.bytes.clone() })
+        Some(SmallBlob { id: *id, at_rest: small.unlogged?, bytes: small.bytes.clone() })
     }
 
-    /// A durable group holds `blob` now (just appended, or met again when the log is replayed): it
-    /// is there from now on, however long its filing takes.
+    /// Records that a durable group holds `blob`, after an append or during a replay: the blob is
+    /// readable from now on, before it is flushed to a file.
     pub fn logged(&self, blob: SmallBlob) {
         let mut state = self.state();
         let small = state.small.entry(blob.id).or_insert(Small {
             bytes: blob.bytes,
             logged: None,
-            travelling: None,
+            unlogged: None,
         });
-        small.travelling = small.travelling.filter(|travelling| *travelling != blob.form);
-        // Of two groups that hold it, once private and once public, the later one knows who may see
-        // it now.
-        small.logged = Some(blob.form);
+        small.unlogged = small.unlogged.filter(|unlogged| *unlogged != blob.at_rest);
+        // Of two groups with the blob in different encodings the later one is right.
+        small.logged = Some(blob.at_rest);
     }
 
-    /// How many bytes of small blobs await the next checkpoint.
-    pub fn unfiled_len(&self) -> usize {
+    /// The bytes of small blobs that wait for the next checkpoint.
+    pub fn unflushed_len(&self) -> usize {
         self.state()
             .small
             .values()
@@ -78,9 +78,9 @@ impl Blobs {
             .sum()
     }
 
-    /// Of the small blobs that await filing, forgets those that `keep` does not want: after a
-    /// replay, what no row refers to.
-    pub fn retain_unfiled(&self, mut keep: impl FnMut(&BlobId) -> bool) {
+    /// Drops the logged small blobs for which `keep` returns false: after a replay, those that no
+    /// row refers to.
+    pub fn retain_unflushed(&self, mut keep: impl FnMut(&BlobId) -> bool) {
         let mut state = self.state();
         let state = &mut *state;
         state
@@ -88,57 +88,57 @@ impl Blobs {
             .retain(|id, small| small.logged.is_none() || state.pins.contains_key(id) || keep(id));
     }
 
-    /// Files every small blob that a durable group held when this began, all made durable by one
-    /// sync of the file system: then the log before that moment is not needed for blobs. Whatever
-    /// stood under their names is written over, since it may be what an interrupted filing left.
-    /// Returns how many.
+    /// Writes the file of every small blob that a durable group holds, and makes all of them
+    /// durable by one sync of the file system. The log before this call is then not needed for
+    /// blobs. Existing files of these names are overwritten, since an interrupted flush may have
+    /// left them. Returns the number of blobs.
     ///
     /// # Errors
-    /// [`StoreError::Full`], or the disk's; all are still in memory then, and filed anew the next
-    /// time.
-    pub fn file_logged(&self) -> Result<usize, StoreError> {
-        let _filing = self.filing();
-        let waiting: Vec<BlobId> = self
+    /// [`StoreError::Full`], or the disk's; all blobs stay in memory and the next call writes them
+    /// again.
+    pub fn flush_logged(&self) -> Result<usize, StoreError> {
+        let _files = self.lock_files();
+        let logged_ids: Vec<BlobId> = self
             .state()
             .small
             .iter()
             .filter(|(_, small)| small.logged.is_some())
             .map(|(id, _)| *id)
             .collect();
-        let mut filed = Vec::with_capacity(waiting.len());
-        for id in waiting {
+        let mut flushed = Vec::with_capacity(logged_ids.len());
+        for id in logged_ids {
             let small = self
                 .state()
                 .small
                 .get(&id)
                 .and_then(|small| Some((small.bytes.clone(), small.logged?)));
-            let Some((bytes, form)) = small else { continue };
-            self.file_one(&id, &bytes, form)?;
-            filed.push((id, form));
+            let Some((bytes, at_rest)) = small else { continue };
+            self.write_file(&id, &bytes, at_rest)?;
+            flushed.push((id, at_rest));
         }
-        if filed.is_empty() {
+        if flushed.is_empty() {
             return Ok(0);
         }
-        self.0.volume.sync().map_err(|e| told(&e))?;
+        self.0.volume.sync().map_err(|e| map_error(&e))?;
         let mut state = self.state();
-        for (id, form) in &filed {
-            // One that came again meanwhile in another form waits for the next time, or goes on
-            // travelling.
-            let Some(small) = state.small.get_mut(id).filter(|small| small.logged == Some(*form))
+        for (id, at_rest) in &flushed {
+            // A blob that was logged again in the other encoding waits for the next flush.
+            let Some(small) =
+                state.small.get_mut(id).filter(|small| small.logged == Some(*at_rest))
             else {
                 continue;
             };
             small.logged = None;
-            if small.travelling.is_none() {
+            if small.unlogged.is_none() {
                 state.small.remove(id);
             }
         }
-        Ok(filed.len())
+        Ok(flushed.len())
     }
 
-    /// Writes the file of a small blob, to be made durable by a sync of everything.
-    fn file_one(&self, id: &BlobId, bytes: &[u8], form: AtRest) -> Result<(), StoreError> {
-        let mut spill = Spill::new(self, form)?;
+    /// Writes the file of a small blob; [`Volume::sync`](crate::fs::Volume::sync) makes it durable.
+    fn write_file(&self, id: &BlobId, bytes: &[u8], at_rest: AtRest) -> Result<(), StoreError> {
+        let mut spill = SpillFile::new(self, at_rest)?;
         let mut chunks = bytes.chunks(CHUNK_LEN).peekable();
         if chunks.peek().is_none() {
             spill.append(&[], true)?;
@@ -146,40 +146,37 @@ impl Blobs {
         while let Some(chunk) = chunks.next() {
             spill.append(chunk, chunks.peek().is_none())?;
         }
-        spill.finish(id, form, bytes.len() as u64, false)
+        spill.finish(id, at_rest, bytes.len() as u64, false)
     }
 
-    /// Whether the blob is in memory, in this form.
-    pub(super) fn has_small(&self, id: &BlobId, form: AtRest) -> bool {
+    /// True if the blob is in memory, in this encoding.
+    pub(super) fn has_small(&self, id: &BlobId, at_rest: AtRest) -> bool {
         self.state()
             .small
             .get(id)
-            .is_some_and(|small| [small.logged, small.travelling].contains(&Some(form)))
+            .is_some_and(|small| [small.logged, small.unlogged].contains(&Some(at_rest)))
     }
 
-    /// Whether a durable group holds the blob, in this form last, and it waits to be filed.
-    pub(super) fn is_logged_as(&self, id: &BlobId, form: AtRest) -> bool {
-        self.state().small.get(id).is_some_and(|small| small.logged == Some(form))
+    /// True if the blob waits for a flush and the last durable group with it has this encoding.
+    pub(super) fn is_logged_as(&self, id: &BlobId, at_rest: AtRest) -> bool {
+        self.state().small.get(id).is_some_and(|small| small.logged == Some(at_rest))
     }
 
-    /// Lets the blob travel in this form, whatever it was before.
-    pub(super) fn travel(&self, id: BlobId, bytes: Arc<[u8]>, form: AtRest) {
+    /// The next change that refers to the blob writes it to the log in this encoding, whatever its
+    /// encoding was before.
+    pub(super) fn insert_unlogged(&self, id: BlobId, bytes: Arc<[u8]>, at_rest: AtRest) {
         let mut state = self.state();
-        state
-            .small
-            .entry(id)
-            .or_insert(Small { bytes, logged: None, travelling: None })
-            .travelling = Some(form);
+        state.small.entry(id).or_insert(Small { bytes, logged: None, unlogged: None }).unlogged =
+            Some(at_rest);
     }
 
-    pub(super) fn keep_small(&self, id: BlobId, bytes: Arc<[u8]>, form: AtRest) {
+    pub(super) fn insert_small(&self, id: BlobId, bytes: Arc<[u8]>, at_rest: AtRest) {
         let mut state = self.state();
-        let small =
-            state.small.entry(id).or_insert(Small { bytes, logged: None, travelling: None });
-        // What was private and is now put as public travels once more, as public; the way back is
-        // asked for by `store_as`.
-        if small.form() == AtRest::Sealed {
-            small.travelling = Some(form);
+        let small = state.small.entry(id).or_insert(Small { bytes, logged: None, unlogged: None });
+        // A sealed blob that is put again as plain becomes plain. The opposite change is made by
+        // `store_as` only.
+        if small.at_rest() == AtRest::Sealed {
+            small.unlogged = Some(at_rest);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How blobs behave; the hostile half is in `tests/hostile.rs`.
+//! Tests of blobs; damage, faults and concurrency are in `tests/hostile.rs`.
 
 use proptest::prelude::*;
 
@@ -7,12 +7,12 @@ use crate::fs::MemoryFs;
 use crate::space::Margins;
 use crate::vault::{Unlock, Vault};
 
-mod forms;
+mod at_rest;
 mod hostile;
 
 const EDGES: [usize; 12] =
     [0, 1, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 196_608, 196_609, 262_144, 400_000];
-const FORMS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
+const ENCODINGS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
 
 fn content(len: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -24,12 +24,12 @@ fn id_of(bytes: &[u8]) -> BlobId {
     BlobId(*blake3::hash(bytes).as_bytes())
 }
 
-/// Blobs in `fs` under keys that are always the same: opened again, it is the same node.
+/// Opens the blobs in `fs`, always under the same keys.
 fn open_in(fs: &MemoryFs) -> Blobs {
-    open_over(fs.clone())
+    open_on(fs.clone())
 }
 
-fn open_over(fs: impl Fs + 'static) -> Blobs {
+fn open_on(fs: impl Fs + 'static) -> Blobs {
     let vault_fs: Arc<dyn Fs> = Arc::new(MemoryFs::new());
     let vault = Vault::create(
         vault_fs,
@@ -40,7 +40,7 @@ fn open_over(fs: impl Fs + 'static) -> Blobs {
     .unwrap();
     let shared: Arc<dyn Fs> = Arc::new(fs);
     let space =
-        Space::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
+        FreeSpace::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
     Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn fresh() -> (MemoryFs, Blobs) {
     (fs.clone(), open_in(&fs))
 }
 
-/// What the committer does with a small blob.
+/// Writes a small blob to the log, as the committer does.
 fn log(blobs: &Blobs, id: &BlobId) {
     if let Some(small) = blobs.unlogged(id) {
         blobs.logged(small);
@@ -76,23 +76,23 @@ fn temporary_files(fs: &MemoryFs) -> usize {
 }
 
 #[test]
-fn a_blob_of_any_length_and_form_comes_back() {
-    for form in FORMS {
+fn blob_round_trips_at_every_length_and_encoding() {
+    for at_rest in ENCODINGS {
         let (fs, blobs) = fresh();
         for (seed, len) in EDGES.into_iter().enumerate() {
             let bytes = content(len, seed as u64);
-            let pinned = blobs.put(&bytes, form).unwrap();
+            let pinned = blobs.put(&bytes, at_rest).unwrap();
             assert_eq!((pinned.id, pinned.len), (id_of(&bytes), len as u64));
-            assert_eq!(read(&blobs, &pinned.id).unwrap(), bytes, "{form:?} {len}");
+            assert_eq!(read(&blobs, &pinned.id).unwrap(), bytes, "{at_rest:?} {len}");
             log(&blobs, &pinned.id);
         }
-        blobs.file_logged().unwrap();
-        let again = open_in(&fs);
+        blobs.flush_logged().unwrap();
+        let reopened = open_in(&fs);
         for (seed, len) in EDGES.into_iter().enumerate() {
             let bytes = content(len, seed as u64);
-            let reader = again.open(&id_of(&bytes)).unwrap();
+            let reader = reopened.open(&id_of(&bytes)).unwrap();
             assert_eq!(reader.len(), len as u64);
-            assert_eq!(reader.read_all(len).unwrap(), bytes, "{form:?} {len}");
+            assert_eq!(reader.read_all(len).unwrap(), bytes, "{at_rest:?} {len}");
             assert!(len == 0 || reader.read_all(len - 1).is_err());
         }
         assert_eq!(temporary_files(&fs), 0);
@@ -100,7 +100,7 @@ fn a_blob_of_any_length_and_form_comes_back() {
 }
 
 #[test]
-fn a_private_blob_shows_nothing_of_itself_on_disk() {
+fn sealed_blob_reveals_neither_content_nor_id_on_disk() {
     let (_, blobs) = fresh();
     let bytes = b"the quick brown fox ".repeat(20_000);
     let pinned = blobs.put(&bytes, AtRest::Sealed).unwrap();
@@ -113,7 +113,7 @@ fn a_private_blob_shows_nothing_of_itself_on_disk() {
 }
 
 #[test]
-fn a_public_blob_lies_there_as_its_bytes() {
+fn plain_blob_file_holds_the_bytes() {
     let (_, blobs) = fresh();
     let bytes = content(300_000, 1);
     let pinned = blobs.put(&bytes, AtRest::Plain).unwrap();
@@ -125,7 +125,7 @@ fn a_public_blob_lies_there_as_its_bytes() {
 }
 
 #[test]
-fn equal_content_is_stored_once() {
+fn equal_contents_share_one_blob_file() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
     let (one, two) =
@@ -135,32 +135,36 @@ fn equal_content_is_stored_once() {
     let small = content(100, 2);
     let pinned = blobs.put(&small, AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
-    blobs.file_logged().unwrap();
-    let again = blobs.put(&small, AtRest::Sealed).unwrap();
-    assert_eq!(blobs.unlogged(&again.id), None, "it is stored already and need not travel again");
+    blobs.flush_logged().unwrap();
+    let second = blobs.put(&small, AtRest::Sealed).unwrap();
+    assert_eq!(
+        blobs.unlogged(&second.id),
+        None,
+        "it is stored already and need not be logged again"
+    );
     assert_eq!(files(&blobs), 2);
 }
 
 #[test]
-fn what_is_put_as_public_is_public_whatever_it_was_before() {
+fn blob_put_as_plain_becomes_plain() {
     let (_, blobs) = fresh();
     for len in [10, 200_000] {
         let bytes = content(len, 1);
-        let is_public = || blobs.at_rest(&id_of(&bytes), AtRest::Plain).unwrap();
+        let is_plain = || blobs.is_stored_as(&id_of(&bytes), AtRest::Plain).unwrap();
         let one = blobs.put(&bytes, AtRest::Sealed).unwrap();
         log(&blobs, &one.id);
-        assert!(!is_public());
+        assert!(!is_plain());
         let two = blobs.put(&bytes, AtRest::Plain).unwrap();
-        assert!(is_public());
+        assert!(is_plain());
         log(&blobs, &two.id);
         drop(blobs.put(&bytes, AtRest::Sealed).unwrap());
-        blobs.file_logged().unwrap();
-        assert!(is_public());
+        blobs.flush_logged().unwrap();
+        assert!(is_plain());
     }
 }
 
 #[test]
-fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
+fn oversized_blob_is_refused_and_leaves_no_file() {
     let (fs, blobs) = fresh();
     let mut writer = blobs.writer(AtRest::Sealed, 300_000).unwrap();
     writer.write(&content(300_000, 1)).unwrap();
@@ -172,7 +176,7 @@ fn a_blob_over_its_limit_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
+fn unlogged_small_blob_is_dropped_with_its_last_pin() {
     let (_, blobs) = fresh();
     let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     let (id, second) = (pinned.id, pinned.clone());
@@ -187,37 +191,37 @@ fn a_small_blob_lives_by_its_pin_until_a_change_refers_to_it() {
     drop(pinned);
     assert_eq!(blobs.pin(&id).unwrap().len, 5);
     assert_eq!(files(&blobs), 0);
-    assert_eq!((blobs.unfiled_len(), blobs.file_logged()), (5, Ok(1)));
+    assert_eq!((blobs.unflushed_len(), blobs.flush_logged()), (5, Ok(1)));
     assert_eq!(files(&blobs), 1);
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
 
 #[test]
-fn a_carried_blob_that_nothing_wants_as_public_after_all_stays_as_it_was() {
+fn unlogged_change_of_encoding_is_dropped_with_its_pin() {
     let (_, blobs) = fresh();
     let pinned = blobs.put(b"hello", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
-    let again = blobs.put(b"hello", AtRest::Plain).unwrap();
+    let second = blobs.put(b"hello", AtRest::Plain).unwrap();
     let id = pinned.id;
-    drop((pinned, again));
-    assert!(!blobs.at_rest(&id, AtRest::Plain).unwrap());
-    assert_eq!(blobs.file_logged(), Ok(1));
+    drop((pinned, second));
+    assert!(!blobs.is_stored_as(&id, AtRest::Plain).unwrap());
+    assert_eq!(blobs.flush_logged(), Ok(1));
     assert_eq!(read(&blobs, &id).unwrap(), b"hello");
 }
 
 #[test]
-fn what_is_replayed_and_no_longer_referred_to_is_not_filed() {
+fn unreferenced_replayed_blob_is_not_flushed() {
     let (_, blobs) = fresh();
-    for bytes in [&b"kept"[..], b"gone"] {
-        blobs.logged(SmallBlob { id: id_of(bytes), form: AtRest::Sealed, bytes: bytes.into() });
+    for bytes in [&b"kept"[..], b"dropped"] {
+        blobs.logged(SmallBlob { id: id_of(bytes), at_rest: AtRest::Sealed, bytes: bytes.into() });
     }
-    blobs.retain_unfiled(|id| *id == id_of(b"kept"));
-    assert_eq!(blobs.file_logged(), Ok(1));
-    assert_eq!(read(&blobs, &id_of(b"gone")), Err(StoreError::NoBlob));
+    blobs.retain_unflushed(|id| *id == id_of(b"kept"));
+    assert_eq!(blobs.flush_logged(), Ok(1));
+    assert_eq!(read(&blobs, &id_of(b"dropped")), Err(StoreError::NoBlob));
 }
 
 #[test]
-fn growth_is_refused_under_the_watermark_and_reading_goes_on() {
+fn blob_writes_are_refused_under_the_watermark() {
     let (fs, blobs) = fresh();
     let pinned = blobs.put(&content(200_000, 1), AtRest::Sealed).unwrap();
     fs.set_free(100);
@@ -229,14 +233,14 @@ fn growth_is_refused_under_the_watermark_and_reading_goes_on() {
 }
 
 #[test]
-fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
+fn collection_removes_unreferenced_unpinned_blobs() {
     let (_, blobs) = fresh();
     let put = |seed| blobs.put(&content(200_000, seed), AtRest::Sealed).unwrap();
     let (live, dead, pinned) = (put(1).id, put(2).id, put(3));
     let small = blobs.put(b"small and dead", AtRest::Sealed).unwrap().id;
     blobs.logged(SmallBlob {
         id: small,
-        form: AtRest::Sealed,
+        at_rest: AtRest::Sealed,
         bytes: b"small and dead"[..].into(),
     });
     let collection = blobs.collection();
@@ -246,27 +250,27 @@ fn a_collection_takes_what_no_row_refers_to_and_no_pin_holds() {
     assert!(read(&blobs, &pinned.id).is_ok());
     assert_eq!(read(&blobs, &dead), Err(StoreError::NoBlob));
     assert_eq!(read(&blobs, &small), Err(StoreError::NoBlob));
-    let gone = pinned.id;
+    let unpinned = pinned.id;
     drop(pinned);
     assert_eq!(blobs.collection().sweep(&HashSet::from([live])).unwrap().files, 1);
-    assert_eq!(read(&blobs, &gone), Err(StoreError::NoBlob));
+    assert_eq!(read(&blobs, &unpinned), Err(StoreError::NoBlob));
 }
 
 #[test]
-fn what_was_pinned_at_any_moment_of_a_collection_stays() {
+fn blob_pinned_during_a_collection_is_kept() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
     let id = blobs.put(&bytes, AtRest::Sealed).unwrap().id;
     let collection = blobs.collection();
-    // The rows were looked at; now the same content comes again, a row refers to it, and the pin is
-    // let go.
+    // After the rows were read the same content is stored again, a row refers to it, and the pin is
+    // dropped.
     drop(blobs.put(&bytes, AtRest::Sealed).unwrap());
     assert_eq!(collection.sweep(&HashSet::new()).unwrap(), Collected::default());
     assert_eq!(read(&blobs, &id).unwrap(), bytes);
 }
 
 #[test]
-fn an_open_reader_outlives_the_file() {
+fn open_blob_reader_outlives_the_file() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
     let id = blobs.put(&bytes, AtRest::Sealed).unwrap().id;
@@ -276,14 +280,14 @@ fn an_open_reader_outlives_the_file() {
 }
 
 #[test]
-fn what_is_not_ours_in_the_folder_is_reported_and_left_alone() {
+fn foreign_files_are_reported_and_not_removed() {
     let (fs, blobs) = fresh();
     let id = blobs.put(&content(200_000, 1), AtRest::Sealed).unwrap().id;
     for folder in ["/blobs/zz", "/blobs/zz/00"] {
         fs.create_folder(Path::new(folder)).unwrap();
     }
-    for stranger in ["/blobs/README", "/blobs/zz/00/note", "/blobs/zz/file"] {
-        fs.create(Path::new(stranger)).unwrap();
+    for foreign in ["/blobs/README", "/blobs/zz/00/note", "/blobs/zz/file"] {
+        fs.create(Path::new(foreign)).unwrap();
     }
     assert_eq!(blobs.collection().orphan_paths(&HashSet::from([id])).unwrap().len(), 3);
     assert_eq!(blobs.collection().sweep(&HashSet::from([id])).unwrap().files, 0);
@@ -294,16 +298,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn pieces_in_and_ranges_out_are_the_content(
+    fn blob_written_in_pieces_is_read_in_ranges(
         len in prop_oneof![0usize..300_000, prop::sample::select(EDGES.to_vec())],
         pieces in prop::collection::vec(1usize..150_000, 1..6),
         ranges in prop::collection::vec((0u64..310_000, 0usize..150_000), 1..6),
-        public: bool,
+        plain: bool,
     ) {
-        let form = if public { AtRest::Plain } else { AtRest::Sealed };
+        let at_rest = if plain { AtRest::Plain } else { AtRest::Sealed };
         let (_, blobs) = fresh();
         let bytes = content(len, 7);
-        let mut writer = blobs.writer(form, len as u64).unwrap();
+        let mut writer = blobs.writer(at_rest, len as u64).unwrap();
         let mut rest = &bytes[..];
         for piece in pieces.iter().cycle() {
             let (now, later) = rest.split_at((*piece).min(rest.len()));
@@ -324,7 +328,7 @@ proptest! {
                 prop_assert!(read > 0 || expected.is_empty() || *wanted == 0);
                 prop_assert_eq!(&buf[..read], &expected[..read]);
             }
-            blobs.file_logged().unwrap();
+            blobs.flush_logged().unwrap();
         }
     }
 }

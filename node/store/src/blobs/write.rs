@@ -1,5 +1,5 @@
-//! Writing a blob in pieces: kept in memory while small, else sealed into a temporary file that
-//! gets its name once durable.
+//! Writing a blob in pieces: a small one stays in memory, a larger one is written to a temporary
+//! file that is renamed after it is durable.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,39 +8,38 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::seal::{CHUNK_LEN, ChunkSeal, HEAD_LEN, head};
-use super::{AtRest, Blobs, Pinned, SMALL_LEN_MAX, told};
+use super::{AtRest, Blobs, Pinned, SMALL_LEN_MAX, map_error};
 use crate::fs::File;
 use crate::seal::SecretKey;
 use crate::types::{BlobId, StoreError};
 
-/// Takes a blob in pieces. Dropped before [`BlobWriter::finish`] it leaves nothing behind.
+/// Writes a blob in pieces. If dropped before [`BlobWriter::finish`], it removes its file.
 pub struct BlobWriter {
     blobs: Blobs,
-    form: AtRest,
+    at_rest: AtRest,
     len_max: u64,
     len: u64,
     hasher: blake3::Hasher,
-    /// What is not in the file yet: everything while small, then less than a chunk.
+    /// The bytes that are not in the file yet: all of a small blob, else at most one chunk.
     rest: Vec<u8>,
-    spill: Option<Spill>,
+    spill: Option<SpillFile>,
 }
 
-/// The temporary file of a blob that is not small; it is removed when dropped, unless it was put in
-/// place.
-pub(super) struct Spill {
+/// The temporary file of a blob; removed when dropped, unless it was renamed to its final name.
+pub(super) struct SpillFile {
     blobs: Blobs,
     path: PathBuf,
     file: Box<dyn File>,
     offset: u64,
-    /// The key and the number of the next chunk, in the private form.
+    /// Key, seal and number of the next chunk, in the sealed encoding.
     sealing: Option<(SecretKey, ChunkSeal, u32)>,
-    placed: bool,
+    renamed: bool,
 }
 
-impl Drop for Spill {
+impl Drop for SpillFile {
     fn drop(&mut self) {
-        if !self.placed {
-            // What can't be removed now is removed at the next start.
+        if !self.renamed {
+            // If the removal fails, the next start removes the file.
             let _ = self.blobs.0.fs.remove(&self.path);
         }
     }
@@ -53,10 +52,10 @@ impl fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(blobs: Blobs, form: AtRest, len_max: u64) -> Self {
+    pub(super) fn new(blobs: Blobs, at_rest: AtRest, len_max: u64) -> Self {
         Self {
             blobs,
-            form,
+            at_rest,
             len_max,
             len: 0,
             hasher: blake3::Hasher::new(),
@@ -65,21 +64,21 @@ impl BlobWriter {
         }
     }
 
-    /// How many bytes came so far.
+    /// The number of bytes written so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing came so far.
+    /// True if no byte was written so far.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Takes the next bytes.
+    /// Writes the next bytes.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] beyond the limit, [`StoreError::Full`], or the disk's; the blob
-    /// can't be finished then.
+    /// cannot be finished then.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let len = self.len.saturating_add(bytes.len() as u64);
         if len > self.len_max {
@@ -97,17 +96,18 @@ impl BlobWriter {
                 self.rest.extend_from_slice(bytes);
                 return Ok(());
             }
-            self.spill = Some(Spill::new(&self.blobs, self.form)?);
+            self.spill = Some(SpillFile::new(&self.blobs, self.at_rest)?);
         }
         let Some(spill) = &mut self.spill else { return Ok(()) };
         let mut bytes = bytes;
-        // Whole chunks go out once more than one is there, because the last is sealed as the last.
+        // A full chunk is written only if more bytes follow, because the last chunk is sealed with
+        // a flag.
         while self.rest.len() + bytes.len() > CHUNK_LEN {
             if self.rest.len() < CHUNK_LEN {
-                let (fill, left) =
+                let (fill, rest) =
                     bytes.split_at_checked(CHUNK_LEN - self.rest.len()).unwrap_or((bytes, &[]));
                 self.rest.extend_from_slice(fill);
-                bytes = left;
+                bytes = rest;
             }
             let chunk: Vec<u8> = self.rest.drain(..CHUNK_LEN).collect();
             spill.append(&chunk, false)?;
@@ -116,45 +116,44 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Ends the blob. A large one is durable on return; a small one becomes so with the change that
-    /// refers to it.
+    /// Ends the blob. A large blob is durable on return; a small one becomes durable with the
+    /// change that refers to it.
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
     pub fn finish(mut self) -> Result<Pinned, StoreError> {
         let id = BlobId(self.hasher.finalize().into());
-        let (blobs, form) = (self.blobs.clone(), self.form);
-        // From here on a collection leaves this blob alone, whether it was there before or comes
-        // now.
-        let pinned = blobs.pin_unseen(id, self.len);
+        let (blobs, at_rest) = (self.blobs.clone(), self.at_rest);
+        // From here on no collection removes the blob, new or already stored.
+        let pinned = blobs.pin_unchecked(id, self.len);
         let Some(mut spill) = self.spill.take() else {
-            if !blobs.has_small(&id, form) && !blobs.stored(&id, form)? {
-                blobs.keep_small(id, Arc::from(std::mem::take(&mut self.rest)), form);
+            if !blobs.has_small(&id, at_rest) && !blobs.is_stored_durably(&id, at_rest)? {
+                blobs.insert_small(id, Arc::from(std::mem::take(&mut self.rest)), at_rest);
             }
             return Ok(pinned);
         };
-        if blobs.stored(&id, form)? {
+        if blobs.is_stored_durably(&id, at_rest)? {
             return Ok(pinned);
         }
         spill.append(&self.rest, true)?;
-        spill.finish(&id, form, self.len, true)?;
+        spill.finish(&id, at_rest, self.len, true)?;
         Ok(pinned)
     }
 }
 
-impl Spill {
-    pub(super) fn new(blobs: &Blobs, form: AtRest) -> Result<Self, StoreError> {
-        let (path, file) = blobs.temporary()?;
-        let sealing = (form == AtRest::Sealed).then(|| {
+impl SpillFile {
+    pub(super) fn new(blobs: &Blobs, at_rest: AtRest) -> Result<Self, StoreError> {
+        let (path, file) = blobs.create_temporary()?;
+        let sealing = (at_rest == AtRest::Sealed).then(|| {
             let key: SecretKey = Zeroizing::new(blobs.0.random.array());
             let seal = ChunkSeal::new(&key);
             (key, seal, 0)
         });
         let offset = if sealing.is_some() { HEAD_LEN as u64 } else { 0 };
-        Ok(Self { blobs: blobs.clone(), path, file, offset, sealing, placed: false })
+        Ok(Self { blobs: blobs.clone(), path, file, offset, sealing, renamed: false })
     }
 
-    /// Writes the next chunk: a full one unless it is the last.
+    /// Writes the next chunk, which must be full unless it is the last.
     pub(super) fn append(&mut self, chunk: &[u8], last: bool) -> Result<(), StoreError> {
         let sealed;
         let bytes = match &mut self.sealing {
@@ -165,34 +164,35 @@ impl Spill {
             }
             None => chunk,
         };
-        self.file.write_all_at(bytes, self.offset).map_err(|e| told(&e))?;
+        self.file.write_all_at(bytes, self.offset).map_err(|e| map_error(&e))?;
         self.offset += bytes.len() as u64;
         Ok(())
     }
 
-    /// Completes the file and gives it its name; `durable` or left to a later sync of everything.
+    /// Completes the file and renames it to its final name. If `durable` is false, a later
+    /// [`Volume::sync`](crate::fs::Volume::sync) must make it durable.
     pub(super) fn finish(
         &mut self,
         id: &BlobId,
-        form: AtRest,
+        at_rest: AtRest,
         len: u64,
         durable: bool,
     ) -> Result<(), StoreError> {
         let blobs = self.blobs.clone();
         if let Some((key, _, _)) = &self.sealing {
             let head = head(&blobs.0.key_seal, &blobs.0.random, id, key, len)?;
-            self.file.write_all_at(&head, 0).map_err(|e| told(&e))?;
+            self.file.write_all_at(&head, 0).map_err(|e| map_error(&e))?;
         }
         if durable {
-            self.file.sync_data().map_err(|e| told(&e))?;
+            self.file.sync_data().map_err(|e| map_error(&e))?;
         }
-        let name = blobs.name(id, form);
-        blobs.place(&self.path, &name)?;
-        self.placed = true;
+        let name = blobs.name(id, at_rest);
+        blobs.rename_into_place(&self.path, &name)?;
+        self.renamed = true;
         if durable {
             blobs.sync_name(&name)?;
         }
-        blobs.set_verified(*id, form == AtRest::Plain);
+        blobs.set_verified(*id, at_rest == AtRest::Plain);
         Ok(())
     }
 }

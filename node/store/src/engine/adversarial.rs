@@ -1,24 +1,23 @@
-//! An engine that misbehaves when told to, for tests of what stands above it: a power cut loses,
-//! tears or reverts what was not flushed (and, unlike an honest disk, what was), calls fail at a
-//! chosen moment, opening is refused.
+//! An engine with injected faults, for tests of the store: a power cut loses, tears or reverts rows
+//! (even flushed ones), a chosen call fails, opening is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Cell, Engine, EngineError, MemoryEngine, Pair, Write, joined};
+use super::{Cell, Engine, EngineError, MemoryEngine, Pair, Write, engine_key};
 use crate::types::Scan;
 
-/// What a power cut does to the rows.
+/// The effect of a power cut on the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {
-    /// Everything since the last flush is gone.
+    /// All writes since the last flush are lost.
     LoseUnflushed,
-    /// Of the writes since the last flush some are kept, chosen by the bits of this number: groups
+    /// Some of the writes since the last flush are lost, chosen by the bits of this number: groups
     /// are torn.
     Tear(u64),
-    /// The rows are those of this many flushes ago, whatever was promised.
+    /// The rows are those of this many flushes ago, although later flushes succeeded.
     Revert(usize),
-    /// Opening is refused until [`AdversarialEngine::forgive`].
+    /// Opening fails until [`AdversarialEngine::allow_open`].
     Refuse,
 }
 
@@ -27,16 +26,18 @@ type Change = (String, Vec<u8>, Option<Vec<u8>>);
 
 #[derive(Default)]
 struct State {
-    now: MemoryEngine,
+    /// The visible rows.
+    visible: MemoryEngine,
+    /// The rows after each flush.
     flushed: Vec<Rows>,
     unflushed: Vec<Change>,
-    down: Option<EngineError>,
+    failed: Option<EngineError>,
     refuse: bool,
     calls: u64,
     fail_at: Option<(u64, EngineError)>,
 }
 
-/// Clones share the rows, so that a test keeps a hand on the engine it gave away.
+/// Clones share the rows, so that a test can control an engine that a store uses.
 #[derive(Clone, Default)]
 pub struct AdversarialEngine(Arc<Mutex<State>>);
 
@@ -45,7 +46,7 @@ impl AdversarialEngine {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cuts the power: the rows are harmed, and nothing is answered until the engine is reopened.
+    /// Simulates a power cut: harms the rows, and every call fails until the engine is reopened.
     pub fn power_cut(&self, harm: Harm) {
         let mut state = self.state();
         let mut rows = state.flushed.last().cloned().unwrap_or_default();
@@ -59,33 +60,33 @@ impl AdversarialEngine {
                 }
             }
             Harm::Revert(flushes) => {
-                let kept = state.flushed.len().saturating_sub(flushes + 1);
+                let index = state.flushed.len().saturating_sub(flushes + 1);
                 rows = state
                     .flushed
-                    .get(kept)
+                    .get(index)
                     .filter(|_| flushes < state.flushed.len())
                     .cloned()
                     .unwrap_or_default();
             }
             Harm::Refuse => state.refuse = true,
         }
-        state.now = MemoryEngine::default();
+        state.visible = MemoryEngine::default();
         for (table, key, value) in rows.values() {
-            let _ = state.now.apply(&[Write { table, key, value: Some(value) }]);
+            let _ = state.visible.apply(&[Write { table, key, value: Some(value) }]);
         }
         state.flushed = vec![rows];
         state.unflushed.clear();
-        state.down = Some(EngineError::Unavailable("power cut".into()));
+        state.failed = Some(EngineError::Unavailable("power cut".into()));
     }
 
-    /// Lets the call `calls` from now (0 = the next one) fail with `error`, which then sticks.
+    /// Makes the call `calls` from now (0 = the next one) fail with `error`, which is then sticky.
     pub fn fail_at(&self, calls: u64, error: EngineError) {
         let mut state = self.state();
         state.fail_at = Some((state.calls + calls, error));
     }
 
-    /// Opening is allowed again.
-    pub fn forgive(&self) {
+    /// Ends the effect of [`Harm::Refuse`].
+    pub fn allow_open(&self) {
         self.state().refuse = false;
     }
 
@@ -94,18 +95,18 @@ impl AdversarialEngine {
         work: impl FnOnce(&mut State) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let mut state = self.state();
-        if let Some(error) = &state.down {
+        if let Some(error) = &state.failed {
             return Err(error.clone());
         }
         let number = state.calls;
         state.calls += 1;
         match state.fail_at.take() {
             Some((at, error)) if at <= number => {
-                state.down = Some(error.clone());
+                state.failed = Some(error.clone());
                 Err(error)
             }
-            kept => {
-                state.fail_at = kept;
+            later => {
+                state.fail_at = later;
                 work(&mut state)
             }
         }
@@ -113,7 +114,7 @@ impl AdversarialEngine {
 }
 
 fn change(rows: &mut Rows, table: &str, key: &[u8], value: Option<&[u8]>) {
-    let at = joined(table, key);
+    let at = engine_key(table, key);
     match value {
         Some(value) => rows.insert(at, (table.to_owned(), key.to_vec(), value.to_vec())),
         None => rows.remove(&at),
@@ -122,15 +123,15 @@ fn change(rows: &mut Rows, table: &str, key: &[u8], value: Option<&[u8]>) {
 
 impl Engine for AdversarialEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.call(|state| state.now.get(table, key))
+        self.call(|state| state.visible.get(table, key))
     }
 
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
-        self.call(|state| state.now.scan(table, scan))
+        self.call(|state| state.visible.scan(table, scan))
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
-        self.call(|state| state.now.walk(after, limit))
+        self.call(|state| state.visible.walk(after, limit))
     }
 
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
@@ -138,7 +139,7 @@ impl Engine for AdversarialEngine {
             let owned =
                 |w: &Write<'_>| (w.table.to_owned(), w.key.to_vec(), w.value.map(<[u8]>::to_vec));
             state.unflushed.extend(group.iter().map(owned));
-            state.now.apply(group)
+            state.visible.apply(group)
         })
     }
 
@@ -156,9 +157,9 @@ impl Engine for AdversarialEngine {
     fn reopen(&self) -> Result<(), EngineError> {
         let mut state = self.state();
         if state.refuse {
-            return Err(EngineError::Unavailable("refuses to open".into()));
+            return Err(EngineError::Unavailable("opening is refused".into()));
         }
-        state.down = None;
+        state.failed = None;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! One suite that every engine passes: each is held against a plain sorted map.
+//! The conformance suite of engines: each behaves like a sorted map.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::*;
 
 type Model = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
-/// A fresh engine, with the folder it lives in.
+/// A new engine and its folder.
 fn fresh(kind: Kind) -> (Arc<dyn Engine>, TempDir) {
     let folder = TempDir::new().unwrap();
     let engine: Arc<dyn Engine> = match kind {
@@ -46,7 +46,7 @@ fn table() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "ab", "b", "posts"]).prop_map(str::to_owned)
 }
 
-/// Few and short keys, so that steps meet; the bytes at the edges are there.
+/// Few and short keys, so that steps use the same ones; with the smallest and largest bytes.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop::sample::select(vec![0u8, 1, 97, 254, 255]), 0..4)
 }
@@ -68,25 +68,25 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn modelled(model: &Model, table: &str, scan: &Scan) -> Vec<Pair> {
-    let mut found: Vec<Pair> = model
+fn scan_model(model: &Model, table: &str, scan: &Scan) -> Vec<Pair> {
+    let mut rows: Vec<Pair> = model
         .iter()
         .filter(|((t, key), _)| t == table && key.starts_with(&scan.prefix))
         .map(|((_, key), value)| (key.clone(), value.clone()))
         .collect();
     if scan.reverse {
-        found.reverse();
+        rows.reverse();
     }
-    found.retain(|(key, _)| match &scan.after {
+    rows.retain(|(key, _)| match &scan.after {
         Some(after) if scan.reverse => key < after,
         Some(after) => key > after,
         None => true,
     });
-    found.truncate(scan.limit);
-    found
+    rows.truncate(scan.limit);
+    rows
 }
 
-fn everything(engine: &dyn Engine, page: usize) -> Vec<Cell> {
+fn all_cells(engine: &dyn Engine, page: usize) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
     loop {
         let after = cells.last().map(|cell| (cell.table.as_str(), cell.key.as_slice()));
@@ -98,7 +98,7 @@ fn everything(engine: &dyn Engine, page: usize) -> Vec<Cell> {
     }
 }
 
-fn follows_the_model(engine: &dyn Engine, steps: &[Step]) {
+fn run_steps(engine: &dyn Engine, steps: &[Step]) {
     let mut model = Model::new();
     for step in steps {
         match step {
@@ -126,16 +126,16 @@ fn follows_the_model(engine: &dyn Engine, steps: &[Step]) {
                 engine.reopen().unwrap();
             }
             Step::Scan(table, scan) => {
-                assert_eq!(engine.scan(table, scan).unwrap(), modelled(&model, table, scan))
+                assert_eq!(engine.scan(table, scan).unwrap(), scan_model(&model, table, scan))
             }
         }
     }
     let expected: Vec<Cell> =
         model.into_iter().map(|((table, key), value)| Cell { table, key, value }).collect();
-    assert_eq!(everything(engine, 3), expected);
+    assert_eq!(all_cells(engine, 3), expected);
 }
 
-fn conforms(kind: Kind, cases: u32) {
+fn check_conformance(kind: Kind, cases: u32) {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases,
         ..ProptestConfig::default()
@@ -143,39 +143,39 @@ fn conforms(kind: Kind, cases: u32) {
     runner
         .run(&prop::collection::vec(step(), 1..20), |steps| {
             let (engine, _folder) = fresh(kind);
-            follows_the_model(&*engine, &steps);
+            run_steps(&*engine, &steps);
             Ok(())
         })
         .unwrap();
 }
 
 #[test]
-fn memory_conforms() {
-    conforms(Kind::Memory, 256);
+fn memory_engine_conforms() {
+    check_conformance(Kind::Memory, 256);
 }
 
 #[test]
-fn sled_conforms() {
-    conforms(Kind::Sled, 24);
+fn sled_engine_conforms() {
+    check_conformance(Kind::Sled, 24);
 }
 
 #[test]
-fn redb_conforms() {
-    conforms(Kind::Redb, 24);
+fn redb_engine_conforms() {
+    check_conformance(Kind::Redb, 24);
 }
 
 #[test]
-fn an_engine_filled_later_conforms() {
-    conforms(Kind::Deferred, 128);
+fn deferred_engine_conforms() {
+    check_conformance(Kind::Deferred, 128);
 }
 
 #[test]
-fn the_adversary_conforms_while_left_in_peace() {
-    conforms(Kind::Adversarial, 128);
+fn adversarial_engine_conforms_without_faults() {
+    check_conformance(Kind::Adversarial, 128);
 }
 
 #[test]
-fn a_page_never_shows_half_a_group() {
+fn page_never_shows_part_of_a_group() {
     for kind in KINDS {
         let (engine, _folder) = fresh(kind);
         let group = |engine: &dyn Engine, n: u8| {
@@ -207,7 +207,7 @@ fn a_page_never_shows_half_a_group() {
 }
 
 #[test]
-fn a_large_group_is_kept() {
+fn large_groups_survive_flush_and_reopen() {
     for kind in KINDS {
         let (engine, _folder) = fresh(kind);
         let keys: Vec<[u8; 4]> = (0..3000u32).map(u32::to_be_bytes).collect();
@@ -228,17 +228,17 @@ fn a_large_group_is_kept() {
 }
 
 #[test]
-fn what_was_flushed_is_there_in_another_process() {
+fn flushed_rows_survive_a_killed_process() {
     for kind in [EngineKind::Sled, EngineKind::Redb] {
         let folder = TempDir::new().unwrap();
         let copy = TempDir::new().unwrap();
         let engine = open(kind, folder.path(), CACHE_LEN_DEFAULT).unwrap();
         engine.apply(&[Write { table: "t", key: b"k", value: Some(b"v") }]).unwrap();
         engine.flush().unwrap();
-        // The copy is what a killed process leaves: nothing was closed.
+        // The copy is the state after a kill: nothing was closed.
         copy_folder(folder.path(), copy.path());
-        let again = open(kind, copy.path(), CACHE_LEN_DEFAULT).unwrap();
-        assert_eq!(again.get("t", b"k").unwrap().as_deref(), Some(&b"v"[..]), "{kind:?}");
+        let reopened = open(kind, copy.path(), CACHE_LEN_DEFAULT).unwrap();
+        assert_eq!(reopened.get("t", b"k").unwrap().as_deref(), Some(&b"v"[..]), "{kind:?}");
         assert_eq!(engine.get("t", b"k").unwrap().as_deref(), Some(&b"v"[..]), "{kind:?}");
     }
 }
@@ -257,7 +257,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_redb_whose_making_was_cut_short_is_made_again() {
+fn partly_created_redb_is_created_again() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("rows.redb.new"), b"half a header").unwrap();
     let engine = open(EngineKind::Redb, folder.path(), CACHE_LEN_DEFAULT).unwrap();
@@ -266,7 +266,7 @@ fn a_redb_whose_making_was_cut_short_is_made_again() {
 }
 
 #[test]
-fn garbage_for_a_database_is_an_error_not_a_panic() {
+fn garbage_in_a_database_file_is_no_panic() {
     for (kind, file) in
         [(EngineKind::Sled, "db"), (EngineKind::Sled, "conf"), (EngineKind::Redb, "rows.redb")]
     {
@@ -276,17 +276,21 @@ fn garbage_for_a_database_is_an_error_not_a_panic() {
         match open(kind, folder.path(), CACHE_LEN_DEFAULT) {
             Err(_) => {}
             Ok(engine) => {
-                assert_eq!(everything(&*engine, 10), [], "{kind:?} made rows of garbage in {file}")
+                assert_eq!(
+                    all_cells(&*engine, 10),
+                    [],
+                    "{kind:?} reads rows from garbage in {file}"
+                )
             }
         }
     }
 }
 
 #[test]
-fn a_power_cut_takes_from_the_adversary_what_was_not_flushed() {
+fn adversarial_engine_loses_rows_in_a_power_cut() {
     let engine = AdversarialEngine::default();
     let put = |key: &[u8]| engine.apply(&[Write { table: "t", key, value: Some(b"v") }]);
-    let keys = || everything(&engine, 10).into_iter().map(|cell| cell.key).collect::<Vec<_>>();
+    let keys = || all_cells(&engine, 10).into_iter().map(|cell| cell.key).collect::<Vec<_>>();
     put(b"1").unwrap();
     engine.flush().unwrap();
     put(b"2").unwrap();
@@ -302,7 +306,7 @@ fn a_power_cut_takes_from_the_adversary_what_was_not_flushed() {
     assert_eq!(keys(), [b"1", b"3"]);
     engine.power_cut(Harm::Refuse);
     assert!(engine.reopen().is_err());
-    engine.forgive();
+    engine.allow_open();
     engine.reopen().unwrap();
     engine.fail_at(1, EngineError::Full);
     put(b"5").unwrap();

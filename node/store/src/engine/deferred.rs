@@ -1,15 +1,14 @@
-//! An engine that is filled a little later and many rows at once: what was applied is read from
-//! memory until a thread of its own has handed it on.
+//! An engine with a memtable in front of it: a group is applied to the memtable, and a thread
+//! flushes many rows at once to the engine below.
 //!
-//! An engine asks for a batch of one row nearly what it asks for ten, and whoever waits for a
-//! change would wait for that too. A row written over and over reaches it once. The log holds every
-//! group already, so what goes down with the process is applied again from there, and a failure met
-//! on the way sticks, as an engine's do, until it is reopened.
+//! A batch of one row costs an engine nearly as much as a batch of ten, and every commit would wait
+//! for it. With the memtable a row that is overwritten often reaches the engine once. The log holds
+//! every group already, so rows that a crash loses are replayed. An error of a flush is sticky, as
+//! an engine's errors are, until the engine is reopened.
 //!
-//! A page is of one moment: what stands over its range is copied, then the engine is read, and if
-//! nothing more was begun to be handed on meanwhile, the engine held no row that the copy does not
-//! know of. Else it is read again. So no group waits for the engine, but behind a page that had to
-//! be read several times.
+//! A page is a consistent view: copy the rows of the memtables in its range, read the engine, and
+//! read again if a flush began in between, because the engine may then hold rows that are newer
+//! than the copy. After [`READ_TRIES_MAX`] attempts groups wait for the page.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -18,27 +17,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, joined, parted};
+use super::{Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, engine_key, split_key};
 use crate::types::Scan;
 
 mod merge;
 
-/// When so many rows wait they are handed on.
-const MOVED_ROWS: usize = 256;
-/// When so many wait, a group waits for them to be handed on: with those on their way this bounds
-/// the memory they take.
-const WAITING_ROWS_MAX: usize = 1000;
-/// The longest that rows wait for more to join them.
-const PAUSE: Duration = Duration::from_millis(20);
-/// So often a page is read while groups go on; then they wait for it.
-const TRIES_MAX: usize = 3;
-/// So many rows are one batch of the engine's own, for it answers no page while it takes one.
+/// The number of rows in the memtable that starts a flush.
+const FLUSH_ROWS: usize = 256;
+/// With so many rows in the memtable a group waits for the next flush. This bounds the memory of
+/// both memtables.
+const MEMTABLE_ROWS_MAX: usize = 1000;
+/// The longest time before a flush of fewer than [`FLUSH_ROWS`] rows.
+const FLUSH_DELAY: Duration = Duration::from_millis(20);
+/// How often a page is read without blocking groups; the next attempt blocks them.
+const READ_TRIES_MAX: usize = 3;
+/// The number of rows in one batch for the engine; it serves no page while it applies a batch.
 const BATCH_ROWS: usize = 250;
 
-/// Rows to be put or deleted, by joined key.
-type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// Written rows by engine key; `None` for a deleted row.
+type Memtable = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// An engine with rows in memory over it.
+/// An engine with a memtable in front of it.
 pub struct DeferredEngine {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -46,45 +45,50 @@ pub struct DeferredEngine {
 
 struct Shared {
     engine: Arc<dyn Engine>,
-    over: RwLock<Over>,
-    turn: Mutex<Turn>,
+    memtables: RwLock<Memtables>,
+    flush: Mutex<FlushState>,
+    /// Notified after each change of `flush`.
     changed: Condvar,
 }
 
-/// What stands over the engine's rows, newest first.
+/// The rows that the engine below may not have yet.
 #[derive(Default)]
-struct Over {
-    waiting: Batch,
-    /// What is being handed on; all of it stands until the engine has all of it, so that no half is
-    /// seen.
-    moving: Arc<Batch>,
-    /// How often rows were begun to be handed on, or forgotten.
-    moves: u64,
+struct Memtables {
+    /// The newest rows.
+    active: Memtable,
+    /// The rows that are being flushed. They stay until the engine has all of them, so that a read
+    /// never sees a part of a group.
+    flushing: Arc<Memtable>,
+    /// The number of flushes begun and of times the rows were dropped.
+    flushes: u64,
 }
 
+/// The state of the flush thread.
 #[derive(Default)]
-struct Turn {
-    /// How many rows wait.
-    waiting: usize,
+struct FlushState {
+    /// The number of rows in the active memtable.
+    active_rows: usize,
+    /// The number of flushes begun.
     begun: u64,
+    /// The number of flushes finished.
     done: u64,
-    /// Somebody waits for the engine to have it all.
-    hurry: bool,
+    /// A call of [`Engine::drain`] waits: flush without delay.
+    urgent: bool,
     stopping: bool,
     failed: Option<EngineError>,
 }
 
 impl DeferredEngine {
-    /// Puts rows in memory over `engine`, and starts the thread that hands them on.
+    /// Puts a memtable in front of `engine`, and starts the flush thread.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// If the thread cannot be started.
     pub fn new(engine: Arc<dyn Engine>) -> Result<Self, EngineError> {
-        let (over, turn, changed) = (RwLock::default(), Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { engine, over, turn, changed });
-        let mover = shared.clone();
+        let (memtables, flush, changed) = (RwLock::default(), Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { engine, memtables, flush, changed });
+        let flusher = shared.clone();
         let thread =
-            std::thread::Builder::new().name("store engine".into()).spawn(move || mover.run());
+            std::thread::Builder::new().name("store engine".into()).spawn(move || flusher.run());
         let thread = thread.map_err(|error| EngineError::Unavailable(error.to_string()))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -92,7 +96,7 @@ impl DeferredEngine {
 
 impl Drop for DeferredEngine {
     fn drop(&mut self) {
-        self.shared.turn().stopping = true;
+        self.shared.flush_state().stopping = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -101,65 +105,70 @@ impl Drop for DeferredEngine {
 }
 
 impl Shared {
-    fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    fn flush_state(&self) -> MutexGuard<'_, FlushState> {
+        self.flush.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn over(&self) -> RwLockReadGuard<'_, Over> {
-        self.over.read().unwrap_or_else(PoisonError::into_inner)
+    fn memtables(&self) -> RwLockReadGuard<'_, Memtables> {
+        self.memtables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self) {
         loop {
-            let idle =
-                |turn: &mut Turn| !turn.stopping && (turn.waiting == 0 || turn.failed.is_some());
-            let turn =
-                self.changed.wait_while(self.turn(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathering =
-                |turn: &mut Turn| !turn.stopping && !turn.hurry && turn.waiting < MOVED_ROWS;
-            let waited = self.changed.wait_timeout_while(turn, PAUSE, gathering);
-            let (mut turn, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if turn.stopping {
+            let idle = |state: &mut FlushState| {
+                !state.stopping && (state.active_rows == 0 || state.failed.is_some())
+            };
+            let state = self
+                .changed
+                .wait_while(self.flush_state(), idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            let filling = |state: &mut FlushState| {
+                !state.stopping && !state.urgent && state.active_rows < FLUSH_ROWS
+            };
+            let filled = self.changed.wait_timeout_while(state, FLUSH_DELAY, filling);
+            let (mut state, _) = filled.unwrap_or_else(PoisonError::into_inner);
+            if state.stopping {
                 return;
             }
-            let moving = self.begin();
-            (turn.waiting, turn.begun, turn.hurry) = (0, turn.begun + 1, false);
-            drop(turn);
-            // There is room again for what comes meanwhile.
+            let flushing = self.begin_flush();
+            (state.active_rows, state.begun, state.urgent) = (0, state.begun + 1, false);
+            drop(state);
+            // Groups that wait for the memtable can go on.
             self.changed.notify_all();
-            let moved = catch_unwind(AssertUnwindSafe(|| self.hand_on(&moving)));
-            let mut turn = self.turn();
-            turn.done = turn.begun;
-            match moved.unwrap_or_else(|_| Err(EngineError::Unavailable("panicked".into()))) {
+            let result = catch_unwind(AssertUnwindSafe(|| self.write_to_engine(&flushing)));
+            let panicked = || EngineError::Unavailable("the engine panicked".into());
+            let mut state = self.flush_state();
+            state.done = state.begun;
+            match result.unwrap_or_else(|_| Err(panicked())) {
                 Ok(()) => std::mem::take(
-                    &mut self.over.write().unwrap_or_else(PoisonError::into_inner).moving,
+                    &mut self.memtables.write().unwrap_or_else(PoisonError::into_inner).flushing,
                 ),
-                // What the engine may not have goes on standing over it.
+                // The engine may not have these rows, so they stay readable in the memtable.
                 Err(error) => {
-                    tracing::error!(%error, "the engine did not take what the log holds");
-                    turn.failed = Some(error);
+                    tracing::error!(%error, "flushing rows to the engine failed");
+                    state.failed = Some(error);
                     Arc::default()
                 }
             };
-            drop(turn);
+            drop(state);
             self.changed.notify_all();
         }
     }
 
-    /// What waits is on its way from here on.
-    fn begin(&self) -> Arc<Batch> {
-        let mut over = self.over.write().unwrap_or_else(PoisonError::into_inner);
-        over.moving = Arc::new(std::mem::take(&mut over.waiting));
-        over.moves += 1;
-        over.moving.clone()
+    /// Turns the active memtable into the flushing one.
+    fn begin_flush(&self) -> Arc<Memtable> {
+        let mut memtables = self.memtables.write().unwrap_or_else(PoisonError::into_inner);
+        memtables.flushing = Arc::new(std::mem::take(&mut memtables.active));
+        memtables.flushes += 1;
+        memtables.flushing.clone()
     }
 
-    fn hand_on(&self, rows: &Batch) -> Result<(), EngineError> {
-        let mut left = rows.iter();
+    fn write_to_engine(&self, rows: &Memtable) -> Result<(), EngineError> {
+        let mut remaining = rows.iter();
         loop {
             let mut batch = Vec::with_capacity(BATCH_ROWS);
-            for (key, value) in left.by_ref().take(BATCH_ROWS) {
-                let (table, key) = parted(key)?;
+            for (key, value) in remaining.by_ref().take(BATCH_ROWS) {
+                let (table, key) = split_key(key)?;
                 batch.push(Write { table, key, value: value.as_deref() });
             }
             if batch.is_empty() {
@@ -169,41 +178,43 @@ impl Shared {
         }
     }
 
-    /// Rows of `range` in its order, at most `limit`; `page` reads so many of the engine's, past a
-    /// joined key.
+    /// At most `limit` rows of `range`, in order. `page` reads rows of the engine: after the given
+    /// engine key, at most the given number.
     fn read(
         &self,
         range: KeyRange,
         (reverse, limit): (bool, usize),
         page: impl Fn(Option<&[u8]>, usize) -> Result<Vec<Pair>, EngineError>,
     ) -> Result<Vec<Pair>, EngineError> {
-        for _ in 0..TRIES_MAX {
-            let (waiting, moving, moves) = {
-                let over = self.over();
+        for _ in 0..READ_TRIES_MAX {
+            let (active, flushing, flushes) = {
+                let memtables = self.memtables();
                 (
-                    merge::nearest(&over.waiting, range.clone(), (reverse, limit)),
-                    over.moving.clone(),
-                    over.moves,
+                    merge::copy_for_page(&memtables.active, range.clone(), (reverse, limit)),
+                    memtables.flushing.clone(),
+                    memtables.flushes,
                 )
             };
-            let standing = merge::newest(&waiting, &moving, range.clone(), reverse);
-            let found = merge::overlaid(standing, (reverse, limit), &page)?;
-            if self.over().moves == moves {
-                return Ok(found);
+            let written = merge::merged(&active, &flushing, range.clone(), reverse);
+            let rows = merge::merged_page(written, (reverse, limit), &page)?;
+            if self.memtables().flushes == flushes {
+                return Ok(rows);
             }
         }
-        let over = self.over();
-        let standing = merge::newest(&over.waiting, &over.moving, range, reverse);
-        merge::overlaid(standing, (reverse, limit), page)
+        let memtables = self.memtables();
+        let written = merge::merged(&memtables.active, &memtables.flushing, range, reverse);
+        merge::merged_page(written, (reverse, limit), page)
     }
 }
 
 impl Engine for DeferredEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let joined = joined(table, key);
+        let engine_key = engine_key(table, key);
         {
-            let over = self.shared.over();
-            if let Some(value) = over.waiting.get(&joined).or_else(|| over.moving.get(&joined)) {
+            let memtables = self.shared.memtables();
+            if let Some(value) =
+                memtables.active.get(&engine_key).or_else(|| memtables.flushing.get(&engine_key))
+            {
                 return Ok(value.clone());
             }
         }
@@ -214,84 +225,94 @@ impl Engine for DeferredEngine {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let page = |after: Option<&[u8]>, limit| {
             let after = after
-                .map(parted)
+                .map(split_key)
                 .transpose()?
                 .map(|(_, key)| key.to_vec())
                 .or_else(|| scan.after.clone());
-            let found = self.shared.engine.scan(table, &Scan { after, limit, ..scan.clone() })?;
-            Ok(found.into_iter().map(|(key, value)| (joined(table, &key), value)).collect())
+            let rows = self.shared.engine.scan(table, &Scan { after, limit, ..scan.clone() })?;
+            Ok(rows.into_iter().map(|(key, value)| (engine_key(table, &key), value)).collect())
         };
-        let found = self.shared.read(range, (scan.reverse, scan.limit), page)?;
-        found.into_iter().map(|(key, value)| Ok((parted(&key)?.1.to_vec(), value))).collect()
+        let rows = self.shared.read(range, (scan.reverse, scan.limit), page)?;
+        rows.into_iter().map(|(key, value)| Ok((split_key(&key)?.1.to_vec(), value))).collect()
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
-        let page = |past: Option<&[u8]>, limit| {
-            let found = self.shared.engine.walk(past.map(parted).transpose()?.or(after), limit)?;
-            Ok(found.into_iter().map(|cell| (joined(&cell.table, &cell.key), cell.value)).collect())
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
+        let page = |after_key: Option<&[u8]>, limit| {
+            let cells =
+                self.shared.engine.walk(after_key.map(split_key).transpose()?.or(after), limit)?;
+            Ok(cells
+                .into_iter()
+                .map(|cell| (engine_key(&cell.table, &cell.key), cell.value))
+                .collect())
         };
-        let found = self.shared.read((from, Bound::Unbounded), (false, limit), page)?;
+        let rows = self.shared.read((from, Bound::Unbounded), (false, limit), page)?;
         let cell = |(key, value): Pair| {
-            let (table, key) = parted(&key)?;
+            let (table, key) = split_key(&key)?;
             Ok(Cell { table: table.to_owned(), key: key.to_vec(), value })
         };
-        found.into_iter().map(cell).collect()
+        rows.into_iter().map(cell).collect()
     }
 
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
         let shared = &*self.shared;
-        let full = |turn: &mut Turn| turn.waiting >= WAITING_ROWS_MAX && turn.failed.is_none();
-        let mut turn =
-            shared.changed.wait_while(shared.turn(), full).unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = &turn.failed {
+        let full = |state: &mut FlushState| {
+            state.active_rows >= MEMTABLE_ROWS_MAX && state.failed.is_none()
+        };
+        let mut state = shared
+            .changed
+            .wait_while(shared.flush_state(), full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = &state.failed {
             return Err(error.clone());
         }
-        let before = turn.waiting;
-        let mut over = shared.over.write().unwrap_or_else(PoisonError::into_inner);
+        let before = state.active_rows;
+        let mut memtables = shared.memtables.write().unwrap_or_else(PoisonError::into_inner);
         for write in group {
-            over.waiting.insert(joined(write.table, write.key), write.value.map(<[u8]>::to_vec));
+            memtables
+                .active
+                .insert(engine_key(write.table, write.key), write.value.map(<[u8]>::to_vec));
         }
-        turn.waiting = over.waiting.len();
-        let wake = before == 0 || (before < MOVED_ROWS && turn.waiting >= MOVED_ROWS);
-        drop(over);
-        drop(turn);
+        state.active_rows = memtables.active.len();
+        let wake = before == 0 || (before < FLUSH_ROWS && state.active_rows >= FLUSH_ROWS);
+        drop(memtables);
+        drop(state);
         if wake {
             shared.changed.notify_all();
         }
         Ok(())
     }
 
-    fn settle(&self) -> Result<(), EngineError> {
+    fn drain(&self) -> Result<(), EngineError> {
         let shared = &*self.shared;
-        let mut turn = shared.turn();
-        turn.hurry = turn.waiting > 0;
-        let until = turn.begun + u64::from(turn.waiting > 0);
+        let mut state = shared.flush_state();
+        state.urgent = state.active_rows > 0;
+        let last_flush = state.begun + u64::from(state.active_rows > 0);
         shared.changed.notify_all();
-        let under_way = |turn: &mut Turn| turn.done < until && turn.failed.is_none();
-        let turn =
-            shared.changed.wait_while(turn, under_way).unwrap_or_else(PoisonError::into_inner);
-        turn.failed.clone().map_or(Ok(()), Err)
+        let unfinished = |state: &mut FlushState| state.done < last_flush && state.failed.is_none();
+        let state =
+            shared.changed.wait_while(state, unfinished).unwrap_or_else(PoisonError::into_inner);
+        state.failed.clone().map_or(Ok(()), Err)
     }
 
     fn flush(&self) -> Result<(), EngineError> {
-        self.settle()?;
+        self.drain()?;
         self.shared.engine.flush()
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
         let shared = &*self.shared;
-        let moving = |turn: &mut Turn| turn.done < turn.begun;
-        let mut turn = shared
+        let flushing = |state: &mut FlushState| state.done < state.begun;
+        let mut state = shared
             .changed
-            .wait_while(shared.turn(), moving)
+            .wait_while(shared.flush_state(), flushing)
             .unwrap_or_else(PoisonError::into_inner);
         {
-            let mut over = shared.over.write().unwrap_or_else(PoisonError::into_inner);
-            *over = Over { moves: over.moves + 1, ..Over::default() };
+            let mut memtables = shared.memtables.write().unwrap_or_else(PoisonError::into_inner);
+            *memtables = Memtables { flushes: memtables.flushes + 1, ..Memtables::default() };
         }
-        (turn.waiting, turn.hurry, turn.failed) = (0, false, None);
+        (state.active_rows, state.urgent, state.failed) = (0, false, None);
         shared.engine.reopen()
     }
 

@@ -1,13 +1,12 @@
-//! Holds a database that lives on disk: its panics become errors where they happen, and an error
-//! sticks until the database is closed and opened again, because what such a database says after an
-//! error can't be relied on.
+//! Guards a database on disk: its panics become errors, and an error is sticky until the database
+//! is closed and opened again, because its results after an error are not reliable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use super::EngineError;
 
-/// A database that may have failed, and how to open it.
+/// A database, its sticky error and the function that opens it.
 pub(super) struct Guarded<D> {
     open: Box<dyn Fn() -> Result<D, EngineError> + Send + Sync>,
     database: RwLock<Option<D>>,
@@ -15,11 +14,11 @@ pub(super) struct Guarded<D> {
 }
 
 impl<D> Guarded<D> {
-    /// Opens the database by `open`, which is kept for opening it again.
+    /// Opens the database by `open`, which also reopens it.
     pub(super) fn new(
         open: impl Fn() -> Result<D, EngineError> + Send + Sync + 'static,
     ) -> Result<Self, EngineError> {
-        let database = caught(&open)?;
+        let database = catch_panic(&open)?;
         Ok(Self {
             open: Box::new(open),
             database: RwLock::new(Some(database)),
@@ -27,7 +26,7 @@ impl<D> Guarded<D> {
         })
     }
 
-    /// Lets `work` use the database, unless it has failed.
+    /// Runs `work` on the database, unless it has failed.
     pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&D) -> Result<T, EngineError>,
@@ -37,11 +36,10 @@ impl<D> Guarded<D> {
             return Err(error.clone());
         }
         let Some(database) = &*database else {
-            return Err(EngineError::Unavailable("closed".into()));
+            return Err(EngineError::Unavailable("the database is closed".into()));
         };
-        caught(|| work(database)).inspect_err(|error| {
-            // One damaged page is no reason to refuse the others; a database that does refuse them
-            // says so itself.
+        catch_panic(|| work(database)).inspect_err(|error| {
+            // One damaged page does not make the others unreadable, so the error is not sticky.
             if !matches!(error, EngineError::Corrupt { .. }) {
                 self.failed
                     .lock()
@@ -51,14 +49,14 @@ impl<D> Guarded<D> {
         })
     }
 
-    /// Closes the database and opens it again; a success ends the error that stuck.
+    /// Closes the database and opens it again; a success clears the sticky error.
     pub(super) fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let closed = caught(|| {
+        let closed = catch_panic(|| {
             drop(database.take());
             Ok(())
         });
-        let opened = closed.or(Ok(())).and_then(|()| caught(&self.open));
+        let opened = closed.or(Ok(())).and_then(|()| catch_panic(&self.open));
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         match opened {
             Ok(opened) => {
@@ -77,18 +75,18 @@ impl<D> Guarded<D> {
 impl<D> Drop for Guarded<D> {
     fn drop(&mut self) {
         let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Closing may panic (sled unwraps its last sync); the log holds everything, so nothing
-        // depends on it.
+        // Closing may panic (sled unwraps the result of its last sync). The log holds all rows, so
+        // the panic is ignored.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
 }
 
-fn caught<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    // Nothing half changed is looked at after a panic: the database is closed and opened anew.
+fn catch_panic<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    // A database that panicked is not used again before it is reopened.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(EngineError::Unavailable(said.unwrap_or_else(|| "panicked".into())))
+        let message = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(EngineError::Unavailable(message.unwrap_or_else(|| "the database panicked".into())))
     })
 }
 
@@ -100,27 +98,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error_that_sticks_until_reopened() {
+    fn panic_is_a_sticky_error_until_reopened() {
         let opened = Arc::new(AtomicU32::new(0));
         let count = opened.clone();
         let guarded = Guarded::new(move || Ok(count.fetch_add(1, Ordering::SeqCst))).unwrap();
         assert_eq!(guarded.with(|n| Ok(*n)), Ok(0));
-        let error = guarded.with::<()>(|_| panic!("the tree is bent")).unwrap_err();
-        assert_eq!(error, EngineError::Unavailable("the tree is bent".into()));
+        let error = guarded.with::<()>(|_| panic!("broken tree")).unwrap_err();
+        assert_eq!(error, EngineError::Unavailable("broken tree".into()));
         assert_eq!(guarded.with(|n| Ok(*n)), Err(error));
         guarded.reopen().unwrap();
         assert_eq!(guarded.with(|n| Ok(*n)), Ok(1));
     }
 
     #[test]
-    fn a_database_that_panics_when_closed_harms_nobody() {
-        struct Sore;
-        impl Drop for Sore {
+    fn panic_on_close_is_ignored() {
+        struct PanicsOnDrop;
+        impl Drop for PanicsOnDrop {
             fn drop(&mut self) {
                 panic!("last sync failed");
             }
         }
-        let guarded = Guarded::new(|| Ok(Sore)).unwrap();
+        let guarded = Guarded::new(|| Ok(PanicsOnDrop)).unwrap();
         guarded.reopen().unwrap();
         drop(guarded);
     }

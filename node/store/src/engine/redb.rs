@@ -1,8 +1,8 @@
-//! redb as an engine: one table in one file, a group is one transaction.
+//! redb as an engine: one table in one file; a group is one transaction.
 //!
-//! Groups are committed without a sync (the log has them already); a flush commits one more
-//! transaction that is synced and with it all before. After a power cut the file opens as it was at
-//! the last flush.
+//! Groups are committed without a sync, because the log holds them already. A flush commits one
+//! more transaction with a sync, which makes all earlier ones durable. After a power cut the file
+//! opens in the state of the last flush.
 
 use std::fs::File;
 use std::ops::Bound;
@@ -12,14 +12,15 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::guarded::Guarded;
 use super::{
-    Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    Cell, Engine, EngineError, KeyRange, Pair, Write, bounds, engine_key, full_or_unavailable,
+    split_key,
 };
 use crate::types::Scan;
 
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const FILE_NAME: &str = "rows.redb";
-/// A database being made; it is renamed once whole, because redb can't open one whose making was
-/// cut short.
+/// The name of a database while it is created; it is renamed when complete, because redb cannot
+/// open a partly created one.
 const NEW_FILE_NAME: &str = "rows.redb.new";
 
 /// Rows in a redb database.
@@ -28,7 +29,7 @@ pub struct RedbEngine {
 }
 
 impl RedbEngine {
-    /// Opens the database in `folder`, creating it where there is none; `cache_len` in bytes.
+    /// Opens the database in `folder`, creating it if necessary; `cache_len` in bytes.
     ///
     /// # Errors
     /// As [`EngineError`].
@@ -50,13 +51,13 @@ fn open_database(folder: &Path, cache_len: u64) -> Result<Database, EngineError>
             }
             _ => {}
         }
-        let database = builder.create(&new).map_err(told)?;
+        let database = builder.create(&new).map_err(map_error)?;
         commit(&database, &[], Durability::Immediate)?;
-        database.close().map_err(told)?;
-        let named = std::fs::rename(&new, &path).and_then(|()| File::open(folder)?.sync_all());
-        named.map_err(|e| full_or_unavailable(&e))?;
+        database.close().map_err(map_error)?;
+        let renamed = std::fs::rename(&new, &path).and_then(|()| File::open(folder)?.sync_all());
+        renamed.map_err(|e| full_or_unavailable(&e))?;
     }
-    builder.open(&path).map_err(told)
+    builder.open(&path).map_err(map_error)
 }
 
 fn commit(
@@ -64,25 +65,25 @@ fn commit(
     group: &[Write<'_>],
     durability: Durability,
 ) -> Result<(), EngineError> {
-    let mut transaction = database.begin_write().map_err(told)?;
-    transaction.set_durability(durability).map_err(told)?;
-    // A synced commit also records which pages are free, so that a start after a crash need not
-    // walk the whole file.
+    let mut transaction = database.begin_write().map_err(map_error)?;
+    transaction.set_durability(durability).map_err(map_error)?;
+    // A synced commit also stores the list of free pages, so that a start after a crash does not
+    // read the whole file.
     transaction.set_quick_repair(matches!(durability, Durability::Immediate));
     {
-        let mut rows = transaction.open_table(ROWS).map_err(told)?;
+        let mut rows = transaction.open_table(ROWS).map_err(map_error)?;
         for write in group {
-            let key = joined(write.table, write.key);
+            let key = engine_key(write.table, write.key);
             match write.value {
-                Some(value) => rows.insert(key.as_slice(), value).map_err(told)?,
-                None => rows.remove(key.as_slice()).map_err(told)?,
+                Some(value) => rows.insert(key.as_slice(), value).map_err(map_error)?,
+                None => rows.remove(key.as_slice()).map_err(map_error)?,
             };
         }
     }
-    transaction.commit().map_err(told)
+    transaction.commit().map_err(map_error)
 }
 
-fn told(error: impl Into<redb::Error>) -> EngineError {
+fn map_error(error: impl Into<redb::Error>) -> EngineError {
     match error.into() {
         redb::Error::Io(error) => full_or_unavailable(&error),
         redb::Error::Corrupted(_) => EngineError::Corrupt { table: String::new(), key: Vec::new() },
@@ -90,19 +91,21 @@ fn told(error: impl Into<redb::Error>) -> EngineError {
     }
 }
 
-fn pages<T>(
+fn read_page<T>(
     database: &Database,
     range: KeyRange,
     (reverse, limit): (bool, usize),
     one: impl Fn(&[u8], &[u8]) -> Result<T, EngineError>,
 ) -> Result<Vec<T>, EngineError> {
-    let rows = database.begin_read().map_err(told)?.open_table(ROWS).map_err(told)?;
+    let rows = database.begin_read().map_err(map_error)?.open_table(ROWS).map_err(map_error)?;
     let (from, to) = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
-    let mut found = rows.range::<&[u8]>((from, to)).map_err(told)?;
+    let mut selected = rows.range::<&[u8]>((from, to)).map_err(map_error)?;
     let mut page = Vec::new();
     for _ in 0..limit {
-        let Some(row) = (if reverse { found.next_back() } else { found.next() }) else { break };
-        let (key, value) = row.map_err(told)?;
+        let Some(row) = (if reverse { selected.next_back() } else { selected.next() }) else {
+            break;
+        };
+        let (key, value) = row.map_err(map_error)?;
         page.push(one(key.value(), value.value())?);
     }
     Ok(page)
@@ -111,26 +114,26 @@ fn pages<T>(
 impl Engine for RedbEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.database.with(|db| {
-            let rows = db.begin_read().map_err(told)?.open_table(ROWS).map_err(told)?;
-            let found = rows.get(joined(table, key).as_slice()).map_err(told)?;
-            Ok(found.map(|value| value.value().to_vec()))
+            let rows = db.begin_read().map_err(map_error)?.open_table(ROWS).map_err(map_error)?;
+            let value = rows.get(engine_key(table, key).as_slice()).map_err(map_error)?;
+            Ok(value.map(|value| value.value().to_vec()))
         })
     }
 
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
-        let pair = |key: &[u8], value: &[u8]| Ok((parted(key)?.1.to_vec(), value.to_vec()));
-        self.database.with(|db| pages(db, range, (scan.reverse, scan.limit), pair))
+        let pair = |key: &[u8], value: &[u8]| Ok((split_key(key)?.1.to_vec(), value.to_vec()));
+        self.database.with(|db| read_page(db, range, (scan.reverse, scan.limit), pair))
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
         let cell = |key: &[u8], value: &[u8]| {
-            let (table, key) = parted(key)?;
+            let (table, key) = split_key(key)?;
             Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })
         };
-        self.database.with(|db| pages(db, (from, Bound::Unbounded), (false, limit), cell))
+        self.database.with(|db| read_page(db, (from, Bound::Unbounded), (false, limit), cell))
     }
 
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {

@@ -1,8 +1,8 @@
-//! sled 0.34 as an engine: one tree, a group is one batch.
+//! sled 0.34 as an engine: one tree; a group is one batch.
 //!
-//! Its `flush` never calls fsync, so its files are synced here after each flush; even so it does
-//! not come whole out of every power cut, so the store is rebuilt from the log then. Values stay
-//! far below the 128 KiB at which it would put them into files of their own.
+//! sled's `flush` never calls fsync, so this module syncs the files after each flush. Even then
+//! sled does not survive every power cut, so the store is rebuilt from snapshot and log after one.
+//! Values are far shorter than the 128 KiB above which sled writes them to separate files.
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,17 @@ use std::time::Duration;
 
 use super::guarded::Guarded;
 use super::{
-    Cell, Engine, EngineError, Pair, Write, bounds, full_or_unavailable, joined, parted,
+    Cell, Engine, EngineError, Pair, Write, bounds, engine_key, full_or_unavailable, split_key,
     sync_folder,
 };
 use crate::types::Scan;
 
-/// How many rows may be applied before they are written out: unflushed ones balloon its memory (a
-/// million: 3.8 GB).
+/// The most rows applied before a flush: sled uses much memory for unflushed rows (3.8 GB for a
+/// million).
 const UNFLUSHED_ROWS_MAX: usize = 1000;
-/// How often, and how long apart, a lock that its threads are still letting go of is tried again.
+/// How often opening is tried while the threads of a closed database still hold its file lock.
 const LOCK_TRIES_MAX: u32 = 500;
+/// The pause between two attempts.
 const LOCK_TRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Rows in a sled database.
@@ -30,12 +31,12 @@ pub struct SledEngine {
     database: Guarded<sled::Db>,
     folder: PathBuf,
     unflushed_rows: AtomicUsize,
-    /// Held over each page read and each batch, so that a page never shows half a batch.
+    /// Locked for each page read and each batch, so that a page never shows part of a batch.
     page: RwLock<()>,
 }
 
 impl SledEngine {
-    /// Opens the database in `folder`, creating it where there is none; `cache_len` in bytes.
+    /// Opens the database in `folder`, creating it if necessary; `cache_len` in bytes.
     ///
     /// # Errors
     /// As [`EngineError`].
@@ -58,13 +59,13 @@ fn open_database(folder: &Path, cache_len: u64) -> Result<sled::Db, EngineError>
             Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 park_timeout(LOCK_TRY_PAUSE);
             }
-            other => return other.map_err(|error| told(&error)),
+            other => return other.map_err(|error| map_error(&error)),
         }
     }
     Err(EngineError::Unavailable("the database is in use by another process".into()))
 }
 
-fn told(error: &sled::Error) -> EngineError {
+fn map_error(error: &sled::Error) -> EngineError {
     match error {
         sled::Error::Io(error) => full_or_unavailable(error),
         sled::Error::Corruption { .. } => {
@@ -76,37 +77,38 @@ fn told(error: &sled::Error) -> EngineError {
 
 impl Engine for SledEngine {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let found = self.database.with(|db| db.get(joined(table, key)).map_err(|e| told(&e)))?;
-        Ok(found.map(|value| value.to_vec()))
+        let value =
+            self.database.with(|db| db.get(engine_key(table, key)).map_err(|e| map_error(&e)))?;
+        Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(&self, table: &str, scan: &Scan) -> Result<Vec<Pair>, EngineError> {
         let Some(range) = bounds(table, scan) else { return Ok(Vec::new()) };
         let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
         self.database.with(|db| {
-            let found = db.range::<Vec<u8>, _>(range);
+            let rows = db.range::<Vec<u8>, _>(range);
             let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| {
-                let (key, value) = row.map_err(|e| told(&e))?;
-                Ok((parted(&key)?.1.to_vec(), value.to_vec()))
+                let (key, value) = row.map_err(|e| map_error(&e))?;
+                Ok((split_key(&key)?.1.to_vec(), value.to_vec()))
             };
             if scan.reverse {
-                found.rev().take(scan.limit).map(pair).collect()
+                rows.rev().take(scan.limit).map(pair).collect()
             } else {
-                found.take(scan.limit).map(pair).collect()
+                rows.take(scan.limit).map(pair).collect()
             }
         })
     }
 
     fn walk(&self, after: Option<(&str, &[u8])>, limit: usize) -> Result<Vec<Cell>, EngineError> {
         let from =
-            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(joined(table, key)));
+            after.map_or(Bound::Unbounded, |(table, key)| Bound::Excluded(engine_key(table, key)));
         let _page = self.page.read().unwrap_or_else(PoisonError::into_inner);
         self.database.with(|db| {
             let cells = db.range::<Vec<u8>, _>((from, Bound::Unbounded)).take(limit);
             cells
                 .map(|row| {
-                    let (key, value) = row.map_err(|e| told(&e))?;
-                    let (table, key) = parted(&key)?;
+                    let (key, value) = row.map_err(|e| map_error(&e))?;
+                    let (table, key) = split_key(&key)?;
                     Ok(Cell { table: table.to_owned(), key: key.to_vec(), value: value.to_vec() })
                 })
                 .collect()
@@ -116,7 +118,7 @@ impl Engine for SledEngine {
     fn apply(&self, group: &[Write<'_>]) -> Result<(), EngineError> {
         let mut batch = sled::Batch::default();
         for write in group {
-            let key = joined(write.table, write.key);
+            let key = engine_key(write.table, write.key);
             match write.value {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
@@ -124,12 +126,12 @@ impl Engine for SledEngine {
         }
         {
             let _page = self.page.write().unwrap_or_else(PoisonError::into_inner);
-            self.database.with(|db| db.apply_batch(batch).map_err(|e| told(&e)))?;
+            self.database.with(|db| db.apply_batch(batch).map_err(|e| map_error(&e)))?;
         }
         let unflushed = self.unflushed_rows.fetch_add(group.len(), Ordering::Relaxed) + group.len();
         if unflushed >= UNFLUSHED_ROWS_MAX {
-            // For its memory's sake only, so without the sync that a checkpoint needs.
-            self.database.with(|db| db.flush().map_err(|e| told(&e)))?;
+            // Only to limit sled's memory, so without a sync.
+            self.database.with(|db| db.flush().map_err(|e| map_error(&e)))?;
             self.unflushed_rows.store(0, Ordering::Relaxed);
         }
         Ok(())
@@ -137,7 +139,7 @@ impl Engine for SledEngine {
 
     fn flush(&self) -> Result<(), EngineError> {
         self.database.with(|db| {
-            db.flush().map_err(|e| told(&e))?;
+            db.flush().map_err(|e| map_error(&e))?;
             sync_folder(&self.folder).map_err(|e| full_or_unavailable(&e))
         })?;
         self.unflushed_rows.store(0, Ordering::Relaxed);

@@ -1,9 +1,8 @@
-//! A file system in memory that knows what is durable, can cut its power and fail any call: for
-//! tests.
+//! A file system in memory for tests: it tracks what is durable, simulates power cuts and fails
+//! calls on demand.
 //!
-//! Each file and folder keeps what is seen and what is durable apart, with the operations between
-//! the two. A failed sync leaves the bytes visible and makes no later sync cover them, as Linux
-//! does.
+//! Each file and folder holds its visible state, its durable state and the operations not synced
+//! yet. After a failed sync the bytes stay visible and no later sync covers them, as on Linux.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,21 +16,22 @@ mod cut;
 
 pub use cut::PowerCut;
 
-/// What a call does instead of its work.
+/// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Fails with an input/output error.
     Io,
     /// Fails because the disk is full.
     Full,
-    /// A write takes half of its bytes, and the next fails because the disk is full; another call
-    /// fails at once.
+    /// A write writes half of its bytes, and the next call fails because the disk is full. A call
+    /// that is not a write fails immediately.
     Short,
-    /// The power is gone: this and every later call fails.
+    /// Power cut: this and every later call fails.
     Power,
 }
 
-const TOTAL: u64 = 1 << 40;
+/// The size of the file system, in bytes.
+const TOTAL_LEN: u64 = 1 << 40;
 
 /// A file system in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +41,8 @@ pub struct MemoryFs(Arc<Mutex<State>>);
 struct Write {
     order: u64,
     change: Change,
-    /// Its sync failed: no later sync makes it durable.
-    doomed: bool,
+    /// A sync of it failed, or its write-back: no later sync makes it durable.
+    lost: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -52,13 +52,13 @@ enum Change {
 }
 
 #[derive(Debug, Clone)]
-struct Naming {
+struct NameWrite {
     order: u64,
-    what: Name,
+    change: NameChange,
 }
 
 #[derive(Debug, Clone)]
-enum Name {
+enum NameChange {
     Link(String, usize),
     Unlink(String),
     Rename { from: String, to: String, node: usize },
@@ -66,34 +66,42 @@ enum Name {
 
 #[derive(Debug, Clone)]
 enum Node {
-    File { seen: Vec<u8>, durable: Vec<u8>, pending: Vec<Write> },
-    Folder { seen: BTreeMap<String, usize>, durable: BTreeMap<String, usize>, pending: Vec<Naming> },
+    File {
+        visible: Vec<u8>,
+        durable: Vec<u8>,
+        pending: Vec<Write>,
+    },
+    Folder {
+        visible: BTreeMap<String, usize>,
+        durable: BTreeMap<String, usize>,
+        pending: Vec<NameWrite>,
+    },
 }
 
 impl Node {
     fn file() -> Self {
-        Self::File { seen: Vec::new(), durable: Vec::new(), pending: Vec::new() }
+        Self::File { visible: Vec::new(), durable: Vec::new(), pending: Vec::new() }
     }
 
     fn folder() -> Self {
-        Self::Folder { seen: BTreeMap::new(), durable: BTreeMap::new(), pending: Vec::new() }
+        Self::Folder { visible: BTreeMap::new(), durable: BTreeMap::new(), pending: Vec::new() }
     }
 }
 
 #[derive(Debug)]
 struct State {
-    /// The first is the root. A node without a name lives on while a handle may point at it.
+    /// The first is the root. Unlinked nodes stay, because a handle may still refer to them.
     nodes: Vec<Node>,
     locks: BTreeSet<PathBuf>,
     order: u64,
     calls: u64,
     faults: BTreeMap<u64, Fault>,
     free: u64,
-    /// How often the system failed to write back what it had taken.
+    /// How often [`MemoryFs::lose_writes`] was called.
     lost_writes: u64,
-    dead: bool,
-    /// What there was before each call, if a test asked for it.
-    past: Option<Vec<Vec<Node>>>,
+    powered_off: bool,
+    /// The state before each call, if recorded.
+    recorded: Option<Vec<Vec<Node>>>,
 }
 
 impl Default for State {
@@ -105,15 +113,15 @@ impl Default for State {
             order: 0,
             calls: 0,
             faults,
-            free: TOTAL / 2,
+            free: TOTAL_LEN / 2,
             lost_writes: 0,
-            dead: false,
-            past: None,
+            powered_off: false,
+            recorded: None,
         }
     }
 }
 
-fn gone() -> io::Error {
+fn io_error() -> io::Error {
     io::Error::other("input/output error")
 }
 
@@ -127,8 +135,8 @@ fn apply_bytes(to: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     if to.len() < end {
         to.resize(end, 0);
     }
-    if let Some(place) = to.get_mut(offset..end) {
-        place.copy_from_slice(bytes);
+    if let Some(target) = to.get_mut(offset..end) {
+        target.copy_from_slice(bytes);
     }
 }
 
@@ -139,15 +147,15 @@ fn apply_change(to: &mut Vec<u8>, change: &Change) {
     }
 }
 
-fn apply_name(to: &mut BTreeMap<String, usize>, name: &Name) {
-    match name {
-        Name::Link(name, node) => {
+fn apply_name(to: &mut BTreeMap<String, usize>, change: &NameChange) {
+    match change {
+        NameChange::Link(name, node) => {
             to.insert(name.clone(), *node);
         }
-        Name::Unlink(name) => {
+        NameChange::Unlink(name) => {
             to.remove(name);
         }
-        Name::Rename { from, to: new, node } => {
+        NameChange::Rename { from, to: new, node } => {
             to.remove(from);
             to.insert(new.clone(), *node);
         }
@@ -155,20 +163,20 @@ fn apply_name(to: &mut BTreeMap<String, usize>, name: &Name) {
 }
 
 impl State {
-    /// Counts a call that changes or syncs something, and says how it fails.
+    /// Counts a call that changes or syncs something, and returns the fault planned for it.
     fn call(&mut self) -> io::Result<Option<Fault>> {
-        if self.dead {
-            return Err(gone());
+        if self.powered_off {
+            return Err(io_error());
         }
-        if let Some(past) = &mut self.past {
-            past.push(self.nodes.clone());
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(self.nodes.clone());
         }
         self.calls += 1;
         self.order += 1;
         match self.faults.remove(&self.calls) {
             Some(Fault::Power) => {
-                self.dead = true;
-                Err(gone())
+                self.powered_off = true;
+                Err(io_error())
             }
             fault => Ok(fault),
         }
@@ -178,21 +186,21 @@ impl State {
         match self.call()? {
             None => Ok(()),
             Some(Fault::Full | Fault::Short) => Err(io::ErrorKind::StorageFull.into()),
-            Some(_) => Err(gone()),
+            Some(_) => Err(io_error()),
         }
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
-        if self.dead {
-            return Err(gone());
+        if self.powered_off {
+            return Err(io_error());
         }
         let mut at = 0;
         for part in path.components() {
             if let Component::Normal(name) = part {
-                let Some(Node::Folder { seen, .. }) = self.nodes.get(at) else {
+                let Some(Node::Folder { visible, .. }) = self.nodes.get(at) else {
                     return Err(not_found());
                 };
-                at = *seen.get(name.to_str().unwrap_or_default()).ok_or_else(not_found)?;
+                at = *visible.get(name.to_str().unwrap_or_default()).ok_or_else(not_found)?;
             }
         }
         Ok(at)
@@ -203,45 +211,45 @@ impl State {
         Ok((self.find(path.parent().ok_or_else(not_found)?)?, name.to_owned()))
     }
 
-    fn name(&mut self, folder: usize, what: Name) {
+    fn change_name(&mut self, folder: usize, change: NameChange) {
         let order = self.order;
-        if let Some(Node::Folder { seen, pending, .. }) = self.nodes.get_mut(folder) {
-            apply_name(seen, &what);
-            pending.push(Naming { order, what });
+        if let Some(Node::Folder { visible, pending, .. }) = self.nodes.get_mut(folder) {
+            apply_name(visible, &change);
+            pending.push(NameWrite { order, change });
         }
     }
 
     fn write(&mut self, node: usize, change: Change) {
         let order = self.order;
-        if let Some(Node::File { seen, pending, .. }) = self.nodes.get_mut(node) {
-            apply_change(seen, &change);
-            pending.push(Write { order, change, doomed: false });
+        if let Some(Node::File { visible, pending, .. }) = self.nodes.get_mut(node) {
+            apply_change(visible, &change);
+            pending.push(Write { order, change, lost: false });
         }
     }
 
-    fn make(&mut self, path: &Path, node: Node) -> io::Result<usize> {
+    fn create_node(&mut self, path: &Path, node: Node) -> io::Result<usize> {
         self.plain_call()?;
         let (folder, name) = self.parent(path)?;
         if self.find(path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         self.nodes.push(node);
-        let made = self.nodes.len() - 1;
-        self.name(folder, Name::Link(name, made));
-        Ok(made)
+        let created = self.nodes.len() - 1;
+        self.change_name(folder, NameChange::Link(name, created));
+        Ok(created)
     }
 
     fn sync(&mut self, node: usize) {
         match self.nodes.get_mut(node) {
             Some(Node::File { durable, pending, .. }) => {
-                for write in pending.iter().filter(|w| !w.doomed) {
+                for write in pending.iter().filter(|w| !w.lost) {
                     apply_change(durable, &write.change);
                 }
-                pending.retain(|w| w.doomed);
+                pending.retain(|w| w.lost);
             }
             Some(Node::Folder { durable, pending, .. }) => {
-                for naming in pending.drain(..) {
-                    apply_name(durable, &naming.what);
+                for write in pending.drain(..) {
+                    apply_name(durable, &write.change);
                 }
             }
             None => {}
@@ -259,56 +267,56 @@ impl MemoryFs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many calls that change or sync something were made so far.
+    /// The number of calls so far that change or sync something.
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    /// Lets the `n`-th such call from now (the next is 1) fail.
+    /// Makes the `n`-th such call from now (the next is 1) fail.
     pub fn fail_at(&self, n: u64, fault: Fault) {
         let mut state = self.state();
         let at = state.calls + n;
         state.faults.insert(at, fault);
     }
 
-    /// Remembers from now on what there is before each call, for [`MemoryFs::power_cut_before`].
+    /// Records the state before each call from now on, for [`MemoryFs::power_cut_before`].
     pub fn record(&self) {
-        self.state().past = Some(Vec::new());
+        self.state().recorded = Some(Vec::new());
     }
 
-    /// Forgets the faults that have not come yet.
+    /// Removes the planned faults.
     pub fn heal(&self) {
         self.state().faults.clear();
     }
 
-    /// Sets what [`Fs::space`](crate::fs::Fs::space) says is free, in bytes.
+    /// Sets the free space that [`Fs::space`](crate::fs::Fs::space) reports, in bytes.
     pub fn set_free(&self, free: u64) {
         self.state().free = free;
     }
 
-    /// Lets the system fail to write back all that it has taken and nobody has synced: seen, but
-    /// never durable.
+    /// Makes the write-back of all unsynced writes fail: they stay visible and never become
+    /// durable.
     pub fn lose_writes(&self) {
         let mut state = self.state();
         state.lost_writes += 1;
         for node in &mut state.nodes {
             if let Node::File { pending, .. } = node {
-                pending.iter_mut().for_each(|write| write.doomed = true);
+                pending.iter_mut().for_each(|write| write.lost = true);
             }
         }
     }
 
-    /// Changes bytes of a file behind everybody's back, as a failing disk would.
+    /// Changes a byte of a file without a call, as a failing disk would.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn damage(&self, path: &Path, offset: u64, xor: u8) -> io::Result<()> {
         let mut state = self.state();
         let at = state.find(path)?;
-        let place = usize::try_from(offset).unwrap_or(usize::MAX);
-        if let Some(Node::File { seen, durable, .. }) = state.nodes.get_mut(at) {
-            for bytes in [seen, durable] {
-                if let Some(byte) = bytes.get_mut(place) {
+        let index = usize::try_from(offset).unwrap_or(usize::MAX);
+        if let Some(Node::File { visible, durable, .. }) = state.nodes.get_mut(at) {
+            for bytes in [visible, durable] {
+                if let Some(byte) = bytes.get_mut(index) {
                     *byte ^= xor;
                 }
             }

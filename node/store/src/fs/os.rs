@@ -1,4 +1,4 @@
-//! The machine's own file system.
+//! The operating system's file system.
 
 use std::fs;
 use std::io;
@@ -7,9 +7,9 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
-use super::{Entry, File, Fs, Lock, Space, Volume};
+use super::{DirEntry, File, Fs, Lock, SpaceInfo, Volume};
 
-/// The machine's own file system.
+/// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsFs;
 
@@ -35,7 +35,7 @@ impl File for OsFile {
 
     fn allocate(&self, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len) {
-            // Where room cannot be reserved it is taken.
+            // Without fallocate the space is taken by writing zeros.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill(&self.0, len),
             other => Ok(other?),
         }
@@ -46,12 +46,12 @@ impl File for OsFile {
     }
 }
 
-/// Writes zeros after what is there, until the file is `len` bytes long.
+/// Appends zeros until the file is `len` bytes long.
 fn fill(file: &fs::File, len: u64) -> io::Result<()> {
     let zeros = vec![0; 64 * 1024];
     let mut at = file.metadata()?.len();
     while at < len {
-        let part = usize::try_from(len - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        let part = usize::try_from(len - at).map_or(zeros.len(), |rest| rest.min(zeros.len()));
         file.write_all_at(zeros.get(..part).unwrap_or(&zeros), at)?;
         at += part as u64;
     }
@@ -60,13 +60,13 @@ fn fill(file: &fs::File, len: u64) -> io::Result<()> {
 
 #[derive(Debug)]
 struct OsLock {
-    // The lock lives as long as this descriptor.
+    // The lock is held as long as this descriptor is open.
     _file: fs::File,
 }
 
 impl Lock for OsLock {}
 
-/// Linux tells a descriptor of the write-backs that failed since it was opened, and of each once.
+/// Linux reports to a descriptor each write-back that failed since it was opened, once.
 #[derive(Debug)]
 struct OsVolume(fs::File);
 
@@ -114,13 +114,13 @@ impl Fs for OsFs {
         fs::remove_dir_all(path)
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
-            // A name that is no text is not ours.
+            // Names that are not UTF-8 are not created by this crate.
             if let Ok(name) = entry.file_name().into_string() {
-                entries.push(Entry { name, folder: entry.file_type()?.is_dir() });
+                entries.push(DirEntry { name, folder: entry.file_type()?.is_dir() });
             }
         }
         entries.sort();
@@ -139,9 +139,9 @@ impl Fs for OsFs {
         Ok(Box::new(OsVolume(fs::File::open(path)?)))
     }
 
-    fn space(&self, path: &Path) -> io::Result<Space> {
+    fn space(&self, path: &Path) -> io::Result<SpaceInfo> {
         let stat = rustix::fs::statvfs(path)?;
-        Ok(Space {
+        Ok(SpaceInfo {
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
         })
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_room_cannot_be_reserved_it_is_filled() {
+    fn file_is_zero_filled_without_fallocate() {
         let mut file = tempfile::tempfile().unwrap();
         io::Write::write_all(&mut file, b"kept").unwrap();
         fill(&file, 150_000).unwrap();

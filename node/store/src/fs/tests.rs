@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 
-fn a_file_system_keeps_what_it_is_given(fs: &dyn Fs, root: &Path) {
+fn check_file_system(fs: &dyn Fs, root: &Path) {
     let folder = root.join("a");
     fs.create_folder(&folder).unwrap();
     fs.create_folder(&folder).unwrap();
@@ -28,23 +28,23 @@ fn a_file_system_keeps_what_it_is_given(fs: &dyn Fs, root: &Path) {
     assert_eq!(fs.remove(&folder.join("y")).unwrap_err().kind(), io::ErrorKind::NotFound);
     fs.sync_folder(&folder).unwrap();
     assert!(fs.space(root).unwrap().free > 0);
-    let held = fs.lock(&folder).unwrap();
+    let lock = fs.lock(&folder).unwrap();
     assert_eq!(fs.lock(&folder).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    drop(held);
+    drop(lock);
     drop(fs.lock(&folder).unwrap());
     fs.remove_folder(&folder).unwrap();
     assert!(!fs.exists(&folder).unwrap());
 }
 
 #[test]
-fn the_machines_and_the_tests_file_system_behave_alike() {
+fn memory_fs_behaves_like_os_fs() {
     let folder = tempfile::tempdir().unwrap();
-    a_file_system_keeps_what_it_is_given(&OsFs, folder.path());
-    a_file_system_keeps_what_it_is_given(&MemoryFs::new(), Path::new("/"));
+    check_file_system(&OsFs, folder.path());
+    check_file_system(&MemoryFs::new(), Path::new("/"));
 }
 
 #[test]
-fn a_power_cut_leaves_what_was_synced_and_perhaps_more() {
+fn synced_writes_survive_a_power_cut() {
     for (how, seed) in [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset]
         .into_iter()
         .flat_map(|h| (0..64).map(move |s| (h, s)))
@@ -57,18 +57,18 @@ fn a_power_cut_leaves_what_was_synced_and_perhaps_more() {
         file.write_all_at(&[2; 10_000], 10_000).unwrap();
         let _unnamed = fs.create(Path::new("/new")).unwrap();
         let after = fs.power_cut(how, seed);
-        assert!(file.write_at(b"x", 0).is_err(), "the old one is dead");
-        let left = read(&after, Path::new("/kept"), 20_000).unwrap();
-        assert!(left.starts_with(&[1; 10_000]));
+        assert!(file.write_at(b"x", 0).is_err(), "the old file system fails every call");
+        let remaining = read(&after, Path::new("/kept"), 20_000).unwrap();
+        assert!(remaining.starts_with(&[1; 10_000]));
         if how == PowerCut::Nothing {
-            assert_eq!(left.len(), 10_000);
+            assert_eq!(remaining.len(), 10_000);
             assert!(!after.exists(Path::new("/new")).unwrap());
         }
     }
 }
 
 #[test]
-fn a_failed_sync_leaves_bytes_that_are_seen_and_never_durable() {
+fn failed_sync_leaves_visible_bytes_that_are_never_durable() {
     let fs = MemoryFs::new();
     let file = fs.create(Path::new("/x")).unwrap();
     fs.sync_folder(Path::new("/")).unwrap();
@@ -81,7 +81,7 @@ fn a_failed_sync_leaves_bytes_that_are_seen_and_never_durable() {
 }
 
 #[test]
-fn a_write_back_that_failed_is_told_by_the_next_sync_of_everything_and_once() {
+fn failed_write_back_is_reported_once_by_volume_sync() {
     let fs = MemoryFs::new();
     let (early, path) = (fs.volume(Path::new("/")).unwrap(), Path::new("/x"));
     fs.create(path).unwrap().write_all_at(b"lost", 0).unwrap();

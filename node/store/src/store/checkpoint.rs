@@ -1,34 +1,36 @@
-//! Up to where the engine and the blob files hold what the log says, and how the last run ended.
+//! The checkpoint file: the record up to which engine and blob files hold the content of the log,
+//! and how the last run ended.
 //!
-//! `checkpoint`, replaced by rename: magic (8), log id (16), condition (1), boot (32), engine's name (16), generation (8),
-//! position (8), hash (32), BLAKE3 of all before (32); integers little-endian.
+//! `checkpoint`, replaced by rename: magic (8), log id (16), condition (1), boot (32), engine's
+//! name (16), generation (8), position (8), hash (32), BLAKE3 of all before (32); integers
+//! little-endian.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::fs::{self, Fs};
-use crate::wal::{LogId, Mark};
+use crate::wal::{Mark, WalId};
 
 const MAGIC: [u8; 8] = *b"FHckpt\0\x01";
 const LEN: usize = 8 + 16 + 1 + 32 + 16 + 8 + 8 + 32 + 32;
 
-/// How the last run ended, seen from the next.
+/// How the last run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// The engine holds all there is.
+    /// It stopped cleanly: the engine holds the whole log.
     Clean,
-    /// It ran, on the boot named, and said no goodbye.
+    /// It did not stop cleanly.
     Running,
-    /// The engine is not to be used before it is rebuilt.
+    /// The engine must be rebuilt before it is used.
     Rebuilding,
 }
 
-/// What the file says.
+/// The content of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checkpoint {
-    pub(super) log: LogId,
+    pub(super) wal: WalId,
     pub(super) condition: Condition,
-    /// The machine's boot on which this was written.
+    /// The id of the machine's boot during the run.
     pub(super) boot: [u8; 32],
     pub(super) engine: [u8; 16],
     pub(super) mark: Mark,
@@ -43,7 +45,8 @@ impl Checkpoint {
         fs::replace(fs, &Self::path(data), &self.encode())
     }
 
-    /// `None` when there is none. A damaged one is an error: it was replaced whole, so the disk has changed it.
+    /// `None` if the file does not exist. A damaged file is an error: the file is replaced
+    /// atomically, so only the disk can have damaged it.
     pub(super) fn read(fs: &dyn Fs, data: &Path) -> io::Result<Option<Self>> {
         let bytes = match fs::read(fs, &Self::path(data), LEN) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,7 +67,7 @@ impl Checkpoint {
             (self.mark.generation.to_le_bytes(), self.mark.position.to_le_bytes());
         let mut bytes = [
             &MAGIC[..],
-            &self.log,
+            &self.wal,
             &[condition],
             &self.boot,
             &self.engine,
@@ -79,12 +82,12 @@ impl Checkpoint {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (said, sum) = bytes.split_last_chunk::<32>()?;
-        if blake3::hash(said) != *sum {
+        let (checked, sum) = bytes.split_last_chunk::<32>()?;
+        if blake3::hash(checked) != *sum {
             return None;
         }
-        let (magic, rest) = said.split_first_chunk::<8>()?;
-        let (log, rest) = rest.split_first_chunk::<16>()?;
+        let (magic, rest) = checked.split_first_chunk::<8>()?;
+        let (wal, rest) = rest.split_first_chunk::<16>()?;
         let (condition, rest) = rest.split_first()?;
         let (boot, rest) = rest.split_first_chunk::<32>()?;
         let (engine, rest) = rest.split_first_chunk::<16>()?;
@@ -100,7 +103,7 @@ impl Checkpoint {
             (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
         let mark = Mark { generation, position, hash: rest.try_into().ok()? };
         (*magic == MAGIC).then_some(Self {
-            log: *log,
+            wal: *wal,
             condition,
             boot: *boot,
             engine: *engine,
@@ -115,13 +118,13 @@ mod tests {
     use crate::fs::MemoryFs;
 
     #[test]
-    fn a_checkpoint_is_read_as_written_or_not_at_all() {
+    fn damaged_checkpoint_file_is_refused() {
         let fs = MemoryFs::new();
         let data = Path::new("/");
         assert_eq!(Checkpoint::read(&fs, data).unwrap(), None);
         let mark = Mark { generation: 3, position: 99, hash: [5; 32] };
         let written = Checkpoint {
-            log: [1; 16],
+            wal: [1; 16],
             condition: Condition::Running,
             boot: [2; 32],
             engine: [3; 16],

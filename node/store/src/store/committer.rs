@@ -1,9 +1,9 @@
-//! The one thread that commits: collect what waits → evaluate in order → append one group → one
-//! sync → apply → acknowledge → hint.
+//! The committer thread: collect the pending changes → evaluate them in order → append one group to
+//! the write-ahead log → one sync → apply to the engine → send hints → acknowledge.
 //!
-//! Nothing is visible to a reader before it is durable. When several writers are active it waits a
-//! little for their return, so that they share a sync: at most an eighth of the last one, and never
-//! for a lone writer.
+//! No change is visible to a reader before it is durable. If several writers are active, the
+//! committer waits for them before it collects, so that they share a sync: at most an eighth of the
+//! duration of the last sync, and never for a single writer.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,76 +11,77 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::door::Door;
-use super::keeper::Keeper;
-use super::rows::Rows;
+use super::admission::{AdmissionControl, Headroom};
+use super::checkpointer::Checkpointer;
+use super::sealed_rows::SealedRows;
 use super::tx::{Overlay, Tx};
-use super::{Claim, Room, StoreError};
+use super::{FolderLock, StoreError};
 use crate::blobs::{Hold, SmallBlob};
 use crate::hints::{Hint, Hints};
 use crate::wal::group::Change;
-use crate::wal::{AppendError, Log, Mark};
+use crate::wal::{AppendError, Mark, Wal};
 
-/// At most so many changes share a group.
+/// The most changes in a group.
 const GROUP_CHANGES_MAX: usize = 1024;
-/// A group that is so long takes no further change; bytes.
+/// A group that is longer than this gets no further change; bytes.
 const GROUP_LEN_MAX: usize = 4 * 1024 * 1024;
-/// After so long without a change a checkpoint is made.
+/// A checkpoint is made after this time without a change.
 const IDLE: Duration = Duration::from_secs(2);
-/// The longest wait for returning writers, whatever the last sync took.
+/// The longest wait for active writers.
 const LINGER_MAX: Duration = Duration::from_millis(2);
 
-/// A change and whoever waits for it.
+/// A change with its reply channel.
 pub(super) trait Job<H>: Send {
-    /// Does the work; whether what it wrote is to be kept.
+    /// Runs the change; true if its writes are to be committed.
     fn run(&mut self, tx: &mut Tx<'_, H>) -> bool;
-    /// Tells whoever waits: what the work returned, or why it could not be kept.
+    /// Replies with the result of the change, or with the error of committing it.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-struct Waiting<H> {
+struct QueueState<H> {
     jobs: VecDeque<Box<dyn Job<H>>>,
     closing: bool,
-    /// The committer sleeps until so many wait.
+    /// The committer waits on the condition variable.
     asleep: bool,
 }
 
-/// Where changes wait for the committer.
+/// The queue of pending changes.
 pub(super) struct Queue<H> {
-    waiting: Mutex<Waiting<H>>,
+    state: Mutex<QueueState<H>>,
+    /// The number of pending changes.
     count: AtomicUsize,
     wake: Condvar,
 }
 
 impl<H> Default for Queue<H> {
     fn default() -> Self {
-        let waiting = Waiting { jobs: VecDeque::new(), closing: false, asleep: false };
-        Self { waiting: Mutex::new(waiting), count: AtomicUsize::new(0), wake: Condvar::new() }
+        let state = QueueState { jobs: VecDeque::new(), closing: false, asleep: false };
+        Self { state: Mutex::new(state), count: AtomicUsize::new(0), wake: Condvar::new() }
     }
 }
 
 impl<H> Queue<H> {
-    fn lock(&self) -> MutexGuard<'_, Waiting<H>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState<H>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn push(&self, job: Box<dyn Job<H>>) {
-        let mut waiting = self.lock();
-        if waiting.closing {
-            drop(waiting);
+        let mut state = self.lock();
+        if state.closing {
+            drop(state);
             job.finish(Err(StoreError::Unavailable("the store is closed".into())));
             return;
         }
-        waiting.jobs.push_back(job);
-        self.count.store(waiting.jobs.len(), Ordering::Release);
-        let wake = std::mem::take(&mut waiting.asleep);
-        drop(waiting);
+        state.jobs.push_back(job);
+        self.count.store(state.jobs.len(), Ordering::Release);
+        let wake = std::mem::take(&mut state.asleep);
+        drop(state);
         if wake {
             self.wake.notify_one();
         }
     }
 
-    /// Takes no further change and refuses what waits: the committer is gone.
+    /// Refuses further and pending changes, after the committer panicked.
     pub(super) fn abandon(&self) {
         self.close();
         let jobs = std::mem::take(&mut self.lock().jobs);
@@ -89,28 +90,28 @@ impl<H> Queue<H> {
         }
     }
 
-    /// Takes no further change; what waits is still committed.
+    /// Refuses further changes; pending ones are still committed.
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.wake.notify_one();
     }
 }
 
-/// What readers and the committer share.
+/// State shared by readers and the committer.
 pub(super) struct Shared {
-    pub(super) rows: Rows,
-    /// Up to where everything is durable and visible.
+    pub(super) rows: SealedRows,
+    /// The last record that is durable and visible.
     end: Mutex<Mark>,
-    /// The next group is to begin a new segment.
-    turn: AtomicBool,
+    /// The next group must begin a new segment.
+    rotate: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(rows: Rows, end: Mark) -> Self {
-        Self { rows, end: Mutex::new(end), turn: AtomicBool::new(false) }
+    pub(super) fn new(rows: SealedRows, end: Mark) -> Self {
+        Self { rows, end: Mutex::new(end), rotate: AtomicBool::new(false) }
     }
 
-    /// Up to where everything is durable and visible.
+    /// The last record that is durable and visible.
     pub(super) fn end(&self) -> Mark {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -120,41 +121,42 @@ impl Shared {
     }
 
     pub(super) fn begin_segment(&self) {
-        self.turn.store(true, Ordering::Relaxed);
+        self.rotate.store(true, Ordering::Relaxed);
     }
 }
 
 pub(super) struct Committer<H> {
     queue: Arc<Queue<H>>,
     shared: Arc<Shared>,
-    log: Log,
-    keeper: Arc<Keeper>,
+    wal: Wal,
+    checkpointer: Arc<Checkpointer>,
     hints: Hints<H>,
-    /// How many writers seem to be active: those just answered and those waiting then.
+    /// The number of active writers: those answered last and those pending at that time.
     active: usize,
-    /// Hints of a group that is durable and not yet visible: the engine failed and could not be
-    /// reopened at once.
-    late: Vec<H>,
-    door: Door,
-    /// The data folder is this store's until the committer is done.
-    claim: Claim,
+    /// Hints of groups that are durable but not visible yet, because the engine failed and could
+    /// not be reopened.
+    late_hints: Vec<H>,
+    admission: AdmissionControl,
+    /// Held until the committer has stopped.
+    folder_lock: FolderLock,
 }
 
 impl<H: Hint> Committer<H> {
     pub(super) fn new(
         queue: Arc<Queue<H>>,
         shared: Arc<Shared>,
-        log: Log,
-        keeper: Arc<Keeper>,
+        wal: Wal,
+        checkpointer: Arc<Checkpointer>,
         hints: Hints<H>,
-        door: Door,
-        claim: Claim,
+        admission: AdmissionControl,
+        folder_lock: FolderLock,
     ) -> Self {
-        Self { queue, shared, log, keeper, hints, active: 0, late: Vec::new(), door, claim }
+        let (active, late_hints) = (0, Vec::new());
+        Self { queue, shared, wal, checkpointer, hints, active, late_hints, admission, folder_lock }
     }
 
-    pub(super) fn keeper(&self) -> Arc<Keeper> {
-        self.keeper.clone()
+    pub(super) fn checkpointer(&self) -> Arc<Checkpointer> {
+        self.checkpointer.clone()
     }
 
     pub(super) fn queue(&self) -> Arc<Queue<H>> {
@@ -164,54 +166,54 @@ impl<H: Hint> Committer<H> {
     /// Commits until the queue is closed and empty, then stops cleanly.
     pub(super) fn run(mut self) {
         let queue = self.queue.clone();
-        let mut segment = self.log.end().generation;
-        while let Some(jobs) = self.collect(&queue) {
+        let mut segment = self.wal.end().generation;
+        while let Some(jobs) = self.next_batch(&queue) {
             self.commit(jobs);
-            if self.log.end().generation != segment {
-                segment = self.log.end().generation;
-                self.keeper.segment_begun(self.log.end());
+            if self.wal.end().generation != segment {
+                segment = self.wal.end().generation;
+                self.checkpointer.segment_begun(self.wal.end());
             }
         }
-        self.log.close();
-        self.keeper.stop(self.log.end());
-        drop(self.claim);
+        self.wal.close();
+        self.checkpointer.stop(self.wal.end());
+        drop(self.folder_lock);
     }
 
-    fn collect(&mut self, queue: &Queue<H>) -> Option<VecDeque<Box<dyn Job<H>>>> {
+    fn next_batch(&mut self, queue: &Queue<H>) -> Option<VecDeque<Box<dyn Job<H>>>> {
         if self.active > 1 {
             self.linger(queue);
         }
-        let mut waiting = queue.lock();
-        while waiting.jobs.is_empty() {
-            if waiting.closing {
+        let mut state = queue.lock();
+        while state.jobs.is_empty() {
+            if state.closing {
                 return None;
             }
-            waiting.asleep = true;
+            state.asleep = true;
             let (woken, timeout) =
-                queue.wake.wait_timeout(waiting, IDLE).unwrap_or_else(PoisonError::into_inner);
-            waiting = woken;
-            waiting.asleep = false;
-            if timeout.timed_out() && waiting.jobs.is_empty() {
-                drop(waiting);
+                queue.wake.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.asleep = false;
+            if timeout.timed_out() && state.jobs.is_empty() {
+                drop(state);
                 if self.shared.rows.is_behind() {
-                    // Until this succeeds nobody reads; it is tried again each time.
+                    // Reads fail until this succeeds; it is retried after each idle period.
                     let _ = self.catch_up();
                 }
-                self.keeper.idle(self.log.end());
-                waiting = queue.lock();
+                self.checkpointer.idle(self.wal.end());
+                state = queue.lock();
             }
         }
-        let taken = waiting.jobs.len().min(GROUP_CHANGES_MAX);
-        let rest = waiting.jobs.split_off(taken);
-        let jobs = std::mem::replace(&mut waiting.jobs, rest);
-        queue.count.store(waiting.jobs.len(), Ordering::Release);
+        let count = state.jobs.len().min(GROUP_CHANGES_MAX);
+        let rest = state.jobs.split_off(count);
+        let jobs = std::mem::replace(&mut state.jobs, rest);
+        queue.count.store(state.jobs.len(), Ordering::Release);
         Some(jobs)
     }
 
-    /// Waits for the active writers to come back. The wait is far shorter than a sleeping thread
-    /// takes to wake, so it only yields.
+    /// Waits for the active writers. The wait is far shorter than the time to wake a sleeping
+    /// thread, so it only yields.
     fn linger(&self, queue: &Queue<H>) {
-        let until = Instant::now() + (self.log.last_sync() / 8).min(LINGER_MAX);
+        let until = Instant::now() + (self.wal.last_sync() / 8).min(LINGER_MAX);
         while queue.count.load(Ordering::Acquire) < self.active && Instant::now() < until {
             std::thread::yield_now();
         }
@@ -224,23 +226,24 @@ impl<H: Hint> Committer<H> {
             jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
             return;
         }
-        let first = self.log.end().position + 1;
-        let mut group = Group::new(self.door.room());
+        let first = self.wal.end().position + 1;
+        let mut group = Group::new(self.admission.headroom());
         while let Some(job) = jobs.pop_front() {
             group.evaluate(job, first, &self.shared);
             if group.len > GROUP_LEN_MAX {
                 break;
             }
         }
-        self.put_back(jobs);
-        let outcome = self.keep(&group.changes);
+        self.requeue(jobs);
+        let outcome = self.make_durable(&group.changes);
         drop(group.holds);
         self.active = group.jobs.len() + self.queue.count.load(Ordering::Acquire);
-        // Hinted before the writer is answered: whoever acts on the answer finds the caches told.
+        // Hints are sent before the replies, so that a caller that acts on a reply finds caches
+        // invalidated.
         if outcome.is_ok() {
             group.hints.into_iter().for_each(|hint| self.hints.send(hint));
-        } else if self.log.end().position >= first {
-            self.late.append(&mut group.hints);
+        } else if self.wal.end().position >= first {
+            self.late_hints.append(&mut group.hints);
         }
         for (job, failed) in group.jobs {
             job.finish(failed.map_or_else(|| outcome.clone(), Err));
@@ -248,71 +251,69 @@ impl<H: Hint> Committer<H> {
     }
 
     /// Makes a group durable, then visible.
-    fn keep(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    fn make_durable(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
-        if self.shared.turn.swap(false, Ordering::Relaxed) {
-            self.log.fill_segment();
+        if self.shared.rotate.swap(false, Ordering::Relaxed) {
+            self.wal.rotate();
         }
-        let mut appended = self.log.append(changes);
-        if matches!(appended, Err(AppendError::Full)) && self.door.give_up_reserve() {
-            // Whatever of it may lie in the abandoned segment is void before this one is in the
-            // next.
-            appended = self.log.append(changes);
+        let mut appended = self.wal.append(changes);
+        if matches!(appended, Err(AppendError::Full)) && self.admission.release_reserve() {
+            // A record that the abandoned segment may hold is void once the next segment is begun.
+            appended = self.wal.append(changes);
         }
         appended.map_err(|error| match error {
             AppendError::Full => StoreError::Full,
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
             AppendError::Stopped => StoreError::Unavailable(
-                "the disk failed; changes are not taken until the next start".into(),
+                "the disk failed; changes are refused until the next start".into(),
             ),
         })?;
         if let Err(error) = self.shared.rows.apply(changes) {
             tracing::error!(%error, "applying a durable group failed; the engine is reopened");
             self.catch_up()?;
         }
-        self.shared.set_end(self.log.end());
+        self.shared.set_end(self.wal.end());
         Ok(())
     }
 
-    /// Reopens the engine and applies again what the log holds since the checkpoint; nobody reads
-    /// meanwhile.
+    /// Reopens the engine and replays the log since the checkpoint. Reads wait until it is done.
     fn catch_up(&mut self) -> Result<(), StoreError> {
-        let caught_up = self.keeper.catch_up(&self.shared.rows, self.log.end());
-        if caught_up.is_ok() {
-            self.shared.set_end(self.log.end());
-            self.late.drain(..).for_each(|hint| self.hints.send(hint));
+        let result = self.checkpointer.catch_up(&self.shared.rows, self.wal.end());
+        if result.is_ok() {
+            self.shared.set_end(self.wal.end());
+            self.late_hints.drain(..).for_each(|hint| self.hints.send(hint));
         }
-        caught_up
+        result
     }
 
-    fn put_back(&self, jobs: VecDeque<Box<dyn Job<H>>>) {
+    fn requeue(&self, jobs: VecDeque<Box<dyn Job<H>>>) {
         if !jobs.is_empty() {
-            let mut waiting = self.queue.lock();
+            let mut state = self.queue.lock();
             for job in jobs.into_iter().rev() {
-                waiting.jobs.push_front(job);
+                state.jobs.push_front(job);
             }
-            self.queue.count.store(waiting.jobs.len(), Ordering::Release);
+            self.queue.count.store(state.jobs.len(), Ordering::Release);
         }
     }
 }
 
-/// The changes evaluated for one append.
+/// The changes of one append.
 struct Group<H> {
     overlay: Overlay,
     blobs: Vec<SmallBlob>,
-    /// What the changes refer to is kept from collection until they are applied.
+    /// Keep the blobs that the changes refer to from collection until the changes are applied.
     holds: Vec<Hold>,
     changes: Vec<Change>,
     jobs: Vec<(Box<dyn Job<H>>, Option<StoreError>)>,
     hints: Vec<H>,
     len: usize,
-    room: Room,
+    headroom: Headroom,
 }
 
 impl<H: Hint> Group<H> {
-    fn new(room: Room) -> Self {
+    fn new(headroom: Headroom) -> Self {
         Self {
             overlay: Overlay::new(),
             blobs: Vec::new(),
@@ -321,17 +322,16 @@ impl<H: Hint> Group<H> {
             jobs: Vec::new(),
             hints: Vec::new(),
             len: 0,
-            room,
+            headroom,
         }
     }
 
     fn evaluate(&mut self, mut job: Box<dyn Job<H>>, first: u64, shared: &Shared) {
         let position = first + self.changes.len() as u64;
-        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, self.room);
-        // A change that panics has written nothing and harms no other; whoever waits for it is
-        // told.
-        let kept = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
-        let written = match (kept, tx.finish()) {
+        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, self.headroom);
+        // The writes of a change that panics are discarded; other changes are not affected.
+        let succeeded = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
+        let written = match (succeeded, tx.finish()) {
             (false, _) => return self.jobs.push((job, None)),
             (true, Err(error)) => return self.jobs.push((job, Some(error))),
             (true, Ok(written)) => written,

@@ -1,4 +1,4 @@
-//! Damaged files of the store: noticed or repaired, and no wrong row is served.
+//! Fuzzing of damaged files: damage is detected or repaired, and no wrong row is served.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::blobs::{AtRest, Blobs, SmallBlob};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::store::tests::Store;
 use crate::store::{Scan, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
@@ -14,15 +14,15 @@ use crate::wal::group;
 use freehold_proto::random::Random;
 use freehold_proto::testing::fuzz::fuzz;
 
-/// The longest file of a store made here.
+/// The longest file of the stores below, in bytes.
 const FILE_LEN_MAX: usize = 1 << 20;
 
 #[test]
-fn a_damaged_group_of_the_log_is_refused_or_means_itself() {
+fn damaged_log_group_is_refused_or_canonical() {
     let row = |value| group::RowWrite { table: "posts".into(), key: b"a key".to_vec(), value };
     let blob = SmallBlob {
         id: crate::store::BlobId([3; 32]),
-        form: AtRest::Sealed,
+        at_rest: AtRest::Sealed,
         bytes: vec![7; 90].into(),
     };
     let change =
@@ -44,9 +44,8 @@ fn unlock() -> Unlock {
     Unlock::KeyFile("/key".into())
 }
 
-/// Opens the node's files with all that reads them at a start: vault, checkpoint, snapshots, log,
-/// rows.
-fn opened(fs: &MemoryFs) -> Option<Store> {
+/// Opens a store and reads all its files: vault, checkpoint, snapshots, log, rows.
+fn open(fs: &MemoryFs) -> Option<Store> {
     let shared: Arc<dyn Fs> = Arc::new(fs.clone());
     let data = Path::new("/data");
     shared.create_folder(data).ok()?;
@@ -54,7 +53,7 @@ fn opened(fs: &MemoryFs) -> Option<Store> {
         true => Vault::open(shared.clone(), data, &unlock()).ok()?,
         false => Vault::create(shared.clone(), data, &unlock(), &Random::seeded(1)).ok()?,
     };
-    let space = Space::new(shared.clone(), data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(shared.clone(), data, Margins { watermark: 0, reserve: 0 });
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.blobs = Blobs::new(shared, data, vault.keys(), Random::seeded(2), space).ok();
     options.key = vault.keys().store().clone();
@@ -63,22 +62,22 @@ fn opened(fs: &MemoryFs) -> Option<Store> {
     Store::open(options).ok()
 }
 
-fn files(fs: &MemoryFs, folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+fn read_files(fs: &MemoryFs, folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
     for entry in fs.list(folder).unwrap() {
         let path = folder.join(&entry.name);
         if entry.folder {
-            files(fs, &path, found);
+            read_files(fs, &path, files);
         } else if let Ok(bytes) = fs::read(fs, &path, FILE_LEN_MAX) {
-            found.push((path, bytes));
+            files.push((path, bytes));
         }
     }
 }
 
-/// Each file in turn; a store that opens shows rows that were written, and none that were not.
+/// Damages each file in turn. A store that opens shows only rows that were written.
 #[test]
-fn a_damaged_file_of_the_node_is_noticed_or_repaired() {
+fn damaged_store_file_is_detected_or_repaired() {
     let fs = MemoryFs::new();
-    let store = opened(&fs).unwrap();
+    let store = open(&fs).unwrap();
     let value = |n: u32| n.to_be_bytes().repeat(40);
     for n in 0..60u32 {
         store.commit_blocking(move |tx| tx.put(ROWS, &n.to_be_bytes(), &value(n))).unwrap();
@@ -86,25 +85,25 @@ fn a_damaged_file_of_the_node_is_noticed_or_repaired() {
             store.snapshot().unwrap();
         }
     }
-    let left = fs.crash();
+    let crashed = fs.crash();
     drop(store);
     let mut all = Vec::new();
-    files(&left, Path::new("/"), &mut all);
-    let told = |part: &str| {
+    read_files(&crashed, Path::new("/"), &mut all);
+    let files_of = |part: &str| {
         all.iter()
             .filter(|(path, _)| path.to_string_lossy().contains(part))
             .cloned()
             .collect::<Vec<_>>()
     };
     for part in ["vault-1", "checkpoint", "snapshots/", "log/"] {
-        let damaged = told(part);
+        let damaged = files_of(part);
         assert!(!damaged.is_empty(), "{part}");
         let corpus: Vec<Vec<u8>> = damaged.iter().map(|(_, bytes)| bytes.clone()).collect();
         fuzz(&format!("files {}", part.trim_end_matches('/')), &corpus, |input| {
-            let fs = left.crash();
+            let fs = crashed.crash();
             let (path, _) = &damaged[input.len() % damaged.len()];
             fs::replace(&fs, path, input).unwrap();
-            let Some(store) = opened(&fs) else { return };
+            let Some(store) = open(&fs) else { return };
             for (key, row) in store.scan(ROWS, &Scan::prefix(b"", 1000)).unwrap_or_default() {
                 assert_eq!(row.value, value(u32::from_be_bytes(key.try_into().unwrap())));
             }

@@ -1,4 +1,4 @@
-//! What a store is opened with, and why it may not open.
+//! The options a store is opened with, and the errors of opening.
 
 use std::fmt;
 use std::io;
@@ -8,97 +8,109 @@ use std::sync::Arc;
 use super::{Stop, StoreError};
 use crate::blobs::Blobs;
 use crate::engine::{self, Engine, EngineError, EngineKind};
-use crate::fs::{Fs, Lock, MemoryFs};
+#[cfg(any(test, feature = "testing"))]
+use crate::fs::MemoryFs;
+use crate::fs::{Fs, Lock};
 use crate::hints::{Hint, Hints};
 use crate::seal::SecretKey;
-use crate::space::Space;
-use crate::wal::recover::LogError;
+use crate::space::FreeSpace;
+use crate::wal::recover::WalError;
 use freehold_proto::random::Random;
 
-/// How long a log segment is, in bytes.
+/// The length of a log segment, in bytes.
 const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
-/// A snapshot is made when the log since the last is longer than this (and than that snapshot), in
-/// bytes.
+/// A snapshot is made when the log since the last one is longer than this and than that snapshot,
+/// in bytes.
 const SNAPSHOT_AFTER: u64 = 256 * 1024 * 1024;
-/// A test's segments are short, for it has many stores.
+/// Tests open many stores, so their segments are short; bytes.
+#[cfg(any(test, feature = "testing"))]
 const SEGMENT_LEN_IN_MEMORY: u64 = 64 * 1024;
 
-/// Where the engine comes from.
+/// The engine to open.
 #[derive(Clone)]
 pub enum EngineSource {
-    /// One of the engines there are, with so many bytes of cache.
+    /// An engine of this crate, with the size of its cache in bytes.
     Kind(EngineKind, u64),
-    /// Whatever this opens in the folder given to it: for tests.
+    /// The engine that this function opens in the folder given to it.
+    #[cfg(any(test, feature = "testing"))]
     Custom(Arc<OpenEngine>),
 }
 
 /// Opens an engine in a folder.
+#[cfg(any(test, feature = "testing"))]
 pub type OpenEngine = dyn Fn(&Path) -> Result<Arc<dyn Engine>, EngineError> + Send + Sync;
 
 impl EngineSource {
     pub(super) fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
         match self {
             Self::Kind(kind, cache_len) => engine::open(*kind, folder, *cache_len),
+            #[cfg(any(test, feature = "testing"))]
             Self::Custom(open) => open(folder),
         }
     }
 
-    /// What its folder is called by.
+    /// The engine's name, part of the name of its folder.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Kind(EngineKind::Sled, _) => "sled",
             Self::Kind(EngineKind::Redb, _) => "redb",
+            #[cfg(any(test, feature = "testing"))]
             Self::Kind(EngineKind::Memory, _) => "memory",
+            #[cfg(any(test, feature = "testing"))]
             Self::Custom(_) => "custom",
         }
     }
 
-    /// Whether it keeps its rows when closed.
-    pub(super) fn keeps(&self) -> bool {
-        !matches!(self, Self::Kind(EngineKind::Memory, _))
+    /// True if the engine's rows outlive the process.
+    pub(super) fn is_persistent(&self) -> bool {
+        match self {
+            #[cfg(any(test, feature = "testing"))]
+            Self::Kind(EngineKind::Memory, _) => false,
+            _ => true,
+        }
     }
 }
 
-/// A data folder that is this process's alone until the last clone is dropped.
+/// Exclusive use of a data folder by this process, until the last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct Claim {
-    _held: Arc<dyn Lock>,
+pub struct FolderLock {
+    _lock: Arc<dyn Lock>,
 }
 
-impl Claim {
-    /// Makes the folder where there is none (its parent must exist), and claims it.
+impl FolderLock {
+    /// Creates the folder if it does not exist (its parent must exist), and locks it.
     ///
     /// # Errors
-    /// [`OpenError::InUse`] when another process has it, or the file system's.
-    pub fn take(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
+    /// [`OpenError::InUse`] when another process holds the lock, or the file system's.
+    pub fn acquire(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
         fs.create_folder(data)?;
         if let Some(parent) = data.parent() {
             fs.sync_folder(parent)?;
         }
         match fs.lock(data) {
-            Ok(lock) => Ok(Self { _held: Arc::from(lock) }),
+            Ok(lock) => Ok(Self { _lock: Arc::from(lock) }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::InUse),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// What the start is doing.
+/// The phase of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Filling a new engine from a snapshot, counted in rows.
     Rebuilding,
-    /// Applying the log since the snapshot or checkpoint, counted in changes.
+    /// Replaying the log since the snapshot or checkpoint, counted in changes.
     Applying,
 }
 
-/// Told how far a long start is: stage, done, and of how many.
+/// Receives the progress of a long start: stage, number done, total number.
 pub type Progress = dyn Fn(Stage, u64, u64) + Send + Sync;
 
-/// What a store is opened with.
+/// The options a store is opened with.
 #[derive(Clone)]
 pub struct StoreOptions<H> {
-    /// The data folder; its parent must exist. The store's own are `log`, `rows-*`, `snapshots`,
+    /// The data folder; its parent must exist. The store owns `log`, `rows-*`, `snapshots`,
     /// `checkpoint` and `lock` in it.
     pub data: PathBuf,
     /// The file system.
@@ -107,32 +119,32 @@ pub struct StoreOptions<H> {
     pub engine: EngineSource,
     /// The store key.
     pub key: SecretKey,
-    /// The log's name, from the vault.
+    /// The id of the write-ahead log, from the vault.
     pub log: [u8; 16],
-    /// Which boot of the machine this is; see [`boot_id`].
+    /// The id of the machine's current boot; see [`boot_id`].
     pub boot: [u8; 32],
-    /// Where hints are sent.
+    /// The channel that hints are sent to.
     pub hints: Hints<H>,
     /// Randomness for nonces.
     pub random: Random,
-    /// Told how far a long start is.
+    /// Receives the progress of a long start.
     pub progress: Option<Arc<Progress>>,
-    /// Raised to end a long start; the next one begins it anew.
+    /// Raised to end a long start; the next start begins again.
     pub stop: Stop,
-    /// The blobs that rows refer to, small ones by way of the log. Without them no reference is
-    /// checked.
+    /// The blobs that rows refer to; small ones are written to the log. If `None`, references are
+    /// not checked.
     pub blobs: Option<Blobs>,
-    /// The watch over free space; without it the disk alone says when it is full.
-    pub space: Option<Space>,
-    /// The data folder, if it was claimed already (as it must be before blobs or vault are opened
-    /// in it).
-    pub claim: Option<Claim>,
-    /// How long a log segment is, in bytes.
+    /// The free-space check; if `None`, only a failed write shows that the disk is full.
+    pub space: Option<FreeSpace>,
+    /// The lock on the data folder, if already held (it must be before blobs or vault are opened in
+    /// the folder).
+    pub folder_lock: Option<FolderLock>,
+    /// The length of a log segment, in bytes.
     pub segment_len: u64,
-    /// A snapshot is made when so many bytes of log have gathered.
+    /// A snapshot is made when the log since the last one is longer than this, in bytes.
     pub snapshot_after: u64,
-    /// Whether segments and checkpoints are made beside the committer. Tests turn it off so that
-    /// each run is the same.
+    /// True to make segments, checkpoints and snapshots on threads of their own. Tests turn it off
+    /// so that each run is the same.
     pub background: bool,
 }
 
@@ -143,7 +155,7 @@ impl<H> fmt::Debug for StoreOptions<H> {
 }
 
 impl<H: Hint> StoreOptions<H> {
-    /// A node's store on disk, with the usual lengths.
+    /// The options of a store on disk, with default lengths.
     pub fn new(
         data: PathBuf,
         fs: Arc<dyn Fs>,
@@ -165,14 +177,15 @@ impl<H: Hint> StoreOptions<H> {
             stop: Stop::default(),
             blobs: None,
             space: None,
-            claim: None,
+            folder_lock: None,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,
             background: true,
         }
     }
 
-    /// A store on a file system in memory, the same in every run.
+    /// The options of a store on a file system in memory, deterministic.
+    #[cfg(any(test, feature = "testing"))]
     pub fn in_memory(fs: MemoryFs, hints: Hints<H>) -> Self {
         let engine = EngineSource::Kind(EngineKind::Memory, 0);
         let key = SecretKey::new([1; 32]);
@@ -198,8 +211,8 @@ impl<H: Hint> StoreOptions<H> {
     }
 }
 
-/// Names the machine's present boot. Where it can't be told each start is taken to be another boot,
-/// which is always safe.
+/// The id of the machine's current boot. If the kernel does not report one, it is random: each
+/// start then counts as another boot, which is always safe.
 pub fn boot_id(random: &Random) -> [u8; 32] {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Ok(id) => *blake3::hash(&id).as_bytes(),
@@ -207,28 +220,28 @@ pub fn boot_id(random: &Random) -> [u8; 32] {
     }
 }
 
-/// Why a store does not open.
+/// An error of opening a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
     #[error("the data folder is in use by another process")]
     InUse,
-    /// The checkpoint or the log is not the one the vault belongs to.
+    /// The checkpoint or the log has another id than the one in the vault.
     #[error("the log in the data folder belongs to another vault")]
     OtherLog,
-    /// It was asked to end before it was open.
+    /// [`StoreOptions::stop`] was raised before the store was open.
     #[error("stopped before the store was open")]
     Stopped,
-    /// The log can't be read.
+    /// The log cannot be read.
     #[error(transparent)]
-    Log(#[from] LogError),
+    Log(#[from] WalError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A row, a snapshot or a blob could not be handled.
+    /// A row, a snapshot or a blob could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file system failed.
-    #[error("opening the store: {0}")]
+    #[error("the store cannot be opened: {0}")]
     Io(#[from] io::Error),
 }

@@ -1,15 +1,16 @@
-//! Makes the engine's rows anew from the newest snapshot and the log since.
+//! Rebuilds the engine's rows from the newest snapshot and the log since.
 //!
-//! It goes into a new folder that takes the old one's place only when it is whole and durable;
-//! nothing reads meanwhile, or deleted posts and ended sessions would rise from the dead.
+//! The new engine is written to a new folder, which replaces the old one when it is complete and
+//! durable. No row is readable before, because deleted rows and ended sessions would be visible
+//! again.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::options::{OpenError, Stage, StoreOptions};
-use super::rows::Rows;
-use super::snapshot::{self, Whole};
+use super::sealed_rows::SealedRows;
+use super::snapshot::{self, IntactSnapshot};
 use super::start::{Replay, Replayed, engine_folder, open_engine};
 use crate::engine::{Engine, Write};
 use crate::fs::Fs;
@@ -17,36 +18,39 @@ use crate::hints::Hint;
 use crate::seal::RowSeal;
 use crate::wal::recover::Reader;
 
-/// So many rows of a snapshot are applied at once.
+/// The number of rows of a snapshot applied at a time.
 const PAGE_ROWS: usize = 500;
 
-/// Rebuilds; small blobs of groups up to `filed` are files already. The end's doubtful group is
-/// left to the caller.
+/// Rebuilds the rows. Small blobs of groups up to the position `flushed` have files already. The
+/// caller applies the unconfirmed last group.
 pub(super) fn rebuild(
     reader: &Reader,
     options: &StoreOptions<impl Hint>,
     seal: &RowSeal,
-    filed: u64,
+    flushed: u64,
 ) -> Result<Replayed, OpenError> {
     let fs = &*options.fs;
     let folder = engine_folder(&options.data, &options.engine);
     let new = folder.with_extension("new");
-    if !options.engine.keeps() {
-        return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, filed);
+    if !options.engine.is_persistent() {
+        return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, flushed);
     }
     remove(fs, &new)?;
-    let Replayed { rows, end, filed_early, forms } =
-        fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, filed)?;
+    let Replayed { rows, end, flushed_early, encodings } =
+        fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, flushed)?;
     rows.engine().flush()?;
-    // Closed before it is moved: an engine may remember where its files are.
+    // Close the engine before the rename: it may keep the paths of its files.
     drop(rows);
     remove(fs, &folder)?;
     fs.rename(&new, &folder)?;
     fs.sync_folder(&options.data)?;
-    let rows =
-        Rows::new(open_engine(fs, &options.engine, &folder)?, seal.clone(), options.blobs.clone());
-    remove_others(options)?;
-    Ok(Replayed { rows, end, filed_early, forms })
+    let rows = SealedRows::new(
+        open_engine(fs, &options.engine, &folder)?,
+        seal.clone(),
+        options.blobs.clone(),
+    );
+    remove_other_engines(options)?;
+    Ok(Replayed { rows, end, flushed_early, encodings })
 }
 
 fn fill(
@@ -54,35 +58,35 @@ fn fill(
     options: &StoreOptions<impl Hint>,
     seal: &RowSeal,
     engine: Arc<dyn Engine>,
-    filed: u64,
+    flushed: u64,
 ) -> Result<Replayed, OpenError> {
-    let whole = snapshot::newest(reader, &options.data, options.log, &options.stop)?;
-    let from = whole.as_ref().map(|whole| whole.snapshot.mark.clone());
-    if let Some(whole) = whole {
-        fill_from(whole, &*engine, options)?;
+    let snapshot = snapshot::newest_intact(reader, &options.data, options.log, &options.stop)?;
+    let from = snapshot.as_ref().map(|intact| intact.snapshot.mark.clone());
+    if let Some(intact) = snapshot {
+        fill_from_snapshot(intact, &*engine, options)?;
     }
-    let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
-    Replay::new(rows, filed, options).run(reader, from.as_ref())
+    let rows = SealedRows::new(engine, seal.clone(), options.blobs.clone());
+    Replay::new(rows, flushed, options).run(reader, from.as_ref())
 }
 
-fn fill_from(
-    whole: Whole,
+fn fill_from_snapshot(
+    intact: IntactSnapshot,
     engine: &dyn Engine,
     options: &StoreOptions<impl Hint>,
 ) -> Result<(), OpenError> {
     let mut done = 0;
     let mut page = Vec::with_capacity(PAGE_ROWS);
-    for row in whole.snapshot {
+    for row in intact.snapshot {
         page.push(row?);
         if page.len() == PAGE_ROWS {
             options.stop.check()?;
             done += PAGE_ROWS as u64;
             apply(engine, &mut page)?;
-            options.report(Stage::Rebuilding, done, whole.rows);
+            options.report(Stage::Rebuilding, done, intact.rows);
         }
     }
     apply(engine, &mut page)?;
-    options.report(Stage::Rebuilding, whole.rows, whole.rows);
+    options.report(Stage::Rebuilding, intact.rows, intact.rows);
     Ok(())
 }
 
@@ -101,12 +105,12 @@ fn remove(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the rows of engines used before this one.
-fn remove_others(options: &StoreOptions<impl Hint>) -> io::Result<()> {
-    let kept = engine_folder(&options.data, &options.engine);
+/// Removes the folders of other engines.
+fn remove_other_engines(options: &StoreOptions<impl Hint>) -> io::Result<()> {
+    let current = engine_folder(&options.data, &options.engine);
     for entry in options.fs.list(&options.data)? {
         let path = options.data.join(&entry.name);
-        if entry.folder && entry.name.starts_with("rows-") && path != kept {
+        if entry.folder && entry.name.starts_with("rows-") && path != current {
             options.fs.remove_folder(&path)?;
         }
     }

@@ -1,12 +1,13 @@
-//! Opening: claim the folder, see how the last run ended, bring the engine up to the log, begin a
-//! new segment.
+//! The start of a store.
 //!
-//! First the lock, then the checkpoint. After a clean stop the engine holds everything; after a
-//! crash on the same boot the log since the checkpoint is applied again; after a power cut an
-//! engine that can't be trusted with one is rebuilt first (rebuild.rs). Next the checkpoint says
-//! that the store runs, and the log is read; its last record is written again into a new segment,
-//! for what a process that is gone failed to sync may be in the page cache only. Then the committer
-//! starts.
+//! 1. Lock the folder and read the checkpoint.
+//! 2. Choose the engine. After a clean stop it holds the whole log. After a crash on the same boot
+//!    the log since the checkpoint is replayed. After a power cut an engine that does not survive
+//!    one is rebuilt (rebuild.rs).
+//! 3. Write the checkpoint as running, and replay the log.
+//! 4. Write the last record of the log again, into a new segment: a process that ended may have
+//!    failed to sync it, so it may exist in the page cache only.
+//! 5. Start the threads.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,12 +15,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::admission::AdmissionControl;
 use super::checkpoint::{Checkpoint, Condition};
+use super::checkpointer::{Checkpointer, Parts};
 use super::committer::{Committer, Queue, Shared};
-use super::door::Door;
-use super::keeper::{Keeper, Parts};
-use super::options::{Claim, EngineSource, OpenError, Stage, StoreOptions};
-use super::rows::Rows;
+use super::options::{EngineSource, FolderLock, OpenError, Stage, StoreOptions};
+use super::sealed_rows::SealedRows;
 use super::{BlobId, StoreError, rebuild};
 use crate::blobs::AtRest;
 use crate::engine::{Engine, EngineError};
@@ -28,20 +29,20 @@ use crate::hints::Hint;
 use crate::seal::{RowSeal, Seal};
 use crate::wal::group::Change;
 use crate::wal::recover::{End, Group, Reader};
-use crate::wal::{self, Log, Mark, SegmentLens};
+use crate::wal::{self, Mark, SegmentLens, Wal};
 
-/// Small blobs read back from the log are filed when so many bytes of them are held.
-const UNFILED_LEN_MAX: usize = 8 * 1024 * 1024;
+/// A replay flushes the small blobs to files when it holds more bytes of them than this.
+const UNFLUSHED_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// A store that runs.
+/// A running store.
 pub(super) struct Started<H> {
     pub(super) queue: Arc<Queue<H>>,
     pub(super) shared: Arc<Shared>,
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) checkpointer: Arc<Checkpointer>,
     pub(super) threads: Vec<std::thread::JoinHandle<()>>,
 }
 
-/// The engine's folder within the data folder.
+/// The folder of the engine in the data folder.
 pub(super) fn engine_folder(data: &Path, source: &EngineSource) -> PathBuf {
     data.join(format!("rows-{}", source.name()))
 }
@@ -52,7 +53,7 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
     name
 }
 
-/// Starts; an error after the stop was asked for is the stop.
+/// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`].
 pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     let stop = options.stop.clone();
     open(options).map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
@@ -60,124 +61,128 @@ pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, Ope
 
 fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     let fs = options.fs.clone();
-    let claim = options.claim.clone().map_or_else(|| Claim::take(&*fs, &options.data), Ok)?;
+    let folder_lock =
+        options.folder_lock.clone().map_or_else(|| FolderLock::acquire(&*fs, &options.data), Ok)?;
     create_folders(&*fs, &options.data)?;
     let reader = Reader {
         fs: fs.clone(),
         folder: wal::folder(&options.data),
         seal: Seal::derived(&options.key, "freehold 2026 log"),
     };
-    // It is made again from the log; only time is lost.
-    let found = Checkpoint::read(&*fs, &options.data).or_else(|error| match error.kind() {
+    // A damaged checkpoint costs a rebuild and no data.
+    let previous = Checkpoint::read(&*fs, &options.data).or_else(|error| match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
-            tracing::error!("the checkpoint is damaged; the store is rebuilt");
+            tracing::error!(
+                "the checkpoint file is damaged; the rows are rebuilt from snapshot and log"
+            );
             Ok(None)
         }
         _ => Err(error),
     })?;
-    if found.as_ref().is_some_and(|found| found.log != options.log) {
+    if previous.as_ref().is_some_and(|previous| previous.wal != options.log) {
         return Err(OpenError::OtherLog);
     }
-    let engine = usable_engine(&options, found.as_ref());
+    let engine = usable_engine(&options, previous.as_ref());
     let rebuilding = engine.is_none();
     let mut running = Checkpoint {
-        log: options.log,
+        wal: options.log,
         condition: if rebuilding { Condition::Rebuilding } else { Condition::Running },
         boot: options.boot,
         engine: engine_name(&options.engine),
-        mark: found.as_ref().map(|found| found.mark.clone()).unwrap_or_default(),
+        mark: previous.as_ref().map(|previous| previous.mark.clone()).unwrap_or_default(),
     };
-    // From here on the next start must not take the engine for clean; while it is rebuilt, not for
-    // usable.
+    // From here on the next start must not take the engine for cleanly stopped, and not for usable
+    // while it is being rebuilt.
     running.write(&*fs, &options.data)?;
 
     let seal = RowSeal::new(&options.key, options.random.clone());
-    let filed = running.mark.position;
-    let rebuilt = match engine {
+    let flushed = running.mark.position;
+    let replayed = match engine {
         Some(engine) => catch_up(&reader, &options, engine, &seal, &running.mark)?,
-        None => rebuild::rebuild(&reader, &options, &seal, filed)?,
+        None => rebuild::rebuild(&reader, &options, &seal, flushed)?,
     };
-    let Replayed { rows, end, filed_early, mut forms } = rebuilt;
-    if end.log.is_some_and(|id| id != options.log) {
+    let Replayed { rows, end, flushed_early, mut encodings } = replayed;
+    if end.wal.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
     }
     let lens = SegmentLens {
         first: options.segment_len.min(FIRST_SEGMENT_LEN),
         usual: options.segment_len,
     };
-    let log = Log::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
-    if let Some(group) = &end.doubtful {
+    let wal = Wal::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
+    if let Some(group) = &end.unconfirmed {
         rows.apply(&group.changes)?;
-        forms.meet(&group.changes);
+        encodings.record(&group.changes);
     }
-    rows.engine().settle()?;
-    // Before anything reads: no blob of a row that is gone comes back.
-    rows.forget_unreferred(filed_early, &options.stop)?;
-    if filed_early {
-        rows.keep_last(forms.turned())?;
+    rows.engine().drain()?;
+    // Before the first read, so that no blob of a deleted row is readable again.
+    rows.drop_unreferenced_blobs(flushed_early, &options.stop)?;
+    if flushed_early {
+        rows.keep_last_encodings(encodings.changed())?;
     }
     if rebuilding {
-        // What was rebuilt is flushed before it may be called usable.
-        rows.file()?;
+        // The rebuilt rows must be flushed before the checkpoint calls the engine usable.
+        rows.flush_blobs()?;
         rows.engine().flush()?;
-        running = Checkpoint { condition: Condition::Running, mark: log.end().clone(), ..running };
+        running = Checkpoint { condition: Condition::Running, mark: wal.end().clone(), ..running };
         running.write(&*fs, &options.data)?;
     }
-    go(options, reader, log, rows, running, claim)
+    run(options, reader, wal, rows, running, folder_lock)
 }
 
-/// The first segment of a run is filled while the start waits, so it is short; bytes.
+/// The length of the first segment of a run, in bytes; short, because the start waits until it is
+/// filled.
 const FIRST_SEGMENT_LEN: u64 = 1024 * 1024;
 
-fn go<H: Hint>(
+fn run<H: Hint>(
     options: StoreOptions<H>,
     reader: Reader,
-    log: Log,
-    rows: Rows,
+    wal: Wal,
+    rows: SealedRows,
     last: Checkpoint,
-    claim: Claim,
+    folder_lock: FolderLock,
 ) -> Result<Started<H>, OpenError> {
     let queue = Arc::new(Queue::default());
-    let shared = Arc::new(Shared::new(rows, log.end().clone()));
-    let keeper = Keeper::new(Parts {
+    let shared = Arc::new(Shared::new(rows, wal.end().clone()));
+    let checkpointer = Checkpointer::new(Parts {
         reader,
         data: options.data,
         random: options.random,
         shared: shared.clone(),
-        spare: log.spare(),
+        spare: wal.spare(),
         segment_len: options.segment_len,
         snapshot_after: options.snapshot_after,
         space: options.space.clone(),
         last,
-        threaded: options.background,
+        background: options.background,
     });
     let mut threads = Vec::new();
-    threads.extend(keeper.start(&claim)?);
+    threads.extend(checkpointer.start(&folder_lock)?);
     let committer = Committer::new(
         queue.clone(),
         shared.clone(),
-        log,
-        keeper.clone(),
+        wal,
+        checkpointer.clone(),
         options.hints,
-        Door::new(options.space),
-        claim,
+        AdmissionControl::new(options.space),
+        folder_lock,
     );
     threads.push(
         std::thread::Builder::new()
             .name("store committer".into())
             .spawn(move || commit(committer))?,
     );
-    Ok(Started { queue, shared, keeper, threads })
+    Ok(Started { queue, shared, checkpointer, threads })
 }
 
-/// Commits until the store is closed. Should the committer itself panic, nobody is left waiting for
-/// it.
+/// Runs the committer until the store is closed. If it panics, pending changes are refused, so that
+/// no caller waits for ever.
 fn commit<H: Hint>(committer: Committer<H>) {
-    let (queue, keeper) = (committer.queue(), committer.keeper());
+    let (queue, checkpointer) = (committer.queue(), committer.checkpointer());
     if catch_unwind(AssertUnwindSafe(|| committer.run())).is_err() {
-        tracing::error!("the committer failed; no change is taken until the next start");
+        tracing::error!("the committer panicked; changes are refused until the next start");
         queue.abandon();
-        keeper.abandon();
+        checkpointer.abandon();
     }
 }
 
@@ -186,28 +191,29 @@ fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
     fs.sync_folder(data)
 }
 
-/// The engine as the last run left it, if it can be relied on.
+/// The engine as the last run left it, if it can be used.
 fn usable_engine(
     options: &StoreOptions<impl Hint>,
-    found: Option<&Checkpoint>,
+    previous: Option<&Checkpoint>,
 ) -> Option<Arc<dyn Engine>> {
-    let found = found?;
+    let previous = previous?;
     let folder = engine_folder(&options.data, &options.engine);
-    let same =
-        found.engine == engine_name(&options.engine) && found.condition != Condition::Rebuilding;
-    if !same || !options.engine.keeps() || !options.fs.exists(&folder).unwrap_or(false) {
+    let usable = previous.engine == engine_name(&options.engine)
+        && previous.condition != Condition::Rebuilding;
+    if !usable || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
         return None;
     }
-    let engine = options.engine.open(&folder);
-    let engine = engine
-        .inspect_err(
-            |error| tracing::warn!(%error, "the store engine does not open; it is rebuilt"),
-        )
-        .ok()?;
-    let power_cut = found.condition == Condition::Running && found.boot != options.boot;
+    let report = |error: &EngineError| {
+        tracing::warn!(
+            %error,
+            "the storage engine does not open; the rows are rebuilt from snapshot and log"
+        );
+    };
+    let engine = options.engine.open(&folder).inspect_err(report).ok()?;
+    let power_cut = previous.condition == Condition::Running && previous.boot != options.boot;
     if power_cut && !engine.survives_power_cut() {
         tracing::info!(
-            "the last run ended in a power cut; the store is rebuilt from snapshot and log"
+            "the last run ended in a power cut; the rows are rebuilt from snapshot and log"
         );
         return None;
     }
@@ -221,88 +227,91 @@ fn catch_up(
     seal: &RowSeal,
     mark: &Mark,
 ) -> Result<Replayed, OpenError> {
-    let rows = Rows::new(engine, seal.clone(), options.blobs.clone());
+    let rows = SealedRows::new(engine, seal.clone(), options.blobs.clone());
     Replay::new(rows, mark.position, options)
         .run(reader, (*mark != Mark::default()).then_some(mark))
 }
 
-/// The log being applied again.
+/// A replay of the log.
 pub(super) struct Replay<'a, H> {
-    rows: Rows,
-    /// Blobs of groups up to here are files already.
-    filed: u64,
+    rows: SealedRows,
+    /// The small blobs of groups up to this position have files already.
+    flushed: u64,
     options: &'a StoreOptions<H>,
-    filed_early: bool,
-    forms: Forms,
-    /// From which position it goes to which.
-    span: (u64, u64),
+    flushed_early: bool,
+    encodings: LastEncodings,
+    /// The first and the last position, for the progress.
+    range: (u64, u64),
 }
 
-/// The rows as the log left them, but for its doubtful last group.
+/// The rows after a replay of the log without its unconfirmed last group.
 pub(super) struct Replayed {
-    pub(super) rows: Rows,
+    pub(super) rows: SealedRows,
     pub(super) end: End,
-    /// Blobs were filed before it was known which rows stay: some may belong to none.
-    pub(super) filed_early: bool,
-    /// What was met of blobs, the doubtful group's not yet.
-    pub(super) forms: Forms,
+    /// Small blobs were flushed to files before the replay ended; the remaining rows may not refer
+    /// to all of them.
+    pub(super) flushed_early: bool,
+    /// The encodings of the replayed small blobs.
+    pub(super) encodings: LastEncodings,
 }
 
-/// In which form each small blob of the log was met last, and whether in the other before: what was
-/// filed early in that one has to go.
+/// The encoding at rest in which the log holds each small blob last, and true if it holds the blob
+/// in the other encoding before: a file flushed early in that one must be removed.
 #[derive(Default)]
-pub(super) struct Forms(HashMap<BlobId, (AtRest, bool)>);
+pub(super) struct LastEncodings(HashMap<BlobId, (AtRest, bool)>);
 
-impl Forms {
-    fn meet(&mut self, changes: &[Change]) {
+impl LastEncodings {
+    fn record(&mut self, changes: &[Change]) {
         for blob in changes.iter().flat_map(|change| &change.blobs) {
-            let (last, in_both) = self.0.entry(blob.id).or_insert((blob.form, false));
-            *in_both |= *last != blob.form;
-            *last = blob.form;
+            let (last, is_changed) = self.0.entry(blob.id).or_insert((blob.at_rest, false));
+            *is_changed |= *last != blob.at_rest;
+            *last = blob.at_rest;
         }
     }
 
-    /// Those that were met in both forms, with the last.
-    fn turned(&self) -> impl Iterator<Item = (&BlobId, AtRest)> {
-        self.0.iter().filter(|(_, (_, in_both))| *in_both).map(|(id, (last, _))| (id, *last))
+    /// The blobs that the log holds in both encodings, with the last one.
+    fn changed(&self) -> impl Iterator<Item = (&BlobId, AtRest)> {
+        self.0.iter().filter(|(_, (_, is_changed))| *is_changed).map(|(id, (last, _))| (id, *last))
     }
 }
 
 impl<'a, H: Hint> Replay<'a, H> {
-    pub(super) fn new(rows: Rows, filed: u64, options: &'a StoreOptions<H>) -> Self {
-        Self { rows, filed, options, filed_early: false, forms: Forms::default(), span: (0, 0) }
+    pub(super) fn new(rows: SealedRows, flushed: u64, options: &'a StoreOptions<H>) -> Self {
+        let (flushed_early, encodings) = (false, LastEncodings::default());
+        Self { rows, flushed, options, flushed_early, encodings, range: (0, 0) }
     }
 
-    /// Applies what the log holds after `from`.
+    /// Applies the groups after `from`.
     pub(super) fn run(
         mut self,
         reader: &Reader,
         from: Option<&Mark>,
     ) -> Result<Replayed, OpenError> {
-        self.span = (from.map_or(0, |from| from.position), reader.last_position()?);
-        let end = reader.read(from, &mut |group| Ok(self.take(&group)?))?;
-        Ok(Replayed { rows: self.rows, end, filed_early: self.filed_early, forms: self.forms })
+        self.range = (from.map_or(0, |from| from.position), reader.last_position()?);
+        let end = reader.read(from, &mut |group| Ok(self.apply(&group)?))?;
+        let Self { rows, flushed_early, encodings, .. } = self;
+        Ok(Replayed { rows, end, flushed_early, encodings })
     }
 
-    fn take(&mut self, group: &Group) -> Result<(), StoreError> {
+    fn apply(&mut self, group: &Group) -> Result<(), StoreError> {
         self.options.stop.check()?;
-        if group.last() > self.filed {
+        if group.last() > self.flushed {
             self.rows.apply(&group.changes)?;
-            self.forms.meet(&group.changes);
-            if self.rows.unfiled_over(UNFILED_LEN_MAX) {
-                self.rows.file()?;
-                self.filed_early = true;
+            self.encodings.record(&group.changes);
+            if self.rows.has_unflushed_over(UNFLUSHED_LEN_MAX) {
+                self.rows.flush_blobs()?;
+                self.flushed_early = true;
             }
         } else {
             self.rows.apply_rows(&group.changes)?;
         }
-        let (from, to) = self.span;
+        let (from, to) = self.range;
         self.options.report(Stage::Applying, group.last() - from, to.saturating_sub(from));
         Ok(())
     }
 }
 
-/// Opens the engine that `source` says in `folder`, which is made.
+/// Creates `folder` and opens the engine `source` in it.
 pub(super) fn open_engine(
     fs: &dyn Fs,
     source: &EngineSource,

@@ -1,4 +1,4 @@
-//! The store against a power that goes, a disk that fails and an engine that forgets.
+//! Tests of the store with power cuts, failing disks and engines that lose rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use crate::blobs::{AtRest, Blobs};
 use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
-use crate::space::{Margins, Space};
+use crate::space::{FreeSpace, Margins};
 use crate::vault::{Unlock, Vault};
 use freehold_proto::random::Random;
 
 mod basics;
 mod deferred;
 mod faults;
+mod headroom;
 mod model;
 mod power;
 mod replay;
-mod room;
 mod snapshots;
 
 /// The hints of these tests.
@@ -38,21 +38,21 @@ type StoreOptions = super::StoreOptions<Event>;
 const T: Table = Table::new("t");
 const U: Table = Table::new("u");
 
-/// Every row there is, by table and key.
-type Seen = BTreeMap<(String, Vec<u8>), Row>;
+/// All rows, by table and key.
+type AllRows = BTreeMap<(String, Vec<u8>), Row>;
 
-fn seen(store: &Store) -> Seen {
-    let mut seen = Seen::new();
+fn all_rows(store: &Store) -> AllRows {
+    let mut all = AllRows::new();
     for table in [T, U] {
         for (key, row) in store.scan(table, &Scan::prefix(b"", usize::MAX)).unwrap() {
             assert_eq!(store.get(table, &key).unwrap().as_ref(), Some(&row));
-            seen.insert((table.name().into(), key), row);
+            all.insert((table.name().into(), key), row);
         }
     }
-    seen
+    all
 }
 
-/// Engines that outlive the store, as files would.
+/// Adversarial engines by folder; they outlive the store, as files do.
 #[derive(Clone, Default)]
 struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>);
 
@@ -62,7 +62,7 @@ impl Engines {
         EngineSource::Custom(Arc::new(move |folder| engines.open(folder)))
     }
 
-    /// The same, filled a little later, as the engines of a node are.
+    /// The same with a memtable in front of each, as in a node.
     fn deferred(&self) -> EngineSource {
         let engines = self.clone();
         EngineSource::Custom(Arc::new(move |folder| {
@@ -72,11 +72,11 @@ impl Engines {
 
     fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
         let mut engines = self.0.lock().unwrap();
-        let new = folder.with_extension("new");
-        let engine = if folder == new {
+        let new_folder = folder.with_extension("new");
+        let engine = if folder == new_folder {
             AdversarialEngine::default()
         } else {
-            engines.remove(&new).or_else(|| engines.get(folder).cloned()).unwrap_or_default()
+            engines.remove(&new_folder).or_else(|| engines.get(folder).cloned()).unwrap_or_default()
         };
         engine.reopen()?;
         engines.insert(folder.to_owned(), engine.clone());
@@ -88,7 +88,7 @@ impl Engines {
     }
 }
 
-/// The node's keys: the same in every run.
+/// A vault with the same keys in every run.
 fn vault() -> Vault {
     Vault::create(
         Arc::new(MemoryFs::new()),
@@ -99,19 +99,19 @@ fn vault() -> Vault {
     .unwrap()
 }
 
-/// Options for a store with blobs on `fs`; a file system that is dead already has none.
+/// Options of a store with blobs on `fs`; without blobs if `fs` fails every call.
 fn options(fs: &MemoryFs) -> StoreOptions {
     options_on(fs, Arc::new(fs.clone()))
 }
 
-/// The same with everything written through `through`.
+/// The same, with all file-system calls through `through`.
 fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
     let _ = through.create_folder(Path::new("/data"));
     let space =
-        Space::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+        FreeSpace::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
     options.blobs =
         Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options

@@ -1,45 +1,45 @@
-//! A change in the making, and the view it has: its own writes over its group's over what is
-//! durable.
+//! A change while it runs: it reads its own writes, then those of its group, then durable rows.
 
 use std::collections::BTreeMap;
 
-use super::rows::Rows;
+use super::admission::Headroom;
+use super::sealed_rows::SealedRows;
 use super::{
-    BlobId, KEY_LEN_MAX, ROWS_MAX, Room, Row, Scan, StoreError, Table, VALUE_LEN_MAX,
-    WRITTEN_LEN_MAX,
+    BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
 };
 use crate::blobs::{Hold, Pinned, SmallBlob};
 use crate::hints::Hint;
 
-/// The most bytes of small blobs that may travel with one change.
-const CARRIED_LEN_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of small blobs in one change.
+const BLOBS_LEN_MAX: usize = 16 * 1024 * 1024;
 
-/// Rows written and not yet in the engine; `None` is a deleted one.
+/// Rows that are written but not in the engine yet; `None` for a deleted row.
 pub(super) type Overlay = BTreeMap<(Table, Vec<u8>), Option<Row>>;
 
-/// A change in the making: sees everything committed before it and its own writes.
+/// A change while it runs: it sees all earlier changes and its own writes.
 pub struct Tx<'a, H> {
     position: u64,
-    rows: &'a Rows,
+    rows: &'a SealedRows,
     group: &'a Overlay,
     group_blobs: &'a [SmallBlob],
-    room: Room,
+    headroom: Headroom,
     own: Overlay,
     blobs: Vec<SmallBlob>,
     holds: Vec<Hold>,
     hints: Vec<H>,
+    /// The bytes of keys and values written so far.
     len: usize,
-    /// It is a step on the way to room.
-    upkeep: bool,
-    /// The first limit it broke: it fails by this even if its work goes on.
-    broken: Option<StoreError>,
+    /// Set by [`Tx::frees_space_later`].
+    frees_later: bool,
+    /// The first failed write: the change fails with it even if its function ignores the error.
+    failed: Option<StoreError>,
 }
 
-/// What a change wrote.
+/// The writes of a change.
 pub(super) struct Written<H> {
     pub(super) rows: Overlay,
     pub(super) blobs: Vec<SmallBlob>,
-    /// Keeps what it refers to from collection until it is applied.
+    /// Keep the blobs it refers to from collection until it is applied.
     pub(super) holds: Vec<Hold>,
     pub(super) hints: Vec<H>,
 }
@@ -47,10 +47,10 @@ pub(super) struct Written<H> {
 impl<'a, H: Hint> Tx<'a, H> {
     pub(super) fn new(
         position: u64,
-        rows: &'a Rows,
+        rows: &'a SealedRows,
         group: &'a Overlay,
         group_blobs: &'a [SmallBlob],
-        room: Room,
+        headroom: Headroom,
     ) -> Self {
         let (own, blobs, holds, hints) = (Overlay::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
@@ -58,83 +58,83 @@ impl<'a, H: Hint> Tx<'a, H> {
             rows,
             group,
             group_blobs,
-            room,
+            headroom,
             own,
             blobs,
             holds,
             hints,
             len: 0,
-            upkeep: false,
-            broken: None,
+            frees_later: false,
+            failed: None,
         }
     }
 
     pub(super) fn finish(self) -> Result<Written<H>, StoreError> {
-        if let Some(broken) = self.broken {
-            return Err(broken);
+        if let Some(error) = self.failed {
+            return Err(error);
         }
-        if !self.let_in()? {
+        if !self.is_admitted()? {
             return Err(StoreError::Full);
         }
         Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, hints: self.hints })
     }
 
-    /// Whether there is room for it. What is small or makes room goes on: logging in, marking as
-    /// read, deleting.
-    fn let_in(&self) -> Result<bool, StoreError> {
-        let small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
-        let nothing = self.own.is_empty() && self.blobs.is_empty();
-        Ok(match self.room {
-            Room::Enough => true,
-            Room::Low => small || self.makes_room()?,
-            Room::None => {
-                nothing
-                    || ((self.upkeep || self.own.values().any(Option::is_none))
-                        && (small || self.makes_room()?))
+    /// True if the change is admitted. Small changes and changes that free space are admitted on a
+    /// full disk: signing in, marking as read, deleting.
+    fn is_admitted(&self) -> Result<bool, StoreError> {
+        let is_small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
+        let is_empty = self.own.is_empty() && self.blobs.is_empty();
+        Ok(match self.headroom {
+            Headroom::Enough => true,
+            Headroom::Low => is_small || self.frees_space()?,
+            Headroom::None => {
+                is_empty
+                    || ((self.frees_later || self.own.values().any(Option::is_none))
+                        && (is_small || self.frees_space()?))
             }
         })
     }
 
-    /// Whether the rows it removes or replaces are at least as long as what it writes.
-    fn makes_room(&self) -> Result<bool, StoreError> {
+    /// True if the rows it deletes or replaces are at least as long as its writes.
+    fn frees_space(&self) -> Result<bool, StoreError> {
         let row_len = |key: &[u8], row: &Row| key.len() + row.value.len() + row.blobs.len() * 32;
-        let mut gone = 0;
+        let mut freed = 0;
         let mut written: usize = self.blobs.iter().map(|blob| blob.bytes.len()).sum();
-        for (place, row) in &self.own {
-            let (table, key) = place;
+        for (row_key, row) in &self.own {
+            let (table, key) = row_key;
             written += row.as_ref().map_or(0, |row| row_len(key, row));
-            let before = match self.group.get(place) {
+            let before = match self.group.get(row_key) {
                 Some(row) => Ok(row.clone()),
                 None => self.rows.get(*table, key),
             };
-            gone += match before {
+            freed += match before {
                 Ok(row) => row.map_or(0, |row| row_len(key, &row)),
-                // A damaged row is removed like any other; how long it was can't be told.
+                // The length of a damaged row is unknown; it can be deleted all the same.
                 Err(StoreError::Corrupt { .. }) => 0,
                 Err(error) => return Err(error),
             };
         }
-        Ok(written <= gone)
+        Ok(written <= freed)
     }
 
-    /// The log position this change will have; every row it writes gets it as version.
+    /// The log position of this change, which is also the version of every row it writes.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// One row, this change's own writes included.
+    /// One row, with this change's own writes.
     ///
     /// # Errors
     /// As [`super::Store::get`].
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let place = (table, key.to_vec());
-        match self.own.get(&place).or_else(|| self.group.get(&place)) {
+        let row_key = (table, key.to_vec());
+        match self.own.get(&row_key).or_else(|| self.group.get(&row_key)) {
             Some(row) => Ok(row.clone()),
             None => self.rows.get(table, key),
         }
     }
 
-    /// Rows in key order, this change's own writes included.
+    /// Rows in key order, with this change's own writes.
     ///
     /// # Errors
     /// As [`super::Store::get`].
@@ -146,24 +146,24 @@ impl<'a, H: Hint> Tx<'a, H> {
                 from.take_while(|((t, key), _)| *t == table && key.starts_with(&scan.prefix));
             written.extend(
                 of_prefix
-                    .filter(|((_, key), _)| in_scan(scan, key))
+                    .filter(|((_, key), _)| is_after(scan, key))
                     .map(|((_, key), row)| (key.as_slice(), row)),
             );
         }
         if written.is_empty() {
             return self.rows.scan(table, scan);
         }
-        // So many more that what is overlaid can't leave the page short.
+        // Deleted rows must not leave the page short, so read as many rows more.
         let wider = Scan { limit: scan.limit.saturating_add(written.len()), ..scan.clone() };
-        let mut found: BTreeMap<Vec<u8>, Row> =
+        let mut merged: BTreeMap<Vec<u8>, Row> =
             self.rows.scan(table, &wider)?.into_iter().collect();
         for (key, row) in written {
             match row {
-                Some(row) => found.insert(key.to_vec(), row.clone()),
-                None => found.remove(key),
+                Some(row) => merged.insert(key.to_vec(), row.clone()),
+                None => merged.remove(key),
             };
         }
-        let rows = found.into_iter();
+        let rows = merged.into_iter();
         Ok(if scan.reverse {
             rows.rev().take(scan.limit).collect()
         } else {
@@ -174,13 +174,13 @@ impl<'a, H: Hint> Tx<'a, H> {
     /// Writes a row that refers to no blob.
     ///
     /// # Errors
-    /// When key, value or the whole change is over its limit.
+    /// If key, value or the whole change is over its limit.
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.put_referring(table, key, value, &[])
     }
 
-    /// Writes a row that keeps `blobs` alive. Each must be pinned, or referred to by another row; a
-    /// small one that no group holds yet travels with this change.
+    /// Writes a row that refers to `blobs` and keeps them. Each must be pinned, or referred to by
+    /// another row. A small blob that is not in the log yet is written to the log with this change.
     ///
     /// # Errors
     /// As [`Tx::put`], and [`StoreError::NoBlob`].
@@ -193,57 +193,58 @@ impl<'a, H: Hint> Tx<'a, H> {
     ) -> Result<(), StoreError> {
         let result = self.write(table, key, Some((value, blobs)));
         if let Err(error) = &result {
-            self.broken.get_or_insert_with(|| error.clone());
+            self.failed.get_or_insert_with(|| error.clone());
         }
         result
     }
 
-    /// Says that room is made once this change is durable, though it deletes nothing itself: being
-    /// small it is let in on a full disk.
-    pub fn makes_room_later(&mut self) {
-        self.upkeep = true;
+    /// Declares that this change frees space later although it deletes no row, so that it is
+    /// admitted on a full disk if it is small.
+    pub fn frees_space_later(&mut self) {
+        self.frees_later = true;
     }
 
-    /// Removes a row; a row that is not there is no error.
+    /// Deletes a row; a missing one is no error.
     pub fn delete(&mut self, table: Table, key: &[u8]) {
         if let Err(error) = self.write(table, key, None) {
-            self.broken.get_or_insert(error);
+            self.failed.get_or_insert(error);
         }
     }
 
-    /// Lets a small blob travel with this change even if no row of it refers to it, so that both
-    /// become durable at once; a large one is durable already.
+    /// Writes a small blob to the log with this change even if no row of the change refers to it,
+    /// so that both become durable together; a large blob is durable already.
     pub fn attach(&mut self, pinned: &Pinned) {
-        if let Err(error) = self.carry(&pinned.id) {
-            self.broken.get_or_insert(error);
+        if let Err(error) = self.add_blob(&pinned.id) {
+            self.failed.get_or_insert(error);
         }
     }
 
-    /// Holds a blob until this change is applied, and takes it along if no group has it yet.
-    fn carry(&mut self, id: &BlobId) -> Result<(), StoreError> {
+    /// Pins a blob until this change is applied, and adds it to the change if it is not in the log
+    /// yet.
+    fn add_blob(&mut self, id: &BlobId) -> Result<(), StoreError> {
         let (hold, blob) = self.rows.hold(id)?;
         self.holds.extend(hold);
-        let carried = |blob: &SmallBlob| {
+        let is_added = |blob: &SmallBlob| {
             self.blobs
                 .iter()
                 .chain(self.group_blobs)
-                .any(|other| other.id == blob.id && other.form == blob.form)
+                .any(|other| other.id == blob.id && other.at_rest == blob.at_rest)
         };
-        let Some(blob) = blob.filter(|blob| !carried(blob)) else { return Ok(()) };
+        let Some(blob) = blob.filter(|blob| !is_added(blob)) else { return Ok(()) };
         let len = blob.bytes.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();
         self.blobs.push(blob);
-        if len > CARRIED_LEN_MAX {
+        if len > BLOBS_LEN_MAX {
             Err(StoreError::TooLarge {
                 what: "small blobs of a change",
                 len,
-                len_max: CARRIED_LEN_MAX,
+                len_max: BLOBS_LEN_MAX,
             })
         } else {
             Ok(())
         }
     }
 
-    /// Sends `hint` once this change is durable and visible.
+    /// Sends `hint` after this change is durable and visible.
     pub fn after(&mut self, hint: H) {
         self.hints.push(hint);
     }
@@ -262,7 +263,7 @@ impl<'a, H: Hint> Tx<'a, H> {
         within("key", key.len(), KEY_LEN_MAX)?;
         within("rows of a change", self.own.len() + 1, ROWS_MAX)?;
         within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
-        put.map_or(&[][..], |(_, blobs)| blobs).iter().try_for_each(|blob| self.carry(blob))?;
+        put.map_or(&[][..], |(_, blobs)| blobs).iter().try_for_each(|blob| self.add_blob(blob))?;
         self.len += key.len() + value_len;
         let row = put.map(|(value, blobs)| Row {
             version: self.position,
@@ -274,7 +275,7 @@ impl<'a, H: Hint> Tx<'a, H> {
     }
 }
 
-fn in_scan(scan: &Scan, key: &[u8]) -> bool {
+fn is_after(scan: &Scan, key: &[u8]) -> bool {
     match &scan.after {
         None => true,
         Some(after) if scan.reverse => key < after.as_slice(),

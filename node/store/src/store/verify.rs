@@ -1,177 +1,170 @@
-//! Reads the snapshots and the log since the older of them, and holds the engine's rows against
-//! both: row for row the same.
+//! Verification: compares the rows of the engine with the snapshots and the log.
 //!
-//! Changes may be committed meanwhile: a row that differs is reported only if nothing has touched
-//! it since.
+//! Changes may be committed at the same time: a row that differs is reported only if no later
+//! change wrote it.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StoreError;
+use super::checkpointer::Checkpointer;
 use super::committer::Shared;
-use super::keeper::Keeper;
-use super::snapshot::{self, GoOn, Snapshot};
+use super::snapshot::{self, ContinueCheck, Snapshot};
 use crate::wal::Mark;
-use crate::wal::recover::{Group, LogError};
+use crate::wal::recover::Group;
 
-/// So many rows of the engine are looked at in one go.
+/// The number of rows of the engine read at a time.
 const PAGE_ROWS: usize = 500;
 
-type Place = (String, Vec<u8>);
-/// The hash of each row the log has written, `None` where it deleted it.
-type Written = BTreeMap<Place, Option<[u8; 32]>>;
+/// Table name and key of a row.
+type RowKey = (String, Vec<u8>);
+/// The hash of each row in the log, `None` for a deleted row.
+type Written = BTreeMap<RowKey, Option<[u8; 32]>>;
 
-/// Told how many rows were compared; an error from it ends the reading.
+/// Called with the number of rows compared; an error ends the verification.
 type Progress<'a> = &'a dyn Fn(u64) -> Result<(), StoreError>;
 
-/// Whoever waits for this, and is not asked at each row, for that may take a lock.
-struct Asked<'a> {
+/// Calls the progress function, not for each row, because it may take a lock.
+struct Reporter<'a> {
     progress: Progress<'a>,
     compared: Cell<u64>,
-    /// How much was read since the last time.
-    since: Cell<usize>,
+    /// The rows and groups read since the last call.
+    unreported: Cell<usize>,
 }
 
-impl Asked<'_> {
-    fn now(&self) -> Result<(), StoreError> {
-        self.since.set(0);
+impl Reporter<'_> {
+    fn report(&self) -> Result<(), StoreError> {
+        self.unreported.set(0);
         (self.progress)(self.compared.get())
     }
 
-    /// Once in so many rows or groups.
-    fn seldom(&self) -> Result<(), StoreError> {
-        self.since.set(self.since.get() + 1);
-        if self.since.get() < PAGE_ROWS { Ok(()) } else { self.now() }
+    /// Counts a row or a group, and reports once in [`PAGE_ROWS`] calls.
+    fn count(&self) -> Result<(), StoreError> {
+        self.unreported.set(self.unreported.get() + 1);
+        if self.unreported.get() < PAGE_ROWS { Ok(()) } else { self.report() }
     }
 }
 
-/// What is wrong, in words; empty if nothing is.
+/// A description of each difference.
 pub(super) fn verify(
-    keeper: &Keeper,
+    checkpointer: &Checkpointer,
     shared: &Shared,
     progress: Progress<'_>,
 ) -> Result<Vec<String>, StoreError> {
-    let mut wrong = Vec::new();
-    let asked = Asked { progress, compared: Cell::new(0), since: Cell::new(0) };
-    let go_on = || asked.seldom();
-    asked.now()?;
+    let mut problems = Vec::new();
+    let reporter = Reporter { progress, compared: Cell::new(0), unreported: Cell::new(0) };
+    let check = || reporter.count();
+    reporter.report()?;
     let (mut oldest, mut newest) = (None, None);
-    let (fs, data, log) = (&*keeper.reader.fs, &keeper.data, keeper.log());
+    let reader = &checkpointer.reader;
+    let (fs, data, wal) = (&*reader.fs, &checkpointer.data, checkpointer.wal_id());
     for position in snapshot::list(fs, data)? {
-        let open = || Snapshot::open(fs, &keeper.reader.seal, &snapshot::path(data, position), log);
-        let read =
-            open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&go_on)?)));
-        asked.now()?;
-        match read {
+        let open = || Snapshot::open(fs, &reader.seal, &snapshot::path(data, position), wal);
+        let verified =
+            open().and_then(|snapshot| Ok((snapshot.mark.clone(), snapshot.verify(&check)?)));
+        reporter.report()?;
+        match verified {
             Ok((mark, _)) => {
                 oldest.get_or_insert(mark.clone());
                 newest = Some((mark, open()?));
             }
-            Err(error) => wrong.push(format!("the snapshot of position {position}: {error}")),
+            Err(error) => problems.push(format!("the snapshot of position {position}: {error}")),
         }
     }
     let end = shared.end();
-    if let Err(error) =
-        keeper.reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(go_on()?))
-    {
-        asked.now()?;
-        wrong.push(error.to_string());
-        return Ok(wrong);
+    if let Err(error) = reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(check()?)) {
+        reporter.report()?;
+        problems.push(error.to_string());
+        return Ok(problems);
     }
     let (from, rows) = newest.map_or((None, None), |(mark, snapshot)| (Some(mark), Some(snapshot)));
-    let written = written(keeper, from.as_ref(), end.position, &go_on)?;
-    let differing = compare(shared, rows, written, &asked)?;
+    let written = written(checkpointer, from.as_ref(), end.position, &check)?;
+    let differing = compare(shared, rows, written, &reporter)?;
     if !differing.is_empty() {
         let now = shared.end();
-        let since = written_since(keeper, &end, now.position, &go_on)?;
-        let told = differing.into_iter().filter(|place| !since.contains(place));
-        wrong.extend(
-            told.map(|(table, _)| {
-                format!("a row of table {table} is not what snapshot and log say")
-            }),
+        let since = written_since(checkpointer, &end, now.position, &check)?;
+        let unwritten = differing.into_iter().filter(|row| !since.contains(row));
+        problems.extend(
+            unwritten
+                .map(|(table, _)| format!("a row of table {table} differs from snapshot and log")),
         );
     }
-    Ok(wrong)
+    Ok(problems)
 }
 
-fn failed(error: LogError) -> StoreError {
-    match error {
-        LogError::Taker(error) => error,
-        other => StoreError::Unavailable(other.to_string()),
-    }
-}
-
+/// The rows that the log writes after `from` up to `until`.
 fn written(
-    keeper: &Keeper,
+    checkpointer: &Checkpointer,
     from: Option<&Mark>,
     until: u64,
-    go_on: GoOn<'_>,
+    check: ContinueCheck<'_>,
 ) -> Result<Written, StoreError> {
     let mut written = Written::new();
-    let mut take = |group: Group| {
-        go_on()?;
+    let mut consume = |group: Group| {
+        check()?;
         for row in group.changes.into_iter().flat_map(|change| change.rows) {
             let hash = row.value.map(|value| *blake3::hash(&value).as_bytes());
             written.insert((row.table.into_owned(), row.key), hash);
         }
         Ok(())
     };
-    keeper.reader.read_until(from, until, &mut take).map_err(failed)?;
+    checkpointer.reader.read_until(from, until, &mut consume)?;
     Ok(written)
 }
 
+/// The keys of the rows that the log writes after `from` up to `until`.
 fn written_since(
-    keeper: &Keeper,
+    checkpointer: &Checkpointer,
     from: &Mark,
     until: u64,
-    go_on: GoOn<'_>,
-) -> Result<BTreeSet<Place>, StoreError> {
-    // Nothing at all was written before the first position.
+    check: ContinueCheck<'_>,
+) -> Result<BTreeSet<RowKey>, StoreError> {
+    // The default mark is the beginning of the log.
     let from = (*from != Mark::default()).then_some(from);
-    Ok(written(keeper, from, until, go_on)?.into_keys().collect())
+    Ok(written(checkpointer, from, until, check)?.into_keys().collect())
 }
 
-/// The rows in which the engine differs from the snapshot with the log's rows written over it.
+/// The rows in which the engine differs from the snapshot merged with the log.
 fn compare(
     shared: &Shared,
     rows: Option<Snapshot>,
     written: Written,
-    asked: &Asked<'_>,
-) -> Result<Vec<Place>, StoreError> {
+    reporter: &Reporter<'_>,
+) -> Result<Vec<RowKey>, StoreError> {
     let mut expected = Expected {
         rows: rows.into_iter().flatten().peekable(),
         written: written.into_iter().peekable(),
     };
     let mut differing = Vec::new();
     let mut next = expected.next()?;
-    let mut after: Option<Place> = None;
+    let mut after: Option<RowKey> = None;
     loop {
-        asked.now()?;
+        reporter.report()?;
         let page = {
-            let _open = shared.rows.enter()?;
+            let _gate = shared.rows.read_gate()?;
             shared.rows.engine().walk(
                 after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
                 PAGE_ROWS,
             )?
         };
         let full = page.len() == PAGE_ROWS;
-        asked.compared.set(asked.compared.get() + page.len() as u64);
+        reporter.compared.set(reporter.compared.get() + page.len() as u64);
         for cell in page {
-            let place = (cell.table, cell.key);
-            while let Some((missing, _)) = next.take_if(|(expected, _)| *expected < place) {
+            let row = (cell.table, cell.key);
+            while let Some((missing, _)) = next.take_if(|(expected, _)| *expected < row) {
                 differing.push(missing);
                 next = expected.next()?;
             }
-            match next.take_if(|(expected, _)| *expected == place) {
+            match next.take_if(|(expected, _)| *expected == row) {
                 Some((_, hash)) => {
                     if hash != *blake3::hash(&cell.value).as_bytes() {
-                        differing.push(place.clone());
+                        differing.push(row.clone());
                     }
                     next = expected.next()?;
                 }
-                None => differing.push(place.clone()),
+                None => differing.push(row.clone()),
             }
-            after = Some(place);
+            after = Some(row);
         }
         if !full {
             break;
@@ -181,25 +174,25 @@ fn compare(
         differing.push(missing);
         next = expected.next()?;
     }
-    asked.now()?;
+    reporter.report()?;
     Ok(differing)
 }
 
-/// The rows there should be, in order.
+/// The expected rows, in order.
 struct Expected<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> {
     rows: std::iter::Peekable<R>,
-    written: std::iter::Peekable<std::collections::btree_map::IntoIter<Place, Option<[u8; 32]>>>,
+    written: std::iter::Peekable<std::collections::btree_map::IntoIter<RowKey, Option<[u8; 32]>>>,
 }
 
 impl<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> Expected<R> {
-    fn next(&mut self) -> Result<Option<(Place, [u8; 32])>, StoreError> {
+    fn next(&mut self) -> Result<Option<(RowKey, [u8; 32])>, StoreError> {
         loop {
             let old = match self.rows.peek() {
-                Some(Ok((place, _))) => Some(place),
+                Some(Ok((key, _))) => Some(key),
                 Some(Err(error)) => return Err(error.clone()),
                 None => None,
             };
-            // What the log wrote stands over what the snapshot has.
+            // A row of the log replaces the row of the snapshot.
             let log_first = match (self.written.peek(), old) {
                 (Some((new, _)), Some(old)) if new == old => {
                     self.rows.next();
@@ -210,13 +203,13 @@ impl<R: Iterator<Item = Result<snapshot::SnapshotRow, StoreError>>> Expected<R> 
                 (None, _) => false,
             };
             if log_first {
-                if let Some((place, Some(hash))) = self.written.next() {
-                    return Ok(Some((place, hash)));
+                if let Some((key, Some(hash))) = self.written.next() {
+                    return Ok(Some((key, hash)));
                 }
                 continue;
             }
             let old = self.rows.next().transpose()?;
-            return Ok(old.map(|(place, value)| (place, *blake3::hash(&value).as_bytes())));
+            return Ok(old.map(|(key, value)| (key, *blake3::hash(&value).as_bytes())));
         }
     }
 }

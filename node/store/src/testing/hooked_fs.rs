@@ -1,5 +1,5 @@
-//! A file system with somebody standing before it, who is told of each call that opens or changes
-//! anything before it is made, may let it wait, and may have a sync left out.
+//! A file system with a hook: it is called before each call that opens or changes something, may
+//! block the call, and may skip or defer a sync.
 
 use std::fmt;
 use std::io;
@@ -7,76 +7,77 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::fs::{Entry, File, Fs, Lock, Space, Volume};
+use crate::fs::{DirEntry, File, Fs, Lock, SpaceInfo, Volume};
 
-/// What is about to be done.
+/// The call that is about to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// A file is opened to be read.
+pub enum FsCall {
+    /// [`Fs::open`].
     Open,
-    /// A file is opened to be changed.
+    /// [`Fs::edit`].
     Edit,
-    /// A file is made.
+    /// [`Fs::create`].
     Create,
-    /// A folder is made.
+    /// [`Fs::create_folder`].
     CreateFolder,
-    /// A file or folder gets another name; the path is the one it has so far.
+    /// [`Fs::rename`]; the path is the old name.
     Rename,
-    /// A file is removed.
+    /// [`Fs::remove`].
     Remove,
-    /// A folder is removed.
+    /// [`Fs::remove_folder`].
     RemoveFolder,
-    /// A file, by the name under which it was made or opened, is written to.
+    /// [`File::write_at`]; the path is the name by which the file was created or opened, as in the
+    /// three below.
     Write,
-    /// Its length is set.
+    /// [`File::set_len`].
     SetLen,
-    /// Room is asked for it.
+    /// [`File::allocate`].
     Allocate,
-    /// It is made durable.
+    /// [`File::sync_data`].
     Sync,
-    /// The names in a folder are made durable.
+    /// [`Fs::sync_folder`].
     SyncFolder,
-    /// The whole file system is made durable.
+    /// [`Volume::sync`].
     SyncVolume,
 }
 
-/// What becomes of a call.
+/// The hook's decision about a call. Only syncs can be skipped or deferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// It is made.
-    Go,
-    /// A sync is left out, and said to be done.
-    LeaveOut,
-    /// The sync of a file is said to be done, and done when the file is next written to.
-    Late,
+pub enum Action {
+    /// The call is made.
+    Proceed,
+    /// The sync is skipped and reported as done.
+    Skip,
+    /// The sync of a file is reported as done, and made before the next write to the file.
+    Defer,
 }
 
-type Hook = dyn Fn(What, &Path) -> Then + Send + Sync;
+type Hook = dyn Fn(FsCall, &Path) -> Action + Send + Sync;
 
-/// A file system and who stands before it.
+/// A file system with its hook.
 #[derive(Clone)]
-pub struct Hooked {
+pub struct HookedFs {
     fs: Arc<dyn Fs>,
     hook: Arc<Hook>,
 }
 
-impl fmt::Debug for Hooked {
+impl fmt::Debug for HookedFs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Hooked({:?})", self.fs)
     }
 }
 
-impl Hooked {
-    /// Tells `hook` of each call before `fs` gets it.
+impl HookedFs {
+    /// Calls `hook` before each call to `fs`.
     pub fn new(
         fs: impl Fs + 'static,
-        hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static,
+        hook: impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static,
     ) -> Self {
         Self { fs: Arc::new(fs), hook: Arc::new(hook) }
     }
 
-    fn tell(&self, what: What, path: &Path) -> &dyn Fs {
-        (self.hook)(what, path);
+    fn hooked(&self, call: FsCall, path: &Path) -> &dyn Fs {
+        (self.hook)(call, path);
         &*self.fs
     }
 
@@ -85,7 +86,7 @@ impl Hooked {
             file,
             path: path.to_owned(),
             hook: Arc::clone(&self.hook),
-            is_owed: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
         })
     }
 }
@@ -94,8 +95,8 @@ struct HookedFile {
     file: Box<dyn File>,
     path: PathBuf,
     hook: Arc<Hook>,
-    /// A sync that was put off.
-    is_owed: AtomicBool,
+    /// A sync was deferred and must be made before the next write.
+    deferred: AtomicBool,
 }
 
 impl fmt::Debug for HookedFile {
@@ -105,8 +106,8 @@ impl fmt::Debug for HookedFile {
 }
 
 impl HookedFile {
-    fn tell(&self, what: What) -> &dyn File {
-        (self.hook)(what, &self.path);
+    fn hooked(&self, call: FsCall) -> &dyn File {
+        (self.hook)(call, &self.path);
         &*self.file
     }
 }
@@ -116,24 +117,24 @@ impl File for HookedFile {
         self.file.read_at(buf, offset)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        if self.is_owed.swap(false, Ordering::Relaxed) {
+        if self.deferred.swap(false, Ordering::Relaxed) {
             self.file.sync_data()?;
         }
-        self.tell(What::Write).write_at(bytes, offset)
+        self.hooked(FsCall::Write).write_at(bytes, offset)
     }
     fn len(&self) -> io::Result<u64> {
         self.file.len()
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.tell(What::SetLen).set_len(len)
+        self.hooked(FsCall::SetLen).set_len(len)
     }
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.tell(What::Allocate).allocate(len)
+        self.hooked(FsCall::Allocate).allocate(len)
     }
     fn sync_data(&self) -> io::Result<()> {
-        let then = (self.hook)(What::Sync, &self.path);
-        self.is_owed.store(then == Then::Late, Ordering::Relaxed);
-        if then == Then::Go { self.file.sync_data() } else { Ok(()) }
+        let action = (self.hook)(FsCall::Sync, &self.path);
+        self.deferred.store(action == Action::Defer, Ordering::Relaxed);
+        if action == Action::Proceed { self.file.sync_data() } else { Ok(()) }
     }
 }
 
@@ -151,7 +152,7 @@ impl fmt::Debug for HookedVolume {
 
 impl Volume for HookedVolume {
     fn sync(&self) -> io::Result<()> {
-        if (self.hook)(What::SyncVolume, &self.path) == Then::Go {
+        if (self.hook)(FsCall::SyncVolume, &self.path) == Action::Proceed {
             self.volume.sync()
         } else {
             Ok(())
@@ -159,36 +160,36 @@ impl Volume for HookedVolume {
     }
 }
 
-impl Fs for Hooked {
+impl Fs for HookedFs {
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.tell(What::Open, path).open(path)
+        self.hooked(FsCall::Open, path).open(path)
     }
     fn edit(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(self.file(path, self.tell(What::Edit, path).edit(path)?))
+        Ok(self.file(path, self.hooked(FsCall::Edit, path).edit(path)?))
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        Ok(self.file(path, self.tell(What::Create, path).create(path)?))
+        Ok(self.file(path, self.hooked(FsCall::Create, path).create(path)?))
     }
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        self.tell(What::CreateFolder, path).create_folder(path)
+        self.hooked(FsCall::CreateFolder, path).create_folder(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.tell(What::Rename, from).rename(from, to)
+        self.hooked(FsCall::Rename, from).rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.tell(What::Remove, path).remove(path)
+        self.hooked(FsCall::Remove, path).remove(path)
     }
     fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        self.tell(What::RemoveFolder, path).remove_folder(path)
+        self.hooked(FsCall::RemoveFolder, path).remove_folder(path)
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.fs.list(path)
     }
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.fs.exists(path)
     }
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        if (self.hook)(What::SyncFolder, path) == Then::Go {
+        if (self.hook)(FsCall::SyncFolder, path) == Action::Proceed {
             self.fs.sync_folder(path)
         } else {
             Ok(())
@@ -198,7 +199,7 @@ impl Fs for Hooked {
         let (volume, path) = (self.fs.volume(path)?, path.to_owned());
         Ok(Box::new(HookedVolume { volume, path, hook: Arc::clone(&self.hook) }))
     }
-    fn space(&self, path: &Path) -> io::Result<Space> {
+    fn space(&self, path: &Path) -> io::Result<SpaceInfo> {
         self.fs.space(path)
     }
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {

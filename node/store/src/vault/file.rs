@@ -10,7 +10,7 @@ use super::VaultError;
 use super::wrap::Wrap;
 use crate::fs::{self, Fs};
 
-/// The two copies. They are written one after the other, so that one is always whole.
+/// The two copies. They are written one after the other, so that one is always intact.
 pub(super) const COPIES: [&str; 2] = ["vault-1", "vault-2"];
 
 const MAGIC: &[u8] = b"freehold vault 1\n";
@@ -18,11 +18,12 @@ const MAGIC_ANY: &[u8] = b"freehold vault ";
 const CHECKSUM_LEN: usize = 32;
 const FILE_LEN_MAX: usize = 64 * 1024;
 
-/// What the file holds.
+/// The body of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct Body {
-    /// Raised by each rewriting; of two whole copies the later counts.
+    /// Incremented by each rewrite; of two intact copies the one with the higher generation is
+    /// used.
     #[n(0)]
     pub(super) generation: u64,
     #[cbor(n(1), with = "minicbor::bytes")]
@@ -34,7 +35,7 @@ pub(super) struct Body {
     pub(super) sealed: Vec<u8>,
 }
 
-/// Writes both copies, durably, one after the other.
+/// Writes both copies durably, one after the other.
 pub(super) fn write(fs: &dyn Fs, folder: &Path, body: &Body) -> Result<(), VaultError> {
     let bytes = encode(body)?;
     for name in COPIES {
@@ -43,7 +44,7 @@ pub(super) fn write(fs: &dyn Fs, folder: &Path, body: &Body) -> Result<(), Vault
     Ok(())
 }
 
-/// The body of the better copy, and whether the other is to be put right.
+/// The body of the newer intact copy, and true if the other copy must be rewritten.
 pub(super) fn read(fs: &dyn Fs, folder: &Path) -> Result<(Body, bool), VaultError> {
     let [one, two] = COPIES.map(|name| read_copy(fs, &folder.join(name)));
     match (one, two) {
@@ -61,7 +62,7 @@ pub(super) fn read(fs: &dyn Fs, folder: &Path) -> Result<(Body, bool), VaultErro
 fn read_copy(fs: &dyn Fs, path: &Path) -> Result<Body, VaultError> {
     let bytes = fs::read(fs, path, FILE_LEN_MAX).map_err(|error| match error.kind() {
         ErrorKind::NotFound => VaultError::Missing(path.to_owned()),
-        // A sector that can't be read is damage like any other: the other copy is there for it.
+        // An unreadable sector counts as damage; the other copy is used.
         _ => VaultError::Damaged,
     })?;
     decode(&bytes)
@@ -77,14 +78,14 @@ fn encode(body: &Body) -> Result<Vec<u8>, VaultError> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Body, VaultError> {
-    let checked = bytes.len().checked_sub(CHECKSUM_LEN).and_then(|len| bytes.split_at_checked(len));
-    let (bytes, checksum) = checked.ok_or(VaultError::Damaged)?;
+    let split = bytes.len().checked_sub(CHECKSUM_LEN).and_then(|len| bytes.split_at_checked(len));
+    let (bytes, checksum) = split.ok_or(VaultError::Damaged)?;
     if blake3::hash(bytes).as_bytes() != checksum {
         return Err(VaultError::Damaged);
     }
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(if bytes.starts_with(MAGIC_ANY) {
-            VaultError::Later
+            VaultError::NewerVersion
         } else {
             VaultError::Damaged
         });

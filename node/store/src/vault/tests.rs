@@ -7,8 +7,8 @@ fn key_file() -> Unlock {
     Unlock::KeyFile("/key".into())
 }
 
-fn passphrase(words: &str) -> Unlock {
-    Unlock::Passphrase(Zeroizing::new(words.into()), CHEAP)
+fn passphrase(text: &str) -> Unlock {
+    Unlock::Passphrase(Zeroizing::new(text.into()), CHEAP)
 }
 
 fn created(unlock: &Unlock) -> (MemoryFs, Vault) {
@@ -43,51 +43,51 @@ fn put(fs: &MemoryFs, path: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn a_vault_opens_with_the_key_it_was_made_with() {
+fn vault_opens_with_its_key() {
     let (fs, vault) = created(&key_file());
     assert_eq!(secrets(&open(&fs, &key_file()).unwrap()), secrets(&vault));
     let all = secrets(&vault);
-    assert!((0..4).all(|n| (0..n).all(|m| all[n] != all[m])), "each key is its own");
+    assert!((0..4).all(|n| (0..n).all(|m| all[n] != all[m])), "all keys differ");
 }
 
 #[test]
-fn there_is_never_a_second_vault_over_the_first() {
+fn existing_vault_is_never_overwritten() {
     let (fs, _) = created(&key_file());
-    let again =
+    let second =
         Vault::create(Arc::new(fs.clone()), Path::new("/"), &key_file(), &Random::seeded(6));
-    assert_eq!(again.unwrap_err(), VaultError::Exists("/".into()));
+    assert_eq!(second.unwrap_err(), VaultError::Exists("/".into()));
     fs.remove(Path::new("/vault-1")).unwrap();
-    let again = Vault::create(Arc::new(fs), Path::new("/"), &key_file(), &Random::seeded(6));
-    assert_eq!(again.unwrap_err(), VaultError::Exists("/".into()));
+    let second = Vault::create(Arc::new(fs), Path::new("/"), &key_file(), &Random::seeded(6));
+    assert_eq!(second.unwrap_err(), VaultError::Exists("/".into()));
 }
 
 #[test]
-fn every_flipped_bit_in_one_copy_is_repaired_from_the_other() {
+fn damaged_vault_copy_is_repaired_from_the_other() {
     let (fs, vault) = created(&key_file());
-    let whole = bytes(&fs, "/vault-1");
+    let intact = bytes(&fs, "/vault-1");
     for name in ["/vault-1", "/vault-2"] {
-        for at in 0..whole.len() {
+        for at in 0..intact.len() {
             fs.damage(Path::new(name), at as u64, 1 << (at % 8)).unwrap();
             assert_eq!(
                 secrets(&open(&fs, &key_file()).unwrap()),
                 secrets(&vault),
                 "byte {at} of {name}"
             );
-            assert_eq!(bytes(&fs, name), whole);
+            assert_eq!(bytes(&fs, name), intact);
         }
-        for len in 0..whole.len() {
-            put(&fs, name, &whole[..len]);
+        for len in 0..intact.len() {
+            put(&fs, name, &intact[..len]);
             assert!(open(&fs, &key_file()).is_ok());
-            assert_eq!(bytes(&fs, name), whole);
+            assert_eq!(bytes(&fs, name), intact);
         }
         fs.remove(Path::new(name)).unwrap();
         assert!(open(&fs, &key_file()).is_ok());
-        assert_eq!(bytes(&fs, name), whole);
+        assert_eq!(bytes(&fs, name), intact);
     }
 }
 
 #[test]
-fn two_damaged_copies_are_an_error_and_stay_as_they_are() {
+fn two_damaged_vault_copies_are_refused_and_not_rewritten() {
     let (fs, _) = created(&key_file());
     fs.damage(Path::new("/vault-1"), 40, 1).unwrap();
     fs.damage(Path::new("/vault-2"), 90, 1).unwrap();
@@ -97,10 +97,10 @@ fn two_damaged_copies_are_an_error_and_stay_as_they_are() {
 }
 
 #[test]
-fn without_its_key_a_vault_stays_shut() {
+fn vault_does_not_open_by_another_key() {
     let (fs, _) = created(&key_file());
     let other = Unlock::KeyFile("/other".into());
-    assert_eq!(open(&fs, &other).unwrap_err(), VaultError::NoKey("/other".into()));
+    assert_eq!(open(&fs, &other).unwrap_err(), VaultError::KeyMissing("/other".into()));
     wrap::create_key_file(&fs, Path::new("/other"), &Random::seeded(9)).unwrap();
     assert_eq!(open(&fs, &other).unwrap_err(), VaultError::WrongKey);
     assert_eq!(open(&fs, &passphrase("open sesame")).unwrap_err(), VaultError::WrongKey);
@@ -112,7 +112,7 @@ fn without_its_key_a_vault_stays_shut() {
 }
 
 #[test]
-fn a_key_file_serves_as_a_credential() {
+fn key_file_opens_the_vault_as_a_credential() {
     let (fs, vault) = created(&key_file());
     fs.rename(Path::new("/key"), Path::new("/credential")).unwrap();
     let opened = open(&fs, &Unlock::Credential("/credential".into())).unwrap();
@@ -120,14 +120,14 @@ fn a_key_file_serves_as_a_credential() {
 }
 
 #[test]
-fn a_changed_passphrase_opens_the_same_keys_and_the_old_one_opens_only_old_copies() {
+fn old_passphrase_opens_only_old_vault_copies() {
     let (fs, vault) = created(&passphrase("first"));
     assert_eq!(open(&fs, &passphrase("fist")).unwrap_err(), VaultError::WrongKey);
     let old = bytes(&fs, "/vault-1");
     vault.change_unlock(&passphrase("second"), &Random::seeded(8)).unwrap();
     assert_eq!(open(&fs, &passphrase("first")).unwrap_err(), VaultError::WrongKey);
     assert_eq!(secrets(&open(&fs, &passphrase("second")).unwrap()), secrets(&vault));
-    // One copy from before the change is behind, not a way back in.
+    // One copy from before the change is older and not used.
     put(&fs, "/vault-1", &old);
     assert_eq!(open(&fs, &passphrase("first")).unwrap_err(), VaultError::WrongKey);
     assert!(open(&fs, &passphrase("second")).is_ok());
@@ -137,7 +137,7 @@ fn a_changed_passphrase_opens_the_same_keys_and_the_old_one_opens_only_old_copie
 }
 
 #[test]
-fn the_words_backup_key_opens_the_vault() {
+fn backup_key_opens_the_vault() {
     let (fs, vault) = created(&key_file());
     let secret: SecretKey = Zeroizing::new([3; 32]);
     let public = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(*secret));
@@ -152,7 +152,7 @@ fn the_words_backup_key_opens_the_vault() {
 }
 
 #[test]
-fn no_secret_shows_in_the_file_or_in_debug_output() {
+fn secrets_are_neither_in_vault_file_nor_debug_output() {
     let (fs, vault) = created(&passphrase("open sesame"));
     let file = bytes(&fs, "/vault-1");
     for secret in &secrets(&vault)[..4] {
@@ -161,26 +161,26 @@ fn no_secret_shows_in_the_file_or_in_debug_output() {
     assert!(!format!("{vault:?} {:?}", passphrase("open sesame")).contains("sesame"));
 }
 
-/// Every call fails once, in each way; whatever state that leaves, the next start has a vault with
-/// the right keys.
+/// Every call fails once, in each way. After each failure the next start finds a vault with the
+/// right keys, or none and can create one.
 #[test]
-fn a_failure_at_any_moment_leaves_a_vault_or_none() {
+fn failed_call_leaves_a_vault_or_none() {
     for fault in [Fault::Io, Fault::Full, Fault::Short, Fault::Power] {
         for n in 1.. {
             let fs = MemoryFs::new();
             fs.fail_at(n, fault);
-            let made = Vault::create(
+            let created = Vault::create(
                 Arc::new(fs.clone()),
                 Path::new("/"),
                 &key_file(),
                 &Random::seeded(n),
             );
-            if let Ok(vault) = &made {
+            if let Ok(vault) = &created {
                 vault.change_unlock(&passphrase("x"), &Random::seeded(3)).err();
             }
-            let unharmed = fs.calls() < n;
+            let fault_not_reached = fs.calls() < n;
             fs.heal();
-            let left = match fault {
+            let remaining = match fault {
                 Fault::Power => {
                     let cuts = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
                     cuts.into_iter()
@@ -190,18 +190,18 @@ fn a_failure_at_any_moment_leaves_a_vault_or_none() {
                 }
                 _ => vec![fs],
             };
-            for fs in left {
-                opens_or_can_be_made(&fs, made.as_ref().ok());
+            for fs in remaining {
+                opens_or_can_be_created(&fs, created.as_ref().ok());
             }
-            if unharmed {
+            if fault_not_reached {
                 break;
             }
         }
     }
 }
 
-fn opens_or_can_be_made(fs: &MemoryFs, made: Option<&Vault>) {
-    match (made, Vault::exists(fs, Path::new("/")).unwrap()) {
+fn opens_or_can_be_created(fs: &MemoryFs, created: Option<&Vault>) {
+    match (created, Vault::exists(fs, Path::new("/")).unwrap()) {
         (Some(vault), _) => {
             let opened = open(fs, &key_file()).or_else(|_| open(fs, &passphrase("x"))).unwrap();
             assert_eq!(secrets(&opened), secrets(vault));
@@ -214,20 +214,20 @@ fn opens_or_can_be_made(fs: &MemoryFs, made: Option<&Vault>) {
     }
 }
 
-/// The format can't change: this vault, written once, must open for ever, by each of its three
-/// openers.
+/// The format cannot change: this vault was written by the first version and must always open, by
+/// each of its three secrets.
 #[test]
-fn a_vault_written_by_the_first_version_opens() {
+fn vault_of_the_first_version_opens() {
     let fs = MemoryFs::new();
     let file = data_encoding::HEXLOWER.decode(include_bytes!("vault-1.hex").trim_ascii()).unwrap();
     put(&fs, "/vault-1", &file);
     put(&fs, "/vault-2", &file);
     put(&fs, "/key", include_bytes!("key-1.txt"));
     let by_passphrase = open(&fs, &passphrase("correct horse battery staple")).unwrap();
-    let by_words = open(&fs, &Unlock::BackupKey(Zeroizing::new([0x42; 32]))).unwrap();
+    let by_backup_key = open(&fs, &Unlock::BackupKey(Zeroizing::new([0x42; 32]))).unwrap();
     let by_key = open(&fs, &key_file()).unwrap();
     let store = data_encoding::HEXLOWER.encode(&**by_key.keys().store());
     assert_eq!(store, "6a9fa8817078c1bcf963829a2fa80cee9dce73ad91641230916fab542ba5ecc5");
     assert_eq!(secrets(&by_key), secrets(&by_passphrase));
-    assert_eq!(secrets(&by_key), secrets(&by_words));
+    assert_eq!(secrets(&by_key), secrets(&by_backup_key));
 }

@@ -1,4 +1,4 @@
-//! Wraps: the store key, sealed once for each thing that may open the vault.
+//! Wraps: the store key, sealed once for each secret that opens the vault.
 //!
 //! - key file: the line `freehold-key-1 <key, 64 hex digits> <check, 8 hex digits>`; the wrapping
 //!   key is derived from the key;
@@ -26,14 +26,15 @@ use crate::fs::{self, Fs};
 use crate::seal::{KEY_LEN, Seal, SecretKey};
 use freehold_proto::random::Random;
 
-const KEY_FILE_WORD: &str = "freehold-key-1";
+const KEY_FILE_TAG: &str = "freehold-key-1";
 const KEY_FILE_LEN_MAX: usize = 1024;
 const HPKE_INFO: &[u8] = b"freehold vault backup 1";
-/// A vault that asks for more memory than this was not written here; KiB.
+/// The most memory that a stored Argon2 cost may ask for, in KiB; a larger one counts as damage.
 const MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
+/// The most passes that a stored Argon2 cost may ask for.
 const PASSES_MAX: u32 = 64;
 
-/// What guessing a passphrase once costs.
+/// The Argon2id cost of one guess of a passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
     /// Memory, in KiB.
@@ -46,11 +47,12 @@ pub struct PassphraseCost {
 
 impl Default for PassphraseCost {
     fn default() -> Self {
-        Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 } // RFC 9106 section 4, second recommendation
+        // RFC 9106 section 4, second recommendation.
+        Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 }
     }
 }
 
-/// The store key, sealed for one opener.
+/// The store key, sealed for one secret.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Wrap {
     #[n(1)]
@@ -100,8 +102,9 @@ pub(super) fn wrap(
     store: &SecretKey,
     random: &Random,
 ) -> Result<Wrap, VaultError> {
-    let sealed =
-        |seal: Seal| seal.seal(random, &place(id), &**store).map_err(|_| VaultError::Damaged);
+    let sealed = |seal: Seal| {
+        seal.seal(random, &associated_data(id), &**store).map_err(|_| VaultError::Damaged)
+    };
     match unlock {
         Unlock::KeyFile(path) | Unlock::Credential(path) => {
             Ok(Wrap::Key { sealed: sealed(key_file_seal(fs, path)?)? })
@@ -135,14 +138,14 @@ pub(super) fn wrap_to_recipient(
             &to,
             HPKE_INFO,
             &**store,
-            &place(id),
+            &associated_data(id),
             &mut ChaCha20Rng::from_seed(random.array()),
         )
         .map_err(|_| VaultError::WrongKey)?;
     Ok(Wrap::Backup { sealed, encapsulated: encapsulated.to_bytes().into(), recipient: *recipient })
 }
 
-/// The store key, from whichever wrap `unlock` opens.
+/// Unwraps the store key by the first wrap that `unlock` opens.
 pub(super) fn unwrap(
     fs: &dyn Fs,
     unlock: &Unlock,
@@ -155,7 +158,7 @@ pub(super) fn unwrap(
             let seal = key_file_seal(fs, path)?;
             for wrap in wraps {
                 if let Wrap::Key { sealed } = wrap {
-                    opened = opened.or_else(|| seal.open(&place(id), sealed));
+                    opened = opened.or_else(|| seal.open(&associated_data(id), sealed));
                 }
             }
         }
@@ -165,7 +168,7 @@ pub(super) fn unwrap(
                     let cost =
                         PassphraseCost { memory_kib: *memory_kib, passes: *passes, lanes: *lanes };
                     let seal = passphrase_seal(passphrase, salt, cost)?;
-                    opened = opened.or_else(|| seal.open(&place(id), sealed));
+                    opened = opened.or_else(|| seal.open(&associated_data(id), sealed));
                 }
             }
         }
@@ -202,13 +205,13 @@ fn open_as_recipient(
         &encapsulated,
         HPKE_INFO,
         sealed,
-        &place(id),
+        &associated_data(id),
     )
     .ok()
     .map(Zeroizing::new)
 }
 
-fn place(id: &[u8; 16]) -> Vec<u8> {
+fn associated_data(id: &[u8; 16]) -> Vec<u8> {
     [b"freehold vault wrap 1", &id[..]].concat()
 }
 
@@ -234,17 +237,17 @@ fn check(key: &SecretKey) -> String {
     HEXLOWER.encode(hash.get(..4).unwrap_or_default())
 }
 
-/// Makes a key file with a new key, durably, and never over another.
+/// Creates a key file with a new key, durably. The caller checks that none exists.
 pub(super) fn create_key_file(fs: &dyn Fs, path: &Path, random: &Random) -> Result<(), VaultError> {
     let key: SecretKey = Zeroizing::new(random.array());
     let line =
-        Zeroizing::new(format!("{KEY_FILE_WORD} {} {}\n", HEXLOWER.encode(&*key), check(&key)));
+        Zeroizing::new(format!("{KEY_FILE_TAG} {} {}\n", HEXLOWER.encode(&*key), check(&key)));
     Ok(fs::replace(fs, path, line.as_bytes())?)
 }
 
 fn key_file_seal(fs: &dyn Fs, path: &Path) -> Result<Seal, VaultError> {
     let bytes = fs::read(fs, path, KEY_FILE_LEN_MAX).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => VaultError::NoKey(path.to_owned()),
+        ErrorKind::NotFound => VaultError::KeyMissing(path.to_owned()),
         ErrorKind::FileTooLarge => VaultError::KeyDamaged(path.to_owned()),
         _ => VaultError::Io(error.to_string()),
     })?;
@@ -254,9 +257,9 @@ fn key_file_seal(fs: &dyn Fs, path: &Path) -> Result<Seal, VaultError> {
 }
 
 fn parse_key_file(bytes: &[u8]) -> Option<SecretKey> {
-    let mut words = std::str::from_utf8(bytes).ok()?.split_whitespace();
-    let (word, hex, checked) = (words.next()?, words.next()?, words.next()?);
+    let mut fields = std::str::from_utf8(bytes).ok()?.split_whitespace();
+    let (tag, hex, stored_check) = (fields.next()?, fields.next()?, fields.next()?);
     let decoded = Zeroizing::new(HEXLOWER.decode(hex.as_bytes()).ok()?);
     let key: SecretKey = Zeroizing::new(decoded.as_slice().try_into().ok()?);
-    (word == KEY_FILE_WORD && words.next().is_none() && check(&key) == checked).then_some(key)
+    (tag == KEY_FILE_TAG && fields.next().is_none() && check(&key) == stored_check).then_some(key)
 }

@@ -1,9 +1,9 @@
-//! What a record's payload says: the changes of one group, in order, each with its rows (sealed
-//! already) and small blobs.
+//! The payload of a record: the changes of one group, in order, each with its sealed rows and its
+//! small blobs.
 //!
 //! Layout, integers little-endian: format (1), then per change: number of rows (4), each table (1 +
 //! n), key (2 + n), and 0 for a delete or 1 and the value (4 + n); number of blobs (2), each id
-//! (32), form (1), bytes (4 + n).
+//! (32), encoding at rest (1), bytes (4 + n).
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::types::BlobId;
 
 const FORMAT: u8 = 1;
 
-/// A row as the engine holds it, to be put (`Some`) or deleted.
+/// A write of one row as the engine stores it: a put (`Some`) or a delete (`None`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowWrite {
     pub(crate) table: Cow<'static, str>,
@@ -27,7 +27,7 @@ pub(crate) struct Change {
     pub(crate) blobs: Vec<SmallBlob>,
 }
 
-/// The payload that says `changes`.
+/// Encodes `changes` as a payload.
 pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
     let mut out = vec![FORMAT];
     for change in changes {
@@ -49,7 +49,7 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
         out.extend_from_slice(&u16::try_from(change.blobs.len()).unwrap_or(u16::MAX).to_le_bytes());
         for blob in &change.blobs {
             out.extend_from_slice(&blob.id.0);
-            out.push(blob.form.number());
+            out.push(blob.at_rest.number());
             put_u32(&mut out, blob.bytes.len());
             out.extend_from_slice(&blob.bytes);
         }
@@ -57,25 +57,25 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
     out
 }
 
-/// The `count` changes that `payload` says; `None` when it says anything else.
+/// Decodes the `count` changes of `payload`; `None` if it is malformed or holds another number.
 pub(crate) fn decode(payload: &[u8], count: u32) -> Option<Vec<Change>> {
-    let mut left = Left(payload);
-    if left.u8()? != FORMAT {
+    let mut cursor = Cursor(payload);
+    if cursor.u8()? != FORMAT {
         return None;
     }
-    let changes = (0..count).map(|_| left.change()).collect::<Option<Vec<_>>>()?;
-    left.0.is_empty().then_some(changes)
+    let changes = (0..count).map(|_| cursor.change()).collect::<Option<Vec<_>>>()?;
+    cursor.0.is_empty().then_some(changes)
 }
 
 fn put_u32(out: &mut Vec<u8>, n: usize) {
     out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
 }
 
-/// What is left of a payload.
-pub(super) struct Left<'a>(pub(super) &'a [u8]);
+/// The part of a payload that is not decoded yet.
+struct Cursor<'a>(&'a [u8]);
 
-impl<'a> Left<'a> {
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+impl<'a> Cursor<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*array)
@@ -118,9 +118,9 @@ impl<'a> Left<'a> {
         }
         for _ in 0..self.u16()? {
             let id = BlobId(self.array()?);
-            let form = AtRest::from_number(self.u8()?)?;
+            let at_rest = AtRest::from_number(self.u8()?)?;
             let len = self.u32()?;
-            change.blobs.push(SmallBlob { id, form, bytes: self.bytes(len)?.into() });
+            change.blobs.push(SmallBlob { id, at_rest, bytes: self.bytes(len)?.into() });
         }
         Some(change)
     }
@@ -131,11 +131,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_group_says_is_read_back() {
+    fn group_round_trips_and_truncation_is_refused() {
         let put = RowWrite { table: "posts".into(), key: b"k".to_vec(), value: Some(vec![1; 300]) };
         let delete = RowWrite { table: "t".into(), key: vec![0; 256], value: None };
         let blob =
-            SmallBlob { id: BlobId([3; 32]), form: AtRest::Plain, bytes: vec![7; 1000].into() };
+            SmallBlob { id: BlobId([3; 32]), at_rest: AtRest::Plain, bytes: vec![7; 1000].into() };
         let changes =
             vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
         let payload = encode(&changes);

@@ -1,12 +1,12 @@
-//! One record of the log: a group of changes, sealed, chained to the record before it, and checked
-//! before it is believed.
+//! One record of the log: a sealed group of changes, chained to the record before it by a hash and
+//! protected by a checksum.
 //!
 //! Layout, integers little-endian: magic (4), length of the sealed payload (4), generation of its
 //! segment (8), first position (8), number of positions (4), reserved (4), hash of the record
 //! before (32), sealed payload, checksum (16). Records begin at multiples of 8. A record's hash is
 //! BLAKE3 of the log's id and all before the checksum; the checksum is its first half.
 
-use super::{Hash, LogId};
+use super::{Hash, WalId};
 
 /// The bytes before the sealed payload.
 pub(super) const HEAD_LEN: usize = 64;
@@ -14,38 +14,37 @@ const SUM_LEN: usize = 16;
 const MAGIC: [u8; 4] = *b"FHr1";
 /// Records begin at multiples of this.
 pub(super) const ALIGN: usize = 8;
-const PLACE_LABEL: &[u8] = b"freehold log record 1";
+const AAD_LABEL: &[u8] = b"freehold log record 1";
 
-/// A record that verified.
+/// A record whose checksum verified.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
     pub(super) generation: u64,
     /// The position of its first change.
     pub(super) first: u64,
-    /// How many changes it holds.
+    /// The number of its changes.
     pub(super) count: u32,
     /// The hash of the record before it.
-    pub(super) before: Hash,
+    pub(super) previous: Hash,
     pub(super) hash: Hash,
     pub(super) sealed: &'a [u8],
-    /// With its padding.
+    /// The length in bytes, padding included.
     pub(super) len: usize,
 }
 
-/// Where a record stands, for its seal.
-pub(super) fn place(log: &LogId, generation: u64, first: u64, count: u32) -> Vec<u8> {
-    [PLACE_LABEL, log, &generation.to_le_bytes(), &first.to_le_bytes(), &count.to_le_bytes()]
-        .concat()
+/// The associated data that binds a sealed record to its position in the log.
+pub(super) fn associated_data(wal: &WalId, generation: u64, first: u64, count: u32) -> Vec<u8> {
+    [AAD_LABEL, wal, &generation.to_le_bytes(), &first.to_le_bytes(), &count.to_le_bytes()].concat()
 }
 
-/// Appends a record's bytes, padding included, to `out` (which begins at a record's start) and
-/// gives its hash.
+/// Appends a record, padding included, to `out`, whose length is a multiple of [`ALIGN`]. Returns
+/// the record's hash.
 pub(super) fn encode(
-    log: &LogId,
+    wal: &WalId,
     generation: u64,
     first: u64,
     count: u32,
-    before: &Hash,
+    previous: &Hash,
     sealed: &[u8],
     out: &mut Vec<u8>,
 ) -> Hash {
@@ -56,16 +55,16 @@ pub(super) fn encode(
     out.extend_from_slice(&first.to_le_bytes());
     out.extend_from_slice(&count.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(before);
+    out.extend_from_slice(previous);
     out.extend_from_slice(sealed);
-    let hash = hash(log, out.get(start..).unwrap_or_default());
+    let hash = hash(wal, out.get(start..).unwrap_or_default());
     out.extend_from_slice(hash.get(..SUM_LEN).unwrap_or_default());
     out.resize(start + (out.len() - start).next_multiple_of(ALIGN), 0);
     hash
 }
 
-/// The record at the start of `bytes`; `None` when there is none or it is not whole.
-pub(super) fn decode<'a>(log: &LogId, bytes: &'a [u8]) -> Option<Record<'a>> {
+/// The record at the start of `bytes`; `None` if there is none, or it is damaged or truncated.
+pub(super) fn decode<'a>(wal: &WalId, bytes: &'a [u8]) -> Option<Record<'a>> {
     let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>()?;
     let (magic, head) = head.split_first_chunk::<4>()?;
     if *magic != MAGIC {
@@ -75,10 +74,10 @@ pub(super) fn decode<'a>(log: &LogId, bytes: &'a [u8]) -> Option<Record<'a>> {
     let (generation, head) = head.split_first_chunk::<8>()?;
     let (first, head) = head.split_first_chunk::<8>()?;
     let (count, head) = head.split_first_chunk::<4>()?;
-    let before = head.last_chunk::<32>()?;
+    let previous = head.last_chunk::<32>()?;
     let (sealed, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
-    let whole = HEAD_LEN + sealed.len();
-    let hash = hash(log, bytes.get(..whole)?);
+    let checked_len = HEAD_LEN + sealed.len();
+    let hash = hash(wal, bytes.get(..checked_len)?);
     if rest.get(..SUM_LEN)? != hash.get(..SUM_LEN)? {
         return None;
     }
@@ -86,16 +85,16 @@ pub(super) fn decode<'a>(log: &LogId, bytes: &'a [u8]) -> Option<Record<'a>> {
         generation: u64::from_le_bytes(*generation),
         first: u64::from_le_bytes(*first),
         count: u32::from_le_bytes(*count),
-        before: *before,
+        previous: *previous,
         hash,
         sealed,
-        len: (whole + SUM_LEN).next_multiple_of(ALIGN),
+        len: (checked_len + SUM_LEN).next_multiple_of(ALIGN),
     })
 }
 
-fn hash(log: &LogId, bytes: &[u8]) -> Hash {
+fn hash(wal: &WalId, bytes: &[u8]) -> Hash {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(log).update(bytes);
+    hasher.update(wal).update(bytes);
     *hasher.finalize().as_bytes()
 }
 
@@ -104,24 +103,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_believed_only_whole() {
-        let log = [7; 16];
+    fn damaged_or_truncated_record_is_refused() {
+        let wal = [7; 16];
         let mut bytes = Vec::new();
-        let hash = encode(&log, 3, 41, 2, &[9; 32], b"sealed things", &mut bytes);
+        let hash = encode(&wal, 3, 41, 2, &[9; 32], b"sealed bytes.", &mut bytes);
         assert_eq!(bytes.len() % ALIGN, 0);
-        let record = decode(&log, &bytes).unwrap();
+        let record = decode(&wal, &bytes).unwrap();
         assert_eq!(
-            (record.generation, record.first, record.count, record.before, record.hash),
+            (record.generation, record.first, record.count, record.previous, record.hash),
             (3, 41, 2, [9; 32], hash)
         );
-        assert_eq!((record.sealed, record.len), (&b"sealed things"[..], bytes.len()));
-        assert!(decode(&[8; 16], &bytes).is_none(), "another log's");
+        assert_eq!((record.sealed, record.len), (&b"sealed bytes."[..], bytes.len()));
+        assert!(decode(&[8; 16], &bytes).is_none(), "a record of another log");
         let checked = HEAD_LEN + 13 + SUM_LEN;
         for at in 0..checked {
             let mut torn = bytes.clone();
             torn[at] ^= 0x10;
-            assert!(decode(&log, &torn).is_none(), "byte {at}");
-            assert!(decode(&log, &bytes[..at]).is_none());
+            assert!(decode(&wal, &torn).is_none(), "byte {at}");
+            assert!(decode(&wal, &bytes[..at]).is_none());
         }
     }
 }

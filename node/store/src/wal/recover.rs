@@ -1,10 +1,9 @@
-//! Reads the log back: which records stand, where it ends, and whether the end is merely torn or
-//! something is damaged.
+//! Reads the log: which records are valid, where the log ends, and if its end is torn or damaged.
 //!
-//! A bad record is the torn end if nothing behind it verifies and no later segment goes on from
-//! beyond it; anything else is damage, said loudly. The last record that stands may be bytes that
-//! only the page cache holds (its sync may have failed in a process that is gone), so it is handed
-//! back apart: the caller writes it again rather than trusting what it read.
+//! A record that does not verify is a torn end if no record after it verifies and no later segment
+//! continues after it. Anything else is damage and an error. The last valid record may exist in the
+//! page cache only, because its sync may have failed in a process that ended. It is returned
+//! separately, and the caller writes it again instead of trusting it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,46 +11,56 @@ use std::sync::Arc;
 
 use super::group::{self, Change};
 use super::record::{self, ALIGN, Record};
-use super::segment::{self, HEADER_LEN, Header, Name};
-use super::{LogId, Mark};
+use super::segment::{self, HEADER_LEN, Header, SegmentName};
+use super::{Mark, WalId};
 use crate::fs::{self, Fs};
 use crate::seal::Seal;
+use crate::types::StoreError;
 
-/// A segment longer than this is none of ours.
+/// The longest segment that is read, in bytes; a longer file was not written by this crate.
 const SEGMENT_LEN_MAX: usize = 1 << 30;
 
-/// Why the log cannot be read.
+/// An error of reading the write-ahead log.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// Bytes that should verify don't, and good ones follow.
-    #[error("the log is damaged: {segment} at byte {offset}")]
+pub enum WalError {
+    /// The header of a segment does not verify, or a record that valid records follow.
+    #[error("the write-ahead log is damaged: {segment} at byte {offset}")]
     Damaged {
         /// The segment's file.
         segment: PathBuf,
-        /// Where in it.
+        /// The offset in the file, in bytes.
         offset: u64,
     },
-    /// A part that should be there isn't.
-    #[error("the log is damaged: what follows position {position} is missing")]
+    /// A part of the log is missing.
+    #[error("the write-ahead log is damaged: the records after position {position} are missing")]
     Missing {
         /// The last position before the gap.
         position: u64,
     },
-    /// It was sealed under another key.
-    #[error("the log does not open under this store's key ({segment})")]
+    /// A record was sealed under another key.
+    #[error("the write-ahead log does not open under this store's key ({segment})")]
     Sealed {
         /// The segment's file.
         segment: PathBuf,
     },
     /// The file system failed.
-    #[error("reading the log: {0}")]
+    #[error("the write-ahead log cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// Whoever takes the groups failed.
-    #[error("applying the log: {0}")]
-    Taker(#[from] crate::types::StoreError),
+    /// The consumer of the groups failed.
+    #[error("the write-ahead log cannot be applied: {0}")]
+    Consumer(#[from] StoreError),
 }
 
-/// A group read back.
+impl From<WalError> for StoreError {
+    fn from(error: WalError) -> Self {
+        match error {
+            WalError::Consumer(error) => error,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// A group read from the log.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// The position of its first change.
@@ -66,19 +75,20 @@ impl Group {
     }
 }
 
-/// Where the log ends.
+/// The end of the log.
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) log: Option<LogId>,
-    /// The end, the last record left out if `doubtful`.
+    /// `None` if no segment was read.
+    pub(crate) wal: Option<WalId>,
+    /// The last record before `unconfirmed`.
     pub(crate) mark: Mark,
-    /// The last record, which is to be written again.
-    pub(crate) doubtful: Option<Group>,
-    /// The highest generation there is.
+    /// The last record, which must be written again.
+    pub(crate) unconfirmed: Option<Group>,
+    /// The highest generation of a segment.
     pub(crate) generation: u64,
 }
 
-/// The log's folder and what opens it.
+/// Reads a log: its folder and its seal.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
     pub(crate) fs: Arc<dyn Fs>,
@@ -86,56 +96,57 @@ pub(crate) struct Reader {
     pub(crate) seal: Seal,
 }
 
-/// The walk through the records: the last one is held back until what follows confirms it.
+/// A walk through the records. Each record is held back until a later record or segment confirms
+/// it.
 struct Walk<'a> {
     reader: &'a Reader,
     after: u64,
     until: u64,
-    log: Option<LogId>,
-    /// The end of what was handed on.
+    wal: Option<WalId>,
+    /// The end of the last record before `held`.
     before: Mark,
-    /// The end of what verified.
+    /// The end of the last valid record.
     at: Mark,
     held: Option<Group>,
-    take: Take<'a>,
+    consume: Consumer<'a>,
 }
 
-/// Whoever takes the groups.
-pub(crate) type Take<'a> = &'a mut dyn FnMut(Group) -> Result<(), LogError>;
+/// Receives the groups in order.
+pub(crate) type Consumer<'a> = &'a mut dyn FnMut(Group) -> Result<(), WalError>;
 
 impl Reader {
-    /// Hands every group after `from` (a place that is known to stand) to `take`, in order, except
-    /// the last, and says where the log ends. Without `from` the log must be there from its
-    /// beginning.
-    pub(crate) fn read(&self, from: Option<&Mark>, take: Take<'_>) -> Result<End, LogError> {
-        self.walk(from, u64::MAX, take)
+    /// Passes every group after `from` (a record known to be valid) to `consume`, in order, except
+    /// the last one, and returns the end of the log. Without `from` the log must exist from its
+    /// first record.
+    pub(crate) fn read(&self, from: Option<&Mark>, consume: Consumer<'_>) -> Result<End, WalError> {
+        self.walk(from, u64::MAX, consume)
     }
 
-    /// Hands every group after `from` up to `until`, which is known to be acknowledged, to `take`;
-    /// what the committer appends meanwhile is not looked at.
+    /// Passes every group after `from` up to `until` (an acknowledged position) to `consume`.
+    /// Records that the committer appends in the meantime are not read.
     pub(crate) fn read_until(
         &self,
         from: Option<&Mark>,
         until: u64,
-        take: Take<'_>,
-    ) -> Result<(), LogError> {
-        let end = self.walk(from, until, take)?;
-        if let Some(group) = end.doubtful {
-            take(group)?;
+        consume: Consumer<'_>,
+    ) -> Result<(), WalError> {
+        let end = self.walk(from, until, consume)?;
+        if let Some(group) = end.unconfirmed {
+            consume(group)?;
         }
         Ok(())
     }
 
-    /// The position of the last record in the newest segment, without a look at what it says: how
-    /// far there is to read.
-    pub(crate) fn last_position(&self) -> Result<u64, LogError> {
+    /// The position of the last record in the newest segment, without unsealing it. Used as the
+    /// total of the progress of a start.
+    pub(crate) fn last_position(&self) -> Result<u64, WalError> {
         let Some(newest) = segment::list(&*self.fs, &self.folder)?.pop() else { return Ok(0) };
         let bytes = fs::read(&*self.fs, &newest.path(&self.folder), SEGMENT_LEN_MAX)?;
-        // One that is damaged is the reader's to complain of.
+        // A damaged segment is reported by `read`.
         let Some(header) = Header::decode(&bytes) else { return Ok(0) };
         let (mut offset, mut position) = (HEADER_LEN, header.position);
         while let Some(record) =
-            bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest))
+            bytes.get(offset..).and_then(|rest| record::decode(&header.wal, rest))
         {
             position = position
                 .max(record.first.saturating_add(u64::from(record.count)).saturating_sub(1));
@@ -144,7 +155,7 @@ impl Reader {
         Ok(position)
     }
 
-    /// Every group that any segment still holds, whether it is needed or not.
+    /// Every group in any segment, needed or not.
     #[cfg(any(test, feature = "testing"))]
     #[allow(clippy::unwrap_used, reason = "a log that cannot be read fails its test")]
     pub(crate) fn read_all(&self) -> Vec<Group> {
@@ -153,51 +164,57 @@ impl Reader {
         let Header { generation, position, hash, .. } = Header::decode(&bytes).unwrap();
         let from = Mark { generation, position, hash };
         let mut groups = Vec::new();
-        let mut take = |group| {
+        let mut consume = |group| {
             groups.push(group);
             Ok(())
         };
-        let end = self.read((position > 0).then_some(&from), &mut take).unwrap();
-        groups.extend(end.doubtful);
+        let end = self.read((position > 0).then_some(&from), &mut consume).unwrap();
+        groups.extend(end.unconfirmed);
         groups
     }
 
-    fn walk(&self, from: Option<&Mark>, until: u64, take: Take<'_>) -> Result<End, LogError> {
+    fn walk(
+        &self,
+        from: Option<&Mark>,
+        until: u64,
+        consume: Consumer<'_>,
+    ) -> Result<End, WalError> {
         let names = segment::list(&*self.fs, &self.folder)?;
         let generation = names.last().map_or(0, |name| name.generation);
         let origin = from.cloned().unwrap_or_default();
         let (after, before, at) = (origin.position, origin.clone(), origin.clone());
-        let mut walk = Walk { reader: self, after, until, log: None, before, at, held: None, take };
+        let mut walk =
+            Walk { reader: self, after, until, wal: None, before, at, held: None, consume };
         for name in names.iter().filter(|name| name.generation >= origin.generation) {
             walk.segment(name, from)?;
         }
-        if walk.at.position < origin.position || (from.is_some() && walk.log.is_none()) {
-            return Err(LogError::Missing { position: walk.at.position });
+        if walk.at.position < origin.position || (from.is_some() && walk.wal.is_none()) {
+            return Err(WalError::Missing { position: walk.at.position });
         }
         let mark = if walk.held.is_some() { walk.before } else { walk.at };
-        Ok(End { log: walk.log, mark, doubtful: walk.held, generation })
+        Ok(End { wal: walk.wal, mark, unconfirmed: walk.held, generation })
     }
 }
 
 impl Walk<'_> {
-    fn segment(&mut self, name: &Name, from: Option<&Mark>) -> Result<(), LogError> {
+    fn segment(&mut self, name: &SegmentName, from: Option<&Mark>) -> Result<(), WalError> {
         let path = name.path(&self.reader.folder);
         let bytes = fs::read(&*self.reader.fs, &path, SEGMENT_LEN_MAX)?;
         let header = Header::decode(&bytes).filter(|header| header.generation == name.generation);
         let Some(header) = header else {
-            return Err(LogError::Damaged { segment: path, offset: 0 });
+            return Err(WalError::Damaged { segment: path, offset: 0 });
         };
-        if self.log.is_some_and(|log| log != header.log) {
-            return Err(LogError::Damaged { segment: path, offset: 0 });
+        if self.wal.is_some_and(|wal| wal != header.wal) {
+            return Err(WalError::Damaged { segment: path, offset: 0 });
         }
-        match (self.log, from) {
-            // The first segment read holds the known place, or begins right after it if what came
-            // before has been removed.
+        match (self.wal, from) {
+            // The first segment read holds the record `from`, or begins right after it if older
+            // segments were removed.
             (None, Some(from))
                 if header.generation == from.generation && header.position <= from.position =>
             {
                 if header.position == from.position && header.hash != from.hash {
-                    return Err(LogError::Damaged { segment: path, offset: 0 });
+                    return Err(WalError::Damaged { segment: path, offset: 0 });
                 }
                 self.at = Mark {
                     generation: header.generation,
@@ -207,24 +224,25 @@ impl Walk<'_> {
                 self.before = self.at.clone();
             }
             _ => {
-                if !self.join(&header)? {
+                if !self.continue_into(&header)? {
                     return Ok(());
                 }
             }
         }
-        self.log = Some(header.log);
+        self.wal = Some(header.wal);
         self.at.generation = header.generation;
         self.records(&bytes, &header, &path, from)
     }
 
-    /// Goes on into the next segment: from the end, or voiding the one record that was never
-    /// acknowledged. False if the segment lies beyond what is asked for.
-    fn join(&mut self, header: &Header) -> Result<bool, LogError> {
-        let joins = |mark: &Mark| header.position == mark.position && header.hash == mark.hash;
-        if joins(&self.at) {
+    /// Continues in the next segment, either after the last record or after the one before it; then
+    /// the last record was never acknowledged and is void. False if the segment begins after
+    /// `until`.
+    fn continue_into(&mut self, header: &Header) -> Result<bool, WalError> {
+        let continues = |mark: &Mark| header.position == mark.position && header.hash == mark.hash;
+        if continues(&self.at) {
             return Ok(true);
         }
-        if self.held.is_some() && joins(&self.before) {
+        if self.held.is_some() && continues(&self.before) {
             self.held = None;
             self.at = self.before.clone();
             return Ok(true);
@@ -232,7 +250,7 @@ impl Walk<'_> {
         if self.at.position >= self.until && header.position > self.at.position {
             return Ok(false);
         }
-        Err(LogError::Missing { position: self.at.position.min(header.position) })
+        Err(WalError::Missing { position: self.at.position.min(header.position) })
     }
 
     fn records(
@@ -241,24 +259,24 @@ impl Walk<'_> {
         header: &Header,
         path: &Path,
         from: Option<&Mark>,
-    ) -> Result<(), LogError> {
+    ) -> Result<(), WalError> {
         let mut offset = HEADER_LEN;
         let damaged =
-            |offset: usize| LogError::Damaged { segment: path.to_owned(), offset: offset as u64 };
+            |offset: usize| WalError::Damaged { segment: path.to_owned(), offset: offset as u64 };
         while self.at.position < self.until {
             let Some(record) =
-                bytes.get(offset..).and_then(|rest| record::decode(&header.log, rest))
+                bytes.get(offset..).and_then(|rest| record::decode(&header.wal, rest))
             else {
                 break;
             };
-            let follows = record.generation == header.generation
+            let is_next = record.generation == header.generation
                 && record.first == self.at.position + 1
-                && record.before == self.at.hash
+                && record.previous == self.at.hash
                 && record.count > 0;
-            if !follows {
+            if !is_next {
                 return Err(damaged(offset));
             }
-            self.release()?;
+            self.deliver_held()?;
             self.before = self.at.clone();
             let last = record.first - 1 + u64::from(record.count);
             self.at = Mark { generation: header.generation, position: last, hash: record.hash };
@@ -273,32 +291,33 @@ impl Walk<'_> {
             return Ok(());
         }
         let rest = bytes.get(offset..).unwrap_or_default();
-        match good_behind(&header.log, rest) {
+        match find_record(&header.wal, rest) {
             Some(at) => Err(damaged(offset + at)),
             None => Ok(()),
         }
     }
 
-    fn release(&mut self) -> Result<(), LogError> {
+    fn deliver_held(&mut self) -> Result<(), WalError> {
         match self.held.take() {
-            Some(group) => (self.take)(group),
+            Some(group) => (self.consume)(group),
             None => Ok(()),
         }
     }
 
-    fn open(&self, record: &Record<'_>, header: &Header, path: &Path) -> Result<Group, LogError> {
-        let place = record::place(&header.log, record.generation, record.first, record.count);
-        let sealed = || LogError::Sealed { segment: path.to_owned() };
-        let payload = self.reader.seal.open(&place, record.sealed).ok_or_else(sealed)?;
+    fn open(&self, record: &Record<'_>, header: &Header, path: &Path) -> Result<Group, WalError> {
+        let aad =
+            record::associated_data(&header.wal, record.generation, record.first, record.count);
+        let sealed = || WalError::Sealed { segment: path.to_owned() };
+        let payload = self.reader.seal.open(&aad, record.sealed).ok_or_else(sealed)?;
         let changes = group::decode(&payload, record.count).ok_or_else(sealed)?;
         Ok(Group { first: record.first, changes })
     }
 }
 
-/// Where a good record begins in `rest`, which itself does not begin with one.
-fn good_behind(log: &LogId, rest: &[u8]) -> Option<usize> {
+/// The offset of the first valid record in `rest`, which does not begin with one.
+fn find_record(wal: &WalId, rest: &[u8]) -> Option<usize> {
     let begins = |at: &usize| {
-        *at > 0 && rest.get(*at..).is_some_and(|bytes| record::decode(log, bytes).is_some())
+        *at > 0 && rest.get(*at..).is_some_and(|bytes| record::decode(wal, bytes).is_some())
     };
     let pages = rest
         .chunks(ZEROS.len())

@@ -1,31 +1,31 @@
-//! A segment: one file of the log, filled with zeros beforehand so that an fdatasync of a record
-//! carries no other news.
+//! A segment: one file of the log, filled with zeros in advance, so that the fdatasync of a record
+//! writes no file-system metadata.
 //!
-//! `<first position>-<generation>.seg`, both in hex. The generation rises with every segment, so that one that replaces an
-//! abandoned one has a name of its own. Its header names the position and hash of the last
-//! acknowledged record: whatever an earlier segment holds beyond that is void. It has its name only
-//! once the header (and what came with it) is durable.
+//! `<first position>-<generation>.seg`, both in hex. Each segment has a higher generation than the
+//! one before, so a segment that replaces an abandoned one has another name. The header holds
+//! position and hash of the last acknowledged record: later records in older segments are void. A
+//! segment is renamed to this name after its header and first records are durable.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Hash, LogId};
+use super::{Hash, WalId};
 use crate::fs::{File, Fs};
 
-/// Records begin here: no record shares a sector with the header.
+/// The offset of the first record: no record shares a sector with the header.
 pub(super) const HEADER_LEN: usize = 4096;
 const MAGIC: [u8; 8] = *b"FHlog\0\0\x01";
 const SPARE: &str = "spare";
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// What a segment says of itself.
+/// The header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    pub(super) log: LogId,
+    pub(super) wal: WalId,
     pub(super) generation: u64,
     /// The last acknowledged position before this segment.
     pub(super) position: u64,
-    /// The hash of the record that held it; zeros at the log's beginning.
+    /// The hash of the record at that position; zeros before the first record.
     pub(super) hash: Hash,
 }
 
@@ -33,7 +33,7 @@ impl Header {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&self.log);
+        bytes.extend_from_slice(&self.wal);
         bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.extend_from_slice(&self.position.to_le_bytes());
         bytes.extend_from_slice(&self.hash);
@@ -43,33 +43,33 @@ impl Header {
         bytes
     }
 
-    /// `None` when damaged.
+    /// `None` if damaged.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (said, rest) = bytes.split_at_checked(MAGIC.len() + 16 + 8 + 8 + 32)?;
+        let (checked, rest) = bytes.split_at_checked(MAGIC.len() + 16 + 8 + 8 + 32)?;
         let (sum, _) = rest.split_first_chunk::<32>()?;
-        let (magic, fields) = said.split_first_chunk::<8>()?;
-        if *magic != MAGIC || blake3::hash(said) != *sum {
+        let (magic, fields) = checked.split_first_chunk::<8>()?;
+        if *magic != MAGIC || blake3::hash(checked) != *sum {
             return None;
         }
-        let (log, fields) = fields.split_first_chunk::<16>()?;
+        let (wal, fields) = fields.split_first_chunk::<16>()?;
         let (generation, fields) = fields.split_first_chunk::<8>()?;
         let (position, fields) = fields.split_first_chunk::<8>()?;
         let (hash, _) = fields.split_first_chunk::<32>()?;
         let (generation, position) =
             (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
-        Some(Self { log: *log, generation, position, hash: *hash })
+        Some(Self { wal: *wal, generation, position, hash: *hash })
     }
 }
 
-/// A segment by its name.
+/// The name of a segment, ordered by generation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name {
+pub(crate) struct SegmentName {
     pub(crate) generation: u64,
-    /// The first position it may hold.
+    /// The first position in the segment.
     pub(crate) first: u64,
 }
 
-impl Name {
+impl SegmentName {
     pub(super) fn path(&self, folder: &Path) -> PathBuf {
         folder.join(format!("{:016x}-{:08x}.seg", self.first, self.generation))
     }
@@ -84,22 +84,22 @@ impl Name {
 }
 
 /// The segments in `folder`, oldest first.
-pub(crate) fn list(fs: &dyn Fs, folder: &Path) -> io::Result<Vec<Name>> {
+pub(crate) fn list(fs: &dyn Fs, folder: &Path) -> io::Result<Vec<SegmentName>> {
     let mut names: Vec<_> =
-        fs.list(folder)?.iter().filter_map(|entry| Name::parse(&entry.name)).collect();
+        fs.list(folder)?.iter().filter_map(|entry| SegmentName::parse(&entry.name)).collect();
     names.sort();
     Ok(names)
 }
 
-/// A nameless file of `len` zeros, durable, ready to become a segment.
+/// A durable file of `len` zeros under the name [`SPARE`], to become a segment.
 #[derive(Debug)]
 pub(crate) struct Spare {
     file: Box<dyn File>,
     len: u64,
 }
 
-/// Fills a spare in `folder`; there is at most one, and one left over is replaced.
-pub(crate) fn prepare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<Spare> {
+/// Creates the spare segment in `folder`. An older one is replaced: there is at most one.
+pub(crate) fn create_spare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<Spare> {
     let path = folder.join(SPARE);
     match fs.remove(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -117,10 +117,10 @@ pub(crate) fn prepare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<Spare>
     Ok(Spare { file, len })
 }
 
-/// A segment that takes records.
+/// An open segment.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) name: Name,
+    pub(super) name: SegmentName,
     pub(super) file: Box<dyn File>,
     pub(super) len: u64,
 }
@@ -130,8 +130,7 @@ impl Spare {
         self.len
     }
 
-    /// Makes it the segment that `header` says, holding `records` from the start; it has its name
-    /// only once all is durable.
+    /// Writes `header` and `records`, syncs them and renames the file to the segment's name.
     pub(super) fn begin(
         self,
         fs: &dyn Fs,
@@ -139,7 +138,7 @@ impl Spare {
         header: &Header,
         records: &[u8],
     ) -> io::Result<Segment> {
-        let name = Name { generation: header.generation, first: header.position + 1 };
+        let name = SegmentName { generation: header.generation, first: header.position + 1 };
         self.file.write_all_at(&header.encode(), 0)?;
         self.file.write_all_at(records, HEADER_LEN as u64)?;
         self.file.sync_data()?;
@@ -154,8 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_header_is_noticed() {
-        let header = Header { log: [1; 16], generation: 2, position: 3, hash: [4; 32] };
+    fn damaged_segment_header_is_refused() {
+        let header = Header { wal: [1; 16], generation: 2, position: 3, hash: [4; 32] };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Some(header));
         for at in 0..104 {
@@ -166,11 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_listed_in_the_order_they_were_made() {
-        let name = Name { generation: 0x1f, first: 0x20 };
+    fn segment_names_sort_by_generation() {
+        let name = SegmentName { generation: 0x1f, first: 0x20 };
         let path = name.path(Path::new("/"));
-        assert_eq!(Name::parse(path.file_name().unwrap().to_str().unwrap()), Some(name.clone()));
-        assert!(Name { generation: 3, first: 9 } < Name { generation: 4, first: 9 });
-        assert_eq!(Name::parse(SPARE), None);
+        assert_eq!(
+            SegmentName::parse(path.file_name().unwrap().to_str().unwrap()),
+            Some(name.clone())
+        );
+        assert!(SegmentName { generation: 3, first: 9 } < SegmentName { generation: 4, first: 9 });
+        assert_eq!(SegmentName::parse(SPARE), None);
     }
 }

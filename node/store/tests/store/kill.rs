@@ -1,9 +1,9 @@
-//! A process that is killed (-9) at a random moment loses nothing it has acknowledged, and its
+//! A process that is killed (SIGKILL) at a random moment loses no acknowledged change, and its
 //! store opens.
 //!
-//! The test runs itself as the child: it writes and says on its standard output what was
-//! acknowledged, the parent kills it, opens the folder and compares. `FREEHOLD_KILL_CYCLES` sets
-//! how often (`.ci/long` does), `FREEHOLD_KILL_DIR` where.
+//! The test runs itself as the child. The child writes, and prints each acknowledged change; the
+//! parent kills it, opens the folder and compares. `FREEHOLD_KILL_CYCLES` sets the number of kills
+//! (`.ci/store` does), `FREEHOLD_KILL_DIR` the folder.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,7 +15,7 @@ use freehold_store::engine::EngineKind;
 
 use crate::writers::{self, WRITERS};
 
-fn kill_again_and_again(kind: EngineKind, name: &str) {
+fn kill_repeatedly(kind: EngineKind, name: &str) {
     if let Some(folder) = std::env::var_os("FREEHOLD_KILL_CHILD") {
         let (store, blobs) = writers::open(Path::new(&folder), kind, None).unwrap();
         return writers::write(&store, &blobs, u64::MAX, &|writer, n| {
@@ -36,23 +36,23 @@ fn kill_again_and_again(kind: EngineKind, name: &str) {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // After so many acknowledgements, and a moment more that has nothing to do with them.
-        let (wanted, moment) = (random.u64() % 400, Duration::from_micros(random.u64() % 3000));
+        // The kill comes after a random number of acknowledgements and a random delay.
+        let (kill_after, delay) = (random.u64() % 400, Duration::from_micros(random.u64() % 3000));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut seen = 0;
+        let mut acknowledgements = 0;
         let mut killed = false;
         while let Some(Ok(line)) = lines.next() {
-            if let Some(said) = line.strip_prefix("acknowledged ") {
-                // The last line may have been cut short.
-                let Some((writer, n)) = said.split_once(' ') else { continue };
+            if let Some(change) = line.strip_prefix("acknowledged ") {
+                // The last line may be truncated.
+                let Some((writer, n)) = change.split_once(' ') else { continue };
                 let (Ok(writer), Ok(n)) = (writer.parse::<usize>(), n.parse::<u64>()) else {
                     continue;
                 };
                 acknowledged[writer] = acknowledged[writer].max(n);
-                seen += 1;
+                acknowledgements += 1;
             }
-            if seen >= wanted && !killed {
-                let until = Instant::now() + moment;
+            if acknowledgements >= kill_after && !killed {
+                let until = Instant::now() + delay;
                 while Instant::now() < until {
                     std::hint::spin_loop();
                 }
@@ -63,21 +63,21 @@ fn kill_again_and_again(kind: EngineKind, name: &str) {
         assert!(killed, "the child ended by itself: {}", child.wait().unwrap());
         child.wait().unwrap();
         let (store, blobs) = writers::open(folder.path(), kind, None).unwrap();
-        // Whoever has seen a change may rely on it from then on, acknowledged or not.
+        // A change that was readable once must stay, acknowledged or not.
         acknowledged = writers::check(&store, &blobs, &acknowledged).unwrap();
     }
     let all: u64 = acknowledged.iter().sum();
     println!(
-        "{name}: killed {cycles} times, {all} changes acknowledged, 0 lost, 0 partial, 0 that did not open"
+        "{name}: killed {cycles} times, {all} changes acknowledged, 0 lost, 0 partial, 0 not opened"
     );
 }
 
 #[test]
-fn a_killed_process_loses_nothing_with_sled() {
-    kill_again_and_again(EngineKind::Sled, "kill::a_killed_process_loses_nothing_with_sled");
+fn killed_process_loses_nothing_with_sled() {
+    kill_repeatedly(EngineKind::Sled, "kill::killed_process_loses_nothing_with_sled");
 }
 
 #[test]
-fn a_killed_process_loses_nothing_with_redb() {
-    kill_again_and_again(EngineKind::Redb, "kill::a_killed_process_loses_nothing_with_redb");
+fn killed_process_loses_nothing_with_redb() {
+    kill_repeatedly(EngineKind::Redb, "kill::killed_process_loses_nothing_with_redb");
 }

@@ -1,4 +1,4 @@
-//! What can only be seen from outside the process.
+//! Tests of the crate from outside: kills of a process, and the floors of its modules.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,5 +8,6 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod floors;
 mod kill;
 mod writers;

@@ -1,9 +1,8 @@
-//! Writers whose every change can be held against what was acknowledged, whatever became of the
-//! process or the power meanwhile.
+//! Writers whose changes can be compared with the acknowledged ones after a kill or a power cut.
 //!
-//! A writer's `n`-th change writes row `n` with a blob of its own, deletes row `n - 8` and raises
-//! the writer's count, all in one; so after any end each writer's eight last rows are there and no
-//! other.
+//! The `n`-th change of a writer writes row `n` with a blob, deletes row `n - 8` and increments the
+//! writer's count, in one change. So at any time the store holds exactly the last eight rows of
+//! each writer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,31 +11,31 @@ use freehold_proto::random::Random;
 use freehold_store::blobs::{AtRest, Blobs};
 use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::OsFs;
-use freehold_store::space::{Margins, Space};
+use freehold_store::space::{FreeSpace, Margins};
 use freehold_store::store::{
-    Claim, EngineSource, OpenError, Scan, Store, StoreError, StoreOptions, Table,
+    EngineSource, FolderLock, OpenError, Scan, Store, StoreError, StoreOptions, Table,
 };
 use freehold_store::vault::{Unlock, Vault};
 
 const ROWS: Table = Table::new("rows");
 const LAST: Table = Table::new("last");
-/// How many writers there are.
+/// The number of writers.
 pub(crate) const WRITERS: u8 = 4;
-/// How many rows each leaves.
+/// The number of rows that each writer keeps.
 pub(crate) const ROWS_KEPT: u64 = 8;
-/// More than the log takes with a row.
+/// The length of a blob that is too large for the log, in bytes.
 const LARGE_LEN: usize = 150_000;
 
-/// What went wrong with what was acknowledged.
+/// A difference between the store and the acknowledged changes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    /// A change that was acknowledged is not there.
+pub(crate) enum Problem {
+    /// An acknowledged change is missing.
     Lost(String),
-    /// Part of a change is there, or one that nobody made.
+    /// A change is partial, or was never made.
     Partial(String),
 }
 
-/// Opens the store in `folder`, as on another boot of the machine if one is given.
+/// Opens the store in `folder`, with the id `boot` of the machine's boot if given.
 pub(crate) fn open(
     folder: &Path,
     kind: EngineKind,
@@ -44,35 +43,35 @@ pub(crate) fn open(
 ) -> Result<(Store<()>, Blobs), OpenError> {
     let (fs, random) = (Arc::new(OsFs), Random::from_os().unwrap());
     let data = folder.join("data");
-    let claim = Claim::take(&OsFs, &data)?;
+    let folder_lock = FolderLock::acquire(&OsFs, &data)?;
     let unlock = Unlock::KeyFile(folder.join("key"));
     let vault = if Vault::exists(&OsFs, &data).map_err(std::io::Error::other)? {
         Vault::open(fs.clone(), &data, &unlock).map_err(std::io::Error::other)?
     } else {
         Vault::create(fs.clone(), &data, &unlock, &random).map_err(std::io::Error::other)?
     };
-    let space = Space::new(fs.clone(), &data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(fs.clone(), &data, Margins { watermark: 0, reserve: 0 });
     let blobs = Blobs::new(fs.clone(), &data, vault.keys(), random.clone(), space)?;
     let keys = vault.keys();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);
     let mut options =
         StoreOptions::new(data, fs, engine, keys.store().clone(), keys.log_id(), random);
     options.boot = boot.unwrap_or(options.boot);
-    options.claim = Some(claim);
+    options.folder_lock = Some(folder_lock);
     options.blobs = Some(blobs.clone());
-    // Short, so that several are begun and checkpoints and snapshots made.
+    // Short, so that there are several segments, checkpoints and snapshots.
     options.segment_len = 64 * 1024;
     options.snapshot_after = 512 * 1024;
     Ok((Store::open(options)?, blobs))
 }
 
-/// Lets each writer make so many changes more, and calls `said` with writer and number once one is
-/// acknowledged.
+/// Makes `changes` changes with each writer, and calls `acknowledged` with writer and number after
+/// each.
 pub(crate) fn write(
     store: &Store<()>,
     blobs: &Blobs,
     changes: u64,
-    said: &(dyn Fn(u8, u64) + Sync),
+    acknowledged: &(dyn Fn(u8, u64) + Sync),
 ) {
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -96,19 +95,19 @@ pub(crate) fn write(
                             Ok::<_, StoreError>(())
                         })
                         .unwrap();
-                    said(writer, n);
+                    acknowledged(writer, n);
                 }
             });
         }
     });
 }
 
-/// The key of a writer's row.
+/// The key of the row of a change.
 pub(crate) fn key(writer: u8, n: u64) -> Vec<u8> {
     [&[writer][..], &n.to_be_bytes()].concat()
 }
 
-/// What a writer's change holds; every so often too large for the log.
+/// The blob of a change; one in 37 is too large for the log.
 pub(crate) fn content(writer: u8, n: u64) -> Vec<u8> {
     let len =
         if n.is_multiple_of(37) { LARGE_LEN } else { usize::try_from(n * 37 % 1000).unwrap() };
@@ -121,15 +120,15 @@ fn last(store: &Store<()>, writer: u8) -> Result<u64, StoreError> {
         .map_or(0, |row| u64::from_be_bytes(row.value.try_into().unwrap())))
 }
 
-/// Each writer's last change is the last that was acknowledged or the one it was at, and whole;
-/// gives those last changes.
+/// Checks that the last change of each writer is its last acknowledged one or the one after that,
+/// and complete. Returns the last changes.
 pub(crate) fn check(
     store: &Store<()>,
     blobs: &Blobs,
     acknowledged: &[u64],
-) -> Result<Vec<u64>, Wrong> {
-    let mut seen = Vec::new();
-    let lost = |what: &dyn std::fmt::Display| Wrong::Lost(what.to_string());
+) -> Result<Vec<u64>, Problem> {
+    let mut last_changes = Vec::new();
+    let lost = |what: &dyn std::fmt::Display| Problem::Lost(what.to_string());
     for (writer, acknowledged) in (0..WRITERS).zip(acknowledged) {
         let last = last(store, writer).map_err(|e| lost(&e))?;
         let rows = store.scan(ROWS, &Scan::prefix(&[writer], 100)).map_err(|e| lost(&e))?;
@@ -145,35 +144,35 @@ pub(crate) fn check(
                 .map_err(|e| lost(&e))?;
             if bytes != content(writer, n) {
                 return Err(lost(&format!(
-                    "writer {writer}: the blob of change {n} holds something else"
+                    "writer {writer}: the blob of change {n} has another content"
                 )));
             }
         }
-        seen.push(last);
+        last_changes.push(last);
     }
-    Ok(seen)
+    Ok(last_changes)
 }
 
-/// Holds a writer's count and the rows it left against what was acknowledged.
+/// Compares a writer's count and rows with its last acknowledged change.
 pub(crate) fn check_numbers(
     writer: u8,
     acknowledged: u64,
     last: u64,
     rows: &[u64],
-) -> Result<(), Wrong> {
+) -> Result<(), Problem> {
     if last < acknowledged {
-        return Err(Wrong::Lost(format!(
-            "writer {writer}: {last} is there, {acknowledged} was acknowledged"
+        return Err(Problem::Lost(format!(
+            "writer {writer}: the last change is {last}, but {acknowledged} was acknowledged"
         )));
     }
-    // A writer waits for its answer, so at most one change is under way.
+    // A writer waits for each acknowledgement, so at most one later change is stored.
     let first = last.saturating_sub(ROWS_KEPT) + 1;
     if last > acknowledged + 1 || rows != (first..=last).collect::<Vec<_>>() {
-        let gone = (first..=acknowledged).any(|n| !rows.contains(&n));
-        let said = format!(
-            "writer {writer}: rows {rows:?} are there, the last is {last}, {acknowledged} was acknowledged"
+        let is_lost = (first..=acknowledged).any(|n| !rows.contains(&n));
+        let problem = format!(
+            "writer {writer}: rows {rows:?}, last change {last}, acknowledged {acknowledged}"
         );
-        return Err(if gone { Wrong::Lost(said) } else { Wrong::Partial(said) });
+        return Err(if is_lost { Problem::Lost(problem) } else { Problem::Partial(problem) });
     }
     Ok(())
 }

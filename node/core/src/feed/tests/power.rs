@@ -12,7 +12,7 @@ use crate::identity_log;
 use crate::node::Presence;
 use crate::node::Throttle;
 use crate::store::{Store, StoreOptions};
-use crate::testing::hooked_fs::{Hooked, Then, What};
+use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 use crate::vault::Unlock;
 
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
@@ -36,25 +36,25 @@ impl Watch {
 
     /// A file system that lets the peer look before each call that changes anything, and may leave
     /// out the log's syncs.
-    fn over(&self, fs: &MemoryFs, skip_sync: bool) -> Hooked {
+    fn over(&self, fs: &MemoryFs, skip_sync: bool) -> HookedFs {
         let (watch, memory, synced) = (self.clone(), fs.clone(), AtomicUsize::new(0));
-        Hooked::new(fs.clone(), move |what, path| {
-            if !matches!(what, What::Open | What::Edit) {
+        HookedFs::new(fs.clone(), move |what, path| {
+            if !matches!(what, FsCall::Open | FsCall::Edit) {
                 watch.look(memory.calls());
             }
             // A log segment begins its life under this name.
             if !skip_sync || !path.to_string_lossy().contains("spare") {
-                return Then::Go;
+                return Action::Proceed;
             }
             match what {
-                What::Create | What::Edit => synced.store(0, Ordering::SeqCst),
+                FsCall::Create | FsCall::Edit => synced.store(0, Ordering::SeqCst),
                 // What opens a segment is synced, what follows in it is not.
-                What::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => {
-                    return Then::LeaveOut;
+                FsCall::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => {
+                    return Action::Skip;
                 }
                 _ => {}
             }
-            Then::Go
+            Action::Proceed
         })
     }
 }
@@ -93,7 +93,7 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
 
 /// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the
 /// peer looks before each call.
-async fn alices_day(memory: &MemoryFs, fs: &Hooked, watch: &Watch) -> IdentityOps {
+async fn alices_day(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> IdentityOps {
     let open = |seed| {
         let alice = node_on(memory, Arc::new(fs.clone()), 1, seed).unwrap();
         *watch.alice.lock().unwrap() = Some(alice.clone());

@@ -8,7 +8,7 @@ use crate::identity::transfer::{self, Signed};
 /// Signs an op with the person's words and gives the node its log.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
     let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    let Ok(Signed::Request(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
     else {
         panic!("not signed")
     };

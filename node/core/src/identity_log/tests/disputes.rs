@@ -1,4 +1,4 @@
-//! Logs that part: what freezes, what thaws, and when a recovery by friends counts.
+//! Forked identity logs: frozen and decided forks, and recoveries by friends.
 
 use super::*;
 use crate::identity::transfer::{self, Signed};
@@ -14,82 +14,86 @@ fn side(log: &IdentityLog, body: OpBody, root: u8, guardians: &[u8]) -> Identity
     with_op(log, next(log, body, root, guardians, None)).unwrap()
 }
 
-async fn told(node: &Node, log: &IdentityLog) -> Learned {
+async fn learned(node: &Node, log: &IdentityLog) -> Learned {
     learn(node, log.to_bytes()).await.unwrap().1
 }
 
-/// The node asks, the words sign, the node takes it back.
+/// Requests an op on the node, signs it with the mnemonic, and uploads it.
 async fn signed_by(node: &Node, body: OpBody, seed: u8) -> Result<(), TransferError> {
-    let asked = request(&node.identity.log().unwrap(), body).unwrap();
-    let Signed::Done(done) = transfer::sign(&asked, &mnemonic(seed))? else {
+    let request = request(&node.identity.log().unwrap(), body).unwrap();
+    let Signed::Request(signed) = transfer::sign(&request, &mnemonic(seed))? else {
         panic!("no node is added")
     };
-    upload(node, &done).await.unwrap();
+    upload(node, &signed).await.unwrap();
     Ok(())
 }
 
-/// Somebody who has met both sides of a dispute at the second op, each of which goes on.
+/// A node that has learned both sides of a fork at the second op, with the common log and the
+/// sides.
 async fn disputed() -> (Node, IdentityLog, IdentityLog, IdentityLog) {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);
     let one = with(&side(&log, domain("one.example"), 2, &[]), domain("more.example"), 2);
     let other = side(&log, domain("other.example"), 2, &[]);
-    assert_eq!(told(&bob, &one).await, Learned::Newer);
-    assert_eq!(told(&bob, &other).await, Learned::Disputed);
+    assert_eq!(learned(&bob, &one).await, Learned::Newer);
+    assert_eq!(learned(&bob, &other).await, Learned::Disputed);
     (bob, log, one, other)
 }
 
 #[tokio::test]
-async fn a_disputed_log_thaws_when_a_higher_root_key_decides() {
+async fn disputed_log_thaws_by_a_higher_root_key() {
     let (bob, log, one, other) = disputed().await;
     let person = log.person();
     for tied in [&one, &other, &side(&log, domain("third.example"), 2, &[])] {
-        assert_eq!(told(&bob, tied).await, Learned::Disputed);
+        assert_eq!(learned(&bob, tied).await, Learned::Disputed);
         assert_eq!(log_of(&bob, &person).unwrap().as_ref(), Some(&log));
     }
     let decided = side(&log, domain("decided.example"), 1, &[]);
-    assert_eq!(told(&bob, &decided).await, Learned::Newer);
+    assert_eq!(learned(&bob, &decided).await, Learned::Newer);
     assert_eq!(
         (dispute(&bob, &person).unwrap(), log_of(&bob, &person).unwrap().as_ref()),
         (None, Some(&decided))
     );
-    assert_eq!(told(&bob, &one).await, Learned::Worse);
-    assert_eq!(told(&bob, &with(&decided, domain("and on.example"), 2)).await, Learned::Newer);
+    assert_eq!(learned(&bob, &one).await, Learned::Worse);
+    assert_eq!(learned(&bob, &with(&decided, domain("and on.example"), 2)).await, Learned::Newer);
 }
 
 #[tokio::test]
-async fn a_disputed_log_thaws_when_guardians_countersign_one_side() {
+async fn disputed_log_thaws_by_guardian_countersignatures() {
     let (bob, log, one, other) = disputed().await;
-    // The very op, now with the countersignatures of enough guardians; one alone decides nothing.
+    // The same op, with countersignatures: one guardian is not enough, two are.
     let alone = side(&log, domain("one.example"), 2, &[50]);
-    assert_eq!(told(&bob, &alone).await, Learned::Disputed);
+    assert_eq!(learned(&bob, &alone).await, Learned::Disputed);
     let backed = with(&side(&log, domain("one.example"), 2, &[50, 51]), domain("more.example"), 2);
-    assert_eq!(told(&bob, &backed).await, Learned::Newer);
+    assert_eq!(learned(&bob, &backed).await, Learned::Newer);
     assert_eq!(
         log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
         Some("more.example")
     );
-    assert_eq!(told(&bob, &other).await, Learned::Worse);
-    assert_eq!(told(&bob, &one).await, Learned::Known);
+    assert_eq!(learned(&bob, &other).await, Learned::Worse);
+    assert_eq!(learned(&bob, &one).await, Learned::Known);
 }
 
 #[tokio::test]
-async fn a_dispute_that_begins_earlier_takes_the_place_of_a_later_one() {
+async fn earlier_log_fork_replaces_a_later_dispute() {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);
     let common = side(&log, domain("common.example"), 2, &[]);
     for name in ["one.example", "other.example"] {
-        told(&bob, &side(&common, domain(name), 2, &[])).await;
+        learned(&bob, &side(&common, domain(name), 2, &[])).await;
     }
     assert_eq!(dispute(&bob, &log.person()).unwrap(), Some(2));
-    assert_eq!(told(&bob, &side(&log, domain("early.example"), 2, &[])).await, Learned::Disputed);
+    assert_eq!(
+        learned(&bob, &side(&log, domain("early.example"), 2, &[])).await,
+        Learned::Disputed
+    );
     assert_eq!(dispute(&bob, &log.person()).unwrap(), Some(1));
     assert_eq!(log_of(&bob, &log.person()).unwrap(), Some(log.clone()));
-    assert_eq!(told(&bob, &side(&log, domain("decided.example"), 1, &[])).await, Learned::Newer);
+    assert_eq!(learned(&bob, &side(&log, domain("decided.example"), 1, &[])).await, Learned::Newer);
 }
 
 #[tokio::test]
-async fn everybody_comes_to_the_same_log_in_whatever_order_they_hear_of_the_sides() {
+async fn fork_choice_is_independent_of_learning_order() {
     let log = genesis(&[1, 2]);
     let sides = [
         side(&log, domain("one.example"), 2, &[]),
@@ -99,30 +103,30 @@ async fn everybody_comes_to_the_same_log_in_whatever_order_they_hear_of_the_side
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let bob = unclaimed(2);
         for side in order {
-            told(&bob, &sides[side]).await;
+            learned(&bob, &sides[side]).await;
         }
         assert_eq!(log_of(&bob, &log.person()).unwrap().as_ref(), Some(&sides[2]), "{order:?}");
     }
 }
 
 #[tokio::test]
-async fn a_recovery_by_friends_counts_after_its_delay() {
+async fn recovery_by_friends_takes_effect_after_its_delay() {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);
     let recovering = side(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50, 51]);
-    assert_eq!(told(&bob, &recovering).await, Learned::Newer);
+    assert_eq!(learned(&bob, &recovering).await, Learned::Newer);
     let roots = |node: &Node| log_of(node, &log.person()).unwrap().unwrap().state().roots.clone();
-    assert_eq!(roots(&bob), log.state().roots, "it waits");
-    // What follows must be signed by the keys it brings, even before it counts.
+    assert_eq!(roots(&bob), log.state().roots, "it is pending");
+    // The next op must be signed by the new keys, also while the recovery is pending.
     assert!(with_op(&recovering, next(&recovering, domain("x.example"), 1, &[], None)).is_err());
-    let on = with(&recovering, domain("new.example"), 5);
-    assert_eq!(told(&bob, &on).await, Learned::Newer);
+    let continued = with(&recovering, domain("new.example"), 5);
+    assert_eq!(learned(&bob, &continued).await, Learned::Newer);
     bob.clock.advance(DAY_MS - 1);
     assert_eq!(roots(&bob), log.state().roots);
     assert_eq!(
-        told(&bob, &on).await,
+        learned(&bob, &continued).await,
         Learned::Known,
-        "hearing of it again does not begin the delay anew"
+        "learning it again does not restart the delay"
     );
     bob.clock.advance(1);
     assert_eq!(roots(&bob), [key(5).public()]);
@@ -130,10 +134,10 @@ async fn a_recovery_by_friends_counts_after_its_delay() {
         log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
         Some("new.example")
     );
-    // The lost key comes too late, and what the new one says goes on.
-    assert_eq!(told(&bob, &side(&log, domain("veto.example"), 1, &[])).await, Learned::Worse);
-    let more = with(&on, domain("newer.example"), 5);
-    assert_eq!(told(&bob, &more).await, Learned::Newer);
+    // A veto by the lost key is too late, and the log of the new key can grow.
+    assert_eq!(learned(&bob, &side(&log, domain("veto.example"), 1, &[])).await, Learned::Worse);
+    let more = with(&continued, domain("newer.example"), 5);
+    assert_eq!(learned(&bob, &more).await, Learned::Newer);
     assert_eq!(
         log_of(&bob, &log.person()).unwrap().unwrap().state().domain.as_deref(),
         Some("newer.example")
@@ -141,41 +145,40 @@ async fn a_recovery_by_friends_counts_after_its_delay() {
 }
 
 #[tokio::test]
-async fn a_live_root_key_vetoes_a_recovery_in_time() {
+async fn live_root_key_vetoes_a_pending_recovery() {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);
     let recovering = side(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50, 51]);
-    told(&bob, &recovering).await;
+    learned(&bob, &recovering).await;
     bob.clock.advance(DAY_MS - 1);
     let veto = side(&log, domain("veto.example"), 2, &[]);
-    assert_eq!(told(&bob, &veto).await, Learned::Newer);
+    assert_eq!(learned(&bob, &veto).await, Learned::Newer);
     bob.clock.advance(DAY_MS);
-    assert_eq!(told(&bob, &recovering).await, Learned::Worse);
+    assert_eq!(learned(&bob, &recovering).await, Learned::Worse);
     assert_eq!(log_of(&bob, &log.person()).unwrap(), Some(veto));
 }
 
 #[tokio::test]
-async fn ones_own_recovery_counts_without_a_restart() {
+async fn own_recovery_takes_effect_without_a_restart() {
     let alice = claimed(1).await;
-    let guard = Recovery {
+    let guardian = Recovery {
         needed: 1,
         guardians: vec![log::commitment(&key(50).public(), [50; 16])],
         delay_secs: 60,
     };
-    signed_by(&alice, OpBody::SetGuardians(guard), 1).await.unwrap();
-    let held = alice.identity.log().unwrap();
-    let bytes =
-        held.next_op(OpBody::Recover(vec![mnemonic(7).keys().root.public()])).to_canonical();
-    let guardian =
+    signed_by(&alice, OpBody::SetGuardians(guardian), 1).await.unwrap();
+    let own = alice.identity.log().unwrap();
+    let bytes = own.next_op(OpBody::Recover(vec![mnemonic(7).keys().root.public()])).to_canonical();
+    let countersignature =
         op::OpSignature { salt: Some([50; 16]), ..sign_op(Role::Guardian, &key(50), &bytes) };
     let signed = SignedOp::new(
         bytes.clone(),
-        vec![sign_op(Role::Root, &mnemonic(7).keys().root, &bytes), guardian],
+        vec![sign_op(Role::Root, &mnemonic(7).keys().root, &bytes), countersignature],
     )
     .unwrap();
-    let recovering = with_op(&held, signed).unwrap();
+    let recovering = with_op(&own, signed).unwrap();
     learn(&alice, recovering.to_bytes()).await.unwrap();
-    // The new words may sign what follows at once; it counts with the recovery.
+    // The new mnemonic may sign the next op at once; the op applies with the recovery.
     assert!(matches!(
         signed_by(&alice, domain("alice.example"), 1).await,
         Err(TransferError::OtherMnemonic(_))
@@ -192,36 +195,36 @@ async fn ones_own_recovery_counts_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_recovery_in_effect_is_not_undone_by_parting_before_it() {
+async fn recovery_in_effect_survives_an_earlier_fork() {
     let bob = unclaimed(2);
     let log = genesis(&[1, 2]);
     let before = with(&side(&log, domain("own.example"), 2, &[]), domain("more.example"), 2);
     let recovered = side(&before, OpBody::Recover(vec![key(5).public()]), 5, &[50, 51]);
-    told(&bob, &recovered).await;
+    learned(&bob, &recovered).await;
     bob.clock.advance(DAY_MS);
-    let held = log_of(&bob, &log.person()).unwrap();
-    assert!(held.as_ref().is_some_and(|log| log.state().roots == [key(5).public()]));
+    let recovered_log = log_of(&bob, &log.person()).unwrap();
+    assert!(recovered_log.as_ref().is_some_and(|log| log.state().roots == [key(5).public()]));
     for (root, guardians) in [(1, [].as_slice()), (2, &[]), (1, &[50, 51])] {
         for from in [&log, &with_op(&log, before.ops()[1].clone()).unwrap(), &before] {
             assert_eq!(
-                told(&bob, &side(from, domain("old.example"), root, guardians)).await,
+                learned(&bob, &side(from, domain("old.example"), root, guardians)).await,
                 Learned::Worse,
                 "root key {root}"
             );
         }
         assert_eq!(
-            told(&bob, &side(&log, OpBody::Rotate(vec![key(9).public()]), root, guardians)).await,
+            learned(&bob, &side(&log, OpBody::Rotate(vec![key(9).public()]), root, guardians))
+                .await,
             Learned::Worse
         );
     }
     assert_eq!(
         (log_of(&bob, &log.person()).unwrap(), dispute(&bob, &log.person()).unwrap()),
-        (held, None)
+        (recovered_log, None)
     );
 }
 
-/// What everybody holds who has heard of these sides, in whatever order, and whether it is
-/// disputed.
+/// The log and the dispute of a node that has learned these sides; the same for every order.
 async fn in_all_orders<const N: usize>(sides: [&IdentityLog; N]) -> (IdentityLog, Option<u16>) {
     let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
     for _ in 0..N {
@@ -235,7 +238,7 @@ async fn in_all_orders<const N: usize>(sides: [&IdentityLog; N]) -> (IdentityLog
     for order in &orders {
         let (bob, person) = (unclaimed(2), sides[0].person());
         for side in order {
-            told(&bob, sides[*side]).await;
+            learned(&bob, sides[*side]).await;
         }
         all.push((log_of(&bob, &person).unwrap().unwrap(), dispute(&bob, &person).unwrap()));
         assert_eq!(all.first(), all.last(), "{order:?}");
@@ -244,7 +247,7 @@ async fn in_all_orders<const N: usize>(sides: [&IdentityLog; N]) -> (IdentityLog
 }
 
 #[tokio::test]
-async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_that() {
+async fn key_removed_by_guardians_wins_no_earlier_fork() {
     let log = genesis(&[1, 2]);
     let start = side(&log, domain("own.example"), 2, &[]);
     let removed = side(&start, OpBody::Rotate(vec![key(2).public()]), 2, &[50, 51]);
@@ -252,8 +255,8 @@ async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_
     let undoing = side(&log, domain("stolen.example"), 1, &[]);
     let rotating = side(&log, OpBody::Rotate(vec![key(9).public()]), 1, &[]);
     assert_eq!(in_all_orders([&start, &gone, &undoing, &rotating]).await, (gone, None));
-    // Without the guardians, with too few of them, or with guardians of its own naming, the lower
-    // key removes nobody.
+    // Without enough guardians, or with guardians that it named itself, the lower key removes no
+    // key.
     let alone = side(&start, OpBody::Rotate(vec![key(2).public()]), 2, &[50]);
     assert_eq!(in_all_orders([&start, &alone, &undoing]).await, (undoing.clone(), None));
     let friends = [60, 61].map(|guardian| log::commitment(&key(guardian).public(), [guardian; 16]));
@@ -261,7 +264,7 @@ async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_
         OpBody::SetGuardians(Recovery { needed: 2, guardians: friends.to_vec(), delay_secs: 60 });
     let named = side(&side(&log, own, 2, &[]), OpBody::Rotate(vec![key(2).public()]), 2, &[60, 61]);
     assert_eq!(in_all_orders([&named, &undoing, &start]).await, (undoing.clone(), None));
-    // A recovery that waits can be vetoed, also where a rotation follows it.
+    // A pending recovery can be vetoed, also when a rotation follows it.
     let recovering =
         side(&log, OpBody::Recover(vec![key(5).public(), key(1).public()]), 5, &[50, 51]);
     let rotated = side(&recovering, OpBody::Rotate(vec![key(5).public()]), 5, &[50, 51]);
@@ -269,32 +272,32 @@ async fn a_key_that_guardians_helped_to_remove_undoes_nothing_by_parting_before_
 }
 
 #[tokio::test]
-async fn old_words_undo_their_replacement_by_no_op_but_another_replacement() {
+async fn replaced_mnemonic_wins_no_earlier_fork() {
     let log = genesis(&[1]);
     let new = |seed: u8| OpBody::Rotate(vec![key(seed).public()]);
     let node = OpBody::AddNode(card(&node_keys(101)));
     let start = with(&log, domain("own.example"), 1);
     let changed = with(&start, new(7), 1);
     let since = with_op(&changed, next(&changed, node, 7, &[], Some(101))).unwrap();
-    // At the place of the change, and before it; several of them; the end of the identity.
+    // Forks by the old key at the rotation and before it, of one op and of two, and Tombstone.
     let there = with(&start, domain("old.example"), 1);
     let before = with(&with(&log, domain("older.example"), 1), OpBody::SetDomain(None), 1);
     let end = with(&log, OpBody::Tombstone, 1);
     assert_eq!(in_all_orders([&since, &there, &before, &end]).await, (since.clone(), None));
     assert_eq!(in_all_orders([&start, &there, &changed, &before]).await, (changed.clone(), None));
-    // Two changes of the same words: only guardians decide.
+    // Two rotations of the same key: only guardians decide.
     let rival = with(&start, new(9), 1);
     assert_eq!(in_all_orders([&since, &rival, &there]).await, (start.clone(), Some(2)));
     let backed = side(&start, new(7), 1, &[50, 51]);
     assert_eq!(in_all_orders([&backed, &rival, &there]).await, (backed, None));
-    // Also where the other change stands before this one: it does not win by being earlier.
+    // The earlier of two rotations does not win by its place.
     let earlier = with(&log, new(9), 1);
     assert_eq!(in_all_orders([&since, &earlier, &before]).await, (log.clone(), Some(1)));
-    // And where the words were first joined by others, which took the say from them later.
+    // The same if the key was first joined by another, which removed it later.
     let joined = with(&log, OpBody::Rotate(vec![key(7).public(), key(1).public()]), 1);
     let alone = with(&joined, new(7), 7);
     assert_eq!(in_all_orders([&alone, &earlier, &joined]).await, (log.clone(), Some(1)));
-    // What another key has said on the losing side is not lost with it.
+    // A side that has an op of another root key is not discarded.
     let two = genesis(&[1, 2]);
     let shared = with(&with(&two, domain("own.example"), 2), domain("more.example"), 1);
     let taken = with(&two, new(9), 2);
@@ -302,22 +305,22 @@ async fn old_words_undo_their_replacement_by_no_op_but_another_replacement() {
 }
 
 #[tokio::test]
-async fn a_side_that_grows_while_it_is_disputed_is_remembered() {
+async fn grown_side_of_a_dispute_is_stored() {
     let log = genesis(&[1]);
     let (one, other) =
         (with(&log, domain("one.example"), 1), with(&log, domain("other.example"), 1));
     let grown = with(&one, OpBody::Rotate(vec![key(7).public(), key(1).public()]), 1);
     let taken = with(&other, OpBody::Rotate(vec![key(9).public()]), 1);
     let bob = unclaimed(2);
-    told(&bob, &one).await;
+    learned(&bob, &one).await;
     for side in [&other, &grown, &taken] {
-        assert_eq!(told(&bob, side).await, Learned::Disputed);
+        assert_eq!(learned(&bob, side).await, Learned::Disputed);
     }
     assert_eq!(log_of(&bob, &log.person()).unwrap(), Some(log));
 }
 
 #[tokio::test]
-async fn the_longest_valid_log_is_kept_and_an_undecided_one_is_frozen() {
+async fn longest_valid_log_is_stored_and_undecided_fork_frozen() {
     let bob = unclaimed(2);
     let log = genesis(&[1]);
     let person = log.person();
@@ -331,7 +334,7 @@ async fn the_longest_valid_log_is_kept_and_an_undecided_one_is_frozen() {
     assert_eq!(learn(&bob, other.to_bytes()).await.unwrap().1, Learned::Disputed);
     assert_eq!(dispute(&bob, &person).unwrap(), Some(1));
     assert_eq!(log_of(&bob, &person).unwrap(), Some(log));
-    // Neither side can win by being offered again.
+    // Offering a side again does not decide.
     assert_eq!(learn(&bob, longer.to_bytes()).await.unwrap().1, Learned::Disputed);
     assert!(matches!(learn(&bob, vec![vec![0xa0]]).await, Err(LearnError::Log(_))));
 }

@@ -8,16 +8,16 @@ use crate::mnemonic::Mnemonic;
 use crate::random::Random;
 use crate::vault::{Unlock, VaultError};
 
-/// What the owner's own computer makes of a request's text.
-fn signed_with(request: &SignatureRequest, words: &Mnemonic) -> Result<String, TransferError> {
+/// The text that the owner's own computer makes of a request's text.
+fn signed_with(request: &SignatureRequest, mnemonic: &Mnemonic) -> Result<String, TransferError> {
     let request: SignatureRequest = request.to_string().parse()?;
-    Ok(match transfer::sign(&request, words)? {
-        Signed::Done(done) => done.to_string(),
+    Ok(match transfer::sign(&request, mnemonic)? {
+        Signed::Request(signed) => signed.to_string(),
         Signed::Claim(claim) => claim.to_string(),
     })
 }
 
-fn ask(node: &Node, body: OpBody) -> Result<SignatureRequest, RequestError> {
+fn request_on(node: &Node, body: OpBody) -> Result<SignatureRequest, RequestError> {
     let log = node.identity.log().ok_or(RequestError::Unclaimed)?;
     request(&log, body)
 }
@@ -26,7 +26,7 @@ fn domain(name: &str) -> OpBody {
     OpBody::SetDomain(Some(name.to_owned()))
 }
 
-async fn say(node: &Node, times: u8) {
+async fn publish_homes(node: &Node, times: u8) {
     for n in 0..times {
         crate::publish::homes(node, vec![format!("https://{n}.example")], Vec::new(), Vec::new())
             .await
@@ -35,32 +35,35 @@ async fn say(node: &Node, times: u8) {
 }
 
 #[tokio::test]
-async fn a_second_node_is_added_by_the_words_and_its_own_countersignature() {
+async fn second_node_is_added_by_mnemonic_and_countersignature() {
     let (old, new) = (claimed(1).await, unclaimed(2));
-    let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
-    assert!(matches!(signed_with(&asked, &mnemonic(3)), Err(TransferError::OtherMnemonic(_))));
-    let claim_text = signed_with(&asked, &mnemonic(1)).unwrap();
+    let request = request_on(&old, OpBody::AddNode(new.identity.card())).unwrap();
+    assert!(matches!(signed_with(&request, &mnemonic(3)), Err(TransferError::OtherMnemonic(_))));
+    let claim_text = signed_with(&request, &mnemonic(1)).unwrap();
     let person = claim(&new, &claim_text.parse().unwrap()).await.unwrap();
     assert_eq!(Some(person), old.identity.person());
-    // The words open the new node's vault as well.
+    // The mnemonic opens the new node's vault too.
     assert_eq!(backup_recipient(&new), backup_recipient(&old));
 
-    // The old node is given the log that the new one has completed.
+    // The old node gets the log that the new node has completed.
     let log = new.identity.log().unwrap().to_string();
     assert_eq!(upload(&old, &log.parse().unwrap()).await.unwrap().len(), 1);
     assert_eq!(old.identity.log().unwrap().live_nodes().count(), 2);
-    assert_eq!(ask(&old, OpBody::AddNode(new.identity.card())), Err(RequestError::NodeKnown));
+    assert_eq!(
+        request_on(&old, OpBody::AddNode(new.identity.card())),
+        Err(RequestError::NodeKnown)
+    );
 }
 
 #[tokio::test]
-async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
+async fn signed_request_is_uploaded_to_its_own_node_only() {
     let node = claimed(1).await;
-    let asked = ask(&node, domain("alice.example")).unwrap();
-    assert!(asked.describe().contains("alice.example"));
-    let signed: SignedRequest = signed_with(&asked, &mnemonic(1)).unwrap().parse().unwrap();
-    assert_eq!(upload(&node, &signed).await.unwrap(), [asked.describe()]);
+    let request = request_on(&node, domain("alice.example")).unwrap();
+    assert!(request.describe().contains("alice.example"));
+    let signed: SignedRequest = signed_with(&request, &mnemonic(1)).unwrap().parse().unwrap();
+    assert_eq!(upload(&node, &signed).await.unwrap(), [request.describe()]);
     assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("alice.example"));
-    assert!(upload(&node, &signed).await.unwrap().is_empty(), "a second time it is known");
+    assert!(upload(&node, &signed).await.unwrap().is_empty(), "a second upload adds no op");
 
     let other = claimed(2).await;
     assert_eq!(
@@ -71,31 +74,35 @@ async fn what_needs_a_root_key_is_asked_for_signed_elsewhere_and_uploaded() {
 }
 
 #[tokio::test]
-async fn what_was_signed_for_an_older_log_is_refused_and_freezes_nothing() {
+async fn signed_request_for_an_older_log_is_refused() {
     let node = claimed(1).await;
-    let (one, two) =
-        (ask(&node, domain("one.example")).unwrap(), ask(&node, domain("two.example")).unwrap());
-    let [one, two] = [one, two]
-        .map(|asked| signed_with(&asked, &mnemonic(1)).unwrap().parse::<SignedRequest>().unwrap());
+    let (one, two) = (
+        request_on(&node, domain("one.example")).unwrap(),
+        request_on(&node, domain("two.example")).unwrap(),
+    );
+    let [one, two] = [one, two].map(|request| {
+        signed_with(&request, &mnemonic(1)).unwrap().parse::<SignedRequest>().unwrap()
+    });
     let (first, second) = tokio::join!(upload(&node, &one), upload(&node, &two));
-    assert!(first.is_ok() != second.is_ok(), "two at once: one is taken");
+    assert!(first.is_ok() != second.is_ok(), "one of two concurrent uploads is accepted");
     assert_eq!(first.and(second), Err(UploadError::Outdated));
     let log = node.identity.log().unwrap();
     assert_eq!((log.ops().len(), log.state().frozen_at), (2, None));
     assert_eq!(dispute(&node, &log.person()), Ok(None));
-    // And what is older than what is held takes nothing away.
-    let third = signed_with(&ask(&node, domain("three.example")).unwrap(), &mnemonic(1)).unwrap();
+    // A log that is older than the stored one removes no op.
+    let third =
+        signed_with(&request_on(&node, domain("three.example")).unwrap(), &mnemonic(1)).unwrap();
     upload(&node, &third.parse().unwrap()).await.unwrap();
     upload(&node, &one).await.ok();
     assert_eq!(node.identity.log().unwrap().state().domain.as_deref(), Some("three.example"));
 }
 
 #[tokio::test]
-async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
+async fn damaged_or_wrong_transfer_text_is_refused() {
     let node = claimed(1).await;
-    let asked = ask(&node, domain("alice.example")).unwrap();
-    let signed = signed_with(&asked, &mnemonic(1)).unwrap();
-    for text in [asked.to_string(), signed.clone()] {
+    let request = request_on(&node, domain("alice.example")).unwrap();
+    let signed = signed_with(&request, &mnemonic(1)).unwrap();
+    for text in [request.to_string(), signed.clone()] {
         for at in 0..text.len() {
             let mut bad = text.clone().into_bytes();
             bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
@@ -106,25 +113,27 @@ async fn a_file_that_was_changed_or_is_another_is_named_and_not_taken() {
             );
         }
     }
-    let said = |error: TransferError| error.to_string();
+    let text_of = |error: TransferError| error.to_string();
     assert!(
-        said(asked.to_string().parse::<SignedRequest>().unwrap_err()).contains("identity sign")
+        text_of(request.to_string().parse::<SignedRequest>().unwrap_err())
+            .contains("identity sign")
     );
-    assert!(said(signed.parse::<SignatureRequest>().unwrap_err()).contains("identity upload"));
-    assert!(said(signed.parse::<Claim>().unwrap_err()).contains("identity upload"));
+    assert!(text_of(signed.parse::<SignatureRequest>().unwrap_err()).contains("identity upload"));
+    assert!(text_of(signed.parse::<Claim>().unwrap_err()).contains("identity upload"));
     assert!(
-        said("nothing of ours".parse::<SignedRequest>().unwrap_err()).contains("freehold signed 1")
+        text_of("nothing of ours".parse::<SignedRequest>().unwrap_err())
+            .contains("freehold signed 1")
     );
-    // Signed by nobody who may, though text and checksum fit.
+    // Text and checksum are right, but the signer is not a root key.
     let forged = next(&node.identity.log().unwrap(), domain("mallory.example"), 77, &[], None);
     let ops = node.identity.log().unwrap().ops().iter().cloned().chain([forged]).collect();
-    let taken = upload(&node, &SignedRequest { ops, backup: None }).await;
-    assert_eq!(taken, Err(UploadError::Log(IdentityLogError::Signature(1))));
+    let uploaded = upload(&node, &SignedRequest { ops, backup: None }).await;
+    assert_eq!(uploaded, Err(UploadError::Log(IdentityLogError::Signature(1))));
     assert_eq!(node.identity.log().unwrap().ops().len(), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
+async fn impossible_op_is_neither_requested_nor_signed() {
     let node = claimed(1).await;
     let log = node.identity.log().unwrap();
     let retire = |key: PublicKey| {
@@ -132,7 +141,7 @@ async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
     };
     assert_eq!(request(&log, retire(key(9).public())), Err(RequestError::NodeUnknown));
     assert_eq!(request(&log, OpBody::AddNode(node.identity.card())), Err(RequestError::NodeKnown));
-    // Whoever made these requests did not look.
+    // These requests were made without the checks of `request`.
     let refused = |body| {
         matches!(
             transfer::sign(&SignatureRequest::new(&log, body), &mnemonic(1)),
@@ -148,35 +157,35 @@ async fn what_cannot_follow_is_neither_asked_for_nor_signed() {
         Err(TransferError::NotUnderstood)
     );
 
-    let ended = with_op(&log, next_by_words(&log, OpBody::Tombstone, 1)).unwrap();
+    let ended = with_op(&log, next_by_mnemonic(&log, OpBody::Tombstone, 1)).unwrap();
     assert_eq!(request(&ended, domain("alice.example")), Err(RequestError::Closed));
 }
 
-fn next_by_words(log: &IdentityLog, body: OpBody, by: u8) -> SignedOp {
+fn next_by_mnemonic(log: &IdentityLog, body: OpBody, seed: u8) -> SignedOp {
     let bytes = log.next_op(body).to_canonical();
-    SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &mnemonic(by).keys().root, &bytes)])
+    SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &mnemonic(seed).keys().root, &bytes)])
         .unwrap()
 }
 
 #[tokio::test]
-async fn a_retirement_keeps_what_this_node_holds() {
+async fn retirement_keeps_the_entries_stored_here() {
     let node = claimed(1).await;
-    say(&node, 3).await;
+    publish_homes(&node, 3).await;
     let key = node.identity.node_key();
     let head = feed::heads(&node, &node.identity.person().unwrap()).unwrap().remove(0);
-    let asked = request_retirement(&node, key, true, VoidPolicy::Refuse).unwrap();
-    let OpBody::RetireNode(retire) = asked.body() else { panic!() };
+    let request = request_retirement(&node, key, true, VoidPolicy::Refuse).unwrap();
+    let OpBody::RetireNode(retire) = request.body() else { panic!() };
     assert_eq!(
         retire.cutoffs,
         [Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 2, entry: head.head.0 }]
     );
     assert!(
-        asked.describe().contains("one entry of it and all that led up to that stay")
-            && asked.describe().contains("stolen"),
+        request.describe().contains("one entry of it and all that led up to that stay")
+            && request.describe().contains("stolen"),
         "{}",
-        asked.describe()
+        request.describe()
     );
-    let signed = signed_with(&asked, &mnemonic(1)).unwrap();
+    let signed = signed_with(&request, &mnemonic(1)).unwrap();
     upload(&node, &signed.parse().unwrap()).await.unwrap();
     assert_eq!(node.identity.log().unwrap().live_nodes().count(), 0);
     assert_eq!(
@@ -186,20 +195,20 @@ async fn a_retirement_keeps_what_this_node_holds() {
 }
 
 #[tokio::test]
-async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_accepted() {
+async fn retirement_that_voids_entries_needs_acceptance() {
     let (old, new) = (claimed(1).await, unclaimed(2));
-    say(&old, 1).await;
-    let asked = ask(&old, OpBody::AddNode(new.identity.card())).unwrap();
-    claim(&new, &signed_with(&asked, &mnemonic(1)).unwrap().parse().unwrap()).await.unwrap();
+    publish_homes(&old, 1).await;
+    let request = request_on(&old, OpBody::AddNode(new.identity.card())).unwrap();
+    claim(&new, &signed_with(&request, &mnemonic(1)).unwrap().parse().unwrap()).await.unwrap();
     let key = old.identity.node_key();
     assert_eq!(
         request_retirement(&new, key, true, VoidPolicy::Refuse),
         Err(RequestError::NothingHeld)
     );
-    let asked = request_retirement(&new, key, true, VoidPolicy::Accept).unwrap();
-    assert!(asked.describe().contains("everything it has ever said becomes void"));
+    let request = request_retirement(&new, key, true, VoidPolicy::Accept).unwrap();
+    assert!(request.describe().contains("everything it has ever said becomes void"));
 
-    // One log for each start: more than an op can name, but each continues from the one before.
+    // One feed log per start: more than an op can name, but each continues the one before.
     let mut run = old.clone();
     for seed in 0..40 {
         run = Node {
@@ -222,46 +231,46 @@ async fn a_retirement_that_would_void_what_was_said_is_made_only_if_that_is_acce
         .unwrap();
     }
     let person = old.identity.person().unwrap();
-    let asked = request_retirement(&old, key, true, VoidPolicy::Refuse).unwrap();
-    let OpBody::RetireNode(retire) = asked.body() else { panic!() };
+    let request = request_retirement(&old, key, true, VoidPolicy::Refuse).unwrap();
+    let OpBody::RetireNode(retire) = request.body() else { panic!() };
     let newest = feed::heads(&old, &person).unwrap().pop().unwrap();
     assert_eq!(
         retire.cutoffs.iter().map(|cutoff| cutoff.epoch).collect::<Vec<_>>(),
         [newest.log.epoch],
-        "the newest stands for all"
+        "the newest covers all"
     );
-    signed_with(&asked, &mnemonic(1)).unwrap();
+    signed_with(&request, &mnemonic(1)).unwrap();
 
-    // Put back so often from the time before it said anything, each time with another epoch, that
-    // the ends are more than an op can name.
+    // Restored so often from a backup without entries, each time with another epoch, that there are
+    // more branches than an op can name.
     for seed in 100..132 {
-        let again = claimed(1).await;
+        let restored = claimed(1).await;
         let identity = Identity::load(
-            &again.store,
-            again.identity.vault(),
+            &restored.store,
+            restored.identity.vault(),
             &Random::seeded(seed),
-            again.clock.now(),
+            restored.clock.now(),
         )
         .unwrap();
-        let again = Node { identity, ..again };
-        say(&again, 1).await;
-        let head = feed::heads(&again, &person).unwrap().remove(0);
-        apply::receive(&old, person, feed::read(&again, &head.log, 0, 10, usize::MAX).unwrap())
+        let restored = Node { identity, ..restored };
+        publish_homes(&restored, 1).await;
+        let head = feed::heads(&restored, &person).unwrap().remove(0);
+        apply::receive(&old, person, feed::read(&restored, &head.log, 0, 10, usize::MAX).unwrap())
             .await
             .unwrap();
     }
     let refused = request_retirement(&old, key, true, VoidPolicy::Refuse);
     assert_eq!(refused, Err(RequestError::TooManyBranches { branches: 33, branches_max: 32 }));
-    let asked = request_retirement(&old, key, true, VoidPolicy::Accept).unwrap();
-    let OpBody::RetireNode(retire) = asked.body() else { panic!() };
+    let request = request_retirement(&old, key, true, VoidPolicy::Accept).unwrap();
+    let OpBody::RetireNode(retire) = request.body() else { panic!() };
     assert!(retire.cutoffs.len() == 32 && retire.cutoffs[0].epoch == newest.log.epoch);
-    signed_with(&asked, &mnemonic(1)).unwrap();
+    signed_with(&request, &mnemonic(1)).unwrap();
 }
 
 #[tokio::test]
-async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
+async fn entries_of_a_retired_node_beyond_cutoffs_are_refused() {
     let alice = claimed(1).await;
-    say(&alice, 3).await;
+    publish_homes(&alice, 3).await;
     let person = alice.identity.person().unwrap();
     let head = feed::heads(&alice, &person).unwrap().remove(0);
     let entries = feed::read(&alice, &head.log, 0, 10, usize::MAX).unwrap();
@@ -272,28 +281,29 @@ async fn a_retired_node_says_nothing_beyond_its_cut_offs() {
         entry: feed::EntryId::of(&entries[1].header).0,
     };
     let retire = RetireNode { node: head.log.node, cutoffs: vec![cutoff], compromised: true };
-    let asked = ask(&alice, OpBody::RetireNode(retire)).unwrap();
-    let Signed::Done(signed) = transfer::sign(&asked, &mnemonic(1)).unwrap() else { panic!() };
+    let request = request_on(&alice, OpBody::RetireNode(retire)).unwrap();
+    let Signed::Request(signed) = transfer::sign(&request, &mnemonic(1)).unwrap() else { panic!() };
     let log = IdentityLog::from_ops(signed.ops).unwrap();
     let now = alice.clock.now();
-    let verdicts: Vec<_> =
+    let verified: Vec<_> =
         entries.iter().map(|entry| feed::VerifiedEntry::verify(entry.clone(), &log, now)).collect();
-    assert!(verdicts[0].is_ok() && verdicts[1].is_ok());
-    assert!(
-        matches!(verdicts[1].as_ref().unwrap().body(), Some(Body::Homes(homes)) if homes.version == 2)
-    );
-    assert_eq!(verdicts[2], Err(feed::EntryError::Retired));
+    assert!(verified[0].is_ok() && verified[1].is_ok());
+    assert!(matches!(
+        verified[1].as_ref().unwrap().body(),
+        Some(Body::Homes(homes)) if homes.version == 2
+    ));
+    assert_eq!(verified[2], Err(feed::EntryError::Retired));
 }
 
 #[tokio::test]
-async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
+async fn new_mnemonic_replaces_the_old_and_opens_the_vault() {
     let node = claimed(1).await;
     let log: IdentityLog =
         IdentityLog::from_file(node.identity.log().unwrap().to_string().as_bytes()).unwrap();
     assert_eq!(
         IdentityLog::from_file(&log.to_canonical()).as_ref(),
         Ok(&log),
-        "the bytes an address gives do as well"
+        "the bytes that an address serves are accepted too"
     );
     assert_eq!(
         replace_mnemonic(&log, &mnemonic(1), &mnemonic(1)),
@@ -309,15 +319,15 @@ async fn new_words_take_the_place_of_the_old_ones_and_open_the_vault() {
 
     let log = node.identity.log().unwrap();
     assert_eq!(log.state().roots, [mnemonic(2).keys().root.public()]);
-    let asked = ask(&node, domain("alice.example")).unwrap();
-    assert!(matches!(transfer::sign(&asked, &mnemonic(1)), Err(TransferError::OtherMnemonic(_))));
-    assert!(transfer::sign(&asked, &mnemonic(2)).is_ok());
+    let request = request_on(&node, domain("alice.example")).unwrap();
+    assert!(matches!(transfer::sign(&request, &mnemonic(1)), Err(TransferError::OtherMnemonic(_))));
+    assert!(transfer::sign(&request, &mnemonic(2)).is_ok());
     let opens =
-        |by: u8| node.identity.vault().opens(&Unlock::BackupKey(mnemonic(by).keys().backup));
+        |seed: u8| node.identity.vault().opens(&Unlock::BackupKey(mnemonic(seed).keys().backup));
     assert_eq!((opens(1), opens(2)), (Err(VaultError::WrongKey), Ok(())));
 
-    // A backup key that nobody vouches for, and the old one brought again later, open nothing.
-    let later = signed_with(&asked, &mnemonic(2)).unwrap().parse::<SignedRequest>().unwrap();
+    // An unsigned backup key is refused, and the old one changes nothing when uploaded again.
+    let later = signed_with(&request, &mnemonic(2)).unwrap().parse::<SignedRequest>().unwrap();
     let thief = BackupKey::of(&mnemonic(9).keys(), &log.person());
     let swapped = SignedRequest { backup: Some(thief), ..later.clone() };
     assert_eq!(upload(&node, &swapped).await, Err(UploadError::BackupKey));

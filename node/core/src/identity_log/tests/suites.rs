@@ -1,5 +1,4 @@
-//! Suites and roles that a newer program brought: what is before them is read, they themselves are
-//! kept.
+//! Suites and roles of a newer program: the ops before them apply, the unknown ones are stored.
 
 use super::*;
 use crate::cbor::{CborError, Value};
@@ -22,7 +21,7 @@ fn newer(role: u64, byte: u8, salt: Option<u8>) -> Value {
     Value::Map(fields)
 }
 
-/// An op with signatures as they stand in its bytes.
+/// The bytes of a signed op with these signatures, in this order.
 fn wrapped(op: &[u8], signatures: Vec<Value>) -> Vec<u8> {
     Value::Map(vec![(0, Value::Bytes(op.to_vec())), (2, Value::Array(signatures))]).to_canonical()
 }
@@ -33,7 +32,7 @@ fn values(signed: &SignedOp) -> Vec<Value> {
     signatures
 }
 
-/// The log with one more op, which has these signatures beside what it has.
+/// The log with one more op, which has these signatures in addition to its own.
 fn with_more(
     log: &IdentityLog,
     signed: &SignedOp,
@@ -49,12 +48,12 @@ fn with_more(
     let ops: Vec<_> =
         log.to_bytes().into_iter().chain([wrapped(signed.op_bytes(), signatures)]).collect();
     let read = IdentityLog::verify(&ops)?;
-    assert_eq!(read.to_bytes(), ops, "kept byte by byte");
+    assert_eq!(read.to_bytes(), ops, "kept byte for byte");
     Ok(read)
 }
 
 #[test]
-fn what_a_newer_root_key_signs_is_kept_behind_its_rotation() {
+fn op_of_a_newer_root_key_is_kept() {
     let log = with(&genesis(&[1]), OpBody::SetDomain(Some("alice.example".to_owned())), 1);
     let retired = RetireNode { node: key(100).public(), cutoffs: Vec::new(), compromised: true };
     let log = with(&log, OpBody::RetireNode(retired), 1);
@@ -73,31 +72,30 @@ fn what_a_newer_root_key_signs_is_kept_behind_its_rotation() {
 }
 
 #[tokio::test]
-async fn a_log_with_a_newer_suite_is_learnt_stored_and_given_on() {
+async fn log_with_a_newer_suite_is_stored_and_forwarded() {
     let log = with(&genesis(&[1]), rotate_to_newer(), 1);
     let next = log.next_op(OpBody::Tombstone).to_canonical();
     let ops: Vec<_> =
         log.to_bytes().into_iter().chain([wrapped(&next, vec![newer(0, 9, None)])]).collect();
     let bob = unclaimed(2);
     assert_eq!(learn(&bob, ops.clone()).await.unwrap(), (log.person(), Learned::Newer));
-    let held = log_of(&bob, &log.person()).unwrap().unwrap();
-    assert_eq!((held.to_bytes(), held.state().ended), (ops, false));
+    let stored = log_of(&bob, &log.person()).unwrap().unwrap();
+    assert_eq!((stored.to_bytes(), stored.state().ended), (ops, false));
 }
 
 #[test]
-fn a_signature_that_nobody_can_verify_counts_for_nothing() {
+fn unverifiable_signature_counts_for_nothing() {
     let log = genesis(&[1]);
     let domain = OpBody::SetDomain(Some("alice.example".to_owned()));
     let signed = next(&log, domain.clone(), 1, &[], None);
-    // A role of tomorrow beside a signature that suffices freezes nothing: anyone on the way could
-    // have put it there.
+    // An unknown role in addition to a valid signature does not freeze the log: any node that
+    // forwards the log could have added it.
     let read = with_more(&log, &signed, vec![newer(6, 9, None)]).unwrap();
     assert_eq!(
         (read.state().domain.as_deref(), read.state().frozen_at),
         (Some("alice.example"), None)
     );
-    // In place of one that suffices, or beside it as another root key or node, it lets nothing be
-    // appended.
+    // Without a valid signature, or as a second root or node signature, the op is refused.
     let bytes = log.next_op(domain).to_canonical();
     let alone: Vec<_> =
         log.to_bytes().into_iter().chain([wrapped(&bytes, vec![newer(0, 9, None)])]).collect();
@@ -124,12 +122,12 @@ fn a_signature_that_nobody_can_verify_counts_for_nothing() {
 }
 
 #[test]
-fn a_recovery_that_only_a_newer_program_can_judge_is_kept_and_not_acted_upon() {
-    let begun = genesis(&[1]);
+fn recovery_of_a_newer_suite_is_kept_and_not_applied() {
+    let start = genesis(&[1]);
     let opened = |byte: u8| log::commitment_to(&[byte; 897], [byte; 16]);
     let one = log::commitment(&key(50).public(), [50; 16]);
     let recovery = Recovery { needed: 2, guardians: vec![one, opened(60)], delay_secs: 60 };
-    let log = with(&begun, OpBody::SetGuardians(recovery), 1);
+    let log = with(&start, OpBody::SetGuardians(recovery), 1);
     let recover = next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50], None);
     assert_eq!(
         with_op(&log, recover.clone()),
@@ -139,36 +137,36 @@ fn a_recovery_that_only_a_newer_program_can_judge_is_kept_and_not_acted_upon() {
     assert_eq!(
         with_more(&log, &recover, vec![newer(4, 61, Some(61))]),
         Err(IdentityLogError::Signature(2)),
-        "nobody's guardian"
+        "not a guardian"
     );
     let read = with_more(&log, &recover, vec![newer(4, 60, Some(60))]).unwrap();
     assert_eq!((read.state().frozen_at, read.pending_recovery()), (Some(2), None));
     assert_eq!(read.clone().recovered().state().roots, [key(1).public()]);
 
-    // To root keys of a newer suite, by guardians that this program knows.
+    // A recovery to root keys of a newer suite, by guardians of a known suite.
     let body = OpBody::Unknown {
         kind: 12,
         body: Value::Map(vec![(0, Value::Array(vec![newer_key(9, 897)]))]),
     };
-    let bytes = begun.next_op(body).to_canonical();
+    let bytes = start.next_op(body).to_canonical();
     let countersign = |byte: u8| OpSignature {
         salt: Some([byte; 16]),
         ..sign_op(Role::Guardian, &key(byte), &bytes)
     };
     let two = SignedOp::new(bytes.clone(), vec![countersign(50), countersign(51)]).unwrap();
     assert_eq!(
-        with_more(&begun, &two, vec![newer(0, 9, None)]).unwrap().state().frozen_at,
+        with_more(&start, &two, vec![newer(0, 9, None)]).unwrap().state().frozen_at,
         Some(1)
     );
     let one = SignedOp::new(bytes.clone(), vec![countersign(50)]).unwrap();
     assert_eq!(
-        with_more(&begun, &one, vec![newer(0, 9, None)]),
+        with_more(&start, &one, vec![newer(0, 9, None)]),
         Err(IdentityLogError::Signature(1))
     );
 }
 
 #[test]
-fn a_key_beside_an_ops_own_freezes_the_log() {
+fn unknown_op_key_freezes_the_log() {
     let log = genesis(&[1]);
     let Value::Map(mut fields) =
         Value::from_canonical(&log.next_op(OpBody::SetDomain(None)).to_canonical()).unwrap()
@@ -182,7 +180,7 @@ fn a_key_beside_an_ops_own_freezes_the_log() {
 }
 
 #[test]
-fn an_unknown_signature_has_its_bounds_too() {
+fn unknown_signatures_are_bounded() {
     let log = with(&genesis(&[1]), rotate_to_newer(), 1);
     let next = log.next_op(OpBody::SetDomain(None)).to_canonical();
     let read = |signatures| SignedOp::from_canonical(&wrapped(&next, signatures)).map(|_| ());
@@ -199,7 +197,7 @@ fn an_unknown_signature_has_its_bounds_too() {
     assert_eq!(
         read((0..25).map(short).collect()),
         Err(CborError::Invalid(2)),
-        "more than any op has"
+        "more signatures than an op may have"
     );
     assert!(read(vec![newer(0, 8, None), newer(0, 9, None)]).is_err(), "over 3 KiB");
     assert_eq!(
@@ -209,7 +207,7 @@ fn an_unknown_signature_has_its_bounds_too() {
             (4, Value::Uint(7))
         ])]),
         Ok(()),
-        "whatever it is"
+        "any value"
     );
     assert_eq!(read(vec![Value::Map(vec![(0, Value::Uint(8))])]), Err(CborError::Missing(2)));
     let suite = |number| {

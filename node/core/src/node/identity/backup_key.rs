@@ -1,5 +1,5 @@
-//! The mnemonic's backup key, as a node keeps it: the vault and the backups are wrapped to this key,
-//! so that the mnemonic alone opens a copied data folder.
+//! The mnemonic's backup key, as a node keeps it: the vault and the backups are wrapped to this
+//! key, so that the mnemonic alone opens a copied data folder.
 
 use super::{BACKUP_ROW, SELF};
 use crate::random::Random;

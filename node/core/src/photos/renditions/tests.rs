@@ -1,4 +1,4 @@
-//! Generated pictures of every kind, upright and turned, whole and damaged.
+//! Generated pictures in every format and orientation, whole and damaged.
 
 use img_parts::ImageEXIF;
 
@@ -58,7 +58,7 @@ fn with_exif(jpeg: &[u8], orientation: u16) -> Vec<u8> {
     parts.encoder().bytes().to_vec()
 }
 
-/// A picture of many colours, so that each of its rows takes room in a file.
+/// A picture of many colours, so that each of its rows takes bytes in a file.
 fn speckled(width: u32, height: u32) -> DynamicImage {
     let speck =
         |x: u32, y: u32| blake3::hash(&[x.to_le_bytes(), y.to_le_bytes()].concat()).as_bytes()[0];
@@ -68,7 +68,7 @@ fn speckled(width: u32, height: u32) -> DynamicImage {
 }
 
 #[test]
-fn a_photo_that_broke_off_is_damaged_and_one_that_lacks_only_its_end_is_not() {
+fn truncated_jpeg_is_damaged_unless_only_eoi_is_missing() {
     let whole = encoded(&speckled(320, 240), ImageFormat::Jpeg);
     make(&whole).unwrap();
     make(&whole[..whole.len() - 2]).unwrap();
@@ -80,20 +80,20 @@ fn a_photo_that_broke_off_is_damaged_and_one_that_lacks_only_its_end_is_not() {
             "{tenths}"
         );
     }
-    // A thumbnail with an end of its own does not stand for that of the picture.
+    // The EOI of a thumbnail is not that of the picture.
     let mut with_end_inside = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
     with_end_inside.extend_from_slice(&whole[2..whole.len() / 2]);
     assert!(matches!(make(&with_end_inside), Err(RenditionError::Damaged(_))));
 }
 
-fn redder(print: &Rendition, x: u32, y: u32) -> bool {
-    let picture = image::load_from_memory(&print.jpeg).unwrap().into_rgb8();
+fn redder(rendition: &Rendition, x: u32, y: u32) -> bool {
+    let picture = image::load_from_memory(&rendition.jpeg).unwrap().into_rgb8();
     let [red, _, blue] = picture.get_pixel(x, y).0;
     red > blue
 }
 
 #[test]
-fn every_format_is_told_by_content_and_made_into_two_sizes() {
+fn every_format_is_detected_and_rendered_in_two_sizes() {
     for (format, media_type) in [
         (ImageFormat::Jpeg, MediaType::Jpeg),
         (ImageFormat::Png, MediaType::Png),
@@ -111,14 +111,14 @@ fn every_format_is_told_by_content_and_made_into_two_sizes() {
 }
 
 #[test]
-fn a_small_picture_is_not_enlarged() {
+fn small_picture_is_not_enlarged() {
     let renditions = make(&encoded(&halves(300, 200), ImageFormat::Png)).unwrap();
     assert_eq!((renditions.large.width, renditions.large.height), (300, 200));
     assert_eq!((renditions.small.width, renditions.small.height), (300, 200));
 }
 
 #[test]
-fn a_turned_picture_is_shown_upright() {
+fn exif_orientation_turns_the_renditions_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
     // Orientation 6: the camera stood on its right side; the left edge of the file is the top of
     // the picture.
@@ -132,18 +132,18 @@ fn a_turned_picture_is_shown_upright() {
 }
 
 #[test]
-fn the_date_is_read_and_nothing_of_the_place_leaves() {
+fn exif_date_is_read_and_renditions_have_no_metadata() {
     let renditions = make(&with_exif(&encoded(&halves(600, 300), ImageFormat::Jpeg), 1)).unwrap();
     assert_eq!(renditions.taken.as_deref(), Some("2026-11-22 08:15:00"));
-    for print in [&renditions.large, &renditions.small] {
-        let parts = img_parts::jpeg::Jpeg::from_bytes(print.jpeg.clone().into()).unwrap();
+    for rendition in [&renditions.large, &renditions.small] {
+        let parts = img_parts::jpeg::Jpeg::from_bytes(rendition.jpeg.clone().into()).unwrap();
         assert!(parts.exif().is_none());
-        assert!(!print.jpeg.windows(4).any(|w| w == b"Exif" || w == b"http"));
+        assert!(!rendition.jpeg.windows(4).any(|w| w == b"Exif" || w == b"http"));
     }
 }
 
 #[test]
-fn what_is_transparent_becomes_white() {
+fn transparent_pixels_become_white() {
     let clear =
         DynamicImage::ImageRgba8(image::RgbaImage::from_pixel(50, 50, image::Rgba([0, 0, 0, 0])));
     let renditions = make(&encoded(&clear, ImageFormat::Png)).unwrap();
@@ -152,7 +152,7 @@ fn what_is_transparent_becomes_white() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused() {
+fn file_that_is_no_picture_is_refused() {
     assert_eq!(make(b""), Err(RenditionError::NotAPicture));
     assert_eq!(make(b"<svg onload=alert(1)>"), Err(RenditionError::NotAPicture));
     assert_eq!(
@@ -162,11 +162,11 @@ fn what_is_no_picture_is_refused() {
 }
 
 #[test]
-fn a_picture_that_claims_too_many_pixels_is_refused_before_decoding() {
+fn picture_with_too_many_pixels_is_refused_before_decoding() {
     let mut png = encoded(&halves(2, 2), ImageFormat::Png);
     png[16..20].copy_from_slice(&50_000u32.to_be_bytes());
     png[20..24].copy_from_slice(&50_000u32.to_be_bytes());
-    // The header's checksum is made right again, so that only the size is wrong.
+    // The header's checksum is corrected, so that only the size is wrong.
     let checksum = crc32(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     let error = make(&png).unwrap_err();
@@ -185,7 +185,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_damaged_picture_is_an_error_or_a_picture_and_never_a_panic() {
+fn damaged_jpeg_never_panics_the_decoder() {
     let whole = encoded(&halves(64, 48), ImageFormat::Jpeg);
     for cut in (0..whole.len()).step_by(7) {
         let _ = make(&whole[..cut]);
@@ -198,10 +198,10 @@ fn a_damaged_picture_is_an_error_or_a_picture_and_never_a_panic() {
     assert!(matches!(make(&whole[..whole.len() / 4]), Err(RenditionError::Damaged(_))));
 }
 
-/// What the file's left half is shown as: the eight ways a camera may have been held (EXIF 2.32,
-/// 4.6.5 "Orientation").
+/// Each of the eight orientations (EXIF 2.32, 4.6.5), with the side on which the file's left half is
+/// shown.
 #[test]
-fn a_picture_is_upright_however_the_camera_was_held() {
+fn every_exif_orientation_is_rendered_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
     let (left, right, top, bottom) = ((50, 150), (550, 150), (150, 50), (150, 550));
     for (orientation, red, blue) in [
@@ -231,7 +231,7 @@ fn a_picture_is_upright_however_the_camera_was_held() {
 }
 
 #[test]
-fn damaged_metadata_around_a_whole_picture_is_left_out_and_the_picture_shown() {
+fn picture_with_damaged_exif_is_rendered_without_it() {
     let whole = with_exif(&encoded(&halves(60, 30), ImageFormat::Jpeg), 6);
     let exif = whole.windows(4).position(|w| w == b"Exif").unwrap();
     let len = exif_block(6).len();

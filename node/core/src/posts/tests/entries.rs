@@ -36,7 +36,7 @@ async fn retire(at: &Node, node: &Node) {
         compromised: true,
     });
     let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Done(signed)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
+    let Ok(Signed::Request(signed)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity_log::upload(at, &signed).await.unwrap();

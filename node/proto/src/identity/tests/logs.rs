@@ -25,18 +25,18 @@ fn every_body() -> Vec<OpBody> {
 }
 
 #[test]
-fn every_kind_of_op_is_read_back_as_it_was_written() {
+fn op_of_every_kind_decodes_to_itself() {
     let log = genesis(&[1, 2]);
     for body in every_body() {
         let op = next(&log, body.clone(), 1, &[], None);
-        let again = SignedOp::from_canonical(op.as_bytes()).unwrap();
-        assert_eq!(again, op);
-        assert_eq!(again.op().body, body);
+        let decoded = SignedOp::from_canonical(op.as_bytes()).unwrap();
+        assert_eq!(decoded, op);
+        assert_eq!(decoded.op().body, body);
     }
 }
 
 #[test]
-fn a_full_life_adds_up() {
+fn ops_of_a_whole_identity_log_apply() {
     let log = genesis(&[1, 2]);
     let log = with(&log, domain("alice.example"), 2);
     let add = next(&log, OpBody::AddNode(card(&node_keys(101))), 1, &[], Some(101));
@@ -52,7 +52,7 @@ fn a_full_life_adds_up() {
     assert_eq!(
         with_op(&log, next(&log, domain("x.example"), 1, &[], None)),
         Err(IdentityLogError::Signature(5)),
-        "the old root key has no say"
+        "the old root key may not sign"
     );
     let log = with(&log, OpBody::Tombstone, 3);
     assert_eq!(
@@ -63,7 +63,7 @@ fn a_full_life_adds_up() {
 }
 
 #[test]
-fn signatures_must_be_by_who_has_a_say() {
+fn op_signed_by_the_wrong_key_is_refused() {
     let log = genesis(&[1, 2]);
     let add = |signed_by| OpBody::AddNode(card(&node_keys(signed_by)));
     let refused = [
@@ -78,14 +78,14 @@ fn signatures_must_be_by_who_has_a_say() {
     for (number, op) in refused.into_iter().enumerate() {
         assert_eq!(with_op(&log, op), Err(IdentityLogError::Signature(1)), "case {number}");
     }
-    // Claiming another's node key without its countersignature, already in genesis.
+    // Genesis for another person's node, without the node's countersignature.
     let bytes = log.ops()[0].op_bytes().to_vec();
     let alone = SignedOp::new(bytes.clone(), vec![sign_op(Role::Root, &key(1), &bytes)]).unwrap();
     assert_eq!(IdentityLog::from_ops(vec![alone]), Err(IdentityLogError::Signature(0)));
 }
 
 #[test]
-fn a_byte_changed_anywhere_in_a_log_is_refused() {
+fn identity_log_with_any_byte_changed_is_refused() {
     let log = with(&genesis(&[1]), domain("alice.example"), 1);
     for op in 0..2 {
         for at in 0..log.to_bytes()[op].len() {
@@ -97,7 +97,7 @@ fn a_byte_changed_anywhere_in_a_log_is_refused() {
 }
 
 #[test]
-fn ops_out_of_order_or_of_another_person_are_refused() {
+fn ops_out_of_order_or_of_others_are_refused() {
     let log = with(&with(&genesis(&[1]), domain("a.example"), 1), domain("b.example"), 1);
     let mut ops = log.to_bytes();
     ops.swap(1, 2);
@@ -109,7 +109,7 @@ fn ops_out_of_order_or_of_another_person_are_refused() {
 }
 
 #[test]
-fn the_last_places_are_kept_for_what_saves_an_identity() {
+fn last_log_places_are_reserved_for_rescue_ops() {
     let mut log = genesis(&[1]);
     for number in 1..OPS_MAX - OPS_RESERVED {
         log = with(&log, domain(&format!("{number}.example")), 1);
@@ -127,7 +127,7 @@ fn the_last_places_are_kept_for_what_saves_an_identity() {
 }
 
 #[test]
-fn an_op_over_three_kibibytes_is_refused() {
+fn op_over_three_kibibytes_is_refused() {
     let log = genesis(&[1]);
     let body =
         OpBody::Unknown { kind: 100, body: Value::Map(vec![(1, Value::Bytes(vec![0; 3_000]))]) };
@@ -136,24 +136,24 @@ fn an_op_over_three_kibibytes_is_refused() {
 }
 
 #[test]
-fn what_is_not_understood_is_kept_and_freezes_the_log() {
+fn unknown_op_is_kept_and_freezes_the_log() {
     let log = genesis(&[1]);
-    let strange = OpBody::Unknown { kind: 100, body: Value::Map(vec![(0, Value::Uint(1))]) };
-    let frozen = with(&log, strange, 1);
+    let unknown = OpBody::Unknown { kind: 100, body: Value::Map(vec![(0, Value::Uint(1))]) };
+    let frozen = with(&log, unknown, 1);
     assert_eq!(frozen.state().frozen_at, Some(1));
     let more = with(&frozen, domain("x.example"), 1);
     assert_eq!((more.state().domain.as_deref(), more.ops().len()), (None, 3));
     assert_eq!(IdentityLog::verify(&more.to_bytes()), Ok(more));
-    // Signed by a key that has no say it is not kept at all.
-    let strange = OpBody::Unknown { kind: 100, body: Value::Map(vec![(0, Value::Uint(1))]) };
+    // Signed by a key that is not a root key, the op is refused.
+    let unknown = OpBody::Unknown { kind: 100, body: Value::Map(vec![(0, Value::Uint(1))]) };
     assert_eq!(
-        with_op(&log, next(&log, strange, 7, &[], None)),
+        with_op(&log, next(&log, unknown, 7, &[], None)),
         Err(IdentityLogError::Signature(1))
     );
 }
 
 #[test]
-fn a_recovery_by_enough_guardians_is_kept_and_waits() {
+fn recovery_by_enough_guardians_is_pending() {
     let log = genesis(&[1]);
     let recovered =
         with_op(&log, next(&log, OpBody::Recover(vec![key(5).public()]), 5, &[50, 52], None))
@@ -163,7 +163,7 @@ fn a_recovery_by_enough_guardians_is_kept_and_waits() {
 }
 
 #[test]
-fn of_two_logs_that_part_the_better_one_is_chosen_by_both_sides() {
+fn fork_choice_is_the_same_from_both_sides() {
     let log = genesis(&[1, 2]);
     let side = |body: OpBody, root, guardians: &[u8]| {
         with_op(&log, next(&log, body, root, guardians, None)).unwrap()
@@ -197,7 +197,7 @@ fn of_two_logs_that_part_the_better_one_is_chosen_by_both_sides() {
 }
 
 #[test]
-fn a_root_key_of_another_suite_freezes_and_a_weak_one_is_refused() {
+fn newer_root_key_freezes_and_weak_one_is_refused() {
     let log = genesis(&[1]);
     let rotate = |suite, bytes: Vec<u8>| {
         let roots = Value::Array(vec![Value::Array(vec![Value::Uint(suite), Value::Bytes(bytes)])]);

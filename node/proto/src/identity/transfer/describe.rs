@@ -1,16 +1,16 @@
-//! What an op does, in words for the person who signs it.
+//! An op as a sentence for the person who signs it.
 
 use super::SignatureRequest;
 use crate::identity::op::{OpBody, RetireNode};
 
 impl SignatureRequest {
-    /// What would be signed, in a sentence for the person who signs.
+    /// The op to be signed, as a sentence for the person who signs.
     pub fn describe(&self) -> String {
         describe(&self.body)
     }
 }
 
-/// What an op does, as a sentence that begins in lower case and has no full stop.
+/// The effect of an op as a sentence without a capital and a full stop.
 pub fn describe(body: &OpBody) -> String {
     match body {
         OpBody::Genesis(_) => "begin the identity".to_owned(),
@@ -39,13 +39,14 @@ pub fn describe(body: &OpBody) -> String {
 
 fn retirement(retire: &RetireNode) -> String {
     let why = if retire.compromised { " as stolen" } else { "" };
-    let kept = match retire.cutoffs.len() {
+    let effect = match retire.cutoffs.len() {
         0 => "everything it has ever said becomes void".to_owned(),
         1 => "one entry of it and all that led up to that stay, and whatever else it says is void"
             .to_owned(),
         named => format!(
-            "{named} entries of it and all that led up to them stay, and whatever else it says is void"
+            "{named} entries of it and all that led up to them stay, and whatever else it says is \
+             void"
         ),
     };
-    format!("retire the node {}{why}: {kept}", retire.node)
+    format!("retire the node {}{why}: {effect}", retire.node)
 }

@@ -1,5 +1,4 @@
-//! Claims, requests, signed ops and whole logs as texts that are carried between a node and the
-//! owner's own computer.
+//! The text form of claims, requests, signed requests and whole identity logs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -97,7 +96,7 @@ impl FromStr for SignatureRequest {
 }
 
 impl IdentityLog {
-    /// The whole log as one thing: `{0: [signed op bytes]}`, what `/.well-known/freehold` serves.
+    /// The whole log as one CBOR item, `{0: [signed op bytes]}`; `/.well-known/freehold` serves it.
     pub fn to_canonical(&self) -> Vec<u8> {
         ops_payload(self.ops()).canonical()
     }
@@ -105,7 +104,7 @@ impl IdentityLog {
     /// Reads and verifies a whole log.
     ///
     /// # Errors
-    /// When it is malformed, not canonical or not valid.
+    /// When the bytes are malformed, not canonical or not a valid log.
     pub fn from_canonical(bytes: &[u8]) -> Result<Self, TransferError> {
         let mut fields = Fields::from_canonical(bytes)?;
         let ops = ops_from(&mut fields)?;
@@ -113,11 +112,11 @@ impl IdentityLog {
         Ok(Self::from_ops(ops)?)
     }
 
-    /// Reads and verifies a log from a file, be it the text a node wrote or the bytes an address
-    /// gave.
+    /// Reads and verifies a log from a file: the text that a node wrote, or the bytes that
+    /// `/.well-known/freehold` served.
     ///
     /// # Errors
-    /// As [`IdentityLog::from_canonical`], and when a text is damaged or another one.
+    /// As [`IdentityLog::from_canonical`], and when a text is damaged or of another kind.
     pub fn from_file(bytes: &[u8]) -> Result<Self, TransferError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::from_canonical(&armour::read(armour::LOG, text)?),

@@ -1,21 +1,21 @@
-//! Damage, failing disks, power cuts, and writers against the collector.
+//! Tests of blobs with damage, failing disks, power cuts and concurrent collections.
 
 use super::*;
 use crate::fs::{Fault, PowerCut};
 
-/// The ways a power cut goes, with a seed each.
+/// Power cuts with their seeds.
 const CUTS: [(PowerCut, u64); 4] =
     [(PowerCut::Nothing, 0), (PowerCut::Prefix, 1), (PowerCut::Subset, 2), (PowerCut::Subset, 3)];
 
-fn path_of(blobs: &Blobs, id: &BlobId, form: AtRest) -> PathBuf {
-    blobs.path(&blobs.name(id, form))
+fn path_of(blobs: &Blobs, id: &BlobId, at_rest: AtRest) -> PathBuf {
+    blobs.path(&blobs.name(id, at_rest))
 }
 
-/// A blob of three chunks, the last of them short, in its file.
-fn stored(form: AtRest) -> (MemoryFs, BlobId, PathBuf) {
+/// A stored blob of three chunks, the last one short.
+fn stored(at_rest: AtRest) -> (MemoryFs, BlobId, PathBuf) {
     let (fs, blobs) = fresh();
-    let id = blobs.put(&content(140_000, 1), form).unwrap().id;
-    let path = path_of(&blobs, &id, form);
+    let id = blobs.put(&content(140_000, 1), at_rest).unwrap().id;
+    let path = path_of(&blobs, &id, at_rest);
     (fs, id, path)
 }
 
@@ -24,9 +24,9 @@ fn is_corrupt<T: fmt::Debug>(result: &Result<T, StoreError>) -> bool {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_noticed_and_never_served() {
-    for form in FORMS {
-        let (fs, id, path) = stored(form);
+fn flipped_bit_in_a_blob_is_detected() {
+    for at_rest in ENCODINGS {
+        let (fs, id, path) = stored(at_rest);
         let len = fs.open(&path).unwrap().len().unwrap();
         let head = (0..90).step_by(3);
         let spread = (0..len).step_by(9777);
@@ -35,18 +35,18 @@ fn a_flipped_bit_anywhere_is_noticed_and_never_served() {
         {
             fs.damage(&path, at, 1 << (at % 8)).unwrap();
             let blobs = open_in(&fs);
-            assert!(is_corrupt(&read(&blobs, &id)), "{form:?} byte {at}");
+            assert!(is_corrupt(&read(&blobs, &id)), "{at_rest:?} byte {at}");
             let mut buf = vec![0; 140_000];
-            let piecemeal = blobs.open(&id).and_then(|reader| {
+            let in_ranges = blobs.open(&id).and_then(|reader| {
                 let mut offset = 0;
                 while offset < reader.len() {
                     offset += reader.read_at(offset, &mut buf)? as u64;
                 }
                 Ok(())
             });
-            assert!(is_corrupt(&piecemeal), "{form:?} byte {at}");
+            assert!(is_corrupt(&in_ranges), "{at_rest:?} byte {at}");
             assert!(is_corrupt(&blobs.open(&id).and_then(|reader| reader.verify())));
-            // A row that refers to it can still be changed.
+            // A row that refers to the damaged blob can still be changed.
             assert!(blobs.pin(&id).is_ok());
             fs.damage(&path, at, 1 << (at % 8)).unwrap();
         }
@@ -55,11 +55,11 @@ fn a_flipped_bit_anywhere_is_noticed_and_never_served() {
 }
 
 #[test]
-fn a_cut_or_grown_file_is_noticed() {
-    for form in FORMS {
-        let (fs, id, path) = stored(form);
+fn truncated_or_extended_blob_is_refused() {
+    for at_rest in ENCODINGS {
+        let (fs, id, path) = stored(at_rest);
         let file = fs.edit(&path).unwrap();
-        let whole = fs::read(&fs, &path, 1 << 20).unwrap();
+        let intact = fs::read(&fs, &path, 1 << 20).unwrap();
         let chunk = 65_552;
         for len in [
             0,
@@ -71,80 +71,79 @@ fn a_cut_or_grown_file_is_noticed() {
             89 + chunk,
             89 + chunk + 1,
             89 + 2 * chunk,
-            whole.len() - 1,
-            whole.len() + 1,
+            intact.len() - 1,
+            intact.len() + 1,
         ] {
             file.set_len(len as u64).unwrap();
-            assert!(is_corrupt(&read(&open_in(&fs), &id)), "{form:?} {len}");
+            assert!(is_corrupt(&read(&open_in(&fs), &id)), "{at_rest:?} {len}");
             file.set_len(0).unwrap();
-            file.write_all_at(&whole, 0).unwrap();
+            file.write_all_at(&intact, 0).unwrap();
         }
         assert!(read(&open_in(&fs), &id).is_ok());
     }
 }
 
 #[test]
-fn chunks_in_each_others_place_are_noticed() {
+fn swapped_blob_chunks_are_detected() {
     let (fs, id, path) = stored(AtRest::Sealed);
-    let whole = fs::read(&fs, &path, 1 << 20).unwrap();
+    let intact = fs::read(&fs, &path, 1 << 20).unwrap();
     let (chunk, head) = (65_552, 89);
-    let mut swapped = whole.clone();
-    swapped[head..head + chunk].copy_from_slice(&whole[head + chunk..head + 2 * chunk]);
-    swapped[head + chunk..head + 2 * chunk].copy_from_slice(&whole[head..head + chunk]);
+    let mut swapped = intact.clone();
+    swapped[head..head + chunk].copy_from_slice(&intact[head + chunk..head + 2 * chunk]);
+    swapped[head + chunk..head + 2 * chunk].copy_from_slice(&intact[head..head + chunk]);
     fs::replace(&fs, &path, &swapped).unwrap();
     assert!(is_corrupt(&read(&open_in(&fs), &id)));
 }
 
 #[test]
-fn another_blobs_file_under_this_name_is_noticed() {
-    for form in FORMS {
-        let (fs, id, path) = stored(form);
+fn blob_file_under_another_name_is_detected() {
+    for at_rest in ENCODINGS {
+        let (fs, id, path) = stored(at_rest);
         let blobs = open_in(&fs);
-        let other = blobs.put(&content(140_000, 2), form).unwrap().id;
-        let bytes = fs::read(&fs, &path_of(&blobs, &other, form), 1 << 20).unwrap();
+        let other = blobs.put(&content(140_000, 2), at_rest).unwrap().id;
+        let bytes = fs::read(&fs, &path_of(&blobs, &other, at_rest), 1 << 20).unwrap();
         fs::replace(&fs, &path, &bytes).unwrap();
         assert!(is_corrupt(&read(&open_in(&fs), &id)));
     }
 }
 
 #[test]
-fn a_damaged_copy_does_not_count_as_stored() {
-    for form in FORMS {
-        let (fs, id, path) = stored(form);
+fn damaged_blob_is_stored_again() {
+    for at_rest in ENCODINGS {
+        let (fs, id, path) = stored(at_rest);
         fs.damage(&path, 70_000, 4).unwrap();
         let blobs = open_in(&fs);
-        blobs.put(&content(140_000, 1), form).unwrap();
+        blobs.put(&content(140_000, 1), at_rest).unwrap();
         assert_eq!(read(&blobs, &id).unwrap(), content(140_000, 1));
         assert_eq!(read(&open_in(&fs), &id).unwrap(), content(140_000, 1));
     }
 }
 
 #[test]
-fn what_an_interrupted_write_left_is_removed_at_the_next_start() {
+fn temporary_blob_files_are_removed_at_start() {
     let (fs, blobs) = fresh();
     let mut writer = blobs.writer(AtRest::Sealed, u64::MAX).unwrap();
     writer.write(&content(200_000, 1)).unwrap();
     std::mem::forget(writer);
     assert_eq!(temporary_files(&fs), 1);
-    let again = open_in(&fs);
-    assert_eq!((temporary_files(&fs), files(&again)), (0, 0));
+    let reopened = open_in(&fs);
+    assert_eq!((temporary_files(&fs), files(&reopened)), (0, 0));
 }
 
-/// Every call fails once, in each way: what was acknowledged is whole after any power cut, what was
-/// not leaves no litter.
+/// Every call fails once, in each way: an acknowledged blob is intact after any power cut, a failed
+/// write leaves no temporary file.
 #[test]
-fn a_large_blob_is_stored_whole_or_not_at_all() {
-    for (form, fault) in FORMS
-        .into_iter()
-        .flat_map(|form| [Fault::Io, Fault::Full, Fault::Short, Fault::Power].map(|f| (form, f)))
-    {
+fn large_blob_is_stored_intact_or_not_at_all() {
+    for (at_rest, fault) in ENCODINGS.into_iter().flat_map(|at_rest| {
+        [Fault::Io, Fault::Full, Fault::Short, Fault::Power].map(|f| (at_rest, f))
+    }) {
         for n in 1.. {
             let (fs, blobs) = fresh();
             let bytes = content(131_200, 1);
             fs.fail_at(n, fault);
             let before = fs.calls();
-            let put = blobs.put(&bytes, form);
-            let unharmed = fs.calls() < before + n;
+            let put = blobs.put(&bytes, at_rest);
+            let fault_not_reached = fs.calls() < before + n;
             fs.heal();
             if fault != Fault::Power {
                 assert_eq!(temporary_files(&fs), 0, "{fault:?} at {n}");
@@ -152,28 +151,32 @@ fn a_large_blob_is_stored_whole_or_not_at_all() {
             if let (Err(error), Fault::Full) = (&put, fault) {
                 assert_eq!(*error, StoreError::Full);
             }
-            let again = if fault == Fault::Power { put } else { blobs.put(&bytes, form) };
-            let acknowledged = again.is_ok();
-            assert!(acknowledged || fault == Fault::Power, "a second try works: {again:?}");
+            let second = if fault == Fault::Power { put } else { blobs.put(&bytes, at_rest) };
+            let acknowledged = second.is_ok();
+            assert!(
+                acknowledged || fault == Fault::Power,
+                "the second attempt succeeds: {second:?}"
+            );
             for (cut, seed) in CUTS {
-                let found = read(&open_in(&fs.power_cut(cut, seed)), &id_of(&bytes));
-                match found {
-                    Ok(found) => assert_eq!(found, bytes),
+                let result = read(&open_in(&fs.power_cut(cut, seed)), &id_of(&bytes));
+                match result {
+                    Ok(content) => assert_eq!(content, bytes),
                     Err(error) => {
-                        assert!(!acknowledged, "{form:?} {fault:?} at {n}, {cut:?}: {error}")
+                        assert!(!acknowledged, "{at_rest:?} {fault:?} at {n}, {cut:?}: {error}")
                     }
                 }
             }
-            if unharmed {
+            if fault_not_reached {
                 break;
             }
         }
     }
 }
 
-/// A file left by a killed process is visible and yet not durable: counting on it must make it so.
+/// A killed process may leave a file that is visible but not durable: it must be made durable
+/// before an equal content counts as stored.
 #[test]
-fn a_copy_found_is_made_durable_before_it_counts() {
+fn existing_blob_file_is_synced_before_it_counts() {
     for n in 1..16 {
         let (fs, blobs) = fresh();
         let bytes = content(140_000, 1);
@@ -182,27 +185,27 @@ fn a_copy_found_is_made_durable_before_it_counts() {
         fs.heal();
         let restarted = open_in(&fs);
         restarted.put(&bytes, AtRest::Sealed).unwrap();
-        let found = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
-        assert_eq!(found, Ok(bytes), "failed at {n}");
+        let stored = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
+        assert_eq!(stored, Ok(bytes), "failed at {n}");
     }
 }
 
 #[test]
-fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
+fn failed_flush_loses_no_small_blob() {
     for fault in [Fault::Io, Fault::Full, Fault::Short, Fault::Power] {
         for n in 1.. {
             let (fs, blobs) = fresh();
             let contents: Vec<Vec<u8>> =
                 [0, 10, 5000].into_iter().map(|len| content(len, 1)).collect();
             for (number, bytes) in contents.iter().enumerate() {
-                let form = FORMS[number % 2];
-                let pinned = blobs.put(bytes, form).unwrap();
+                let at_rest = ENCODINGS[number % 2];
+                let pinned = blobs.put(bytes, at_rest).unwrap();
                 log(&blobs, &pinned.id);
             }
             let before = fs.calls();
             fs.fail_at(n, fault);
-            let filed = blobs.file_logged();
-            let unharmed = fs.calls() < before + n;
+            let flushed = blobs.flush_logged();
+            let fault_not_reached = fs.calls() < before + n;
             for bytes in &contents {
                 if fault != Fault::Power || blobs.state().small.contains_key(&id_of(bytes)) {
                     assert_eq!(&read(&blobs, &id_of(bytes)).unwrap(), bytes);
@@ -210,20 +213,20 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
             }
             fs.heal();
             for (cut, seed) in CUTS {
-                let left = fs.power_cut(cut, seed);
-                let again = open_in(&left);
-                if filed.is_err() {
-                    // The log still has them, and they come again in the replay.
+                let remaining = fs.power_cut(cut, seed);
+                let reopened = open_in(&remaining);
+                if flushed.is_err() {
+                    // The log still holds them, so a replay registers them again.
                     for (number, bytes) in contents.iter().enumerate() {
-                        again.logged(SmallBlob {
+                        reopened.logged(SmallBlob {
                             id: id_of(bytes),
-                            form: FORMS[number % 2],
+                            at_rest: ENCODINGS[number % 2],
                             bytes: bytes.as_slice().into(),
                         });
                     }
-                    again.file_logged().unwrap();
+                    reopened.flush_logged().unwrap();
                 }
-                let last = open_in(&left.power_cut(PowerCut::Nothing, 1));
+                let last = open_in(&remaining.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {
                     assert_eq!(
                         &read(&last, &id_of(bytes)).unwrap(),
@@ -232,7 +235,7 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
                     );
                 }
             }
-            if unharmed {
+            if fault_not_reached {
                 break;
             }
         }
@@ -240,23 +243,23 @@ fn small_blobs_stay_readable_and_refileable_whatever_filing_meets() {
 }
 
 #[test]
-fn a_blob_unlinked_now_is_gone_for_good() {
+fn unlinked_blob_stays_removed_after_a_power_cut() {
     let (fs, blobs) = fresh();
     let put = |seed| blobs.put(&content(140_000, seed), AtRest::Plain).unwrap();
-    let (gone, shared, pinned) = (put(1).id, put(2).id, put(3));
+    let (unlinked, shared, pinned) = (put(1).id, put(2).id, put(3));
     let small = blobs.put(b"small", AtRest::Sealed).unwrap().id;
-    blobs.logged(SmallBlob { id: small, form: AtRest::Sealed, bytes: b"small"[..].into() });
-    let all = [gone, shared, pinned.id, small];
+    blobs.logged(SmallBlob { id: small, at_rest: AtRest::Sealed, bytes: b"small"[..].into() });
+    let all = [unlinked, shared, pinned.id, small];
     let collected = blobs.collection().unlink(&all, &HashSet::from([shared])).unwrap();
     assert_eq!(collected, Collected { files: 1, small: 1, pinned: HashSet::from([pinned.id]) });
     let after = open_in(&fs.power_cut(PowerCut::Nothing, 1));
-    assert_eq!(read(&after, &gone), Err(StoreError::NoBlob));
+    assert_eq!(read(&after, &unlinked), Err(StoreError::NoBlob));
     assert_eq!(read(&after, &small), Err(StoreError::NoBlob));
     assert!(read(&after, &shared).is_ok() && read(&after, &pinned.id).is_ok());
 }
 
 #[test]
-fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
+fn concurrent_collections_lose_no_referenced_blob() {
     let (_, blobs) = fresh();
     let rows: Mutex<HashSet<BlobId>> = Mutex::default();
     let contents: Vec<Vec<u8>> = (0..6).map(|seed| content(131_073, seed)).collect();
@@ -264,10 +267,10 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
         for start in 0..3 {
             let (blobs, rows, contents) = (&blobs, &rows, &contents);
             threads.spawn(move || {
-                for turn in 0..12 {
-                    let bytes = &contents[(start + turn) % contents.len()];
+                for round in 0..12 {
+                    let bytes = &contents[(start + round) % contents.len()];
                     let pinned = blobs.put(bytes, AtRest::Sealed).unwrap();
-                    if turn % 3 == 0 {
+                    if round % 3 == 0 {
                         rows.lock().unwrap().remove(&pinned.id);
                     } else {
                         rows.lock().unwrap().insert(pinned.id);
@@ -285,16 +288,16 @@ fn collectors_and_writers_at_once_lose_nothing_that_is_referred_to() {
         });
     });
     for id in rows.lock().unwrap().iter() {
-        assert!(read(&blobs, id).is_ok(), "a referred blob was collected");
+        assert!(read(&blobs, id).is_ok(), "a referenced blob was collected");
     }
 }
 
 #[test]
-fn a_write_back_that_failed_before_the_sync_is_told_and_all_is_filed_anew() {
+fn failed_write_back_is_reported_and_blobs_flushed_again() {
     let (fs, blobs) = fresh();
     let pinned = blobs.put(b"small", AtRest::Sealed).unwrap();
     log(&blobs, &pinned.id);
     fs.lose_writes();
-    assert!(blobs.file_logged().is_err());
-    assert_eq!((blobs.file_logged().unwrap(), blobs.unfiled_len()), (1, 0));
+    assert!(blobs.flush_logged().is_err());
+    assert_eq!((blobs.flush_logged().unwrap(), blobs.unflushed_len()), (1, 0));
 }

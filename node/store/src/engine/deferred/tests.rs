@@ -1,5 +1,5 @@
-//! Rows in memory over an engine's: what is read is what one engine would say, whatever is waiting
-//! or on its way.
+//! Tests of the memtable: a read gives the same rows as an engine without one, whichever rows are
+//! in the active memtable, being flushed or in the engine.
 
 use std::cell;
 use std::sync::OnceLock;
@@ -16,17 +16,21 @@ fn put<'a>(key: &'a [u8], value: &'a [u8]) -> Write<'a> {
     Write { table: "t", key, value: Some(value) }
 }
 
-/// An engine in the middle of things, and with nobody to hand rows on.
-fn halted(engine: impl Engine + 'static, moving: Rows, waiting: Rows) -> DeferredEngine {
-    let over = RwLock::new(Over { waiting, moving: Arc::new(moving), moves: 0 });
-    let shared =
-        Shared { engine: Arc::new(engine), over, turn: Mutex::default(), changed: Condvar::new() };
+/// An engine with these memtables and without a flush thread.
+fn without_thread(engine: impl Engine + 'static, flushing: Rows, active: Rows) -> DeferredEngine {
+    let memtables = RwLock::new(Memtables { active, flushing: Arc::new(flushing), flushes: 0 });
+    let shared = Shared {
+        engine: Arc::new(engine),
+        memtables,
+        flush: Mutex::default(),
+        changed: Condvar::new(),
+    };
     DeferredEngine { shared: Arc::new(shared), thread: None }
 }
 
 fn rows() -> impl Strategy<Value = Rows> {
     let key = (prop::sample::select(vec!["a", "b"]), 0_u8..12)
-        .prop_map(|(table, key)| joined(table, &[key]));
+        .prop_map(|(table, key)| engine_key(table, &[key]));
     prop::collection::btree_map(
         key,
         prop::option::weighted(0.6, prop::collection::vec(any::<u8>(), 0..3)),
@@ -36,24 +40,29 @@ fn rows() -> impl Strategy<Value = Rows> {
 
 proptest! {
     #[test]
-    fn what_stands_over_the_engine_is_what_a_page_shows(
-        below in rows(), moving in rows(), waiting in rows(), half in 0_usize..12, after in prop::option::of(0_u8..12), limit in 0_usize..9,
+    fn memtable_rows_override_engine_rows(
+        below in rows(),
+        flushing in rows(),
+        active in rows(),
+        half in 0_usize..12,
+        after in prop::option::of(0_u8..12),
+        limit in 0_usize..9,
         reverse: bool,
     ) {
         let (model, engine) = (MemoryEngine::default(), MemoryEngine::default());
         let apply = |engine: &MemoryEngine, rows: &Rows, some: usize| {
             for (key, value) in rows.iter().take(some) {
-                let (table, key) = parted(key).unwrap();
+                let (table, key) = split_key(key).unwrap();
                 engine.apply(&[Write { table, key, value: value.as_deref() }]).unwrap();
             }
         };
-        for rows in [&below, &moving, &waiting] {
+        for rows in [&below, &flushing, &active] {
             apply(&model, rows, usize::MAX);
         }
         apply(&engine, &below, usize::MAX);
-        // The engine has some of what is on its way already.
-        apply(&engine, &moving, half);
-        let engine = halted(engine, moving, waiting);
+        // The engine has a part of the rows that are being flushed.
+        apply(&engine, &flushing, half);
+        let engine = without_thread(engine, flushing, active);
         let after = after.map(|key| vec![key]);
         let scan = Scan { prefix: Vec::new(), after: after.clone(), reverse, limit };
         for table in ["a", "b", "c"] {
@@ -68,53 +77,59 @@ proptest! {
 }
 
 #[test]
-fn a_failure_on_the_way_is_told_and_sticks_until_reopened() {
+fn flush_failure_is_sticky_until_reopened() {
     let adversary = AdversarialEngine::default();
     let engine = DeferredEngine::new(Arc::new(adversary.clone())).unwrap();
     engine.apply(&[put(b"k", b"1")]).unwrap();
-    engine.settle().unwrap();
+    engine.drain().unwrap();
     adversary.fail_at(0, EngineError::Full);
     engine.apply(&[put(b"k", b"2"), put(b"l", b"2")]).unwrap();
-    assert_eq!(engine.settle(), Err(EngineError::Full));
+    assert_eq!(engine.drain(), Err(EngineError::Full));
     assert_eq!(engine.apply(&[put(b"k", b"3")]), Err(EngineError::Full));
     assert_eq!(engine.flush(), Err(EngineError::Full));
-    // What was acknowledged is still what is read.
+    // Acknowledged rows are still readable.
     assert_eq!(engine.get("t", b"k").unwrap().as_deref(), Some(&b"2"[..]));
     engine.reopen().unwrap();
-    assert_eq!(engine.get("t", b"l"), Ok(None), "it is applied again from the log");
+    assert_eq!(engine.get("t", b"l"), Ok(None), "the store replays it from the log");
     engine.apply(&[put(b"l", b"2")]).unwrap();
     engine.flush().unwrap();
     assert_eq!(adversary.get("t", b"l").unwrap().as_deref(), Some(&b"2"[..]));
 }
 
 #[test]
-fn no_more_rows_wait_than_there_is_memory_for() {
+fn memtable_length_is_bounded() {
     let engine = DeferredEngine::new(Arc::new(MemoryEngine::default())).unwrap();
     for group in 0..100_u8 {
         let keys: Vec<_> = (0..100_u8).map(|key| [group, key]).collect();
         let writes: Vec<_> = keys.iter().map(|key| put(key, b"v")).collect();
         engine.apply(&writes).unwrap();
-        assert!(engine.shared.over.read().unwrap().waiting.len() < WAITING_ROWS_MAX + writes.len());
+        assert!(
+            engine.shared.memtables.read().unwrap().active.len() < MEMTABLE_ROWS_MAX + writes.len()
+        );
     }
-    engine.settle().unwrap();
+    engine.drain().unwrap();
     assert_eq!(engine.shared.engine.walk(None, usize::MAX).unwrap().len(), 10_000);
 }
 
 #[test]
-fn many_deleted_rows_before_the_first_that_stands_cost_few_pages() {
-    let gone: Rows = (0..200_u8).map(|key| (vec![key], None)).collect();
+fn many_deleted_rows_cost_few_page_reads() {
+    let deleted: Rows = (0..200_u8).map(|key| (vec![key], None)).collect();
     let below: Vec<Pair> = (0..=200_u8).map(|key| (vec![key], Vec::new())).collect();
     let pages = cell::Cell::new(0);
     let page = |after: Option<&[u8]>, limit: usize| {
         pages.set(pages.get() + 1);
-        let past = below.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
-        Ok(past.take(limit).cloned().collect())
+        let remaining =
+            below.iter().filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        Ok(remaining.take(limit).cloned().collect())
     };
-    assert_eq!(merge::overlaid(gone.iter(), (false, 1), page), Ok(vec![(vec![200], Vec::new())]));
+    assert_eq!(
+        merge::merged_page(deleted.iter(), (false, 1), page),
+        Ok(vec![(vec![200], Vec::new())])
+    );
     assert!(pages.get() <= 5, "{}", pages.get());
 }
 
-/// An engine in whose pages something happens before they are read.
+/// An engine that calls a function at the start of each scan.
 #[derive(Default)]
 struct Interrupted {
     engine: MemoryEngine,
@@ -156,22 +171,21 @@ impl Engine for Interrupted {
     }
 }
 
-/// What a page shows in the middle of which `interruption` happens to the engine, each time it is
-/// read; `a` and `b` are always written together, and both were 1 before, of which only `b` has
-/// reached the engine.
+/// The page read when `interruption` runs during each read of the engine. `a` and `b` are always
+/// written together; both are 1 at first, `a` in the memtable and `b` in the engine.
 fn page_with(interruption: impl Fn(&DeferredEngine) + Send + Sync + 'static) -> Vec<Pair> {
     let below = Arc::new(Interrupted::default());
     below.engine.apply(&[put(b"b", b"1")]).unwrap();
-    let waiting = Rows::from([(joined("t", b"a"), Some(b"1".to_vec()))]);
+    let active = Rows::from([(engine_key("t", b"a"), Some(b"1".to_vec()))]);
     let shared = Shared {
         engine: below.clone(),
-        over: RwLock::new(Over { waiting, ..Over::default() }),
-        turn: Mutex::default(),
+        memtables: RwLock::new(Memtables { active, ..Memtables::default() }),
+        flush: Mutex::default(),
         changed: Condvar::new(),
     };
     let engine = Arc::new(DeferredEngine { shared: Arc::new(shared), thread: None });
-    let seen = engine.clone();
-    assert!(below.interruption.set(Box::new(move || interruption(&seen))).is_ok());
+    let interrupted = engine.clone();
+    assert!(below.interruption.set(Box::new(move || interruption(&interrupted))).is_ok());
     engine.scan("t", &Scan::prefix(b"", 10)).unwrap()
 }
 
@@ -179,43 +193,43 @@ fn both(value: &[u8]) -> Vec<Pair> {
     vec![(b"a".to_vec(), value.to_vec()), (b"b".to_vec(), value.to_vec())]
 }
 
-/// What the thread does, at once.
-fn hand_on(engine: &DeferredEngine) {
-    let moving = engine.shared.begin();
-    engine.shared.hand_on(&moving).unwrap();
-    engine.shared.over.write().unwrap().moving = Arc::default();
+/// A flush as the thread makes it.
+fn flush(engine: &DeferredEngine) {
+    let flushing = engine.shared.begin_flush();
+    engine.shared.write_to_engine(&flushing).unwrap();
+    engine.shared.memtables.write().unwrap().flushing = Arc::default();
 }
 
 #[test]
-fn a_group_waits_for_no_page_and_the_page_shows_the_moment_before_it() {
-    let seen = page_with(|engine| engine.apply(&[put(b"a", b"2"), put(b"b", b"2")]).unwrap());
-    assert_eq!(seen, both(b"1"));
+fn page_shows_no_group_applied_while_it_is_read() {
+    let page = page_with(|engine| engine.apply(&[put(b"a", b"2"), put(b"b", b"2")]).unwrap());
+    assert_eq!(page, both(b"1"));
 }
 
 #[test]
-fn a_page_during_which_rows_reached_the_engine_is_read_again_and_never_torn() {
+fn page_interrupted_by_a_flush_is_read_again() {
     let times = AtomicUsize::new(0);
-    let seen = page_with(move |engine| {
+    let page = page_with(move |engine| {
         if times.fetch_add(1, Ordering::Relaxed) == 0 {
             engine.apply(&[put(b"a", b"2"), put(b"b", b"2")]).unwrap();
-            hand_on(engine);
+            flush(engine);
         }
     });
-    assert_eq!(seen, both(b"2"));
+    assert_eq!(page, both(b"2"));
 }
 
 #[test]
-fn a_page_is_read_however_often_rows_reach_the_engine_meanwhile() {
+fn page_read_ends_after_repeated_flushes() {
     let times = AtomicUsize::new(0);
-    let seen = page_with(move |engine| {
+    let page = page_with(move |engine| {
         let time = times.fetch_add(1, Ordering::Relaxed);
-        // The last time groups wait, so there are none.
-        if time < TRIES_MAX {
+        // Groups wait for the last attempt, so none is applied.
+        if time < READ_TRIES_MAX {
             let value = [b'2' + u8::try_from(time).unwrap()];
             engine.apply(&[put(b"a", &value), put(b"b", &value)]).unwrap();
-            hand_on(engine);
+            flush(engine);
         }
-        assert!(time <= TRIES_MAX);
+        assert!(time <= READ_TRIES_MAX);
     });
-    assert_eq!(seen, both(b"4"));
+    assert_eq!(page, both(b"4"));
 }

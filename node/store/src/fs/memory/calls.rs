@@ -1,11 +1,11 @@
-//! The calls themselves: counted where they change or sync something, and failing when told to.
+//! The calls of [`MemoryFs`]: those that change or sync something are counted and may fail.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::{Entry, File, Fs, Lock, Space, Volume};
-use super::{Change, Fault, MemoryFs, Name, Node, TOTAL, gone, not_found};
+use super::super::{DirEntry, File, Fs, Lock, SpaceInfo, Volume};
+use super::{Change, Fault, MemoryFs, NameChange, Node, TOTAL_LEN, io_error, not_found};
 
 #[derive(Debug)]
 pub(super) struct MemoryFile {
@@ -16,13 +16,13 @@ pub(super) struct MemoryFile {
 impl File for MemoryFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let state = self.fs.state();
-        if state.dead {
-            return Err(gone());
+        if state.powered_off {
+            return Err(io_error());
         }
-        let Some(Node::File { seen, .. }) = state.nodes.get(self.node) else {
+        let Some(Node::File { visible, .. }) = state.nodes.get(self.node) else {
             return Err(not_found());
         };
-        let rest = usize::try_from(offset).ok().and_then(|o| seen.get(o..)).unwrap_or_default();
+        let rest = usize::try_from(offset).ok().and_then(|o| visible.get(o..)).unwrap_or_default();
         let n = rest.len().min(buf.len());
         if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
             to.copy_from_slice(from);
@@ -32,7 +32,7 @@ impl File for MemoryFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.fs.state();
-        let taken = match state.call()? {
+        let written = match state.call()? {
             None => bytes.len(),
             Some(Fault::Full) => return Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Short) => {
@@ -40,18 +40,18 @@ impl File for MemoryFile {
                 state.faults.insert(next, Fault::Full);
                 bytes.len() / 2
             }
-            Some(_) => return Err(gone()),
+            Some(_) => return Err(io_error()),
         };
-        let bytes = bytes.get(..taken).unwrap_or_default().to_vec();
+        let bytes = bytes.get(..written).unwrap_or_default().to_vec();
         state.write(self.node, Change::Bytes { offset, bytes });
-        if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        if written == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(written) }
     }
 
     fn len(&self) -> io::Result<u64> {
         let state = self.fs.state();
         match state.nodes.get(self.node) {
-            Some(Node::File { seen, .. }) if !state.dead => Ok(seen.len() as u64),
-            _ => Err(gone()),
+            Some(Node::File { visible, .. }) if !state.powered_off => Ok(visible.len() as u64),
+            _ => Err(io_error()),
         }
     }
 
@@ -65,7 +65,8 @@ impl File for MemoryFile {
     fn allocate(&self, len: u64) -> io::Result<()> {
         let mut state = self.fs.state();
         state.plain_call()?;
-        if matches!(state.nodes.get(self.node), Some(Node::File { seen, .. }) if (seen.len() as u64) < len)
+        if let Some(Node::File { visible, .. }) = state.nodes.get(self.node)
+            && (visible.len() as u64) < len
         {
             state.write(self.node, Change::Len(len));
         }
@@ -74,15 +75,15 @@ impl File for MemoryFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.fs.state();
-        let done = state.plain_call();
-        match (&done, state.nodes.get_mut(self.node)) {
+        let result = state.plain_call();
+        match (&result, state.nodes.get_mut(self.node)) {
             (Ok(()), _) => state.sync(self.node),
             (Err(_), Some(Node::File { pending, .. })) => {
-                pending.iter_mut().for_each(|w| w.doomed = true)
+                pending.iter_mut().for_each(|w| w.lost = true)
             }
             _ => {}
         }
-        done
+        result
     }
 }
 
@@ -100,8 +101,8 @@ impl Drop for MemoryLock {
 #[derive(Debug)]
 struct MemoryVolume {
     fs: MemoryFs,
-    /// Of so many failed write-backs it need not tell any more.
-    told: AtomicU64,
+    /// How many failed write-backs were reported to this handle, or happened before it.
+    reported: AtomicU64,
 }
 
 impl Volume for MemoryVolume {
@@ -111,8 +112,8 @@ impl Volume for MemoryVolume {
         for node in 0..state.nodes.len() {
             state.sync(node);
         }
-        if self.told.swap(state.lost_writes, Ordering::Relaxed) < state.lost_writes {
-            Err(gone())
+        if self.reported.swap(state.lost_writes, Ordering::Relaxed) < state.lost_writes {
+            Err(io_error())
         } else {
             Ok(())
         }
@@ -129,12 +130,12 @@ impl Fs for MemoryFs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let made = self.state().make(path, Node::file())?;
-        Ok(self.handle(made))
+        let created = self.state().create_node(path, Node::file())?;
+        Ok(self.handle(created))
     }
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
-        match self.state().make(path, Node::folder()) {
+        match self.state().create_node(path, Node::folder()) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other.map(|_| ()),
         }
@@ -146,10 +147,10 @@ impl Fs for MemoryFs {
         let node = state.find(from)?;
         let ((old_folder, old), (new_folder, new)) = (state.parent(from)?, state.parent(to)?);
         if old_folder == new_folder {
-            state.name(old_folder, Name::Rename { from: old, to: new, node });
+            state.change_name(old_folder, NameChange::Rename { from: old, to: new, node });
         } else {
-            state.name(new_folder, Name::Link(new, node));
-            state.name(old_folder, Name::Unlink(old));
+            state.change_name(new_folder, NameChange::Link(new, node));
+            state.change_name(old_folder, NameChange::Unlink(old));
         }
         Ok(())
     }
@@ -159,7 +160,7 @@ impl Fs for MemoryFs {
         state.plain_call()?;
         state.find(path)?;
         let (folder, name) = state.parent(path)?;
-        state.name(folder, Name::Unlink(name));
+        state.change_name(folder, NameChange::Unlink(name));
         Ok(())
     }
 
@@ -167,22 +168,22 @@ impl Fs for MemoryFs {
         self.remove(path)
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let state = self.state();
         let at = state.find(path)?;
-        let Some(Node::Folder { seen, .. }) = state.nodes.get(at) else {
+        let Some(Node::Folder { visible, .. }) = state.nodes.get(at) else {
             return Err(io::ErrorKind::NotADirectory.into());
         };
         let is_folder = |node: &usize| matches!(state.nodes.get(*node), Some(Node::Folder { .. }));
-        Ok(seen
+        Ok(visible
             .iter()
-            .map(|(name, node)| Entry { name: name.clone(), folder: is_folder(node) })
+            .map(|(name, node)| DirEntry { name: name.clone(), folder: is_folder(node) })
             .collect())
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let state = self.state();
-        if state.dead { Err(gone()) } else { Ok(state.find(path).is_ok()) }
+        if state.powered_off { Err(io_error()) } else { Ok(state.find(path).is_ok()) }
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
@@ -196,12 +197,16 @@ impl Fs for MemoryFs {
     fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {
         let state = self.state();
         state.find(path)?;
-        Ok(Box::new(MemoryVolume { fs: self.clone(), told: AtomicU64::new(state.lost_writes) }))
+        Ok(Box::new(MemoryVolume { fs: self.clone(), reported: AtomicU64::new(state.lost_writes) }))
     }
 
-    fn space(&self, _path: &Path) -> io::Result<Space> {
+    fn space(&self, _path: &Path) -> io::Result<SpaceInfo> {
         let state = self.state();
-        if state.dead { Err(gone()) } else { Ok(Space { free: state.free, total: TOTAL }) }
+        if state.powered_off {
+            Err(io_error())
+        } else {
+            Ok(SpaceInfo { free: state.free, total: TOTAL_LEN })
+        }
     }
 
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {

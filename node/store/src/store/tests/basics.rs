@@ -9,7 +9,7 @@ fn put(store: &Store, key: &[u8], value: &[u8]) -> Result<u64, StoreError> {
 }
 
 #[test]
-fn a_change_is_visible_once_it_is_acknowledged_and_not_if_it_fails() {
+fn change_is_visible_only_after_acknowledgement() {
     let store = Store::open(StoreOptions::in_memory(MemoryFs::new(), Hints::default())).unwrap();
     assert_eq!(put(&store, b"a", b"1").unwrap(), 1);
     let failed: Result<(), StoreError> = store.commit_blocking(|tx| {
@@ -24,11 +24,11 @@ fn a_change_is_visible_once_it_is_acknowledged_and_not_if_it_fails() {
 }
 
 #[test]
-fn a_change_that_panics_fails_alone() {
+fn panicking_change_does_not_affect_others() {
     let store = Store::open(StoreOptions::in_memory(MemoryFs::new(), Hints::default())).unwrap();
     let failed: Result<(), StoreError> = store.commit_blocking(|tx| {
         tx.put(T, b"a", b"1")?;
-        panic!("not today")
+        panic!("in the change")
     });
     assert!(matches!(failed, Err(StoreError::Unavailable(_))));
     put(&store, b"b", b"2").unwrap();
@@ -36,7 +36,7 @@ fn a_change_that_panics_fails_alone() {
 }
 
 #[test]
-fn limits_hold_even_for_a_change_that_looks_away() {
+fn oversized_change_fails_even_if_it_ignores_errors() {
     let store = Store::open(StoreOptions::in_memory(MemoryFs::new(), Hints::default())).unwrap();
     let long = vec![0; VALUE_LEN_MAX + 1];
     assert!(matches!(put(&store, b"a", &long), Err(StoreError::TooLarge { what: "row", .. })));
@@ -58,11 +58,11 @@ fn limits_hold_even_for_a_change_that_looks_away() {
         (0..300_u32).try_for_each(|n| tx.put(T, &n.to_be_bytes(), &[0; VALUE_LEN_MAX]))
     });
     assert!(matches!(wide, Err(StoreError::TooLarge { what: "change", .. })));
-    assert!(seen(&store).is_empty());
+    assert!(all_rows(&store).is_empty());
 }
 
 #[test]
-fn numbers_raised_inside_changes_have_no_gaps() {
+fn numbers_assigned_in_changes_are_gapless() {
     let store = Store::open(StoreOptions::in_memory(MemoryFs::new(), Hints::default())).unwrap();
     let writers: Vec<_> = (0..8)
         .map(|_| {
@@ -85,19 +85,19 @@ fn numbers_raised_inside_changes_have_no_gaps() {
             })
         })
         .collect();
-    let mut given: Vec<_> = writers.into_iter().flat_map(|w| w.join().unwrap()).collect();
-    given.sort_unstable();
-    assert_eq!(given, (1..=400).collect::<Vec<_>>());
+    let mut numbers: Vec<_> = writers.into_iter().flat_map(|w| w.join().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=400).collect::<Vec<_>>());
     assert_eq!(store.scan(U, &Scan::prefix(b"", 1000)).unwrap().len(), 400);
     assert_eq!(store.position(), 400);
 }
 
 #[test]
-fn hints_come_after_their_change() {
+fn hint_is_sent_after_its_change_is_visible() {
     let events = Hints::default();
     let mut hints = events.subscribe();
     let store = Store::open(StoreOptions::in_memory(MemoryFs::new(), events)).unwrap();
-    let seen_at_hint = store.clone();
+    let reader = store.clone();
     store
         .commit_blocking(|tx| {
             tx.after(Event::Timeline);
@@ -105,11 +105,11 @@ fn hints_come_after_their_change() {
         })
         .unwrap();
     assert_eq!(hints.blocking_recv().unwrap(), Event::Timeline);
-    assert!(seen_at_hint.get(T, b"a").unwrap().is_some());
+    assert!(reader.get(T, b"a").unwrap().is_some());
 }
 
 #[test]
-fn a_store_opens_where_it_was_closed_and_for_one_process_only() {
+fn closed_store_reopens_with_all_rows() {
     let fs = MemoryFs::new();
     let engines = Engines::default();
     let mut options = options(&fs);
@@ -119,14 +119,14 @@ fn a_store_opens_where_it_was_closed_and_for_one_process_only() {
         put(&store, &n.to_be_bytes(), &[7; 300]).unwrap();
     }
     assert!(matches!(Store::open(options.clone()), Err(OpenError::InUse)));
-    let before = seen(&store);
+    let before = all_rows(&store);
     store.close();
     assert!(matches!(put(&store, b"late", b""), Err(StoreError::Unavailable(_))));
-    let again = Store::open(options.clone()).unwrap();
-    assert_eq!(seen(&again), before);
-    assert_eq!(put(&again, b"x", b"").unwrap(), 61);
-    drop(again);
-    // Neither another vault's store nor one under another key.
+    let reopened = Store::open(options.clone()).unwrap();
+    assert_eq!(all_rows(&reopened), before);
+    assert_eq!(put(&reopened, b"x", b"").unwrap(), 61);
+    drop(reopened);
+    // A store with another log id is refused, one under another key is unreadable.
     assert!(matches!(
         Store::open(StoreOptions { log: [9; 16], ..options.clone() }),
         Err(OpenError::OtherLog)
@@ -137,7 +137,7 @@ fn a_store_opens_where_it_was_closed_and_for_one_process_only() {
 }
 
 #[test]
-fn two_processes_cannot_have_one_folder_on_the_machines_disk() {
+fn data_folder_is_locked_for_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&MemoryFs::new());
     options.fs = Arc::new(crate::fs::OsFs);
@@ -147,72 +147,72 @@ fn two_processes_cannot_have_one_folder_on_the_machines_disk() {
     put(&store, b"a", b"1").unwrap();
     assert!(matches!(Store::open(options.clone()), Err(OpenError::InUse)));
     drop(store);
-    let again = Store::open(options).unwrap();
-    assert_eq!(again.get(T, b"a").unwrap().unwrap().value, b"1");
+    let reopened = Store::open(options).unwrap();
+    assert_eq!(reopened.get(T, b"a").unwrap().unwrap().value, b"1");
 }
 
 #[test]
-fn a_small_blob_travels_with_the_change_that_refers_to_it() {
+fn small_blob_is_logged_with_its_first_reference() {
     let fs = MemoryFs::new();
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
     let missing = store.commit_blocking(|tx| tx.put_referring(T, b"a", b"", &[BlobId([7; 32])]));
     assert_eq!(missing, Err(StoreError::NoBlob));
-    let pinned = blobs.put(b"a small picture", AtRest::Sealed).unwrap();
+    let pinned = blobs.put(b"a small photo", AtRest::Sealed).unwrap();
     let id = pinned.id;
     let failed = store.commit_blocking(move |tx| {
         tx.put_referring(T, b"a", b"", &[id])?;
         Err::<(), _>(StoreError::NoBlob)
     });
     assert_eq!(failed, Err(StoreError::NoBlob));
-    assert!(blobs.unlogged(&id).is_some(), "a change that failed carried nothing");
+    assert!(blobs.unlogged(&id).is_some(), "the failed change logged nothing");
     store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id])).unwrap();
     drop(pinned);
     assert!(blobs.unlogged(&id).is_none());
-    // No file is needed for it to survive a power cut.
-    let left = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
-    let again = super::options(&left);
-    let (blobs, store) = (again.blobs.clone().unwrap(), Store::open(again).unwrap());
-    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small picture");
+    // It survives a power cut without a file.
+    let remaining = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
+    let reopened = super::options(&remaining);
+    let (blobs, store) = (reopened.blobs.clone().unwrap(), Store::open(reopened).unwrap());
+    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small photo");
     store.checkpoint().unwrap();
-    assert_eq!(blobs.unfiled_len(), 0);
-    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small picture");
+    assert_eq!(blobs.unflushed_len(), 0);
+    assert_eq!(blobs.open(&id).unwrap().read_all(99).unwrap(), b"a small photo");
     store.commit_blocking(move |tx| tx.put_referring(T, b"b", b"", &[id])).unwrap();
 }
 
 #[test]
-fn a_replayed_small_blob_is_kept_only_if_a_row_still_refers_to_it() {
+fn unreferenced_replayed_small_blob_is_dropped() {
     let fs = MemoryFs::new();
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let ids: Vec<_> = [b"kept", b"gone"]
+    let ids: Vec<_> = [&b"kept"[..], b"deleted"]
         .map(|bytes| blobs.put(bytes, AtRest::Sealed).unwrap())
         .into_iter()
         .collect();
-    let (kept, gone) = (ids[0].id, ids[1].id);
+    let (kept, deleted) = (ids[0].id, ids[1].id);
     store
         .commit_blocking(move |tx| {
             tx.put_referring(T, b"kept", b"", &[kept])?;
-            tx.put_referring(T, b"gone", b"", &[gone])
+            tx.put_referring(T, b"deleted", b"", &[deleted])
         })
         .unwrap();
     store
         .commit_blocking(|tx| {
-            tx.delete(T, b"gone");
+            tx.delete(T, b"deleted");
             Ok::<_, StoreError>(())
         })
         .unwrap();
-    let left = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
-    let again = super::options(&left);
-    let (blobs, _store) = (again.blobs.clone().unwrap(), Store::open(again).unwrap());
+    let remaining = fs.power_cut(crate::fs::PowerCut::Nothing, 0);
+    let reopened = super::options(&remaining);
+    let (blobs, _store) = (reopened.blobs.clone().unwrap(), Store::open(reopened).unwrap());
     assert!(blobs.contains(&kept).unwrap());
-    assert!(!blobs.contains(&gone).unwrap());
+    assert!(!blobs.contains(&deleted).unwrap());
 }
 
 #[test]
-fn what_comes_after_the_stop_does_not_undo_it() {
+fn checkpoint_after_a_clean_stop_is_refused() {
     let fs = MemoryFs::new();
     let store = Store::open(options(&fs)).unwrap();
     put(&store, b"a", b"1").unwrap();

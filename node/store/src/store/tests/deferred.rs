@@ -1,20 +1,20 @@
-//! Acknowledged before the engine has it: neither a crash nor an engine that fails later may take
-//! it back.
+//! Tests of acknowledged rows that are in the memtable only: neither a crash nor a failed flush may
+//! lose them.
 
 use super::faults::{put, rows};
 use super::*;
 use crate::engine::{Cell, Harm, Pair, Write};
 
-fn marked(store: &Store, key: u8, event: Event) -> Result<(), StoreError> {
+fn put_with_hint(store: &Store, key: u8, event: Event) -> Result<(), StoreError> {
     store.commit_blocking(move |tx| {
         tx.after(event);
         tx.put(T, &[key], b"marked")
     })
 }
 
-/// Changes, a checkpoint, more changes; then the process is gone and the engine has lost what it
-/// was not asked to keep.
-fn left_by_a_crash(source: &dyn Fn(&Engines) -> EngineSource) -> bool {
+/// Changes, a checkpoint, more changes, then a crash in which the engine loses unflushed rows. True
+/// if the reopened store has all rows.
+fn survives_a_crash(source: &dyn Fn(&Engines) -> EngineSource) -> bool {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = |fs: &MemoryFs| StoreOptions { engine: source(&engines), ..options(fs) };
     let store = Store::open(with(&fs)).unwrap();
@@ -22,34 +22,35 @@ fn left_by_a_crash(source: &dyn Fn(&Engines) -> EngineSource) -> bool {
     store.checkpoint().unwrap();
     (21..=30).for_each(|n| put(&store, n).unwrap());
     let before = rows(&store).unwrap();
-    let left = fs.crash();
+    let remaining = fs.crash();
     engines.current().power_cut(Harm::LoseUnflushed);
     drop(store);
-    rows(&Store::open(with(&left)).unwrap()).unwrap() == before
+    rows(&Store::open(with(&remaining)).unwrap()).unwrap() == before
 }
 
 #[test]
-fn rows_that_waited_in_memory_come_back_from_the_log() {
-    assert!((0..10).all(|_| left_by_a_crash(&Engines::deferred)));
+fn unflushed_memtable_rows_are_replayed_from_the_log() {
+    assert!((0..10).all(|_| survives_a_crash(&Engines::deferred)));
 }
 
 #[test]
-fn the_tests_notice_a_checkpoint_that_does_not_wait_for_the_engine() {
-    let hasty = |engines: &Engines| {
+fn checkpoint_without_memtable_flush_is_detected() {
+    let without_drain = |engines: &Engines| {
         let engines = engines.clone();
         EngineSource::Custom(Arc::new(move |folder: &Path| {
             let engine = engines.open(folder)?;
-            Ok(Arc::new(Hasty(DeferredEngine::new(engine.clone())?, engine)) as Arc<dyn Engine>)
+            Ok(Arc::new(WithoutDrain(DeferredEngine::new(engine.clone())?, engine))
+                as Arc<dyn Engine>)
         }))
     };
-    // The engine may have been quick enough; never so often.
-    assert!(!(0..100).all(|_| left_by_a_crash(&hasty)));
+    // The flush thread may be fast enough in some runs, but not in all.
+    assert!(!(0..100).all(|_| survives_a_crash(&without_drain)));
 }
 
-/// Flushes what the engine has, and not what is on its way.
-struct Hasty(DeferredEngine, Arc<dyn Engine>);
+/// Flushes the engine below without draining the memtable.
+struct WithoutDrain(DeferredEngine, Arc<dyn Engine>);
 
-impl Engine for Hasty {
+impl Engine for WithoutDrain {
     fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.0.get(table, key)
     }
@@ -73,10 +74,10 @@ impl Engine for Hasty {
     }
 }
 
-/// The engine fails at any of its calls: what was acknowledged is read at once and after a restart,
-/// and the store goes on.
+/// The engine fails at each of its calls: acknowledged rows are readable at once and after a
+/// restart, and later changes succeed.
 #[test]
-fn an_engine_that_fails_later_is_reopened_and_given_the_log_again() {
+fn failed_deferred_engine_is_reopened_and_replayed() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
         for call in 0..25 {
             let (fs, engines) = (MemoryFs::new(), Engines::default());
@@ -96,10 +97,10 @@ fn an_engine_that_fails_later_is_reopened_and_given_the_log_again() {
             engines.current().fail_at(u64::from(u32::MAX), EngineError::Full);
             put(&store, 99).unwrap();
             drop(store);
-            let found = rows(&Store::open(with()).unwrap()).unwrap();
+            let stored = rows(&Store::open(with()).unwrap()).unwrap();
             let lost: Vec<_> = model
                 .iter()
-                .filter(|(key, value)| found.get(*key) != Some(value) && key[0] != 99 % 5)
+                .filter(|(key, value)| stored.get(*key) != Some(value) && key[0] != 99 % 5)
                 .collect();
             assert!(lost.is_empty(), "{error:?} at {call}: {lost:?}");
         }
@@ -107,21 +108,21 @@ fn an_engine_that_fails_later_is_reopened_and_given_the_log_again() {
 }
 
 #[test]
-fn a_group_applied_late_is_hinted_once_it_is_seen() {
+fn hint_of_a_late_group_follows_its_visibility() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let options = StoreOptions { engine: engines.source(), ..options(&fs) };
     let mut hints = options.hints.subscribe();
     let store = Store::open(options).unwrap();
     put(&store, 1).unwrap();
-    // The engine is down and does not open: what became durable is neither seen nor hinted.
+    // The engine failed and does not open: the durable change is neither visible nor hinted.
     engines.current().power_cut(Harm::Refuse);
-    marked(&store, 50, Event::Timeline).unwrap_err();
-    marked(&store, 51, Event::Journal).unwrap_err();
+    put_with_hint(&store, 50, Event::Timeline).unwrap_err();
+    put_with_hint(&store, 51, Event::Journal).unwrap_err();
     assert!(hints.try_recv().is_err());
-    engines.current().forgive();
-    marked(&store, 52, Event::Friends).unwrap();
-    let found = rows(&store).unwrap();
-    assert!(found.contains_key(&vec![50]) && !found.contains_key(&vec![51]));
+    engines.current().allow_open();
+    put_with_hint(&store, 52, Event::Friends).unwrap();
+    let stored = rows(&store).unwrap();
+    assert!(stored.contains_key(&vec![50]) && !stored.contains_key(&vec![51]));
     assert_eq!(
         std::iter::from_fn(|| hints.try_recv().ok()).collect::<Vec<_>>(),
         [Event::Timeline, Event::Friends]

@@ -1,5 +1,5 @@
-//! The disk fails at the n-th call, for n = 1 until a run passes without: what was refused is not
-//! there, what was acknowledged is.
+//! Tests with a fault at the n-th file-system call, for n = 1 until a run passes without one:
+//! acknowledged changes are stored, refused ones are not.
 
 use super::*;
 use crate::engine::EngineError;
@@ -22,14 +22,14 @@ pub(super) fn rows(store: &Store) -> Result<Model, StoreError> {
         .collect())
 }
 
-/// Runs with one fault; true if it came to bear. Whatever happens, no acknowledged row is lost,
-/// then or after a power cut.
-fn with_fault(call: u64, fault: Fault) -> bool {
+/// Runs with one fault; true if it was reached. No acknowledged row is lost, neither at once nor
+/// after a restart or a power cut.
+fn run_with_fault(call: u64, fault: Fault) -> bool {
     let fs = MemoryFs::new();
     fs.fail_at(call, fault);
     let mut model = Model::new();
-    // What a refused change would have made of it: its outcome is unknown until something is known
-    // to follow it.
+    // The rows if a failed change was durable: its outcome is unknown until the next acknowledged
+    // change.
     let mut unknown: Option<Model> = None;
     let opened = Store::open(options(&fs));
     if let Ok(store) = &opened {
@@ -44,7 +44,7 @@ fn with_fault(call: u64, fault: Fault) -> bool {
                 }
                 Err(other) => panic!("{other}"),
             }
-            // A reader sees what is acknowledged and nothing else.
+            // Acknowledged rows are visible, and no others.
             if unknown.is_some() || n % 5 == 0 {
                 assert_eq!(rows(store).unwrap(), model, "{fault:?} at call {call}, after {n}");
             }
@@ -56,10 +56,10 @@ fn with_fault(call: u64, fault: Fault) -> bool {
             }
         }
     }
-    let came = fs.calls() >= call;
-    let one_of = |store: &Store| {
-        let found = rows(store).unwrap();
-        found == model || unknown.as_ref() == Some(&found)
+    let reached = fs.calls() >= call;
+    let is_allowed = |store: &Store| {
+        let stored = rows(store).unwrap();
+        stored == model || unknown.as_ref() == Some(&stored)
     };
     let open =
         |options| Store::open(options).unwrap_or_else(|e| panic!("{fault:?} at call {call}: {e}"));
@@ -67,40 +67,43 @@ fn with_fault(call: u64, fault: Fault) -> bool {
         let cut = fs.power_cut(PowerCut::Nothing, call);
         drop(opened);
         let store = open(StoreOptions { boot: [2; 32], ..options(&cut) });
-        assert!(one_of(&store), "{fault:?} at call {call}, after a power cut");
-        return came;
+        assert!(is_allowed(&store), "{fault:?} at call {call}, after a power cut");
+        return reached;
     }
-    // The process ends and starts again on the same boot: the page cache may still show what the
-    // disk lacks.
-    let again = fs.crash();
+    // The process is restarted on the same boot: the page cache may still show bytes that the disk
+    // lacks.
+    let restarted = fs.crash();
     fs.power_cut(PowerCut::Nothing, call);
     drop(opened);
-    let store = open(options(&again));
-    assert!(one_of(&store), "{fault:?} at call {call}, after a restart");
+    let store = open(options(&restarted));
+    assert!(is_allowed(&store), "{fault:?} at call {call}, after a restart");
     put(&store, 99).unwrap();
-    // What a restart has shown must survive a power cut after it.
-    let found = rows(&store).unwrap();
-    let left = again.power_cut(PowerCut::Nothing, 0);
+    // Rows that were visible after the restart must survive a power cut.
+    let visible = rows(&store).unwrap();
+    let remaining = restarted.power_cut(PowerCut::Nothing, 0);
     drop(store);
-    let store = open(StoreOptions { boot: [3; 32], ..options(&left) });
+    let store = open(StoreOptions { boot: [3; 32], ..options(&remaining) });
     assert_eq!(
         rows(&store).unwrap(),
-        found,
+        visible,
         "{fault:?} at call {call}, after a restart and a power cut"
     );
-    came
+    reached
 }
 
 #[test]
-fn a_disk_that_fails_once_at_any_call_loses_nothing() {
+fn acknowledged_change_survives_a_fault_at_any_call() {
     for fault in [Fault::Io, Fault::Full, Fault::Short] {
-        assert!((1..2000).any(|call| !with_fault(call, fault)), "{fault:?}: the run never passed");
+        assert!(
+            (1..2000).any(|call| !run_with_fault(call, fault)),
+            "{fault:?}: the run never passed"
+        );
     }
 }
 
 #[test]
-fn a_disk_that_keeps_failing_stops_the_store_and_a_new_start_goes_on() {
-    // From the write on, from the sync on, from the new segment on.
+fn permanent_disk_failure_stops_the_store_until_restart() {
+    // Every call fails from the write on, from the sync on, from the new segment on.
     for from in 1..=8 {
         let fs = MemoryFs::new();
         let store = Store::open(options(&fs)).unwrap();
@@ -108,31 +111,31 @@ fn a_disk_that_keeps_failing_stops_the_store_and_a_new_start_goes_on() {
         (from..=64).for_each(|call| fs.fail_at(call, Fault::Io));
         while put(&store, 2).is_ok() {}
         fs.heal();
-        let stopped = put(&store, 3);
-        assert_eq!(rows(&store).unwrap().contains_key(&vec![3]), stopped.is_ok());
+        let after = put(&store, 3);
+        assert_eq!(rows(&store).unwrap().contains_key(&vec![3]), after.is_ok());
         drop(store);
         let store = Store::open(options(&fs)).unwrap();
-        let found = rows(&store).unwrap();
-        assert!(found.contains_key(&vec![1]));
-        assert_eq!(found.contains_key(&vec![3]), stopped.is_ok());
+        let stored = rows(&store).unwrap();
+        assert!(stored.contains_key(&vec![1]));
+        assert_eq!(stored.contains_key(&vec![3]), after.is_ok());
         put(&store, 4).unwrap();
     }
 }
 
 #[test]
-fn an_engine_that_fails_while_read_is_reopened_by_the_next_change() {
+fn engine_that_fails_a_read_is_reopened() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
     put(&store, 1).unwrap();
-    engines.current().fail_at(0, EngineError::Unavailable("bent".into()));
+    engines.current().fail_at(0, EngineError::Unavailable("broken".into()));
     assert!(store.get(T, &[1]).is_err());
-    assert!(store.get(T, &[1]).is_err(), "its errors stick");
+    assert!(store.get(T, &[1]).is_err(), "the error is sticky");
     put(&store, 2).unwrap();
     assert_eq!(rows(&store).unwrap().len(), 4);
 }
 
 #[test]
-fn a_damaged_checkpoint_costs_time_and_nothing_else() {
+fn damaged_checkpoint_file_loses_no_row() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
@@ -144,7 +147,7 @@ fn a_damaged_checkpoint_costs_time_and_nothing_else() {
 }
 
 #[test]
-fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
+fn failed_engine_is_reopened_and_replayed() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
         for call in 0..60 {
             let (fs, engines) = (MemoryFs::new(), Engines::default());
@@ -155,8 +158,8 @@ fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
             let engine = engines.current();
             engine.fail_at(call, error.clone());
             for n in 2..12 {
-                let done = store.commit_blocking(move |tx| tx.put(T, &[n], b"x"));
-                if done.is_ok() {
+                let result = store.commit_blocking(move |tx| tx.put(T, &[n], b"x"));
+                if result.is_ok() {
                     model.insert(vec![n], b"x".to_vec());
                 }
                 if n == 6 {
@@ -167,16 +170,16 @@ fn an_engine_that_fails_is_reopened_and_given_the_log_again() {
             engine.fail_at(u64::from(u32::MAX), EngineError::Full);
             let store =
                 Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
-            let found = rows(&store).unwrap();
+            let stored = rows(&store).unwrap();
             let lost: Vec<_> =
-                model.iter().filter(|(key, value)| found.get(*key) != Some(value)).collect();
+                model.iter().filter(|(key, value)| stored.get(*key) != Some(value)).collect();
             assert!(lost.is_empty(), "{error:?} at {call}: {lost:?}");
         }
     }
 }
 
 #[test]
-fn damage_in_the_middle_of_the_log_is_said_loudly_and_a_torn_end_is_not() {
+fn damaged_log_is_refused_but_torn_end_is_read() {
     let fs = MemoryFs::new();
     fs.record();
     let store = Store::open(options(&fs)).unwrap();
@@ -184,32 +187,32 @@ fn damage_in_the_middle_of_the_log_is_said_loudly_and_a_torn_end_is_not() {
     let names = crate::wal::segment::list(&fs, Path::new("/data/log")).unwrap();
     let path = Path::new("/data/log")
         .join(format!("{:016x}-{:08x}.seg", names[0].first, names[0].generation));
-    let last = fs.crash();
+    let crashed = fs.crash();
     drop(store);
-    let len = fs::read(&last, &path, 1 << 20).unwrap().len() as u64;
-    // The records are one behind the other from 4096 on; find where they end.
+    let len = fs::read(&crashed, &path, 1 << 20).unwrap().len() as u64;
+    // The records begin at offset 4096; find the end of the last one.
     let used =
-        fs::read(&last, &path, 1 << 20).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
-    let mut loud = 0;
+        fs::read(&crashed, &path, 1 << 20).unwrap().iter().rposition(|b| *b != 0).unwrap() as u64;
+    let mut refused = 0;
     for at in (0..len).step_by(61) {
-        let damaged = last.crash();
+        let damaged = crashed.crash();
         damaged.damage(&path, at, 0x40).unwrap();
         match Store::open(options(&damaged)) {
-            Err(OpenError::Log(_)) => loud += 1,
+            Err(OpenError::Log(_)) => refused += 1,
             Err(other) => panic!("byte {at}: {other}"),
-            // Only in the header's padding, in the last record or behind it may a changed byte go
-            // by.
+            // A changed byte may go undetected only in the padding of the header, and in or after
+            // the last record.
             Ok(store) => {
-                let found = rows(&store).unwrap().len();
-                assert!(found == 11 || (found >= 9 && at > used - 2000), "byte {at}: {found} rows");
+                let count = rows(&store).unwrap().len();
+                assert!(count == 11 || (count >= 9 && at > used - 2000), "byte {at}: {count} rows");
             }
         }
     }
-    assert!(loud > 30, "{loud}");
+    assert!(refused > 30, "{refused}");
 }
 
 #[test]
-fn a_missing_segment_is_said_loudly() {
+fn missing_log_segment_is_refused() {
     let fs = MemoryFs::new();
     let store = Store::open(options(&fs)).unwrap();
     (1..=60).for_each(|n| put(&store, n).unwrap());
@@ -228,7 +231,7 @@ fn a_missing_segment_is_said_loudly() {
 }
 
 #[test]
-fn a_store_made_anew_from_snapshot_and_log_has_every_row_of_the_old() {
+fn rebuilt_store_has_every_row_of_the_old() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = |boot| StoreOptions { engine: engines.source(), boot: [boot; 32], ..options(&fs) };
     let store = Store::open(with(1)).unwrap();
@@ -248,7 +251,7 @@ fn a_store_made_anew_from_snapshot_and_log_has_every_row_of_the_old() {
     }
     store.close();
     let old = engines.current().walk(None, usize::MAX).unwrap();
-    // The engine is gone; the store does not start from anything it left.
+    // The engine is removed, so the store is rebuilt.
     fs.remove_folder(Path::new("/data/rows-custom")).unwrap();
     drop(store);
     let store = Store::open(with(2)).unwrap();
@@ -257,7 +260,7 @@ fn a_store_made_anew_from_snapshot_and_log_has_every_row_of_the_old() {
 }
 
 #[test]
-fn rows_are_held_against_snapshot_and_log() {
+fn verify_reports_rows_that_differ_from_the_log() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
     assert_eq!(store.verify(&|_| Ok(())).unwrap(), Vec::<String>::new());
@@ -279,28 +282,28 @@ fn rows_are_held_against_snapshot_and_log() {
         }
     }
     let progress = std::cell::RefCell::new(Vec::new());
-    let tell = |compared| {
+    let record = |compared| {
         progress.borrow_mut().push(compared);
         Ok(())
     };
-    store.verify(&tell).unwrap();
+    store.verify(&record).unwrap();
     let progress = progress.into_inner();
     assert!(
         progress.is_sorted() && progress.len() < 10,
-        "neither thrown back nor told at each row: {progress:?}"
+        "progress goes up, and is not reported for each row: {progress:?}"
     );
     assert_eq!(progress.last(), Some(&(rows(&store).unwrap().len() as u64)));
-    // An engine that lost a row, brought one back, or has another's bytes, is told.
+    // A lost row, a restored row and a row with another row's bytes are reported.
     let engine = engines.current();
     let cells = engine.walk(None, usize::MAX).unwrap();
-    let told = |key: &[u8], value: Option<&[u8]>| {
+    let problems_after = |key: &[u8], value: Option<&[u8]>| {
         engine.apply(&[crate::engine::Write { table: "t", key, value }]).unwrap();
         store.verify(&|_| Ok(())).unwrap().len()
     };
-    assert_eq!(told(&cells[3].key, None), 1);
-    assert_eq!(told(&[6, 6], Some(&cells[4].value)), 2);
-    assert_eq!(told(&cells[5].key, Some(&cells[4].value)), 3);
-    // And so is a damaged snapshot.
+    assert_eq!(problems_after(&cells[3].key, None), 1);
+    assert_eq!(problems_after(&[6, 6], Some(&cells[4].value)), 2);
+    assert_eq!(problems_after(&cells[5].key, Some(&cells[4].value)), 3);
+    // A damaged snapshot is reported.
     let names = fs.list(Path::new("/data/snapshots")).unwrap();
     fs.damage(&Path::new("/data/snapshots").join(&names[0].name), 200, 1).unwrap();
     assert_eq!(store.verify(&|_| Ok(())).unwrap().len(), 4);

@@ -1,23 +1,22 @@
-//! The power is cut before every call of a run, in every mode; and the same tests must fail if a
-//! part of the work is left out.
-//! `FREEHOLD_POWER_STEPS` makes the run longer than the suite has time for (`.ci/long` does).
+//! Power-cut tests: a cut before every file-system call of a run, in every mode. The same tests
+//! must fail if a sync is skipped. `FREEHOLD_POWER_STEPS` makes the run longer (`.ci/power` does).
 
 use super::*;
 use crate::engine::Harm;
 use crate::fs::PowerCut;
 
-/// How many steps the usual run has; the first snapshot is after the fourteenth.
+/// The default number of steps of a run; the first snapshot is after step 14.
 const STEPS: u32 = 25;
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
 
-/// What there is to see after each acknowledged step, and how many calls had been made then.
+/// The visible rows after each acknowledged step, with the number of calls made until then.
 struct Run {
-    /// The first is the empty store.
-    steps: Vec<(usize, Seen)>,
+    /// The first step is the empty store.
+    steps: Vec<(usize, AllRows)>,
     calls: usize,
 }
 
-/// Step `n` of a run that writes, overwrites, deletes, attaches and fails.
+/// Step `n` of a run: puts, overwrites, deletes and blobs.
 fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> {
     let blobs = blobs.as_ref().filter(|_| n.is_multiple_of(3));
     let small =
@@ -44,7 +43,7 @@ fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> 
     })
 }
 
-/// Runs on `options`; the faults are in its file system. `calls` tells how far that is.
+/// Makes a run on `options`. `calls` returns the number of file-system calls so far.
 fn run(options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
     run_for(STEPS, options, calls)
 }
@@ -52,10 +51,10 @@ fn run(options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
 fn run_for(length: u32, options: StoreOptions, calls: &dyn Fn() -> usize) -> Run {
     let blobs = options.blobs.clone();
     let store = Store::open(options).unwrap();
-    let mut steps = vec![(0, seen(&store))];
+    let mut steps = vec![(0, all_rows(&store))];
     for n in 1..=length {
         step(&store, &blobs, n).unwrap();
-        steps.push((calls(), seen(&store)));
+        steps.push((calls(), all_rows(&store)));
         match n {
             9 => store.checkpoint().unwrap(),
             14.. if n % 5 == 4 => store.snapshot().unwrap(),
@@ -66,20 +65,18 @@ fn run_for(length: u32, options: StoreOptions, calls: &dyn Fn() -> usize) -> Run
     Run { steps, calls: calls() }
 }
 
-/// Checks that a store opened after a cut before call `call` holds all that was acknowledged, and
-/// the next step whole or not at all.
+/// Checks that a store opened after a cut before call `call` holds every acknowledged step, and the
+/// next step completely or not at all.
 fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
     let blobs = options.blobs.clone();
     let store = Store::open(options).map_err(|e| format!("does not open: {e}"))?;
-    let now = seen(&store);
+    let rows = all_rows(&store);
     let acknowledged = run.steps.iter().rposition(|(calls, _)| *calls <= call).unwrap();
     let allowed = &run.steps[acknowledged..run.steps.len().min(acknowledged + 2)];
-    if !allowed.iter().any(|(_, seen)| *seen == now) {
-        return Err(format!(
-            "of {acknowledged} acknowledged steps something is lost or half there"
-        ));
+    if !allowed.iter().any(|(_, visible)| *visible == rows) {
+        return Err(format!("one of {acknowledged} acknowledged steps is lost or partial"));
     }
-    for row in now.values() {
+    for row in rows.values() {
         for id in &row.blobs {
             let bytes = blobs
                 .as_ref()
@@ -92,15 +89,15 @@ fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
             }
         }
     }
-    // And it goes on from there.
-    let last = now
+    // The store accepts the next step.
+    let last = rows
         .get(&("t".into(), b"last".to_vec()))
         .map_or(0, |row| u32::from_be_bytes(row.value.clone().try_into().unwrap()));
     step(&store, &blobs, last + 1).map_err(|e| e.to_string())
 }
 
-/// Cuts the power before every call and gives the first thing that goes wrong.
-fn cut_everywhere(
+/// Cuts the power before every call; returns the number of states, or the first problem.
+fn cut_before_every_call(
     run: &Run,
     fs: &MemoryFs,
     options: &dyn Fn(&MemoryFs) -> StoreOptions,
@@ -108,8 +105,8 @@ fn cut_everywhere(
     let mut states = 0;
     for call in 0..run.calls {
         for how in CUTS {
-            let left = fs.power_cut_before(call, how, call as u64).unwrap();
-            check(run, call, options(&left))
+            let remaining = fs.power_cut_before(call, how, call as u64).unwrap();
+            check(run, call, options(&remaining))
                 .map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
             states += 1;
         }
@@ -118,44 +115,46 @@ fn cut_everywhere(
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_by_a_power_cut_at_any_moment() {
+fn acknowledged_change_survives_a_power_cut_before_every_call() {
     let fs = MemoryFs::new();
     fs.record();
     let length =
         std::env::var("FREEHOLD_POWER_STEPS").map_or(STEPS, |steps| steps.parse().unwrap());
-    let done = run_for(length, options(&fs), &|| usize::try_from(fs.calls()).unwrap());
-    let states =
-        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
-            .unwrap();
+    let run = run_for(length, options(&fs), &|| usize::try_from(fs.calls()).unwrap());
+    let states = cut_before_every_call(&run, &fs, &|remaining| StoreOptions {
+        boot: [2; 32],
+        ..options(remaining)
+    })
+    .unwrap();
     assert!(states > 500, "{states}");
     println!(
-        "power cuts in memory: {} moments, {states} states, 0 lost, 0 partial, 0 that did not open",
-        done.calls
+        "power cuts in memory: {} moments, {states} states, 0 lost, 0 partial, 0 not opened",
+        run.calls
     );
 }
 
 #[test]
-fn nothing_is_lost_by_a_second_cut_while_the_first_is_being_recovered_from() {
+fn acknowledged_change_survives_a_power_cut_during_recovery() {
     let fs = MemoryFs::new();
     fs.record();
-    let done = run(options(&fs), &|| usize::try_from(fs.calls()).unwrap());
-    for call in (3..done.calls).step_by(43) {
-        let left = fs.power_cut_before(call, PowerCut::Prefix, call as u64).unwrap();
-        left.record();
-        drop(Store::open(options(&left)).unwrap());
-        for second in (0..usize::try_from(left.calls()).unwrap()).step_by(3) {
+    let first_run = run(options(&fs), &|| usize::try_from(fs.calls()).unwrap());
+    for call in (3..first_run.calls).step_by(43) {
+        let recovering = fs.power_cut_before(call, PowerCut::Prefix, call as u64).unwrap();
+        recovering.record();
+        drop(Store::open(options(&recovering)).unwrap());
+        for second in (0..usize::try_from(recovering.calls()).unwrap()).step_by(3) {
             let how = CUTS[second % 3];
-            let left = left.power_cut_before(second, how, second as u64).unwrap();
-            check(&done, call, options(&left)).unwrap_or_else(|e| {
+            let remaining = recovering.power_cut_before(second, how, second as u64).unwrap();
+            check(&first_run, call, options(&remaining)).unwrap_or_else(|e| {
                 panic!("cut before {call}, then before {second}, {how:?}: {e}")
             });
         }
     }
 }
 
-/// An engine with a life of its own: what it kept through the cut must not matter.
+/// The state of the engine after the cut must not matter.
 #[test]
-fn an_engine_that_loses_reverts_or_refuses_is_rebuilt() {
+fn engine_harmed_by_a_power_cut_is_rebuilt() {
     for harm in
         [Harm::LoseUnflushed, Harm::Tear(0x5a5a_1234_9876_cafe), Harm::Revert(1), Harm::Refuse]
     {
@@ -174,129 +173,134 @@ fn an_engine_that_loses_reverts_or_refuses_is_rebuilt() {
                 store.snapshot().unwrap();
             }
         }
-        let before = seen(&store);
+        let before = all_rows(&store);
         engines.current().power_cut(harm);
-        let left = fs.power_cut(PowerCut::Nothing, 1);
+        let remaining = fs.power_cut(PowerCut::Nothing, 1);
         drop(store);
-        let store = Store::open(with(&left, 2)).unwrap();
-        assert_eq!(seen(&store), before, "{harm:?}");
+        let store = Store::open(with(&remaining, 2)).unwrap();
+        assert_eq!(all_rows(&store), before, "{harm:?}");
     }
 }
 
 #[test]
-fn a_crash_on_the_same_boot_applies_the_log_again() {
+fn crash_on_the_same_boot_replays_the_log() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = |fs: &MemoryFs| StoreOptions { engine: engines.source(), ..options(fs) };
     let options = with(&fs);
     let blobs = options.blobs.clone();
     let store = Store::open(options).unwrap();
     (1..=20).for_each(|n| step(&store, &blobs, n).unwrap());
-    let before = seen(&store);
-    // The process is gone: what it wrote is seen, what its engine had not flushed is torn.
-    let left = fs.crash();
+    let before = all_rows(&store);
+    // The process was killed: its writes are visible, unflushed rows of the engine are torn.
+    let remaining = fs.crash();
     engines.current().power_cut(Harm::Tear(0x1234_5678_9abc_def1));
     drop(store);
-    let store = Store::open(with(&left)).unwrap();
-    assert_eq!(seen(&store), before);
+    let store = Store::open(with(&remaining)).unwrap();
+    assert_eq!(all_rows(&store), before);
 }
 
 mod breaks {
-    //! Breaks seeded on purpose. If these tests could not tell, they would prove nothing.
+    //! Seeded breaks: each skipped sync must make the tests above fail, or they prove nothing.
 
     use super::*;
-    use crate::testing::hooked_fs::{Hooked, Then, What};
+    use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
-    /// Leaves out these calls, or puts them off, where the path holds this.
+    /// Skips or defers these calls if the path contains `part`.
     fn on(
-        calls: &'static [What],
+        calls: &'static [FsCall],
         part: &'static str,
-        then: Then,
-    ) -> impl Fn(What, &Path) -> Then + Send + Sync + 'static {
-        move |what, path| {
-            if calls.contains(&what) && path.to_str().unwrap().contains(part) {
-                then
+        action: Action,
+    ) -> impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static {
+        move |call, path| {
+            if calls.contains(&call) && path.to_str().unwrap().contains(part) {
+                action
             } else {
-                Then::Go
+                Action::Proceed
             }
         }
     }
 
-    fn leaving_out(calls: &'static [What], part: &'static str) -> Result<usize, String> {
-        broken(on(calls, part, Then::LeaveOut))
+    fn skipping(calls: &'static [FsCall], part: &'static str) -> Result<usize, String> {
+        broken(on(calls, part, Action::Skip))
     }
 
-    fn broken(hook: impl Fn(What, &Path) -> Then + Send + Sync + 'static) -> Result<usize, String> {
+    fn broken(
+        hook: impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static,
+    ) -> Result<usize, String> {
         let fs = MemoryFs::new();
         fs.record();
-        let done = run(options_on(&fs, Arc::new(Hooked::new(fs.clone(), hook))), &|| {
+        let broken_run = run(options_on(&fs, Arc::new(HookedFs::new(fs.clone(), hook))), &|| {
             usize::try_from(fs.calls()).unwrap()
         });
-        cut_everywhere(&done, &fs, &|left| StoreOptions { boot: [2; 32], ..options(left) })
+        cut_before_every_call(&broken_run, &fs, &|remaining| StoreOptions {
+            boot: [2; 32],
+            ..options(remaining)
+        })
     }
 
-    /// Without blobs no sync of the whole file system makes good what was left out.
-    fn leaving_out_without_blobs(part: &'static str) -> Result<usize, String> {
+    /// Without blobs, because their sync of the whole file system would replace the skipped sync.
+    fn skipping_without_blobs(part: &'static str) -> Result<usize, String> {
         let fs = MemoryFs::new();
         fs.record();
-        let broken = Hooked::new(fs.clone(), on(&[What::Sync], part, Then::LeaveOut));
+        let broken = HookedFs::new(fs.clone(), on(&[FsCall::Sync], part, Action::Skip));
         let with = StoreOptions { fs: Arc::new(broken), blobs: None, ..options(&fs) };
-        let done = run(with, &|| usize::try_from(fs.calls()).unwrap());
-        cut_everywhere(&done, &fs, &|left| StoreOptions {
+        let broken_run = run(with, &|| usize::try_from(fs.calls()).unwrap());
+        cut_before_every_call(&broken_run, &fs, &|remaining| StoreOptions {
             boot: [2; 32],
             blobs: None,
-            ..options(left)
+            ..options(remaining)
         })
     }
 
     #[test]
-    fn the_tests_notice_a_log_that_is_not_synced() {
-        leaving_out(&[What::Sync], "spare").unwrap_err();
+    fn missing_log_sync_is_detected() {
+        skipping(&[FsCall::Sync], "spare").unwrap_err();
     }
 
     #[test]
-    fn the_tests_notice_rows_applied_and_acknowledged_before_the_sync() {
-        broken(on(&[What::Sync], "spare", Then::Late)).unwrap_err();
+    fn acknowledgement_before_the_log_sync_is_detected() {
+        broken(on(&[FsCall::Sync], "spare", Action::Defer)).unwrap_err();
     }
 
     /// After a failed sync the page cache shows a record that the disk lacks. A start that trusts
-    /// what it reads, and does not write it again durably, shows rows that the next power cut takes
-    /// back.
+    /// the record and does not write it again shows rows that the next power cut loses.
     #[test]
-    fn the_tests_notice_a_tail_that_is_trusted() {
-        let taken_back = (1..40).any(|call| {
+    fn trusted_log_tail_is_detected() {
+        let lost = (1..40).any(|call| {
             let fs = MemoryFs::new();
             let store = Store::open(options(&fs)).unwrap();
             step(&store, &None, 1).unwrap();
-            // The disk fails for good, so that nothing voids what it was given last.
+            // The disk fails permanently, so that no new segment voids the last record.
             (call..call + 64).for_each(|call| fs.fail_at(call, crate::fs::Fault::Io));
             (2..9).take_while(|n| step(&store, &None, *n).is_ok()).count();
-            let left = fs.crash();
+            let crashed = fs.crash();
             drop(store);
-            let trusting = Hooked::new(left.clone(), on(&[What::Sync], "spare", Then::LeaveOut));
-            let shown = seen(&Store::open(options_on(&left, Arc::new(trusting))).unwrap());
-            let cut = left.power_cut(PowerCut::Nothing, 0);
-            Store::open(options(&cut)).map_or(true, |store| seen(&store) != shown)
+            let trusting =
+                HookedFs::new(crashed.clone(), on(&[FsCall::Sync], "spare", Action::Skip));
+            let visible = all_rows(&Store::open(options_on(&crashed, Arc::new(trusting))).unwrap());
+            let cut = crashed.power_cut(PowerCut::Nothing, 0);
+            Store::open(options(&cut)).map_or(true, |store| all_rows(&store) != visible)
         });
-        assert!(taken_back);
+        assert!(lost);
     }
 
     #[test]
-    fn the_tests_notice_a_log_folder_that_is_not_synced() {
-        leaving_out(&[What::SyncFolder], "log").unwrap_err();
+    fn missing_log_folder_sync_is_detected() {
+        skipping(&[FsCall::SyncFolder], "log").unwrap_err();
     }
 
     #[test]
-    fn even_a_checkpoint_that_is_not_synced_loses_nothing() {
-        leaving_out(&[What::Sync], "checkpoint").unwrap();
+    fn missing_checkpoint_sync_loses_nothing() {
+        skipping(&[FsCall::Sync], "checkpoint").unwrap();
     }
 
     #[test]
-    fn the_tests_notice_blobs_that_are_not_synced() {
-        leaving_out(&[What::Sync, What::SyncVolume], "blobs").unwrap_err();
+    fn missing_blob_sync_is_detected() {
+        skipping(&[FsCall::Sync, FsCall::SyncVolume], "blobs").unwrap_err();
     }
 
     #[test]
-    fn the_tests_notice_a_snapshot_that_is_not_synced() {
-        leaving_out_without_blobs("merge").unwrap_err();
+    fn missing_snapshot_sync_is_detected() {
+        skipping_without_blobs("merge").unwrap_err();
     }
 }

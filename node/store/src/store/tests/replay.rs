@@ -1,4 +1,4 @@
-//! What a start makes of the log: no blob of a row that is gone comes back, and it can be stopped.
+//! Tests of the replay at a start: no blob of a deleted row returns, and the start can be stopped.
 
 use super::faults::{put, rows};
 use super::*;
@@ -7,14 +7,14 @@ use crate::engine::Write;
 use crate::fs::PowerCut;
 use crate::store::checkpoint::{Checkpoint, Condition};
 
-/// Together so long that the replay can't hold them all.
+/// So many blobs that the replay flushes some of them early.
 const BLOBS: u8 = 80;
 
 fn content(n: u8) -> Vec<u8> {
     vec![n; SMALL_LEN_MAX]
 }
 
-/// Makes so many changes, and a snapshot after half of them.
+/// Makes `count` changes, with a snapshot after half of them.
 fn fill(store: &Store, count: u8) {
     for n in 1..=count {
         put(store, n).unwrap();
@@ -25,9 +25,9 @@ fn fill(store: &Store, count: u8) {
 }
 
 #[test]
-fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
+fn replay_with_early_flush_restores_no_deleted_blob() {
     let fs = MemoryFs::new();
-    // All in one segment: nothing is filed before the power goes.
+    // A single segment, so that no checkpoint flushes a blob before the cut.
     let with = |fs: &MemoryFs| StoreOptions { segment_len: 12 * 1024 * 1024, ..options(fs) };
     let options = with(&fs);
     let blobs = options.blobs.clone().unwrap();
@@ -48,18 +48,18 @@ fn a_replay_too_long_for_memory_brings_no_deleted_blob_back() {
             Ok::<_, StoreError>(())
         })
         .unwrap();
-    let left = fs.power_cut(PowerCut::Nothing, 0);
-    let again = with(&left);
-    let blobs = again.blobs.clone().unwrap();
-    let _store = Store::open(again).unwrap();
+    let remaining = fs.power_cut(PowerCut::Nothing, 0);
+    let reopened = with(&remaining);
+    let blobs = reopened.blobs.clone().unwrap();
+    let _store = Store::open(reopened).unwrap();
     assert_eq!(blobs.open(&ids[0]).unwrap().read_all(SMALL_LEN_MAX).unwrap(), content(0));
-    let back = ids.iter().skip(1).filter(|id| blobs.contains(id).unwrap()).count();
-    assert_eq!(back, 0, "deleted blobs came back");
+    let restored = ids.iter().skip(1).filter(|id| blobs.contains(id).unwrap()).count();
+    assert_eq!(restored, 0, "deleted blobs were restored");
 }
 
 #[test]
-fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
-    for (last, is_doubtful) in
+fn replay_with_early_flush_ends_in_the_last_encoding() {
+    for (last, is_unconfirmed) in
         [(AtRest::Sealed, false), (AtRest::Sealed, true), (AtRest::Plain, false)]
     {
         let fs = MemoryFs::new();
@@ -67,7 +67,7 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
         let options = with(&fs);
         let blobs = options.blobs.clone().unwrap();
         let store = Store::open(options).unwrap();
-        let kept = |n: u8, pinned: Pinned| {
+        let attach = |n: u8, pinned: Pinned| {
             let referring = move |tx: &mut Tx<'_>| {
                 tx.attach(&pinned);
                 tx.put_referring(T, &[n], b"", &[pinned.id])
@@ -75,37 +75,37 @@ fn a_replay_too_long_for_memory_ends_in_the_form_that_was_asked_for_last() {
             store.commit_blocking(referring).unwrap();
         };
         let fill = |numbers: std::ops::Range<u8>| {
-            numbers.for_each(|n| kept(n, blobs.put(&content(n), AtRest::Sealed).unwrap()))
+            numbers.for_each(|n| attach(n, blobs.put(&content(n), AtRest::Sealed).unwrap()))
         };
-        // Behind the first segment, with which everything before it is filed.
+        // After the first segment, whose checkpoint flushes the blobs before it.
         fill(0..10);
-        let pinned = blobs.put(b"a view", last.other()).unwrap();
+        let pinned = blobs.put(b"a photo", last.other()).unwrap();
         let id = pinned.id;
-        kept(BLOBS, pinned);
+        attach(BLOBS, pinned);
         fill(10..BLOBS);
-        kept(BLOBS, blobs.store_as(&id, last).unwrap());
+        attach(BLOBS, blobs.store_as(&id, last).unwrap());
         assert!(blobs.collection().keep_only(&id, last).unwrap());
-        if !is_doubtful {
+        if !is_unconfirmed {
             put(&store, 1).unwrap();
         }
-        let again = with(&fs.power_cut(PowerCut::Nothing, 0));
-        let blobs = again.blobs.clone().unwrap();
-        let store = Store::open(again).unwrap();
-        let lies = |form| blobs.at_rest(&id, form).unwrap();
-        assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
+        let reopened = with(&fs.power_cut(PowerCut::Nothing, 0));
+        let blobs = reopened.blobs.clone().unwrap();
+        let store = Store::open(reopened).unwrap();
+        let is_stored_as = |at_rest| blobs.is_stored_as(&id, at_rest).unwrap();
+        assert_eq!((is_stored_as(last), is_stored_as(last.other())), (true, false), "{last:?}");
         drop(store);
-        assert_eq!((lies(last), lies(last.other())), (true, false), "{last:?}");
-        assert_eq!(blobs.open(&id).unwrap().read_all(10).unwrap(), b"a view");
+        assert_eq!((is_stored_as(last), is_stored_as(last.other())), (true, false), "{last:?}");
+        assert_eq!(blobs.open(&id).unwrap().read_all(10).unwrap(), b"a photo");
     }
 }
 
 #[test]
-fn an_engine_brought_up_to_the_log_brings_no_deleted_blob_back() {
+fn reopened_engine_restores_no_deleted_blob() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let options = StoreOptions { engine: engines.source(), ..options(&fs) };
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let pinned = blobs.put(b"taken back", AtRest::Sealed).unwrap();
+    let pinned = blobs.put(b"deleted", AtRest::Sealed).unwrap();
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"a", b"", &[id])).unwrap();
     drop(pinned);
@@ -117,14 +117,14 @@ fn an_engine_brought_up_to_the_log_brings_no_deleted_blob_back() {
         .unwrap();
     blobs.unlink_now(&store, &[id]).unwrap();
     assert!(!blobs.contains(&id).unwrap());
-    engines.current().fail_at(0, EngineError::Unavailable("bent".into()));
+    engines.current().fail_at(0, EngineError::Unavailable("broken".into()));
     store.get(T, b"a").unwrap_err();
     put(&store, 1).unwrap();
     assert!(!blobs.contains(&id).unwrap());
 }
 
 #[test]
-fn a_start_that_is_stopped_leaves_everything_to_the_next() {
+fn stopped_start_loses_nothing() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
@@ -132,12 +132,12 @@ fn a_start_that_is_stopped_leaves_everything_to_the_next() {
     let before = rows(&store).unwrap();
     drop(store);
     for reports in 0..20 {
-        // Another boot without a clean stop: rebuilt from snapshot and log.
+        // Without its engine the store is rebuilt from snapshot and log.
         fs.remove_folder(Path::new("/data/rows-custom")).unwrap_or(());
         let stop = Stop::default();
-        let (raised, left) = (stop.clone(), std::sync::atomic::AtomicU64::new(reports));
+        let (raised, remaining) = (stop.clone(), std::sync::atomic::AtomicU64::new(reports));
         let progress = move |_: Stage, _: u64, _: u64| {
-            if left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            if remaining.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0 {
                 raised.raise();
             }
         };
@@ -149,23 +149,25 @@ fn a_start_that_is_stopped_leaves_everything_to_the_next() {
 }
 
 #[test]
-fn a_start_says_how_far_it_is_and_of_how_much() {
+fn start_reports_progress_and_total() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
     fill(&store, 60);
-    let (kept, end) = (rows(&store).unwrap().len() as u64, store.position());
+    let (row_count, end) = (rows(&store).unwrap().len() as u64, store.position());
     drop(store);
     fs.remove(&with().data.join("checkpoint")).unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = told.clone();
-    let progress =
-        move |stage: Stage, done: u64, total: u64| tell.lock().unwrap().push((stage, done, total));
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let recorder = reports.clone();
+    let progress = move |stage: Stage, done: u64, total: u64| {
+        recorder.lock().unwrap().push((stage, done, total))
+    };
     let store = Store::open(StoreOptions { progress: Some(Arc::new(progress)), ..with() }).unwrap();
-    assert_eq!(rows(&store).unwrap().len() as u64, kept);
-    let told = told.lock().unwrap();
+    assert_eq!(rows(&store).unwrap().len() as u64, row_count);
+    let reports = reports.lock().unwrap();
     let of = |wanted: Stage| {
-        told.iter()
+        reports
+            .iter()
             .filter(move |(stage, ..)| *stage == wanted)
             .map(|(_, done, total)| (*done, *total))
     };
@@ -173,18 +175,18 @@ fn a_start_says_how_far_it_is_and_of_how_much() {
     assert_eq!(
         in_snapshot,
         (in_snapshot.1, in_snapshot.1),
-        "all of the snapshot's rows, and as many as there are"
+        "the last report counts all rows of the snapshot"
     );
-    assert!(in_snapshot.1 > 0 && in_snapshot.1 <= kept, "{in_snapshot:?} of {kept}");
-    // The last record is written again rather than applied, so one change is never counted.
+    assert!(in_snapshot.1 > 0 && in_snapshot.1 <= row_count, "{in_snapshot:?} of {row_count}");
+    // The last record is written again instead of replayed, so its change is not counted.
     let applied: Vec<_> = of(Stage::Applying).collect();
     let since = applied[0].1;
-    assert!(since < end, "only what came after the snapshot: {since} of {end}");
+    assert!(since < end, "only the changes after the snapshot: {since} of {end}");
     assert_eq!(applied, (1..since).map(|done| (done, since)).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_damaged_row_is_made_anew_at_the_next_start_with_all_the_others() {
+fn damaged_row_is_rebuilt_at_the_next_start() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
     let store = Store::open(with()).unwrap();
@@ -203,6 +205,6 @@ fn a_damaged_row_is_made_anew_at_the_next_start_with_all_the_others() {
     assert_eq!(
         Checkpoint::read(&fs, Path::new("/data")).unwrap().unwrap().condition,
         Condition::Clean,
-        "once is enough"
+        "the next start does not rebuild again"
     );
 }

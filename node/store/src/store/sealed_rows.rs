@@ -1,5 +1,5 @@
-//! The engine behind its gate: rows are sealed on the way in, unsealed on the way out, and nobody
-//! reads while it is behind the log.
+//! The rows in the engine: sealed before a write, unsealed after a read, and not readable while the
+//! engine is behind the log.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,32 +7,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::{BlobId, Found, Row, Scan, Stop, StoreError, Table};
+use super::{BlobId, Row, Scan, Stop, StoreError, Table, WalkedRow};
 use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
 use crate::engine::{Engine, EngineError, Write};
 use crate::seal::RowSeal;
 use crate::wal::group::{Change, RowWrite};
 
-/// The rows, and the blobs they refer to.
-pub(super) struct Rows {
+/// The rows in the engine, and the blobs they refer to.
+pub(super) struct SealedRows {
     engine: Arc<dyn Engine>,
     seal: RowSeal,
-    /// Open while the engine holds all that is acknowledged.
+    /// `Ok` while the engine holds all acknowledged changes; locked for writing while it catches
+    /// up.
     gate: RwLock<Result<(), StoreError>>,
-    /// A read has failed: the engine's errors stick until it is reopened.
+    /// A read failed: the engine's errors are sticky until it is reopened.
     failed: AtomicBool,
-    /// A row is damaged: the start after the next checkpoint or stop makes all of them anew.
+    /// A row is damaged: the next checkpoint records that the next start must rebuild the engine.
     damaged: AtomicBool,
     blobs: Option<Blobs>,
 }
 
-impl fmt::Debug for Rows {
+impl fmt::Debug for SealedRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rows")
+        f.write_str("SealedRows")
     }
 }
 
-impl Rows {
+impl SealedRows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
         Self {
             engine,
@@ -48,14 +49,17 @@ impl Rows {
         &*self.engine
     }
 
-    /// Holds the gate open; fails while the engine is behind.
-    pub(super) fn enter(&self) -> Result<RwLockReadGuard<'_, Result<(), StoreError>>, StoreError> {
+    /// Locks the gate for reading; fails while the engine is behind the log.
+    pub(super) fn read_gate(
+        &self,
+    ) -> Result<RwLockReadGuard<'_, Result<(), StoreError>>, StoreError> {
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         (*gate).clone().map(|()| gate)
     }
 
-    /// Shuts the gate while `catch_up` brings the engine up to the log; stays shut if that fails.
-    pub(super) fn behind(
+    /// Runs `catch_up`, which brings the engine up to the log. Reads wait until it returns, and
+    /// fail if it failed.
+    pub(super) fn while_catching_up(
         &self,
         catch_up: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
@@ -65,7 +69,7 @@ impl Rows {
         gate.clone()
     }
 
-    /// Whether the engine must be reopened and brought up to the log, after a failure.
+    /// True if the engine failed and must be reopened and brought up to the log.
     pub(super) fn is_behind(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
             || self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
@@ -76,21 +80,22 @@ impl Rows {
     }
 
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let _open = self.enter()?;
-        let found = self.engine.get(table, key).map_err(|error| self.note(error))?;
-        found.map(|bytes| self.unsealed(table, key, &bytes)).transpose()
+        let _gate = self.read_gate()?;
+        let stored = self.engine.get(table, key).map_err(|error| self.record_failure(error))?;
+        stored.map(|bytes| self.unseal(table, key, &bytes)).transpose()
     }
 
     pub(super) fn walk(
         &self,
         after: Option<(&str, &[u8])>,
         limit: usize,
-    ) -> Result<Vec<Found>, StoreError> {
-        let _open = self.enter()?;
-        let cells = self.engine.walk(after, limit).map_err(|error| self.note(error))?.into_iter();
+    ) -> Result<Vec<WalkedRow>, StoreError> {
+        let _gate = self.read_gate()?;
+        let cells =
+            self.engine.walk(after, limit).map_err(|error| self.record_failure(error))?.into_iter();
         Ok(cells
-            .map(|cell| Found {
-                row: self.unsealed(&cell.table, &cell.key, &cell.value),
+            .map(|cell| WalkedRow {
+                row: self.unseal(&cell.table, &cell.key, &cell.value),
                 table: cell.table,
                 key: cell.key,
             })
@@ -102,25 +107,27 @@ impl Rows {
         table: Table,
         scan: &Scan,
     ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let _open = self.enter()?;
-        let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
-        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| {
-            self.unsealed(table.name(), &key, &bytes).map(|row| (key, row))
+        let _gate = self.read_gate()?;
+        let stored =
+            self.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
+        let unseal = |(key, bytes): (Vec<u8>, Vec<u8>)| {
+            self.unseal(table.name(), &key, &bytes).map(|row| (key, row))
         };
-        found.into_iter().map(open).collect()
+        stored.into_iter().map(unseal).collect()
     }
 
     pub(super) fn keys(&self, table: Table, scan: &Scan) -> Result<Vec<Vec<u8>>, StoreError> {
-        let _open = self.enter()?;
-        let found = self.engine.scan(table.name(), scan).map_err(|error| self.note(error))?;
-        Ok(found.into_iter().map(|(key, _)| key).collect())
+        let _gate = self.read_gate()?;
+        let stored =
+            self.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
+        Ok(stored.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// Remembers that the engine has failed, so that the committer reopens it.
-    pub(super) fn note(&self, error: EngineError) -> StoreError {
+    /// Records that the engine failed, so that the committer reopens it.
+    pub(super) fn record_failure(&self, error: EngineError) -> StoreError {
         if let EngineError::Corrupt { table, .. } = &error {
-            // A damaged page stays damaged however often the engine is reopened.
-            self.damage(table);
+            // Reopening does not repair a damaged page.
+            self.mark_damaged(table);
         } else {
             tracing::error!(%error, "the engine failed; it is reopened");
             self.failed.store(true, Ordering::Relaxed);
@@ -128,31 +135,31 @@ impl Rows {
         error.into()
     }
 
-    fn unsealed(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
-        self.seal.open(table, key, bytes).inspect_err(|_| self.damage(table))
+    fn unseal(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
+        self.seal.open(table, key, bytes).inspect_err(|_| self.mark_damaged(table))
     }
 
-    fn damage(&self, table: &str) {
+    fn mark_damaged(&self, table: &str) {
         if !self.damaged.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 table,
-                "a row is damaged; stopped and started, the store makes all rows anew from snapshot and log"
+                "a row is damaged; restart the server to rebuild all rows from snapshot and log"
             );
         }
     }
 
-    /// Whether a damaged row was met. What it says is in snapshot and log.
+    /// True if a damaged row was read. Snapshot and log still hold its content.
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)
     }
 
     #[cfg(any(test, feature = "testing"))]
     #[allow(clippy::unwrap_used, reason = "a row that cannot be unsealed fails its test")]
-    pub(super) fn unseal(&self, table: &str, key: &[u8], sealed: &[u8]) -> Row {
+    pub(super) fn unseal_or_panic(&self, table: &str, key: &[u8], sealed: &[u8]) -> Row {
         self.seal.open(table, key, sealed).unwrap()
     }
 
-    /// The rows of one change as the engine is to hold them.
+    /// Seals the rows of one change.
     pub(super) fn seal(&self, written: &super::tx::Overlay) -> Result<Vec<RowWrite>, StoreError> {
         let sealed = written.iter().map(|((table, key), row)| {
             let value =
@@ -162,13 +169,13 @@ impl Rows {
         sealed.collect()
     }
 
-    /// Applies a durable group; its small blobs are found from here on, until they are filed.
+    /// Applies a durable group; its small blobs are readable from now on.
     pub(super) fn apply(&self, changes: &[Change]) -> Result<(), EngineError> {
-        self.keep(changes);
+        self.register_blobs(changes);
         self.apply_rows(changes)
     }
 
-    /// Applies a group's rows only.
+    /// Applies only the rows of a durable group.
     pub(super) fn apply_rows(&self, changes: &[Change]) -> Result<(), EngineError> {
         let rows = changes.iter().flat_map(|change| &change.rows);
         let writes: Vec<_> = rows
@@ -177,21 +184,21 @@ impl Rows {
         if writes.is_empty() {
             return Ok(());
         }
-        // An engine may panic on what the disk does to it; the group is in the log, so this is a
-        // failure like any other.
-        let applied = catch_unwind(AssertUnwindSafe(|| self.engine.apply(&writes)));
-        applied.unwrap_or_else(|_| Err(EngineError::Unavailable("panicked".into())))
+        // An engine may panic after a disk error. The group is in the log, so a panic is handled
+        // like any other failure.
+        let result = catch_unwind(AssertUnwindSafe(|| self.engine.apply(&writes)));
+        result.unwrap_or_else(|_| Err(EngineError::Unavailable("the engine panicked".into())))
     }
 
-    fn keep(&self, changes: &[Change]) {
+    fn register_blobs(&self, changes: &[Change]) {
         let Some(blobs) = &self.blobs else { return };
         for blob in changes.iter().flat_map(|change| &change.blobs) {
             blobs.logged(blob.clone());
         }
     }
 
-    /// Keeps a blob from collection until the change that refers to it is applied, and gives it if
-    /// no group holds it yet: the change carries it along.
+    /// Pins a blob until the change that refers to it is applied, and returns a small blob if it is
+    /// not in the log yet: the change must write it to the log.
     ///
     /// # Errors
     /// [`StoreError::NoBlob`], or the disk's.
@@ -203,30 +210,30 @@ impl Rows {
         Ok((Some(blobs.hold(id)?), blobs.unlogged(id)))
     }
 
-    /// Files the small blobs of all groups applied so far, durably.
-    pub(super) fn file(&self) -> Result<(), StoreError> {
-        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.file_logged().map(drop))
+    /// Flushes the small blobs of all applied groups to files, durably.
+    pub(super) fn flush_blobs(&self) -> Result<(), StoreError> {
+        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.flush_logged().map(drop))
     }
 
-    /// Whether more than `len` bytes of small blobs wait to be filed.
-    pub(super) fn unfiled_over(&self, len: usize) -> bool {
-        self.blobs.as_ref().is_some_and(|blobs| blobs.unfiled_len() > len)
+    /// True if more than `len` bytes of small blobs wait for a flush.
+    pub(super) fn has_unflushed_over(&self, len: usize) -> bool {
+        self.blobs.as_ref().is_some_and(|blobs| blobs.unflushed_len() > len)
     }
 
-    /// After a replay: forgets the small blobs of rows that are gone; those that had to be filed
-    /// meanwhile (`filed_early`) are removed.
-    pub(super) fn forget_unreferred(
+    /// After a replay: drops the small blobs that no row refers to. If some were flushed to files
+    /// during the replay (`flushed_early`), unreferenced files are removed as well.
+    pub(super) fn drop_unreferenced_blobs(
         &self,
-        filed_early: bool,
+        flushed_early: bool,
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let Some(blobs) =
-            self.blobs.as_ref().filter(|blobs| filed_early || blobs.unfiled_len() > 0)
+            self.blobs.as_ref().filter(|blobs| flushed_early || blobs.unflushed_len() > 0)
         else {
             return Ok(());
         };
         let collection = blobs.collection();
-        let mut referred = HashSet::new();
+        let mut referenced = HashSet::new();
         let mut after: Option<(String, Vec<u8>)> = None;
         loop {
             stop.check()?;
@@ -236,9 +243,9 @@ impl Rows {
             )?;
             for cell in &page {
                 match self.seal.open(&cell.table, &cell.key, &cell.value) {
-                    Ok(row) => referred.extend(row.blobs),
-                    // Nobody knows what a damaged row refers to, and it may be made again from the
-                    // log.
+                    Ok(row) => referenced.extend(row.blobs),
+                    // The references of a damaged row are unknown, and a rebuild may restore the
+                    // row.
                     Err(_) => return Ok(()),
                 }
             }
@@ -248,27 +255,27 @@ impl Rows {
                 break;
             }
         }
-        if filed_early {
-            collection.sweep(&referred)?;
+        if flushed_early {
+            collection.sweep(&referenced)?;
         } else {
-            blobs.retain_unfiled(|id| referred.contains(id));
+            blobs.retain_unflushed(|id| referenced.contains(id));
         }
         Ok(())
     }
 
-    /// After a replay that filed early: of blobs that lie in both forms only the one that the log
-    /// asked for last stays.
-    pub(super) fn keep_last<'a>(
+    /// After a replay that flushed early: removes the copies in the encoding that the log did not
+    /// request last.
+    pub(super) fn keep_last_encodings<'a>(
         &self,
-        turned: impl Iterator<Item = (&'a BlobId, AtRest)>,
+        changed: impl Iterator<Item = (&'a BlobId, AtRest)>,
     ) -> Result<(), StoreError> {
         let Some(blobs) = &self.blobs else { return Ok(()) };
-        for (id, last) in turned {
+        for (id, last) in changed {
             blobs.collection().keep_only(id, last)?;
         }
         Ok(())
     }
 }
 
-/// So many rows are looked at in one go.
+/// The number of rows read at a time.
 const WALK_ROWS: usize = 1000;

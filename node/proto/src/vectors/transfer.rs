@@ -1,4 +1,4 @@
-//! The texts carried by hand between a node and the computer that has the mnemonic.
+//! The transfer texts, carried by hand between a node and the computer that has the mnemonic.
 
 use super::*;
 use crate::identity::op::{Genesis, Op, OpBody, Recovery, Role, SignedOp, sign};
@@ -8,8 +8,8 @@ use crate::identity::{
 use crate::keys::{KemSecret, SecretKey};
 use crate::mnemonic::Mnemonic;
 
-fn begun(words: &Mnemonic) -> IdentityLog {
-    let (keys, node) = (words.keys(), SecretKey::from_bytes(&[100; 32]));
+fn log_of(mnemonic: &Mnemonic) -> IdentityLog {
+    let (keys, node) = (mnemonic.keys(), SecretKey::from_bytes(&[100; 32]));
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
     let recovery_kem = keys.recovery.public();
     let body = OpBody::Genesis(Genesis {
@@ -25,19 +25,25 @@ fn begun(words: &Mnemonic) -> IdentityLog {
 
 fn described(what: &str, title: &'static str, text: &str) -> Json {
     let payload = armour_payload(title, text);
-    json!({ "what": what, "title": title, "text": text, "payload": hex(&payload), "tree": tree_of(&payload) })
+    json!({
+        "what": what,
+        "title": title,
+        "text": text,
+        "payload": hex(&payload),
+        "tree": tree_of(&payload),
+    })
 }
 
 #[test]
-fn the_papers_have_these_letters() {
+fn transfer_text_vectors_match() {
     let (old, new) = (Mnemonic::from_entropy([1; 32]), Mnemonic::from_entropy([2; 32]));
-    let log = begun(&old);
+    let log = log_of(&old);
     let request = SignatureRequest::new(&log, OpBody::SetDomain(Some("alice.example".to_owned())));
     assert_eq!(request.to_string().parse::<SignatureRequest>().as_ref(), Ok(&request));
-    let Ok(transfer::Signed::Done(signed)) = transfer::sign(&request, &old) else { panic!() };
+    let Ok(transfer::Signed::Request(signed)) = transfer::sign(&request, &old) else { panic!() };
     let changed = transfer::replace_mnemonic(&log, &old, &new).unwrap();
-    for transfer in [&signed, &changed] {
-        assert_eq!(transfer.to_string().parse::<SignedRequest>().as_ref(), Ok(transfer));
+    for text in [&signed, &changed] {
+        assert_eq!(text.to_string().parse::<SignedRequest>().as_ref(), Ok(text));
     }
     let papers = [
         described("a request", "freehold request 1", &request.to_string()),

@@ -1,17 +1,17 @@
-//! Whether a JPEG came whole. Its decoder fills what is missing with one grey and says nothing; the
-//! file itself tells.
+//! Detects truncated JPEG files. The decoder fills the missing part with one grey without an error.
 
 use image::DynamicImage;
 
-/// Whether a JPEG was cut off: its end is missing (ITU T.81 B.1.1.3: EOI), and the last row of what
-/// it decodes to is of one colour, as rows are that never came. A file that only lacks its last two
-/// bytes has a last row of its own.
-pub(super) fn is_missing(bytes: &[u8], picture: &DynamicImage) -> bool {
-    !has_end(bytes) && is_blank_at_the_foot(picture)
+/// True if the EOI marker (ITU T.81 B.1.1.3) is missing and the last row of the decoded picture has
+/// one colour, as missing rows have. A file that lacks only its last two bytes has a complete last
+/// row.
+pub(super) fn is_truncated(bytes: &[u8], picture: &DynamicImage) -> bool {
+    !has_eoi(bytes) && has_plain_last_row(picture)
 }
 
-/// Follows the markers to EOI; pictures within segments (thumbnails) are passed over with them.
-fn has_end(bytes: &[u8]) -> bool {
+/// Follows the markers to EOI. Segments are skipped, and with them the thumbnails in them, which have
+/// an EOI of their own.
+fn has_eoi(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(2..).unwrap_or_default();
     loop {
         let Some(at) = rest.iter().position(|byte| *byte == 0xff) else { return false };
@@ -19,7 +19,7 @@ fn has_end(bytes: &[u8]) -> bool {
         match rest.first() {
             None => return false,
             Some(0xd9) => return true,
-            // Stuffing, fill bytes, restart markers and the two others that stand alone.
+            // Stuffed and fill bytes, and markers without a length: TEM, RSTn, SOI.
             Some(0x00 | 0xff | 0x01 | 0xd0..=0xd8) => {}
             Some(_) => {
                 let Some([high, low]) = rest.get(1..3) else { return false };
@@ -30,7 +30,7 @@ fn has_end(bytes: &[u8]) -> bool {
     }
 }
 
-fn is_blank_at_the_foot(picture: &DynamicImage) -> bool {
+fn has_plain_last_row(picture: &DynamicImage) -> bool {
     let row =
         picture.crop_imm(0, picture.height().saturating_sub(1), picture.width(), 1).into_rgb8();
     let mut pixels = row.pixels();

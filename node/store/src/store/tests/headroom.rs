@@ -1,15 +1,16 @@
-//! A full disk: what is refused, what goes on, and the reserve that makes it possible.
+//! Tests of a full disk: refused changes, admitted changes and the reserve.
 
+use super::admission::Headroom;
 use super::faults::{put, rows};
 use super::*;
 use crate::fs::Fault;
 
 const RESERVE: &str = "/data/reserve";
 
-/// A store whose disk is watched.
-fn watched(fs: &MemoryFs, engines: &Engines) -> Store {
+/// A store with a free-space check.
+fn with_free_space_check(fs: &MemoryFs, engines: &Engines) -> Store {
     let options = options(fs);
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -18,12 +19,12 @@ fn watched(fs: &MemoryFs, engines: &Engines) -> Store {
 }
 
 #[test]
-fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
+fn full_disk_refuses_changes_until_space_is_free() {
     let fs = MemoryFs::new();
     let store = Store::open(options(&fs)).unwrap();
     put(&store, 1).unwrap();
     for _ in 0..3 {
-        // Nothing at all can be written.
+        // Every write fails.
         (1..=64).for_each(|call| fs.fail_at(call, Fault::Full));
         assert_eq!(put(&store, 2), Err(StoreError::Full));
         assert_eq!(rows(&store).unwrap().len(), 2);
@@ -41,10 +42,10 @@ fn a_full_disk_refuses_and_serves_again_when_there_is_room() {
 }
 
 #[test]
-fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
+fn deletes_go_on_under_the_watermark() {
     let fs = MemoryFs::new();
     let options = options(&fs);
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -52,7 +53,8 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
     put(&store, 1).unwrap();
     assert!(fs.exists(Path::new("/data/reserve")).unwrap());
-    // Full in the middle of a group: the reserve lets this one through, and then only what deletes.
+    // The disk is full during an append: the reserve is used for this change, and then only deletes
+    // are admitted.
     fs.fail_at(1, Fault::Full);
     fs.set_free(0);
     put(&store, 2).unwrap();
@@ -66,7 +68,7 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
         .unwrap();
     assert_eq!(rows(&store).unwrap().len(), 3);
     fs.set_free(2000);
-    // The disk is asked again a little later.
+    // Free space is read again after a short time.
     while put(&store, 4) == Err(StoreError::Full) {
         std::thread::yield_now();
     }
@@ -74,48 +76,51 @@ fn under_the_watermark_deleting_goes_on_and_all_resumes_by_itself() {
     assert!(fs.exists(Path::new("/data/reserve")).unwrap());
 }
 
-/// What a change would be told with so much room; nothing is written.
-fn told(
+/// The outcome of a change with this headroom; nothing is written.
+fn outcome(
     store: &Store,
-    room: Room,
+    headroom: Headroom,
     work: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let shared = &store.0.shared;
     let group = tx::Overlay::new();
-    let mut tx = Tx::new(1000, &shared.rows, &group, &[], room);
+    let mut tx = Tx::new(1000, &shared.rows, &group, &[], headroom);
     work(&mut tx)?;
     tx.finish().map(drop)
 }
 
 #[test]
-fn without_room_only_what_is_small_or_deletes_goes_on() {
+fn small_changes_and_deletes_are_admitted_without_headroom() {
     let options = options(&MemoryFs::new());
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let take = |room| {
+    let deliver = |headroom| {
         let pinned = blobs.put(b"mail", AtRest::Sealed).unwrap();
-        told(&store, room, |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
+        outcome(&store, headroom, |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
     };
-    assert_eq!(take(Room::Enough), Ok(()));
-    for room in [Room::Low, Room::None] {
-        assert_eq!(take(room), Err(StoreError::Full), "{room:?}");
-        let deleted = told(&store, room, |tx| {
+    assert_eq!(deliver(Headroom::Enough), Ok(()));
+    for headroom in [Headroom::Low, Headroom::None] {
+        assert_eq!(deliver(headroom), Err(StoreError::Full), "{headroom:?}");
+        let deleted = outcome(&store, headroom, |tx| {
             tx.delete(T, b"a");
             Ok(())
         });
-        assert_eq!(deleted, Ok(()), "{room:?}");
-        assert_eq!(told(&store, room, |_| Ok(())), Ok(()), "{room:?}");
+        assert_eq!(deleted, Ok(()), "{headroom:?}");
+        assert_eq!(outcome(&store, headroom, |_| Ok(())), Ok(()), "{headroom:?}");
     }
-    assert_eq!(told(&store, Room::Low, |tx| tx.put(T, b"session", b"1")), Ok(()));
-    assert_eq!(told(&store, Room::None, |tx| tx.put(T, b"session", b"1")), Err(StoreError::Full));
+    assert_eq!(outcome(&store, Headroom::Low, |tx| tx.put(T, b"session", b"1")), Ok(()));
+    assert_eq!(
+        outcome(&store, Headroom::None, |tx| tx.put(T, b"session", b"1")),
+        Err(StoreError::Full)
+    );
 }
 
 #[test]
-fn a_step_on_the_way_to_room_is_let_in_while_it_is_small() {
+fn small_change_that_frees_space_later_is_admitted() {
     let store = Store::open(options(&MemoryFs::new())).unwrap();
     let step = |rows: u8| {
-        told(&store, Room::None, move |tx| {
-            tx.makes_room_later();
+        outcome(&store, Headroom::None, move |tx| {
+            tx.frees_space_later();
             (0..rows).try_for_each(|row| tx.put(T, &[row], &[7; 1500]))
         })
     };
@@ -124,10 +129,10 @@ fn a_step_on_the_way_to_room_is_let_in_while_it_is_small() {
 }
 
 #[test]
-fn where_there_is_no_room_a_delete_takes_no_large_change_along() {
+fn delete_does_not_admit_a_larger_write() {
     let store = Store::open(options(&MemoryFs::new())).unwrap();
-    let change = |room, deleted: &'static [u8], long: &'static [u8], rows: u8| {
-        told(&store, room, move |tx| {
+    let change = |headroom, deleted: &'static [u8], long: &'static [u8], rows: u8| {
+        outcome(&store, headroom, move |tx| {
             for row in 0..rows {
                 tx.put(T, &[long, &[row]].concat(), &[7; 1500])?;
             }
@@ -140,31 +145,31 @@ fn where_there_is_no_room_a_delete_takes_no_large_change_along() {
         tx.put(T, b"b\0", &[7; 1500])
     });
     long.unwrap();
-    for room in [Room::Low, Room::None] {
-        // Neither a row that is not there nor a short one makes room for five long ones; written
-        // over themselves they need none.
-        assert_eq!(change(room, b"nothing", b"c", 5), Err(StoreError::Full), "{room:?}");
-        assert_eq!(change(room, b"b\0", b"c", 5), Err(StoreError::Full), "{room:?}");
-        assert_eq!(change(room, b"nothing", b"a", 5), Ok(()), "{room:?}");
-        assert_eq!(change(room, b"nothing", b"d", 2), Ok(()), "{room:?}");
-        // And what goes may be as long as what comes.
-        let moved = told(&store, room, |tx| {
+    for headroom in [Headroom::Low, Headroom::None] {
+        // Deleting a missing or a short row does not free the space of five long rows; overwriting
+        // rows needs no space.
+        assert_eq!(change(headroom, b"nothing", b"c", 5), Err(StoreError::Full), "{headroom:?}");
+        assert_eq!(change(headroom, b"b\0", b"c", 5), Err(StoreError::Full), "{headroom:?}");
+        assert_eq!(change(headroom, b"nothing", b"a", 5), Ok(()), "{headroom:?}");
+        assert_eq!(change(headroom, b"nothing", b"d", 2), Ok(()), "{headroom:?}");
+        // The deleted rows may be as long as the written ones.
+        let moved = outcome(&store, headroom, |tx| {
             for row in 0..5 {
                 tx.delete(T, &[b'a', row]);
                 tx.put(T, &[b'e', row], &[7; 1500])?;
             }
             Ok(())
         });
-        assert_eq!(moved, Ok(()), "{room:?}");
+        assert_eq!(moved, Ok(()), "{headroom:?}");
     }
 }
 
 #[test]
-fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
+fn deleting_a_blob_on_a_full_disk_frees_space() {
     let fs = MemoryFs::new();
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500 },
@@ -174,8 +179,7 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"film", b"", &[id])).unwrap();
     drop(pinned);
-    // The disk is full in the middle of a group, and what the reserve gives is less than the
-    // watermark.
+    // The disk is full during an append, and the reserve is smaller than the watermark.
     fs.fail_at(1, Fault::Full);
     fs.set_free(500);
     put(&store, 1).unwrap();
@@ -188,7 +192,7 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
     assert!(blobs.unlink_now(&store, &[id]).unwrap().files > 0);
     assert!(!blobs.contains(&id).unwrap());
     blobs.collect(&store).unwrap();
-    assert_eq!(put(&store, 2), Err(StoreError::Full), "it is still under the watermark");
+    assert_eq!(put(&store, 2), Err(StoreError::Full), "free space is still under the watermark");
     fs.set_free(300_500);
     while put(&store, 2) == Err(StoreError::Full) {
         std::thread::yield_now();
@@ -197,9 +201,9 @@ fn on_a_disk_that_was_full_a_deleted_file_goes_and_all_resumes_by_itself() {
 }
 
 #[test]
-fn a_snapshot_takes_what_is_under_the_watermark_but_never_fills_the_disk() {
+fn snapshot_under_the_watermark_never_fills_the_disk() {
     let fs = MemoryFs::new();
-    let space = Space::new(
+    let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 100_000, reserve: 500 },
@@ -215,17 +219,17 @@ fn a_snapshot_takes_what_is_under_the_watermark_but_never_fills_the_disk() {
     (1..=20).for_each(|n| put(&store, n).unwrap());
     fs.set_free(249);
     assert_eq!(store.snapshot(), Err(StoreError::Full));
-    assert_eq!(names(), Vec::<String>::new(), "what it had written is gone");
-    // Less than the watermark, and enough: the older ones and the log go for it.
+    assert_eq!(names(), Vec::<String>::new(), "the temporary files are removed");
+    // Under the watermark, but enough for a snapshot, which replaces older ones and log segments.
     fs.set_free(50_000);
     store.snapshot().unwrap();
     let first = names();
     put(&store, 21).unwrap();
     fs.set_free(1000);
-    // The next would be as long as the first, which is more than there is.
+    // The next snapshot would be as long as the first, and so much is not free.
     assert_eq!(store.snapshot(), Err(StoreError::Full));
     assert_eq!(names(), first);
-    // Nothing else has suffered.
+    // No row is affected.
     assert_eq!(rows(&store).unwrap().len(), 5 + 21);
     fs.set_free(1 << 30);
     store.snapshot().unwrap();
@@ -233,38 +237,40 @@ fn a_snapshot_takes_what_is_under_the_watermark_but_never_fills_the_disk() {
 }
 
 #[test]
-fn a_checkpoint_on_a_full_disk_takes_its_room_from_the_reserve_and_gives_it_back() {
-    let mut came = 0;
+fn checkpoint_on_a_full_disk_uses_the_reserve() {
+    let mut reached = 0;
     for call in 1.. {
         let fs = MemoryFs::new();
-        let store = watched(&fs, &Engines::default());
+        let store = with_free_space_check(&fs, &Engines::default());
         put(&store, 1).unwrap();
         fs.set_free(0);
         let calls = fs.calls();
         fs.fail_at(call, Fault::Full);
         store.checkpoint().unwrap();
         if fs.exists(Path::new(RESERVE)).unwrap() {
-            assert!(fs.calls() < calls + call, "the fault came to bear and cost nothing");
+            assert!(
+                fs.calls() < calls + call,
+                "the fault was reached but the reserve was not used"
+            );
             break;
         }
-        came += 1;
+        reached += 1;
         fs.set_free(2000);
         store.checkpoint().unwrap();
         assert!(fs.exists(Path::new(RESERVE)).unwrap());
     }
-    assert!(came > 3, "{came}");
+    assert!(reached > 3, "{reached}");
 }
 
 #[test]
-fn an_engine_for_which_the_disk_was_full_is_reopened_with_the_reserves_room() {
+fn full_disk_engine_is_reopened_with_the_reserve() {
     for call in 0..4 {
         let (fs, engines) = (MemoryFs::new(), Engines::default());
-        let store = watched(&fs, &engines);
+        let store = with_free_space_check(&fs, &engines);
         put(&store, 1).unwrap();
         fs.set_free(0);
         engines.current().fail_at(call, EngineError::Full);
-        // Whichever call it was, the change after it finds the engine reopened; only what deletes
-        // is let in meanwhile.
+        // After each failed call the next change reopens the engine; only deletes are admitted.
         for key in [[2].as_slice(), &[1]] {
             let _ = store.checkpoint();
             let deleted = store.commit_blocking(move |tx| {

@@ -1,0 +1,68 @@
+//! References from posts to photos, so that no photo is deleted while a post shows it.
+
+use minicbor::{Decode, Encode};
+
+use super::PhotoId;
+use super::rows::mark_pending;
+use crate::row::{self, Record, Rows};
+use crate::store::{Scan, StoreError, Table, Tx};
+
+/// Under `photo ‖ post`.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ReferenceRow {
+    /// Whether the post is published: then everybody who sees the post sees the photo.
+    #[n(0)]
+    is_published: bool,
+}
+
+impl Record for ReferenceRow {
+    const TABLE: Table = Table::new("photos_uses");
+    const VERSION: u8 = 1;
+}
+
+/// The most references of one photo that are read.
+const READ_MAX: usize = 1000;
+
+/// Records that the post with this id shows these photos.
+pub(crate) fn add_references(
+    tx: &mut Tx<'_>,
+    post: &[u8; 16],
+    photos: &[PhotoId],
+    is_published: bool,
+) -> Result<(), StoreError> {
+    for photo in photos {
+        row::put(tx, &row::key(&[&photo.0, post]), &ReferenceRow { is_published })?;
+        if is_published {
+            mark_pending(tx, *photo)?;
+        }
+    }
+    Ok(())
+}
+
+/// Records that the post no longer shows these photos.
+pub(crate) fn remove_references(
+    tx: &mut Tx<'_>,
+    post: &[u8; 16],
+    photos: &[PhotoId],
+) -> Result<(), StoreError> {
+    for photo in photos {
+        let key = row::key(&[&photo.0, post]);
+        if row::get::<ReferenceRow>(tx, &key)?.is_some_and(|reference| reference.is_published) {
+            mark_pending(tx, *photo)?;
+        }
+        row::delete::<ReferenceRow>(tx, &key);
+    }
+    Ok(())
+}
+
+/// Whether a post or draft shows the photo.
+pub(super) fn is_referenced(tx: &Tx<'_>, photo: PhotoId) -> Result<bool, StoreError> {
+    Ok(!tx.scan(ReferenceRow::TABLE, &Scan::prefix(&photo.0, 1))?.is_empty())
+}
+
+/// Whether a published post shows the photo.
+pub(super) fn is_published(rows: &impl Rows, photo: PhotoId) -> Result<bool, StoreError> {
+    let references = row::scan::<ReferenceRow>(rows, &Scan::prefix(&photo.0, READ_MAX))?;
+    Ok(references.iter().any(|(_, reference)| reference.is_published))
+}
