@@ -3,8 +3,8 @@
 //!
 //! `tls/made` holds a copy of each certificate made here, so that the owner's own is never replaced.
 //! A self-signed certificate that lacks one of the node's names is made anew under the same key;
-//! programs that trust the file read it again. [`Certificate::reload`] reads the files again for new
-//! connections.
+//! programs that trust the file read it again. [`Certificate::reload`] reads the files again for
+//! new connections.
 
 use std::fs;
 use std::io::Write;
@@ -80,8 +80,8 @@ impl Certificate {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes a self-signed certificate anew if it lacks one of `names`. Names that no certificate can
-    /// hold are left out.
+    /// Makes a self-signed certificate anew if it lacks one of `names`. Names that no certificate
+    /// can hold are left out.
     pub(crate) fn cover(&self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
         let names: Vec<String> = names
             .into_iter()
@@ -141,8 +141,8 @@ fn alone(there: &Path, missing: &Path) -> anyhow::Error {
     exit::with(exit::NO_INPUT, cause)
 }
 
-/// Writes key and certificate into a new folder and renames the folder, so that both appear at once:
-/// one without the other would be taken for the owner's.
+/// Writes key and certificate into a new folder and renames the folder, so that both appear at
+/// once: one without the other would be taken for the owner's.
 fn make_first(data: &Path) -> anyhow::Result<()> {
     let (folder, new) = (data.join("tls"), data.join("tls.new"));
     if new.try_exists()? {

@@ -63,7 +63,7 @@ pub(crate) async fn run(target: Target, arguments: DemoArguments) -> Result<()> 
     let mut nodes = tokio::select! {
         nodes = started => nodes?,
         // The kernel ends the nodes with this process; the next start continues the seeding.
-        () = stop.asked() => return Ok(()),
+        () = stop.requested() => return Ok(()),
     };
     if arguments.check {
         return Ok(());
@@ -188,7 +188,7 @@ async fn run_until_stopped(nodes: &mut [DemoNode], mut stop: Stop) -> Result<()>
     loop {
         tokio::select! {
             biased;
-            () = stop.asked() => break,
+            () = stop.requested() => break,
             _ = poll.tick() => {
                 for node in nodes.iter_mut().filter_map(|node| node.has_ended().then_some(node)) {
                     console::print(format!(

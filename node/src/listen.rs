@@ -137,8 +137,8 @@ impl Listeners {
                 Err(error) => refused.push((name, at, error)),
             }
         }
-        // libp2p reports a port in use only later and without the name of the setting, so both of its
-        // ports are bound for a moment here: TCP above, UDP for QUIC.
+        // libp2p reports a port in use only later and without the name of the setting, so both of
+        // its ports are bound for a moment here: TCP above, UDP for QUIC.
         if !refused.iter().any(|(name, ..)| *name == "libp2p")
             && let Err(error) = UdpSocket::bind(libp2p).await
         {

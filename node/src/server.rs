@@ -2,7 +2,8 @@
 //!
 //! The folder's lock is first, then the sockets, so that clients get a temporary error instead of a
 //! closed port; then core (the write-ahead log, the store), which may take a minute after a power
-//! cut; then web, mail and federation. The control socket is last: when it answers, everything runs.
+//! cut; then web, mail and federation. The control socket is last: when it answers, everything
+//! runs.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ use crate::startup_message::StartupMessage;
 use crate::stop::Reload;
 use crate::{console, data_folder, exit};
 
-/// How long connections may take to finish their requests; web, mail and federation cut off theirs a
-/// little earlier.
+/// How long connections may take to finish their requests; web, mail and federation cut off theirs
+/// a little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
 /// How long the store may take for its last checkpoint. Both together stay under the five seconds a
 /// stop may take.
@@ -49,7 +50,7 @@ pub(crate) struct Server {
     control: JoinHandle<()>,
     background: JoinHandle<()>,
     certificate_task: JoinHandle<()>,
-    welcome_task: Option<JoinHandle<()>>,
+    startup_message_task: Option<JoinHandle<()>>,
 }
 
 /// The bound sockets of a node that is not open yet; every client gets a temporary error.
@@ -164,7 +165,7 @@ impl Server {
             control,
             background,
             certificate_task,
-            welcome_task: None,
+            startup_message_task: None,
         })
     }
 
@@ -182,7 +183,7 @@ impl Server {
             (_, Some(token)) => {
                 console::print(message.unclaimed(&token.to_string()));
                 let printing = print_after_setup(self.node.clone(), events, message);
-                self.welcome_task = Some(tokio::spawn(printing));
+                self.startup_message_task = Some(tokio::spawn(printing));
             }
             (Some(owner), None) => console::print(message.claimed(&owner)),
             (None, None) => {}
@@ -191,13 +192,13 @@ impl Server {
     }
 
     /// Stops accepting, lets requests finish, writes the store's checkpoint and ends, within five
-    /// seconds. Work that takes longer is abandoned: every acknowledged change is in the write-ahead
-    /// log, and the next start reads it from there.
+    /// seconds. Work that takes longer is abandoned: every acknowledged change is in the
+    /// write-ahead log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
         self.background.abort();
         self.certificate_task.abort();
-        if let Some(task) = &self.welcome_task {
+        if let Some(task) = &self.startup_message_task {
             task.abort();
         }
         let servers = async {
@@ -252,7 +253,7 @@ async fn maintain(
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
-            () = reload.asked() => {
+            () = reload.requested() => {
                 match certificate.reload() {
                     Ok(()) => tracing::info!("the certificate was reloaded"),
                     Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate could not be reloaded; the one in use stays"),
@@ -289,8 +290,8 @@ async fn print_after_setup(node: Node, mut events: Receiver<Event>, message: Sta
     }
 }
 
-/// Runs `work` on a blocking thread and returns whether it ended within `limit`. Work that did not is
-/// abandoned when the process ends.
+/// Runs `work` on a blocking thread and returns whether it ended within `limit`. Work that did not
+/// is abandoned when the process ends.
 async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result<bool> {
     match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
         Ok(ended) => ended.map(|()| true).context("the store's thread ended"),

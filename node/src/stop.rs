@@ -42,8 +42,8 @@ impl Stop {
         })
     }
 
-    /// Completes when a stop is asked for, once for each time.
-    pub(crate) async fn asked(&mut self) {
+    /// Completes once for each stop signal.
+    pub(crate) async fn requested(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -62,8 +62,8 @@ impl Reload {
         Ok(Self(is_service.then(|| subscribe(SignalKind::hangup())).transpose()?))
     }
 
-    /// Completes when a reload is asked for, once for each time.
-    pub(crate) async fn asked(&mut self) {
+    /// Completes once for each SIGHUP.
+    pub(crate) async fn requested(&mut self) {
         hangup(&mut self.0).await;
     }
 }

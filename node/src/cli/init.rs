@@ -1,4 +1,5 @@
-//! `freehold init`: the set-up page's work from the command line, on a running node or on its folder.
+//! `freehold init`: the set-up page's work from the command line, on a running node or on its
+//! folder.
 
 use std::io::IsTerminal;
 

@@ -25,7 +25,7 @@ pub(super) async fn run(target: Target) -> Result<()> {
     let status = control::call(&target.data, &Request::Status);
     let running = tokio::select! {
         response = tokio::time::timeout(RESPONSE_WITHIN, status) => response,
-        () = stop.asked() => return Ok(()),
+        () = stop.requested() => return Ok(()),
     };
     // A node that does not answer still holds the folder's lock: `claim` below fails.
     if let Ok(Ok(Some(_))) = running {
@@ -41,7 +41,7 @@ pub(super) async fn run(target: Target) -> Result<()> {
     let node = tokio::select! {
      node = startup.open_node(&target, claim, &opening) => node?,
     // A rebuild may take long. It can be interrupted at any point: the next start repeats it.
-            () = stop.asked() => {
+            () = stop.requested() => {
                 opening.raise();
                 tracing::info!("stopped before the data folder was open");
                 return Ok(());
@@ -49,10 +49,10 @@ pub(super) async fn run(target: Target) -> Result<()> {
         };
     let mut server = Server::start(&target, startup, node).await?;
     server.print_startup_message().await?;
-    stop.asked().await;
+    stop.requested().await;
     tokio::select! {
         stopped = server.shutdown() => stopped,
-        () = stop.asked() => {
+        () = stop.requested() => {
             console::eprint(
                 "freehold: stopped at once after a second signal; nothing is lost, the next start reads the log",
             );

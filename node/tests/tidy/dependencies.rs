@@ -1,5 +1,5 @@
-//! The arrows between the crates: web, mail and federation depend on core and not on each other, web
-//! and mail on listen; only node links everything.
+//! The dependencies between the crates: web, mail and federation depend on core and not on each
+//! other, web and mail also on listen; only node links everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ const FOLDERS: [&str; 8] =
     ["node", "node/core", "node/listen", "node/proto", "node/store", "web", "mail", "federation"];
 
 #[test]
-fn web_mail_and_federation_do_not_depend_on_each_other() {
+fn protocol_crates_do_not_depend_on_each_other() {
     let metadata = metadata();
     let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
@@ -18,12 +18,12 @@ fn web_mail_and_federation_do_not_depend_on_each_other() {
         if !name.starts_with("freehold") {
             continue;
         }
-        let known = package["dependencies"].as_array().expect("dependencies").iter();
-        let known = known
+        let used = package["dependencies"].as_array().expect("dependencies").iter();
+        let used = used
             .filter_map(|d| d["name"].as_str())
             .filter(|n| n.starts_with("freehold") && *n != name)
             .map(str::to_owned);
-        crates.insert(name.to_owned(), known.collect());
+        crates.insert(name.to_owned(), used.collect());
     }
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let expected = BTreeMap::from([

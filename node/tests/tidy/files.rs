@@ -1,9 +1,14 @@
 //! Small files with the names of their content.
 
+use crate::source::lines;
 use crate::{files_below, read, root, shown};
 
 /// The longest source file, in lines. A longer one is split by its nouns.
 const LINES_MAX: usize = 450;
+
+/// The widest line, in characters (`max_width` of rustfmt). Lines with a string literal, which
+/// rustfmt does not break, and rows of a table in a comment may be wider.
+const COLUMNS_MAX: usize = 100;
 
 /// Names that do not describe the content.
 const FORBIDDEN: [&str; 9] = [
@@ -27,6 +32,22 @@ fn source_files_have_at_most_450_lines() {
         .map(|(lines, path)| format!("{path}: {lines} lines"))
         .collect();
     assert!(long.is_empty(), "over {LINES_MAX} lines: {long:#?}");
+}
+
+#[test]
+fn lines_have_at_most_100_columns() {
+    let mut wide = Vec::new();
+    for path in files_below(&root(), &[".rs"]) {
+        let text = read(&path);
+        for (at, (line, tokens)) in text.lines().zip(lines(&text)).enumerate() {
+            let is_table_row = tokens.comment.trim_start_matches(['/', '!', ' ']).starts_with('|');
+            let may_be_wider = tokens.has_string || is_table_row;
+            if line.chars().count() > COLUMNS_MAX && !may_be_wider {
+                wide.push(format!("{}:{}", shown(&path), at + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "over {COLUMNS_MAX} columns: {wide:#?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod comments;
 mod dependencies;
 mod files;
 mod floors;
@@ -15,6 +16,7 @@ mod licences;
 mod pages;
 mod source;
 mod tables;
+mod test_names;
 
 use std::path::{Path, PathBuf};
 
