@@ -4,6 +4,7 @@
 //! This crate opens no socket, renders no page and parses no protocol line.
 
 pub mod audience;
+pub mod blocking;
 pub mod check;
 pub mod crowd;
 pub mod delivery_status;
