@@ -1,12 +1,12 @@
-//! IMAP: reading mail with any program.
+//! IMAP4rev1: mail programs read the mailbox.
 //!
-//! | RFC | what | here |
+//! | RFC | extension | state |
 //! |---|---|---|
 //! | 2177 | IDLE | whole |
-//! | 2180 | several sessions in one folder | whole: messages gone are passed over, EXPUNGE waits |
-//! | 2342 | NAMESPACE | whole: one person, one space |
+//! | 2180 | several sessions in one folder | whole: expunged messages are skipped, EXPUNGE is delayed |
+//! | 2342 | NAMESPACE | whole: one personal namespace |
 //! | 2971 | ID | whole |
-//! | 3501 | IMAP4rev1 | whole, but that no message is ever `\Recent` (RFC 9051 dropped it) |
+//! | 3501 | IMAP4rev1 | whole; no message is ever `\Recent` (RFC 9051 dropped it) |
 //! | 3502 | MULTIAPPEND | not yet |
 //! | 3516 | BINARY | not yet |
 //! | 3691 | UNSELECT | whole |
@@ -20,7 +20,7 @@
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5464 | METADATA | not yet |
 //! | 5465 | NOTIFY | not yet |
-//! | 5530 | response codes | whole, where they apply |
+//! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
 //! | 6154 | SPECIAL-USE | part: the attributes; CREATE-SPECIAL-USE not yet |
 //! | 6851 | MOVE | whole |
@@ -32,23 +32,26 @@
 //! | 8474 | OBJECTID | not yet |
 //! | 8508 | REPLACE | not yet |
 //! | 8970 | PREVIEW | not yet |
-//! | 9051 | IMAP4rev2 | part: what it shares with the above |
+//! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
-mod answer;
 mod command;
+mod completion;
 mod connection;
 mod context;
 mod cursor;
 mod date;
+mod exchange;
+mod executor;
 mod flags;
 mod framer;
 mod glob;
+mod link;
 mod mime;
-mod outlines;
 mod print;
 mod selected;
 mod sequence;
 mod session;
+mod structure_cache;
 mod utf7;
 
 use std::net::SocketAddr;
@@ -59,42 +62,43 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::house::House;
 use crate::stream::Stream;
-use context::{Context, Link, Privacy, Shared};
-use outlines::Outlines;
-use print::Printer;
+use context::Shared;
+use exchange::Exchange;
+use link::{Link, Privacy};
 use session::Session;
+use structure_cache::StructureCache;
 
-/// What a client is told that finds no room (RFC 3501 7.1.5).
+/// Sent to a client beyond the connection limit (RFC 3501 7.1.5).
 const FULL: &[u8] = b"* BYE too many connections; try again later\r\n";
 
-/// When TLS begins.
+/// When TLS starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
-    /// With the first byte (port 993).
+    /// At once (port 993).
     Implicit,
-    /// When the client asks (port 143).
+    /// At the STARTTLS command (port 143).
     StartTls,
 }
 
-/// Serves IMAP on `imap` (STARTTLS) and `imaps` (TLS from the first byte) until mail stops.
-pub(crate) fn listen(house: &House, imap: TcpListener, imaps: TcpListener) {
-    let config = &house.config;
+/// Serves IMAP on `imap` (STARTTLS) and `imaps` (implicit TLS) until mail stops.
+pub(crate) fn listen(state: &House, imap: TcpListener, imaps: TcpListener) {
+    let config = &state.config;
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
-    let shared = Arc::new(Shared { message_len_max, outlines: Outlines::default() });
+    let shared = Arc::new(Shared { message_len_max, structure_cache: StructureCache::default() });
     let crowd = Crowd::new(config.imap_connections_max, config.imap_connections_per_address_max);
     for (listener, tls, full) in
         [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())]
     {
         let shared = Arc::clone(&shared);
-        house.listen(listener, crowd.clone(), full, move |house, socket, peer, place| {
-            serve(house, Arc::clone(&shared), socket, peer, tls, place)
+        state.listen(listener, crowd.clone(), full, move |state, socket, peer, place| {
+            serve(state, Arc::clone(&shared), socket, peer, tls, place)
         });
     }
 }
 
-/// One connection from its first byte to its last.
+/// Serves one connection.
 async fn serve(
-    house: House,
+    state: House,
     shared: Arc<Shared>,
     socket: TcpStream,
     peer: SocketAddr,
@@ -103,10 +107,10 @@ async fn serve(
 ) {
     let stream = match tls {
         Tls::StartTls => Stream::plain(socket, peer),
-        Tls::Implicit => match Stream::tls(socket, peer, &house.tls, &place).await {
+        Tls::Implicit => match Stream::tls(socket, peer, &state.tls, &place).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "imap: no TLS");
+                tracing::debug!(%error, "imap: the TLS handshake failed");
                 return;
             }
         },
@@ -114,17 +118,12 @@ async fn serve(
     let privacy = match (stream.is_tls(), stream.is_loopback()) {
         (true, _) => Privacy::Tls,
         (false, true) => Privacy::Loopback,
-        (false, false) => Privacy::Open,
+        (false, false) => Privacy::Cleartext,
     };
-    let link = Link { privacy, may_start_tls: !stream.is_tls(), from: peer.ip() };
-    let cx = Context {
-        node: house.node.clone(),
-        shared,
-        out: Printer::default(),
-        link,
-        condstore: false,
-    };
-    connection::run(&house, stream, Session::new(cx), &place).await;
+    let message_len_max = shared.message_len_max;
+    let link = Link { privacy, may_start_tls: !stream.is_tls(), message_len_max };
+    let exchange = Exchange::new(state.node.clone(), shared, peer.ip());
+    connection::run(&state, stream, Session::new(link), exchange, &place).await;
 }
 
 #[cfg(test)]

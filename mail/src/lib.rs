@@ -9,6 +9,7 @@ mod imap;
 mod opening;
 mod queue;
 pub mod smtp;
+mod spool;
 pub mod stream;
 
 use std::net::SocketAddr;

@@ -1,15 +1,15 @@
-//! SMTP: mail from other servers for the owner, and mail from the owner's programs on its way out.
+//! SMTP: receives mail for the owner from other servers, and submissions from the owner's programs.
 //!
-//! | RFC | | |
+//! | RFC | extension | state |
 //! |---|---|---|
-//! | 5321 | SMTP | whole, but for EXPN and TURN, which are not offered |
+//! | 5321 | SMTP | whole; EXPN and TURN are not offered |
 //! | 1870 | SIZE | whole |
 //! | 2034, 3463, 5248 | enhanced status codes | whole |
 //! | 2920 | PIPELINING | whole |
 //! | 3030 | CHUNKING | whole; BINARYMIME not yet |
 //! | 3207 | STARTTLS | whole |
-//! | 3461 | DSN | part: parameters are read, reports of success not yet |
-//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN for old programs; SCRAM not yet |
+//! | 3461 | DSN | part: parameters are parsed, success reports not yet |
+//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN too, for old programs; SCRAM not yet |
 //! | 6152 | 8BITMIME | whole |
 //! | 6409 | submission | whole |
 //! | 6531 | SMTPUTF8 | whole |
@@ -38,25 +38,25 @@ use crate::house::House;
 use crate::stream::Stream;
 use session::Role;
 
-/// What a client hears when there is no room (RFC 5321 3.8).
+/// Sent to a client beyond the connection limit (RFC 5321 3.8).
 const FULL: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
 
-/// One of the three ports.
+/// The properties of a port.
 #[derive(Clone, Copy, Debug)]
 struct Port {
     role: Role,
     implicit_tls: bool,
 }
 
-/// Listens on the three SMTP ports. Other servers and the owner's programs are counted apart: a
-/// crowd of the one does not lock out the other.
+/// Listens on the three SMTP ports. Other servers and the owner's programs have separate connection
+/// limits, so that neither can lock out the other.
 pub(crate) fn listen(
-    house: &House,
+    state: &House,
     smtp: TcpListener,
     submission: TcpListener,
     smtps: TcpListener,
 ) {
-    let config = &house.config;
+    let config = &state.config;
     let crowd = || Crowd::new(config.smtp_connections_max, config.smtp_connections_per_address_max);
     let (servers, programs) = (crowd(), crowd());
     for (listener, crowd, role, implicit_tls) in [
@@ -66,15 +66,15 @@ pub(crate) fn listen(
     ] {
         let port = Port { role, implicit_tls };
         let full = if implicit_tls { &b""[..] } else { FULL };
-        house.listen(listener, crowd, full, move |house, socket, peer, place| async move {
+        state.listen(listener, crowd, full, move |state, socket, peer, place| async move {
             let stream = if port.implicit_tls {
-                Stream::tls(socket, peer, &house.tls, &place).await
+                Stream::tls(socket, peer, &state.tls, &place).await
             } else {
                 Ok(Stream::plain(socket, peer))
             };
             match stream {
-                Ok(stream) => Box::pin(connection::serve(house, stream, port, &place)).await,
-                Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+                Ok(stream) => Box::pin(connection::serve(state, stream, port, &place)).await,
+                Err(error) => tracing::debug!(%error, "smtp: the TLS handshake failed"),
             }
         });
     }

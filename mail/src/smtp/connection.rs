@@ -1,4 +1,4 @@
-//! The loop around a session: reads, writes, asks the node, and keeps the time.
+//! The connection around a session: reads, writes, waits, and has the session's questions answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,25 @@ use crate::stream::{Stream, StreamError};
 
 /// How long a client may take to accept a reply.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long one connection may last; a sender with more to say comes back.
+/// How long one connection may last; a sender with more messages reconnects.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
-/// How many bytes of replies are gathered before they are sent.
+/// Replies gathered before they are sent, in bytes.
 const REPLIES_LEN_MAX: usize = 32 * 1024;
 
-/// Serves one client from the greeting to the end.
-pub(super) async fn serve(house: House, mut stream: Stream, port: Port, place: &Arc<Place>) {
-    let ended = converse(&house, &mut stream, port, place).await;
-    match ended {
+/// Serves one connection until it ends.
+pub(super) async fn serve(state: House, mut stream: Stream, port: Port, place: &Arc<Place>) {
+    match converse(&state, &mut stream, port, place).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
-            say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye"))
-                .await
+            send_last(&mut stream, &Reply::closing("4.4.2", "idle for too long")).await;
         }
-        // Somebody hung up: that is not news.
-        Err(StreamError::Io(error)) => tracing::debug!(%error, "an SMTP connection broke"),
+        // Clients often disconnect without QUIT.
+        Err(StreamError::Io(error)) => tracing::debug!(%error, "smtp: the connection broke"),
     }
     stream.close().await;
 }
 
-async fn say_last(stream: &mut Stream, reply: &Reply) {
+async fn send_last(stream: &mut Stream, reply: &Reply) {
     let mut bytes = Vec::new();
     reply.write_to(&mut bytes);
     // The client may be gone already.
@@ -44,29 +42,28 @@ async fn say_last(stream: &mut Stream, reply: &Reply) {
 }
 
 async fn converse(
-    house: &House,
+    state: &House,
     stream: &mut Stream,
     port: Port,
     place: &Arc<Place>,
 ) -> Result<(), StreamError> {
     let settings = Settings {
-        hostname: house.hostname(),
+        hostname: state.hostname(),
         role: port.role,
         tls: stream.is_tls(),
-        clear_login: stream.is_loopback(),
-        message_len_max: house.config.message_len_max,
+        cleartext_login: stream.is_loopback(),
+        message_len_max: state.config.message_len_max,
     };
-    if port.role == Role::Receive && speaks_first(house, stream).await? {
-        say_last(stream, &Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye"))
-            .await;
+    if port.role == Role::Receive && talks_early(state, stream).await? {
+        send_last(stream, &Reply::new(554, "5.5.0", "wait for the greeting before sending")).await;
         return Ok(());
     }
     let peer = Peer { address: stream.peer().ip(), tls: stream.tls_summary() };
-    let mut exchange = Exchange::new(house.clone(), port.role, peer);
+    let mut exchange = Exchange::new(state.clone(), port.role, peer);
     let mut session = Session::new(settings);
     let mut replies = Vec::new();
-    let mut owner = None;
-    let end = Instant::now() + CONNECTION_TIME_MAX;
+    let mut authenticated = None;
+    let deadline = Instant::now() + CONNECTION_TIME_MAX;
     loop {
         let (used, step) = session.step(stream.input());
         stream.consume(used);
@@ -78,33 +75,34 @@ async fn converse(
                 }
             }
             Step::Ask(question) => {
-                // Boxed: what a delivery needs while it lasts is not kept by every idle connection.
+                // Boxed: the memory of a delivery is not held by every idle connection.
                 let reply = Box::pin(exchange.answer(question)).await;
                 session.answer(reply);
-                // Whoever has logged in is not sent away for strangers.
-                owner = owner.or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
+                // A logged-in client is not evicted for strangers.
+                authenticated = authenticated
+                    .or_else(|| session.is_logged_in().then(|| Arc::clone(place).serve()));
             }
-            Step::Content(text) => exchange.content(&text),
+            Step::Content(text) => Box::pin(exchange.content(&text)).await,
             Step::Abandon => exchange.abandon(),
             Step::StartTls => {
                 flush(stream, &mut replies).await?;
-                stream.start_tls(&house.tls).await?;
-                session.encrypted();
-                exchange.encrypted(stream.tls_summary());
+                stream.start_tls(&state.tls).await?;
+                session.tls_started();
+                exchange.tls_started(stream.tls_summary());
             }
             Step::Close => return flush(stream, &mut replies).await,
             Step::More => {
                 flush(stream, &mut replies).await?;
-                let idle = Duration::from_secs(house.config.smtp_idle_timeout_secs);
-                let wait = idle.min(end.saturating_duration_since(Instant::now()));
+                let idle = Duration::from_secs(state.config.smtp_idle_timeout_secs);
+                let wait = idle.min(deadline.saturating_duration_since(Instant::now()));
                 let read = tokio::select! {
                     read = stream.fill(wait) => read?,
-                    () = house.stop.cancelled(), if session.is_between_messages() => {
-                        say_last(stream, &Reply::closing("4.3.2", "this server is stopping, come back soon")).await;
+                    () = state.stop.cancelled(), if session.is_between_messages() => {
+                        send_last(stream, &Reply::closing("4.3.2", "this server is shutting down, try again soon")).await;
                         return Ok(());
                     }
                     () = place.is_needed() => {
-                        say_last(stream, &Reply::closing("4.3.2", "others need this place, try again later")).await;
+                        send_last(stream, &Reply::closing("4.3.2", "too many connections, try again later")).await;
                         return Ok(());
                     }
                 };
@@ -124,10 +122,10 @@ async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamE
     Ok(())
 }
 
-/// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen
-/// later (RFC 5321 4.3.1).
-async fn speaks_first(house: &House, stream: &mut Stream) -> Result<bool, StreamError> {
-    let delay = Duration::from_millis(house.config.greeting_delay_ms);
+/// Waits before the greeting. True for a client that sends during the wait: it violates RFC 5321
+/// 4.3.1, as spam programs often do.
+async fn talks_early(state: &House, stream: &mut Stream) -> Result<bool, StreamError> {
+    let delay = Duration::from_millis(state.config.greeting_delay_ms);
     if delay.is_zero() || stream.is_tls() {
         return Ok(false);
     }
