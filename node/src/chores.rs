@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
@@ -108,7 +109,7 @@ async fn erase(node: &Node) {
         let working = node.clone();
         // Neither waits for the other to succeed.
         let work = move || (erasure::unlink(&working), erasure::renew(&working));
-        let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let (removed, renewed) = blocking(work).await.unwrap_or_else(|error| {
             let ended = StoreError::Unavailable(error.to_string());
             (Err(ended.clone()), Err(ended))
         });
@@ -145,7 +146,7 @@ async fn settle(node: &Node) {
     let mut events = node.events.subscribe();
     let looking = node.clone();
     // Once: an older version may have left some open, and no change of theirs may come.
-    match tokio::task::spawn_blocking(move || photos::note_open(&looking)).await {
+    match blocking(move || photos::note_open(&looking)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::error!(%error, "it could not be told which photos lie open and should not")
@@ -154,7 +155,7 @@ async fn settle(node: &Node) {
     }
     loop {
         let working = node.clone();
-        match tokio::task::spawn_blocking(move || photos::settle(&working)).await {
+        match blocking(move || photos::settle(&working)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or laid open later"),
             Ok(Err(error)) => {
@@ -200,7 +201,7 @@ async fn collect(node: &Node) {
             Err(error) => tracing::error!(%error, "old farewells could not be forgotten"),
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
-        match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
+        match blocking(move || blobs.collect(&store)).await {
             Ok(Ok(collected)) => tracing::debug!(
                 files = collected.files,
                 small = collected.small,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use freehold_core::blocking::blocking;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
@@ -261,7 +262,7 @@ async fn greet(node: Node, mut events: Receiver<Event>, welcome: Welcome) {
 /// Whether `work`, on a thread of its own, ended in time. One that did not is left behind when the
 /// process ends.
 async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result<bool> {
-    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+    match tokio::time::timeout(limit, blocking(work)).await {
         Ok(ended) => ended.map(|()| true).context("the store's thread ended"),
         Err(_) => Ok(false),
     }

@@ -1,6 +1,7 @@
 //! A picture on a page: its files, what it shows, and how wide it stands beside others.
 
 use freehold_core::blobs::BlobReader;
+use freehold_core::blocking::blocking;
 use freehold_core::photos::{Photo, Size};
 use freehold_core::timeline::ItemPhoto;
 
@@ -109,14 +110,13 @@ pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> 
         if at >= len {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || {
+        let read = blocking(move || {
             let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
             let read = reader.read_at(at, &mut piece)?;
             piece.truncate(read);
             Ok::<_, StoreError>((piece, reader))
         });
-        let (piece, reader) =
-            read.await.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        let (piece, reader) = read.await.map_err(StoreError::from)??;
         let next = at + piece.len() as u64;
         if piece.is_empty() {
             Err(StoreError::NoBlob)

@@ -58,7 +58,7 @@ pub(super) async fn ask(place: &Place, request: Request) -> Result<Response> {
     };
     let done = control::act(&acting, request, tell).await;
     drop(acting);
-    tokio::task::spawn_blocking(move || node.close()).await?;
+    freehold_core::blocking::blocking(move || node.close()).await?;
     done
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use freehold_core::blocking::blocking;
 use freehold_core::check::{self, Findings, Report, Step};
 use freehold_core::node::Node;
 use freehold_core::store::{Stop, StoreError};
@@ -37,7 +38,7 @@ pub(super) async fn run(node: &Node, turn: &Turn, tell: Tell) -> Result<Response
         tell("Waiting: another check is under way", 0, 0);
     }
     let turn = turn.clone().lock_owned().await;
-    let found = tokio::task::spawn_blocking(move || {
+    let found = blocking(move || {
         // The next may begin when this one really has ended, not when nobody waits for it any more.
         let _turn = turn;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);

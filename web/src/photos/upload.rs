@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::{BlobWriter, Pinned};
+use freehold_core::blocking::blocking;
 use freehold_core::photos::renditions::RenditionError;
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
 use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as Stage};
@@ -248,15 +249,11 @@ async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, Str
         return Ok(None);
     }
     let writer = written(writer, gathered).await?;
-    let pinned = tokio::task::spawn_blocking(move || writer.finish()).await.map_err(ended)??;
+    let pinned = blocking(move || writer.finish()).await.map_err(StoreError::from)??;
     Ok(Some((pinned, name)))
 }
 
 async fn written(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, Broken> {
-    let done = tokio::task::spawn_blocking(move || writer.write(&piece).map(|()| writer));
-    Ok(done.await.map_err(ended)??)
-}
-
-fn ended(error: tokio::task::JoinError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    let done = blocking(move || writer.write(&piece).map(|()| writer));
+    Ok(done.await.map_err(StoreError::from)??)
 }

@@ -34,7 +34,7 @@ pub(super) fn wrap_vault(store: &Store, vault: &Vault, random: &Random) -> Resul
 pub(super) async fn rewrap(node: &Node) -> Result<(), ClaimError> {
     let node = node.clone();
     let wrap = move || wrap_vault(&node.store, node.identity.vault(), &node.random);
-    tokio::task::spawn_blocking(wrap)
+    crate::blocking::blocking(wrap)
         .await
         .map_err(|error| StoreError::Unavailable(error.to_string()))?
 }

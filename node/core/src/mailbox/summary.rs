@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use mail_parser::{Address, HeaderValue, MessageParser};
 use minicbor::{Decode, Encode};
 
+use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::names;
 use crate::node::Node;
@@ -14,8 +15,6 @@ use crate::store::{BlobId, StoreError, Table};
 
 /// How much of a message is looked at: enough for any header and the beginning of any text.
 const LOOKED_AT_LEN_MAX: usize = 512 * 1024;
-/// A message up to this long is read where we are; a longer one on a thread that may block.
-const READ_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
 // Together these keep the row under 4 KiB.
 const NAME_LEN_MAX: usize = 120;
 const ADDRESS_LEN_MAX: usize = 254; // RFC 5321 4.5.3.1.3
@@ -100,10 +99,7 @@ pub(super) async fn of(node: &Node, blob: BlobId, len: u64) -> Result<Summary, S
         bytes.truncate(filled);
         Ok(from_text(&bytes))
     };
-    if len <= READ_IN_PLACE_LEN_MAX {
-        return read();
-    }
-    tokio::task::spawn_blocking(read).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    try_blocking(read).await
 }
 
 /// The summary of a message's text, whatever it is.

@@ -103,7 +103,7 @@ pub(crate) async fn store_photo(
     let file_name = plain_name(&file_name);
     let (blobs, prints) = (node.blobs.clone(), (developed.large, developed.small));
     let store = move || Ok::<_, StoreError>((print(&blobs, &prints.0)?, print(&blobs, &prints.1)?));
-    let stored = tokio::task::spawn_blocking(store)
+    let stored = crate::blocking::blocking(store)
         .await
         .map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let ((large, large_pinned), (small, small_pinned)) = stored?;
@@ -164,7 +164,7 @@ async fn developed(
         Ok(renditions::make(&bytes))
     };
     // A decoder that panics on a damaged file has not hurt anything else.
-    match tokio::task::spawn_blocking(work).await {
+    match crate::blocking::blocking(work).await {
         Ok(done) => done,
         Err(_) => Ok(Err(RenditionError::Damaged("the decoder gave up".to_owned()))),
     }
