@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 ///
 /// # Errors
 /// When it panicked, or the runtime is going down.
+#[allow(clippy::disallowed_methods, reason = "the helper itself")]
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
@@ -31,6 +32,7 @@ pub(crate) async fn reading<T: Send + 'static>(
 ///
 /// # Errors
 /// As [`blocking`].
+#[allow(clippy::disallowed_methods, reason = "the helper itself")]
 pub(crate) async fn computing<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> io::Result<T> {

@@ -1,6 +1,7 @@
 //! The client's lines of the transcripts, as a corpus for fuzz tests.
 
 /// The lines that clients send in the transcripts of a protocol, one entry for each transcript.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub(crate) fn client_lines(protocol: &str) -> Vec<Vec<u8>> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/mail/transcripts")

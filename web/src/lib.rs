@@ -10,6 +10,7 @@
 mod answer;
 mod aside;
 mod assets;
+mod blob_reads;
 mod config;
 mod dates;
 mod door;

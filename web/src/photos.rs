@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use self::kept::KeptFile;
 use crate::answer::{self, Answer, Problem};
+use crate::blob_reads;
 use crate::dates;
 use crate::frame::Frame;
 use crate::pictures::{self, Picture};
@@ -160,8 +161,7 @@ async fn file(
 ) -> Answer {
     let size = pictures::size_of(&size).ok_or(Problem::NotFound)?;
     let photo = named(&site, &asker.0, &name)?;
-    let (print, reader) =
-        photos::image_bytes(&site.node, &asker.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+    let (print, reader) = blob_reads::rendition(&site, asker.0, photo.id, size).await?;
     if is_private(&site, &photo)? {
         return pictures::file(reader, pictures::JPEG, "no-store");
     }
@@ -266,8 +266,7 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> Answer {
 /// The original of a photo, for the owner to save.
 async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Answer {
     let photo = own(&site, &id)?;
-    let reader =
-        photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
+    let reader = blob_reads::original(&site, photo.id).await?;
     let file = pictures::file(reader, &photo.media_type, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&photo.file_name))], file)
         .into_response())

@@ -1,7 +1,7 @@
 //! A picture on a page: its files, what it shows, and how wide it stands beside others.
 
 use freehold_core::blobs::BlobReader;
-use freehold_core::blocking::blocking;
+use freehold_core::blocking::try_blocking;
 use freehold_core::photos::{Photo, Size};
 use freehold_core::timeline::ItemPhoto;
 
@@ -102,6 +102,14 @@ pub(crate) fn size_of(name: &str) -> Option<Size> {
 /// What the sizes made here are.
 pub(crate) const JPEG: &str = "image/jpeg";
 
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+fn read_piece(reader: &BlobReader, at: u64, len: u64) -> Result<Vec<u8>, StoreError> {
+    let mut piece = vec![0; usize::try_from(len).unwrap_or_default()];
+    let read = reader.read_at(at, &mut piece)?;
+    piece.truncate(read);
+    Ok(piece)
+}
+
 /// A file as an answer, read piece by piece off the threads that serve; `kept` says who may keep it
 /// and for how long.
 pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> Answer {
@@ -110,13 +118,10 @@ pub(crate) fn file(reader: BlobReader, media_type: &str, kept: &'static str) -> 
         if at >= len {
             return Ok(None);
         }
-        let read = blocking(move || {
-            let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
-            let read = reader.read_at(at, &mut piece)?;
-            piece.truncate(read);
-            Ok::<_, StoreError>((piece, reader))
-        });
-        let (piece, reader) = read.await.map_err(StoreError::from)??;
+        let (piece, reader) = try_blocking(move || {
+            read_piece(&reader, at, PIECE_LEN.min(len - at)).map(|piece| (piece, reader))
+        })
+        .await?;
         let next = at + piece.len() as u64;
         if piece.is_empty() {
             Err(StoreError::NoBlob)

@@ -19,6 +19,7 @@ use freehold_core::timeline::{self, Cursor, Item};
 use serde::Deserialize;
 
 use crate::answer::{self, Answer, Problem};
+use crate::blob_reads;
 use crate::dates;
 use crate::doors::PersonDoor;
 use crate::frame::Frame;
@@ -315,8 +316,7 @@ async fn picture(
     Path((entry, number, size)): Path<(String, u16, String)>,
 ) -> Answer {
     let (entry, size) = (pictures::id(&entry)?, pictures::size_of(&size).ok_or(Problem::NotFound)?);
-    let reader =
-        timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
+    let reader = blob_reads::timeline_photo(&site, entry, number, size).await?;
     pictures::file(reader, pictures::JPEG, "no-store")
 }
 

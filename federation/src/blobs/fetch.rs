@@ -195,6 +195,7 @@ pub(crate) async fn fetch(
     let mut taking = shared.partials.take(wanted.blob, shared.node.clock.now());
     let mut done = taking.writer.as_ref().map_or(0, |writer| writer.len());
     let (blobs, total, begun) = (shared.node.blobs.clone(), wanted.len, taking.writer.take());
+    #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
     let begin = move || match begun {
         Some(writer) => Ok(writer),
         None => blobs.room_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
@@ -212,11 +213,13 @@ pub(crate) async fn fetch(
             return Ok(false);
         };
         let Some(mut writer) = taking.writer.take() else { return Ok(false) };
-        taking.writer =
-            Some(aside::blocking(move || writer.write(&bytes).map(|()| writer)).await??);
+        #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+        let write = move || writer.write(&bytes).map(|()| writer);
+        taking.writer = Some(aside::blocking(write).await??);
         done += len;
     }
     let Some(writer) = taking.writer.take() else { return Ok(false) };
+    #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
     let pinned = aside::blocking(move || writer.finish()).await??;
     // Each range was verified on its own; what lies on the disk must be the whole.
     if pinned.id != wanted.blob {

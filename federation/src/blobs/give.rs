@@ -37,6 +37,7 @@ struct Open {
 struct At<'a>(&'a BlobReader);
 
 impl ReadAt for At<'_> {
+    #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.0.read_at(offset, buf).map_err(io::Error::other)
     }
@@ -123,6 +124,7 @@ fn visitor(peer: &Peer) -> Option<Visitor> {
 }
 
 /// A blob that may be given. Damaged, not for this visitor, and absent look alike from outside.
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 fn readable(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
     let found = photos::shared_blob(node, visitor, id)
         .inspect_err(|error| tracing::warn!(%error, "a photo cannot be given"));

@@ -65,6 +65,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
     #[tokio::test]
     async fn parts_are_few_and_do_not_wait_for_ever() {
         let (node, partials) = (TestNode::new("alice").await, Partials::default());

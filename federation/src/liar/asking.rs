@@ -20,6 +20,7 @@ async fn ask_on(stream: &mut ByteStream, hash: [u8; 32], len: u64) -> Option<Ans
 }
 
 /// The photo of a friend's post, as it lies in Alice's timeline.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn mirrored(scene: &Scene, bytes: &[u8]) -> BlobId {
     let blob = scene.alice.blobs.put(bytes, AtRest::Plain).unwrap();
     let (entry, author, post) = (EntryId([9; 32]), id(&scene.mallory), showing(&[bytes]));
@@ -36,6 +37,7 @@ async fn mirrored(scene: &Scene, bytes: &[u8]) -> BlobId {
     blob.id
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn only_what_the_owner_shows_is_given_and_the_rest_is_as_if_it_were_not_there() {
     for is_friend in [false, true] {

@@ -13,6 +13,7 @@ use crate::blobs::slice;
 use crate::limits::{BLOB_FRAME_LEN_MAX, MISSING_WAIT};
 use crate::wire::blob::{self, Answer};
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn a_blob_that_is_not_what_its_hash_promises_is_refused() {
     let mut scene = Scene::with_a_friend().await;
@@ -214,6 +215,7 @@ async fn wanted(scene: &Scene, content: &[u8]) -> WantedBlob {
     WantedBlob { blob: large.blob, len: large.len, author: id(&scene.alice) }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn a_blob_for_which_there_is_no_room_is_not_begun() {
     let scene = Scene::with_a_friend().await;
@@ -232,6 +234,7 @@ async fn a_blob_for_which_there_is_no_room_is_not_begun() {
     scene.end().await;
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn parts_that_do_not_make_the_whole_are_refused() {
     let scene = Scene::with_a_friend().await;

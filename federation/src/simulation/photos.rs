@@ -44,6 +44,7 @@ pub(super) fn of(label: &str) -> Vec<Photo> {
 }
 
 /// Stores the photos of a post at its author's node.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub(super) fn keep(node: &Node, photos: &[Photo], label: &str) -> Result<Vec<Pinned>, StoreError> {
     let bytes = if photos.is_empty() { Vec::new() } else { pixels(label).to_vec() };
     bytes.iter().map(|bytes| node.blobs.put(bytes, AtRest::Plain)).collect()
@@ -61,6 +62,7 @@ pub(super) enum Came {
 
 /// Brings one blob from its author's node, range by range. A rough way breaks off or spoils a bit
 /// now and then.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub(super) fn bring(
     from: &Node,
     to: &Node,
@@ -92,6 +94,7 @@ pub(super) fn bring(
 
 /// Whether a node has both sizes of the photos that this text has, byte for byte, where its
 /// timeline shows the post `of`.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub(super) fn are_there(node: &Node, of: &EntryId, label: &str) -> bool {
     self::of(label).is_empty()
         || [Size::Large, Size::Small].into_iter().zip(pixels(label)).all(|(size, bytes)| {

@@ -4,6 +4,7 @@ use freehold_core::{outbox, timeline};
 
 use crate::network::{Over, Person, pixels, post};
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn a_post_with_a_photo_travels(over: Over) {
     let (alice, bob) = (Person::new("alice", over).await, Person::new("bob", over).await);
     alice.befriend(&bob).await;

@@ -13,6 +13,7 @@ use super::command;
 use transcript::{Feed, Play};
 
 /// Plays every transcript with the input cut in one way.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn play_all(feed: Feed) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/transcripts/imap");
     let mut files: Vec<_> =

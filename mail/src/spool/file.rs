@@ -6,7 +6,7 @@ use freehold_core::store::StoreError;
 
 /// A blob that is being written.
 #[derive(Debug)]
-pub(crate) struct SpoolFile(BlobWriter);
+pub(crate) struct SpoolFile(Box<BlobWriter>);
 
 impl SpoolFile {
     /// Begins a sealed blob of at most `len_max` bytes.
@@ -14,7 +14,7 @@ impl SpoolFile {
     /// # Errors
     /// [`StoreError::Full`].
     pub(crate) fn create(blobs: &Blobs, len_max: u64) -> Result<Self, StoreError> {
-        blobs.writer(AtRest::Sealed, len_max).map(Self)
+        Ok(Self(Box::new(blobs.writer(AtRest::Sealed, len_max)?)))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {

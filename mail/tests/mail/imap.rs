@@ -86,6 +86,7 @@ async fn inbox(place: &Place) -> Program<TcpStream> {
     program
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
     let blob = node.blobs.put(message, AtRest::Sealed).unwrap();

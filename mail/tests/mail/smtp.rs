@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::place::{Client, Place, bodies, serve, texts};
 use crate::transcript::Transcript;
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn smtp_transcripts_pass_at_every_cut() {
     let folder = format!("{}/tests/mail/transcripts/smtp", env!("CARGO_MANIFEST_DIR"));
@@ -201,6 +202,7 @@ async fn full_disk_gets_452_before_the_message() {
     mail.shutdown().await;
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn hard_messages_are_stored_unchanged() {
     let alice = Place::open(TestNode::new("alice").await, MailConfig::default()).await;

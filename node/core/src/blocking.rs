@@ -63,6 +63,7 @@ where
 ///
 /// # Errors
 /// [`Unfinished`].
+#[allow(clippy::disallowed_methods, reason = "the one place that calls it")]
 pub async fn blocking_future<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Unfinished> {

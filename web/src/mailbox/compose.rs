@@ -125,6 +125,7 @@ async fn send(State(site): State<Site>, _: Owner, Form(draft): Form<Draft>) -> A
         Err(fault) => return again(&site, draft, fault),
     };
     let blobs = site.node.blobs.clone();
+    #[allow(clippy::disallowed_methods, reason = "runs inside `aside`")]
     let blob = aside(move || Ok(blobs.put(&letter, AtRest::Sealed)?)).await?;
     let from = profile::address(&profile);
     let id = DeliveryId(once::named(

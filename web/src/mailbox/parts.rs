@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use freehold_core::mailbox::{self, Message};
+use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 
@@ -14,6 +15,7 @@ use super::straighten::straighten;
 use super::{inside, sanitise};
 use crate::answer::{Answer, Problem};
 use crate::aside::aside;
+use crate::blob_reads;
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::sizes::size;
@@ -61,17 +63,26 @@ pub(super) async fn taken_apart<T: Send + 'static>(
         .acquire_owned()
         .await
         .map_err(|error| Problem::Unwell(error.to_string()))?;
-    let reader = mailbox::body(&site.node, message)?;
+    let (node, message) = (site.node.clone(), message.clone());
     aside(move || {
-        // Held until the work is done, also if whoever asked has gone.
+        // Held until the work is done, even if the request is cancelled.
         let _turn = turn;
-        match reader.read_all(SHOWN_LEN_MAX) {
-            Ok(raw) => Ok(MessageParser::default().parse(&raw).map(|parsed| look(&parsed))),
-            Err(StoreError::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(parsed(&node, &message, look)?)
     })
     .await
+}
+
+#[allow(clippy::disallowed_methods, reason = "runs inside `aside`")]
+fn parsed<T>(
+    node: &Node,
+    message: &Message,
+    look: impl FnOnce(&mail_parser::Message<'_>) -> T,
+) -> Result<Option<T>, StoreError> {
+    match mailbox::body(node, message)?.read_all(SHOWN_LEN_MAX) {
+        Ok(raw) => Ok(MessageParser::default().parse(&raw).map(|parsed| look(&parsed))),
+        Err(StoreError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn html_of<'a>(parsed: &'a mail_parser::Message<'_>) -> Option<&'a str> {
@@ -158,7 +169,8 @@ async fn original(
     Path((folder, uid)): Path<(u32, u32)>,
 ) -> Answer {
     let (message, _) = found(&site, folder, uid)?;
-    pictures::file(mailbox::body(&site.node, &message)?, "text/plain; charset=utf-8", "no-store")
+    let reader = blob_reads::message(&site, message).await?;
+    pictures::file(reader, "text/plain; charset=utf-8", "no-store")
 }
 
 /// A file, only ever to be saved: what it claims to be is a stranger's word.

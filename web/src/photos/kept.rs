@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use freehold_core::photos::{self, PhotoId};
 
 use crate::answer::{self, Answer, Problem};
+use crate::blob_reads;
 use crate::dates;
 use crate::pictures;
 use crate::routes::{Access, Routes};
@@ -54,7 +55,7 @@ async fn save(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Ans
         .find(|file| file.id == id)
         .ok_or(Problem::NotFound)?
         .file_name;
-    let reader = photos::kept_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
+    let reader = blob_reads::unsupported(&site, id).await?;
     let file = pictures::file(reader, ANY_FILE, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, crate::mailbox::disposition(&name))], file).into_response())
 }

@@ -249,10 +249,12 @@ async fn stored(site: &Site, mut field: Field<'_>) -> Result<Option<(Pinned, Str
         return Ok(None);
     }
     let writer = written(writer, gathered).await?;
+    #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
     let pinned = blocking(move || writer.finish()).await.map_err(StoreError::from)??;
     Ok(Some((pinned, name)))
 }
 
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 async fn written(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, Broken> {
     let done = blocking(move || writer.write(&piece).map(|()| writer));
     Ok(done.await.map_err(StoreError::from)??)

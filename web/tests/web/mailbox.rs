@@ -17,6 +17,7 @@ const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r
     <script>alert(3)</script>\r\n--b--\r\n";
 
 /// Puts a letter into the inbox and says where: `folder/uid`.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn arrives(node: &Node, text: &str) -> String {
     let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
     let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
@@ -153,6 +154,7 @@ async fn a_letter_is_carried_to_another_folder() {
     );
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn an_answer_is_queued_threaded_and_kept_in_sent() {
     let alice = TestNode::new("alice").await.leaving_its_queue();

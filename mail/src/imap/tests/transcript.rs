@@ -57,6 +57,7 @@ struct TestSession {
 }
 
 impl Play {
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
     pub(super) fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap();
         let mut lines: Vec<Line> = Vec::new();
@@ -283,6 +284,7 @@ async fn test_node() -> (TestNode, String) {
     (node, password)
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
     let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
