@@ -23,7 +23,7 @@ use crate::place::Place;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A mail program on a connection.
-pub(crate) struct Program<S>(BufReader<S>);
+struct Program<S>(BufReader<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     async fn new(socket: S) -> Self {
@@ -87,7 +87,7 @@ async fn inbox(place: &Place) -> Program<TcpStream> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
-async fn deliver(node: &Node, message: &[u8]) {
+pub(crate) async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
     let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
     let delivery = Delivery {

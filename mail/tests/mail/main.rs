@@ -14,3 +14,4 @@ mod proxy;
 mod queue;
 mod smtp;
 mod transcript;
+mod workers;
