@@ -1,12 +1,12 @@
-//! IMAP: reading mail with any program.
+//! IMAP4rev1: mail programs read the mailbox.
 //!
-//! | RFC | what | here |
+//! | RFC | extension | state |
 //! |---|---|---|
 //! | 2177 | IDLE | whole |
-//! | 2180 | several sessions in one folder | whole: messages gone are passed over, EXPUNGE waits |
-//! | 2342 | NAMESPACE | whole: one person, one space |
+//! | 2180 | several sessions in one folder | whole: expunged messages are skipped, EXPUNGE is delayed |
+//! | 2342 | NAMESPACE | whole: one personal namespace |
 //! | 2971 | ID | whole |
-//! | 3501 | IMAP4rev1 | whole, but that no message is ever `\Recent` (RFC 9051 dropped it) |
+//! | 3501 | IMAP4rev1 | whole; no message is ever `\Recent` (RFC 9051 dropped it) |
 //! | 3502 | MULTIAPPEND | not yet |
 //! | 3516 | BINARY | not yet |
 //! | 3691 | UNSELECT | whole |
@@ -20,7 +20,7 @@
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5464 | METADATA | not yet |
 //! | 5465 | NOTIFY | not yet |
-//! | 5530 | response codes | whole, where they apply |
+//! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
 //! | 6154 | SPECIAL-USE | part: the attributes; CREATE-SPECIAL-USE not yet |
 //! | 6851 | MOVE | whole |
@@ -32,23 +32,26 @@
 //! | 8474 | OBJECTID | not yet |
 //! | 8508 | REPLACE | not yet |
 //! | 8970 | PREVIEW | not yet |
-//! | 9051 | IMAP4rev2 | part: what it shares with the above |
+//! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
-mod answer;
 mod command;
+mod completion;
 mod connection;
 mod context;
 mod cursor;
 mod date;
+mod exchange;
+mod executor;
 mod flags;
 mod framer;
 mod glob;
+mod link;
 mod mime;
-mod outlines;
 mod print;
 mod selected;
 mod sequence;
 mod session;
+mod structure_cache;
 mod utf7;
 
 use std::sync::Arc;
@@ -58,28 +61,29 @@ use tokio::net::TcpListener;
 
 use crate::state::{MailState, acceptor};
 use crate::stream::Stream;
-use context::{Context, Link, Privacy, Shared};
-use outlines::Outlines;
-use print::Printer;
+use context::Shared;
+use exchange::Exchange;
+use link::{Link, Privacy};
 use session::Session;
+use structure_cache::StructureCache;
 
-/// Sent to a client that the connection limiter refuses (RFC 3501 7.1.5).
+/// Sent to a client beyond the connection limit (RFC 3501 7.1.5).
 const FULL: &[u8] = b"* BYE too many connections; try again later\r\n";
 
-/// When TLS begins.
+/// When TLS starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tls {
-    /// With the first byte (port 993).
+    /// At once (port 993).
     Implicit,
-    /// When the client asks (port 143).
+    /// At the STARTTLS command (port 143).
     StartTls,
 }
 
-/// Serves IMAP on `imap` (STARTTLS) and `imaps` (TLS from the first byte) until mail stops.
+/// Serves IMAP on `imap` (STARTTLS) and `imaps` (implicit TLS) until mail stops.
 pub(crate) fn listen(state: &MailState, imap: TcpListener, imaps: TcpListener) {
     let config = &state.config;
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
-    let shared = Arc::new(Shared { message_len_max, outlines: Outlines::default() });
+    let shared = Arc::new(Shared { message_len_max, structure_cache: StructureCache::default() });
     let limiter =
         state.limiter(config.imap_connections_max, config.imap_connections_per_address_max);
     for (listener, tls, full) in
@@ -101,7 +105,7 @@ async fn serve(state: MailState, shared: Arc<Shared>, accepted: Accepted, tls: T
         Tls::Implicit => match Stream::tls(accepted, &state.tls).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "an IMAP client's TLS handshake failed");
+                tracing::debug!(%error, "imap: the TLS handshake failed");
                 return;
             }
         },
@@ -109,17 +113,12 @@ async fn serve(state: MailState, shared: Arc<Shared>, accepted: Accepted, tls: T
     let privacy = match (stream.is_tls(), stream.is_loopback()) {
         (true, _) => Privacy::Tls,
         (false, true) => Privacy::Loopback,
-        (false, false) => Privacy::Open,
+        (false, false) => Privacy::Cleartext,
     };
-    let link = Link { privacy, may_start_tls: !stream.is_tls(), from: stream.peer().ip() };
-    let cx = Context {
-        node: state.node.clone(),
-        shared,
-        out: Printer::default(),
-        link,
-        condstore: false,
-    };
-    connection::run(&state, stream, Session::new(cx), &permit).await;
+    let message_len_max = shared.message_len_max;
+    let link = Link { privacy, may_start_tls: !stream.is_tls(), message_len_max };
+    let exchange = Exchange::new(state.node.clone(), shared, stream.peer().ip());
+    connection::run(&state, stream, Session::new(link), exchange, &permit).await;
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod conversations;
 mod imap;
 mod queue;
 pub mod smtp;
+mod spool;
 mod startup;
 pub mod state;
 pub mod stream;

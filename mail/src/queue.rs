@@ -1,10 +1,9 @@
-//! Mail on its way out: what core's queue says is due is carried to its next hop, and what became
-//! of it is recorded there.
+//! QueuedMessage mail: sends the messages that are due in core's queue, and records the results there.
 //!
-//! A hint wakes the queue at once and a timer wakes it when a retry is due. Nothing is remembered
-//! here: after a crash the queue's rows say again what is due, and a message that arrived without
-//! our having recorded it is sent once more under the same envelope name (ENVID), by which a
-//! Freehold node knows that it has it already.
+//! An event wakes the queue at once, a timer when a retry is due. No state is kept here: after a
+//! crash the queue's rows tell what is due. A message that was accepted before its result was
+//! recorded is sent again with the same envelope identifier (ENVID), by which a Freehold node drops
+//! the duplicate.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,29 +11,32 @@ use std::time::Duration;
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::mailbox::{self, QueueId, QueuedMessage};
+use freehold_core::store::StoreError;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::state::MailState;
 
+mod abort;
 mod attempt;
-mod hop;
 mod local;
+mod next_hop;
+mod result;
 mod retry;
 pub(crate) mod route;
-mod wire;
 
-/// How many messages are under way at one time.
+/// The most messages sent at one time.
 const SENDING_MAX: usize = 8;
-/// How long the queue waits when it can't be read.
+/// The pause after a store error.
 const ERROR_PAUSE: Duration = Duration::from_secs(5);
-/// How long it sleeps at most, in milliseconds; looking once too often costs nothing.
+/// The longest sleep, in milliseconds; an extra look at the queue costs little.
 const SLEEP_MS_MAX: u64 = 60 * 60 * 1000;
 
-/// Sends what is due until mail stops; what is under way then may come to its end.
+/// Sends what is due until mail stops. Attempts in progress then run to their end.
 pub(crate) async fn run(state: MailState) {
-    let mut hints = state.node.events.subscribe();
+    let mut events = state.node.events.subscribe();
     let mut sending = HashSet::new();
     let mut attempts: JoinSet<QueueId> = JoinSet::new();
     while !state.drain.is_stopping() {
@@ -42,7 +44,7 @@ pub(crate) async fn run(state: MailState) {
             Ok((items, pause)) => {
                 for item in items {
                     sending.insert(item.id);
-                    attempts.spawn(Box::pin(attempt::make(state.clone(), item)));
+                    attempts.spawn(Box::pin(attempt::run(state.clone(), item)));
                 }
                 pause
             }
@@ -52,16 +54,19 @@ pub(crate) async fn run(state: MailState) {
             }
         };
         tokio::select! {
-            () = hint(&mut hints) => {}
-            Some(ended) = attempts.join_next(), if !attempts.is_empty() => forget(&mut sending, &attempts, ended.ok()),
-            () = sleep(pause) => {}
-            () = state.drain.stopping() => {}
-        }
+                   () = queue_event(&mut events) => {}
+                   Some(ended) = attempts.join_next(), if !attempts.is_empty() => {
+                       forget(&mut sending, &attempts, ended.ok());
+                   }
+                   () = sleep(pause) => {}
+        () = state.drain.stopping() => {}
+               }
     }
     while attempts.join_next().await.is_some() {}
 }
 
-/// An attempt that panicked does not say which it was; once nothing is under way, nothing is.
+/// Removes an ended attempt from `sending`. A panicked attempt has no id: all are removed once none
+/// is running.
 fn forget(sending: &mut HashSet<QueueId>, attempts: &JoinSet<QueueId>, ended: Option<QueueId>) {
     match ended {
         Some(id) => drop(sending.remove(&id)),
@@ -70,29 +75,29 @@ fn forget(sending: &mut HashSet<QueueId>, attempts: &JoinSet<QueueId>, ended: Op
     }
 }
 
-/// What is to be started now, and how long until something else is due.
+/// The items to send now, and the time until the next is due.
 fn due(
     state: &MailState,
     sending: &HashSet<QueueId>,
-) -> Result<(Vec<QueuedMessage>, Duration), freehold_core::store::StoreError> {
+) -> Result<(Vec<QueuedMessage>, Duration), StoreError> {
     let now = state.node.clock.now();
-    let room = SENDING_MAX.saturating_sub(sending.len());
-    let mut items = mailbox::due(&state.node, Timestamp(u64::MAX), sending.len() + room + 1)?;
+    let free = SENDING_MAX.saturating_sub(sending.len());
+    let mut items = mailbox::due(&state.node, Timestamp(u64::MAX), sending.len() + free + 1)?;
     items.retain(|item| !sending.contains(&item.id));
     let later = items.iter().map(|item| item.next_attempt).find(|at| *at > now);
     items.retain(|item| item.next_attempt <= now);
-    items.truncate(room);
+    items.truncate(free);
     let pause = later.map_or(SLEEP_MS_MAX, |at| at.millis_since(now).clamp(1, SLEEP_MS_MAX));
     Ok((items, Duration::from_millis(pause)))
 }
 
-/// Waits for a hint that concerns the queue; hints that were missed count as one.
-async fn hint(hints: &mut tokio::sync::broadcast::Receiver<Event>) {
+/// Waits for an event about the queue; missed events count as one.
+async fn queue_event(events: &mut Receiver<Event>) {
     loop {
-        match hints.recv().await {
+        match events.recv().await {
             Ok(Event::Queue) | Err(RecvError::Lagged(_)) => return,
             Ok(_) => {}
-            // The node is going; the timer is left.
+            // The node is closing; only the timer is left.
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }

@@ -1,15 +1,15 @@
-//! SMTP: mail from other servers for the owner, and mail from the owner's programs on its way out.
+//! SMTP: receives mail for the owner from other servers, and submissions from the owner's programs.
 //!
-//! | RFC | | |
+//! | RFC | extension | state |
 //! |---|---|---|
-//! | 5321 | SMTP | whole, but for EXPN and TURN, which are not offered |
+//! | 5321 | SMTP | whole; EXPN and TURN are not offered |
 //! | 1870 | SIZE | whole |
 //! | 2034, 3463, 5248 | enhanced status codes | whole |
 //! | 2920 | PIPELINING | whole |
 //! | 3030 | CHUNKING | whole; BINARYMIME not yet |
 //! | 3207 | STARTTLS | whole |
-//! | 3461 | DSN | part: parameters are read, reports of success not yet |
-//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN for old programs; SCRAM not yet |
+//! | 3461 | DSN | part: parameters are parsed, success reports not yet |
+//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN too, for old programs; SCRAM not yet |
 //! | 6152 | 8BITMIME | whole |
 //! | 6409 | submission | whole |
 //! | 6531 | SMTPUTF8 | whole |
@@ -40,10 +40,10 @@ use crate::state::{MailState, acceptor};
 use crate::stream::Stream;
 use session::Role;
 
-/// Sent to a client that the connection limiter refuses (RFC 5321 3.8).
+/// Sent to a client beyond the connection limit (RFC 5321 3.8).
 const FULL: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
 
-/// One of the three ports.
+/// The properties of a port.
 #[derive(Clone, Copy, Debug)]
 struct Port {
     role: Role,

@@ -1,4 +1,4 @@
-//! The commands: each has a file of its own with what it takes (`parse`) and what it does (`run`).
+//! The commands. Each has a file with its arguments (`parse`) and its effect (`run`).
 
 pub(crate) mod append;
 pub(crate) mod authenticate;
@@ -23,16 +23,19 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
 
-use super::cursor::{Bad, Cursor};
+use self::copy::CopyMode;
+use super::cursor::{Cursor, SyntaxError};
+use super::selected::{Access, Numbers};
+use super::sequence::Numbering;
 
-/// A command with the tag its answer carries.
+/// A command with its tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tagged {
     pub(crate) tag: String,
     pub(crate) command: Command,
 }
 
-/// What a client asks for.
+/// A parsed command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Authenticate(authenticate::Authenticate),
@@ -63,34 +66,50 @@ pub(crate) enum Command {
     Unselect,
 }
 
-/// Whether a command names messages by sequence number or, with `UID` in front, by UID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// Sequence numbers.
-    Number,
-    /// UIDs.
-    Uid,
-}
+impl Command {
+    /// Whether the command is valid only in the selected state (RFC 3501 6.4).
+    pub(crate) fn needs_folder(&self) -> bool {
+        matches!(
+            self,
+            Self::Check
+                | Self::Close
+                | Self::Copy(_)
+                | Self::Expunge(_)
+                | Self::Fetch(_)
+                | Self::Search(_)
+                | Self::Store(_)
+                | Self::Unselect
+        )
+    }
 
-/// A command that can't be read, with its tag where that much could be.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    pub(crate) tag: Option<String>,
-    pub(crate) bad: Bad,
-}
-
-/// Reads one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is read
-/// while its message streams.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Unreadable> {
-    let mut cursor = Cursor::new(bytes);
-    let tag = cursor.tag().map_err(|bad| Unreadable { tag: None, bad })?;
-    match command(&mut cursor) {
-        Ok(command) => Ok(Tagged { tag, command }),
-        Err(bad) => Err(Unreadable { tag: Some(tag), bad }),
+    /// Whether EXPUNGE may be sent when the command ends.
+    pub(crate) fn numbers_after(&self) -> Numbers {
+        match self {
+            Self::Store(store) => Numbers::after(store.by),
+            _ => Numbers::MayChange,
+        }
     }
 }
 
-fn command(cursor: &mut Cursor<'_>) -> Result<Command, Bad> {
+/// A command that can't be parsed, with its tag if that could be.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub(crate) tag: Option<String>,
+    pub(crate) error: SyntaxError,
+}
+
+/// Parses one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is parsed
+/// before its message is received.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Malformed> {
+    let mut cursor = Cursor::new(bytes);
+    let tag = cursor.tag().map_err(|error| Malformed { tag: None, error })?;
+    match command(&mut cursor) {
+        Ok(command) => Ok(Tagged { tag, command }),
+        Err(error) => Err(Malformed { tag: Some(tag), error }),
+    }
+}
+
+fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
     cursor.space()?;
     let name = cursor.atom()?.to_ascii_uppercase();
     let command = match name.as_str() {
@@ -98,48 +117,48 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Bad> {
             cursor.space()?;
             let name = cursor.atom()?.to_ascii_uppercase();
             match name.as_str() {
-                "COPY" => Command::Copy(copy::Copy::parse(cursor, By::Uid, copy::Then::Keep)?),
-                "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, By::Uid)?),
-                "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, By::Uid)?),
-                "MOVE" => Command::Copy(copy::Copy::parse(cursor, By::Uid, copy::Then::Remove)?),
-                "SEARCH" => Command::Search(search::Search::parse(cursor, By::Uid)?),
-                "STORE" => Command::Store(store::Store::parse(cursor, By::Uid)?),
-                _ => return Err(Bad("no such command takes UIDs")),
+                "COPY" => Command::Copy(copy::Copy::parse(cursor, Numbering::Uid, CopyMode::Copy)?),
+                "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, Numbering::Uid)?),
+                "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Uid)?),
+                "MOVE" => Command::Copy(copy::Copy::parse(cursor, Numbering::Uid, CopyMode::Move)?),
+                "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Uid)?),
+                "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Uid)?),
+                _ => return Err(SyntaxError("no such command takes UIDs")),
             }
         }
-        "APPEND" => return Err(Bad("a message is missing")),
+        "APPEND" => return Err(SyntaxError("a message is missing")),
         "AUTHENTICATE" => Command::Authenticate(authenticate::Authenticate::parse(cursor)?),
         "CAPABILITY" => Command::Capability,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
-        "COPY" => Command::Copy(copy::Copy::parse(cursor, By::Number, copy::Then::Keep)?),
+        "COPY" => Command::Copy(copy::Copy::parse(cursor, Numbering::Sequence, CopyMode::Copy)?),
         "CREATE" => Command::Create(create::Create::parse(cursor)?),
         "DELETE" => Command::Delete(delete::Delete::parse(cursor)?),
         "ENABLE" => Command::Enable(enable::Enable::parse(cursor)?),
-        "EXAMINE" => Command::Select(select::Select::parse(cursor, select::Access::Read)?),
-        "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, By::Number)?),
-        "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, By::Number)?),
+        "EXAMINE" => Command::Select(select::Select::parse(cursor, Access::Read)?),
+        "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, Numbering::Sequence)?),
+        "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Sequence)?),
         "ID" => id::parse(cursor)?,
         "IDLE" => Command::Idle,
         "LIST" => Command::List(list::List::parse(cursor)?),
         "LOGIN" => Command::Login(login::Login::parse(cursor)?),
         "LOGOUT" => Command::Logout,
         "LSUB" => Command::Lsub(lsub::Lsub::parse(cursor)?),
-        "MOVE" => Command::Copy(copy::Copy::parse(cursor, By::Number, copy::Then::Remove)?),
+        "MOVE" => Command::Copy(copy::Copy::parse(cursor, Numbering::Sequence, CopyMode::Move)?),
         "NAMESPACE" => Command::Namespace,
         "NOOP" => Command::Noop,
         "RENAME" => Command::Rename(rename::Rename::parse(cursor)?),
-        "SEARCH" => Command::Search(search::Search::parse(cursor, By::Number)?),
-        "SELECT" => Command::Select(select::Select::parse(cursor, select::Access::Write)?),
+        "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Sequence)?),
+        "SELECT" => Command::Select(select::Select::parse(cursor, Access::Write)?),
         "STARTTLS" => Command::StartTls,
         "STATUS" => Command::Status(status::Status::parse(cursor)?),
-        "STORE" => Command::Store(store::Store::parse(cursor, By::Number)?),
+        "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Sequence)?),
         "SUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, true)?),
         "UNSELECT" => Command::Unselect,
         "UNSUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, false)?),
-        _ => return Err(Bad("unknown command")),
+        _ => return Err(SyntaxError("unknown command")),
     };
-    // Some programs leave a space behind the last word.
+    // Some programs send a space after the last argument.
     cursor.eat(" ");
     cursor.done()?;
     Ok(command)

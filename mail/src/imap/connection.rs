@@ -1,5 +1,5 @@
-//! The connection around a session: reads, writes, waits, and wakes it when its folder changes. All
-//! IO of IMAP is here.
+//! The connection around a session: reads, writes, waits, has the session's questions answered, and
+//! reports changes during IDLE. All IO of IMAP is here.
 
 use std::time::Duration;
 
@@ -8,51 +8,53 @@ use freehold_listen::Permit;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
+use super::exchange::Exchange;
 use super::session::{Session, Step};
 use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
 /// How long a client may take to log in.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may be silent after that. RFC 3501 5.4: at least 30 minutes.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
-/// How often an idle client is shown that we are still here: networks forget connections that are
-/// silent for longer.
-const STILL_HERE_EVERY: Duration = Duration::from_secs(4 * 60);
-/// How long a client may take to accept what is sent.
+/// The inactivity timeout after login (RFC 3501 5.4: at least 30 minutes).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
+/// How often a client in IDLE is sent a line: NAT and firewalls drop connections that are silent
+/// for longer.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(4 * 60);
+/// How long a client may take to accept output.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may take to hear that it was silent for too long.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much is gathered before it is sent, in bytes.
+/// The same for the BYE after a timeout.
+const BYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Output gathered before it is sent, in bytes.
 const SEND_LEN: usize = 32 * 1024;
 
-/// Why the connection woke up.
-enum Woken {
+/// Why the wait for input ended.
+enum Wakeup {
     Received(usize),
     Failed(StreamError),
+    /// The watched folder changed.
     Changed,
-    Tick,
-    Needed,
+    KeepAlive,
+    /// Another client needs the connection's slot.
+    Evicted,
     Shutdown,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection until it ends.
 pub(crate) async fn run(
     state: &MailState,
     mut stream: Stream,
     mut session: Session,
+    mut exchange: Exchange,
     permit: &Permit,
 ) {
-    // Listening begins before anything is read, so that no change falls between.
-    let mut events = state.node.events.subscribe();
-    match converse(state, &mut stream, &mut session, &mut events, permit).await {
+    match converse(state, &mut stream, &mut session, &mut exchange, permit).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
-            session.bye("silent for too long");
-            // The client may be gone; nothing depends on its hearing this.
-            let _ = stream.write(&session.take_output(), GOODBYE_TIMEOUT).await;
+            session.bye("idle for too long");
+            // The client may be gone; nothing depends on its receiving this.
+            let _ = stream.write(&session.take_output(), BYE_TIMEOUT).await;
         }
-        Err(error) => tracing::debug!(%error, "imap: connection ended"),
+        Err(error) => tracing::debug!(%error, "imap: the connection ended"),
     }
     stream.close().await;
 }
@@ -61,47 +63,54 @@ async fn converse(
     state: &MailState,
     stream: &mut Stream,
     session: &mut Session,
-    events: &mut broadcast::Receiver<Event>,
+    exchange: &mut Exchange,
     permit: &Permit,
 ) -> Result<(), StreamError> {
-    let log_in_by = Instant::now() + LOGIN_TIMEOUT;
+    // Subscribe before any row is read, so that no change is missed.
+    let mut events = state.node.events.subscribe();
+    let login_deadline = Instant::now() + LOGIN_TIMEOUT;
     loop {
-        let step = session.step().await;
+        let mut step = session.step();
+        while let Step::Ask(question) = step {
+            // Boxed: the size of the largest command is not held by every idle connection.
+            let (answer, output) = Box::pin(exchange.answer(question)).await;
+            step = session.answer(answer, output);
+        }
         if session.is_logged_in() {
             permit.authenticate();
         }
-        let must_send = step != Step::More || session.output_len() >= SEND_LEN;
+        let must_send = !matches!(step, Step::More) || session.output_len() >= SEND_LEN;
         if must_send && session.output_len() > 0 {
             stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
         }
         match step {
-            // Others get their turn between two slices.
-            Step::More => tokio::task::yield_now().await,
+            // Other tasks run between two slices.
+            Step::More | Step::Ask(_) => tokio::task::yield_now().await,
             Step::Close => return Ok(()),
             Step::StartTls => {
                 stream.start_tls(&state.tls, permit).await?;
                 session.tls_started();
             }
-            Step::Read => match wait(state, stream, session, events, log_in_by, permit).await {
-                Woken::Received(0) => return Ok(()),
-                Woken::Received(_) => {
-                    session.receive(stream.input());
-                    stream.consume(usize::MAX);
+            Step::Read => {
+                match wait(state, stream, session, &mut events, login_deadline, permit).await {
+                    Wakeup::Received(0) => return Ok(()),
+                    Wakeup::Received(_) => {
+                        session.receive(stream.input());
+                        stream.consume(usize::MAX);
+                    }
+                    Wakeup::Changed => session.folder_changed(),
+                    Wakeup::KeepAlive => session.keep_alive(),
+                    Wakeup::Evicted => {
+                        session.bye("too many connections; try again later");
+                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                    }
+                    Wakeup::Shutdown => {
+                        session.bye("this server is shutting down");
+                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                    }
+                    Wakeup::Failed(error) => return Err(error),
                 }
-                Woken::Changed => session.wake(),
-                Woken::Tick => session.still_here(),
-                woken @ (Woken::Shutdown | Woken::Needed) => {
-                    let is_needed = matches!(woken, Woken::Needed);
-                    session.bye(if is_needed {
-                        "others need this place; try again later"
-                    } else {
-                        "this server is going down"
-                    });
-                    stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
-                    return Ok(());
-                }
-                Woken::Failed(error) => return Err(error),
-            },
+            }
         }
     }
 }
@@ -111,21 +120,21 @@ async fn wait(
     stream: &mut Stream,
     session: &Session,
     events: &mut broadcast::Receiver<Event>,
-    log_in_by: Instant,
+    login_deadline: Instant,
     permit: &Permit,
-) -> Woken {
-    let watched = session.watches().map(|folder| Event::Mailbox(folder.0));
-    let idle = session.is_idle();
-    let patience = if session.is_logged_in() {
-        SILENCE_TIMEOUT
+) -> Wakeup {
+    let watched = session.watched_folder().map(|folder| Event::Mailbox(folder.0));
+    let is_idle = session.is_idle();
+    let timeout = if session.is_logged_in() {
+        IDLE_TIMEOUT
     } else {
-        log_in_by.saturating_duration_since(Instant::now())
+        login_deadline.saturating_duration_since(Instant::now())
     };
     let changed = async {
         loop {
             match events.recv().await {
                 Ok(event) if Some(&event) == watched.as_ref() => return,
-                // Some hints were missed: one of them may have been ours.
+                // Some events were missed; one of them may have been the folder's.
                 Err(broadcast::error::RecvError::Lagged(_)) if watched.is_some() => return,
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                 _ => {}
@@ -133,14 +142,14 @@ async fn wait(
         }
     };
     tokio::select! {
-        biased;
-        () = state.drain.stopping() => Woken::Shutdown,
-        () = permit.revoked() => Woken::Needed,
-        read = stream.fill(patience) => match read {
-            Ok(len) => Woken::Received(len),
-            Err(error) => Woken::Failed(error),
-        },
-        () = changed => Woken::Changed,
-        () = sleep(STILL_HERE_EVERY), if idle => Woken::Tick,
-    }
+            biased;
+     () = state.drain.stopping() => Wakeup::Shutdown,
+    () = permit.revoked() => Wakeup::Evicted,
+    read = stream.fill(timeout) => match read {
+    Ok(len) => Wakeup::Received(len),
+    Err(error) => Wakeup::Failed(error),
+            },
+            () = changed => Wakeup::Changed,
+            () = sleep(KEEP_ALIVE_INTERVAL), if is_idle => Wakeup::KeepAlive,
+        }
 }

@@ -6,9 +6,9 @@ use super::sequence::{End, RANGES_MAX, Set};
 use super::utf7;
 use freehold_core::clock::Timestamp;
 
-/// What was wrong with a command: a sentence for the BAD response.
+/// Why a command can't be parsed: the text of the BAD response (RFC 3501 7.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bad(pub(crate) &'static str);
+pub(crate) struct SyntaxError(pub(crate) &'static str);
 
 /// A reading position in a command.
 #[derive(Clone, Debug)]
@@ -38,8 +38,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// Refuses what is left over.
-    pub(crate) fn done(&self) -> Result<(), Bad> {
-        if self.is_done() { Ok(()) } else { Err(Bad("something follows the command's end")) }
+    pub(crate) fn done(&self) -> Result<(), SyntaxError> {
+        if self.is_done() {
+            Ok(())
+        } else {
+            Err(SyntaxError("something follows the command's end"))
+        }
     }
 
     /// Takes `token` if it comes next, whatever its case.
@@ -53,12 +57,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `token` or fails.
-    pub(crate) fn expect(&mut self, token: &'static str, or: &'static str) -> Result<(), Bad> {
-        if self.eat(token) { Ok(()) } else { Err(Bad(or)) }
+    pub(crate) fn expect(
+        &mut self,
+        token: &'static str,
+        or: &'static str,
+    ) -> Result<(), SyntaxError> {
+        if self.eat(token) { Ok(()) } else { Err(SyntaxError(or)) }
     }
 
     /// One space.
-    pub(crate) fn space(&mut self) -> Result<(), Bad> {
+    pub(crate) fn space(&mut self) -> Result<(), SyntaxError> {
         self.expect(" ", "a space is missing")
     }
 
@@ -71,42 +79,46 @@ impl<'a> Cursor<'a> {
     }
 
     /// `tag`: an astring's characters but `+`.
-    pub(crate) fn tag(&mut self) -> Result<String, Bad> {
+    pub(crate) fn tag(&mut self) -> Result<String, SyntaxError> {
         let tag = self.run(|byte| is_astring_char(byte) && byte != b'+');
         text(tag, "a command starts with a tag")
     }
 
     /// `atom`.
-    pub(crate) fn atom(&mut self) -> Result<String, Bad> {
+    pub(crate) fn atom(&mut self) -> Result<String, SyntaxError> {
         text(self.run(is_atom_char), "a word is missing")
     }
 
     /// `astring`, as octets.
-    pub(crate) fn astring(&mut self) -> Result<Vec<u8>, Bad> {
+    pub(crate) fn astring(&mut self) -> Result<Vec<u8>, SyntaxError> {
         match self.peek() {
             Some(b'"' | b'{' | b'~') => self.string(),
             _ => {
                 let run = self.run(is_astring_char);
-                if run.is_empty() { Err(Bad("a string is missing")) } else { Ok(run.to_vec()) }
+                if run.is_empty() {
+                    Err(SyntaxError("a string is missing"))
+                } else {
+                    Ok(run.to_vec())
+                }
             }
         }
     }
 
     /// `string`: quoted or literal.
-    pub(crate) fn string(&mut self) -> Result<Vec<u8>, Bad> {
+    pub(crate) fn string(&mut self) -> Result<Vec<u8>, SyntaxError> {
         match self.peek() {
             Some(b'"') => self.quoted(),
             Some(b'{') => self.literal(),
-            _ => Err(Bad("a quoted string or literal is missing")),
+            _ => Err(SyntaxError("a quoted string or literal is missing")),
         }
     }
 
     /// `nstring`: a string, or NIL as nothing.
-    pub(crate) fn nstring(&mut self) -> Result<Option<Vec<u8>>, Bad> {
+    pub(crate) fn nstring(&mut self) -> Result<Option<Vec<u8>>, SyntaxError> {
         if self.eat("NIL") { Ok(None) } else { self.string().map(Some) }
     }
 
-    fn quoted(&mut self) -> Result<Vec<u8>, Bad> {
+    fn quoted(&mut self) -> Result<Vec<u8>, SyntaxError> {
         self.expect("\"", "a quote is missing")?;
         let mut out = Vec::new();
         loop {
@@ -123,13 +135,13 @@ impl<'a> Cursor<'a> {
                     out.push(*escaped);
                     self.rest = self.rest.get(2..).unwrap_or(&[]);
                 }
-                _ => return Err(Bad("a quoted string does not end")),
+                _ => return Err(SyntaxError("a quoted string does not end")),
             }
         }
     }
 
-    fn literal(&mut self) -> Result<Vec<u8>, Bad> {
-        let malformed = Bad("a literal is malformed");
+    fn literal(&mut self) -> Result<Vec<u8>, SyntaxError> {
+        let malformed = SyntaxError("a literal is malformed");
         self.expect("{", "a literal is missing")?;
         let len = usize::try_from(self.number64()?).map_err(|_| malformed)?;
         self.eat("+");
@@ -139,44 +151,44 @@ impl<'a> Cursor<'a> {
         }
         let (octets, rest) = self.rest.split_at_checked(len).ok_or(malformed)?;
         if octets.contains(&0) {
-            return Err(Bad("a literal holds an octet of zero"));
+            return Err(SyntaxError("a literal holds an octet of zero"));
         }
         self.rest = rest;
         Ok(octets.to_vec())
     }
 
     /// A number that fits 32 bits.
-    pub(crate) fn number(&mut self) -> Result<u32, Bad> {
-        u32::try_from(self.number64()?).map_err(|_| Bad("a number is too large"))
+    pub(crate) fn number(&mut self) -> Result<u32, SyntaxError> {
+        u32::try_from(self.number64()?).map_err(|_| SyntaxError("a number is too large"))
     }
 
     /// A number that is not zero.
-    pub(crate) fn nz_number(&mut self) -> Result<u32, Bad> {
+    pub(crate) fn nz_number(&mut self) -> Result<u32, SyntaxError> {
         match self.number()? {
-            0 => Err(Bad("a number must not be zero")),
+            0 => Err(SyntaxError("a number must not be zero")),
             number => Ok(number),
         }
     }
 
     /// `number64` (RFC 9051) and `mod-sequence-value` (RFC 7162): at most 63 bits.
-    pub(crate) fn number64(&mut self) -> Result<u64, Bad> {
+    pub(crate) fn number64(&mut self) -> Result<u64, SyntaxError> {
         let digits = text(self.run(|byte| byte.is_ascii_digit()), "a number is missing")?;
         digits
             .parse()
             .ok()
             .filter(|number| *number <= i64::MAX.unsigned_abs())
-            .ok_or(Bad("a number is too large"))
+            .ok_or(SyntaxError("a number is too large"))
     }
 
     /// `sequence-set`.
-    pub(crate) fn set(&mut self) -> Result<Set, Bad> {
+    pub(crate) fn set(&mut self) -> Result<Set, SyntaxError> {
         let mut ranges = Vec::new();
         loop {
             let from = self.end()?;
             let to = if self.eat(":") { self.end()? } else { from };
             ranges.push((from, to));
             if ranges.len() > RANGES_MAX {
-                return Err(Bad("the set has too many ranges"));
+                return Err(SyntaxError("the set has too many ranges"));
             }
             if !self.eat(",") {
                 return Ok(Set(ranges));
@@ -184,42 +196,45 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn end(&mut self) -> Result<End, Bad> {
+    fn end(&mut self) -> Result<End, SyntaxError> {
         if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
     }
 
     /// `mailbox`: a folder's name out of modified UTF-7; INBOX in any case is INBOX.
-    pub(crate) fn mailbox(&mut self) -> Result<String, Bad> {
+    pub(crate) fn mailbox(&mut self) -> Result<String, SyntaxError> {
         let wire = self.astring()?;
         folder_name(&wire)
     }
 
     /// `list-mailbox`: a pattern with wildcards.
-    pub(crate) fn pattern(&mut self) -> Result<String, Bad> {
+    pub(crate) fn pattern(&mut self) -> Result<String, SyntaxError> {
         let wire = match self.peek() {
             Some(b'"' | b'{') => self.string()?,
             _ => self.run(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*')).to_vec(),
         };
-        utf7::decode(&wire).ok_or(Bad("a name is not modified UTF-7"))
+        utf7::decode(&wire).ok_or(SyntaxError("a name is not modified UTF-7"))
     }
 
     /// `date-time`, quoted.
-    pub(crate) fn moment(&mut self) -> Result<Timestamp, Bad> {
+    pub(crate) fn moment(&mut self) -> Result<Timestamp, SyntaxError> {
         let quoted = self.quoted()?;
         std::str::from_utf8(&quoted)
             .ok()
             .and_then(date::moment)
-            .ok_or(Bad("the date and time is malformed"))
+            .ok_or(SyntaxError("the date and time is malformed"))
     }
 
     /// `date`, quoted or not.
-    pub(crate) fn day(&mut self) -> Result<Day, Bad> {
+    pub(crate) fn day(&mut self) -> Result<Day, SyntaxError> {
         let day = self.astring()?;
-        std::str::from_utf8(&day).ok().and_then(date::day).ok_or(Bad("the date is malformed"))
+        std::str::from_utf8(&day)
+            .ok()
+            .and_then(date::day)
+            .ok_or(SyntaxError("the date is malformed"))
     }
 
     /// `flag`, with its backslash where it is a system flag.
-    pub(crate) fn flag(&mut self) -> Result<String, Bad> {
+    pub(crate) fn flag(&mut self) -> Result<String, SyntaxError> {
         let slash = self.eat("\\");
         let name = self.atom()?;
         Ok(if slash { format!("\\{name}") } else { name })
@@ -228,8 +243,8 @@ impl<'a> Cursor<'a> {
     /// `(item item …)` or `()`.
     pub(crate) fn list<T>(
         &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<T, Bad>,
-    ) -> Result<Vec<T>, Bad> {
+        mut item: impl FnMut(&mut Self) -> Result<T, SyntaxError>,
+    ) -> Result<Vec<T>, SyntaxError> {
         self.expect("(", "a list is missing")?;
         let mut items = Vec::new();
         if self.eat(")") {
@@ -246,15 +261,15 @@ impl<'a> Cursor<'a> {
 }
 
 /// A folder's name as given on the wire.
-pub(crate) fn folder_name(wire: &[u8]) -> Result<String, Bad> {
-    let name = utf7::decode(wire).ok_or(Bad("a folder's name is not modified UTF-7"))?;
+pub(crate) fn folder_name(wire: &[u8]) -> Result<String, SyntaxError> {
+    let name = utf7::decode(wire).ok_or(SyntaxError("a folder's name is not modified UTF-7"))?;
     Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name })
 }
 
-fn text(bytes: &[u8], missing: &'static str) -> Result<String, Bad> {
+fn text(bytes: &[u8], missing: &'static str) -> Result<String, SyntaxError> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() => Ok(text.to_owned()),
-        _ => Err(Bad(missing)),
+        _ => Err(SyntaxError(missing)),
     }
 }
 

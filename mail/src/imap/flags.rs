@@ -2,7 +2,7 @@
 
 use freehold_core::mailbox::Flags;
 
-use super::cursor::Bad;
+use super::cursor::SyntaxError;
 use super::print::Printer;
 
 const SYSTEM: [(&str, u8); 5] = [
@@ -20,12 +20,14 @@ pub(crate) fn system(name: &str) -> Option<u8> {
 
 /// Flags as a client sent them. `\Recent` is not the client's to set, and there are no system flags
 /// but the five.
-pub(crate) fn from_wire(names: &[String]) -> Result<Flags, Bad> {
+pub(crate) fn from_wire(names: &[String]) -> Result<Flags, SyntaxError> {
     let mut flags = Flags::default();
     for name in names {
         match system(name) {
             Some(bit) => flags.bits |= bit,
-            None if name.starts_with('\\') => return Err(Bad("there is no such system flag")),
+            None if name.starts_with('\\') => {
+                return Err(SyntaxError("there is no such system flag"));
+            }
             None if flags.has_keyword(name) => {}
             None => flags.keywords.push(name.clone()),
         }

@@ -28,7 +28,7 @@ pub(crate) enum Frame {
     Command(Vec<u8>),
     /// The line ended by announcing a literal; `Framer::text` is the command so far. Answer with
     /// `keep`, `stream` or `refuse`.
-    Literal(Announced),
+    Literal(Literal),
     /// The next piece of a literal that is being streamed.
     Piece(Vec<u8>),
     /// The streamed literal is complete; the command's next line follows.
@@ -39,7 +39,7 @@ pub(crate) enum Frame {
 
 /// A literal announced at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Announced {
+pub(crate) struct Literal {
     /// Octets the client says it will send.
     pub(crate) len: u64,
     /// True when the client waits for `+` first; false for `{n+}` (RFC 7888), whose octets come in
@@ -52,7 +52,7 @@ pub(crate) struct Announced {
 #[derive(Debug)]
 enum Mode {
     Line,
-    Asking(Announced),
+    Asking(Literal),
     Keeping { left: usize },
     Streaming { left: u64 },
 }
@@ -110,7 +110,7 @@ impl Framer {
     }
 
     /// Whether a literal may be kept in the command by the limits that hold now.
-    pub(crate) fn may_keep(&self, literal: Announced) -> bool {
+    pub(crate) fn may_keep(&self, literal: Literal) -> bool {
         literal.len <= self.literal_len_max
             && usize::try_from(literal.len)
                 .is_ok_and(|len| self.command.len().saturating_add(len) <= COMMAND_LEN_MAX)
@@ -214,7 +214,7 @@ impl Framer {
 }
 
 /// The literal that a line announces at its end, if it does: `{n}`, `{n+}` or `~{n}` before CRLF.
-fn announced(line: &[u8]) -> Option<Announced> {
+fn announced(line: &[u8]) -> Option<Literal> {
     let line =
         line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"))?.strip_suffix(b"}")?;
     let open = line.iter().rposition(|byte| *byte == b'{')?;
@@ -229,7 +229,7 @@ fn announced(line: &[u8]) -> Option<Announced> {
     }
     // A number too long for u64 is still an announcement, and over every limit.
     let len = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
-    Some(Announced { len, waits, binary: before.last() == Some(&b'~') })
+    Some(Literal { len, waits, binary: before.last() == Some(&b'~') })
 }
 
 #[cfg(test)]
@@ -286,7 +286,7 @@ mod tests {
         framer.refuse();
         framer.push(b"A1 LOGIN {99999999999999999999999999+}\r\n");
         let Frame::Literal(literal) = framer.next() else { panic!("no literal") };
-        assert_eq!(literal, Announced { len: u64::MAX, waits: false, binary: false });
+        assert_eq!(literal, Literal { len: u64::MAX, waits: false, binary: false });
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Writes responses (RFC 3501 section 7 and 9): the one place that decides between quoted string
-//! and literal.
+//! Prints responses (RFC 3501 sections 7 and 9). Only this module chooses between quoted string and
+//! literal.
 
 use std::fmt::Write;
 
 use super::utf7;
 
-/// Longest text put into a quoted string; longer ones travel as literals, as many programs bound a
-/// line.
+/// Longest text printed as a quoted string, in bytes. A longer one is printed as a literal, because
+/// many programs limit the length of a line.
 const QUOTED_LEN_MAX: usize = 1_000;
 
 /// Responses waiting to be sent.
@@ -14,23 +14,23 @@ const QUOTED_LEN_MAX: usize = 1_000;
 pub(crate) struct Printer(Vec<u8>);
 
 impl Printer {
-    /// Octets waiting.
+    /// Octets printed and not taken.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Takes what is waiting.
+    /// Takes the printed octets.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
 
-    /// Octets as they are.
+    /// Octets, unchanged.
     pub(crate) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.0.extend_from_slice(bytes.as_ref());
         self
     }
 
-    /// A number or anything else that prints as syntax.
+    /// A number or other syntax, by its `Display`.
     pub(crate) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
         let mut text = String::new();
         // Writing into a String can't fail.
@@ -43,7 +43,16 @@ impl Printer {
         self.raw("\r\n")
     }
 
-    /// One untagged line.
+    /// Adds responses printed elsewhere.
+    pub(crate) fn append(&mut self, responses: Vec<u8>) {
+        if self.0.is_empty() {
+            self.0 = responses;
+        } else {
+            self.0.extend_from_slice(&responses);
+        }
+    }
+
+    /// One line.
     pub(crate) fn line(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
         self.raw(text).end()
     }
@@ -74,12 +83,13 @@ impl Printer {
         }
     }
 
-    /// `literal`. An octet of zero can't travel in one: it becomes 0x80, so that lengths stay true.
+    /// `literal`. It can't contain NUL (RFC 3501 section 9, `CHAR8`): NUL is replaced by 0x80, which
+    /// keeps the announced length.
     pub(crate) fn literal(&mut self, bytes: &[u8]) -> &mut Self {
         self.show(format_args!("{{{}}}\r\n", bytes.len())).octets(bytes)
     }
 
-    /// Part of a literal whose length was announced before.
+    /// Part of a literal whose length is already printed.
     pub(crate) fn octets(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
         self
@@ -122,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_take_the_form_that_holds_them() {
+    fn string_is_quoted_or_literal_by_its_content() {
         assert_eq!(
             printed(|p| {
                 p.string(r#"a "b" \c"#);
@@ -170,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_octets_never_travel() {
+    fn nul_octet_is_replaced_in_literals() {
         let mut printer = Printer::default();
         printer.string(b"a\0b");
         assert_eq!(printer.take(), b"{3}\r\na\x80b");

@@ -1,5 +1,14 @@
 //! Sets of sequence numbers or UIDs, `2,4:7,*` (RFC 3501 section 9, `sequence-set`).
 
+/// Whether a command names messages by sequence number or, with `UID` in front, by UID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbering {
+    /// Sequence numbers.
+    Sequence,
+    /// UIDs.
+    Uid,
+}
+
 /// Most ranges in one set.
 pub(crate) const RANGES_MAX: usize = 8_192;
 

@@ -1,423 +1,415 @@
-//! An IMAP session without IO: bytes go in (`receive`), what is to be sent comes out
-//! (`take_output`), and `step` says what the connection does next (RFC 3501 section 3).
+//! An IMAP session as a state machine without IO (RFC 3501 section 3).
 //!
-//! Data exists only in the state that has it; a command that takes long is done in slices, so that
-//! no session holds more than a little output and none keeps another waiting.
+//! The connection hands in the bytes it read (`receive`), calls `step`, and sends the output
+//! (`take_output`). A command that needs the mailbox or the logins becomes a [`Question`]; the
+//! connection has the exchange answer it and hands the answer in. A long FETCH or SEARCH is
+//! answered in slices, so that a session holds little output at a time.
 
-mod entrance;
+mod login;
+mod question;
+
+pub(crate) use question::{Answer, Question};
 
 use freehold_core::mailbox::FolderId;
 
-use super::answer::Done;
-use super::command::append::{Append, Head};
-use super::command::fetch::{Fetching, Slice};
-use super::command::search::Searching;
-use super::command::{
-    self, By, Command, Tagged, capability, close, copy, create, delete, enable, expunge, id, idle,
-    list, lsub, namespace, rename, select, status, store, subscribe,
-};
-use super::context::Context;
-use super::framer::{Announced, Frame, Framer};
-use super::selected::{Numbers, Selected};
+use super::command::append::Head;
+use super::command::{self, Command, Tagged, capability, id, idle, namespace};
+use super::completion::Completion;
+use super::cursor::Cursor;
+use super::framer::{Frame, Framer, Literal};
+use super::link::{Link, Privacy};
+use super::print::Printer;
+use super::selected::Numbers;
 
-/// Commands that make no sense, after which the connection is closed.
+/// BAD responses after which the connection is closed.
 const BAD_COMMANDS_MAX: u32 = 50;
-/// The same before login: whoever speaks something else (HTTP, say) is gone soon.
+/// The same before login: a client that speaks another protocol, such as HTTP, is closed soon.
 const BAD_COMMANDS_BEFORE_LOGIN_MAX: u32 = 5;
 
-/// What the connection does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The connection's next action.
+#[derive(Debug)]
 pub(crate) enum Step {
-    /// Send what is waiting if it is much, and call `step` again.
+    /// Send the output if there is much of it, and call `step` again.
     More,
-    /// Send what is waiting, then read.
+    /// Have this answered and call `answer`.
+    Ask(Question),
+    /// Send the output, then read.
     Read,
-    /// Send what is waiting, then do the TLS handshake and call `tls_started`.
+    /// Send the output, then do the TLS handshake and call `tls_started`.
     StartTls,
-    /// Send what is waiting, then close.
+    /// Send the output, then close.
     Close,
 }
 
 /// RFC 3501 section 3.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     NotAuthenticated,
     Authenticated,
-    Selected(Box<Selected>),
+    Selected(FolderId),
 }
 
-/// What is under way between two lines of the client, or takes more than one step.
+/// A command in progress.
 #[derive(Debug)]
 enum Busy {
     Nothing,
-    /// AUTHENTICATE waits for the response.
+    /// AUTHENTICATE waits for the client's response.
     Authenticating {
         tag: String,
     },
-    Appending(Box<Append>),
-    Fetching(Box<Fetching>),
+    /// The message of an APPEND is being received.
+    Appending {
+        tag: String,
+    },
     Idle {
         tag: String,
     },
-    Searching(Box<Searching>),
+    /// A FETCH or SEARCH has more slices.
+    Running {
+        tag: String,
+    },
+    /// A question waits for its answer.
+    Asked(Asked),
+}
+
+/// The purpose of the question in progress.
+#[derive(Debug)]
+enum Asked {
+    Login {
+        tag: String,
+    },
+    Command {
+        tag: String,
+    },
+    /// Whether the literal of an APPEND is accepted.
+    Append {
+        tag: String,
+        literal: Literal,
+    },
+    /// A piece of an APPEND's message.
+    Piece {
+        tag: String,
+    },
+    /// Changes are reported before this completion.
+    Report {
+        tag: String,
+        completion: Completion,
+    },
+    /// Changes are reported during IDLE.
+    IdleReport {
+        tag: String,
+    },
 }
 
 /// See the module's text.
 pub(crate) struct Session {
-    cx: Context,
+    link: Link,
     framer: Framer,
+    out: Printer,
     state: State,
     busy: Busy,
+    /// The selected folder may have changed during IDLE.
+    is_stale: bool,
+    strikes: Strikes,
+}
+
+/// Counts towards the closing of the connection.
+#[derive(Debug, Default)]
+struct Strikes {
     bad_commands: u32,
     failed_logins: u32,
 }
 
 impl Session {
-    /// A session that has its greeting ready (RFC 3501 7.1.1).
-    pub(crate) fn new(mut cx: Context) -> Self {
-        let capabilities = capability::list(&cx, false);
-        cx.out.line(format!("* OK [CAPABILITY {capabilities}] Freehold"));
+    /// A session with its greeting ready to be sent (RFC 3501 7.1.1).
+    pub(crate) fn new(link: Link) -> Self {
+        let mut out = Printer::default();
+        out.line(format!("* OK [CAPABILITY {}] Freehold", capability::list(&link, false)));
         Self {
-            cx,
+            link,
             framer: Framer::new(),
+            out,
             state: State::NotAuthenticated,
             busy: Busy::Nothing,
-            bad_commands: 0,
-            failed_logins: 0,
+            is_stale: false,
+            strikes: Strikes::default(),
         }
     }
 
-    /// Hands in what was read.
+    /// Hands in received bytes.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.framer.push(bytes);
     }
 
     /// Octets waiting to be sent.
     pub(crate) fn output_len(&self) -> usize {
-        self.cx.out.len()
+        self.out.len()
     }
 
-    /// Takes what is to be sent.
+    /// Takes the output.
     pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        self.cx.out.take()
+        self.out.take()
     }
 
     /// Whether the client has logged in.
     pub(crate) fn is_logged_in(&self) -> bool {
-        !matches!(self.state, State::NotAuthenticated)
+        self.state != State::NotAuthenticated
     }
 
-    /// Whether the client is idle (RFC 2177).
+    /// Whether the client is in IDLE (RFC 2177).
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.busy, Busy::Idle { .. })
     }
 
-    /// The folder whose changes the client wants to hear of as they happen.
-    pub(crate) fn watches(&self) -> Option<FolderId> {
-        match (&self.busy, &self.state) {
-            (Busy::Idle { .. }, State::Selected(selected)) => Some(selected.folder),
+    /// The folder whose changes are reported as they happen.
+    pub(crate) fn watched_folder(&self) -> Option<FolderId> {
+        match (&self.busy, self.state) {
+            (Busy::Idle { .. }, State::Selected(folder)) => Some(folder),
             _ => None,
         }
     }
 
-    /// Tells an idle client what changed.
-    pub(crate) fn wake(&mut self) {
+    /// The watched folder may have changed: the next `step` asks for a report.
+    pub(crate) fn folder_changed(&mut self) {
+        self.is_stale = self.watched_folder().is_some();
+    }
+
+    /// Sends an idle client a line, so that neither side nor the network between takes the
+    /// connection for dead.
+    pub(crate) fn keep_alive(&mut self) {
         if self.is_idle() {
-            self.tell(Numbers::MayChange);
+            self.out.line("* OK still here");
         }
     }
 
-    /// Shows an idle client, and whatever stands between, that the connection lives.
-    pub(crate) fn still_here(&mut self) {
-        if self.is_idle() {
-            self.cx.out.line("* OK still here");
-        }
-    }
-
-    /// The connection is encrypted from here on; nothing that came before counts (RFC 3501 6.2.1).
+    /// The TLS handshake is complete; nothing received before it counts (RFC 3501 6.2.1).
     pub(crate) fn tls_started(&mut self) {
         self.framer.forget();
-        self.cx.link.privacy = super::context::Privacy::Tls;
-        self.cx.link.may_start_tls = false;
+        self.link.privacy = Privacy::Tls;
+        self.link.may_start_tls = false;
     }
 
-    /// Says goodbye on the server's own account (RFC 3501 7.1.5).
+    /// Announces that the server closes the connection (RFC 3501 7.1.5).
     pub(crate) fn bye(&mut self, why: &str) {
-        self.cx.out.line(format!("* BYE {why}"));
+        self.out.line(format!("* BYE {why}"));
     }
 
     /// Does the next piece of work.
-    pub(crate) async fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self) -> Step {
         match std::mem::replace(&mut self.busy, Busy::Nothing) {
-            Busy::Fetching(fetching) => return self.fetch_on(fetching).await,
-            Busy::Searching(searching) => return self.search_on(searching),
+            Busy::Running { tag } => return self.ask(Question::Continue, Asked::Command { tag }),
+            Busy::Idle { tag } if std::mem::take(&mut self.is_stale) => {
+                return self.ask(Question::Report(Numbers::MayChange), Asked::IdleReport { tag });
+            }
+            // The connection called `step` instead of `answer`: the answer is lost.
+            Busy::Asked(_) => return Step::Close,
             other => self.busy = other,
         }
         match self.framer.next() {
             Frame::Incomplete => Step::Read,
             Frame::Literal(literal) => self.literal(literal),
-            Frame::Piece(piece) => {
-                if let Busy::Appending(append) = &mut self.busy {
-                    append.write(&piece);
+            Frame::Piece(piece) => match std::mem::replace(&mut self.busy, Busy::Nothing) {
+                Busy::Appending { tag } => {
+                    self.ask(Question::AppendPiece(piece), Asked::Piece { tag })
                 }
-                Step::More
-            }
+                other => {
+                    self.busy = other;
+                    Step::More
+                }
+            },
             Frame::PieceEnd => Step::More,
             Frame::TooLong => {
                 self.bye("the line is too long");
                 Step::Close
             }
-            Frame::Command(bytes) => self.line(&bytes).await,
+            Frame::Command(bytes) => self.line(&bytes),
         }
     }
 
-    /// A literal is announced: an APPEND's message is streamed, small ones are kept, the rest is
-    /// refused before it comes.
-    fn literal(&mut self, literal: Announced) -> Step {
-        let free = matches!(self.busy, Busy::Nothing);
-        if free
+    fn ask(&mut self, question: Question, asked: Asked) -> Step {
+        self.busy = Busy::Asked(asked);
+        Step::Ask(question)
+    }
+
+    /// Hands in the answer to the question that `step` asked, with the responses it printed.
+    pub(crate) fn answer(&mut self, answer: Answer, output: Vec<u8>) -> Step {
+        self.out.append(output);
+        let Busy::Asked(asked) = std::mem::replace(&mut self.busy, Busy::Nothing) else {
+            return Step::Close;
+        };
+        match (asked, answer) {
+            (_, Answer::Broken) => return Step::Close,
+            (Asked::Login { tag }, Answer::LoggedIn) => return self.logged_in(&tag),
+            (Asked::Login { tag }, Answer::Completed { completion, .. }) => {
+                return self.login_failed(&tag, &completion);
+            }
+            (Asked::Login { .. }, Answer::More) => return Step::Close,
+            (Asked::Command { tag }, Answer::Completed { completion, selected }) => {
+                self.state = selected.map_or(State::Authenticated, State::Selected);
+                return self.respond(&tag, &completion);
+            }
+            (Asked::Command { tag }, _) => self.busy = Busy::Running { tag },
+            (Asked::Append { tag, literal }, Answer::Completed { completion, .. })
+                if literal.waits =>
+            {
+                return self.refuse(&tag, literal, &completion);
+            }
+            (Asked::Append { tag, literal }, _) => {
+                self.framer.stream();
+                if literal.waits {
+                    self.out.line("+ ready for the literal");
+                }
+                self.busy = Busy::Appending { tag };
+            }
+            (Asked::Piece { tag }, _) => self.busy = Busy::Appending { tag },
+            (Asked::Report { tag, completion }, _) => return self.respond(&tag, &completion),
+            (Asked::IdleReport { tag }, _) => self.busy = Busy::Idle { tag },
+        }
+        Step::More
+    }
+
+    /// A literal is announced: the message of an APPEND is streamed, a small literal is kept in the
+    /// command, and any other is refused before it is sent.
+    fn literal(&mut self, literal: Literal) -> Step {
+        let is_free = matches!(self.busy, Busy::Nothing);
+        let tag = Cursor::new(self.framer.text()).tag().unwrap_or_else(|_| "*".to_owned());
+        if is_free
             && self.is_logged_in()
             && let Some(head) = Head::parse(self.framer.text())
         {
             return match head {
-                Ok(head) => self.append(head, literal),
-                Err(bad) => self.refuse(literal, &bad.into()),
+                Ok(_) if !literal.waits && literal.len > self.link.message_len_max => {
+                    self.bye("[TOOBIG] the message is too large");
+                    Step::Close
+                }
+                Ok(head) => {
+                    self.ask(Question::Append { head, literal }, Asked::Append { tag, literal })
+                }
+                Err(error) => self.refuse(&tag, literal, &error.into()),
             };
         }
-        if free && !literal.binary && self.framer.may_keep(literal) {
+        if is_free && !literal.binary && self.framer.may_keep(literal) {
             self.framer.keep();
             if literal.waits {
-                self.cx.out.line("+ go on");
+                self.out.line("+ ready for the literal");
             }
             return Step::More;
         }
-        self.refuse(literal, &Done::bad("the literal is too large").code("TOOBIG"))
+        let completion = Completion::bad("the literal is too large").code("TOOBIG");
+        self.refuse(&tag, literal, &completion)
     }
 
-    fn append(&mut self, head: Head, literal: Announced) -> Step {
-        if !literal.waits && literal.len > self.cx.shared.message_len_max {
-            self.bye("[TOOBIG] the message is too large");
-            return Step::Close;
-        }
-        let append = Append::start(&self.cx, head, literal);
-        match append.refused() {
-            Some(refused) if literal.waits => self.refuse(literal, &refused),
-            _ => {
-                self.framer.stream();
-                if literal.waits {
-                    self.cx.out.line("+ go on");
-                }
-                self.busy = Busy::Appending(Box::new(append));
-                Step::More
-            }
-        }
-    }
-
-    /// Refuses a literal. One that does not wait (RFC 7888) comes in any case, so that there is no
-    /// way on.
-    fn refuse(&mut self, literal: Announced, done: &Done) -> Step {
-        let tag = super::cursor::Cursor::new(self.framer.text()).tag();
+    /// Refuses a literal. A non-synchronizing literal (RFC 7888) is already on its way, so the
+    /// connection is closed.
+    fn refuse(&mut self, tag: &str, literal: Literal, completion: &Completion) -> Step {
         if !literal.waits {
             self.bye("the literal is too large");
             return Step::Close;
         }
-        let tag = tag.unwrap_or_else(|_| "*".to_owned());
         self.framer.refuse();
-        self.busy = Busy::Nothing;
-        self.answer(&tag, done)
+        match std::mem::replace(&mut self.busy, Busy::Nothing) {
+            // A second message (MULTIAPPEND) ends the APPEND.
+            Busy::Appending { .. } => self.ask(
+                Question::AppendAbandon,
+                Asked::Report { tag: tag.to_owned(), completion: completion.clone() },
+            ),
+            _ => self.respond(tag, completion),
+        }
     }
 
-    async fn line(&mut self, bytes: &[u8]) -> Step {
+    fn line(&mut self, bytes: &[u8]) -> Step {
         match std::mem::replace(&mut self.busy, Busy::Nothing) {
             Busy::Authenticating { tag } => {
                 let response = String::from_utf8_lossy(bytes).into_owned();
-                self.authenticate(&tag, &response).await
+                self.authenticate(tag, &response)
             }
-            Busy::Idle { tag } => {
-                let done = idle::finish(bytes);
-                self.finish(&tag, &done, Numbers::MayChange)
+            Busy::Idle { tag } => self.complete(tag, idle::finish(bytes)),
+            Busy::Appending { tag } => {
+                // Only the line's end may follow the message; MULTIAPPEND (RFC 3502) is not
+                // implemented.
+                let ends = bytes.ends_with(b"}\r\n") || bytes.ends_with(b"}\n");
+                self.ask(Question::AppendEnd { keep: ends }, Asked::Command { tag })
             }
-            Busy::Appending(append) => {
-                let tag = append.tag.clone();
-                // Behind the message comes the line's end; more messages (RFC 3502) are not taken
-                // yet.
-                let done = if bytes.ends_with(b"}\r\n") || bytes.ends_with(b"}\n") {
-                    append.finish(&mut self.cx).await.unwrap_or_else(|done| done)
-                } else {
-                    Done::bad("something follows the message")
-                };
-                self.finish(&tag, &done, Numbers::MayChange)
-            }
-            Busy::Nothing | Busy::Fetching(_) | Busy::Searching(_) => match command::parse(bytes) {
-                Ok(Tagged { tag, command }) => Box::pin(self.command(tag, command)).await,
-                Err(unreadable) => {
-                    let tag = unreadable.tag.unwrap_or_else(|| "*".to_owned());
-                    self.answer(&tag, &unreadable.bad.into())
+            _ => match command::parse(bytes) {
+                Ok(Tagged { tag, command }) => self.command(tag, command),
+                Err(malformed) => {
+                    let tag = malformed.tag.unwrap_or_else(|| "*".to_owned());
+                    self.respond(&tag, &malformed.error.into())
                 }
             },
         }
     }
 
-    async fn command(&mut self, tag: String, command: Command) -> Step {
-        let cx = &mut self.cx;
-        let mut numbers = Numbers::MayChange;
-        let done: Result<Done, Done> = match (command, &mut self.state) {
-            (Command::Capability, state) => {
-                capability::run(cx, !matches!(state, State::NotAuthenticated));
-                Ok(Done::ok("that is all"))
+    fn command(&mut self, tag: String, command: Command) -> Step {
+        let completion = match (command, self.state) {
+            (Command::Capability, _) => {
+                let list = capability::list(&self.link, self.is_logged_in());
+                self.out.line(format!("* CAPABILITY {list}"));
+                Completion::ok("capabilities listed")
             }
-            (Command::Noop, _) => Ok(Done::ok("nothing done")),
+            (Command::Noop, _) => Completion::ok("done"),
             (Command::Id, _) => {
-                id::run(cx);
-                Ok(Done::ok("that is who"))
+                id::print(&mut self.out);
+                Completion::ok("identified")
             }
             (Command::Logout, _) => {
-                self.bye("until next time");
-                self.answer(&tag, &Done::ok("logged out"));
+                self.bye("logging out");
+                self.respond(&tag, &Completion::ok("logged out"));
                 return Step::Close;
             }
             (Command::StartTls, State::NotAuthenticated) => return self.start_tls(&tag),
-            (Command::Login(login), State::NotAuthenticated) => {
-                return self.log_in(&tag, login).await;
-            }
+            (Command::Login(login), State::NotAuthenticated) => return self.log_in(tag, login),
             (Command::Authenticate(authenticate), State::NotAuthenticated) => {
-                return self.begin_authenticate(tag, authenticate).await;
+                return self.begin_authenticate(tag, authenticate);
             }
             (Command::StartTls | Command::Login(_) | Command::Authenticate(_), _) => {
-                Err(Done::bad("you are logged in already"))
+                Completion::bad("already logged in")
             }
-            (_, State::NotAuthenticated) => Err(Done::bad("log in first")),
+            (_, State::NotAuthenticated) => Completion::bad("log in first"),
 
-            (Command::Enable(enable), _) => {
-                enable::run(cx, &enable);
-                Ok(Done::ok("enabled"))
-            }
             (Command::Namespace, _) => {
-                namespace::run(cx);
-                Ok(Done::ok("that is all"))
+                namespace::print(&mut self.out);
+                Completion::ok("namespaces listed")
             }
-            (Command::Select(select), state) => {
-                *state = State::Authenticated;
-                select::run(cx, &select).await.map(|(selected, done)| {
-                    *state = State::Selected(Box::new(selected));
-                    done
-                })
-            }
-            (Command::Create(create), _) => create::run(cx, &create).await,
-            (Command::Delete(delete), _) => delete::run(cx, &delete).await,
-            (Command::Rename(rename), _) => rename::run(cx, &rename).await,
-            (Command::Subscribe(subscribe), _) => subscribe::run(cx, &subscribe).await,
-            (Command::List(list), _) => list::run(cx, &list),
-            (Command::Lsub(lsub), _) => lsub::run(cx, &lsub),
-            (Command::Status(status), _) => status::run(cx, &status),
-            (Command::Idle, _) => {
-                self.cx.out.line("+ idling");
+            (Command::Idle, state) => {
+                self.out.line("+ idling");
                 self.busy = Busy::Idle { tag };
-                self.tell(Numbers::MayChange);
+                self.is_stale = matches!(state, State::Selected(_));
                 return Step::More;
             }
-
-            (Command::Check, State::Selected(_)) => Ok(Done::ok("checked")),
-            (Command::Close, State::Selected(selected)) => {
-                let done = close::run(cx, selected).await;
-                self.state = State::Authenticated;
-                done
+            (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
+            (Command::Check, _) => Completion::ok("checked"),
+            (command, _) => {
+                let asked = Asked::Command { tag: tag.clone() };
+                return self.ask(Question::Run(Tagged { tag, command }), asked);
             }
-            (Command::Unselect, State::Selected(_)) => {
-                self.state = State::Authenticated;
-                Ok(Done::ok("left"))
-            }
-            (Command::Expunge(expunge), State::Selected(selected)) => {
-                expunge::run(cx, selected, &expunge).await
-            }
-            (Command::Copy(copy), State::Selected(selected)) => {
-                copy::run(cx, selected, &copy).await
-            }
-            (Command::Store(store), State::Selected(selected)) => {
-                numbers = numbers_after(store.by);
-                store::run(cx, selected, &store).await
-            }
-            (Command::Search(search), State::Selected(selected)) => {
-                match Searching::start(cx, selected, tag.clone(), search) {
-                    Ok(searching) => {
-                        self.busy = Busy::Searching(Box::new(searching));
-                        return Step::More;
-                    }
-                    Err(done) => Err(done),
-                }
-            }
-            (Command::Fetch(fetch), State::Selected(selected)) => {
-                match Fetching::start(cx, selected, tag.clone(), fetch) {
-                    Ok(fetching) => {
-                        self.busy = Busy::Fetching(Box::new(fetching));
-                        return Step::More;
-                    }
-                    Err(done) => Err(done),
-                }
-            }
-            (_, State::Authenticated) => Err(Done::bad("select a folder first")),
         };
-        self.finish(&tag, &done.unwrap_or_else(|done| done), numbers)
+        self.complete(tag, completion)
     }
 
-    async fn fetch_on(&mut self, mut fetching: Box<Fetching>) -> Step {
-        let State::Selected(selected) = &mut self.state else { return Step::More };
-        match Box::pin(fetching.slice(&mut self.cx, selected)).await {
-            Slice::More => {
-                self.busy = Busy::Fetching(fetching);
-                Step::More
+    /// Ends a command that did not need the mailbox: changes are reported first (RFC 3501 5.2).
+    fn complete(&mut self, tag: String, completion: Completion) -> Step {
+        match self.state {
+            State::Selected(_) => {
+                let report = Question::Report(Numbers::MayChange);
+                self.ask(report, Asked::Report { tag, completion })
             }
-            Slice::Done(done) => self.finish(&fetching.tag, &done, numbers_after(fetching.by)),
-            Slice::Broken => Step::Close,
+            State::NotAuthenticated | State::Authenticated => self.respond(&tag, &completion),
         }
     }
 
-    fn search_on(&mut self, mut searching: Box<Searching>) -> Step {
-        let State::Selected(selected) = &self.state else { return Step::More };
-        match searching.slice(&mut self.cx, selected) {
-            None => {
-                self.busy = Busy::Searching(searching);
-                Step::More
-            }
-            Some(done) => self.finish(&searching.tag, &done, numbers_after(searching.by)),
-        }
-    }
-
-    /// Tells what changed meanwhile, then answers.
-    fn finish(&mut self, tag: &str, done: &Done, numbers: Numbers) -> Step {
-        self.tell(numbers);
-        self.answer(tag, done)
-    }
-
-    fn tell(&mut self, numbers: Numbers) {
-        if let State::Selected(selected) = &mut self.state
-            && let Err(error) = selected.tell(&mut self.cx, numbers)
-        {
-            // The next occasion tells it; the command that just ended is not to blame.
-            tracing::error!(%error, "imap: what changed can't be told");
-        }
-    }
-
-    fn answer(&mut self, tag: &str, done: &Done) -> Step {
-        self.cx.out.line(done.line(tag));
-        if done.is_bad() {
-            self.bad_commands = self.bad_commands.saturating_add(1);
-            let most =
+    /// Prints the tagged response.
+    fn respond(&mut self, tag: &str, completion: &Completion) -> Step {
+        self.out.line(completion.line(tag));
+        if completion.is_bad() {
+            self.strikes.bad_commands = self.strikes.bad_commands.saturating_add(1);
+            let limit =
                 if self.is_logged_in() { BAD_COMMANDS_MAX } else { BAD_COMMANDS_BEFORE_LOGIN_MAX };
-            if self.bad_commands >= most {
-                self.bye("too much of this made no sense");
+            if self.strikes.bad_commands >= limit {
+                self.bye("too many bad commands");
                 return Step::Close;
             }
         }
         Step::More
-    }
-}
-
-/// Commands that use numbers must leave them as they are (RFC 3501 7.4.1); the same by UID need
-/// not.
-fn numbers_after(by: By) -> Numbers {
-    match by {
-        By::Number => Numbers::MustStay,
-        By::Uid => Numbers::MayChange,
     }
 }

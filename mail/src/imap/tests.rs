@@ -1,10 +1,10 @@
-//! Sessions without sockets: transcripts, the same byte by byte, and hostile input.
+//! Sessions without sockets: transcripts, with the input cut in several ways, and hostile input.
 
-mod damaged;
-mod letters;
+mod generated;
+mod messages;
+mod mutated;
 mod oracle;
-mod rewrite;
-mod spoken;
+mod serialize;
 mod transcript;
 
 use proptest::prelude::*;
@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use super::command;
 use transcript::{Feed, Play};
 
-/// Plays every transcript in one way.
+/// Plays every transcript with the input cut in one way.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn play_all(feed: Feed) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/transcripts/imap");
     let mut files: Vec<_> =
@@ -25,36 +26,36 @@ async fn play_all(feed: Feed) {
 }
 
 #[tokio::test]
-async fn transcripts_hold() {
+async fn transcripts_pass_with_whole_lines() {
     play_all(Feed::Whole).await;
 }
 
 #[tokio::test]
-async fn transcripts_hold_when_the_input_comes_byte_by_byte() {
+async fn transcripts_pass_byte_by_byte() {
     play_all(Feed::Bytes).await;
 }
 
 #[tokio::test]
-async fn transcripts_hold_when_the_input_comes_in_uneven_pieces() {
+async fn transcripts_pass_in_uneven_pieces() {
     for len in [2, 3, 7] {
         play_all(Feed::Pieces(len)).await;
     }
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_end_ends_the_connection() {
-    assert!(transcript::throw(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], false).await);
-    assert!(!transcript::throw(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], true).await);
-    assert!(transcript::throw(&vec![vec![b'x'; 8_000]; 10], true).await);
+async fn endless_line_closes_the_connection() {
+    assert!(transcript::feed_all(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], false).await);
+    assert!(!transcript::feed_all(&[vec![b'x'; 8_000], vec![b'x'; 8_000]], true).await);
+    assert!(transcript::feed_all(&vec![vec![b'x'; 8_000]; 10], true).await);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_bytes_are_taken_without_falling_over(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
+    fn session_survives_any_bytes(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let _closed = runtime.block_on(transcript::throw(&pieces, logged_in));
+        let _closed = runtime.block_on(transcript::feed_all(&pieces, logged_in));
     }
 }
 
@@ -62,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn any_bytes_are_read_without_falling_over(bytes in proptest::collection::vec(any::<u8>(), 0..120), word in 0..5usize) {
+    fn command_parser_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..120), word in 0..5usize) {
         let verb = ["", "a FETCH 1 ", "a SEARCH ", "a UID STORE 1 ", "a LIST (" ][word];
         let text = [verb.as_bytes(), &bytes].concat();
         let _ = command::parse(&text);
@@ -70,13 +71,13 @@ proptest! {
     }
 
     #[test]
-    fn a_command_means_the_same_to_somebody_else(text in spoken::command()) {
-        oracle::same_meaning(&text);
+    fn command_means_the_same_to_imap_codec(text in generated::command()) {
+        oracle::assert_same_meaning(&text);
     }
 
     #[test]
-    fn a_damaged_command_is_refused_by_both_or_by_neither(text in spoken::damaged()) {
-        oracle::command(&text);
+    fn mutated_command_is_refused_by_both_parsers_or_neither(text in generated::mutated()) {
+        oracle::assert_same_verdict(&text);
     }
 }
 

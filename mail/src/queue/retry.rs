@@ -1,4 +1,4 @@
-//! When a message is tried again, and when no more (RFC 5321 4.5.4.1).
+//! Retry times, and when to give up (RFC 5321 4.5.4.1).
 
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::Outcome;
@@ -9,9 +9,8 @@ use crate::MailConfig;
 const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// What an attempt that failed for the moment comes to, after `attempts` earlier ones: another at a
-/// later time, or the end.
-pub(super) fn later(
+/// The outcome of a deferred attempt after `attempts` earlier ones: another attempt, or failure.
+pub(super) fn outcome(
     config: &MailConfig,
     created: Timestamp,
     now: Timestamp,
@@ -26,8 +25,8 @@ pub(super) fn later(
     Outcome::Later { at, reply }
 }
 
-/// 1, 5, 10, 20, 40 … times the first pause: a server that is only being restarted is soon found
-/// again, one that is gone is left alone.
+/// 1, 5, 10, 20, 40 … times the first pause: a server that restarts is reached again soon, and one
+/// that is down is tried rarely.
 fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
     let times = match attempts.checked_sub(1) {
         None => 1,
@@ -41,24 +40,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_an_hour() {
+    fn retry_pause_grows_to_an_hour() {
         let pauses: Vec<u64> = (0..14).map(|attempts| pause_ms(1000, attempts) / 1000).collect();
         assert_eq!(pauses, [1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600]);
         assert_eq!(pause_ms(1000, u32::MAX), PAUSE_MS_MAX);
     }
 
     #[test]
-    fn after_two_days_it_is_over() {
+    fn message_fails_after_two_days() {
         let config = MailConfig::default();
         let created = Timestamp(0);
         let almost = Timestamp(46 * HOUR_MS);
         assert_eq!(
-            later(&config, created, almost, 50, "451 later".into()),
+            outcome(&config, created, almost, 50, "451 later".into()),
             Outcome::Later { at: Timestamp(47 * HOUR_MS), reply: "451 later".into() }
         );
         let over = Timestamp(47 * HOUR_MS + 1);
         assert_eq!(
-            later(&config, created, over, 50, "451 later".into()),
+            outcome(&config, created, over, 50, "451 later".into()),
             Outcome::Failed("451 later (tried for 48 hours)".into())
         );
     }

@@ -1,21 +1,21 @@
-//! Mail addresses as they stand in an envelope (RFC 5321 4.1.2, RFC 6531 3.3).
+//! Mail addresses of an envelope (RFC 5321 4.1.2, RFC 6531 3.3).
 //!
-//! An address is kept in one spelling: quotes only where the local part needs them. So
-//! `"alice"@host` is `alice@host`, while
-//! `"alice@elsewhere"@host` stays the odd local part that it is and matches nobody.
+//! An address has one canonical form, quoted only where the local part needs it. So `"alice"@host`
+//! equals `alice@host`, while `"alice@elsewhere"@host` keeps its unusual local part and matches
+//! nobody.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; variable return paths of mailing lists
-/// go beyond).
+/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can be
+/// longer).
 const PATH_LEN_MAX: usize = 512;
 /// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
 const DOMAIN_LEN_MAX: usize = 255;
 /// The longest part of a domain between two dots, in bytes (RFC 1035 2.3.4).
 const LABEL_LEN_MAX: usize = 63;
 
-/// A mailbox: what stands before the @ and after it.
+/// A mailbox: local part and domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mailbox {
     local: String,
@@ -23,7 +23,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Reads `local@domain`, nothing before or after it.
+    /// Parses `local@domain`.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > PATH_LEN_MAX {
             return None;
@@ -48,7 +48,7 @@ impl Mailbox {
         &self.domain
     }
 
-    /// Whether it can only travel under SMTPUTF8 (RFC 6531).
+    /// Whether the address needs SMTPUTF8 (RFC 6531).
     pub fn is_international(&self) -> bool {
         !self.local.is_ascii() || !self.domain.is_ascii()
     }
@@ -97,7 +97,7 @@ fn is_dot_string(local: &str) -> bool {
     local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// RFC 5322 3.2.3, with RFC 6531 3.3's letters beyond ASCII.
+/// RFC 5322 3.2.3, with the non-ASCII characters of RFC 6531 3.3.
 fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || "!#$%&'*+-/=?^_`{|}~".contains(c)
@@ -138,29 +138,29 @@ mod tests {
 
     use super::*;
 
-    fn spelled(text: &str) -> Option<String> {
+    fn canonical(text: &str) -> Option<String> {
         Mailbox::parse(text).map(|mailbox| mailbox.to_string())
     }
 
     #[test]
-    fn an_address_has_one_spelling() {
-        assert_eq!(spelled("alice@host.test").as_deref(), Some("alice@host.test"));
-        assert_eq!(spelled("\"alice\"@host.test").as_deref(), Some("alice@host.test"));
-        assert_eq!(spelled("\"al\\ice\"@host.test").as_deref(), Some("alice@host.test"));
-        assert_eq!(spelled("\"a b\\\"c\"@host.test").as_deref(), Some("\"a b\\\"c\"@host.test"));
-        assert_eq!(spelled("alice+shop@[192.0.2.1]").as_deref(), Some("alice+shop@[192.0.2.1]"));
-        assert_eq!(spelled("a@[IPv6:::1]").as_deref(), Some("a@[IPv6:::1]"));
-        assert_eq!(spelled("дядя@пример.test").as_deref(), Some("дядя@пример.test"));
+    fn address_has_one_canonical_form() {
+        assert_eq!(canonical("alice@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(canonical("\"alice\"@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(canonical("\"al\\ice\"@host.test").as_deref(), Some("alice@host.test"));
+        assert_eq!(canonical("\"a b\\\"c\"@host.test").as_deref(), Some("\"a b\\\"c\"@host.test"));
+        assert_eq!(canonical("alice+shop@[192.0.2.1]").as_deref(), Some("alice+shop@[192.0.2.1]"));
+        assert_eq!(canonical("a@[IPv6:::1]").as_deref(), Some("a@[IPv6:::1]"));
+        assert_eq!(canonical("дядя@пример.test").as_deref(), Some("дядя@пример.test"));
     }
 
     #[test]
-    fn a_quoted_at_sign_is_not_a_domain() {
+    fn quoted_at_sign_does_not_start_a_domain() {
         let odd = Mailbox::parse("\"alice@elsewhere.test\"@host.test").unwrap();
         assert_eq!((odd.local(), odd.domain()), ("alice@elsewhere.test", "host.test"));
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn malformed_address_is_refused() {
         for text in [
             "",
             "@",
@@ -185,13 +185,13 @@ mod tests {
             "a@[IPv6:é",
             "<a@host.test>",
         ] {
-            assert_eq!(spelled(text), None, "{text:?}");
+            assert_eq!(canonical(text), None, "{text:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_spelling_reads_back_as_the_same_address(text in "\"?[a-z\\\\\" .@é+]{0,12}\"?@[a-z.\\[\\]0-9:-]{0,12}") {
+        fn canonical_form_parses_to_the_same_address(text in "\"?[a-z\\\\\" .@é+]{0,12}\"?@[a-z.\\[\\]0-9:-]{0,12}") {
             if let Some(mailbox) = Mailbox::parse(&text) {
                 prop_assert_eq!(Mailbox::parse(&mailbox.to_string()), Some(mailbox));
             }

@@ -1,4 +1,4 @@
-//! One command line, read (RFC 5321 4.1.1 and the extensions this server offers).
+//! Parses command lines (RFC 5321 4.1.1 and the extensions that this server offers).
 
 use super::address::{Mailbox, is_domain};
 use super::envelope::{Notify, Recipient, Sender};
@@ -8,7 +8,7 @@ mod parameters;
 /// The longest greeting name, in bytes (RFC 5321 4.5.3.1.2).
 const HELLO_LEN_MAX: usize = 255;
 
-/// What the client asks.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// RFC 5321 4.1.1.1.
@@ -49,43 +49,43 @@ pub enum Command {
     Quit,
 }
 
-/// Why a line is no command.
+/// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// No such command.
     #[error("unknown command")]
     Unknown,
-    /// A command this server knows of and does not offer.
+    /// A standard command that this server does not offer.
     #[error("this command is not offered")]
     NotOffered,
-    /// A web browser, or somebody making one speak to us.
-    #[error("this is not a web server")]
-    Web,
-    /// The command is known and its arguments are not right; the text says how they should be.
+    /// An HTTP method: a web page may make a browser connect to this port.
+    #[error("HTTP is not served on this port")]
+    Http,
+    /// The arguments are malformed, as the text explains.
     #[error("{0}")]
     Syntax(&'static str),
-    /// The address is not one.
-    #[error("that is not an address")]
+    /// The address is malformed.
+    #[error("not a valid address")]
     Address,
-    /// A parameter that was not offered.
+    /// A parameter of an extension that is not offered.
     #[error("unknown parameter")]
     Parameter,
-    /// A parameter with a wrong value, or given twice.
+    /// A parameter with an invalid value, or given twice.
     #[error("a parameter has a wrong value")]
     Value,
 }
 
 impl Command {
-    /// Reads one line, without its line end.
+    /// Parses one line, without its line end.
     ///
     /// # Errors
-    /// When it is no command this server knows.
+    /// [`CommandError`].
     pub fn parse(line: &str) -> Result<Self, CommandError> {
         let line = line.trim_end_matches([' ', '\t']);
         let (verb, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
         let rest = rest.trim_start_matches([' ', '\t']);
         if line.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-            return Err(CommandError::Syntax("control characters have no place in a command"));
+            return Err(CommandError::Syntax("control characters are not allowed"));
         }
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => hello(rest).map(Self::Ehlo),
@@ -99,14 +99,14 @@ impl Command {
             "RSET" => bare(rest, Self::Rset),
             "NOOP" => Ok(Self::Noop),
             "VRFY" if !rest.is_empty() => Ok(Self::Vrfy),
-            "VRFY" => Err(CommandError::Syntax("VRFY wants an address")),
+            "VRFY" => Err(CommandError::Syntax("VRFY needs an address")),
             "HELP" => Ok(Self::Help),
             "QUIT" => bare(rest, Self::Quit),
             "EXPN" | "ETRN" | "ATRN" | "TURN" | "BURL" | "SEND" | "SOML" | "SAML" => {
                 Err(CommandError::NotOffered)
             }
             "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE"
-            | "PATCH" | "PRI" => Err(CommandError::Web),
+            | "PATCH" | "PRI" => Err(CommandError::Http),
             _ => Err(CommandError::Unknown),
         }
     }
@@ -120,11 +120,11 @@ fn bare(rest: &str, command: Command) -> Result<Command, CommandError> {
     }
 }
 
-/// RFC 5321 4.1.1.1; what the name says is not held against anybody (4.1.4), but it must be there.
+/// RFC 5321 4.1.1.1. The name is required, but a wrong one is no reason to refuse mail (4.1.4).
 fn hello(rest: &str) -> Result<String, CommandError> {
     let name = rest.split([' ', '\t']).next().unwrap_or_default();
     if name.is_empty() || name.len() > HELLO_LEN_MAX {
-        return Err(CommandError::Syntax("say your host name"));
+        return Err(CommandError::Syntax("a host name is missing"));
     }
     Ok(name.to_owned())
 }
@@ -149,7 +149,7 @@ fn bdat(rest: &str) -> Result<Command, CommandError> {
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(WANTED);
     }
-    // A length beyond all numbers is a length beyond the limit: the session says so.
+    // A number that overflows is over the size limit: the session refuses it.
     let len = digits.parse().unwrap_or(u64::MAX);
     let last = match words.next() {
         None => false,
@@ -185,8 +185,8 @@ fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
     Ok(recipient)
 }
 
-/// Splits `FROM:<path> parameters`. A source route is read and set aside (RFC 5321 4.1.1.3,
-/// appendix C): the address after it is judged like any other.
+/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and the
+/// address after it is checked like any other.
 fn path<'a>(
     rest: &'a str,
     keyword: &str,
@@ -217,7 +217,7 @@ fn path<'a>(
     }
 }
 
-/// Where the path ends: the first `>` that is not inside quotes.
+/// The index of the first `>` outside quotes.
 fn closing_bracket(inside: &str) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     inside.char_indices().find_map(|(at, c)| {

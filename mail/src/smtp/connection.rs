@@ -1,4 +1,4 @@
-//! The loop around a session: reads, writes, asks the node, and keeps the time.
+//! The connection around a session: reads, writes, waits, and has the session's questions answered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,25 @@ use crate::stream::{Stream, StreamError};
 
 /// How long a client may take to accept a reply.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long one connection may last; a sender with more to say comes back.
+/// How long one connection may last; a sender with more messages reconnects.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
-/// How many bytes of replies are gathered before they are sent.
+/// Replies gathered before they are sent, in bytes.
 const REPLIES_LEN_MAX: usize = 32 * 1024;
 
-/// Serves one client from the greeting to the end.
+/// Serves one connection until it ends.
 pub(super) async fn serve(state: MailState, mut stream: Stream, port: Port, permit: &Arc<Permit>) {
-    let ended = converse(&state, &mut stream, port, permit).await;
-    match ended {
+    match converse(&state, &mut stream, port, permit).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
-            say_last(&mut stream, &Reply::closing("4.4.2", "you were silent for too long, goodbye"))
-                .await
+            send_last(&mut stream, &Reply::closing("4.4.2", "idle for too long")).await;
         }
-        // Somebody hung up: that is not news.
-        Err(StreamError::Io(error)) => tracing::debug!(%error, "an SMTP connection broke"),
+        // Clients often disconnect without QUIT.
+        Err(StreamError::Io(error)) => tracing::debug!(%error, "smtp: the connection broke"),
     }
     stream.close().await;
 }
 
-async fn say_last(stream: &mut Stream, reply: &Reply) {
+async fn send_last(stream: &mut Stream, reply: &Reply) {
     let mut bytes = Vec::new();
     reply.write_to(&mut bytes);
     // The client may be gone already.
@@ -53,17 +51,17 @@ async fn converse(
         hostname: state.hostname(),
         role: port.role,
         tls: stream.is_tls(),
-        clear_login: stream.is_loopback(),
+        cleartext_login: stream.is_loopback(),
         message_len_max: state.config.message_len_max,
     };
     if port.role == Role::Receive {
-        let early = Reply::new(554, "5.5.0", "you spoke before you were greeted, goodbye");
+        let early = Reply::new(554, "5.5.0", "wait for the greeting before sending");
         let refusal = tokio::select! {
-            is_early = speaks_first(state, stream) => is_early?.then_some(early),
+            is_early = talks_early(state, stream) => is_early?.then_some(early),
             () = permit.revoked() => Some(permit_revoked()),
         };
         if let Some(refusal) = refusal {
-            say_last(stream, &refusal).await;
+            send_last(stream, &refusal).await;
             return Ok(());
         }
     }
@@ -72,7 +70,7 @@ async fn converse(
     let mut session = Session::new(settings);
     let mut replies = Vec::new();
     let mut message = None;
-    let end = Instant::now() + CONNECTION_TIME_MAX;
+    let deadline = Instant::now() + CONNECTION_TIME_MAX;
     loop {
         let (used, step) = session.step(stream.input());
         stream.consume(used);
@@ -84,20 +82,20 @@ async fn converse(
                 }
             }
             Step::Ask(question) => {
-                // Boxed: what a delivery needs while it lasts is not kept by every idle connection.
+                // Boxed: the memory of a delivery is not held by every idle connection.
                 let reply = Box::pin(exchange.answer(question)).await;
                 session.answer(reply);
                 if session.is_logged_in() {
                     permit.authenticate();
                 }
             }
-            Step::Content(text) => exchange.content(&text),
+            Step::Content(text) => Box::pin(exchange.content(&text)).await,
             Step::Abandon => exchange.abandon(),
             Step::StartTls => {
                 flush(stream, &mut replies).await?;
                 stream.start_tls(&state.tls, permit).await?;
-                session.encrypted();
-                exchange.encrypted(stream.tls_summary());
+                session.tls_started();
+                exchange.tls_started(stream.tls_summary());
             }
             Step::Close => return flush(stream, &mut replies).await,
             Step::More => {
@@ -108,18 +106,18 @@ async fn converse(
                     message.get_or_insert_with(|| Arc::clone(permit).serve());
                 }
                 let idle = Duration::from_secs(state.config.smtp_idle_timeout_secs);
-                let wait = idle.min(end.saturating_duration_since(Instant::now()));
+                let wait = idle.min(deadline.saturating_duration_since(Instant::now()));
                 let read = tokio::select! {
-                    read = stream.fill(wait) => read?,
-                    () = state.drain.stopping(), if session.is_between_messages() => {
-                        say_last(stream, &Reply::closing("4.3.2", "this server is stopping, come back soon")).await;
-                        return Ok(());
-                    }
-                    () = permit.revoked() => {
-                        say_last(stream, &permit_revoked()).await;
-                        return Ok(());
-                    }
-                };
+                                    read = stream.fill(wait) => read?,
+                 () = state.drain.stopping(), if session.is_between_messages() => {
+                send_last(stream, &Reply::closing("4.3.2", "this server is shutting down, try again soon")).await;
+                                        return Ok(());
+                                    }
+                                    () = permit.revoked() => {
+                                        send_last(stream, &permit_revoked()).await;
+                                        return Ok(());
+                                    }
+                                };
                 if read == 0 {
                     return Ok(());
                 }
@@ -141,9 +139,9 @@ async fn flush(stream: &mut Stream, replies: &mut Vec<u8>) -> Result<(), StreamE
     Ok(())
 }
 
-/// Waits before the greeting; whoever talks meanwhile is not listening to us and would not listen
-/// later (RFC 5321 4.3.1).
-async fn speaks_first(state: &MailState, stream: &mut Stream) -> Result<bool, StreamError> {
+/// Waits before the greeting. True for a client that sends during the wait: it violates RFC 5321
+/// 4.3.1, as spam programs often do.
+async fn talks_early(state: &MailState, stream: &mut Stream) -> Result<bool, StreamError> {
     let delay = Duration::from_millis(state.config.greeting_delay_ms);
     if delay.is_zero() || stream.is_tls() {
         return Ok(false);

@@ -1,21 +1,21 @@
-//! The envelope of one message: who sends it to whom, and what they asked for (RFC 5321 2.3.1, RFC
-//! 3461, RFC 6152, RFC 6531).
+//! The envelope of one message: sender, recipients, and their parameters (RFC 5321 2.3.1, RFC 3461,
+//! RFC 6152, RFC 6531).
 
 use super::address::Mailbox;
 
-/// How the client introduced itself.
+/// The arguments of EHLO or HELO.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The name it gave: a claim, nothing more.
+    /// The client's name; unverified.
     pub name: String,
-    /// EHLO rather than HELO.
+    /// True for EHLO.
     pub extended: bool,
 }
 
-/// What stands in MAIL.
+/// The arguments of MAIL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
-    /// The reverse path; `None` is the null sender `<>`, to whom nothing is ever reported.
+    /// The reverse path; `None` is the null sender `<>`, which never receives a report.
     pub mailbox: Option<Mailbox>,
     /// The declared size in bytes (RFC 1870).
     pub size: Option<u64>,
@@ -23,20 +23,20 @@ pub struct Sender {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub international: bool,
-    /// RET: only the headers come back with a report (RFC 3461 4.3).
+    /// RET=HDRS: a report has only the headers of the message (RFC 3461 4.3).
     pub return_headers_only: bool,
-    /// ENVID, decoded: the sender's name for this envelope (RFC 3461 4.4).
+    /// ENVID, decoded: the sender's identifier of this envelope (RFC 3461 4.4).
     pub envelope_id: Option<String>,
 }
 
-/// When a recipient's sender wants to hear of it (RFC 3461 4.1).
+/// When the sender wants a report about a recipient (RFC 3461 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notify {
-    /// When it was delivered.
+    /// After delivery.
     pub success: bool,
-    /// When it could not be delivered.
+    /// After a permanent failure.
     pub failure: bool,
-    /// When it takes long.
+    /// After a long delay.
     pub delay: bool,
 }
 
@@ -46,7 +46,7 @@ impl Default for Notify {
     }
 }
 
-/// What stands in RCPT.
+/// The arguments of RCPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// The address; `None` is the bare `<Postmaster>` (RFC 5321 4.5.1).
@@ -57,15 +57,15 @@ pub struct Recipient {
     pub original: Option<String>,
 }
 
-/// The envelope of the message being given.
+/// The envelope of a message that is being received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// How the client introduced itself.
+    /// The client's EHLO or HELO.
     pub hello: Hello,
-    /// Who logged in, by the name given.
+    /// The login name, if the client logged in.
     pub login: Option<String>,
-    /// Who sends it.
+    /// The sender.
     pub sender: Sender,
-    /// To whom, those accepted.
+    /// The accepted recipients.
     pub recipients: Vec<Recipient>,
 }

@@ -1,8 +1,6 @@
-//! What the node answers in an SMTP conversation: who may log in, who lives here, and whether a
-//! message is safe.
+//! The node's side of an SMTP session: checks logins, senders and recipients, and stores messages.
 
 use freehold_core::logins::{self, LoginError};
-use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
 use super::incoming::Incoming;
@@ -13,7 +11,7 @@ use super::{receive, submit};
 use crate::state::MailState;
 use crate::stream::TlsSummary;
 
-/// The node's side of one conversation.
+/// The node's side of one session.
 pub struct Exchange {
     pub(super) state: MailState,
     pub(super) peer: Peer,
@@ -22,56 +20,56 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The node's side of a conversation with `peer`.
+    /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
         Self { state, peer, role, incoming: None }
     }
 
-    /// The connection is encrypted now.
-    pub fn encrypted(&mut self, tls: Option<TlsSummary>) {
+    /// The TLS handshake is complete.
+    pub fn tls_started(&mut self, tls: Option<TlsSummary>) {
         self.peer.tls = tls;
     }
 
-    /// Answers what only the node can decide.
+    /// Answers one question of the session.
     pub async fn answer(&mut self, question: Question) -> Reply {
         match question {
             Question::Login { user, password } => self.login(&user, &password.0).await,
             Question::Sender(sender, _) => self.sender(&sender),
             Question::Recipient(recipient) => self.recipient(&recipient),
-            Question::Begin(envelope) => self.begin(*envelope),
+            Question::Begin(envelope) => self.begin(*envelope).await,
             Question::Finish => self.finish().await,
         }
     }
 
-    /// A piece of the message that was begun.
-    pub fn content(&mut self, text: &[u8]) {
+    /// Takes the next piece of the message in progress.
+    pub async fn content(&mut self, text: &[u8]) {
         if let Some(incoming) = &mut self.incoming {
-            incoming.write(text);
+            incoming.write(text).await;
         }
     }
 
-    /// The message that was begun is not wanted any more.
+    /// Drops the message in progress.
     pub fn abandon(&mut self) {
         self.incoming = None;
     }
 
-    /// RFC 4954 6: 535 for a wrong password and an unknown user alike, 454 while guessing is too
-    /// fast.
+    /// RFC 4954 6: 535 for a wrong password and for an unknown user, 454 after too many wrong
+    /// passwords.
     async fn login(&self, user: &str, password: &str) -> Reply {
         match logins::check_app_password(&self.state.node, user, password, self.peer.address.into())
             .await
         {
-            Ok(_) => Reply::new(235, "2.7.0", "welcome"),
+            Ok(_) => Reply::new(235, "2.7.0", "logged in"),
             Err(LoginError::Wrong) => {
-                tracing::info!("a login to send mail failed");
-                Reply::new(535, "5.7.8", "that is not the name and an app password of the owner")
+                tracing::info!("smtp: a login failed");
+                Reply::new(535, "5.7.8", "wrong user name or app password")
             }
             Err(LoginError::TooOften { retry_after_ms }) => Reply::new(
                 454,
                 "4.7.0",
                 format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)),
             ),
-            Err(LoginError::Store(error)) => store_reply(&error),
+            Err(LoginError::Store(error)) => error.into(),
         }
     }
 
@@ -89,17 +87,17 @@ impl Exchange {
         }
     }
 
-    fn begin(&mut self, envelope: Envelope) -> Reply {
+    async fn begin(&mut self, envelope: Envelope) -> Reply {
         let begun = match self.role {
-            Role::Receive => receive::begin(&self.state, envelope, &self.peer),
-            Role::Submit => submit::begin(&self.state, envelope, &self.peer),
+            Role::Receive => receive::begin(&self.state, envelope, &self.peer).await,
+            Role::Submit => submit::begin(&self.state, envelope, &self.peer).await,
         };
         match begun {
             Ok(incoming) => {
                 self.incoming = Some(incoming);
                 Reply::new(354, "", "")
             }
-            Err(error) => store_reply(&error),
+            Err(error) => error.into(),
         }
     }
 
@@ -108,21 +106,6 @@ impl Exchange {
         match self.role {
             Role::Receive => receive::finish(&self.state, incoming).await,
             Role::Submit => submit::finish(&self.state, incoming).await,
-        }
-    }
-}
-
-/// What a sender is told of a store that refuses; the cause is for the log.
-pub(super) fn store_reply(error: &StoreError) -> Reply {
-    match error {
-        StoreError::Full => {
-            tracing::warn!("a message was not taken: the disk is full");
-            Reply::storage_full()
-        }
-        StoreError::TooLarge { what: "blob", len_max, .. } => Reply::too_large(*len_max as u64),
-        error => {
-            tracing::error!(%error, "a message was not taken");
-            Reply::unavailable()
         }
     }
 }

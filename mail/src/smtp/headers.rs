@@ -1,59 +1,60 @@
-//! The header of a message on its way through: what is dropped, what is noted, and what is added at
-//! its end.
+//! Rewrites the header of a message while it is received: drops some fields, notes others, and adds
+//! missing ones at the end.
 //!
-//! It streams: at most the beginning of one line is held back, and the few fields that are judged
-//! later are copied up to a limit. The text handed in has CR LF line ends only.
+//! At most the beginning of one line is held back. The fields that are checked later are copied up to
+//! a limit. The input has only CR LF as line ends.
 
-/// How long a field's name may be before the line is taken for text, in bytes.
+/// The longest field name, in bytes; a line with a longer one is body text.
 const NAME_LEN_MAX: usize = 256;
-/// How much of the fields that say who wrote is kept, in bytes.
+/// The most bytes of From and Sender that are copied.
 const AUTHOR_LEN_MAX: usize = 16 * 1024;
 
-/// What is to be done with the header.
+/// How the header is rewritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// A stranger's message: everything stays, but a Return-Path is ours to write (RFC 5321 4.4).
+    /// A message from another server: only Return-Path is dropped, as final delivery adds its own (RFC
+    /// 5321 4.4).
     Keep,
-    /// The owner's message: blind copies and return paths go, and missing fields come (RFC 6409 8).
+    /// A submission: Bcc and Return-Path are dropped, and missing fields are added (RFC 6409 8).
     Complete(Missing),
 }
 
-/// The lines to add where a field is missing, each with its CR LF.
+/// The fields to add if they are missing, each with its CR LF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// For a message without From.
+    /// From.
     pub from: String,
-    /// For a message without Date.
+    /// Date.
     pub date: String,
-    /// For a message without Message-ID.
+    /// Message-ID.
     pub message_id: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// The beginning of a header line is being held.
+enum Position {
+    /// At the beginning of a line, which is held back.
     Name,
-    /// Inside a field's line.
+    /// Inside a field.
     Field,
     /// In the body.
     Body,
 }
 
-/// What becomes of the field we are in.
+/// The treatment of the current field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum FieldAction {
     Pass,
     Drop,
-    /// Passed, and copied for the judgement on who wrote it.
+    /// Passed, and copied to check the authors.
     Author,
 }
 
-/// A header streaming by.
+/// A header that is being received.
 #[derive(Clone, Debug)]
 pub struct Headers {
     treatment: Treatment,
-    at: At,
-    fate: Fate,
+    position: Position,
+    action: FieldAction,
     held: Vec<u8>,
     first_line: bool,
     authors: Vec<u8>,
@@ -64,12 +65,12 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// A header that is about to begin.
+    /// The beginning of a header.
     pub fn new(treatment: Treatment) -> Self {
         Self {
             treatment,
-            at: At::Name,
-            fate: Fate::Pass,
+            position: Position::Name,
+            action: FieldAction::Pass,
             held: Vec::new(),
             first_line: true,
             authors: Vec::new(),
@@ -80,42 +81,42 @@ impl Headers {
         }
     }
 
-    /// How many servers say they passed it on (RFC 5321 6.3).
+    /// The number of Received fields (RFC 5321 6.3).
     pub fn received_count(&self) -> u32 {
         self.received_count
     }
 
-    /// How many From fields there are.
+    /// The number of From fields.
     pub fn from_count(&self) -> u32 {
         self.from_count
     }
 
-    /// The From and Sender fields as they stand; `None` when they are too long to be judged.
+    /// The From and Sender fields, unparsed; `None` when they are too long to be checked.
     pub fn authors(&self) -> Option<&[u8]> {
         (self.authors.len() <= AUTHOR_LEN_MAX).then_some(&self.authors)
     }
 
-    /// Reads on and appends to `out` what is to be stored.
+    /// Reads input and appends the text to be stored to `out`.
     pub fn read(&mut self, input: &[u8], out: &mut Vec<u8>) {
         let mut rest = input;
         while !rest.is_empty() {
-            rest = match self.at {
-                At::Body => {
+            rest = match self.position {
+                Position::Body => {
                     out.extend_from_slice(rest);
                     return;
                 }
-                At::Field => self.field(rest, out),
-                At::Name => self.name(rest, out),
+                Position::Field => self.field(rest, out),
+                Position::Name => self.name(rest, out),
             };
         }
     }
 
-    /// The message ended: if its header did not, it ends here.
+    /// The message ended. A header without a body ends here.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.at == At::Body {
+        if self.position == Position::Body {
             return;
         }
-        self.at = At::Body;
+        self.position = Position::Body;
         self.complete(out);
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() && self.treatment != Treatment::Keep {
@@ -124,32 +125,32 @@ impl Headers {
         out.extend_from_slice(&held);
     }
 
-    /// The rest of a field's line.
+    /// The rest of a line of a field.
     fn field<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let end = input.iter().position(|byte| *byte == b'\n').map_or(input.len(), |at| at + 1);
         let (line, rest) = input.split_at(end);
         self.pass(line, out);
         if line.ends_with(b"\n") {
-            self.at = At::Name;
+            self.position = Position::Name;
         }
         rest
     }
 
     fn pass(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        if self.fate == Fate::Author && self.authors.len() <= AUTHOR_LEN_MAX {
+        if self.action == FieldAction::Author && self.authors.len() <= AUTHOR_LEN_MAX {
             self.authors.extend_from_slice(text);
         }
-        if self.fate != Fate::Drop {
+        if self.action != FieldAction::Drop {
             out.extend_from_slice(text);
         }
     }
 
-    /// One byte more of a line's beginning, until it is known what the line is.
+    /// One more byte of the beginning of a line, until the kind of line is known.
     fn name<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let Some((&byte, rest)) = input.split_first() else { return input };
         self.held.push(byte);
         match (self.held.as_slice(), byte) {
-            // RFC 5322 2.2.3: the field goes on.
+            // RFC 5322 2.2.3: a continuation line.
             ([b' ' | b'\t'], _) if !self.first_line => self.release(out),
             (b"\r", _) => {}
             (b"\r\n", _) => self.end(out),
@@ -159,11 +160,11 @@ impl Headers {
                     && matches!(held, b"From " | b">From ")
                     && self.treatment != Treatment::Keep =>
             {
-                // The separator of a mailbox file, not part of any message.
-                self.fate = Fate::Drop;
+                // The separator line of an mbox file is not part of the message.
+                self.action = FieldAction::Drop;
                 self.release(out);
             }
-            // RFC 5322 4.5.8: old programs leave room before the colon.
+            // RFC 5322 4.5.8: old programs put white space before the colon.
             (held, b' ' | b'\t') if held.len() > 1 && held.len() <= NAME_LEN_MAX => {}
             (held, b'!'..=b'~')
                 if held.len() <= NAME_LEN_MAX
@@ -176,11 +177,11 @@ impl Headers {
     fn release(&mut self, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
         self.first_line = false;
-        self.at = At::Field;
+        self.position = Position::Field;
         self.pass(&held, out);
     }
 
-    /// The line has a name: what is it to us?
+    /// The name of a field is complete.
     fn field_named(&mut self, out: &mut Vec<u8>) {
         let name = self
             .held
@@ -188,12 +189,12 @@ impl Headers {
             .unwrap_or(&self.held)
             .trim_ascii_end()
             .to_ascii_lowercase();
-        let ours = self.treatment != Treatment::Keep;
-        self.fate = match name.as_slice() {
-            b"return-path" => Fate::Drop,
-            b"bcc" | b"resent-bcc" if ours => Fate::Drop,
-            b"from" | b"sender" => Fate::Author,
-            _ => Fate::Pass,
+        let is_submission = self.treatment != Treatment::Keep;
+        self.action = match name.as_slice() {
+            b"return-path" => FieldAction::Drop,
+            b"bcc" | b"resent-bcc" if is_submission => FieldAction::Drop,
+            b"from" | b"sender" => FieldAction::Author,
+            _ => FieldAction::Pass,
         };
         match name.as_slice() {
             b"from" => self.from_count += 1,
@@ -208,14 +209,14 @@ impl Headers {
     /// The empty line.
     fn end(&mut self, out: &mut Vec<u8>) {
         self.held.clear();
-        self.at = At::Body;
+        self.position = Position::Body;
         self.complete(out);
         out.extend_from_slice(b"\r\n");
     }
 
-    /// A line that is no header field: the body began without an empty line.
+    /// The line is not a field: the body begins without an empty line.
     fn not_a_header(&mut self, out: &mut Vec<u8>) {
-        self.at = At::Body;
+        self.position = Position::Body;
         self.complete(out);
         if self.treatment != Treatment::Keep {
             out.extend_from_slice(b"\r\n");
@@ -225,12 +226,12 @@ impl Headers {
 
     fn complete(&self, out: &mut Vec<u8>) {
         let Treatment::Complete(missing) = &self.treatment else { return };
-        for (there, line) in [
+        for (is_present, line) in [
             (self.from_count > 0, &missing.from),
             (self.has_date, &missing.date),
             (self.has_message_id, &missing.message_id),
         ] {
-            if !there {
+            if !is_present {
                 out.extend_from_slice(line.as_bytes());
             }
         }
@@ -251,7 +252,7 @@ mod tests {
         })
     }
 
-    /// What is stored, when the text comes in pieces of `piece` bytes; and the header as read.
+    /// The stored text and the header, when the input has pieces of `piece` bytes.
     fn read(text: &str, treatment: Treatment, piece: usize) -> (String, Headers) {
         let mut headers = Headers::new(treatment);
         let mut out = Vec::new();
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_header_loses_its_return_path_and_nothing_else() {
+    fn received_header_loses_only_its_return_path() {
         let text = "Return-Path: <forged@x>\r\n\tfolded\r\nReceived: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n";
         for piece in 1..text.len() {
             let (stored, headers) = read(text, Treatment::Keep, piece);
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_header_is_completed_and_keeps_no_blind_copies() {
+    fn submitted_header_is_completed_and_loses_bcc() {
         let text = "From x Thu Jan  1\r\nFROM: Alice\r\n <a@b>\r\nBcc: secret@x,\r\n other@x\r\nSubject: s\r\n\r\nBcc: body\r\n";
         for piece in 1..text.len() {
             let (stored, headers) = read(text, complete(), piece);
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_header_gets_one() {
+    fn submission_without_a_header_gets_one() {
         let added = "From: f\r\nDate: d\r\nMessage-ID: m\r\n";
         assert_eq!(
             read("just text\r\nmore: text\r\n", complete(), 3).0,
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn authors_beyond_measure_are_not_judged() {
+    fn too_long_author_fields_are_not_checked() {
         let text = format!("From: {}\r\n\r\n", "a@b, ".repeat(5000));
         let (stored, headers) = read(&text, complete(), 100);
         assert!(headers.authors().is_none() && stored.len() > text.len());
@@ -314,14 +315,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_a_header_is_cut_changes_nothing(text in "((From|Bcc|Return-Path|X-a|Received)?[: \t]?[a-c]{0,3}\r\n){0,8}", piece in 1usize..9) {
+        fn header_result_is_independent_of_the_cut(text in "((From|Bcc|Return-Path|X-a|Received)?[: \t]?[a-c]{0,3}\r\n){0,8}", piece in 1usize..9) {
             for treatment in [Treatment::Keep, complete()] {
                 prop_assert_eq!(read(&text, treatment.clone(), piece).0, read(&text, treatment, 1000).0);
             }
         }
 
         #[test]
-        fn a_strangers_text_without_return_path_is_kept_to_the_byte(text in "([A-Ca-c:\t ]{0,9}\r\n){0,8}") {
+        fn received_text_without_return_path_is_unchanged(text in "([A-Ca-c:\t ]{0,9}\r\n){0,8}") {
             prop_assert_eq!(read(&text, Treatment::Keep, 7).0, text);
         }
     }

@@ -1,4 +1,4 @@
-//! Mail from other servers: who lives here, and the delivery into the inbox.
+//! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
 use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
@@ -7,88 +7,87 @@ use freehold_core::store::StoreError;
 
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient};
-use super::exchange::store_reply;
 use super::headers::Treatment;
-use super::incoming::{Incoming, Whole};
+use super::incoming::{Incoming, Received};
 use super::reply::Reply;
 use super::trace::{self, Peer};
 use crate::state::MailState;
 
-/// Does this recipient live here? Nothing is ever passed on to anywhere else, however the address
-/// is dressed up (RFC 5321 3.6.2, 7.9).
+/// Accepts only the owner's addresses. Nothing is ever relayed, whatever the form of the address
+/// (RFC 5321 3.6.2, 7.9).
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     match profile::get(&state.node) {
         Ok(Some(_)) => {}
-        Ok(None) => return Reply::new(450, "4.2.1", "nobody has moved in here yet"),
-        Err(error) => return store_reply(&error),
+        Ok(None) => return Reply::new(450, "4.2.1", "this server is not set up yet"),
+        Err(error) => return error.into(),
     }
     let address =
         recipient.mailbox.as_ref().map_or_else(|| "postmaster".to_owned(), Mailbox::to_string);
     match profile::owns(&state.node, &address) {
         Ok(true) => Reply::new(250, "2.1.5", "ok"),
-        Ok(false) => Reply::new(550, "5.1.1", "nobody of that address lives here"),
-        Err(error) => store_reply(&error),
+        Ok(false) => Reply::new(550, "5.1.1", "no such user here"),
+        Err(error) => error.into(),
     }
 }
 
-/// Begins the message with its trace (RFC 5321 4.4). It is delivered here and nowhere else, so
-/// Return-Path is written now.
-pub(super) fn begin(
+/// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery, so
+/// Return-Path is among them.
+pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
 ) -> Result<Incoming, StoreError> {
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, &state.hostname(), &id, state.node.clock.now());
-    let above = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
-    Incoming::begin(state, envelope, Treatment::Keep, id, &above)
+    let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
+    Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await
 }
 
-/// Delivers the message; 250 is the promise that it will never be lost, so it comes after the
-/// commit (RFC 5321 6.1).
+/// Delivers the message. 250 takes over the responsibility for it, so it is sent after the commit
+/// (RFC 5321 6.1).
 pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
-    let whole = match incoming.finish().await {
-        Ok(whole) => whole,
+    let received = match incoming.finish().await {
+        Ok(received) => received,
         Err(reply) => return reply,
     };
-    match deliver(state, whole).await {
+    match deliver(state, received).await {
         Ok(id) => {
             tracing::info!(%id, "a message was received");
-            Reply::new(250, "2.0.0", format!("kept as {id}"))
+            Reply::new(250, "2.0.0", format!("stored as {id}"))
         }
-        Err(DeliverError::Store(error)) => store_reply(&error),
+        Err(DeliverError::Store(error)) => error.into(),
         Err(error) => {
-            tracing::error!(%error, "a message was not kept");
+            tracing::error!(%error, "a message could not be delivered");
             Reply::unavailable()
         }
     }
 }
 
-async fn deliver(state: &MailState, whole: Whole) -> Result<String, DeliverError> {
+async fn deliver(state: &MailState, received: Received) -> Result<String, DeliverError> {
     let node = &state.node;
     let inbox =
         mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
     let delivery = Delivery {
         folder: inbox.id,
-        id: delivery_id(state, &whole),
-        blob: whole.blob,
+        id: delivery_id(state, &received),
+        blob: received.blob,
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
     mailbox::deliver(node, delivery).await?;
-    Ok(whole.id)
+    Ok(received.id)
 }
 
-/// A sender that missed our 250 sends the message again. One that names its envelopes (ENVID, RFC
-/// 3461 4.4) is then recognised by the name, the sender and the text together, and the message is
-/// not kept twice. Without a name the same text twice may well be two messages, and both are kept.
-fn delivery_id(state: &MailState, whole: &Whole) -> IdempotencyKey {
-    let sender = &whole.envelope.sender;
+/// A sender that did not receive the 250 sends the message again. If the envelope has an identifier
+/// (ENVID, RFC 3461 4.4), the message is recognised by identifier, sender and text, and stored once.
+/// Without one the same text may be two messages, and both are stored.
+fn delivery_id(state: &MailState, received: &Received) -> IdempotencyKey {
+    let sender = &received.envelope.sender;
     match &sender.envelope_id {
         None => IdempotencyKey::new(&state.node),
-        Some(name) => {
+        Some(envelope_id) => {
             let from = sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default();
-            IdempotencyKey::of(&[b"smtp", name.as_bytes(), from.as_bytes(), &whole.hash])
+            IdempotencyKey::of(&[b"smtp", envelope_id.as_bytes(), from.as_bytes(), &received.hash])
         }
     }
 }

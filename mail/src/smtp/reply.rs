@@ -1,7 +1,9 @@
-//! What the server says: a code, an enhanced status code, and a sentence a person can use.
+//! Replies: a code, an enhanced status code, and a text.
 
 use std::borrow::Cow;
 use std::fmt;
+
+use freehold_core::store::StoreError;
 
 /// One reply, of one or more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,39 +27,56 @@ impl Reply {
         Self { code, status: "", lines }
     }
 
-    /// Whether what was asked is done or under way (2xx and 3xx).
+    /// True for 2xx and 3xx.
     pub fn is_positive(&self) -> bool {
         (200..400).contains(&self.code)
     }
 
-    /// Appends the reply as it goes over the wire (RFC 5321 4.2.1).
+    /// Appends the reply in wire form (RFC 5321 4.2.1).
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.to_string().as_bytes());
     }
 
-    /// 421: the server leaves.
+    /// 421: the server closes the connection.
     pub fn closing(status: &'static str, text: &'static str) -> Self {
         Self::new(421, status, text)
     }
 
-    /// 503: a command at the wrong moment.
+    /// 503: a command in the wrong state.
     pub fn out_of_order(text: &'static str) -> Self {
         Self::new(503, "5.5.1", text)
     }
 
     /// The store has no room (RFC 5321 4.2.3): the sender tries again later.
     pub fn storage_full() -> Self {
-        Self::new(452, "4.3.1", "there is no room for this at the moment, try again later")
+        Self::new(452, "4.3.1", "insufficient storage, try again later")
     }
 
-    /// The store does not answer: the sender tries again later.
+    /// The store failed: the sender tries again later.
     pub fn unavailable() -> Self {
-        Self::new(451, "4.3.0", "this can't be taken at the moment, try again later")
+        Self::new(451, "4.3.0", "internal error, try again later")
     }
 
     /// The message is over the size limit (RFC 1870 6.1).
     pub fn too_large(len_max: u64) -> Self {
         Self::new(552, "5.3.4", format!("the message is larger than {len_max} bytes"))
+    }
+}
+
+/// The reply for a store error. The cause is only logged: it is not the sender's business.
+impl From<StoreError> for Reply {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => {
+                tracing::warn!("a message was refused: the disk is full");
+                Self::storage_full()
+            }
+            StoreError::TooLarge { what: "blob", len_max, .. } => Self::too_large(len_max as u64),
+            error => {
+                tracing::error!(%error, "a message was refused");
+                Self::unavailable()
+            }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The SMTP conversation as a state machine without input or output.
+//! An SMTP session as a state machine without IO.
 //!
-//! `step` is given the bytes read so far and says how many of them it used and what is to be done next; `answer` brings back what the
-//! node decided. The connection loop around it does the reading, the writing and the asking, so a
-//! whole conversation can be replayed from a text file, cut wherever one likes.
+//! `step` is given the bytes read so far; it returns how many of them it consumed and the next step.
+//! `answer` hands in the node's answer to a question. The connection around it reads, writes and asks, so
+//! that tests can replay a session from a transcript with the input cut at any byte.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,80 +23,78 @@ mod transaction;
 /// The most recipients of one message from another server; RFC 5321 4.5.3.1.8 asks for at least
 /// 100.
 const RECIPIENTS_MAX: usize = 1000;
-/// How many commands may be wrong before the connection is closed.
-const JUNK_MAX: u32 = 20;
-/// How many recipients may be refused before the connection is taken for somebody guessing
-/// addresses.
-const REFUSED_MAX: u32 = 100;
-/// How many logins may fail on one connection.
-const LOGINS_FAILED_MAX: u32 = 3;
+/// Bad commands after which the connection is closed.
+const BAD_COMMANDS_MAX: u32 = 20;
+/// Refused recipients after which the connection is closed: the client is guessing addresses.
+const REFUSED_RECIPIENTS_MAX: u32 = 100;
+/// Failed logins after which the connection is closed.
+const FAILED_LOGINS_MAX: u32 = 3;
 
-/// Whom the session serves.
+/// The kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Other servers, bringing mail for the owner.
+    /// Other servers, with mail for the owner.
     Receive,
     /// The owner's programs, sending mail (RFC 6409).
     Submit,
 }
 
-/// What the session is told when it begins.
+/// The parameters of a session.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The name to greet with.
+    /// The server name of the greeting.
     pub hostname: String,
-    /// Whom it serves.
+    /// The kind of client.
     pub role: Role,
-    /// Whether the connection is encrypted already.
+    /// The connection has TLS.
     pub tls: bool,
-    /// Whether a password may be said in the clear: only where nobody else can listen in.
-    pub clear_login: bool,
+    /// Passwords are accepted without TLS: only on loopback, where nobody can eavesdrop.
+    pub cleartext_login: bool,
     /// The largest message, in bytes.
     pub message_len_max: u64,
 }
 
-/// What is to be done next.
+/// The connection's next action.
 #[derive(Debug)]
 pub enum Step {
-    /// Everything that can be done is: send the replies and read more.
+    /// The input is consumed: send the replies and read more.
     More,
-    /// Say this. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
+    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
     /// 3.2).
     Reply(Reply),
-    /// Decide this and call `answer` before the next step.
+    /// Have this answered and call `answer` before the next `step`.
     Ask(Question),
-    /// A piece of the message.
+    /// A piece of the message in progress.
     Content(Vec<u8>),
-    /// The message that was begun will not be finished: forget it.
+    /// Drop the message in progress.
     Abandon,
-    /// Send the replies, forget all input that was not used, shake hands, and call `encrypted`.
+    /// Send the replies, drop all unconsumed input, do the TLS handshake, and call `tls_started`.
     StartTls,
     /// Send the replies and close.
     Close,
 }
 
-/// What only the node can decide. A positive reply is a yes.
+/// A question that only the node can answer. A positive reply means yes.
 #[derive(Debug)]
 pub enum Question {
-    /// Do this name and app password belong together?
+    /// Is this the app password of this user?
     Login {
-        /// The name.
+        /// The user name.
         user: String,
         /// The password.
         password: Password,
     },
-    /// May this sender send? With the name of the login, if there was one.
+    /// Is this sender accepted? With the login name, if the client logged in.
     Sender(Sender, Option<String>),
-    /// Does this recipient live here (or, for the owner's programs, can it be reached)?
+    /// Is this recipient the owner (or, for the owner's programs, is there a route)?
     Recipient(Recipient),
-    /// Is there room for this message, which comes next? `Content` follows, then `Finish` or
-    /// `Abandon`.
+    /// Can a message be stored? `Content` follows, then `Finish` or `Abandon`.
     Begin(Box<Envelope>),
-    /// The message is whole: is it safe?
+    /// The message is complete: is it durable?
     Finish,
 }
 
-/// A password on its way to being checked; it is never shown, not even in a log of everything.
+/// A password to be checked. Its `Debug` is empty, so that it is in no log.
 pub struct Password(pub String);
 
 impl fmt::Debug for Password {
@@ -105,35 +103,34 @@ impl fmt::Debug for Password {
     }
 }
 
-/// One conversation.
+/// One session.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
     client: Client,
     state: State,
-    todo: VecDeque<Step>,
-    junk: u32,
-    refused: u32,
+    steps: VecDeque<Step>,
+    bad_commands: u32,
+    refused_recipients: u32,
 }
 
-/// What is known of the client; forgotten when the connection is encrypted (RFC 3207 4.2).
+/// What the client said of itself; dropped at the TLS handshake (RFC 3207 4.2).
 #[derive(Debug, Default)]
 struct Client {
     hello: Option<Hello>,
     login: Option<String>,
-    logins_failed: u32,
+    failed_logins: u32,
 }
 
-/// Where the conversation is. What belongs to a moment exists only in it.
+/// The state of the session, with the data that exists only in that state.
 #[derive(Debug)]
 enum State {
-    /// Waiting for a command, with no message under way.
+    /// No message is in progress.
     Ready,
-    /// Inside a line that is too long, this many bytes of it gone already; then back to where we
-    /// were.
+    /// Inside a line that is too long, after so many bytes of it; then back to the other state.
     Skipping(usize, Box<State>),
     /// Inside a login.
-    Auth(auth::Exchange),
+    Auth(auth::SaslState),
     /// The login is being checked.
     AskedLogin { user: String },
     /// The sender is being checked.
@@ -142,35 +139,35 @@ enum State {
     Mail(Envelope),
     /// A recipient is being checked.
     AskedRecipient(Envelope, Recipient),
-    /// DATA was said, and whether there is room is being looked at.
+    /// DATA was received, and the spool is being opened.
     AskedData(Text),
-    /// The text comes.
+    /// The text is being received.
     Data(Text),
-    /// The first BDAT was said, and whether there is room is being looked at.
+    /// The first BDAT was received, and the spool is being opened.
     AskedChunk(content::Chunk),
-    /// A chunk comes.
+    /// A chunk is being received.
     Chunk(content::Chunk),
     /// Between two chunks.
     Chunking(Text),
-    /// A chunk that nobody wants goes by, this many bytes of it still; then this is said.
-    Unwanted(u64, Reply),
-    /// The message is whole and is being made safe.
+    /// A refused chunk is being skipped, so many bytes of it are left; then comes the reply.
+    Refused(u64, Reply),
+    /// The message is complete and is being made durable.
     AskedFinish,
-    /// The conversation is over.
+    /// The session ended.
     Closed,
 }
 
 impl Session {
-    /// A conversation that begins with our greeting (RFC 5321 3.1).
+    /// A session that begins with the greeting (RFC 5321 3.1).
     pub fn new(settings: Settings) -> Self {
         let greeting = Reply::new(220, "", format!("{} ESMTP Freehold", settings.hostname));
         Self {
             settings,
             client: Client::default(),
             state: State::Ready,
-            todo: VecDeque::from([Step::Reply(greeting)]),
-            junk: 0,
-            refused: 0,
+            steps: VecDeque::from([Step::Reply(greeting)]),
+            bad_commands: 0,
+            refused_recipients: 0,
         }
     }
 
@@ -179,7 +176,8 @@ impl Session {
         self.client.login.is_some()
     }
 
-    /// Whether no message is under way, so that a stopping server may say goodbye.
+    /// Whether no message is being received, so that a server that shuts down may close the
+    /// connection.
     pub fn is_between_messages(&self) -> bool {
         matches!(
             self.state,
@@ -187,10 +185,10 @@ impl Session {
         )
     }
 
-    /// What comes next, given the input that was read and not yet used; also how much of it is used
-    /// now.
+    /// The next step, given the input that is not yet consumed, and how many bytes are consumed by
+    /// it.
     pub fn step(&mut self, input: &[u8]) -> (usize, Step) {
-        if let Some(step) = self.todo.pop_front() {
+        if let Some(step) = self.steps.pop_front() {
             return (0, step);
         }
         let mut used = 0;
@@ -199,15 +197,15 @@ impl Session {
             let taken = match self.state {
                 State::Data(_) => self.data(rest),
                 State::Chunk(_) => self.chunk(rest),
-                State::Unwanted(..) => self.unwanted(rest),
-                State::Skipping(..) => self.skip(rest),
+                State::Refused(..) => self.skip_chunk(rest),
+                State::Skipping(..) => self.skip_line(rest),
                 State::Ready | State::Mail(_) | State::Chunking(_) | State::Auth(_) => {
                     self.line(rest)
                 }
                 _ => 0,
             };
             used += taken;
-            match self.todo.pop_front() {
+            match self.steps.pop_front() {
                 Some(step) => return (used, step),
                 None if taken == 0 => return (used, Step::More),
                 None => {}
@@ -215,7 +213,7 @@ impl Session {
         }
     }
 
-    /// Brings the answer to the question that `step` asked.
+    /// Hands in the answer to the question that `step` asked.
     pub fn answer(&mut self, reply: Reply) {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::AskedLogin { user } => self.login_answered(user, reply),
@@ -225,46 +223,46 @@ impl Session {
             }
             State::AskedData(text) => self.data_answered(text, reply),
             State::AskedChunk(chunk) => self.chunk_answered(chunk, reply),
-            State::AskedFinish => self.say(reply),
-            // Nothing was asked: nothing changes.
+            State::AskedFinish => self.reply(reply),
+            // No question is open.
             other => self.state = other,
         }
     }
 
-    /// The handshake is done: what was said before it counts for nothing (RFC 3207 4.2).
-    pub fn encrypted(&mut self) {
+    /// The TLS handshake is complete: nothing received before it counts (RFC 3207 4.2).
+    pub fn tls_started(&mut self) {
         self.settings.tls = true;
         self.client = Client::default();
         self.state = State::Ready;
     }
 
-    fn say(&mut self, reply: Reply) {
-        self.todo.push_back(Step::Reply(reply));
+    fn reply(&mut self, reply: Reply) {
+        self.steps.push_back(Step::Reply(reply));
     }
 
     fn ask(&mut self, question: Question, state: State) {
         self.state = state;
-        self.todo.push_back(Step::Ask(question));
+        self.steps.push_back(Step::Ask(question));
     }
 
     fn close(&mut self, reply: Reply) {
-        self.say(reply);
-        self.todo.push_back(Step::Close);
+        self.reply(reply);
+        self.steps.push_back(Step::Close);
         self.state = State::Closed;
     }
 
-    /// Says what was wrong; a client that is wrong too often is shown the door.
-    fn junk(&mut self, reply: Reply) {
-        self.junk += 1;
-        if self.junk > JUNK_MAX {
+    /// Refuses a bad command; after too many the connection is closed.
+    fn bad_command(&mut self, reply: Reply) {
+        self.bad_commands += 1;
+        if self.bad_commands > BAD_COMMANDS_MAX {
             self.abandon_chunks();
-            return self.close(Reply::closing("4.7.0", "too many errors, goodbye"));
+            return self.close(Reply::closing("4.7.0", "too many errors"));
         }
-        self.say(reply);
+        self.reply(reply);
     }
 
     fn command(&mut self, command: Command, pipelined: bool) {
-        // Between chunks only what ends or goes on with the message has a place (RFC 3030 2).
+        // Between chunks only these commands are allowed (RFC 3030 2).
         if matches!(self.state, State::Chunking(_))
             && !matches!(
                 command,
@@ -276,7 +274,7 @@ impl Session {
                     | Command::Helo(_)
             )
         {
-            return self.junk(Reply::out_of_order("a message is being sent in chunks"));
+            return self.bad_command(Reply::out_of_order("a message is being sent in chunks"));
         }
         match command {
             Command::Ehlo(name) => self.hello(Hello { name, extended: true }),
@@ -288,9 +286,9 @@ impl Session {
             Command::Data => self.begin_data(pipelined),
             Command::Bdat { len, last } => self.bdat(len, last),
             Command::Rset => self.rset(),
-            Command::Noop => self.say(Reply::new(250, "2.0.0", "ok")),
-            // RFC 5321 7.3: who lives here is not told.
-            Command::Vrfy => self.say(Reply::new(252, "2.5.2", "send some mail and see")),
+            Command::Noop => self.reply(Reply::new(250, "2.0.0", "ok")),
+            // RFC 5321 7.3: VRFY must not tell which addresses exist.
+            Command::Vrfy => self.reply(Reply::new(252, "2.5.2", "cannot verify, send a message")),
             Command::Help => self.help(),
             Command::Quit => {
                 self.abandon_chunks();
@@ -303,10 +301,10 @@ impl Session {
     fn rset(&mut self) {
         self.abandon_chunks();
         self.state = State::Ready;
-        self.say(Reply::new(250, "2.0.0", "forgotten"));
+        self.reply(Reply::new(250, "2.0.0", "reset"));
     }
 
-    /// RFC 9422 4.3 announces it, RFC 5321 4.5.3.1.10 is how it is held.
+    /// Announced by RFC 9422 4.3, enforced by RFC 5321 4.5.3.1.10.
     fn recipients_max(&self) -> usize {
         match self.settings.role {
             Role::Receive => RECIPIENTS_MAX,
@@ -317,7 +315,7 @@ impl Session {
     fn newlines(&self) -> Newlines {
         match self.settings.role {
             Role::Receive => Newlines::Refuse,
-            Role::Submit => Newlines::Mend,
+            Role::Submit => Newlines::Normalize,
         }
     }
 }

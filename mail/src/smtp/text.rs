@@ -1,45 +1,43 @@
-//! The text of a message as it comes after DATA or BDAT: where it ends, and what may not be in it.
+//! The text of a message after DATA or BDAT: finds its end and its faults.
 //!
-//! Only CR LF ends a line and only CR LF . CR LF ends the text. Every server that was ever generous
-//! here let senders smuggle a second message inside the first (CVE-2023-51764 and kin): one reader
-//! saw an end where another saw text.
+//! Only CR LF ends a line and only CR LF . CR LF ends the text. A server that accepts another form
+//! lets senders smuggle a second message inside the first (CVE-2023-51764 and similar): one server
+//! finds an end where another finds text.
 
-/// The longest line of text, in bytes; RFC 5321 4.5.3.1.6 asks for 1,000 and the world sends longer
-/// ones.
+/// The longest line of text, in bytes. RFC 5321 4.5.3.1.6 allows 1,000; longer ones are common.
 const TEXT_LINE_LEN_MAX: usize = 64 * 1024;
-/// How far past the size limit a text is read to its end, so that the sender hears why, before the
-/// connection is closed instead.
+/// Bytes over the size limit that are still read, so that the sender gets the reply at the end of the
+/// text; beyond them the connection is closed.
 const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 
-/// What becomes of a CR or LF that stands alone.
+/// The treatment of a bare CR or LF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newlines {
     /// The message is refused at its end.
     Refuse,
-    /// It becomes CR LF: for the owner's own programs, whose text goes no further unmended (RFC
-    /// 6409 8).
-    Mend,
+    /// It is replaced by CR LF: for the owner's programs (RFC 6409 8).
+    Normalize,
 }
 
-/// Why a text can't be taken. Found while it streams by, said at its end.
+/// Why a text is refused. Found while it is received, replied at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Over the size limit.
     TooLarge,
-    /// A CR or LF stands alone.
+    /// A bare CR or LF.
     BareNewline,
-    /// A line is over its limit.
+    /// A line is too long.
     LineTooLong,
 }
 
-/// How far the text has come.
+/// The result of reading some input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// All input is used; more is to come.
+    /// All input is consumed, and the text goes on.
     More,
     /// The text ended after this many bytes of the input.
     Ended(usize),
-    /// So far over the limit that its end is not worth waiting for.
+    /// So far over the size limit that the connection is to be closed.
     Overrun,
 }
 
@@ -54,7 +52,7 @@ enum At {
     Cr,
 }
 
-/// Takes a text apart as it streams by. It holds no text itself.
+/// Reads a text while it is received. It holds no text itself.
 #[derive(Clone, Debug)]
 pub struct Text {
     at: At,
@@ -67,27 +65,26 @@ pub struct Text {
 }
 
 impl Text {
-    /// A text after DATA: dots are stuffed and a lone dot ends it (RFC 5321 4.5.2).
+    /// A text after DATA: dots are stuffed, and a line with only a dot ends it (RFC 5321 4.5.2).
     pub fn dotted(newlines: Newlines, len_max: u64) -> Self {
         Self { at: At::LineStart, dots: true, newlines, len: 0, len_max, line_len: 0, fault: None }
     }
 
-    /// A text in chunks: its length is told, and a dot is a dot (RFC 3030 2).
+    /// A text in chunks of announced length, without dot stuffing (RFC 3030 2).
     pub fn chunked(newlines: Newlines, len_max: u64) -> Self {
         Self { dots: false, ..Self::dotted(newlines, len_max) }
     }
 
-    /// What is wrong with it.
+    /// The first fault found.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Reads on and appends to `out` what is to be stored. Once a fault is found nothing more is
-    /// appended.
+    /// Reads input and appends the text to be stored to `out`. After a fault nothing is appended.
     pub fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> Progress {
         let mut rest = input;
         while let Some((&byte, after)) = rest.split_first() {
-            // The run up to the next CR or LF needs no thought.
+            // Bytes up to the next CR or LF are copied at once.
             if self.at == At::Middle && !matches!(byte, b'\r' | b'\n') {
                 let run = rest
                     .iter()
@@ -110,8 +107,7 @@ impl Text {
         }
     }
 
-    /// Ends a text in chunks: a CR still waiting for its LF stands alone, and the last line gets
-    /// its end.
+    /// Ends a text in chunks: a CR at its end is bare, and a last line without an end gets one.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if self.at == At::Cr {
             self.bare(out);
@@ -121,7 +117,7 @@ impl Text {
         }
     }
 
-    /// One byte; true when it ended the text.
+    /// Reads one byte; true when it ends the text.
     fn one(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match (self.at, byte) {
             (At::LineStart, b'.') if self.dots => self.at = At::Dot,
@@ -129,7 +125,7 @@ impl Text {
             (At::DotCr, b'\n') => return true,
             (At::Cr, b'\n') => self.line_end(out),
             (At::DotCr | At::Cr, _) => {
-                // The CR stood alone; this byte is yet to be judged.
+                // The CR was bare; this byte is read again in the new state.
                 self.bare(out);
                 self.at = At::Middle;
                 return self.one(byte, out);
@@ -153,11 +149,11 @@ impl Text {
         self.at = At::LineStart;
     }
 
-    /// A CR or LF that stands alone. Mended it ends a line, but what follows is not the start of a
-    /// line to the dot rule: the sender's side did not stuff a dot there either.
+    /// A bare CR or LF. Normalized it ends a line, but a dot after it is not unstuffed, because the
+    /// sender did not stuff one there.
     fn bare(&mut self, out: &mut Vec<u8>) {
         match self.newlines {
-            Newlines::Mend => {
+            Newlines::Normalize => {
                 self.emit(b"\r\n", out);
                 self.line_len = 0;
             }
@@ -187,8 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// The stored text, its fault, and what was left after its end; read in two pieces cut at
-    /// `cut`.
+    /// The stored text, its fault, and the input left after its end; read in two pieces cut at `cut`.
     fn read(
         input: &[u8],
         newlines: Newlines,
@@ -210,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_ends_at_crlf_dot_crlf_wherever_it_is_cut() {
+    fn text_ends_at_crlf_dot_crlf_at_every_cut() {
         let input = b"one\r\n..two\r\n.three\r\n\r\n.\r\nRSET\r\n";
         for cut in 0..=input.len() - 6 {
             let (stored, fault, rest) = read(input, Newlines::Refuse, cut).unwrap();
@@ -228,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_form_ends_a_text() {
+    fn no_other_newline_form_ends_a_text() {
         for end in [
             &b"\n.\n"[..],
             b"\n.\r\n",
@@ -255,13 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_own_newlines_are_mended() {
-        let (stored, fault, _) = read(b"a\nb\rc\r\n.d\n.\ne\r\n.\r\n", Newlines::Mend, 4).unwrap();
+    fn submitted_newlines_are_normalized() {
+        let (stored, fault, _) =
+            read(b"a\nb\rc\r\n.d\n.\ne\r\n.\r\n", Newlines::Normalize, 4).unwrap();
         assert_eq!((stored.as_slice(), fault), (&b"a\r\nb\r\nc\r\nd\r\n.\r\ne\r\n"[..], None));
     }
 
     #[test]
-    fn what_is_too_large_is_read_to_its_end_and_not_kept() {
+    fn too_large_text_is_read_but_not_stored() {
         let mut text = Text::dotted(Newlines::Refuse, 10);
         let mut out = Vec::new();
         assert_eq!(text.read(b"0123456789abcdef\r\n.\r\n", &mut out), Progress::Ended(21));
@@ -276,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_a_limit() {
+    fn text_line_length_is_limited() {
         let mut text = Text::dotted(Newlines::Refuse, u64::MAX);
         let line = vec![b'x'; TEXT_LINE_LEN_MAX + 1];
         assert_eq!(text.read(&line, &mut Vec::new()), Progress::More);
@@ -284,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunked_text_keeps_its_dots_and_gets_a_line_end() {
+    fn chunked_text_keeps_dots_and_gets_a_line_end() {
         let mut text = Text::chunked(Newlines::Refuse, 100);
         let mut out = Vec::new();
         assert_eq!(text.read(b".\r\n.\r\nend", &mut out), Progress::More);
@@ -296,8 +292,7 @@ mod tests {
         assert_eq!(cut_short.fault(), Some(Fault::BareNewline));
     }
 
-    /// The plainest possible reading of RFC 5321 4.5.2, for texts that have CR and LF in pairs
-    /// only.
+    /// The simplest implementation of RFC 5321 4.5.2, for texts that have CR and LF only in pairs.
     fn model(input: &[u8]) -> Option<Vec<u8>> {
         let mut stored = Vec::new();
         let mut rest = input;
@@ -314,16 +309,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_as_the_rfc_reads_it(parts in prop::collection::vec("(\r\n|\\.|a|\r\n\\.|\r\n\\.\r\n)", 0..20), cut in 0usize..60) {
+        fn text_reader_agrees_with_the_model(parts in prop::collection::vec("(\r\n|\\.|a|\r\n\\.|\r\n\\.\r\n)", 0..20), cut in 0usize..60) {
             let input = parts.concat().into_bytes();
             let seen = read(&input, Newlines::Refuse, cut.min(input.len()));
             prop_assert_eq!(seen.map(|(stored, fault, _)| (stored, fault)), model(&input).map(|stored| (stored, None)));
         }
 
         #[test]
-        fn where_a_text_is_cut_changes_nothing(parts in prop::collection::vec("[\r\n.ab]", 0..40), cut in 0usize..40) {
+        fn text_result_is_independent_of_the_cut(parts in prop::collection::vec("[\r\n.ab]", 0..40), cut in 0usize..40) {
             let input = parts.concat().into_bytes();
-            for newlines in [Newlines::Refuse, Newlines::Mend] {
+            for newlines in [Newlines::Refuse, Newlines::Normalize] {
                 prop_assert_eq!(read(&input, newlines, cut.min(input.len())), read(&input, newlines, input.len()));
             }
         }

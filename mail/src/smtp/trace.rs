@@ -1,5 +1,4 @@
-//! The lines a server writes above a message: Return-Path and Received (RFC 5321 4.4), and the
-//! dates and names in them.
+//! The trace fields that a server adds: Return-Path and Received (RFC 5321 4.4).
 
 use std::net::IpAddr;
 
@@ -10,16 +9,16 @@ use super::address::{Mailbox, is_domain};
 use super::envelope::Envelope;
 use crate::stream::TlsSummary;
 
-/// Where a message came from, as far as the connection shows.
+/// The client of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The client's address.
     pub address: IpAddr,
-    /// How the connection was encrypted.
+    /// The TLS session, if there is one.
     pub tls: Option<TlsSummary>,
 }
 
-/// `Return-Path`, written where a message is finally delivered; the null sender is `<>`.
+/// `Return-Path`, added by the final delivery; the null sender is `<>`.
 pub fn return_path(sender: Option<&Mailbox>) -> String {
     sender.map_or_else(
         || "Return-Path: <>\r\n".to_owned(),
@@ -36,14 +35,15 @@ pub fn received(
     now: Timestamp,
 ) -> String {
     let literal = address_literal(peer.address);
-    // The name is the client's own claim: it is only repeated when it could be one.
+    // The name is unverified: it is written only if it is a valid one.
     let claimed =
         Some(envelope.hello.name.as_str()).filter(|name| is_domain(name) && name.is_ascii());
     let from = format!("from {} ({literal})\r\n\t", claimed.unwrap_or(&literal));
     line(&from, envelope, peer.tls.as_ref(), hostname, id, now)
 }
 
-/// `Received` for a message from one of the owner's programs. It says nothing of where the owner was: that is for nobody to read.
+/// `Received` for a submission. It has no client address: recipients must not learn where the owner
+/// was.
 pub fn submitted(
     envelope: &Envelope,
     peer: &Peer,
@@ -64,7 +64,7 @@ fn line(
 ) -> String {
     let tls_comment =
         tls.map(|tls| format!("\r\n\t({} {})", tls.version, tls.cipher)).unwrap_or_default();
-    // With more than one recipient the clause would tell one of the others (RFC 5321 7.2).
+    // With several recipients the clause would reveal them to each other (RFC 5321 7.2).
     let for_clause = match envelope.recipients.as_slice() {
         [one] => {
             one.mailbox.as_ref().map(|mailbox| format!("\r\n\tfor <{mailbox}>")).unwrap_or_default()
@@ -78,7 +78,7 @@ fn line(
     )
 }
 
-/// The name of what was spoken (RFC 3848, RFC 6531 4.3).
+/// The protocol name for the `with` clause (RFC 3848, RFC 6531 4.3).
 fn protocol(envelope: &Envelope, tls: bool) -> String {
     let base = match (envelope.hello.extended, envelope.sender.international) {
         (false, _) => return "SMTP".to_owned(),
@@ -98,7 +98,7 @@ fn address_literal(address: IpAddr) -> String {
     }
 }
 
-/// A moment as mail writes it (RFC 5322 3.3).
+/// A date in mail format (RFC 5322 3.3).
 pub fn date(now: Timestamp) -> String {
     let millis = i64::try_from(now.0).unwrap_or(i64::MAX);
     let moment = jiff::Timestamp::from_millisecond(millis)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_says_who_brought_it_how_and_when() {
+    fn received_field_has_client_protocol_and_date() {
         let line = received(
             &envelope("mail.bob.test", &["alice@alice.test"]),
             &peer(true),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_not_repeated_and_recipients_are_not_told_of_each_other() {
+    fn invalid_name_and_several_recipients_are_left_out() {
         let line = received(
             &envelope("evil)\tfor", &["a@alice.test", "b@alice.test"]),
             &peer(false),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_owner_wrote_from_is_not_told() {
+    fn submission_trace_has_no_client_address() {
         let mut mine = envelope("[10.0.0.7]", &["bob@bob.test"]);
         mine.login = Some("alice".into());
         let line = submitted(&mine, &peer(true), "alice.test", "abc", NOON);

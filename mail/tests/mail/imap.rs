@@ -1,5 +1,4 @@
-//! IMAP over real connections: TLS in both its forms, two sessions, waking from IDLE, long bodies,
-//! the end.
+//! IMAP over real connections: TLS, several sessions, IDLE, long messages, shutdown.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +19,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::server::TestServer;
 
-/// Longer than anything here takes; a test that runs into it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any wait of a test that passes.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A mail program on a connection.
 struct Program<S>(BufReader<S>);
@@ -41,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     /// The next line; empty at the end of the connection.
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        tokio::time::timeout(PATIENCE, self.0.read_line(&mut line))
+        tokio::time::timeout(TIMEOUT, self.0.read_line(&mut line))
             .await
             .expect("no line came")
             .unwrap();
@@ -50,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
 
     async fn octets(&mut self, len: usize) -> Vec<u8> {
         let mut octets = vec![0; len];
-        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut octets))
+        tokio::time::timeout(TIMEOUT, self.0.read_exact(&mut octets))
             .await
             .expect("too few octets came")
             .unwrap();
@@ -87,7 +86,8 @@ async fn inbox(server: &TestServer) -> Program<TcpStream> {
     program
 }
 
-async fn deliver(node: &Node, message: &[u8]) {
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
+pub(crate) async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
     let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
     let delivery = Delivery {
@@ -100,11 +100,11 @@ async fn deliver(node: &Node, message: &[u8]) {
     mailbox::deliver(node, delivery).await.unwrap();
 }
 
-/// Takes any certificate: who the server is, is not what these tests ask.
+/// Accepts any certificate.
 #[derive(Debug)]
-struct Anyone(Arc<rustls::crypto::CryptoProvider>);
+struct AnyCertificate(Arc<rustls::crypto::CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -143,7 +143,7 @@ async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
     TlsConnector::from(Arc::new(config))
         .connect("localhost".try_into().unwrap(), socket)
@@ -156,7 +156,7 @@ async fn open() -> TestServer {
 }
 
 #[tokio::test]
-async fn both_forms_of_tls_lead_to_the_inbox() {
+async fn implicit_tls_and_starttls_open_the_inbox() {
     let server = open().await;
     let mut program =
         Program::new(encrypt(TcpStream::connect(server.addresses.imaps).await.unwrap()).await)
@@ -166,22 +166,22 @@ async fn both_forms_of_tls_lead_to_the_inbox() {
     program.ok("SELECT INBOX").await;
 
     let mut program = plain(server.addresses.imap).await;
-    // What a stranger slips in behind STARTTLS, before the handshake, is never run.
-    program.send("t STARTTLS\r\nx CREATE Slipped\r\nt LOGOUT\r\n").await;
+    // A command injected after STARTTLS, before the handshake, is never run.
+    program.send("t STARTTLS\r\nx CREATE Injected\r\nt LOGOUT\r\n").await;
     assert!(program.line().await.starts_with("t OK"));
     let mut program = Program(BufReader::new(encrypt(program.0.into_inner()).await));
     assert!(program.ok("CAPABILITY").await[0].contains("AUTH=PLAIN"));
     program.ok(&format!("LOGIN alice {}", server.app_password)).await;
-    assert!(!program.ok("LIST \"\" *").await.iter().any(|line| line.contains("Slipped")));
+    assert!(!program.ok("LIST \"\" *").await.iter().any(|line| line.contains("Injected")));
     server.close().await;
 }
 
 #[tokio::test]
-async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
+async fn idle_reports_deliveries_and_other_sessions() {
     let server = open().await;
     let (mut one, mut two) = (inbox(&server).await, inbox(&server).await);
     one.send("i IDLE\r\n").await;
-    assert_eq!(one.line().await, "+ idling\r\n");
+    assert!(one.line().await.starts_with("+ "));
     deliver(&server.node, b"Subject: hello\r\n\r\nbody\r\n").await;
     assert_eq!(one.line().await, "* 1 EXISTS\r\n");
     two.ok("NOOP").await;
@@ -190,12 +190,12 @@ async fn an_idle_program_is_woken_by_a_delivery_and_by_another_session() {
     two.ok("EXPUNGE").await;
     assert_eq!(one.line().await, "* 1 EXPUNGE\r\n");
     one.send("DONE\r\n").await;
-    assert_eq!(one.line().await, "i OK idle is over\r\n");
+    assert!(one.line().await.starts_with("i OK "));
     server.close().await;
 }
 
 #[tokio::test]
-async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
+async fn forgotten_expunges_are_still_reported() {
     let server = open().await;
     for n in 0..4 {
         deliver(&server.node, format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes()).await;
@@ -203,23 +203,22 @@ async fn a_program_that_was_silent_for_very_long_still_hears_what_is_gone() {
     let (mut silent, mut busy) = (inbox(&server).await, inbox(&server).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
-    // So many changes later it is not remembered any more when they went; the last two changes are
-    // real ones.
+    // After so many changes the store no longer has the expunges; the last two changes are real ones.
     let folder = mailbox::folder_named(&server.node, "INBOX").unwrap().unwrap().id;
     server.node.advance_modseq(folder, mailbox::EXPUNGES_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Flagged)").await;
     let changes = mailbox::changes_since(&server.node, folder, 5).unwrap();
     assert_eq!((changes.vanished.len(), changes.is_incomplete), (0, true));
-    let told = silent.ok("NOOP").await;
-    assert_eq!(told[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
-    assert!(told[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{told:?}");
-    assert_eq!(silent.ok("NOOP").await.len(), 1, "nothing is told twice");
+    let reported = silent.ok("NOOP").await;
+    assert_eq!(reported[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
+    assert!(reported[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{reported:?}");
+    assert_eq!(silent.ok("NOOP").await.len(), 1, "no change is reported twice");
     server.close().await;
 }
 
 #[tokio::test]
-async fn a_long_message_goes_in_and_comes_out_as_it_was() {
+async fn long_message_is_fetched_unchanged() {
     let server = open().await;
     let mut program = inbox(&server).await;
     let mut message =
@@ -247,7 +246,7 @@ async fn a_long_message_goes_in_and_comes_out_as_it_was() {
 }
 
 #[tokio::test]
-async fn commands_sent_together_are_answered_in_order() {
+async fn pipelined_commands_are_answered_in_order() {
     let server = open().await;
     let mut program = inbox(&server).await;
     for number in 0..300 {
@@ -269,12 +268,12 @@ async fn commands_sent_together_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_says_goodbye() {
+async fn shutdown_sends_bye() {
     let server = open().await;
     let mut program = inbox(&server).await;
     let mut idle = inbox(&server).await;
     idle.send("i IDLE\r\n").await;
-    assert_eq!(idle.line().await, "+ idling\r\n");
+    assert!(idle.line().await.starts_with("+ "));
     server.close().await;
     assert!(program.line().await.starts_with("* BYE "));
     assert!(idle.line().await.starts_with("* BYE "));
@@ -282,7 +281,7 @@ async fn a_stopping_server_says_goodbye() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_sent_away() {
+async fn connection_over_the_limit_gets_bye() {
     let config = MailConfig { imap_connections_max: 1, ..MailConfig::default() };
     let server = TestServer::open(TestNode::new("alice").await, config).await;
     let mut first = plain(server.addresses.imap).await;

@@ -15,3 +15,4 @@ mod queue;
 mod server;
 mod smtp;
 mod transcript;
+mod workers;

@@ -76,6 +76,7 @@ impl TestServer {
 }
 
 /// The messages of a special folder, as stored.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub fn bodies(node: &Node, special: SpecialUse) -> Vec<Vec<u8>> {
     let folder = mailbox::special_folder(node, special).unwrap().unwrap();
     let messages = mailbox::messages(node, folder.id, 1, u32::MAX, 10_000).unwrap();

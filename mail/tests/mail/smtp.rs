@@ -1,4 +1,4 @@
-//! SMTP: every transcript, wherever its input is cut; and what needs real connections.
+//! SMTP: the transcripts, and tests over real connections.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,31 +19,32 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::server::{Client, TestServer, bodies, serve, texts};
 use crate::transcript::Transcript;
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
-async fn every_transcript_comes_out_as_written() {
+async fn smtp_transcripts_pass_at_every_cut() {
     let folder = format!("{}/tests/mail/transcripts/smtp", env!("CARGO_MANIFEST_DIR"));
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Shown when the test fails, to say which.
+        // Names the file when the test fails.
         eprintln!("{}", path.display());
         Transcript::read(&std::fs::read_to_string(path).unwrap()).play().await;
     }
 }
 
-/// A message for alice, up to the text.
+/// Sends MAIL and RCPT for a message to alice.
 async fn envelope<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) {
     assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
     assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
 }
 
 #[tokio::test]
-async fn a_full_house_says_so() {
+async fn connection_over_the_limit_gets_421() {
     let config = MailConfig { smtp_connections_max: 1, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let first = Client::connect(alice.addresses.smtp).await;
     let mut second = Client::raw(alice.addresses.smtp).await;
-    assert_eq!(second.reply().await, "421 4.7.0 too many connections, try again later\r\n");
-    // The owner's programs are counted apart.
+    assert!(second.reply().await.starts_with("421 4.7.0 "));
+    // The owner's programs have a limit of their own.
     let own = Client::connect(alice.addresses.submission).await;
     drop((first, own));
     alice.close().await;
@@ -51,13 +52,13 @@ async fn a_full_house_says_so() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
+async fn largest_network_is_evicted_and_logged_in_client_is_not() {
     let config = MailConfig { smtp_connections_max: 2, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut crowding =
         [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
     let _other = Client::connect_from("127.0.0.2", alice.addresses.smtp).await;
-    assert_eq!(crowding[0].reply().await, "421 4.3.2 others need this place, try again later\r\n");
+    assert!(crowding[0].reply().await.starts_with("421 4.3.2 "));
     assert!(crowding[1].say("NOOP").await.starts_with("250"));
 
     let mut own = [
@@ -73,27 +74,27 @@ async fn who_holds_the_most_places_makes_room_and_who_has_logged_in_does_not() {
 }
 
 #[tokio::test]
-async fn a_silent_client_is_sent_away() {
+async fn idle_client_gets_421() {
     let config = MailConfig { smtp_idle_timeout_secs: 0, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
-    assert_eq!(client.reply().await, "421 4.4.2 you were silent for too long, goodbye\r\n");
+    assert!(client.reply().await.starts_with("421 4.4.2 "));
     assert_eq!(client.reply().await, "");
     alice.close().await;
 }
 
 #[tokio::test]
-async fn whoever_speaks_before_the_greeting_is_turned_away() {
+async fn early_talker_gets_554() {
     let config = MailConfig { greeting_delay_ms: 60_000, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut client = Client::raw(alice.addresses.smtp).await;
     client.send(b"EHLO hasty.test\r\n").await;
-    assert_eq!(client.reply().await, "554 5.5.0 you spoke before you were greeted, goodbye\r\n");
+    assert!(client.reply().await.starts_with("554 5.5.0 "));
     alice.close().await;
 }
 
 #[tokio::test]
-async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_the_rest() {
+async fn shutdown_finishes_the_message_in_progress() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut idle = Client::connect(alice.addresses.smtp).await;
     let mut busy = Client::connect(alice.addresses.smtp).await;
@@ -102,7 +103,7 @@ async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_
     assert!(busy.say("DATA").await.starts_with("354"));
     let TestServer { node, mail, .. } = alice;
     let stopping = tokio::spawn(mail.shutdown());
-    assert_eq!(idle.reply().await, "421 4.3.2 this server is stopping, come back soon\r\n");
+    assert!(idle.reply().await.starts_with("421 4.3.2 "));
     assert!(busy.say("Subject: last\r\n\r\n.").await.starts_with("250"));
     assert!(busy.reply().await.starts_with("421 4.3.2"));
     stopping.await.unwrap();
@@ -110,7 +111,7 @@ async fn a_stopping_server_takes_the_message_that_is_coming_and_says_goodbye_to_
 }
 
 #[tokio::test]
-async fn a_message_that_breaks_off_is_not_kept() {
+async fn interrupted_message_is_not_stored() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("HELO bob.example").await;
@@ -124,7 +125,7 @@ async fn a_message_that_breaks_off_is_not_kept() {
 }
 
 #[tokio::test]
-async fn what_is_injected_before_the_handshake_never_runs_behind_it() {
+async fn command_injected_before_starttls_is_dropped() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
@@ -142,7 +143,7 @@ async fn what_is_injected_before_the_handshake_never_runs_behind_it() {
 }
 
 #[tokio::test]
-async fn a_program_may_begin_with_tls() {
+async fn implicit_tls_offers_auth() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::raw(alice.addresses.smtps).await.encrypt(&alice).await;
     assert!(client.reply().await.starts_with("220"));
@@ -154,7 +155,7 @@ async fn a_program_may_begin_with_tls() {
 }
 
 #[tokio::test]
-async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_many() {
+async fn recipient_1001_gets_452() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
@@ -163,7 +164,7 @@ async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_man
         (0..1001).map(|n| format!("RCPT TO:<alice+{n}@alice.example>\r\n")).collect();
     client.send(commands.as_bytes()).await;
     for _ in 0..1000 {
-        assert_eq!(client.reply().await, "250 2.1.5 ok\r\n");
+        assert!(client.reply().await.starts_with("250 2.1.5 "));
     }
     assert!(client.reply().await.starts_with("452 4.5.3"));
     assert!(client.say("DATA").await.starts_with("354"));
@@ -173,7 +174,7 @@ async fn a_hundred_recipients_are_one_message_and_a_thousand_and_one_are_too_man
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_before_the_message_comes() {
+async fn full_disk_gets_452_before_the_message() {
     let fs = MemoryFs::new();
     let data = Path::new("/");
     let random = Random::seeded(1);
@@ -191,10 +192,7 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     client.say("EHLO bob.example").await;
     fs.set_free(999);
     envelope(&mut client).await;
-    assert_eq!(
-        client.say("DATA").await,
-        "452 4.3.1 there is no room for this at the moment, try again later\r\n"
-    );
+    assert!(client.say("DATA").await.starts_with("452 4.3.1 "));
     envelope(&mut client).await;
     client.send(b"BDAT 4\r\nab\r\n").await;
     assert!(client.reply().await.starts_with("452 4.3.1"));
@@ -204,15 +202,16 @@ async fn a_full_disk_is_said_before_the_message_comes() {
     mail.shutdown().await;
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
-async fn hard_letters_arrive_to_the_byte() {
+async fn hard_messages_are_stored_unchanged() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
     client.say("EHLO bob.example").await;
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/letters");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/messages");
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(paths.len() >= 18, "letters are missing");
+    assert!(paths.len() >= 18, "messages are missing");
     paths.sort();
     for path in paths {
         let (text, stuffed) = lines(&std::fs::read(&path).unwrap());
@@ -222,7 +221,7 @@ async fn hard_letters_arrive_to_the_byte() {
         let reply = client.reply().await;
         assert!(reply.starts_with("250"), "{}: {reply}", path.display());
         let stored = bodies(&alice.node, SpecialUse::Inbox).pop().unwrap();
-        assert!(stored.ends_with(&text), "{} was changed on its way", path.display());
+        assert!(stored.ends_with(&text), "{} was changed", path.display());
         let above = String::from_utf8(stored[..stored.len() - text.len()].to_vec()).unwrap();
         assert!(
             above.starts_with("Return-Path: <bob@bob.example>\r\nReceived: ")
@@ -233,7 +232,7 @@ async fn hard_letters_arrive_to_the_byte() {
     alice.close().await;
 }
 
-/// A file's lines as mail has them, and as DATA sends them.
+/// The lines of a file with CR LF, and the same with dots stuffed for DATA.
 fn lines(file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut text, mut stuffed) = (Vec::new(), Vec::new());
     for line in file.split_inclusive(|byte| *byte == b'\n') {

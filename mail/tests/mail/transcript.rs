@@ -1,12 +1,13 @@
-//! Conversations from text files: `C:` is what the client sends, `S:` what the server must say, `#`
-//! a comment.
+//! Transcripts of SMTP sessions: `C:` is a line from the client, `S:` one from the server, `#` a
+//! comment.
 //!
 //! Every `C:` line ends with CR LF unless escapes say otherwise: `\r`, `\n`, `\0`, `\\`, `\xHH`,
 //! and `\` at the very end for no line end. A run of `C:` lines is sent at once. In an `S:` line
-//! `*` stands for anything. `@whole` says that where the input is cut matters; any other
-//! conversation must come out the same wherever the input is cut in two. `@submit`, `@clear`,
-//! `@tls` and `@size N` set the scene, and `M:` lines are what must have been kept in the inbox at
-//! the end (those lines, in this order, among others), in `@kept N` messages.
+//! `*` stands for any text, and one that ends after its code and enhanced status code leaves the text
+//! free. `@whole` is for a session whose result depends on the cut of the input; every other session
+//! must have the same result with the input cut in two at any byte. `@submit`, `@cleartext`, `@tls`
+//! and `@size N` set the parameters. `M:` lines must be in the inbox at the end (in this order, among
+//! others), in `@stored N` messages.
 
 use std::sync::Arc;
 
@@ -22,20 +23,20 @@ use freehold_mail::state::MailState;
 
 use crate::server::{texts, tls};
 
-/// One conversation.
+/// One session.
 pub struct Transcript {
     settings: Settings,
     whole: bool,
     turns: Vec<Turn>,
-    kept: Vec<String>,
-    kept_count: Option<usize>,
+    stored: Vec<String>,
+    stored_count: Option<usize>,
 }
 
-/// What the client sends at once, and what it hears.
+/// What the client sends at once, and the expected replies.
 #[derive(Default)]
 struct Turn {
-    says: Vec<u8>,
-    hears: Vec<String>,
+    input: Vec<u8>,
+    replies: Vec<String>,
 }
 
 impl Transcript {
@@ -44,26 +45,26 @@ impl Transcript {
             hostname: "alice.example".into(),
             role: Role::Receive,
             tls: false,
-            clear_login: false,
+            cleartext_login: false,
             message_len_max: 100_000,
         };
         let mut transcript = Self {
             settings,
             whole: false,
             turns: vec![Turn::default()],
-            kept: Vec::new(),
-            kept_count: None,
+            stored: Vec::new(),
+            stored_count: None,
         };
         for line in text.lines() {
-            if let Some(says) = line.strip_prefix("C: ").or(line.strip_prefix("C:")) {
-                if transcript.turns.last().is_some_and(|turn| !turn.hears.is_empty()) {
+            if let Some(input) = line.strip_prefix("C: ").or(line.strip_prefix("C:")) {
+                if transcript.turns.last().is_some_and(|turn| !turn.replies.is_empty()) {
                     transcript.turns.push(Turn::default());
                 }
-                transcript.turns.last_mut().unwrap().says.extend(unescaped(says));
-            } else if let Some(hears) = line.strip_prefix("S: ") {
-                transcript.turns.last_mut().unwrap().hears.push(hears.to_owned());
-            } else if let Some(kept) = line.strip_prefix("M: ") {
-                transcript.kept.push(kept.to_owned());
+                transcript.turns.last_mut().unwrap().input.extend(unescaped(input));
+            } else if let Some(reply) = line.strip_prefix("S: ") {
+                transcript.turns.last_mut().unwrap().replies.push(reply.to_owned());
+            } else if let Some(stored) = line.strip_prefix("M: ") {
+                transcript.stored.push(stored.to_owned());
             } else if let Some(directive) = line.strip_prefix('@') {
                 transcript.set(directive);
             } else {
@@ -80,24 +81,23 @@ impl Transcript {
         match directive.split_once(' ').unwrap_or((directive, "")) {
             ("whole", _) => self.whole = true,
             ("submit", _) => self.settings.role = Role::Submit,
-            ("clear", _) => self.settings.clear_login = true,
+            ("cleartext", _) => self.settings.cleartext_login = true,
             ("tls", _) => self.settings.tls = true,
-            ("kept", count) => self.kept_count = Some(count.parse().unwrap()),
+            ("stored", count) => self.stored_count = Some(count.parse().unwrap()),
             ("size", len) => self.settings.message_len_max = len.parse().unwrap(),
             _ => panic!("unknown directive {directive}"),
         }
     }
 
-    /// How many bytes the client sends in all.
+    /// The number of bytes that the client sends.
     fn len(&self) -> usize {
-        if self.whole { 0 } else { self.turns.iter().map(|turn| turn.says.len()).sum() }
+        if self.whole { 0 } else { self.turns.iter().map(|turn| turn.input.len()).sum() }
     }
 
-    /// Plays the conversation whole and then cut in two at every byte, on one node whose inbox is
-    /// emptied in between.
+    /// Plays the session whole and then cut in two at every byte, on one node whose inbox is emptied in
+    /// between.
     pub async fn play(&self) {
-        // Set up without a browser's password, which takes longer to make than most conversations
-        // last.
+        // Without an owner's password, whose hash takes longer than most sessions.
         let node = TestNode::without_owner("alice").await;
         publish::profile(&node, profile_of("alice")).await.unwrap();
         for cut in 0..self.len().max(1) {
@@ -115,7 +115,7 @@ impl Transcript {
             .await
             .unwrap();
             mailbox::expunge(&node, inbox, Some(&uids)).await.unwrap();
-            // Whoever guessed passwords here is forgiven, and what was sent may be sent again.
+            // Lets the throttling of wrong passwords and the duplicate check expire.
             node.clock.advance(15 * 24 * 60 * 60 * 1000);
         }
     }
@@ -129,49 +129,49 @@ impl Transcript {
             session: Session::new(self.settings.clone()),
             exchange: Exchange::new(state, self.settings.role, peer),
             input: Vec::new(),
-            said: Vec::new(),
-            over: false,
+            replies: Vec::new(),
+            is_closed: false,
         };
         let mut at = 0;
         for turn in &self.turns {
-            let here = cut.checked_sub(at).filter(|here| *here <= turn.says.len());
-            at += turn.says.len();
-            let (one, two) = turn.says.split_at(here.unwrap_or(turn.says.len()));
-            server.hear(one).await;
-            server.hear(two).await;
-            let said = String::from_utf8(std::mem::take(&mut server.said)).unwrap();
-            let said: Vec<&str> = said.lines().collect();
-            let same = said.len() == turn.hears.len()
-                && said.iter().zip(&turn.hears).all(|(said, wanted)| matches(said, wanted));
-            let says = String::from_utf8_lossy(&turn.says).into_owned();
+            let here = cut.checked_sub(at).filter(|here| *here <= turn.input.len());
+            at += turn.input.len();
+            let (one, two) = turn.input.split_at(here.unwrap_or(turn.input.len()));
+            server.receive(one).await;
+            server.receive(two).await;
+            let replies = String::from_utf8(std::mem::take(&mut server.replies)).unwrap();
+            let replies: Vec<&str> = replies.lines().collect();
+            let same = replies.len() == turn.replies.len()
+                && replies.iter().zip(&turn.replies).all(|(reply, wanted)| matches(reply, wanted));
+            let input = String::from_utf8_lossy(&turn.input).into_owned();
             assert!(
                 same,
-                "cut at {cut}, after\n{says}\nthe server said {said:#?}\nand not {:#?}",
-                turn.hears
+                "cut at {cut}, after\n{input}\nthe server sent {replies:#?}\nand not {:#?}",
+                turn.replies
             );
         }
-        let kept = texts(node, SpecialUse::Inbox);
+        let stored = texts(node, SpecialUse::Inbox);
         assert!(
-            self.kept_count.is_none_or(|count| count == kept.len()),
-            "cut at {cut}: {} messages were kept",
-            kept.len()
+            self.stored_count.is_none_or(|count| count == stored.len()),
+            "cut at {cut}: {} messages were stored",
+            stored.len()
         );
-        let kept = kept.concat();
-        let mut lines = kept.lines();
-        for wanted in &self.kept {
+        let stored = stored.concat();
+        let mut lines = stored.lines();
+        for wanted in &self.stored {
             assert!(
                 lines.any(|line| matches(line, wanted)),
-                "cut at {cut}: {wanted:?} is not in the inbox: {kept}"
+                "cut at {cut}: {wanted:?} is not in the inbox: {stored}"
             );
         }
         assert!(
-            !self.kept.is_empty() || kept.is_empty(),
-            "cut at {cut}: nothing was to be kept, and this was: {kept}"
+            !self.stored.is_empty() || stored.is_empty(),
+            "cut at {cut}: unexpected messages in the inbox: {stored}"
         );
     }
 }
 
-/// One configuration for all: making a certificate takes longer than most conversations.
+/// One configuration for all sessions: making a certificate takes longer than most of them.
 fn tls_config() -> Arc<rustls::ServerConfig> {
     static CONFIG: std::sync::OnceLock<Arc<rustls::ServerConfig>> = std::sync::OnceLock::new();
     Arc::clone(CONFIG.get_or_init(|| tls().0))
@@ -182,46 +182,71 @@ struct Server {
     session: Session,
     exchange: Exchange,
     input: Vec<u8>,
-    said: Vec<u8>,
-    over: bool,
+    replies: Vec<u8>,
+    is_closed: bool,
 }
 
 impl Server {
-    async fn hear(&mut self, bytes: &[u8]) {
+    async fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
-        while !self.over {
+        while !self.is_closed {
             let (used, step) = self.session.step(&self.input);
             self.input.drain(..used);
             match step {
                 Step::More => return,
-                Step::Reply(reply) => reply.write_to(&mut self.said),
+                Step::Reply(reply) => reply.write_to(&mut self.replies),
                 Step::Ask(question) => {
                     let reply = self.exchange.answer(question).await;
                     self.session.answer(reply);
                 }
-                Step::Content(text) => self.exchange.content(&text),
+                Step::Content(text) => self.exchange.content(&text).await,
                 Step::Abandon => self.exchange.abandon(),
                 Step::StartTls => {
                     self.input.clear();
-                    self.session.encrypted();
+                    self.session.tls_started();
                     return;
                 }
                 Step::Close => {
-                    self.said.extend_from_slice(b"(closed)\r\n");
-                    self.over = true;
+                    self.replies.extend_from_slice(b"(closed)\r\n");
+                    self.is_closed = true;
                 }
             }
         }
     }
 }
 
-fn matches(said: &str, wanted: &str) -> bool {
+fn matches(line: &str, wanted: &str) -> bool {
+    if leaves_text_free(wanted) {
+        let text = line.strip_prefix(wanted);
+        // Without an enhanced status code in the transcript there must be none in the reply.
+        return text.is_some_and(|text| {
+            let is_enhanced = text.get(1..4).is_some_and(is_enhanced_status);
+            text.is_empty() || wanted.ends_with('-') || (text.starts_with(' ') && !is_enhanced)
+        });
+    }
     match wanted.split_once('*') {
-        None => said == wanted,
+        None => line == wanted,
         Some((start, end)) => {
-            said.len() >= start.len() + end.len() && said.starts_with(start) && said.ends_with(end)
+            line.len() >= start.len() + end.len() && line.starts_with(start) && line.ends_with(end)
         }
     }
+}
+
+/// True for a reply line that ends after its code (RFC 5321 4.2) or its enhanced status code (RFC
+/// 3463).
+fn leaves_text_free(wanted: &str) -> bool {
+    let (code, rest) = wanted.split_at(wanted.len().min(3));
+    code.len() == 3
+        && code.bytes().all(|byte| byte.is_ascii_digit())
+        && match rest {
+            "" | "-" => true,
+            rest => rest.get(1..).is_some_and(is_enhanced_status),
+        }
+}
+
+/// True for text such as `5.1.1`, or the beginning of one such as `5.1`.
+fn is_enhanced_status(text: &str) -> bool {
+    text.contains('.') && text.split('.').all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn unescaped(text: &str) -> Vec<u8> {

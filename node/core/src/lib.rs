@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod audience;
+pub mod blocking;
 pub mod check;
 pub mod delivery_status;
 pub mod erasure;

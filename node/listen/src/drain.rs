@@ -36,6 +36,12 @@ impl Drain {
         self.stop.cancelled().await;
     }
 
+    /// Completes when the drain timeout has passed: for work on other threads, which
+    /// [`Drain::spawn`] cannot cut off.
+    pub async fn halted(&self) {
+        self.halt.cancelled().await;
+    }
+
     /// Whether the server stops.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()

@@ -1,22 +1,18 @@
-//! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message goes from
-//! the socket into a blob as it comes.
+//! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message is spooled
+//! into a blob while it is received.
 
-use freehold_core::blobs::{AtRest, BlobWriter};
 use freehold_core::clock::Timestamp;
-use freehold_core::mailbox::{self, Delivery, FolderId, IdempotencyKey};
-use freehold_core::store::StoreError;
+use freehold_core::mailbox::{self, Delivery, Flags, FolderId, IdempotencyKey};
+use freehold_core::node::Node;
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
-use crate::imap::framer::Announced;
+use crate::imap::framer::Literal;
+use crate::spool::{Spool, SpoolFile};
 
-/// A message up to this long travels with its row's commit; a longer one is written to the disk on
-/// a thread that may wait.
-const FINISH_IN_PLACE_LEN_MAX: u64 = 128 * 1024;
-
-/// What stands before the message.
+/// The command in front of the message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) tag: String,
@@ -26,20 +22,20 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Reads a command up to the literal it just announced. `None` when it is no APPEND, or the
-    /// literal is not its message.
-    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Bad>> {
+    /// Parses a command up to the literal that it just announced. `None` when it is not an APPEND,
+    /// or the literal is not its message.
+    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, SyntaxError>> {
         let mut cursor = Cursor::new(text);
         let tag = cursor.tag().ok()?;
         if !cursor.eat(" APPEND ") {
             return None;
         }
-        // A folder's name may be a literal as well: it is there only when it has been received.
+        // A folder's name may be a literal too: then this fails until that literal is received.
         let name = cursor.mailbox().ok()?;
         Some(Self::parse_rest(cursor, tag, name))
     }
 
-    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, Bad> {
+    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let mut flags = Vec::new();
         if cursor.peek() == Some(b'(') {
@@ -54,86 +50,60 @@ impl Head {
         if cursor.peek() == Some(b'{') {
             Ok(Self { tag, name, flags, date })
         } else {
-            Err(Bad("a message is missing"))
+            Err(SyntaxError("a message is missing"))
         }
     }
 }
 
-/// A message on its way in.
+/// A message that is being received.
 #[derive(Debug)]
 pub(crate) struct Append {
-    pub(crate) tag: String,
-    into: Result<Target, Done>,
-}
-
-#[derive(Debug)]
-struct Target {
-    writer: BlobWriter,
-    len: u64,
+    spool: Spool,
     folder: FolderId,
     uid_validity: u32,
-    flags: freehold_core::mailbox::Flags,
+    flags: Flags,
     date: Option<Timestamp>,
 }
 
 impl Append {
-    /// Prepares to take a message. Where that is refused, a message that comes in any case is
-    /// received and dropped.
-    pub(crate) fn start(cx: &Context, head: Head, literal: Announced) -> Self {
-        let into = target(cx, &head, literal);
-        Self { tag: head.tag, into }
-    }
-
-    /// The refusal, for a client that waits to hear.
-    pub(crate) fn refused(&self) -> Option<Done> {
-        self.into.as_ref().err().cloned()
+    /// Prepares to receive a message. Blocks.
+    pub(crate) fn start(cx: &Context, head: Head, literal: Literal) -> Result<Self, Completion> {
+        if literal.len > cx.shared.message_len_max {
+            return Err(Completion::no("the message is too large").code("TOOBIG"));
+        }
+        if literal.len == 0 {
+            return Err(Completion::no("the message is empty"));
+        }
+        let folder =
+            mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Completion::try_create)?;
+        let flags = flags::from_wire(&head.flags)?;
+        Ok(Self {
+            spool: Spool::new(SpoolFile::create(&cx.node.blobs, literal.len)?),
+            folder: folder.id,
+            uid_validity: folder.uid_validity,
+            flags,
+            date: head.date,
+        })
     }
 
     /// Takes the next piece.
-    pub(crate) fn write(&mut self, piece: &[u8]) {
-        if let Ok(target) = &mut self.into
-            && let Err(error) = target.writer.write(piece)
-        {
-            self.into = Err(error.into());
-        }
+    pub(crate) async fn write(&mut self, piece: &[u8]) {
+        self.spool.write(piece).await;
     }
 
-    /// Keeps the message.
-    pub(crate) async fn finish(self, cx: &mut Context) -> Result<Done, Done> {
-        let Target { writer, len, folder, uid_validity, flags, date } = self.into?;
-        let blob = if len <= FINISH_IN_PLACE_LEN_MAX {
-            writer.finish()?
-        } else {
-            // Making it durable takes the disk a while.
-            let finished = tokio::task::spawn_blocking(move || writer.finish()).await;
-            finished.map_err(|error| Done::from(StoreError::Unavailable(error.to_string())))??
+    /// Stores the message; it is durable on return.
+    pub(crate) async fn finish(self, node: &Node) -> Result<Completion, Completion> {
+        let Self { spool, folder, uid_validity, flags, date } = self;
+        let delivery = Delivery {
+            folder,
+            blob: spool.finish().await?,
+            id: IdempotencyKey::new(node),
+            internal_date: date.unwrap_or_else(|| node.clock.now()),
+            flags,
         };
-        let internal_date = date.unwrap_or_else(|| cx.node.clock.now());
-        let id = IdempotencyKey::new(&cx.node);
-        let message =
-            mailbox::deliver(&cx.node, Delivery { folder, blob, id, internal_date, flags }).await?;
-        Ok(Done::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))
+        let message = mailbox::deliver(node, delivery).await?;
+        Ok(Completion::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))
     }
-}
-
-fn target(cx: &Context, head: &Head, literal: Announced) -> Result<Target, Done> {
-    if literal.len > cx.shared.message_len_max {
-        return Err(Done::no("the message is too large").code("TOOBIG"));
-    }
-    if literal.len == 0 {
-        return Err(Done::no("an empty message is no message"));
-    }
-    let folder = mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Done::try_create)?;
-    let flags = flags::from_wire(&head.flags)?;
-    let writer = cx.node.blobs.writer(AtRest::Sealed, literal.len)?;
-    Ok(Target {
-        writer,
-        len: literal.len,
-        folder: folder.id,
-        uid_validity: folder.uid_validity,
-        flags,
-        date: head.date,
-    })
 }
 
 #[cfg(test)]
@@ -141,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_is_read_at_its_own_literal() {
+    fn append_head_is_parsed_at_its_message_literal() {
         let head =
             Head::parse(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n")
                 .unwrap()

@@ -3,9 +3,9 @@
 use data_encoding::BASE64;
 
 use super::login::Login;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// A mechanism, and the first response if it came along.
+/// A mechanism and the initial response, if the client sent one.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Authenticate {
     pub(crate) mechanism: String,
@@ -19,7 +19,7 @@ impl std::fmt::Debug for Authenticate {
 }
 
 impl Authenticate {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let mechanism = cursor.atom()?.to_ascii_uppercase();
         let initial = if cursor.eat(" ") {
@@ -33,15 +33,15 @@ impl Authenticate {
     }
 }
 
-/// Reads a PLAIN response: who to be, who one is, the password (RFC 4616 section 2). `None` if it
-/// is malformed or asks to be somebody else.
+/// Parses a PLAIN response: authorization identity, authentication identity, password (RFC 4616
+/// section 2). `None` if it is malformed or the two identities differ.
 pub(crate) fn plain(response: &str) -> Option<Login> {
     let bytes = BASE64.decode(response.trim_end_matches([' ', '\r']).as_bytes()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let mut parts = text.splitn(3, '\0');
     let (authorize, user, password) = (parts.next()?, parts.next()?, parts.next()?);
-    let as_themselves = authorize.is_empty() || authorize == user;
-    (as_themselves && !user.is_empty() && !password.contains('\0'))
+    let is_same = authorize.is_empty() || authorize == user;
+    (is_same && !user.is_empty() && !password.contains('\0'))
         .then(|| Login { user: user.to_owned(), password: password.to_owned() })
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_response_is_read() {
+    fn plain_response_is_parsed() {
         let login = plain("AGFsaWNlAHNlY3JldA==").unwrap();
         assert_eq!((login.user.as_str(), login.password.as_str()), ("alice", "secret"));
         for wrong in ["", "x", "AGFsaWNl", "Ym9iAGFsaWNlAHNlY3JldA==", "*"] {

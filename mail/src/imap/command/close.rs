@@ -1,17 +1,16 @@
-//! CLOSE (RFC 3501 6.4.2): removes what is marked as deleted, without saying so, and leaves the
+//! CLOSE (RFC 3501 6.4.2): expunges the messages with \Deleted, sends no EXPUNGE, and deselects the
 //! folder.
 
 use freehold_core::mailbox;
 
-use super::select::Access;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::selected::Selected;
+use crate::imap::selected::{Access, Selected};
 
-/// Tidies up; a folder opened with EXAMINE stays as it is.
-pub(crate) async fn run(cx: &mut Context, selected: &Selected) -> Result<Done, Done> {
+/// Expunges, unless the folder was opened with EXAMINE.
+pub(crate) async fn run(cx: &mut Context, selected: &Selected) -> Result<Completion, Completion> {
     if selected.access == Access::Write {
         mailbox::expunge(&cx.node, selected.folder, None).await?;
     }
-    Ok(Done::ok("closed"))
+    Ok(Completion::ok("closed"))
 }

@@ -2,66 +2,70 @@
 
 use freehold_core::mailbox;
 
-use super::By;
-use super::select::Access;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
-use crate::imap::selected::Selected;
-use crate::imap::sequence::{self, Set};
+use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::selected::{Access, Selected};
+use crate::imap::sequence::{self, Numbering, Set};
 
-/// What becomes of the originals.
+/// Whether the originals stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// COPY.
-    Keep,
-    /// MOVE.
-    Remove,
+pub(crate) enum CopyMode {
+    /// COPY: they stay.
+    Copy,
+    /// MOVE: they are expunged.
+    Move,
 }
 
-/// Messages, and where they go.
+/// The messages and the target folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Copy {
-    pub(crate) by: By,
+    pub(crate) by: Numbering,
     pub(crate) set: Set,
     pub(crate) to: String,
-    pub(crate) then: Then,
+    pub(crate) mode: CopyMode,
 }
 
 impl Copy {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By, then: Then) -> Result<Self, Bad> {
+    pub(crate) fn parse(
+        cursor: &mut Cursor<'_>,
+        by: Numbering,
+        mode: CopyMode,
+    ) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let set = cursor.set()?;
         cursor.space()?;
-        Ok(Self { by, set, to: cursor.mailbox()?, then })
+        Ok(Self { by, set, to: cursor.mailbox()?, mode })
     }
 }
 
-/// Copies or moves them. That moved ones are gone is told with everything else that changed.
-pub(crate) async fn run(cx: &mut Context, selected: &Selected, copy: &Copy) -> Result<Done, Done> {
-    if copy.then == Then::Remove && selected.access == Access::Read {
-        return Err(Done::read_only());
+/// Copies or moves them. The EXPUNGEs of moved messages are sent with the other changes.
+pub(crate) async fn run(
+    cx: &mut Context,
+    selected: &Selected,
+    copy: &Copy,
+) -> Result<Completion, Completion> {
+    if copy.mode == CopyMode::Move && selected.access == Access::Read {
+        return Err(Completion::read_only());
     }
-    let uids: Vec<u32> =
-        selected.named(&copy.set, copy.by)?.iter().map(|named| named.uid).collect();
-    let to = mailbox::folder_named(&cx.node, &copy.to)?.ok_or_else(Done::try_create)?;
-    let pairs = match copy.then {
-        Then::Keep => mailbox::copy_messages(&cx.node, selected.folder, &uids, to.id).await?,
-        Then::Remove => mailbox::move_messages(&cx.node, selected.folder, &uids, to.id).await?,
+    let uids = selected.uids(&copy.set, copy.by)?;
+    let to = mailbox::folder_named(&cx.node, &copy.to)?.ok_or_else(Completion::try_create)?;
+    let pairs = match copy.mode {
+        CopyMode::Copy => mailbox::copy_messages(&cx.node, selected.folder, &uids, to.id).await?,
+        CopyMode::Move => mailbox::move_messages(&cx.node, selected.folder, &uids, to.id).await?,
     };
     if pairs.is_empty() {
-        return Ok(Done::ok("there was nothing to do"));
+        return Ok(Completion::ok("no messages to copy"));
     }
     let (old, new): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
     let code =
         format!("COPYUID {} {} {}", to.uid_validity, sequence::write(&old), sequence::write(&new));
-    match copy.then {
-        Then::Keep => Ok(Done::ok("copied").code(code)),
-        Then::Remove => {
-            // RFC 6851 4.3: before the EXPUNGEs, so that the client knows where they went when they
-            // go.
+    match copy.mode {
+        CopyMode::Copy => Ok(Completion::ok("copied").code(code)),
+        CopyMode::Move => {
+            // RFC 6851 4.3: sent before the EXPUNGEs, so that the client knows the new UIDs by then.
             cx.out.line(format!("* OK [{code}] moved"));
-            Ok(Done::ok("moved"))
+            Ok(Completion::ok("moved"))
         }
     }
 }

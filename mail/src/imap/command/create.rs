@@ -2,25 +2,25 @@
 
 use freehold_core::mailbox;
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// A folder to make.
+/// The folder to create.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Create {
     pub(crate) name: String,
 }
 
 impl Create {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         Ok(Self { name: cursor.mailbox()? })
     }
 }
 
-/// Makes the folder.
-pub(crate) async fn run(cx: &mut Context, create: &Create) -> Result<Done, Done> {
+/// Creates the folder.
+pub(crate) async fn run(cx: &mut Context, create: &Create) -> Result<Completion, Completion> {
     mailbox::create_folder(&cx.node, &create.name).await?;
-    Ok(Done::ok("created"))
+    Ok(Completion::ok("created"))
 }

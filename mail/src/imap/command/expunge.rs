@@ -2,24 +2,22 @@
 
 use freehold_core::mailbox;
 
-use super::By;
-use super::select::Access;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
-use crate::imap::selected::Selected;
-use crate::imap::sequence::Set;
+use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::selected::{Access, Selected};
+use crate::imap::sequence::{Numbering, Set};
 
-/// What to remove of what is marked as deleted.
+/// The messages to expunge, if they have \Deleted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expunge {
-    /// Only these UIDs; everything when there are none.
+    /// Only these UIDs; `None` for every message.
     pub(crate) uids: Option<Set>,
 }
 
 impl Expunge {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By) -> Result<Self, Bad> {
-        if by == By::Number {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: Numbering) -> Result<Self, SyntaxError> {
+        if by == Numbering::Sequence {
             return Ok(Self { uids: None });
         }
         cursor.space()?;
@@ -27,19 +25,19 @@ impl Expunge {
     }
 }
 
-/// Removes them; what the client is told about it follows with everything else that changed.
+/// Expunges them. The EXPUNGEs are sent with the other changes.
 pub(crate) async fn run(
     cx: &mut Context,
     selected: &Selected,
     expunge: &Expunge,
-) -> Result<Done, Done> {
+) -> Result<Completion, Completion> {
     if selected.access == Access::Read {
-        return Err(Done::read_only());
+        return Err(Completion::read_only());
     }
     let uids: Option<Vec<u32>> = match &expunge.uids {
-        Some(set) => Some(selected.named(set, By::Uid)?.iter().map(|named| named.uid).collect()),
+        Some(set) => Some(selected.uids(set, Numbering::Uid)?),
         None => None,
     };
     mailbox::expunge(&cx.node, selected.folder, uids.as_deref()).await?;
-    Ok(Done::ok("expunged"))
+    Ok(Completion::ok("expunged"))
 }

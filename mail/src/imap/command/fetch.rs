@@ -1,5 +1,5 @@
-//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4): a few messages at a time, long bodies in
-//! pieces as the client takes them.
+//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4), in slices: some messages at a time, and
+//! long bodies in pieces as the client receives them.
 
 pub(crate) mod item;
 mod message;
@@ -10,43 +10,41 @@ use freehold_core::mailbox::{self, FlagChange, Flags, Message};
 
 use self::item::Item;
 use self::message::Segment;
-use super::By;
-use super::select::Access;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
-use crate::imap::selected::{Named, Selected};
-use crate::imap::sequence::Set;
+use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::selected::{Access, MessageRef, Selected};
+use crate::imap::sequence::{Numbering, Set};
 
-/// Messages whose rows are read, and which are marked as seen, at once.
+/// Messages whose rows are read, and that are marked as seen, at once.
 const MESSAGES_PER_SLICE: usize = 50;
-/// Output gathered before it is sent on, in bytes.
+/// Output of one slice, in bytes.
 const OUT_LEN: usize = 64 * 1024;
 
-/// Messages, and what of them.
+/// The messages and the items to fetch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fetch {
-    pub(crate) by: By,
+    pub(crate) by: Numbering,
     pub(crate) set: Set,
     pub(crate) items: Vec<Item>,
     pub(crate) changed_since: Option<u64>,
 }
 
 impl Fetch {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: Numbering) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let set = cursor.set()?;
         cursor.space()?;
         let mut items = Item::parse_all(cursor)?;
         let changed_since = if cursor.eat(" (CHANGEDSINCE ") {
             let since = cursor.number64()?;
-            cursor.expect(")", "the modifier does not end")?;
+            cursor.expect(")", "the modifier is not closed")?;
             Some(since)
         } else {
             None
         };
-        if by == By::Uid && !items.contains(&Item::Uid) {
-            // RFC 3501 6.4.8: the UID is part of the answer, asked for or not.
+        if by == Numbering::Uid && !items.contains(&Item::Uid) {
+            // RFC 3501 6.4.8: the response has the UID, requested or not.
             items.insert(0, Item::Uid);
         }
         if changed_since.is_some() && !items.contains(&Item::ModSeq) {
@@ -56,45 +54,44 @@ impl Fetch {
     }
 }
 
-/// A FETCH under way.
+/// A FETCH in progress.
 #[derive(Debug)]
-pub(crate) struct Fetching {
-    pub(crate) tag: String,
-    pub(crate) by: By,
+pub(crate) struct FetchProgress {
+    pub(crate) by: Numbering,
     items: Vec<Item>,
     changed_since: Option<u64>,
-    todo: std::vec::IntoIter<Named>,
+    todo: std::vec::IntoIter<MessageRef>,
     ready: VecDeque<(u32, Message)>,
-    /// What is left to send of the message being sent.
+    /// The rest of the current message's response.
     segments: VecDeque<Segment>,
     marks_seen: bool,
-    unreadable: bool,
+    /// A message could not be read and has no response.
+    has_failed: bool,
 }
 
-/// What a slice came to.
+/// The result of a slice.
 pub(crate) enum Slice {
-    /// There is more.
+    /// More slices follow.
     More,
-    /// All is sent.
-    Done(Done),
-    /// A body broke off in the middle: nothing the client could make sense of can follow.
+    /// The command ended.
+    Complete(Completion),
+    /// A body could not be read to its end. Its literal was announced, so nothing that the client
+    /// could parse can follow.
     Broken,
 }
 
-impl Fetching {
+impl FetchProgress {
     /// Begins a FETCH.
     pub(crate) fn start(
         cx: &mut Context,
         selected: &Selected,
-        tag: String,
         fetch: Fetch,
-    ) -> Result<Self, Done> {
-        let todo = selected.named(&fetch.set, fetch.by)?.into_iter();
+    ) -> Result<Self, Completion> {
+        let todo = selected.resolve(&fetch.set, fetch.by)?.into_iter();
         let marks_seen =
             selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
         cx.condstore |= fetch.items.contains(&Item::ModSeq);
         Ok(Self {
-            tag,
             by: fetch.by,
             items: fetch.items,
             changed_since: fetch.changed_since,
@@ -102,11 +99,11 @@ impl Fetching {
             ready: VecDeque::new(),
             segments: VecDeque::new(),
             marks_seen,
-            unreadable: false,
+            has_failed: false,
         })
     }
 
-    /// Prints some more.
+    /// Prints the next slice.
     pub(crate) async fn slice(&mut self, cx: &mut Context, selected: &mut Selected) -> Slice {
         while cx.out.len() < OUT_LEN {
             if let Some(segment) = self.segments.pop_front() {
@@ -114,7 +111,7 @@ impl Fetching {
                     Ok(Some(rest)) => self.segments.push_front(rest),
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::error!(%error, "imap: a body broke off");
+                        tracing::error!(%error, "imap: a body could not be read to its end");
                         return Slice::Broken;
                     }
                 }
@@ -122,36 +119,39 @@ impl Fetching {
                 match message::segments(cx, number, &message, &self.items) {
                     Ok(segments) => self.segments = segments,
                     Err(error) => {
-                        // Better no answer for this message than an empty one, which the client
-                        // would keep.
-                        tracing::error!(%error, uid = message.uid, "imap: a message can't be read");
-                        self.unreadable = true;
+                        // No response for this message: the client would cache an empty one.
+                        tracing::error!(%error, uid = message.uid, "imap: can't read a message");
+                        self.has_failed = true;
                     }
                 }
             } else {
                 match self.refill(cx, selected).await {
                     Ok(true) => {}
-                    Ok(false) if self.unreadable => {
-                        return Slice::Done(
-                            Done::no("some messages could not be read").code("SERVERBUG"),
+                    Ok(false) if self.has_failed => {
+                        return Slice::Complete(
+                            Completion::no("some messages could not be read").code("SERVERBUG"),
                         );
                     }
-                    Ok(false) => return Slice::Done(Done::ok("fetched")),
-                    Err(done) => return Slice::Done(done),
+                    Ok(false) => return Slice::Complete(Completion::ok("fetched")),
+                    Err(done) => return Slice::Complete(done),
                 }
             }
         }
         Slice::More
     }
 
-    /// Reads the next rows; false at the end. A message that is gone meanwhile is passed over (RFC
-    /// 2180 4.1.2).
-    async fn refill(&mut self, cx: &mut Context, selected: &mut Selected) -> Result<bool, Done> {
-        let named: Vec<Named> = self.todo.by_ref().take(MESSAGES_PER_SLICE).collect();
-        if named.is_empty() {
+    /// Reads the next rows; false at the end. A message expunged meanwhile is skipped (RFC 2180
+    /// 4.1.2).
+    async fn refill(
+        &mut self,
+        cx: &mut Context,
+        selected: &mut Selected,
+    ) -> Result<bool, Completion> {
+        let refs: Vec<MessageRef> = self.todo.by_ref().take(MESSAGES_PER_SLICE).collect();
+        if refs.is_empty() {
             return Ok(false);
         }
-        let mut found = rows(cx, selected, &named)?;
+        let mut found = rows(cx, selected, &refs)?;
         if let Some(since) = self.changed_since {
             found.retain(|(_, message)| message.modseq > since);
         }
@@ -166,14 +166,14 @@ impl Fetching {
                 let outcome =
                     mailbox::store_flags(&cx.node, selected.folder, &unseen, seen, None).await?;
                 for (uid, modseq, flags) in outcome.changed {
-                    // RFC 3501 6.4.5: the change is part of the answer.
+                    // RFC 3501 6.4.5: the response has the new flags.
                     if let Some((_, message)) =
                         found.iter_mut().find(|(_, message)| message.uid == uid)
                     {
                         (message.modseq, message.flags) = (modseq, flags);
                     }
                     if self.items.contains(&Item::Flags) {
-                        selected.told(uid, modseq);
+                        selected.mark_reported(uid, modseq);
                     }
                 }
             }
@@ -183,25 +183,26 @@ impl Fetching {
     }
 }
 
-/// The rows of messages in order: one scan where they lie close together, else one by one.
-fn rows(cx: &Context, selected: &Selected, named: &[Named]) -> Result<Vec<(u32, Message)>, Done> {
-    let (Some(first), Some(last)) = (named.first(), named.last()) else { return Ok(Vec::new()) };
+/// The rows of messages in order: by one scan where their UIDs are close together, else one by one.
+fn rows(
+    cx: &Context,
+    selected: &Selected,
+    refs: &[MessageRef],
+) -> Result<Vec<(u32, Message)>, Completion> {
+    let (Some(first), Some(last)) = (refs.first(), refs.last()) else { return Ok(Vec::new()) };
     let span = last.uid.saturating_sub(first.uid) as usize;
-    let messages = if span <= named.len().saturating_mul(4) {
+    let messages = if span <= refs.len().saturating_mul(4) {
         mailbox::messages(&cx.node, selected.folder, first.uid, last.uid, span.saturating_add(1))?
     } else {
-        let mut messages = Vec::with_capacity(named.len());
-        for named in named {
-            messages.extend(mailbox::message(&cx.node, selected.folder, named.uid)?);
+        let mut messages = Vec::with_capacity(refs.len());
+        for message in refs {
+            messages.extend(mailbox::message(&cx.node, selected.folder, message.uid)?);
         }
         messages
     };
     let number = |uid: u32| {
-        named
-            .binary_search_by_key(&uid, |named| named.uid)
-            .ok()
-            .and_then(|at| named.get(at))
-            .map(|named| named.number)
+        let index = refs.binary_search_by_key(&uid, |message| message.uid).ok()?;
+        refs.get(index).map(|message| message.number)
     };
     Ok(messages.into_iter().filter_map(|message| Some((number(message.uid)?, message))).collect())
 }

@@ -1,12 +1,12 @@
-//! IDLE (RFC 2177): the connection waits for either side; `DONE` ends it.
+//! IDLE (RFC 2177): changes are reported as they happen, until the client sends `DONE`.
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 
-/// What the client's line means while idle.
-pub(crate) fn finish(line: &[u8]) -> Done {
+/// The completion for the client's line during IDLE.
+pub(crate) fn finish(line: &[u8]) -> Completion {
     if line.trim_ascii().eq_ignore_ascii_case(b"DONE") {
-        Done::ok("idle is over")
+        Completion::ok("idle ended")
     } else {
-        Done::bad("DONE ends IDLE, nothing else")
+        Completion::bad("only DONE ends IDLE")
     }
 }

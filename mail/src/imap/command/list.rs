@@ -6,26 +6,27 @@ use std::collections::BTreeMap;
 use freehold_core::mailbox::{self, Folder, SpecialUse};
 
 use super::status;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::glob;
 
-/// Most patterns of one LIST.
+/// Most patterns in one LIST.
 const PATTERNS_MAX: usize = 50;
-/// Longest pattern, its reference included: matching costs its length for each octet of each name.
+/// Longest pattern, including its reference, in bytes: matching costs this length for each octet of
+/// each name.
 const PATTERN_LEN_MAX: usize = 1_000;
 
-/// Which folders to list, and how.
+/// The folders to list and the attributes to return.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) reference: String,
     pub(crate) patterns: Vec<String>,
-    /// `SUBSCRIBED` in front: only these.
+    /// `SUBSCRIBED` as a selection option.
     pub(crate) only_subscribed: bool,
-    /// `RECURSIVEMATCH` in front: also folders above such.
+    /// `RECURSIVEMATCH` as a selection option: also ancestors of subscribed folders.
     pub(crate) recursive: bool,
-    /// `SPECIAL-USE` in front: only these.
+    /// `SPECIAL-USE` as a selection option.
     pub(crate) only_special: bool,
     /// `RETURN (SUBSCRIBED)`.
     pub(crate) show_subscribed: bool,
@@ -34,7 +35,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         let mut list = Self::default();
         cursor.space()?;
         if cursor.peek() == Some(b'(') {
@@ -44,11 +45,11 @@ impl List {
                     "SPECIAL-USE" => list.only_special = true,
                     "RECURSIVEMATCH" => list.recursive = true,
                     "REMOTE" => {}
-                    _ => return Err(Bad("unknown selection option")),
+                    _ => return Err(SyntaxError("unknown selection option")),
                 }
             }
             if list.recursive && !list.only_subscribed {
-                return Err(Bad("RECURSIVEMATCH needs something to match"));
+                return Err(SyntaxError("RECURSIVEMATCH needs another selection option"));
             }
             cursor.space()?;
         }
@@ -66,58 +67,58 @@ impl List {
         let too_long =
             |pattern: &String| pattern.len().saturating_add(list.reference.len()) > PATTERN_LEN_MAX;
         if list.patterns.len() > PATTERNS_MAX || list.patterns.iter().any(too_long) {
-            return Err(Bad("too many patterns, or too long"));
+            return Err(SyntaxError("too many patterns, or too long"));
         }
         Ok(list)
     }
 
-    fn return_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Bad> {
+    fn return_option(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
         match cursor.atom()?.to_ascii_uppercase().as_str() {
             "SUBSCRIBED" => self.show_subscribed = true,
-            // Both are always said.
+            // Both are always returned.
             "CHILDREN" | "SPECIAL-USE" => {}
             "STATUS" => {
                 cursor.space()?;
                 self.status = status::items(cursor)?;
             }
-            _ => return Err(Bad("unknown return option")),
+            _ => return Err(SyntaxError("unknown return option")),
         }
         Ok(())
     }
 }
 
-/// A name in the tree of folders; one without a folder stands only above others.
+/// A name in the hierarchy. One without a folder exists only as an ancestor.
 #[derive(Debug, Default)]
-struct Place {
+struct TreeNode {
     folder: Option<Folder>,
     has_children: bool,
     child_subscribed: bool,
 }
 
 /// Lists the folders.
-pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Done, Done> {
+pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completion> {
     if list.patterns.iter().all(String::is_empty) {
-        // RFC 3501 6.3.8: an empty pattern asks for the separator.
+        // RFC 3501 6.3.8: an empty pattern requests the hierarchy delimiter.
         cx.out.line("* LIST (\\Noselect) \"/\" \"\"");
-        return Ok(Done::ok("listed"));
+        return Ok(Completion::ok("listed"));
     }
-    for (name, place) in places(mailbox::folders(&cx.node)?) {
+    for (name, node) in hierarchy(mailbox::folders(&cx.node)?) {
         let matched = list
             .patterns
             .iter()
             .any(|pattern| glob::matches(&format!("{}{pattern}", list.reference), &name));
-        let subscribed = place.folder.as_ref().is_some_and(|folder| folder.subscribed);
-        let special = place.folder.as_ref().is_some_and(|folder| use_name(folder).is_some());
-        let above = list.recursive && place.child_subscribed;
+        let subscribed = node.folder.as_ref().is_some_and(|folder| folder.subscribed);
+        let special = node.folder.as_ref().is_some_and(|folder| use_name(folder).is_some());
+        let is_ancestor = list.recursive && node.child_subscribed;
         if !matched
-            || (list.only_subscribed && !subscribed && !above)
+            || (list.only_subscribed && !subscribed && !is_ancestor)
             || (list.only_special && !special)
         {
             continue;
         }
         let mut attributes =
-            vec![if place.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
-        match &place.folder {
+            vec![if node.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
+        match &node.folder {
             Some(folder) => attributes.extend(use_name(folder)),
             None => attributes.extend(["\\NonExistent", "\\Noselect"]),
         }
@@ -128,31 +129,31 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Done, Done> {
             out.raw(attribute);
         });
         cx.out.raw(" \"/\" ").mailbox(&name);
-        if above {
+        if is_ancestor {
             cx.out.raw(" (CHILDINFO (\"SUBSCRIBED\"))");
         }
         cx.out.end();
-        if let Some(folder) = place.folder.filter(|_| !list.status.is_empty()) {
+        if let Some(folder) = node.folder.filter(|_| !list.status.is_empty()) {
             status::print(cx, &folder, &list.status);
         }
     }
-    Ok(Done::ok("listed"))
+    Ok(Completion::ok("listed"))
 }
 
-/// Every folder by name, and every name above one.
-fn places(folders: Vec<Folder>) -> BTreeMap<String, Place> {
-    let mut places: BTreeMap<String, Place> = BTreeMap::new();
+/// Every folder and every ancestor, by name.
+fn hierarchy(folders: Vec<Folder>) -> BTreeMap<String, TreeNode> {
+    let mut hierarchy: BTreeMap<String, TreeNode> = BTreeMap::new();
     for folder in folders {
         for (at, _) in folder.name.match_indices('/') {
-            let above =
-                places.entry(folder.name.get(..at).unwrap_or_default().to_owned()).or_default();
-            above.has_children = true;
-            above.child_subscribed |= folder.subscribed;
+            let ancestor =
+                hierarchy.entry(folder.name.get(..at).unwrap_or_default().to_owned()).or_default();
+            ancestor.has_children = true;
+            ancestor.child_subscribed |= folder.subscribed;
         }
         let name = folder.name.clone();
-        places.entry(name).or_default().folder = Some(folder);
+        hierarchy.entry(name).or_default().folder = Some(folder);
     }
-    places
+    hierarchy
 }
 
 /// The attribute of RFC 6154 2.

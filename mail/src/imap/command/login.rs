@@ -1,13 +1,8 @@
-//! LOGIN (RFC 3501 6.2.3), and the check that AUTHENTICATE shares.
+//! LOGIN (RFC 3501 6.2.3).
 
-use freehold_core::logins::{self, LoginError};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-use crate::imap::answer::Done;
-use crate::imap::command::capability;
-use crate::imap::context::{Context, Privacy};
-use crate::imap::cursor::{Bad, Cursor};
-
-/// Who says they are whom.
+/// A user name and a password; neither is ever logged.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) user: String,
@@ -21,41 +16,14 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let user = cursor.astring()?;
         cursor.space()?;
         let password = cursor.astring()?;
-        let text = |bytes| String::from_utf8(bytes).map_err(|_| Bad("name and password are UTF-8"));
+        let text = |bytes| {
+            String::from_utf8(bytes).map_err(|_| SyntaxError("name and password must be UTF-8"))
+        };
         Ok(Self { user: text(user)?, password: text(password)? })
-    }
-}
-
-/// Refuses passwords that others could have read (RFC 3501 11.1, RFC 5530 3).
-pub(crate) fn refused_in_the_open(cx: &Context) -> Option<Done> {
-    (cx.link.privacy == Privacy::Open).then(|| {
-        Done::no("start TLS first: a password must not travel in the open").code("PRIVACYREQUIRED")
-    })
-}
-
-/// Checks an app password. An unknown user and a wrong password get the same answer.
-pub(crate) async fn run(cx: &mut Context, login: Login) -> Done {
-    if let Some(refused) = refused_in_the_open(cx) {
-        return refused;
-    }
-    match logins::check_app_password(&cx.node, &login.user, &login.password, cx.link.from.into())
-        .await
-    {
-        Ok(_) => {
-            let capabilities = capability::list(cx, true);
-            Done::ok("welcome").code(format!("CAPABILITY {capabilities}"))
-        }
-        Err(LoginError::Wrong) => {
-            Done::no("name or password are wrong").code("AUTHENTICATIONFAILED")
-        }
-        Err(LoginError::TooOften { .. }) => {
-            Done::no("too many wrong passwords; try again later").code("UNAVAILABLE")
-        }
-        Err(LoginError::Store(error)) => error.into(),
     }
 }

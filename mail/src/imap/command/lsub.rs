@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use freehold_core::mailbox;
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::glob;
 
-/// Longest pattern, its reference included.
+/// Longest pattern, including its reference, in bytes.
 const PATTERN_LEN_MAX: usize = 1_000;
 
-/// Which of them.
+/// The reference and the pattern of names to list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Lsub {
     pub(crate) reference: String,
@@ -20,21 +20,21 @@ pub(crate) struct Lsub {
 }
 
 impl Lsub {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let reference = cursor.mailbox()?;
         cursor.space()?;
         let pattern = cursor.pattern()?;
         if reference.len().saturating_add(pattern.len()) > PATTERN_LEN_MAX {
-            return Err(Bad("the pattern is too long"));
+            return Err(SyntaxError("the pattern is too long"));
         }
         Ok(Self { reference, pattern })
     }
 }
 
-/// Lists them. Where `%` hides a subscribed folder, the name above it that matches is listed
-/// instead.
-pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Done, Done> {
+/// Lists the subscribed folders. Where `%` excludes a subscribed folder, the ancestor that matches
+/// is listed with \Noselect (RFC 3501 6.3.9).
+pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Completion, Completion> {
     let pattern = format!("{}{}", lsub.reference, lsub.pattern);
     let folders = mailbox::folders(&cx.node)?;
     let subscribed: BTreeSet<&str> = folders
@@ -42,21 +42,21 @@ pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Done, Done> {
         .filter(|folder| folder.subscribed)
         .map(|folder| folder.name.as_str())
         .collect();
-    let mut above = BTreeSet::new();
+    let mut ancestors = BTreeSet::new();
     for name in &subscribed {
         if glob::matches(&pattern, name) {
             cx.out.raw("* LSUB () \"/\" ").mailbox(name).end();
         } else if pattern.ends_with('%') {
             let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
-            above.extend(
+            ancestors.extend(
                 parents.filter(|parent| {
                     !subscribed.contains(parent) && glob::matches(&pattern, parent)
                 }),
             );
         }
     }
-    for name in above {
+    for name in ancestors {
         cx.out.raw("* LSUB (\\Noselect) \"/\" ").mailbox(name).end();
     }
-    Ok(Done::ok("listed"))
+    Ok(Completion::ok("listed"))
 }

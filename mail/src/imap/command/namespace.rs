@@ -1,8 +1,8 @@
-//! NAMESPACE (RFC 2342): one person, one space, levels parted by `/`.
+//! NAMESPACE (RFC 2342): one personal namespace, with `/` as the hierarchy delimiter.
 
-use crate::imap::context::Context;
+use crate::imap::print::Printer;
 
-/// Prints it.
-pub(crate) fn run(cx: &mut Context) {
-    cx.out.line("* NAMESPACE ((\"\" \"/\")) NIL NIL");
+/// Prints the namespaces.
+pub(crate) fn print(out: &mut Printer) {
+    out.line("* NAMESPACE ((\"\" \"/\")) NIL NIL");
 }

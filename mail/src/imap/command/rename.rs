@@ -1,16 +1,16 @@
-//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder and leaves it
+//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder; INBOX stays,
 //! empty.
 
 use freehold_core::mailbox::{self, FolderId, SpecialUse};
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// Messages moved at once out of INBOX.
+/// Messages moved out of INBOX at once.
 const PAGE: usize = 1_000;
 
-/// A folder and the name it is to have.
+/// A folder and its new name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rename {
     pub(crate) from: String,
@@ -18,7 +18,7 @@ pub(crate) struct Rename {
 }
 
 impl Rename {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let from = cursor.mailbox()?;
         cursor.space()?;
@@ -27,18 +27,19 @@ impl Rename {
 }
 
 /// Renames the folder.
-pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Done, Done> {
-    let folder = mailbox::folder_named(&cx.node, &rename.from)?.ok_or_else(Done::no_folder)?;
+pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Completion, Completion> {
+    let folder =
+        mailbox::folder_named(&cx.node, &rename.from)?.ok_or_else(Completion::no_folder)?;
     if folder.special == Some(SpecialUse::Inbox) {
         let target = mailbox::create_folder(&cx.node, &rename.to).await?;
-        empty_into(cx, folder.id, target.id).await?;
+        move_all(cx, folder.id, target.id).await?;
     } else {
         mailbox::rename_folder(&cx.node, folder.id, &rename.to).await?;
     }
-    Ok(Done::ok("renamed"))
+    Ok(Completion::ok("renamed"))
 }
 
-async fn empty_into(cx: &mut Context, from: FolderId, to: FolderId) -> Result<(), Done> {
+async fn move_all(cx: &mut Context, from: FolderId, to: FolderId) -> Result<(), Completion> {
     loop {
         let uids: Vec<u32> = mailbox::messages(&cx.node, from, 1, u32::MAX, PAGE)?
             .iter()

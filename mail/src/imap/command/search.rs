@@ -1,5 +1,4 @@
-//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731), in slices so that a long search keeps nobody
-//! else waiting.
+//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731), in slices: some messages at a time.
 
 pub(crate) mod key;
 pub(crate) mod matching;
@@ -9,26 +8,25 @@ use freehold_core::mailbox;
 
 use self::key::Key;
 use self::matching::{Candidate, Terms};
-use super::By;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
-use crate::imap::selected::{Named, Selected};
-use crate::imap::sequence;
+use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::selected::{MessageRef, Selected};
+use crate::imap::sequence::{self, Numbering};
 
-/// Messages looked at in one slice when only rows are read.
+/// Messages examined in one slice when only rows are read.
 const ROWS_PER_SLICE: usize = 1_000;
-/// And when blobs are.
+/// The same when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
 
-/// What to look for, and how to say what was found.
+/// The search key and the form of the result.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Search {
-    pub(crate) by: By,
+    pub(crate) by: Numbering,
     pub(crate) key: Key,
-    /// A charset that is neither US-ASCII nor UTF-8.
+    /// The charset is neither US-ASCII nor UTF-8.
     pub(crate) unknown_charset: bool,
-    /// `RETURN (…)`; none for the plain answer.
+    /// `RETURN (…)`; `None` for a SEARCH response.
     pub(crate) returns: Option<Returns>,
 }
 
@@ -42,7 +40,7 @@ pub(crate) struct Returns {
 }
 
 impl Search {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: Numbering) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let returns = if cursor.eat("RETURN ") { Some(Returns::parse(cursor)?) } else { None };
         let mut unknown_charset = false;
@@ -51,8 +49,8 @@ impl Search {
             unknown_charset = !matches!(charset.as_slice(), b"US-ASCII" | b"UTF-8");
             cursor.space()?;
             if unknown_charset {
-                // The answer names the charsets that work; the rest need not make sense in this
-                // one.
+                // The response names the supported charsets; the rest is not parsed, as it may not
+                // be UTF-8.
                 cursor.run(|_| true);
                 return Ok(Self { by, key: Key::All, unknown_charset, returns });
             }
@@ -62,7 +60,7 @@ impl Search {
 }
 
 impl Returns {
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         let mut returns = Self::default();
         let options = cursor.list(Cursor::atom)?;
         for option in &options {
@@ -71,7 +69,7 @@ impl Returns {
                 "MAX" => returns.max = true,
                 "ALL" => returns.all = true,
                 "COUNT" => returns.count = true,
-                _ => return Err(Bad("unknown result option")),
+                _ => return Err(SyntaxError("unknown result option")),
             }
         }
         // RFC 4731 3.1: an empty list means ALL.
@@ -81,31 +79,31 @@ impl Returns {
     }
 }
 
-/// A search under way.
+/// A SEARCH in progress.
 #[derive(Debug)]
-pub(crate) struct Searching {
-    pub(crate) tag: String,
-    pub(crate) by: By,
+pub(crate) struct SearchProgress {
+    tag: String,
+    pub(crate) by: Numbering,
     terms: Terms,
     returns: Option<Returns>,
-    todo: std::vec::IntoIter<Named>,
+    todo: std::vec::IntoIter<MessageRef>,
     found: Vec<u32>,
     highest_modseq: Option<u64>,
 }
 
-impl Searching {
-    /// Begins a search.
+impl SearchProgress {
+    /// Begins a SEARCH.
     pub(crate) fn start(
         cx: &mut Context,
         selected: &Selected,
         tag: String,
         search: Search,
-    ) -> Result<Self, Done> {
+    ) -> Result<Self, Completion> {
         if search.unknown_charset {
-            return Err(Done::no("this charset is not known").code("BADCHARSET (US-ASCII UTF-8)"));
+            return Err(Completion::no("unsupported charset").code("BADCHARSET (US-ASCII UTF-8)"));
         }
-        let asks_modseq = search.key.asks_modseq();
-        cx.condstore |= asks_modseq;
+        let has_modseq = search.key.has_modseq();
+        cx.condstore |= has_modseq;
         let terms = Terms::new(search.key, selected, cx.node.clock.now())?;
         let todo = selected.all().into_iter();
         let (by, returns) = (search.by, search.returns);
@@ -116,17 +114,17 @@ impl Searching {
             returns,
             todo,
             found: Vec::new(),
-            highest_modseq: asks_modseq.then_some(0),
+            highest_modseq: has_modseq.then_some(0),
         })
     }
 
-    /// Looks at some more messages; the answer once all are seen.
-    pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Done> {
+    /// Examines the next slice of messages; the completion once all are examined.
+    pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
         let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { ROWS_PER_SLICE };
-        let named: Vec<Named> = self.todo.by_ref().take(len).collect();
-        let (Some(first), Some(last)) = (named.first(), named.last()) else {
+        let refs: Vec<MessageRef> = self.todo.by_ref().take(len).collect();
+        let (Some(first), Some(last)) = (refs.first(), refs.last()) else {
             self.print(cx);
-            return Some(Done::ok("searched"));
+            return Some(Completion::ok("searched"));
         };
         let messages = match mailbox::messages(
             &cx.node,
@@ -138,18 +136,18 @@ impl Searching {
             Ok(messages) => messages,
             Err(error) => return Some(error.into()),
         };
-        let mut named = named.into_iter().peekable();
+        let mut refs = refs.into_iter().peekable();
         for message in &messages {
-            // A message that arrived or left meanwhile has no number here, or no row.
-            while named.next_if(|named| named.uid < message.uid).is_some() {}
-            let Some(Named { number, uid }) = named.next_if(|named| named.uid == message.uid)
+            // A message that arrived meanwhile has no sequence number, one expunged has no row.
+            while refs.next_if(|named| named.uid < message.uid).is_some() {}
+            let Some(MessageRef { number, uid }) = refs.next_if(|named| named.uid == message.uid)
             else {
                 continue;
             };
             let mut candidate = Candidate::new(cx, message, number);
-            match self.terms.hold(&mut candidate) {
+            match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
-                    self.found.push(if self.by == By::Uid { uid } else { number });
+                    self.found.push(if self.by == Numbering::Uid { uid } else { number });
                     self.highest_modseq =
                         self.highest_modseq.map(|highest| highest.max(message.modseq));
                 }
@@ -174,7 +172,7 @@ impl Searching {
             return;
         };
         cx.out.raw("* ESEARCH (TAG ").string(&self.tag).raw(")");
-        if self.by == By::Uid {
+        if self.by == Numbering::Uid {
             cx.out.raw(" UID");
         }
         if let Some(min) = self.found.first().filter(|_| returns.min) {

@@ -2,22 +2,13 @@
 
 use freehold_core::mailbox;
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
-use crate::imap::selected::{Opened, Selected};
+use crate::imap::selected::{Access, Opened, Selected};
 
-/// What may be done to the folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// SELECT.
-    Write,
-    /// EXAMINE.
-    Read,
-}
-
-/// A folder to open.
+/// The folder to open.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Select {
     pub(crate) name: String,
@@ -26,7 +17,7 @@ pub(crate) struct Select {
 }
 
 impl Select {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, access: Access) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, access: Access) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let name = cursor.mailbox()?;
         let mut condstore = false;
@@ -39,11 +30,12 @@ impl Select {
     }
 }
 
-/// Opens the folder and describes it. Whatever was open is closed, also when this fails.
-pub(crate) async fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Done), Done> {
-    let folder = mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Done::no_folder)?;
+/// Opens the folder and prints its state.
+pub(crate) fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Completion), Completion> {
+    let folder =
+        mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Completion::no_folder)?;
     cx.condstore |= select.condstore;
-    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access).await?;
+    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access)?;
     let writable = select.access == Access::Write;
     cx.out.raw("* FLAGS ");
     flags::print_known(&mut cx.out, &folder.keywords, false);
@@ -53,21 +45,24 @@ pub(crate) async fn run(cx: &mut Context, select: &Select) -> Result<(Selected, 
     } else {
         cx.out.raw("()");
     }
-    cx.out.line("] flags that are kept");
-    // RFC 9051 dropped \Recent; no message is ever recent here.
+    cx.out.line("] permanent flags");
+    // No message is ever \Recent here: RFC 9051 dropped the flag.
     cx.out.line(format!("* {} EXISTS", selected.len())).line("* 0 RECENT");
     if let Some(number) = first_unseen {
-        cx.out.line(format!("* OK [UNSEEN {number}] first unseen message"));
+        cx.out.line(format!("* OK [UNSEEN {number}] first unseen"));
     }
-    cx.out.line(format!("* OK [UIDVALIDITY {}] UIDs are valid", folder.uid_validity));
-    cx.out.line(format!("* OK [UIDNEXT {}] predicted next UID", folder.uid_next));
-    cx.out.line(format!("* OK [HIGHESTMODSEQ {}] highest", folder.highest_modseq));
+    cx.out.line(format!("* OK [UIDVALIDITY {}] UID validity", folder.uid_validity));
+    cx.out.line(format!("* OK [UIDNEXT {}] next UID", folder.uid_next));
+    cx.out.line(format!(
+        "* OK [HIGHESTMODSEQ {}] highest modification sequence",
+        folder.highest_modseq
+    ));
     Ok((
         selected,
         if writable {
-            Done::ok("selected").code("READ-WRITE")
+            Completion::ok("selected").code("READ-WRITE")
         } else {
-            Done::ok("examined").code("READ-ONLY")
+            Completion::ok("examined").code("READ-ONLY")
         },
     ))
 }

@@ -3,14 +3,14 @@
 
 use freehold_core::mailbox::{self, Folder};
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// Most items asked for at once.
+/// Most items of one STATUS.
 const ITEMS_MAX: usize = 20;
 
-/// A count of a folder.
+/// One item of STATUS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     AppendLimit,
@@ -24,7 +24,7 @@ pub(crate) enum Item {
     Unseen,
 }
 
-/// A folder and what to say of it.
+/// The folder and the items asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) name: String,
@@ -32,7 +32,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let name = cursor.mailbox()?;
         cursor.space()?;
@@ -41,7 +41,7 @@ impl Status {
 }
 
 /// `(item item …)`.
-pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, Bad> {
+pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, SyntaxError> {
     let items = cursor.list(|cursor| {
         Ok(match cursor.atom()?.to_ascii_uppercase().as_str() {
             "APPENDLIMIT" => Item::AppendLimit,
@@ -53,21 +53,22 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, Bad> {
             "UIDNEXT" => Item::UidNext,
             "UIDVALIDITY" => Item::UidValidity,
             "UNSEEN" => Item::Unseen,
-            _ => return Err(Bad("unknown status item")),
+            _ => return Err(SyntaxError("unknown status item")),
         })
     })?;
     if items.is_empty() || items.len() > ITEMS_MAX {
-        Err(Bad("no status items, or too many"))
+        Err(SyntaxError("no status items, or too many"))
     } else {
         Ok(items)
     }
 }
 
-/// Answers from the folder's row: no message is read.
-pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Done, Done> {
-    let folder = mailbox::folder_named(&cx.node, &status.name)?.ok_or_else(Done::no_folder)?;
+/// Prints the items. They are all in the folder's row: no message is read.
+pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Completion, Completion> {
+    let folder =
+        mailbox::folder_named(&cx.node, &status.name)?.ok_or_else(Completion::no_folder)?;
     print(cx, &folder, &status.items);
-    Ok(Done::ok("status"))
+    Ok(Completion::ok("status printed"))
 }
 
 /// One untagged STATUS.

@@ -2,16 +2,14 @@
 
 use freehold_core::mailbox::{self, FlagChange};
 
-use super::By;
-use super::select::Access;
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
-use crate::imap::selected::Selected;
-use crate::imap::sequence::{self, Set};
+use crate::imap::selected::{Access, Selected};
+use crate::imap::sequence::{self, Numbering, Set};
 
-/// Which way flags change.
+/// How the given flags change those of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     Add,
@@ -19,10 +17,10 @@ pub(crate) enum Sign {
     Replace,
 }
 
-/// Messages, and how their flags change.
+/// The messages and the change of their flags.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Store {
-    pub(crate) by: By,
+    pub(crate) by: Numbering,
     pub(crate) set: Set,
     pub(crate) unchanged_since: Option<u64>,
     pub(crate) sign: Sign,
@@ -31,13 +29,13 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: By) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, by: Numbering) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let set = cursor.set()?;
         cursor.space()?;
         let unchanged_since = if cursor.eat("(UNCHANGEDSINCE ") {
             let since = cursor.number64()?;
-            cursor.expect(") ", "the modifier does not end")?;
+            cursor.expect(") ", "the modifier is not closed")?;
             Some(since)
         } else {
             None
@@ -65,14 +63,14 @@ impl Store {
     }
 }
 
-/// Changes the flags and, unless asked to be silent, says what they are now.
+/// Changes the flags and, without `.SILENT`, sends the new flags.
 pub(crate) async fn run(
     cx: &mut Context,
     selected: &mut Selected,
     store: &Store,
-) -> Result<Done, Done> {
+) -> Result<Completion, Completion> {
     if selected.access == Access::Read {
-        return Err(Done::read_only());
+        return Err(Completion::read_only());
     }
     let flags = flags::from_wire(&store.flags)?;
     let change = match store.sign {
@@ -81,29 +79,30 @@ pub(crate) async fn run(
         Sign::Replace => FlagChange::Set(flags),
     };
     cx.condstore |= store.unchanged_since.is_some();
-    let uids: Vec<u32> =
-        selected.named(&store.set, store.by)?.iter().map(|named| named.uid).collect();
+    let uids = selected.uids(&store.set, store.by)?;
     let outcome =
         mailbox::store_flags(&cx.node, selected.folder, &uids, change, store.unchanged_since)
             .await?;
     for (uid, modseq, now) in &outcome.changed {
-        selected.told(*uid, *modseq);
+        selected.mark_reported(*uid, *modseq);
         if !store.silent {
-            selected.tell_flags(cx, *uid, *modseq, now);
+            selected.report_flags(cx, *uid, *modseq, now);
         } else if cx.condstore
             && let Some(number) = selected.number_of(*uid)
         {
-            // RFC 7162 3.1.3: the new modification sequence is said even when silent.
+            // RFC 7162 3.1.3: the new modification sequence is sent even with `.SILENT`.
             cx.out.line(format!("* {number} FETCH (UID {uid} MODSEQ ({modseq}))"));
         }
     }
     if outcome.modified.is_empty() {
-        return Ok(Done::ok("stored"));
+        return Ok(Completion::ok("stored"));
     }
     let modified: Vec<u32> = match store.by {
-        By::Uid => outcome.modified,
-        By::Number => outcome.modified.iter().filter_map(|uid| selected.number_of(*uid)).collect(),
+        Numbering::Uid => outcome.modified,
+        Numbering::Sequence => {
+            outcome.modified.iter().filter_map(|uid| selected.number_of(*uid)).collect()
+        }
     };
-    Ok(Done::ok("some had changed meanwhile")
+    Ok(Completion::ok("some messages changed meanwhile")
         .code(format!("MODIFIED {}", sequence::write(&modified))))
 }

@@ -2,11 +2,11 @@
 
 use freehold_core::mailbox;
 
-use crate::imap::answer::Done;
+use crate::imap::completion::Completion;
 use crate::imap::context::Context;
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// A folder to show or to hide.
+/// A folder and whether it is to be subscribed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Subscribe {
     pub(crate) name: String,
@@ -14,19 +14,19 @@ pub(crate) struct Subscribe {
 }
 
 impl Subscribe {
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, subscribed: bool) -> Result<Self, Bad> {
+    pub(crate) fn parse(cursor: &mut Cursor<'_>, subscribed: bool) -> Result<Self, SyntaxError> {
         cursor.space()?;
         Ok(Self { name: cursor.mailbox()?, subscribed })
     }
 }
 
-/// Shows or hides the folder. Hiding one that is not there is no error: programs tidy up so after
-/// DELETE.
-pub(crate) async fn run(cx: &mut Context, subscribe: &Subscribe) -> Result<Done, Done> {
+/// Subscribes or unsubscribes. Unsubscribing a folder that does not exist succeeds: programs do so
+/// after DELETE.
+pub(crate) async fn run(cx: &mut Context, subscribe: &Subscribe) -> Result<Completion, Completion> {
     match mailbox::folder_named(&cx.node, &subscribe.name)? {
         Some(folder) => mailbox::subscribe(&cx.node, folder.id, subscribe.subscribed).await?,
-        None if subscribe.subscribed => return Err(Done::no_folder()),
+        None if subscribe.subscribed => return Err(Completion::no_folder()),
         None => {}
     }
-    Ok(Done::ok("done"))
+    Ok(Completion::ok("done"))
 }

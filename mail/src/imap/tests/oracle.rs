@@ -1,21 +1,20 @@
-//! imap-codec as a second opinion: what we read, it reads as the same; what we print, it can read.
+//! imap-codec as an oracle: it parses our commands the same way, and it can parse our responses.
 
 use imap_codec::decode::{CommandDecodeError, Decoder, GreetingDecodeError, ResponseDecodeError};
 use imap_codec::{CommandCodec, GreetingCodec, ResponseCodec};
 
-use super::rewrite;
+use super::serialize;
 use crate::imap::command;
 
-/// What we print that imap-codec does not know (it has no ESEARCH, LIST-STATUS, APPENDLIMIT and so
-/// on).
-const UNKNOWN_RESPONSES: [&str; 5] =
+/// Parts of responses that imap-codec does not support, such as ESEARCH and LIST-STATUS.
+const UNSUPPORTED_RESPONSES: [&str; 5] =
     ["* ESEARCH", "CHILDINFO", "DELETED ", "(MODSEQ", "* ENABLED\r"];
-/// What we read that imap-codec does not know or refuses.
-const UNKNOWN_COMMANDS: [&str; 7] =
+/// Parts of commands that imap-codec does not support or refuses.
+const UNSUPPORTED_COMMANDS: [&str; 7] =
     ["RETURN", "LIST (", "YOUNGER", "OLDER", "MODSEQ", "LIST \"\" (", "STATUS"];
 
-/// Everything the server sends can be read by somebody else.
-pub(super) fn responses(bytes: &[u8]) {
+/// Asserts that imap-codec can parse these responses.
+pub(super) fn assert_readable(bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
         let text = String::from_utf8_lossy(rest);
@@ -36,7 +35,7 @@ pub(super) fn responses(bytes: &[u8]) {
         match ResponseCodec::default().decode(rest) {
             Ok((after, _)) => rest = after,
             Err(_)
-                if UNKNOWN_RESPONSES
+                if UNSUPPORTED_RESPONSES
                     .iter()
                     .any(|known| text[..line_end.min(text.len())].contains(known)) =>
             {
@@ -48,9 +47,10 @@ pub(super) fn responses(bytes: &[u8]) {
     }
 }
 
-/// Whole commands are read by both or by neither.
-pub(super) fn command(text: &str) {
-    let known = UNKNOWN_COMMANDS.iter().all(|unknown| !text.to_ascii_uppercase().contains(unknown));
+/// Asserts that both parsers accept a whole command, or both refuse it.
+pub(super) fn assert_same_verdict(text: &str) {
+    let known =
+        UNSUPPORTED_COMMANDS.iter().all(|unknown| !text.to_ascii_uppercase().contains(unknown));
     let upper = text.to_ascii_uppercase();
     if !known
         || upper.contains(" APPEND ")
@@ -58,10 +58,10 @@ pub(super) fn command(text: &str) {
         || !text.contains(' ')
         || upper.ends_with(" \r\n")
     {
-        // We let a last space pass, which it does not.
+        // Our parser accepts a trailing space, imap-codec does not.
         return;
     }
-    // imap-codec stops at a literal to have it acknowledged; with `+` it reads on.
+    // imap-codec stops at a literal to have it acknowledged; with `+` it goes on.
     let ours = command::parse(text.trim_end_matches("\r\n").as_bytes());
     let mut input = text.as_bytes().to_vec();
     if !input.ends_with(b"\r\n") {
@@ -72,19 +72,19 @@ pub(super) fn command(text: &str) {
         (Ok(_), Ok(([], _))) => {}
         (_, Err(CommandDecodeError::LiteralFound { .. } | CommandDecodeError::Incomplete)) => {}
         (Err(_), Err(_)) => {}
-        // imap-codec leaves the folder's name as it came.
-        (Err(unreadable), Ok(_)) if unreadable.bad.0.contains("UTF-7") => {}
+        // imap-codec does not decode folder names.
+        (Err(malformed), Ok(_)) if malformed.error.0.contains("UTF-7") => {}
         _ => panic!("{text:?}\nours: {ours:?}\ntheirs: {theirs:?}"),
     }
 }
 
-/// What we read, written down again, is to imap-codec what the original was.
-pub(super) fn same_meaning(text: &str) {
+/// Asserts that a parsed command, serialized again, means the same to imap-codec as the original.
+pub(super) fn assert_same_meaning(text: &str) {
     let theirs = |text: &str| match CommandCodec::default().decode(text.as_bytes()) {
         Ok(([], command)) => format!("{command:?}"),
         other => panic!("imap-codec can't read {text:?}: {other:?}"),
     };
     let ours = command::parse(text.trim_end().as_bytes())
-        .unwrap_or_else(|error| panic!("we can't read {text:?}: {error:?}"));
-    assert_eq!(theirs(text), theirs(&rewrite::command(&ours)), "{text}");
+        .unwrap_or_else(|error| panic!("our parser refuses {text:?}: {error:?}"));
+    assert_eq!(theirs(text), theirs(&serialize::command(&ours)), "{text}");
 }

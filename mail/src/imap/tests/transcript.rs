@@ -1,12 +1,16 @@
 //! Plays a transcript. `C:` is a line from the client, `S:` one from the server; `C2:` and `S2:`
 //! are a second session.
-//! `C|` lines are a literal's content, whose length stands where `{n}` or `{n+}` is written. `…` stands for anything.
-//! `@ deliver FOLDER` with `|` lines puts a message there; `@ link open|loopback|tls` says how sessions come in.
-//! `S: <close>` and `S: <tls>` are what the connection does.
+//!
+//! `C|` lines are the content of a literal, whose length is written as `{n}` or `{n+}`. In an `S:`
+//! line `…` stands for any text. A status response (OK, NO, BAD, BYE) or `+` that ends after its
+//! status and response code leaves the human-readable text free; without a response code there must
+//! be none. `@ deliver FOLDER` with `|` lines stores a message in a folder; `@ link
+//! cleartext|loopback|tls` sets the privacy of the following sessions. `S: <close>` and `S: <tls>`
+//! are actions of the connection.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,10 +23,11 @@ use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 
 use super::oracle;
-use crate::imap::context::{Context, Link, Privacy, Shared};
-use crate::imap::outlines::Outlines;
-use crate::imap::print::Printer;
+use crate::imap::context::Shared;
+use crate::imap::exchange::Exchange;
+use crate::imap::link::{Link, Privacy};
 use crate::imap::session::{Session, Step};
+use crate::imap::structure_cache::StructureCache;
 
 /// How input reaches the session.
 #[derive(Clone, Copy)]
@@ -44,13 +49,15 @@ pub(super) struct Play {
     lines: Vec<Line>,
 }
 
-struct Seat {
+struct TestSession {
     session: Session,
-    /// Lines the server said and the transcript has not come to.
-    said: Vec<String>,
+    exchange: Exchange,
+    /// Lines that the server sent and the transcript has not reached.
+    received: Vec<String>,
 }
 
 impl Play {
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
     pub(super) fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap();
         let mut lines: Vec<Line> = Vec::new();
@@ -62,8 +69,11 @@ impl Play {
                 continue;
             };
             let line = line.strip_prefix(' ').unwrap_or(line);
-            let who =
-                mark.chars().nth(1).and_then(|who| who.to_digit(10)).map_or(1, |who| who as u8);
+            let number = mark
+                .chars()
+                .nth(1)
+                .and_then(|digit| digit.to_digit(10))
+                .map_or(1, |number| number as u8);
             match mark.chars().next() {
                 Some('C') => {
                     let mut bytes = Vec::new();
@@ -85,11 +95,11 @@ impl Play {
                         bytes.extend_from_slice(&literal);
                         bytes.extend_from_slice(b"\r\n");
                     }
-                    lines.push(Line::Client(who, bytes));
+                    lines.push(Line::Client(number, bytes));
                 }
-                Some('S') => lines.push(Line::Server(who, line.to_owned())),
+                Some('S') => lines.push(Line::Server(number, line.to_owned())),
                 None if line.starts_with("link ") => lines.push(Line::Link(match &line[5..] {
-                    "open" => Privacy::Open,
+                    "cleartext" => Privacy::Cleartext,
                     "tls" => Privacy::Tls,
                     _ => Privacy::Loopback,
                 })),
@@ -111,137 +121,169 @@ impl Play {
     }
 
     pub(super) async fn run(&self, feed: Feed) {
-        let (node, password) = home().await;
+        let (node, password) = test_node().await;
         let mut privacy = Privacy::Loopback;
-        let mut seats: BTreeMap<u8, Seat> = BTreeMap::new();
+        let mut sessions: BTreeMap<u8, TestSession> = BTreeMap::new();
         for line in &self.lines {
             match line {
                 Line::Link(link) => privacy = *link,
                 Line::Deliver(folder, message) => {
                     deliver(&node, folder, message).await;
-                    wake(&mut seats);
+                    report_changes(&mut sessions).await;
                 }
-                Line::Client(who, bytes) => {
+                Line::Client(number, bytes) => {
                     let plain = BASE64.encode(format!("\0alice\0{password}").as_bytes());
                     let text = String::from_utf8_lossy(bytes)
                         .replace("$PASSWORD", &password)
                         .replace("$PLAIN", &plain);
-                    let seat = seats.entry(*who).or_insert_with(|| Seat::new(&node, privacy));
-                    assert!(
-                        seat.said.is_empty(),
-                        "{}: the server also said {:?}",
-                        self.name,
-                        seat.said
-                    );
-                    oracle::command(&text);
+                    let session =
+                        sessions.entry(*number).or_insert_with(|| TestSession::new(&node, privacy));
+                    session.assert_all_expected(&self.name);
+                    oracle::assert_same_verdict(&text);
                     match feed {
-                        Feed::Whole => seat.feed(text.as_bytes()).await,
+                        Feed::Whole => session.feed(text.as_bytes()).await,
                         Feed::Bytes => {
                             for byte in text.as_bytes() {
-                                seat.feed(&[*byte]).await;
+                                session.feed(&[*byte]).await;
                             }
                         }
                         Feed::Pieces(len) => {
                             for piece in text.as_bytes().chunks(len) {
-                                seat.feed(piece).await;
+                                session.feed(piece).await;
                             }
                         }
                     }
-                    wake(&mut seats);
+                    report_changes(&mut sessions).await;
                 }
-                Line::Server(who, wanted) => {
-                    let seat = seats.entry(*who).or_insert_with(|| Seat::new(&node, privacy));
-                    if seat.said.is_empty() {
-                        panic!("{}: the server said nothing, not {wanted:?}", self.name);
+                Line::Server(number, wanted) => {
+                    let session =
+                        sessions.entry(*number).or_insert_with(|| TestSession::new(&node, privacy));
+                    if session.received.is_empty() {
+                        panic!("{}: the server sent nothing, not {wanted:?}", self.name);
                     }
-                    let said = seat.said.remove(0);
+                    let line = session.received.remove(0);
                     assert!(
-                        matches(wanted, &said),
-                        "{}:\nwanted {wanted}\n   got {said}\n  then {:#?}",
+                        matches(wanted, &line),
+                        "{}:\nwanted {wanted}\n   got {line}\n  then {:#?}",
                         self.name,
-                        seat.said
+                        session.received
                     );
                 }
             }
         }
-        for seat in seats.values() {
-            assert!(seat.said.is_empty(), "{}: the server also said {:?}", self.name, seat.said);
+        for session in sessions.values() {
+            session.assert_all_expected(&self.name);
         }
     }
 }
 
-/// What changed reaches idle sessions as an event would.
-fn wake(seats: &mut BTreeMap<u8, Seat>) {
-    for seat in seats.values_mut() {
-        seat.session.wake();
-        seat.listen();
+/// Reports changes to idle sessions, as an event does.
+async fn report_changes(sessions: &mut BTreeMap<u8, TestSession>) {
+    for session in sessions.values_mut() {
+        session.session.folder_changed();
+        if session.session.is_idle() {
+            session.run().await;
+        }
     }
 }
 
-impl Seat {
+impl TestSession {
     fn new(node: &Node, privacy: Privacy) -> Self {
-        let mut seat = Self { session: session(node, privacy), said: Vec::new() };
-        seat.listen();
-        seat
+        let (session, exchange) = session(node, privacy);
+        let mut session = Self { session, exchange, received: Vec::new() };
+        session.read_output();
+        session
     }
 
     async fn feed(&mut self, bytes: &[u8]) {
         self.session.receive(bytes);
-        loop {
-            let step = self.session.step().await;
-            match step {
-                Step::More => {}
-                Step::Read => break,
-                Step::StartTls => {
-                    self.listen();
-                    self.said.push("<tls>".to_owned());
-                    self.session.tls_started();
-                    return;
-                }
-                Step::Close => {
-                    self.listen();
-                    self.said.push("<close>".to_owned());
-                    return;
-                }
-            }
-        }
-        self.listen();
+        self.run().await;
     }
 
-    fn listen(&mut self) {
+    async fn run(&mut self) {
+        let action = match run(&mut self.session, &mut self.exchange).await {
+            Step::StartTls => Some("<tls>"),
+            Step::Close => Some("<close>"),
+            _ => None,
+        };
+        self.read_output();
+        self.received.extend(action.map(str::to_owned));
+        if action == Some("<tls>") {
+            self.session.tls_started();
+        }
+    }
+
+    fn read_output(&mut self) {
         let bytes = self.session.take_output();
-        oracle::responses(&bytes);
+        oracle::assert_readable(&bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some(text) = text.strip_suffix("\r\n") {
-            self.said.extend(text.split("\r\n").map(str::to_owned));
+            self.received.extend(text.split("\r\n").map(str::to_owned));
         } else {
-            assert!(text.is_empty(), "half a line: {text:?}");
+            assert!(text.is_empty(), "an incomplete line: {text:?}");
+        }
+    }
+
+    fn assert_all_expected(&self, transcript: &str) {
+        let received = &self.received;
+        assert!(received.is_empty(), "{transcript}: the server also sent {received:?}");
+    }
+}
+
+/// Runs a session until it needs input or ends; drops nothing of its output.
+async fn run(session: &mut Session, exchange: &mut Exchange) -> Step {
+    loop {
+        let mut step = session.step();
+        while let Step::Ask(question) = step {
+            let (answer, output) = exchange.answer(question).await;
+            step = session.answer(answer, output);
+        }
+        if !matches!(step, Step::More) {
+            return step;
         }
     }
 }
 
-fn matches(wanted: &str, said: &str) -> bool {
+fn matches(wanted: &str, line: &str) -> bool {
+    if leaves_text_free(wanted) {
+        let text = line.strip_prefix(wanted);
+        return text.is_some_and(|text| {
+            text.is_empty() || (text.starts_with(' ') && !text.starts_with(" ["))
+        });
+    }
     let mut parts = wanted.split('…');
-    let Some(mut rest) = said.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let mut open = false;
+    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut is_open = false;
     for part in parts {
-        open = true;
+        is_open = true;
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
         if !part.is_empty() {
-            open = false;
+            is_open = false;
         }
     }
-    open || rest.is_empty()
+    is_open || rest.is_empty()
 }
 
-async fn home() -> (TestNode, String) {
+/// True for `+`, and for a status response that ends after its status or its response code.
+fn leaves_text_free(wanted: &str) -> bool {
+    let mut words = wanted.splitn(3, ' ');
+    let (Some(tag), status, code) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let is_status = status.is_some_and(|status| matches!(status, "OK" | "NO" | "BAD" | "BYE"));
+    let is_code =
+        code.is_none_or(|code| code.starts_with('[') && code.ends_with(']') && !code.contains('…'));
+    (is_status && is_code) || (tag == "+" && status.is_none())
+}
+async fn test_node() -> (TestNode, String) {
     let node = TestNode::without_owner("alice").await;
     publish::profile(&node, profile_of("alice")).await.unwrap();
     let (_, password) = logins::create_app_password(&node, "test").await.unwrap();
     (node, password)
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
     let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
@@ -255,41 +297,31 @@ async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     mailbox::deliver(node, delivery).await.unwrap();
 }
 
-fn session(node: &Node, privacy: Privacy) -> Session {
-    let shared = Arc::new(Shared { message_len_max: 1_000_000, outlines: Outlines::default() });
-    let link = Link {
-        privacy,
-        may_start_tls: privacy != Privacy::Tls,
-        from: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    Session::new(Context {
-        node: node.clone(),
-        shared,
-        out: Printer::default(),
-        link,
-        condstore: false,
-    })
+fn session(node: &Node, privacy: Privacy) -> (Session, Exchange) {
+    let message_len_max = 1_000_000;
+    let shared = Arc::new(Shared { message_len_max, structure_cache: StructureCache::default() });
+    let link = Link { privacy, may_start_tls: privacy != Privacy::Tls, message_len_max };
+    (Session::new(link), Exchange::new(node.clone(), shared, Ipv4Addr::LOCALHOST.into()))
 }
 
-/// Throws bytes at a session; true when it closes.
-pub(super) async fn throw(pieces: &[Vec<u8>], logged_in: bool) -> bool {
-    let (node, password) = home().await;
+/// Feeds bytes to a session; true when it closes.
+pub(super) async fn feed_all(pieces: &[Vec<u8>], logged_in: bool) -> bool {
+    let (node, password) = test_node().await;
     deliver(&node, "INBOX", b"Subject: x\r\n\r\nbody\r\n").await;
-    let mut session = session(&node, Privacy::Loopback);
+    let (mut session, mut exchange) = session(&node, Privacy::Loopback);
     if logged_in {
         session.receive(format!("l LOGIN alice {password}\r\ns SELECT INBOX\r\n").as_bytes());
     }
     for piece in pieces {
         session.receive(piece);
         loop {
-            match session.step().await {
-                Step::More => {}
-                Step::Read => break,
+            match run(&mut session, &mut exchange).await {
                 Step::StartTls => session.tls_started(),
                 Step::Close => return true,
+                _ => break,
             }
-            session.take_output();
         }
+        session.take_output();
     }
     false
 }

@@ -1,5 +1,5 @@
-//! The parameters of MAIL and RCPT. What was not offered is refused (RFC 5321 4.1.1.11), and so is
-//! what is given twice.
+//! The parameters of MAIL and RCPT. A parameter of an extension that is not offered is refused (RFC
+//! 5321 4.1.1.11), and so is one given twice.
 
 use super::super::envelope::{Notify, Recipient, Sender};
 use super::CommandError;
@@ -33,8 +33,7 @@ pub(super) fn mail(sender: &mut Sender, parameters: &str) -> Result<(), CommandE
                     .ok_or(CommandError::Value)?;
                 sender.envelope_id = Some(id);
             }
-            // Who first submitted it, as the client says: read, and believed of nobody (RFC 4954
-            // 5).
+            // The original submitter, as the client claims: parsed and ignored (RFC 4954 5).
             ("AUTH", Some(value)) => drop(xtext(value).ok_or(CommandError::Value)?),
             ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => {
                 return Err(CommandError::Value);

@@ -21,7 +21,7 @@ fn refused(line: &str) -> CommandError {
 }
 
 #[test]
-fn commands_are_read_whatever_their_case() {
+fn command_is_parsed_in_any_case() {
     assert_eq!(Command::parse("ehlo mail.test"), Ok(Command::Ehlo("mail.test".into())));
     assert_eq!(Command::parse("HeLo [192.0.2.1]"), Ok(Command::Helo("[192.0.2.1]".into())));
     assert_eq!(Command::parse("DATA "), Ok(Command::Data));
@@ -34,7 +34,7 @@ fn commands_are_read_whatever_their_case() {
 }
 
 #[test]
-fn mail_carries_its_parameters() {
+fn mail_parameters_are_parsed() {
     let mail = sender(
         "MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=QQ+2B1 AUTH=<>",
     );
@@ -47,7 +47,7 @@ fn mail_carries_its_parameters() {
 }
 
 #[test]
-fn rcpt_carries_its_parameters() {
+fn rcpt_parameters_are_parsed() {
     let rcpt = recipient("RCPT TO:<a@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b.test");
     assert_eq!(rcpt.notify, Notify { success: true, failure: false, delay: true });
     assert_eq!(rcpt.original.as_deref(), Some("rfc822;a@b.test"));
@@ -56,7 +56,7 @@ fn rcpt_carries_its_parameters() {
 }
 
 #[test]
-fn a_source_route_is_set_aside() {
+fn source_route_is_dropped() {
     assert_eq!(
         recipient("RCPT TO:<@one.test,@two.test:bob@three.test>").mailbox.unwrap().to_string(),
         "bob@three.test"
@@ -66,8 +66,8 @@ fn a_source_route_is_set_aside() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
-    assert_eq!(refused("GET / HTTP/1.1"), CommandError::Web);
+fn malformed_command_has_its_own_error() {
+    assert_eq!(refused("GET / HTTP/1.1"), CommandError::Http);
     assert_eq!(refused("XYZZY"), CommandError::Unknown);
     assert_eq!(refused(""), CommandError::Unknown);
     assert_eq!(refused("EXPN list"), CommandError::NotOffered);
@@ -90,14 +90,13 @@ fn what_is_wrong_is_named() {
 
 proptest! {
     #[test]
-    fn any_line_is_read_or_refused(line in "(MAIL FROM:|RCPT TO:|BDAT |AUTH |EHLO )?.{0,80}") {
+    fn any_command_line_is_parsed_or_refused(line in "(MAIL FROM:|RCPT TO:|BDAT |AUTH |EHLO )?.{0,80}") {
         let _ = Command::parse(&line);
     }
 
-    /// smtp-proto is another reading of the same RFCs: where both take a plain transaction, they
-    /// take it for the same.
+    /// smtp-proto as an oracle: where both parse a plain transaction, the results agree.
     #[test]
-    fn another_parser_reads_the_same(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9]{1,8}(\\.[a-z]{2,5}){1,2}", size in 0u32..) {
+    fn command_parser_agrees_with_smtp_proto(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9]{1,8}(\\.[a-z]{2,5}){1,2}", size in 0u32..) {
         let line = format!("MAIL FROM:<{local}@{domain}> SIZE={size} BODY=8BITMIME\r\n");
         if let Ok(smtp_proto::Request::Mail { from }) = smtp_proto::Request::parse(&mut line.as_bytes().iter())
             && let Ok(Command::Mail(ours)) = Command::parse(line.trim_end())

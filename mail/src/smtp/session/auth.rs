@@ -1,90 +1,87 @@
-//! Logging in: AUTH PLAIN and AUTH LOGIN (RFC 4954, RFC 4616).
+//! AUTH PLAIN and AUTH LOGIN (RFC 4954, RFC 4616).
 
 use data_encoding::BASE64;
 
 use super::super::reply::Reply;
-use super::{LOGINS_FAILED_MAX, Password, Question, Role, Session, State};
+use super::{FAILED_LOGINS_MAX, Password, Question, Role, Session, State};
 
-/// Where a login is.
+/// The response that is expected next.
 #[derive(Debug)]
-pub(super) enum Exchange {
-    /// PLAIN, its one response to come.
+pub(super) enum SaslState {
+    /// PLAIN: the only response.
     Plain,
-    /// LOGIN, the name to come.
+    /// LOGIN: the user name.
     LoginUser,
-    /// LOGIN, the password to come.
+    /// LOGIN: the password.
     LoginPassword {
-        /// The name given.
+        /// The user name.
         user: String,
     },
 }
 
 impl Session {
-    /// Passwords are for the owner's programs, and never said where others can listen in.
+    /// AUTH is for the owner's programs, and only where nobody can eavesdrop.
     pub(super) fn offers_auth(&self) -> bool {
-        self.settings.role == Role::Submit && (self.settings.tls || self.settings.clear_login)
+        self.settings.role == Role::Submit && (self.settings.tls || self.settings.cleartext_login)
     }
 
     /// RFC 4954 4.
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&str>) {
         if self.settings.role == Role::Receive {
-            return self.junk(Reply::new(502, "5.5.1", "nobody logs in here"));
+            return self.bad_command(Reply::new(502, "5.5.1", "AUTH is not offered on this port"));
         }
         if !self.client.hello.as_ref().is_some_and(|hello| hello.extended) {
-            return self.junk(Reply::out_of_order("say EHLO first"));
+            return self.bad_command(Reply::out_of_order("send EHLO first"));
         }
         if self.client.login.is_some() {
-            return self.junk(Reply::out_of_order("you are logged in already"));
+            return self.bad_command(Reply::out_of_order("already logged in"));
         }
         if matches!(self.state, State::Mail(_)) {
-            return self.junk(Reply::out_of_order("not in the middle of a message"));
+            return self.bad_command(Reply::out_of_order("not during a message"));
         }
         if !self.offers_auth() {
-            return self.junk(Reply::new(
-                538,
-                "5.7.11",
-                "not without encryption: say STARTTLS first",
-            ));
+            return self.bad_command(Reply::new(538, "5.7.11", "send STARTTLS first"));
         }
         match (mechanism, initial) {
-            ("PLAIN", None) => self.challenge("", Exchange::Plain),
+            ("PLAIN", None) => self.challenge("", SaslState::Plain),
             ("PLAIN", Some(response)) => self.plain(response),
-            ("LOGIN", None) => self.challenge("VXNlcm5hbWU6", Exchange::LoginUser),
+            ("LOGIN", None) => self.challenge("VXNlcm5hbWU6", SaslState::LoginUser),
             ("LOGIN", Some(response)) => self.login_user(response),
-            _ => self.junk(Reply::new(504, "5.5.4", "log in with PLAIN or LOGIN")),
+            _ => self.bad_command(Reply::new(504, "5.5.4", "use PLAIN or LOGIN")),
         }
     }
 
-    /// The client's response to a challenge; `*` gives up (RFC 4954 4).
+    /// The client's response to a challenge; `*` cancels (RFC 4954 4).
     pub(super) fn auth_line(&mut self, line: &str) {
-        let State::Auth(exchange) = std::mem::replace(&mut self.state, State::Ready) else {
+        let State::Auth(sasl) = std::mem::replace(&mut self.state, State::Ready) else {
             return;
         };
         if line == "*" {
-            return self.say(Reply::new(501, "5.0.0", "as you like"));
+            return self.reply(Reply::new(501, "5.0.0", "cancelled"));
         }
-        match exchange {
-            Exchange::Plain => self.plain(line),
-            Exchange::LoginUser => self.login_user(line),
-            Exchange::LoginPassword { user } => match decoded(line) {
+        match sasl {
+            SaslState::Plain => self.plain(line),
+            SaslState::LoginUser => self.login_user(line),
+            SaslState::LoginPassword { user } => match decoded(line) {
                 Some(password) => self.ask_login(user, password),
                 None => self.wrong_response(),
             },
         }
     }
 
-    fn challenge(&mut self, text: &'static str, exchange: Exchange) {
-        self.state = State::Auth(exchange);
-        self.say(Reply::new(334, "", text));
+    fn challenge(&mut self, text: &'static str, sasl: SaslState) {
+        self.state = State::Auth(sasl);
+        self.reply(Reply::new(334, "", text));
     }
 
-    /// RFC 4616 2: whose rights, NUL, who, NUL, password. Rights are only ever one's own.
+    /// RFC 4616 2: authorization identity, NUL, authentication identity, NUL, password. The two
+    /// identities must not differ.
     fn plain(&mut self, response: &str) {
         let Some(text) = decoded(response) else { return self.wrong_response() };
         let mut parts = text.split('\0');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(rights), Some(user), Some(password), None)
-                if !user.is_empty() && (rights.is_empty() || rights == user) =>
+            (Some(authorize), Some(user), Some(password), None)
+                if !user.is_empty() && (authorize.is_empty() || authorize == user) =>
             {
                 self.ask_login(user.to_owned(), password.to_owned());
             }
@@ -94,13 +91,13 @@ impl Session {
 
     fn login_user(&mut self, response: &str) {
         match decoded(response) {
-            Some(user) => self.challenge("UGFzc3dvcmQ6", Exchange::LoginPassword { user }),
+            Some(user) => self.challenge("UGFzc3dvcmQ6", SaslState::LoginPassword { user }),
             None => self.wrong_response(),
         }
     }
 
     fn wrong_response(&mut self) {
-        self.junk(Reply::new(501, "5.5.2", "that response can't be read"));
+        self.bad_command(Reply::new(501, "5.5.2", "malformed response"));
     }
 
     fn ask_login(&mut self, user: String, password: String) {
@@ -113,18 +110,18 @@ impl Session {
     pub(super) fn login_answered(&mut self, user: String, reply: Reply) {
         if reply.is_positive() {
             self.client.login = Some(user);
-            return self.say(reply);
+            return self.reply(reply);
         }
-        self.client.logins_failed += 1;
-        if self.client.logins_failed < LOGINS_FAILED_MAX {
-            return self.say(reply);
+        self.client.failed_logins += 1;
+        if self.client.failed_logins < FAILED_LOGINS_MAX {
+            return self.reply(reply);
         }
-        self.say(reply);
-        self.close(Reply::closing("4.7.0", "too many failed logins, goodbye"));
+        self.reply(reply);
+        self.close(Reply::closing("4.7.0", "too many failed logins"));
     }
 }
 
-/// A response in base64; a lone `=` is an empty one (RFC 4954 4).
+/// Decodes a base64 response; `=` alone is the empty response (RFC 4954 4).
 fn decoded(response: &str) -> Option<String> {
     if response == "=" {
         return Some(String::new());

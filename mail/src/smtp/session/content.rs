@@ -1,11 +1,11 @@
-//! The message itself: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030).
+//! DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030).
 
 use super::super::envelope::Envelope;
 use super::super::reply::Reply;
 use super::super::text::{Fault, Progress, Text};
 use super::{Question, Session, State, Step};
 
-/// A chunk that is coming in.
+/// A chunk that is being received.
 #[derive(Debug)]
 pub(super) struct Chunk {
     text: Text,
@@ -15,34 +15,29 @@ pub(super) struct Chunk {
 }
 
 impl Session {
-    /// RFC 5321 4.1.1.4. The text may not come before we said go (RFC 2920 3.1): a client that did
-    /// not wait is either not reading our answers or having somebody else's words put into its
-    /// mouth.
+    /// RFC 5321 4.1.1.4. The client must wait for 354 (RFC 2920 3.1). One that does not wait either
+    /// ignores replies or is used for a smuggling attack.
     pub(super) fn begin_data(&mut self, pipelined: bool) {
-        let Some(envelope) = self.whole_envelope() else { return };
+        let Some(envelope) = self.complete_envelope() else { return };
         if pipelined {
-            return self.close(Reply::new(
-                554,
-                "5.5.0",
-                "the message came before it was asked for, goodbye",
-            ));
+            return self.close(Reply::new(554, "5.5.0", "wait for 354 before sending the message"));
         }
         let text = Text::dotted(self.newlines(), self.settings.message_len_max);
         self.ask(Question::Begin(Box::new(envelope)), State::AskedData(text));
     }
 
-    /// Takes the envelope out of the state if it is whole, and says what is missing if it is not.
-    fn whole_envelope(&mut self) -> Option<Envelope> {
+    /// Takes the envelope out of the state if it is complete; otherwise replies what is missing.
+    fn complete_envelope(&mut self) -> Option<Envelope> {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::Mail(envelope) if envelope.recipients.is_empty() => {
                 self.state = State::Mail(envelope);
-                self.junk(Reply::new(554, "5.5.1", "no valid recipients"));
+                self.bad_command(Reply::new(554, "5.5.1", "no valid recipients"));
                 None
             }
             State::Mail(envelope) => Some(envelope),
             other => {
                 self.state = other;
-                self.junk(Reply::out_of_order("say MAIL and RCPT first"));
+                self.bad_command(Reply::out_of_order("send MAIL and RCPT first"));
                 None
             }
         }
@@ -51,9 +46,9 @@ impl Session {
     pub(super) fn data_answered(&mut self, text: Text, reply: Reply) {
         if reply.is_positive() {
             self.state = State::Data(text);
-            self.say(Reply::new(354, "", "go ahead, end with a line that is a dot"));
+            self.reply(Reply::new(354, "", "end the message with a line that is only a dot"));
         } else {
-            self.say(reply);
+            self.reply(reply);
         }
     }
 
@@ -79,7 +74,7 @@ impl Session {
 
     fn content(&mut self, out: Vec<u8>) {
         if !out.is_empty() {
-            self.todo.push_back(Step::Content(out));
+            self.steps.push_back(Step::Content(out));
         }
     }
 
@@ -88,9 +83,9 @@ impl Session {
             None => self.ask(Question::Finish, State::AskedFinish),
             Some(fault) => {
                 self.state = State::Ready;
-                self.todo.push_back(Step::Abandon);
+                self.steps.push_back(Step::Abandon);
                 let reply = self.fault_reply(fault);
-                self.say(reply);
+                self.reply(reply);
             }
         }
     }
@@ -98,23 +93,20 @@ impl Session {
     fn fault_reply(&self, fault: Fault) -> Reply {
         match fault {
             Fault::TooLarge => Reply::too_large(self.settings.message_len_max),
-            Fault::BareNewline => Reply::new(
-                550,
-                "5.6.11",
-                "a CR or LF stands alone in the message: a line ends with CR LF",
-            ),
+            Fault::BareNewline => {
+                Reply::new(550, "5.6.11", "bare CR or LF in the message: lines end with CR LF")
+            }
             Fault::LineTooLong => Reply::new(550, "5.6.0", "a line of the message is too long"),
         }
     }
 
     fn overrun(&mut self) {
-        self.todo.push_back(Step::Abandon);
+        self.steps.push_back(Step::Abandon);
         let reply = Reply::too_large(self.settings.message_len_max);
         self.close(reply);
     }
 
-    /// RFC 3030 2. Whatever the answer will be, the chunk's bytes are on their way and must go by
-    /// first.
+    /// RFC 3030 2. The chunk follows the command at once, so even a refused one must be read.
     pub(super) fn bdat(&mut self, len: u64, last: bool) {
         let len_max = self.settings.message_len_max;
         if len > len_max.saturating_mul(2) {
@@ -133,9 +125,9 @@ impl Session {
                 );
             }
             State::Mail(_) => {
-                self.state = State::Unwanted(len, Reply::new(554, "5.5.1", "no valid recipients"))
+                self.state = State::Refused(len, Reply::new(554, "5.5.1", "no valid recipients"))
             }
-            _ => self.state = State::Unwanted(len, Reply::out_of_order("say MAIL and RCPT first")),
+            _ => self.state = State::Refused(len, Reply::out_of_order("send MAIL and RCPT first")),
         }
     }
 
@@ -143,7 +135,7 @@ impl Session {
         self.state = if reply.is_positive() {
             State::Chunk(chunk)
         } else {
-            State::Unwanted(chunk.left, reply)
+            State::Refused(chunk.left, reply)
         };
     }
 
@@ -170,32 +162,31 @@ impl Session {
     fn chunk_ended(&mut self) {
         let State::Chunk(chunk) = std::mem::replace(&mut self.state, State::Ready) else { return };
         if chunk.last || chunk.text.fault().is_some() {
-            // After a refused chunk the message is over: the chunks that follow it are out of order
-            // (RFC 3030 2).
+            // A refused chunk ends the message: further chunks are out of order (RFC 3030 2).
             return self.finish(chunk.text.fault());
         }
         self.state = State::Chunking(chunk.text);
-        self.say(Reply::new(250, "2.0.0", format!("{} bytes received", chunk.len)));
+        self.reply(Reply::new(250, "2.0.0", format!("{} bytes received", chunk.len)));
     }
 
-    /// Lets a chunk go by.
-    pub(super) fn unwanted(&mut self, input: &[u8]) -> usize {
-        let State::Unwanted(left, _) = &mut self.state else { return 0 };
+    /// Skips a refused chunk.
+    pub(super) fn skip_chunk(&mut self, input: &[u8]) -> usize {
+        let State::Refused(left, _) = &mut self.state else { return 0 };
         let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
         *left -= take as u64;
         if *left == 0
-            && let State::Unwanted(_, reply) = std::mem::replace(&mut self.state, State::Ready)
+            && let State::Refused(_, reply) = std::mem::replace(&mut self.state, State::Ready)
         {
-            self.say(reply);
+            self.reply(reply);
         }
         take
     }
 
-    /// A message in chunks ends unfinished.
+    /// Drops a message that is incomplete between two chunks.
     pub(super) fn abandon_chunks(&mut self) {
         if matches!(self.state, State::Chunking(_)) {
             self.state = State::Ready;
-            self.todo.push_back(Step::Abandon);
+            self.steps.push_back(Step::Abandon);
         }
     }
 }

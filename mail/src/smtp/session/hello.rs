@@ -1,11 +1,11 @@
-//! How a conversation begins: greetings, encryption, help.
+//! EHLO, HELO, STARTTLS and HELP.
 
 use super::{Role, Session, State, Step};
 use crate::smtp::envelope::Hello;
 use crate::smtp::reply::Reply;
 
 impl Session {
-    /// EHLO and HELO (RFC 5321 4.1.1.1, 4.1.4): also the end of any message under way.
+    /// EHLO and HELO (RFC 5321 4.1.1.1). Both end a message in progress (4.1.4).
     pub(super) fn hello(&mut self, hello: Hello) {
         self.abandon_chunks();
         self.state = State::Ready;
@@ -13,7 +13,7 @@ impl Session {
         self.client.hello = Some(hello);
         let hostname = self.settings.hostname.clone();
         if !extended {
-            return self.say(Reply::new(250, "", hostname));
+            return self.reply(Reply::new(250, "", hostname));
         }
         let mut lines = vec![
             hostname.into(),
@@ -33,25 +33,27 @@ impl Session {
             lines.push("AUTH PLAIN LOGIN".into());
         }
         lines.push("HELP".into());
-        self.say(Reply::listing(250, lines));
+        self.reply(Reply::listing(250, lines));
     }
 
     /// RFC 3207 4.
     pub(super) fn start_tls(&mut self) {
         if self.settings.tls {
-            return self.junk(Reply::out_of_order("the connection is encrypted already"));
+            return self.bad_command(Reply::out_of_order("TLS is already active"));
         }
         self.state = State::Ready;
-        self.say(Reply::new(220, "2.0.0", "ready to encrypt"));
-        self.todo.push_back(Step::StartTls);
+        self.reply(Reply::new(220, "2.0.0", "ready to start TLS"));
+        self.steps.push_back(Step::StartTls);
     }
 
     pub(super) fn help(&mut self) {
         let text = match self.settings.role {
-            Role::Receive => "This server takes mail for its owner and passes nothing on.",
-            Role::Submit => "Here the owner sends mail: log in with an app password.",
+            Role::Receive => "This server accepts mail for its owner and does not relay.",
+            Role::Submit => {
+                "This port is for the owner's mail programs: log in with an app password."
+            }
         };
         let commands = "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
-        self.say(Reply::listing(214, vec![text.into(), commands.into()]));
+        self.reply(Reply::listing(214, vec![text.into(), commands.into()]));
     }
 }

@@ -4,22 +4,21 @@ use proptest::prelude::*;
 use super::line::AUTH_LEN_MAX;
 use super::*;
 
-/// What a conversation came to.
+/// The result of a session.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
-    said: String,
+    replies: String,
     content: Vec<u8>,
     closed: bool,
 }
 
-/// Plays `pieces`, answering every question with a yes as long as `patience` lasts and with a no
-/// after it.
-fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut patience: usize) -> Outcome {
+/// Plays `pieces`. The first `yes_count` questions are answered with yes, the others with no.
+fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut yes_count: usize) -> Outcome {
     let settings = Settings {
         hostname: "host.test".into(),
         role,
         tls: false,
-        clear_login: true,
+        cleartext_login: true,
         message_len_max: 300,
     };
     let mut session = Session::new(settings);
@@ -27,29 +26,28 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut patience: us
     let mut input = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
-        // Each step uses input, says something or is the last; twice the bytes and some is more
-        // than any conversation needs.
+        // Each step consumes input, replies, or is the last: no session needs more steps than this.
         let steps_max = input.len() * 2 + 100;
         let done = (0..steps_max).any(|_| {
             let (used, step) = session.step(&input);
             input.drain(..used);
             match step {
                 Step::More => return true,
-                Step::Reply(reply) => outcome.said.push_str(&reply.to_string()),
+                Step::Reply(reply) => outcome.replies.push_str(&reply.to_string()),
                 Step::Ask(question) => {
                     let code = if matches!(question, Question::Begin(_)) { 354 } else { 250 };
                     session.answer(Reply::new(
-                        if patience > 0 { code } else { 450 },
+                        if yes_count > 0 { code } else { 450 },
                         "2.0.0",
                         "answered",
                     ));
-                    patience = patience.saturating_sub(1);
+                    yes_count = yes_count.saturating_sub(1);
                 }
                 Step::Content(text) => outcome.content.extend(text),
                 Step::Abandon => outcome.content.extend(b"(abandoned)"),
                 Step::StartTls => {
                     input.clear();
-                    session.encrypted();
+                    session.tls_started();
                     return true;
                 }
                 Step::Close => {
@@ -59,17 +57,17 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut patience: us
             }
             false
         });
-        assert!(done, "the session goes on without end");
+        assert!(done, "the session does not end");
         if outcome.closed {
             break;
         }
-        assert!(input.len() <= AUTH_LEN_MAX, "input is hoarded: {} bytes", input.len());
+        assert!(input.len() <= AUTH_LEN_MAX, "too much input is held: {} bytes", input.len());
     }
     outcome
 }
 
 /// Whole commands, parts of them, texts and ends of texts, in any order.
-fn soup() -> impl Strategy<Value = Vec<u8>> {
+fn mixed_input() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => prop::sample::select(vec![
             "EHLO a.test\r\n", "HELO a.test\r\n", "MAIL FROM:<a@b.test>\r\n", "RCPT TO:<c@host.test>\r\n", "DATA\r\n", "BDAT 5\r\n", "BDAT 9 LAST\r\n",
@@ -84,19 +82,19 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_input_makes_a_session_panic_hoard_or_go_on_without_end(input in soup(), size in 1usize..50, patience in 0usize..10) {
+    fn session_is_bounded_on_any_input(input in mixed_input(), size in 1usize..50, yes_count in 0usize..10) {
         for role in [Role::Receive, Role::Submit] {
-            play(role, input.chunks(size), patience);
+            play(role, input.chunks(size), yes_count);
         }
     }
 
-    /// But for text that comes before it was asked for, which only shows in how the input is cut.
+    /// Except for text sent before 354, which is detected by the cut of the input.
     #[test]
-    fn how_the_input_is_cut_changes_nothing(input in soup(), size in 1usize..50, patience in 0usize..10) {
+    fn session_result_is_independent_of_the_cut(input in mixed_input(), size in 1usize..50, yes_count in 0usize..10) {
         for role in [Role::Receive, Role::Submit] {
-            let one = play(role, input.chunks(size), patience);
-            let other = play(role, input.chunks(1), patience);
-            if !one.said.contains("554 5.5.0") {
+            let one = play(role, input.chunks(size), yes_count);
+            let other = play(role, input.chunks(1), yes_count);
+            if !one.replies.contains("554 5.5.0") {
                 prop_assert_eq!(one, other);
             }
         }
@@ -104,20 +102,21 @@ proptest! {
 }
 
 #[test]
-fn a_line_without_end_is_not_waited_for() {
+fn endless_line_closes_the_session() {
     let flood = vec![b'x'; 100_000];
     let outcome = play(Role::Receive, flood.chunks(1000), 0);
     assert!(
-        outcome.closed && outcome.said.ends_with("421 4.7.0 the line has no end, goodbye\r\n"),
+        outcome.closed
+            && outcome.replies.lines().last().is_some_and(|line| line.starts_with("421 4.7.0 ")),
         "{}",
-        outcome.said
+        outcome.replies
     );
 }
 
-/// Everything a client says in the transcripts, damaged.
+/// All client lines of the transcripts, mutated.
 #[test]
-fn a_damaged_conversation_ends_or_goes_on() {
-    let conversations = crate::conversations::said("smtp");
+fn mutated_smtp_session_never_panics() {
+    let conversations = crate::conversations::client_lines("smtp");
     fuzz("smtp session", &conversations, |input| {
         for role in [Role::Receive, Role::Submit] {
             play(
@@ -129,7 +128,7 @@ fn a_damaged_conversation_ends_or_goes_on() {
     });
     let lines: Vec<Vec<u8>> = conversations
         .iter()
-        .flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
+        .flat_map(|lines| lines.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
         .collect();
     fuzz("smtp command", &lines, |input| {
         let _ = Command::parse(&String::from_utf8_lossy(input)).is_ok();

@@ -1,26 +1,26 @@
-//! MAIL, RCPT and what is wrong with a command (RFC 5321 4.1.1.2, 4.1.1.3, 4.2.4).
+//! MAIL, RCPT, and the replies to bad commands (RFC 5321 4.1.1.2, 4.1.1.3, 4.2.4).
 
 use super::super::command::CommandError;
 use super::super::envelope::{Envelope, Hello, Recipient, Sender};
 use super::super::reply::Reply;
-use super::{Question, REFUSED_MAX, Role, Session, State};
+use super::{Question, REFUSED_RECIPIENTS_MAX, Role, Session, State};
 
 impl Session {
     /// RFC 5321 4.1.1.2, RFC 1870 6.1 (declared size), RFC 4954 6 (530).
     pub(super) fn mail(&mut self, sender: Sender) {
         let Some(hello) = self.client.hello.clone() else {
-            return self.junk(Reply::out_of_order("say EHLO first"));
+            return self.bad_command(Reply::out_of_order("send EHLO first"));
         };
         if !matches!(self.state, State::Ready) {
-            return self.junk(Reply::out_of_order("a message is under way already"));
+            return self.bad_command(Reply::out_of_order("a message is already in progress"));
         }
         if self.settings.role == Role::Submit && self.client.login.is_none() {
             let text =
-                if self.offers_auth() { "log in first" } else { "say STARTTLS and log in first" };
-            return self.junk(Reply::new(530, "5.7.0", text));
+                if self.offers_auth() { "log in first" } else { "send STARTTLS and log in first" };
+            return self.bad_command(Reply::new(530, "5.7.0", text));
         }
         if sender.size.is_some_and(|size| size > self.settings.message_len_max) {
-            return self.say(Reply::too_large(self.settings.message_len_max));
+            return self.reply(Reply::too_large(self.settings.message_len_max));
         }
         let question = Question::Sender(sender.clone(), self.client.login.clone());
         self.ask(question, State::AskedSender(hello, sender));
@@ -35,7 +35,7 @@ impl Session {
                 recipients: Vec::new(),
             });
         }
-        self.say(reply);
+        self.reply(reply);
     }
 
     /// RFC 5321 4.1.1.3, 4.5.3.1.10 (452 when there are too many), RFC 9422 (RCPTMAX).
@@ -43,10 +43,10 @@ impl Session {
         match std::mem::replace(&mut self.state, State::Ready) {
             State::Mail(envelope) if envelope.recipients.len() >= self.recipients_max() => {
                 self.state = State::Mail(envelope);
-                self.say(Reply::new(
+                self.reply(Reply::new(
                     452,
                     "4.5.3",
-                    "too many recipients, send them the rest as another message",
+                    "too many recipients, send the rest in another message",
                 ));
             }
             State::Mail(envelope)
@@ -54,7 +54,7 @@ impl Session {
                     && !envelope.sender.international =>
             {
                 self.state = State::Mail(envelope);
-                self.say(Reply::new(553, "5.6.7", "this address needs SMTPUTF8"));
+                self.reply(Reply::new(553, "5.6.7", "this address needs SMTPUTF8"));
             }
             State::Mail(envelope) => {
                 self.ask(
@@ -64,7 +64,7 @@ impl Session {
             }
             other => {
                 self.state = other;
-                self.junk(Reply::out_of_order("say MAIL first"));
+                self.bad_command(Reply::out_of_order("send MAIL first"));
             }
         }
     }
@@ -76,40 +76,40 @@ impl Session {
         reply: Reply,
     ) {
         if reply.is_positive() {
-            // The same address twice is one recipient.
+            // A repeated address is one recipient.
             if !envelope.recipients.iter().any(|known| known.mailbox == recipient.mailbox) {
                 envelope.recipients.push(recipient);
             }
             self.state = State::Mail(envelope);
-            return self.say(reply);
+            return self.reply(reply);
         }
-        self.refused += 1;
-        if self.refused > REFUSED_MAX {
-            return self.close(Reply::closing("4.7.0", "too many unknown recipients, goodbye"));
+        self.refused_recipients += 1;
+        if self.refused_recipients > REFUSED_RECIPIENTS_MAX {
+            return self.close(Reply::closing("4.7.0", "too many unknown recipients"));
         }
         self.state = State::Mail(envelope);
-        self.say(reply);
+        self.reply(reply);
     }
 
-    /// RFC 5321 4.2.4 and the codes of RFC 3463 3.6.
-    pub(super) fn wrong_command(&mut self, error: CommandError) {
+    /// RFC 5321 4.2.4, with the codes of RFC 3463 3.6.
+    pub(super) fn refuse_command(&mut self, error: CommandError) {
         match error {
-            CommandError::Web => {
+            CommandError::Http => {
                 self.abandon_chunks();
-                self.close(Reply::closing("4.7.0", "this is a mail server, goodbye"));
+                self.close(Reply::closing("4.7.0", "this is a mail server"));
             }
-            CommandError::Unknown => self.junk(Reply::new(500, "5.5.1", "no such command")),
+            CommandError::Unknown => self.bad_command(Reply::new(500, "5.5.1", "no such command")),
             CommandError::NotOffered => {
-                self.junk(Reply::new(502, "5.5.1", "this command is not offered"))
+                self.bad_command(Reply::new(502, "5.5.1", "this command is not offered"))
             }
-            CommandError::Syntax(text) => self.junk(Reply::new(501, "5.5.4", text)),
+            CommandError::Syntax(text) => self.bad_command(Reply::new(501, "5.5.4", text)),
             CommandError::Address => {
-                self.junk(Reply::new(501, "5.1.3", "that is not an address this server can read"))
+                self.bad_command(Reply::new(501, "5.1.3", "not a valid address"))
             }
             CommandError::Parameter => {
-                self.junk(Reply::new(555, "5.5.4", "this parameter is not offered"))
+                self.bad_command(Reply::new(555, "5.5.4", "this parameter is not offered"))
             }
-            CommandError::Value => self.junk(Reply::new(
+            CommandError::Value => self.bad_command(Reply::new(
                 501,
                 "5.5.4",
                 "a parameter is given twice or has a wrong value",

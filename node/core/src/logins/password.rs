@@ -144,5 +144,5 @@ async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32
             .ok()?;
         Some(hash)
     };
-    tokio::task::spawn_blocking(hash).await.ok().flatten()
+    crate::blocking::blocking(hash).await.ok().flatten()
 }

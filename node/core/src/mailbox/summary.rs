@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use mail_parser::{Address, HeaderValue, MessageParser};
 use minicbor::{Decode, Encode};
 
+use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::names;
 use crate::node::Node;
@@ -14,8 +15,6 @@ use crate::store::{BlobId, StoreError, Table};
 
 /// How many bytes of a message are read: enough for any header and the beginning of any text.
 const READ_LEN_MAX: usize = 512 * 1024;
-/// A message up to this length is parsed on the async worker; a longer one on a blocking thread.
-const PARSED_INLINE_LEN_MAX: u64 = 128 * 1024;
 // Together these keep the row under 4 KiB.
 const NAME_LEN_MAX: usize = 120;
 const ADDRESS_LEN_MAX: usize = 254; // RFC 5321 4.5.3.1.3
@@ -100,10 +99,7 @@ pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Summary,
         bytes.truncate(filled);
         Ok(summarise(&bytes))
     };
-    if len <= PARSED_INLINE_LEN_MAX {
-        return parse();
-    }
-    tokio::task::spawn_blocking(parse).await.map_err(|e| StoreError::Unavailable(e.to_string()))?
+    try_blocking(parse).await
 }
 
 /// The summary of a message's bytes, well-formed or not.

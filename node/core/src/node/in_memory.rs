@@ -1,5 +1,6 @@
 //! A node on a file system in memory, for tests.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Node, NodeOpenError};
@@ -9,6 +10,7 @@ use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
 use crate::space::{FreeSpace, Margins};
 use crate::store::{StoreError, StoreOptions};
+use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 use crate::vault::{Unlock, Vault};
 
 impl Node {
@@ -26,15 +28,35 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
-        Self::open_in_memory(fs, clock, random)
+        Self::open_in_memory(fs.clone(), Arc::new(fs), clock, random)
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    fn open_in_memory(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, NodeOpenError> {
+    /// A node in memory whose every call of the file system first passes `hook`, which may wait.
+    ///
+    /// # Errors
+    /// As [`Node::in_memory`].
+    pub fn in_memory_hooked(
+        hook: impl Fn(FsCall, &Path) -> Action + Send + Sync + 'static,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, StoreError> {
+        let fs = MemoryFs::new();
+        let disk = Arc::new(HookedFs::new(fs.clone(), hook));
+        Self::open_in_memory(fs, disk, clock, random)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    fn open_in_memory(
+        fs: MemoryFs,
+        disk: Arc<dyn Fs>,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, NodeOpenError> {
         let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
+        options.fs = Arc::clone(&disk);
         let data = options.data.clone();
-        let (disk, unlock): (Arc<dyn Fs>, _) =
-            (Arc::new(fs.clone()), Unlock::KeyFile(data.join("key")));
+        let unlock = Unlock::KeyFile(data.join("key"));
         let vault = if Vault::exists(&*disk, &data)? {
             Vault::open(disk, &data, &unlock)?
         } else {

@@ -53,7 +53,7 @@ mod tests {
     }
 
     async fn closed(node: Node) {
-        tokio::task::spawn_blocking(move || node.close()).await.unwrap();
+        crate::blocking::blocking(move || node.close()).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -106,7 +106,7 @@ pub(crate) async fn store_photo(
         let large = store_rendition(&blobs, &made.0)?;
         Ok::<_, StoreError>((large, store_rendition(&blobs, &made.1)?))
     };
-    let stored = tokio::task::spawn_blocking(store)
+    let stored = crate::blocking::blocking(store)
         .await
         .map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let ((large, large_pinned), (small, small_pinned)) = stored?;
@@ -170,7 +170,7 @@ async fn renditions_of(
         Ok(renditions::make(&bytes))
     };
     // A decoder that panics on a damaged file leaves nothing inconsistent.
-    match tokio::task::spawn_blocking(decode).await {
+    match crate::blocking::blocking(decode).await {
         Ok(made) => made,
         Err(_) => Ok(Err(RenditionError::Damaged("the decoder gave up".to_owned()))),
     }

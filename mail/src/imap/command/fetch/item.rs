@@ -1,6 +1,6 @@
-//! What FETCH can bring (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4).
+//! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4).
 
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::mime::section::{Section, Text};
 use crate::imap::print::Printer;
 
@@ -8,10 +8,10 @@ use crate::imap::print::Printer;
 const ITEMS_MAX: usize = 200;
 /// Most header fields named in one section.
 const FIELDS_MAX: usize = 500;
-/// Most numbers in one section: a deeper structure is not taken apart.
+/// Most part numbers in one section: the structure is not parsed deeper.
 const PATH_MAX: usize = crate::imap::mime::DEPTH_MAX * 2;
 
-/// One thing to fetch.
+/// One data item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     Body,
@@ -20,26 +20,26 @@ pub(crate) enum Item {
     Flags,
     InternalDate,
     ModSeq,
-    Section(Wanted),
+    Section(BodySection),
     Size,
     Uid,
 }
 
-/// Bytes of the message.
+/// `BODY[<section>]<<partial>>` and its RFC822 forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct BodySection {
     pub(crate) section: Section,
-    /// First octet and the most octets wanted.
+    /// The first octet and the number of octets.
     pub(crate) partial: Option<(u32, u32)>,
-    /// True when reading leaves the message unseen.
+    /// True when \Seen is not set.
     pub(crate) peek: bool,
-    /// `RFC822` and its kin answer under their own name.
-    pub(crate) old_name: Option<&'static str>,
+    /// The response's name for `RFC822`, `RFC822.HEADER` and `RFC822.TEXT`.
+    pub(crate) rfc822_name: Option<&'static str>,
 }
 
 impl Item {
     /// The items of one FETCH: a macro, one item, or a list.
-    pub(crate) fn parse_all(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, Bad> {
+    pub(crate) fn parse_all(cursor: &mut Cursor<'_>) -> Result<Vec<Self>, SyntaxError> {
         let fast = || vec![Self::Flags, Self::InternalDate, Self::Size];
         let items = match cursor.peek() {
             Some(b'(') => cursor.list(Self::parse)?,
@@ -59,56 +59,56 @@ impl Item {
             },
         };
         if items.is_empty() || items.len() > ITEMS_MAX {
-            Err(Bad("nothing to fetch, or too much"))
+            Err(SyntaxError("no items to fetch, or too many"))
         } else {
             Ok(items)
         }
     }
 
-    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         let name =
             cursor.run(|byte| byte.is_ascii_alphanumeric() || byte == b'.').to_ascii_uppercase();
-        let old = |text, peek, name| {
-            Self::Section(Wanted {
+        let rfc822 = |text, peek, name| {
+            Self::Section(BodySection {
                 section: Section { path: Vec::new(), text },
                 partial: None,
                 peek,
-                old_name: Some(name),
+                rfc822_name: Some(name),
             })
         };
         Ok(match name.as_slice() {
-            b"BODY" if cursor.peek() == Some(b'[') => Self::Section(wanted(cursor, false)?),
-            b"BODY.PEEK" => Self::Section(wanted(cursor, true)?),
+            b"BODY" if cursor.peek() == Some(b'[') => Self::Section(section(cursor, false)?),
+            b"BODY.PEEK" => Self::Section(section(cursor, true)?),
             b"BODY" => Self::Body,
             b"BODYSTRUCTURE" => Self::BodyStructure,
             b"ENVELOPE" => Self::Envelope,
             b"FLAGS" => Self::Flags,
             b"INTERNALDATE" => Self::InternalDate,
             b"MODSEQ" => Self::ModSeq,
-            b"RFC822" => old(Text::Whole, false, "RFC822"),
-            b"RFC822.HEADER" => old(Text::Header, true, "RFC822.HEADER"),
-            b"RFC822.TEXT" => old(Text::Body, false, "RFC822.TEXT"),
+            b"RFC822" => rfc822(Text::Whole, false, "RFC822"),
+            b"RFC822.HEADER" => rfc822(Text::Header, true, "RFC822.HEADER"),
+            b"RFC822.TEXT" => rfc822(Text::Body, false, "RFC822.TEXT"),
             b"RFC822.SIZE" => Self::Size,
             b"UID" => Self::Uid,
-            _ => return Err(Bad("unknown fetch item")),
+            _ => return Err(SyntaxError("unknown fetch item")),
         })
     }
 
-    /// Whether fetching this marks the message as read.
+    /// Whether fetching the item sets \Seen.
     pub(crate) fn marks_seen(&self) -> bool {
         matches!(self, Self::Section(wanted) if !wanted.peek)
     }
 }
 
 /// `[section]<partial>`.
-fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
+fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxError> {
     cursor.expect("[", "a section is missing")?;
     let mut path = Vec::new();
     let mut dotted = false;
     while cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
         path.push(cursor.nz_number()?);
         if path.len() > PATH_MAX {
-            return Err(Bad("the section is nested too deep"));
+            return Err(SyntaxError("the section is nested too deep"));
         }
         dotted = cursor.eat(".");
         if !dotted {
@@ -120,10 +120,11 @@ fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
         let not = cursor.eat(".NOT");
         cursor.space()?;
         let names = cursor.list(|cursor| {
-            String::from_utf8(cursor.astring()?).map_err(|_| Bad("a header name is malformed"))
+            String::from_utf8(cursor.astring()?)
+                .map_err(|_| SyntaxError("a header name is malformed"))
         })?;
         if names.is_empty() || names.len() > FIELDS_MAX {
-            return Err(Bad("no header names, or too many"));
+            return Err(SyntaxError("no header names, or too many"));
         }
         Text::Fields { not, names }
     } else if named && cursor.eat("HEADER") {
@@ -133,11 +134,11 @@ fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
     } else if dotted && cursor.eat("MIME") {
         Text::Mime
     } else if dotted {
-        return Err(Bad("the section is malformed"));
+        return Err(SyntaxError("the section is malformed"));
     } else {
         Text::Whole
     };
-    cursor.expect("]", "the section does not end")?;
+    cursor.expect("]", "the section is not closed")?;
     let partial = if cursor.eat("<") {
         let from = cursor.number()?;
         cursor.expect(".", "the partial range is malformed")?;
@@ -147,14 +148,14 @@ fn wanted(cursor: &mut Cursor<'_>, peek: bool) -> Result<Wanted, Bad> {
     } else {
         None
     };
-    Ok(Wanted { section: Section { path, text }, partial, peek, old_name: None })
+    Ok(BodySection { section: Section { path, text }, partial, peek, rfc822_name: None })
 }
 
-impl Wanted {
-    /// Prints the name the answer carries: the section without PEEK, and where a partial range
-    /// began.
+impl BodySection {
+    /// Prints the item's name in the response: without PEEK, and with only the origin of a partial
+    /// range.
     pub(crate) fn print_name(&self, out: &mut Printer) {
-        if let Some(name) = self.old_name {
+        if let Some(name) = self.rfc822_name {
             out.raw(name);
             return;
         }
@@ -195,16 +196,18 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> Result<String, Bad> {
+    fn name(text: &str) -> Result<String, SyntaxError> {
         let items = Item::parse_all(&mut Cursor::new(text.as_bytes()))?;
-        let [Item::Section(wanted)] = items.as_slice() else { return Err(Bad("no section")) };
+        let [Item::Section(wanted)] = items.as_slice() else {
+            return Err(SyntaxError("no section"));
+        };
         let mut out = Printer::default();
         wanted.print_name(&mut out);
         Ok(String::from_utf8(out.take()).unwrap())
     }
 
     #[test]
-    fn sections_answer_under_the_right_name() {
+    fn section_response_has_the_name_of_its_request() {
         assert_eq!(name("BODY.PEEK[]").unwrap(), "BODY[]");
         assert_eq!(name("body[1.2.mime]").unwrap(), "BODY[1.2.MIME]");
         assert_eq!(
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_items_are_refused() {
+    fn malformed_fetch_item_is_refused() {
         for text in [
             "",
             "()",

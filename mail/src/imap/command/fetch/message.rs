@@ -1,4 +1,6 @@
-//! One message's answer: text, and pieces of its blob that are read only when they are sent.
+//! The FETCH response of one message: text, and ranges of its blob that are read only when they are
+//! sent.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,16 +9,16 @@ use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, Message};
 use freehold_core::store::StoreError;
 
-use super::item::{Item, Wanted};
+use super::item::{BodySection, Item};
 use crate::imap::context::Context;
 use crate::imap::date;
 use crate::imap::flags;
 use crate::imap::mime::section::Text;
 use crate::imap::mime::{HEADER_LEN_MAX, envelope, header};
-use crate::imap::outlines::read_range;
 use crate::imap::print::Printer;
+use crate::imap::structure_cache::read_range;
 
-/// A piece of the answer.
+/// A piece of the response.
 #[derive(Debug)]
 pub(crate) enum Segment {
     Text(Vec<u8>),
@@ -29,7 +31,7 @@ pub(crate) enum Segment {
 }
 
 impl Segment {
-    /// Prints at most `len_max` bytes and returns what is left.
+    /// Prints at most `len_max` bytes of a blob and returns the rest.
     pub(crate) fn print(
         self,
         out: &mut Printer,
@@ -55,29 +57,29 @@ impl Segment {
     }
 }
 
-/// The whole answer for one message.
+/// The whole response for one message.
 pub(crate) fn segments(
     cx: &Context,
     number: u32,
     message: &Message,
     items: &[Item],
 ) -> Result<VecDeque<Segment>, StoreError> {
-    let mut answer =
-        Answer { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
-    answer.out.show(format_args!("* {number} FETCH ("));
+    let mut response =
+        Response { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
+    response.out.show(format_args!("* {number} FETCH ("));
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
-            answer.out.raw(" ");
+            response.out.raw(" ");
         }
-        answer.item(item)?;
+        response.item(item)?;
     }
-    answer.out.raw(")\r\n");
-    let text = answer.out.take();
-    answer.segments.push_back(Segment::Text(text));
-    Ok(answer.segments)
+    response.out.raw(")\r\n");
+    let text = response.out.take();
+    response.segments.push_back(Segment::Text(text));
+    Ok(response.segments)
 }
 
-struct Answer<'a> {
+struct Response<'a> {
     cx: &'a Context,
     message: &'a Message,
     blob: Option<Arc<BlobReader>>,
@@ -85,7 +87,7 @@ struct Answer<'a> {
     segments: VecDeque<Segment>,
 }
 
-impl Answer<'_> {
+impl Response<'_> {
     fn item(&mut self, item: &Item) -> Result<(), StoreError> {
         let (cx, message) = (self.cx, self.message);
         match item {
@@ -102,15 +104,20 @@ impl Answer<'_> {
             ),
             Item::Envelope => {
                 self.out.raw("ENVELOPE ");
-                envelope::print(&mut self.out, &cx.shared.outlines.header(&cx.node, message)?);
+                envelope::print(
+                    &mut self.out,
+                    &cx.shared.structure_cache.header(&cx.node, message)?,
+                );
             }
             Item::Body => drop(
-                self.out.raw("BODY ").raw(&cx.shared.outlines.outline(&cx.node, message)?.body),
+                self.out
+                    .raw("BODY ")
+                    .raw(&cx.shared.structure_cache.structure(&cx.node, message)?.body),
             ),
             Item::BodyStructure => drop(
                 self.out
                     .raw("BODYSTRUCTURE ")
-                    .raw(&cx.shared.outlines.outline(&cx.node, message)?.body_structure),
+                    .raw(&cx.shared.structure_cache.structure(&cx.node, message)?.body_structure),
             ),
             Item::Section(wanted) => self.section(wanted)?,
         }
@@ -118,13 +125,13 @@ impl Answer<'_> {
     }
 
     /// RFC 3501 6.4.5, `BODY[<section>]<<partial>>`.
-    fn section(&mut self, wanted: &Wanted) -> Result<(), StoreError> {
+    fn section(&mut self, wanted: &BodySection) -> Result<(), StoreError> {
         let (cx, message) = (self.cx, self.message);
         wanted.print_name(&mut self.out);
         self.out.raw(" ");
         let section = &wanted.section;
         let range = if section.needs_structure() {
-            match section.range(&cx.shared.outlines.outline(&cx.node, message)?.root) {
+            match section.range(&cx.shared.structure_cache.structure(&cx.node, message)?.root) {
                 Some(range) => range.start as u64..range.end as u64,
                 None => {
                     self.out.raw("NIL");
@@ -135,10 +142,10 @@ impl Answer<'_> {
             match section.text {
                 Text::Whole => 0..message.size,
                 Text::Body => {
-                    cx.shared.outlines.header(&cx.node, message)?.len() as u64..message.size
+                    cx.shared.structure_cache.header(&cx.node, message)?.len() as u64..message.size
                 }
                 Text::Header | Text::Mime | Text::Fields { .. } => {
-                    let bytes = cx.shared.outlines.header(&cx.node, message)?;
+                    let bytes = cx.shared.structure_cache.header(&cx.node, message)?;
                     self.header(wanted, &bytes);
                     return Ok(());
                 }
@@ -164,7 +171,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    fn header(&mut self, wanted: &Wanted, bytes: &[u8]) {
+    fn header(&mut self, wanted: &BodySection, bytes: &[u8]) {
         let selected;
         let bytes = match &wanted.section.text {
             Text::Fields { not, names } => {

@@ -1,6 +1,6 @@
-//! What SEARCH looks for (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5).
+//! Search keys (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5).
 
-use crate::imap::cursor::{Bad, Cursor};
+use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::date::Day;
 use crate::imap::sequence::Set;
 
@@ -9,16 +9,16 @@ const DEPTH_MAX: usize = 32;
 /// Most keys of one search.
 const KEYS_MAX: usize = 2_000;
 
-/// Where a date comes from.
+/// Which date of a message is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dated {
-    /// When the message arrived.
-    Arrived,
-    /// When its `Date` header says it was sent.
+    /// The internal date.
+    Internal,
+    /// The `Date` header.
     Sent,
 }
 
-/// How a date compares.
+/// How the date is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Before,
@@ -34,29 +34,29 @@ pub(crate) enum Key {
     And(Vec<Key>),
     Body(String),
     Date(Dated, Order, Day),
-    /// A flag is set, as written in FETCH.
+    /// A flag is set; its name as in FETCH.
     Flag(String),
-    /// A header field contains a text; an empty text asks whether the field is there.
+    /// A header field contains a text; an empty text matches every message that has the field.
     Header(String, String),
     Larger(u32),
     ModSeq(u64),
-    /// Nothing: what `NEW` and `RECENT` find where no message is ever recent.
+    /// No message: the result of `NEW` and `RECENT`, as no message here is ever recent.
     None,
     Not(Box<Key>),
     Numbers(Set),
-    /// Arrived more than so many seconds ago.
+    /// The internal date is more than so many seconds ago.
     Older(u32),
     Or(Box<Key>, Box<Key>),
     Smaller(u32),
     Text(String),
     Uids(Set),
-    /// Arrived within so many seconds.
+    /// The internal date is within so many seconds.
     Younger(u32),
 }
 
 impl Key {
-    /// One or more keys up to the end, all of which must hold.
-    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Bad> {
+    /// One or more keys up to the end of the command, all of which must match.
+    pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         let mut count = 0;
         let mut keys = vec![one(cursor, 0, &mut count)?];
         while !cursor.is_done() && cursor.rest() != b" " {
@@ -66,8 +66,7 @@ impl Key {
         Ok(all(keys))
     }
 
-    /// How much it takes to find out, from 0 (the row) over 1 (the header) to 2 (the whole
-    /// message).
+    /// What must be read to evaluate the key: 0 is the row, 1 the header, 2 the whole message.
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
@@ -79,13 +78,13 @@ impl Key {
         }
     }
 
-    /// Whether a modification sequence is asked for anywhere (RFC 7162 3.1.5).
-    pub(crate) fn asks_modseq(&self) -> bool {
+    /// Whether MODSEQ occurs in the key (RFC 7162 3.1.5).
+    pub(crate) fn has_modseq(&self) -> bool {
         match self {
             Self::ModSeq(_) => true,
-            Self::And(keys) => keys.iter().any(Self::asks_modseq),
-            Self::Not(key) => key.asks_modseq(),
-            Self::Or(a, b) => a.asks_modseq() || b.asks_modseq(),
+            Self::And(keys) => keys.iter().any(Self::has_modseq),
+            Self::Not(key) => key.has_modseq(),
+            Self::Or(a, b) => a.has_modseq() || b.has_modseq(),
             _ => false,
         }
     }
@@ -98,17 +97,17 @@ fn all(mut keys: Vec<Key>) -> Key {
     Key::And(keys)
 }
 
-fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, Bad> {
+fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, SyntaxError> {
     *count = count.saturating_add(1);
     if depth > DEPTH_MAX || *count > KEYS_MAX {
-        return Err(Bad("the search is nested too deep or too long"));
+        return Err(SyntaxError("the search is nested too deep or too long"));
     }
     let deeper = depth.saturating_add(1);
     match cursor.peek() {
         Some(b'(') => {
             let keys = cursor.list(|cursor| one(cursor, deeper, count))?;
             return if keys.is_empty() {
-                Err(Bad("an empty list is no search key"))
+                Err(SyntaxError("an empty list is no search key"))
             } else {
                 Ok(all(keys))
             };
@@ -124,9 +123,9 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
             not(system(name.trim_start_matches("UN")))
         }
         "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(name, text(cursor)?),
-        "BEFORE" => Key::Date(Dated::Arrived, Order::Before, day(cursor)?),
-        "ON" => Key::Date(Dated::Arrived, Order::On, day(cursor)?),
-        "SINCE" => Key::Date(Dated::Arrived, Order::Since, day(cursor)?),
+        "BEFORE" => Key::Date(Dated::Internal, Order::Before, day(cursor)?),
+        "ON" => Key::Date(Dated::Internal, Order::On, day(cursor)?),
+        "SINCE" => Key::Date(Dated::Internal, Order::Since, day(cursor)?),
         "SENTBEFORE" => Key::Date(Dated::Sent, Order::Before, day(cursor)?),
         "SENTON" => Key::Date(Dated::Sent, Order::On, day(cursor)?),
         "SENTSINCE" => Key::Date(Dated::Sent, Order::Since, day(cursor)?),
@@ -145,8 +144,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "MODSEQ" => {
             cursor.space()?;
             if cursor.peek() == Some(b'"') {
-                // An entry name and type: this node keeps one modification sequence for all that a
-                // message has.
+                // An entry name and type: this server has one modification sequence for each message,
+                // so they are ignored.
                 cursor.string()?;
                 cursor.space()?;
                 cursor.atom()?;
@@ -170,7 +169,7 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
             cursor.space()?;
             Key::Uids(cursor.set()?)
         }
-        _ => return Err(Bad("unknown search key")),
+        _ => return Err(SyntaxError("unknown search key")),
     };
     Ok(key)
 }
@@ -183,22 +182,22 @@ fn system(name: &str) -> Key {
     Key::Flag(format!("\\{name}"))
 }
 
-fn text(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+fn text(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     cursor.space()?;
-    String::from_utf8(cursor.astring()?).map_err(|_| Bad("the text to look for is not UTF-8"))
+    String::from_utf8(cursor.astring()?).map_err(|_| SyntaxError("the search text is not UTF-8"))
 }
 
-fn flag(cursor: &mut Cursor<'_>) -> Result<String, Bad> {
+fn flag(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     cursor.space()?;
     cursor.atom()
 }
 
-fn day(cursor: &mut Cursor<'_>) -> Result<Day, Bad> {
+fn day(cursor: &mut Cursor<'_>) -> Result<Day, SyntaxError> {
     cursor.space()?;
     cursor.day()
 }
 
-fn number(cursor: &mut Cursor<'_>) -> Result<u32, Bad> {
+fn number(cursor: &mut Cursor<'_>) -> Result<u32, SyntaxError> {
     cursor.space()?;
     cursor.number()
 }
@@ -207,19 +206,19 @@ fn number(cursor: &mut Cursor<'_>) -> Result<u32, Bad> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Key, Bad> {
+    fn parse(text: &str) -> Result<Key, SyntaxError> {
         Key::parse(&mut Cursor::new(text.as_bytes()))
     }
 
     #[test]
-    fn what_a_key_costs_is_known() {
+    fn key_cost_is_the_highest_of_its_parts() {
         let Key::And(keys) = parse("BODY x FROM y UNSEEN").unwrap() else { panic!("no list") };
         assert_eq!(keys.iter().map(Key::cost).collect::<Vec<_>>(), [2, 1, 0]);
         assert_eq!(parse("OR (SEEN FROM y) NOT BODY x").unwrap().cost(), 2);
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn search_nesting_is_bounded() {
         assert!(parse(&("NOT ".repeat(30) + "ALL")).is_ok());
         assert!(parse(&("NOT ".repeat(100_000) + "ALL")).is_err());
         assert!(parse(&("(".repeat(100_000))).is_err());

@@ -1,5 +1,6 @@
-//! Whether a message is what SEARCH looks for. The row is asked first, then the header, the whole
-//! message last.
+//! Whether a message matches the search keys. Keys that need only the row are evaluated first, then
+//! those that need the header, last those that need the whole message.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::sync::Arc;
 
@@ -9,15 +10,15 @@ use freehold_core::store::StoreError;
 
 use super::key::{Dated, Key, Order};
 use super::text;
-use crate::imap::command::By;
 use crate::imap::context::Context;
-use crate::imap::cursor::Bad;
+use crate::imap::cursor::SyntaxError;
 use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::mime::{self, header};
 use crate::imap::selected::Selected;
+use crate::imap::sequence::Numbering;
 
-/// Keys made ready: sets resolved, texts folded to lower case.
+/// Search keys with resolved sets and lower-case texts.
 #[derive(Debug)]
 pub(crate) struct Terms {
     key: Key,
@@ -25,13 +26,13 @@ pub(crate) struct Terms {
     now: Timestamp,
 }
 
-/// A message looked at; what was read of it is kept for the next key.
+/// The message being examined, with the parts of it that were read for earlier keys.
 pub(crate) struct Candidate<'a> {
     cx: &'a Context,
     message: &'a Message,
     number: u32,
     header: Option<Arc<Vec<u8>>>,
-    /// The texts of the body, decoded and in lower case.
+    /// The text parts of the body, decoded and in lower case.
     body: Option<String>,
 }
 
@@ -44,7 +45,7 @@ impl<'a> Candidate<'a> {
         if let Some(header) = &self.header {
             return Ok(Arc::clone(header));
         }
-        let header = self.cx.shared.outlines.header(&self.cx.node, self.message)?;
+        let header = self.cx.shared.structure_cache.header(&self.cx.node, self.message)?;
         Ok(Arc::clone(self.header.insert(header)))
     }
 
@@ -62,39 +63,41 @@ impl<'a> Candidate<'a> {
 }
 
 impl Terms {
-    /// Makes keys ready for one folder at one moment. A sequence number that is not there is an
-    /// error, as everywhere.
-    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, Bad> {
+    /// Resolves keys for one folder at one moment.
+    ///
+    /// # Errors
+    /// When a sequence number has no message.
+    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, SyntaxError> {
         let cost = key.cost();
-        let key = ready(key, selected)?;
+        let key = resolve(key, selected)?;
         Ok(Self { key, cost, now })
     }
 
-    /// Whether more than rows must be read.
+    /// Whether blobs must be read.
     pub(crate) fn reads_blobs(&self) -> bool {
         self.cost > 0
     }
 
-    /// Whether all of it holds for a message.
-    pub(crate) fn hold(&self, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
-        self.holds(&self.key, candidate)
+    /// Whether a message matches all keys.
+    pub(crate) fn match_message(&self, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
+        self.matches(&self.key, candidate)
     }
 
-    fn holds(&self, key: &Key, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
+    fn matches(&self, key: &Key, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
         let message = candidate.message;
         Ok(match key {
             Key::All => true,
             Key::None => false,
             Key::And(keys) => {
                 for key in keys {
-                    if !self.holds(key, candidate)? {
+                    if !self.matches(key, candidate)? {
                         return Ok(false);
                     }
                 }
                 true
             }
-            Key::Or(a, b) => self.holds(a, candidate)? || self.holds(b, candidate)?,
-            Key::Not(key) => !self.holds(key, candidate)?,
+            Key::Or(a, b) => self.matches(a, candidate)? || self.matches(b, candidate)?,
+            Key::Not(key) => !self.matches(key, candidate)?,
             Key::Flag(name) => match flags::system(name) {
                 Some(bit) => message.flags.has(bit),
                 None => message.flags.has_keyword(name),
@@ -110,13 +113,13 @@ impl Terms {
             }
             Key::Numbers(set) => set.contains(candidate.number),
             Key::Uids(set) => set.contains(message.uid),
-            Key::Date(Dated::Arrived, order, day) => {
+            Key::Date(Dated::Internal, order, day) => {
                 compare(Day::of(message.internal_date), *order, *day)
             }
             Key::Date(Dated::Sent, order, day) => {
                 let header = candidate.header()?;
-                // RFC 3501 6.4.4 asks for the Date header; without one, the day it arrived is the
-                // best there is.
+                // RFC 3501 6.4.4 compares the Date header; a message without one is compared by its
+                // internal date.
                 let sent = header::first(&header, "date")
                     .and_then(Day::of_header)
                     .unwrap_or_else(|| Day::of(message.internal_date));
@@ -141,22 +144,24 @@ impl Terms {
     }
 }
 
-/// Texts in lower case, sets resolved, cheap keys first.
-fn ready(key: Key, selected: &Selected) -> Result<Key, Bad> {
+/// Lower-cases texts, resolves sets, and puts cheap keys first.
+fn resolve(key: Key, selected: &Selected) -> Result<Key, SyntaxError> {
     Ok(match key {
         Key::Body(text) => Key::Body(text.to_lowercase()),
         Key::Text(text) => Key::Text(text.to_lowercase()),
         Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
         Key::Numbers(set) => {
-            selected.named(&set, By::Number)?;
+            selected.resolve(&set, Numbering::Sequence)?;
             Key::Numbers(set.resolved(selected.len()))
         }
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
-        Key::Not(key) => Key::Not(Box::new(ready(*key, selected)?)),
-        Key::Or(a, b) => Key::Or(Box::new(ready(*a, selected)?), Box::new(ready(*b, selected)?)),
+        Key::Not(key) => Key::Not(Box::new(resolve(*key, selected)?)),
+        Key::Or(a, b) => {
+            Key::Or(Box::new(resolve(*a, selected)?), Box::new(resolve(*b, selected)?))
+        }
         Key::And(keys) => {
             let mut keys: Vec<Key> =
-                keys.into_iter().map(|key| ready(key, selected)).collect::<Result<_, _>>()?;
+                keys.into_iter().map(|key| resolve(key, selected)).collect::<Result<_, _>>()?;
             keys.sort_by_key(Key::cost);
             Key::And(keys)
         }

@@ -1,5 +1,5 @@
-//! The text of a message as a reader would see it: encodings and charsets undone (RFC 3501 6.4.4
-//! leaves the how to us).
+//! The searchable text of a message: transfer encodings and charsets decoded (RFC 3501 6.4.4 leaves
+//! the details to the server).
 
 use mail_parser::HeaderValue;
 use mail_parser::decoders::base64::base64_decode;
@@ -10,7 +10,7 @@ use mail_parser::parsers::MessageStream;
 
 use crate::imap::mime::{Kind, Part, header};
 
-/// Most text decoded of one message, in bytes; what follows is not searched.
+/// Text of one message that is decoded, in bytes; text beyond it is not searched.
 const TEXT_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// One field's value on one line, its encoded words (RFC 2047) decoded.
@@ -93,7 +93,7 @@ mod tests {
     use crate::imap::mime;
 
     #[test]
-    fn encodings_are_undone() {
+    fn search_text_is_decoded() {
         assert_eq!(field(b" =?utf-8?q?Gr=C3=BC=C3=9Fe?= an\r\n alle\r\n"), "Grüße an alle");
         assert_eq!(field(b" plain\r\n text"), "plain text");
         let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\

@@ -4,6 +4,7 @@ use super::{
     DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
 };
 use crate::blobs::AtRest;
+use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
@@ -93,8 +94,14 @@ async fn prepare_dsn(
         return Ok(None);
     };
     let now = node.clock.now();
-    let text = dsn::text(node, &profile, item, failed, now)?;
-    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed)?;
+    let blob = {
+        let (node, item, failed) = (node.clone(), item.clone(), failed.to_vec());
+        try_blocking(move || {
+            let text = dsn::text(&node, &profile, &item, &failed, now)?;
+            node.blobs.put(text.as_bytes(), AtRest::Sealed)
+        })
+        .await?
+    };
     let mut parts: Vec<&[u8]> = vec![b"failure report", &item.id.0];
     parts.extend(failed.iter().map(|r| r.address.as_bytes()));
     let delivery = Delivery {

@@ -1,5 +1,5 @@
-//! Letters that are hard to take apart (`tests/mail/letters`): what is printed of each, somebody
-//! else can read.
+//! Messages that are hard to parse (`tests/mail/messages`): another parser can read their printed
+//! structure.
 
 use super::oracle;
 use crate::imap::command::search::text;
@@ -14,10 +14,10 @@ fn leaves(part: &Part) -> usize {
     }
 }
 
-/// What FETCH would answer about a message's structure.
+/// The FETCH response with the structure of a message.
 fn printed(message: &[u8]) -> Vec<u8> {
     let root = mime::parse(message);
-    // What SEARCH TEXT looks at is taken from the same parts.
+    // SEARCH TEXT uses the same parts.
     assert!(text::body(message, &root).len() <= 4 * message.len() + 1024);
     let mut out = Printer::default();
     out.raw("* 1 FETCH (ENVELOPE ");
@@ -30,40 +30,42 @@ fn printed(message: &[u8]) -> Vec<u8> {
     out.take()
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[test]
-fn the_structure_of_hard_letters_can_be_read_by_somebody_else() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/letters");
+fn printed_structure_is_parsed_by_imap_codec() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/messages");
     let mut read = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Shown when the test fails, to say which.
+        // Names the file when the test fails.
         eprintln!("{}", path.display());
-        let letter = std::fs::read(&path)
+        let message = std::fs::read(&path)
             .unwrap()
             .split(|byte| *byte == b'\n')
             .collect::<Vec<_>>()
             .join(&b"\r\n"[..]);
-        oracle::responses(&printed(&letter));
-        // A letter may also be cut anywhere.
-        for cut in (0..letter.len()).step_by(37) {
-            oracle::responses(&printed(&letter[..cut]));
+        oracle::assert_readable(&printed(&message));
+        // Truncated messages are parsed as well.
+        for cut in (0..message.len()).step_by(37) {
+            oracle::assert_readable(&printed(&message[..cut]));
         }
         read += 1;
     }
-    assert!(read >= 18, "letters are missing");
+    assert!(read >= 18, "messages are missing");
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[test]
-fn the_parts_of_hard_letters_are_where_they_should_be() {
+fn hard_messages_have_the_expected_parts() {
     let parts = |name: &str| {
-        let path = format!("{}/tests/mail/letters/{name}.eml", env!("CARGO_MANIFEST_DIR"));
-        let letter = std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
-        leaves(&mime::parse(letter.as_bytes()))
+        let path = format!("{}/tests/mail/messages/{name}.eml", env!("CARGO_MANIFEST_DIR"));
+        let message = std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
+        leaves(&mime::parse(message.as_bytes()))
     };
-    assert_eq!(parts("boxes_in_boxes"), 4);
-    assert_eq!(parts("names_in_pieces"), 3);
-    assert_eq!(parts("a_letter_in_a_letter"), 5);
+    assert_eq!(parts("nested_multiparts"), 4);
+    assert_eq!(parts("rfc2231_filenames"), 3);
+    assert_eq!(parts("nested_message"), 5);
     assert_eq!(parts("signed"), 2);
-    assert_eq!(parts("returned"), 3);
+    assert_eq!(parts("delivery_report"), 3);
     assert_eq!(parts("dots"), 1);
 }

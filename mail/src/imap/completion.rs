@@ -1,13 +1,13 @@
-//! How a command ends: the tagged line (RFC 3501 7.1), with the response codes of RFC 5530.
+//! The tagged response that ends a command (RFC 3501 7.1), with the response codes of RFC 5530.
 
 use std::borrow::Cow;
 
 use freehold_core::mailbox::{DeliverError, FlagError, FolderError, TransferError};
 use freehold_core::store::StoreError;
 
-use super::cursor::Bad;
+use super::cursor::SyntaxError;
 
-/// Whether it went well.
+/// RFC 3501 7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Ok,
@@ -15,62 +15,62 @@ pub(crate) enum Status {
     Bad,
 }
 
-/// A tagged answer without its tag.
+/// A tagged response without its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Done {
+pub(crate) struct Completion {
     status: Status,
     code: Option<String>,
     text: Cow<'static, str>,
 }
 
-impl Done {
-    /// It went well.
+impl Completion {
+    /// OK: the command succeeded.
     pub(crate) fn ok(text: &'static str) -> Self {
         Self { status: Status::Ok, code: None, text: text.into() }
     }
 
-    /// It did not.
+    /// NO: the command failed.
     pub(crate) fn no(text: impl Into<Cow<'static, str>>) -> Self {
         Self { status: Status::No, code: None, text: text.into() }
     }
 
-    /// It made no sense, here or at all.
+    /// BAD: the command is unknown, malformed, or not allowed in this state.
     pub(crate) fn bad(text: &'static str) -> Self {
         Self { status: Status::Bad, code: None, text: text.into() }
     }
 
-    /// The same with a response code.
+    /// Adds a response code.
     pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
     }
 
-    /// There is no such folder.
+    /// The folder does not exist.
     pub(crate) fn no_folder() -> Self {
-        Self::no("there is no such folder").code("NONEXISTENT")
+        Self::no("no such folder").code("NONEXISTENT")
     }
 
-    /// There is no such folder, and the client may make it and try again (RFC 3501 6.3.11).
+    /// The folder does not exist; the client may create it and try again (RFC 3501 6.3.11).
     pub(crate) fn try_create() -> Self {
-        Self::no("there is no such folder").code("TRYCREATE")
+        Self::no("no such folder").code("TRYCREATE")
     }
 
     /// The folder was opened with EXAMINE.
     pub(crate) fn read_only() -> Self {
-        Self::no("the folder is open for reading only").code("READ-ONLY")
+        Self::no("the folder is open read-only").code("READ-ONLY")
     }
 
-    /// Whether it went well.
-    pub(crate) fn is_ok(&self) -> bool {
-        self.status == Status::Ok
+    /// The command is valid only in the selected state (RFC 3501 6.4).
+    pub(crate) fn not_selected() -> Self {
+        Self::bad("select a folder first")
     }
 
-    /// Whether it made no sense.
+    /// True for BAD.
     pub(crate) fn is_bad(&self) -> bool {
         self.status == Status::Bad
     }
 
-    /// The line, without its end.
+    /// The response line, without its CR LF.
     pub(crate) fn line(&self, tag: &str) -> String {
         let status = match self.status {
             Status::Ok => "OK",
@@ -84,50 +84,52 @@ impl Done {
     }
 }
 
-impl From<Bad> for Done {
-    fn from(bad: Bad) -> Self {
-        Self::bad(bad.0)
+impl From<SyntaxError> for Completion {
+    fn from(error: SyntaxError) -> Self {
+        Self::bad(error.0)
     }
 }
 
-impl From<StoreError> for Done {
+impl From<StoreError> for Completion {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Full => Self::no("the disk is full").code("OVERQUOTA"),
-            StoreError::TooLarge { .. } => Self::no("that is too large").code("LIMIT"),
+            StoreError::TooLarge { .. } => Self::no("too large").code("LIMIT"),
             error => {
                 tracing::error!(%error, "imap: the store failed");
-                Self::no("the store failed; try again later").code("SERVERBUG")
+                Self::no("internal error; try again later").code("SERVERBUG")
             }
         }
     }
 }
 
-impl From<FolderError> for Done {
+impl From<FolderError> for Completion {
     fn from(error: FolderError) -> Self {
         match error {
             FolderError::NoSuchFolder => Self::no_folder(),
-            FolderError::Exists => Self::no("there is a folder of that name").code("ALREADYEXISTS"),
-            FolderError::BadName => Self::no("a folder can't be called that").code("CANNOT"),
-            FolderError::Special => Self::no("this folder always exists").code("CANNOT"),
-            FolderError::TooMany => Self::no("there are too many folders").code("LIMIT"),
+            FolderError::Exists => Self::no("the folder exists already").code("ALREADYEXISTS"),
+            FolderError::BadName => Self::no("not a valid folder name").code("CANNOT"),
+            FolderError::Special => {
+                Self::no("a special-use folder can't be changed").code("CANNOT")
+            }
+            FolderError::TooMany => Self::no("too many folders").code("LIMIT"),
             FolderError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<FlagError> for Done {
+impl From<FlagError> for Completion {
     fn from(error: FlagError) -> Self {
         match error {
             FlagError::NoSuchFolder => Self::no_folder(),
-            FlagError::BadKeyword => Self::no("a keyword can't be like that").code("CANNOT"),
+            FlagError::BadKeyword => Self::no("not a valid keyword").code("CANNOT"),
             FlagError::TooManyKeywords => Self::no("too many different keywords").code("LIMIT"),
             FlagError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<DeliverError> for Done {
+impl From<DeliverError> for Completion {
     fn from(error: DeliverError) -> Self {
         match error {
             DeliverError::NoSuchFolder => Self::try_create(),
@@ -138,7 +140,7 @@ impl From<DeliverError> for Done {
     }
 }
 
-impl From<TransferError> for Done {
+impl From<TransferError> for Completion {
     fn from(error: TransferError) -> Self {
         match error {
             TransferError::NoTarget => Self::try_create(),

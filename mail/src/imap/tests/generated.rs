@@ -1,4 +1,4 @@
-//! Commands as programs could send them, whole and with one octet changed.
+//! Strategies for commands, valid ones and ones with one octet changed.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -52,8 +52,8 @@ pub(super) fn command() -> impl Strategy<Value = String> {
     ("[a-zA-Z0-9.]{1,5}", body).prop_map(|(tag, body)| format!("{tag} {body}\r\n"))
 }
 
-/// The same with one octet replaced, put in or taken out.
-pub(super) fn damaged() -> impl Strategy<Value = String> {
+/// The same with one character replaced, inserted or removed.
+pub(super) fn mutated() -> impl Strategy<Value = String> {
     (
         command(),
         any::<proptest::sample::Index>(),
@@ -80,8 +80,8 @@ fn quoted() -> impl Strategy<Value = String> {
     "[ !#-\\[\\]-~]{0,12}".prop_map(|text| format!("\"{text}\""))
 }
 
-/// A name without `&`, which we decode and imap-codec does not, and never INBOX, which it keeps
-/// apart.
+/// A name without `&`, which imap-codec does not decode, and never INBOX, for which it has a type of
+/// its own.
 fn name() -> impl Strategy<Value = String> {
     "x[ !#-%'-\\[\\]-~]{0,10}".prop_map(|text| format!("\"{text}\""))
 }
@@ -92,7 +92,7 @@ fn pattern() -> impl Strategy<Value = String> {
 
 fn set() -> impl Strategy<Value = String> {
     let end = prop_oneof![4 => (1..5_000u32).prop_map(|number| number.to_string()), 1 => Just("*".to_owned()), 1 => Just(u32::MAX.to_string())];
-    // A range of equal ends is one number to us.
+    // Our parser reads a range with equal ends as one number.
     let range = (end.clone(), proptest::option::of(end)).prop_map(|(from, to)| match to {
         Some(to) if to != from => format!("{from}:{to}"),
         _ => from,

@@ -1,5 +1,4 @@
-//! Everything a client says in the transcripts, damaged; and mails, dates and names that nobody
-//! wrote.
+//! Fuzz tests over mutated client lines, dates, names and messages.
 
 use freehold_core::testing::fuzz::fuzz;
 
@@ -9,21 +8,21 @@ use crate::imap::command::{self, append};
 use crate::imap::{date, mime, utf7};
 
 #[test]
-fn a_damaged_conversation_ends_or_goes_on() {
+fn mutated_imap_session_never_panics() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for logged_in in [false, true] {
-        fuzz(&format!("imap session {logged_in}"), &conversations::said("imap"), |input| {
+        fuzz(&format!("imap session {logged_in}"), &conversations::client_lines("imap"), |input| {
             let pieces: Vec<Vec<u8>> = input.chunks(97).map(<[u8]>::to_vec).collect();
-            let _closed = runtime.block_on(transcript::throw(&pieces, logged_in));
+            let _closed = runtime.block_on(transcript::feed_all(&pieces, logged_in));
         });
     }
 }
 
 #[test]
-fn a_damaged_command_is_refused_or_read() {
-    let lines: Vec<Vec<u8>> = conversations::said("imap")
+fn mutated_command_is_parsed_or_refused() {
+    let lines: Vec<Vec<u8>> = conversations::client_lines("imap")
         .iter()
-        .flat_map(|said| said.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
+        .flat_map(|lines| lines.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
         .collect();
     fuzz("imap command", &lines, |input| {
         let _ = (command::parse(input).is_ok(), append::Head::parse(input).is_some());
@@ -36,20 +35,20 @@ fn a_damaged_command_is_refused_or_read() {
 }
 
 #[test]
-fn a_damaged_message_has_parts_within_itself() {
+fn mutated_message_has_parts_within_bounds() {
     let mail = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=\"x\"\r\n\r\nbefore\r\n--x\r\n\r\none\r\n--x\r\n\
         Content-Type: multipart/alternative; boundary=xx\r\n\r\n--xx\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n\r\ntwo\r\n--xx--\r\n\
         --x\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninside\r\n--x--\r\nafter\r\n";
     fuzz("mime", &[mail.to_vec(), mail.repeat(3)], |input| {
-        within(&mime::parse(input), input.len());
+        assert_within(&mime::parse(input), input.len());
     });
 }
 
-fn within(part: &mime::Part, len: usize) {
+fn assert_within(part: &mime::Part, len: usize) {
     assert!(part.body.start <= part.body.end && part.body.end <= len);
     match &part.kind {
         mime::Kind::Leaf => {}
-        mime::Kind::Multipart(parts) => parts.iter().for_each(|part| within(part, len)),
-        mime::Kind::Message(part) => within(part, len),
+        mime::Kind::Multipart(parts) => parts.iter().for_each(|part| assert_within(part, len)),
+        mime::Kind::Message(part) => assert_within(part, len),
     }
 }

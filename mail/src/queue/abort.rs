@@ -1,8 +1,8 @@
-//! The connection to a next hop, with a way to cut it from the sending side.
+//! The connection to a next hop, with a handle that aborts it.
 //!
-//! lettre writes the end of a message by itself as soon as there is no more text. A message that
-//! can't be read to its end must not be ended: the other server would take the half for the whole.
-//! So the wire is cut first.
+//! lettre writes the end of a message as soon as there are no more pieces. A message that can't be
+//! read to its end must not be ended, or the next hop would accept a truncated one. So the stream is
+//! aborted first, and the end is never written.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Cuts the wire it came with.
+/// Aborts its stream.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scissors(Arc<AtomicBool>);
+pub(super) struct AbortHandle(Arc<AtomicBool>);
 
-impl Scissors {
-    /// From now on nothing is written.
-    pub(super) fn cut(&self) {
+impl AbortHandle {
+    /// Every later write fails.
+    pub(super) fn abort(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
@@ -34,28 +34,28 @@ impl Scissors {
     }
 }
 
-/// A connection that can be cut.
+/// A connection that can be aborted.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct AbortableStream {
     socket: TcpStream,
-    scissors: Scissors,
+    handle: AbortHandle,
 }
 
-impl Wire {
-    /// A wire over `socket`.
-    pub(super) fn new(socket: TcpStream) -> (Self, Scissors) {
-        let scissors = Scissors::default();
-        (Self { socket, scissors: scissors.clone() }, scissors)
+impl AbortableStream {
+    /// A stream over `socket`.
+    pub(super) fn new(socket: TcpStream) -> (Self, AbortHandle) {
+        let handle = AbortHandle::default();
+        (Self { socket, handle: handle.clone() }, handle)
     }
 }
 
-impl AsyncTokioStream for Wire {
+impl AsyncTokioStream for AbortableStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr()
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for AbortableStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -65,18 +65,18 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for AbortableStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.scissors.check()?;
+        self.handle.check()?;
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.scissors.check()?;
+        self.handle.check()?;
         Pin::new(&mut self.socket).poll_flush(context)
     }
 

@@ -1,9 +1,10 @@
-//! A small memory of headers and structures, so that a list of thousands of messages opens each
-//! blob once.
+//! A cache of message headers and structures, so that listing thousands of messages opens each blob
+//! once.
 //!
-//! Two generations: what is used moves to the young one; when that is full it becomes the old one,
-//! and what was still in the old one is forgotten. A blob never changes, so nothing here is ever
-//! stale.
+//! It has two generations. An entry that is used moves to the young one; when the young one is full
+//! it becomes the old one, and the previous old one is dropped. Blobs never change, so no entry is
+//! ever stale.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,31 +17,31 @@ use freehold_core::store::{BlobId, StoreError};
 use super::mime::{self, HEADER_LEN_MAX, Part, header, structure};
 use super::print::Printer;
 
-/// What one generation may hold, in bytes.
+/// The size of one generation, in bytes.
 const GENERATION_LEN_MAX: usize = 6 * 1024 * 1024;
-/// What an entry costs beside its content, in bytes.
+/// The overhead of an entry, in bytes.
 const ENTRY_LEN: usize = 200;
-/// What a part of a structure costs, in bytes.
+/// The memory for one part of a structure, in bytes.
 const PART_LEN: usize = 250;
-/// How much of a message is read first to find its header's end.
+/// Bytes of a message that are read first, to find the end of its header.
 const FIRST_READ_LEN: usize = 8 * 1024;
 
-/// A message taken apart.
+/// The structure of a message.
 #[derive(Debug)]
-pub(crate) struct Outline {
+pub(crate) struct Structure {
     /// The parts.
     pub(crate) root: Part,
-    /// BODY as printed.
+    /// The printed BODY item.
     pub(crate) body: Vec<u8>,
-    /// BODYSTRUCTURE as printed.
+    /// The printed BODYSTRUCTURE item.
     pub(crate) body_structure: Vec<u8>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
     header: Option<Arc<Vec<u8>>>,
-    outline: Option<Arc<Outline>>,
-    /// About how much memory it takes, in bytes.
+    structure: Option<Arc<Structure>>,
+    /// The estimated memory of the entry, in bytes.
     len: usize,
 }
 
@@ -53,10 +54,10 @@ struct Generations {
 
 /// See the module's text.
 #[derive(Debug, Default)]
-pub(crate) struct Outlines(Mutex<Generations>);
+pub(crate) struct StructureCache(Mutex<Generations>);
 
-impl Outlines {
-    /// The header of a message with its empty line; cut off where it is longer than is read.
+impl StructureCache {
+    /// The header of a message with its empty line, cut at `HEADER_LEN_MAX`. Blocks.
     pub(crate) fn header(
         &self,
         node: &Node,
@@ -66,32 +67,32 @@ impl Outlines {
             return Ok(header);
         }
         let header = Arc::new(read_header(&mailbox::body(node, message)?)?);
-        self.keep(message.blob, header.len(), |entry| entry.header = Some(Arc::clone(&header)));
+        self.insert(message.blob, header.len(), |entry| entry.header = Some(Arc::clone(&header)));
         Ok(header)
     }
 
-    /// A message taken apart.
-    pub(crate) fn outline(
+    /// The structure of a message. Blocks.
+    pub(crate) fn structure(
         &self,
         node: &Node,
         message: &Message,
-    ) -> Result<Arc<Outline>, StoreError> {
-        if let Some(outline) = self.entry(&message.blob).outline {
-            return Ok(outline);
+    ) -> Result<Arc<Structure>, StoreError> {
+        if let Some(structure) = self.entry(&message.blob).structure {
+            return Ok(structure);
         }
         let bytes = mailbox::body(node, message)?
             .read_all(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX))?;
-        let outline = Arc::new(outline(&bytes));
-        let len = outline
+        let structure = Arc::new(parse(&bytes));
+        let len = structure
             .body
             .len()
-            .saturating_add(outline.body_structure.len())
-            .saturating_add(parts(&outline.root).saturating_mul(PART_LEN));
-        self.keep(message.blob, len, |entry| entry.outline = Some(Arc::clone(&outline)));
-        Ok(outline)
+            .saturating_add(structure.body_structure.len())
+            .saturating_add(parts(&structure.root).saturating_mul(PART_LEN));
+        self.insert(message.blob, len, |entry| entry.structure = Some(Arc::clone(&structure)));
+        Ok(structure)
     }
 
-    /// What is known of a blob; knowing it again keeps it young.
+    /// The entry of a blob, moved to the young generation; an empty one if there is none.
     fn entry(&self, blob: &BlobId) -> Entry {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match generations.old.remove(blob) {
@@ -103,7 +104,7 @@ impl Outlines {
         }
     }
 
-    fn keep(&self, blob: BlobId, len: usize, set: impl FnOnce(&mut Entry)) {
+    fn insert(&self, blob: BlobId, len: usize, set: impl FnOnce(&mut Entry)) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entry =
             generations.take(&blob).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
@@ -130,13 +131,13 @@ impl Generations {
     }
 }
 
-fn outline(bytes: &[u8]) -> Outline {
+fn parse(bytes: &[u8]) -> Structure {
     let root = mime::parse(bytes);
     let mut out = Printer::default();
     structure::print(&mut out, bytes, &root, false);
     let body = out.take();
     structure::print(&mut out, bytes, &root, true);
-    Outline { root, body, body_structure: out.take() }
+    Structure { root, body, body_structure: out.take() }
 }
 
 fn parts(part: &Part) -> usize {
@@ -166,7 +167,7 @@ fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
     }
 }
 
-/// Bytes of a blob from `from`, at most `len_max`, fewer at its end.
+/// Bytes of a blob from `from`: `len_max`, or fewer at its end.
 pub(crate) fn read_range(
     blob: &BlobReader,
     from: u64,
@@ -196,16 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_used_stays() {
-        let outlines = Outlines::default();
+    fn structure_cache_is_bounded_and_keeps_used_entries() {
+        let cache = StructureCache::default();
         let header = Arc::new(vec![b'x'; 10_000]);
         for number in 0..5_000 {
-            outlines
-                .keep(blob(number), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
-            assert!(outlines.entry(&blob(0)).header.is_some());
+            cache.insert(blob(number), header.len(), |entry| {
+                entry.header = Some(Arc::clone(&header))
+            });
+            assert!(cache.entry(&blob(0)).header.is_some());
         }
-        assert!(outlines.entry(&blob(1)).header.is_none());
-        let generations = outlines.0.lock().unwrap();
+        assert!(cache.entry(&blob(1)).header.is_none());
+        let generations = cache.0.lock().unwrap();
         let kept = generations.young.len() + generations.old.len();
         assert!(
             kept * 10_000 <= GENERATION_LEN_MAX * 2 && generations.young_len <= GENERATION_LEN_MAX

@@ -1,16 +1,15 @@
-//! Writes a command we have read back onto the wire, every string quoted: read by somebody else, it
-//! must mean what the original did.
+//! Serializes a parsed command, with every string quoted.
 
 use freehold_core::clock::Timestamp;
 
-use crate::imap::command::fetch::item::{Item, Wanted};
+use crate::imap::command::fetch::item::{BodySection, Item};
 use crate::imap::command::search::key::{Dated, Key, Order};
-use crate::imap::command::select::Access;
 use crate::imap::command::store::Sign;
-use crate::imap::command::{By, Command, Tagged, copy, status};
+use crate::imap::command::{Command, Tagged, copy, status};
 use crate::imap::date::{self, Day};
 use crate::imap::mime::section::Text;
-use crate::imap::sequence::{End, Set};
+use crate::imap::selected::Access;
+use crate::imap::sequence::{End, Numbering, Set};
 use crate::imap::utf7;
 
 pub(super) fn command(tagged: &Tagged) -> String {
@@ -46,7 +45,7 @@ pub(super) fn command(tagged: &Tagged) -> String {
             format!("STATUS {} ({})", mailbox(&status.name), items.join(" "))
         }
         Command::Copy(copy) => {
-            let verb = if copy.then == copy::Then::Keep { "COPY" } else { "MOVE" };
+            let verb = if copy.mode == copy::CopyMode::Copy { "COPY" } else { "MOVE" };
             format!("{}{verb} {} {}", uid(copy.by), set(&copy.set), mailbox(&copy.to))
         }
         Command::Store(store) => {
@@ -91,8 +90,8 @@ fn mailbox(name: &str) -> String {
     quoted(&utf7::encode(name))
 }
 
-fn uid(by: By) -> &'static str {
-    if by == By::Uid { "UID " } else { "" }
+fn uid(by: Numbering) -> &'static str {
+    if by == Numbering::Uid { "UID " } else { "" }
 }
 
 fn set(set: &Set) -> String {
@@ -127,7 +126,7 @@ fn item(item: &Item) -> String {
         Item::ModSeq => "MODSEQ".to_owned(),
         Item::Size => "RFC822.SIZE".to_owned(),
         Item::Uid => "UID".to_owned(),
-        Item::Section(Wanted { old_name: Some(name), .. }) => (*name).to_owned(),
+        Item::Section(BodySection { rfc822_name: Some(name), .. }) => (*name).to_owned(),
         Item::Section(wanted) => {
             let mut section: Vec<String> = wanted.section.path.iter().map(u32::to_string).collect();
             match &wanted.section.text {

@@ -1,0 +1,158 @@
+//! The node's side of an IMAP session: answers the session's questions.
+//!
+//! Commands on the mailbox read many rows and whole messages, so they run on a thread that may
+//! block, one at a time for each session.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use freehold_core::blocking::{Unfinished, blocking, blocking_future};
+use freehold_core::logins::{self, LoginError};
+use freehold_core::mailbox::FolderId;
+use freehold_core::node::Node;
+
+use super::command::append::Append;
+use super::command::login::Login;
+use super::completion::Completion;
+use super::context::{Context, Shared};
+use super::executor::Executor;
+use super::print::Printer;
+use super::selected::Numbers;
+use super::session::{Answer, Question};
+
+/// See the module's text.
+pub(crate) struct Exchange {
+    node: Node,
+    /// The client's address, for the throttling of wrong passwords.
+    peer: IpAddr,
+    /// Missing while a command runs, and for good after one panicked.
+    executor: Option<Box<Executor>>,
+    /// The APPEND whose message is being received, or its refusal.
+    append: Option<Result<Box<Append>, Completion>>,
+}
+
+impl Exchange {
+    /// The node's side of a session with `peer`.
+    pub(crate) fn new(node: Node, shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let cx = Context { node: node.clone(), shared, out: Printer::default(), condstore: false };
+        Self { node, peer, executor: Some(Box::new(Executor::new(cx))), append: None }
+    }
+
+    /// Answers one question; also returns the untagged responses to be sent before the answer.
+    pub(crate) async fn answer(&mut self, question: Question) -> (Answer, Vec<u8>) {
+        let answered = match question {
+            Question::Login(login) => Ok(self.log_in(login).await),
+            Question::Report(numbers) => self.report(numbers).await.map(|()| Answer::More),
+            Question::Append { head, literal } => {
+                let started = self.on_executor(move |executor| {
+                    Append::start(executor.context(), head, literal).map(Box::new)
+                });
+                started.await.map(|append| self.append_started(append))
+            }
+            Question::AppendPiece(piece) => {
+                self.append_piece(&piece).await;
+                Ok(Answer::More)
+            }
+            Question::AppendEnd { keep } => self.append_end(keep).await,
+            Question::AppendAbandon => {
+                self.append = None;
+                Ok(Answer::More)
+            }
+            question => self.run(question).await,
+        };
+        let answer = answered.unwrap_or_else(|error| {
+            tracing::error!(%error, "imap: a command did not finish");
+            Answer::Broken
+        });
+        let output =
+            self.executor.as_mut().map(|executor| executor.take_output()).unwrap_or_default();
+        (answer, output)
+    }
+
+    /// Checks an app password. An unknown user and a wrong password get the same answer.
+    async fn log_in(&self, login: Login) -> Answer {
+        let Login { user, password } = login;
+        let checked =
+            logins::check_app_password(&self.node, &user, &password, self.peer.into()).await;
+        let completion = match checked {
+            Ok(_) => return Answer::LoggedIn,
+            Err(LoginError::Wrong) => {
+                Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")
+            }
+            Err(LoginError::TooOften { .. }) => {
+                Completion::no("too many wrong passwords; try again later").code("UNAVAILABLE")
+            }
+            Err(LoginError::Store(error)) => error.into(),
+        };
+        Answer::Completed { completion, selected: None }
+    }
+
+    async fn run(&mut self, question: Question) -> Result<Answer, Unfinished> {
+        let Some(mut executor) = self.executor.take() else { return Ok(Answer::Broken) };
+        let work = async move {
+            let answer = executor.answer(question).await;
+            (executor, answer)
+        };
+        let (executor, answer) = blocking_future(work).await?;
+        self.executor = Some(executor);
+        Ok(answer)
+    }
+
+    /// Runs `work` where it may block. Without an executor it is not run, and the session ends.
+    async fn on_executor<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Executor) -> T + Send + 'static,
+    ) -> Result<Option<T>, Unfinished> {
+        let Some(mut executor) = self.executor.take() else { return Ok(None) };
+        let work = move || {
+            let done = work(&mut executor);
+            (executor, done)
+        };
+        let (executor, done) = blocking(work).await?;
+        self.executor = Some(executor);
+        Ok(Some(done))
+    }
+
+    /// Reports changes. Most often there are none, which one row tells.
+    async fn report(&mut self, numbers: Numbers) -> Result<(), Unfinished> {
+        if self.executor.as_ref().is_some_and(|executor| executor.is_current()) {
+            return Ok(());
+        }
+        self.on_executor(move |executor| executor.report(numbers)).await?;
+        Ok(())
+    }
+
+    fn append_started(&mut self, append: Option<Result<Box<Append>, Completion>>) -> Answer {
+        let Some(append) = append else { return Answer::Broken };
+        let refusal = append.as_ref().err().cloned();
+        self.append = Some(append);
+        match refusal {
+            None => Answer::More,
+            Some(completion) => Answer::Completed { completion, selected: self.selected() },
+        }
+    }
+
+    /// Takes the next piece of a message. After a refusal it is dropped.
+    async fn append_piece(&mut self, piece: &[u8]) {
+        if let Some(Ok(append)) = &mut self.append {
+            append.write(piece).await;
+        }
+    }
+
+    async fn append_end(&mut self, keep: bool) -> Result<Answer, Unfinished> {
+        let completion = match self.append.take() {
+            None => return Ok(Answer::Broken),
+            Some(_) if !keep => Completion::bad("the command goes on after the message"),
+            Some(Err(refusal)) => refusal,
+            Some(Ok(append)) => {
+                append.finish(&self.node).await.unwrap_or_else(|completion| completion)
+            }
+        };
+        self.report(Numbers::MayChange).await?;
+        Ok(Answer::Completed { completion, selected: self.selected() })
+    }
+
+    fn selected(&self) -> Option<FolderId> {
+        self.executor.as_ref().and_then(|executor| executor.selected())
+    }
+}

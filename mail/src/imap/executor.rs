@@ -1,0 +1,173 @@
+//! Runs the commands that read or change the mailbox. Everything here blocks: the exchange calls it
+//! on a thread that may.
+
+use freehold_core::mailbox::FolderId;
+
+use super::command::fetch::{FetchProgress, Slice};
+use super::command::search::SearchProgress;
+use super::command::{
+    Command, Tagged, close, copy, create, delete, enable, expunge, list, lsub, rename, select,
+    status, store, subscribe,
+};
+use super::completion::Completion;
+use super::context::Context;
+use super::selected::{Numbers, Selected};
+use super::session::{Answer, Question};
+
+/// See the module's text.
+pub(crate) struct Executor {
+    cx: Context,
+    selected: Option<Selected>,
+    running: Option<Running>,
+}
+
+/// A command that is answered in slices.
+enum Running {
+    Fetch(FetchProgress),
+    Search(SearchProgress),
+}
+
+/// A command's progress after one call.
+enum Progress {
+    Completed(Completion),
+    /// The command is in `running`.
+    Running,
+}
+
+impl Executor {
+    pub(crate) fn new(cx: Context) -> Self {
+        Self { cx, selected: None, running: None }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.cx
+    }
+
+    /// The selected folder.
+    pub(crate) fn selected(&self) -> Option<FolderId> {
+        self.selected.as_ref().map(|selected| selected.folder)
+    }
+
+    /// Takes the untagged responses printed so far.
+    pub(crate) fn take_output(&mut self) -> Vec<u8> {
+        self.cx.out.take()
+    }
+
+    /// True when no folder is selected or it has not changed: at most one row is read.
+    pub(crate) fn is_current(&self) -> bool {
+        match &self.selected {
+            None => true,
+            // An error is met and logged again by the report.
+            Some(selected) => selected.is_current(&self.cx).unwrap_or(false),
+        }
+    }
+
+    /// Reports the changes in the selected folder.
+    pub(crate) fn report(&mut self, numbers: Numbers) {
+        if let Some(selected) = &mut self.selected
+            && let Err(error) = selected.report_changes(&mut self.cx, numbers)
+        {
+            // The next report has the changes as well; the command that just ended succeeded.
+            tracing::error!(%error, "imap: changes could not be reported");
+        }
+    }
+
+    /// Answers [`Question::Run`] and [`Question::Continue`].
+    pub(crate) async fn answer(&mut self, question: Question) -> Answer {
+        let Question::Run(Tagged { tag, command }) = question else { return self.resume().await };
+        let numbers = command.numbers_after();
+        match self.execute(tag, command).await {
+            Ok(Progress::Running) => self.resume().await,
+            Ok(Progress::Completed(completion)) | Err(completion) => {
+                self.complete(completion, numbers)
+            }
+        }
+    }
+
+    fn complete(&mut self, completion: Completion, numbers: Numbers) -> Answer {
+        self.report(numbers);
+        Answer::Completed { completion, selected: self.selected() }
+    }
+
+    /// Does the next slice of the FETCH or SEARCH that is running.
+    async fn resume(&mut self) -> Answer {
+        let Some(selected) = &mut self.selected else { return Answer::Broken };
+        match &mut self.running {
+            None => Answer::Broken,
+            Some(Running::Fetch(fetch)) => {
+                let numbers = Numbers::after(fetch.by);
+                match Box::pin(fetch.slice(&mut self.cx, selected)).await {
+                    Slice::More => Answer::More,
+                    Slice::Broken => Answer::Broken,
+                    Slice::Complete(completion) => {
+                        self.running = None;
+                        self.complete(completion, numbers)
+                    }
+                }
+            }
+            Some(Running::Search(search)) => {
+                let numbers = Numbers::after(search.by);
+                match search.slice(&mut self.cx, selected) {
+                    None => Answer::More,
+                    Some(completion) => {
+                        self.running = None;
+                        self.complete(completion, numbers)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn execute(&mut self, tag: String, command: Command) -> Result<Progress, Completion> {
+        let cx = &mut self.cx;
+        let completion = match (command, &mut self.selected) {
+            (Command::Enable(enable), _) => {
+                enable::run(cx, &enable);
+                Ok(Completion::ok("enabled"))
+            }
+            (Command::Select(select), current) => {
+                // The folder that was selected is deselected even when this fails (RFC 3501 6.3.1).
+                *current = None;
+                select::run(cx, &select).map(|(selected, completion)| {
+                    *current = Some(selected);
+                    completion
+                })
+            }
+            (Command::Create(create), _) => create::run(cx, &create).await,
+            (Command::Delete(delete), _) => delete::run(cx, &delete).await,
+            (Command::Rename(rename), _) => rename::run(cx, &rename).await,
+            (Command::Subscribe(subscribe), _) => subscribe::run(cx, &subscribe).await,
+            (Command::List(list), _) => list::run(cx, &list),
+            (Command::Lsub(lsub), _) => lsub::run(cx, &lsub),
+            (Command::Status(status), _) => status::run(cx, &status),
+
+            (Command::Close, Some(selected)) => {
+                let completion = close::run(cx, selected).await;
+                self.selected = None;
+                completion
+            }
+            (Command::Unselect, current) => {
+                *current = None;
+                Ok(Completion::ok("unselected"))
+            }
+            (Command::Expunge(expunge), Some(selected)) => {
+                expunge::run(cx, selected, &expunge).await
+            }
+            (Command::Copy(copy), Some(selected)) => copy::run(cx, selected, &copy).await,
+            (Command::Store(store), Some(selected)) => store::run(cx, selected, &store).await,
+            (Command::Search(search), Some(selected)) => {
+                let search = SearchProgress::start(cx, selected, tag, search)?;
+                self.running = Some(Running::Search(search));
+                return Ok(Progress::Running);
+            }
+            (Command::Fetch(fetch), Some(selected)) => {
+                let fetch = FetchProgress::start(cx, selected, fetch)?;
+                self.running = Some(Running::Fetch(fetch));
+                return Ok(Progress::Running);
+            }
+            // The session asks for no other command, and for none of these without a folder.
+            _ => Err(Completion::not_selected()),
+        };
+        completion.map(Progress::Completed)
+    }
+}

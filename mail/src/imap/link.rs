@@ -1,0 +1,22 @@
+//! The properties of a connection that a session depends on.
+
+/// Whether others on the network could read along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Privacy {
+    /// TLS.
+    Tls,
+    /// In the clear, with client and server on one machine.
+    Loopback,
+    /// In the clear over a network: no password is accepted.
+    Cleartext,
+}
+
+/// See the module's text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) privacy: Privacy,
+    /// Whether STARTTLS is offered.
+    pub(crate) may_start_tls: bool,
+    /// The largest message that APPEND takes, in bytes.
+    pub(crate) message_len_max: u64,
+}

@@ -1,0 +1,58 @@
+//! The questions that only the node can answer, and the answers.
+
+use freehold_core::mailbox::FolderId;
+
+use crate::imap::command::Tagged;
+use crate::imap::command::append::Head;
+use crate::imap::command::login::Login;
+use crate::imap::completion::Completion;
+use crate::imap::framer::Literal;
+use crate::imap::selected::Numbers;
+
+/// A question of the session to the node.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Check a user name and an app password.
+    Login(Login),
+    /// Run a command on the mailbox.
+    Run(Tagged),
+    /// Go on with the FETCH or SEARCH that answered [`Answer::More`].
+    Continue,
+    /// Begin an APPEND, whose message follows in pieces.
+    Append {
+        /// The command in front of the message.
+        head: Head,
+        /// The message's length.
+        literal: Literal,
+    },
+    /// The next piece of the message.
+    AppendPiece(Vec<u8>),
+    /// The message is complete.
+    AppendEnd {
+        /// False when the command is malformed and the message is dropped.
+        keep: bool,
+    },
+    /// Drop the message received so far.
+    AppendAbandon,
+    /// Report the changes in the selected folder.
+    Report(Numbers),
+}
+
+/// The node's answer. Untagged responses are handed over beside it.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The password is right.
+    LoggedIn,
+    /// The command ended.
+    Completed {
+        /// The tagged response.
+        completion: Completion,
+        /// The folder that is selected now.
+        selected: Option<FolderId>,
+    },
+    /// The question is answered and its command goes on.
+    More,
+    /// A message body broke off in the middle of a literal, or the mailbox is unusable: nothing
+    /// that the client could parse can follow.
+    Broken,
+}

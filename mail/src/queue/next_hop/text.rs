@@ -1,0 +1,132 @@
+//! A queued message while it is sent, read in pieces from its blob. Everything here blocks.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+
+use freehold_core::blobs::{BlobReader, Blobs};
+use freehold_core::store::{BlobId, StoreError};
+
+use crate::queue::abort::AbortHandle;
+
+/// The size of one read, in bytes.
+const PIECE_LEN: usize = 64 * 1024;
+
+/// The text without its last line end, which lettre writes together with the dot (RFC 5321
+/// 4.1.1.4).
+pub(super) struct Text {
+    reader: BlobReader,
+    len: u64,
+    /// The header has bytes beyond ASCII (RFC 6532).
+    pub(super) is_international: bool,
+    /// Header or body have bytes beyond ASCII. Examined only on request.
+    pub(super) is_eight_bit: bool,
+}
+
+impl Text {
+    /// Opens the text and examines its header, and with `examine_body` its body.
+    pub(super) fn open(blobs: &Blobs, id: &BlobId, examine_body: bool) -> Result<Self, StoreError> {
+        let reader = blobs.open(id)?;
+        let len = reader.len();
+        let mut end = [0; 2];
+        let at = len.saturating_sub(2);
+        let has_line_end = len >= 2 && reader.read_at(at, &mut end)? == 2 && end == *b"\r\n";
+        let len = if has_line_end { at } else { len };
+        let mut text = Self { reader, len, is_international: false, is_eight_bit: false };
+        text.is_international = text.has_international_header()?;
+        text.is_eight_bit = examine_body && text.find(|piece| (!piece.is_ascii(), false))?;
+        Ok(text)
+    }
+
+    fn has_international_header(&self) -> Result<bool, StoreError> {
+        // An empty line across two pieces is missed. Then SMTPUTF8 is at worst requested for a
+        // message that does not need it.
+        self.find(|piece| match piece.windows(4).position(|window| window == b"\r\n\r\n") {
+            Some(end) => (!piece.get(..end).unwrap_or_default().is_ascii(), true),
+            None => (!piece.is_ascii(), false),
+        })
+    }
+
+    /// Examines the pieces in order; `examine` returns whether it found something, and whether to
+    /// stop.
+    fn find(&self, examine: impl Fn(&[u8]) -> (bool, bool)) -> Result<bool, StoreError> {
+        let mut piece = vec![0; PIECE_LEN];
+        let mut at = 0;
+        while at < self.len {
+            let len = self.reader.read_at(at, &mut piece)?;
+            let (found, stop) = examine(piece.get(..len).unwrap_or_default());
+            if found || stop || len == 0 {
+                return Ok(found);
+            }
+            at += len as u64;
+        }
+        Ok(false)
+    }
+
+    /// The pieces. When one can't be read the connection is aborted, so that the next hop does not
+    /// accept a truncated message.
+    pub(super) fn pieces(self, connection: AbortHandle) -> impl Iterator<Item = Vec<u8>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let left = self.len.saturating_sub(at);
+            if left == 0 {
+                return None;
+            }
+            let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE_LEN).min(PIECE_LEN)];
+            match self.reader.read_at(at, &mut piece) {
+                Ok(len) if len > 0 => {
+                    at += len as u64;
+                    piece.truncate(len);
+                    Some(piece)
+                }
+                _ => {
+                    tracing::error!("a queued message can't be read: its connection is aborted");
+                    connection.abort();
+                    None
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use freehold_core::blobs::AtRest;
+    use freehold_core::clock::{Clock, Timestamp};
+    use freehold_core::node::Node;
+    use freehold_core::random::Random;
+
+    use super::*;
+
+    fn text(content: &[u8]) -> Text {
+        let blobs = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap().blobs;
+        let pinned = blobs.put(content, AtRest::Sealed).unwrap();
+        Text::open(&blobs, &pinned.id, true).unwrap()
+    }
+
+    #[test]
+    fn last_line_end_is_left_to_the_dot() {
+        for (content, sent) in [
+            (&b"a\r\n\r\nb\r\n"[..], &b"a\r\n\r\nb"[..]),
+            (b"b", b"b"),
+            (b"\r\n", b""),
+            (b"", b""),
+            (b"\n", b"\n"),
+        ] {
+            let pieces: Vec<u8> = text(content).pieces(AbortHandle::default()).flatten().collect();
+            assert_eq!(pieces, sent);
+        }
+        let long = vec![b'x'; PIECE_LEN * 2 + 1];
+        let lens: Vec<usize> =
+            text(&long).pieces(AbortHandle::default()).map(|piece| piece.len()).collect();
+        assert_eq!(lens, [PIECE_LEN, PIECE_LEN, 1]);
+    }
+
+    #[test]
+    fn non_ascii_bytes_are_found_in_header_and_body() {
+        let found = |content: &str| {
+            let text = text(content.as_bytes());
+            (text.is_international, text.is_eight_bit)
+        };
+        assert_eq!(found("Subject: a\r\n\r\nplain\r\n"), (false, false));
+        assert_eq!(found("Subject: a\r\n\r\nnaïve\r\n"), (false, true));
+        assert_eq!(found("Subject: naïve\r\n\r\nplain\r\n"), (true, true));
+    }
+}

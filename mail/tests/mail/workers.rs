@@ -1,0 +1,257 @@
+//! Blocking work leaves the async workers free: while file system calls on behalf of two sessions
+//! are held, a server with two workers answers a third.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use freehold_core::blobs::AtRest;
+use freehold_core::clock::Clock;
+use freehold_core::mailbox::{self, IdempotencyKey, Submission};
+use freehold_core::node::Node;
+use freehold_core::random::Random;
+use freehold_core::testing::hooked_fs::{Action, FsCall};
+use freehold_core::testing::{START, profile_of};
+use freehold_core::{logins, publish};
+use freehold_mail::{Mail, MailConfig};
+use tokio::runtime::Runtime;
+
+use crate::imap::deliver;
+use crate::server::serve;
+
+/// Longer than any wait of a test that passes.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than a blob that is kept in memory until a checkpoint, in bytes.
+const LARGE_LEN: usize = 300 * 1024;
+
+/// Holds calls of the file system while it is closed.
+#[derive(Default)]
+struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    /// The calls that are held; none while the gate is open.
+    holds: Option<fn(FsCall) -> bool>,
+    held: usize,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap()
+    }
+
+    /// Holds the calls for which `holds` is true from now on.
+    fn close(&self, holds: fn(FsCall) -> bool) {
+        self.state().holds = Some(holds);
+    }
+
+    fn open(&self) {
+        self.state().holds = None;
+        self.changed.notify_all();
+    }
+
+    /// The hook in front of the file system.
+    fn pass(&self, what: FsCall) {
+        let mut state = self.state();
+        if !state.holds.is_some_and(|holds| holds(what)) {
+            return;
+        }
+        state.held += 1;
+        self.changed.notify_all();
+        state = self.changed.wait_while(state, |state| state.holds.is_some()).unwrap();
+        state.held -= 1;
+    }
+
+    /// Waits until `count` calls are held.
+    fn wait_until_held(&self, count: usize) {
+        let waiting =
+            self.changed.wait_timeout_while(self.state(), TIMEOUT, |state| state.held < count);
+        assert!(!waiting.unwrap().1.timed_out(), "{count} calls should be held");
+    }
+}
+
+/// A server on a runtime of two workers, with a gate in front of its blobs.
+struct Server {
+    gate: Arc<Gate>,
+    runtime: Runtime,
+    node: Node,
+    password: String,
+}
+
+impl Server {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let gate = Arc::new(Gate::default());
+        let hooked = Arc::clone(&gate);
+        let hook = move |what: FsCall, path: &Path| {
+            if path.components().any(|part| part.as_os_str() == "blobs") {
+                hooked.pass(what);
+            }
+            Action::Proceed
+        };
+        let node = Node::in_memory_hooked(hook, Clock::manual(START), Random::seeded(1)).unwrap();
+        let password = runtime.block_on(async {
+            mailbox::initialise(&node).await.unwrap();
+            publish::profile(&node, profile_of("alice")).await.unwrap();
+            logins::create_app_password(&node, "test").await.unwrap().1
+        });
+        Self { gate, runtime, node, password }
+    }
+
+    fn start(&self) -> Mail {
+        let smtp = "127.0.0.1:0".parse().unwrap();
+        self.runtime.block_on(serve(self.node.clone(), MailConfig::default(), smtp)).0
+    }
+
+    /// A client with the inbox selected.
+    fn inbox(&self, mail: &Mail) -> Client {
+        let mut client = Client::connect(mail.addresses().imap);
+        client.line();
+        client.send(&format!("t LOGIN alice {}\r\nt SELECT INBOX\r\n", self.password));
+        client.assert_completes("t OK");
+        client.assert_completes("t OK");
+        client
+    }
+}
+
+/// Releases the held threads when a test fails, so that the runtime can end.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.gate.open();
+    }
+}
+
+/// A client on a thread of the test, outside the server's runtime.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(to: SocketAddr) -> Self {
+        let socket = TcpStream::connect(to).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        Self(BufReader::new(socket))
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("the server should answer");
+        line
+    }
+
+    /// Reads up to the line that begins with `completion`, and returns the lines before it.
+    fn assert_completes(&mut self, completion: &str) -> String {
+        let mut lines = String::new();
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "closed before {completion}, after {lines}");
+            if line.starts_with(completion) {
+                return lines;
+            }
+            lines.push_str(&line);
+        }
+    }
+}
+
+/// A message too long to be kept in memory.
+fn large_message(subject: &str) -> String {
+    let line = "A line of text, seventy octets and more of them with its end, for length.\r\n";
+    format!("Subject: {subject}\r\n\r\n{}", line.repeat(LARGE_LEN / line.len()))
+}
+
+#[test]
+fn held_blob_reads_leave_both_workers_free() {
+    let server = Server::new();
+    for subject in ["one", "two"] {
+        let message = large_message(subject);
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start();
+    let (mut fetching, mut searching, mut third) =
+        (server.inbox(&mail), server.inbox(&mail), server.inbox(&mail));
+    server.gate.close(|what| what == FsCall::Open);
+    fetching.send("f FETCH 1 BODYSTRUCTURE\r\n");
+    searching.send("s UID SEARCH UID 2 TEXT seventy\r\n");
+    server.gate.wait_until_held(2);
+    third.send("n NOOP\r\n");
+    third.assert_completes("n OK");
+    // New connections are served as well.
+    let mut sender = Client::connect(mail.addresses().smtp);
+    sender.assert_completes("220 ");
+    assert_eq!(server.gate.state().held, 2, "both reads are still in progress");
+    server.gate.open();
+    assert!(fetching.assert_completes("f OK").contains("BODYSTRUCTURE (\"text\" \"plain\""));
+    assert_eq!(searching.assert_completes("s OK"), "* SEARCH 2\r\n");
+    server.runtime.block_on(mail.shutdown());
+}
+
+#[test]
+fn held_spool_writes_leave_both_workers_free() {
+    let server = Server::new();
+    let mail = server.start();
+    let (mut appending, mut third) = (server.inbox(&mail), server.inbox(&mail));
+    let mut sender = Client::connect(mail.addresses().smtp);
+    sender.send(
+        "HELO bob.example\r\nMAIL FROM:<bob@bob.example>\r\nRCPT TO:<alice@alice.example>\r\n",
+    );
+    sender.assert_completes("250 2.1.5 ");
+    sender.send("DATA\r\n");
+    sender.assert_completes("354 ");
+    server.gate.close(|what| matches!(what, FsCall::Create | FsCall::Write));
+    let message = large_message("spooled");
+    sender.send(&message);
+    appending.send(&format!("a APPEND INBOX {{{}+}}\r\n{message}", message.len()));
+    server.gate.wait_until_held(2);
+    third.send("n NOOP\r\n");
+    third.assert_completes("n OK");
+    assert_eq!(server.gate.state().held, 2, "both writes are still in progress");
+    server.gate.open();
+    sender.send(".\r\n");
+    sender.assert_completes("250 2.0.0 ");
+    appending.send("\r\n");
+    appending.assert_completes("a OK [APPENDUID ");
+    server.runtime.block_on(mail.shutdown());
+}
+
+#[test]
+fn held_queue_reads_leave_both_workers_free() {
+    let server = Server::new();
+    for subject in ["one", "two"] {
+        let text = large_message(subject);
+        server.runtime.block_on(submit(&server.node, text.as_bytes()));
+    }
+    server.gate.close(|what| what == FsCall::Open);
+    let mail = server.start();
+    server.gate.wait_until_held(2);
+    let mut client = server.inbox(&mail);
+    assert_eq!(server.gate.state().held, 2, "both deliveries are still in progress");
+    client.send("i IDLE\r\n");
+    client.assert_completes("+ ");
+    server.gate.open();
+    client.assert_completes("* 2 EXISTS");
+    server.runtime.block_on(mail.shutdown());
+}
+
+/// Queues a message from alice to herself.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
+async fn submit(node: &Node, text: &[u8]) {
+    let submission = Submission {
+        id: IdempotencyKey::new(node),
+        from: "alice@alice.example".to_owned(),
+        recipients: vec!["alice@alice.example".to_owned()],
+        blob: node.blobs.put(text, AtRest::Sealed).unwrap(),
+        copy_to_sent: false,
+    };
+    mailbox::submit(node, submission).await.unwrap();
+}
