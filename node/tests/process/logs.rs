@@ -5,7 +5,8 @@ use crate::folder::{Folder, PASSWORD};
 use crate::node_process::NodeProcess;
 
 /// Everything that Freehold's own crates log.
-const ALL: &str = "info,freehold=trace,freehold_core=trace,freehold_web=trace,freehold_mail=trace,freehold_federation=trace";
+const ALL: &str = "info,freehold=trace,freehold_core=trace,freehold_store=trace,freehold_proto=trace,\
+freehold_listen=trace,freehold_web=trace,freehold_mail=trace,freehold_federation=trace";
 
 #[test]
 fn log_has_no_content_addresses_or_secrets() {
@@ -55,10 +56,10 @@ fn log_has_no_content_addresses_or_secrets() {
     folder.run(&["post", file.to_str().unwrap()]);
     Browser::at(&link).get("/no-such-page?said=Whortleberry");
 
-    running.wait_for_log("\"waiting\":1");
+    running.wait_for_log("\"deferred\":1");
     let log = running.stop().join("\n");
     assert!(
-        log.contains("a message was received") && log.contains("an attempt to send was made"),
+        log.contains("a message was received") && log.contains("a delivery was attempted"),
         "the log has the traffic: {log}"
     );
     let secrets = [
