@@ -8,6 +8,5 @@
     reason = "a helper that fails fails its test"
 )]
 
-mod floors;
 mod kill;
 mod writers;
