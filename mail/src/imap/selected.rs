@@ -27,7 +27,7 @@ pub(crate) enum Access {
     Read,
 }
 
-/// Whether EXPUNGE may be sent now.
+/// The permission to send EXPUNGE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
     /// Sequence numbers may change.

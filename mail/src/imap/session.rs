@@ -81,7 +81,7 @@ enum Asked {
     Command {
         tag: String,
     },
-    /// Whether the literal of an APPEND is accepted.
+    /// The decision about the literal of an APPEND.
     Append {
         tag: String,
         literal: Literal,
@@ -151,12 +151,12 @@ impl Session {
         self.out.take()
     }
 
-    /// Whether the client has logged in.
+    /// True if the client has logged in.
     pub(crate) fn is_logged_in(&self) -> bool {
         self.state != State::NotAuthenticated
     }
 
-    /// Whether the client is in IDLE (RFC 2177).
+    /// True if the client is in IDLE (RFC 2177).
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.busy, Busy::Idle { .. })
     }

@@ -114,7 +114,7 @@ pub struct Session {
     refused_recipients: u32,
 }
 
-/// What the client said of itself; dropped at the TLS handshake (RFC 3207 4.2).
+/// The name and login of the client; dropped at the TLS handshake (RFC 3207 4.2).
 #[derive(Debug, Default)]
 struct Client {
     hello: Option<Hello>,
@@ -171,12 +171,12 @@ impl Session {
         }
     }
 
-    /// Whether the client has logged in.
+    /// True if the client has logged in.
     pub fn is_logged_in(&self) -> bool {
         self.client.login.is_some()
     }
 
-    /// Whether no message is being received, so that a server that shuts down may close the
+    /// True if no message is being received, so that a server that shuts down may close the
     /// connection.
     pub fn is_between_messages(&self) -> bool {
         matches!(

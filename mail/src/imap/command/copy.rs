@@ -8,7 +8,7 @@ use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::selected::{Access, Selected};
 use crate::imap::sequence::{self, Numbering, Set};
 
-/// Whether the originals stay.
+/// The command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CopyMode {
     /// COPY: they stay.

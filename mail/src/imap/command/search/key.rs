@@ -66,7 +66,7 @@ impl Key {
         Ok(all(keys))
     }
 
-    /// What must be read to evaluate the key: 0 is the row, 1 the header, 2 the whole message.
+    /// The data that the key needs: 0 is the row, 1 the header, 2 the whole message.
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
@@ -78,7 +78,7 @@ impl Key {
         }
     }
 
-    /// Whether MODSEQ occurs in the key (RFC 7162 3.1.5).
+    /// True if MODSEQ occurs in the key (RFC 7162 3.1.5).
     pub(crate) fn has_modseq(&self) -> bool {
         match self {
             Self::ModSeq(_) => true,
