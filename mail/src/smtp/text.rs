@@ -15,7 +15,7 @@ const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 pub enum Newlines {
     /// The message is refused at its end.
     Refuse,
-    /// It is replaced by CR LF: for the owner's programs (RFC 6409 8).
+    /// Bare CR and LF are replaced by CR LF: for the owner's programs (RFC 6409 8).
     Normalize,
 }
 

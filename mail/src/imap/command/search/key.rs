@@ -9,7 +9,7 @@ const DEPTH_MAX: usize = 32;
 /// Most keys of one search.
 const KEYS_MAX: usize = 2_000;
 
-/// Which date of a message is compared.
+/// The date of a message that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dated {
     /// The internal date.
@@ -18,7 +18,7 @@ pub(crate) enum Dated {
     Sent,
 }
 
-/// How the date is compared.
+/// The comparison of the date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Before,
