@@ -1,5 +1,5 @@
-//! Parses the tokens of RFC 3501 section 9 in one whole command with inline literals. It never reads
-//! past the end and never recurses.
+//! Parses the tokens of RFC 3501 section 9 in one whole command with inline literals. It never
+//! reads past the end and never recurses.
 
 use super::date::{self, Day};
 use super::sequence::{End, RANGES_MAX, Set};
@@ -279,8 +279,8 @@ pub(crate) fn is_atom_char(byte: u8) -> bool {
         && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
 }
 
-/// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are accepted, because some programs send UTF-8
-/// names.
+/// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are accepted, because some programs send
+/// UTF-8 names.
 pub(crate) fn is_astring_char(byte: u8) -> bool {
     is_atom_char(byte) || byte == b']' || byte >= 0x80
 }

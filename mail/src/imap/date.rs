@@ -18,7 +18,8 @@ impl Day {
         Self(i64::try_from(moment.0).unwrap_or(i64::MAX).div_euclid(DAY_MILLIS))
     }
 
-    /// The day of a `Date` header in the sender's zone (RFC 3501 6.4.4: time and zone are disregarded).
+    /// The day of a `Date` header in the sender's zone (RFC 3501 6.4.4: time and zone are
+    /// disregarded).
     pub(crate) fn of_header(value: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(value);
         let date = mail_parser::DateTime::parse_rfc822(text.trim())?;

@@ -2,8 +2,8 @@
 //! (RFC 3501 2.2.1, RFC 7888).
 //!
 //! A command is lines joined by literals: `A1 LOGIN {5}` CRLF `alice {4}` CRLF `pass` CRLF. The
-//! framer stops at each announced literal; the caller keeps it in the command, streams it (APPEND), or
-//! refuses it. The framer never holds more than one command and the input of one read.
+//! framer stops at each announced literal; the caller keeps it in the command, streams it (APPEND),
+//! or refuses it. The framer never holds more than one command and the input of one read.
 
 /// Longest line before login. RFC 7162 section 4 advises to accept 8,192 octets.
 const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
@@ -42,8 +42,8 @@ pub(crate) enum Frame {
 pub(crate) struct Literal {
     /// Its length in octets.
     pub(crate) len: u64,
-    /// True for a synchronizing literal, whose octets are sent after `+`; false for `{n+}` (RFC 7888),
-    /// whose octets follow at once.
+    /// True for a synchronizing literal, whose octets are sent after `+`; false for `{n+}` (RFC
+    /// 7888), whose octets follow at once.
     pub(crate) waits: bool,
     /// True for `~{n}` (RFC 3516).
     pub(crate) binary: bool,
@@ -61,8 +61,8 @@ enum Mode {
 #[derive(Debug)]
 pub(crate) struct Framer {
     input: Vec<u8>,
-    /// Octets at the front of `input` without a line end, so that input in small pieces is not scanned
-    /// again.
+    /// Octets at the front of `input` without a line end, so that input in small pieces is not
+    /// scanned again.
     scanned: usize,
     /// The complete lines and literals of the current command.
     command: Vec<u8>,

@@ -12,8 +12,8 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     run(pattern, name)
 }
 
-/// Tracks the set of reachable pattern positions, one octet of the name at a time. The cost is at most
-/// the product of both lengths.
+/// Tracks the set of reachable pattern positions, one octet of the name at a time. The cost is at
+/// most the product of both lengths.
 fn run(pattern: &str, name: &str) -> bool {
     let pattern = pattern.as_bytes();
     let mut here = vec![false; pattern.len().saturating_add(1)];

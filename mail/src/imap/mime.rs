@@ -2,8 +2,8 @@
 //! and stored as byte ranges.
 //!
 //! A message with a structure deeper than `DEPTH_MAX`, with more than `PARTS_MAX` parts or a header
-//! longer than `HEADER_LEN_MAX` is stored and can be fetched whole, but is not parsed further, so that
-//! the work is bounded for every message.
+//! longer than `HEADER_LEN_MAX` is stored and can be fetched whole, but is not parsed further, so
+//! that the work is bounded for every message.
 
 pub(crate) mod address;
 pub(crate) mod envelope;
@@ -63,8 +63,8 @@ struct Hit {
     content_end: usize,
     /// The start of the line after the delimiter.
     next: usize,
-    /// The index of the multipart that the delimiter belongs to, from the outermost; `None` at the end
-    /// of the message.
+    /// The index of the multipart that the delimiter belongs to, from the outermost; `None` at the
+    /// end of the message.
     level: Option<usize>,
     /// True for the delimiter that closes its multipart.
     closing: bool,
@@ -234,8 +234,8 @@ impl Scanner<'_> {
         rest.get(..len)
     }
 
-    /// The index of the open multipart that a line delimits, and whether it closes it. The innermost is
-    /// tried first.
+    /// The index of the open multipart that a line delimits, and whether it closes it. The
+    /// innermost is tried first.
     fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
         let line = line.strip_prefix(b"--")?;
         self.boundaries.iter().enumerate().rev().find_map(|(level, boundary)| {

@@ -26,8 +26,8 @@ pub(crate) enum End {
 pub(crate) struct Set(pub(crate) Vec<(End, End)>);
 
 impl Set {
-    /// The set as ascending, disjoint ranges, with `*` resolved to `largest`. When no number is in use
-    /// (`largest` is zero), `*` matches nothing.
+    /// The set as ascending, disjoint ranges, with `*` resolved to `largest`. When no number is in
+    /// use (`largest` is zero), `*` matches nothing.
     pub(crate) fn ranges(&self, largest: u32) -> Vec<(u32, u32)> {
         let number = |end: End| match end {
             End::Number(number) => number,

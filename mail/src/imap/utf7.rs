@@ -43,8 +43,8 @@ fn flush(out: &mut String, wide: &mut Vec<u8>) {
     wide.clear();
 }
 
-/// Decodes a folder's name. A name that is valid UTF-8 but not modified UTF-7 is accepted unchanged,
-/// because some programs ignore the encoding.
+/// Decodes a folder's name. A name that is valid UTF-8 but not modified UTF-7 is accepted
+/// unchanged, because some programs ignore the encoding.
 pub(crate) fn decode(wire: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(wire).ok()?;
     if !text.is_ascii() {

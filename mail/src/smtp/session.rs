@@ -1,8 +1,8 @@
 //! An SMTP session as a state machine without IO.
 //!
-//! `step` is given the bytes read so far; it returns how many of them it consumed and the next step.
-//! `answer` hands in the node's answer to a question. The connection around it reads, writes and asks, so
-//! that tests can replay a session from a transcript with the input cut at any byte.
+//! `step` is given the bytes read so far; it returns how many of them it consumed and the next
+//! step. `answer` hands in the node's answer to a question. The connection around it reads, writes
+//! and asks, so that tests can replay a session from a transcript with the input cut at any byte.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -59,8 +59,8 @@ pub struct Settings {
 pub enum Step {
     /// The input is consumed: send the replies and read more.
     More,
-    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
-    /// 3.2).
+    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC
+    /// 2920 3.2).
     Reply(Reply),
     /// Have this answered and call `answer` before the next `step`.
     Ask(Question),

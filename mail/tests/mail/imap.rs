@@ -202,7 +202,8 @@ async fn forgotten_expunges_are_still_reported() {
     let (mut silent, mut busy) = (inbox(&place).await, inbox(&place).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
-    // After so many changes the store no longer has the expunges; the last two changes are real ones.
+    // After so many changes the store no longer has the expunges; the last two changes are real
+    // ones.
     let folder = mailbox::folder_named(&place.node, "INBOX").unwrap().unwrap().id;
     place.node.let_changes_pass(folder, mailbox::GONE_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;

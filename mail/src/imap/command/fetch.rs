@@ -126,7 +126,8 @@ impl FetchProgress {
                 }
             } else {
                 match self.refill(cx, selected).await {
-                    // None of these messages matches CHANGEDSINCE: the walk goes on in the next slice.
+                    // None of these messages matches CHANGEDSINCE: the walk goes on in the next
+                    // slice.
                     Ok(true) if self.ready.is_empty() => return Slice::More,
                     Ok(true) => {}
                     Ok(false) if self.has_failed => {

@@ -64,8 +64,8 @@ pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// The end of the header, including its empty line, of a message that begins with these bytes; `None`
-/// if the end is not among them.
+/// The end of the header, including its empty line, of a message that begins with these bytes;
+/// `None` if the end is not among them.
 pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0usize;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -78,8 +78,8 @@ pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The fields whose name is in `names`, or with `not` the others: unchanged, followed by an empty line
-/// (RFC 3501 6.4.5, `HEADER.FIELDS`).
+/// The fields whose name is in `names`, or with `not` the others: unchanged, followed by an empty
+/// line (RFC 3501 6.4.5, `HEADER.FIELDS`).
 pub(crate) fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for field in fields(header) {

@@ -1,4 +1,5 @@
-//! `Content-Type` and similar fields: a value and its parameters (RFC 2045 5.1, RFC 2183), unchanged.
+//! `Content-Type` and similar fields: a value and its parameters (RFC 2045 5.1, RFC 2183),
+//! unchanged.
 
 /// Most parameters read of one field.
 const PARAMETERS_MAX: usize = 64;
@@ -68,8 +69,8 @@ impl Media {
     }
 }
 
-/// Parses the value before the first `;` and the parameters after it. Comments are dropped and quoted
-/// strings unquoted.
+/// Parses the value before the first `;` and the parameters after it. Comments are dropped and
+/// quoted strings unquoted.
 pub(crate) fn parametrised(value: &[u8]) -> (String, Vec<(String, String)>) {
     let mut segments = segments(value).into_iter();
     let main = segments.next().unwrap_or_default();

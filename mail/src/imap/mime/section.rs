@@ -40,7 +40,8 @@ impl Section {
         !self.path.is_empty()
     }
 
-    /// The range; `None` if the message has no such part. For fields it is the range of their header.
+    /// The range; `None` if the message has no such part. For fields it is the range of their
+    /// header.
     pub(crate) fn range(&self, root: &Part) -> Option<Range<usize>> {
         if self.path.is_empty() {
             return Some(match self.text {

@@ -144,8 +144,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "MODSEQ" => {
             cursor.space()?;
             if cursor.peek() == Some(b'"') {
-                // An entry name and type: this server has one modification sequence for each message,
-                // so they are ignored.
+                // An entry name and type: this server has one modification sequence for each
+                // message, so they are ignored.
                 cursor.string()?;
                 cursor.space()?;
                 cursor.atom()?;
