@@ -3,7 +3,7 @@
 //! | RFC | extension | state |
 //! |---|---|---|
 //! | 2177 | IDLE | whole |
-//! | 2180 | several sessions in one folder | whole: expunged messages are skipped, EXPUNGE is delayed |
+//! | 2180 | several sessions in one folder | whole: skips expunged messages, delays EXPUNGE |
 //! | 2342 | NAMESPACE | whole: one personal namespace |
 //! | 2971 | ID | whole |
 //! | 3501 | IMAP4rev1 | whole; no message is ever `\Recent` (RFC 9051 dropped it) |

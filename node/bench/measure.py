@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Measures a built node from outside: memory, start, pages, photos, delivery of a post to a friend. Python's standard library only.
 
-    node/bench/measure.py target/release/freehold [idle] [ten] [full] [page] [photo] [post]
+    node/bench/measure.py target/release/freehold [idle] [ten] [full] [page] [photo] [post] [noop]
 
 Each result is printed when it is measured. `full` first fills a node with 100,000 messages by SMTP and 10,000 posts by the control
-socket, which takes minutes. `page` compares with nginx for the same bytes, if nginx is installed.
+socket, which takes minutes. `page` compares with nginx for the same bytes, if nginx is installed. `noop` times the answers to an IMAP
+session while two others read messages of 60 MiB.
 """
+import imaplib
 import json
 import os
 import random
@@ -309,9 +311,55 @@ def post(base, count=100):
         node.stop()
 
 
+def large(number):
+    """A message of 60 MiB in 900 parts, so that its structure takes long to find."""
+    part = "--b\r\nContent-Type: text/plain\r\n\r\n" + ("A line of text to be searched, of 64 octets with its end....\r\n" * 1100) + "\r\n"
+    return f"Subject: large {number}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{part * 900}--b--\r\n"
+
+
+def noop(base, small_count=5000, large_count=3):
+    node = Node(base / "noop", "noop")
+    with open(node.data / "freehold.toml", "a") as config:
+        config.write("[mail]\nmessage_len_max = 67108864\n")
+    node.start()
+    deliver(node, small_count)
+    for number in range(large_count):
+        with smtplib.SMTP("127.0.0.1", node.ports["smtp"]) as smtp:
+            smtp.sendmail("bench@example.org", [f"{node.login}@{node.login}.localhost"], large(number))
+    password = node.ask(ask="app-password", label="noop")["app_password"]
+
+    def inbox():
+        client = imaplib.IMAP4("127.0.0.1", node.ports["imap"])
+        client.login("noop", password)
+        client.select("INBOX")
+        return client
+
+    def fetch(client):
+        for number in range(large_count):
+            client.fetch(str(small_count + 1 + number), "(BODYSTRUCTURE)")
+
+    def search(client):
+        client.search(None, "TEXT", "needle")
+
+    settled(node)
+    third = inbox()
+    for what, works in (("nothing else", []), ("FETCH BODYSTRUCTURE of 60 MiB and SEARCH TEXT", [fetch, search])):
+        threads = [threading.Thread(target=work, args=(inbox(),)) for work in works]
+        for thread in threads:
+            thread.start()
+        took = []
+        while any(thread.is_alive() for thread in threads) or (not threads and len(took) < 1000):
+            begun = time.perf_counter()
+            third.noop()
+            took.append((time.perf_counter() - begun) * 1000)
+        say(f"IMAP NOOP beside {what}, ms: worst (99 %, median) of {len(took)}",
+            f"{max(took):.1f} ({sorted(took)[int(len(took) * .99)]:.1f}, {statistics.median(took):.2f})")
+    node.stop()
+
+
 with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as base:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     report("commit", commit)
     report("machine", f"{os.cpu_count()} cores, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 30} GiB")
     for name in WANTED:
-        {"idle": idle, "ten": ten, "full": full, "page": page, "photo": photo, "post": post}[name](Path(base))
+        {"idle": idle, "ten": ten, "full": full, "page": page, "photo": photo, "post": post, "noop": noop}[name](Path(base))

@@ -67,7 +67,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether the command is valid only in the selected state (RFC 3501 6.4).
+    /// True if the command is valid only in the selected state (RFC 3501 6.4).
     pub(crate) fn needs_folder(&self) -> bool {
         matches!(
             self,
@@ -82,7 +82,7 @@ impl Command {
         )
     }
 
-    /// Whether EXPUNGE may be sent when the command ends.
+    /// The permission to send EXPUNGE when the command ends.
     pub(crate) fn numbers_after(&self) -> Numbers {
         match self {
             Self::Store(store) => Numbers::after(store.by),

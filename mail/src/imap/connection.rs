@@ -22,7 +22,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(4 * 60);
 /// How long a client may take to accept output.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The same for the BYE after a timeout.
+/// How long a client may take to accept the BYE after a timeout.
 const BYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Output gathered before it is sent, in bytes.
 const SEND_LEN: usize = 32 * 1024;

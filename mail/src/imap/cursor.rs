@@ -1,5 +1,5 @@
-//! Reads the tokens of RFC 3501 section 9 out of one whole command, literals inline. Never reads
-//! past the end, never recurses.
+//! Parses the tokens of RFC 3501 section 9 in one whole command with inline literals. It never
+//! reads past the end and never recurses.
 
 use super::date::{self, Day};
 use super::sequence::{End, RANGES_MAX, Set};
@@ -10,24 +10,24 @@ use freehold_core::clock::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError(pub(crate) &'static str);
 
-/// A reading position in a command.
+/// A position in a command.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts at the front of a command.
+    /// The beginning of a command.
     pub(crate) fn new(command: &'a [u8]) -> Self {
         Self { rest: command }
     }
 
-    /// What is not yet read.
+    /// The octets not yet consumed.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The next octet, not taken.
+    /// The next octet, not consumed.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
@@ -37,16 +37,16 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Refuses what is left over.
+    /// Fails unless everything is consumed.
     pub(crate) fn done(&self) -> Result<(), SyntaxError> {
         if self.is_done() {
             Ok(())
         } else {
-            Err(SyntaxError("something follows the command's end"))
+            Err(SyntaxError("trailing characters after the command"))
         }
     }
 
-    /// Takes `token` if it comes next, whatever its case.
+    /// Consumes `token` if it is next, in any case.
     pub(crate) fn eat(&mut self, token: &str) -> bool {
         let Some((head, tail)) = self.rest.split_at_checked(token.len()) else { return false };
         let found = head.eq_ignore_ascii_case(token.as_bytes());
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes `token` or fails.
+    /// Consumes `token` or fails.
     pub(crate) fn expect(
         &mut self,
         token: &'static str,
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         self.expect(" ", "a space is missing")
     }
 
-    /// The longest run of octets that `allowed` lets through.
+    /// Consumes the longest run of octets for which `allowed` is true.
     pub(crate) fn run(&mut self, allowed: impl Fn(u8) -> bool) -> &'a [u8] {
         let len = self.rest.iter().position(|byte| !allowed(*byte)).unwrap_or(self.rest.len());
         let (head, tail) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
         head
     }
 
-    /// `tag`: an astring's characters but `+`.
+    /// `tag`: the characters of an astring except `+`.
     pub(crate) fn tag(&mut self) -> Result<String, SyntaxError> {
         let tag = self.run(|byte| is_astring_char(byte) && byte != b'+');
         text(tag, "a command starts with a tag")
@@ -113,7 +113,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `nstring`: a string, or NIL as nothing.
+    /// `nstring`: a string, or `None` for NIL.
     pub(crate) fn nstring(&mut self) -> Result<Option<Vec<u8>>, SyntaxError> {
         if self.eat("NIL") { Ok(None) } else { self.string().map(Some) }
     }
@@ -200,7 +200,7 @@ impl<'a> Cursor<'a> {
         if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
     }
 
-    /// `mailbox`: a folder's name out of modified UTF-7; INBOX in any case is INBOX.
+    /// `mailbox`: a folder's name, decoded from modified UTF-7; INBOX in any case is INBOX.
     pub(crate) fn mailbox(&mut self) -> Result<String, SyntaxError> {
         let wire = self.astring()?;
         folder_name(&wire)
@@ -260,7 +260,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A folder's name as given on the wire.
+/// Decodes a folder's name.
 pub(crate) fn folder_name(wire: &[u8]) -> Result<String, SyntaxError> {
     let name = utf7::decode(wire).ok_or(SyntaxError("a folder's name is not modified UTF-7"))?;
     Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name })
@@ -279,7 +279,8 @@ pub(crate) fn is_atom_char(byte: u8) -> bool {
         && !matches!(byte, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']')
 }
 
-/// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are let through: programs that send UTF-8 names exist.
+/// `ASTRING-CHAR`: an atom's, and `]`. Octets above 127 are accepted, because some programs send
+/// UTF-8 names.
 pub(crate) fn is_astring_char(byte: u8) -> bool {
     is_atom_char(byte) || byte == b']' || byte >= 0x80
 }
@@ -289,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_in_their_three_forms() {
+    fn string_is_parsed_in_all_three_forms() {
         for input in ["alice ", "\"alice\" ", "{5}\r\nalice ", "{5+}\r\nalice "] {
             let mut cursor = Cursor::new(input.as_bytes());
             assert_eq!(cursor.astring().unwrap(), b"alice");
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_and_numbers() {
+    fn sequence_set_and_number_bounds_are_checked() {
         let mut cursor = Cursor::new(b"1,3:*,7 ");
         assert_eq!(cursor.set().unwrap().ranges(9), [(1, 1), (3, 9)]);
         for input in ["0", "1:", "a", "", "4294967296", "1,,2"] {
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_and_flags() {
+    fn list_and_flag_tokens_are_parsed() {
         let mut cursor = Cursor::new(b"(\\Seen $Junk)x");
         assert_eq!(cursor.list(Cursor::flag).unwrap(), ["\\Seen", "$Junk"]);
         assert_eq!(cursor.rest(), b"x");

@@ -1,5 +1,4 @@
-//! Dates on the wire: `date-time` and `date` of RFC 3501 section 9, and the `Date` header's day for
-//! SEARCH.
+//! Dates: `date-time` and `date` of RFC 3501 section 9, and the day of a `Date` header for SEARCH.
 
 use std::ops::RangeInclusive;
 
@@ -14,12 +13,12 @@ const DAY_MILLIS: i64 = 86_400_000;
 pub(crate) struct Day(pub(crate) i64);
 
 impl Day {
-    /// The day a moment falls on, in UTC: INTERNALDATE is printed in UTC as well.
+    /// The day of a timestamp in UTC, the zone in which INTERNALDATE is printed.
     pub(crate) fn of(moment: Timestamp) -> Self {
         Self(i64::try_from(moment.0).unwrap_or(i64::MAX).div_euclid(DAY_MILLIS))
     }
 
-    /// The day a `Date` header names, in the sender's own zone (RFC 3501 6.4.4: time and zone are
+    /// The day of a `Date` header in the sender's zone (RFC 3501 6.4.4: time and zone are
     /// disregarded).
     pub(crate) fn of_header(value: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(value);
@@ -37,15 +36,15 @@ pub(crate) fn day(text: &str) -> Option<Day> {
     days(i64::from(year), month, day).map(Day)
 }
 
-/// `17-Jul-1996 02:44:25 -0700` (`date-time`, without its quotes), as a moment. Moments before 1970 are taken as 1970.
+/// `17-Jul-1996 02:44:25 -0700` (`date-time`, without its quotes). Times before 1970 become 1970.
 pub(crate) fn moment(text: &str) -> Option<Timestamp> {
-    let mut words = text.trim_start_matches(' ').split(' ');
-    let Day(day) = day(words.next()?)?;
-    let mut clock = words.next()?.splitn(3, ':');
+    let mut fields = text.trim_start_matches(' ').split(' ');
+    let Day(day) = day(fields.next()?)?;
+    let mut clock = fields.next()?.splitn(3, ':');
     let mut two = || number(clock.next()?, 2..=2);
     let (hours, minutes, seconds) = (two()?, two()?, two()?);
-    let zone = words.next()?;
-    if words.next().is_some() || hours > 23 || minutes > 59 || seconds > 60 || zone.len() != 5 {
+    let zone = fields.next()?;
+    if fields.next().is_some() || hours > 23 || minutes > 59 || seconds > 60 || zone.len() != 5 {
         return None;
     }
     let sign = match zone.get(..1)? {
@@ -61,7 +60,7 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     Some(Timestamp(u64::try_from(utc.checked_mul(1_000)?).unwrap_or(0)))
 }
 
-/// A moment as `date-time` without quotes, in UTC.
+/// Formats a timestamp as `date-time` without quotes, in UTC.
 pub(crate) fn write(moment: Timestamp) -> String {
     let seconds = moment.as_secs();
     let (year, month, day) = civil(i64::try_from(seconds / 86_400).unwrap_or(0));
@@ -83,7 +82,7 @@ fn month(name: &str) -> Option<u32> {
     u32::try_from(at).ok().map(|at| at.saturating_add(1))
 }
 
-/// Days since 1970 of a Gregorian date, if there is such a day.
+/// Days since 1970 of a Gregorian date; `None` if the date does not exist.
 fn days(year: i64, month: u32, day: u32) -> Option<i64> {
     let date = jiff::civil::Date::new(
         i16::try_from(year).ok()?,
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_come_back() {
+    fn date_time_round_trips() {
         for text in [
             "17-Jul-1996 02:44:25 +0000",
             " 1-Jan-1970 00:00:00 +0000",
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn days_compare() {
+    fn days_are_ordered() {
         assert!(day("1-Feb-2026") < day("01-mar-2026"));
         assert_eq!(
             Day::of(moment(" 5-Nov-2026 23:00:00 +0000").unwrap()),

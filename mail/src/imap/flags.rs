@@ -1,4 +1,4 @@
-//! Flags between the wire's names and core's bits (RFC 3501 2.3.2).
+//! Converts flags between their wire names and core's bits (RFC 3501 2.3.2).
 
 use freehold_core::mailbox::Flags;
 
@@ -18,8 +18,8 @@ pub(crate) fn system(name: &str) -> Option<u8> {
     SYSTEM.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
 }
 
-/// Flags as a client sent them. `\Recent` is not the client's to set, and there are no system flags
-/// but the five.
+/// Flags as a client sent them. `\Recent` can't be set by a client, and unknown system flags are
+/// refused.
 pub(crate) fn from_wire(names: &[String]) -> Result<Flags, SyntaxError> {
     let mut flags = Flags::default();
     for name in names {
@@ -35,7 +35,7 @@ pub(crate) fn from_wire(names: &[String]) -> Result<Flags, SyntaxError> {
     Ok(flags)
 }
 
-/// Prints a parenthesised list of what is set.
+/// Prints the parenthesised list of the flags that are set.
 pub(crate) fn print(out: &mut Printer, flags: &Flags) {
     let system = SYSTEM.iter().filter(|(_, bit)| flags.has(*bit)).map(|(name, _)| *name);
     out.list(system.chain(flags.keywords.iter().map(String::as_str)), |out, name| {
@@ -43,7 +43,7 @@ pub(crate) fn print(out: &mut Printer, flags: &Flags) {
     });
 }
 
-/// Prints every flag a folder knows; with `open`, also that keywords may be made up (RFC 3501 7.1,
+/// Prints every flag of a folder; with `open` also `\*`, which allows new keywords (RFC 3501 7.1,
 /// `PERMANENTFLAGS`).
 pub(crate) fn print_known(out: &mut Printer, keywords: &[String], open: bool) {
     let known = SYSTEM.iter().map(|(name, _)| *name).chain(keywords.iter().map(String::as_str));

@@ -1,9 +1,9 @@
-//! Cuts what a client sends into whole commands, within bounds that hold before anything is
-//! allocated (RFC 3501 2.2.1, RFC 7888).
+//! Splits the input into whole commands, with limits that are checked before anything is allocated
+//! (RFC 3501 2.2.1, RFC 7888).
 //!
 //! A command is lines joined by literals: `A1 LOGIN {5}` CRLF `alice {4}` CRLF `pass` CRLF. The
-//! framer stops at each announced literal and asks: is it kept in the command, streamed elsewhere
-//! (APPEND), or refused? It never holds more than one command and what one read brought.
+//! framer stops at each announced literal; the caller keeps it in the command, streams it (APPEND),
+//! or refuses it. The framer never holds more than one command and the input of one read.
 
 /// Longest line before login. RFC 7162 section 4 advises to accept 8,192 octets.
 const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
@@ -16,10 +16,10 @@ const LINE_LEN_MAX: usize = 64 * 1024;
 const LITERAL_LEN_MAX: u64 = 64 * 1024;
 /// Longest command, its lines and kept literals together.
 const COMMAND_LEN_MAX: usize = 256 * 1024;
-/// Largest piece of a streamed literal handed out at once.
+/// Largest piece of a streamed literal, in bytes.
 const PIECE_LEN_MAX: usize = 64 * 1024;
 
-/// What the bytes received so far amount to.
+/// The next frame of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     /// More bytes are needed.
@@ -33,17 +33,17 @@ pub(crate) enum Frame {
     Piece(Vec<u8>),
     /// The streamed literal is complete; the command's next line follows.
     PieceEnd,
-    /// A line or command longer than allowed: the connection can't go on.
+    /// A line or command is over its limit: the connection is to be closed.
     TooLong,
 }
 
 /// A literal announced at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Literal {
-    /// Octets the client says it will send.
+    /// Its length in octets.
     pub(crate) len: u64,
-    /// True when the client waits for `+` first; false for `{n+}` (RFC 7888), whose octets come in
-    /// any case.
+    /// True for a synchronizing literal, whose octets are sent after `+`; false for `{n+}` (RFC
+    /// 7888), whose octets follow at once.
     pub(crate) waits: bool,
     /// True for `~{n}` (RFC 3516).
     pub(crate) binary: bool,
@@ -52,7 +52,7 @@ pub(crate) struct Literal {
 #[derive(Debug)]
 enum Mode {
     Line,
-    Asking(Literal),
+    Announced(Literal),
     Keeping { left: usize },
     Streaming { left: u64 },
 }
@@ -61,10 +61,10 @@ enum Mode {
 #[derive(Debug)]
 pub(crate) struct Framer {
     input: Vec<u8>,
-    /// Octets at the front of `input` known to hold no line end, so that byte-wise input is not
+    /// Octets at the front of `input` without a line end, so that input in small pieces is not
     /// scanned again.
     scanned: usize,
-    /// Pieces of the present command that are complete.
+    /// The complete lines and literals of the current command.
     command: Vec<u8>,
     mode: Mode,
     line_len_max: usize,
@@ -84,19 +84,18 @@ impl Framer {
         }
     }
 
-    /// Raises the limits: the client has shown who it is.
+    /// Raises the limits after login.
     pub(crate) fn logged_in(&mut self) {
         self.line_len_max = LINE_LEN_MAX;
         self.literal_len_max = LITERAL_LEN_MAX;
     }
 
-    /// Hands in what was received.
+    /// Hands in received octets.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Forgets everything received and not yet used: what came in plain text before TLS was agreed
-    /// must not count after it.
+    /// Drops all input, because input received in the clear must not count after the TLS handshake.
     pub(crate) fn forget(&mut self) {
         self.input.clear();
         self.command.clear();
@@ -104,12 +103,12 @@ impl Framer {
         self.mode = Mode::Line;
     }
 
-    /// The command as far as it is complete.
+    /// The current command up to the announced literal.
     pub(crate) fn text(&self) -> &[u8] {
         &self.command
     }
 
-    /// Whether a literal may be kept in the command by the limits that hold now.
+    /// True if a literal may be kept in the command within the current limits.
     pub(crate) fn may_keep(&self, literal: Literal) -> bool {
         literal.len <= self.literal_len_max
             && usize::try_from(literal.len)
@@ -118,7 +117,7 @@ impl Framer {
 
     /// Keeps the announced literal in the command. The caller has asked `may_keep`.
     pub(crate) fn keep(&mut self) {
-        if let Mode::Asking(literal) = self.mode {
+        if let Mode::Announced(literal) = self.mode {
             self.mode = match usize::try_from(literal.len) {
                 Ok(0) | Err(_) => Mode::Line,
                 Ok(left) => Mode::Keeping { left },
@@ -128,22 +127,22 @@ impl Framer {
 
     /// Hands the announced literal out in pieces.
     pub(crate) fn stream(&mut self) {
-        if let Mode::Asking(literal) = self.mode {
+        if let Mode::Announced(literal) = self.mode {
             self.mode = Mode::Streaming { left: literal.len };
         }
     }
 
-    /// Drops the command: the client was told no before it sent the literal's octets.
+    /// Drops the command. The client does not send the octets of a refused synchronizing literal.
     pub(crate) fn refuse(&mut self) {
         self.command.clear();
         self.mode = Mode::Line;
     }
 
-    /// Takes the next frame out of what was received.
+    /// The next frame.
     pub(crate) fn next(&mut self) -> Frame {
         loop {
             match self.mode {
-                Mode::Asking(literal) => return Frame::Literal(literal),
+                Mode::Announced(literal) => return Frame::Literal(literal),
                 Mode::Keeping { left } => {
                     let taken = self.take(left);
                     if taken.is_empty() {
@@ -174,7 +173,7 @@ impl Framer {
         }
     }
 
-    /// One line; `None` when it ended in a literal and `next` should look again.
+    /// One line; `None` when it announced a literal and `next` is to go on.
     fn line(&mut self) -> Option<Frame> {
         let found = self.input.iter().skip(self.scanned).position(|byte| *byte == b'\n');
         let Some(end) = found.map(|at| at.saturating_add(self.scanned)) else {
@@ -189,7 +188,7 @@ impl Framer {
         self.scanned = 0;
         let announced = announced(&line);
         if announced.is_none() {
-            // A lone LF ends a line as well: people type into this with netcat.
+            // LF alone ends a line as well, for people who use netcat.
             line.pop();
             if line.last() == Some(&b'\r') {
                 line.pop();
@@ -198,7 +197,7 @@ impl Framer {
         self.command.extend_from_slice(&line);
         match announced {
             Some(literal) => {
-                self.mode = Mode::Asking(literal);
+                self.mode = Mode::Announced(literal);
                 None
             }
             None => Some(Frame::Command(std::mem::take(&mut self.command))),
@@ -213,7 +212,7 @@ impl Framer {
     }
 }
 
-/// The literal that a line announces at its end, if it does: `{n}`, `{n+}` or `~{n}` before CRLF.
+/// The literal announced at the end of a line: `{n}`, `{n+}` or `~{n}` before CRLF.
 fn announced(line: &[u8]) -> Option<Literal> {
     let line =
         line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"))?.strip_suffix(b"}")?;
@@ -227,7 +226,7 @@ fn announced(line: &[u8]) -> Option<Literal> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // A number too long for u64 is still an announcement, and over every limit.
+    // A number that overflows u64 is over every limit.
     let len = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
     Some(Literal { len, waits, binary: before.last() == Some(&b'~') })
 }
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_stay_inline_wherever_the_input_is_split() {
+    fn literals_stay_inline_at_every_split() {
         let input = b"A1 LOGIN {5}\r\nal{3} {4+}\r\n\r\n{2\r\nA2 NOOP\n";
         for at in 0..=input.len() {
             let mut framer = Framer::new();
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_literals_are_known_before_anything_is_allocated() {
+    fn huge_literal_is_announced_before_allocation() {
         let mut framer = Framer::new();
         framer.push(b"A1 LOGIN {999999999}\r\n");
         let Frame::Literal(literal) = framer.next() else { panic!("no literal") };
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut_off_at_the_limit() {
+    fn endless_line_is_too_long_at_the_limit() {
         let mut framer = Framer::new();
         assert_eq!(frames(&mut framer, &[b'x'; LINE_LEN_BEFORE_LOGIN_MAX + 1]), [Frame::TooLong]);
         let mut framer = Framer::new();
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_literals_together_are_bounded() {
+    fn kept_literals_are_bounded_together() {
         let mut framer = Framer::new();
         framer.logged_in();
         framer.push(b"A1 SEARCH");
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_streamed_literal_comes_in_pieces() {
+    fn streamed_literal_is_split_into_pieces() {
         let mut framer = Framer::new();
         framer.push(b"A1 APPEND INBOX {5+}\r\nhel");
         assert!(matches!(framer.next(), Frame::Literal(_)));

@@ -1,8 +1,8 @@
-//! The wildcards of LIST (RFC 3501 6.3.8), in time linear in the name for each wildcard and never
-//! exponential.
+//! The wildcards of LIST (RFC 3501 6.3.8), matched in time proportional to the product of both
+//! lengths.
 
-/// Whether `name` matches `pattern`: `*` stands for anything, `%` for anything without the
-/// separator `/`. INBOX, and INBOX as the first part of a longer name, match whatever their case.
+/// True if `name` matches `pattern`: `*` matches any text, `%` any text without the hierarchy
+/// delimiter `/`. INBOX matches in any case, also as the first level of a name.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let inbox = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("INBOX"))
         && matches!(name.as_bytes().get(5), None | Some(b'/'));
@@ -12,8 +12,8 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     run(pattern, name)
 }
 
-/// The set of positions of the pattern that may be reached, moved along by one octet of the name at
-/// a time: the work is the product of both lengths, whatever the pattern.
+/// Tracks the set of reachable pattern positions, one octet of the name at a time. The cost is at
+/// most the product of both lengths.
 fn run(pattern: &str, name: &str) -> bool {
     let pattern = pattern.as_bytes();
     let mut here = vec![false; pattern.len().saturating_add(1)];
@@ -44,7 +44,7 @@ fn run(pattern: &str, name: &str) -> bool {
     here.last() == Some(&true)
 }
 
-/// A wildcard may stand for nothing: what stands before it also stands behind it.
+/// A wildcard may match nothing: a position before it also reaches the position after it.
 fn close(pattern: &[u8], here: &mut [bool]) {
     for (at, symbol) in pattern.iter().enumerate() {
         if matches!(symbol, b'*' | b'%')
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_stop_where_they_should() {
+    fn percent_wildcard_stops_at_the_delimiter() {
         for (pattern, name, holds) in [
             ("*", "a/b/c", true),
             ("%", "a", true),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_pattern_costs_no_more_than_its_length() {
+    fn hostile_pattern_has_bounded_cost() {
         let pattern = "*a".repeat(500) + "b";
         assert!(!matches(&pattern, &"a".repeat(500)));
     }

@@ -1,6 +1,6 @@
 //! The properties of a connection that a session depends on.
 
-/// Whether others on the network could read along.
+/// The protection of the connection against eavesdropping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privacy {
     /// TLS.
@@ -15,7 +15,7 @@ pub(crate) enum Privacy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     pub(crate) privacy: Privacy,
-    /// Whether STARTTLS is offered.
+    /// True if STARTTLS is offered.
     pub(crate) may_start_tls: bool,
     /// The largest message that APPEND takes, in bytes.
     pub(crate) message_len_max: u64,

@@ -1,9 +1,9 @@
 //! The structure of a message as IMAP shows it (RFC 3501 7.4.2), found in one pass over its bytes
-//! and kept as byte ranges.
+//! and stored as byte ranges.
 //!
-//! A structure deeper than `DEPTH_MAX`, of more than `PARTS_MAX` parts or with a longer header than
-//! `HEADER_LEN_MAX` is stored and can be fetched whole, but is not taken apart: the work is bounded
-//! whatever was sent.
+//! A message with a structure deeper than `DEPTH_MAX`, with more than `PARTS_MAX` parts or a header
+//! longer than `HEADER_LEN_MAX` is stored and can be fetched whole, but is not parsed further, so
+//! that the work is bounded for every message.
 
 pub(crate) mod address;
 pub(crate) mod envelope;
@@ -16,31 +16,31 @@ use std::ops::Range;
 
 use media::Media;
 
-/// Deepest nesting of parts that is taken apart.
+/// Deepest nesting of parts that is parsed.
 pub(crate) const DEPTH_MAX: usize = 50;
-/// Most parts of one message that are told apart.
+/// Most parts of one message that are parsed.
 pub(crate) const PARTS_MAX: usize = 1_000;
-/// Longest header that is read.
+/// Longest header that is parsed, in bytes.
 pub(crate) const HEADER_LEN_MAX: usize = 256 * 1024;
-/// Longest boundary (RFC 2046 5.1.1 allows 70; some programs write longer ones).
+/// Longest boundary, in bytes (RFC 2046 5.1.1 allows 70; some programs write longer ones).
 const BOUNDARY_LEN_MAX: usize = 256;
 
 /// A message or a part of one.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// Its header with the empty line behind it, in bytes from the message's start.
+    /// The range of its header with the empty line, in bytes of the message.
     pub(crate) header: Range<usize>,
-    /// Its body.
+    /// The range of its body.
     pub(crate) body: Range<usize>,
     /// Line ends in the body.
     pub(crate) lines: usize,
-    /// What the part says it is.
+    /// Its Content-Type.
     pub(crate) media: Media,
-    /// What it holds.
+    /// Its content.
     pub(crate) kind: Kind,
 }
 
-/// What a part holds.
+/// The content of a part.
 #[derive(Debug)]
 pub(crate) enum Kind {
     /// Text, a picture, a file.
@@ -51,20 +51,20 @@ pub(crate) enum Kind {
     Message(Box<Part>),
 }
 
-/// Takes a message apart.
+/// Parses the structure of a message.
 pub(crate) fn parse(message: &[u8]) -> Part {
     let mut scanner = Scanner { message, boundaries: Vec::new(), parts: 0 };
     scanner.part(0, 0, false).0
 }
 
-/// Where a body ended and what ended it.
+/// The end of a body.
 struct Hit {
     /// The end of the content, before the line end that belongs to the delimiter (RFC 2046 5.1.1).
     content_end: usize,
-    /// The start of the line behind the delimiter.
+    /// The start of the line after the delimiter.
     next: usize,
-    /// Which of the open multiparts the delimiter belongs to, from the outermost; none at the
-    /// message's end.
+    /// The index of the multipart that the delimiter belongs to, from the outermost; `None` at the
+    /// end of the message.
     level: Option<usize>,
     /// True for the delimiter that closes its multipart.
     closing: bool,
@@ -74,7 +74,7 @@ struct Hit {
 
 struct Scanner<'a> {
     message: &'a [u8],
-    /// The boundaries of the multiparts we are inside of, outermost first.
+    /// The boundaries of the open multiparts, outermost first.
     boundaries: Vec<Vec<u8>>,
     parts: usize,
 }
@@ -86,7 +86,7 @@ impl Scanner<'_> {
         let header = self.message.get(start..header_end).unwrap_or_default();
         let mut media = match header::first(header, "content-type") {
             Some(value) => Media::parse(value),
-            // RFC 2046 5.1.5: what a digest holds are messages unless it says otherwise.
+            // RFC 2046 5.1.5: the default type in a digest is message/rfc822.
             None if in_digest => Media::new("message", "rfc822"),
             None => Media::default(),
         };
@@ -153,7 +153,7 @@ impl Scanner<'_> {
         }
         self.boundaries.truncate(level);
         if hit.level == Some(level) {
-            // The epilogue, or what is left when there are too many parts.
+            // The epilogue, or the rest when there are too many parts.
             hit = self.find(hit.next);
         }
         hit.lines = count_lines(self.message.get(start..hit.content_end).unwrap_or_default());
@@ -179,7 +179,7 @@ impl Scanner<'_> {
         (self.message.len(), false)
     }
 
-    /// Looks for the next delimiter of any multipart that is open.
+    /// Finds the next delimiter of an open multipart.
     fn find(&self, start: usize) -> Hit {
         let mut at = start;
         let mut lines = 0usize;
@@ -224,7 +224,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// The line at `at` with its end; none behind the last.
+    /// The line at `at` with its end; `None` after the last.
     fn line(&self, at: usize) -> Option<&[u8]> {
         let rest = self.message.get(at..).filter(|rest| !rest.is_empty())?;
         let len = rest
@@ -234,8 +234,8 @@ impl Scanner<'_> {
         rest.get(..len)
     }
 
-    /// Which open multipart a line delimits, and whether it closes it. The innermost is asked
-    /// first.
+    /// The index of the open multipart that a line delimits, and whether it closes it. The
+    /// innermost is tried first.
     fn delimiter(&self, line: &[u8]) -> Option<(usize, bool)> {
         let line = line.strip_prefix(b"--")?;
         self.boundaries.iter().enumerate().rev().find_map(|(level, boundary)| {

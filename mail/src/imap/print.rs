@@ -83,8 +83,8 @@ impl Printer {
         }
     }
 
-    /// `literal`. It can't contain NUL (RFC 3501 section 9, `CHAR8`): NUL is replaced by 0x80, which
-    /// keeps the announced length.
+    /// `literal`. It can't contain NUL (RFC 3501 section 9, `CHAR8`): NUL is replaced by 0x80,
+    /// which keeps the announced length.
     pub(crate) fn literal(&mut self, bytes: &[u8]) -> &mut Self {
         self.show(format_args!("{{{}}}\r\n", bytes.len())).octets(bytes)
     }

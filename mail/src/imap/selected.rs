@@ -18,7 +18,7 @@ use super::sequence::{Numbering, Set};
 /// Rows read at once while a folder is opened.
 const PAGE: usize = 1_000;
 
-/// How the folder was opened.
+/// The command that opened the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// SELECT.
@@ -27,7 +27,7 @@ pub(crate) enum Access {
     Read,
 }
 
-/// Whether EXPUNGE may be sent now.
+/// The permission to send EXPUNGE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
     /// Sequence numbers may change.
@@ -114,7 +114,7 @@ impl Selected {
         Ok(Opened { selected, first_unseen })
     }
 
-    /// How many sequence numbers there are.
+    /// The number of sequence numbers.
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.uids.len()).unwrap_or(u32::MAX)
     }

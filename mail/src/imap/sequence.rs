@@ -1,6 +1,6 @@
 //! Sets of sequence numbers or UIDs, `2,4:7,*` (RFC 3501 section 9, `sequence-set`).
 
-/// Whether a command names messages by sequence number or, with `UID` in front, by UID.
+/// The numbers by which a command names messages: UIDs with `UID` in front, else sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbering {
     /// Sequence numbers.
@@ -17,18 +17,17 @@ pub(crate) const RANGES_MAX: usize = 8_192;
 pub(crate) enum End {
     /// A number, never zero.
     Number(u32),
-    /// `*`: the largest in use.
+    /// `*`: the largest number in use.
     Largest,
 }
 
-/// A set as it was sent: what `*` means is known only when it is used.
+/// A set as sent. `*` is resolved when the set is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Set(pub(crate) Vec<(End, End)>);
 
 impl Set {
-    /// The set as ascending ranges that don't touch, with `*` read as `largest`. Where nothing is
-    /// in use (`largest` is zero),
-    /// `*` stands for nothing.
+    /// The set as ascending, disjoint ranges, with `*` resolved to `largest`. When no number is in
+    /// use (`largest` is zero), `*` matches nothing.
     pub(crate) fn ranges(&self, largest: u32) -> Vec<(u32, u32)> {
         let number = |end: End| match end {
             End::Number(number) => number,
@@ -54,7 +53,7 @@ impl Set {
         merged
     }
 
-    /// The same set with `*` read as `largest`, in order: what `contains` can search.
+    /// The same set in order and with `*` resolved to `largest`, as `contains` needs it.
     pub(crate) fn resolved(&self, largest: u32) -> Self {
         Self(
             self.ranges(largest)
@@ -64,7 +63,7 @@ impl Set {
         )
     }
 
-    /// Whether a resolved set holds a number.
+    /// True if a resolved set contains a number.
     pub(crate) fn contains(&self, number: u32) -> bool {
         let behind = |end: &End| matches!(end, End::Number(end) if *end < number);
         let at = self.0.partition_point(|(_, to)| behind(to));
@@ -72,7 +71,7 @@ impl Set {
     }
 }
 
-/// Numbers in ascending order, written as short as it goes: `1:3,7`. Empty for no numbers.
+/// Formats ascending numbers with ranges, such as `1:3,7`. Empty for no numbers.
 pub(crate) fn write(numbers: &[u32]) -> String {
     let mut out = String::new();
     let mut numbers = numbers.iter().copied().peekable();
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_ordered_and_joined() {
+    fn sequence_set_is_ordered_and_merged() {
         use End::{Largest, Number as N};
         let set = Set(vec![(N(9), N(4)), (N(1), N(1)), (N(2), N(3)), (Largest, Largest)]);
         assert_eq!(set.ranges(12), [(1, 9), (12, 12)]);
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_written_short() {
+    fn number_runs_become_ranges() {
         assert_eq!(write(&[1, 2, 3, 7, 9, 10]), "1:3,7,9:10");
         assert_eq!(write(&[]), "");
         assert_eq!(write(&[u32::MAX]), "4294967295");

@@ -5,6 +5,7 @@
 //! connection has the exchange answer it and hands the answer in. A long FETCH or SEARCH is
 //! answered in slices, so that a session holds little output at a time.
 
+mod literal;
 mod login;
 mod question;
 
@@ -12,10 +13,8 @@ pub(crate) use question::{Answer, Question};
 
 use freehold_core::mailbox::FolderId;
 
-use super::command::append::Head;
 use super::command::{self, Command, Tagged, capability, id, idle, namespace};
 use super::completion::Completion;
-use super::cursor::Cursor;
 use super::framer::{Frame, Framer, Literal};
 use super::link::{Link, Privacy};
 use super::print::Printer;
@@ -23,7 +22,8 @@ use super::selected::Numbers;
 
 /// BAD responses after which the connection is closed.
 const BAD_COMMANDS_MAX: u32 = 50;
-/// The same before login: a client that speaks another protocol, such as HTTP, is closed soon.
+/// BAD responses before login after which the connection is closed: a client of another protocol,
+/// such as HTTP, soon reaches the limit.
 const BAD_COMMANDS_BEFORE_LOGIN_MAX: u32 = 5;
 
 /// The connection's next action.
@@ -81,7 +81,7 @@ enum Asked {
     Command {
         tag: String,
     },
-    /// Whether the literal of an APPEND is accepted.
+    /// The decision about the literal of an APPEND.
     Append {
         tag: String,
         literal: Literal,
@@ -151,12 +151,12 @@ impl Session {
         self.out.take()
     }
 
-    /// Whether the client has logged in.
+    /// True if the client has logged in.
     pub(crate) fn is_logged_in(&self) -> bool {
         self.state != State::NotAuthenticated
     }
 
-    /// Whether the client is in IDLE (RFC 2177).
+    /// True if the client is in IDLE (RFC 2177).
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.busy, Busy::Idle { .. })
     }
@@ -266,55 +266,6 @@ impl Session {
             (Asked::IdleReport { tag }, _) => self.busy = Busy::Idle { tag },
         }
         Step::More
-    }
-
-    /// A literal is announced: the message of an APPEND is streamed, a small literal is kept in the
-    /// command, and any other is refused before it is sent.
-    fn literal(&mut self, literal: Literal) -> Step {
-        let is_free = matches!(self.busy, Busy::Nothing);
-        let tag = Cursor::new(self.framer.text()).tag().unwrap_or_else(|_| "*".to_owned());
-        if is_free
-            && self.is_logged_in()
-            && let Some(head) = Head::parse(self.framer.text())
-        {
-            return match head {
-                Ok(_) if !literal.waits && literal.len > self.link.message_len_max => {
-                    self.bye("[TOOBIG] the message is too large");
-                    Step::Close
-                }
-                Ok(head) => {
-                    self.ask(Question::Append { head, literal }, Asked::Append { tag, literal })
-                }
-                Err(error) => self.refuse(&tag, literal, &error.into()),
-            };
-        }
-        if is_free && !literal.binary && self.framer.may_keep(literal) {
-            self.framer.keep();
-            if literal.waits {
-                self.out.line("+ ready for the literal");
-            }
-            return Step::More;
-        }
-        let completion = Completion::bad("the literal is too large").code("TOOBIG");
-        self.refuse(&tag, literal, &completion)
-    }
-
-    /// Refuses a literal. A non-synchronizing literal (RFC 7888) is already on its way, so the
-    /// connection is closed.
-    fn refuse(&mut self, tag: &str, literal: Literal, completion: &Completion) -> Step {
-        if !literal.waits {
-            self.bye("the literal is too large");
-            return Step::Close;
-        }
-        self.framer.refuse();
-        match std::mem::replace(&mut self.busy, Busy::Nothing) {
-            // A second message (MULTIAPPEND) ends the APPEND.
-            Busy::Appending { .. } => self.ask(
-                Question::AppendAbandon,
-                Asked::Report { tag: tag.to_owned(), completion: completion.clone() },
-            ),
-            _ => self.respond(tag, completion),
-        }
     }
 
     fn line(&mut self, bytes: &[u8]) -> Step {

@@ -1,8 +1,8 @@
 //! Sessions without sockets: transcripts, with the input cut in several ways, and hostile input.
 
+mod damaged;
 mod generated;
 mod messages;
-mod mutated;
 mod oracle;
 mod serialize;
 mod transcript;
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_command_is_refused_by_both_parsers_or_neither(text in generated::mutated()) {
+    fn damaged_command_is_refused_by_both_parsers_or_neither(text in generated::damaged()) {
         oracle::assert_same_verdict(&text);
     }
 }

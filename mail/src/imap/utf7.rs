@@ -10,7 +10,7 @@ static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
     spec.encoding().ok()
 });
 
-/// A folder's name as the wire carries it.
+/// Encodes a folder's name.
 pub(crate) fn encode(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut wide: Vec<u8> = Vec::new();
@@ -43,9 +43,8 @@ fn flush(out: &mut String, wide: &mut Vec<u8>) {
     wide.clear();
 }
 
-/// The name that came over the wire. Names that are not modified UTF-7 but valid UTF-8 are taken as
-/// they are: programs that ignore the encoding exist, and the name they see again is the one they
-/// gave.
+/// Decodes a folder's name. A name that is valid UTF-8 but not modified UTF-7 is accepted
+/// unchanged, because some programs ignore the encoding.
 pub(crate) fn decode(wire: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(wire).ok()?;
     if !text.is_ascii() {
@@ -82,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_examples_of_rfc_3501() {
+    fn modified_utf7_examples_of_rfc_3501() {
         assert_eq!(encode("~peter/mail/台北/日本語"), "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
         assert_eq!(
             decode(b"~peter/mail/&U,BTFw-/&ZeVnLIqe-").as_deref(),
@@ -96,12 +95,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_comes_back(name in "\\PC{0,30}") {
+        fn every_folder_name_round_trips(name in "\\PC{0,30}") {
             prop_assert_eq!(decode(encode(&name).as_bytes()), Some(name));
         }
 
         #[test]
-        fn any_bytes_are_read_without_falling_over(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn utf7_decoder_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             decode(&bytes);
         }
     }

@@ -7,8 +7,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can be
-/// longer).
+/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can
+/// be longer).
 const PATH_LEN_MAX: usize = 512;
 /// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
 const DOMAIN_LEN_MAX: usize = 255;
@@ -48,7 +48,7 @@ impl Mailbox {
         &self.domain
     }
 
-    /// Whether the address needs SMTPUTF8 (RFC 6531).
+    /// True if the address needs SMTPUTF8 (RFC 6531).
     pub fn is_international(&self) -> bool {
         !self.local.is_ascii() || !self.domain.is_ascii()
     }
@@ -121,13 +121,13 @@ pub fn is_domain(domain: &str) -> bool {
 }
 
 fn is_label(label: &str) -> bool {
-    let letters = label.chars().all(|c| {
+    let is_alphanumeric = label.chars().all(|c| {
         c.is_ascii_alphanumeric()
             || matches!(c, '-' | '_')
             || (!c.is_ascii() && c.is_alphanumeric())
     });
     (1..=LABEL_LEN_MAX).contains(&label.len())
-        && letters
+        && is_alphanumeric
         && !label.starts_with('-')
         && !label.ends_with('-')
 }

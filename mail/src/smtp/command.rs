@@ -131,11 +131,13 @@ fn hello(rest: &str) -> Result<String, CommandError> {
 
 /// RFC 4954 4.
 fn auth(rest: &str) -> Result<Command, CommandError> {
-    let mut words = rest.split_ascii_whitespace();
-    let mechanism =
-        words.next().ok_or(CommandError::Syntax("AUTH wants a mechanism"))?.to_ascii_uppercase();
-    let initial = words.next().map(str::to_owned);
-    match words.next() {
+    let mut arguments = rest.split_ascii_whitespace();
+    let mechanism = arguments
+        .next()
+        .ok_or(CommandError::Syntax("AUTH needs a mechanism"))?
+        .to_ascii_uppercase();
+    let initial = arguments.next().map(str::to_owned);
+    match arguments.next() {
         None => Ok(Command::Auth { mechanism, initial }),
         Some(_) => Err(CommandError::Syntax("AUTH takes a mechanism and at most one response")),
     }
@@ -144,24 +146,25 @@ fn auth(rest: &str) -> Result<Command, CommandError> {
 /// RFC 3030 2.
 fn bdat(rest: &str) -> Result<Command, CommandError> {
     const WANTED: CommandError = CommandError::Syntax("BDAT wants a length and perhaps LAST");
-    let mut words = rest.split_ascii_whitespace();
-    let digits = words.next().ok_or(WANTED)?;
+    let mut arguments = rest.split_ascii_whitespace();
+    let digits = arguments.next().ok_or(WANTED)?;
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(WANTED);
     }
     // A number that overflows is over the size limit: the session refuses it.
     let len = digits.parse().unwrap_or(u64::MAX);
-    let last = match words.next() {
+    let last = match arguments.next() {
         None => false,
         Some(word) if word.eq_ignore_ascii_case("LAST") => true,
         Some(_) => return Err(WANTED),
     };
-    if words.next().is_some() { Err(WANTED) } else { Ok(Command::Bdat { len, last }) }
+    if arguments.next().is_some() { Err(WANTED) } else { Ok(Command::Bdat { len, last }) }
 }
 
 /// RFC 5321 4.1.1.2 with the parameters of RFC 1870, 6152, 6531, 3461 and 4954.
 fn mail(rest: &str) -> Result<Sender, CommandError> {
-    let (path, parameters) = path(rest, "FROM:", CommandError::Syntax("say MAIL FROM:<address>"))?;
+    let (path, parameters) =
+        path(rest, "FROM:", CommandError::Syntax("the syntax is MAIL FROM:<address>"))?;
     let mailbox = if path.is_empty() {
         None
     } else {
@@ -174,7 +177,8 @@ fn mail(rest: &str) -> Result<Sender, CommandError> {
 
 /// RFC 5321 4.1.1.3 with the parameters of RFC 3461.
 fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
-    let (path, parameters) = path(rest, "TO:", CommandError::Syntax("say RCPT TO:<address>"))?;
+    let (path, parameters) =
+        path(rest, "TO:", CommandError::Syntax("the syntax is RCPT TO:<address>"))?;
     let mailbox = if path.eq_ignore_ascii_case("postmaster") {
         None
     } else {
@@ -185,8 +189,8 @@ fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
     Ok(recipient)
 }
 
-/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and the
-/// address after it is checked like any other.
+/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and
+/// the address after it is checked like any other.
 fn path<'a>(
     rest: &'a str,
     keyword: &str,

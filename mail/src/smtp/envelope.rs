@@ -29,7 +29,7 @@ pub struct Sender {
     pub envelope_id: Option<String>,
 }
 
-/// When the sender wants a report about a recipient (RFC 3461 4.1).
+/// The reports that the sender wants about a recipient (RFC 3461 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notify {
     /// After delivery.
@@ -51,7 +51,7 @@ impl Default for Notify {
 pub struct Recipient {
     /// The address; `None` is the bare `<Postmaster>` (RFC 5321 4.5.1).
     pub mailbox: Option<Mailbox>,
-    /// When to report.
+    /// The reports that the sender wants.
     pub notify: Notify,
     /// ORCPT as given, `type;address` still encoded (RFC 3461 4.2).
     pub original: Option<String>,

@@ -1,8 +1,8 @@
 //! An SMTP session as a state machine without IO.
 //!
-//! `step` is given the bytes read so far; it returns how many of them it consumed and the next step.
-//! `answer` hands in the node's answer to a question. The connection around it reads, writes and asks, so
-//! that tests can replay a session from a transcript with the input cut at any byte.
+//! `step` is given the bytes read so far; it returns how many of them it consumed and the next
+//! step. `answer` hands in the node's answer to a question. The connection around it reads, writes
+//! and asks, so that tests can replay a session from a transcript with the input cut at any byte.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -59,8 +59,8 @@ pub struct Settings {
 pub enum Step {
     /// The input is consumed: send the replies and read more.
     More,
-    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
-    /// 3.2).
+    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC
+    /// 2920 3.2).
     Reply(Reply),
     /// Have this answered and call `answer` before the next `step`.
     Ask(Question),
@@ -114,7 +114,7 @@ pub struct Session {
     refused_recipients: u32,
 }
 
-/// What the client said of itself; dropped at the TLS handshake (RFC 3207 4.2).
+/// The name and login of the client; dropped at the TLS handshake (RFC 3207 4.2).
 #[derive(Debug, Default)]
 struct Client {
     hello: Option<Hello>,
@@ -171,12 +171,12 @@ impl Session {
         }
     }
 
-    /// Whether the client has logged in.
+    /// True if the client has logged in.
     pub fn is_logged_in(&self) -> bool {
         self.client.login.is_some()
     }
 
-    /// Whether no message is being received, so that a server that shuts down may close the
+    /// True if no message is being received, so that a server that shuts down may close the
     /// connection.
     pub fn is_between_messages(&self) -> bool {
         matches!(

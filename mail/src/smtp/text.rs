@@ -6,8 +6,8 @@
 
 /// The longest line of text, in bytes. RFC 5321 4.5.3.1.6 allows 1,000; longer ones are common.
 const TEXT_LINE_LEN_MAX: usize = 64 * 1024;
-/// Bytes over the size limit that are still read, so that the sender gets the reply at the end of the
-/// text; beyond them the connection is closed.
+/// Bytes over the size limit that are still read, so that the sender gets the reply at the end of
+/// the text; beyond them the connection is closed.
 const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 
 /// The treatment of a bare CR or LF.
@@ -15,7 +15,7 @@ const OVERRUN_LEN_MAX: u64 = 1024 * 1024;
 pub enum Newlines {
     /// The message is refused at its end.
     Refuse,
-    /// It is replaced by CR LF: for the owner's programs (RFC 6409 8).
+    /// Bare CR and LF are replaced by CR LF: for the owner's programs (RFC 6409 8).
     Normalize,
 }
 
@@ -183,7 +183,8 @@ mod tests {
 
     use super::*;
 
-    /// The stored text, its fault, and the input left after its end; read in two pieces cut at `cut`.
+    /// The stored text, its fault, and the input left after its end; read in two pieces cut at
+    /// `cut`.
     fn read(
         input: &[u8],
         newlines: Newlines,

@@ -56,8 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
         octets
     }
 
-    /// Sends a command and reads up to its tagged answer.
-    async fn say(&mut self, command: &str) -> Vec<String> {
+    /// Sends a command and reads up to its tagged response.
+    async fn run(&mut self, command: &str) -> Vec<String> {
         self.send(format!("t {command}\r\n")).await;
         let mut lines = Vec::new();
         loop {
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     }
 
     async fn ok(&mut self, command: &str) -> Vec<String> {
-        let lines = self.say(command).await;
+        let lines = self.run(command).await;
         assert!(lines.last().unwrap().starts_with("t OK"), "{command}: {lines:?}");
         lines
     }
@@ -203,7 +203,8 @@ async fn forgotten_expunges_are_still_reported() {
     let (mut silent, mut busy) = (inbox(&server).await, inbox(&server).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
-    // After so many changes the store no longer has the expunges; the last two changes are real ones.
+    // After so many changes the store no longer has the expunges; the last two changes are real
+    // ones.
     let folder = mailbox::folder_named(&server.node, "INBOX").unwrap().unwrap().id;
     server.node.advance_modseq(folder, mailbox::EXPUNGES_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;

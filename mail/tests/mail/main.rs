@@ -1,4 +1,4 @@
-//! Mail as its clients meet it: transcripts of conversations, and real connections between nodes.
+//! Mail as its clients see it: transcripts of sessions, and real connections.
 #![allow(unreachable_pub, reason = "this binary is its own only user")]
 #![allow(
     clippy::unwrap_used,

@@ -134,3 +134,14 @@ fn no_file_names_a_registry_host() {
         }
     }
 }
+
+#[test]
+fn lenient_clippy_file_is_a_subset_of_the_strict() {
+    let strict = read(&root().join(".clippy.toml"));
+    for line in read(&root().join("node/.clippy.toml")).lines() {
+        assert!(
+            line.starts_with('#') || strict.lines().any(|known| known == line),
+            "node/.clippy.toml has a line that .clippy.toml lacks: {line}"
+        );
+    }
+}

@@ -8,7 +8,7 @@ use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::selected::{Access, Selected};
 use crate::imap::sequence::{self, Numbering, Set};
 
-/// Whether the originals stay.
+/// The command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CopyMode {
     /// COPY: they stay.
@@ -63,7 +63,8 @@ pub(crate) async fn run(
     match copy.mode {
         CopyMode::Copy => Ok(Completion::ok("copied").code(code)),
         CopyMode::Move => {
-            // RFC 6851 4.3: sent before the EXPUNGEs, so that the client knows the new UIDs by then.
+            // RFC 6851 4.3: sent before the EXPUNGEs, so that the client knows the new UIDs by
+            // then.
             cx.out.line(format!("* OK [{code}] moved"));
             Ok(Completion::ok("moved"))
         }

@@ -126,6 +126,9 @@ impl FetchProgress {
                 }
             } else {
                 match self.refill(cx, selected).await {
+                    // None of these messages matches CHANGEDSINCE: the walk goes on in the next
+                    // slice.
+                    Ok(true) if self.ready.is_empty() => return Slice::More,
                     Ok(true) => {}
                     Ok(false) if self.has_failed => {
                         return Slice::Complete(
@@ -133,7 +136,7 @@ impl FetchProgress {
                         );
                     }
                     Ok(false) => return Slice::Complete(Completion::ok("fetched")),
-                    Err(done) => return Slice::Complete(done),
+                    Err(completion) => return Slice::Complete(completion),
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::imap::sequence::{self, Numbering};
 
 /// Messages examined in one slice when only rows are read.
 const ROWS_PER_SLICE: usize = 1_000;
-/// The same when blobs are read.
+/// Messages examined in one slice when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
 
 /// The search key and the form of the result.

@@ -9,11 +9,11 @@ const ADDRESSES_MAX: usize = 2_000;
 pub(crate) enum Entry {
     /// A person.
     Mailbox {
-        /// The name shown, if any.
+        /// The display name, if any.
         name: Option<Vec<u8>>,
-        /// What stands before the `@`.
+        /// The local part.
         local: Vec<u8>,
-        /// What stands behind it; empty where there is none.
+        /// The domain; may be empty.
         host: Vec<u8>,
     },
     /// `name:`, the start of a group.
@@ -25,15 +25,15 @@ pub(crate) enum Entry {
 #[derive(Default)]
 struct Reader {
     entries: Vec<Entry>,
-    /// Words outside of angle brackets.
+    /// Words outside angle brackets.
     phrase: Vec<u8>,
-    /// What angle brackets held.
+    /// The content of angle brackets.
     angle: Option<Vec<u8>>,
     comment: Vec<u8>,
     in_group: bool,
 }
 
-/// Reads an address list. What can't be read is left out; nothing fails.
+/// Parses an address list. Malformed entries are skipped.
 pub(crate) fn parse(value: &[u8]) -> Vec<Entry> {
     let mut reader = Reader::default();
     let mut bytes = value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).peekable();
@@ -107,7 +107,7 @@ impl Reader {
             Some(angle) => (phrase, angle),
             None => (comment, phrase.into_iter().filter(|byte| *byte != b' ').collect()),
         };
-        // A route (RFC 5322 4.4) is dropped: nobody follows one any more.
+        // A route (RFC 5322 4.4) is dropped: it is obsolete.
         let address = match address.first() {
             Some(b'@') => {
                 address.splitn(2, |byte| *byte == b':').nth(1).map_or_else(Vec::new, <[u8]>::to_vec)
@@ -137,7 +137,7 @@ fn unquote(local: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The inside of a quoted string whose first quote is taken; takes the last.
+/// The content of a quoted string after its first quote; consumes the last.
 fn quoted(bytes: &mut impl Iterator<Item = u8>) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some(byte) = bytes.next() {
@@ -150,7 +150,7 @@ fn quoted(bytes: &mut impl Iterator<Item = u8>) -> Vec<u8> {
     out
 }
 
-/// The inside of a comment whose first parenthesis is taken.
+/// The content of a comment after its first parenthesis.
 fn comment(bytes: &mut impl Iterator<Item = u8>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut depth = 1usize;
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_people_send() {
+    fn common_address_forms_are_parsed() {
         assert_eq!(parse(b" a@b "), [person("", "a", "b")]);
         assert_eq!(
             parse(b"Ann  B. <a@b>,\r\n \"C, D\" <\"c d\"@e>"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_open_and_close() {
+    fn address_groups_open_and_close() {
         assert_eq!(
             parse(b"undisclosed-recipients:;"),
             [Entry::GroupStart(b"undisclosed-recipients".to_vec()), Entry::GroupEnd]
@@ -225,7 +225,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_without_falling_over(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        fn address_parser_survives_any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             parse(&bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! ENVELOPE (RFC 3501 7.4.2): the header's essentials as a list.
+//! ENVELOPE (RFC 3501 7.4.2).
 
 use super::super::print::Printer;
 use super::address::{self, Entry};
@@ -15,13 +15,13 @@ pub(crate) fn print(out: &mut Printer, bytes: &[u8]) {
             value
         })
     };
-    let people = |name: &str| header::first(bytes, name).map(address::parse).unwrap_or_default();
-    let from = people("from");
+    let list_of = |name: &str| header::first(bytes, name).map(address::parse).unwrap_or_default();
+    let from = list_of("from");
     // RFC 3501 7.4.2: the server fills an absent or empty Sender or Reply-To with From.
     let or_from = |people: Vec<Entry>| if people.is_empty() { from.clone() } else { people };
-    let (sender, reply_to) = (or_from(people("sender")), or_from(people("reply-to")));
+    let (sender, reply_to) = (or_from(list_of("sender")), or_from(list_of("reply-to")));
     out.raw("(").nstring(text("date")).raw(" ").nstring(text("subject")).raw(" ");
-    for list in [&from, &sender, &reply_to, &people("to"), &people("cc"), &people("bcc")] {
+    for list in [&from, &sender, &reply_to, &list_of("to"), &list_of("cc"), &list_of("bcc")] {
         addresses(out, list);
         out.raw(" ");
     }

@@ -1,17 +1,17 @@
-//! Header fields as they stand in the message (RFC 5322 2.2): names, raw values, unfolding.
+//! Header fields (RFC 5322 2.2): names, raw values, unfolding.
 
 /// One field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a> {
     /// Its name, without the colon.
     pub(crate) name: &'a [u8],
-    /// What stands behind the colon, folded as it came, with its line end.
+    /// The raw value after the colon, with folding and line end.
     pub(crate) value: &'a [u8],
     /// The whole field with its line end.
     pub(crate) raw: &'a [u8],
 }
 
-/// The fields of a header, in order. Lines that are no field are skipped.
+/// The fields of a header, in order. Malformed lines are skipped.
 pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = header;
     std::iter::from_fn(move || {
@@ -64,8 +64,8 @@ pub(crate) fn unfold(value: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-/// The end of the header of a message that begins with these bytes, with its empty line; none if it
-/// is not among them.
+/// The end of the header, including its empty line, of a message that begins with these bytes;
+/// `None` if the end is not among them.
 pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0usize;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -78,8 +78,8 @@ pub(crate) fn end(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The fields whose name is among `names`, or, with `not`, the others; as they stand, with an empty
-/// line behind them (RFC 3501 6.4.5, `HEADER.FIELDS`).
+/// The fields whose name is in `names`, or with `not` the others: unchanged, followed by an empty
+/// line (RFC 3501 6.4.5, `HEADER.FIELDS`).
 pub(crate) fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for field in fields(header) {
@@ -102,7 +102,7 @@ mod tests {
     const HEADER: &[u8] = b"Subject: a\r\n b\r\nnonsense\r\nTO:x@y\r\nSubject: second\r\n\r\n";
 
     #[test]
-    fn fields_are_found_whatever_their_case() {
+    fn header_field_is_found_in_any_case() {
         assert_eq!(unfold(first(HEADER, "subject").unwrap()), b"a b");
         assert_eq!(unfold(first(HEADER, "to").unwrap()), b"x@y");
         assert!(first(HEADER, "cc").is_none());
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn selected_fields_keep_their_bytes_and_order() {
+    fn selected_fields_keep_bytes_and_order() {
         let names = vec!["SUBJECT".to_owned()];
         assert_eq!(select(HEADER, &names, false), b"Subject: a\r\n b\r\nSubject: second\r\n\r\n");
         assert_eq!(select(HEADER, &names, true), b"TO:x@y\r\n\r\n");

@@ -1,4 +1,5 @@
-//! `Content-Type` and its kin: a value and its parameters (RFC 2045 5.1, RFC 2183), kept as sent.
+//! `Content-Type` and similar fields: a value and its parameters (RFC 2045 5.1, RFC 2183),
+//! unchanged.
 
 /// Most parameters read of one field.
 const PARAMETERS_MAX: usize = 64;
@@ -31,7 +32,7 @@ impl Media {
         Self { kind: kind.into(), subtype: subtype.into(), parameters: Vec::new() }
     }
 
-    /// Reads a `Content-Type` value; one that can't be read is plain text (RFC 2045 5.2).
+    /// Parses a `Content-Type` value; a malformed one is text/plain (RFC 2045 5.2).
     pub(crate) fn parse(value: &[u8]) -> Self {
         let (full, parameters) = parametrised(value);
         match full.split_once('/') {
@@ -42,7 +43,7 @@ impl Media {
         }
     }
 
-    /// Whether this is such a type; without a subtype, any of its kind.
+    /// True if the type matches; without a subtype every subtype does.
     pub(crate) fn is(&self, kind: &str, subtype: Option<&str>) -> bool {
         self.kind.eq_ignore_ascii_case(kind)
             && subtype.is_none_or(|subtype| self.subtype.eq_ignore_ascii_case(subtype))
@@ -68,8 +69,8 @@ impl Media {
     }
 }
 
-/// A value in front of the first `;` and the parameters behind it; comments dropped, quoted strings
-/// opened.
+/// Parses the value before the first `;` and the parameters after it. Comments are dropped and
+/// quoted strings unquoted.
 pub(crate) fn parametrised(value: &[u8]) -> (String, Vec<(String, String)>) {
     let mut segments = segments(value).into_iter();
     let main = segments.next().unwrap_or_default();
@@ -84,7 +85,7 @@ pub(crate) fn parametrised(value: &[u8]) -> (String, Vec<(String, String)>) {
     (main.trim().to_owned(), parameters)
 }
 
-/// Cuts at each `;` that is neither in a quoted string nor in a comment.
+/// Splits at each `;` outside quoted strings and comments.
 fn segments(value: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
     let mut segment = Vec::new();
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_and_parameters() {
+    fn media_type_and_parameters_are_parsed() {
         let media = Media::parse(
             b" Multipart/Mixed;\r\n\tboundary=\"a;b \\\"c\" ; (x;y) charset = utf-8\r\n",
         );

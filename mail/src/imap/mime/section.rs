@@ -1,10 +1,10 @@
-//! Which bytes of a message a section such as `BODY[1.2.MIME]` means (RFC 3501 6.4.5).
+//! The byte range of a section such as `BODY[1.2.MIME]` (RFC 3501 6.4.5).
 
 use std::ops::Range;
 
 use super::{Kind, Part};
 
-/// The text behind the part numbers.
+/// The text specifier after the part numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
     /// Nothing: the part's body, or the whole message.
@@ -24,23 +24,24 @@ pub(crate) enum Text {
     Mime,
 }
 
-/// What is between the brackets.
+/// The section between the brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
     /// Part numbers, from one.
     pub(crate) path: Vec<u32>,
-    /// What of that part.
+    /// The text of that part.
     pub(crate) text: Text,
 }
 
 impl Section {
-    /// Whether the message must be taken apart to find it; otherwise its header's end is enough.
+    /// True if the structure must be parsed to find the range; otherwise the end of the header is
+    /// enough.
     pub(crate) fn needs_structure(&self) -> bool {
         !self.path.is_empty()
     }
 
-    /// The bytes meant; none if the message has no such part. For fields it is the header they
-    /// stand in.
+    /// The range; `None` if the message has no such part. For fields it is the range of their
+    /// header.
     pub(crate) fn range(&self, root: &Part) -> Option<Range<usize>> {
         if self.path.is_empty() {
             return Some(match self.text {
@@ -62,7 +63,7 @@ impl Section {
     }
 }
 
-/// Follows part numbers. A message that is no multipart has exactly part 1: its body.
+/// Finds a part by its numbers. A message that is not a multipart has one part, 1: its body.
 fn find<'a>(root: &'a Part, path: &[u32]) -> Option<&'a Part> {
     let mut part = root;
     let mut is_message = true;

@@ -1,4 +1,4 @@
-//! BODY and BODYSTRUCTURE (RFC 3501 7.4.2), printed from a message taken apart.
+//! Prints BODY and BODYSTRUCTURE (RFC 3501 7.4.2).
 
 use super::super::print::Printer;
 use super::media::parametrised;
@@ -14,7 +14,7 @@ pub(crate) fn print(out: &mut Printer, message: &[u8], part: &Part, extended: bo
                 print(out, message, child, extended);
             }
             if children.is_empty() {
-                // The grammar wants at least one part.
+                // The grammar requires at least one part.
                 out.raw("(\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 0 0)");
             }
             out.raw(" ").string(&part.media.subtype);
@@ -72,7 +72,7 @@ fn parameters(out: &mut Printer, parameters: &[(String, String)]) {
     });
 }
 
-/// The extension data both kinds of part end in.
+/// The extension data at the end of both kinds of part.
 fn disposition_language_location(out: &mut Printer, bytes: &[u8]) {
     out.raw(" ");
     match header::first(bytes, "content-disposition").map(parametrised) {

@@ -14,7 +14,7 @@ fn text(message: &str, path: &[u32], text: Text) -> Option<String> {
 }
 
 #[test]
-fn parts_are_found_by_number() {
+fn part_is_found_by_its_number() {
     let whole = |path: &[u32]| text(NESTED, path, Text::Whole);
     assert_eq!(whole(&[]).as_deref(), Some(NESTED));
     assert_eq!(whole(&[1]).as_deref(), Some("plain"));
@@ -36,7 +36,7 @@ fn parts_are_found_by_number() {
 }
 
 #[test]
-fn the_structure_is_printed_as_the_grammar_says() {
+fn structure_is_printed_by_the_grammar() {
     let root = parse(NESTED.as_bytes());
     let mut out = Printer::default();
     structure::print(&mut out, NESTED.as_bytes(), &root, true);
@@ -50,7 +50,7 @@ fn the_structure_is_printed_as_the_grammar_says() {
 }
 
 #[test]
-fn a_hostile_structure_is_not_taken_apart() {
+fn hostile_structure_is_not_parsed() {
     let mut deep = String::new();
     for level in 0..500 {
         deep.push_str(&format!(
@@ -81,7 +81,7 @@ fn a_hostile_structure_is_not_taken_apart() {
 }
 
 #[test]
-fn a_structure_without_ends_is_read_to_the_end() {
+fn unclosed_structure_is_parsed_to_the_end() {
     for message in [
         "",
         "\r\n",
@@ -99,7 +99,7 @@ fn a_structure_without_ends_is_read_to_the_end() {
 
 proptest::proptest! {
     #[test]
-    fn ranges_stay_inside_whatever_is_sent(lines in proptest::collection::vec(
+    fn part_ranges_stay_within_any_message(lines in proptest::collection::vec(
         proptest::sample::select(vec!["--a", "--b", "--a--", "--b--", "", "x", "Content-Type: multipart/mixed; boundary=a",
             "Content-Type: multipart/digest; boundary=b", "Content-Type: message/rfc822", "Subject: \u{fc}"]), 0..60)) {
         let message = lines.join("\r\n");

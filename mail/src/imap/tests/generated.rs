@@ -53,7 +53,7 @@ pub(super) fn command() -> impl Strategy<Value = String> {
 }
 
 /// The same with one character replaced, inserted or removed.
-pub(super) fn mutated() -> impl Strategy<Value = String> {
+pub(super) fn damaged() -> impl Strategy<Value = String> {
     (
         command(),
         any::<proptest::sample::Index>(),
@@ -80,8 +80,8 @@ fn quoted() -> impl Strategy<Value = String> {
     "[ !#-\\[\\]-~]{0,12}".prop_map(|text| format!("\"{text}\""))
 }
 
-/// A name without `&`, which imap-codec does not decode, and never INBOX, for which it has a type of
-/// its own.
+/// A name without `&`, which imap-codec does not decode, and never INBOX, for which it has a type
+/// of its own.
 fn name() -> impl Strategy<Value = String> {
     "x[ !#-%'-\\[\\]-~]{0,10}".prop_map(|text| format!("\"{text}\""))
 }

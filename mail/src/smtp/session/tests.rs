@@ -113,9 +113,9 @@ fn endless_line_closes_the_session() {
     );
 }
 
-/// All client lines of the transcripts, mutated.
+/// All client lines of the transcripts, damaged.
 #[test]
-fn mutated_smtp_session_never_panics() {
+fn damaged_smtp_session_never_panics() {
     let conversations = crate::conversations::client_lines("smtp");
     fuzz("smtp session", &conversations, |input| {
         for role in [Role::Receive, Role::Submit] {

@@ -94,7 +94,7 @@ impl Item {
         })
     }
 
-    /// Whether fetching the item sets \Seen.
+    /// True if fetching the item sets \Seen.
     pub(crate) fn marks_seen(&self) -> bool {
         matches!(self, Self::Section(wanted) if !wanted.peek)
     }

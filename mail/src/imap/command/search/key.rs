@@ -9,7 +9,7 @@ const DEPTH_MAX: usize = 32;
 /// Most keys of one search.
 const KEYS_MAX: usize = 2_000;
 
-/// Which date of a message is compared.
+/// The date of a message that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dated {
     /// The internal date.
@@ -18,7 +18,7 @@ pub(crate) enum Dated {
     Sent,
 }
 
-/// How the date is compared.
+/// The comparison of the date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Before,
@@ -66,7 +66,7 @@ impl Key {
         Ok(all(keys))
     }
 
-    /// What must be read to evaluate the key: 0 is the row, 1 the header, 2 the whole message.
+    /// The data that the key needs: 0 is the row, 1 the header, 2 the whole message.
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
@@ -78,7 +78,7 @@ impl Key {
         }
     }
 
-    /// Whether MODSEQ occurs in the key (RFC 7162 3.1.5).
+    /// True if MODSEQ occurs in the key (RFC 7162 3.1.5).
     pub(crate) fn has_modseq(&self) -> bool {
         match self {
             Self::ModSeq(_) => true,
@@ -144,8 +144,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "MODSEQ" => {
             cursor.space()?;
             if cursor.peek() == Some(b'"') {
-                // An entry name and type: this server has one modification sequence for each message,
-                // so they are ignored.
+                // An entry name and type: this server has one modification sequence for each
+                // message, so they are ignored.
                 cursor.string()?;
                 cursor.space()?;
                 cursor.atom()?;

@@ -1,4 +1,4 @@
-//! Whether a message matches the search keys. Keys that need only the row are evaluated first, then
+//! Matches messages against the search keys. Keys that need only the row are evaluated first, then
 //! those that need the header, last those that need the whole message.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
@@ -73,12 +73,12 @@ impl Terms {
         Ok(Self { key, cost, now })
     }
 
-    /// Whether blobs must be read.
+    /// True if blobs must be read.
     pub(crate) fn reads_blobs(&self) -> bool {
         self.cost > 0
     }
 
-    /// Whether a message matches all keys.
+    /// True if a message matches all keys.
     pub(crate) fn match_message(&self, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
         self.matches(&self.key, candidate)
     }

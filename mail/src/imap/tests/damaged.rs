@@ -1,4 +1,4 @@
-//! Fuzz tests over mutated client lines, dates, names and messages.
+//! Fuzz tests over damaged client lines, dates, names and messages.
 
 use freehold_core::testing::fuzz::fuzz;
 
@@ -8,7 +8,7 @@ use crate::imap::command::{self, append};
 use crate::imap::{date, mime, utf7};
 
 #[test]
-fn mutated_imap_session_never_panics() {
+fn damaged_imap_session_never_panics() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for logged_in in [false, true] {
         fuzz(&format!("imap session {logged_in}"), &conversations::client_lines("imap"), |input| {
@@ -19,7 +19,7 @@ fn mutated_imap_session_never_panics() {
 }
 
 #[test]
-fn mutated_command_is_parsed_or_refused() {
+fn damaged_command_is_parsed_or_refused() {
     let lines: Vec<Vec<u8>> = conversations::client_lines("imap")
         .iter()
         .flat_map(|lines| lines.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
@@ -35,7 +35,7 @@ fn mutated_command_is_parsed_or_refused() {
 }
 
 #[test]
-fn mutated_message_has_parts_within_bounds() {
+fn damaged_message_has_parts_within_bounds() {
     let mail = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=\"x\"\r\n\r\nbefore\r\n--x\r\n\r\none\r\n--x\r\n\
         Content-Type: multipart/alternative; boundary=xx\r\n\r\n--xx\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n\r\ntwo\r\n--xx--\r\n\
         --x\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ninside\r\n--x--\r\nafter\r\n";
