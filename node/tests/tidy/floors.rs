@@ -8,7 +8,7 @@ use crate::{files_below, read, root};
 
 /// The top-level modules of core, from the lowest floor to the highest.
 const CORE: [&[&str]; 11] = [
-    &["audience", "events", "ids", "names", "slug", "text"],
+    &["audience", "blocking", "events", "ids", "names", "slug", "text"],
     &["store"],
     &["node"],
     &["erasure", "identity", "outbox", "profile"],
