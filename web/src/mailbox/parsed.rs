@@ -44,9 +44,9 @@ pub(super) struct Attachment {
     pub(super) size: String,
 }
 
-/// Reads and parses the whole message and runs `read` on it, on a thread that may block and one message
-/// at a time: the sender decides how much work that is. `None` if the message is too long or can't
-/// be parsed.
+/// Reads and parses the whole message and runs `read` on it, on a thread that may block and one
+/// message at a time: the sender decides how much work that is. `None` if the message is too long
+/// or can't be parsed.
 pub(super) async fn parsed<T: Send + 'static>(
     site: &Site,
     message: &Message,

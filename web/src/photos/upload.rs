@@ -265,7 +265,8 @@ async fn read_text(mut field: Field<'_>) -> Result<String, FormError> {
     String::from_utf8(bytes).map_err(|_| FormError::Malformed)
 }
 
-/// Writes the file while it arrives, on threads that may block. An empty file means that none was chosen.
+/// Writes the file while it arrives, on threads that may block. An empty file means that none
+/// was chosen.
 async fn read_file(
     site: &Site,
     mut field: Field<'_>,
