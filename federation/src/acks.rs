@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::identity::PersonId;
 use freehold_core::node::Node;
 use freehold_core::outbox;
 use freehold_core::store::StoreError;
 
-use crate::blocking;
 use crate::wire::feed::log_to_wire;
 use crate::wire::sync::Log;
 
@@ -43,7 +43,7 @@ impl AckTracker {
     /// Stores the friend's outbox cursor if it has advanced.
     pub(crate) async fn store_cursor(&self, node: &Node) -> Result<(), StoreError> {
         let (tracker, read_node) = (self.clone(), node.clone());
-        match blocking::read_store(move || tracker.advanced_cursor(&read_node)).await? {
+        match try_blocking(move || tracker.advanced_cursor(&read_node)).await? {
             Some(cursor) => outbox::set_cursor(node, &self.friend, cursor).await,
             None => Ok(()),
         }

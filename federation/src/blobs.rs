@@ -5,6 +5,8 @@
 //! none. While the node runs, a blob whose transfer broke is continued from where it ended.
 
 pub(crate) mod fetch;
+mod hashed_blob;
+mod part;
 mod send;
 pub(crate) mod slice;
 

@@ -5,12 +5,12 @@
 
 use std::io;
 
+use freehold_core::blocking::{blocking, blocking_future};
 use freehold_core::identity::op::OPS_MAX;
 use freehold_core::identity::{self as core_identity, IdentityLog, PersonId};
 use freehold_core::identity_log;
 use minicbor::bytes::ByteVec;
 
-use crate::blocking;
 use crate::limits::{LOOK_UP_COST, OPS_LEN_MAX};
 use crate::network::ByteStream;
 use crate::peer_identity::{PeerIdentity, certifies};
@@ -45,7 +45,7 @@ pub(crate) async fn look_up(
         Some(state.quotas.verifying.acquire().await.map_err(io::Error::other)?)
     };
     // An invalid log counts as none: the peer stays a stranger.
-    let shown = blocking::run(move || IdentityLog::verify(&ops))
+    let shown = blocking(move || IdentityLog::verify(&ops))
         .await?
         .ok()
         .filter(|log| log.person() == person);
@@ -62,12 +62,12 @@ pub(crate) async fn look_up(
 /// A person's stored log, which is verified again when it is read.
 async fn stored_log(state: &FederationState, person: PersonId) -> io::Result<Option<IdentityLog>> {
     let node = state.node.clone();
-    blocking::run(move || core_identity::log_of(&node, &person)).await?.map_err(io::Error::other)
+    blocking(move || core_identity::log_of(&node, &person)).await?.map_err(io::Error::other)
 }
 
 async fn learn(state: &FederationState, log: &IdentityLog) -> io::Result<()> {
     let (node, ops) = (state.node.clone(), log.to_bytes());
-    match blocking::run_future(async move { identity_log::learn(&node, ops).await }).await? {
+    match blocking_future(async move { identity_log::learn(&node, ops).await }).await? {
         Ok((person, learned)) => {
             tracing::debug!(person = %person.short(), ?learned, "received an identity log");
         }

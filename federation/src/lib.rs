@@ -10,7 +10,6 @@
 
 mod acks;
 mod blobs;
-mod blocking;
 mod config;
 mod dial;
 mod dispatch;

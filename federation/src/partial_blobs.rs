@@ -14,7 +14,7 @@ use crate::limits::{PARTIAL_TTL, PARTIALS_MAX};
 
 /// The parts that are not being fetched now.
 #[derive(Default)]
-pub(crate) struct PartialBlobs(Mutex<HashMap<BlobId, (Timestamp, BlobWriter)>>);
+pub(crate) struct PartialBlobs(Mutex<HashMap<BlobId, (Timestamp, Box<BlobWriter>)>>);
 
 /// A blob that is being fetched. When dropped before its end, the part is put back.
 pub(crate) struct PartialBlob<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct PartialBlob<'a> {
     blob: BlobId,
     now: Timestamp,
     /// `None` while a blocking thread writes to it, and for good once that fails.
-    pub(crate) writer: Option<BlobWriter>,
+    pub(crate) writer: Option<Box<BlobWriter>>,
 }
 
 impl PartialBlobs {
@@ -38,7 +38,7 @@ impl PartialBlobs {
         self.lock().retain(|_, (since, _)| now.millis_since(*since) < ttl_millis);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<BlobId, (Timestamp, BlobWriter)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<BlobId, (Timestamp, Box<BlobWriter>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,6 +58,7 @@ impl Drop for PartialBlob<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 mod tests {
     use freehold_core::blobs::AtRest;
     use freehold_core::testing::TestNode;
@@ -71,7 +72,7 @@ mod tests {
             let mut partial = partials.take(BlobId([number; 32]), node.clock.now());
             let mut writer = node.blobs.writer(AtRest::Plain, 1 << 20).unwrap();
             writer.write(&[number; 200_000]).unwrap();
-            partial.writer = Some(writer);
+            partial.writer = Some(Box::new(writer));
             drop(partial);
             node.clock.advance(1);
         }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::identity::PersonId;
 use freehold_core::node::Node;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking;
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_STREAMS_MAX, FRIEND_BLOB_KIB_BURST, FRIEND_BLOB_KIB_PER_SECOND,
     NEW_ENTRIES_BUFFERED_MAX, REQUESTS_BURST, REQUESTS_PER_SECOND, STRANGER_BLOB_KIB_BURST,
@@ -199,7 +199,7 @@ impl Peer {
         let Some(before) = self.identity.borrow().clone() else { return };
         let (node, key, person) = (node.clone(), self.key, before.person);
         // Fails only when the node stops.
-        let Ok(reread) = blocking::run(move || before.reread(&node, key)).await else { return };
+        let Ok(reread) = blocking(move || before.reread(&node, key)).await else { return };
         self.identity.send_if_modified(|identity| {
             // If another hello was verified meanwhile, its result is newer.
             let Some(identity) = identity.as_mut().filter(|identity| identity.person == person)

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::events::Event;
 use freehold_core::feed;
 use freehold_core::node::Node;
@@ -12,7 +13,6 @@ use freehold_core::outbox;
 use freehold_core::store::StoreError;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::blocking;
 use crate::state::FederationState;
 use crate::sync::NewEntry;
 use crate::wire::feed::{entry_to_wire, log_to_wire};
@@ -34,7 +34,7 @@ pub(crate) async fn run(state: Arc<FederationState>) {
         }
         let (node, mut next) = (state.node.clone(), cursor);
         let read = move || new_entries(&node, &mut next).map(|entries| (entries, next));
-        match blocking::read_store(read).await {
+        match try_blocking(read).await {
             Ok((entries, next)) => {
                 entries.into_iter().for_each(|entry| state.peers.send_new_entry(entry));
                 cursor = next;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::apply;
+use freehold_core::blocking::{blocking_future, try_blocking};
 use freehold_core::feed::{self, EntryHeader, EntryId, FeedLogId, RawEntry, Refused};
 use freehold_core::identity::PersonId;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 
-use crate::blocking;
 use crate::limits::WANTED_MAX;
 use crate::sync::ComparedHead;
 use crate::wire::feed::{entry_from_wire, log_from_wire, log_to_wire};
@@ -99,14 +99,12 @@ pub(crate) async fn store(
     // All friends are asked for missing bodies, so several may bring the same one. An own entry
     // that was never stored here was never asked for.
     if !own.is_empty()
-        && !blocking::read_store(move || are_stored(&check_node, &own))
-            .await
-            .map_err(|_| Reason::Busy)?
+        && !try_blocking(move || are_stored(&check_node, &own)).await.map_err(|_| Reason::Busy)?
     {
         return Err(Reason::Invalid);
     }
     let store_node = node.clone();
-    blocking::run_future(async move { receive(&store_node, friend, raw, &logs).await })
+    blocking_future(async move { receive(&store_node, friend, raw, &logs).await })
         .await
         .map_err(|_| Reason::Busy)?
         .map_err(|error| {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use freehold_core::blocking::blocking;
 use freehold_core::feed;
 use freehold_core::feed::HOMES_MAX;
 use freehold_core::friends::{self, FriendState};
@@ -16,7 +17,6 @@ use freehold_core::publish::HomesError;
 use freehold_core::store::StoreError;
 use tokio::sync::{Notify, watch};
 
-use crate::blocking;
 use crate::dial::DialTargets;
 use crate::network::PeerKey;
 use crate::state::FederationState;
@@ -52,7 +52,7 @@ async fn on_signal<F: Future<Output = ()>>(signal: &Notify, work: impl Fn() -> F
 /// peers.
 pub(crate) async fn refresh_friends(state: &FederationState, targets: &watch::Sender<DialTargets>) {
     let node = state.node.clone();
-    let nodes = match blocking::run(move || friend_nodes(&node)).await {
+    let nodes = match blocking(move || friend_nodes(&node)).await {
         Ok(Ok(nodes)) => nodes,
         Ok(Err(error)) => {
             tracing::warn!(%error, "cannot read the friends");

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::identity::PersonId;
 use freehold_core::store::StoreError;
 use futures::AsyncReadExt;
@@ -24,7 +25,7 @@ use crate::state::FederationState;
 use crate::sync::{Action, SyncPeer, SyncSession, retry_after};
 use crate::wire::frame::FrameError;
 use crate::wire::sync::{Entry, Head, Log, Reason, Sync};
-use crate::{blocking, own_feeds, receive};
+use crate::{own_feeds, receive};
 
 /// Messages read ahead of the session; further ones wait in the network.
 const READ_AHEAD_MAX: usize = 4;
@@ -191,17 +192,17 @@ impl SyncStream<'_> {
                 (Action::Send(message), _) => self.frames.send(&message),
                 (Action::Read { log, from, count_max, len_max }, _) => {
                     let read = move || own_feeds::read(&node, &log, from, count_max, len_max);
-                    let entries = blocking::read_store(read).await?;
+                    let entries = try_blocking(read).await?;
                     self.actions.extend(self.session.on_read(&log, entries));
                 }
                 (Action::Compare(heads), Some(friend)) => {
                     let compare = move || receive::compare(&node, friend, heads);
-                    let compared = blocking::read_store(compare).await?;
+                    let compared = try_blocking(compare).await?;
                     self.actions.extend(self.session.on_compared(compared));
                 }
                 (Action::FindBodies(entries), Some(friend)) => {
                     let find = move || own_feeds::find_bodies(&node, friend, &entries);
-                    let found = blocking::read_store(find).await?;
+                    let found = try_blocking(find).await?;
                     self.actions.extend(self.session.on_bodies_found(found));
                 }
                 // The session requests nothing for a stranger.
@@ -247,8 +248,7 @@ impl SyncStream<'_> {
     async fn request_missing_bodies(&mut self) -> Result<(), StoreError> {
         if let Some(friend) = self.friend() {
             let node = self.state.node.clone();
-            let missing =
-                blocking::read_store(move || receive::missing_bodies(&node, friend)).await?;
+            let missing = try_blocking(move || receive::missing_bodies(&node, friend)).await?;
             self.actions.extend(self.session.request_bodies(missing));
         }
         Ok(())
@@ -263,7 +263,7 @@ impl SyncStream<'_> {
 
 async fn read_offers(state: &FederationState, peer: SyncPeer) -> Result<Vec<Head>, StoreError> {
     let node = state.node.clone();
-    blocking::read_store(move || own_feeds::offers(&node, peer)).await
+    try_blocking(move || own_feeds::offers(&node, peer)).await
 }
 
 /// Stores a friend's batch once the friend's share of the day has room for it. Until then the batch

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
@@ -117,8 +118,8 @@ async fn erase(node: &Node) {
         let working = node.clone();
         // Both run even if the other fails.
         let work = move || (erasure::unlink(&working), erasure::compact(&working));
-        let (removed, renewed) = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-            let ended = StoreError::Unavailable(error.to_string());
+        let (removed, renewed) = blocking(work).await.unwrap_or_else(|error| {
+            let ended = StoreError::from(error);
             (Err(ended.clone()), Err(ended))
         });
         let removed = files.record(node, "removing deleted files", removed);
@@ -154,7 +155,7 @@ async fn seal_photos(node: &Node) {
     let mut events = node.events.subscribe();
     let checking = node.clone();
     // Once per start: an older version may have left private photos unsealed, and no event follows.
-    match tokio::task::spawn_blocking(move || photos::mark_unsealed(&checking)).await {
+    match blocking(move || photos::mark_unsealed(&checking)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::error!(%error, "unsealed private photos could not be listed")
@@ -163,7 +164,7 @@ async fn seal_photos(node: &Node) {
     }
     loop {
         let working = node.clone();
-        match tokio::task::spawn_blocking(move || photos::apply_at_rest(&working)).await {
+        match blocking(move || photos::apply_at_rest(&working)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or unsealed later"),
             Ok(Err(error)) => {
@@ -208,7 +209,7 @@ async fn collect(node: &Node) {
             Err(error) => tracing::error!(%error, "old unfollow notices could not be dropped"),
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
-        match tokio::task::spawn_blocking(move || blobs.collect(&store)).await {
+        match blocking(move || blobs.collect(&store)).await {
             Ok(Ok(collected)) => tracing::debug!(
                 files = collected.files,
                 small = collected.small,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use freehold_core::blocking::blocking;
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
@@ -54,9 +55,7 @@ pub(crate) async fn open_claimed(
         display.update(step, done, total);
         on_progress(step, done, total);
     }));
-    let opened = tokio::task::spawn_blocking(move || Node::open(options))
-        .await
-        .context("the store's thread ended")?;
+    let opened = blocking(move || Node::open(options)).await.context("the store's thread ended")?;
     let node = opened.map_err(|error| open_error(data, &error))?;
     mailbox::initialise(&node).await?;
     Ok(node)

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use freehold_core::blocking::blocking;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
@@ -293,7 +294,7 @@ async fn print_after_setup(node: Node, mut events: Receiver<Event>, message: Sta
 /// Runs `work` on a blocking thread and returns whether it ended within `limit`. Work that did not
 /// is abandoned when the process ends.
 async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result<bool> {
-    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+    match tokio::time::timeout(limit, blocking(work)).await {
         Ok(ended) => ended.map(|()| true).context("the store's thread ended"),
         Err(_) => Ok(false),
     }

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use freehold_core::blobs::BlobReader;
 use freehold_core::store::{BlobId, StoreError};
 
-use crate::blocking::blocking;
+use crate::blobs;
 use crate::page_cache;
 use crate::response::PageResult;
 
@@ -16,8 +16,8 @@ const PIECE_LEN: u64 = 64 * 1024;
 /// The media type of the renditions of photos.
 pub(crate) const JPEG: &str = "image/jpeg";
 
-/// The file of `reader`, read piece by piece on blocking threads. `cache_control` says who may keep
-/// it and for how long.
+/// The file of `reader`, read piece by piece on threads that may block. `cache_control` says
+/// who may keep the file and for how long.
 pub(crate) fn stream(
     reader: BlobReader,
     media_type: &str,
@@ -28,13 +28,8 @@ pub(crate) fn stream(
         if at >= len {
             return Ok(None);
         }
-        let (piece, reader) = blocking(move || {
-            let mut piece = vec![0; usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default()];
-            let read = reader.read_at(at, &mut piece)?;
-            piece.truncate(read);
-            Ok::<_, StoreError>((piece, reader))
-        })
-        .await?;
+        let piece_len = usize::try_from(PIECE_LEN.min(len - at)).unwrap_or_default();
+        let (piece, reader) = blobs::read_at(reader, at, piece_len).await?;
         let next = at + piece.len() as u64;
         if piece.is_empty() {
             Err(StoreError::NoBlob)

@@ -9,7 +9,7 @@
 mod assets;
 mod avatar;
 mod blob_response;
-mod blocking;
+mod blobs;
 mod config;
 mod dates;
 mod delivery_progress;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use self::unsupported::UnsupportedFile;
 use crate::blob_response::{self, JPEG};
+use crate::blobs;
 use crate::dates;
 use crate::layout::Layout;
 use crate::pictures::{self, Picture};
@@ -183,8 +184,7 @@ async fn file(
 ) -> PageResult {
     let size = pictures::rendition_size(&size).ok_or(Problem::NotFound)?;
     let photo = find(&site, &viewer.0, &name)?;
-    let (rendition, reader) =
-        photos::image_bytes(&site.node, &viewer.0, photo.id, size)?.ok_or(Problem::NotFound)?;
+    let (rendition, reader) = blobs::rendition(&site, viewer.0, photo.id, size).await?;
     if is_private(&site, &photo)? {
         return blob_response::stream(reader, JPEG, "no-store");
     }
@@ -284,8 +284,7 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
 /// The original file, as a download for the owner.
 async fn original(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
-    let reader =
-        photos::original_bytes(&site.node, &Visitor::Owner, photo.id)?.ok_or(Problem::NotFound)?;
+    let reader = blobs::original(&site, photo.id).await?;
     let file = blob_response::stream(reader, &photo.media_type, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, response::attachment_named(&photo.file_name))], file)
         .into_response())

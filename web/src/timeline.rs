@@ -17,6 +17,7 @@ use serde::Deserialize;
 use self::post::{Renderer, TimelinePost, rendered};
 use crate::avatar::Avatar;
 use crate::blob_response::{self, JPEG};
+use crate::blobs;
 use crate::dates;
 use crate::friends::is_online;
 use crate::idempotency;
@@ -204,8 +205,7 @@ async fn picture(
 ) -> PageResult {
     let entry = parse_id(&entry)?;
     let size = pictures::rendition_size(&size).ok_or(Problem::NotFound)?;
-    let reader =
-        timeline::image_bytes(&site.node, &entry, number, size)?.ok_or(Problem::NotFound)?;
+    let reader = blobs::timeline_photo(&site, entry, number, size).await?;
     blob_response::stream(reader, JPEG, "no-store")
 }
 

@@ -10,15 +10,14 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
-use freehold_core::blobs::AtRest;
+use freehold_core::blocking::{blocking, blocking_future, try_blocking};
 use freehold_core::clock::Timestamp;
 use freehold_core::identity::PersonId;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
 use tokio::time::Instant;
 
-use super::slice;
-use crate::blocking;
+use super::{part, slice};
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT,
 };
@@ -121,11 +120,11 @@ async fn fetch_all(
     loop {
         let node = state.node.clone();
         let read = move || timeline::wanted_blobs(&node, &friend, after, PAGE);
-        let page = blocking::read_store(read).await?;
+        let page = try_blocking(read).await?;
         let Some(last) = page.last() else {
             let node = state.node.clone();
             let want_more = async move { timeline::want_left_out(&node, friend).await };
-            if blocking::run_future(want_more).await?? {
+            if blocking_future(want_more).await.map_err(StoreError::from)?? {
                 after = None;
                 continue;
             }
@@ -205,11 +204,10 @@ pub(crate) async fn fetch(
     let mut partial = state.partial_blobs.take(wanted.blob, state.node.clock.now());
     let mut done = partial.writer.as_ref().map_or(0, |writer| writer.len());
     let (blobs, total, begun) = (state.node.blobs.clone(), wanted.len, partial.writer.take());
-    let begin = move || match begun {
-        Some(writer) => Ok(writer),
-        None => blobs.check_space_for(total).and_then(|()| blobs.writer(AtRest::Plain, total)),
-    };
-    partial.writer = Some(blocking::run(begin).await??);
+    partial.writer = Some(match begun {
+        Some(writer) => writer,
+        None => try_blocking(move || part::begin(&blobs, total)).await?,
+    });
     while done < wanted.len {
         let len = BLOB_RANGE_LEN_MAX.min(wanted.len - done);
         if !state.quotas.photos.take(wanted.author, len, state.node.clock.now()) {
@@ -221,12 +219,12 @@ pub(crate) async fn fetch(
         let Some(bytes) = range.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? else {
             return Ok(false);
         };
-        let Some(mut writer) = partial.writer.take() else { return Ok(false) };
-        partial.writer = Some(blocking::run(move || writer.write(&bytes).map(|()| writer)).await??);
+        let Some(writer) = partial.writer.take() else { return Ok(false) };
+        partial.writer = Some(try_blocking(move || part::append(writer, &bytes)).await?);
         done += len;
     }
     let Some(writer) = partial.writer.take() else { return Ok(false) };
-    let pinned = blocking::run(move || writer.finish()).await??;
+    let pinned = try_blocking(move || part::finish(writer)).await?;
     // Each range was verified on its own; the bytes on the disk must match as a whole, too.
     if pinned.id != wanted.blob {
         return Err(FetchError::Invalid(io::Error::other("wrong hash of the whole")));
@@ -261,8 +259,9 @@ async fn get_range(
         bytes.extend_from_slice(&part);
     }
     let (hash, start, len) = (get.hash, get.start, get.len);
-    blocking::run(move || slice::decode(hash, total, start, len, &bytes))
-        .await?
+    blocking(move || slice::decode(hash, total, start, len, &bytes))
+        .await
+        .map_err(io::Error::from)?
         .map(Some)
         .map_err(FetchError::Invalid)
 }

@@ -1,4 +1,5 @@
 //! Requests for photos: allowed ones, forbidden ones, and more than a peer may take.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::audience::Audience;
 use freehold_core::blobs::AtRest;

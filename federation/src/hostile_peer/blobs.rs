@@ -1,4 +1,5 @@
 //! Blobs with wrong bytes, broken streams, and blobs that the friend does not have.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::apply;
 use freehold_core::audience::Audience;
@@ -245,7 +246,8 @@ async fn blob_of_mismatched_parts_is_refused() {
     let wanted = wanted(&fixture, &vec![5; 1_500_000]).await;
     let mut other = fixture.mallory.blobs.writer(AtRest::Plain, wanted.len).unwrap();
     other.write(&vec![6; 1 << 20]).unwrap();
-    fixture.state.partial_blobs.take(wanted.blob, fixture.mallory.clock.now()).writer = Some(other);
+    fixture.state.partial_blobs.take(wanted.blob, fixture.mallory.clock.now()).writer =
+        Some(Box::new(other));
     let mut stream = fixture.open(blob::PROTOCOL).await;
     assert!(matches!(
         fetch(&fixture.state, &mut stream, &wanted).await,

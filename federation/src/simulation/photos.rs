@@ -1,4 +1,5 @@
 //! Photos of posts, whose bytes follow from the post's text, and their transfer between nodes.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::blobs::{AtRest, Pinned};
 use freehold_core::feed::{EntryId, PhotoRef};

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use freehold_core::blocking::Unfinished;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{DecodeError, Message};
@@ -27,6 +28,12 @@ pub(crate) enum FrameError {
     /// The stream broke.
     #[error("the stream broke: {0}")]
     Io(#[from] io::Error),
+}
+
+impl From<Unfinished> for FrameError {
+    fn from(error: Unfinished) -> Self {
+        Self::Io(error.into())
+    }
 }
 
 /// Bounds an exchange with a peer by [`ANSWER_TIMEOUT`].

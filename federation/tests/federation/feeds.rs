@@ -1,4 +1,5 @@
 //! Posts, edits, deletes and photos on their way to a friend.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::feed::Body;
 use freehold_core::photos::Size;

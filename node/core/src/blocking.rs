@@ -8,9 +8,8 @@
 
 use std::io;
 
+use freehold_store::store::StoreError;
 use tokio::runtime::Handle;
-
-use crate::store::StoreError;
 
 /// Why blocking work has no result: it panicked, or the runtime is shutting down.
 #[derive(Debug, thiserror::Error)]

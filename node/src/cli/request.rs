@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use freehold_core::blocking::blocking;
 
 use super::arguments::{Command, FriendCommand, IdentityCommand};
 use super::{Target, read_input};
@@ -60,7 +61,7 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
     };
     let result = control::execute(&context, request, on_progress).await;
     drop(context);
-    tokio::task::spawn_blocking(move || node.close()).await?;
+    blocking(move || node.close()).await?;
     result
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use freehold_core::blocking::blocking;
 use freehold_core::check::{self, Findings, Report, Step};
 use freehold_core::node::Node;
 use freehold_core::store::{Stop, StoreError};
@@ -41,7 +42,7 @@ pub(super) async fn run(
         on_progress("Waiting: another check is running", 0, 0);
     }
     let guard = lock.clone().lock_owned().await;
-    let findings = tokio::task::spawn_blocking(move || {
+    let findings = blocking(move || {
         // Held until the thread ends, which may be later than the drop of the future.
         let _guard = guard;
         let last = std::cell::Cell::new(None::<(Step, Instant)>);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use freehold_core::audience::{Audience, Visitor};
+use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
@@ -297,7 +298,7 @@ async fn photo(
     let file_name =
         file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut writer = photos::upload_writer(&context.node)?;
-    let stored = tokio::task::spawn_blocking(move || -> Result<_> {
+    let stored = blocking(move || -> Result<_> {
         let unreadable = |error: std::io::Error| {
             exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()))
         };

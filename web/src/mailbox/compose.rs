@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
-use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::queue::SubmitError;
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
@@ -17,7 +16,7 @@ use serde::Deserialize;
 
 use super::message;
 use super::parsed::parsed;
-use crate::blocking::blocking;
+use crate::blobs;
 use crate::fault::Fault;
 use crate::idempotency;
 use crate::layout::Layout;
@@ -117,8 +116,7 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
         return send_back(&site, form, fault);
     }
     let message = outgoing::message(&site, &profile, &form, &recipients)?;
-    let blobs = site.node.blobs.clone();
-    let blob = blocking(move || blobs.put(&message, AtRest::Sealed)).await?;
+    let blob = blobs::put(&site, message).await?;
     let texts = [form.to.as_str(), &form.subject, &form.text, &form.reply];
     let id = IdempotencyKey(idempotency::id_for(&site, &form.key, &texts));
     let from = profile::address(&profile);

@@ -1,11 +1,12 @@
 //! Parsing a stored message, with bounded work: its text or HTML, and its attachments.
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::mailbox::{self, Message};
+use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 
 use super::normalize::normalize;
-use crate::blocking::blocking;
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::sizes::size;
@@ -43,9 +44,9 @@ pub(super) struct Attachment {
     pub(super) size: String,
 }
 
-/// Reads and parses the whole message and runs `read` on it, on a blocking thread and one message
-/// at a time: the sender decides how much work that is. `None` if the message is too long or can't
-/// be parsed.
+/// Reads and parses the whole message and runs `read` on it, on a thread that may block and one
+/// message at a time: the sender decides how much work that is. `None` if the message is too long
+/// or can't be parsed.
 pub(super) async fn parsed<T: Send + 'static>(
     site: &Site,
     message: &Message,
@@ -57,17 +58,26 @@ pub(super) async fn parsed<T: Send + 'static>(
         .acquire_owned()
         .await
         .map_err(|error| Problem::Internal(error.to_string()))?;
-    let reader = mailbox::body(&site.node, message)?;
-    blocking(move || {
+    let (node, message) = (site.node.clone(), message.clone());
+    let work = move || {
         // Held until the work is done, also if the client has disconnected.
         let _permit = permit;
-        match reader.read_all(PARSED_LEN_MAX) {
-            Ok(raw) => Ok(MessageParser::default().parse(&raw).map(|parsed| read(&parsed))),
-            Err(StoreError::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    })
-    .await
+        parse(&node, &message, read)
+    };
+    Ok(try_blocking(work).await?)
+}
+
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+fn parse<T>(
+    node: &Node,
+    message: &Message,
+    read: impl FnOnce(&mail_parser::Message<'_>) -> T,
+) -> Result<Option<T>, StoreError> {
+    match mailbox::body(node, message)?.read_all(PARSED_LEN_MAX) {
+        Ok(raw) => Ok(MessageParser::default().parse(&raw).map(|parsed| read(&parsed))),
+        Err(StoreError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The first HTML body.

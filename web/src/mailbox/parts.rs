@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse};
-use freehold_core::mailbox;
 use mail_parser::MimeHeaders;
 
 use super::inline_images::inline_images;
@@ -17,7 +16,7 @@ use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Owner;
-use crate::{assets, blob_response, headers};
+use crate::{assets, blob_response, blobs, headers};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -60,7 +59,7 @@ async fn original(
     Path((folder, uid)): Path<(u32, u32)>,
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
-    let reader = mailbox::body(&site.node, &message)?;
+    let reader = blobs::message(&site, message).await?;
     blob_response::stream(reader, "text/plain; charset=utf-8", "no-store")
 }
 

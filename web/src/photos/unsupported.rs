@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use freehold_core::photos::{self, PhotoId};
 
 use crate::blob_response;
+use crate::blobs;
 use crate::dates;
 use crate::problem::{Problem, parse_id};
 use crate::response::{self, PageResult};
@@ -56,7 +57,7 @@ async fn download(State(site): State<Site>, _: Owner, Path(id): Path<String>) ->
         .find(|file| file.id == id)
         .ok_or(Problem::NotFound)?
         .file_name;
-    let reader = photos::unsupported_bytes(&site.node, id)?.ok_or(Problem::NotFound)?;
+    let reader = blobs::unsupported(&site, id).await?;
     let file = blob_response::stream(reader, OCTET_STREAM, "no-store")?;
     Ok(([(header::CONTENT_DISPOSITION, response::attachment_named(&name))], file).into_response())
 }

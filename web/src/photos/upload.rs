@@ -5,7 +5,7 @@ use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
-use freehold_core::blobs::{BlobWriter, Pinned};
+use freehold_core::blobs::Pinned;
 use freehold_core::photos::renditions::RenditionError;
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
 use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as PostState};
@@ -13,7 +13,7 @@ use freehold_core::store::StoreError;
 use serde::Deserialize;
 
 use super::PhotoForm;
-use crate::blocking::blocking;
+use crate::blobs;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -265,13 +265,14 @@ async fn read_text(mut field: Field<'_>) -> Result<String, FormError> {
     String::from_utf8(bytes).map_err(|_| FormError::Malformed)
 }
 
-/// Writes the file while it arrives, on blocking threads. An empty file means that none was chosen.
+/// Writes the file while it arrives, on threads that may block. An empty file means that none
+/// was chosen.
 async fn read_file(
     site: &Site,
     mut field: Field<'_>,
 ) -> Result<Option<(Pinned, String)>, FormError> {
     let name = field.file_name().unwrap_or("photo").to_owned();
-    let (mut writer, mut buffer, mut len) = (photos::upload_writer(&site.node)?, Vec::new(), 0);
+    let (mut writer, mut buffer, mut len) = (blobs::upload_writer(site).await?, Vec::new(), 0);
     while let Some(piece) = field.chunk().await? {
         len += piece.len() as u64;
         if len > site.config.upload_len_max {
@@ -279,17 +280,13 @@ async fn read_file(
         }
         buffer.extend_from_slice(&piece);
         if buffer.len() >= PIECE_LEN {
-            writer = write(writer, std::mem::take(&mut buffer)).await?;
+            writer = blobs::append(writer, std::mem::take(&mut buffer)).await?;
         }
     }
     if len == 0 {
         return Ok(None);
     }
-    let writer = write(writer, buffer).await?;
-    let pinned = blocking(move || writer.finish()).await?;
+    let writer = blobs::append(writer, buffer).await?;
+    let pinned = blobs::finish(writer).await?;
     Ok(Some((pinned, name)))
-}
-
-async fn write(mut writer: BlobWriter, piece: Vec<u8>) -> Result<BlobWriter, StoreError> {
-    blocking(move || writer.write(&piece).map(|()| writer)).await
 }

@@ -3,6 +3,7 @@
 use super::op::{Role, sign as sign_op};
 use super::transfer::{self, Claim, TransferError};
 use super::{IdentityLog, IdentityLogError, PersonId};
+use crate::blocking::try_blocking;
 use crate::cbor::CborError;
 use crate::events::Event;
 use crate::mnemonic::Mnemonic;
@@ -92,10 +93,7 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
 pub(crate) async fn wrap_vault(node: &Node) -> Result<(), ClaimError> {
     let node = node.clone();
     let wrap = move || node::wrap_vault(&node.store, node.identity.vault(), &node.random);
-    tokio::task::spawn_blocking(wrap)
-        .await
-        .map_err(|error| StoreError::Unavailable(error.to_string()))??;
-    Ok(())
+    Ok(try_blocking(wrap).await?)
 }
 
 /// Makes a mnemonic on this node, for convenience, and claims the node with it. The mnemonic is

@@ -128,7 +128,7 @@ pub(crate) struct Edition {
 /// The outcome of preparing an edit.
 pub(crate) enum Edited {
     /// The post has this content already.
-    Unchanged(PostRow),
+    Unchanged(Box<PostRow>),
     /// An entry is to be written.
     Changed(Box<Edition>),
 }
@@ -156,7 +156,7 @@ impl Edition {
         if !over.is(&row) {
             let is_same = row.has_content_of(&ready);
             return if is_same {
-                Ok(Edited::Unchanged(row))
+                Ok(Edited::Unchanged(Box::new(row)))
             } else {
                 Err(PostError::ChangedMeanwhile)
             };

@@ -88,7 +88,7 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| -> Result<posts::PostRow, PostError> {
         let edition = match Edition::prepare(tx, id, over, ready, now)? {
-            Edited::Unchanged(row) => return Ok(row),
+            Edited::Unchanged(row) => return Ok(*row),
             Edited::Changed(edition) => edition,
         };
         let body = Body::Edit { of: edition.of, post: edition.body.clone() };

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use freehold_core::blocking::blocking;
 use freehold_core::fs::OsFs;
 use freehold_core::store::{FolderLock, OpenError};
 use tokio::io::AsyncWriteExt;
@@ -182,7 +183,7 @@ impl DemoNode {
         }
         let node = data_folder::open(&self.data, &self.config).await?;
         let owner = freehold_core::profile::get(&node)?;
-        tokio::task::spawn_blocking(move || node.close()).await?;
+        blocking(move || node.close()).await?;
         Ok(owner.is_some())
     }
 

@@ -1,0 +1,26 @@
+//! The blocking half of a fetch: writing a blob part by part.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+
+use freehold_core::blobs::{AtRest, BlobWriter, Blobs, Pinned};
+use freehold_core::store::StoreError;
+
+/// A writer for a blob of `len` bytes, once the disk has room for all of them. Boxed: its hasher
+/// has 2 KiB, which each future that moves it would have several times.
+pub(super) fn begin(blobs: &Blobs, len: u64) -> Result<Box<BlobWriter>, StoreError> {
+    blobs.check_space_for(len)?;
+    Ok(Box::new(blobs.writer(AtRest::Plain, len)?))
+}
+
+/// Writes the next bytes of a blob.
+pub(super) fn append(
+    mut writer: Box<BlobWriter>,
+    bytes: &[u8],
+) -> Result<Box<BlobWriter>, StoreError> {
+    writer.write(bytes)?;
+    Ok(writer)
+}
+
+/// Makes a whole blob durable.
+pub(super) fn finish(writer: Box<BlobWriter>) -> Result<Pinned, StoreError> {
+    writer.finish()
+}
