@@ -20,7 +20,7 @@ use crate::store::StoreError;
 
 pub(crate) use delete::delete_draft;
 pub(crate) use draft::ready;
-pub use draft::{Draft, Over, save_draft};
+pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
 pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};

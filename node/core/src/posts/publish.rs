@@ -1,7 +1,7 @@
 //! The rows of a post that is published or edited: checked and prepared before its entry is
 //! written, finished with the entry's id. [`crate::publish`] puts both into one commit.
 
-use super::draft::{self, Over, Ready};
+use super::draft::{self, Precondition, Ready};
 use super::rows::{self, ADDRESSES_MAX, DraftRow, PlaceRow, PostRow};
 use super::{PostError, PostId, State, entries};
 use crate::clock::Timestamp;
@@ -32,11 +32,11 @@ pub(crate) fn saved(node: &Node, id: PostId) -> Result<(PostRow, String), PostEr
 pub(crate) fn prepare_new(
     tx: &mut Tx<'_>,
     id: PostId,
-    over: Over,
+    precondition: Precondition,
     ready: Ready,
     (now, moment): (Timestamp, Timestamp),
 ) -> Result<Publication, PostError> {
-    let row = draft::write(tx, id, over, &ready, now)?;
+    let row = draft::write(tx, id, precondition, &ready, now)?;
     Publication::prepare(tx, id, row, ready.raw, (now, moment, None))
 }
 
@@ -143,7 +143,7 @@ impl Edition {
     pub(crate) fn prepare(
         tx: &mut Tx<'_>,
         id: PostId,
-        over: Over,
+        precondition: Precondition,
         ready: Ready,
         now: Timestamp,
     ) -> Result<Edited, PostError> {
@@ -153,7 +153,7 @@ impl Edition {
             .map(EntryId)
             .filter(|_| row.state == State::Published)
             .ok_or(PostError::NotPublished)?;
-        if !over.is(&row) {
+        if !precondition.is_met_by(&row) {
             let is_same = row.has_content_of(&ready);
             return if is_same {
                 Ok(Edited::Unchanged(row))
