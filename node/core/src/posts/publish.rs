@@ -68,9 +68,9 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    /// Checks the draft and gives it its address. `moment` is the time of the entry to come, and the
-    /// date of the post where `date` gives none: a machine whose clock was never set must not date
-    /// its posts to 1970.
+    /// Checks the draft and gives it its slug. `moment` is the time of the entry that will publish
+    /// it, and the date of the post if `date` is `None`: a machine whose clock was never set must
+    /// not date its posts to 1970.
     ///
     /// # Errors
     /// When the post is published already, its own address was taken meanwhile, or a photo is gone.
@@ -134,7 +134,7 @@ pub(crate) enum Edited {
 }
 
 impl Edition {
-    /// Checks the edit against the published post, and gives the post its new address if it asks for
+    /// Checks the edit against the published post, and gives the post its new slug if the edit has
     /// one.
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl Edition {
 fn body(row: &PostRow, text: String, shown: &[Photo]) -> PostBody {
     PostBody {
         media_type: MARKDOWN.to_owned(),
-        // Nobody says yet in which language a post is written.
+        // The language of a post is not asked for yet.
         lang: String::new(),
         title: Some(row.title.clone()).filter(|title| !title.is_empty()),
         slug: row.slug.clone(),

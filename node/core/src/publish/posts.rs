@@ -8,8 +8,8 @@ use crate::posts::{self, Draft, Edited, Edition, Post, PostError, PostId, Precon
 use crate::store::Tx;
 
 /// Publishes a new post. The draft is saved and published in one commit: a post that cannot be
-/// published, because it is empty or its address is taken, is not saved either, so that a second try
-/// leaves no second post.
+/// published, because it is empty or its address is taken, is not saved either, so that a second
+/// try leaves no second post.
 ///
 /// # Errors
 /// As [`posts::save_draft`] and [`saved_post`].
@@ -102,8 +102,8 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
     Ok(posts::to_post(node, id, row)?)
 }
 
-/// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in the
-/// feed has it deleted on friends' nodes; its photos stay.
+/// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in
+/// the feed has it deleted on friends' nodes; its photos stay.
 ///
 /// # Errors
 /// When there is no such post or the store refuses.

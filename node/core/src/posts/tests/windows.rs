@@ -1,4 +1,5 @@
-//! Two windows with one post, and a form sent twice: no text is lost, and no post is published twice.
+//! Two windows with one post, and a form sent twice: no text is lost, and no post is published
+//! twice.
 
 use super::*;
 
