@@ -128,7 +128,7 @@ fn visitor(peer: &Peer) -> Option<Visitor> {
 /// Opens a blob that this visitor may see; `None` also for a damaged and for a missing one.
 fn open_for(node: &Node, visitor: &Visitor, id: &BlobId) -> Option<BlobReader> {
     let found = photos::shared_blob(node, visitor, id).inspect_err(
-        |error| tracing::warn!(%error, "cannot read a photo that a peer has asked for"),
+        |error| tracing::warn!(%error, "cannot read a photo that a peer has requested"),
     );
     found.ok().flatten().filter(|reader| (1..=BLOB_LEN_MAX).contains(&reader.len()))
 }
