@@ -1,8 +1,8 @@
 //! The connection to a next hop, with a handle that aborts it.
 //!
 //! lettre writes the end of a message as soon as there are no more pieces. A message that can't be
-//! read to its end must not be ended, or the next hop would accept a truncated one. So the stream is
-//! aborted first, and the end is never written.
+//! read to its end must not be ended, or the next hop would accept a truncated one. So the stream
+//! is aborted first, and the end is never written.
 
 use std::io;
 use std::net::SocketAddr;

@@ -7,8 +7,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can be
-/// longer).
+/// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can
+/// be longer).
 const PATH_LEN_MAX: usize = 512;
 /// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
 const DOMAIN_LEN_MAX: usize = 255;

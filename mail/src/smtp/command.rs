@@ -185,8 +185,8 @@ fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
     Ok(recipient)
 }
 
-/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and the
-/// address after it is checked like any other.
+/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and
+/// the address after it is checked like any other.
 fn path<'a>(
     rest: &'a str,
     keyword: &str,

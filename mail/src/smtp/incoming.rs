@@ -1,5 +1,5 @@
-//! A message that is being received: its header is processed while it is spooled into a blob, and it
-//! is never whole in memory.
+//! A message that is being received: its header is processed while it is spooled into a blob, and
+//! it is never whole in memory.
 
 use freehold_core::blobs::Pinned;
 use freehold_core::store::StoreError;
@@ -56,8 +56,8 @@ impl Incoming {
         })
     }
 
-    /// Takes a piece of the text. An error of the store is reported at the end, as SMTP has no reply
-    /// before it.
+    /// Takes a piece of the text. An error of the store is reported at the end, as SMTP has no
+    /// reply before it.
     pub(super) async fn write(&mut self, text: &[u8]) {
         self.hasher.update(text);
         let mut out = Vec::with_capacity(text.len());

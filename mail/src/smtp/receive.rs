@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::trace::{self, Peer};
 use crate::state::MailState;
 
-/// Accepts only the owner's addresses. Nothing is ever relayed, whatever the form of the address
+/// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
 /// (RFC 5321 3.6.2, 7.9).
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     match profile::get(&state.node) {
@@ -30,8 +30,8 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     }
 }
 
-/// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery, so
-/// Return-Path is among them.
+/// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery,
+/// so Return-Path is among them.
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
@@ -79,8 +79,8 @@ async fn deliver(state: &MailState, received: Received) -> Result<String, Delive
 }
 
 /// A sender that did not receive the 250 sends the message again. If the envelope has an identifier
-/// (ENVID, RFC 3461 4.4), the message is recognised by identifier, sender and text, and stored once.
-/// Without one the same text may be two messages, and both are stored.
+/// (ENVID, RFC 3461 4.4), the message is recognised by identifier, sender and text, and stored
+/// once. Without one the same text may be two messages, and both are stored.
 fn delivery_id(state: &MailState, received: &Received) -> IdempotencyKey {
     let sender = &received.envelope.sender;
     match &sender.envelope_id {

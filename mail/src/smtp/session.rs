@@ -1,8 +1,8 @@
 //! An SMTP session as a state machine without IO.
 //!
-//! `step` is given the bytes read so far; it returns how many of them it consumed and the next step.
-//! `answer` hands in the node's answer to a question. The connection around it reads, writes and asks, so
-//! that tests can replay a session from a transcript with the input cut at any byte.
+//! `step` is given the bytes read so far; it returns how many of them it consumed and the next
+//! step. `answer` hands in the node's answer to a question. The connection around it reads, writes
+//! and asks, so that tests can replay a session from a transcript with the input cut at any byte.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -59,8 +59,8 @@ pub struct Settings {
 pub enum Step {
     /// The input is consumed: send the replies and read more.
     More,
-    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC 2920
-    /// 3.2).
+    /// Send this reply. Replies may be gathered until the next `More`, `StartTls` or `Close` (RFC
+    /// 2920 3.2).
     Reply(Reply),
     /// Have this answered and call `answer` before the next `step`.
     Ask(Question),
@@ -114,7 +114,7 @@ pub struct Session {
     refused_recipients: u32,
 }
 
-/// What the client said of itself; dropped at the TLS handshake (RFC 3207 4.2).
+/// The client's HELO name and login; dropped at the TLS handshake (RFC 3207 4.2).
 #[derive(Debug, Default)]
 struct Client {
     hello: Option<Hello>,
@@ -132,19 +132,19 @@ enum State {
     /// Inside a login.
     Auth(auth::SaslState),
     /// The login is being checked.
-    AskedLogin { user: String },
+    AwaitingLogin { user: String },
     /// The sender is being checked.
-    AskedSender(Hello, Sender),
+    AwaitingSender(Hello, Sender),
     /// A message has its sender, and perhaps recipients.
     Mail(Envelope),
     /// A recipient is being checked.
-    AskedRecipient(Envelope, Recipient),
+    AwaitingRecipient(Envelope, Recipient),
     /// DATA was received, and the spool is being opened.
-    AskedData(Text),
+    AwaitingData(Text),
     /// The text is being received.
     Data(Text),
     /// The first BDAT was received, and the spool is being opened.
-    AskedChunk(content::Chunk),
+    AwaitingChunk(content::Chunk),
     /// A chunk is being received.
     Chunk(content::Chunk),
     /// Between two chunks.
@@ -152,7 +152,7 @@ enum State {
     /// A refused chunk is being skipped, so many bytes of it are left; then comes the reply.
     Refused(u64, Reply),
     /// The message is complete and is being made durable.
-    AskedFinish,
+    AwaitingFinish,
     /// The session ended.
     Closed,
 }
@@ -213,17 +213,17 @@ impl Session {
         }
     }
 
-    /// Hands in the answer to the question that `step` asked.
+    /// Takes the answer to the question that `step` returned.
     pub fn answer(&mut self, reply: Reply) {
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::AskedLogin { user } => self.login_answered(user, reply),
-            State::AskedSender(hello, sender) => self.sender_answered(hello, sender, reply),
-            State::AskedRecipient(envelope, recipient) => {
+            State::AwaitingLogin { user } => self.login_answered(user, reply),
+            State::AwaitingSender(hello, sender) => self.sender_answered(hello, sender, reply),
+            State::AwaitingRecipient(envelope, recipient) => {
                 self.recipient_answered(envelope, recipient, reply)
             }
-            State::AskedData(text) => self.data_answered(text, reply),
-            State::AskedChunk(chunk) => self.chunk_answered(chunk, reply),
-            State::AskedFinish => self.reply(reply),
+            State::AwaitingData(text) => self.data_answered(text, reply),
+            State::AwaitingChunk(chunk) => self.chunk_answered(chunk, reply),
+            State::AwaitingFinish => self.reply(reply),
             // No question is open.
             other => self.state = other,
         }

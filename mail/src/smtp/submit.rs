@@ -1,5 +1,5 @@
-//! Mail from the owner's programs (RFC 6409): authors are checked, missing fields are added, and the
-//! message is queued.
+//! Mail from the owner's programs (RFC 6409): authors are checked, missing fields are added, and
+//! the message is queued.
 
 use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
@@ -38,7 +38,8 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     }
 }
 
-/// Begins the message with its trace field and prepares the fields that may be missing (RFC 6409 8).
+/// Begins the message with its trace field and prepares the fields that may be missing (RFC 6409
+/// 8).
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
@@ -103,8 +104,8 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
     }
 }
 
-/// A message to the owner alone may have any author: programs forward mail to their user, and nobody
-/// else is deceived.
+/// A message to the owner alone may have any author: programs forward mail to their user, and
+/// nobody else is deceived.
 fn is_to_owner_only(state: &MailState, received: &Received) -> Result<bool, Reply> {
     for mailbox in
         received.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref())
@@ -116,8 +117,8 @@ fn is_to_owner_only(state: &MailState, received: &Received) -> Result<bool, Repl
     Ok(true)
 }
 
-/// Every address in From and Sender must be the owner's (RFC 6409 8.1), unless only the owner receives
-/// the message.
+/// Every address in From and Sender must be the owner's (RFC 6409 8.1), unless only the owner
+/// receives the message.
 fn check_authors(state: &MailState, received: &Received) -> Result<(), Reply> {
     let foreign = || Reply::new(550, "5.7.1", "From or Sender has an address that is not yours");
     if received.headers.from_count() > 1 {

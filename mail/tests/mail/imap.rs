@@ -203,7 +203,8 @@ async fn forgotten_expunges_are_still_reported() {
     let (mut silent, mut busy) = (inbox(&server).await, inbox(&server).await);
     busy.ok("STORE 2:3 +FLAGS.SILENT (\\Deleted)").await;
     busy.ok("EXPUNGE").await;
-    // After so many changes the store no longer has the expunges; the last two changes are real ones.
+    // After so many changes the store no longer has the expunges; the last two changes are real
+    // ones.
     let folder = mailbox::folder_named(&server.node, "INBOX").unwrap().unwrap().id;
     server.node.advance_modseq(folder, mailbox::EXPUNGES_REMEMBERED - 2).await;
     busy.ok("STORE 1 +FLAGS.SILENT (\\Seen)").await;

@@ -208,8 +208,8 @@ async fn message_to_owner_may_have_a_foreign_author() {
 #[tokio::test]
 async fn message_repeated_after_a_crash_is_stored_once() {
     let bob = TestServer::open(TestNode::new("bob").await, MailConfig::default()).await;
-    // After a crash between the reply 250 and its record, the queue sends the same text with the same
-    // envelope identifier.
+    // After a crash between the reply 250 and its record, the queue sends the same text with the
+    // same envelope identifier.
     let mut client = Client::connect(bob.addresses.smtp).await;
     client.say("EHLO alice.example").await;
     for _ in 0..2 {

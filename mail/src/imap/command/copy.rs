@@ -63,7 +63,8 @@ pub(crate) async fn run(
     match copy.mode {
         CopyMode::Copy => Ok(Completion::ok("copied").code(code)),
         CopyMode::Move => {
-            // RFC 6851 4.3: sent before the EXPUNGEs, so that the client knows the new UIDs by then.
+            // RFC 6851 4.3: sent before the EXPUNGEs, so that the client knows the new UIDs by
+            // then.
             cx.out.line(format!("* OK [{code}] moved"));
             Ok(Completion::ok("moved"))
         }
