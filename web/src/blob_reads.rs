@@ -1,5 +1,5 @@
 //! Opens blobs off the async workers: opening reads and decrypts the first bytes.
-#![allow(clippy::disallowed_methods, reason = "runs inside `aside`")]
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::BlobReader;

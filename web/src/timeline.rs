@@ -32,7 +32,7 @@ use crate::viewer::Owner;
 
 /// Number of posts in one page.
 const PAGE_LEN: usize = 20;
-/// How much of an untitled draft stands for its title, in characters.
+/// How much of an untitled draft is shown as its title, in characters.
 const DRAFT_TITLE_CHARS: usize = 40;
 /// Number of entries in each list of the side column.
 const SIDE_LIST_LEN: usize = 6;
@@ -59,7 +59,7 @@ struct DraftLink {
 
 /// The column beside the timeline.
 struct SideColumn {
-    /// People who asked to be friends.
+    /// People with a friend request.
     requests: Vec<Person>,
     online: Vec<Person>,
     drafts: Vec<DraftLink>,
