@@ -143,7 +143,7 @@ class Cut:
         # Also states with few or most of the changes.
         self.share = rng.choice([0.1, 0.5, 0.9])
 
-    def kept(self, order, change):
+    def surviving_parts(self, order, change):
         if self.mode == "nothing" or (self.mode == "prefix" and order > self.last):
             return
         if self.mode == "prefix" and order < self.last:
@@ -166,7 +166,7 @@ class Cut:
     def left(self, node):
         content = node.durable.copy()
         for order, change in node.pending:
-            for piece in self.kept(order, change):
+            for piece in self.surviving_parts(order, change):
                 apply(content, piece)
         return content
 

@@ -32,11 +32,11 @@ pub(crate) enum FollowError {
 pub(crate) async fn send_request(
     state: &FederationState,
     peer: &Peer,
-    asked: &PendingInvite,
+    invite: &PendingInvite,
 ) -> Result<bool, FollowError> {
     let request =
-        Request { token: Some(asked.token), note: String::new(), from: own_introduction(state)? };
-    let person = asked.friend.person;
+        Request { token: Some(invite.token), note: String::new(), from: own_introduction(state)? };
+    let person = invite.friend.person;
     match exchange(state, peer, &Follow::Request(request)).await? {
         Follow::Accept(from) => {
             friends::invite_accepted(&state.node, person).await?;

@@ -148,15 +148,15 @@ pub(crate) async fn serve(
 fn ops_from(ops: Vec<Vec<u8>>, from: u32) -> Ops {
     // Bytes of CBOR around each operation, and around the list, rounded up.
     const OVERHEAD: usize = 16;
-    let mut room = OPS_LEN_MAX - OVERHEAD;
+    let mut remaining_len = OPS_LEN_MAX - OVERHEAD;
     let mut answer = Ops::default();
     for op in ops.into_iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
         let len = op.len() + OVERHEAD;
-        if len > room {
+        if len > remaining_len {
             answer.more = true;
             break;
         }
-        room -= len;
+        remaining_len -= len;
         answer.ops.push(ByteVec::from(op));
     }
     answer

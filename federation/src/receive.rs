@@ -58,7 +58,7 @@ fn stored_head(
 }
 
 /// Entries whose bodies are missing here and that a friend may have: the owner's own first, so that
-/// the friend's cannot crowd them out, then the friend's.
+/// the friend's cannot displace them, then the friend's.
 pub(crate) fn missing_bodies(node: &Node, friend: PersonId) -> Result<Vec<EntryId>, StoreError> {
     let mut missing = Vec::new();
     for author in node.identity.person().into_iter().chain([friend]) {
@@ -135,7 +135,7 @@ async fn receive(
 
 fn are_stored(node: &Node, entries: &[EntryId]) -> Result<bool, StoreError> {
     for id in entries {
-        if feed::place(node, id)?.is_none() {
+        if feed::position(node, id)?.is_none() {
             return Ok(false);
         }
     }

@@ -266,7 +266,7 @@ async fn read_offers(state: &FederationState, peer: SyncPeer) -> Result<Vec<Head
     try_blocking(move || own_feeds::offers(&node, peer)).await
 }
 
-/// Stores a friend's batch once the friend's share of the day has room for it. Until then the batch
+/// Stores a friend's batch once the friend's daily share allows it. Until then the batch
 /// is not acknowledged: an honest node stops sending when its credit is used up, while the owner's
 /// entries are still sent to it.
 async fn store(

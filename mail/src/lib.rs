@@ -1,5 +1,5 @@
-//! SMTP and IMAP for a Freehold node: receiving, sending and reading mail. Core defines messages and
-//! stores them.
+//! SMTP and IMAP for a Freehold node: receiving, sending and reading mail. Core defines messages
+//! and stores them.
 
 pub mod config;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! QueuedMessage mail: sends the messages that are due in core's queue, and records the results there.
+//! The mail queue: sends the messages that are due in core's queue, and records the results there.
 //!
 //! An event wakes the queue at once, a timer when a retry is due. No state is kept here: after a
 //! crash the queue's rows tell what is due. A message that was accepted before its result was
@@ -31,7 +31,7 @@ pub(crate) mod route;
 const SENDING_MAX: usize = 8;
 /// The pause after a store error.
 const ERROR_PAUSE: Duration = Duration::from_secs(5);
-/// The longest sleep, in milliseconds; an extra look at the queue costs little.
+/// The longest sleep, in milliseconds; an extra read of the queue costs little.
 const SLEEP_MS_MAX: u64 = 60 * 60 * 1000;
 
 /// Sends what is due until mail stops. Attempts in progress then run to their end.

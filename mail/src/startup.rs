@@ -1,7 +1,7 @@
 //! Refusal while the node's data folder is being opened, which may take a minute after a power cut.
 //!
 //! Every client is asked to try again. Other servers keep a message for days (RFC 5321 4.5.4.1); a
-//! mail program shows its copies and asks later.
+//! mail program shows its copies and tries later.
 
 use std::convert::Infallible;
 

@@ -18,7 +18,7 @@ pub struct MailState {
     /// The certificate and key for STARTTLS and implicit TLS.
     pub tls: TlsConfig,
     /// Every running task, and the signal to stop: a session between two messages or commands then
-    /// says goodbye, one in the middle of a message goes on until the stop timeout.
+    /// sends 421 or BYE, one in the middle of a message continues until the stop timeout.
     pub drain: Drain,
 }
 
@@ -50,7 +50,7 @@ impl MailState {
     }
 }
 
-/// The rules for accepting connections on a mail port. A client that finds no room receives
+/// The rules for accepting connections on a mail port. A client over the limits receives
 /// `refusal`, which is empty on a port that begins with TLS: the client could not read it.
 pub(crate) fn acceptor(
     config: &MailConfig,

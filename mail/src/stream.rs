@@ -78,8 +78,8 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Upgrades to TLS and drops all input that was read before the handshake. A connection that has
-    /// TLS already is left unchanged.
+    /// Upgrades to TLS and drops all input that was read before the handshake. A connection that
+    /// has TLS already is left unchanged.
     ///
     /// # Errors
     /// When the handshake fails or takes too long, or the permit is revoked meanwhile; the
@@ -149,8 +149,8 @@ impl Stream {
         self.input.drain(..len.min(self.input.len()));
     }
 
-    /// Reads more input and returns how many bytes came; zero is the end. Dropping this future loses
-    /// no byte.
+    /// Reads more input and returns how many bytes came; zero is the end. Dropping this future
+    /// loses no byte.
     ///
     /// # Errors
     /// When no byte came within `wait`, or the connection broke.
@@ -176,8 +176,8 @@ impl Stream {
         }
     }
 
-    /// Sends the TCP acknowledgement at once. A client that sends a message and its last line in two
-    /// writes waits for it (Nagle's algorithm); the kernel delays it by 40 ms, and resets
+    /// Sends the TCP acknowledgement at once. A client that sends a message and its last line in
+    /// two writes waits for it (Nagle's algorithm); the kernel delays it by 40 ms, and resets
     /// TCP_QUICKACK after each read.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn acknowledge(&self) {

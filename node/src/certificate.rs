@@ -1,10 +1,10 @@
 //! The node's certificate and key in `tls/`: the owner's own, or a self-signed pair made here. They
 //! lie outside the vault, because they protect connections and not the stored data.
 //!
-//! `tls/made` holds a copy of each certificate made here, so that the owner's own is never replaced.
-//! A self-signed certificate that lacks one of the node's names is made anew under the same key;
-//! programs that trust the file read it again. [`Certificate::reload`] reads the files again for
-//! new connections.
+//! `tls/made` holds a copy of each certificate made here, so that the owner's own is never
+//! replaced. A self-signed certificate that lacks one of the node's names is made anew under the
+//! same key; programs that trust the file read it again. [`Certificate::reload`] reads the files
+//! again for new connections.
 
 use std::fs;
 use std::io::Write;

@@ -97,8 +97,8 @@ fn block_on(target: &Target, work: impl Future<Output = Result<()>>) -> Result<(
         .build()
         .context("the async runtime could not start")?;
     let result = runtime.block_on(work);
-    // Tasks that still run have been told to stop. A thread that hangs in a system call must not
-    // delay the exit.
+    // Tasks that still run have received the signal to stop. A thread that hangs in a system call
+    // must not delay the exit.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     result
 }

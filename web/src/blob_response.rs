@@ -16,8 +16,8 @@ const PIECE_LEN: u64 = 64 * 1024;
 /// The media type of the renditions of photos.
 pub(crate) const JPEG: &str = "image/jpeg";
 
-/// The file of `reader`, read piece by piece on threads that may block. `cache_control` says
-/// who may keep the file and for how long.
+/// The file of `reader`, read piece by piece on blocking threads. `cache_control` tells who may
+/// store it and for how long.
 pub(crate) fn stream(
     reader: BlobReader,
     media_type: &str,

@@ -1,8 +1,8 @@
 //! The client's address and scheme behind a reverse proxy, as a trusted proxy reports them.
 //!
 //! Only `X-Forwarded-For` and `X-Forwarded-Proto` are read, because the usual proxies replace or
-//! extend both. Many of them pass `Forwarded` (RFC 7239) on as the client sent it, so a client could
-//! claim any address by it.
+//! extend both. Many of them pass `Forwarded` (RFC 7239) on as the client sent it, so a client
+//! could claim any address by it.
 
 use axum::http::{HeaderMap, HeaderName};
 use std::net::{IpAddr, SocketAddr};

@@ -78,9 +78,9 @@ struct InviteResult {
 /// The people, by the state of the friendship.
 #[derive(Default)]
 struct Lists {
-    /// They asked; the owner has not decided.
+    /// They sent a request; the owner has not decided.
     requests: Vec<Row>,
-    /// The owner asked; they have not answered, or refused.
+    /// The owner sent a request; they have not answered, or refused.
     pending: Vec<Row>,
     /// They ended the friendship.
     ended: Vec<Row>,

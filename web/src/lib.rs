@@ -1,8 +1,8 @@
 //! The website of a node: public pages for anyone, pages for the owner, all without JavaScript.
 //!
 //! A request passes `site_service` (is the host name ours? is the page cached?), then the router
-//! built from the table in `routes`, then a handler of about ten lines that calls core and renders a
-//! template. The visitor's rights are a type in the handler's signature (`viewer`); the security
+//! built from the table in `routes`, then a handler of about ten lines that calls core and renders
+//! a template. The visitor's rights are a type in the handler's signature (`viewer`); the security
 //! headers are added last, to every response. While the data folder is being opened, `startup`
 //! answers.
 

@@ -154,7 +154,7 @@ fn sidebar(
     })
 }
 
-/// The text that says what an empty folder is for.
+/// The text that explains an empty folder.
 fn empty_text(special: Option<SpecialUse>) -> &'static str {
     match special {
         Some(SpecialUse::Inbox) => "Nothing here. What is sent to you arrives in this folder.",

@@ -80,7 +80,7 @@ fn small_width(width: u32, height: u32) -> u32 {
     if longer <= 400 { width.max(1) } else { (width.saturating_mul(400) / longer).max(1) }
 }
 
-/// The rendition that a file name asks for.
+/// The rendition that a file name means.
 pub(crate) fn rendition_size(name: &str) -> Option<Size> {
     match name {
         "1600.jpg" => Some(Size::Large),

@@ -35,7 +35,7 @@ const STRIP_RATIO_MAX: u32 = 60;
 const STRIP_LEN_MIN: usize = 3;
 /// A longer note is shortened in a list, in characters.
 const NOTE_CHARS: usize = 600;
-/// How much of a note stands for its title, in characters.
+/// How much of a note is shown as its title, in characters.
 const TITLE_CHARS: usize = 60;
 /// How much of the newest post the front page shows, in characters.
 const LEAD_CHARS: usize = 320;

@@ -1,4 +1,4 @@
-//! Responses of handlers: pages, redirects, and the mark for pages that may be kept in memory.
+//! Responses of handlers: pages, redirects, and the mark for pages that may be cached in memory.
 
 use askama::Template;
 use axum::body::Body;
@@ -13,11 +13,11 @@ const FILE_NAME_LEN_MAX: usize = 200;
 /// The result of a handler.
 pub(crate) type PageResult = Result<Response<Body>, Problem>;
 
-/// Response extension: this public page may be kept in the page cache.
+/// Response extension: this public page may be stored in the page cache.
 #[derive(Clone, Copy)]
 pub(crate) struct Cacheable;
 
-/// A page for the person who asked; no cache keeps it.
+/// A page for one viewer; no cache stores it.
 pub(crate) fn page(template: &impl Template) -> PageResult {
     Ok(Html(template.render()?).into_response())
 }
@@ -33,7 +33,7 @@ pub(crate) fn page_with_status(status: StatusCode, template: &impl Template) -> 
     Ok((status, Html(template.render()?)).into_response())
 }
 
-/// A page that is the same for every stranger: kept in the page cache, revalidated by browsers.
+/// A page that is the same for every stranger: stored in the page cache, revalidated by browsers.
 pub(crate) fn public_page(template: &impl Template) -> PageResult {
     Ok(cacheable(Html(template.render()?).into_response()))
 }

@@ -16,7 +16,7 @@ const PUBLIC_FORM_LEN_MAX: usize = 16 * 1024;
 /// every byte is percent-encoded as three.
 const OWNER_FORM_LEN_MAX: usize = 256 * 1024;
 
-/// Who may use a route.
+/// The visitors that may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Everyone.
@@ -32,7 +32,7 @@ pub struct Route {
     pub method: &'static str,
     /// The path, with `{names}` for its variable parts.
     pub path: &'static str,
-    /// Who may use it.
+    /// The visitors that may use it.
     pub access: Access,
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use freehold_core::feed::EntryId;
 use freehold_core::friends;
-use freehold_core::posts::{self, Draft, Over, PostError, PostId};
+use freehold_core::posts::{self, Draft, PostError, PostId, Precondition};
 use freehold_core::publish;
 use freehold_core::store::StoreError;
 use freehold_core::timeline::{self, Cursor};
@@ -33,7 +33,7 @@ use crate::viewer::Owner;
 
 /// Number of posts in one page.
 const PAGE_LEN: usize = 20;
-/// How much of an untitled draft stands for its title, in characters.
+/// How much of an untitled draft is shown as its title, in characters.
 const DRAFT_TITLE_CHARS: usize = 40;
 /// Number of entries in each list of the side column.
 const SIDE_LIST_LEN: usize = 6;
@@ -60,7 +60,7 @@ struct DraftLink {
 
 /// The column beside the timeline.
 struct SideColumn {
-    /// People who asked to be friends.
+    /// People with a friend request.
     requests: Vec<Person>,
     online: Vec<Person>,
     drafts: Vec<DraftLink>,
@@ -225,7 +225,12 @@ struct NoteForm {
 async fn create_note(State(site): State<Site>, _: Owner, Form(form): Form<NoteForm>) -> PageResult {
     let text = form.text.replace("\r\n", "\n");
     let id = PostId(idempotency::id_for(&site, &form.key, &[&text]));
-    let draft = Draft { id: Some(id), over: Over::Nothing, text: text.clone(), ..Draft::default() };
+    let draft = Draft {
+        id: Some(id),
+        precondition: Precondition::Absent,
+        text: text.clone(),
+        ..Draft::default()
+    };
     let wants_photos = form.intent == "photos";
     let done = if wants_photos {
         // The text is saved as a draft, and the first photo is added to that.

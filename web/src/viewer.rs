@@ -1,4 +1,4 @@
-//! Extractors for the person who asks. A handler that takes [`Owner`] can't be reached by anyone
+//! Extractors for the viewer of a page. A handler that takes [`Owner`] can't be reached by anyone
 //! else; [`Viewer`] tells the owner from a stranger.
 
 use axum::extract::FromRequestParts;

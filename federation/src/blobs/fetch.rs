@@ -38,7 +38,7 @@ pub(crate) enum FetchError {
     /// The stream failed.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The store failed, or has no room.
+    /// The store failed, or the disk is full.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The bytes do not match the hash.

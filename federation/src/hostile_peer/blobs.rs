@@ -203,7 +203,7 @@ async fn answer_all_missing(fixture: &mut Fixture) -> Vec<[u8; 32]> {
     }
 }
 
-/// Answers a Get with a range of `content`, whatever its hash.
+/// Answers a Get with a range of `content`, for any hash.
 async fn send(stream: &mut ByteStream, content: &[u8], get: &blob::Get) {
     let len = content.len() as u64;
     let outboard = slice::outboard(content, len).unwrap();

@@ -229,7 +229,7 @@ fn execute(
             let limits = &mut swarm.behaviour_mut().limits;
             known.trusted.difference(&peers).for_each(|peer| limits.remove_peer_id(peer));
             peers.difference(&known.trusted).for_each(|peer| limits.bypass_peer_id(peer));
-            swarm.behaviour_mut().strangers.trust(peers.clone());
+            swarm.behaviour_mut().strangers.set_exempt(peers.clone());
             known.trusted = peers;
         }
         Command::Block(peers) => {

@@ -1,5 +1,6 @@
-//! Places for callers who are no friends. They are few and lent for a while: one machine with many
-//! keys cannot keep them all, or nobody who holds an invite would get in.
+//! Limits the inbound connections of peers that are not exempt. Each counted connection holds a
+//! slot for a limited time, so that one machine with many keys cannot hold all slots and shut out a
+//! peer with an invite.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
@@ -22,67 +23,68 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::slots::{NoSlot, Slots};
 
-/// Connections from one IPv4 address or IPv6 /64; those of this machine are not counted.
+/// Counted connections from one IPv4 address or IPv6 /64; loopback has no such limit.
 const PER_ADDRESS_MAX: usize = 8;
-/// How long a stranger's connection may last: asking, and looking at the public posts.
-const LENT_FOR: Duration = Duration::from_secs(10 * 60);
+/// How long a counted connection may last: enough for a friend request and the public posts.
+const CONNECTION_TTL: Duration = Duration::from_secs(10 * 60);
 
-/// Who is connected.
+/// The open connections: exempt peers (friends, and peers that this node dialled) and counted ones.
 pub(super) struct Behaviour {
     slots: Slots,
-    trusted: HashSet<PeerId>,
-    /// Those who are connected and need no place.
-    friends: HashMap<ConnectionId, PeerId>,
-    /// The strangers that are connected. Dropping the guard ends the connection's timer in `ends`.
-    strangers: HashMap<ConnectionId, (PeerId, DropGuard)>,
-    /// Each ends when the connection has closed or its time is over.
-    ends: FuturesUnordered<BoxFuture<'static, ConnectionId>>,
+    exempt_peers: HashSet<PeerId>,
+    /// The connections of exempt peers.
+    exempt: HashMap<ConnectionId, PeerId>,
+    /// The counted connections. Dropping the guard ends the connection's timer in `timers`.
+    counted: HashMap<ConnectionId, (PeerId, DropGuard)>,
+    /// Each ends when its connection has closed or [`CONNECTION_TTL`] has passed.
+    timers: FuturesUnordered<BoxFuture<'static, ConnectionId>>,
     /// Connections that lost their slot to a newcomer.
     evicted: VecDeque<(PeerId, ConnectionId)>,
 }
 
 impl Behaviour {
-    /// Room for `strangers_max` connections of strangers.
+    /// At most `strangers_max` counted connections.
     pub(super) fn new(strangers_max: u32) -> Self {
         let strangers_max = usize::try_from(strangers_max).unwrap_or(usize::MAX);
         Self {
             slots: Slots::new(strangers_max, PER_ADDRESS_MAX),
-            trusted: HashSet::new(),
-            friends: HashMap::new(),
-            strangers: HashMap::new(),
-            ends: FuturesUnordered::new(),
+            exempt_peers: HashSet::new(),
+            exempt: HashMap::new(),
+            counted: HashMap::new(),
+            timers: FuturesUnordered::new(),
             evicted: VecDeque::new(),
         }
     }
 
-    /// Who needs no place. What they have open counts no longer; who is trusted no longer is a
-    /// guest like others from now on.
-    pub(super) fn trust(&mut self, peers: HashSet<PeerId>) {
-        let friends = self.strangers.extract_if(|_, (peer, _)| peers.contains(peer));
-        for (connection, (peer, _)) in friends {
+    /// Replaces the exempt peers. Their open connections release their slots. A connection of a
+    /// peer that is no longer exempt gets the TTL of a counted one.
+    pub(super) fn set_exempt(&mut self, peers: HashSet<PeerId>) {
+        let now_exempt = self.counted.extract_if(|_, (peer, _)| peers.contains(peer));
+        for (connection, (peer, _)) in now_exempt {
             self.slots.release(connection);
-            self.friends.insert(connection, peer);
+            self.exempt.insert(connection, peer);
         }
-        let left: Vec<_> = self.friends.extract_if(|_, peer| !peers.contains(peer)).collect();
-        for (connection, peer) in left {
-            self.lend(connection, peer);
+        let no_longer_exempt: Vec<_> =
+            self.exempt.extract_if(|_, peer| !peers.contains(peer)).collect();
+        for (connection, peer) in no_longer_exempt {
+            self.start_timer(connection, peer);
         }
-        self.trusted = peers;
+        self.exempt_peers = peers;
     }
 
     fn forget(&mut self, connection: ConnectionId) {
         self.slots.release(connection);
-        self.strangers.remove(&connection);
-        self.friends.remove(&connection);
+        self.counted.remove(&connection);
+        self.exempt.remove(&connection);
     }
 
-    /// Keeps a stranger's connection open for [`LENT_FOR`] at most.
-    fn lend(&mut self, connection: ConnectionId, peer: PeerId) {
-        let gone = CancellationToken::new();
-        self.strangers.insert(connection, (peer, gone.clone().drop_guard()));
-        self.ends.push(Box::pin(async move {
-            // Closed or out of time: both end the timer.
-            let _ = gone.run_until_cancelled(tokio::time::sleep(LENT_FOR)).await;
+    /// Counts a connection and closes it after [`CONNECTION_TTL`].
+    fn start_timer(&mut self, connection: ConnectionId, peer: PeerId) {
+        let closed = CancellationToken::new();
+        self.counted.insert(connection, (peer, closed.clone().drop_guard()));
+        self.timers.push(Box::pin(async move {
+            // The timer ends when the connection has closed or the TTL has passed.
+            let _ = closed.run_until_cancelled(tokio::time::sleep(CONNECTION_TTL)).await;
             connection
         }));
     }
@@ -108,19 +110,19 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        if self.trusted.contains(&peer) {
-            self.friends.insert(connection, peer);
+        if self.exempt_peers.contains(&peer) {
+            self.exempt.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
         let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoSlot))?;
         let is_shared = ip.to_canonical().is_loopback();
         let evicted = self.slots.admit(connection, ip, is_shared).map_err(ConnectionDenied::new)?;
         if let Some(evicted) = evicted
-            && let Some((peer, _)) = self.strangers.remove(&evicted)
+            && let Some((peer, _)) = self.counted.remove(&evicted)
         {
             self.evicted.push_back((peer, evicted));
         }
-        self.lend(connection, peer);
+        self.start_timer(connection, peer);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -132,8 +134,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        // Whoever this node calls is no stranger to it.
-        self.friends.insert(connection, peer);
+        // A peer that this node dials is exempt.
+        self.exempt.insert(connection, peer);
         Ok(dummy::ConnectionHandler)
     }
 
@@ -167,9 +169,9 @@ impl NetworkBehaviour for Behaviour {
         if let Some((peer, connection)) = self.evicted.pop_front() {
             return close(peer, connection);
         }
-        while let Poll::Ready(Some(connection)) = self.ends.poll_next_unpin(cx) {
-            // A connection that is no stranger's any more has closed, or is a friend's by now.
-            if let Some((peer, _)) = self.strangers.remove(&connection) {
+        while let Poll::Ready(Some(connection)) = self.timers.poll_next_unpin(cx) {
+            // A connection that is no longer counted has closed or became exempt.
+            if let Some((peer, _)) = self.counted.remove(&connection) {
                 self.slots.release(connection);
                 return close(peer, connection);
             }

@@ -11,7 +11,7 @@
 //!    was found later. The author's node answers with those that it has, and so does a friend whom
 //!    the author asks for the author's own. Nobody gets bodies of a third person.
 //! 6. Fork carries two entries with one number in one log, signed by one key. Bye ends the stream
-//!    and says how long to wait before the next.
+//!    and sends the time to wait before the next.
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};

@@ -169,7 +169,7 @@ impl Session {
         }
     }
 
-    /// The watched folder may have changed: the next `step` asks for a report.
+    /// The watched folder may have changed: the next `step` requests a report.
     pub(crate) fn folder_changed(&mut self) {
         self.is_stale = self.watched_folder().is_some();
     }
@@ -231,7 +231,7 @@ impl Session {
         Step::Ask(question)
     }
 
-    /// Hands in the answer to the question that `step` asked, with the responses it printed.
+    /// Takes the answer to the question that `step` returned, with the responses it printed.
     pub(crate) fn answer(&mut self, answer: Answer, output: Vec<u8>) -> Step {
         self.out.append(output);
         let Busy::Asked(asked) = std::mem::replace(&mut self.busy, Busy::Nothing) else {

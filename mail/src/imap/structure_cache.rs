@@ -208,9 +208,10 @@ mod tests {
         }
         assert!(cache.entry(&blob(1)).header.is_none());
         let generations = cache.0.lock().unwrap();
-        let kept = generations.young.len() + generations.old.len();
+        let entry_count = generations.young.len() + generations.old.len();
         assert!(
-            kept * 10_000 <= GENERATION_LEN_MAX * 2 && generations.young_len <= GENERATION_LEN_MAX
+            entry_count * 10_000 <= GENERATION_LEN_MAX * 2
+                && generations.young_len <= GENERATION_LEN_MAX
         );
         assert_eq!(
             generations.young_len,

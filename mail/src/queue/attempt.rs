@@ -18,8 +18,8 @@ pub(super) async fn run(state: MailState, item: QueuedMessage) -> QueueId {
         // The item was removed meanwhile: there is nothing to record.
         Ok(()) | Err(RecordError::NoSuchItem) => {}
         Err(error) => {
-            // The item stays due. Without a pause a failing store would be asked without end, and
-            // the next hop would receive the message again each time.
+            // The item stays due. Without a pause a failing store would be read in a tight loop,
+            // and the next hop would receive the message again each time.
             tracing::error!(id = %item.id, %error, "the result of sending a message could not be recorded");
             sleep(ERROR_PAUSE).await;
         }

@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::trace::{self, Peer};
 use crate::state::MailState;
 
-/// Accepts only the owner's addresses. Nothing is ever relayed, whatever the form of the address
+/// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
 /// (RFC 5321 3.6.2, 7.9).
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     match profile::get(&state.node) {

@@ -114,7 +114,7 @@ pub struct Session {
     refused_recipients: u32,
 }
 
-/// The name and login of the client; dropped at the TLS handshake (RFC 3207 4.2).
+/// The client's HELO name and login; dropped at the TLS handshake (RFC 3207 4.2).
 #[derive(Debug, Default)]
 struct Client {
     hello: Option<Hello>,
@@ -132,19 +132,19 @@ enum State {
     /// Inside a login.
     Auth(auth::SaslState),
     /// The login is being checked.
-    AskedLogin { user: String },
+    AwaitingLogin { user: String },
     /// The sender is being checked.
-    AskedSender(Hello, Sender),
+    AwaitingSender(Hello, Sender),
     /// A message has its sender, and perhaps recipients.
     Mail(Envelope),
     /// A recipient is being checked.
-    AskedRecipient(Envelope, Recipient),
+    AwaitingRecipient(Envelope, Recipient),
     /// DATA was received, and the spool is being opened.
-    AskedData(Text),
+    AwaitingData(Text),
     /// The text is being received.
     Data(Text),
     /// The first BDAT was received, and the spool is being opened.
-    AskedChunk(content::Chunk),
+    AwaitingChunk(content::Chunk),
     /// A chunk is being received.
     Chunk(content::Chunk),
     /// Between two chunks.
@@ -152,7 +152,7 @@ enum State {
     /// A refused chunk is being skipped, so many bytes of it are left; then comes the reply.
     Refused(u64, Reply),
     /// The message is complete and is being made durable.
-    AskedFinish,
+    AwaitingFinish,
     /// The session ended.
     Closed,
 }
@@ -213,17 +213,17 @@ impl Session {
         }
     }
 
-    /// Hands in the answer to the question that `step` asked.
+    /// Takes the answer to the question that `step` returned.
     pub fn answer(&mut self, reply: Reply) {
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::AskedLogin { user } => self.login_answered(user, reply),
-            State::AskedSender(hello, sender) => self.sender_answered(hello, sender, reply),
-            State::AskedRecipient(envelope, recipient) => {
+            State::AwaitingLogin { user } => self.login_answered(user, reply),
+            State::AwaitingSender(hello, sender) => self.sender_answered(hello, sender, reply),
+            State::AwaitingRecipient(envelope, recipient) => {
                 self.recipient_answered(envelope, recipient, reply)
             }
-            State::AskedData(text) => self.data_answered(text, reply),
-            State::AskedChunk(chunk) => self.chunk_answered(chunk, reply),
-            State::AskedFinish => self.reply(reply),
+            State::AwaitingData(text) => self.data_answered(text, reply),
+            State::AwaitingChunk(chunk) => self.chunk_answered(chunk, reply),
+            State::AwaitingFinish => self.reply(reply),
             // No question is open.
             other => self.state = other,
         }

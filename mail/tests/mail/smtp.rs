@@ -52,7 +52,7 @@ async fn connection_over_the_limit_gets_421() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn largest_network_is_evicted_and_logged_in_client_is_not() {
+async fn largest_network_is_evicted_but_no_authenticated_client() {
     let config = MailConfig { smtp_connections_max: 2, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut crowding =

@@ -3,9 +3,9 @@
 //!
 //! Every `C:` line ends with CR LF unless escapes say otherwise: `\r`, `\n`, `\0`, `\\`, `\xHH`,
 //! and `\` at the very end for no line end. A run of `C:` lines is sent at once. In an `S:` line
-//! `*` stands for any text, and one that ends after its code and enhanced status code leaves the
-//! text free. `@whole` is for a session whose result depends on the cut of the input; every other
-//! session must have the same result with the input cut in two at any byte. `@submit`,
+//! `*` matches any text, and a line that ends after its code and enhanced status code matches any
+//! text after them. `@whole` is for a session whose result depends on the cut of the input; every
+//! other session must have the same result with the input cut in two at any byte. `@submit`,
 //! `@cleartext`, `@tls` and `@size N` set the parameters. `M:` lines must be in the inbox at the
 //! end (in this order, among others), in `@stored N` messages.
 
@@ -32,7 +32,7 @@ pub struct Transcript {
     stored_count: Option<usize>,
 }
 
-/// What the client sends at once, and the expected replies.
+/// Lines that the client sends at once, and the expected replies.
 #[derive(Default)]
 struct Turn {
     input: Vec<u8>,

@@ -1,6 +1,6 @@
 //! The one path from the feed to what readers see. An entry of the owner's and a friend's take it
-//! alike: the feed verifies and orders it and returns what changed, and one match on the change lets
-//! each noun make its rows, in the same commit.
+//! alike: the feed verifies and orders it and returns what changed, and one match on the change
+//! lets each noun make its rows, in the same commit.
 //!
 //! No noun writes the timeline by hand, and the feed knows no noun.
 

@@ -1,4 +1,4 @@
-//! Access rules: the audience of an item, and the visitor who asks for it. A forbidden item and a
+//! Access rules: the audience of an item, and the visitor who requests it. A forbidden item and a
 //! missing one give the same answer.
 
 use minicbor::{Decode, Encode};
@@ -16,7 +16,7 @@ pub enum Audience {
     Owner,
 }
 
-/// The person who asks.
+/// The person who requests an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visitor {
     /// The node's owner, logged in.

@@ -1,6 +1,6 @@
 //! The delivery status of an entry: at how many friends' nodes it is known to be durable.
 //!
-//! Each friend's cursor in the outbox says so for all entries at once, so nothing is written per
+//! Each friend's cursor in the outbox covers all entries at once, so nothing is written per
 //! entry.
 
 use crate::feed::{self, EntryId, Lane};
@@ -50,7 +50,7 @@ const RECORDS_MAX: usize = 64;
 /// lane in the order of their sequence numbers. Between lanes only the author's clock gives an
 /// order, and it may have been wrong, so records of other lanes are skipped.
 fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
-    let Some((log, wanted)) = feed::place(node, entry)? else { return Ok(None) };
+    let Some((log, wanted)) = feed::position(node, entry)? else { return Ok(None) };
     if log.node != node.identity.node_key() {
         return Ok(None);
     }
@@ -61,7 +61,7 @@ fn number(node: &Node, entry: &EntryId) -> Result<Option<u64>, StoreError> {
             high = middle - 1;
             continue;
         };
-        match feed::place(node, &found)? {
+        match feed::position(node, &found)? {
             Some((_, place)) if place == wanted => return Ok((found == *entry).then_some(number)),
             Some((_, place)) if place < wanted => low = number + 1,
             Some(_) => high = middle - 1,

@@ -1,5 +1,5 @@
-//! What a person says: signed entries in append-only logs that friends copy and verify without
-//! trusting whoever hands them over.
+//! The feed of a person: signed entries in append-only logs. Friends copy and verify them without
+//! trusting the peer that sends them.
 //!
 //! There is one log per (person, node key, lane, epoch). An entry is a signed header and a body
 //! that can be deleted. Every process start opens a new epoch, whose first entry names the last
@@ -40,7 +40,8 @@ pub use forks::{Fork, forks};
 pub(crate) use jobs::follow_log;
 pub use missing::missing;
 pub use read::{
-    Place, entry, head, heads, homes_of, latest, latest_entry, opened, place, profile_of, read,
+    LanePosition, entry, head, heads, homes_of, latest, latest_entry, opened, position, profile_of,
+    read,
 };
 pub(crate) use take::take_all;
 

@@ -19,7 +19,7 @@ pub(crate) use claim::wrap_vault;
 use crate::node::Node;
 use crate::store::StoreError;
 
-/// People whose identity log a node keeps, at most: as many as it has friends.
+/// People whose identity log a node stores, at most: as many as it has friends.
 pub const PEOPLE_MAX: usize = 5000;
 
 /// A person's identity log as held here.

@@ -17,7 +17,9 @@ macro_rules! id16 {
             type Err = $crate::ids::NotAnId;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| $crate::ids::NotAnId)?;
+                let bytes = data_encoding::HEXLOWER
+                    .decode(text.as_bytes())
+                    .map_err(|_| $crate::ids::NotAnId)?;
                 bytes.try_into().map(Self).map_err(|_| $crate::ids::NotAnId)
             }
         }
@@ -33,9 +35,15 @@ macro_rules! id16 {
         }
 
         impl<'b, C> minicbor::Decode<'b, C> for $name {
-            fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+            fn decode(
+                d: &mut minicbor::Decoder<'b>,
+                _: &mut C,
+            ) -> Result<Self, minicbor::decode::Error> {
                 let bytes = d.bytes()?;
-                bytes.try_into().map(Self).map_err(|_| minicbor::decode::Error::message("an id is 16 bytes"))
+                bytes
+                    .try_into()
+                    .map(Self)
+                    .map_err(|_| minicbor::decode::Error::message("an id is 16 bytes"))
             }
         }
     };

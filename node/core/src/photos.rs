@@ -118,7 +118,7 @@ pub struct Photo {
     /// The rendition of [`Size::Small`].
     #[n(14)]
     pub small: Rendition,
-    /// Who may see it.
+    /// The audience.
     #[n(15)]
     pub audience: Audience,
 }

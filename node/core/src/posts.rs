@@ -1,8 +1,8 @@
 //! Posts: what the owner writes, first as a draft, then for everyone.
 //!
-//! This module has their rows and rules; [`crate::publish`] writes their entries. On disk: a row per
-//! post, whose text, when long, is a blob; a row per address it ever had; its place among the drafts
-//! or the published; a row under the entry that published it.
+//! This module has their rows and rules; [`crate::publish`] writes their entries. On disk: a row
+//! per post, whose text, when long, is a blob; a row per address it ever had; its place among the
+//! drafts or the published; a row under the entry that published it.
 
 mod delete;
 mod draft;
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 
 pub(crate) use delete::delete_draft;
 pub(crate) use draft::ready;
-pub use draft::{Draft, Over, save_draft};
+pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
 pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
@@ -115,7 +115,7 @@ pub enum PostError {
         /// The limit in bytes.
         len_max: usize,
     },
-    /// The address asked for is not one, or another post has it.
+    /// The requested slug is invalid, or another post has it.
     #[error("another post has that address, or it is not an address")]
     BadSlug,
     /// More than [`PHOTOS_MAX`].

@@ -72,7 +72,7 @@ pub enum ProfileError {
     #[error("that is not a domain")]
     BadDomain,
     /// There is no such colour.
-    #[error("there is no paint {0}")]
+    #[error("there is no avatar colour {0}")]
     NoSuchAvatarColour(u8),
     /// The store.
     #[error("{0}")]
@@ -108,8 +108,8 @@ pub(crate) fn put(tx: &mut Tx<'_>, profile: &Profile) -> Result<(), ProfileError
 /// # Errors
 /// When a part is not allowed.
 pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
-    // The name is counted as typed and refused if too long: cutting it silently would be noticed too
-    // late.
+    // The name is counted as typed and refused if too long: cutting it silently would be noticed
+    // too late.
     let typed = profile
         .name
         .split_whitespace()

@@ -70,7 +70,7 @@ impl TestNode {
         friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();
         assert!(
             friends::invite_accepted(other, invite.person).await.unwrap(),
-            "the invite was not asked about"
+            "the acceptance is not pending"
         );
         for (knows, known) in [(self, other), (other, self)] {
             let log = known.identity.log().unwrap();

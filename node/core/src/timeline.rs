@@ -1,9 +1,9 @@
 //! The owner's timeline: their own posts and their friends', newest first.
 //!
-//! [`crate::apply`] writes it, in the commit that stores an entry. On disk: the item under its entry,
-//! its place under `shown ‖ entry`, a row per photo. An item holds the beginning of a text; the whole
-//! text is read from the feed's entry. The time shown is the author's, but never later than when the
-//! entry was first stored here, so that nobody can pin a post to the top.
+//! [`crate::apply`] writes it, in the commit that stores an entry. On disk: the item under its
+//! entry, its place under `shown ‖ entry`, a row per photo. An item holds the beginning of a text;
+//! the whole text is read from the feed's entry. The time shown is the author's, but never later
+//! than when the entry was first stored here, so that nobody can pin a post to the top.
 
 mod page;
 mod show;
@@ -65,9 +65,9 @@ impl Item {
 /// A photo of a post in the timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemPhoto {
-    /// What it shows, for those who cannot see it.
+    /// The alternative text, for people who cannot see it.
     pub alt: String,
-    /// What the author says about it.
+    /// The author's caption.
     pub caption: String,
     /// Width of the large one, in pixels.
     pub width: u32,
@@ -162,7 +162,7 @@ impl PhotoRow {
         both.into_iter().filter(|(has, _)| *has).map(|(_, blob)| blob).collect()
     }
 
-    /// The blobs that have not and may be asked for, with their lengths as the author says.
+    /// The blobs that are missing and may be requested, with the lengths that the author gives.
     fn lacking(&self) -> impl Iterator<Item = (BlobId, u64)> + use<> {
         let both = [
             (self.has_small, self.small, self.small_len),

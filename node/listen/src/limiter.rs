@@ -257,7 +257,7 @@ impl Permit {
     /// The client has sent or taken bytes.
     pub fn progressed(&self) {
         self.connection.progressed_at.store(self.limiter.now(), Ordering::Relaxed);
-        // Between requests the node waits for the next one, whatever else moves.
+        // Between requests the node waits for the next one, even while bytes are transferred.
         self.connection.waiting.store(!self.connection.is_serving(), Ordering::Relaxed);
     }
 

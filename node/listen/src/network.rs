@@ -23,7 +23,7 @@ pub struct Network {
 pub struct NetworkError(String);
 
 impl Network {
-    /// Whether `address` lies in this network.
+    /// True if `address` is in this network.
     pub fn contains(&self, address: IpAddr) -> bool {
         let differing = match (self.address, address.to_canonical()) {
             (IpAddr::V4(one), IpAddr::V4(other)) => {

@@ -1,5 +1,5 @@
-//! The PROXY protocol, version 2 (haproxy.org, proxy-protocol.txt, section 2.2): a proxy that passes
-//! a TCP connection through sends the client's address first, in a binary header.
+//! The PROXY protocol, version 2 (haproxy.org, proxy-protocol.txt, section 2.2): a proxy that
+//! passes a TCP connection through sends the client's address first, in a binary header.
 //!
 //! | bytes | |
 //! |---|---|

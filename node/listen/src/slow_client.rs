@@ -1,9 +1,10 @@
 //! Slow clients: a budget of waiting time that a client uses up while nothing moves and earns back
 //! with every byte it moves.
 //!
-//! A client that stalls is closed after half a minute, one that trickles single bytes as soon as the
-//! budget is used up; a slow but honest line is served to the end. The budget covers the request
-//! bodies that come in and the bytes that go out; a request's head has a timeout of its own.
+//! A client that stalls is closed after half a minute, one that trickles single bytes as soon as
+//! the budget is used up; a slow but honest line is served to the end. The budget covers the
+//! request bodies that come in and the bytes that go out; a request's head has a timeout of its
+//! own.
 
 use std::io;
 use std::pin::Pin;

@@ -8,9 +8,9 @@ use tokio::net::TcpListener;
 use crate::accept::{Accepted, Acceptor, refuse};
 use crate::drain::Drain;
 
-/// Sends `refusal` to every connection that `acceptor` admits at `listener` and closes it, until the
-/// returned future is dropped. The listener stays open, so no client finds a closed port between
-/// this and the real service.
+/// Sends `refusal` to every connection that `acceptor` admits at `listener` and closes it, until
+/// the returned future is dropped. The listener stays open, so no client finds a closed port
+/// between this and the real service.
 pub async fn refuse_during_startup(
     listener: &TcpListener,
     acceptor: Acceptor,

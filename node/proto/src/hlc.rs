@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn hlc_resets_after_a_far_clock_unless_time_is_unset() {
+    fn hlc_resets_after_far_clock_unless_time_is_unset() {
         let (now, far_ahead) =
             (Timestamp(1_795_000_000_000), Hlc::at(Timestamp(2_085_000_000_000)));
         assert_eq!(Hlc::next(far_ahead, now), Hlc::at(now));

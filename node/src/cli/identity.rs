@@ -64,7 +64,7 @@ pub(super) async fn request(target: Target, arguments: IdentityRequest) -> Resul
         }
         WantedCommand::Domain { domain, .. } => IdentityChange::Domain { domain },
     };
-    let (text, asks) = match arguments.log {
+    let (text, change) = match arguments.log {
         Some(path) => {
             let request = control::request_from_log(&read_log(&path)?, change)?;
             (request.to_string(), request.describe())
@@ -72,12 +72,12 @@ pub(super) async fn request(target: Target, arguments: IdentityRequest) -> Resul
         None => {
             let response =
                 node_request::send(&target, Request::IdentityWants { wanted: change }).await?;
-            let asks = response.string("asks")?;
-            (response.text, asks)
+            let change = response.string("asks")?;
+            (response.text, change)
         }
     };
     if write_or_print(&arguments.out, &text)? {
-        console::print(format!("This asks to {asks}."));
+        console::print(format!("This asks to {change}."));
         console::print(format!(
             "The request is in {}. Take it to the computer where you use your 24 words, and there run:",
             arguments.out.display()

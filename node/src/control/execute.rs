@@ -9,7 +9,7 @@ use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
-use freehold_core::posts::{self, Draft, Over, PostId};
+use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
 use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
@@ -120,7 +120,7 @@ pub(crate) async fn execute(
                 posts::by_id(node, &Visitor::Owner, id)?.context("there is no such post")?;
             let draft = Draft {
                 id: Some(id),
-                over: Over::Revision(before.revision),
+                precondition: Precondition::Revision(before.revision),
                 title,
                 text,
                 photos: before.photos,

@@ -225,19 +225,19 @@ pub(crate) async fn check_relay_refused(port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Counts the messages in the inbox with `words` in their subject, by IMAP.
+/// Counts the messages in the inbox with `text` in their subject, by IMAP.
 pub(crate) async fn count_messages(
     port: u16,
     certificate: &std::path::Path,
     login: (&str, &str),
-    words: &str,
+    text: &str,
 ) -> Result<usize> {
     let exchange = async {
         let mut client = LineClient::connect(port, certificate).await?;
         client.line().await?;
         client.imap(&format!("LOGIN {} {}", login.0, login.1)).await?;
         client.imap("SELECT INBOX").await?;
-        let found = client.imap(&format!("UID SEARCH SUBJECT \"{words}\"")).await?;
+        let found = client.imap(&format!("UID SEARCH SUBJECT \"{text}\"")).await?;
         let _ = client.imap("LOGOUT").await;
         let found = found
             .lines()

@@ -61,13 +61,13 @@ impl DemoNode {
         &self.state.seeded().app_password
     }
 
-    /// Counts the messages in the inbox with `words` in their subject.
-    pub(crate) async fn count_messages(&self, words: &str) -> Result<usize> {
+    /// Counts the messages in the inbox with `text` in their subject.
+    pub(crate) async fn count_messages(&self, text: &str) -> Result<usize> {
         clients::count_messages(
             self.ports.imaps.port(),
             &self.certificate(),
             (&self.login, self.app_password()),
-            words,
+            text,
         )
         .await
     }

@@ -64,7 +64,7 @@ impl<H: Hint> fmt::Debug for Store<H> {
 }
 
 impl<H: Hint> Store<H> {
-    /// Opens the store in whatever state the last run left it, and starts its threads. May take
+    /// Opens the store in any state that the last run left, and starts its threads. May take
     /// long after a power cut.
     ///
     /// # Errors

@@ -71,10 +71,10 @@ impl RunningCheck {
         Self(BufReader::new(stream))
     }
 
-    /// Waits for a line that contains `words`.
-    fn wait_for_line(&mut self, words: &str) -> String {
+    /// Waits for a line that contains `text`.
+    fn wait_for_line(&mut self, text: &str) -> String {
         let mut lines = self.0.by_ref().lines().map(Result::unwrap);
-        lines.find(|line| line.contains(words)).unwrap_or_else(|| panic!("no line with {words:?}"))
+        lines.find(|line| line.contains(text)).unwrap_or_else(|| panic!("no line with {text:?}"))
     }
 }
 

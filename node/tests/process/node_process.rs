@@ -49,18 +49,18 @@ impl NodeProcess {
         Self { child, stdout, stderr, output: Vec::new(), log: Vec::new() }
     }
 
-    /// Waits for a line of standard output that contains `words`.
-    pub(crate) fn wait_for_line(&mut self, words: &str) -> String {
+    /// Waits for a line of standard output that contains `text`.
+    pub(crate) fn wait_for_line(&mut self, text: &str) -> String {
         loop {
             match self.stdout.recv_timeout(TIMEOUT) {
                 Ok(line) => {
                     self.output.push(line.clone());
-                    if line.contains(words) {
+                    if line.contains(text) {
                         return line;
                     }
                 }
                 Err(_) => panic!(
-                    "no line with {words:?}; output {:#?}, log {:#?}",
+                    "no line with {text:?}; output {:#?}, log {:#?}",
                     self.output,
                     self.stderr.try_iter().collect::<Vec<_>>()
                 ),
@@ -73,17 +73,17 @@ impl NodeProcess {
         self.wait_for_line("Ctrl-C stops it");
     }
 
-    /// Waits for a log line that contains `words`.
-    pub(crate) fn wait_for_log(&mut self, words: &str) -> String {
+    /// Waits for a log line that contains `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         loop {
             match self.stderr.recv_timeout(TIMEOUT) {
                 Ok(line) => {
                     self.log.push(line.clone());
-                    if line.contains(words) {
+                    if line.contains(text) {
                         return line;
                     }
                 }
-                Err(_) => panic!("no log line with {words:?} in {:#?}", self.log),
+                Err(_) => panic!("no log line with {text:?} in {:#?}", self.log),
             }
         }
     }

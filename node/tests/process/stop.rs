@@ -57,9 +57,9 @@ fn start_beside_a_hanging_node_is_stopped_at_once() {
 fn long_start_is_stopped_at_once_without_loss() {
     let folder = Folder::set_up();
     folder.serve().stop();
-    let (checkpoint, kept) = (folder.data().join("checkpoint"), folder.sibling("checkpoint"));
+    let (checkpoint, moved) = (folder.data().join("checkpoint"), folder.sibling("checkpoint"));
     for signal in [Signal::TERM, Signal::INT] {
-        std::fs::rename(&checkpoint, &kept).unwrap();
+        std::fs::rename(&checkpoint, &moved).unwrap();
         rustix::fs::mknodat(
             rustix::fs::CWD,
             &checkpoint,
@@ -74,7 +74,7 @@ fn long_start_is_stopped_at_once_without_loss() {
         let (status, log) = starting.wait();
         assert_eq!(status.code(), Some(0), "{log:#?}");
         std::fs::remove_file(&checkpoint).unwrap();
-        std::fs::rename(&kept, &checkpoint).unwrap();
+        std::fs::rename(&moved, &checkpoint).unwrap();
     }
     let running = folder.serve();
     assert_eq!(folder.status()["address"], "ruth@ruth.localhost");

@@ -65,7 +65,7 @@ async fn endless_request_head_is_refused() {
 }
 
 #[tokio::test]
-async fn stalled_body_ends_the_connection_and_a_split_one_does_not() {
+async fn stalled_body_ends_connection_and_split_one_continues() {
     let alice = TestNode::new("alice").await;
     let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 19";
     let head =

@@ -8,7 +8,7 @@ use freehold_core::audience::Visitor;
 use freehold_core::blobs::Pinned;
 use freehold_core::photos::renditions::RenditionError;
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
-use freehold_core::posts::{self, Draft, Over, PostError, PostId, State as PostState};
+use freehold_core::posts::{self, Draft, PostError, PostId, Precondition, State as PostState};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
@@ -227,7 +227,7 @@ async fn add_to_draft(site: &Site, post: &str, photo: PhotoId) -> PageResult {
             text: post.text,
             photos: post.photos.into_iter().chain([photo]).collect(),
             slug: post.has_own_slug.then_some(post.slug),
-            over: Over::Revision(post.revision),
+            precondition: Precondition::Revision(post.revision),
         },
         None => Draft { photos: vec![photo], ..Draft::default() },
     };

@@ -31,7 +31,7 @@ struct Entry {
     published: String,
     updated: String,
     summary: String,
-    /// HTML; the template escapes it as `type="html"` asks.
+    /// HTML; the template escapes it as `type="html"` requires.
     html: String,
 }
 

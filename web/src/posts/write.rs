@@ -80,7 +80,7 @@ struct WritePage {
     id: PostId,
     form: PostForm,
     state: String,
-    /// Rendered HTML, if a preview was asked for.
+    /// Rendered HTML, if a preview was requested.
     preview: Option<String>,
     offered: PhotoChoice,
     lists: PostLists,
@@ -193,7 +193,7 @@ async fn save(
     apply(&site, Some(post.ok_or(Problem::NotFound)?), form).await
 }
 
-/// Does what the pressed button asks for: preview, save or publish.
+/// Does the action of the pressed button: preview, save or publish.
 async fn apply(site: &Site, post: Option<Post>, form: PostForm) -> PageResult {
     if form.intent == "preview" {
         return response::page(&write_page(site, post.as_ref(), form, None)?);

@@ -46,9 +46,9 @@ async fn invite_is_shown_once_and_accepted_elsewhere() {
     let seen = bobs.post("/home/friends/accept", &[("invite", &format!("  {link}\n"))]).await;
     assert!(seen.one("#accepted[role='status']").text().contains("Alice"), "{}", seen.text());
     assert!(!seen.has("[aria-invalid]"));
-    let asked = friends::list(&bob).unwrap();
+    let listed = friends::list(&bob).unwrap();
     assert_eq!(
-        (asked[0].person, asked[0].state),
+        (listed[0].person, listed[0].state),
         (alice.identity.person().unwrap(), FriendState::Requested)
     );
 }

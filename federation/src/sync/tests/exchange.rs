@@ -203,8 +203,8 @@ fn sessions_synchronise_fully_after_broken_streams() {
         let (mut alice, mut bob) = (End::new(1), End::new(2));
         let mut now = NOW;
         for _ in 0..random.u64() % 1000 {
-            // With an odd seed the clock does not advance: the rate of pushes is soon used up, and only
-            // offers and Wants carry the rest.
+            // With an odd seed the clock does not advance: the rate of pushes is soon used up, and
+            // only offers and Wants carry the rest.
             now = now.plus_millis(if seed % 2 == 0 { random.u64() % 400 } else { 0 });
             match random.u64() % 40 {
                 0 => {

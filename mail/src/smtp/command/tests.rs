@@ -98,7 +98,8 @@ proptest! {
     #[test]
     fn command_parser_agrees_with_smtp_proto(local in "[a-z0-9+._-]{1,12}", domain in "[a-z0-9]{1,8}(\\.[a-z]{2,5}){1,2}", size in 0u32..) {
         let line = format!("MAIL FROM:<{local}@{domain}> SIZE={size} BODY=8BITMIME\r\n");
-        if let Ok(smtp_proto::Request::Mail { from }) = smtp_proto::Request::parse(&mut line.as_bytes().iter())
+        let oracle = smtp_proto::Request::parse(&mut line.as_bytes().iter());
+        if let Ok(smtp_proto::Request::Mail { from }) = oracle
             && let Ok(Command::Mail(ours)) = Command::parse(line.trim_end())
         {
             prop_assert_eq!(ours.mailbox.unwrap().to_string(), from.address.to_string());

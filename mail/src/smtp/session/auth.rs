@@ -103,7 +103,7 @@ impl Session {
     fn ask_login(&mut self, user: String, password: String) {
         self.ask(
             Question::Login { user: user.clone(), password: Password(password) },
-            State::AskedLogin { user },
+            State::AwaitingLogin { user },
         );
     }
 

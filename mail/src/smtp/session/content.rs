@@ -23,7 +23,7 @@ impl Session {
             return self.close(Reply::new(554, "5.5.0", "wait for 354 before sending the message"));
         }
         let text = Text::dotted(self.newlines(), self.settings.message_len_max);
-        self.ask(Question::Begin(Box::new(envelope)), State::AskedData(text));
+        self.ask(Question::Begin(Box::new(envelope)), State::AwaitingData(text));
     }
 
     /// Takes the envelope out of the state if it is complete; otherwise replies what is missing.
@@ -80,7 +80,7 @@ impl Session {
 
     fn finish(&mut self, fault: Option<Fault>) {
         match fault {
-            None => self.ask(Question::Finish, State::AskedFinish),
+            None => self.ask(Question::Finish, State::AwaitingFinish),
             Some(fault) => {
                 self.state = State::Ready;
                 self.steps.push_back(Step::Abandon);
@@ -121,7 +121,7 @@ impl Session {
                 let text = Text::chunked(self.newlines(), len_max);
                 self.ask(
                     Question::Begin(Box::new(envelope)),
-                    State::AskedChunk(Chunk { text, len, left: len, last }),
+                    State::AwaitingChunk(Chunk { text, len, left: len, last }),
                 );
             }
             State::Mail(_) => {

@@ -82,7 +82,11 @@ fn mixed_input() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn session_is_bounded_on_any_input(input in mixed_input(), size in 1usize..50, yes_count in 0usize..10) {
+    fn session_is_bounded_on_any_input(
+        input in mixed_input(),
+        size in 1usize..50,
+        yes_count in 0usize..10,
+    ) {
         for role in [Role::Receive, Role::Submit] {
             play(role, input.chunks(size), yes_count);
         }
@@ -90,7 +94,11 @@ proptest! {
 
     /// Except for text sent before 354, which is detected by the cut of the input.
     #[test]
-    fn session_result_is_independent_of_the_cut(input in mixed_input(), size in 1usize..50, yes_count in 0usize..10) {
+    fn session_result_is_independent_of_the_cut(
+        input in mixed_input(),
+        size in 1usize..50,
+        yes_count in 0usize..10,
+    ) {
         for role in [Role::Receive, Role::Submit] {
             let one = play(role, input.chunks(size), yes_count);
             let other = play(role, input.chunks(1), yes_count);

@@ -23,7 +23,7 @@ impl Session {
             return self.reply(Reply::too_large(self.settings.message_len_max));
         }
         let question = Question::Sender(sender.clone(), self.client.login.clone());
-        self.ask(question, State::AskedSender(hello, sender));
+        self.ask(question, State::AwaitingSender(hello, sender));
     }
 
     pub(super) fn sender_answered(&mut self, hello: Hello, sender: Sender, reply: Reply) {
@@ -59,7 +59,7 @@ impl Session {
             State::Mail(envelope) => {
                 self.ask(
                     Question::Recipient(recipient.clone()),
-                    State::AskedRecipient(envelope, recipient),
+                    State::AwaitingRecipient(envelope, recipient),
                 );
             }
             other => {

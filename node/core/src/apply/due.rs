@@ -12,8 +12,8 @@ use crate::store::{StoreError, Tx};
 type Step = fn(&mut Tx<'_>, &Node, &mut Vec<Change>) -> Result<bool, StoreError>;
 type Skip = fn(&mut Tx<'_>) -> Result<(), StoreError>;
 
-/// Finishes the jobs that were begun and handles every entry that is due by now. Returns in how many
-/// steps. May be stopped at any moment and run again.
+/// Finishes the jobs that were begun and handles every entry that is due by now. Returns in how
+/// many steps. May be stopped at any moment and run again.
 ///
 /// # Errors
 /// When the store takes no changes.

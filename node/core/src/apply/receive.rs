@@ -9,8 +9,8 @@ use crate::identity::PersonId;
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
 
-/// Verifies and stores the entries that a peer sent, in order, each part of the batch durable before
-/// the next. `from` is the person whose node the connection has proved.
+/// Verifies and stores the entries that a peer sent, in order, each part of the batch durable
+/// before the next. `from` is the person whose node the connection has proved.
 ///
 /// An attacker gets: a batch with one bad entry is refused whole, and nothing of a stranger is
 /// stored. Signatures are verified before the commit.

@@ -1,5 +1,5 @@
-//! Writing: the next entry of one of this node's feed logs, and its outbox record, in the commit that
-//! has a reason for it.
+//! Writing: the next entry of one of this node's feed logs, and its outbox record, in the commit
+//! that has a reason for it.
 
 use super::change::Change;
 use super::{

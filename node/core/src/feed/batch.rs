@@ -1,5 +1,5 @@
-//! A batch of entries that a peer sent: verified before the commit, and cut into parts that each fit
-//! one commit.
+//! A batch of entries that a peer sent: verified before the commit, and cut into parts that each
+//! fit one commit.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,9 +56,9 @@ pub enum Refused {
     /// An entry is bad in itself.
     #[error("entry {at} of the batch: {cause}")]
     Entry {
-        /// Which, from 0.
+        /// The index of the entry in the batch, from 0.
         at: usize,
-        /// What is wrong with it.
+        /// Why it is refused.
         cause: EntryError,
     },
     /// Entries before it are missing.
@@ -159,10 +159,10 @@ pub(super) fn rows_of(entry: &VerifiedEntry) -> usize {
 }
 
 /// Verifies entries against the identity logs of their authors. Entries that count for nothing are
-/// only counted, in `voided`. `may_author` says whose entries are taken at all.
+/// only counted, in `voided`. `may_author` returns whether a person's entries are accepted.
 ///
 /// # Errors
-/// The first entry that is wrong, or that is nobody's whom `may_author` accepts.
+/// The first entry that is invalid, or whose author `may_author` does not accept.
 pub(crate) fn verify(
     node: &Node,
     raw: &[RawEntry],
@@ -192,8 +192,8 @@ pub(crate) fn verify(
         let log = authors.get(&author).ok_or(Refused::UnknownAuthor(author))?;
         match VerifiedEntry::verify(raw.clone(), log, now) {
             Ok(entry) => entries.push_back(entry),
-            // A node that has not heard of a retirement yet, or runs from an old backup, may send
-            // these in good faith.
+            // An honest node sends such entries if it does not know of a retirement yet or runs
+            // from an old backup.
             Err(EntryError::Retired | EntryError::Ended) => *voided += 1,
             Err(cause) => return Err(refused(cause)),
         }

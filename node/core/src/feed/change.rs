@@ -1,21 +1,21 @@
-//! What the feed's entries add up to for readers, after some of them changed. [`crate::apply`] turns
-//! each change into the rows of the nouns, in the same commit.
+//! Changes of the content that readers see, computed from the feed's entries. [`crate::apply`]
+//! turns each change into the rows of the nouns, in the same commit.
 
 use super::{EntryId, PostBody};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
 
-/// One thing that changed for readers. A change that is not applied is lost to them.
+/// One change for readers. It must be applied: it is not computed again.
 #[must_use]
 #[derive(Debug)]
 pub(crate) enum Change {
-    /// The entries of a post add up to something else now.
+    /// The projection of a post has changed.
     Post {
         /// The author.
         author: PersonId,
         /// The entry that opened the post.
         post: EntryId,
-        /// What readers are to see.
+        /// The new projection.
         now: Projection,
     },
     /// The author deleted an entry for good, or its time is over. Its content is to be erased.
@@ -25,7 +25,7 @@ pub(crate) enum Change {
     },
 }
 
-/// What readers are to see of a post.
+/// The content of a post that readers see.
 #[derive(Debug)]
 pub(crate) enum Projection {
     /// This version.

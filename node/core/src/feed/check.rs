@@ -1,5 +1,5 @@
-//! Verifies every stored feed again: identity logs, signatures, order, bodies. A part of the owner's
-//! check of the node.
+//! Verifies every stored feed again: identity logs, signatures, order, bodies. A part of the
+//! owner's check of the node.
 
 use super::{EntryError, VerifiedEntry};
 use super::{EntryId, FeedLogId, rows};
@@ -89,7 +89,7 @@ fn one_log(
                         || entry.header().log != *log
                         || entry.header().seq != seq =>
                 {
-                    wrong.push(format!("{}: another entry stands in its place", name(seq)));
+                    wrong.push(format!("{}: another entry is stored at its place", name(seq)));
                 }
                 Some(Ok(entry)) if seq > 0 && entry.header().prev != head => {
                     wrong.push(format!("{}: does not follow the one before it", name(seq)));

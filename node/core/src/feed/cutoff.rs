@@ -48,7 +48,7 @@ impl Reach {
                 lane: Lane(cutoff.lane),
                 epoch: cutoff.epoch,
             };
-            match place(rows, &log, cutoff.seq)? {
+            match entry_at(rows, &log, cutoff.seq)? {
                 Some(held) if held.0 == cutoff.entry => {
                     reach.follow(rows, log, cutoff.seq, since)?
                 }
@@ -154,12 +154,12 @@ fn before(rows: &impl Rows, log: &FeedLogId) -> Result<Option<(FeedLogId, u64, u
     let Some(prev) = rows::header(&first, &row)?.prev else { return Ok(None) };
     let Some(row) = rows::entry(rows, &prev)?.filter(|row| !row.void) else { return Ok(None) };
     let header = rows::header(&prev, &row)?;
-    let is_there = place(rows, &header.log, header.seq)? == Some(prev);
+    let is_there = entry_at(rows, &header.log, header.seq)? == Some(prev);
     Ok(is_there.then_some((header.log, row.generation, header.seq)))
 }
 
 /// The entry at a place of a log, unless the log was cut before it.
-fn place(rows: &impl Rows, log: &FeedLogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
+fn entry_at(rows: &impl Rows, log: &FeedLogId, seq: u64) -> Result<Option<EntryId>, StoreError> {
     if rows::log(rows, log)?.is_none_or(|held| held.hi < seq) {
         return Ok(None);
     }
@@ -186,7 +186,7 @@ pub fn tips(
     logs.sort_by_key(|(_, held)| std::cmp::Reverse(held.generation));
     let (mut reach, mut tips) = (Reach::default(), Vec::new());
     for (log, held) in logs.into_iter().filter(|(log, _)| log.lane.is_well_known()) {
-        let ends = if held.retired { forks::place(&node.store, &log)? } else { None };
+        let ends = if held.retired { forks::fork_seq(&node.store, &log)? } else { None };
         let Some(hi) = ends.map_or(Some(held.hi), |fork| fork.checked_sub(1)) else { continue };
         let Some(head) = rows::at(&node.store, &log, hi)?.filter(|_| reach.good(&log) <= hi) else {
             continue;

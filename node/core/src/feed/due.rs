@@ -1,6 +1,6 @@
 //! The schedule of entries that something happens to at a certain time: an entry from the future is
-//! shown, an expired one loses its body, a delayed tombstone or edit takes effect. This module writes
-//! and reads the schedule; `steps` does what is due.
+//! shown, an expired one loses its body, a delayed tombstone or edit takes effect. This module
+//! writes and reads the schedule; `steps` does what is due.
 
 use minicbor::{Decode, Encode};
 

@@ -85,8 +85,8 @@ pub(super) fn of_received(
     }
 }
 
-/// Records that an edit replaces its post's earlier versions though it has nothing to show itself: a
-/// later version has replaced it, or its post is gone.
+/// Records that an edit replaces the earlier versions of its post though it is not shown itself: a
+/// later version has replaced it, or its post is deleted.
 pub(super) fn note_past(
     tx: &mut Tx<'_>,
     entry: &VerifiedEntry,
@@ -260,8 +260,8 @@ pub(super) fn project_of(
     }
 }
 
-/// Computes what the entries held of a post add up to, whatever they added up to before, and drops
-/// the bodies of a post that is gone.
+/// Computes the projection of a post from its stored entries, and drops the bodies of a post that
+/// is deleted, expired or void.
 pub(super) fn project(
     tx: &mut Tx<'_>,
     node: &Node,
@@ -285,7 +285,7 @@ fn projection(
     if target.dead || refs::is_retracted(tx, author, post)? {
         drop_versions(tx, author, post)?;
         missing::note(tx, author, post, None)?;
-        // A void entry may count again, when more is known of who spoke for its author.
+        // A void entry may count again when the author's identity log changes.
         return Ok(if target.void { Projection::Hidden } else { Projection::Retracted });
     }
     let newest = refs::last(tx, post, author, RefKind::Replaces)?.map_or(*post, |edit| edit.id);
@@ -311,8 +311,8 @@ fn projection(
     })))
 }
 
-/// The newest version of a post with its body. `None` while it is hidden, and if its body was deleted
-/// or not received yet.
+/// The newest version of a post with its body. `None` while it is hidden, and if its body was
+/// deleted or not received yet.
 fn shown(
     rows: &impl Rows,
     author: &PersonId,

@@ -49,8 +49,8 @@ pub struct Fork {
 }
 
 impl Fork {
-    /// True if the two sides have every earlier entry in common. If not, an earlier place proves the
-    /// fork as well, and the log should end there.
+    /// True if the two sides have every earlier entry in common. If not, an earlier place proves
+    /// the fork as well, and the log should end there.
     pub fn is_where_they_part(&self) -> bool {
         let before = |side: &RawEntry| {
             EntryHeader::from_canonical(&side.header).ok().and_then(|header| header.prev)
@@ -82,7 +82,7 @@ pub(super) fn found(
 }
 
 /// The first place at which a log is known to have forked.
-pub(super) fn place(rows: &impl Rows, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
+pub(super) fn fork_seq(rows: &impl Rows, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     Ok(row::get::<ForkRow>(rows, &rows::log_key(log))?.map(|fork| fork.seq))
 }
 
@@ -92,8 +92,8 @@ pub(super) fn forget(tx: &mut Tx<'_>, log: &FeedLogId) {
 }
 
 /// The generation of the last log of this node's lane that has forked, if any has. The next epoch
-/// may continue from an entry beyond the fork, which is unknown here since no entry beyond a fork is
-/// taken; its generation must not depend on other entries received meanwhile.
+/// may continue from an entry beyond the fork, which is unknown here since no entry beyond a fork
+/// is taken; its generation must not depend on other entries received meanwhile.
 pub(super) fn generation(tx: &Tx<'_>, log: &FeedLogId) -> Result<Option<u64>, StoreError> {
     let mut last = None;
     for (key, _) in row::scan::<ForkRow>(tx, &Scan::prefix(&rows::lane_key(log), LOOK_MAX))? {

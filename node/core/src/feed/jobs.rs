@@ -89,8 +89,8 @@ pub(super) fn judge_again(tx: &mut Tx<'_>, log: &FeedLogId) -> Result<(), StoreE
     begin(tx, CUT_LOGS, &[&log.person.0, log.node.as_bytes()], &JobRow::default())
 }
 
-/// Begins to judge the feed logs of each node that an identity log has retired, un-retired or stopped
-/// certifying since its version `before`.
+/// Begins to judge the feed logs of each node that an identity log has retired, un-retired or
+/// stopped certifying since its version `before`.
 ///
 /// # Errors
 /// When the store refuses.

@@ -1,7 +1,7 @@
-//! The judgement of one received entry against what is held: what is to be done with it. Reads only.
+//! Judges one received entry against the stored ones and decides how it is stored. Reads only.
 //!
 //! An attacker gets: a replay changes nothing; a gap or a wrong predecessor is refused; two entries
-//! at one place of a log are kept as proof and end that log.
+//! at one place of a log are stored as proof and end that log.
 
 use super::batch::Refused;
 use super::cutoff::{CutoffStatus, cutoff_status};
@@ -10,14 +10,14 @@ use crate::identity::IdentityLog;
 use crate::node::Node;
 use crate::store::Tx;
 
-/// What is to be done with a received entry.
+/// The decision about a received entry.
 pub(super) enum Verdict {
     /// It is held already; its body may be new.
     Known(Box<rows::EntryRow>),
-    /// It counts for nothing and is not kept.
+    /// It is void and not stored.
     Void,
-    /// A cut-off names it, and the entry held at its place is of another branch: that branch makes
-    /// room first.
+    /// A cut-off names it, and the entry held at its place is of another branch: that branch is
+    /// removed first.
     OtherBranch,
     /// It proves that its log has forked.
     Fork(rows::LogRow),
@@ -25,7 +25,7 @@ pub(super) enum Verdict {
     Next {
         /// How many epochs of its lane came before.
         generation: u64,
-        /// Its cutoff_status by the cut-offs of a retired node.
+        /// Its status by the cut-offs of a retired node.
         cutoff_status: CutoffStatus,
     },
 }
@@ -68,7 +68,7 @@ pub(super) fn judge(
         // Of two forks of one log the earlier one is where the log ends.
         Some(row)
             if header.seq <= row.hi
-                && forks::place(tx, &log)?.is_none_or(|known| header.seq < known) =>
+                && forks::fork_seq(tx, &log)?.is_none_or(|known| header.seq < known) =>
         {
             return Ok(Verdict::Fork(row));
         }
@@ -80,7 +80,7 @@ pub(super) fn judge(
             return Err(Refused::Predecessor { log, seq: header.seq });
         }
         Some(row) => row.generation,
-        // It continues from a void entry. Refusing it would make a peer that has not heard of the
+        // It continues from a void entry. Refusing it would make a peer that does not know of the
         // retirement send it again and again.
         None if cutoff_status == CutoffStatus::Undecided
             && (header.seq > 0

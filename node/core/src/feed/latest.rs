@@ -1,6 +1,6 @@
 //! Kinds of which only one entry counts for a person: the last Profile, the Homes of the highest
-//! version. Every one is indexed, so that the one before counts again if a later one turns out to be
-//! void.
+//! version. Every one is indexed, so that the one before counts again if a later one turns out to
+//! be void.
 
 use minicbor::{Decode, Encode};
 

@@ -1,6 +1,6 @@
-//! Versions of posts that count and whose bodies are missing: the edit or tombstone for which a body
-//! was dropped has turned out to be void. Federation requests them from the author's nodes, and the
-//! owner's own from any friend.
+//! Versions of posts that count and whose bodies are missing: the edit or tombstone for which a
+//! body was dropped has turned out to be void. Federation requests them from the author's nodes,
+//! and the owner's own from any friend.
 
 use minicbor::{Decode, Encode};
 

@@ -119,23 +119,26 @@ pub fn latest_entry(
     Ok(opened_in(rows, &id)?.and_then(|(header, body)| Some((header, body?))))
 }
 
-/// The place of an entry among those of its node in one lane. No clock decides this order.
+/// The position of an entry among those of its node in one lane. No clock decides this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// How many epochs came before.
+pub struct LanePosition {
+    /// The number of earlier epochs.
     pub generation: u64,
-    /// The place in its epoch.
+    /// The sequence number in its epoch.
     pub seq: u64,
 }
 
-/// An entry's log and its place.
+/// An entry's log and its position.
 ///
 /// # Errors
 /// As [`heads`].
-pub fn place(node: &Node, id: &EntryId) -> Result<Option<(FeedLogId, Place)>, StoreError> {
+pub fn position(
+    node: &Node,
+    id: &EntryId,
+) -> Result<Option<(FeedLogId, LanePosition)>, StoreError> {
     let Some(row) = rows::entry(&node.store, id)? else { return Ok(None) };
     let header = rows::header(id, &row)?;
-    Ok(Some((header.log, Place { generation: row.generation, seq: header.seq })))
+    Ok(Some((header.log, LanePosition { generation: row.generation, seq: header.seq })))
 }
 
 /// The newest addresses of a person that are known here.

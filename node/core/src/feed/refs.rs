@@ -1,6 +1,6 @@
 //! Back-references: the edits and tombstones that refer to an entry. They are stored by author, so
-//! that the entries of others can neither hide nor delay the author's own, and in order, so that one
-//! read finds the version that counts.
+//! that the entries of others can neither hide nor delay the author's own, and in order, so that
+//! one read finds the version that counts.
 
 use minicbor::{Decode, Encode};
 

@@ -1,7 +1,8 @@
-//! The limit of deletions: with a stolen node key an attacker could delete a whole life in a minute,
-//! or empty it by edits. Beyond 50 a day, the tombstones and edits of one node take effect after 72
-//! hours, which leaves time to retire the node. Meanwhile the target of such a tombstone is hidden,
-//! and the target of such an edit stays as it was. Entries that a cut-off vouches for do not wait.
+//! The limit of deletions: with a stolen node key an attacker could delete all posts in a minute,
+//! or empty them by edits. Beyond 50 a day, the tombstones and edits of one node take effect after
+//! 72 hours, which leaves time to retire the node. Meanwhile the target of such a tombstone is
+//! hidden, and the target of such an edit stays as it was. Entries that a cut-off vouches for do
+//! not wait.
 
 use minicbor::{Decode, Encode};
 
@@ -63,8 +64,8 @@ fn count(tx: &mut Tx<'_>, node: &Node, log: &FeedLogId) -> Result<Option<Timesta
     let key = row::key(&[&log.person.0, log.node.as_bytes()]);
     let mut row = row::get::<RetractionRow>(tx, &key)?.unwrap_or_default();
     row.at_once.retain(|at| now.millis_since(*at) < DAY_MS);
-    // This node's clock may have been ahead: its counts of that time would otherwise stay until that
-    // time comes.
+    // This node's clock may have been ahead: its counts of that time would otherwise stay until
+    // that time comes.
     row.at_once.iter_mut().for_each(|at| *at = now.min(*at));
     let is_full = row.at_once.len() >= A_DAY;
     if !is_full {
@@ -74,8 +75,8 @@ fn count(tx: &mut Tx<'_>, node: &Node, log: &FeedLogId) -> Result<Option<Timesta
     Ok(is_full.then(|| now.plus_millis(DELAY_MS)))
 }
 
-/// True if the target is held and has no body left to lose. A node that receives a long history gets
-/// bare headers with their old tombstones.
+/// True if the target is held and has no body left to lose. A node that receives a long history
+/// gets bare headers with their old tombstones.
 fn loses_nothing(rows: &impl Rows, tombstone: &VerifiedEntry) -> Result<bool, StoreError> {
     let Some(of) = tombstone.header().refs.first() else { return Ok(true) };
     let Some(target) = rows::entry(rows, of)? else { return Ok(false) };

@@ -1,5 +1,5 @@
-//! The work that the feed does by itself: one step of a job, or one entry that is due. Each step fits
-//! one commit; the scheduling of steps is [`crate::apply`]'s.
+//! The work that the feed does by itself: one step of a job, or one entry that is due. Each step
+//! fits one commit; the scheduling of steps is [`crate::apply`]'s.
 
 use super::change::Change;
 use super::cutoff::Reach;
@@ -45,8 +45,8 @@ pub(crate) fn job(
     Ok(true)
 }
 
-/// Skips the place at which the first job failed, so that the others have their turn. A job whose row
-/// is damaged, or that cannot skip, is dropped.
+/// Skips the place at which the first job failed, so that the others have their turn. A job whose
+/// row is damaged, or that cannot skip, is dropped.
 ///
 /// # Errors
 /// The store's.
@@ -128,11 +128,11 @@ fn cut_logs(
     };
     let state = author.node(&node);
     let cutoffs = state.and_then(|state| state.retired.as_deref());
-    let speaks = state.is_some() && cutoffs.is_none();
+    let is_active = state.is_some() && cutoffs.is_none();
     let (mut logs, mut last) = (Vec::new(), None);
     for (log, held) in rows::logs_of_node(tx, &person, &node, &job.after, LOGS_EACH)? {
         last = Some(rows::log_key(&log));
-        let held = if speaks { Some(held) } else { without_fork(tx, &log, held)? };
+        let held = if is_active { Some(held) } else { without_fork(tx, &log, held)? };
         logs.extend(held.map(|held| (log, held)));
     }
     let reach = cutoffs.map(|cutoffs| Reach::of(tx, &person, &node, cutoffs, 0)).transpose()?;
@@ -151,22 +151,22 @@ fn cut_logs(
     Ok(last.map(|after| JobRow { after, ..job }))
 }
 
-/// Cuts a forked log to the entries that its sides have in common and deletes the proof, so that the
-/// side that a root key vouches for can be received.
+/// Cuts a forked log to the entries that its sides have in common and deletes the proof, so that
+/// the side that a root key vouches for can be received.
 fn without_fork(
     tx: &mut Tx<'_>,
     log: &FeedLogId,
     held: rows::LogRow,
 ) -> Result<Option<rows::LogRow>, StoreError> {
-    let Some(from) = forks::place(tx, log)? else { return Ok(Some(held)) };
+    let Some(from) = forks::fork_seq(tx, log)? else { return Ok(Some(held)) };
     forks::forget(tx, log);
     rows::cut_log(tx, log, &rows::LogRow { retired: false, ..held }, from)?;
     undo_from(tx, log, from, true)?;
     rows::log(tx, log)
 }
 
-/// Begins to let the waiting entries of a log take effect, in their order, so that the last good one
-/// waits longest.
+/// Begins to let the waiting entries of a log take effect, in their order, so that the last good
+/// one waits longest.
 fn begin_release(tx: &mut Tx<'_>, log: &FeedLogId, good: u64) -> Result<(), StoreError> {
     let Some(last) = good.checked_sub(1) else { return Ok(()) };
     let Some(last) = rows::at(tx, log, last)? else { return Ok(()) };

@@ -15,7 +15,7 @@ use crate::node::Node;
 use crate::store::{StoreError, Tx};
 
 /// Takes a part of a batch. `None` when it was verified by an identity log that has changed since:
-/// nothing was written then. `may_author` says whose entries are taken at all.
+/// nothing was written then. `may_author` returns whether a person's entries are accepted.
 ///
 /// # Errors
 /// Why the batch is refused; the commit is to be dropped then.
@@ -171,8 +171,8 @@ fn count_in(
     if let Some(at) = header.expires {
         due::expire_at(tx, at, &entry.id())?;
     }
-    // A tombstone is never held back: the sooner its target is gone, the better, whatever the
-    // author's clock says.
+    // A tombstone takes effect at once even if the author's clock is ahead, so that its target is
+    // deleted as soon as possible.
     if header.kind != Kind::Tombstone && header.hlc.is_ahead_of(now) {
         done.held += 1;
         if let (Some(Body::Edit { .. }), Some(of)) = (entry.body(), header.refs.first()) {

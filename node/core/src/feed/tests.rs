@@ -34,8 +34,8 @@ use crate::vault::Vault;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
 
-/// A claimed node; the same seed gives the same keys, words and person.
-async fn person(seed: u64) -> Node {
+/// A claimed node; the same seed gives the same keys, mnemonic and person.
+async fn claimed_node(seed: u64) -> Node {
     let node = Node::in_memory(Clock::manual(START), Random::seeded(seed)).unwrap();
     identity::create_with(&node, Mnemonic::from_entropy([u8::try_from(seed).unwrap(); 32]))
         .await
@@ -54,15 +54,16 @@ fn restarted(node: &Node, seed: u64) -> Node {
     }
 }
 
-fn who(node: &Node) -> PersonId {
+/// The person that claimed a node.
+fn person_id(node: &Node) -> PersonId {
     node.identity.person().unwrap()
 }
 
-/// Makes `other` a friend of `node`'s person, its identity log known.
-async fn befriend(node: &Node, other: &Node) {
+/// Makes the person of `other` a friend of `node`'s and stores the friend's identity log.
+async fn add_friend(node: &Node, other: &Node) {
     identity_log::learn(node, other.identity.log().unwrap().to_bytes()).await.unwrap();
     let invite = Invite {
-        person: who(other),
+        person: person_id(other),
         node: other.identity.node_key(),
         name: "a friend".to_owned(),
         addresses: Vec::new(),
@@ -70,14 +71,14 @@ async fn befriend(node: &Node, other: &Node) {
         expires: START.plus_millis(1_000_000),
     };
     friends::accept_invite(node, &invite).await.unwrap();
-    friends::invite_accepted(node, who(other)).await.unwrap();
+    friends::invite_accepted(node, person_id(other)).await.unwrap();
 }
 
 /// Alice and Bob, friends of each other.
-async fn friends_of_two() -> (Node, Node) {
-    let (alice, bob) = (person(1).await, person(2).await);
-    befriend(&alice, &bob).await;
-    befriend(&bob, &alice).await;
+async fn two_friends() -> (Node, Node) {
+    let (alice, bob) = (claimed_node(1).await, claimed_node(2).await);
+    add_friend(&alice, &bob).await;
+    add_friend(&bob, &alice).await;
     (alice, bob)
 }
 
@@ -93,29 +94,29 @@ fn note(text: &str) -> PostBody {
     }
 }
 
-async fn say(node: &Node, body: Body) -> EntryId {
-    say_in(node, Lane::PUBLIC, body).await.unwrap()
+async fn write_entry(node: &Node, body: Body) -> EntryId {
+    write_entry_in(node, Lane::PUBLIC, body).await.unwrap()
 }
 
-async fn say_in(node: &Node, lane: Lane, body: Body) -> Result<EntryId, AppendError> {
+async fn write_entry_in(node: &Node, lane: Lane, body: Body) -> Result<EntryId, AppendError> {
     let inside = node.clone();
     node.clock.advance(1);
     node.store.commit(move |tx| append(tx, &inside, lane, &body)).await
 }
 
 async fn post(node: &Node, text: &str) -> EntryId {
-    say(node, Body::Post(note(text))).await
+    write_entry(node, Body::Post(note(text))).await
 }
 
-/// Blobs on a disk of their own, whatever becomes of the store's.
-fn apart(vault: &Vault, random: &Random) -> Blobs {
+/// Blobs on a disk of their own, which a power cut of the store's disk does not touch.
+fn separate_blobs(vault: &Vault, random: &Random) -> Blobs {
     let (fs, data): (Arc<dyn fs::Fs>, _) = (Arc::new(fs::MemoryFs::new()), Path::new("/"));
     let space = FreeSpace::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
     Blobs::new(fs, data, vault.keys(), random.clone(), space).unwrap()
 }
 
-/// Everything a node holds of a person, in the order its epochs were opened.
-fn everything(node: &Node, of: &PersonId) -> Vec<RawEntry> {
+/// All entries of a person that a node stores, in the order of the epochs.
+fn all_entries(node: &Node, of: &PersonId) -> Vec<RawEntry> {
     heads(node, of)
         .unwrap()
         .into_iter()
@@ -123,29 +124,30 @@ fn everything(node: &Node, of: &PersonId) -> Vec<RawEntry> {
         .collect()
 }
 
-/// Bob's node asks Alice's for all there is.
+/// Sends all entries of Alice from her node to Bob's.
 async fn sync(alice: &Node, bob: &Node) -> Received {
-    receive(bob, who(alice), everything(alice, &who(alice))).await.unwrap()
+    receive(bob, person_id(alice), all_entries(alice, &person_id(alice))).await.unwrap()
 }
 
-fn shown(node: &Node) -> Vec<String> {
+/// The texts on a node's timeline, sorted.
+fn shown_texts(node: &Node) -> Vec<String> {
     let mut texts: Vec<_> =
         crate::timeline::page(node, None, 100).unwrap().into_iter().map(|item| item.text).collect();
     texts.sort();
     texts
 }
 
-/// An entry signed by a node's key with whatever header it is given.
+/// Signs any header with a node's key.
 fn signed(node: &Node, header: &EntryHeader, body: &[u8]) -> RawEntry {
     let header = header.to_canonical();
     let signature = node.identity.sign(domains::ENTRY, &header);
     RawEntry { header, signature, body: Some(body.to_vec()) }
 }
 
-/// What the next public entry of a node would be.
+/// The header of the next public entry of a node.
 fn next_header(node: &Node, body: &[u8]) -> EntryHeader {
     let log = FeedLogId {
-        person: who(node),
+        person: person_id(node),
         node: node.identity.node_key(),
         lane: Lane::PUBLIC,
         epoch: node.identity.epoch(),
@@ -166,7 +168,7 @@ fn next_header(node: &Node, body: &[u8]) -> EntryHeader {
     }
 }
 
-/// A forged but well-signed next entry of a node.
+/// The next entry of a node with a changed header and a valid signature.
 fn forged(node: &Node, text: &str, change: impl FnOnce(&mut EntryHeader)) -> RawEntry {
     let body = Body::Post(note(text)).to_canonical([9; 16]);
     let mut header = next_header(node, &body);
@@ -188,18 +190,19 @@ fn photo(number: u8) -> PhotoRef {
     }
 }
 
-/// Whether any row of the feed or the timeline still has these words.
-fn is_anywhere(node: &Node, words: &str) -> bool {
+/// True if any row of the feed or the timeline contains `text`.
+fn is_stored(node: &Node, text: &str) -> bool {
     let tables =
         ["feed_entries", "feed_bodies", "timeline_items", "timeline_photos"].map(Table::new);
     let rows = tables
         .iter()
         .flat_map(|table| node.store.scan(*table, &Scan::prefix(&[], 10_000)).unwrap());
     rows.into_iter()
-        .any(|(_, row)| row.value.windows(words.len()).any(|window| window == words.as_bytes()))
+        .any(|(_, row)| row.value.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
-/// Bodies as signed entries of one of a node's public logs, each after the one before.
+/// Bodies as consecutive signed entries of a node's public log of `epoch`. The first has the
+/// predecessor `prev` and the sequence number `from`.
 fn chain(
     node: &Node,
     epoch: u64,
@@ -208,17 +211,17 @@ fn chain(
     bodies: &[Body],
 ) -> Vec<RawEntry> {
     let mut prev = prev;
-    let entry = |(seq, said): (u64, &Body)| {
-        let body = said.to_canonical([9; 16]);
+    let entry = |(seq, body): (u64, &Body)| {
+        let bytes = body.to_canonical([9; 16]);
         let mut header = EntryHeader {
             seq,
             prev,
-            kind: said.kind(),
-            refs: said.refs(),
-            ..next_header(node, &body)
+            kind: body.kind(),
+            refs: body.refs(),
+            ..next_header(node, &bytes)
         };
         header.log.epoch = epoch;
-        let raw = signed(node, &header, &body);
+        let raw = signed(node, &header, &bytes);
         prev = Some(EntryId::of(&raw.header));
         raw
     };
@@ -229,11 +232,11 @@ fn ids(entries: &[RawEntry]) -> Vec<EntryId> {
     entries.iter().map(|entry| EntryId::of(&entry.header)).collect()
 }
 
-/// Takes any number of entries, in batches.
-async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
+/// Receives any number of entries, in batches.
+async fn receive_all(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
     let mut all = Received::default();
     for batch in entries.chunks(RECEIVE_MAX) {
-        let received = receive(node, who(from), batch.to_vec()).await.unwrap();
+        let received = receive(node, person_id(from), batch.to_vec()).await.unwrap();
         all.accepted += received.accepted;
         all.voided += received.voided;
         all.forked.extend(received.forked);
@@ -241,25 +244,25 @@ async fn take_in(node: &Node, from: &Node, entries: &[RawEntry]) -> Received {
     all
 }
 
-/// Bodies that are kept of a person's posts and edits.
-fn bodies_kept(node: &Node, person: &PersonId) -> usize {
-    let posts = |raw: &RawEntry| {
+/// Counts the stored bodies of a person's posts and edits.
+fn count_bodies(node: &Node, person: &PersonId) -> usize {
+    let is_version = |raw: &RawEntry| {
         EntryHeader::from_canonical(&raw.header)
             .is_ok_and(|header| matches!(header.kind, Kind::Post | Kind::Edit))
     };
-    let mut kept = 0;
+    let mut count = 0;
     for head in heads(node, person).unwrap() {
         let mut from = 0;
         while from <= head.hi {
             let part = read(node, &head.log, from, 256, usize::MAX).unwrap();
             from += part.len() as u64;
-            kept += part.iter().filter(|raw| posts(raw) && raw.body.is_some()).count();
+            count += part.iter().filter(|raw| is_version(raw) && raw.body.is_some()).count();
         }
     }
-    kept
+    count
 }
 
-/// Does one step of the first job, in a commit of its own.
+/// Runs one step of the first job, in a commit of its own. Returns whether there was one.
 async fn one_step(node: &Node) -> bool {
     let inside = node.clone();
     let step = move |tx: &mut Tx<'_>| {

@@ -25,7 +25,7 @@ pub enum BefriendError {
     #[error("that invite is not good any more")]
     BadToken,
     /// The owner has blocked the person, or the person is the owner.
-    #[error("not welcome")]
+    #[error("the owner refuses requests of this person")]
     Refused,
     /// There are too many open requests or too many friends.
     #[error("too many are waiting")]

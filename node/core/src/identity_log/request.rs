@@ -34,13 +34,12 @@ pub enum RequestError {
     NodeRetired,
     /// No entry of the node to retire is stored here.
     #[error(
-        "this node holds nothing of what that node has said, so retiring it would make all of that \
-         void"
+        "no entry of that node is stored here, so retiring it would make all of its entries void"
     )]
     NothingHeld,
     /// The entries of the node to retire have more branches than a retirement can name.
     #[error(
-        "what that node has said has {branches} branches (one more in each lane for each time an \
+        "the entries of that node have {branches} branches (one more in each lane for each time an \
          old backup was put back), and a retirement can name {branches_max}: the oldest would \
          become void"
     )]
@@ -134,7 +133,7 @@ pub enum UploadError {
     AnotherPerson(PersonId),
     /// The log has gained another op since the request.
     #[error(
-        "your identity log has grown since this was asked for; make the request again and sign that"
+        "your identity log has grown since this request was made; make the request again and sign that"
     )]
     Outdated,
     /// Two ops follow the same one, and the upload does not decide between them.

@@ -44,8 +44,8 @@ impl Correspondent {
     }
 }
 
-/// What lists show of a message. All fields are decoded and cut to a length, and any may be empty,
-/// for a stranger wrote the message.
+/// The fields of a message that lists show. All are decoded and cut to a length, and any may be
+/// empty: a stranger wrote the message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Summary {

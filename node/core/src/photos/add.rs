@@ -32,7 +32,7 @@ pub struct Upload {
     pub alt: String,
     /// The caption.
     pub caption: String,
-    /// Who may see it.
+    /// The audience.
     pub audience: Audience,
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn store_photo(
         .await
 }
 
-/// Stores one rendition; blocks. It is sealed whatever the audience: a photo that only the owner
+/// Stores one rendition; blocks. It is sealed for any audience: a photo that only the owner
 /// sees may share the blob, and if this photo's commit fails, no pending row would seal it again.
 /// If anyone may see the photo, [`super::apply_at_rest`] stores the plain form later.
 fn store_rendition(

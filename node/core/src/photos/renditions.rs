@@ -86,7 +86,7 @@ impl MediaType {
 /// Why no renditions of a file were made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenditionError {
-    /// The content is of no known picture format, whatever the file's name.
+    /// The content is of no known picture format; the file's name is not considered.
     #[error("this file is not a JPEG, PNG, WebP or GIF picture")]
     NotAPicture,
     /// A picture in an unsupported format.

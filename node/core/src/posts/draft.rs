@@ -19,12 +19,12 @@ const NOTE_SLUG_LEN_MAX: usize = 50;
 /// The state that a post must have for a draft to be saved over it (compare If-Match, RFC 9110
 /// 13.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Over {
+pub enum Precondition {
     /// Any state.
     #[default]
-    Whatever,
+    Any,
     /// No such post: the draft begins it. A second save of the same draft makes no second post.
-    Nothing,
+    Absent,
     /// The state in which its writer began to change it.
     Revision(Revision),
 }
@@ -34,9 +34,9 @@ pub enum Over {
 pub struct Draft {
     /// The post it replaces; `None` begins a new one.
     pub id: Option<PostId>,
-    /// The state the post must have. In another state nothing is saved, unless the content is the
-    /// same already.
-    pub over: Over,
+    /// The state that the post must have. In another state nothing is saved, unless the post has
+    /// the same content already.
+    pub precondition: Precondition,
     /// The title; empty for a note.
     pub title: String,
     /// The text, Markdown.
@@ -98,7 +98,7 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
 }
 
 impl Ready {
-    /// The slug it asks for, or one made from its title or text.
+    /// The chosen slug, or one made from the title or the text.
     pub(super) fn wanted_slug(&self) -> String {
         let made = || {
             slug::slugify(&self.title)
@@ -130,42 +130,42 @@ pub(super) fn load_photos(tx: &Tx<'_>, ids: &[PhotoId]) -> Result<Vec<Photo>, Po
 /// post it names is published, gone or changed meanwhile.
 pub async fn save_draft(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
-    let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
+    let precondition = if draft.id.is_some() { draft.precondition } else { Precondition::Absent };
     let (ready, now) = (ready(node, draft)?, node.clock.now());
-    if over == Over::Nothing
+    if precondition == Precondition::Absent
         && ready.title.is_empty()
         && ready.raw.trim().is_empty()
         && ready.photos.is_empty()
     {
         return Err(PostError::Empty);
     }
-    let row = node.store.commit(move |tx| write(tx, id, over, &ready, now)).await?;
+    let row = node.store.commit(move |tx| write(tx, id, precondition, &ready, now)).await?;
     Ok(rows::to_post(node, id, row)?)
 }
 
-impl Over {
-    /// True if a save may replace `before`.
-    pub(super) fn is(self, before: &PostRow) -> bool {
+impl Precondition {
+    /// True if `before` is in the required state.
+    pub(super) fn is_met_by(self, before: &PostRow) -> bool {
         match self {
-            Self::Whatever => true,
-            Self::Nothing => false,
+            Self::Any => true,
+            Self::Absent => false,
             Self::Revision(revision) => before.revision() == revision,
         }
     }
 }
 
-/// Writes a draft if the post has the state that `over` asks for.
+/// Writes a draft if the post meets `precondition`.
 pub(super) fn write(
     tx: &mut Tx<'_>,
     id: PostId,
-    over: Over,
+    precondition: Precondition,
     ready: &Ready,
     now: Timestamp,
 ) -> Result<PostRow, PostError> {
     let before = row::get::<PostRow>(tx, &id.0)?;
     match &before {
-        None if over != Over::Nothing => return Err(PostError::NoSuchPost),
-        Some(before) if !over.is(before) => {
+        None if precondition != Precondition::Absent => return Err(PostError::NoSuchPost),
+        Some(before) if !precondition.is_met_by(before) => {
             return if before.has_content_of(ready) {
                 Ok(before.clone())
             } else {

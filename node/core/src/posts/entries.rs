@@ -1,8 +1,8 @@
-//! The rows of posts follow the owner's feed: an entry that another node of the owner's wrote changes
-//! a post published here, too.
+//! The rows of posts follow the owner's feed: an entry that another node of the owner's wrote
+//! changes a post published here, too.
 //!
-//! The feed decides which version of a post counts, and [`crate::apply`] calls these functions in the
-//! same commit. The text of a version is not copied: it is read from its entry.
+//! The feed decides which version of a post counts, and [`crate::apply`] calls these functions in
+//! the same commit. The text of a version is not copied: it is read from its entry.
 
 use minicbor::{Decode, Encode};
 
@@ -75,9 +75,9 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Gives a post the content of the version that counts. Of its photos those are shown that this node
-/// stores; its slug changes if the new one is free. A post that was published here and deleted by
-/// another node returns when that deletion has turned out to be void.
+/// Gives a post the content of the version that counts. Of its photos those are shown that this
+/// node stores; its slug changes if the new one is free. A post that was published here and deleted
+/// by another node returns when that deletion has turned out to be void.
 ///
 /// # Errors
 /// When the store refuses.

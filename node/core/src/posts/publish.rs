@@ -1,7 +1,7 @@
 //! The rows of a post that is published or edited: checked and prepared before its entry is
 //! written, finished with the entry's id. [`crate::publish`] puts both into one commit.
 
-use super::draft::{self, Over, Ready};
+use super::draft::{self, Precondition, Ready};
 use super::rows::{self, ADDRESSES_MAX, DraftRow, PlaceRow, PostRow};
 use super::{PostError, PostId, State, entries};
 use crate::clock::Timestamp;
@@ -32,11 +32,11 @@ pub(crate) fn saved(node: &Node, id: PostId) -> Result<(PostRow, String), PostEr
 pub(crate) fn prepare_new(
     tx: &mut Tx<'_>,
     id: PostId,
-    over: Over,
+    precondition: Precondition,
     ready: Ready,
     (now, moment): (Timestamp, Timestamp),
 ) -> Result<Publication, PostError> {
-    let row = draft::write(tx, id, over, &ready, now)?;
+    let row = draft::write(tx, id, precondition, &ready, now)?;
     Publication::prepare(tx, id, row, ready.raw, (now, moment, None))
 }
 
@@ -68,9 +68,9 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    /// Checks the draft and gives it its address. `moment` is the time of the entry to come, and the
-    /// date of the post where `date` gives none: a machine whose clock was never set must not date
-    /// its posts to 1970.
+    /// Checks the draft and gives it its slug. `moment` is the time of the entry that will publish
+    /// it, and the date of the post if `date` is `None`: a machine whose clock was never set must
+    /// not date its posts to 1970.
     ///
     /// # Errors
     /// When the post is published already, its own address was taken meanwhile, or a photo is gone.
@@ -134,7 +134,7 @@ pub(crate) enum Edited {
 }
 
 impl Edition {
-    /// Checks the edit against the published post, and gives the post its new address if it asks for
+    /// Checks the edit against the published post, and gives the post its new slug if the edit has
     /// one.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl Edition {
     pub(crate) fn prepare(
         tx: &mut Tx<'_>,
         id: PostId,
-        over: Over,
+        precondition: Precondition,
         ready: Ready,
         now: Timestamp,
     ) -> Result<Edited, PostError> {
@@ -153,7 +153,7 @@ impl Edition {
             .map(EntryId)
             .filter(|_| row.state == State::Published)
             .ok_or(PostError::NotPublished)?;
-        if !over.is(&row) {
+        if !precondition.is_met_by(&row) {
             let is_same = row.has_content_of(&ready);
             return if is_same {
                 Ok(Edited::Unchanged(Box::new(row)))
@@ -200,7 +200,7 @@ impl Edition {
 fn body(row: &PostRow, text: String, shown: &[Photo]) -> PostBody {
     PostBody {
         media_type: MARKDOWN.to_owned(),
-        // Nobody says yet in which language a post is written.
+        // The language of a post is not asked for yet.
         lang: String::new(),
         title: Some(row.title.clone()).filter(|title| !title.is_empty()),
         slug: row.slug.clone(),

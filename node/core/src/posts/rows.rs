@@ -192,8 +192,8 @@ pub(super) fn text(node: &Node, row: &PostRow) -> Result<String, StoreError> {
         }
         // A void version's text is gone, and the version before it may not have been received yet.
         Text::Entry(entry) => {
-            let said = feed::opened(node, &EntryId(*entry))?.and_then(|(_, body)| body);
-            Ok(said.and_then(|body| body.post().map(|post| post.text.clone())).unwrap_or_default())
+            let body = feed::opened(node, &EntryId(*entry))?.and_then(|(_, body)| body);
+            Ok(body.and_then(|body| body.post().map(|post| post.text.clone())).unwrap_or_default())
         }
     }
 }
@@ -246,7 +246,7 @@ pub(super) fn is_free(tx: &impl Rows, slug: &str, id: PostId) -> Result<bool, St
     Ok(row::get::<SlugRow>(tx, &key)?.is_none_or(|taken| taken.post == id))
 }
 
-/// The slug that is asked for, with a number appended if another post has or had it.
+/// The requested slug, with a number appended if another post has or had it.
 pub(super) fn next_free(tx: &impl Rows, base: &str, id: PostId) -> Result<String, StoreError> {
     let (mut slug, mut count) = (base.to_owned(), 1u32);
     while !is_free(tx, &slug, id)? {

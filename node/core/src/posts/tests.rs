@@ -15,12 +15,13 @@ fn draft(title: &str, text: &str) -> Draft {
     Draft { title: title.into(), text: text.into(), ..Draft::default() }
 }
 
-async fn posted(node: &Node, title: &str, text: &str) -> Post {
+async fn publish_post(node: &Node, title: &str, text: &str) -> Post {
     let saved = save_draft(node, draft(title, text)).await.unwrap();
     publish::saved_post(node, saved.id).await.unwrap()
 }
 
-fn here(node: &Node, slug: &str) -> Option<Post> {
+/// The post at an address, as a stranger sees it; `None` also for a redirect.
+fn post_at(node: &Node, slug: &str) -> Option<Post> {
     match by_slug(node, &Visitor::Stranger, slug).unwrap() {
         Some(Found::Here(post)) => Some(*post),
         _ => None,
@@ -60,7 +61,7 @@ async fn draft_is_visible_to_owner_only() {
 
     let post = publish::saved_post(&alice, saved.id).await.unwrap();
     assert_eq!(drafts(&alice).unwrap(), []);
-    assert_eq!(here(&alice, "the-hill"), Some(post.clone()));
+    assert_eq!(post_at(&alice, "the-hill"), Some(post.clone()));
     assert_eq!(
         published(&alice, &Visitor::Stranger, None, 10).unwrap(),
         std::slice::from_ref(&post)
@@ -75,12 +76,12 @@ async fn draft_is_visible_to_owner_only() {
 #[tokio::test]
 async fn empty_draft_is_refused() {
     let alice = TestNode::new("alice").await;
-    for made in [
+    for result in [
         save_draft(&alice, draft(" ", " \r\n ")).await,
         publish::post(&alice, draft("", "")).await,
         publish::post(&alice, draft("A title", " ")).await,
     ] {
-        assert_eq!(made, Err(PostError::Empty));
+        assert_eq!(result, Err(PostError::Empty));
     }
     assert_eq!(drafts(&alice).unwrap(), []);
     let taken = publish::post(&alice, Draft { slug: Some("hill".into()), ..draft("", "First.") })
@@ -92,7 +93,7 @@ async fn empty_draft_is_refused() {
         Err(PostError::BadSlug)
     );
     assert_eq!(drafts(&alice).unwrap(), []);
-    // One that was begun may lose its words again, and keeps its place.
+    // An existing draft may become empty and stays a draft.
     let begun = save_draft(&alice, draft("Later", "")).await.unwrap();
     let emptied = save_draft(&alice, Draft { id: Some(begun.id), ..draft("", "") }).await.unwrap();
     assert_eq!((drafts(&alice).unwrap().len(), emptied.title.as_str()), (1, ""));
@@ -135,7 +136,7 @@ async fn publishing_writes_entry_outbox_and_timeline_in_one_commit() {
 #[tokio::test]
 async fn edit_replaces_text_and_redirects_old_slug() {
     let alice = TestNode::new("alice").await;
-    let post = posted(&alice, "The hill", "We walked.").await;
+    let post = publish_post(&alice, "The hill", "We walked.").await;
     alice.clock.advance(1000);
     let edited = publish::edit(&alice, post.id, draft("The high hill", "We ran.")).await.unwrap();
     assert_eq!(
@@ -154,13 +155,13 @@ async fn edit_replaces_text_and_redirects_old_slug() {
         by_slug(&alice, &Visitor::Stranger, "the-hill").unwrap(),
         Some(Found::Moved("high-hill".into()))
     );
-    assert_eq!(here(&alice, "high-hill").unwrap().text, "We flew.");
+    assert_eq!(post_at(&alice, "high-hill").unwrap().text, "We flew.");
     let item = &timeline::page(&alice, None, 10).unwrap()[0];
     assert_eq!(
         (item.entry, item.title.as_str(), item.text.as_str()),
         (post.entry.unwrap(), "The high hill", "We flew.")
     );
-    // And back again.
+    // The old slug can be taken again.
     let back = publish::edit(
         &alice,
         post.id,
@@ -174,13 +175,13 @@ async fn edit_replaces_text_and_redirects_old_slug() {
         Some(Found::Moved("the-hill".into()))
     );
     let body = feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1;
-    assert_eq!(body, None, "what an edit has replaced is not kept");
+    assert_eq!(body, None, "the replaced body is deleted");
 }
 
 #[tokio::test]
 async fn post_with_many_edits_is_deleted_in_one_commit() {
     let alice = TestNode::new("alice").await;
-    let post = posted(&alice, "The hill", "We walked.").await;
+    let post = publish_post(&alice, "The hill", "We walked.").await;
     for number in 0..1_200 {
         publish::edit(&alice, post.id, draft("The hill", &format!("We walked {number} steps.")))
             .await
@@ -201,15 +202,15 @@ async fn post_with_many_edits_is_deleted_in_one_commit() {
     assert_eq!(
         (bodies.len(), bodies.iter().flatten().count()),
         (1_202, 1),
-        "the tombstone's own is all that is left"
+        "only the tombstone has a body"
     );
 }
 
 #[tokio::test]
 async fn slug_is_never_shared_even_an_old_one() {
     let alice = TestNode::new("alice").await;
-    let first = posted(&alice, "Bread", "Rye.").await;
-    let second = posted(&alice, "Bread", "Wheat.").await;
+    let first = publish_post(&alice, "Bread", "Rye.").await;
+    let second = publish_post(&alice, "Bread", "Wheat.").await;
     assert_eq!((first.slug.as_str(), second.slug.as_str()), ("bread", "bread-2"));
     publish::edit(&alice, first.id, Draft { slug: Some("rye".into()), ..draft("Bread", "Rye.") })
         .await
@@ -234,9 +235,9 @@ async fn slug_is_never_shared_even_an_old_one() {
             "{bad}"
         );
     }
-    let note = posted(&alice, "", "Only a few words.").await;
+    let note = publish_post(&alice, "", "Only a few words.").await;
     assert_eq!(note.slug, "only-a-few-words");
-    assert_eq!(posted(&alice, "", "?!").await.slug, "note");
+    assert_eq!(publish_post(&alice, "", "?!").await.slug, "note");
 }
 
 #[tokio::test]
@@ -267,7 +268,7 @@ async fn deleted_post_leaves_site_feed_and_timeline() {
     assert_eq!(timeline::page(&alice, None, 10).unwrap(), []);
     assert!(feed::opened(&alice, &post.entry.unwrap()).unwrap().unwrap().1.is_none());
     photos::delete(&alice, picture.id).await.unwrap();
-    assert_eq!(posted(&alice, "The hill", "again").await.slug, "the-hill");
+    assert_eq!(publish_post(&alice, "The hill", "again").await.slug, "the-hill");
 }
 
 #[tokio::test]
@@ -279,7 +280,7 @@ async fn empty_or_oversized_draft_is_refused() {
         save_draft(&alice, draft(&"ш".repeat(251), "y")).await,
         Err(PostError::LongTitle(251))
     );
-    posted(&alice, &"𝄞".repeat(250), "the longest title, in the longest characters").await;
+    publish_post(&alice, &"𝄞".repeat(250), "the longest title, in the longest characters").await;
     assert!(matches!(
         save_draft(&alice, draft("x", &"y".repeat(60_001))).await,
         Err(PostError::TooLong { what: "text", .. })
@@ -296,14 +297,14 @@ async fn empty_or_oversized_draft_is_refused() {
     let nobody = TestNode::without_owner("nobody").await;
     let saved = save_draft(&nobody, draft("x", "y")).await.unwrap();
     assert_eq!(publish::saved_post(&nobody, saved.id).await, Err(PostError::Unclaimed));
-    assert_eq!(here(&nobody, "x"), None);
+    assert_eq!(post_at(&nobody, "x"), None);
 }
 
 #[tokio::test]
 async fn post_pages_have_no_gap_or_repeat() {
     let alice = TestNode::new("alice").await;
     for n in 0..7 {
-        posted(&alice, &format!("Post {n}"), "text").await;
+        publish_post(&alice, &format!("Post {n}"), "text").await;
         alice.clock.advance(u64::from(n % 2 == 0));
     }
     let (mut seen, mut before) = (Vec::new(), None);
@@ -324,7 +325,7 @@ async fn long_text_is_stored_unchanged() {
     let saved = save_draft(&alice, draft("Long", &long)).await.unwrap();
     assert_eq!(saved.text, long.trim_end());
     let post = publish::saved_post(&alice, saved.id).await.unwrap();
-    assert_eq!(here(&alice, "long").unwrap().text, long.trim_end());
+    assert_eq!(post_at(&alice, "long").unwrap().text, long.trim_end());
     assert_eq!(post.minutes, 28);
 }
 
@@ -342,7 +343,7 @@ async fn imported_date_is_kept_but_never_future() {
     let ahead = publish::post_dated(&alice, ahead.id, at(300)).await.unwrap();
     assert_eq!((old.published, ahead.published), (at(-300), at(0)));
     let last = published(&alice, &Visitor::Stranger, None, 10).unwrap().pop().unwrap();
-    assert_eq!(last.id, old.id, "it has its place by its date");
+    assert_eq!(last.id, old.id, "posts are sorted by their date");
     let shown: Vec<_> = crate::timeline::page(&alice, None, 10)
         .unwrap()
         .into_iter()

@@ -1,8 +1,8 @@
 //! Publishing where a person is reached: an entry in the control lane, signed by the node and
 //! versioned, so that moving needs no root key.
 //!
-//! The highest version counts. A stolen node could publish the highest there is; its retirement makes
-//! that entry void, and the person's own version counts again.
+//! The highest version counts. A stolen node could publish the highest there is; its retirement
+//! makes that entry void, and the person's own version counts again.
 
 use crate::apply::apply;
 use crate::clock::Timestamp;
@@ -18,7 +18,7 @@ use crate::store::{StoreError, Tx};
 pub enum HomesError {
     /// A node of the person's has published the highest version there is.
     #[error(
-        "a node of yours has said where you are reached with the highest number there is; retire the node that did"
+        "one of your nodes has published its addresses with the highest version there is; retire that node"
     )]
     NoHigherVersion,
     /// It could not be written.

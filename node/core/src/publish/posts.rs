@@ -4,18 +4,18 @@ use crate::apply::apply;
 use crate::clock::Timestamp;
 use crate::feed::{self, Body, Lane};
 use crate::node::Node;
-use crate::posts::{self, Draft, Edited, Edition, Over, Post, PostError, PostId};
+use crate::posts::{self, Draft, Edited, Edition, Post, PostError, PostId, Precondition};
 use crate::store::Tx;
 
 /// Publishes a new post. The draft is saved and published in one commit: a post that cannot be
-/// published, because it is empty or its address is taken, is not saved either, so that a second try
-/// leaves no second post.
+/// published, because it is empty or its address is taken, is not saved either, so that a second
+/// try leaves no second post.
 ///
 /// # Errors
 /// As [`posts::save_draft`] and [`saved_post`].
 pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let id = draft.id.unwrap_or_else(|| PostId(node.random.array()));
-    let over = if draft.id.is_some() { draft.over } else { Over::Nothing };
+    let precondition = if draft.id.is_some() { draft.precondition } else { Precondition::Absent };
     let ready = posts::ready(node, draft)?;
     if ready.is_empty() {
         return Err(PostError::Empty);
@@ -23,7 +23,7 @@ pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| {
         let moment = feed::moment(tx, &author)?;
-        let publication = posts::prepare_new(tx, id, over, ready, (now, moment))?;
+        let publication = posts::prepare_new(tx, id, precondition, ready, (now, moment))?;
         write(tx, &author, publication)
     };
     let row = node.store.commit(commit).await?;
@@ -80,14 +80,14 @@ fn write(
 /// When it is empty, not published, gone or changed meanwhile, the address is taken, or a photo is
 /// gone.
 pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostError> {
-    let over = draft.over;
+    let precondition = draft.precondition;
     let ready = posts::ready(node, draft)?;
     if ready.is_empty() {
         return Err(PostError::Empty);
     }
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| -> Result<posts::PostRow, PostError> {
-        let edition = match Edition::prepare(tx, id, over, ready, now)? {
+        let edition = match Edition::prepare(tx, id, precondition, ready, now)? {
             Edited::Unchanged(row) => return Ok(*row),
             Edited::Changed(edition) => edition,
         };
@@ -102,8 +102,8 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
     Ok(posts::to_post(node, id, row)?)
 }
 
-/// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in the
-/// feed has it deleted on friends' nodes; its photos stay.
+/// Deletes a post with its text and its addresses, for good ([`crate::erasure`]). A tombstone in
+/// the feed has it deleted on friends' nodes; its photos stay.
 ///
 /// # Errors
 /// When there is no such post or the store refuses.

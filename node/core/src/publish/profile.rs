@@ -19,8 +19,8 @@ pub async fn profile(node: &Node, profile: Profile) -> Result<(), ProfileError> 
     node.store.commit(commit).await
 }
 
-/// Writes the profile into the feed, if the feed has another one or none: after a claim. Does nothing
-/// on an unclaimed node.
+/// Writes the profile into the feed, if the feed has another one or none: after a claim. Does
+/// nothing on an unclaimed node.
 ///
 /// # Errors
 /// When the store refuses.

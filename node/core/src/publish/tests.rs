@@ -43,16 +43,16 @@ async fn profile_is_trimmed_checked_and_stored() {
     profile.name = "  Alice Ant ".into();
     profile.domain = "Alice.Example.".into();
     publish_profile(&alice, profile.clone()).await.unwrap();
-    let kept = profile::get(&alice).unwrap().unwrap();
+    let stored = profile::get(&alice).unwrap().unwrap();
     assert_eq!(
-        (kept.name.as_str(), profile::address(&kept).as_str()),
+        (stored.name.as_str(), profile::address(&stored).as_str()),
         ("Alice Ant", "alice@alice.example")
     );
-    publish_profile(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..kept.clone() })
+    publish_profile(&alice, Profile { name: "Al\u{202e}ice\nAnt\u{0}".into(), ..stored.clone() })
         .await
         .unwrap();
     assert_eq!(profile::get(&alice).unwrap().unwrap().name, "Alice Ant");
-    publish_profile(&alice, Profile { name: "ш".repeat(80), ..kept.clone() }).await.unwrap();
+    publish_profile(&alice, Profile { name: "ш".repeat(80), ..stored.clone() }).await.unwrap();
     let refused = [
         (Profile { name: "ш".repeat(81), ..profile.clone() }, ProfileError::LongName(81)),
         (Profile { name: "\u{202e}\u{200b}".into(), ..profile.clone() }, ProfileError::NoName),
@@ -71,7 +71,7 @@ fn node_on(fs: MemoryFs, seed: u64) -> Node {
 }
 
 #[tokio::test]
-async fn power_cut_never_leaves_a_draft_of_a_new_post() {
+async fn power_cut_never_leaves_draft_of_new_post() {
     let fs = MemoryFs::new();
     let node = node_on(fs.clone(), 1);
     identity::create_with(&node, Mnemonic::from_entropy([1; 32])).await.unwrap();

@@ -1,4 +1,5 @@
-//! Showing a version of a post as an item, and hiding it again. The feed decides which version counts.
+//! Showing a version of a post as an item, and hiding it again. The feed decides which version
+//! counts.
 
 use super::wants::Wants;
 use super::{
@@ -68,8 +69,8 @@ pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), Stor
     show_photos(tx, of, new)
 }
 
-/// Removes the item of post `of` with its photos, until it is shown again. Does nothing to an item of
-/// another author.
+/// Removes the item of post `of` with its photos, until it is shown again. Does nothing to an item
+/// of another author.
 ///
 /// # Errors
 /// As [`show`].
@@ -86,7 +87,8 @@ pub fn hide(tx: &mut Tx<'_>, author: &PersonId, of: &EntryId) -> Result<(), Stor
     Ok(())
 }
 
-/// Replaces the photos of an item by those of a version. Blobs that have arrived are not wanted again.
+/// Replaces the photos of an item by those of a version. Blobs that have arrived are not wanted
+/// again.
 fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), StoreError> {
     let held = held_blobs(tx, of)?;
     let mut wants = Wants::of(tx, new.author)?;

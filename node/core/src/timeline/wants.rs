@@ -1,9 +1,9 @@
 //! The photos of friends' posts that have not arrived: the blobs to request, by author.
 //!
 //! On disk: a row per blob and photo under `author ‖ blob ‖ entry ‖ number`, so that one
-//! friend's waiting photos cost the others nothing, and a count per author. A blob is requested from
-//! each author who names it, even if it is stored for another author's photo: an author who only
-//! names a hash gets nothing shown.
+//! friend's waiting photos cost the others nothing, and a count per author. A blob is requested
+//! from each author who names it, even if it is stored for another author's photo: an author who
+//! only names a hash gets nothing shown.
 //!
 //! An attacker gets [`WANTS_MAX`] rows. A blob longer than a photo may be gets none.
 
@@ -58,7 +58,7 @@ struct CountRow {
     /// The number of [`WantRow`]s.
     #[n(0)]
     waiting: u64,
-    /// The number of blobs left out for want of room since [`want_left_out`] last finished.
+    /// The number of blobs left out because of the limit since [`want_left_out`] last finished.
     #[n(1)]
     left_out: u64,
 }
@@ -82,7 +82,7 @@ impl Wants {
         Ok(Self { author, before, count: before, is_news: false })
     }
 
-    /// Wants the missing blobs of a photo, as far as there is room.
+    /// Wants the missing blobs of a photo, up to the limit.
     pub(super) fn note(
         &mut self,
         tx: &mut Tx<'_>,
@@ -210,8 +210,8 @@ fn arrive(tx: &mut Tx<'_>, author: PersonId, blob: &BlobId) -> Result<usize, Sto
 }
 
 /// Wants the left-out photos of this author, the newest posts' first. Returns whether there may be
-/// new ones to fetch. Does nothing until half of the room is free, so that not every arriving blob
-/// costs a walk over all posts.
+/// new ones to fetch. Does nothing until half of [`WANTS_MAX`] is free, so that not every arriving
+/// blob costs a scan of all posts.
 ///
 /// # Errors
 /// When a row is damaged or the store refuses.
@@ -236,7 +236,7 @@ pub async fn want_left_out(node: &Node, author: PersonId) -> Result<bool, StoreE
     }
     let all_seen = move |tx: &mut Tx<'_>| {
         let mut wants = Wants::of(tx, author)?;
-        // More may have been left out meanwhile, in posts that the walk has passed.
+        // More may have been left out meanwhile, in posts that the scan has passed.
         if wants.count.left_out == count.left_out {
             wants.count.left_out = 0;
         }
@@ -254,7 +254,7 @@ fn lacks_photos(node: &Node, author: PersonId, post: &EntryId) -> Result<bool, S
     Ok(photos.iter().any(|(_, photo)| photo.lacking().next().is_some()))
 }
 
-/// Wants the missing blobs of a post's photos. Returns whether the room is used up.
+/// Wants the missing blobs of a post's photos. Returns whether the limit is reached.
 fn want_of(tx: &mut Tx<'_>, author: PersonId, post: &EntryId) -> Result<bool, StoreError> {
     let mut wants = Wants::of(tx, author)?;
     for (key, photo) in row::scan::<PhotoRow>(tx, &Scan::prefix(&post.0, PHOTOS_MAX))? {

@@ -179,7 +179,7 @@ fn idle_connection_yields_within_the_network_share() {
     limiter.clock.advance(IDLE_MS_MAX);
     assert!(admit(&limiter, "192.0.2.1").is_some());
     assert_eq!(closed(&own), [false, true]);
-    assert!(!is_closed(&other), "another network is not asked");
+    assert!(!is_closed(&other), "another network is not affected");
 }
 
 #[test]

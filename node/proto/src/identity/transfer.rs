@@ -24,7 +24,7 @@ pub enum TransferError {
     #[error(transparent)]
     Armour(#[from] ArmourError),
     /// The file is whole, but this program cannot read its content.
-    #[error("the file says something this program cannot read: {0}")]
+    #[error("the file has content that this program cannot read: {0}")]
     Content(#[from] CborError),
     /// The identity log in the file is not valid.
     #[error("the identity log in the file is not valid: {0}")]

@@ -18,7 +18,7 @@ fn signature(role: u64) -> Cbor {
 }
 
 #[test]
-fn ops_of_a_newer_suite_are_kept_byte_for_byte() {
+fn ops_of_newer_suite_are_stored_byte_for_byte() {
     let (mnemonic, node) = (Mnemonic::from_entropy([1; 32]), SecretKey::from_bytes(&[100; 32]));
     let card = NodeCard { sign: node.public(), kem: KemSecret::from_bytes([100; 32]).public() };
     let keys = mnemonic.keys();

@@ -162,8 +162,8 @@ impl Blobs {
         self.state().small.get(id).is_some_and(|small| small.logged == Some(at_rest))
     }
 
-    /// The next change that refers to the blob writes it to the log in this encoding, whatever its
-    /// encoding was before.
+    /// The next change that refers to the blob writes it to the log in this encoding, regardless of
+    /// its encoding was before.
     pub(super) fn insert_unlogged(&self, id: BlobId, bytes: Arc<[u8]>, at_rest: AtRest) {
         let mut state = self.state();
         state.small.entry(id).or_insert(Small { bytes, logged: None, unlogged: None }).unlogged =

@@ -1,7 +1,7 @@
 //! The fields of the form that writes a post, and the faults it is sent back with.
 
 use freehold_core::photos::PhotoId;
-use freehold_core::posts::{Draft, Over, PostError, PostId, Revision, TITLE_CHARS_MAX};
+use freehold_core::posts::{Draft, PostError, PostId, Precondition, Revision, TITLE_CHARS_MAX};
 
 use crate::posts::too_long;
 
@@ -45,13 +45,13 @@ impl PostForm {
     /// The draft to save: over the post `id`, or as a new one.
     pub(super) fn draft(&self, id: Option<PostId>) -> Draft {
         let slug = (!self.slug.is_empty()).then(|| self.slug.clone());
-        let over = match id {
-            Some(_) => self.revision.map_or(Over::Whatever, Over::Revision),
-            None => Over::Nothing,
+        let precondition = match id {
+            Some(_) => self.revision.map_or(Precondition::Any, Precondition::Revision),
+            None => Precondition::Absent,
         };
         Draft {
             id: id.or(self.id),
-            over,
+            precondition,
             title: self.title.clone(),
             text: self.text.clone(),
             photos: self.photos.clone(),

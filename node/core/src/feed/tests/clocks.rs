@@ -1,4 +1,4 @@
-//! Machines whose clocks were wrong, the author's or the reader's.
+//! Wrong clocks, the author's or the reader's.
 
 use super::*;
 use crate::feed;
@@ -6,7 +6,7 @@ use crate::hlc::AHEAD_MAX_MS;
 use crate::publish;
 use crate::publish::HomesError;
 
-/// Ten years: as far as a clock without a battery was seen to jump.
+/// Ten years: clocks without a battery have jumped as far.
 const FAR_MS: u64 = 10 * 365 * DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -16,7 +16,7 @@ fn time_of(node: &Node, id: &EntryId) -> Timestamp {
 
 #[tokio::test]
 async fn entry_from_wrong_clock_does_not_silence_author() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let before = post(&alice, "before").await;
     alice.clock.set(START.plus_millis(FAR_MS));
     publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
@@ -26,70 +26,70 @@ async fn entry_from_wrong_clock_does_not_silence_author() {
     alice.clock.set(START.plus_millis(5_000));
     let after = post(&alice, "after").await;
     assert_eq!(time_of(&alice, &after), alice.clock.now());
-    say(&alice, Body::Edit { of: after, post: note("after, better") }).await;
-    say(&alice, Body::Tombstone { of: before }).await;
+    write_entry(&alice, Body::Edit { of: after, post: note("after, better") }).await;
+    write_entry(&alice, Body::Tombstone { of: before }).await;
     bob.clock.set(alice.clock.now());
     let received = sync(&alice, &bob).await;
     assert_eq!(
         (received.accepted, received.held),
         (6, 2),
-        "what was said with the wrong clock is held, and nothing else"
+        "only the entries written with the wrong clock wait"
     );
-    assert_eq!(shown(&bob), ["after, better"]);
-    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap(), None);
+    assert_eq!(shown_texts(&bob), ["after, better"]);
+    assert_eq!(feed::homes_of(&bob, &person_id(&alice)).unwrap(), None);
 
-    // Where the node is reached is said again, and what is held can be taken back.
-    let say_homes =
+    // The homes are published again with a version above the waiting one.
+    let publish_homes =
         || publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
-    assert_eq!((say_homes().await, say_homes().await), (Ok(2), Ok(2)));
+    assert_eq!((publish_homes().await, publish_homes().await), (Ok(2), Ok(2)));
     sync(&alice, &bob).await;
-    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 2);
+    assert_eq!(feed::homes_of(&bob, &person_id(&alice)).unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]
 async fn future_entry_can_be_edited_and_deleted_before_due() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     alice.clock.set(START.plus_millis(FAR_MS));
     let (one, two) = (post(&alice, "secret one").await, post(&alice, "two").await);
     sync(&alice, &bob).await;
     alice.clock.set(START);
-    say(&alice, Body::Tombstone { of: one }).await;
-    say(&alice, Body::Edit { of: two, post: note("two, said again") }).await;
+    write_entry(&alice, Body::Tombstone { of: one }).await;
+    write_entry(&alice, Body::Edit { of: two, post: note("two, again") }).await;
     assert_eq!(sync(&alice, &bob).await.held, 0);
-    assert!(!is_anywhere(&bob, "secret one"), "taken back at once");
-    assert_eq!(shown(&bob), ["two, said again"]);
+    assert!(!is_stored(&bob, "secret one"), "deleted at once");
+    assert_eq!(shown_texts(&bob), ["two, again"]);
     bob.clock.set(START.plus_millis(FAR_MS + 1));
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), ["two, said again"]);
+    assert_eq!(shown_texts(&bob), ["two, again"]);
 }
 
 #[tokio::test]
 async fn tombstone_from_the_future_takes_effect_at_once() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let of = post(&alice, "secret").await;
     sync(&alice, &bob).await;
     alice.clock.set(START.plus_millis(FAR_MS));
-    say(&alice, Body::Tombstone { of }).await;
+    write_entry(&alice, Body::Tombstone { of }).await;
     let received = sync(&alice, &bob).await;
     assert_eq!((received.accepted, received.held), (1, 0));
-    assert!(shown(&bob).is_empty() && !is_anywhere(&bob, "secret"));
+    assert!(shown_texts(&bob).is_empty() && !is_stored(&bob, "secret"));
 }
 
 #[tokio::test]
 async fn second_node_does_not_push_the_clock() {
-    let (alice, other) = (person(1).await, person(1).await);
+    let (alice, other) = (claimed_node(1).await, claimed_node(1).await);
     alice.clock.set(START.plus_millis(FAR_MS));
     post(&alice, "from the future").await;
     let other = restarted(&other, 77);
-    let raw = everything(&alice, &who(&alice));
-    receive(&other, who(&alice), raw).await.unwrap();
-    let said = post(&other, "now").await;
-    assert_eq!(time_of(&other, &said), other.clock.now());
+    let raw = all_entries(&alice, &person_id(&alice));
+    receive(&other, person_id(&alice), raw).await.unwrap();
+    let id = post(&other, "now").await;
+    assert_eq!(time_of(&other, &id), other.clock.now());
 }
 
 #[tokio::test]
 async fn hybrid_clock_never_runs_backwards() {
-    let alice = person(1).await;
+    let alice = claimed_node(1).await;
     alice.clock.set(START.plus_millis(AHEAD_MAX_MS));
     let one = post(&alice, "one").await;
     alice.clock.set(START);
@@ -100,7 +100,7 @@ async fn hybrid_clock_never_runs_backwards() {
 
 #[tokio::test]
 async fn unreachable_homes_version_is_ignored() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let homes = |version| {
         Body::Homes(Homes {
             version,
@@ -111,64 +111,68 @@ async fn unreachable_homes_version_is_ignored() {
     publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new())
         .await
         .unwrap();
-    say_in(&alice, Lane::CONTROL, homes(u64::MAX)).await.unwrap();
+    write_entry_in(&alice, Lane::CONTROL, homes(u64::MAX)).await.unwrap();
     sync(&alice, &bob).await;
-    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().version, 1);
-    let moved = |to: &str| publish::homes(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
-    assert_eq!(moved("https://new.example").await, Ok(2));
-    say_in(&alice, Lane::CONTROL, homes(HOMES_VERSION_MAX)).await.unwrap();
-    assert_eq!(moved("https://newer.example").await, Err(HomesError::NoHigherVersion));
+    assert_eq!(feed::homes_of(&bob, &person_id(&alice)).unwrap().unwrap().version, 1);
+    let move_to = |to: &str| publish::homes(&alice, vec![to.to_owned()], Vec::new(), Vec::new());
+    assert_eq!(move_to("https://new.example").await, Ok(2));
+    write_entry_in(&alice, Lane::CONTROL, homes(HOMES_VERSION_MAX)).await.unwrap();
+    assert_eq!(move_to("https://newer.example").await, Err(HomesError::NoHigherVersion));
     assert_eq!(
-        moved(&format!("https://{HOMES_VERSION_MAX}.example")).await,
+        move_to(&format!("https://{HOMES_VERSION_MAX}.example")).await,
         Ok(HOMES_VERSION_MAX),
-        "that is what was said"
+        "the published homes are unchanged"
     );
 }
 
-/// How many of a node's tombstones, each of a post of its own, take effect at once.
-async fn at_once(bob: &Node, alice: &Node, tombstones: &[RawEntry]) -> usize {
-    let before = shown(bob).len() + hidden(bob);
-    take_in(bob, alice, tombstones).await;
-    before - shown(bob).len() - hidden(bob)
+/// Receives tombstones, each of another post. Returns how many take effect at once.
+async fn count_immediate(bob: &Node, alice: &Node, tombstones: &[RawEntry]) -> usize {
+    let before = shown_texts(bob).len() + count_hidden(bob);
+    receive_all(bob, alice, tombstones).await;
+    before - shown_texts(bob).len() - count_hidden(bob)
 }
 
-/// Posts that a tombstone hides which waits out its delay.
-fn hidden(bob: &Node) -> usize {
-    bodies_kept(bob, &friends::list(bob).unwrap()[0].person) - shown(bob).len()
+/// Counts the posts that are hidden by a tombstone whose delay has not ended.
+fn count_hidden(bob: &Node) -> usize {
+    count_bodies(bob, &friends::list(bob).unwrap()[0].person) - shown_texts(bob).len()
 }
 
-/// Tombstones for so many posts of Alice's, which Bob has.
+/// Tombstones for `count` posts of Alice's, which Bob has.
 async fn tombstones(bob: &Node, alice: &Node, count: u64) -> Vec<RawEntry> {
     let posts: Vec<_> =
         (0..count).map(|number| Body::Post(note(&format!("post {number}")))).collect();
     let posts = chain(alice, 7, None, 0, &posts);
-    take_in(bob, alice, &posts).await;
-    let ends: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
-    chain(alice, 7, ids(&posts).last().copied(), count, &ends)
+    receive_all(bob, alice, &posts).await;
+    let tombstones: Vec<_> = ids(&posts).into_iter().map(|of| Body::Tombstone { of }).collect();
+    chain(alice, 7, ids(&posts).last().copied(), count, &tombstones)
 }
 
 #[tokio::test]
 async fn tombstones_over_the_daily_limit_wait() {
-    let (alice, bob) = friends_of_two().await;
-    let ends = tombstones(&bob, &alice, 160).await;
-    let (first, rest) = ends.split_at(1);
-    assert_eq!(at_once(&bob, &alice, first).await, 1);
+    let (alice, bob) = two_friends().await;
+    let tombstones = tombstones(&bob, &alice, 160).await;
+    let (first, rest) = tombstones.split_at(1);
+    assert_eq!(count_immediate(&bob, &alice, first).await, 1);
     bob.clock.advance(DAY_MS - 1_000);
-    assert_eq!(at_once(&bob, &alice, &rest[..49]).await, 49);
+    assert_eq!(count_immediate(&bob, &alice, &rest[..49]).await, 49);
     bob.clock.advance(2_000);
-    assert_eq!(at_once(&bob, &alice, &rest[49..99]).await, 1, "forty-nine were a moment ago");
+    assert_eq!(
+        count_immediate(&bob, &alice, &rest[49..99]).await,
+        1,
+        "49 of the 50 of this day were used a moment ago"
+    );
     bob.clock.advance(DAY_MS);
-    assert_eq!(at_once(&bob, &alice, &rest[99..109]).await, 10);
+    assert_eq!(count_immediate(&bob, &alice, &rest[99..109]).await, 10);
 }
 
 #[tokio::test]
 async fn wrong_clock_of_reader_delays_no_tombstone_for_years() {
-    let (alice, bob) = friends_of_two().await;
-    let ends = tombstones(&bob, &alice, 60).await;
+    let (alice, bob) = two_friends().await;
+    let tombstones = tombstones(&bob, &alice, 60).await;
     bob.clock.set(START.plus_millis(FAR_MS));
-    assert_eq!(at_once(&bob, &alice, &ends[..50]).await, 50);
+    assert_eq!(count_immediate(&bob, &alice, &tombstones[..50]).await, 50);
     bob.clock.set(START);
-    assert_eq!(at_once(&bob, &alice, &ends[50..51]).await, 0);
+    assert_eq!(count_immediate(&bob, &alice, &tombstones[50..51]).await, 0);
     bob.clock.advance(DAY_MS);
-    assert_eq!(at_once(&bob, &alice, &ends[51..]).await, 9);
+    assert_eq!(count_immediate(&bob, &alice, &tombstones[51..]).await, 9);
 }

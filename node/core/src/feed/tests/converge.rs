@@ -1,23 +1,23 @@
-//! Whatever the order in which one author's entries come, whatever is repeated or comes without its
-//! body first: the end is the same.
+//! The final state does not depend on the order of one author's entries, on repetitions, or on
+//! bodies that arrive after their headers.
 
 use super::*;
 
-/// What a node ends with: the entries it holds, by log, and what its owner sees.
-type End = (
+/// The stored entries, the items of the timeline, and the latest profile and homes.
+type FinalState = (
     Vec<RawEntry>,
     Vec<(EntryId, String, String, Timestamp, Option<Timestamp>)>,
     [Option<Body>; 2],
 );
 
-fn end(node: &Node, person: &PersonId) -> End {
-    let mut held = everything(node, person);
-    held.sort_by_key(|entry| EntryId::of(&entry.header));
+fn final_state(node: &Node, person: &PersonId) -> FinalState {
+    let mut entries = all_entries(node, person);
+    entries.sort_by_key(|entry| EntryId::of(&entry.header));
     let latest =
         [Kind::Profile, Kind::Homes].map(|kind| latest(&node.store, person, kind).unwrap());
     let items = crate::timeline::page(node, None, 1_000).unwrap();
     (
-        held,
+        entries,
         items
             .into_iter()
             .map(|item| (item.entry, item.title, item.text, item.shown, item.edited))
@@ -26,15 +26,14 @@ fn end(node: &Node, person: &PersonId) -> End {
     )
 }
 
-/// Two epochs of a life, in which everything happens to posts that can, each as the node said it at
-/// that time.
-struct Life {
+/// The logs of two epochs with random posts, edits and tombstones.
+struct TwoEpochs {
     logs: Vec<Vec<RawEntry>>,
 }
 
-impl Life {
-    fn drawn(alice: &Node, random: &Random, len: usize) -> Self {
-        let mut said: Vec<(EntryId, bool)> = Vec::new();
+impl TwoEpochs {
+    fn random(alice: &Node, random: &Random, len: usize) -> Self {
+        let mut written: Vec<(EntryId, bool)> = Vec::new();
         let mut logs = Vec::new();
         let mut prev = None;
         for epoch in [7, 8] {
@@ -45,8 +44,8 @@ impl Life {
                         .copied()
                 };
                 let posts: Vec<_> =
-                    said.iter().filter(|(_, is_post)| *is_post).map(|(id, _)| *id).collect();
-                let all: Vec<_> = said.iter().map(|(id, _)| *id).collect();
+                    written.iter().filter(|(_, is_post)| *is_post).map(|(id, _)| *id).collect();
+                let all: Vec<_> = written.iter().map(|(id, _)| *id).collect();
                 let text = format!("{epoch} {seq}");
                 let (body, is_post) = match (random.u64() % 8, pick(&posts), pick(&all)) {
                     (0..=3, Some(of), _) => (Body::Edit { of, post: note(&text) }, false),
@@ -56,7 +55,7 @@ impl Life {
                 alice.clock.advance(10);
                 let entry = chain(alice, epoch, prev, seq, &[body]).remove(0);
                 prev = Some(EntryId::of(&entry.header));
-                said.extend(prev.map(|id| (id, is_post)));
+                written.extend(prev.map(|id| (id, is_post)));
                 log.push(entry);
             }
             logs.push(log);
@@ -64,8 +63,8 @@ impl Life {
         Self { logs }
     }
 
-    /// Batches of it in an order drawn anew: cut anywhere, repeated, the second epoch between those
-    /// of the first once its beginning is known, some without bodies before they come whole.
+    /// The entries in batches of random length and order. Batches repeat and overlap, and the two
+    /// epochs may be mixed; then the first epoch's headers come without bodies before.
     fn batches(&self, random: &Random) -> Vec<Vec<RawEntry>> {
         let draw =
             |below: usize| usize::try_from(random.u64()).unwrap_or(usize::MAX) % below.max(1);
@@ -98,7 +97,7 @@ impl Life {
                 }
             }
         }
-        // And all of it once more, from somebody who has it all.
+        // A peer that has all entries sends them once more.
         batches.extend(self.logs.iter().cloned());
         batches
     }
@@ -107,32 +106,32 @@ impl Life {
 #[tokio::test]
 async fn public_lane_converges_in_any_order() {
     for seed in 0..12 {
-        let alice = person(1).await;
-        let life = Life::drawn(&alice, &Random::seeded(1_000 + seed), 24);
-        let mut ends: Vec<End> = Vec::new();
+        let alice = claimed_node(1).await;
+        let epochs = TwoEpochs::random(&alice, &Random::seeded(1_000 + seed), 24);
+        let mut states: Vec<FinalState> = Vec::new();
         for turn in 0..6 {
-            let bob = person(2).await;
-            befriend(&bob, &alice).await;
+            let bob = claimed_node(2).await;
+            add_friend(&bob, &alice).await;
             bob.clock.advance(1_000_000);
-            for batch in life.batches(&Random::seeded(seed * 100 + turn)) {
-                receive(&bob, who(&alice), batch).await.unwrap();
+            for batch in epochs.batches(&Random::seeded(seed * 100 + turn)) {
+                receive(&bob, person_id(&alice), batch).await.unwrap();
                 run_due(&bob).await.unwrap();
             }
             assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
-            ends.push(end(&bob, &who(&alice)));
+            states.push(final_state(&bob, &person_id(&alice)));
         }
-        assert!(!ends[0].1.is_empty(), "seed {seed} shows nothing");
-        for (turn, other) in ends.iter().enumerate() {
-            assert_eq!(other.1, ends[0].1, "seed {seed}, turn {turn}: what is shown");
-            assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
+        assert!(!states[0].1.is_empty(), "seed {seed} shows nothing");
+        for (turn, other) in states.iter().enumerate() {
+            assert_eq!(other.1, states[0].1, "seed {seed}, turn {turn}: timeline");
+            assert_eq!(other.0, states[0].0, "seed {seed}, turn {turn}: entries");
         }
     }
 }
 
-/// Two lanes of one node, of which neither waits for the other, in which entries of both are
-/// edited, taken back and run out.
+/// The logs of two lanes of one node. Entries of one lane edit and delete those of the other, and
+/// some expire. Neither lane waits for the other.
 fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
-    let (mut said, mut posts): (Vec<EntryId>, Vec<EntryId>) = (Vec::new(), Vec::new());
+    let (mut written, mut posts): (Vec<EntryId>, Vec<EntryId>) = (Vec::new(), Vec::new());
     let mut lanes = [Vec::new(), Vec::new()];
     for at in 0..2 * len {
         alice.clock.advance(10);
@@ -140,7 +139,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
         let pick = |of: &[EntryId]| {
             of.get(usize::try_from(random.u64()).unwrap_or(usize::MAX) % of.len().max(1)).copied()
         };
-        let body = match (random.u64() % 8, pick(&posts), pick(&said)) {
+        let body = match (random.u64() % 8, pick(&posts), pick(&written)) {
             (0 | 1, Some(of), _) => Body::Edit { of, post: note(&format!("edit {at}")) },
             (2..=4, _, Some(of)) => Body::Tombstone { of },
             (5, ..) => {
@@ -165,7 +164,7 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
         header.log.lane = [Lane::PUBLIC, Lane::CONTROL][at % 2];
         lane.push(signed(alice, &header, &bytes));
         let id = EntryId::of(&lane.last().unwrap().header);
-        said.push(id);
+        written.push(id);
         posts.extend((body.kind() == Kind::Post).then_some(id));
     }
     lanes
@@ -174,13 +173,13 @@ fn two_lanes(alice: &Node, random: &Random, len: usize) -> [Vec<RawEntry>; 2] {
 #[tokio::test]
 async fn two_lanes_converge_in_any_order() {
     for seed in 0..24 {
-        let alice = person(1).await;
+        let alice = claimed_node(1).await;
         let lanes = two_lanes(&alice, &Random::seeded(3_000 + seed), 20);
-        let mut ends: Vec<End> = Vec::new();
+        let mut states: Vec<FinalState> = Vec::new();
         for turn in 0..6 {
             let random = Random::seeded(seed * 100 + turn);
-            let bob = person(2).await;
-            befriend(&bob, &alice).await;
+            let bob = claimed_node(2).await;
+            add_friend(&bob, &alice).await;
             bob.clock.advance(1_000_000);
             let mut reach = [0, 0];
             while reach != [20, 20] {
@@ -190,7 +189,9 @@ async fn two_lanes_converge_in_any_order() {
                     _ => usize::from(random.u64().is_multiple_of(2)),
                 };
                 let to = (reach[which] + 3).min(20);
-                receive(&bob, who(&alice), lanes[which][reach[which]..to].to_vec()).await.unwrap();
+                receive(&bob, person_id(&alice), lanes[which][reach[which]..to].to_vec())
+                    .await
+                    .unwrap();
                 reach[which] = to;
                 bob.clock.advance(20_000);
                 run_due(&bob).await.unwrap();
@@ -198,21 +199,21 @@ async fn two_lanes_converge_in_any_order() {
             bob.clock.advance(400_000_000);
             run_due(&bob).await.unwrap();
             assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
-            let mut end = end(&bob, &who(&alice));
-            for item in &mut end.1 {
-                // When it was first seen is each node's own.
+            let mut state = final_state(&bob, &person_id(&alice));
+            for item in &mut state.1 {
+                // Each node has its own time of arrival.
                 item.3 = START;
             }
-            end.1.sort();
-            ends.push(end);
+            state.1.sort();
+            states.push(state);
         }
-        for (turn, other) in ends.iter().enumerate() {
+        for (turn, other) in states.iter().enumerate() {
             assert_eq!(
                 (&other.1, &other.2),
-                (&ends[0].1, &ends[0].2),
-                "seed {seed}, turn {turn}: what is shown"
+                (&states[0].1, &states[0].2),
+                "seed {seed}, turn {turn}: timeline"
             );
-            assert_eq!(other.0, ends[0].0, "seed {seed}, turn {turn}: what is held");
+            assert_eq!(other.0, states[0].0, "seed {seed}, turn {turn}: entries");
         }
     }
 }

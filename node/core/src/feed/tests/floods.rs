@@ -1,5 +1,5 @@
-//! More of everything than fits one change: edits, references, forked logs, photos, entries that
-//! fall due together.
+//! More rows than fit one commit: edits, references, forked logs, photos, entries that are due
+//! together.
 
 use super::*;
 use crate::events::Event;
@@ -24,52 +24,52 @@ fn posts(count: usize, photos: u8) -> Vec<Body> {
 
 #[tokio::test]
 async fn post_with_thousands_of_edits_is_deleted_at_once() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
-    take_in(&bob, &alice, &first).await;
+    receive_all(&bob, &alice, &first).await;
     let edits = chain(&alice, 7, Some(of), 1, &edits(of, 3_000));
     for day in edits.chunks(50) {
-        assert_eq!(take_in(&bob, &alice, day).await.accepted, 50);
+        assert_eq!(receive_all(&bob, &alice, day).await.accepted, 50);
         bob.clock.advance(24 * 60 * 60 * 1000);
     }
-    assert_eq!(shown(&bob), ["secret 2999"]);
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 1, "only the newest version is kept");
+    assert_eq!(shown_texts(&bob), ["secret 2999"]);
+    assert_eq!(count_bodies(&bob, &person_id(&alice)), 1, "only the newest version has a body");
 
     let end = chain(&alice, 7, ids(&edits).last().copied(), 3_001, &[Body::Tombstone { of }]);
-    assert_eq!(take_in(&bob, &alice, &end).await.accepted, 1);
-    assert!(shown(&bob).is_empty());
-    assert!(!is_anywhere(&bob, "secret") && !is_anywhere(&bob, "post 0"));
+    assert_eq!(receive_all(&bob, &alice, &end).await.accepted, 1);
+    assert!(shown_texts(&bob).is_empty());
+    assert!(!is_stored(&bob, "secret") && !is_stored(&bob, "post 0"));
 }
 
 #[tokio::test]
 async fn waiting_edits_are_dropped_with_their_post() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let first = chain(&alice, 7, None, 0, &posts(1, 0));
     let of = ids(&first)[0];
-    take_in(&bob, &alice, &first).await;
+    receive_all(&bob, &alice, &first).await;
     alice.clock.advance(3_600_000);
     let waiting = chain(&alice, 7, Some(of), 1, &edits(of, 1_100));
-    take_in(&bob, &alice, &waiting).await;
-    assert_eq!(shown(&bob), ["post 0"]);
+    receive_all(&bob, &alice, &waiting).await;
+    assert_eq!(shown_texts(&bob), ["post 0"]);
     let mut end = chain(&alice, 8, Some(of), 0, &[Body::Tombstone { of }]);
     let mut header = EntryHeader::from_canonical(&end[0].header).unwrap();
     header.hlc = Hlc::at(START);
     end[0] = signed(&alice, &header, end[0].body.as_ref().unwrap());
-    take_in(&bob, &alice, &end).await;
-    assert!(shown(&bob).is_empty(), "hidden at once");
+    receive_all(&bob, &alice, &end).await;
+    assert!(shown_texts(&bob).is_empty(), "hidden at once");
     assert!(one_step(&bob).await);
-    assert!(is_anywhere(&bob, "secret"));
+    assert!(is_stored(&bob, "secret"));
     run_due(&bob).await.unwrap();
-    assert!(!is_anywhere(&bob, "secret"));
+    assert!(!is_stored(&bob, "secret"));
     assert_eq!(next_due(&bob).unwrap(), Some(alice.clock.now()));
     bob.clock.advance(4_000_000);
     run_due(&bob).await.unwrap();
-    assert_eq!((shown(&bob).len(), next_due(&bob).unwrap()), (0, None));
+    assert_eq!((shown_texts(&bob).len(), next_due(&bob).unwrap()), (0, None));
 }
 
-/// An entry whose id is among the last by order.
-fn with_a_late_id(
+/// An entry whose id sorts among the last.
+fn entry_with_high_id(
     node: &Node,
     kind: Kind,
     of: EntryId,
@@ -96,15 +96,15 @@ fn with_a_late_id(
             return entry;
         }
     }
-    unreachable!("one in eleven ids is late")
+    unreachable!("one in eleven ids is as high")
 }
 
 #[tokio::test]
 async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
-    let (alice, mallory) = friends_of_two().await;
-    let bob = person(3).await;
-    befriend(&bob, &alice).await;
-    befriend(&bob, &mallory).await;
+    let (alice, mallory) = two_friends().await;
+    let bob = claimed_node(3).await;
+    add_friend(&bob, &alice).await;
+    add_friend(&bob, &mallory).await;
     let first = chain(&alice, 7, None, 0, &posts(2, 0));
     let [one, two] = ids(&first)[..] else { panic!() };
     let flood: Vec<_> = edits(one, 1_300)
@@ -112,24 +112,24 @@ async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
         .chain(edits(two, 1_300))
         .chain([Body::Tombstone { of: one }])
         .collect();
-    take_in(&bob, &mallory, &chain(&mallory, 7, None, 0, &flood)).await;
+    receive_all(&bob, &mallory, &chain(&mallory, 7, None, 0, &flood)).await;
 
-    // The first post is edited; the second is taken back before it comes.
-    let edit = with_a_late_id(&alice, Kind::Edit, one, "edited by its author", 2, two);
-    let end = with_a_late_id(&alice, Kind::Tombstone, two, "", 3, EntryId::of(&edit.header));
+    // The first post is edited; the second is deleted before its body arrives.
+    let edit = entry_with_high_id(&alice, Kind::Edit, one, "edited by its author", 2, two);
+    let end = entry_with_high_id(&alice, Kind::Tombstone, two, "", 3, EntryId::of(&edit.header));
     let bare = |entry: &RawEntry| RawEntry { body: None, ..entry.clone() };
     let early = [bare(&first[0]), bare(&first[1]), edit, end];
-    take_in(&bob, &alice, &early).await;
-    take_in(&bob, &alice, &first).await;
-    assert_eq!(shown(&bob), ["edited by its author"]);
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 1);
+    receive_all(&bob, &alice, &early).await;
+    receive_all(&bob, &alice, &first).await;
+    assert_eq!(shown_texts(&bob), ["edited by its author"]);
+    assert_eq!(count_bodies(&bob, &person_id(&alice)), 1);
 }
 
-/// Bob on a disk that outlives a stop.
+/// Bob's node on a disk that outlives a restart.
 fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
     let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
     let usual = StoreOptions::in_memory(memory.clone(), events.clone());
-    let blobs = apart(vault, &random);
+    let blobs = separate_blobs(vault, &random);
     let options = StoreOptions {
         fs: Arc::new(memory.clone()),
         boot: [boot; 32],
@@ -153,79 +153,82 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
 #[tokio::test]
 async fn forked_log_is_undone_in_resumable_steps() {
     let memory = MemoryFs::new();
-    let vault = person(2).await.identity.vault().clone();
-    let (alice, bob) = (person(1).await, bob_on(&memory, &vault, 1));
+    let vault = claimed_node(2).await.identity.vault().clone();
+    let (alice, bob) = (claimed_node(1).await, bob_on(&memory, &vault, 1));
     identity::create_with(&bob, Mnemonic::from_entropy([2; 32])).await.unwrap();
-    befriend(&bob, &alice).await;
+    add_friend(&bob, &alice).await;
     let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
-    take_in(&bob, &alice, &log).await;
+    receive_all(&bob, &alice, &log).await;
     let mut events = bob.events.subscribe();
     let other = chain(&alice, 7, Some(ids(&log)[9]), 10, &[Body::Post(note("the other side"))]);
-    assert_eq!(take_in(&bob, &alice, &other).await.forked.len(), 1);
-    let proof = forks(&bob, &who(&alice)).unwrap().remove(0);
+    assert_eq!(receive_all(&bob, &alice, &other).await.forked.len(), 1);
+    let proof = forks(&bob, &person_id(&alice)).unwrap().remove(0);
     assert_eq!(
         (proof.seq, &proof.one.header, &proof.other.header),
         (10, &log[10].header, &other[0].header)
     );
-    assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)), "there is work left over");
+    assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)), "a job waits");
     assert!(
         std::iter::from_fn(|| events.try_recv().ok()).any(|event| event == Event::Timeline),
-        "and somebody is told"
+        "the timeline event was sent"
     );
     for _ in 0..1_000 {
         assert!(one_step(&bob).await);
     }
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 1_500);
+    assert_eq!(count_bodies(&bob, &person_id(&alice)), 1_500);
     bob.store.close();
     drop(bob);
 
     let bob = bob_on(&memory, &vault, 2);
-    assert_eq!(bodies_kept(&bob, &who(&alice)), 1_500);
+    assert_eq!(count_bodies(&bob, &person_id(&alice)), 1_500);
     let more = chain(&alice, 7, ids(&log).last().copied(), 2_500, &[Body::Post(note("more"))]);
-    assert_eq!(take_in(&bob, &alice, &more).await.voided, 1, "the log has ended");
+    assert_eq!(receive_all(&bob, &alice, &more).await.voided, 1, "the log has ended");
     assert_eq!(run_due(&bob).await.unwrap(), 1_491);
     assert_eq!(
-        (bodies_kept(&bob, &who(&alice)), crate::timeline::page(&bob, None, 100).unwrap().len()),
+        (
+            count_bodies(&bob, &person_id(&alice)),
+            crate::timeline::page(&bob, None, 100).unwrap().len()
+        ),
         (10, 10)
     );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 
-    // An earlier fork of the same log ends it earlier.
+    // A second fork at a lower sequence number cuts the log there.
     let earlier = chain(&alice, 7, Some(ids(&log)[3]), 4, &[Body::Post(note("a third side"))]);
-    assert_eq!(take_in(&bob, &alice, &earlier).await.forked.len(), 1);
+    assert_eq!(receive_all(&bob, &alice, &earlier).await.forked.len(), 1);
     run_due(&bob).await.unwrap();
     assert_eq!(
-        (bodies_kept(&bob, &who(&alice)), forks(&bob, &who(&alice)).unwrap()[0].seq),
+        (count_bodies(&bob, &person_id(&alice)), forks(&bob, &person_id(&alice)).unwrap()[0].seq),
         (4, 4)
     );
 }
 
 #[tokio::test]
 async fn batch_is_split_by_rows_written() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     // Each of these writes some hundred rows.
     let log = chain(&alice, 7, None, 0, &posts(64, 32));
-    assert_eq!(take_in(&bob, &alice, &log).await.accepted, 64);
+    assert_eq!(receive_all(&bob, &alice, &log).await.accepted, 64);
     assert_eq!(crate::timeline::page(&bob, None, 100).unwrap().len(), 64);
 }
 
 #[tokio::test]
 async fn oversized_part_is_taken_in_halves() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let log = chain(&alice, 7, None, 0, &posts(32, 32));
-    take_in(&bob, &alice, &log).await;
-    // Small edits, each of which removes the rows of 32 photos: what they cost lies not in them.
+    receive_all(&bob, &alice, &log).await;
+    // Each edit is small but removes the rows of 32 photos: its length does not show its cost.
     let edits: Vec<_> =
         ids(&log).into_iter().map(|of| Body::Edit { of, post: note("no photos") }).collect();
     let edits = chain(&alice, 7, ids(&log).last().copied(), 32, &edits);
-    assert_eq!(take_in(&bob, &alice, &edits).await.accepted, 32);
+    assert_eq!(receive_all(&bob, &alice, &edits).await.accepted, 32);
     assert!(
         crate::timeline::page(&bob, None, 100).unwrap().iter().all(|item| item.photos.is_empty())
     );
 }
 
-/// Posts with 32 photos each that all expire at one moment.
-async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
+/// Posts with 32 photos each that all expire at the same time.
+async fn receive_expiring(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
     let mut prev = None;
     let expire = |(seq, body): (u64, Body)| {
         let bytes = body.to_canonical([9; 16]);
@@ -237,23 +240,23 @@ async fn all_expire(alice: &Node, bob: &Node, count: usize) -> Vec<RawEntry> {
         raw
     };
     let log: Vec<_> = (0..).zip(posts(count, 32)).map(expire).collect();
-    take_in(bob, alice, &log).await;
+    receive_all(bob, alice, &log).await;
     bob.clock.advance(20_000);
     log
 }
 
 #[tokio::test]
 async fn entries_due_together_are_handled_one_by_one() {
-    let (alice, bob) = friends_of_two().await;
-    all_expire(&alice, &bob, 40).await;
+    let (alice, bob) = two_friends().await;
+    receive_expiring(&alice, &bob, 40).await;
     assert_eq!(run_due(&bob).await.unwrap(), 40);
-    assert_eq!((bodies_kept(&bob, &who(&alice)), next_due(&bob).unwrap()), (0, None));
+    assert_eq!((count_bodies(&bob, &person_id(&alice)), next_due(&bob).unwrap()), (0, None));
 }
 
 #[tokio::test]
 async fn failing_due_entry_holds_up_no_other() {
-    let (alice, bob) = friends_of_two().await;
-    let log = all_expire(&alice, &bob, 3).await;
+    let (alice, bob) = two_friends().await;
+    let log = receive_expiring(&alice, &bob, 3).await;
     let mut order = ids(&log);
     order.sort();
     let damaged = order[0];
@@ -263,8 +266,8 @@ async fn failing_due_entry_holds_up_no_other() {
         .unwrap();
     assert_eq!(run_due(&bob).await.unwrap(), 2);
     assert_eq!(
-        (shown(&bob).len(), next_due(&bob).unwrap()),
+        (shown_texts(&bob).len(), next_due(&bob).unwrap()),
         (1, None),
-        "the damaged one is left as it is"
+        "the damaged row stays"
     );
 }

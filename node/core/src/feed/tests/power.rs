@@ -1,5 +1,5 @@
-//! The power is cut before every call of a run in which a peer looks all the time. Whatever the
-//! peer could get, the author's node still has; and what it says next forks nothing.
+//! A power cut before every file system call, while a peer reads all the time. After the restart
+//! the author's node has every entry that the peer could read, and its next entry forks no log.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,7 +19,8 @@ const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subs
 /// How often a segment is synced before its first record.
 const HEADER_SYNCS: usize = 2;
 
-/// What a peer could have got before each call, and who is being watched now.
+/// The entries that a peer could read before each call, by the call's number, and the node it
+/// reads from.
 #[derive(Clone, Default)]
 struct Watch {
     alice: Arc<Mutex<Option<Node>>>,
@@ -27,28 +28,28 @@ struct Watch {
 }
 
 impl Watch {
-    fn look(&self, call: u64) {
+    fn observe(&self, call: u64) {
         let alice = self.alice.lock().unwrap().clone();
         let seen = alice
-            .and_then(|alice| alice.identity.person().map(|person| everything(&alice, &person)));
+            .and_then(|alice| alice.identity.person().map(|person| all_entries(&alice, &person)));
         self.seen.lock().unwrap().insert(usize::try_from(call).unwrap(), seen.unwrap_or_default());
     }
 
-    /// A file system that lets the peer look before each call that changes anything, and may leave
-    /// out the log's syncs.
-    fn over(&self, fs: &MemoryFs, skip_sync: bool) -> HookedFs {
+    /// A file system that lets the peer read before each call that changes anything. With
+    /// `skip_sync` the write-ahead log is not synced.
+    fn hooked(&self, fs: &MemoryFs, skip_sync: bool) -> HookedFs {
         let (watch, memory, synced) = (self.clone(), fs.clone(), AtomicUsize::new(0));
         HookedFs::new(fs.clone(), move |what, path| {
             if !matches!(what, FsCall::Open | FsCall::Edit) {
-                watch.look(memory.calls());
+                watch.observe(memory.calls());
             }
-            // A log segment begins its life under this name.
+            // A new log segment has this name until it is used.
             if !skip_sync || !path.to_string_lossy().contains("spare") {
                 return Action::Proceed;
             }
             match what {
                 FsCall::Create | FsCall::Edit => synced.store(0, Ordering::SeqCst),
-                // What opens a segment is synced, what follows in it is not.
+                // The header of a segment is synced, its records are not.
                 FsCall::Sync if synced.fetch_add(1, Ordering::SeqCst) >= HEADER_SYNCS => {
                     return Action::Skip;
                 }
@@ -59,7 +60,7 @@ impl Watch {
     }
 }
 
-/// Alice's vault, made before the story begins and the same at each start.
+/// Alice's vault, the same at each start.
 fn vault() -> Vault {
     let unlock = Unlock::KeyFile("/key".into());
     Vault::create(Arc::new(MemoryFs::new()), Path::new("/"), &unlock, &Random::seeded(1)).unwrap()
@@ -67,8 +68,10 @@ fn vault() -> Vault {
 
 fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<Node, String> {
     let (events, random) = (Events::default(), Random::seeded(seed));
-    let (usual, blobs) =
-        (StoreOptions::in_memory(memory.clone(), events.clone()), apart(&vault(), &random));
+    let (usual, blobs) = (
+        StoreOptions::in_memory(memory.clone(), events.clone()),
+        separate_blobs(&vault(), &random),
+    );
     let options = StoreOptions {
         fs,
         boot: [boot; 32],
@@ -91,9 +94,9 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
     })
 }
 
-/// Alice claims her node, writes, edits, takes back, writes two at once, restarts and goes on; the
-/// peer looks before each call.
-async fn alices_day(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> IdentityOps {
+/// Alice claims her node, posts, edits, writes two entries in one commit, deletes, restarts and
+/// posts again. The peer reads before each call.
+async fn run_alice(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> IdentityOps {
     let open = |seed| {
         let alice = node_on(memory, Arc::new(fs.clone()), 1, seed).unwrap();
         *watch.alice.lock().unwrap() = Some(alice.clone());
@@ -104,7 +107,7 @@ async fn alices_day(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> Identity
     let ops = alice.identity.log().unwrap().to_bytes();
     let of = post(&alice, "a walk").await;
     post(&alice, &"a long story ".repeat(1_000)).await;
-    say(&alice, Body::Edit { of, post: note("a long walk") }).await;
+    write_entry(&alice, Body::Edit { of, post: note("a long walk") }).await;
     let inside = alice.clone();
     let both = move |tx: &mut crate::store::Tx<'_>| {
         append(tx, &inside, Lane::PUBLIC, &Body::Post(note("one of two")))?;
@@ -112,7 +115,7 @@ async fn alices_day(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> Identity
     };
     alice.store.commit(both).await.unwrap();
     alice.store.checkpoint().unwrap();
-    say(&alice, Body::Tombstone { of }).await;
+    write_entry(&alice, Body::Tombstone { of }).await;
     *watch.alice.lock().unwrap() = None;
     alice.store.close();
     drop(alice);
@@ -127,21 +130,25 @@ async fn alices_day(memory: &MemoryFs, fs: &HookedFs, watch: &Watch) -> Identity
 
 type IdentityOps = Vec<Vec<u8>>;
 
-/// Alice's node starts from what the cut has left; Bob's holds what a peer could have got before
-/// it.
-async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> Result<(), String> {
+/// Restarts Alice's node on the disk after the cut, and gives Bob the entries that a peer could
+/// read before it.
+async fn check_after_cut(
+    left: &MemoryFs,
+    ops: &IdentityOps,
+    got: &[RawEntry],
+) -> Result<(), String> {
     let alice = node_on(left, Arc::new(left.clone()), 2, 50)?;
     let Some(person) = alice.identity.person() else {
         return if got.is_empty() {
             Ok(())
         } else {
-            Err("the peer has entries of nobody".to_owned())
+            Err("the peer has entries of an unclaimed node".to_owned())
         };
     };
-    let bob = person_of(&alice, ops).await;
+    let bob = new_friend_of(&alice, ops).await;
     receive(&bob, person, got.to_vec())
         .await
-        .map_err(|e| format!("what the peer got is refused: {e}"))?;
+        .map_err(|e| format!("the peer's entries are refused: {e}"))?;
     for theirs in got {
         let id = EntryId::of(&theirs.header);
         let mine = entry(&alice, &id)
@@ -156,24 +163,24 @@ async fn after_the_cut(left: &MemoryFs, ops: &IdentityOps, got: &[RawEntry]) -> 
         return Err(wrong.join(", "));
     }
     post(&alice, "after the cut").await;
-    let received = receive(&bob, person, everything(&alice, &person))
+    let received = receive(&bob, person, all_entries(&alice, &person))
         .await
-        .map_err(|e| format!("the new day is refused: {e}"))?;
+        .map_err(|e| format!("the new entry is refused: {e}"))?;
     if !received.forked.is_empty() || !forks(&bob, &person).unwrap().is_empty() {
         return Err("a fork".to_owned());
     }
-    if !shown(&bob).contains(&"after the cut".to_owned()) {
-        return Err("the new day is not shown".to_owned());
+    if !shown_texts(&bob).contains(&"after the cut".to_owned()) {
+        return Err("the new post is not shown".to_owned());
     }
     Ok(())
 }
 
-/// A new Bob who is Alice's friend.
-async fn person_of(alice: &Node, ops: &IdentityOps) -> Node {
-    let bob = person(2).await;
+/// A new node of Bob's, who is Alice's friend.
+async fn new_friend_of(alice: &Node, ops: &IdentityOps) -> Node {
+    let bob = claimed_node(2).await;
     bob.clock.advance(200_000);
     identity_log::learn(&bob, ops.clone()).await.unwrap();
-    befriend(&bob, alice).await;
+    add_friend(&bob, alice).await;
     bob
 }
 
@@ -181,15 +188,15 @@ async fn cut_everywhere(skip_sync: bool, modes: usize) -> Result<usize, String> 
     let memory = MemoryFs::new();
     memory.record();
     let watch = Watch::default();
-    let ops = alices_day(&memory, &watch.over(&memory, skip_sync), &watch).await;
+    let ops = run_alice(&memory, &watch.hooked(&memory, skip_sync), &watch).await;
     let seen = watch.seen.lock().unwrap().clone();
     let most = seen.values().map(Vec::len).max().unwrap();
-    assert_eq!(most, 8, "the peer saw everything in the end");
+    assert_eq!(most, 8, "the peer read all entries in the end");
     let mut states = 0;
     for (call, got) in seen {
         for how in CUTS.into_iter().cycle().skip(call % CUTS.len()).take(modes) {
             let Some(left) = memory.power_cut_before(call, how, call as u64) else { continue };
-            after_the_cut(&left, &ops, &got)
+            check_after_cut(&left, &ops, &got)
                 .await
                 .map_err(|e| format!("cut before call {call}, {how:?}: {e}"))?;
             states += 1;
@@ -207,5 +214,5 @@ async fn power_cut_after_push_never_forks_the_feed() {
 #[tokio::test]
 async fn power_cut_test_notices_an_unsynced_log() {
     let error = cut_everywhere(true, 3).await.unwrap_err();
-    assert!(error.contains("its author does not") || error.contains("nobody"), "{error}");
+    assert!(error.contains("its author does not") || error.contains("unclaimed"), "{error}");
 }

@@ -1,21 +1,21 @@
-//! A stolen node key: the entries that stay once a root key has retired the node.
+//! A stolen node key: the entries that stay valid after a root key has retired the node.
 
 use super::*;
 use crate::feed;
 use crate::identity::op::{Cutoff, OpBody, RetireNode};
 use crate::identity::transfer::{self, Signed};
 
-/// Signs an op with the person's words and gives the node its log.
+/// Signs an op with the person's mnemonic and uploads it to the node.
 pub(super) async fn sign(node: &Node, seed: u8, body: OpBody) {
-    let asked = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Request(signed)) = transfer::sign(&asked, &Mnemonic::from_entropy([seed; 32]))
+    let request = identity_log::request(&node.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Request(signed)) = transfer::sign(&request, &Mnemonic::from_entropy([seed; 32]))
     else {
         panic!("not signed")
     };
     identity_log::upload(node, &signed).await.unwrap();
 }
 
-/// Alice's node is retired: of its log in epoch 7 the entries up to `last` are good.
+/// Retires Alice's node: in its log of epoch 7 the entries up to `last` are valid.
 pub(super) fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
     let entry = ids(log)[last].0;
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: 7, seq: last as u64, entry };
@@ -26,7 +26,8 @@ pub(super) fn retire(alice: &Node, log: &[RawEntry], last: usize) -> OpBody {
     })
 }
 
-pub(super) async fn tell(alice: &Node, bob: &Node) {
+/// Sends Alice's identity log to Bob's node.
+pub(super) async fn send_identity_log(alice: &Node, bob: &Node) {
     identity_log::learn(bob, alice.identity.log().unwrap().to_bytes()).await.unwrap();
 }
 
@@ -38,8 +39,9 @@ fn named(name: &str) -> Body {
     Body::Profile(ProfileBody { name: name.to_owned(), ..ProfileBody::default() })
 }
 
-/// Alice's life as her friend holds it, and what a thief did with her key from the fifth entry on.
-async fn a_stolen_life(alice: &Node, bob: &Node) -> Vec<RawEntry> {
+/// Alice's log, which Bob's node has received. From the fifth entry on it was written by a thief of
+/// her node key.
+async fn receive_compromised_log(alice: &Node, bob: &Node) -> Vec<RawEntry> {
     let posts = ["one", "two"].map(|text| Body::Post(note(text)));
     let begin = chain(alice, 7, None, 0, &posts);
     let [one, two] = ids(&begin)[..] else { panic!() };
@@ -54,47 +56,50 @@ async fn a_stolen_life(alice: &Node, bob: &Node) -> Vec<RawEntry> {
     let thief = chain(alice, 7, ids(&good).last().copied(), 4, &thief);
     let other = chain(alice, 9, ids(&thief).last().copied(), 0, &[Body::Post(note("buy here"))]);
     let all: Vec<_> = begin.into_iter().chain(good).chain(thief).chain(other).collect();
-    take_in(bob, alice, &all).await;
-    assert_eq!(shown(bob), ["buy here", "buy now", "one, but buy now"]);
-    assert_eq!(profile_of(bob, &who(alice)).unwrap().unwrap().name, "Mallory");
+    receive_all(bob, alice, &all).await;
+    assert_eq!(shown_texts(bob), ["buy here", "buy now", "one, but buy now"]);
+    assert_eq!(profile_of(bob, &person_id(alice)).unwrap().unwrap().name, "Mallory");
     all
 }
 
 #[tokio::test]
 async fn entries_beyond_the_cutoff_are_void() {
-    let (alice, bob) = friends_of_two().await;
-    let all = a_stolen_life(&alice, &bob).await;
+    let (alice, bob) = two_friends().await;
+    let all = receive_compromised_log(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
-    tell(&alice, &bob).await;
+    send_identity_log(&alice, &bob).await;
     assert_eq!(next_due(&bob).unwrap(), Some(Timestamp(0)));
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), [""; 0]);
-    assert!(!is_anywhere(&bob, "buy"));
-    assert_eq!(profile_of(&bob, &who(&alice)).unwrap().unwrap().name, "Alice");
-    assert_eq!(feed::homes_of(&bob, &who(&alice)).unwrap().unwrap().web, ["https://alice.example"]);
-    let held = heads(&bob, &who(&alice)).unwrap();
+    assert_eq!(shown_texts(&bob), [""; 0]);
+    assert!(!is_stored(&bob, "buy"));
+    assert_eq!(profile_of(&bob, &person_id(&alice)).unwrap().unwrap().name, "Alice");
+    assert_eq!(
+        feed::homes_of(&bob, &person_id(&alice)).unwrap().unwrap().web,
+        ["https://alice.example"]
+    );
+    let held = heads(&bob, &person_id(&alice)).unwrap();
     assert_eq!(
         (held.len(), held[0].hi, held[0].head),
         (1, 3, ids(&all)[3]),
         "the log ends at the cut-off"
     );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
-    // What the thief had deleted may come again from whoever has it; what the thief said may not.
-    let again = take_in(&bob, &alice, &all).await;
+    // A body that the thief had deleted is accepted again from any peer; an entry of the thief is
+    // not.
+    let again = receive_all(&bob, &alice, &all).await;
     assert_eq!((again.accepted, again.voided), (0, 6));
-    assert_eq!(shown(&bob), ["one", "two"]);
-    assert_eq!(everything(&bob, &who(&alice)), all[..4]);
+    assert_eq!(shown_texts(&bob), ["one", "two"]);
+    assert_eq!(all_entries(&bob, &person_id(&alice)), all[..4]);
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn stop_while_cutting_retired_logs_loses_nothing() {
-    let (alice, bob) = friends_of_two().await;
-    let all = a_stolen_life(&alice, &bob).await;
+    let (alice, bob) = two_friends().await;
+    let all = receive_compromised_log(&alice, &bob).await;
     sign(&alice, 1, retire(&alice, &all, 3)).await;
-    tell(&alice, &bob).await;
-    // Each step is a commit; between any two of them the same rows are found by a node that starts
-    // anew.
+    send_identity_log(&alice, &bob).await;
+    // Each step is a commit. The node restarts between any two of them.
     for seed in 40.. {
         let bob = restarted(&bob, seed);
         if !one_step(&bob).await {
@@ -102,31 +107,31 @@ async fn stop_while_cutting_retired_logs_loses_nothing() {
         }
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
         assert!(
-            everything(&bob, &who(&alice)).len() <= 4 || seed < 42,
-            "what is void is not offered to others"
+            all_entries(&bob, &person_id(&alice)).len() <= 4 || seed < 42,
+            "void entries are not served to others"
         );
     }
-    assert_eq!(take_in(&bob, &alice, &all).await.voided, 6);
-    assert_eq!(shown(&bob), ["one", "two"]);
+    assert_eq!(receive_all(&bob, &alice, &all).await.voided, 6);
+    assert_eq!(shown_texts(&bob), ["one", "two"]);
 }
 
 #[tokio::test]
 async fn retired_node_undoes_its_entries_and_writes_none() {
-    let alice = person(1).await;
+    let alice = claimed_node(1).await;
     let of = post(&alice, "mine").await;
     post(&alice, "not mine").await;
-    say(&alice, Body::Tombstone { of }).await;
-    let log = everything(&alice, &who(&alice));
+    write_entry(&alice, Body::Tombstone { of }).await;
+    let log = all_entries(&alice, &person_id(&alice));
     let header = EntryHeader::from_canonical(&log[0].header).unwrap();
     let cutoff = Cutoff { lane: Lane::PUBLIC.0, epoch: header.log.epoch, seq: 0, entry: of.0 };
     let retire =
         RetireNode { node: alice.identity.node_key(), cutoffs: vec![cutoff], compromised: false };
     sign(&alice, 1, OpBody::RetireNode(retire)).await;
     run_due(&alice).await.unwrap();
-    assert_eq!(ids(&everything(&alice, &who(&alice))), [of]);
-    assert!(!is_anywhere(&alice, "not mine"));
+    assert_eq!(ids(&all_entries(&alice, &person_id(&alice))), [of]);
+    assert!(!is_stored(&alice, "not mine"));
     assert_eq!(
-        say_in(&alice, Lane::PUBLIC, Body::Post(note("still here"))).await,
+        write_entry_in(&alice, Lane::PUBLIC, Body::Post(note("still here"))).await,
         Err(AppendError::Retired)
     );
     assert_eq!(check(&alice).unwrap().wrong, Vec::<String>::new());
@@ -134,24 +139,24 @@ async fn retired_node_undoes_its_entries_and_writes_none() {
 
 #[tokio::test]
 async fn branch_without_cutoff_is_replaced() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |text: &str| chain(&alice, 7, Some(ids(&common)[0]), 1, &[Body::Post(note(text))]);
     let (right, wrong) = (side("right"), side("wrong"));
-    take_in(&bob, &alice, &[common.clone(), wrong].concat()).await;
+    receive_all(&bob, &alice, &[common.clone(), wrong].concat()).await;
     let all = [common, right].concat();
     sign(&alice, 1, retire(&alice, &all, 1)).await;
-    tell(&alice, &bob).await;
+    send_identity_log(&alice, &bob).await;
     run_due(&bob).await.unwrap();
-    assert_eq!(take_in(&bob, &alice, &all).await.accepted, 2);
+    assert_eq!(receive_all(&bob, &alice, &all).await.accepted, 2);
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), ["common", "right"]);
+    assert_eq!(shown_texts(&bob), ["common", "right"]);
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn entry_received_while_undoing_a_log_survives() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
     let side = |side: &str| {
         chain(
@@ -163,29 +168,30 @@ async fn entry_received_while_undoing_a_log_survives() {
         )
     };
     let (right, wrong) = (side("right"), side("wrong"));
-    take_in(&bob, &alice, &[common.clone(), wrong].concat()).await;
+    receive_all(&bob, &alice, &[common.clone(), wrong].concat()).await;
     let all = [common, right].concat();
     sign(&alice, 1, retire(&alice, &all, 3)).await;
-    tell(&alice, &bob).await;
-    // The log is cut, then its places go one by one; its author's node comes back after each.
+    send_identity_log(&alice, &bob).await;
+    // The log is cut, then its entries are removed one by one; the author's node sends the valid
+    // ones again after each step.
     let mut refused = 0;
     loop {
         assert!(one_step(&bob).await);
-        match receive(&bob, who(&alice), all.clone()).await {
+        match receive(&bob, person_id(&alice), all.clone()).await {
             Err(Refused::BeingCut(_)) => refused += 1,
             other => break assert_eq!(other.unwrap().accepted, 4),
         }
     }
     run_due(&bob).await.unwrap();
     assert!(refused >= 4, "{refused}");
-    assert_eq!(shown(&bob), ["common", "right 1", "right 2", "right 3"]);
+    assert_eq!(shown_texts(&bob), ["common", "right 1", "right 2", "right 3"]);
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn cutoff_decides_the_side_of_a_fork() {
-    for (hears_right_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
-        let (alice, bob) = friends_of_two().await;
+    for (right_comes_first, last) in [(false, 2), (true, 2), (false, 0), (true, 1)] {
+        let (alice, bob) = two_friends().await;
         let common = chain(&alice, 7, None, 0, &[Body::Post(note("common"))]);
         let side = |side: &str| {
             chain(
@@ -197,71 +203,71 @@ async fn cutoff_decides_the_side_of_a_fork() {
             )
         };
         let (right, wrong) = (side("right"), side("wrong"));
-        let (first, second) = if hears_right_first { (&right, &wrong) } else { (&wrong, &right) };
-        take_in(&bob, &alice, &[common.clone(), first.clone()].concat()).await;
-        assert_eq!(take_in(&bob, &alice, second).await.forked.len(), 1);
+        let (first, second) = if right_comes_first { (&right, &wrong) } else { (&wrong, &right) };
+        receive_all(&bob, &alice, &[common.clone(), first.clone()].concat()).await;
+        assert_eq!(receive_all(&bob, &alice, second).await.forked.len(), 1);
         run_due(&bob).await.unwrap();
         let all = [common, right].concat();
         sign(&alice, 1, retire(&alice, &all, last)).await;
-        tell(&alice, &bob).await;
+        send_identity_log(&alice, &bob).await;
         run_due(&bob).await.unwrap();
         assert_eq!(
-            (shown(&bob), forks(&bob, &who(&alice)).unwrap()),
+            (shown_texts(&bob), forks(&bob, &person_id(&alice)).unwrap()),
             (vec!["common".to_owned()], Vec::new())
         );
-        take_in(&bob, &alice, &all).await;
+        receive_all(&bob, &alice, &all).await;
         run_due(&bob).await.unwrap();
-        assert_eq!(shown(&bob), ["common", "right 1", "right 2"][..=last]);
+        assert_eq!(shown_texts(&bob), ["common", "right 1", "right 2"][..=last]);
         assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
     }
 }
 
 #[tokio::test]
 async fn damaged_job_or_identity_log_holds_up_no_other() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
-    take_in(&bob, &alice, &log).await;
+    receive_all(&bob, &alice, &log).await;
     sign(&alice, 1, retire(&alice, &log, 0)).await;
-    tell(&alice, &bob).await;
+    send_identity_log(&alice, &bob).await;
     bob.store.commit(|tx| tx.put(Table::new("feed_jobs"), &[0], b"not a row")).await.unwrap();
     bob.store
         .commit(|tx| tx.put(Table::new("identity_recoveries"), &[0; 32], b"not a row"))
         .await
         .unwrap();
     run_due(&bob).await.unwrap();
-    assert_eq!((shown(&bob), next_due(&bob).unwrap()), (vec!["good".to_owned()], None));
+    assert_eq!((shown_texts(&bob), next_due(&bob).unwrap()), (vec!["good".to_owned()], None));
 }
 
 #[tokio::test]
 async fn batch_verified_before_retirement_is_verified_again() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let log = chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("void"))]);
     sign(&alice, 1, retire(&alice, &log, 0)).await;
     let newer = alice.identity.log().unwrap().to_bytes();
-    // The committer learns of it after the batch was verified and before it is taken.
+    // The retirement is stored after the batch was verified and before it is committed.
     let learn = identity_log::learn(&bob, newer);
-    let receive = receive(&bob, who(&alice), log);
+    let receive = receive(&bob, person_id(&alice), log);
     let (learned, received) = tokio::join!(biased; learn, receive);
     learned.unwrap();
     let received = received.unwrap();
     assert_eq!((received.accepted, received.voided), (1, 1));
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), ["good"]);
+    assert_eq!(shown_texts(&bob), ["good"]);
 }
 
 #[tokio::test]
 async fn ended_identity_writes_no_entry() {
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     post(&alice, "goodbye").await;
     sync(&alice, &bob).await;
     let later = chain(&alice, 8, None, 0, &[Body::Post(note("still here"))]);
     sign(&alice, 1, OpBody::Tombstone).await;
-    tell(&alice, &bob).await;
+    send_identity_log(&alice, &bob).await;
     run_due(&bob).await.unwrap();
-    assert_eq!(take_in(&bob, &alice, &later).await.voided, 1);
-    assert_eq!(shown(&bob), ["goodbye"], "what was said stays");
+    assert_eq!(receive_all(&bob, &alice, &later).await.voided, 1);
+    assert_eq!(shown_texts(&bob), ["goodbye"], "earlier entries stay");
     assert_eq!(
-        say_in(&alice, Lane::PUBLIC, Body::Post(note("me too"))).await,
+        write_entry_in(&alice, Lane::PUBLIC, Body::Post(note("me too"))).await,
         Err(AppendError::Retired)
     );
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
@@ -270,14 +276,14 @@ async fn ended_identity_writes_no_entry() {
 #[tokio::test]
 async fn recovery_in_effect_cuts_off_retired_nodes() {
     use crate::identity::op::{OpSignature, Recovery, Role, SignedOp, sign as sign_op};
-    let (alice, bob) = friends_of_two().await;
+    let (alice, bob) = two_friends().await;
     let log =
         chain(&alice, 7, None, 0, &[Body::Post(note("good")), Body::Post(note("by a thief"))]);
-    take_in(&bob, &alice, &log).await;
+    receive_all(&bob, &alice, &log).await;
     let guardian = crate::keys::SecretKey::from_bytes(&[50; 32]);
     let guardians = vec![identity::log::commitment(&guardian.public(), [50; 16])];
     sign(&alice, 1, OpBody::SetGuardians(Recovery { needed: 1, guardians, delay_secs: 60 })).await;
-    // The words are lost; a friend countersigns new ones, which retire the node at once.
+    // The mnemonic is lost; a guardian countersigns a new one, which retires the node at once.
     let root = Mnemonic::from_entropy([9; 32]).keys().root;
     let bytes =
         alice.identity.log().unwrap().next_op(OpBody::Recover(vec![root.public()])).to_canonical();
@@ -289,11 +295,11 @@ async fn recovery_in_effect_cuts_off_retired_nodes() {
     recovered.extend(op).unwrap();
     identity_log::learn(&alice, recovered.to_bytes()).await.unwrap();
     sign(&alice, 9, retire(&alice, &log, 0)).await;
-    tell(&alice, &bob).await;
+    send_identity_log(&alice, &bob).await;
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), ["by a thief", "good"], "the recovery waits");
+    assert_eq!(shown_texts(&bob), ["by a thief", "good"], "the recovery waits");
     bob.clock.advance(60_000);
     run_due(&bob).await.unwrap();
-    assert_eq!(shown(&bob), ["good"]);
+    assert_eq!(shown_texts(&bob), ["good"]);
     assert_eq!(check(&bob).unwrap().wrong, Vec::<String>::new());
 }

@@ -122,7 +122,7 @@ fn unverifiable_signature_counts_for_nothing() {
 }
 
 #[test]
-fn recovery_of_a_newer_suite_is_kept_and_not_applied() {
+fn recovery_of_newer_suite_is_stored_and_not_applied() {
     let start = genesis(&[1]);
     let opened = |byte: u8| log::commitment_to(&[byte; 897], [byte; 16]);
     let one = log::commitment(&key(50).public(), [50; 16]);

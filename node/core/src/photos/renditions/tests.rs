@@ -120,8 +120,8 @@ fn small_picture_is_not_enlarged() {
 #[test]
 fn exif_orientation_turns_the_renditions_upright() {
     let jpeg = encoded(&halves(600, 300), ImageFormat::Jpeg);
-    // Orientation 6: the camera stood on its right side; the left edge of the file is the top of
-    // the picture.
+    // Orientation 6: the camera was turned to its right side; the left edge of the file is the top
+    // of the picture.
     let renditions = make(&with_exif(&jpeg, 6)).unwrap();
     assert_eq!((renditions.width, renditions.height), (300, 600));
     assert!(redder(&renditions.large, 150, 50) && !redder(&renditions.large, 150, 550));

@@ -1,4 +1,4 @@
-//! What another node of the same person says of a post that was published here.
+//! Entries of another node of the same person that change a post published here.
 
 use super::*;
 use crate::apply;
@@ -13,15 +13,15 @@ use crate::publish;
 use crate::store::Tx;
 use crate::testing::mnemonic_of;
 
-/// Another node of Alice's, known to her first.
-async fn second(first: &TestNode) -> TestNode {
+/// Adds a second node of Alice's; her first node knows it.
+async fn add_second_node(first: &TestNode) -> TestNode {
     let second = TestNode::without_owner("alice's tablet").await;
-    let asked = identity_log::request(
+    let request = identity_log::request(
         &first.identity.log().unwrap(),
         OpBody::AddNode(second.identity.card()),
     )
     .unwrap();
-    let Ok(Signed::Claim(claim)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
+    let Ok(Signed::Claim(claim)) = transfer::sign(&request, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity::claim(&second, &claim).await.unwrap();
@@ -35,15 +35,15 @@ async fn retire(at: &Node, node: &Node) {
         cutoffs: Vec::new(),
         compromised: true,
     });
-    let asked = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
-    let Ok(Signed::Request(signed)) = transfer::sign(&asked, &mnemonic_of("alice")) else {
+    let request = identity_log::request(&at.identity.log().unwrap(), body).unwrap();
+    let Ok(Signed::Request(signed)) = transfer::sign(&request, &mnemonic_of("alice")) else {
         panic!("not signed")
     };
     identity_log::upload(at, &signed).await.unwrap();
     apply::run_due(at).await.unwrap();
 }
 
-async fn say(node: &Node, body: Body) -> EntryId {
+async fn write_entry(node: &Node, body: Body) -> EntryId {
     let inside = node.clone();
     node.clock.advance(1);
     node.store
@@ -52,8 +52,8 @@ async fn say(node: &Node, body: Body) -> EntryId {
         .unwrap()
 }
 
-/// One node is given all that another holds of a person.
-async fn give(from: &Node, to: &Node, of: PersonId) {
+/// Sends all entries of a person from one node to another.
+async fn send_entries(from: &Node, to: &Node, of: PersonId) {
     let entries = feed::heads(from, &of)
         .unwrap()
         .into_iter()
@@ -61,7 +61,7 @@ async fn give(from: &Node, to: &Node, of: PersonId) {
     apply::receive(to, from.identity.person().unwrap(), entries.collect()).await.unwrap();
 }
 
-fn who(node: &Node) -> PersonId {
+fn person_id(node: &Node) -> PersonId {
     node.identity.person().unwrap()
 }
 
@@ -78,8 +78,8 @@ fn version(title: &str, slug: &str, text: &str) -> PostBody {
 #[tokio::test]
 async fn tombstone_from_second_node_deletes_post_here() {
     let first = TestNode::new("alice").await;
-    let second = second(&first).await;
-    let long = "words that nobody keeps ".repeat(400);
+    let second = add_second_node(&first).await;
+    let long = "words that are deleted ".repeat(400);
     let picture = photo(&first).await;
     let saved = save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", &long) })
         .await
@@ -88,11 +88,11 @@ async fn tombstone_from_second_node_deletes_post_here() {
     let text = crate::store::BlobId(*blake3::hash(long.trim_end().as_bytes()).as_bytes());
     assert!(first.blobs.contains(&text).unwrap());
 
-    give(&first, &second, who(&first)).await;
-    say(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
-    give(&second, &first, who(&first)).await;
+    send_entries(&first, &second, person_id(&first)).await;
+    write_entry(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
+    send_entries(&second, &first, person_id(&first)).await;
     assert_eq!(by_id(&first, &Visitor::Owner, post.id).unwrap(), None);
-    assert_eq!(here(&first, "the-hill"), None);
+    assert_eq!(post_at(&first, "the-hill"), None);
     assert_eq!(
         (published(&first, &Visitor::Stranger, None, 10).unwrap(), count(&first).unwrap()),
         (Vec::new(), 0)
@@ -101,41 +101,41 @@ async fn tombstone_from_second_node_deletes_post_here() {
     erasure::unlink(&first).unwrap();
     assert!(!first.blobs.contains(&text).unwrap(), "the text is still on the disk");
     assert_eq!(
-        posted(&first, "The hill", "again").await.slug,
+        publish_post(&first, "The hill", "again").await.slug,
         "the-hill",
         "the address is still taken"
     );
-    // The photo is the owner's still, and may be deleted now.
+    // The photo still belongs to the owner and can be deleted now.
     photos::delete(&first, picture.id).await.unwrap();
-    // Hearing it once more changes nothing.
-    give(&second, &first, who(&first)).await;
+    // The same entries change nothing when they are received again.
+    send_entries(&second, &first, person_id(&first)).await;
     assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn edit_on_second_node_changes_this_site() {
     let first = TestNode::new("alice").await;
-    let second = second(&first).await;
-    let [there, gone] = [photo(&first).await, photo(&first).await];
+    let second = add_second_node(&first).await;
+    let [shown, removed] = [photo(&first).await, photo(&first).await];
     let saved = save_draft(
         &first,
-        Draft { photos: vec![there.id, gone.id], ..draft("The hill", "We walked.") },
+        Draft { photos: vec![shown.id, removed.id], ..draft("The hill", "We walked.") },
     )
     .await
     .unwrap();
     let post = publish::saved_post(&first, saved.id).await.unwrap();
-    posted(&first, "Taken", "An address that is taken.").await;
+    publish_post(&first, "Taken", "An address that is taken.").await;
     let of = post.entry.unwrap();
-    give(&first, &second, who(&first)).await;
+    send_entries(&first, &second, person_id(&first)).await;
 
     let long = "We ran, and ran. ".repeat(300);
     let elsewhere = feed::PhotoRef {
         blob: crate::store::BlobId([7; 32]),
         small: crate::store::BlobId([8; 32]),
-        ..photos::entry_photo(&there)
+        ..photos::entry_photo(&shown)
     };
-    let photos = vec![photos::entry_photo(&there), elsewhere];
-    say(
+    let photos = vec![photos::entry_photo(&shown), elsewhere];
+    write_entry(
         &second,
         Body::Edit {
             of,
@@ -143,15 +143,15 @@ async fn edit_on_second_node_changes_this_site() {
         },
     )
     .await;
-    give(&second, &first, who(&first)).await;
-    let now = here(&first, "the-mountain").unwrap();
+    send_entries(&second, &first, person_id(&first)).await;
+    let now = post_at(&first, "the-mountain").unwrap();
     assert_eq!(
         (now.id, now.title.as_str(), now.text.as_str()),
         (post.id, "The mountain", long.as_str())
     );
     assert_eq!(
         (now.photos, now.edited.is_some(), now.published),
-        (vec![there.id], true, post.published)
+        (vec![shown.id], true, post.published)
     );
     assert_eq!(
         by_slug(&first, &Visitor::Stranger, "the-hill").unwrap(),
@@ -159,66 +159,66 @@ async fn edit_on_second_node_changes_this_site() {
     );
     assert_eq!(timeline::get(&first, &of).unwrap().unwrap().title, "The mountain");
 
-    // An address that another post has is not taken from it.
-    say(&second, Body::Edit { of, post: version("Mine", "taken", "short") }).await;
-    give(&second, &first, who(&first)).await;
-    assert_eq!(here(&first, "the-mountain").unwrap().text, "short");
-    assert_eq!(here(&first, "taken").unwrap().title, "Taken");
+    // A slug of another post is not taken from it.
+    write_entry(&second, Body::Edit { of, post: version("Mine", "taken", "short") }).await;
+    send_entries(&second, &first, person_id(&first)).await;
+    assert_eq!(post_at(&first, "the-mountain").unwrap().text, "short");
+    assert_eq!(post_at(&first, "taken").unwrap().title, "Taken");
 
     publish::edit(&first, post.id, draft("The hill", "We rested.")).await.unwrap();
-    give(&second, &first, who(&first)).await;
-    assert_eq!(here(&first, "the-mountain").unwrap().text, "We rested.");
+    send_entries(&second, &first, person_id(&first)).await;
+    assert_eq!(post_at(&first, "the-mountain").unwrap().text, "We rested.");
     assert_eq!(timeline::get(&first, &of).unwrap().unwrap().text, "We rested.");
     publish::delete(&first, post.id).await.unwrap();
-    give(&second, &first, who(&first)).await;
-    assert_eq!(here(&first, "the-mountain"), None);
+    send_entries(&second, &first, person_id(&first)).await;
+    assert_eq!(post_at(&first, "the-mountain"), None);
 }
 
 #[tokio::test]
 async fn entry_of_friend_never_changes_the_site() {
     let (alice, bob) = TestNode::pair().await;
-    let post = posted(&alice, "The hill", "We walked.").await;
+    let post = publish_post(&alice, "The hill", "We walked.").await;
     let of = post.entry.unwrap();
-    say(&bob, Body::Edit { of, post: version("Bob's", "bobs", "Bob was here.") }).await;
-    say(&bob, Body::Tombstone { of }).await;
-    give(&bob, &alice, who(&bob)).await;
-    assert_eq!(here(&alice, "the-hill"), Some(post));
+    write_entry(&bob, Body::Edit { of, post: version("Bob's", "bobs", "Bob was here.") }).await;
+    write_entry(&bob, Body::Tombstone { of }).await;
+    send_entries(&bob, &alice, person_id(&bob)).await;
+    assert_eq!(post_at(&alice, "the-hill"), Some(post));
 }
 
 #[tokio::test]
 async fn retirement_restores_posts_hidden_by_a_stolen_node() {
     let first = TestNode::new("alice").await;
-    let second = second(&first).await;
+    let second = add_second_node(&first).await;
     let picture = photo(&first).await;
     let saved =
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
             .await
             .unwrap();
     let post = publish::saved_post(&first, saved.id).await.unwrap();
-    give(&first, &second, who(&first)).await;
+    send_entries(&first, &second, person_id(&first)).await;
     for number in 0..50 {
-        say(&second, Body::Tombstone { of: EntryId([number; 32]) }).await;
+        write_entry(&second, Body::Tombstone { of: EntryId([number; 32]) }).await;
     }
-    say(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
-    give(&second, &first, who(&first)).await;
+    write_entry(&second, Body::Tombstone { of: post.entry.unwrap() }).await;
+    send_entries(&second, &first, person_id(&first)).await;
     assert_eq!(
-        (here(&first, "the-hill"), published(&first, &Visitor::Stranger, None, 10).unwrap()),
+        (post_at(&first, "the-hill"), published(&first, &Visitor::Stranger, None, 10).unwrap()),
         (None, Vec::new())
     );
-    assert!(by_id(&first, &Visitor::Owner, post.id).unwrap().is_some(), "its owner still finds it");
+    assert!(by_id(&first, &Visitor::Owner, post.id).unwrap().is_some(), "the owner still sees it");
 
     retire(&first, &second).await;
-    assert_eq!(here(&first, "the-hill"), Some(post.clone()));
+    assert_eq!(post_at(&first, "the-hill"), Some(post.clone()));
     assert_eq!(timeline::page(&first, None, 10).unwrap().len(), 1);
-    // And it can be changed as before.
+    // The post can be edited as before.
     publish::edit(&first, post.id, draft("The hill", "We ran.")).await.unwrap();
-    assert_eq!(here(&first, "the-hill").unwrap().text, "We ran.");
+    assert_eq!(post_at(&first, "the-hill").unwrap().text, "We ran.");
 }
 
 #[tokio::test]
 async fn post_deleted_by_stolen_node_returns_from_a_friend() {
     let first = TestNode::new("alice").await;
-    let second = second(&first).await;
+    let second = add_second_node(&first).await;
     let picture = photo(&first).await;
     let saved =
         save_draft(&first, Draft { photos: vec![picture.id], ..draft("The hill", "We walked.") })
@@ -226,19 +226,19 @@ async fn post_deleted_by_stolen_node_returns_from_a_friend() {
             .unwrap();
     let post = publish::saved_post(&first, saved.id).await.unwrap();
     let of = post.entry.unwrap();
-    let kept = feed::entry(&first, &of).unwrap().unwrap();
-    give(&first, &second, who(&first)).await;
-    // What the thief says of its own is not published here, now or later.
-    let theirs = say(&second, Body::Post(version("Mine", "mine", "buy"))).await;
-    say(&second, Body::Tombstone { of }).await;
-    give(&second, &first, who(&first)).await;
-    assert_eq!((here(&first, "the-hill"), here(&first, "mine")), (None, None));
-    posted(&first, "The hill", "Another one, at the address that was free.").await;
+    let stored = feed::entry(&first, &of).unwrap().unwrap();
+    send_entries(&first, &second, person_id(&first)).await;
+    // A post that the thief wrote is never published here.
+    let stolen = write_entry(&second, Body::Post(version("Mine", "mine", "buy"))).await;
+    write_entry(&second, Body::Tombstone { of }).await;
+    send_entries(&second, &first, person_id(&first)).await;
+    assert_eq!((post_at(&first, "the-hill"), post_at(&first, "mine")), (None, None));
+    publish_post(&first, "The hill", "Another one, at the address that was free.").await;
 
     retire(&first, &second).await;
-    assert_eq!(feed::missing(&first, &who(&first), 10).unwrap(), [of]);
-    apply::receive(&first, who(&first), vec![kept.clone()]).await.unwrap();
-    let again = here(&first, "the-hill-2").unwrap();
+    assert_eq!(feed::missing(&first, &person_id(&first), 10).unwrap(), [of]);
+    apply::receive(&first, person_id(&first), vec![stored.clone()]).await.unwrap();
+    let again = post_at(&first, "the-hill-2").unwrap();
     assert_eq!(
         (again.title.as_str(), again.text.as_str(), &again.photos),
         ("The hill", "We walked.", &post.photos)
@@ -246,12 +246,12 @@ async fn post_deleted_by_stolen_node_returns_from_a_friend() {
     assert_eq!((again.published, again.edited, again.entry), (post.published, None, Some(of)));
     let both = published(&first, &Visitor::Stranger, None, 10).unwrap();
     assert_eq!((both.len(), timeline::page(&first, None, 10).unwrap().len()), (2, 2));
-    assert!(timeline::get(&first, &theirs).unwrap().is_none());
-    // It can be changed as before, and taken back for good.
+    assert!(timeline::get(&first, &stolen).unwrap().is_none());
+    // The post can be edited as before, and deleted for good.
     publish::edit(&first, again.id, draft("The hill", "We ran.")).await.unwrap();
-    assert_eq!(here(&first, "the-hill-2").unwrap().text, "We ran.");
+    assert_eq!(post_at(&first, "the-hill-2").unwrap().text, "We ran.");
     publish::delete(&first, again.id).await.unwrap();
-    apply::receive(&first, who(&first), vec![kept]).await.unwrap();
+    apply::receive(&first, person_id(&first), vec![stored]).await.unwrap();
     assert_eq!(published(&first, &Visitor::Stranger, None, 10).unwrap().len(), 1);
     assert_eq!(feed::check(&first).unwrap().wrong, Vec::<String>::new());
 }

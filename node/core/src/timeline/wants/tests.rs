@@ -32,7 +32,7 @@ fn photo(large: (BlobId, u64), small: (BlobId, u64)) -> PhotoRef {
     }
 }
 
-/// A post of as many photos as a post may have, none of whose blobs any other has.
+/// The most photos that a post may have; no other post has their blobs.
 fn album(number: u64) -> Vec<PhotoRef> {
     let first = number * 1000;
     (0..PHOTOS_MAX as u64)
@@ -60,12 +60,12 @@ async fn post(node: &TestNode, author: PersonId, number: u64, photos: Vec<PhotoR
     node.store.commit(shown).await.unwrap();
 }
 
-async fn take_back(node: &TestNode, author: PersonId, number: u64) {
+async fn remove_post(node: &TestNode, author: PersonId, number: u64) {
     node.store.commit(move |tx| hide(tx, &author, &entry(number))).await.unwrap();
 }
 
-/// How many wait; the count on the disk must be that of the rows.
-fn waiting(node: &TestNode, author: PersonId) -> u64 {
+/// Counts the wanted blobs. The stored count must equal the number of rows.
+fn count_wanted(node: &TestNode, author: PersonId) -> u64 {
     let rows = row::scan::<WantRow>(&node.store, &Scan::prefix(&author.0, usize::MAX)).unwrap();
     let count = row::get::<CountRow>(&node.store, &author.0).unwrap().unwrap_or_default();
     assert_eq!(count.waiting, rows.len() as u64);
@@ -93,24 +93,24 @@ async fn wanted_blobs_of_two_friends_are_separate() {
     assert_eq!(all.len(), 2 * PHOTOS_MAX);
     assert!(all.iter().all(|wanted| wanted.author == CAROL && wanted.blob >= blob(2000)));
     assert_eq!(all[0], WantedBlob { blob: blob(2000), len: 9, author: CAROL });
-    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (64, 64));
-    take_back(&alice, CAROL, 2).await;
-    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (64, 0));
+    assert_eq!((count_wanted(&alice, BOB), count_wanted(&alice, CAROL)), (64, 64));
+    remove_post(&alice, CAROL, 2).await;
+    assert_eq!((count_wanted(&alice, BOB), count_wanted(&alice, CAROL)), (64, 0));
 }
 
 #[tokio::test]
 async fn wanted_blobs_are_listed_by_author() {
     let alice = TestNode::new("alice").await;
-    let secret = alice.blobs.put(b"what Bob and Alice have", AtRest::Plain).unwrap();
+    let secret = alice.blobs.put(b"Bob and Alice have this", AtRest::Plain).unwrap();
     for (author, number) in [(BOB, 1), (CAROL, 2)] {
         post(&alice, author, number, vec![photo((secret.id, 23), (secret.id, 23))]).await;
-        assert_eq!(waiting(&alice, author), 1, "one row for one blob of one photo");
+        assert_eq!(count_wanted(&alice, author), 1, "one row for one blob of one photo");
     }
     assert!(blob_arrived(&alice, BOB, secret).await.unwrap());
     let has = |number| get(&alice, &entry(number)).unwrap().unwrap().photos[0].has_large;
-    assert!(has(1), "Bob has brought it");
-    assert!(!has(2), "Carol has only named it");
-    assert_eq!((waiting(&alice, BOB), waiting(&alice, CAROL)), (0, 1));
+    assert!(has(1), "Bob has sent it");
+    assert!(!has(2), "Carol has only referred to it");
+    assert_eq!((count_wanted(&alice, BOB), count_wanted(&alice, CAROL)), (0, 1));
 }
 
 #[tokio::test]
@@ -125,17 +125,17 @@ async fn photo_of_impossible_length_leaves_no_row() {
     let lens: Vec<u64> =
         wanted_blobs(&alice, &BOB, None, 100).unwrap().iter().map(|wanted| wanted.len).collect();
     assert_eq!(lens, [1, FILE_LEN_MAX]);
-    assert_eq!(waiting(&alice, BOB), 2);
+    assert_eq!(count_wanted(&alice, BOB), 2);
     post(&alice, BOB, 2, vec![photo((blob(8), 0), (blob(9), u64::MAX))]).await;
     assert!(lacks_photos(&alice, BOB, &entry(1)).unwrap());
     assert!(
         !lacks_photos(&alice, BOB, &entry(2)).unwrap(),
-        "what may not be asked for is not looked at again and again"
+        "a photo that is never wanted causes no repeated scan"
     );
     assert_eq!(
         get(&alice, &entry(1)).unwrap().unwrap().photos.len(),
         3,
-        "the post is shown as it is"
+        "the post is shown unchanged"
     );
 }
 
@@ -148,29 +148,29 @@ async fn photos_over_the_limit_are_wanted_later() {
     }
     post(&alice, CAROL, 1000, album(1000)).await;
     assert_eq!(
-        (waiting(&alice, BOB), waiting(&alice, CAROL)),
+        (count_wanted(&alice, BOB), count_wanted(&alice, CAROL)),
         (WANTS_MAX, 64),
-        "Bob's many cost Carol nothing"
+        "Bob's limit does not affect Carol"
     );
     assert_eq!(
         get(&alice, &entry(posts)).unwrap().unwrap().photos.len(),
         PHOTOS_MAX,
-        "shown all the same"
+        "the post is shown"
     );
     assert!(!is_wanted(&alice, posts) && !is_wanted(&alice, posts + 2));
 
-    take_back(&alice, BOB, 0).await;
+    remove_post(&alice, BOB, 0).await;
     assert!(
         !want_left_out(&alice, BOB).await.unwrap(),
-        "all posts are not looked at for each photo that comes"
+        "an arriving photo causes no scan of all posts"
     );
     for number in 1..posts / 2 {
-        take_back(&alice, BOB, number).await;
+        remove_post(&alice, BOB, number).await;
     }
     assert!(want_left_out(&alice, BOB).await.unwrap());
     assert!((posts..posts + 3).all(|number| is_wanted(&alice, number)));
-    assert_eq!(waiting(&alice, BOB), WANTS_MAX / 2 + 3 * 64);
-    assert!(!want_left_out(&alice, BOB).await.unwrap(), "nothing is left out any more");
+    assert_eq!(count_wanted(&alice, BOB), WANTS_MAX / 2 + 3 * 64);
+    assert!(!want_left_out(&alice, BOB).await.unwrap(), "no photo is left out");
 }
 
 #[tokio::test]
@@ -181,17 +181,17 @@ async fn left_out_photos_are_wanted_newest_first() {
         post(&alice, BOB, number, album(number)).await;
     }
     for number in 0..posts / 2 {
-        take_back(&alice, BOB, number).await;
+        remove_post(&alice, BOB, number).await;
     }
     assert!(want_left_out(&alice, BOB).await.unwrap());
-    assert_eq!(waiting(&alice, BOB), WANTS_MAX);
+    assert_eq!(count_wanted(&alice, BOB), WANTS_MAX);
     let (oldest, newest) = (posts, posts + posts / 2 + 1);
     assert!(
         is_wanted(&alice, newest) && !is_wanted(&alice, oldest) && !is_wanted(&alice, oldest + 1)
     );
-    // Those still left out are not forgotten.
+    // The photos that are still left out are wanted later.
     for number in posts / 2..posts {
-        take_back(&alice, BOB, number).await;
+        remove_post(&alice, BOB, number).await;
     }
     assert!(want_left_out(&alice, BOB).await.unwrap());
     assert!(is_wanted(&alice, oldest) && is_wanted(&alice, oldest + 1));
@@ -200,14 +200,14 @@ async fn left_out_photos_are_wanted_newest_first() {
 #[tokio::test]
 async fn shared_blob_of_many_photos_arrives_once() {
     let alice = TestNode::new("alice").await;
-    let one = alice.blobs.put(b"again and again", AtRest::Plain).unwrap();
+    let one = alice.blobs.put(b"in many photos", AtRest::Plain).unwrap();
     let posts = PHOTOS_EACH as u64 / PHOTOS_MAX as u64 + 1;
     for number in 0..posts {
-        post(&alice, BOB, number, vec![photo((one.id, 15), (one.id, 15)); PHOTOS_MAX]).await;
+        post(&alice, BOB, number, vec![photo((one.id, 14), (one.id, 14)); PHOTOS_MAX]).await;
     }
-    assert!(waiting(&alice, BOB) > PHOTOS_EACH as u64);
+    assert!(count_wanted(&alice, BOB) > PHOTOS_EACH as u64);
     assert!(blob_arrived(&alice, BOB, one).await.unwrap());
-    assert_eq!(waiting(&alice, BOB), 0);
+    assert_eq!(count_wanted(&alice, BOB), 0);
     for number in 0..posts {
         assert!(
             get(&alice, &entry(number))
@@ -226,9 +226,9 @@ async fn wanted_photo_sends_a_hint_with_its_author() {
     let mut hints = alice.events.subscribe();
     post(&alice, BOB, 1, Vec::new()).await;
     post(&alice, BOB, 2, album(2)).await;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     while let Ok(hint) = hints.try_recv() {
-        heard.push(hint);
+        received.push(hint);
     }
-    assert_eq!(heard.iter().filter(|hint| **hint == Event::Wanted(BOB)).count(), 1);
+    assert_eq!(received.iter().filter(|hint| **hint == Event::Wanted(BOB)).count(), 1);
 }
