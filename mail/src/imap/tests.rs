@@ -53,7 +53,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn session_survives_any_bytes(pieces in proptest::collection::vec(hostile(), 1..20), logged_in in any::<bool>()) {
+    fn session_survives_any_bytes(
+        pieces in proptest::collection::vec(hostile(), 1..20),
+        logged_in in any::<bool>(),
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let _closed = runtime.block_on(transcript::feed_all(&pieces, logged_in));
     }
@@ -63,7 +66,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn command_parser_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..120), word in 0..5usize) {
+    fn command_parser_survives_any_bytes(
+        bytes in proptest::collection::vec(any::<u8>(), 0..120),
+        word in 0..5usize,
+    ) {
         let verb = ["", "a FETCH 1 ", "a SEARCH ", "a UID STORE 1 ", "a LIST (" ][word];
         let text = [verb.as_bytes(), &bytes].concat();
         let _ = command::parse(&text);

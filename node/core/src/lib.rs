@@ -4,8 +4,8 @@
 //! This crate opens no socket, renders no page and parses no protocol line. It re-exports the
 //! modules of `freehold-proto` and `freehold-store` that the crates above need.
 
-// The modules stand on floors: each imports only from earlier floors of this list, and within its own
-// floor only in one direction. A test in node/tests/tidy reads the list.
+// Each module imports only from earlier floors of this list, and within its own floor only in one
+// direction. A test in node/tests/tidy reads the list.
 
 // Floor 1: small types and functions.
 pub mod audience;

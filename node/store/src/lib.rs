@@ -4,8 +4,8 @@
 //! and can be rebuilt from a snapshot and the log. This crate knows no person, post or message; the
 //! crate above chooses the type of the hints that report a change.
 
-// The modules stand on floors: each imports only from earlier floors of this list, and within its own
-// floor only in one direction. A test in node/tests/tidy reads the list.
+// Each module imports only from earlier floors of this list, and within its own floor only in one
+// direction. A test in node/tests/tidy reads the list.
 
 // Floor 1: types of every layer, the file system, hints.
 pub mod fs;

@@ -225,7 +225,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn address_parser_survives_any_bytes(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        fn address_parser_survives_any_bytes(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        ) {
             parse(&bytes);
         }
     }
