@@ -59,7 +59,7 @@ pub struct Friend {
     pub person: PersonId,
     /// The name in their newest profile stored here, or else in their introduction.
     pub name: String,
-    /// The avatar's colour in their profile; below [`crate::profile::PAINTS`].
+    /// The avatar's colour in their profile; below [`crate::profile::AVATAR_COLOUR_COUNT`].
     pub avatar_colour: Option<u8>,
     /// The key of their node.
     pub node: PublicKey,

@@ -127,7 +127,7 @@ pub enum FolderError {
     /// It is one of the six special folders, which always exist.
     #[error("the special folders can't be renamed or deleted")]
     Special,
-    /// There are already [`FOLDERS_MAX`] folders.
+    /// There are already `FOLDERS_MAX` folders.
     #[error("there are already {FOLDERS_MAX} folders")]
     TooMany,
     /// The store.
