@@ -7,6 +7,7 @@
 mod apps;
 mod password;
 mod sessions;
+mod set_password;
 mod setup;
 mod token;
 
@@ -15,9 +16,8 @@ pub use apps::{
     revoke_app_password,
 };
 pub use freehold_proto::ClientNet;
-pub use password::{
-    PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password, set_password,
-};
+pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password};
 pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
+pub use set_password::set_password;
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};
 pub use token::{NotAToken, SessionToken, SetupToken};

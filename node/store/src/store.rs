@@ -18,10 +18,13 @@ mod checkpoint;
 mod checkpointer;
 mod collect;
 mod committer;
+mod engine_folder;
 mod options;
 mod pending;
 mod rebuild;
+mod replay;
 mod sealed_rows;
+mod shared;
 mod snapshot;
 mod start;
 mod stop;
@@ -42,8 +45,9 @@ pub use stop::Stop;
 pub use tx::Tx;
 
 use checkpointer::Checkpointer;
-use committer::{Queue, Shared};
+use committer::Queue;
 use pending::{PendingChange, Reply};
+use shared::Shared;
 use start::Started;
 
 /// A store of rows. Cheap to clone; closed when the last clone is dropped.

@@ -61,22 +61,6 @@ impl Record for PasswordRow {
 
 const OWNER: &[u8] = b"owner";
 
-/// Replaces the owner's password and ends every session, because the old password may have been
-/// stolen.
-///
-/// # Errors
-/// When the password is not allowed or the store refuses.
-pub async fn set_password(node: &Node, password: &str) -> Result<(), PasswordError> {
-    let row = hashed(node, password).await?;
-    node.store
-        .commit(move |tx| {
-            put(tx, &row)?;
-            super::sessions::end_all(tx)
-        })
-        .await
-        .map_err(PasswordError::Store)
-}
-
 pub(super) fn put(tx: &mut Tx<'_>, row: &PasswordRow) -> Result<(), StoreError> {
     row::put(tx, OWNER, row)
 }

@@ -1,7 +1,7 @@
 //! Deleting a post from this site.
 
 use super::rows::{self, DraftRow, PlaceRow, PostRow};
-use super::{PostError, PostId, State, entries};
+use super::{PostError, PostId, State};
 use crate::erasure;
 use crate::events::Event;
 use crate::feed::EntryId;
@@ -39,7 +39,7 @@ pub(super) fn erase(
     photos::remove_references(tx, &id.0, &row.photos)?;
     rows::free_slugs(tx, id)?;
     if let Some(entry) = row.entry {
-        entries::remove(tx, &EntryId(entry));
+        rows::remove_entry(tx, &EntryId(entry));
     }
     if let Some(published) = row.published {
         row::delete::<PlaceRow>(tx, &rows::place_key(published, id));

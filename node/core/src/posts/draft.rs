@@ -112,6 +112,14 @@ impl Ready {
         self.raw.trim().is_empty() && self.photos.is_empty()
     }
 
+    /// True if the post has this content already.
+    pub(super) fn is_content_of(&self, post: &PostRow) -> bool {
+        self.slug.as_ref().is_none_or(|slug| *slug == post.slug)
+            && self.title == post.title
+            && self.text.text == post.text
+            && self.photos == post.photos
+    }
+
     /// Its photos, all of which must exist.
     pub(super) fn load_photos(&self, tx: &Tx<'_>) -> Result<Vec<Photo>, PostError> {
         load_photos(tx, &self.photos)
@@ -166,7 +174,7 @@ pub(super) fn write(
     match &before {
         None if precondition != Precondition::Absent => return Err(PostError::NoSuchPost),
         Some(before) if !precondition.is_met_by(before) => {
-            return if before.has_content_of(ready) {
+            return if ready.is_content_of(before) {
                 Ok(before.clone())
             } else {
                 Err(PostError::ChangedMeanwhile)

@@ -4,8 +4,6 @@
 //! The feed decides which version of a post counts, and [`crate::apply`] calls these functions in
 //! the same commit. The text of a version is not copied: it is read from its entry.
 
-use minicbor::{Decode, Encode};
-
 use super::rows::{self, ADDRESSES_MAX, PlaceRow, PostRow, Text};
 use super::{PostId, SUMMARY_CHARS, State, TITLE_CHARS_MAX, delete};
 use crate::audience::Audience;
@@ -15,38 +13,9 @@ use crate::feed::change::Version;
 use crate::feed::{EntryId, PostBody};
 use crate::node::Node;
 use crate::photos;
-use crate::row::{self, Record};
-use crate::store::{StoreError, Table, Tx};
+use crate::row;
+use crate::store::{StoreError, Tx};
 use crate::{slug, text};
-
-/// Entry of a published post → the post.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct EntryRow {
-    #[n(0)]
-    post: PostId,
-}
-
-impl Record for EntryRow {
-    const TABLE: Table = Table::new("posts_entries");
-    const VERSION: u8 = 1;
-}
-
-/// Records the entry that published a post.
-pub(super) fn record(tx: &mut Tx<'_>, entry: &EntryId, post: PostId) -> Result<(), StoreError> {
-    row::put(tx, &entry.0, &EntryRow { post })
-}
-
-/// Deletes that record.
-pub(super) fn remove(tx: &mut Tx<'_>, entry: &EntryId) {
-    row::delete::<EntryRow>(tx, &entry.0);
-}
-
-/// The post that an entry published here, if it still exists.
-fn published(tx: &Tx<'_>, entry: &EntryId) -> Result<Option<(PostId, PostRow)>, StoreError> {
-    let Some(EntryRow { post }) = row::get(tx, &entry.0)? else { return Ok(None) };
-    Ok(row::get::<PostRow>(tx, &post.0)?.map(|row| (post, row)))
-}
 
 /// Deletes a post that was deleted in the feed, by this node or another of the owner's, or that has
 /// expired.
@@ -54,7 +23,7 @@ fn published(tx: &Tx<'_>, entry: &EntryId) -> Result<Option<(PostId, PostRow)>, 
 /// # Errors
 /// When the store refuses.
 pub(crate) fn retract(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(), StoreError> {
-    match published(tx, of)? {
+    match rows::published_by(tx, of)? {
         Some((id, row)) => delete::erase(tx, node, id, &row),
         None => Ok(()),
     }
@@ -65,7 +34,7 @@ pub(crate) fn retract(tx: &mut Tx<'_>, node: &Node, of: &EntryId) -> Result<(), 
 /// # Errors
 /// When the store refuses.
 pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
-    let Some((id, row)) = published(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
+    let Some((id, row)) = rows::published_by(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
         return Ok(());
     };
     photos::remove_references(tx, &id.0, &row.photos)?;
@@ -87,7 +56,7 @@ pub(crate) fn apply_version(
     new: &Version,
 ) -> Result<(), StoreError> {
     let (version, at, content) = (&new.entry, new.at, &new.body);
-    let Some((id, before)) = published(tx, of)? else {
+    let Some((id, before)) = rows::published_by(tx, of)? else {
         return if new.is_post_from_here { restore(tx, of, version, at, content) } else { Ok(()) };
     };
     let is_known = before.version.map_or(*of, EntryId) == *version;
@@ -143,7 +112,7 @@ fn restore(
         is_hidden: false,
     };
     copy_content(tx, &mut row, version, at, content)?;
-    record(tx, of, id)?;
+    rows::record_entry(tx, of, id)?;
     photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::claim_slug(tx, &row.slug, id)?;
     row::put(tx, &rows::place_key(content.published, id), &PlaceRow {})?;

@@ -3,7 +3,7 @@
 
 use super::draft::{self, Precondition, Ready};
 use super::rows::{self, ADDRESSES_MAX, DraftRow, PlaceRow, PostRow};
-use super::{PostError, PostId, State, entries};
+use super::{PostError, PostId, State};
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed::{EntryId, MARKDOWN, PostBody};
@@ -104,7 +104,7 @@ impl Publication {
     pub(crate) fn finish(self, tx: &mut Tx<'_>, entry: &EntryId) -> Result<PostRow, PostError> {
         let Self { id, mut row, published, .. } = self;
         row.entry = Some(entry.0);
-        entries::record(tx, entry, id)?;
+        rows::record_entry(tx, entry, id)?;
         photos::add_references(tx, &id.0, &row.photos, true)?;
         rows::claim_slug(tx, &row.slug, id)?;
         row::delete::<DraftRow>(tx, &id.0);
@@ -154,7 +154,7 @@ impl Edition {
             .filter(|_| row.state == State::Published)
             .ok_or(PostError::NotPublished)?;
         if !precondition.is_met_by(&row) {
-            let is_same = row.has_content_of(&ready);
+            let is_same = ready.is_content_of(&row);
             return if is_same {
                 Ok(Edited::Unchanged(Box::new(row)))
             } else {

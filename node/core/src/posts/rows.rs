@@ -2,7 +2,6 @@
 
 use minicbor::{Decode, Encode};
 
-use super::draft::Ready;
 use super::{Post, PostError, PostId, Revision, State};
 use crate::audience::Audience;
 use crate::blobs::{AtRest, Pinned};
@@ -63,15 +62,6 @@ impl PostRow {
     /// The hash of the row, which differs after any change.
     pub(super) fn revision(&self) -> Revision {
         Revision(row::key_part(blake3::hash(&row::encode(Self::VERSION, self)).as_bytes(), 0))
-    }
-
-    /// True if the post has the content of `ready` already.
-    pub(super) fn has_content_of(&self, ready: &Ready) -> bool {
-        let has_slug = ready.slug.as_ref().is_none_or(|slug| *slug == self.slug);
-        has_slug
-            && self.title == ready.title
-            && self.text == ready.text.text
-            && self.photos == ready.photos
     }
 }
 
@@ -275,4 +265,40 @@ pub(super) fn free_slugs(tx: &mut Tx<'_>, id: PostId) -> Result<(), StoreError> 
 /// The number of slugs the post has or had.
 pub(super) fn addresses(tx: &Tx<'_>, id: PostId) -> Result<usize, StoreError> {
     Ok(tx.scan(AddressRow::TABLE, &Scan::prefix(&id.0, ADDRESSES_MAX))?.len())
+}
+
+/// Entry of a published post → the post.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct EntryRow {
+    #[n(0)]
+    post: PostId,
+}
+
+impl Record for EntryRow {
+    const TABLE: Table = Table::new("posts_entries");
+    const VERSION: u8 = 1;
+}
+
+/// Records the entry that published a post.
+pub(super) fn record_entry(
+    tx: &mut Tx<'_>,
+    entry: &EntryId,
+    post: PostId,
+) -> Result<(), StoreError> {
+    row::put(tx, &entry.0, &EntryRow { post })
+}
+
+/// Deletes that record.
+pub(super) fn remove_entry(tx: &mut Tx<'_>, entry: &EntryId) {
+    row::delete::<EntryRow>(tx, &entry.0);
+}
+
+/// The post that an entry published here, if it still exists.
+pub(super) fn published_by(
+    tx: &Tx<'_>,
+    entry: &EntryId,
+) -> Result<Option<(PostId, PostRow)>, StoreError> {
+    let Some(EntryRow { post }) = row::get(tx, &entry.0)? else { return Ok(None) };
+    Ok(row::get::<PostRow>(tx, &post.0)?.map(|row| (post, row)))
 }

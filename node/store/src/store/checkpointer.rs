@@ -12,8 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::checkpoint::{Checkpoint, Condition};
-use super::committer::Shared;
 use super::sealed_rows::SealedRows;
+use super::shared::Shared;
 use super::{FolderLock, Stop, StoreError, stopped};
 use crate::space::FreeSpace;
 use crate::wal::recover::{Group, Reader};

@@ -7,19 +7,19 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::admission::{AdmissionControl, Headroom};
 use super::checkpointer::Checkpointer;
-use super::sealed_rows::SealedRows;
+use super::shared::Shared;
 use super::tx::{Overlay, Tx};
 use super::{FolderLock, StoreError};
 use crate::blobs::{Hold, SmallBlob};
 use crate::hints::{Hint, Hints};
 use crate::wal::group::Change;
-use crate::wal::{AppendError, Mark, Wal};
+use crate::wal::{AppendError, Wal};
 
 /// The most changes in a group.
 const GROUP_CHANGES_MAX: usize = 1024;
@@ -94,34 +94,6 @@ impl<H> Queue<H> {
     pub(super) fn close(&self) {
         self.lock().closing = true;
         self.wake.notify_one();
-    }
-}
-
-/// State shared by readers and the committer.
-pub(super) struct Shared {
-    pub(super) rows: SealedRows,
-    /// The last record that is durable and visible.
-    end: Mutex<Mark>,
-    /// The next group must begin a new segment.
-    rotate: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn new(rows: SealedRows, end: Mark) -> Self {
-        Self { rows, end: Mutex::new(end), rotate: AtomicBool::new(false) }
-    }
-
-    /// The last record that is durable and visible.
-    pub(super) fn end(&self) -> Mark {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_end(&self, end: &Mark) {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone_from(end);
-    }
-
-    pub(super) fn begin_segment(&self) {
-        self.rotate.store(true, Ordering::Relaxed);
     }
 }
 
@@ -255,7 +227,7 @@ impl<H: Hint> Committer<H> {
         if changes.is_empty() {
             return Ok(());
         }
-        if self.shared.rotate.swap(false, Ordering::Relaxed) {
+        if self.shared.take_rotation() {
             self.wal.rotate();
         }
         let mut appended = self.wal.append(changes);

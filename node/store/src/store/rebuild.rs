@@ -8,10 +8,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::engine_folder::{engine_folder, open_engine};
 use super::options::{OpenError, Stage, StoreOptions};
+use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
 use super::snapshot::{self, IntactSnapshot};
-use super::start::{Replay, Replayed, engine_folder, open_engine};
 use crate::engine::{Engine, Write};
 use crate::fs::Fs;
 use crate::hints::Hint;

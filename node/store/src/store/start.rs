@@ -9,30 +9,27 @@
 //!    failed to sync it, so it may exist in the page cache only.
 //! 5. Start the threads.
 
-use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::admission::AdmissionControl;
 use super::checkpoint::{Checkpoint, Condition};
 use super::checkpointer::{Checkpointer, Parts};
-use super::committer::{Committer, Queue, Shared};
-use super::options::{EngineSource, FolderLock, OpenError, Stage, StoreOptions};
+use super::committer::{Committer, Queue};
+use super::engine_folder::engine_folder;
+use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
+use super::rebuild;
+use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
-use super::{BlobId, StoreError, rebuild};
-use crate::blobs::AtRest;
+use super::shared::Shared;
 use crate::engine::{Engine, EngineError};
 use crate::fs::Fs;
 use crate::hints::Hint;
 use crate::seal::{RowSeal, Seal};
-use crate::wal::group::Change;
-use crate::wal::recover::{End, Group, Reader};
+use crate::wal::recover::Reader;
 use crate::wal::{self, Mark, SegmentLens, Wal};
-
-/// A replay flushes the small blobs to files when it holds more bytes of them than this.
-const UNFLUSHED_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// A running store.
 pub(super) struct Started<H> {
@@ -40,11 +37,6 @@ pub(super) struct Started<H> {
     pub(super) shared: Arc<Shared>,
     pub(super) checkpointer: Arc<Checkpointer>,
     pub(super) threads: Vec<std::thread::JoinHandle<()>>,
-}
-
-/// The folder of the engine in the data folder.
-pub(super) fn engine_folder(data: &Path, source: &EngineSource) -> PathBuf {
-    data.join(format!("rows-{}", source.name()))
 }
 
 fn engine_name(source: &EngineSource) -> [u8; 16] {
@@ -230,93 +222,4 @@ fn catch_up(
     let rows = SealedRows::new(engine, seal.clone(), options.blobs.clone());
     Replay::new(rows, mark.position, options)
         .run(reader, (*mark != Mark::default()).then_some(mark))
-}
-
-/// A replay of the log.
-pub(super) struct Replay<'a, H> {
-    rows: SealedRows,
-    /// The small blobs of groups up to this position have files already.
-    flushed: u64,
-    options: &'a StoreOptions<H>,
-    flushed_early: bool,
-    encodings: LastEncodings,
-    /// The first and the last position, for the progress.
-    range: (u64, u64),
-}
-
-/// The rows after a replay of the log without its unconfirmed last group.
-pub(super) struct Replayed {
-    pub(super) rows: SealedRows,
-    pub(super) end: End,
-    /// Small blobs were flushed to files before the replay ended; the remaining rows may not refer
-    /// to all of them.
-    pub(super) flushed_early: bool,
-    /// The encodings of the replayed small blobs.
-    pub(super) encodings: LastEncodings,
-}
-
-/// The encoding at rest in which the log holds each small blob last, and true if it holds the blob
-/// in the other encoding before: a file flushed early in that one must be removed.
-#[derive(Default)]
-pub(super) struct LastEncodings(HashMap<BlobId, (AtRest, bool)>);
-
-impl LastEncodings {
-    fn record(&mut self, changes: &[Change]) {
-        for blob in changes.iter().flat_map(|change| &change.blobs) {
-            let (last, is_changed) = self.0.entry(blob.id).or_insert((blob.at_rest, false));
-            *is_changed |= *last != blob.at_rest;
-            *last = blob.at_rest;
-        }
-    }
-
-    /// The blobs that the log holds in both encodings, with the last one.
-    fn changed(&self) -> impl Iterator<Item = (&BlobId, AtRest)> {
-        self.0.iter().filter(|(_, (_, is_changed))| *is_changed).map(|(id, (last, _))| (id, *last))
-    }
-}
-
-impl<'a, H: Hint> Replay<'a, H> {
-    pub(super) fn new(rows: SealedRows, flushed: u64, options: &'a StoreOptions<H>) -> Self {
-        let (flushed_early, encodings) = (false, LastEncodings::default());
-        Self { rows, flushed, options, flushed_early, encodings, range: (0, 0) }
-    }
-
-    /// Applies the groups after `from`.
-    pub(super) fn run(
-        mut self,
-        reader: &Reader,
-        from: Option<&Mark>,
-    ) -> Result<Replayed, OpenError> {
-        self.range = (from.map_or(0, |from| from.position), reader.last_position()?);
-        let end = reader.read(from, &mut |group| Ok(self.apply(&group)?))?;
-        let Self { rows, flushed_early, encodings, .. } = self;
-        Ok(Replayed { rows, end, flushed_early, encodings })
-    }
-
-    fn apply(&mut self, group: &Group) -> Result<(), StoreError> {
-        self.options.stop.check()?;
-        if group.last() > self.flushed {
-            self.rows.apply(&group.changes)?;
-            self.encodings.record(&group.changes);
-            if self.rows.has_unflushed_over(UNFLUSHED_LEN_MAX) {
-                self.rows.flush_blobs()?;
-                self.flushed_early = true;
-            }
-        } else {
-            self.rows.apply_rows(&group.changes)?;
-        }
-        let (from, to) = self.range;
-        self.options.report(Stage::Applying, group.last() - from, to.saturating_sub(from));
-        Ok(())
-    }
-}
-
-/// Creates `folder` and opens the engine `source` in it.
-pub(super) fn open_engine(
-    fs: &dyn Fs,
-    source: &EngineSource,
-    folder: &Path,
-) -> Result<Arc<dyn Engine>, OpenError> {
-    fs.create_folder(folder)?;
-    source.open(folder).map_err(|error: EngineError| error.into())
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::StoreError;
 use super::checkpointer::Checkpointer;
-use super::committer::Shared;
+use super::shared::Shared;
 use super::snapshot::{self, ContinueCheck, Snapshot};
 use crate::wal::Mark;
 use crate::wal::recover::Group;
