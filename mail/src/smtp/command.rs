@@ -161,7 +161,7 @@ fn bdat(rest: &str) -> Result<Command, CommandError> {
 
 /// RFC 5321 4.1.1.2 with the parameters of RFC 1870, 6152, 6531, 3461 and 4954.
 fn mail(rest: &str) -> Result<Sender, CommandError> {
-    let (path, parameters) = path(rest, "FROM:", CommandError::Syntax("say MAIL FROM:<address>"))?;
+    let (path, parameters) = path(rest, "FROM:", CommandError::Syntax("use MAIL FROM:<address>"))?;
     let mailbox = if path.is_empty() {
         None
     } else {
@@ -174,7 +174,7 @@ fn mail(rest: &str) -> Result<Sender, CommandError> {
 
 /// RFC 5321 4.1.1.3 with the parameters of RFC 3461.
 fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
-    let (path, parameters) = path(rest, "TO:", CommandError::Syntax("say RCPT TO:<address>"))?;
+    let (path, parameters) = path(rest, "TO:", CommandError::Syntax("use RCPT TO:<address>"))?;
     let mailbox = if path.eq_ignore_ascii_case("postmaster") {
         None
     } else {

@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     }
 
     /// Sends a command and reads up to its tagged answer.
-    async fn say(&mut self, command: &str) -> Vec<String> {
+    async fn command(&mut self, command: &str) -> Vec<String> {
         self.send(format!("t {command}\r\n")).await;
         let mut lines = Vec::new();
         loop {
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     }
 
     async fn ok(&mut self, command: &str) -> Vec<String> {
-        let lines = self.say(command).await;
+        let lines = self.command(command).await;
         assert!(lines.last().unwrap().starts_with("t OK"), "{command}: {lines:?}");
         lines
     }
