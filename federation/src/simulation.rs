@@ -51,7 +51,7 @@ impl World {
             people.push(Person::new(name, seed * 1_000_003 + number as u64 * 10_007).await);
         }
         for (one, other) in FRIENDS {
-            person::befriend(&people[one], &people[other]).await;
+            person::make_friends(&people[one], &people[other]).await;
         }
         let links = FRIENDS.iter().map(|(one, other)| Link::new(*one, *other, fault)).collect();
         Self { random: Random::seeded(seed), people, links, fault }

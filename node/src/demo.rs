@@ -119,7 +119,7 @@ async fn start(folder: &Path, config: &Config, content: &Content) -> Result<Vec<
         node.open(&routes).await?;
         bar.inc(1);
     }
-    seed::befriend(&mut nodes, &bar).await?;
+    seed::make_friends(&mut nodes, &bar).await?;
     for node in &mut nodes {
         node.ensure_app_password().await?;
     }

@@ -276,7 +276,7 @@ pub(super) async fn append(node: &Node, body: Body) -> Result<EntryId, AppendErr
 }
 
 /// Makes two persons friends, each with the other's identity log.
-pub(super) async fn befriend(one: &Person, other: &Person) {
+pub(super) async fn make_friends(one: &Person, other: &Person) {
     let introduction = |of: &Person| Introduction {
         person: of.id,
         node: of.node.identity.node_key(),

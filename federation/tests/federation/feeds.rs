@@ -9,7 +9,7 @@ use crate::person::{Person, Transport, pixels, post};
 
 async fn post_with_a_photo_reaches_a_friend(transport: Transport) {
     let (alice, bob) = (Person::new("alice", transport).await, Person::new("bob", transport).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     let entry = alice.post_photo("look", 2_500_000, 40_000).await;
     bob.wait_for_timeline(&["look"]).await;
     bob.wait_until("the photo is stored", |node| {
@@ -39,7 +39,7 @@ async fn post_with_a_photo_reaches_a_friend_over_quic() {
 async fn restarted_node_receives_missed_edits_and_deletes() {
     let (mut alice, mut bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     let one = alice.post("one").await;
     let two = alice.post("two").await;
     bob.wait_for_timeline(&["two", "one"]).await;
@@ -58,7 +58,7 @@ async fn restarted_node_receives_missed_edits_and_deletes() {
 async fn friends_outbox_cursor_follows_acknowledgements() {
     let (alice, bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     for text in ["one", "two", "three"] {
         alice.post(text).await;
     }
@@ -74,7 +74,7 @@ async fn friends_outbox_cursor_follows_acknowledgements() {
 async fn feed_continues_after_a_wrong_clock() {
     let (alice, bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     let deleted = alice.post("to be deleted").await;
     bob.wait_for_timeline(&["to be deleted"]).await;
     let correct = alice.clock.now();
@@ -90,7 +90,7 @@ async fn feed_continues_after_a_wrong_clock() {
 async fn offline_friend_receives_a_thousand_posts() {
     let (alice, mut bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     bob.stop().await;
     for number in 0..1000 {
         alice.post(&number.to_string()).await;
@@ -103,7 +103,7 @@ async fn offline_friend_receives_a_thousand_posts() {
 async fn burst_beyond_the_push_rate_is_delivered_whole() {
     let (alice, bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     for number in 0..400 {
         alice.post(&number.to_string()).await;
     }
@@ -114,7 +114,7 @@ async fn burst_beyond_the_push_rate_is_delivered_whole() {
 async fn missing_photo_is_fetched_after_a_restart() {
     let (alice, mut bob) =
         (Person::new("alice", Transport::Tcp).await, Person::new("bob", Transport::Tcp).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     // Alice's post names a photo whose bytes her node does not have yet.
     let (entry, large, small) = alice.post_missing_photo("look", 1_200_000, 30_000).await;
     bob.wait_for_timeline(&["look"]).await;

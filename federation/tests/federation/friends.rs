@@ -8,7 +8,7 @@ use crate::person::{Person, Transport};
 
 async fn invite_makes_two_friends(transport: Transport) {
     let (alice, bob) = (Person::new("alice", transport).await, Person::new("bob", transport).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     for (one, other) in [(&alice, &bob), (&bob, &alice)] {
         let certifies =
             |log: IdentityLog| log.live_nodes().any(|node| *node == other.identity.node_key());
@@ -68,7 +68,7 @@ async fn invite_request_is_retried_while_the_inviter_is_down() {
 async fn removed_friend_receives_an_unfollow_notice() {
     let (alice, bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     alice.post("one").await;
     bob.wait_for_timeline(&["one"]).await;
     friends::remove(&alice, bob.id()).await.unwrap();
@@ -84,7 +84,7 @@ async fn removed_friend_receives_an_unfollow_notice() {
     // Her posts stay until Bob deletes them.
     bob.wait_for_timeline(&["one"]).await;
     bob.post("is anybody there?").await;
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     bob.wait_until("alice is a friend again", |node| {
         friends::is_friend(node, &alice.id()).unwrap()
     })
@@ -96,7 +96,7 @@ async fn removed_friend_receives_an_unfollow_notice() {
 async fn unfollow_notice_is_sent_when_the_peer_returns() {
     let (mut alice, mut bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     bob.stop().await;
     friends::remove(&alice, bob.id()).await.unwrap();
     // The unfollow notice survives a restart.
@@ -118,7 +118,7 @@ async fn unfollow_notice_is_sent_when_the_peer_returns() {
 async fn friends_learn_each_others_site_addresses() {
     let (alice, bob) =
         (Person::new("alice", Transport::Both).await, Person::new("bob", Transport::Both).await);
-    alice.befriend(&bob).await;
+    alice.make_friends(&bob).await;
     let site = |person: &Person, of: &Person| {
         feed::homes_of(person, &of.id()).unwrap().and_then(|homes| homes.web.into_iter().next())
     };

@@ -106,7 +106,7 @@ impl Person {
         self.node.identity.person().unwrap()
     }
 
-    pub(crate) async fn befriend(&self, other: &Person) {
+    pub(crate) async fn make_friends(&self, other: &Person) {
         let invite = friends::create_invite(self, other.name(), &self.addresses()).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
         self.wait_until("the other is a friend", |node| {

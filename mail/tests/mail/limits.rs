@@ -45,7 +45,7 @@ async fn smtp_newcomer_replaces_idle_stranger_from_loopback() {
     let config = MailConfig { smtp_connections_max: 3, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut owner = Client::connect(alice.addresses.submission).await;
-    owner.say("EHLO laptop.test").await;
+    owner.command("EHLO laptop.test").await;
     owner.login("alice", &alice.app_password).await;
     let mut oldest = Client::connect(alice.addresses.submission).await;
     alice.node.clock.advance(1);
@@ -57,7 +57,7 @@ async fn smtp_newcomer_replaces_idle_stranger_from_loopback() {
     let mut newcomer = Client::connect(alice.addresses.submission).await;
     assert!(oldest.reply().await.starts_with("421 4.3.2 "));
     for client in [&mut newcomer, &mut younger, &mut owner] {
-        assert!(client.say("NOOP").await.starts_with("250"));
+        assert!(client.command("NOOP").await.starts_with("250"));
     }
     alice.close().await;
 }
@@ -67,14 +67,14 @@ async fn smtp_message_under_way_is_not_replaced() {
     let config = MailConfig { smtp_connections_max: 1, ..MailConfig::default() };
     let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut sending = Client::connect(alice.addresses.smtp).await;
-    sending.say("EHLO bob.example").await;
-    assert!(sending.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
-    assert!(sending.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
-    assert!(sending.say("DATA").await.starts_with("354"));
+    sending.command("EHLO bob.example").await;
+    assert!(sending.command("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
+    assert!(sending.command("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+    assert!(sending.command("DATA").await.starts_with("354"));
     alice.node.clock.advance(IDLE_MS);
     let mut newcomer = Client::raw(alice.addresses.smtp).await;
     assert!(newcomer.reply().await.starts_with("421 4.7.0 "));
-    assert!(sending.say("Subject: slow\r\n\r\n.").await.starts_with("250"));
+    assert!(sending.command("Subject: slow\r\n\r\n.").await.starts_with("250"));
     alice.node.clock.advance(IDLE_MS);
     let _newcomer = Client::connect(alice.addresses.smtp).await;
     assert!(sending.reply().await.starts_with("421 4.3.2 "));
@@ -139,11 +139,11 @@ async fn proxied_client_address_reaches_limits_and_trace_header() {
     let mut other = proxied(alice.addresses.smtp, 10).await;
     assert!(other.reply().await.starts_with("220 "));
 
-    sending.say("EHLO bob.example").await;
-    sending.say("MAIL FROM:<bob@bob.example>").await;
-    sending.say("RCPT TO:<alice@alice.example>").await;
-    sending.say("DATA").await;
-    assert!(sending.say("Subject: proxied\r\n\r\n.").await.starts_with("250"));
+    sending.command("EHLO bob.example").await;
+    sending.command("MAIL FROM:<bob@bob.example>").await;
+    sending.command("RCPT TO:<alice@alice.example>").await;
+    sending.command("DATA").await;
+    assert!(sending.command("Subject: proxied\r\n\r\n.").await.starts_with("250"));
     let texts = texts(&alice.node, SpecialUse::Inbox);
     assert!(texts[0].contains("[203.0.113.9]"), "{texts:?}");
     alice.close().await;
@@ -154,11 +154,11 @@ async fn proxied_client_must_encrypt_before_its_login() {
     let alice = TestServer::open(TestNode::new("alice").await, behind_proxy()).await;
     let mut client = proxied(alice.addresses.submission, 9).await;
     assert!(client.reply().await.starts_with("220 "));
-    let offered = client.say("EHLO laptop.test").await;
+    let offered = client.command("EHLO laptop.test").await;
     assert!(offered.contains("STARTTLS") && !offered.contains("AUTH"), "{offered}");
-    assert!(client.say("STARTTLS").await.starts_with("220"));
+    assert!(client.command("STARTTLS").await.starts_with("220"));
     let mut client = client.encrypt(&alice).await;
-    assert!(client.say("EHLO laptop.test").await.contains("AUTH"));
+    assert!(client.command("EHLO laptop.test").await.contains("AUTH"));
     client.login("alice", &alice.app_password).await;
     alice.close().await;
 }

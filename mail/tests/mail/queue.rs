@@ -22,16 +22,19 @@ fn route(domain: &str, server: SocketAddr) -> MailConfig {
 async fn submit(server: &TestServer, to: &[&str], text: &str) -> String {
     let mut client = Client::connect(server.addresses.submission).await;
     assert!(
-        client.say("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"),
+        client.command("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"),
         "AUTH is offered in the clear on loopback"
     );
     client.login("alice", &server.app_password).await;
-    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
     for address in to {
-        assert!(client.say(&format!("RCPT TO:<{address}>")).await.starts_with("250"), "{address}");
+        assert!(
+            client.command(&format!("RCPT TO:<{address}>")).await.starts_with("250"),
+            "{address}"
+        );
     }
-    assert!(client.say("DATA").await.starts_with("354"));
-    client.say(&format!("{text}\r\n.")).await
+    assert!(client.command("DATA").await.starts_with("354"));
+    client.command(&format!("{text}\r\n.")).await
 }
 
 fn in_queue(node: &Node) -> usize {
@@ -141,12 +144,12 @@ async fn refused_recipient_is_reported_and_others_are_delivered() {
 async fn recipient_without_route_gets_550() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.submission).await;
-    client.say("EHLO laptop.test").await;
+    client.command("EHLO laptop.test").await;
     client.login("alice@alice.example", &alice.app_password).await;
-    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
-    let reply = client.say("RCPT TO:<someone@gmail.com>").await;
+    assert!(client.command("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    let reply = client.command("RCPT TO:<someone@gmail.com>").await;
     assert!(reply.starts_with("550 5.1.2 "), "{reply}");
-    assert!(client.say("RCPT TO:<nobody@alice.example>").await.starts_with("550 5.1.1"));
+    assert!(client.command("RCPT TO:<nobody@alice.example>").await.starts_with("550 5.1.1"));
     alice.close().await;
 }
 
@@ -159,9 +162,9 @@ async fn submission_with_a_foreign_author_gets_550() {
     )
     .await;
     let mut client = Client::connect(alice.addresses.submission).await;
-    client.say("EHLO laptop.test").await;
+    client.command("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
-    assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("553 5.7.1"));
+    assert!(client.command("MAIL FROM:<bob@bob.example>").await.starts_with("553 5.7.1"));
     for (header, code) in [
         ("From: bob@bob.example", "550 5.7.1"),
         ("From: alice@alice.example, bob@bob.example", "550 5.7.1"),
@@ -171,13 +174,13 @@ async fn submission_with_a_foreign_author_gets_550() {
         ("From: Friends: alice@alice.example;", "250 2.0.0"),
         ("From: \"bob@bob.example\" <alice+shop@alice.example>", "250 2.0.0"),
     ] {
-        assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
-        assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+        assert!(client.command("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+        assert!(client.command("RCPT TO:<alice@alice.example>").await.starts_with("250"));
         if code.starts_with('5') {
-            assert!(client.say("RCPT TO:<bob@bob.example>").await.starts_with("250"));
+            assert!(client.command("RCPT TO:<bob@bob.example>").await.starts_with("250"));
         }
-        assert!(client.say("DATA").await.starts_with("354"));
-        let reply = client.say(&format!("{header}\r\n\r\ntext\r\n.")).await;
+        assert!(client.command("DATA").await.starts_with("354"));
+        let reply = client.command(&format!("{header}\r\n\r\ntext\r\n.")).await;
         assert!(reply.starts_with(code), "{header}: {reply}");
     }
     until(&alice.node, || in_queue(&alice.node) == 0).await;
@@ -189,14 +192,14 @@ async fn submission_with_a_foreign_author_gets_550() {
 async fn message_to_owner_may_have_a_foreign_author() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.submission).await;
-    client.say("EHLO laptop.test").await;
+    client.command("EHLO laptop.test").await;
     client.login("alice", &alice.app_password).await;
-    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
-    assert!(client.say("RCPT TO:<alice+forwarded@alice.example>").await.starts_with("250"));
-    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.command("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("RCPT TO:<alice+forwarded@alice.example>").await.starts_with("250"));
+    assert!(client.command("DATA").await.starts_with("354"));
     assert!(
         client
-            .say("From: bob@bob.example\r\n\r\nforwarded to myself\r\n.")
+            .command("From: bob@bob.example\r\n\r\nforwarded to myself\r\n.")
             .await
             .starts_with("250")
     );
@@ -211,17 +214,17 @@ async fn message_repeated_after_a_crash_is_stored_once() {
     // After a crash between the reply 250 and its record, the queue sends the same text with the
     // same envelope identifier.
     let mut client = Client::connect(bob.addresses.smtp).await;
-    client.say("EHLO alice.example").await;
+    client.command("EHLO alice.example").await;
     for _ in 0..2 {
         assert!(
             client
-                .say("MAIL FROM:<alice@alice.example> ENVID=0123456789abcdef")
+                .command("MAIL FROM:<alice@alice.example> ENVID=0123456789abcdef")
                 .await
                 .starts_with("250")
         );
-        assert!(client.say("RCPT TO:<bob@bob.example>").await.starts_with("250"));
-        assert!(client.say("DATA").await.starts_with("354"));
-        assert!(client.say("Subject: once\r\n\r\ntext\r\n.").await.starts_with("250"));
+        assert!(client.command("RCPT TO:<bob@bob.example>").await.starts_with("250"));
+        assert!(client.command("DATA").await.starts_with("354"));
+        assert!(client.command("Subject: once\r\n\r\ntext\r\n.").await.starts_with("250"));
     }
     assert_eq!(texts(&bob.node, SpecialUse::Inbox).len(), 1);
     bob.close().await;

@@ -144,7 +144,7 @@ impl Client {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends `line` and its CR LF and reads the reply.
-    pub async fn say(&mut self, line: &str) -> String {
+    pub async fn command(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n").as_bytes()).await;
         self.reply().await
     }
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Logs in with AUTH PLAIN.
     pub async fn login(&mut self, user: &str, password: &str) {
         let response = BASE64.encode(format!("\0{user}\0{password}").as_bytes());
-        assert!(self.say(&format!("AUTH PLAIN {response}")).await.starts_with("235"));
+        assert!(self.command(&format!("AUTH PLAIN {response}")).await.starts_with("235"));
     }
 
     /// Sends bytes as they are.

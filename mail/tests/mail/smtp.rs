@@ -33,8 +33,8 @@ async fn smtp_transcripts_pass_at_every_cut() {
 
 /// Sends MAIL and RCPT for a message to alice.
 async fn envelope<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) {
-    assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
-    assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
+    assert!(client.command("RCPT TO:<alice@alice.example>").await.starts_with("250"));
 }
 
 #[tokio::test]
@@ -59,17 +59,17 @@ async fn largest_network_is_evicted_but_no_authenticated_client() {
         [Client::connect(alice.addresses.smtp).await, Client::connect(alice.addresses.smtp).await];
     let _other = Client::connect_from("127.0.0.2", alice.addresses.smtp).await;
     assert!(crowding[0].reply().await.starts_with("421 4.3.2 "));
-    assert!(crowding[1].say("NOOP").await.starts_with("250"));
+    assert!(crowding[1].command("NOOP").await.starts_with("250"));
 
     let mut own = [
         Client::connect(alice.addresses.submission).await,
         Client::connect(alice.addresses.submission).await,
     ];
-    own[0].say("EHLO laptop.test").await;
+    own[0].command("EHLO laptop.test").await;
     own[0].login("alice", &alice.app_password).await;
     let _other = Client::connect_from("127.0.0.2", alice.addresses.submission).await;
     assert!(own[1].reply().await.starts_with("421 "));
-    assert!(own[0].say("NOOP").await.starts_with("250"));
+    assert!(own[0].command("NOOP").await.starts_with("250"));
     alice.close().await;
 }
 
@@ -98,13 +98,13 @@ async fn shutdown_finishes_the_message_in_progress() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut idle = Client::connect(alice.addresses.smtp).await;
     let mut busy = Client::connect(alice.addresses.smtp).await;
-    busy.say("EHLO bob.example").await;
+    busy.command("EHLO bob.example").await;
     envelope(&mut busy).await;
-    assert!(busy.say("DATA").await.starts_with("354"));
+    assert!(busy.command("DATA").await.starts_with("354"));
     let TestServer { node, mail, .. } = alice;
     let stopping = tokio::spawn(mail.shutdown());
     assert!(idle.reply().await.starts_with("421 4.3.2 "));
-    assert!(busy.say("Subject: last\r\n\r\n.").await.starts_with("250"));
+    assert!(busy.command("Subject: last\r\n\r\n.").await.starts_with("250"));
     assert!(busy.reply().await.starts_with("421 4.3.2"));
     stopping.await.unwrap();
     assert_eq!(texts(&node, SpecialUse::Inbox).len(), 1);
@@ -114,9 +114,9 @@ async fn shutdown_finishes_the_message_in_progress() {
 async fn interrupted_message_is_not_stored() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
-    client.say("HELO bob.example").await;
+    client.command("HELO bob.example").await;
     envelope(&mut client).await;
-    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.command("DATA").await.starts_with("354"));
     client.send(b"Subject: half\r\n\r\nhal").await;
     drop(client);
     let TestServer { node, mail, .. } = alice;
@@ -128,16 +128,16 @@ async fn interrupted_message_is_not_stored() {
 async fn command_injected_before_starttls_is_dropped() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
-    client.say("EHLO bob.example").await;
+    client.command("EHLO bob.example").await;
     // One segment: the command in the clear arrives together with STARTTLS.
     client.send(b"STARTTLS\r\nMAIL FROM:<injected@evil.test>\r\n").await;
     assert!(client.reply().await.starts_with("220"));
     let mut client = client.encrypt(&alice).await;
-    assert!(client.say("RCPT TO:<alice@alice.example>").await.starts_with("503"));
-    assert!(!client.say("EHLO bob.example").await.contains("STARTTLS"));
+    assert!(client.command("RCPT TO:<alice@alice.example>").await.starts_with("503"));
+    assert!(!client.command("EHLO bob.example").await.contains("STARTTLS"));
     envelope(&mut client).await;
-    assert!(client.say("DATA").await.starts_with("354"));
-    assert!(client.say("Subject: sealed\r\n\r\n.").await.starts_with("250"));
+    assert!(client.command("DATA").await.starts_with("354"));
+    assert!(client.command("Subject: sealed\r\n\r\n.").await.starts_with("250"));
     assert!(texts(&alice.node, SpecialUse::Inbox)[0].contains("with ESMTPS id"));
     alice.close().await;
 }
@@ -147,10 +147,10 @@ async fn implicit_tls_offers_auth() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::raw(alice.addresses.smtps).await.encrypt(&alice).await;
     assert!(client.reply().await.starts_with("220"));
-    let offers = client.say("EHLO laptop.test").await;
+    let offers = client.command("EHLO laptop.test").await;
     assert!(offers.contains("AUTH PLAIN LOGIN") && !offers.contains("STARTTLS"), "{offers}");
     client.login("alice@alice.example", &alice.app_password).await;
-    assert!(client.say("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("MAIL FROM:<alice@alice.example>").await.starts_with("250"));
     alice.close().await;
 }
 
@@ -158,8 +158,8 @@ async fn implicit_tls_offers_auth() {
 async fn recipient_1001_gets_452() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
-    client.say("EHLO bob.example").await;
-    assert!(client.say("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
+    client.command("EHLO bob.example").await;
+    assert!(client.command("MAIL FROM:<bob@bob.example>").await.starts_with("250"));
     let commands: String =
         (0..1001).map(|n| format!("RCPT TO:<alice+{n}@alice.example>\r\n")).collect();
     client.send(commands.as_bytes()).await;
@@ -167,8 +167,8 @@ async fn recipient_1001_gets_452() {
         assert!(client.reply().await.starts_with("250 2.1.5 "));
     }
     assert!(client.reply().await.starts_with("452 4.5.3"));
-    assert!(client.say("DATA").await.starts_with("354"));
-    assert!(client.say("Subject: all\r\n\r\n.").await.starts_with("250"));
+    assert!(client.command("DATA").await.starts_with("354"));
+    assert!(client.command("Subject: all\r\n\r\n.").await.starts_with("250"));
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
     alice.close().await;
 }
@@ -189,16 +189,16 @@ async fn full_disk_gets_452_before_the_message() {
     publish::profile(&node, profile_of("alice")).await.unwrap();
     let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
     let mut client = Client::connect(mail.addresses().smtp).await;
-    client.say("EHLO bob.example").await;
+    client.command("EHLO bob.example").await;
     fs.set_free(999);
     envelope(&mut client).await;
-    assert!(client.say("DATA").await.starts_with("452 4.3.1 "));
+    assert!(client.command("DATA").await.starts_with("452 4.3.1 "));
     envelope(&mut client).await;
     client.send(b"BDAT 4\r\nab\r\n").await;
     assert!(client.reply().await.starts_with("452 4.3.1"));
     fs.set_free(1_000_000);
     envelope(&mut client).await;
-    assert!(client.say("DATA").await.starts_with("354"));
+    assert!(client.command("DATA").await.starts_with("354"));
     mail.shutdown().await;
 }
 
@@ -207,7 +207,7 @@ async fn full_disk_gets_452_before_the_message() {
 async fn hard_messages_are_stored_unchanged() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;
-    client.say("EHLO bob.example").await;
+    client.command("EHLO bob.example").await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/messages");
     let mut paths: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -216,7 +216,7 @@ async fn hard_messages_are_stored_unchanged() {
     for path in paths {
         let (text, stuffed) = lines(&std::fs::read(&path).unwrap());
         envelope(&mut client).await;
-        assert!(client.say("DATA").await.starts_with("354"));
+        assert!(client.command("DATA").await.starts_with("354"));
         client.send(&stuffed).await;
         let reply = client.reply().await;
         assert!(reply.starts_with("250"), "{}: {reply}", path.display());

@@ -55,7 +55,7 @@ impl TestNode {
     #[allow(clippy::unwrap_used, reason = "test nodes that can't be made are a failed test")]
     pub async fn pair() -> (Self, Self) {
         let (alice, bob) = (Self::new("alice").await, Self::new("bob").await);
-        alice.befriend(&bob).await;
+        alice.make_friends(&bob).await;
         (alice, bob)
     }
 
@@ -64,7 +64,7 @@ impl TestNode {
         clippy::unwrap_used,
         reason = "test nodes that can't be made friends are a failed test"
     )]
-    pub async fn befriend(&self, other: &Self) {
+    pub async fn make_friends(&self, other: &Self) {
         let invite = friends::create_invite(self, "for a test", &[]).await.unwrap();
         friends::accept_invite(other, &invite).await.unwrap();
         friends::redeem_invite(self, &other.introduction(), invite.token).await.unwrap();

@@ -46,7 +46,7 @@ where
 /// Makes every two nodes friends by an invitation, once: later changes by the owners stay. After a
 /// folder was deleted, its node is another person of the same name; the friendships with the
 /// earlier person are ended first.
-pub(super) async fn befriend(nodes: &mut [DemoNode], bar: &ProgressBar) -> Result<()> {
+pub(super) async fn make_friends(nodes: &mut [DemoNode], bar: &ProgressBar) -> Result<()> {
     let people: BTreeSet<String> = nodes.iter().map(|node| node.person.clone()).collect();
     let mut removed = BTreeSet::new();
     for node in nodes.iter_mut() {

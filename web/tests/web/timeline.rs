@@ -15,7 +15,7 @@ use crate::browser::Browser;
 use crate::photos::{png, upload_to};
 
 /// Makes `friend` a friend of `node`, without a network between them.
-async fn befriend(node: &TestNode, friend: &TestNode, name: &str) {
+async fn make_friends(node: &TestNode, friend: &TestNode, name: &str) {
     identity_log::learn(node, friend.identity.log().unwrap().to_bytes()).await.unwrap();
     let (person, key) = (friend.identity.person().unwrap(), friend.identity.node_key());
     let from = Introduction {
@@ -79,7 +79,7 @@ async fn note_form_sent_twice_publishes_once() {
 #[tokio::test]
 async fn friends_post_is_sanitised_and_marked_unseen() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
-    befriend(&alice, &bob, "Bob <i>").await;
+    make_friends(&alice, &bob, "Bob <i>").await;
     let mut owner = Browser::owner(&alice).await;
     owner.post("/home", &[("text", "Mine, first.")]).await;
     owner.get("/home").await;
@@ -104,7 +104,7 @@ async fn friends_post_is_sanitised_and_marked_unseen() {
 #[tokio::test]
 async fn long_post_of_a_friend_is_shown_whole() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
-    befriend(&alice, &bob, "Bob").await;
+    make_friends(&alice, &bob, "Bob").await;
     let long = format!("{}The last sentence.", "A sentence of some length. ".repeat(400));
     publish(&bob, "At length", &long).await;
     carry(&bob, &alice).await;
@@ -121,7 +121,7 @@ async fn long_post_of_a_friend_is_shown_whole() {
 #[tokio::test]
 async fn friends_newest_name_and_colour_are_shown() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
-    befriend(&alice, &bob, "Bob").await;
+    make_friends(&alice, &bob, "Bob").await;
     publish(&bob, "", "The heron is back.").await;
     carry(&bob, &alice).await;
     let mut owner = Browser::owner(&alice).await;
@@ -161,7 +161,7 @@ async fn friends_newest_name_and_colour_are_shown() {
 #[tokio::test]
 async fn presence_follows_connection_and_last_contact() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
-    befriend(&alice, &bob, "Bob").await;
+    make_friends(&alice, &bob, "Bob").await;
     let person = bob.identity.person().unwrap();
     let mut owner = Browser::owner(&alice).await;
     owner.post("/home", &[("text", "Hello.")]).await;

@@ -114,13 +114,17 @@ pub async fn redeem_invite(
                 _ if !is_valid => return Err(BefriendError::BadToken),
                 _ => {}
             }
-            befriend(tx, person, &row)?;
+            make_friends(tx, person, &row)?;
             Ok(row.into_friend(person)?)
         })
         .await
 }
 
-fn befriend(tx: &mut Tx<'_>, person: PersonId, friend: &FriendRow) -> Result<(), BefriendError> {
+fn make_friends(
+    tx: &mut Tx<'_>,
+    person: PersonId,
+    friend: &FriendRow,
+) -> Result<(), BefriendError> {
     let is_known = tx.get(FriendRow::TABLE, &person.0)?.is_some();
     if !is_known && tx.scan(FriendRow::TABLE, &Scan::prefix(&[], FRIENDS_MAX))?.len() >= FRIENDS_MAX
     {
@@ -160,7 +164,7 @@ pub async fn receive_request(
                     if friend.state == FriendState::Requested
                         && friend.node == *from.node.as_bytes() =>
                 {
-                    befriend(
+                    make_friends(
                         tx,
                         person,
                         &FriendRow {
@@ -233,7 +237,7 @@ pub async fn accept_request(node: &Node, person: PersonId) -> Result<Friend, Bef
                 row::get::<RequestRow>(tx, &person.0)?.filter(|request| !request.is_expired(now));
             let request = request.ok_or(BefriendError::NoSuchRequest)?;
             let row = FriendRow::new(&request.introduction(person)?, FriendState::Friend, now);
-            befriend(tx, person, &row)?;
+            make_friends(tx, person, &row)?;
             Ok(row.into_friend(person)?)
         })
         .await

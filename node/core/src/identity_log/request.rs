@@ -21,7 +21,9 @@ pub enum RequestError {
     Unclaimed,
     /// The person has ended the identity, or the log has an op of a newer program, which this one
     /// must not follow.
-    #[error("the identity log takes nothing more that this program could write")]
+    #[error(
+        "the identity has ended, or its log has a change by a newer program: update this program"
+    )]
     Closed,
     /// The node to add is in the log already.
     #[error("that node is in the identity log already")]
@@ -123,13 +125,13 @@ pub fn request_retirement(
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UploadError {
     /// The node has no person.
-    #[error("this node belongs to nobody yet; a claim makes it somebody's")]
+    #[error("this node belongs to nobody yet; claim it first")]
     Unclaimed,
     /// The signed log is not valid.
-    #[error("what was signed is not valid: {0}")]
+    #[error("the signed change is not valid: {0}")]
     Log(#[from] IdentityLogError),
     /// The signed log is another person's.
-    #[error("this is signed for {0}, who is not the one this node belongs to")]
+    #[error("this is signed for {0}, who is not the owner of this node")]
     AnotherPerson(PersonId),
     /// The log has gained another op since the request.
     #[error(
@@ -146,7 +148,7 @@ pub enum UploadError {
     #[error("the file was changed: its backup key is not the words' own")]
     BackupKey,
     /// The op is stored; the vault could not be rewritten.
-    #[error("it was taken, but {0}")]
+    #[error("the change is stored, but {0}")]
     Vault(ClaimError),
     /// The store's own error.
     #[error("{0}")]
