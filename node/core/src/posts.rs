@@ -24,7 +24,7 @@ pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
 pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
-pub(crate) use rows::{PostRow, to_post};
+pub(crate) use rows::{PostRow, load, to_post};
 
 /// The longest title, in characters: four bytes each fit an entry's title.
 pub const TITLE_CHARS_MAX: usize = 250;

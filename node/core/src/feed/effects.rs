@@ -300,11 +300,13 @@ fn projection(
         return Ok(Projection::NotUnderstood);
     };
     let (here, at) = (node.identity.node_key(), entry.header().hlc.time());
+    // An own entry was stored when it was written; a clock that was never set would say 1970.
+    let stored = if header.log.node == here { header.hlc.time() } else { target.seen };
     Ok(Projection::Shown(Box::new(Version {
         entry: newest,
         at,
         // The author may date a post back, as one that was out elsewhere before, but not ahead.
-        posted: header.hlc.time().min(target.seen).min(body.published),
+        posted: header.hlc.time().min(stored).min(body.published),
         is_post_from_here: header.log.node == here,
         is_from_here: entry.header().log.node == here,
         body: body.clone(),

@@ -172,7 +172,7 @@ impl Edition {
         let shown = ready.load_photos(tx)?;
         ready.text.attach(tx);
         photos::remove_references(tx, &id.0, &row.photos)?;
-        photos::add_references(tx, &id.0, &ready.photos, true)?;
+        photos::add_references(tx, &id.0, &ready.photos, !row.is_hidden)?;
         row.title = ready.title;
         row.text = ready.text.text.clone();
         row.summary = ready.summary;

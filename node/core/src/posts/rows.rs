@@ -161,7 +161,7 @@ pub(super) fn place_key(published: Timestamp, id: PostId) -> Vec<u8> {
     row::key(&[&published.0.to_be_bytes(), &id.0])
 }
 
-pub(super) fn load(rows: &impl Rows, id: PostId) -> Result<PostRow, PostError> {
+pub(crate) fn load(rows: &impl Rows, id: PostId) -> Result<PostRow, PostError> {
     row::get(rows, &id.0)?.ok_or(PostError::NoSuchPost)
 }
 

@@ -96,7 +96,11 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
         let entry = feed::append(tx, &author, Lane::PUBLIC, &body, None, &mut changes)?;
         let row = edition.finish(tx, &entry)?;
         apply(tx, &author, changes)?;
-        Ok(row)
+        // Another node's edit may outrank this one, or show a hidden post again.
+        match posts::load(tx, id) {
+            Err(PostError::NoSuchPost) => Ok(row),
+            stored => stored,
+        }
     };
     let row = node.store.commit(commit).await?;
     Ok(posts::to_post(node, id, row)?)
@@ -114,7 +118,9 @@ pub async fn delete(node: &Node, id: PostId) -> Result<(), PostError> {
         let mut changes = Vec::new();
         let body = Body::Tombstone { of };
         feed::append(tx, &author, Lane::PUBLIC, &body, None, &mut changes)?;
-        Ok(apply(tx, &author, changes)?)
+        apply(tx, &author, changes)?;
+        // The feed retracts no void post (of a forked log, say), but the owner deletes it here.
+        Ok(posts::retract(tx, &author, &of)?)
     };
     node.store.commit(commit).await
 }

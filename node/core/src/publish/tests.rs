@@ -2,7 +2,7 @@
 
 use super::announce_profile;
 use super::profile as publish_profile;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::fs::{MemoryFs, PowerCut};
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
@@ -10,7 +10,7 @@ use crate::posts::{self, Draft, PostError};
 use crate::profile::{self, Profile, ProfileError};
 use crate::random::Random;
 use crate::testing::{START, TestNode};
-use crate::{feed, identity, outbox};
+use crate::{feed, identity, outbox, timeline};
 
 #[tokio::test]
 async fn changed_profile_writes_one_entry() {
@@ -109,4 +109,19 @@ async fn refused_new_post_leaves_no_draft() {
     for node in [&alice, &nobody] {
         assert_eq!(posts::drafts(node).unwrap(), []);
     }
+}
+
+#[tokio::test]
+async fn unset_clock_does_not_date_an_own_post() {
+    let fs = MemoryFs::new();
+    let node = node_on(fs.clone(), 1);
+    identity::create_with(&node, Mnemonic::from_entropy([1; 32])).await.unwrap();
+    let draft = |text: &str| Draft { text: text.into(), ..Draft::default() };
+    super::post(&node, draft("before")).await.unwrap();
+    node.clock.set(Timestamp(0));
+    let post = super::post(&node, draft("after")).await.unwrap();
+    let items = timeline::page(&node, None, 10).unwrap();
+    let item = items.iter().find(|item| item.text == "after").unwrap();
+    assert_eq!(Some(item.shown), post.published);
+    assert!(item.shown >= START);
 }

@@ -152,3 +152,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn damaged_header_is_refused_or_decoded() {
+    let corpus = [ipv4(&[]), ipv4(&[0x04, 0, 1, 0]), SIGNATURE.to_vec()];
+    freehold_proto::testing::fuzz::fuzz("proxy header", &corpus, |input| drop(decode(input)));
+}

@@ -148,7 +148,7 @@ fn html_over_its_limits_is_refused() {
 }
 
 #[test]
-fn fuzzed_html_is_bounded_before_and_after_parsing() {
+fn damaged_html_is_bounded_before_and_after_parsing() {
     let names = format!("{ALLOWED} {RAW} {DROPPED} select option font o:p").replace(' ', "><");
     let corpus = [
         format!("<{names}>").repeat(2).into_bytes(),
@@ -158,7 +158,7 @@ fn fuzzed_html_is_bounded_before_and_after_parsing() {
         b"<p><b><i><table><caption><h1>x<tbody><td><ul><li></table></i></p><h2></h1><center></td>"
             .repeat(20),
     ];
-    freehold_core::testing::fuzz::fuzz("letters", &corpus, |input| {
+    freehold_core::testing::fuzz::fuzz("message html", &corpus, |input| {
         let html = String::from_utf8_lossy(input);
         let normalized_html = normalize(&html).unwrap();
         let (depth, count) = depth_and_count(normalized_html.as_str());

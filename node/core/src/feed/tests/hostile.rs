@@ -331,3 +331,25 @@ async fn mismatched_kind_lane_or_audience_is_refused() {
         assert!(matches!(cause(refusal(&bob, &alice, vec![misfit]).await), EntryError::Body(_)));
     }
 }
+
+#[tokio::test]
+async fn void_post_of_a_forked_log_can_be_deleted() {
+    use crate::audience::Visitor;
+    use crate::posts::{self, Draft};
+    use crate::publish;
+
+    let alice = claimed_node(1).await;
+    let draft = Draft { text: "We walked.".to_owned(), ..Draft::default() };
+    let post = publish::post(&alice, draft).await.unwrap();
+    // A machine that was resumed twice writes another entry at the same place.
+    let epoch = alice.identity.epoch();
+    let alice = restarted(&alice, 2);
+    let forged = chain(&alice, epoch, None, 0, &[Body::Post(note("We flew."))]);
+    assert_eq!(receive(&alice, person_id(&alice), forged).await.unwrap().forked.len(), 1);
+    run_due(&alice).await.unwrap();
+    let visible = |visitor: &Visitor| posts::by_id(&alice, visitor, post.id).unwrap().is_some();
+    assert!(!visible(&Visitor::Stranger) && visible(&Visitor::Owner));
+    publish::delete(&alice, post.id).await.unwrap();
+    assert!(!visible(&Visitor::Owner));
+    assert_eq!(posts::count(&alice).unwrap(), 0);
+}
