@@ -54,7 +54,7 @@ fn safe_next(next: &str) -> &str {
 }
 
 /// The fault of a wrong password.
-pub(crate) const WRONG_PASSWORD: &str = "Wrong password.";
+pub(crate) const WRONG_PASSWORD: &str = "Wrong password. Type it again.";
 
 /// The fault of too many wrong passwords.
 pub(crate) fn too_many_attempts(retry_after_ms: u64) -> String {
@@ -72,8 +72,12 @@ async fn show(
     Query(query): Query<LoginQuery>,
 ) -> PageResult {
     let profile = site.profile()?;
-    if viewer.is_owner() || profile.is_none() {
+    if viewer.is_owner() {
         return Ok(response::see_other("/home"));
+    }
+    // Without an owner there is no password; `/home` would redirect back to this page.
+    if profile.is_none() {
+        return Ok(response::see_other("/"));
     }
     let page = Layout::public(profile.as_deref(), "Come in", "");
     response::page(&LoginPage { page, next: safe_next(&query.next).to_owned(), fault: None })

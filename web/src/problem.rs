@@ -192,9 +192,9 @@ fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
              shorter or smaller, and send it again.",
         ),
         StatusCode::METHOD_NOT_ALLOWED => (
-            "This address takes no form",
-            "The page exists, but nothing can be sent to it. Nothing was changed. Open the page \
-             that has the form and send it from there.",
+            "This address can’t be used that way",
+            "Some addresses are pages to open, others only receive a form. Nothing was changed. Go \
+             back to the page you came from and use its links and buttons.",
         ),
         StatusCode::INSUFFICIENT_STORAGE => (
             "The disk is full",

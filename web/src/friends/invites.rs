@@ -110,7 +110,7 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<AcceptForm>
             Err(error) => accept_fault(&error).to_owned(),
         },
         Err(_) => {
-            "That is not a whole invite. Copy all of it, from https to the last letter.".to_owned()
+            "That is not a whole invite. Copy all of it, from http to the last letter.".to_owned()
         }
     };
     let result =

@@ -114,3 +114,12 @@ async fn mail_client_settings_are_shown_to_the_owner() {
         assert!(!page.has("#loopback-only"));
     }
 }
+
+#[tokio::test]
+async fn node_without_owner_redirects_login_to_the_front_page() {
+    let node = TestNode::without_owner("nobody").await;
+    let mut stranger = Browser::stranger(&node);
+    assert_eq!(stranger.get("/home").await.location(), "/login?next=/home");
+    assert_eq!(stranger.get("/login").await.location(), "/");
+    assert_eq!(stranger.get("/").await.status, StatusCode::OK);
+}
