@@ -81,7 +81,7 @@ async fn record(
     let delivered = count(|result| matches!(result, AttemptResult::Delivered(_)));
     let refused = count(|result| matches!(result, AttemptResult::Refused(_)));
     let deferred = count(|result| matches!(result, AttemptResult::Deferred(_)));
-    tracing::info!(id = %item.id, delivered, refused, deferred, "a message was sent");
+    tracing::info!(id = %item.id, delivered, refused, deferred, "an attempt to send was made");
     let attempts = |address: &str| {
         item.recipients
             .iter()

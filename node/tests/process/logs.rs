@@ -55,7 +55,7 @@ fn log_has_no_content_addresses_or_secrets() {
     folder.run(&["post", file.to_str().unwrap()]);
     Browser::at(&link).get("/no-such-page?said=Whortleberry");
 
-    running.wait_for_log("\"waiting\":1");
+    running.wait_for_log("\"deferred\":1");
     let log = running.stop().join("\n");
     assert!(
         log.contains("a message was received") && log.contains("an attempt to send was made"),
