@@ -1,12 +1,12 @@
 //! One end of a sync stream as a state machine without IO: messages and local changes in, actions
 //! out. The exchange's steps are in `wire::sync`; `sync_stream` is the loop that does the actions.
 //!
-//! An attacker who is a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] entries
-//! per second, and those of logs that it has offered as fast as they arrive, and hold
-//! [`crate::limits::CREDIT`] bytes of them. Over all streams, [`ENTRIES_MIB_PER_FRIEND_DAY`] bounds
-//! what is stored per day, which `sync_stream` counts; the rest waits unacknowledged. Other
-//! messages are bounded by [`crate::limits::FRIEND_FRAMES_PER_SECOND`]. A stranger can read the
-//! public lane slowly and send nothing.
+//! An attacker who is a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] pushed
+//! entries per second, and the entries of the logs that the attacker has offered as fast as they
+//! arrive. This node holds about [`crate::limits::CREDIT`] bytes of entries. `sync_stream` counts the
+//! bytes that are stored per day, over all streams; [`ENTRIES_MIB_PER_FRIEND_DAY`] bounds them, and
+//! the other entries wait unacknowledged. [`crate::limits::FRIEND_FRAMES_PER_SECOND`] bounds the
+//! other messages. A stranger can read the public lane slowly and send nothing.
 //!
 //! [`ENTRIES_MIB_PER_FRIEND_DAY`]: crate::limits::ENTRIES_MIB_PER_FRIEND_DAY
 

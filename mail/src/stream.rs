@@ -70,7 +70,7 @@ impl Stream {
     /// A connection that begins with the TLS handshake (implicit TLS, RFC 8314 3).
     ///
     /// # Errors
-    /// When the handshake fails or takes too long, or the permit is revoked meanwhile.
+    /// When the handshake fails or takes too long, or the permit is revoked during the handshake.
     pub async fn tls(accepted: Accepted, config: &TlsConfig) -> Result<Self, StreamError> {
         let permit = accepted.permit.clone();
         let mut stream = Self::plain(accepted);
@@ -78,12 +78,12 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Upgrades to TLS and drops all input that was read before the handshake. A connection that
-    /// has TLS already is left unchanged.
+    /// Upgrades to TLS and drops all input that was read before the handshake. Does not change a
+    /// connection that has TLS already.
     ///
     /// # Errors
-    /// When the handshake fails or takes too long, or the permit is revoked meanwhile; the
-    /// connection is then closed.
+    /// When the handshake fails or takes too long, or the permit is revoked during the handshake.
+    /// The connection is then closed.
     pub async fn start_tls(
         &mut self,
         config: &TlsConfig,

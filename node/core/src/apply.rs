@@ -1,6 +1,7 @@
 //! The one path from the feed to what readers see. An entry of the owner's and a friend's take it
 //! alike: the feed verifies and orders it and returns what changed, and one match on the change
-//! lets each noun make its rows, in the same commit.
+//! lets each noun make its rows, in the same commit. A friend's post appears here by this path, and
+//! a friend's edit becomes visible here by it.
 //!
 //! No noun writes the timeline by hand, and the feed knows no noun.
 

@@ -7,7 +7,7 @@
 mod delete;
 mod draft;
 mod entries;
-mod publish;
+mod prepare;
 mod read;
 mod rows;
 
@@ -22,7 +22,7 @@ pub(crate) use delete::delete_draft;
 pub(crate) use draft::ready;
 pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
-pub(crate) use publish::{Edited, Edition, Publication, prepare_new, prepare_saved, saved};
+pub(crate) use prepare::{Edited, PreparedEdit, PreparedPost, prepare_new, prepare_saved, saved};
 pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
 pub(crate) use rows::{PostRow, load, to_post};
 

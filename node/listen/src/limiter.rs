@@ -204,9 +204,10 @@ impl OpenConnections {
         held
     }
 
-    /// Among the connections that `rank` gives a rank (from a connection and how many its customer
-    /// has): of the customer with the most, of the first rank there is, the one that has kept the
-    /// node waiting longest.
+    /// The connection to close. `rank` receives a connection and the number of its customer's
+    /// connections, and returns a rank or `None`; connections without a rank stay open. The rest
+    /// are compared by three criteria, in this order: its customer has the most connections, it has
+    /// the first rank, it has kept the node waiting longest.
     fn first_to_close(&self, rank: impl Fn(&Connection, usize) -> Option<Rank>) -> Option<u64> {
         let by_customer = self.by_customer();
         let held = |connection: &Connection| {

@@ -55,8 +55,8 @@ pub enum ProxyError {
 /// A decoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The client's address; `None` when the proxy speaks for itself (LOCAL) or does not know the
-    /// client (family UNSPEC).
+    /// The client's address. `None` when the proxy itself is the client, as in a health check
+    /// (LOCAL), or does not know the client (family UNSPEC).
     pub client: Option<SocketAddr>,
 }
 

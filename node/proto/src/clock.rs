@@ -1,7 +1,9 @@
 //! Time as a parameter. Only this module reads the machine's clock, so that tests are exact.
 
 use std::fmt;
+#[cfg(any(test, feature = "testing"))]
 use std::sync::Arc;
+#[cfg(any(test, feature = "testing"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
@@ -34,6 +36,7 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     System,
+    #[cfg(any(test, feature = "testing"))]
     Manual(Arc<AtomicU64>),
 }
 
@@ -44,6 +47,7 @@ impl Clock {
     }
 
     /// A clock that shows `start` until [`Clock::advance`] or [`Clock::set`] changes it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicU64::new(start.0))))
     }
@@ -56,11 +60,13 @@ impl Clock {
                 let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
                 Timestamp(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
             }
+            #[cfg(any(test, feature = "testing"))]
             Source::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
         }
     }
 
     /// Moves a manual clock forward by `millis` milliseconds. No effect on the machine's clock.
+    #[cfg(any(test, feature = "testing"))]
     pub fn advance(&self, millis: u64) {
         if let Source::Manual(now) = &self.0 {
             now.fetch_add(millis, Ordering::SeqCst);
@@ -68,6 +74,7 @@ impl Clock {
     }
 
     /// Sets a manual clock, also to an earlier moment. No effect on the machine's clock.
+    #[cfg(any(test, feature = "testing"))]
     pub fn set(&self, now: Timestamp) {
         if let Source::Manual(millis) = &self.0 {
             millis.store(now.0, Ordering::SeqCst);

@@ -29,6 +29,7 @@ impl Random {
     }
 
     /// The same bytes for the same seed; for tests only.
+    #[cfg(any(test, feature = "testing"))]
     pub fn seeded(seed: u64) -> Self {
         Self::new(ChaCha20Rng::seed_from_u64(seed), false)
     }

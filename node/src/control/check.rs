@@ -78,12 +78,13 @@ fn step_name(step: Step) -> &'static str {
 
 /// One line per finding.
 fn lines(findings: &Findings) -> Vec<String> {
-    let Findings { report, entries, wrong } = findings;
+    let Findings { report, compared, entries, wrong } = findings;
     let mut lines = vec![format!(
-        "Read {} and {} ({} bytes), compared every row with snapshot and log, and verified {}.",
+        "Read {} and {} ({} bytes), compared {} with snapshot and log, and verified {}.",
         count_of(report.rows, "row"),
         count_of(report.blobs, "blob"),
         report.blob_bytes,
+        count_of(*compared, "row"),
         if *entries == 1 {
             "1 signed entry".to_owned()
         } else {
@@ -172,10 +173,14 @@ mod tests {
             orphans: vec!["/x".into()],
             ..Report::default()
         };
-        let findings =
-            Findings { report, entries: 3, wrong: vec!["queue item 7: it is never due".into()] };
+        let findings = Findings {
+            report,
+            compared: 1198,
+            entries: 3,
+            wrong: vec!["queue item 7: it is never due".into()],
+        };
         insta::assert_snapshot!(lines(&findings).join("\n"), @r"
-        Read 1200 rows and 1 blob (77 bytes), compared every row with snapshot and log, and verified 3 signed entries.
+        Read 1200 rows and 1 blob (77 bytes), compared 1198 rows with snapshot and log, and verified 3 signed entries.
         Damaged: 2 rows of the table posts_posts.
         Damaged: 1 row of the table profile.
         Missing: 1 blob, used by the table photos_photos.
@@ -186,7 +191,7 @@ mod tests {
         Data is damaged; the check changed nothing.
         ");
         insta::assert_snapshot!(lines(&Findings::default()).join("\n"), @r"
-        Read 0 rows and 0 blobs (0 bytes), compared every row with snapshot and log, and verified 0 signed entries.
+        Read 0 rows and 0 blobs (0 bytes), compared 0 rows with snapshot and log, and verified 0 signed entries.
         Nothing is damaged.
         ");
     }

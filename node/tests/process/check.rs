@@ -23,18 +23,34 @@ pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
+/// The numbers of rows read and of rows compared with snapshot and log: the first and the fourth
+/// number of the report.
+fn rows_read_and_compared(report: &str) -> (u64, u64) {
+    let numbers: Vec<u64> = report
+        .lines()
+        .next()
+        .unwrap()
+        .split(|character: char| !character.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    assert_eq!(numbers.len(), 5, "{report}");
+    (numbers[0], numbers[3])
+}
+
 #[test]
 fn check_passes_on_a_running_and_a_stopped_node() {
     let folder = Folder::set_up();
     let running = folder.serve();
     folder.run_ok(&["photo", PICTURE, "--alt", "A boat on the mud at low water"]);
-    folder.run_ok(&["check"]);
+    let (read, compared) = rows_read_and_compared(&folder.run_ok(&["check"]));
+    assert!(read > 0 && compared > 0, "{read} {compared}");
     let log = running.stop();
     assert!(
         !log.iter().any(|line| line.contains("Rows")),
         "the command shows the progress, not the node: {log:#?}"
     );
-    folder.run_ok(&["check"]);
+    let (read, compared) = rows_read_and_compared(&folder.run_ok(&["check"]));
+    assert!(read > 0 && compared == read, "{read} {compared}");
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn demo_passes_settings_on_and_refuses_ports() {
     let folder = Folder::new();
     let output = demo(&folder).args(["--set", "listen.web=127.0.0.1:7999"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    assert!(stderr(&output).contains("listen.*"), "{}", stderr(&output));
     let mut running = NodeProcess::start(demo(&folder).args(["--set", "node.engine=redb"]));
     wait_for_file(&folder.data().join("alice/rows-redb"), &mut running);
     running.kill();
@@ -249,6 +250,7 @@ fn node_started_by_hand_outlives_the_demo() {
     // A second demo in the same folder is refused.
     let second = demo(&folder).output().unwrap();
     assert_eq!(second.status.code(), Some(69));
+    assert!(stderr(&second).contains(folder.data().to_str().unwrap()), "{}", stderr(&second));
     assert_eq!(crate::demo::people(&folder).len(), 3, "the file of the first demo stays");
     interrupt(running);
     assert!(alice.is_running());

@@ -21,6 +21,8 @@ fn second_init_is_refused_and_prints_no_mnemonic() {
         "an evil password",
     );
     assert_eq!(again.status.code(), Some(65));
+    // The cause is the folder's state, and not the values of this command.
+    assert!(stderr(&again).contains(folder.data().to_str().unwrap()), "{}", stderr(&again));
     assert!(again.stdout.is_empty(), "{}", stdout(&again));
 }
 

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use freehold_core::identity::TransferError;
+
 use crate::clients::Browser;
 use crate::folder::{Folder, PASSWORD, stderr, stdout};
 
@@ -203,10 +205,18 @@ fn change_words_needs_the_new_mnemonic_typed() {
     let log = log.to_str().unwrap();
     ruth.node.run_ok(&["identity", "log", "--out", log]);
     let signed = ruth.desk.sibling("changed.txt");
-    let typed = format!("{}\n{}\n", ruth.mnemonic, ruth.mnemonic);
     let change = ["identity", "change-words", log, "--out", signed.to_str().unwrap()];
-    let refused = ruth.desk.run_with_input(&change, &typed);
-    assert!(refused.status.code() == Some(65) && !signed.exists(), "{}", stderr(&refused));
+    let refusal = |confirmation: &str| {
+        let typed = format!("{}\n{confirmation}\n", ruth.mnemonic);
+        let refused = ruth.desk.run_with_input(&change, &typed);
+        assert!(refused.status.code() == Some(65) && !signed.exists(), "{}", stderr(&refused));
+        stderr(&refused)
+    };
+    let same = refusal(&ruth.mnemonic);
+    assert!(same.contains(&TransferError::SameMnemonic.to_string()), "{same}");
+    // A third mnemonic is valid, but it is neither the old nor the new one.
+    let other = refusal(&Ruth::new().mnemonic);
+    assert!(!other.contains(&TransferError::SameMnemonic.to_string()), "{other}");
 }
 
 #[test]

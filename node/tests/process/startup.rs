@@ -48,7 +48,9 @@ fn requests_during_startup_get_503_421_and_bye() {
     let folder = Folder::set_up();
     let blocked = BlockedStart::new(&folder);
     let mut browser = blocked.browser();
-    assert_eq!(browser.get("/").status, 503);
+    let page = browser.get("/");
+    assert_eq!(page.status, 503);
+    assert!(page.text().contains("id=\"main\"") && page.text().contains("<h1>"), "{}", page.text());
     assert_eq!(browser.get("/livez").status, 200);
     assert_eq!(browser.get("/readyz").status, 503);
     let [_, smtp, imap] = blocked.ports;

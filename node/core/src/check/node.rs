@@ -4,6 +4,8 @@
 //! A noun that can't be read because of a damaged row is one finding among the others and does not
 //! stop the check.
 
+use std::cell::Cell;
+
 use super::{Progress, Report, Step, check};
 use crate::feed;
 use crate::mailbox::{self, queue};
@@ -19,6 +21,8 @@ const CHECKS_MAX: usize = 5;
 pub struct Findings {
     /// Findings in rows and blobs.
     pub report: Report,
+    /// Rows compared with snapshot and log.
+    pub compared: u64,
     /// Signed entries verified.
     pub entries: u64,
     /// Broken invariants, a sentence each.
@@ -39,8 +43,13 @@ impl Findings {
 pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, StoreError> {
     let mut findings =
         Findings { report: check(&node.store, &node.blobs, progress)?, ..Findings::default() };
-    let compared = node.store.verify(&|rows| progress(Step::Log, rows, findings.report.rows));
-    findings.wrong.extend(readable("snapshot and log", compared)?);
+    let compared = Cell::new(0);
+    let verified = node.store.verify(&|rows| {
+        compared.set(rows);
+        progress(Step::Log, rows, findings.report.rows)
+    });
+    findings.compared = compared.get();
+    findings.wrong.extend(readable("snapshot and log", verified)?);
     let report = |step| move || progress(step, 0, 0);
     findings
         .wrong
@@ -105,8 +114,6 @@ fn readable(
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
     use crate::clock::{Clock, Timestamp};
     use crate::random::Random;

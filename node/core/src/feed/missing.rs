@@ -24,7 +24,8 @@ impl Record for MissingRow {
     const VERSION: u8 = 1;
 }
 
-/// Records the version of a post whose body is missing, or that none is.
+/// Records the version of a post whose body is missing. With `None`, deletes the record: no body is
+/// missing.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     author: &PersonId,

@@ -117,7 +117,7 @@ pub(super) fn release(
     // The counts are for a peer that waits for an answer; nobody waits here.
     count_in(tx, node, &entry, &rank, &mut Received::default(), changes)?;
     if entry.body().is_none() {
-        // An edit of it may have come with a body before there was anything to replace.
+        // An edit with a body may have arrived before this entry did.
         effects::project_of(tx, node, author, id, changes)?;
     }
     Ok(written)

@@ -78,16 +78,16 @@ fn apply_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreE
     if !attach_if_required(node, stored, form)? {
         return Ok(None);
     }
-    // Begun before the second look: a change that requires another form from here on either has the
-    // blob pinned or finds it removed.
+    // The collection begins before the required form is read again. A change that requires another
+    // form after this line either has the blob pinned or finds it removed.
     let collection = node.blobs.collection();
     let is_required = required(&node.store, &blob)? == Some(form);
     Ok(if is_required && collection.keep_only(&blob, form)? { Some(Some(form)) } else { None })
 }
 
-/// Attaches a stored form to a commit, if it is still required in that commit. Otherwise a photo
-/// that was deleted meanwhile would enter the log after its deletion, or one that was sealed
-/// meanwhile would be plain in the log's last record of it.
+/// Attaches a stored form to a commit, if that commit still requires it. This prevents two failures:
+/// a photo that was deleted meanwhile would enter the log after its deletion, and the log's last
+/// record of a photo that was sealed meanwhile would contain the plain form.
 fn attach_if_required(node: &Node, stored: Pinned, form: AtRest) -> Result<bool, StoreError> {
     node.store.commit_blocking(move |tx: &mut Tx<'_>| {
         let is_required = required(tx, &stored.id)? == Some(form);

@@ -1,5 +1,5 @@
 //! Renditions of a picture file: its format is detected by content, it is turned upright and
-//! encoded in two sizes without metadata.
+//! encoded in two sizes without metadata, so that a rendition reveals no location (GPS, EXIF).
 //!
 //! One decode serves both sizes, and a picture is turned after it was scaled down, so that 24
 //! megapixels need about 100 MiB.

@@ -4,7 +4,7 @@ use crate::apply::apply;
 use crate::clock::Timestamp;
 use crate::feed::{self, Body, Lane};
 use crate::node::Node;
-use crate::posts::{self, Draft, Edited, Edition, Post, PostError, PostId, Precondition};
+use crate::posts::{self, Draft, Edited, Post, PostError, PostId, Precondition, PreparedEdit};
 use crate::store::Tx;
 
 /// Publishes a new post. The draft is saved and published in one commit: a post that cannot be
@@ -23,8 +23,8 @@ pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| {
         let moment = feed::moment(tx, &author)?;
-        let publication = posts::prepare_new(tx, id, precondition, ready, (now, moment))?;
-        write(tx, &author, publication)
+        let prepared = posts::prepare_new(tx, id, precondition, ready, (now, moment))?;
+        write(tx, &author, prepared)
     };
     let row = node.store.commit(commit).await?;
     Ok(posts::to_post(node, id, row)?)
@@ -34,8 +34,8 @@ pub async fn post(node: &Node, draft: Draft) -> Result<Post, PostError> {
 /// owner's own timeline.
 ///
 /// # Errors
-/// When it is empty, published already or gone, its address is taken, a photo is gone, or the node
-/// belongs to nobody.
+/// When it is empty, published already or gone, its address is taken, a photo is gone, or no
+/// person has claimed the node.
 pub async fn saved_post(node: &Node, id: PostId) -> Result<Post, PostError> {
     post_dated(node, id, None).await
 }
@@ -54,8 +54,8 @@ pub async fn post_dated(
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| {
         let times = (now, feed::moment(tx, &author)?, date);
-        let publication = posts::prepare_saved(tx, id, &before, text, times)?;
-        write(tx, &author, publication)
+        let prepared = posts::prepare_saved(tx, id, &before, text, times)?;
+        write(tx, &author, prepared)
     };
     let row = node.store.commit(commit).await?;
     Ok(posts::to_post(node, id, row)?)
@@ -64,11 +64,11 @@ pub async fn post_dated(
 fn write(
     tx: &mut Tx<'_>,
     node: &Node,
-    publication: posts::Publication,
+    prepared: posts::PreparedPost,
 ) -> Result<posts::PostRow, PostError> {
-    let (body, mut changes) = (Body::Post(publication.body.clone()), Vec::new());
+    let (body, mut changes) = (Body::Post(prepared.body.clone()), Vec::new());
     let entry = feed::append(tx, node, Lane::PUBLIC, &body, None, &mut changes)?;
-    let row = publication.finish(tx, &entry)?;
+    let row = prepared.finish(tx, &entry)?;
     apply(tx, node, changes)?;
     Ok(row)
 }
@@ -87,14 +87,14 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
     }
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| -> Result<posts::PostRow, PostError> {
-        let edition = match Edition::prepare(tx, id, precondition, ready, now)? {
+        let prepared = match PreparedEdit::prepare(tx, id, precondition, ready, now)? {
             Edited::Unchanged(row) => return Ok(*row),
-            Edited::Changed(edition) => edition,
+            Edited::Changed(prepared) => prepared,
         };
-        let body = Body::Edit { of: edition.of, post: edition.body.clone() };
+        let body = Body::Edit { of: prepared.of, post: prepared.body.clone() };
         let mut changes = Vec::new();
         let entry = feed::append(tx, &author, Lane::PUBLIC, &body, None, &mut changes)?;
-        let row = edition.finish(tx, &entry)?;
+        let row = prepared.finish(tx, &entry)?;
         apply(tx, &author, changes)?;
         // Another node's edit may outrank this one, or show a hidden post again.
         match posts::load(tx, id) {

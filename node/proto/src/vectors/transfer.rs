@@ -45,11 +45,11 @@ fn transfer_text_vectors_match() {
     for text in [&signed, &changed] {
         assert_eq!(text.to_string().parse::<SignedRequest>().as_ref(), Ok(text));
     }
-    let papers = [
+    let texts = [
         described("a request", "freehold request 1", &request.to_string()),
         described("a signed request", "freehold signed 1", &signed.to_string()),
         described("new words", "freehold signed 1", &changed.to_string()),
         described("a log", "freehold log 1", &log.to_string()),
     ];
-    check_file("papers", &json!({ "person": hex(&log.person().0), "papers": papers }));
+    check_file("papers", &json!({ "person": hex(&log.person().0), "papers": texts }));
 }

@@ -28,38 +28,38 @@ pub(crate) fn saved(node: &Node, id: PostId) -> Result<(PostRow, String), PostEr
 /// Saves a new draft, which is to be published in the same commit.
 ///
 /// # Errors
-/// As [`super::save_draft`] and [`Publication::prepare`].
+/// As [`super::save_draft`] and [`PreparedPost::prepare`].
 pub(crate) fn prepare_new(
     tx: &mut Tx<'_>,
     id: PostId,
     precondition: Precondition,
     ready: Ready,
     (now, moment): (Timestamp, Timestamp),
-) -> Result<Publication, PostError> {
+) -> Result<PreparedPost, PostError> {
     let row = draft::write(tx, id, precondition, &ready, now)?;
-    Publication::prepare(tx, id, row, ready.raw, (now, moment, None))
+    PreparedPost::prepare(tx, id, row, ready.raw, (now, moment, None))
 }
 
 /// Prepares a saved draft, unless it is no longer what `before` and `text` were read from.
 ///
 /// # Errors
-/// As [`Publication::prepare`], or when the draft was changed meanwhile.
+/// As [`PreparedPost::prepare`], or when the draft was changed meanwhile.
 pub(crate) fn prepare_saved(
     tx: &Tx<'_>,
     id: PostId,
     before: &PostRow,
     text: String,
     times: (Timestamp, Timestamp, Option<Timestamp>),
-) -> Result<Publication, PostError> {
+) -> Result<PreparedPost, PostError> {
     let row = rows::load(tx, id)?;
     if row.state == State::Draft && row != *before {
         return Err(PostError::ChangedMeanwhile);
     }
-    Publication::prepare(tx, id, row, text, times)
+    PreparedPost::prepare(tx, id, row, text, times)
 }
 
 /// A draft that is about to be published, within a commit.
-pub(crate) struct Publication {
+pub(crate) struct PreparedPost {
     id: PostId,
     row: PostRow,
     published: Timestamp,
@@ -67,7 +67,7 @@ pub(crate) struct Publication {
     pub(crate) body: PostBody,
 }
 
-impl Publication {
+impl PreparedPost {
     /// Checks the draft and gives it its slug. `moment` is the time of the entry that will publish
     /// it, and the date of the post if `date` is `None`: a machine whose clock was never set must
     /// not date its posts to 1970.
@@ -116,7 +116,7 @@ impl Publication {
 }
 
 /// A change of a published post, within a commit.
-pub(crate) struct Edition {
+pub(crate) struct PreparedEdit {
     id: PostId,
     row: PostRow,
     /// The entry of the post.
@@ -130,10 +130,10 @@ pub(crate) enum Edited {
     /// The post has this content already.
     Unchanged(Box<PostRow>),
     /// An entry is to be written.
-    Changed(Box<Edition>),
+    Changed(Box<PreparedEdit>),
 }
 
-impl Edition {
+impl PreparedEdit {
     /// Checks the edit against the published post, and gives the post its new slug if the edit has
     /// one.
     ///
