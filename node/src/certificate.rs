@@ -7,7 +7,7 @@
 //! again for new connections.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("tls/cert.pem")
 }
+
+/// The longest file that is read: a chain of certificates has a few KiB.
+const FILE_LEN_MAX: u64 = 1 << 20;
 
 fn key_path(data: &Path) -> PathBuf {
     data.join("tls/key.pem")
@@ -109,8 +112,9 @@ impl Certificate {
     }
 
     fn is_self_signed(&self) -> anyhow::Result<bool> {
-        let made = fs::read_to_string(made_path(&self.data)).unwrap_or_default();
-        Ok(made.contains(&fs::read_to_string(path(&self.data))?))
+        let made = read_file(&made_path(&self.data)).unwrap_or_default();
+        let used = read_file(&path(&self.data))?;
+        Ok(!used.is_empty() && made.contains(&used))
     }
 }
 
@@ -122,14 +126,30 @@ fn server_config(certified: &CertifiedKey) -> Arc<rustls::ServerConfig> {
 
 /// Reads the certificate chain and the key, and checks that they belong together.
 fn read(data: &Path) -> anyhow::Result<CertifiedKey> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path(data))
-        .and_then(Iterator::collect)
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(read_file(&path(data))?.as_bytes())
+        .collect::<Result<_, _>>()
         .with_context(|| format!("{} is not a certificate in PEM", path(data).display()))?;
     let key = key_path(data);
-    let key = PrivateKeyDer::from_pem_file(&key)
+    let key = PrivateKeyDer::from_pem_slice(read_file(&key)?.as_bytes())
         .with_context(|| format!("{} is not a private key in PEM", key.display()))?;
     CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .context("the certificate and its key do not fit together")
+}
+
+/// The text of a regular file of at most [`FILE_LEN_MAX`] bytes. The owner's programs put files
+/// here: a pipe would never end.
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let read = || {
+        let file = fs::metadata(path)?;
+        if !file.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        if file.len() > FILE_LEN_MAX {
+            return Err(io::Error::other(format!("longer than {FILE_LEN_MAX} bytes")));
+        }
+        fs::read_to_string(path)
+    };
+    read().with_context(|| format!("{} can't be read", path.display()))
 }
 
 fn alone(there: &Path, missing: &Path) -> anyhow::Error {
@@ -329,5 +349,25 @@ mod tests {
         fs::write(path(folder.path()), "not a certificate").unwrap();
         assert!(certificate.reload().is_err());
         assert!(Arc::ptr_eq(&before, &certificate.current()));
+    }
+
+    #[test]
+    fn empty_certificate_does_not_count_as_made_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Certificate::open(folder.path()).unwrap();
+        fs::write(path(folder.path()), "").unwrap();
+        certificate.cover(names(&["ruth.example"])).unwrap();
+        assert_eq!(fs::read_to_string(path(folder.path())).unwrap(), "");
+    }
+
+    #[test]
+    fn pipe_in_place_of_the_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Certificate::open(folder.path()).unwrap();
+        fs::remove_file(path(folder.path())).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(path(folder.path())).status().unwrap();
+        assert!(made.success());
+        let error = format!("{:#}", certificate.reload().unwrap_err());
+        assert!(error.contains("not a regular file"), "{error}");
     }
 }

@@ -7,9 +7,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use freehold_core::blocking::blocking;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
@@ -38,6 +39,8 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
 /// How long the store may take for its last checkpoint. Both together stay under the five seconds a
 /// stop may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How long reading the certificate's files may take.
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A node with its web, mail and federation.
 pub(crate) struct Server {
@@ -250,12 +253,14 @@ async fn maintain(
     mut events: Receiver<Event>,
     config: Config,
 ) {
+    let certificate = Arc::new(certificate);
     let mut can_cover = true;
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
             () = reload.requested() => {
-                match certificate.reload() {
+                let certificate = certificate.clone();
+                match read_certificate(move || certificate.reload()).await {
                     Ok(()) => tracing::info!("the certificate was reloaded"),
                     Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate could not be reloaded; the one in use stays"),
                 }
@@ -267,13 +272,30 @@ async fn maintain(
             Err(RecvError::Closed) => return,
             _ => continue,
         }
-        let covered = profile::get(&node)
-            .map_err(Into::into)
-            .and_then(|owner| certificate.cover(names(&config, owner)));
+        let covered = match profile::get(&node) {
+            Ok(owner) => {
+                let (certificate, names) = (certificate.clone(), names(&config, owner));
+                let names: Vec<_> = names.collect();
+                read_certificate(move || certificate.cover(names)).await
+            }
+            Err(error) => Err(error.into()),
+        };
         if let Err(error) = covered {
-            tracing::error!(%error, "the certificate lacks a name; the next start tries again");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the certificate lacks a name; the next start tries again"
+            );
             can_cover = false;
         }
+    }
+}
+
+/// Runs `work` on the certificate's files, off the workers: the owner may keep them on a network
+/// drive that does not answer.
+async fn read_certificate(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    match tokio::time::timeout(CERTIFICATE_TIMEOUT, blocking(work)).await {
+        Ok(done) => done?,
+        Err(_) => bail!("its files could not be read in {} s", CERTIFICATE_TIMEOUT.as_secs()),
     }
 }
 

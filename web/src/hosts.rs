@@ -7,11 +7,18 @@ use axum::http::{Request, header};
 use freehold_core::profile::Profile;
 
 /// The host of a request without the port, in lower case: from the URI's authority if it has one,
-/// else from `Host` (RFC 9112 3.2).
+/// else from `Host` (RFC 9112 3.2). `None` if there is none or more than one.
 pub(crate) fn host_of<B>(request: &Request<B>) -> Option<String> {
     let authority = match request.uri().authority() {
         Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
+        None => {
+            let mut hosts = request.headers().get_all(header::HOST).iter();
+            let host = hosts.next()?.to_str().ok()?;
+            if hosts.next().is_some() {
+                return None;
+            }
+            host
+        }
     };
     Some(without_port(authority).trim_end_matches('.').to_ascii_lowercase())
 }
@@ -164,6 +171,13 @@ mod tests {
             );
         }
         assert!(!wants_hsts(Some("ruth.example"), false) && !wants_hsts(None, true));
+    }
+
+    #[test]
+    fn second_host_leaves_none() {
+        let request = Request::builder().uri("/").header("host", "localhost");
+        let request = request.header("host", "evil.example").body(()).unwrap();
+        assert_eq!(host_of(&request), None);
     }
 
     #[test]

@@ -85,15 +85,15 @@ impl SiteService {
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        if !host.is_some_and(|host| self.is_ours(host)) {
+        let Some(name) = host else {
+            return problem::page(&self.site, &Problem::BadRequest);
+        };
+        if !self.is_ours(name) {
             return problem::page(&self.site, &Problem::Misdirected);
         }
         // A client that reaches the node without the proxy is never asked for a password over plain
         // HTTP.
-        if self.site.config.is_https()
-            && !client.secure
-            && !host.is_some_and(hosts::is_this_machine)
-        {
+        if self.site.config.is_https() && !client.secure && !hosts::is_this_machine(name) {
             return self.redirect_to_https(&request);
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);

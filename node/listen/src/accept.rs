@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use freehold_proto::clock::Clock;
@@ -13,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::drain::Drain;
 use crate::limiter::{ConnectionLimiter, Permit};
 use crate::network::Network;
-use crate::proxy::{self, HEADER_TIMEOUT};
+use crate::proxy::{self, HEADER_TIMEOUT, ProxyError};
 
 /// How long a refused client may take to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,6 +60,7 @@ pub struct Acceptor {
     shared: Vec<Network>,
     refusal: &'static [u8],
     headers: ConnectionLimiter,
+    has_warned: Arc<AtomicBool>,
 }
 
 impl Acceptor {
@@ -66,7 +68,15 @@ impl Acceptor {
     pub fn new(limiter: ConnectionLimiter, admission: Admission) -> Self {
         let headers =
             ConnectionLimiter::new(HEADERS_PENDING_MAX, HEADERS_PENDING_MAX, Clock::system());
-        Self { limiter, admission, proxies: Vec::new(), shared: Vec::new(), refusal: b"", headers }
+        Self {
+            limiter,
+            admission,
+            proxies: Vec::new(),
+            shared: Vec::new(),
+            refusal: b"",
+            headers,
+            has_warned: Arc::default(),
+        }
     }
 
     /// Requires a PROXY header (version 2) from these networks, and reads none from elsewhere.
@@ -151,9 +161,7 @@ impl Acceptor {
             drop(pending);
             let peer = match header {
                 Ok(header) => header.client.unwrap_or(peer),
-                Err(error) => {
-                    return tracing::debug!(%peer, %error, "a connection without a PROXY header was closed");
-                }
+                Err(error) => return acceptor.report(peer, &error),
             };
             match acceptor.admit(peer.ip()) {
                 Some(permit) => {
@@ -162,6 +170,19 @@ impl Acceptor {
                 None => refuse(stream, acceptor.refusal).await,
             }
         });
+    }
+
+    /// Logs that a trusted address sent no PROXY header: the first time as a warning, since the
+    /// proxy is probably set up without it and nobody gets through.
+    fn report(&self, peer: SocketAddr, error: &ProxyError) {
+        if self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!(%peer, %error, "a connection without a PROXY header was closed");
+        } else {
+            tracing::warn!(
+                %peer, %error,
+                "a connection from an address in proxy_protocol_from had no PROXY header and was closed"
+            );
+        }
     }
 
     fn admit(&self, address: IpAddr) -> Option<Arc<Permit>> {
