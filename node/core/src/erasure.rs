@@ -145,8 +145,8 @@ fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
     Ok(due.into_iter().flatten().map(|row| row.since).min())
 }
 
-/// Returns true if `after` milliseconds have passed since `since`, or if `since` is in the future: it
-/// was written before the clock was set back.
+/// Returns true if `after` milliseconds have passed since `since`, or if `since` is in the future:
+/// it was written before the clock was set back.
 fn has_passed(since: Timestamp, after: u64, now: Timestamp) -> bool {
     since > now || now.millis_since(since) >= after
 }

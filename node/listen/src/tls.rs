@@ -38,8 +38,8 @@ impl TlsConfig {
     /// Performs the server's side of a handshake on `stream`.
     ///
     /// # Errors
-    /// When the handshake fails; with [`io::ErrorKind::TimedOut`], when it takes longer than `limit`
-    /// or `permit` is revoked during it. The connection is then closed.
+    /// When the handshake fails; with [`io::ErrorKind::TimedOut`], when it takes longer than
+    /// `limit` or `permit` is revoked during it. The connection is then closed.
     pub async fn handshake<S>(
         &self,
         stream: S,

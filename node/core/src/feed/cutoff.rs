@@ -4,8 +4,8 @@
 //! The first entry of an epoch names the last one of the epoch before, so the newest entry of each
 //! branch vouches for the whole life of a node, however often that node was started. An entry that
 //! no cut-off reaches is void, also in an epoch that continues from a good entry: the holder of a
-//! stolen node key can write such entries after the retirement. Each walk goes back within one lane,
-//! so it ends.
+//! stolen node key can write such entries after the retirement. Each walk goes back within one
+//! lane, so it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 

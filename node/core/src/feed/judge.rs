@@ -45,8 +45,9 @@ pub(super) fn judge(
     if jobs::is_being_cut(tx, &log)? {
         return Err(Refused::BeingCut(log));
     }
-    // A row that is stored as void does not decide. The entry has passed verification, which refuses
-    // entries of a retired node that no cut-off can reach, so the entry is judged as a new one.
+    // A row that is stored as void does not decide. The entry has passed verification, which
+    // refuses entries of a retired node that no cut-off can reach, so the entry is judged as
+    // a new one.
     if let Some(row) = rows::entry(tx, &entry.id())?.filter(|row| !row.void) {
         return Ok(Verdict::Known(Box::new(row)));
     }

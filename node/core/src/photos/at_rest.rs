@@ -85,9 +85,9 @@ fn apply_one(node: &Node, blob: BlobId) -> Result<Option<Option<AtRest>>, StoreE
     Ok(if is_required && collection.keep_only(&blob, form)? { Some(Some(form)) } else { None })
 }
 
-/// Attaches a stored form to a commit, if that commit still requires it. This prevents two failures:
-/// a photo that was deleted meanwhile would enter the log after its deletion, and the log's last
-/// record of a photo that was sealed meanwhile would contain the plain form.
+/// Attaches a stored form to a commit, if that commit still requires it. This prevents two
+/// failures: a photo that was deleted meanwhile would enter the log after its deletion, and the
+/// log's last record of a photo that was sealed meanwhile would contain the plain form.
 fn attach_if_required(node: &Node, stored: Pinned, form: AtRest) -> Result<bool, StoreError> {
     node.store.commit_blocking(move |tx: &mut Tx<'_>| {
         let is_required = required(tx, &stored.id)? == Some(form);
