@@ -30,13 +30,25 @@ async fn foreign_host_name_is_misdirected() {
     ] {
         let request =
             Request::builder().uri("/livez").header("host", host).body(Body::empty()).unwrap();
-        assert_eq!(visitor.send(request).await.status.as_u16(), status, "{host}");
+        let seen = visitor.send(request).await;
+        assert_eq!(seen.status.as_u16(), status, "{host}");
+        if status == 421 {
+            let explanation = seen.one("main .strap").text();
+            assert!(explanation.contains("web.names"), "it names the setting: {explanation}");
+        }
     }
-    let nameless = Request::builder().uri("/livez").body(Body::empty()).unwrap();
-    let seen = visitor.send(nameless).await;
-    assert_eq!(seen.status, StatusCode::MISDIRECTED_REQUEST);
-    let explanation = seen.one("main .strap").text();
-    assert!(explanation.contains("web.names"), "it names the setting: {explanation}");
+}
+
+#[tokio::test]
+async fn no_host_or_two_are_a_bad_request() {
+    let alice = TestNode::new("alice").await;
+    for hosts in [&[][..], &["alice.localhost", "evil.example"]] {
+        let request = hosts
+            .iter()
+            .fold(Request::builder().uri("/livez"), |request, host| request.header("host", *host));
+        let seen = Browser::stranger(&alice).send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{hosts:?}");
+    }
 }
 
 #[tokio::test]
