@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -11,6 +12,13 @@ use rustix::process::Signal;
 use crate::clients::{Browser, LineClient};
 use crate::folder::{Folder, stderr, stdout};
 use crate::node_process::{NodeProcess, TIMEOUT};
+
+/// A demo chooses its ports before its nodes listen on them: of two that start at once, one could
+/// take a port of the other's.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The demo in `folder`, with its own choice of ports.
 fn demo(folder: &Folder) -> Command {
@@ -54,6 +62,7 @@ fn wait_for_file(path: &Path, running: &mut NodeProcess) {
 
 #[test]
 fn interrupted_first_start_is_completed_by_the_next() {
+    let _alone = alone();
     let folder = Folder::new();
     for file in
         ["alice/vault-1", "alice/log", "bob/tls/cert.pem", "carol/control.sock", "alice/demo.toml"]
@@ -92,6 +101,7 @@ fn interrupted_first_start_is_completed_by_the_next() {
 
 #[test]
 fn demo_passes_settings_on_and_refuses_ports() {
+    let _alone = alone();
     let folder = Folder::new();
     let output = demo(&folder).args(["--set", "listen.web=127.0.0.1:7999"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
@@ -146,6 +156,7 @@ fn path_of(page: &str, begin: &str, end: &str) -> String {
 
 #[test]
 fn changes_by_users_survive_the_next_demo_start() {
+    let _alone = alone();
     let folder = Folder::new();
     let (running, people) = start(&folder);
     let alice = Path::new(people[0]["data"].as_str().unwrap());
@@ -185,6 +196,7 @@ fn changes_by_users_survive_the_next_demo_start() {
 
 #[test]
 fn deleted_node_is_set_up_and_seeded_again() {
+    let _alone = alone();
     let folder = Folder::new();
     let (running, before) = start(&folder);
     interrupt(running);
@@ -228,6 +240,7 @@ fn deleted_node_is_set_up_and_seeded_again() {
 
 #[test]
 fn node_started_by_hand_outlives_the_demo() {
+    let _alone = alone();
     let folder = Folder::new();
     let (mut running, people) = start(&folder);
     let pid = i32::try_from(people[0]["pid"].as_u64().unwrap()).unwrap();
@@ -259,6 +272,7 @@ fn node_started_by_hand_outlives_the_demo() {
 
 #[test]
 fn unwritable_path_is_refused_before_the_start() {
+    let _alone = alone();
     let folder = Folder::new();
     let assert_error = |command: &mut Command, path: &str| {
         let output = command.output().unwrap();
