@@ -341,7 +341,7 @@ def noop(base, small_count=5000, large_count=3):
     def search(client):
         client.search(None, "TEXT", "needle")
 
-    settled(node)
+    wait_until_idle(node)
     third = inbox()
     for what, works in (("nothing else", []), ("FETCH BODYSTRUCTURE of 60 MiB and SEARCH TEXT", [fetch, search])):
         threads = [threading.Thread(target=work, args=(inbox(),)) for work in works]
@@ -352,7 +352,7 @@ def noop(base, small_count=5000, large_count=3):
             begun = time.perf_counter()
             third.noop()
             took.append((time.perf_counter() - begun) * 1000)
-        say(f"IMAP NOOP beside {what}, ms: worst (99 %, median) of {len(took)}",
+        report(f"IMAP NOOP beside {what}, ms: worst (99 %, median) of {len(took)}",
             f"{max(took):.1f} ({sorted(took)[int(len(took) * .99)]:.1f}, {statistics.median(took):.2f})")
     node.stop()
 
