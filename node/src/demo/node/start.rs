@@ -3,10 +3,10 @@
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use freehold_core::blocking::blocking;
 use freehold_core::fs::OsFs;
 use freehold_core::store::{FolderLock, OpenError};
@@ -69,6 +69,20 @@ impl DemoNode {
         self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
         self.config.mail.retry_first_ms = 200;
         self.config.save(&self.data)?;
+        let begun = Instant::now();
+        // A node or an `init` of an interrupted demo may have begun without holding its folder and
+        // ports yet, and take them after they were found free.
+        while let Err(error) = self.open_once().await {
+            if exit::code(&error) != exit::UNAVAILABLE || begun.elapsed() > RELEASED_WITHIN {
+                return Err(error);
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        self.person = self.ask(Request::Status).await?.string("person")?;
+        Ok(())
+    }
+
+    async fn open_once(&mut self) -> Result<()> {
         match self.wait_until_available().await? {
             Some(running) => {
                 self.external_pid =
@@ -88,7 +102,6 @@ impl DemoNode {
                 self.start().await?;
             }
         }
-        self.person = self.ask(Request::Status).await?.string("person")?;
         Ok(())
     }
 
@@ -167,13 +180,12 @@ impl DemoNode {
             input.write_all(self.password.as_bytes()).await?;
         }
         let output = init.wait_with_output().await?;
-        ensure!(
-            output.status.success(),
-            "{}'s node could not be set up: {}",
-            self.name,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(())
+        if output.status.success() {
+            return Ok(());
+        }
+        let cause = String::from_utf8_lossy(&output.stderr);
+        let message = format!("{}'s node could not be set up: {}", self.name, cause.trim());
+        Err(exit::with(failure_code(output.status), message))
     }
 
     /// True if an earlier start completed the set-up.
@@ -217,20 +229,15 @@ impl DemoNode {
     }
 
     /// The error of a node that ended at once: its last line and its exit code.
-    fn start_error(&self, status: std::process::ExitStatus) -> anyhow::Error {
+    fn start_error(&self, status: ExitStatus) -> anyhow::Error {
         let log = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
         let line = log.lines().last().unwrap_or_default();
         let cause = line
             .strip_prefix("freehold: ")
             .map_or_else(|| format!("{status}: {line}"), str::to_owned);
         let settings = self.data.join(config::FILE_NAME);
-        let code = status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .filter(|code| *code != 0)
-            .unwrap_or(1);
         exit::with(
-            code,
+            failure_code(status),
             format!(
                 "{}'s node could not start: {cause} (its settings are in {})",
                 self.name,
@@ -251,4 +258,9 @@ impl DemoNode {
         command.arg("--data").arg(&self.data);
         command
     }
+}
+
+/// The exit code of a process that ended before its time; 1 if it has none or it is 0.
+fn failure_code(status: ExitStatus) -> u8 {
+    status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1)
 }
