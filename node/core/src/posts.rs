@@ -115,9 +115,15 @@ pub enum PostError {
         /// The limit in bytes.
         len_max: usize,
     },
-    /// The requested slug is invalid, or another post has it.
-    #[error("another post has that address, or it is not an address")]
-    BadSlug,
+    /// The requested slug is invalid.
+    #[error("an address of a post has only small letters, digits and single dashes")]
+    InvalidSlug,
+    /// Another post has or had the requested slug.
+    #[error("another post has or had that address")]
+    SlugTaken,
+    /// The post has had 100 slugs, the most that a post may have had.
+    #[error("the post has had {max} addresses, which is the limit", max = rows::ADDRESSES_MAX)]
+    TooManyAddresses,
     /// More than [`PHOTOS_MAX`].
     #[error("there are {0} photos, the limit is {PHOTOS_MAX}")]
     TooManyPhotos(usize),

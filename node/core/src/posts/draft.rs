@@ -77,7 +77,7 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
     }
     let slug = draft.slug.map(|slug| slug.trim().to_owned()).filter(|slug| !slug.is_empty());
     if slug.as_deref().is_some_and(|slug| !slug::is_slug(slug)) {
-        return Err(PostError::BadSlug);
+        return Err(PostError::InvalidSlug);
     }
     let mut photos = Vec::new();
     for photo in draft.photos {

@@ -85,7 +85,7 @@ impl PreparedPost {
             return Err(PostError::AlreadyPublished);
         }
         if row.has_own_slug && !rows::is_free(tx, &row.slug, id)? {
-            return Err(PostError::BadSlug);
+            return Err(PostError::SlugTaken);
         }
         row.slug = rows::next_free(tx, &row.slug, id)?;
         let shown = draft::load_photos(tx, &row.photos)?;
@@ -162,8 +162,11 @@ impl PreparedEdit {
             };
         }
         if let Some(slug) = ready.slug.clone().filter(|slug| *slug != row.slug) {
-            if !rows::is_free(tx, &slug, id)? || rows::addresses(tx, id)? >= ADDRESSES_MAX {
-                return Err(PostError::BadSlug);
+            if !rows::is_free(tx, &slug, id)? {
+                return Err(PostError::SlugTaken);
+            }
+            if rows::addresses(tx, id)? >= ADDRESSES_MAX {
+                return Err(PostError::TooManyAddresses);
             }
             rows::claim_slug(tx, &slug, id)?;
             row.slug = slug;

@@ -90,7 +90,7 @@ async fn empty_draft_is_refused() {
     assert_eq!((taken.state, taken.slug.as_str()), (State::Published, "hill"));
     assert_eq!(
         publish::post(&alice, Draft { slug: Some("hill".into()), ..draft("", "Second.") }).await,
-        Err(PostError::BadSlug)
+        Err(PostError::SlugTaken)
     );
     assert_eq!(drafts(&alice).unwrap(), []);
     // An existing draft may become empty and stays a draft.
@@ -222,16 +222,16 @@ async fn slug_is_never_shared_even_an_old_one() {
             Draft { slug: Some("bread".into()), ..draft("Bread", "W") }
         )
         .await,
-        Err(PostError::BadSlug)
+        Err(PostError::SlugTaken)
     );
     let third = save_draft(&alice, Draft { slug: Some("bread".into()), ..draft("Other", "Oats.") })
         .await
         .unwrap();
-    assert_eq!(publish::saved_post(&alice, third.id).await, Err(PostError::BadSlug));
+    assert_eq!(publish::saved_post(&alice, third.id).await, Err(PostError::SlugTaken));
     for bad in ["Bread", "a/b", "..", "a b"] {
         assert_eq!(
             save_draft(&alice, Draft { slug: Some(bad.into()), ..draft("x", "y") }).await,
-            Err(PostError::BadSlug),
+            Err(PostError::InvalidSlug),
             "{bad}"
         );
     }

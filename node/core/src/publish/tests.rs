@@ -103,7 +103,7 @@ async fn refused_new_post_leaves_no_draft() {
         ..Draft::default()
     };
     super::post(&alice, draft("walk")).await.unwrap();
-    assert_eq!(super::post(&alice, draft("walk")).await, Err(PostError::BadSlug));
+    assert_eq!(super::post(&alice, draft("walk")).await, Err(PostError::SlugTaken));
     let nobody = TestNode::without_owner("nobody").await;
     assert_eq!(super::post(&nobody, draft("walk")).await, Err(PostError::Unclaimed));
     for node in [&alice, &nobody] {

@@ -73,8 +73,11 @@ pub(super) fn fault_text(error: &PostError) -> String {
              the text."
         ),
         PostError::TooLong { what: "text", len, len_max } => too_long(*len, *len_max),
-        PostError::BadSlug => "Another post has this address, or it is not valid. Choose another; \
-             letters, digits and dashes are allowed."
+        PostError::SlugTaken => {
+            "Another post has this address, or had it. Choose another.".to_owned()
+        }
+        PostError::InvalidSlug => "This address is not valid. Small letters from a to z, digits \
+             and single dashes between them are allowed."
             .to_owned(),
         PostError::ChangedMeanwhile | PostError::AlreadyPublished => {
             "The post was changed in another window meanwhile. The form has what you wrote; open \
