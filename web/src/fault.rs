@@ -17,3 +17,11 @@ impl Fault {
         fault.filter(|fault| fault.field == field).map(|fault| fault.text.as_str())
     }
 }
+
+/// The text for a value of `len` bytes whose limit is `len_max` bytes.
+pub(crate) fn too_long(what: &str, len: usize, len_max: usize) -> String {
+    format!(
+        "The {what} is too long: {len} bytes, and {len_max} is the most. Letters with accents and \
+         other scripts take two bytes or more. Shorten it."
+    )
+}

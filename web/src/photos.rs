@@ -17,6 +17,7 @@ use self::unsupported::UnsupportedFile;
 use crate::blob_response::{self, JPEG};
 use crate::blobs;
 use crate::dates;
+use crate::fault;
 use crate::layout::Layout;
 use crate::pictures::{self, Picture};
 use crate::problem::{Problem, parse_id};
@@ -271,9 +272,7 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
         ChangeError::Store(error) => return Err(error.into()),
         ChangeError::NoSuchPhoto => return Err(Problem::NotFound),
         ChangeError::InUse => "A post shows this photo. Take it out of the post first.".to_owned(),
-        ChangeError::TooLong { what, len_max, .. } => {
-            format!("The {what} is too long: at most {len_max} letters. Shorten it.")
-        }
+        ChangeError::TooLong { what, len, len_max } => fault::too_long(what, len, len_max),
     };
     response::page_with_status(
         StatusCode::UNPROCESSABLE_ENTITY,

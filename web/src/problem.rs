@@ -188,7 +188,7 @@ fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
         ),
         StatusCode::PAYLOAD_TOO_LARGE => (
             "That is too large",
-            "It is more than this form takes, and nothing of it was kept. Go back, make it \
+            "It is more than this form takes, and nothing of it was saved. Go back, make it \
              shorter or smaller, and send it again.",
         ),
         StatusCode::METHOD_NOT_ALLOWED => (
@@ -198,7 +198,7 @@ fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
         ),
         StatusCode::INSUFFICIENT_STORAGE => (
             "The disk is full",
-            "Nothing was kept. What was stored before is safe. Make room on the disk and send it \
+            "Nothing was saved. What was stored before is safe. Make room on the disk and send it \
              again.",
         ),
         status if status.is_client_error() => (

@@ -13,7 +13,7 @@ use freehold_core::publish;
 use serde::Deserialize;
 
 use crate::avatar::AVATAR_COLOURS;
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::layout::Layout;
 use crate::logins::{WRONG_PASSWORD, too_many_attempts};
 use crate::problem::Problem;
@@ -191,12 +191,11 @@ fn profile_fault(error: &ProfileError) -> Fault {
         ProfileError::NoName => Fault::new("name", "The name is missing. Type one."),
         ProfileError::LongName(count) => Fault::new(
             "name",
-            format!("The name has {count} letters; {NAME_CHARS_MAX} is the most. Shorten it."),
+            format!("The name has {count} characters; {NAME_CHARS_MAX} is the most. Shorten it."),
         ),
-        ProfileError::TooLong { what, len_max, .. } => Fault::new(
-            what,
-            format!("The text is too long: at most {len_max} letters. Shorten it."),
-        ),
+        ProfileError::TooLong { what, len, len_max } => {
+            Fault::new(what, fault::too_long("text", *len, *len_max))
+        }
         ProfileError::NoSuchAvatarColour(_) => {
             Fault::new("paint", "There is no such colour. Choose one of these.")
         }

@@ -12,7 +12,7 @@ use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::profile::password_fault;
@@ -171,7 +171,7 @@ fn profile_fault(error: &ProfileError) -> Fault {
         ProfileError::NoName => Fault::new("name", "The name is missing. Type one."),
         ProfileError::LongName(count) => Fault::new(
             "name",
-            format!("The name has {count} letters; {NAME_CHARS_MAX} is the most. Shorten it."),
+            format!("The name has {count} characters; {NAME_CHARS_MAX} is the most. Shorten it."),
         ),
         ProfileError::BadLogin => Fault::new(
             "address",
@@ -182,10 +182,9 @@ fn profile_fault(error: &ProfileError) -> Fault {
             "The part after the @ is not a domain. One looks like aldous.example, with full stops \
              and without commas.",
         ),
-        ProfileError::TooLong { what, len_max, .. } => Fault::new(
-            "address",
-            format!("The {what} is too long: at most {len_max} letters. Shorten it."),
-        ),
+        ProfileError::TooLong { what, len, len_max } => {
+            Fault::new("address", fault::too_long(what, *len, *len_max))
+        }
         other => Fault::new("address", format!("The address was refused: {other}.")),
     }
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::PhotoForm;
 use crate::blobs;
+use crate::fault;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -153,12 +154,12 @@ fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
         FormError::FileTooLarge => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
             format!(
-                "The file is too large: at most {mebibytes} MB. Nothing was kept. Choose a smaller \
+                "The file is too large: at most {mebibytes} MB. Nothing was saved. Choose a smaller \
                  one."
             )
         }
         FormError::FieldTooLong => {
-            "The description of the photo is too long. Nothing was kept. Shorten it.".to_owned()
+            "The description of the photo is too long. Nothing was saved. Shorten it.".to_owned()
         }
         FormError::Malformed => return Err(Problem::BadRequest),
         FormError::Store(error) => return Err(error.into()),
@@ -168,9 +169,7 @@ fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
 
 fn fault_text(error: &AddError) -> String {
     match error {
-        AddError::TooLong { what, len_max, .. } => {
-            format!("The {what} is too long: at most {len_max} letters. Shorten it.")
-        }
+        AddError::TooLong { what, len, len_max } => fault::too_long(what, *len, *len_max),
         AddError::StoredUnsupported { .. } => {
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list \
              it. Save it as JPEG and add that."

@@ -347,7 +347,7 @@ async fn empty_post_is_neither_saved_nor_published() {
 }
 
 #[tokio::test]
-async fn post_limits_are_shown_in_letters() {
+async fn post_limits_are_shown_in_characters() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let page = owner.get("/home/write").await;

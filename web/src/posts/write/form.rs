@@ -69,7 +69,7 @@ pub(super) fn fault_text(error: &PostError) -> String {
     match error {
         PostError::Empty => "The post is empty. Write a line, or choose a photo.".to_owned(),
         PostError::LongTitle(count) => format!(
-            "The title has {count} letters; {TITLE_CHARS_MAX} is the most. Move some of it into \
+            "The title has {count} characters; {TITLE_CHARS_MAX} is the most. Move some of it into \
              the text."
         ),
         PostError::TooLong { what: "text", len, len_max } => too_long(*len, *len_max),
