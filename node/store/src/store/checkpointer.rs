@@ -24,14 +24,7 @@ mod snapshots;
 
 /// Makes spare segments, checkpoints and snapshots.
 pub(super) struct Checkpointer {
-    pub(super) reader: Reader,
-    pub(super) data: PathBuf,
-    pub(super) random: Random,
-    pub(super) shared: Arc<Shared>,
-    pub(super) spare: SpareSlot,
-    pub(super) segment_len: u64,
-    pub(super) snapshot_after: u64,
-    space: Option<FreeSpace>,
+    pub(super) parts: Parts,
     state: Mutex<State>,
     changed: Condvar,
     /// Locked while a checkpoint is made.
@@ -59,7 +52,7 @@ struct State {
     background: bool,
 }
 
-/// The parts of a [`Checkpointer`].
+/// What a [`Checkpointer`] works on.
 pub(super) struct Parts {
     pub(super) reader: Reader,
     pub(super) data: PathBuf,
@@ -69,25 +62,12 @@ pub(super) struct Parts {
     pub(super) segment_len: u64,
     pub(super) snapshot_after: u64,
     pub(super) space: Option<FreeSpace>,
-    pub(super) last: Checkpoint,
-    pub(super) background: bool,
 }
 
 impl Checkpointer {
-    pub(super) fn new(parts: Parts) -> Arc<Self> {
-        let Parts {
-            reader,
-            data,
-            random,
-            shared,
-            spare,
-            segment_len,
-            snapshot_after,
-            space,
-            last,
-            background,
-        } = parts;
-        let state = Mutex::new(State {
+    /// `last` is the checkpoint that the store was opened with.
+    pub(super) fn new(parts: Parts, last: Checkpoint, background: bool) -> Arc<Self> {
+        let state = State {
             last,
             requested: None,
             running: false,
@@ -96,23 +76,14 @@ impl Checkpointer {
             spare_requested: background,
             stopped: false,
             background,
-        });
-        let (changed, checkpointing, snapshots, stopping) =
-            (Condvar::new(), Mutex::new(()), Mutex::new(()), Stop::default());
+        };
         Arc::new(Self {
-            reader,
-            data,
-            random,
-            shared,
-            spare,
-            segment_len,
-            snapshot_after,
-            space,
-            state,
-            changed,
-            checkpointing,
-            snapshots,
-            stopping,
+            parts,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            checkpointing: Mutex::new(()),
+            snapshots: Mutex::new(()),
+            stopping: Stop::default(),
         })
     }
 
@@ -196,12 +167,12 @@ impl Checkpointer {
 
     /// Called after an idle period: requests a checkpoint unless the last one is up to date.
     pub(super) fn idle(&self, mark: &Mark) {
-        if let Some(space) = &self.space {
+        if let Some(space) = &self.parts.space {
             space.restore_reserve();
         }
         let mut state = self.lock();
         let damage_is_recorded =
-            !self.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
+            !self.parts.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
         if !state.background
             || state.running
             || (state.last.mark.position == mark.position && damage_is_recorded)
@@ -235,9 +206,13 @@ impl Checkpointer {
     }
 
     fn fill_spare(&self) {
-        let mut slot = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.parts.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
-            match segment::create_spare(&*self.reader.fs, &self.reader.folder, self.segment_len) {
+            match segment::create_spare(
+                &*self.parts.reader.fs,
+                &self.parts.reader.folder,
+                self.parts.segment_len,
+            ) {
                 Ok(spare) => *slot = Some(spare),
                 Err(error) => tracing::warn!(%error, "a spare log segment could not be created"),
             }
@@ -260,14 +235,14 @@ impl Checkpointer {
 
     fn checkpoint(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         self.with_reserve(|| self.checkpoint_once(mark, condition))?;
-        if let Some(space) = &self.space {
+        if let Some(space) = &self.parts.space {
             space.restore_reserve();
         }
         Ok(())
     }
 
     fn checkpoint_once(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
-        let rows = &self.shared.rows;
+        let rows = &self.parts.shared.rows;
         rows.flush_blobs()?;
         {
             // An engine that is behind the log or is being reopened may have lost rows, so no
@@ -277,7 +252,7 @@ impl Checkpointer {
         }
         let condition = if rows.is_damaged() { Condition::Rebuilding } else { condition };
         let last = Checkpoint { condition, mark: mark.clone(), ..self.lock().last.clone() };
-        last.write(&*self.reader.fs, &self.data)?;
+        last.write(&*self.parts.reader.fs, &self.parts.data)?;
         self.lock().last = last;
         Ok(())
     }
@@ -287,7 +262,7 @@ impl Checkpointer {
         &self,
         mut work: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        match &self.space {
+        match &self.parts.space {
             Some(space) => space.with_reserve(|error| *error == StoreError::Full, work),
             None => work(),
         }
@@ -306,7 +281,7 @@ impl Checkpointer {
             };
             self.with_reserve(|| {
                 rows.engine().reopen()?;
-                self.reader.read_until(from.as_ref(), end.position, &mut apply)?;
+                self.parts.reader.read_until(from.as_ref(), end.position, &mut apply)?;
                 // The engine must have received all rows before reads are allowed again.
                 Ok(rows.engine().drain()?)
             })?;

@@ -136,7 +136,7 @@ fn run<H: Hint>(
 ) -> Result<Started<H>, OpenError> {
     let queue = Arc::new(Queue::default());
     let shared = Arc::new(Shared::new(rows, wal.end().clone()));
-    let checkpointer = Checkpointer::new(Parts {
+    let parts = Parts {
         reader,
         data: options.data,
         random: options.random,
@@ -145,9 +145,8 @@ fn run<H: Hint>(
         segment_len: options.segment_len,
         snapshot_after: options.snapshot_after,
         space: options.space.clone(),
-        last,
-        background: options.background,
-    });
+    };
+    let checkpointer = Checkpointer::new(parts, last, options.background);
     let mut threads = Vec::new();
     threads.extend(checkpointer.start(&folder_lock)?);
     let committer = Committer::new(

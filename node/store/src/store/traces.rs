@@ -18,7 +18,7 @@ pub fn traces(store: &Store<impl Hint>, blobs: &Blobs, word: &str) -> Vec<String
         contains(key) || contains(&shared.rows.unseal_or_panic(table, key, sealed).value)
     };
     let mut traces = Vec::new();
-    for change in checkpointer.reader.read_all().into_iter().flat_map(|group| group.changes) {
+    for change in checkpointer.parts.reader.read_all().into_iter().flat_map(|group| group.changes) {
         let rows = change.rows.iter().any(|row| {
             row.value.as_ref().is_some_and(|value| row_contains(&row.table, &row.key, value))
         });
@@ -26,11 +26,13 @@ pub fn traces(store: &Store<impl Hint>, blobs: &Blobs, word: &str) -> Vec<String
             traces.push("log".to_owned());
         }
     }
-    for position in snapshot::list(&*checkpointer.reader.fs, &checkpointer.data).unwrap() {
-        let path = snapshot::path(&checkpointer.data, position);
+    for position in
+        snapshot::list(&*checkpointer.parts.reader.fs, &checkpointer.parts.data).unwrap()
+    {
+        let path = snapshot::path(&checkpointer.parts.data, position);
         let rows = Snapshot::open(
-            &*checkpointer.reader.fs,
-            &checkpointer.reader.seal,
+            &*checkpointer.parts.reader.fs,
+            &checkpointer.parts.reader.seal,
             &path,
             checkpointer.wal_id(),
         )

@@ -56,8 +56,8 @@ pub(super) fn verify(
     let check = || reporter.count();
     reporter.report()?;
     let (mut oldest, mut newest) = (None, None);
-    let reader = &checkpointer.reader;
-    let (fs, data, wal) = (&*reader.fs, &checkpointer.data, checkpointer.wal_id());
+    let reader = &checkpointer.parts.reader;
+    let (fs, data, wal) = (&*reader.fs, &checkpointer.parts.data, checkpointer.wal_id());
     for position in snapshot::list(fs, data)? {
         let open = || Snapshot::open(fs, &reader.seal, &snapshot::path(data, position), wal);
         let verified =
@@ -108,7 +108,7 @@ fn written(
         }
         Ok(())
     };
-    checkpointer.reader.read_until(from, until, &mut consume)?;
+    checkpointer.parts.reader.read_until(from, until, &mut consume)?;
     Ok(written)
 }
 

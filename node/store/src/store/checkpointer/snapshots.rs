@@ -60,27 +60,36 @@ impl Checkpointer {
     }
 
     fn is_snapshot_due(&self) -> Result<bool, StoreError> {
-        let newest = snapshot::list(&*self.reader.fs, &self.data)?.pop();
+        let newest = snapshot::list(&*self.parts.reader.fs, &self.parts.data)?.pop();
         let newest_len = match newest {
             None => 0,
             Some(position) => {
-                let file = self.reader.fs.open(&snapshot::path(&self.data, position))?;
+                let file =
+                    self.parts.reader.fs.open(&snapshot::path(&self.parts.data, position))?;
                 file.len()?
             }
         };
-        let names = segment::list(&*self.reader.fs, &self.reader.folder)?;
+        let names = segment::list(&*self.parts.reader.fs, &self.parts.reader.folder)?;
         let segments =
             names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count()
                 as u64;
-        Ok(segments.saturating_mul(self.segment_len) > self.snapshot_after.max(newest_len))
+        Ok(segments.saturating_mul(self.parts.segment_len)
+            > self.parts.snapshot_after.max(newest_len))
     }
 
     fn snapshot_now(&self) -> Result<(), StoreError> {
         self.stopping.check()?;
         let last = self.lock().last.clone();
-        let (reader, data, random, stop) = (&self.reader, &self.data, &self.random, &self.stopping);
-        let maker =
-            SnapshotMaker { reader, data, random, wal: last.wal, stop, space: self.space.as_ref() };
+        let (reader, data, random, stop) =
+            (&self.parts.reader, &self.parts.data, &self.parts.random, &self.stopping);
+        let maker = SnapshotMaker {
+            reader,
+            data,
+            random,
+            wal: last.wal,
+            stop,
+            space: self.parts.space.as_ref(),
+        };
         if let Some(snapshots) = maker.make(&last.mark)?
             && let Some(older) = snapshots.remove_others(&*reader.fs, data)?
         {
@@ -92,9 +101,10 @@ impl Checkpointer {
     /// The oldest position in a snapshot or a segment of the log.
     pub(in crate::store) fn oldest_position(&self) -> Result<u64, StoreError> {
         let _snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = snapshot::list(&*self.reader.fs, &self.data)?.first().copied();
-        let segment =
-            segment::list(&*self.reader.fs, &self.reader.folder)?.first().map(|name| name.first);
+        let snapshot = snapshot::list(&*self.parts.reader.fs, &self.parts.data)?.first().copied();
+        let segment = segment::list(&*self.parts.reader.fs, &self.parts.reader.folder)?
+            .first()
+            .map(|name| name.first);
         Ok(snapshot.into_iter().chain(segment).min().unwrap_or_default())
     }
 
