@@ -52,7 +52,7 @@ struct State {
     background: bool,
 }
 
-/// What a [`Checkpointer`] works on.
+/// The parts of the store that a [`Checkpointer`] reads and writes.
 pub(super) struct Parts {
     pub(super) reader: Reader,
     pub(super) data: PathBuf,
