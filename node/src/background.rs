@@ -3,7 +3,8 @@
 //! - remove deleted content from files, log and snapshots, and write a snapshot a day;
 //! - seal or open photos when their audience changes;
 //! - publish the profile once there is an identity;
-//! - every six hours, collect blobs without a reference and drop old unfollow notices.
+//! - every six hours, collect blobs without a reference and drop old unfollow notices;
+//! - give freed memory back to the system.
 
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(900);
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// The shortest pause between two removals of deleted files: each reads all rows.
 const UNLINK_EVERY: Duration = Duration::from_secs(60);
+
+/// The pause between two looks at the size of the process.
+const TRIM_EVERY: Duration = Duration::from_secs(20);
+/// The growth of the process after which freed memory is given back, in pages of 4 KiB.
+const TRIM_AFTER_PAGES: u64 = 4 * 256;
 
 /// A task that keeps failing is logged once in this time, in milliseconds.
 const REMIND_EVERY_MILLIS: u64 = 24 * 3600 * 1000;
@@ -77,7 +83,8 @@ pub(crate) async fn run(node: Node) {
         erase(&node),
         seal_photos(&node),
         collect(&node),
-        publish_profile(&node)
+        publish_profile(&node),
+        trim_heap()
     );
 }
 
@@ -180,6 +187,30 @@ async fn seal_photos(node: &Node) {
             () = changed => {}
         }
     }
+}
+
+/// Gives freed memory back when the process has grown since the last time.
+async fn trim_heap() {
+    let mut least = u64::MAX;
+    loop {
+        tokio::time::sleep(TRIM_EVERY).await;
+        // Only Linux has the file; elsewhere memory is given back without help.
+        let Some(pages) = private_pages().await else { return };
+        if pages > least.saturating_add(TRIM_AFTER_PAGES) || least == u64::MAX {
+            // The result does not matter: without free pages there is nothing to do.
+            let _ = blocking(freehold_heap::trim).await;
+            least = private_pages().await.unwrap_or(pages);
+        }
+        least = least.min(pages);
+    }
+}
+
+/// The pages of the process that no file backs: resident less shared of `/proc/self/statm`.
+async fn private_pages() -> Option<u64> {
+    let statm = tokio::fs::read_to_string("/proc/self/statm").await.ok()?;
+    let mut fields = statm.split(' ').skip(1).map(|field| field.parse::<u64>().ok());
+    let (resident, shared) = (fields.next()??, fields.next()??);
+    resident.checked_sub(shared)
 }
 
 /// Publishes the profile in the feed once there is an identity: set-up may store either first.

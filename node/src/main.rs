@@ -19,6 +19,7 @@ mod stop;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    freehold_heap::configure();
     // rustls panics instead of choosing if a dependency brings a second TLS provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {

@@ -1,0 +1,339 @@
+//! Address lists (RFC 5322 3.4), also malformed ones: an address is never put together from words
+//! that nobody wrote as an address.
+
+use crate::word;
+
+/// Most entries read of one field.
+const ADDRESSES_MAX: usize = 2_000;
+
+/// One entry of an address list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A person.
+    Mailbox(Mailbox),
+    /// `name:`, the start of a group.
+    GroupStart(Vec<u8>),
+    /// `;`, its end.
+    GroupEnd,
+}
+
+/// A person of an address list. All bytes are as sent; quoted strings are unquoted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mailbox {
+    /// The display name or, without one, the comment; may have encoded words (RFC 2047).
+    pub name: Option<Vec<u8>>,
+    /// The obsolete source route, such as `@a,@b`.
+    pub route: Option<Vec<u8>>,
+    /// The local part; empty if the entry has no address.
+    pub local: Vec<u8>,
+    /// The domain; empty if the entry has none.
+    pub host: Vec<u8>,
+}
+
+impl Mailbox {
+    /// The decoded display name; empty if there is none. `charset` as for [`word::decode`].
+    pub fn display_name(&self, charset: Option<&str>) -> String {
+        self.name.as_deref().map(|name| word::decode(name, charset)).unwrap_or_default()
+    }
+
+    /// The address as text, such as `ann@a.example`; empty if there is none. A local part with
+    /// special characters is quoted.
+    pub fn address(&self) -> String {
+        let local = word::decode(&self.local, None);
+        let host = String::from_utf8_lossy(&self.host);
+        let is_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+        match (local.is_empty(), host.is_empty()) {
+            (_, true) => local,
+            (false, false) if local.chars().all(is_atom) => format!("{local}@{host}"),
+            (..) => format!("\"{}\"@{host}", local.replace('\\', "\\\\").replace('"', "\\\"")),
+        }
+    }
+}
+
+/// The persons of an address list, without its groups' names.
+pub fn mailboxes(entries: &[Entry]) -> impl Iterator<Item = &Mailbox> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Mailbox(mailbox) => Some(mailbox),
+        Entry::GroupStart(_) | Entry::GroupEnd => None,
+    })
+}
+
+/// Parses an address list. An entry that is no address is kept with its name alone.
+pub fn parse(value: &[u8]) -> Vec<Entry> {
+    let mut reader = Reader::default();
+    let mut bytes = value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).peekable();
+    while let Some(byte) = bytes.next() {
+        if reader.entries.len() >= ADDRESSES_MAX {
+            break;
+        }
+        match byte {
+            b'"' => reader.quoted(&quoted(&mut bytes)),
+            b'(' => reader.comment = comment(&mut bytes),
+            b'<' => reader.angle = Some(angle(&mut bytes)),
+            b'>' => {}
+            b'[' => {
+                // A domain literal may contain colons.
+                reader.push(byte);
+                while let Some(byte) = bytes.next_if(|byte| !b",;<>\"".contains(byte)) {
+                    reader.push(byte);
+                    if byte == b']' {
+                        break;
+                    }
+                }
+            }
+            b',' => reader.finish(true),
+            b';' => {
+                reader.finish(false);
+                if std::mem::take(&mut reader.in_group) {
+                    reader.entries.push(Entry::GroupEnd);
+                }
+            }
+            b':' if !reader.in_group && reader.angle.is_none() => {
+                let name = std::mem::take(&mut reader.phrase).trim_ascii().to_vec();
+                reader.plain.clear();
+                if !name.eq_ignore_ascii_case(b"mailto") {
+                    reader.entries.push(Entry::GroupStart(name));
+                    reader.in_group = true;
+                }
+            }
+            _ => reader.push(byte),
+        }
+    }
+    reader.finish(false);
+    if reader.in_group {
+        reader.entries.push(Entry::GroupEnd);
+    }
+    reader.entries
+}
+
+#[derive(Default)]
+struct Reader {
+    entries: Vec<Entry>,
+    /// The words outside angle brackets, unquoted.
+    phrase: Vec<u8>,
+    /// The same, with the quotes.
+    plain: Vec<u8>,
+    /// The content of angle brackets, with its quotes.
+    angle: Option<Vec<u8>>,
+    comment: Vec<u8>,
+    in_group: bool,
+    /// Words that a comma ended, before they are known to be a name.
+    before_comma: Option<Vec<u8>>,
+}
+
+impl Reader {
+    fn push(&mut self, byte: u8) {
+        for text in [&mut self.phrase, &mut self.plain] {
+            match byte {
+                b' ' | b'\t' if text.is_empty() || text.ends_with(b" ") => {}
+                b' ' | b'\t' => text.push(b' '),
+                _ => text.push(byte),
+            }
+        }
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.phrase.extend_from_slice(text);
+        requote(&mut self.plain, text);
+    }
+
+    /// Ends an entry, at a comma or elsewhere.
+    fn finish(&mut self, at_comma: bool) {
+        let phrase = std::mem::take(&mut self.phrase).trim_ascii().to_vec();
+        let plain = std::mem::take(&mut self.plain);
+        let comment = std::mem::take(&mut self.comment);
+        let before_comma = self.before_comma.take();
+        if let Some(angle) = self.angle.take() {
+            let mut name = if phrase.is_empty() { comment } else { phrase };
+            match before_comma {
+                // `Miller, Ann <ann@a.example>`, which should be quoted.
+                Some(before) if !name.is_empty() => name = [before, name].join(&b", "[..]),
+                Some(before) => self.words(before.clone(), &before, Vec::new()),
+                None => {}
+            }
+            let mut mailbox = mailbox(words(&angle).pop().unwrap_or_default());
+            mailbox.name = Some(name).filter(|name| !name.is_empty());
+            if mailbox.name.is_some() || !mailbox.local.is_empty() {
+                self.entries.push(Entry::Mailbox(mailbox));
+            }
+            return;
+        }
+        if let Some(before) = before_comma {
+            self.words(before.clone(), &before, Vec::new());
+        }
+        let is_local_user = |byte: &u8| !byte.is_ascii_uppercase() && byte.is_ascii_graphic();
+        if at_comma
+            && comment.is_empty()
+            && !phrase.is_empty()
+            && !phrase.contains(&b'@')
+            && !phrase.iter().all(is_local_user)
+        {
+            self.before_comma = Some(phrase);
+        } else {
+            self.words(phrase, &plain, comment);
+        }
+    }
+
+    /// An entry without angle brackets: an address, addresses, or a name with an address behind.
+    fn words(&mut self, phrase: Vec<u8>, plain: &[u8], comment: Vec<u8>) {
+        let mut words = words(plain);
+        let is_address = |word: &[u8]| word.contains(&b'@');
+        let named = |name: Vec<u8>| Some(name).filter(|name| !name.is_empty());
+        if words.is_empty() {
+            return;
+        }
+        if words.iter().all(|word| is_address(word)) {
+            let many = words
+                .into_iter()
+                .map(|word| Mailbox { name: named(comment.clone()), ..mailbox(word) });
+            let room = ADDRESSES_MAX.saturating_sub(self.entries.len());
+            self.entries.extend(many.take(room).map(Entry::Mailbox));
+            return;
+        }
+        let found = match words.pop() {
+            Some(last) if words.is_empty() && !is_quoted(&last) => {
+                Mailbox { name: named(comment), ..mailbox(last) }
+            }
+            Some(last) if is_address(&last) && !is_quoted(&last) => {
+                Mailbox { name: named(words.join(&b" "[..])), ..mailbox(last) }
+            }
+            _ => Mailbox { name: named(phrase), ..Mailbox::default() },
+        };
+        self.entries.push(Entry::Mailbox(found));
+    }
+}
+
+/// Splits at white space outside quotes; around `@` and `.` white space belongs to the address
+/// (RFC 5322 4.4).
+fn words(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    let mut is_quoted = false;
+    let mut is_apart = true;
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b' ' | b'\t' if !is_quoted => is_apart = true,
+            _ => {
+                if byte == b'"' {
+                    is_quoted = !is_quoted;
+                }
+                let continues = matches!(byte, b'@' | b'.')
+                    || words
+                        .last()
+                        .is_some_and(|word| word.ends_with(b"@") || word.ends_with(b"."));
+                match words.last_mut().filter(|_| !is_apart || continues) {
+                    Some(word) => word.push(byte),
+                    None => words.push(vec![byte]),
+                }
+                is_apart = false;
+                if byte == b'\\' && is_quoted {
+                    words.last_mut().into_iter().for_each(|word| word.extend(bytes.next()));
+                }
+            }
+        }
+    }
+    words
+}
+
+fn is_quoted(word: &[u8]) -> bool {
+    word.starts_with(b"\"") && word.ends_with(b"\"")
+}
+
+/// The parts of an address, with its quotes.
+fn mailbox(address: Vec<u8>) -> Mailbox {
+    let address = match address.get(..b"mailto:".len()) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"mailto:") => {
+            address.get(scheme.len()..).unwrap_or_default().to_vec()
+        }
+        _ => address,
+    };
+    let (route, address) = match (address.first(), memchr::memchr(b':', &address)) {
+        (Some(b'@'), Some(colon)) => {
+            let (route, rest) = address.split_at_checked(colon).unwrap_or((&address, b""));
+            (Some(route.to_vec()), rest.get(1..).unwrap_or_default().to_vec())
+        }
+        _ => (None, address),
+    };
+    let at = address.iter().rposition(|byte| *byte == b'@');
+    let (local, host) = match at.and_then(|at| address.split_at_checked(at)) {
+        Some((local, host)) => (local.to_vec(), host.get(1..).unwrap_or_default().to_vec()),
+        None => (address, Vec::new()),
+    };
+    Mailbox { name: None, route, local: unquote(local), host }
+}
+
+fn unquote(local: Vec<u8>) -> Vec<u8> {
+    match local.strip_prefix(b"\"").and_then(|local| local.strip_suffix(b"\"")) {
+        Some(inside) => quoted(&mut inside.iter().copied()),
+        None => local,
+    }
+}
+
+fn requote(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for byte in text {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(*byte);
+    }
+    out.push(b'"');
+}
+
+/// The content of angle brackets after the first; consumes the last. A bracket inside begins anew,
+/// and a comma behind an address ends brackets that are not closed.
+fn angle(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some(byte) =
+        bytes.next_if(|byte| *byte != b',' || out.first() == Some(&b'@') || !out.contains(&b'@'))
+    {
+        match byte {
+            b'>' => break,
+            b'<' => out.clear(),
+            b'"' => requote(&mut out, &quoted(bytes)),
+            b'(' => drop(comment(bytes)),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// The content of a quoted string after its first quote; consumes the last.
+fn quoted(bytes: &mut impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => break,
+            b'\\' => out.extend(bytes.next()),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// The content of a comment after its first parenthesis.
+fn comment(bytes: &mut impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut depth = 1usize;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'(' => depth = depth.saturating_add(1),
+            b')' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    break;
+                }
+            }
+            b'\\' => {
+                out.extend(bytes.next());
+                continue;
+            }
+            _ => {}
+        }
+        out.push(byte);
+    }
+    out.trim_ascii().to_vec()
+}
+
+#[cfg(test)]
+mod tests;

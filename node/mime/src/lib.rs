@@ -1,0 +1,23 @@
+//! The one reader of mail messages. It takes bytes that a stranger wrote and gives the structure
+//! of the message, its header fields, addresses, dates and decoded text.
+//!
+//! The reader does no IO and never fails: every sequence of bytes is a message. The work is linear
+//! in the length of the message. No structure is recursive, so neither reading nor dropping can
+//! exhaust the stack. Delivery, IMAP and web all use this crate, so they can't disagree about what
+//! a message contains.
+
+pub mod address;
+pub mod charset;
+pub mod content;
+pub mod date;
+pub mod encoding;
+pub mod flowed;
+pub mod header;
+pub mod html;
+pub mod media;
+pub mod structure;
+pub mod text;
+pub mod word;
+
+pub use content::{Content, Shown};
+pub use structure::{Kind, Part, PartId, Structure};
