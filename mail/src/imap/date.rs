@@ -21,9 +21,7 @@ impl Day {
     /// The day of a `Date` header in the sender's zone (RFC 3501 6.4.4: time and zone are
     /// disregarded).
     pub(crate) fn of_header(value: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(value);
-        let date = mail_parser::DateTime::parse_rfc822(text.trim())?;
-        days(i64::from(date.year), u32::from(date.month), u32::from(date.day)).map(Self)
+        freehold_mime::date::parse(value).map(|date| Self(date.day))
     }
 }
 

@@ -13,8 +13,10 @@ use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::node::Node;
 use freehold_core::store::{BlobId, StoreError};
+use freehold_mime::header;
+use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
-use super::mime::{self, HEADER_LEN_MAX, Part, header, structure};
+use super::mime::structure;
 use super::print::Printer;
 
 /// The size of one generation, in bytes.
@@ -30,7 +32,7 @@ const FIRST_READ_LEN: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Structure {
     /// The parts.
-    pub(crate) root: Part,
+    pub(crate) parts: Parts,
     /// The printed BODY item.
     pub(crate) body: Vec<u8>,
     /// The printed BODYSTRUCTURE item.
@@ -87,7 +89,7 @@ impl StructureCache {
             .body
             .len()
             .saturating_add(structure.body_structure.len())
-            .saturating_add(parts(&structure.root).saturating_mul(PART_LEN));
+            .saturating_add(structure.parts.len().saturating_mul(PART_LEN));
         self.insert(message.blob, len, |entry| entry.structure = Some(Arc::clone(&structure)));
         Ok(structure)
     }
@@ -132,22 +134,12 @@ impl Generations {
 }
 
 fn parse(bytes: &[u8]) -> Structure {
-    let root = mime::parse(bytes);
+    let parts = Parts::parse(bytes);
     let mut out = Printer::default();
-    structure::print(&mut out, bytes, &root, false);
+    structure::print(&mut out, bytes, &parts, Parts::ROOT, false);
     let body = out.take();
-    structure::print(&mut out, bytes, &root, true);
-    Structure { root, body, body_structure: out.take() }
-}
-
-fn parts(part: &Part) -> usize {
-    match &part.kind {
-        mime::Kind::Leaf => 1,
-        mime::Kind::Multipart(children) => {
-            children.iter().map(parts).sum::<usize>().saturating_add(1)
-        }
-        mime::Kind::Message(inner) => parts(inner).saturating_add(1),
-    }
+    structure::print(&mut out, bytes, &parts, Parts::ROOT, true);
+    Structure { parts, body, body_structure: out.take() }
 }
 
 fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
@@ -160,7 +152,7 @@ fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
                 len_max = len_max.saturating_mul(8).min(HEADER_LEN_MAX);
                 continue;
             }
-            None => {}
+            None => bytes.truncate(header::len(&bytes)),
         }
         bytes.shrink_to_fit();
         return Ok(bytes);

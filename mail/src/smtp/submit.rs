@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
-use mail_parser::{HeaderName, MessageParser};
+use freehold_mime::{address, header};
 
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient, Sender};
@@ -132,21 +132,16 @@ fn check_authors(state: &MailState, received: &Received) -> Result<(), Reply> {
         // From was missing, and the one added by this server is the envelope's sender.
         return Ok(());
     }
-    let header = [authors, b"\r\n"].concat();
-    let message = MessageParser::default().parse_headers(&header).ok_or_else(foreign)?;
-    let lists = message
-        .headers()
-        .iter()
-        .filter(|header| matches!(header.name, HeaderName::From | HeaderName::Sender));
     let mut named = 0;
-    for address in lists.filter_map(|header| header.value.as_address()).flat_map(|list| list.iter())
-    {
-        let text =
-            address.address.as_deref().and_then(Mailbox::parse).ok_or_else(foreign)?.to_string();
-        if !profile::owns(&state.node, &text)? {
-            return Err(foreign());
+    let lists = header::fields(authors).filter(|field| field.is("from") || field.is("sender"));
+    for entries in lists.map(|field| address::parse(field.value)) {
+        for author in address::mailboxes(&entries) {
+            let text = Mailbox::parse(&author.address()).ok_or_else(foreign)?.to_string();
+            if !profile::owns(&state.node, &text)? {
+                return Err(foreign());
+            }
+            named += 1;
         }
-        named += 1;
     }
     if named == 0 { Err(foreign()) } else { Ok(()) }
 }

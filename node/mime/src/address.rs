@@ -4,7 +4,7 @@
 use crate::word;
 
 /// Most entries read of one field.
-const ADDRESSES_MAX: usize = 2_000;
+pub const ADDRESSES_MAX: usize = 2_000;
 
 /// One entry of an address list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,6 +50,17 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// The lines of a header with their continuation lines: fields and lines that are none, without the
+/// empty line.
+pub fn lines(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = header;
+    std::iter::from_fn(move || {
+        let (raw, after) = rest.split_at_checked(field_len(rest))?;
+        rest = after;
+        (!is_empty_line(raw)).then_some(raw)
+    })
+}
+
 fn field(raw: &[u8]) -> Option<Field<'_>> {
     let colon = memchr::memchr2(b':', b'\n', raw)?;
     let (name, rest) = raw.split_at_checked(colon)?;
@@ -116,6 +127,12 @@ pub fn end(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The length of the header of a message that is exactly these bytes: without an empty line all of
+/// it may be header.
+pub fn len(message: &[u8]) -> usize {
+    end(message).or_else(|| without_text(message)).unwrap_or(message.len())
 }
 
 pub(crate) fn is_empty_line(line: &[u8]) -> bool {
@@ -195,6 +212,9 @@ mod tests {
         assert_eq!(end(b"Hello\r\nyou\r\n\r\nmore"), Some(0));
         assert_eq!(end(b"Hello\r\nNote: you\r\n\r\nmore"), Some(0));
         assert_eq!(end(b"Hello\r\nSubject: you\r\n\r\nmore"), Some(23));
+        assert_eq!(len(b"Hello\r\nyou\r\n"), 0);
+        assert_eq!(len(b"Subject: a\r\nHello,\r\n"), 12);
+        assert_eq!(len(b"Subject: a\r\n"), 12);
         assert_eq!(end(b"Subject: a\r\nHello,\r\nyou\r\n\r\nmore"), Some(12));
         let encoded = b"Content-Transfer-Encoding: base64\r\nnoise\r\n\r\nQUJD";
         assert_eq!(end(encoded), Some(encoded.len() - 4));

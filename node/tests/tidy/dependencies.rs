@@ -43,9 +43,9 @@ fn protocol_crates_do_not_depend_on_each_other() {
         ("freehold-proto".to_owned(), set(&[])),
         ("freehold-listen".to_owned(), set(&["freehold-proto"])),
         ("freehold-store".to_owned(), set(&["freehold-proto"])),
-        ("freehold-core".to_owned(), set(&["freehold-proto", "freehold-store"])),
-        ("freehold-web".to_owned(), set(&["freehold-core", "freehold-listen"])),
-        ("freehold-mail".to_owned(), set(&["freehold-core", "freehold-listen"])),
+        ("freehold-core".to_owned(), set(&["freehold-mime", "freehold-proto", "freehold-store"])),
+        ("freehold-web".to_owned(), set(&["freehold-core", "freehold-listen", "freehold-mime"])),
+        ("freehold-mail".to_owned(), set(&["freehold-core", "freehold-listen", "freehold-mime"])),
         ("freehold-federation".to_owned(), set(&["freehold-core"])),
         (
             "freehold".to_owned(),

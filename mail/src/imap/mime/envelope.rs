@@ -1,11 +1,16 @@
 //! ENVELOPE (RFC 3501 7.4.2).
 
-use super::super::print::Printer;
-use super::address::{self, Entry};
-use super::header;
+use freehold_mime::address::{self, Entry};
+use freehold_mime::header;
 
-/// Longest value of one field that is printed.
+use super::super::print::Printer;
+
+/// Longest value of one field that is printed, in bytes.
 const VALUE_LEN_MAX: usize = 64 * 1024;
+/// The mailbox and the host of an entry that has none. NIL would make it a group (RFC 3501 7.4.2);
+/// other servers print the same.
+const NO_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+const NO_HOST: &[u8] = b"MISSING_DOMAIN";
 
 /// Prints the envelope of a header.
 pub(crate) fn print(out: &mut Printer, bytes: &[u8]) {
@@ -15,8 +20,12 @@ pub(crate) fn print(out: &mut Printer, bytes: &[u8]) {
             value
         })
     };
-    let list_of = |name: &str| header::first(bytes, name).map(address::parse).unwrap_or_default();
-    let from = list_of("from");
+    // RFC 5322 3.6 allows each field once, but a reply to all must reach everyone who is named.
+    let list_of = |name: &str| -> Vec<Entry> {
+        header::all(bytes, name).flat_map(address::parse).take(address::ADDRESSES_MAX).collect()
+    };
+    // Of two authors the first is shown, here as on the pages.
+    let from = header::first(bytes, "from").map(address::parse).unwrap_or_default();
     // RFC 3501 7.4.2: the server fills an absent or empty Sender or Reply-To with From.
     let or_from = |people: Vec<Entry>| if people.is_empty() { from.clone() } else { people };
     let (sender, reply_to) = (or_from(list_of("sender")), or_from(list_of("reply-to")));
@@ -33,16 +42,21 @@ fn addresses(out: &mut Printer, list: &[Entry]) {
         out.raw("NIL");
         return;
     }
+    let or = |value: &[u8], missing: &[u8]| -> Vec<u8> {
+        if value.is_empty() { missing.to_vec() } else { value.to_vec() }
+    };
     out.raw("(");
     for entry in list {
         match entry {
-            Entry::Mailbox { name, local, host } => {
+            Entry::Mailbox(mailbox) => {
                 out.raw("(")
-                    .nstring(name.as_ref())
-                    .raw(" NIL ")
-                    .string(local)
+                    .nstring(mailbox.name.as_ref())
                     .raw(" ")
-                    .string(host)
+                    .nstring(mailbox.route.as_ref())
+                    .raw(" ")
+                    .string(or(&mailbox.local, NO_MAILBOX))
+                    .raw(" ")
+                    .string(or(&mailbox.host, NO_HOST))
                     .raw(")");
             }
             Entry::GroupStart(name) => {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Kind, Part};
+use freehold_mime::{Kind, Structure};
 
 /// The text specifier after the part numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,43 +42,27 @@ impl Section {
 
     /// The range; `None` if the message has no such part. For fields it is the range of their
     /// header.
-    pub(crate) fn range(&self, root: &Part) -> Option<Range<usize>> {
+    pub(crate) fn range(&self, structure: &Structure) -> Option<Range<usize>> {
         if self.path.is_empty() {
+            let root = structure.part(Structure::ROOT);
             return Some(match self.text {
                 Text::Whole => root.header.start..root.body.end,
                 Text::Body => root.body.clone(),
                 Text::Header | Text::Fields { .. } | Text::Mime => root.header.clone(),
             });
         }
-        let part = find(root, &self.path)?;
-        match (&self.text, &part.kind) {
-            (Text::Whole, _) => Some(part.body.clone()),
-            (Text::Mime, _) => Some(part.header.clone()),
-            (Text::Header | Text::Fields { .. }, Kind::Message(inner)) => {
-                Some(inner.header.clone())
-            }
-            (Text::Body, Kind::Message(inner)) => Some(inner.body.clone()),
-            _ => None,
+        let id = structure.find(&self.path)?;
+        let part = structure.part(id);
+        match self.text {
+            Text::Whole => return Some(part.body.clone()),
+            Text::Mime => return Some(part.header.clone()),
+            Text::Header | Text::Fields { .. } | Text::Body => {}
         }
+        let inner = structure.children(id).next().filter(|_| part.kind == Kind::Message)?;
+        let inner = structure.part(inner);
+        Some(match self.text {
+            Text::Body => inner.body.clone(),
+            _ => inner.header.clone(),
+        })
     }
-}
-
-/// Finds a part by its numbers. A message that is not a multipart has one part, 1: its body.
-fn find<'a>(root: &'a Part, path: &[u32]) -> Option<&'a Part> {
-    let mut part = root;
-    let mut is_message = true;
-    for number in path {
-        let at = usize::try_from(*number).ok()?.checked_sub(1)?;
-        if !is_message && let Kind::Message(inner) = &part.kind {
-            part = inner;
-            is_message = true;
-        }
-        part = match &part.kind {
-            Kind::Multipart(children) => children.get(at)?,
-            _ if is_message && at == 0 => part,
-            _ => return None,
-        };
-        is_message = false;
-    }
-    Some(part)
 }

@@ -1,31 +1,29 @@
 //! Messages that are hard to parse (`tests/mail/messages`): another parser can read their printed
 //! structure.
 
+use freehold_mime::{Kind, Structure};
+
 use super::oracle;
 use crate::imap::command::search::text;
-use crate::imap::mime::{self, Kind, Part, envelope, structure};
+use crate::imap::mime::{envelope, structure};
 use crate::imap::print::Printer;
 
-fn leaves(part: &Part) -> usize {
-    match &part.kind {
-        Kind::Leaf => 1,
-        Kind::Multipart(children) => children.iter().map(leaves).sum(),
-        Kind::Message(inner) => leaves(inner),
-    }
+fn leaves(structure: &Structure) -> usize {
+    structure.ids().filter(|id| structure.part(*id).kind == Kind::Leaf).count()
 }
 
 /// The FETCH response with the structure of a message.
 fn printed(message: &[u8]) -> Vec<u8> {
-    let root = mime::parse(message);
+    let parts = Structure::parse(message);
     // SEARCH TEXT uses the same parts.
-    assert!(text::body(message, &root).len() <= 4 * message.len() + 1024);
+    assert!(text::body(message, &parts).len() <= 4 * message.len() + 1024);
     let mut out = Printer::default();
     out.raw("* 1 FETCH (ENVELOPE ");
-    envelope::print(&mut out, &message[root.header.clone()]);
+    envelope::print(&mut out, parts.header(message, Structure::ROOT));
     out.raw(" BODY ");
-    structure::print(&mut out, message, &root, false);
+    structure::print(&mut out, message, &parts, Structure::ROOT, false);
     out.raw(" BODYSTRUCTURE ");
-    structure::print(&mut out, message, &root, true);
+    structure::print(&mut out, message, &parts, Structure::ROOT, true);
     out.raw(")\r\n");
     out.take()
 }
@@ -60,7 +58,7 @@ fn hard_messages_have_the_expected_parts() {
     let parts = |name: &str| {
         let path = format!("{}/tests/mail/messages/{name}.eml", env!("CARGO_MANIFEST_DIR"));
         let message = std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
-        leaves(&mime::parse(message.as_bytes()))
+        leaves(&Structure::parse(message.as_bytes()))
     };
     assert_eq!(parts("nested_multiparts"), 4);
     assert_eq!(parts("rfc2231_filenames"), 3);

@@ -1,16 +1,15 @@
 //! The summary of a message for lists, read from its bytes once at delivery, so that no list opens
 //! a blob.
 
-use std::borrow::Cow;
-
-use mail_parser::{Address, HeaderValue, MessageParser};
+use freehold_mime::structure::PartId;
+use freehold_mime::text::one_line;
+use freehold_mime::{Content, Shown, Structure, address, content, date, header, html, word};
 use minicbor::{Decode, Encode};
 
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
-use crate::names;
 use crate::node::Node;
-use crate::row::{Record, cut};
+use crate::row::Record;
 use crate::store::{BlobId, StoreError, Table};
 
 /// How many bytes of a message are read: enough for any header and the beginning of any text.
@@ -22,6 +21,8 @@ const RECIPIENTS_MAX: usize = 3;
 const SUBJECT_LEN_MAX: usize = 500;
 const PREVIEW_CHARS: usize = 200;
 const PREVIEW_LEN_MAX: usize = 600;
+/// Encoded bytes of plain text that are read for the preview: it has at most 600.
+const PREVIEW_READ_LEN: usize = 8 * 1024;
 const MESSAGE_ID_LEN_MAX: usize = 200;
 const REFERENCES_MAX: usize = 4;
 
@@ -103,103 +104,87 @@ pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Summary,
 }
 
 /// The summary of a message's bytes, well-formed or not.
-fn summarise(text: &[u8]) -> Summary {
-    let text = header_in_utf8(text);
-    let Some(message) = MessageParser::default().parse(&*text) else { return Summary::default() };
+fn summarise(message: &[u8]) -> Summary {
+    let structure = Structure::parse(message);
+    let header = structure.header(message, Structure::ROOT);
+    let charset = content::main_charset(&structure);
+    let charset = charset.as_deref();
+    let content = Content::of(message, &structure);
+    let subject = header::first(header, "subject").unwrap_or_default();
     Summary {
-        from: correspondents(message.from()).next().unwrap_or_default(),
-        to: correspondents(message.to()).take(RECIPIENTS_MAX).collect(),
-        subject: one_line(message.subject().unwrap_or_default(), SUBJECT_LEN_MAX),
-        date: message
-            .date()
-            .and_then(|d| u64::try_from(d.to_timestamp()).ok())
+        from: correspondents(header, "from", charset).next().unwrap_or_default(),
+        to: correspondents(header, "to", charset).take(RECIPIENTS_MAX).collect(),
+        subject: one_line(&word::decode(subject, charset), SUBJECT_LEN_MAX),
+        date: header::first(header, "date")
+            .and_then(date::parse)
+            .and_then(|date| u64::try_from(date.secs).ok())
             .map(|secs| Timestamp(secs.saturating_mul(1000))),
-        preview: preview(&message.body_preview(PREVIEW_CHARS * 2).unwrap_or_default()),
-        message_id: message.message_id().map(id),
-        in_reply_to: ids(message.in_reply_to()).pop(),
+        preview: preview(message, &structure, &content),
+        message_id: ids(header, "message-id").into_iter().next(),
+        in_reply_to: ids(header, "in-reply-to").pop(),
         references: {
-            let mut all = ids(message.references());
+            let mut all = ids(header, "references");
             all.split_off(all.len().saturating_sub(REFERENCES_MAX))
         },
-        has_files: message.attachment_count() > 0,
+        has_files: !content.files.is_empty(),
     }
 }
 
-/// The message with its header in UTF-8. Old programs wrote eight-bit characters into headers
-/// without an encoding (RFC 2047), in Latin-1 or windows-1252. Each header line that is not UTF-8
-/// is decoded as windows-1252.
-fn header_in_utf8(text: &[u8]) -> Cow<'_, [u8]> {
-    let end = text
-        .windows(2)
-        .position(|two| two == b"\n\n")
-        .into_iter()
-        .chain(text.windows(4).position(|four| four == b"\r\n\r\n"))
-        .min();
-    let (header, rest) = text.split_at(end.unwrap_or(text.len()));
-    if std::str::from_utf8(header).is_ok() {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len() + header.len() / 4);
-    for line in header.split_inclusive(|byte| *byte == b'\n') {
-        match std::str::from_utf8(line) {
-            Ok(_) => decoded.extend_from_slice(line),
-            Err(_) => decoded.extend(
-                line.iter().map(|byte| windows_1252(*byte)).collect::<String>().into_bytes(),
-            ),
-        }
-    }
-    decoded.extend_from_slice(rest);
-    Cow::Owned(decoded)
-}
-
-/// A byte of windows-1252: as Latin-1, except for 0x80 to 0x9f, which are controls there.
-fn windows_1252(byte: u8) -> char {
-    const FROM_0X80: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
-    match byte {
-        0x80..=0x9f => FROM_0X80.chars().nth(usize::from(byte - 0x80)).unwrap_or(char::from(byte)),
-        _ => char::from(byte),
-    }
-}
-
-fn correspondents<'a>(address: Option<&'a Address<'a>>) -> impl Iterator<Item = Correspondent> {
-    address.into_iter().flat_map(Address::iter).map(|one| Correspondent {
-        name: one_line(one.name().unwrap_or_default(), NAME_LEN_MAX),
-        address: one_line(one.address().unwrap_or_default(), ADDRESS_LEN_MAX),
+/// The people of the first field of this name that has any. An entry without an address is shown
+/// by its name, and a group by the group's name.
+fn correspondents<'a>(
+    header: &'a [u8],
+    name: &str,
+    charset: Option<&'a str>,
+) -> impl Iterator<Item = Correspondent> {
+    let mut lists = header::all(header, name).map(address::parse);
+    let entries = lists.find(|entries| !entries.is_empty()).unwrap_or_default();
+    let has_people = address::mailboxes(&entries).next().is_some();
+    entries.into_iter().filter_map(move |entry| match entry {
+        address::Entry::Mailbox(mailbox) => Some(Correspondent {
+            name: one_line(&mailbox.display_name(charset), NAME_LEN_MAX),
+            address: one_line(&mailbox.address(), ADDRESS_LEN_MAX),
+        }),
+        address::Entry::GroupStart(group) if !has_people => Some(Correspondent {
+            name: one_line(&word::decode(&group, charset), NAME_LEN_MAX),
+            address: String::new(),
+        }),
+        address::Entry::GroupStart(_) | address::Entry::GroupEnd => None,
     })
 }
 
-fn ids(value: &HeaderValue<'_>) -> Vec<String> {
-    match value {
-        HeaderValue::Text(one) => vec![id(one)],
-        HeaderValue::TextList(many) => many.iter().map(|one| id(one)).collect(),
-        _ => Vec::new(),
+/// The message ids of the first field of this name, without brackets (RFC 5322 3.6.4). Words
+/// outside brackets are no ids, unless there are no brackets.
+fn ids(header: &[u8], name: &str) -> Vec<String> {
+    let value = header::unfold(header::first(header, name).unwrap_or_default());
+    let text = String::from_utf8_lossy(&value);
+    let id = |text: &str| one_line(text.trim(), MESSAGE_ID_LEN_MAX);
+    let bracketed = text.split('<').skip(1).filter_map(|rest| rest.split_once('>'));
+    let mut all: Vec<String> = bracketed.map(|(inside, _)| id(inside)).collect();
+    if all.is_empty() {
+        all = text.split_whitespace().map(id).collect();
     }
+    all.retain(|id| !id.is_empty());
+    all
 }
 
-fn id(text: &str) -> String {
-    one_line(text, MESSAGE_ID_LEN_MAX)
-}
-
-fn preview(text: &str) -> String {
-    let line = one_line(text, PREVIEW_LEN_MAX);
-    line.chars().take(PREVIEW_CHARS).collect()
-}
-
-/// `text` on one line, without control and bidi-override characters (UAX 9).
-fn one_line(text: &str, len_max: usize) -> String {
-    let mut line = String::new();
-    for word in
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty())
-    {
+/// The beginning of the first text that is shown, or of the first message inside without one.
+fn preview(message: &[u8], structure: &Structure, content: &Content) -> String {
+    let text_of = |id: PartId| content::text_of(message, structure, id, PREVIEW_READ_LEN);
+    let html_of =
+        |id: PartId| html::to_text(&content::html_of(message, structure, id, READ_LEN_MAX));
+    for shown in &content.shown {
+        let text = match shown {
+            Shown::Text(id) => text_of(*id),
+            Shown::Html(id) => html_of(*id),
+            Shown::Image(_) | Shown::Message(_) => continue,
+        };
+        let line = one_line(&text, PREVIEW_LEN_MAX);
         if !line.is_empty() {
-            line.push(' ');
-        }
-        line.extend(word.chars().filter(|c| !names::is_bidi_control(*c) && *c != '\u{feff}'));
-        if line.len() > len_max {
-            break;
+            return line.chars().take(PREVIEW_CHARS).collect();
         }
     }
-    cut(&line, len_max).trim_end().to_owned()
+    String::new()
 }
 
 #[cfg(test)]

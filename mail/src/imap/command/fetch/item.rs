@@ -9,7 +9,7 @@ const ITEMS_MAX: usize = 200;
 /// Most header fields named in one section.
 const FIELDS_MAX: usize = 500;
 /// Most part numbers in one section: the structure is not parsed deeper.
-const PATH_MAX: usize = crate::imap::mime::DEPTH_MAX * 2;
+const PATH_MAX: usize = freehold_mime::structure::DEPTH_MAX * 2;
 
 /// One data item.
 #[derive(Clone, Debug, PartialEq, Eq)]

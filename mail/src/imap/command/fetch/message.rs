@@ -8,13 +8,15 @@ use std::sync::Arc;
 use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, Message};
 use freehold_core::store::StoreError;
+use freehold_mime::header;
+use freehold_mime::structure::HEADER_LEN_MAX;
 
 use super::item::{BodySection, Item};
 use crate::imap::context::Context;
 use crate::imap::date;
 use crate::imap::flags;
+use crate::imap::mime::envelope;
 use crate::imap::mime::section::Text;
-use crate::imap::mime::{HEADER_LEN_MAX, envelope, header};
 use crate::imap::print::Printer;
 use crate::imap::structure_cache::read_range;
 
@@ -131,7 +133,7 @@ impl Response<'_> {
         self.out.raw(" ");
         let section = &wanted.section;
         let range = if section.needs_structure() {
-            match section.range(&cx.shared.structure_cache.structure(&cx.node, message)?.root) {
+            match section.range(&cx.shared.structure_cache.structure(&cx.node, message)?.parts) {
                 Some(range) => range.start as u64..range.end as u64,
                 None => {
                     self.out.raw("NIL");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::store::StoreError;
+use freehold_mime::{Structure, header};
 
 use super::key::{Dated, Key, Order};
 use super::text;
@@ -14,7 +15,6 @@ use crate::imap::context::Context;
 use crate::imap::cursor::SyntaxError;
 use crate::imap::date::Day;
 use crate::imap::flags;
-use crate::imap::mime::{self, header};
 use crate::imap::selected::Selected;
 use crate::imap::sequence::Numbering;
 
@@ -55,7 +55,7 @@ impl<'a> Candidate<'a> {
             None => {
                 let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
                 let bytes = mailbox::body(&self.cx.node, self.message)?.read_all(len_max)?;
-                text::body(&bytes, &mime::parse(&bytes)).to_lowercase()
+                text::body(&bytes, &Structure::parse(&bytes)).to_lowercase()
             }
         };
         Ok(self.body.insert(body))
