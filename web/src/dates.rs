@@ -21,6 +21,12 @@ pub(crate) fn long(at: Timestamp) -> String {
     zoned(at).strftime("%-d %B %Y").to_string()
 }
 
+/// The date that a sender wrote, as [`long`]; `None` before 1970.
+pub(crate) fn written(date: freehold_mime::date::Date) -> Option<String> {
+    let millis = u64::try_from(date.secs).ok()?.checked_mul(1000)?;
+    Some(long(Timestamp(millis)))
+}
+
 /// `14 November`, with the year if it is not the current one.
 pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
     let (at, now) = (zoned(at), zoned(now));

@@ -12,10 +12,10 @@ pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_stati
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 /// The HTML of a message: an opaque origin, no scripts, no forms, nothing loaded but the style
-/// sheet and its font; images as `data:` URLs only. `sandbox` also applies if the address is opened
-/// outside the frame.
+/// sheet, its font and the pictures that came inside the message. `sandbox` also applies if the
+/// address is opened outside the frame.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; font-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [

@@ -1,12 +1,14 @@
 //! Mail in the browser: the folders, the list of messages, one open message, and the form that
 //! writes one.
 
+mod blocks;
 mod compose;
-mod inline_images;
+mod links;
 mod message;
 mod normalize;
 mod parsed;
 mod parts;
+mod pictures;
 mod sanitise;
 mod tokens;
 

@@ -2,8 +2,8 @@
 //!
 //! glibc keeps what a program frees. A block that comes from `mmap` is given back at once, but each
 //! time such a block is freed, glibc raises the size from which it uses `mmap`, up to 32 MiB. After
-//! the first segment of the write-ahead log, blocks of many megabytes come from the heap and stay in
-//! it. And small blocks that were freed between others stay in it until `malloc_trim` is called.
+//! the first segment of the write-ahead log, blocks of many megabytes come from the heap and stay
+//! in it. And small blocks that were freed between others stay in it until `malloc_trim` is called.
 //!
 //! Other C libraries give memory back by themselves: there, these functions do nothing.
 

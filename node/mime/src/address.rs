@@ -151,7 +151,12 @@ impl Reader {
                 Some(before) => self.words(before.clone(), &before, Vec::new()),
                 None => {}
             }
-            let mut mailbox = mailbox(words(&angle).pop().unwrap_or_default());
+            let mut words = words(&angle);
+            let address = words.pop().filter(|last| words.is_empty() || last.contains(&b'@'));
+            let mut mailbox = mailbox(address.unwrap_or_default());
+            if name.is_empty() && mailbox.local.is_empty() {
+                name = angle.trim_ascii().to_vec();
+            }
             mailbox.name = Some(name).filter(|name| !name.is_empty());
             if mailbox.name.is_some() || !mailbox.local.is_empty() {
                 self.entries.push(Entry::Mailbox(mailbox));

@@ -1,5 +1,5 @@
-//! What a person sees of a message: texts, pictures and messages in their order, and files (RFC 2046
-//! 5.1, RFC 2387, RFC 8621 4.1.4).
+//! The parts of a message that a person sees: texts, pictures and messages in their order, and
+//! files (RFC 2046 5.1, RFC 2387, RFC 8621 4.1.4).
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ pub enum Shown {
     Message(PartId),
 }
 
-/// What a person sees of a message. Each part is in at most one of the lists.
+/// The parts of a message that a person sees. Each part is in at most one of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// The parts that are shown, in order.
@@ -254,8 +254,8 @@ impl Reader<'_> {
             .copied()
     }
 
-    /// The root of a `multipart/related` (RFC 2387 3.2): the part that `start` names, else the first
-    /// text, else the first part.
+    /// The root of a `multipart/related` (RFC 2387 3.2): the part that `start` names, else the
+    /// first text, else the first part.
     fn start(&self, id: PartId) -> Option<PartId> {
         let children: Vec<PartId> = self.structure.children(id).collect();
         let start = self.structure.part(id).media.parameter("start");

@@ -15,6 +15,7 @@ pub mod flowed;
 pub mod header;
 pub mod html;
 pub mod media;
+pub mod people;
 pub mod structure;
 pub mod text;
 pub mod word;

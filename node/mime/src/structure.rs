@@ -54,6 +54,13 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartId(usize);
 
+impl PartId {
+    /// Its number, counted from 0 in the order of the message.
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
 /// The parts of a message.
 #[derive(Debug)]
 pub struct Structure {
@@ -87,6 +94,11 @@ impl Structure {
     /// False: the message itself is a part.
     pub fn is_empty(&self) -> bool {
         false
+    }
+
+    /// The part of this number, counted from 0 in the order of the message.
+    pub fn id(&self, number: usize) -> Option<PartId> {
+        (number < self.len()).then_some(PartId(number))
     }
 
     /// All parts in the order of the message, each before the parts inside it.

@@ -2,7 +2,8 @@
 
 /// True for characters that change the direction of the text after them (UAX 9).
 pub fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_mark = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}');
+    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` on one line of at most `len_max` bytes, without control characters, characters that

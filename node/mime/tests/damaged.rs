@@ -1,4 +1,5 @@
 //! Fuzz tests of the whole reader over damaged messages.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_mime::{Content, Structure, address, content, date, header, html, word};
 use freehold_proto::testing::fuzz::fuzz;

@@ -2,8 +2,6 @@
 
 mod outgoing;
 
-use std::borrow::Cow;
-
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
@@ -12,10 +10,12 @@ use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
 use freehold_core::profile;
+use freehold_mime::people::{self, Person};
+use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
 
 use super::message;
-use super::parsed::parsed;
+use super::parsed::{ParsedMessage, parsed};
 use crate::blobs;
 use crate::fault::Fault;
 use crate::idempotency;
@@ -48,6 +48,9 @@ pub(super) fn routes() -> Routes {
 struct MessageForm {
     #[serde(default)]
     to: String,
+    /// The recipients of copies.
+    #[serde(default)]
+    cc: String,
     #[serde(default)]
     subject: String,
     #[serde(default)]
@@ -55,6 +58,9 @@ struct MessageForm {
     /// `folder.uid` of the message to which this replies.
     #[serde(default)]
     reply: String,
+    /// Not empty for a reply to all.
+    #[serde(default)]
+    all: String,
     /// The idempotency key.
     #[serde(default)]
     key: String,
@@ -82,22 +88,90 @@ fn reply_target(reply: &str) -> Option<(u32, u32)> {
 
 async fn show(State(site): State<Site>, _: Owner, Query(query): Query<MessageForm>) -> PageResult {
     let form = match reply_target(&query.reply) {
-        Some((folder, uid)) => reply_form(&site, folder, uid).await?,
+        Some((folder, uid)) => reply_form(&site, folder, uid, !query.all.is_empty()).await?,
         None => query,
     };
     let form = MessageForm { key: idempotency::new_key(&site), ..form };
     response::page(&ComposePage { page: site.owner_layout("Write", "Mail")?, form, fault: None })
 }
 
-async fn reply_form(site: &Site, folder: u32, uid: u32) -> Result<MessageForm, Problem> {
-    let (message, summary) = message::find(site, folder, uid)?;
-    let text = parsed(site, &message, |parsed| parsed.body_text(0).map(Cow::into_owned));
-    let mut text = text.await?.flatten().unwrap_or_default();
+/// The parts of a message that a reply repeats.
+#[derive(Default)]
+struct Original {
+    reply_to: Vec<Person>,
+    to: Vec<Person>,
+    cc: Vec<Person>,
+    text: String,
+}
+
+impl Original {
+    fn of(message: &ParsedMessage) -> Self {
+        let charset = content::main_charset(&message.structure);
+        let people = |name: &str| people::of(message.header(), name, charset.as_deref());
+        Self {
+            reply_to: people("reply-to"),
+            to: people("to"),
+            cc: people("cc"),
+            text: text(message),
+        }
+    }
+}
+
+/// The texts of a message that are shown, to be quoted.
+fn text(message: &ParsedMessage) -> String {
+    let (bytes, structure) = (&message.bytes, &message.structure);
+    let mut text = String::new();
+    for shown in Content::of(bytes, structure).shown {
+        let next = match shown {
+            Shown::Text(id) => content::text_of(bytes, structure, id, 4 * QUOTED_LEN_MAX),
+            Shown::Html(id) => html::to_text(&content::html_of(bytes, structure, id, TEXT_LEN_MAX)),
+            Shown::Image(_) | Shown::Message(_) => continue,
+        };
+        text.push_str(next.trim_end());
+        text.push('\n');
+        if text.len() >= QUOTED_LEN_MAX {
+            break;
+        }
+    }
     text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
-    let quoted: String = text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
+    text
+}
+
+/// A reply to the people of Reply-To, else of From (RFC 5322 3.6.2); one to all also to the others
+/// of To and Cc.
+async fn reply_form(
+    site: &Site,
+    folder: u32,
+    uid: u32,
+    to_all: bool,
+) -> Result<MessageForm, Problem> {
+    let (message, summary) = message::find(site, folder, uid)?;
+    let original = parsed(site, &message, Original::of).await?.unwrap_or_default();
+    let quoted: String =
+        original.text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
     let is_reply = summary.subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
+    let mut named: Vec<String> = Vec::new();
+    let mut add = |people: &[Person], may_be_own: bool| -> Result<String, Problem> {
+        let mut added = Vec::new();
+        for person in people.iter().filter(|person| !person.address.is_empty()) {
+            let address = person.address.to_ascii_lowercase();
+            let is_own = !may_be_own && profile::owns(&site.node, &person.address)?;
+            if !is_own && !named.contains(&address) {
+                named.push(address);
+                added.push(person.address.clone());
+            }
+        }
+        Ok(added.join(", "))
+    };
+    let sender =
+        [Person { name: summary.from.name.clone(), address: summary.from.address.clone() }];
+    let has_reply_to = original.reply_to.iter().any(|person| !person.address.is_empty());
+    let to = add(if has_reply_to { &original.reply_to } else { &sender }, true)?;
+    let others: Vec<Person> = original.to.into_iter().chain(original.cc).collect();
+    let cc = if to_all { add(&others, false)? } else { String::new() };
     Ok(MessageForm {
-        to: summary.from.address.clone(),
+        to,
+        cc,
         subject: if is_reply {
             summary.subject.clone()
         } else {
@@ -105,20 +179,25 @@ async fn reply_form(site: &Site, folder: u32, uid: u32) -> Result<MessageForm, P
         },
         text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
         reply: format!("{folder}.{uid}"),
-        key: String::new(),
+        ..MessageForm::default()
     })
 }
 
 async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let recipients = outgoing::addresses(&form.to);
+    let (to, cc) = (outgoing::addresses(&form.to), outgoing::addresses(&form.cc));
+    let recipients: Vec<String> = to.iter().chain(&cc).cloned().collect();
     if let Some(fault) = outgoing::check(&site, &profile, &form, &recipients)? {
         return send_back(&site, form, fault);
     }
-    let message = outgoing::message(&site, &profile, &form, &recipients)?;
+    let message = outgoing::message(&site, &profile, &form, &to, &cc)?;
     let blob = blobs::put(&site, message).await?;
-    let texts = [form.to.as_str(), &form.subject, &form.text, &form.reply];
-    let id = IdempotencyKey(idempotency::id_for(&site, &form.key, &texts));
+    let texts = [form.to.as_str(), &form.cc, &form.subject, &form.text, &form.reply];
+    // Without copies the id is that of the form without the field, so that a form that was opened
+    // before an update is still recognised.
+    let without_cc = [form.to.as_str(), &form.subject, &form.text, &form.reply];
+    let texts: &[&str] = if form.cc.is_empty() { &without_cc } else { &texts };
+    let id = IdempotencyKey(idempotency::id_for(&site, &form.key, texts));
     let from = profile::address(&profile);
     let submission = Submission { id, from, recipients, blob, copy_to_sent: true };
     match mailbox::submit(&site.node, submission).await {

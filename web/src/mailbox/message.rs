@@ -8,10 +8,13 @@ use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
 };
 use freehold_core::store::StoreError;
-use mail_parser::Address;
+use freehold_mime::content;
+use freehold_mime::people::{self, Person};
 use serde::Deserialize;
 
-use super::parsed::{self, Attachment, Body};
+use super::blocks::{self, Attachment, Block, Blocks};
+use super::parsed::{ParsedMessage, parsed};
+use super::pictures;
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
 use crate::layout::Layout;
@@ -24,8 +27,6 @@ use crate::{dates, headers};
 
 /// If the `Date` header and the arrival differ by more than this, both are shown, in milliseconds.
 const DATE_GAP_MS: u64 = 60 * 60 * 1000;
-/// Number of recipients that are named before "and others".
-const NAMED_MAX: usize = 4;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -42,9 +43,16 @@ struct OpenMessage {
     name: String,
     address: String,
     to: String,
+    /// The recipients of copies; empty if there are none.
+    cc: String,
+    /// The people to whom an answer goes, if they are not the sender; else empty.
+    reply_to: String,
+    /// True if an answer can go to more than one person.
+    has_others: bool,
     when: String,
     machine_time: String,
-    body: Body,
+    /// `None` if the message is too long to be shown.
+    blocks: Option<Vec<ShownBlock>>,
     attachments: Vec<Attachment>,
     /// The date of the `Date` header, if it differs from the arrival.
     written: Option<String>,
@@ -54,6 +62,34 @@ struct OpenMessage {
     delivery: Vec<RecipientStatus>,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
+}
+
+/// A block with the address of its picture.
+struct ShownBlock {
+    block: Block,
+    picture: String,
+}
+
+/// The people of a message and its blocks.
+#[derive(Default)]
+struct Parts {
+    to: Vec<Person>,
+    cc: Vec<Person>,
+    reply_to: Vec<Person>,
+    blocks: Blocks,
+}
+
+impl Parts {
+    fn of(message: &ParsedMessage) -> Self {
+        let charset = content::main_charset(&message.structure);
+        let people = |name: &str| people::of(message.header(), name, charset.as_deref());
+        Self {
+            to: people("to"),
+            cc: people("cc"),
+            reply_to: people("reply-to"),
+            blocks: blocks::blocks(message),
+        }
+    }
 }
 
 /// The state of delivery for one recipient.
@@ -104,13 +140,20 @@ async fn open_message(
     summary: Summary,
 ) -> Result<OpenMessage, Problem> {
     let now = site.node.clock.now();
-    let nobody = || "nobody named".to_owned();
-    let content = parsed::parsed(site, message, move |parsed| {
-        let to = parsed.to().map_or_else(nobody, recipients);
-        (to, parsed::body(parsed), parsed::attachments(parsed))
-    });
-    let (to, body, attachments) =
-        content.await?.unwrap_or_else(|| (nobody(), Body::TooLong, Vec::new()));
+    let parts = parsed(site, message, Parts::of).await?;
+    let is_too_long = parts.is_none();
+    let parts = parts.unwrap_or_default();
+    let mut shown = Vec::with_capacity(parts.blocks.blocks.len());
+    for block in parts.blocks.blocks {
+        let picture = match &block {
+            Block::Picture { part, .. } => pictures::address(site, message, *part)?,
+            _ => String::new(),
+        };
+        shown.push(ShownBlock { block, picture });
+    }
+    let joined = |people: &[Person]| blocks::joined(people);
+    let is_sender = |person: &Person| person.address.eq_ignore_ascii_case(&summary.from.address);
+    let answers_elsewhere = !parts.reply_to.iter().all(is_sender);
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
     let name = Some(summary.from.shown())
         .filter(|shown| !shown.is_empty())
@@ -122,11 +165,14 @@ async fn open_message(
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
         address: if summary.from.address == name { String::new() } else { summary.from.address },
         name,
-        to,
+        to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
+        cc: joined(&parts.cc),
+        reply_to: if answers_elsewhere { joined(&parts.reply_to) } else { String::new() },
+        has_others: parts.to.len().saturating_add(parts.cc.len()) > 1,
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),
-        body,
-        attachments,
+        blocks: (!is_too_long).then_some(shown),
+        attachments: parts.blocks.attachments,
         written: summary
             .date
             .filter(|date| date.0.abs_diff(message.internal_date.0) > DATE_GAP_MS)
@@ -139,17 +185,6 @@ async fn open_message(
         },
         targets: targets(special),
     })
-}
-
-fn recipients(to: &Address<'_>) -> String {
-    let mut named: Vec<&str> = to
-        .iter()
-        .filter_map(|person| person.name().or_else(|| person.address()))
-        .take(NAMED_MAX + 1)
-        .collect();
-    let more = named.len() > NAMED_MAX;
-    named.truncate(NAMED_MAX);
-    if more { format!("{} and others", named.join(", ")) } else { named.join(", ") }
 }
 
 /// The state of delivery of a sent message for each recipient; empty if it is not in the queue.

@@ -7,7 +7,9 @@
 //! at most [`DEPTH_MAX`] steps, and there are at most [`TAGS_MAX`]. The output is not safe; the
 //! sanitiser runs afterwards.
 
-use super::inline_images;
+use std::collections::BTreeSet;
+
+use super::pictures::Pictures;
 use super::tokens::{Start, Token, Tokens};
 
 /// Longer HTML is refused, in bytes.
@@ -38,25 +40,34 @@ const BETWEEN_CELLS: [&str; 5] = ["table", "tbody", "thead", "tfoot", "tr"];
 /// Elements that no end tag and no new paragraph inside them closes past.
 const SCOPES: [&str; 4] = ["table", "td", "th", "caption"];
 
-/// HTML that is cheap to parse.
+/// Elements that are dropped with their content if they are hidden: a sender's text for lists.
+const HIDEABLE: &str = "div span p table td font center section";
+/// Most hidden elements that are looked at. For each, the rest is searched for its end.
+const HIDDEN_MAX: usize = 50;
+
+/// HTML that is cheap to parse. The source of each picture is `cid:` and the number of its part.
 #[derive(Debug, Default)]
 pub(super) struct NormalizedHtml {
     html: String,
     open: Vec<&'static str>,
     /// Number of dropped images with a remote source.
     pub(super) remote_images: usize,
+    /// The numbers of the parts that are shown as pictures.
+    pub(super) pictures: BTreeSet<usize>,
+    /// The direction of the whole text, if the sender gave one: `ltr` or `rtl`.
+    pub(super) direction: Option<&'static str>,
 }
 
 /// Normalises `html`; `None` if it is longer than [`HTML_LEN_MAX`] or has more than [`TAGS_MAX`]
 /// tags.
-pub(super) fn normalize(html: &str) -> Option<NormalizedHtml> {
+pub(super) fn normalize(html: &str, pictures: &Pictures) -> Option<NormalizedHtml> {
     if html.len() > HTML_LEN_MAX {
         return None;
     }
     let (mut normalized, mut tokens) = (NormalizedHtml::default(), Tokens::of(html));
     // The dropped element around the current token, and the nesting of elements of that name.
     let mut dropped: Option<(&str, usize)> = None;
-    let mut tags = 0;
+    let (mut tags, mut hidden) = (0, 0);
     while let Some(token) = tokens.next() {
         tags += usize::from(!matches!(token, Token::Text(_)));
         if tags > TAGS_MAX {
@@ -85,14 +96,35 @@ pub(super) fn normalize(html: &str) -> Option<NormalizedHtml> {
                     tokens.skip_to_end_of(name);
                 } else if let Some(name) = one_of(DROPPED, start.name) {
                     dropped = (!start.is_closed).then_some((name, 1));
+                } else if let Some(name) = hidden_name(&start).filter(|_| hidden < HIDDEN_MAX) {
+                    hidden += 1;
+                    // Without an end tag the rest of the message would be dropped.
+                    if tokens.has_end_of(name) {
+                        dropped = Some((name, 1));
+                    } else {
+                        normalized.start(&start, pictures);
+                    }
                 } else {
-                    normalized.start(&start);
+                    normalized.start(&start, pictures);
                 }
             }
         }
     }
     normalized.close_down_to(0);
     Some(normalized)
+}
+
+/// The name of a start tag whose element the sender hides from readers of the message.
+fn hidden_name(start: &Start<'_>) -> Option<&'static str> {
+    let is_hidden = start.attributes.iter().any(|(name, value)| match *name {
+        "hidden" => true,
+        "style" => {
+            let style: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+            style.to_ascii_lowercase().contains("display:none")
+        }
+        _ => false,
+    });
+    one_of(HIDEABLE, start.name).filter(|_| is_hidden && !start.is_closed)
 }
 
 /// The entry of `names` that equals `name` without regard to case.
@@ -113,37 +145,51 @@ impl NormalizedHtml {
         }
     }
 
-    fn start(&mut self, start: &Start<'_>) {
+    fn start(&mut self, start: &Start<'_>, pictures: &Pictures) {
+        if one_of("html body", start.name).is_some() {
+            let direction = start.attributes.iter().find(|(name, _)| *name == "dir");
+            let direction = direction.and_then(|(_, value)| one_of("ltr rtl", value.trim()));
+            self.direction = self.direction.or(direction);
+        }
         let Some(name) = one_of(ALLOWED, start.name) else { return };
         self.close_before(name);
         if !self.open_parents(name) {
             return;
         }
-        if name == "img"
-            && start.attributes.iter().any(|(name, value)| *name == "src" && is_remote(value))
-        {
-            self.remote_images += 1;
-        }
-        let source = start
-            .attributes
-            .iter()
-            .find(|(name, value)| *name == "src" && inline_images::content_id(value).is_some());
-        if name == "img" && source.is_none() {
-            // An image that is not shown is replaced by its alternative text.
-            if let Some((_, alt)) = start.attributes.iter().find(|(name, _)| *name == "alt") {
-                self.text(alt);
-            }
-            return;
+        if name == "img" {
+            return self.picture(start, pictures);
         }
         self.html.extend(["<", name]);
-        for (name, value) in start.attributes.iter().filter(|(attribute, value)| {
-            *attribute != "src" || inline_images::content_id(value).is_some()
-        }) {
-            self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
-        }
+        self.attributes(start);
         self.html.push('>');
         if one_of(VOID, name).is_none() {
             self.open.push(name);
+        }
+    }
+
+    /// A picture of the message, or the alternative text of another.
+    fn picture(&mut self, start: &Start<'_>, pictures: &Pictures) {
+        let attribute = |wanted: &str| {
+            start.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+        };
+        let source = attribute("src").unwrap_or_default();
+        let Some(part) = pictures.find(&source.replace("&amp;", "&")) else {
+            self.remote_images += usize::from(is_remote(source));
+            if let Some(alt) = attribute("alt") {
+                self.text(alt);
+            }
+            return;
+        };
+        self.pictures.insert(part);
+        self.html.extend(["<img src=\"cid:", &part.to_string(), "\""]);
+        self.attributes(start);
+        self.html.push('>');
+    }
+
+    fn attributes(&mut self, start: &Start<'_>) {
+        let kept = |name: &str| !matches!(name, "src" | "style" | "hidden");
+        for (name, value) in start.attributes.iter().filter(|(name, _)| kept(name)) {
+            self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
     }
 

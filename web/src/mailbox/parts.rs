@@ -1,15 +1,19 @@
-//! The parts of a message as responses of their own: its HTML, its source, its attachments.
+//! The parts of a message as responses of their own: its HTML, its source, pictures and files.
+
+use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse};
-use mail_parser::MimeHeaders;
+use freehold_mime::{Kind, content};
+use serde::Deserialize;
 
-use super::inline_images::inline_images;
+use super::blocks::{is_html, saved_name};
 use super::message::find;
-use super::normalize::normalize;
-use super::parsed::{html_of, parsed};
+use super::normalize::{HTML_LEN_MAX, normalize};
+use super::parsed::parsed;
+use super::pictures::{self, Pictures};
 use super::sanitise;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -20,32 +24,46 @@ use crate::{assets, blob_response, blobs, headers};
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .get("/home/mail/{folder}/{uid}/html", Access::Owner, html)
+        .get("/home/mail/{folder}/{uid}/html/{part}", Access::Owner, html)
         .get("/home/mail/{folder}/{uid}/original", Access::Owner, original)
-        .get("/home/mail/{folder}/{uid}/files/{number}", Access::Owner, attachment)
+        .get("/home/mail/{folder}/{uid}/files/{part}", Access::Owner, file)
+        // The frame of a message has an opaque origin and sends no cookie: the key decides.
+        .get("/home/mail/{folder}/{uid}/pictures/{part}", Access::Anyone, picture)
 }
 
 #[derive(Template)]
 #[template(path = "mailbox/html.html")]
 struct HtmlFrame {
     styles: &'static str,
+    /// `ltr`, `rtl` or `auto`.
+    direction: &'static str,
     html: String,
 }
 
-/// The document in the frame: an origin of its own, with a policy under which nothing runs or
-/// loads.
+/// The document in the frame: an origin of its own, with a policy under which nothing runs, and
+/// nothing loads but the pictures that came inside the message.
 async fn html(
     State(site): State<Site>,
     _: Owner,
-    Path((folder, uid)): Path<(u32, u32)>,
+    Path((folder, uid, part)): Path<(u32, u32, usize)>,
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
-    let sanitised = |parsed: &mail_parser::Message<'_>| {
-        let html = html_of(parsed).and_then(normalize)?;
-        Some(sanitise::clean(&html, inline_images(parsed)))
-    };
-    let html = parsed(&site, &message, sanitised).await?.flatten().ok_or(Problem::NotFound)?;
-    let page = HtmlFrame { styles: assets::address("message.css"), html }.render()?;
+    let normalized = parsed(&site, &message, move |parsed| {
+        let id = parsed.structure.id(part).filter(|id| is_html(&parsed.structure, *id))?;
+        let html = content::html_of(&parsed.bytes, &parsed.structure, id, 4 * HTML_LEN_MAX);
+        normalize(&html, &Pictures::of(parsed))
+    });
+    let normalized = normalized.await?.flatten().ok_or(Problem::NotFound)?;
+    let mut addresses = HashMap::new();
+    for part in &normalized.pictures {
+        addresses.insert(format!("cid:{part}"), pictures::address(&site, &message, *part)?);
+    }
+    let direction = normalized.direction.unwrap_or("auto");
+    let clean = move || sanitise::clean(&normalized, addresses);
+    let html = freehold_core::blocking::blocking(clean)
+        .await
+        .map_err(|error| Problem::Internal(error.to_string()))?;
+    let page = HtmlFrame { styles: assets::address("message.css"), direction, html }.render()?;
     let headers = [
         (header::CONTENT_SECURITY_POLICY, headers::MESSAGE_POLICY),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -63,21 +81,60 @@ async fn original(
     blob_response::stream(reader, "text/plain; charset=utf-8", "no-store")
 }
 
-/// An attachment as a download: its media type is the sender's claim, so no browser may act on it.
-async fn attachment(
+/// A part as a download, its decoded octets unchanged (RFC 2045 6): its media type is the sender's
+/// claim, so no browser may act on it.
+async fn file(
     State(site): State<Site>,
     _: Owner,
-    Path((folder, uid, number)): Path<(u32, u32, usize)>,
+    Path((folder, uid, part)): Path<(u32, u32, usize)>,
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
-    let copied = move |parsed: &mail_parser::Message<'_>| {
-        let part = parsed.attachments().nth(number)?;
-        let name = part.attachment_name().unwrap_or("file");
-        Some((response::attachment_named(name), part.contents().to_vec()))
+    let copied = move |parsed: &super::parsed::ParsedMessage| {
+        let id = parsed.structure.id(part)?;
+        if parsed.structure.part(id).kind == Kind::Multipart {
+            return None;
+        }
+        let bytes = parsed.structure.decoded(&parsed.bytes, id).bytes.into_owned();
+        Some((response::attachment_named(&saved_name(parsed, id)), bytes))
     };
     let copied = parsed(&site, &message, copied).await?.flatten();
     let (disposition, bytes) = copied.ok_or(Problem::NotFound)?;
     let media_type = HeaderValue::from_static("application/octet-stream");
     let headers = [(header::CONTENT_TYPE, media_type), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, bytes).into_response())
+}
+
+#[derive(Deserialize)]
+struct PictureKey {
+    #[serde(default)]
+    key: String,
+}
+
+/// A picture of a message, for whoever has its key.
+async fn picture(
+    State(site): State<Site>,
+    Path((folder, uid, part)): Path<(u32, u32, usize)>,
+    Query(query): Query<PictureKey>,
+) -> PageResult {
+    let (message, _) = find(&site, folder, uid)?;
+    if !pictures::is_key(&site, &message, part, &query.key)? {
+        return Err(Problem::NotFound);
+    }
+    let copied = move |parsed: &super::parsed::ParsedMessage| {
+        let id = parsed.structure.id(part)?;
+        let media_type = pictures::part_media_type(parsed, id)?;
+        Some((media_type, parsed.structure.decoded(&parsed.bytes, id).bytes.into_owned()))
+    };
+    let copied = parsed(&site, &message, copied).await?.flatten();
+    let (media_type, bytes) = copied.ok_or(Problem::NotFound)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
+        // The frame that shows it has an origin of its own.
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("cross-origin"),
+        ),
+    ];
     Ok((headers, bytes).into_response())
 }

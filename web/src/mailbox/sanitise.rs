@@ -2,38 +2,28 @@
 //! sources go.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ammonia::Builder;
 
-use super::inline_images;
 use super::normalize::NormalizedHtml;
 
-/// The limit for all inlined images of a page together, in bytes of the output. A message may name
-/// one image thousands of times, so the limit counts each time. Every image once fits: 4 MiB are
-/// less than 6 MiB in base64.
-const INLINED_LEN_MAX: usize = 8 * 1024 * 1024;
-
-/// Sanitises `html`. The result has no scripts, styles or forms, and no sources but `images`, which
-/// came inside the message. The frame's Content-Security-Policy refuses all of them as well.
-pub(super) fn clean(html: &NormalizedHtml, images: HashMap<String, String>) -> String {
-    let inlined = AtomicUsize::new(0);
-    let fits = move |len: usize| {
-        inlined.fetch_add(len, Ordering::Relaxed).saturating_add(len) <= INLINED_LEN_MAX
-    };
+/// Sanitises `html`. The result has no scripts, styles or forms, and no sources but the addresses
+/// of `pictures`, by the numbers of their parts. The frame's Content-Security-Policy refuses all
+/// of them as well.
+pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) -> String {
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
         .rm_tags(["map", "area"])
+        .add_generic_attributes(["dir"])
         .link_rel(Some("noopener noreferrer nofollow"))
         .set_tag_attribute_value("a", "target", "_blank")
         .url_schemes(["http", "https", "mailto", "cid"].into())
-        .url_relative(ammonia::UrlRelative::Deny)
+        // The filter below lets no relative address of the sender pass.
+        .url_relative(ammonia::UrlRelative::PassThrough)
         .attribute_filter(move |element, attribute, value| match (element, attribute) {
-            ("img", "src") => inline_images::content_id(value)
-                .and_then(|id| images.get(id))
-                .filter(|image| fits(image.len()))
-                .map(|image| image.clone().into()),
-            (_, "href" | "cite") if inline_images::content_id(value).is_some() => None,
+            ("img", "src") => pictures.get(value).map(|address| address.clone().into()),
+            (_, "src") => None,
+            (_, "href" | "cite") if !is_absolute(value) => None,
             // Fixed sizes do not fit the width of the frame.
             ("img", "width" | "height") | (_, "background") => None,
             _ => Some(value.into()),
@@ -42,9 +32,17 @@ pub(super) fn clean(html: &NormalizedHtml, images: HashMap<String, String>) -> S
         .to_string()
 }
 
+/// True for an address that a link may have.
+fn is_absolute(address: &str) -> bool {
+    let scheme = address.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    matches!(scheme.as_deref(), Some("http" | "https" | "mailto"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::normalize::normalize;
+    use super::super::parsed::ParsedMessage;
+    use super::super::pictures::Pictures;
     use super::*;
 
     #[test]
@@ -56,8 +54,9 @@ mod tests {
             <form action="https://evil.example"><input name="password"><button>go</button></form>
             <iframe src="https://evil.example"></iframe><svg onload="alert(5)"><a xlink:href="x">s</a></svg>
             <meta http-equiv="refresh" content="0;url=https://evil.example"><base href="https://evil.example">
+            <a href="//evil.example/x">d</a><a href="login">e</a><a href="cid:1">f</a><img src="/home/mail/1/1/pictures/1">
             <table background="https://tracker.example/b.gif"><tr><td>cell</td></tr></table>"#;
-        let normalized = normalize(hostile).unwrap();
+        let normalized = normalize(hostile, &Pictures::default()).unwrap();
         let harmless = clean(&normalized, HashMap::new());
         let bad = [
             "script",
@@ -74,6 +73,10 @@ mod tests {
             "meta",
             "base",
             "/home/settings",
+            "//evil",
+            "login",
+            "cid:",
+            "pictures",
             "class=",
             "id=",
         ];
@@ -87,11 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn repeated_inline_image_stays_within_its_limit() {
-        let normalized = normalize(&"<img src=cid:1>".repeat(10_000)).unwrap();
-        let image = format!("data:image/png;base64,{}", "A".repeat(1024 * 1024));
-        let page = clean(&normalized, HashMap::from([("1".to_owned(), image)]));
-        assert_eq!(page.matches("data:").count(), 7);
-        assert!(page.len() < INLINED_LEN_MAX + 10_000 * 64, "{} bytes", page.len());
+    fn repeated_picture_is_written_once_each_time() {
+        let message = "Content-ID: <1>\r\nContent-Type: image/gif\r\n\r\nGIF89a";
+        let pictures = Pictures::of(&ParsedMessage::of(message.into()));
+        let normalized = normalize(&"<img src=cid:1>".repeat(10_000), &pictures).unwrap();
+        assert_eq!(normalized.pictures, [0].into());
+        let page = clean(&normalized, HashMap::from([("cid:0".to_owned(), "/a".to_owned())]));
+        assert_eq!(page.matches("src=\"/a\"").count(), 10_000);
+        assert!(page.len() < 10_000 * 64, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn direction_is_kept() {
+        let html = "<body dir=rtl><p dir=RTL>\u{5e9}</p><p dir=x>a</p>";
+        let normalized = normalize(html, &Pictures::default()).unwrap();
+        assert_eq!(normalized.direction, Some("rtl"));
+        assert!(clean(&normalized, HashMap::new()).contains("<p dir=\"RTL\">"));
     }
 }

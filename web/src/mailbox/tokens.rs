@@ -7,8 +7,10 @@
 /// White space between names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
 /// Attributes that matter for text and structure; all others are skipped.
-const ATTRIBUTES: [&str; 10] =
-    ["align", "alt", "colspan", "dir", "href", "lang", "rowspan", "src", "start", "title"];
+const ATTRIBUTES: [&str; 12] = [
+    "align", "alt", "colspan", "dir", "hidden", "href", "lang", "rowspan", "src", "start", "style",
+    "title",
+];
 
 /// One piece of the text.
 #[derive(Debug, PartialEq)]
@@ -55,6 +57,13 @@ impl<'a> Tokens<'a> {
         let mut candidates =
             self.rest.match_indices("</").filter_map(|(at, _)| self.rest.get(at..));
         self.rest = candidates.find(|rest| is_end(rest)).unwrap_or_default();
+    }
+
+    /// True if an end tag of `name` follows.
+    pub(super) fn has_end_of(&self, name: &str) -> bool {
+        let mut rest = Self { rest: self.rest };
+        rest.skip_to_end_of(name);
+        !rest.rest.is_empty()
     }
 
     /// The text up to the next markup.

@@ -9,7 +9,7 @@ use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Seen};
 
 const PLAIN: &str = "From: Joost Verhagen <joost@verhagen.example>\r\nTo: Alice <alice@alice.example>\r\nSubject: The survey\r\n\
     Message-ID: <one@verhagen.example>\r\n\r\nDear Alice,\r\n\r\nthe 14th suits us <b>well</b>.\r\n";
@@ -20,9 +20,9 @@ const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r
     <script>alert(3)</script>\r\n--b--\r\n";
 
 /// Delivers a message to the inbox and gives its place: `folder/uid`.
-async fn deliver(node: &Node, text: &str) -> String {
+pub(crate) async fn deliver(node: &Node, text: impl AsRef<[u8]>) -> String {
     let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
-    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
+    let blob = node.blobs.put(text.as_ref(), AtRest::Sealed).unwrap();
     let delivery = Delivery {
         folder: inbox.id,
         blob,
@@ -32,6 +32,13 @@ async fn deliver(node: &Node, text: &str) -> String {
     };
     let message = mailbox::deliver(node, delivery).await.unwrap();
     format!("{}/{}", inbox.id.0, message.uid)
+}
+
+/// The document in the first frame of the page of a message.
+async fn frame_of(owner: &mut Browser, place: &str) -> Seen {
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    let address = page.all("iframe")[0].attr("src").to_owned();
+    owner.get(&address).await
 }
 
 #[tokio::test]
@@ -65,9 +72,9 @@ async fn hostile_html_neither_runs_nor_loads_anything() {
     let page = owner.get(&format!("/home/mail/{place}")).await;
     assert!(!page.text().contains("<script"));
     assert!(page.has("iframe[sandbox='allow-popups allow-popups-to-escape-sandbox']"));
-    assert!(page.has("#remote-images"));
+    assert!(page.has("[data-notice='remote-images']"));
     assert!(page.header("content-security-policy").contains("frame-src 'self'"));
-    let frame = owner.get(&format!("/home/mail/{place}/html")).await;
+    let frame = frame_of(&mut owner, &place).await;
     for bad in ["script", "position", "tracker", "<form"] {
         assert!(!frame.text().contains(bad), "{bad}");
     }
@@ -75,14 +82,14 @@ async fn hostile_html_neither_runs_nor_loads_anything() {
     assert!(
         policy.contains("sandbox allow-popups")
             && policy.contains("frame-ancestors 'self'")
-            && policy.contains("img-src data:;"),
+            && policy.contains("img-src 'self';"),
         "{policy}"
     );
-    let file = owner.get(&format!("/home/mail/{place}/files/0")).await;
+    let file = owner.get(page.one("article .rows a").attr("href")).await;
     assert_eq!(file.header("content-type"), "application/octet-stream");
     assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''evil.html");
     assert_eq!(
-        owner.get(&format!("/home/mail/{place}/files/1")).await.status,
+        owner.get(&format!("/home/mail/{place}/files/9")).await.status,
         StatusCode::NOT_FOUND
     );
 }
@@ -104,7 +111,7 @@ async fn deeply_nested_html_is_normalised() {
     let tower = format!("{}the top", "<div>".repeat(40_000));
     let place = deliver(&alice, &alternative(&tower)).await;
     assert!(owner.get(&format!("/home/mail/{place}")).await.has("iframe"));
-    let frame = owner.get(&format!("/home/mail/{place}/html")).await.text();
+    let frame = frame_of(&mut owner, &place).await.text();
     assert!(
         frame.contains("the top") && frame.matches("<div>").count() <= 250,
         "{} bytes",
@@ -116,13 +123,13 @@ async fn deeply_nested_html_is_normalised() {
 async fn html_over_its_limit_is_shown_as_plain_text() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    for html in ["<br>".repeat(60_000), "long ".repeat(300_000)] {
+    for html in ["<b>x</b>".repeat(60_000), "long ".repeat(300_000)] {
         let place = deliver(&alice, &alternative(&html)).await;
         let page = owner.get(&format!("/home/mail/{place}")).await;
         assert!(page.one("article .message").text().contains("the same in <words>"));
-        assert!(page.has("#text-only") && !page.has("iframe"), "{}", page.text());
+        assert!(page.has("[data-notice='text-only']") && !page.has("iframe"), "{}", page.text());
         assert_eq!(
-            owner.get(&format!("/home/mail/{place}/html")).await.status,
+            owner.get(&format!("/home/mail/{place}/html/2")).await.status,
             StatusCode::NOT_FOUND
         );
         assert!(owner.get(&format!("/home/mail/{place}/original")).await.text().contains("--b--"));
@@ -134,7 +141,7 @@ async fn strangers_cannot_read_a_message() {
     let alice = TestNode::new("alice").await;
     let place = deliver(&alice, PLAIN).await;
     let mut stranger = Browser::stranger(&alice);
-    for end in ["", "/html", "/original", "/files/0"] {
+    for end in ["", "/html/0", "/original", "/files/0"] {
         let seen = stranger.get(&format!("/home/mail/{place}{end}")).await;
         assert!(seen.location().starts_with("/login"), "{end}");
     }
@@ -215,45 +222,73 @@ async fn message_form_sent_twice_is_queued_once() {
     assert_eq!(mailbox::special_folder(&alice, SpecialUse::Sent).unwrap().unwrap().total, 2);
 }
 
-/// The bytes of an image in base64, and their `data:` URL.
-const IMAGE: (&str, &str) =
-    ("iVBORw0KGgoAAAANSUhEUgAA", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA");
+/// The bytes of a picture, in base64.
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAA";
 
 #[tokio::test]
-async fn only_inline_images_are_shown_as_data_urls() {
+async fn only_enclosed_pictures_are_shown() {
     let alice = TestNode::new("alice").await;
     let text = format!(
         "From: e@evil.example\r\nTo: alice@alice.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n\
-         --b\r\nContent-Type: text/html\r\n\r\n<p>See <img src=\"cid:hill@x\" alt=\"the hill\"> <img src=\"cid:code@x\" alt=\"not this\">\
-         <img src=\"cid:none@x\" alt=\"nor this\"> <img src=\"data:image/png;base64,AAAA\" alt=\"nor that\"> <a href=\"cid:hill@x\">c</a>\r\n\
-         --b\r\nContent-Type: image/png\r\nContent-ID: <hill@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n\
-         --b\r\nContent-Type: image/png\r\nContent-ID: <code@x>\r\n\r\n<svg onload=alert(1)>\r\n--b--\r\n",
-        IMAGE.0
+         --b\r\nContent-Type: text/html\r\n\r\n<p>See <img src=\"cid:hill%40x\" alt=\"the hill\"> <img src=\"cid:code@x\" alt=\"not this\">\
+         <img src=\"cid:none@x\" alt=\"nor this\"> <img src=\"data:image/png;base64,AAAA\" alt=\"nor that\"> <a href=\"cid:hill@x\">c</a>\
+         <img src=\"/home/mail/1/1/pictures/2\" alt=\"no address of ours\"><img src=\"hill.png\">\r\n\
+         --b\r\nContent-Type: application/octet-stream\r\nContent-ID: <hill@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n{PNG}\r\n\
+         --b\r\nContent-Type: image/png\r\nContent-ID: <code@x>\r\n\r\n<svg onload=alert(1)>\r\n\
+         --b\r\nContent-Type: image/png\r\nContent-Location: hill.png\r\nContent-Transfer-Encoding: base64\r\n\r\n{PNG}\r\n\
+         --b\r\nContent-Type: image/png; name=unused.png\r\nContent-ID: <unused@x>\r\nContent-Transfer-Encoding: base64\r\n\r\n{PNG}\r\n--b--\r\n"
     );
     let place = deliver(&alice, &text).await;
     let mut owner = Browser::owner(&alice).await;
-    let frame = owner.get(&format!("/home/mail/{place}/html")).await;
+    let frame = frame_of(&mut owner, &place).await;
     let policy = frame.header("content-security-policy").to_owned();
     assert!(
         policy.starts_with("default-src 'none';")
-            && policy.contains("img-src data:;")
+            && policy.contains("img-src 'self';")
             && policy.contains("sandbox "),
         "{policy}"
     );
-    let frame = frame.text();
-    assert!(
-        frame.contains(&format!("src=\"{}\"", IMAGE.1)) && frame.contains("nor that"),
-        "{frame}"
-    );
-    assert_eq!(
-        (frame.matches("data:").count(), frame.contains("cid:"), frame.contains("svg")),
-        (1, false, false),
-        "{frame}"
-    );
-    assert!(owner.get(&format!("/home/mail/{place}")).await.has("iframe.long"));
-    let short =
-        deliver(&alice, "From: e@evil.example\r\nContent-Type: text/html\r\n\r\n<p>Yes.").await;
-    assert!(owner.get(&format!("/home/mail/{short}")).await.has("iframe.brief"));
+    let text = frame.text();
+    for word in ["nor that", "not this", "no address of ours"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    assert!(!text.contains("data:") && !text.contains("cid:") && !text.contains("svg"), "{text}");
+    let pictures: Vec<String> =
+        frame.all("img").iter().map(|img| img.attr("src").to_owned()).collect();
+    assert_eq!(pictures.len(), 2, "{text}");
+    // The frame sends no cookie.
+    let mut stranger = Browser::stranger(&alice);
+    for address in &pictures {
+        let picture = stranger.get(address).await;
+        assert_eq!(picture.header("content-type"), "image/png");
+        assert_eq!(picture.header("cross-origin-resource-policy"), "cross-origin");
+        let (path, key) = address.split_once("?key=").unwrap();
+        let mut wrong = key.to_owned();
+        wrong.replace_range(..1, if key.starts_with('0') { "1" } else { "0" });
+        for refused in [path.to_owned(), format!("{path}?key={wrong}"), format!("{path}?key=")] {
+            assert_eq!(stranger.get(&refused).await.status, StatusCode::NOT_FOUND, "{refused}");
+        }
+    }
+    alice.clock.advance(3 * 86_400_000);
+    assert_eq!(stranger.get(&pictures[0]).await.status, StatusCode::NOT_FOUND);
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    let files: Vec<String> = page.all("article .rows a").iter().map(|a| a.text()).collect();
+    assert!(files.contains(&"unused.png".to_owned()) && files.len() == 2, "{files:?}");
+}
+
+#[tokio::test]
+async fn frame_is_as_high_as_its_content() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let mut height = async |html: &str| -> u32 {
+        let text = format!("From: e@evil.example\r\nContent-Type: text/html\r\n\r\n{html}");
+        let place = deliver(&alice, &text).await;
+        let page = owner.get(&format!("/home/mail/{place}")).await;
+        page.one("iframe").attr("height").parse().unwrap()
+    };
+    let (short, long) = (height("<p>Yes.").await, height(&"<p>Yes.</p>".repeat(50)).await);
+    assert!(short < 200 && long > 2000, "{short}, {long}");
+    assert!(height(&"<br>".repeat(40_000)).await <= 12_000);
 }
 
 #[tokio::test]

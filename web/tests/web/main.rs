@@ -12,6 +12,7 @@ mod identity;
 mod logins;
 #[cfg(test)]
 mod mailbox;
+mod messages;
 #[cfg(test)]
 mod photos;
 #[cfg(test)]

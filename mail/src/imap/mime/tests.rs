@@ -1,8 +1,9 @@
 //! Messages taken apart: parts by number, the printed structure, hostile and broken ones.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
-use super::section::{Section, Text};
 use freehold_mime::Structure;
 
+use super::section::{Section, Text};
 use super::*;
 use crate::imap::print::Printer;
 

@@ -1,5 +1,6 @@
 //! Messages that are hard to parse (`tests/mail/messages`): another parser can read their printed
 //! structure.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_mime::{Kind, Structure};
 
@@ -28,7 +29,6 @@ fn printed(message: &[u8]) -> Vec<u8> {
     out.take()
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[test]
 fn printed_structure_is_parsed_by_imap_codec() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mail/messages");
@@ -52,7 +52,6 @@ fn printed_structure_is_parsed_by_imap_codec() {
     assert!(read >= 18, "messages are missing");
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[test]
 fn hard_messages_have_the_expected_parts() {
     let parts = |name: &str| {

@@ -3,7 +3,7 @@
 
 use freehold_mime::structure::PartId;
 use freehold_mime::text::one_line;
-use freehold_mime::{Content, Shown, Structure, address, content, date, header, html, word};
+use freehold_mime::{Content, Shown, Structure, content, date, header, html, people, word};
 use minicbor::{Decode, Encode};
 
 use crate::blocking::try_blocking;
@@ -15,8 +15,6 @@ use crate::store::{BlobId, StoreError, Table};
 /// How many bytes of a message are read: enough for any header and the beginning of any text.
 const READ_LEN_MAX: usize = 512 * 1024;
 // Together these keep the row under 4 KiB.
-const NAME_LEN_MAX: usize = 120;
-const ADDRESS_LEN_MAX: usize = 254; // RFC 5321 4.5.3.1.3
 const RECIPIENTS_MAX: usize = 3;
 const SUBJECT_LEN_MAX: usize = 500;
 const PREVIEW_CHARS: usize = 200;
@@ -130,27 +128,14 @@ fn summarise(message: &[u8]) -> Summary {
     }
 }
 
-/// The people of the first field of this name that has any. An entry without an address is shown
-/// by its name, and a group by the group's name.
-fn correspondents<'a>(
-    header: &'a [u8],
+fn correspondents(
+    header: &[u8],
     name: &str,
-    charset: Option<&'a str>,
+    charset: Option<&str>,
 ) -> impl Iterator<Item = Correspondent> {
-    let mut lists = header::all(header, name).map(address::parse);
-    let entries = lists.find(|entries| !entries.is_empty()).unwrap_or_default();
-    let has_people = address::mailboxes(&entries).next().is_some();
-    entries.into_iter().filter_map(move |entry| match entry {
-        address::Entry::Mailbox(mailbox) => Some(Correspondent {
-            name: one_line(&mailbox.display_name(charset), NAME_LEN_MAX),
-            address: one_line(&mailbox.address(), ADDRESS_LEN_MAX),
-        }),
-        address::Entry::GroupStart(group) if !has_people => Some(Correspondent {
-            name: one_line(&word::decode(&group, charset), NAME_LEN_MAX),
-            address: String::new(),
-        }),
-        address::Entry::GroupStart(_) | address::Entry::GroupEnd => None,
-    })
+    people::of(header, name, charset)
+        .into_iter()
+        .map(|person| Correspondent { name: person.name, address: person.address })
 }
 
 /// The message ids of the first field of this name, without brackets (RFC 5322 3.6.4). Words

@@ -44,6 +44,9 @@ fn words_without_brackets_are_no_address() {
     assert_eq!(parse(b"a@b c@d"), [person("", "a", "b"), person("", "c", "d")]);
     assert_eq!(parse(b"a@b; c@d"), [person("", "a", "b"), person("", "c", "d")]);
     assert_eq!(parse(b"Ann <>"), [person("Ann", "", "")]);
+    assert_eq!(parse(b"Ann <x y>"), [person("Ann", "", "")]);
+    assert_eq!(parse(b"Ann <x y a@b>"), [person("Ann", "a", "b")]);
+    assert_eq!(parse(b"<x y>"), [person("x y", "", "")]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What is shown of messages, common and odd.
+//! The shown parts and the files of messages, common and odd.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use super::*;
 

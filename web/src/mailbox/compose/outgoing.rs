@@ -1,6 +1,7 @@
 //! From the form's fields to a message: recipients, checks, the message itself.
 
 use freehold_core::profile::{self, Profile};
+use freehold_mime::address;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
@@ -73,14 +74,16 @@ fn unknown_local_address<'a>(
     Ok(None)
 }
 
-/// The addresses in the field `to`: separated by commas, semicolons or lines, each alone or as
-/// `Name <address>`.
+/// The addresses in a field: separated by commas, semicolons or lines, each alone or as
+/// `Name <address>`. Words that are no address are given as they are, to be refused.
 pub(super) fn addresses(typed: &str) -> Vec<String> {
-    let bare = |part: &str| match part.rsplit_once('<') {
-        Some((_, rest)) => rest.trim_end().trim_end_matches('>').trim().to_owned(),
-        None => part.trim().to_owned(),
+    let separated = typed.replace(['\n', ';'], ",");
+    let entries = address::parse(separated.as_bytes());
+    let typed = |mailbox: &address::Mailbox| match mailbox.address() {
+        address if address.is_empty() => mailbox.display_name(None),
+        address => address,
     };
-    typed.split([',', ';', '\n']).map(bare).filter(|address| !address.is_empty()).collect()
+    address::mailboxes(&entries).map(typed).filter(|address| !address.is_empty()).collect()
 }
 
 fn is_address(text: &str) -> bool {
@@ -99,23 +102,27 @@ pub(super) fn message(
     site: &Site,
     profile: &Profile,
     form: &MessageForm,
-    recipients: &[String],
+    to: &[String],
+    cc: &[String],
 ) -> Result<Vec<u8>, Problem> {
     let id = data_encoding::HEXLOWER.encode(&site.node.random.array::<16>());
-    let to = recipients
-        .iter()
-        .map(|address| {
-            Address::Address(EmailAddress { name: None, email: address.as_str().into() })
-        })
-        .collect();
+    let list = |addresses: &[String]| {
+        let address = |address: &String| {
+            Address::Address(EmailAddress { name: None, email: address.clone().into() })
+        };
+        Address::List(addresses.iter().map(address).collect())
+    };
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
     let mut builder = MessageBuilder::new()
         .from((profile.name.clone(), profile::address(profile)))
-        .to(Address::List(to))
+        .to(list(to))
         .subject(one_line(&form.subject))
         .date(seconds)
         .message_id(format!("{id}@{}", profile.domain))
         .text_body(form.text.replace("\r\n", "\n"));
+    if !cc.is_empty() {
+        builder = builder.cc(list(cc));
+    }
     let replied_to =
         reply_target(&form.reply).and_then(|(folder, uid)| message::find(site, folder, uid).ok());
     if let Some((_, summary)) = replied_to
@@ -143,6 +150,11 @@ mod tests {
             addresses("Dora Finch <dora@finch.example>, per@x.example;\nme@y.example,"),
             ["dora@finch.example", "per@x.example", "me@y.example"]
         );
+        assert_eq!(
+            addresses("\"Mueller, Ada\" <ada@x.example>, Mueller, Bo <bo@x.example>"),
+            ["ada@x.example", "bo@x.example"]
+        );
+        assert_eq!(addresses("Dora Finch"), ["Dora Finch"]);
         for good in ["a@b.example", "a.b+c@d.example"] {
             assert!(is_address(good), "{good}");
         }

@@ -1,8 +1,29 @@
 use super::*;
+use crate::mailbox::parsed::ParsedMessage;
+
+/// The one picture of a message, with the Content-ID 1.
+fn picture() -> Pictures {
+    let message = "Content-ID: <1>\r\nContent-Type: image/gif\r\n\r\nGIF89a";
+    Pictures::of(&ParsedMessage::of(message.into()))
+}
+
+#[test]
+fn hidden_elements_are_dropped() {
+    for (html, kept) in [
+        ("<div style=\"Display: none\">a<div>b</div></div>c", "c"),
+        ("<span hidden>a</span>c", "c"),
+        ("<div style='display:none'>never closed", "<div>never closed</div>"),
+        ("<p style='display:block'>a", "<p>a</p>"),
+    ] {
+        assert_eq!(normalize(html, &picture()).unwrap().as_str(), kept, "{html}");
+    }
+    let many = "<div hidden>a</div>".repeat(HIDDEN_MAX + 10);
+    assert_eq!(normalize(&many, &picture()).unwrap().as_str().matches('a').count(), 10);
+}
 use crate::mailbox::sanitise;
 
 fn normalized(html: &str) -> String {
-    normalize(html).unwrap().as_str().to_owned()
+    normalize(html, &picture()).unwrap().as_str().to_owned()
 }
 
 /// The deepest nesting in HTML whose every element is closed, and the number of elements.
@@ -72,14 +93,14 @@ fn open_elements_are_closed_as_the_standard_says() {
 #[test]
 fn remote_images_are_counted() {
     let html = "<img src=\"https://t.example/a.gif\"><IMG SRC=HTTP://t.example/b><img src='//t.example/c'><img src=cid:1 alt=cat><!--<img src=http://x>-->";
-    let normalized_html = normalize(html).unwrap();
+    let normalized_html = normalize(html, &picture()).unwrap();
     assert_eq!(
         normalized("one <img src=\"http://t.example/a\" alt=\"a <cat>\"> two"),
         "one a &lt;cat> two"
     );
     assert_eq!(
         (normalized_html.remote_images, normalized_html.as_str()),
-        (3, "<img src=\"cid:1\" alt=\"cat\">")
+        (3, "<img src=\"cid:0\" alt=\"cat\">")
     );
 }
 
@@ -118,7 +139,8 @@ fn normalized_html_bounds_the_parsers_work() {
     ];
     for bomb in bombs {
         let head = bomb.get(..24.min(bomb.len())).unwrap();
-        let normalized_html = normalize(&bomb).unwrap_or_else(|| panic!("{head} was refused"));
+        let normalized_html =
+            normalize(&bomb, &picture()).unwrap_or_else(|| panic!("{head} was refused"));
         let (depth, count) = depth_and_count(normalized_html.as_str());
         assert!(
             depth <= DEPTH_MAX && count <= 2 * TAGS_MAX,
@@ -141,10 +163,10 @@ fn normalized_html_bounds_the_parsers_work() {
 
 #[test]
 fn html_over_its_limits_is_refused() {
-    assert!(normalize(&"x".repeat(HTML_LEN_MAX)).is_some());
-    assert!(normalize(&"x".repeat(HTML_LEN_MAX + 1)).is_none());
-    assert!(normalize(&"<br>".repeat(TAGS_MAX)).is_some());
-    assert!(normalize(&"<br>".repeat(TAGS_MAX + 1)).is_none());
+    assert!(normalize(&"x".repeat(HTML_LEN_MAX), &picture()).is_some());
+    assert!(normalize(&"x".repeat(HTML_LEN_MAX + 1), &picture()).is_none());
+    assert!(normalize(&"<br>".repeat(TAGS_MAX), &picture()).is_some());
+    assert!(normalize(&"<br>".repeat(TAGS_MAX + 1), &picture()).is_none());
 }
 
 #[test]
@@ -160,7 +182,7 @@ fn damaged_html_is_bounded_before_and_after_parsing() {
     ];
     freehold_core::testing::fuzz::fuzz("message html", &corpus, |input| {
         let html = String::from_utf8_lossy(input);
-        let normalized_html = normalize(&html).unwrap();
+        let normalized_html = normalize(&html, &picture()).unwrap();
         let (depth, count) = depth_and_count(normalized_html.as_str());
         assert!(depth <= DEPTH_MAX, "{depth} deep: {html}");
         let (depth, parsed) =

@@ -58,6 +58,7 @@ fn leaf(message: &[u8], structure: &Structure, id: PartId) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 mod tests {
     use super::*;
 

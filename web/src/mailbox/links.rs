@@ -1,0 +1,138 @@
+//! Addresses in plain text as links.
+
+use freehold_mime::text::is_bidi_control;
+
+/// A longer word is no address, in bytes.
+const ADDRESS_LEN_MAX: usize = 2_000;
+
+/// A piece of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) text: String,
+    /// The address of a link; empty for text.
+    pub(super) href: String,
+}
+
+/// Splits a text at its web and mail addresses. All pieces together are the text.
+pub(super) fn runs(text: &str) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut push = |text: &str, href: String| match runs.last_mut() {
+        Some(last) if href.is_empty() && last.href.is_empty() => last.text.push_str(text),
+        _ if text.is_empty() => {}
+        _ => runs.push(Run { text: text.to_owned(), href }),
+    };
+    for word in text.split_inclusive(char::is_whitespace) {
+        let Some((start, end, href)) = address(word) else {
+            push(word, String::new());
+            continue;
+        };
+        push(word.get(..start).unwrap_or_default(), String::new());
+        push(word.get(start..end).unwrap_or_default(), href);
+        push(word.get(end..).unwrap_or_default(), String::new());
+    }
+    runs
+}
+
+/// The range of an address in a word, and the address of its link.
+fn address(word: &str) -> Option<(usize, usize, String)> {
+    if word.len() > ADDRESS_LEN_MAX || word.contains(is_bidi_control) {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase();
+    let web = ["https://", "http://", "www."].iter().filter_map(|start| lower.find(start)).min();
+    if let Some(start) = web {
+        let rest = word.get(start..)?.trim_end();
+        let end = rest.find(['<', '>', '"']).unwrap_or(rest.len());
+        let found = without_punctuation(rest.get(..end)?);
+        let host = found.split_once("://").map_or(found, |(_, host)| host);
+        if !host.starts_with(|c: char| c.is_alphanumeric() || c == '[') || found.len() < 8 {
+            return None;
+        }
+        let scheme = if found.contains("://") { "" } else { "https://" };
+        return Some((start, start.checked_add(found.len())?, format!("{scheme}{found}")));
+    }
+    let at = word.find('@')?;
+    let is_part = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
+    let start = word.get(..at)?.char_indices().rev().take_while(|(_, c)| is_part(*c)).last()?.0;
+    let rest = word.get(at.checked_add(1)?..)?;
+    let len = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+    let host = without_punctuation(rest.get(..len)?);
+    let end = at.checked_add(1)?.checked_add(host.len())?;
+    let found = word.get(start..end)?;
+    let is_host = host.contains('.') && host.starts_with(char::is_alphanumeric);
+    is_host.then(|| (start, end, format!("/home/mail/write?to={}", query(found))))
+}
+
+/// An address without the punctuation of the sentence around it.
+fn without_punctuation(found: &str) -> &str {
+    let mut found = found;
+    loop {
+        let shorter = found.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_']);
+        // A closing bracket belongs to the address if it opens inside.
+        let shorter = match shorter.chars().next_back() {
+            Some(close @ (')' | ']' | '}')) => {
+                let open = match close {
+                    ')' => '(',
+                    ']' => '[',
+                    _ => '{',
+                };
+                let is_alone = shorter.matches(close).count() > shorter.matches(open).count();
+                shorter.strip_suffix(close).filter(|_| is_alone)
+            }
+            _ => None,
+        }
+        .unwrap_or(shorter);
+        if shorter.len() == found.len() {
+            return found;
+        }
+        found = shorter;
+    }
+}
+
+/// A value for a query.
+fn query(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'@' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(text: &str) -> Vec<(String, String)> {
+        let runs = runs(text);
+        assert_eq!(runs.iter().map(|run| run.text.as_str()).collect::<String>(), text);
+        let links = runs.into_iter().filter(|run| !run.href.is_empty());
+        links.map(|run| (run.text, run.href)).collect()
+    }
+
+    #[test]
+    fn addresses_in_text_are_links() {
+        for (text, link, href) in [
+            ("see https://a.example/b?c=d.", "https://a.example/b?c=d", "https://a.example/b?c=d"),
+            ("(http://a.example/b_(c))", "http://a.example/b_(c)", "http://a.example/b_(c)"),
+            ("<https://a.example>,", "https://a.example", "https://a.example"),
+            ("go to www.a.example!", "www.a.example", "https://www.a.example"),
+            ("HTTPS://A.EXAMPLE", "HTTPS://A.EXAMPLE", "HTTPS://A.EXAMPLE"),
+            ("ask a+b@c.example.", "a+b@c.example", "/home/mail/write?to=a%2Bb@c.example"),
+        ] {
+            assert_eq!(links(text), [(link.to_owned(), href.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_address_stay_text() {
+        let bidi = "https://a.example/\u{202e}b";
+        for text in ["", "a@b", "@a.example", "https://", "www.", "javascript:alert(1)", bidi] {
+            assert_eq!(links(text), [], "{text}");
+        }
+        assert_eq!(links("https://a.example https://b.example\nc").len(), 2);
+    }
+}

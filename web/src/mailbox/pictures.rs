@@ -1,0 +1,172 @@
+//! Pictures that came inside a message: found by their Content-ID (RFC 2392) or Content-Location
+//! (RFC 2557), and served each under an address of its own.
+//!
+//! The frame with the HTML of a message has an opaque origin, so that a browser sends no cookie
+//! with its requests. The address carries a key instead, which is valid for that picture alone and
+//! for a day or two.
+
+use std::collections::HashMap;
+
+use data_encoding::HEXLOWER;
+use freehold_core::mailbox::Message;
+use freehold_core::store::StoreError;
+use freehold_mime::content::content_id;
+use freehold_mime::structure::PartId;
+use freehold_mime::{Kind, encoding, header};
+
+use super::parsed::ParsedMessage;
+use crate::site::Site;
+
+/// Encoded bytes of a part that are decoded to see if it is a picture.
+const SNIFFED_LEN: usize = 64;
+const DAY_SECS: u64 = 86_400;
+
+/// The pictures of a message by the addresses that its HTML may use for them.
+#[derive(Debug, Default)]
+pub(super) struct Pictures(HashMap<String, usize>);
+
+impl Pictures {
+    /// All pictures of a message that have a Content-ID or a Content-Location.
+    pub(super) fn of(message: &ParsedMessage) -> Self {
+        let mut found = HashMap::new();
+        for id in message.structure.ids() {
+            let fields = message.structure.header(&message.bytes, id);
+            let cid = header::first(fields, "content-id").map(content_id);
+            let location = header::first(fields, "content-location").map(header::unfold);
+            if (cid.is_none() && location.is_none()) || part_media_type(message, id).is_none() {
+                continue;
+            }
+            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+            if let Some(cid) = cid {
+                found.entry(format!("cid:{}", text(cid))).or_insert(id.number());
+            }
+            if let Some(location) = location {
+                let location = text(location);
+                let relative = location.trim_start_matches("./").to_owned();
+                found.entry(relative).or_insert(id.number());
+            }
+        }
+        Self(found)
+    }
+
+    /// The number of the part that the source of an `img` means.
+    pub(super) fn find(&self, source: &str) -> Option<usize> {
+        let source = source.trim();
+        if let Some((scheme, id)) = source.split_once(':')
+            && scheme.eq_ignore_ascii_case("cid")
+        {
+            let id = percent_encoding(id);
+            return self.0.get(&format!("cid:{id}")).copied();
+        }
+        self.0.get(source.trim_start_matches("./")).copied()
+    }
+}
+
+/// Decodes `%XX`: a `cid:` URL is percent-encoded, a Content-ID is not (RFC 2392 2).
+fn percent_encoding(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().filter(|_| *byte == b'%');
+        let decoded = digits.and_then(|digits| {
+            HEXLOWER.decode(&digits.map(|digit| digit.to_ascii_lowercase())).ok()?.pop()
+        });
+        out.push(decoded.unwrap_or(*byte));
+        rest = if decoded.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The media type of a part, if it is a picture that browsers show.
+pub(super) fn part_media_type(message: &ParsedMessage, id: PartId) -> Option<&'static str> {
+    if message.structure.part(id).kind != Kind::Leaf {
+        return None;
+    }
+    let body = message.structure.body(&message.bytes, id);
+    let start = body.get(..SNIFFED_LEN).unwrap_or(body);
+    let encoding = message.structure.encoding(&message.bytes, id);
+    media_type(&encoding::decode(start, encoding).bytes)
+}
+
+/// The media type by the first bytes, not by the message's word; raster formats only, since SVG can
+/// hold scripts.
+pub(super) fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The address of a picture.
+///
+/// # Errors
+/// The store's.
+pub(super) fn address(site: &Site, message: &Message, part: usize) -> Result<String, StoreError> {
+    let key = key(site, message, part, today(site))?;
+    Ok(format!("/home/mail/{}/{}/pictures/{part}?key={key}", message.folder.0, message.uid))
+}
+
+/// True if `given` is the key of a picture, made today or yesterday.
+///
+/// # Errors
+/// The store's.
+pub(super) fn is_key(
+    site: &Site,
+    message: &Message,
+    part: usize,
+    given: &str,
+) -> Result<bool, StoreError> {
+    let today = today(site);
+    for day in [today, today.saturating_sub(1)] {
+        // The keys are compared by their hashes, so that the time says nothing about the key.
+        let right =
+            site.node.keyed("web.picture-key", key(site, message, part, day)?.as_bytes())?;
+        if site.node.keyed("web.picture-key", given.as_bytes())? == right {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn today(site: &Site) -> u64 {
+    site.node.clock.now().as_secs() / DAY_SECS
+}
+
+fn key(site: &Site, message: &Message, part: usize, day: u64) -> Result<String, StoreError> {
+    let numbers = [u64::from(message.folder.0), u64::from(message.uid), part as u64, day];
+    let place: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
+    let mac = site.node.keyed("web.picture", &[&place, &message.blob.0[..]].concat())?;
+    Ok(HEXLOWER.encode(mac.first_chunk::<16>().unwrap_or(&[0; 16])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn picture_is_found_by_content_id_and_location() {
+        const PNG: &str = "Content-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n";
+        let message = format!(
+            "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\nx\r\n\
+             --b\r\nContent-Type: application/octet-stream; name=a.png\r\nContent-ID: <pic@2>\r\n{PNG}\
+             --b\r\nContent-Type: image/png\r\nContent-Location: image1.png\r\n{PNG}\
+             --b\r\nContent-Type: image/svg+xml\r\nContent-ID: <svg>\r\n\r\n<svg/>\r\n--b--\r\n"
+        );
+        let pictures = Pictures::of(&ParsedMessage::of(message.into_bytes()));
+        for (source, part) in [
+            ("cid:pic@2", Some(2)),
+            (" CID:pic%402", Some(2)),
+            ("cid:pic%4", None),
+            ("image1.png", Some(3)),
+            ("./image1.png", Some(3)),
+            ("cid:image1.png", None),
+            ("cid:svg", None),
+            ("https://x.example/image1.png", None),
+        ] {
+            assert_eq!(pictures.find(source), part, "{source}");
+        }
+    }
+}
