@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, WINDOWS_1252};
 
 /// Charsets in which bytes that are valid UTF-8 are rare in real words, so that such bytes under
 /// these labels are UTF-8 with a wrong label.
@@ -50,6 +50,9 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
         return Cow::Owned(utf7(bytes));
     }
     let named = encoding(label);
+    if named.is_none_or(|named| named == UTF_8) && is_iso_2022_jp(bytes) {
+        return ISO_2022_JP.decode_without_bom_handling(bytes).0;
+    }
     if matches!(label, "utf-16" | "ucs-2" | "iso-10646-ucs-2" | "unicode") {
         return utf16(bytes).decode_without_bom_handling(bytes).0;
     }
@@ -109,6 +112,12 @@ fn encoding(label: &str) -> Option<&'static Encoding> {
     }
     let alias = ALIASES.iter().find(|(name, _)| *name == label).map_or(label, |(_, name)| name);
     Encoding::for_label_no_replacement(alias.as_bytes())
+}
+
+/// True for 7-bit text with an escape sequence of ISO-2022-JP (RFC 1468) that no other text has.
+fn is_iso_2022_jp(bytes: &[u8]) -> bool {
+    let is_set = |escape: &[u8]| memchr::memmem::find(bytes, escape).is_some();
+    bytes.is_ascii() && (is_set(b"\x1b$B") || is_set(b"\x1b$@"))
 }
 
 /// UTF-8 with damage stays UTF-8; bytes of which more are wrong than right are windows-1252 under
@@ -198,6 +207,13 @@ mod tests {
         let latin = b"Gr\xfc\xdfe \x96 caf\xe9";
         for label in [None, Some("us-ascii"), Some("utf-8"), Some("unknown-8bit"), Some("hz")] {
             assert_eq!(decode(latin, label), "Grüße – café", "{label:?}");
+        }
+    }
+
+    #[test]
+    fn iso_2022_jp_is_recognised_without_label() {
+        for label in [None, Some("us-ascii"), Some("utf-8"), Some("_iso-2022-jp$ESC")] {
+            assert_eq!(decode(b"\x1b$BF|K\\\x1b(B", label), "日本", "{label:?}");
         }
     }
 

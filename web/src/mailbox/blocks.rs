@@ -8,7 +8,7 @@ use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html, word};
 
 use super::links::{self, Run};
-use super::normalize::{HTML_LEN_MAX, normalize};
+use super::normalize::{HTML_LEN_MAX, NormalizedHtml, normalize};
 use super::parsed::ParsedMessage;
 use super::pictures::{self, Pictures};
 use crate::dates;
@@ -31,7 +31,8 @@ const LINE_LEN_MAX: usize = 500;
 /// The height of a line of HTML, in CSS pixels, and the characters in it.
 const LINE_HEIGHT: usize = 28;
 const CHARS_PER_LINE: usize = 62;
-/// The height that a picture is given: it is not known.
+/// The width of the column, and the height of a picture whose height is not known.
+const COLUMN_WIDTH: usize = 600;
 const PICTURE_HEIGHT: usize = 320;
 const FRAME_HEIGHT_MIN: usize = 120;
 const FRAME_HEIGHT_MAX: usize = 12_000;
@@ -180,7 +181,7 @@ impl Page<'_> {
                 self.out.push(Block::Html {
                     part: id.number(),
                     remote_images: html.remote_images,
-                    height: frame_height(html.as_str()),
+                    height: self.frame_height(&html),
                 });
                 self.used.extend(html.pictures);
             }
@@ -192,6 +193,32 @@ impl Page<'_> {
                 self.out.extend(runs.map(Block::TextOnly));
             }
         }
+    }
+
+    /// The height of a frame. Without scripts a page can't measure the frame's content, so its
+    /// lines are counted.
+    fn frame_height(&self, html: &NormalizedHtml) -> usize {
+        let (mut chars, mut lines) = (0usize, 0usize);
+        for piece in html.as_str().split('<') {
+            let (tag, text) = piece.split_once('>').unwrap_or(("", piece));
+            chars = chars.saturating_add(text.trim().chars().count());
+            let counted = match tag.split([' ', '/']).next().unwrap_or_default() {
+                "p" | "blockquote" | "h1" | "h2" | "h3" | "ul" | "ol" | "table" => 2,
+                "br" | "div" | "tr" | "li" => 1,
+                _ => 0,
+            };
+            lines = lines.saturating_add(counted);
+        }
+        let picture = |part: &usize| {
+            pictures::height_in(self.message, *part, COLUMN_WIDTH).unwrap_or(PICTURE_HEIGHT)
+        };
+        let pictures = html.pictures.iter().map(picture).fold(0, usize::saturating_add);
+        lines
+            .saturating_add(chars / CHARS_PER_LINE)
+            .saturating_add(1)
+            .saturating_mul(LINE_HEIGHT)
+            .saturating_add(pictures)
+            .clamp(FRAME_HEIGHT_MIN, FRAME_HEIGHT_MAX)
     }
 
     /// The plain text that says the same as an HTML text.
@@ -311,32 +338,6 @@ fn unnamed(message: &ParsedMessage, id: PartId, at: usize) -> String {
     ];
     let known = known.iter().find(|(kind, subtype, _)| media.is(kind, Some(subtype)));
     format!("file {}{}", at.saturating_add(1), known.map_or("", |(.., extension)| extension))
-}
-
-/// The height of a message's frame. Without scripts a page can't measure the frame's content, so
-/// its lines are counted.
-fn frame_height(html: &str) -> usize {
-    let (mut chars, mut lines, mut pictures) = (0usize, 0usize, 0usize);
-    for piece in html.split('<') {
-        let (tag, text) = piece.split_once('>').unwrap_or(("", piece));
-        chars = chars.saturating_add(text.trim().chars().count());
-        let counted = match tag.split([' ', '/']).next().unwrap_or_default() {
-            "p" | "blockquote" | "h1" | "h2" | "h3" | "ul" | "ol" | "table" => 2,
-            "br" | "div" | "tr" | "li" => 1,
-            "img" => {
-                pictures = pictures.saturating_add(1);
-                0
-            }
-            _ => 0,
-        };
-        lines = lines.saturating_add(counted);
-    }
-    lines
-        .saturating_add(chars / CHARS_PER_LINE)
-        .saturating_add(1)
-        .saturating_mul(LINE_HEIGHT)
-        .saturating_add(pictures.saturating_mul(PICTURE_HEIGHT))
-        .clamp(FRAME_HEIGHT_MIN, FRAME_HEIGHT_MAX)
 }
 
 /// True if the structure has the part and it is HTML.

@@ -19,6 +19,8 @@ use crate::site::Site;
 
 /// Encoded bytes of a part that are decoded to see if it is a picture.
 const SNIFFED_LEN: usize = 64;
+/// Encoded bytes of a picture that are decoded to find its size.
+const MEASURED_LEN: usize = 64 * 1024;
 const DAY_SECS: u64 = 86_400;
 
 /// The pictures of a message by the addresses that its HTML may use for them.
@@ -100,6 +102,46 @@ pub(super) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The height of a picture in a column of `width`, in CSS pixels; `None` if its size is not known.
+/// Pictures are never shown larger than they are.
+pub(super) fn height_in(message: &ParsedMessage, part: usize, width: usize) -> Option<usize> {
+    let id = message.structure.id(part)?;
+    let body = message.structure.body(&message.bytes, id);
+    let start = body.get(..MEASURED_LEN).unwrap_or(body);
+    let encoding = message.structure.encoding(&message.bytes, id);
+    let (own_width, own_height) = dimensions(&encoding::decode(start, encoding).bytes)?;
+    if own_width <= width {
+        return Some(own_height);
+    }
+    own_height.checked_mul(width)?.checked_div(own_width)
+}
+
+/// Width and height of a PNG, GIF or JPEG picture, in pixels.
+fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
+    let big = |at: usize| Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?).into());
+    match media_type(bytes)? {
+        // PNG 11.2.2: the upper halves of the numbers are zero for any picture in a mail.
+        "image/png" => Some((big(18)?, big(22)?)),
+        "image/gif" => {
+            let little =
+                |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?).into());
+            Some((little(6)?, little(8)?))
+        }
+        "image/jpeg" => {
+            // JPEG B.1.1.4: segments, of which a start of frame (SOF) has the size.
+            let mut at = 2usize;
+            loop {
+                let [0xff, marker] = *bytes.get(at..)?.first_chunk()? else { return None };
+                if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                    return Some((big(at.checked_add(7)?)?, big(at.checked_add(5)?)?));
+                }
+                at = at.checked_add(2)?.checked_add(big(at.checked_add(2)?)?)?;
+            }
+        }
+        _ => None,
+    }
+}
+
 /// The address of a picture.
 ///
 /// # Errors
@@ -145,6 +187,19 @@ fn key(site: &Site, message: &Message, part: usize, day: u64) -> Result<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn picture_has_its_dimensions() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x90\0\0\0\xa0";
+        let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc2\0\x11\x08\0\xa0\x01\x90";
+        for bytes in [&png[..], jpeg, b"GIF89a\x90\x01\xa0\0"] {
+            assert_eq!(dimensions(bytes), Some((400, 160)));
+            for cut in 0..bytes.len() {
+                assert_eq!(dimensions(&bytes[..cut]), None);
+            }
+        }
+        assert_eq!(dimensions(b"\xff\xd8\xff\xe0\0\0\xff\xd8\xff\xe0"), None);
+    }
 
     #[test]
     fn picture_is_found_by_content_id_and_location() {
