@@ -39,6 +39,8 @@ pub(crate) struct Tagged {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Authenticate(authenticate::Authenticate),
+    /// A command on a folder whose name is no modified UTF-7.
+    BadName,
     Capability,
     Check,
     Close,
@@ -161,5 +163,5 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
     // Some programs send a space after the last argument.
     cursor.eat(" ");
     cursor.done()?;
-    Ok(command)
+    Ok(if cursor.has_bad_name() { Command::BadName } else { command })
 }

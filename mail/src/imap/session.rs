@@ -328,6 +328,7 @@ impl Session {
                 self.is_stale = matches!(state, State::Selected(_));
                 return Step::More;
             }
+            (Command::BadName, _) => Completion::bad_name(),
             (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
             (Command::Check, _) => Completion::ok("checked"),
             (command, _) => {

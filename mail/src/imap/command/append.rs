@@ -24,7 +24,7 @@ pub(crate) struct Head {
 impl Head {
     /// Parses a command up to the literal that it just announced. `None` when it is not an APPEND,
     /// or the literal is not its message.
-    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, SyntaxError>> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Completion>> {
         let mut cursor = Cursor::new(text);
         let tag = cursor.tag().ok()?;
         if !cursor.eat(" APPEND ") {
@@ -35,7 +35,7 @@ impl Head {
         Some(Self::parse_rest(cursor, tag, name))
     }
 
-    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, SyntaxError> {
+    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, Completion> {
         cursor.space()?;
         let mut flags = Vec::new();
         if cursor.peek() == Some(b'(') {
@@ -47,11 +47,13 @@ impl Head {
             date = Some(cursor.moment()?);
             cursor.space()?;
         }
-        if cursor.peek() == Some(b'{') {
-            Ok(Self { tag, name, flags, date })
-        } else {
-            Err(SyntaxError("a message is missing"))
+        if cursor.peek() != Some(b'{') {
+            return Err(SyntaxError("a message is missing").into());
         }
+        if cursor.has_bad_name() {
+            return Err(Completion::bad_name());
+        }
+        Ok(Self { tag, name, flags, date })
     }
 }
 

@@ -118,10 +118,11 @@ pub enum FolderError {
     /// A folder of that name exists.
     #[error("there is a folder of that name")]
     Exists,
-    /// Empty, too long, too deep, or with control characters, `*` or `%`.
+    /// Empty, too long, too deep, with a level that is empty, `.` or `..`, or with control
+    /// characters, `*` or `%`.
     #[error(
         "a folder name has 1 to {NAME_LEN_MAX} bytes, up to {LEVELS_MAX} levels, \
-         no control characters, no * or %"
+         none of them empty, . or .., no control characters, no * or %"
     )]
     BadName,
     /// It is one of the six special folders, which always exist.
@@ -254,11 +255,13 @@ fn canonical(name: &str) -> String {
     if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name.to_owned() }
 }
 
+/// The canonical form of an allowed name. Mail programs make files and folders of the levels: mbsync
+/// and offlineimap stop syncing the whole account at a level `.` or `..`.
 fn valid_name(name: &str) -> Result<String, FolderError> {
     let name = canonical(name);
-    let levels_are_valid = name.split('/').all(|level| !level.is_empty() && level.trim() == level)
-        && name.split('/').count() <= LEVELS_MAX;
-    let is_valid = levels_are_valid
+    let is_level = |level: &str| !matches!(level, "" | "." | "..") && level.trim() == level;
+    let is_valid = name.split('/').all(is_level)
+        && name.split('/').count() <= LEVELS_MAX
         && name.len() <= NAME_LEN_MAX
         && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
     if is_valid { Ok(name) } else { Err(FolderError::BadName) }
