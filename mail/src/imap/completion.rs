@@ -118,6 +118,7 @@ impl From<FolderError> for Completion {
                 Self::no("a special-use folder can't be changed").code("CANNOT")
             }
             FolderError::TooMany => Self::no("too many folders").code("LIMIT"),
+            FolderError::TooManySubscriptions => Self::no("too many subscriptions").code("LIMIT"),
             FolderError::Store(error) => error.into(),
         }
     }

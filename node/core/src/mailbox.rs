@@ -19,6 +19,7 @@ mod idempotency;
 pub mod queue;
 mod read;
 mod store_flags;
+mod subscriptions;
 mod summary;
 mod transfer;
 
@@ -30,7 +31,7 @@ pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
-    rename_folder, special_folder, subscribe,
+    rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
 pub use queue::{
@@ -42,6 +43,7 @@ pub use read::{
     summaries, summary, uids,
 };
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
+pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
@@ -51,7 +53,7 @@ use crate::store::StoreError;
 /// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
 
-/// Creates the special folders of a new node and resumes deletions of folders that a stop
+/// Creates the special folders of a new node, brings rows of earlier versions up to date, and resumes deletions of folders that a stop
 /// interrupted. Idempotent; called at every start.
 ///
 /// # Errors
@@ -59,6 +61,7 @@ const MESSAGES_PER_COMMIT: usize = 100;
 pub async fn initialise(node: &Node) -> Result<(), StoreError> {
     let now = node.clock.now().as_secs();
     node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
+    subscriptions::carry_over(node).await?;
     delete_folder::resume(node).await
 }
 

@@ -84,8 +84,6 @@ async fn renamed_folder_keeps_children_and_uidvalidity() {
     assert_eq!(rename_folder(&alice, FolderId(999), "x").await, Err(FolderError::NoSuchFolder));
     let renamed = folder(&alice, child.id).unwrap().unwrap();
     assert_eq!((renamed.uid_validity, renamed.uid_next), (child.uid_validity, child.uid_next));
-    subscribe(&alice, child.id, false).await.unwrap();
-    assert!(!folder(&alice, child.id).unwrap().unwrap().subscribed);
 }
 
 #[tokio::test]
