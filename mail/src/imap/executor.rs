@@ -63,9 +63,9 @@ impl Executor {
     }
 
     /// Reports the changes in the selected folder.
-    pub(crate) fn report(&mut self, numbers: Numbers) {
+    pub(crate) async fn report(&mut self, numbers: Numbers) {
         if let Some(selected) = &mut self.selected
-            && let Err(error) = selected.report_changes(&mut self.cx, numbers)
+            && let Err(error) = selected.report_changes(&mut self.cx, numbers).await
         {
             // The next report has the changes as well; the command that just ended succeeded.
             tracing::error!(%error, "imap: changes could not be reported");
@@ -79,13 +79,13 @@ impl Executor {
         match self.execute(tag, command).await {
             Ok(Progress::Running) => self.resume().await,
             Ok(Progress::Completed(completion)) | Err(completion) => {
-                self.complete(completion, numbers)
+                self.complete(completion, numbers).await
             }
         }
     }
 
-    fn complete(&mut self, completion: Completion, numbers: Numbers) -> Answer {
-        self.report(numbers);
+    async fn complete(&mut self, completion: Completion, numbers: Numbers) -> Answer {
+        self.report(numbers).await;
         Answer::Completed { completion, selected: self.selected() }
     }
 
@@ -101,7 +101,7 @@ impl Executor {
                     Slice::Broken => Answer::Broken,
                     Slice::Complete(completion) => {
                         self.running = None;
-                        self.complete(completion, numbers)
+                        self.complete(completion, numbers).await
                     }
                 }
             }
@@ -111,7 +111,7 @@ impl Executor {
                     None => Answer::More,
                     Some(completion) => {
                         self.running = None;
-                        self.complete(completion, numbers)
+                        self.complete(completion, numbers).await
                     }
                 }
             }
@@ -128,7 +128,7 @@ impl Executor {
             (Command::Select(select), current) => {
                 // The folder that was selected is deselected even when this fails (RFC 3501 6.3.1).
                 *current = None;
-                select::run(cx, &select).map(|(selected, completion)| {
+                select::run(cx, &select).await.map(|(selected, completion)| {
                     *current = Some(selected);
                     completion
                 })

@@ -18,6 +18,7 @@ mod folders;
 mod idempotency;
 pub mod queue;
 mod read;
+mod recent;
 mod store_flags;
 mod subscriptions;
 mod summary;
@@ -42,6 +43,7 @@ pub use read::{
     MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
     summaries, summary, uids,
 };
+pub use recent::claim_recent;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};

@@ -116,7 +116,8 @@ impl FetchProgress {
                     }
                 }
             } else if let Some((number, message)) = self.ready.pop_front() {
-                match message::segments(cx, number, &message, &self.items) {
+                let is_recent = selected.is_recent(message.uid);
+                match message::segments(cx, number, &message, is_recent, &self.items) {
                     Ok(segments) => self.segments = segments,
                     Err(error) => {
                         // No response for this message: the client would cache an empty one.

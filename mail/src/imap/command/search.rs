@@ -144,7 +144,7 @@ impl SearchProgress {
             else {
                 continue;
             };
-            let mut candidate = Candidate::new(cx, message, number);
+            let mut candidate = Candidate::new(cx, message, number, selected.is_recent(uid));
             match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
                     self.found.push(if self.by == Numbering::Uid { uid } else { number });

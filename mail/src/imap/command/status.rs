@@ -84,7 +84,7 @@ pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
                 out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq))
             }
             Item::Messages => out.show(format_args!("MESSAGES {}", folder.total)),
-            Item::Recent => out.raw("RECENT 0"),
+            Item::Recent => out.show(format_args!("RECENT {}", folder.recent)),
             Item::Size => out.show(format_args!("SIZE {}", folder.size)),
             Item::UidNext => out.show(format_args!("UIDNEXT {}", folder.uid_next)),
             Item::UidValidity => out.show(format_args!("UIDVALIDITY {}", folder.uid_validity)),

@@ -77,6 +77,14 @@ pub struct Folder {
     #[n(13)]
     #[cbor(default)]
     pub(super) keyword_counts: Vec<u32>,
+    /// The lowest UID that no session has been told of; `None` when there is none, and in rows from
+    /// before this was kept.
+    #[n(14)]
+    pub(super) recent_from: Option<u32>,
+    /// The number of messages that no session has been told of (RECENT, RFC 3501 6.3.10).
+    #[n(15)]
+    #[cbor(default)]
+    pub recent: u32,
 }
 
 impl Record for Folder {
@@ -193,6 +201,8 @@ fn insert(
         keywords: Vec::new(),
         keyword_counts: Vec::new(),
         forgotten_modseq: 0,
+        recent_from: None,
+        recent: 0,
     };
     numbers.next_folder += 1;
     numbers.last_uid_validity = uid_validity;

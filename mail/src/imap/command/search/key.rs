@@ -40,13 +40,13 @@ pub(crate) enum Key {
     Header(String, String),
     Larger(u32),
     ModSeq(u64),
-    /// No message: the result of `NEW` and `RECENT`, as no message here is ever recent.
-    None,
     Not(Box<Key>),
     Numbers(Set),
     /// The internal date is more than so many seconds ago.
     Older(u32),
     Or(Box<Key>, Box<Key>),
+    /// The message is recent in this session.
+    Recent,
     Smaller(u32),
     Text(String),
     Uids(Set),
@@ -153,8 +153,9 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
             }
             Key::ModSeq(cursor.number64()?)
         }
-        "NEW" | "RECENT" => Key::None,
-        "OLD" => Key::All,
+        "NEW" => Key::And(vec![Key::Recent, not(system("SEEN"))]),
+        "OLD" => not(Key::Recent),
+        "RECENT" => Key::Recent,
         "NOT" => {
             cursor.space()?;
             not(one(cursor, deeper, count)?)

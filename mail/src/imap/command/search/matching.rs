@@ -31,14 +31,15 @@ pub(crate) struct Candidate<'a> {
     cx: &'a Context,
     message: &'a Message,
     number: u32,
+    is_recent: bool,
     header: Option<Arc<Vec<u8>>>,
     /// The text parts of the body, decoded and in lower case.
     body: Option<String>,
 }
 
 impl<'a> Candidate<'a> {
-    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32) -> Self {
-        Self { cx, message, number, header: None, body: None }
+    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32, is_recent: bool) -> Self {
+        Self { cx, message, number, is_recent, header: None, body: None }
     }
 
     fn header(&mut self) -> Result<Arc<Vec<u8>>, StoreError> {
@@ -87,7 +88,6 @@ impl Terms {
         let message = candidate.message;
         Ok(match key {
             Key::All => true,
-            Key::None => false,
             Key::And(keys) => {
                 for key in keys {
                     if !self.matches(key, candidate)? {
@@ -96,6 +96,7 @@ impl Terms {
                 }
                 true
             }
+            Key::Recent => candidate.is_recent,
             Key::Or(a, b) => self.matches(a, candidate)? || self.matches(b, candidate)?,
             Key::Not(key) => !self.matches(key, candidate)?,
             Key::Flag(name) => match flags::system(name) {
